@@ -1,0 +1,1 @@
+"""The appliance command line: thin, one file a command group."""

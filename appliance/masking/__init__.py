@@ -1,0 +1,1 @@
+"""The catalogue of masks, and the compiler from rules to a SELECT list."""

@@ -1,0 +1,1 @@
+"""How Airflow runs a workflow. The only package that imports Airflow."""

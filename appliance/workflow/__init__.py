@@ -1,0 +1,1 @@
+"""The workflow document: its model, its validation, and matching its rules to columns."""
