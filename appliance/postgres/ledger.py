@@ -1,0 +1,52 @@
+"""The ledger inside ``<twin>__next``: which pieces have arrived, so that a retried one arrives once.
+
+A piece's row is inserted first in the same transaction as its COPY. A second attempt, also one that
+overlaps the first, waits on that row's uniqueness and then finds the piece done, or does it itself.
+"""
+
+from __future__ import annotations
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+SCHEMA = "appliance_ledger"
+"""Dropped before the swap: the twin holds nothing of ours."""
+
+_DONE = f"{SCHEMA}.done"
+
+
+def create(connection: Connection[TupleRow]) -> None:
+    """Make the empty ledger (the caller commits). Raises psycopg errors; an existing one is kept."""
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+    connection.execute(
+        f"CREATE TABLE IF NOT EXISTS {_DONE} (item text PRIMARY KEY, table_name text NOT NULL,"
+        " rows bigint, bytes bigint, at timestamptz NOT NULL DEFAULT clock_timestamp())"
+    )
+
+
+def claim(connection: Connection[TupleRow], item: str, table_name: str) -> bool:
+    """Take an item inside the caller's transaction; False when it has arrived already.
+
+    Waits for another transaction that has claimed it, so the caller's ``lock_timeout`` must be off.
+    """
+    row = connection.execute(
+        f"INSERT INTO {_DONE} (item, table_name) VALUES (%s, %s) ON CONFLICT (item) DO NOTHING RETURNING 1",  # noqa: S608
+        (item, table_name),
+    ).fetchone()
+    return row is not None
+
+
+def record(connection: Connection[TupleRow], item: str, rows: int, size: int) -> None:
+    """Write what arrived, in the transaction that claimed the item."""
+    connection.execute(f"UPDATE {_DONE} SET rows = %s, bytes = %s WHERE item = %s", (rows, size, item))  # noqa: S608
+
+
+def arrived(connection: Connection[TupleRow]) -> dict[str, tuple[int, int]]:
+    """Rows and bytes of every finished item, by its key."""
+    rows = connection.execute(f"SELECT item, rows, bytes FROM {_DONE} WHERE rows IS NOT NULL")  # noqa: S608
+    return {item: (count, size) for item, count, size in rows}
+
+
+def drop(connection: Connection[TupleRow]) -> None:
+    """Remove the ledger and all that stands in its schema."""
+    connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")

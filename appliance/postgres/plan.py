@@ -1,0 +1,183 @@
+"""The plan of a run: what is read, how each column leaves the source, where it goes, and in which pieces.
+
+Written by the ``plan`` step as ``plan.json`` and read by every later one. It holds SQL text and names,
+never a key, a password or a value out of a row.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from appliance.masking.compiled import Binding, CompiledColumn
+from appliance.workflow.catalog import NotCarried
+
+
+class PlanModel(BaseModel):
+    """Frozen, and strict about keys, like everything that is written to a run's folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TableName(PlanModel):
+    """A table by schema and name, as the catalog has them (unquoted)."""
+
+    schema_name: str
+    name: str
+
+    @property
+    def qualified(self) -> str:
+        """schema.table as people write it."""
+        return f"{self.schema_name}.{self.name}"
+
+
+class SourceFacts(PlanModel):
+    """What the target has to know of the source to build a database like it."""
+
+    connection: str
+    database: str
+    server_version: int
+    """As ``server_version_num``, e.g. 150018."""
+    encoding: str
+    locale_provider: str
+    """``libc``, ``icu`` or ``builtin``."""
+    collate: str
+    ctype: str
+    locale: str | None = None
+    extensions: tuple[tuple[str, str], ...] = ()
+    in_recovery: bool = False
+
+
+class TargetFacts(PlanModel):
+    """One twin to build: where, under which names, and with which settings of the source it can have."""
+
+    delivery: int
+    """Index into the workflow's ``deliver``."""
+    connection: str
+    database: str
+    """The twin's name."""
+    next_database: str
+    """Built aside under this name (``<twin>__next``, shortened where a name may not be that long)."""
+    prev_database: str
+    """The former twin after the swap."""
+    server_version: int
+    encoding: str
+    locale_provider: str
+    collate: str
+    ctype: str
+    locale: str | None = None
+    twin_exists: bool = False
+    missing_extensions: tuple[str, ...] = ()
+    """Used by the source, not available on the target, and not needed by a selected table."""
+
+
+class PlannedTable(PlanModel):
+    """One table (or leaf partition) that is copied."""
+
+    schema_name: str
+    name: str
+    root: TableName | None = None
+    """The topmost partitioned parent of a leaf partition."""
+    load_into: TableName
+    """Where rows are loaded: the table itself, or its root where a mask touches the partition key."""
+    columns: tuple[CompiledColumn, ...]
+    """In table order, without generated columns: the target computes those from the masked values."""
+    where_sql: str | None = None
+    """A boolean expression over the table (aliased ``t``), or None for all rows."""
+    format: Literal["binary", "text"]
+    estimated_rows: int
+    """For all rows of the table, before ``where_sql``; never negative."""
+    bytes: int
+    """Size on the source's disk now, with TOAST, without indexes."""
+    pages: int
+
+    @property
+    def qualified(self) -> str:
+        """schema.table as people write it."""
+        return f"{self.schema_name}.{self.name}"
+
+    @property
+    def masked_columns(self) -> tuple[CompiledColumn, ...]:
+        """The columns that a mask replaces."""
+        return tuple(column for column in self.columns if column.mask is not None)
+
+
+class CopyItem(PlanModel):
+    """One COPY: a whole table, or a range of its pages."""
+
+    table: int
+    """Index into ``Plan.tables``."""
+    part: int = 0
+    """Which piece of the table, from 0."""
+    parts: int = 1
+    first_page: int | None = None
+    """First page (ctid block) read; None reads from the beginning."""
+    end_page: int | None = None
+    """First page that is no longer read; None reads to the end, also what was added since planning."""
+
+    @property
+    def key(self) -> str:
+        """What the target's ledger calls the item: stable through retries of the same run."""
+        return f"{self.table}/{self.part}"
+
+
+class Shard(PlanModel):
+    """What one ``copy`` step takes, in order."""
+
+    number: int
+    target: int
+    """Index into ``Plan.targets``."""
+    items: tuple[CopyItem, ...]
+    estimated_bytes: int
+
+
+class Plan(PlanModel):
+    """Everything later steps need to know."""
+
+    run_id: str
+    workflow_id: str
+    created_at: datetime
+    source: SourceFacts
+    targets: tuple[TargetFacts, ...]
+    tables: tuple[PlannedTable, ...]
+    shards: tuple[Shard, ...]
+    parallel: int
+    """How many ``copy`` steps may run at a time, and jobs that index building may use."""
+    bindings: tuple[Binding, ...]
+    """Every binding any column needs, each once."""
+    left_out: tuple[TableName, ...] = ()
+    """Tables of the source that the workflow does not select (with partitioned roots): the twin lacks them."""
+    not_carried: tuple[NotCarried, ...] = ()
+    warnings: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
+    """Settings of the source that the target cannot give, and what it gives instead."""
+
+    def table_name(self, item: CopyItem) -> str:
+        """schema.table of an item."""
+        return self.tables[item.table].qualified
+
+    @property
+    def estimated_rows(self) -> int:
+        """Of all tables, before row filters."""
+        return sum(table.estimated_rows for table in self.tables)
+
+
+class Snapshot(PlanModel):
+    """``snapshot.json``: the exported snapshot that every reading step imports."""
+
+    snapshot_id: str
+    """As ``pg_export_snapshot()`` named it, e.g. ``00000003-0000001B-1``."""
+    taken_at: datetime
+    """``now()`` of the source, in UTC."""
+    server_version: int
+    in_recovery: bool
+    system_identifier: str | None = None
+    backend_pid: int
+    """Of the session that holds it."""
+
+
+PLAN_FILE = "plan.json"
+SNAPSHOT_FILE = "snapshot.json"
+SPEC_FILE = "spec.json"

@@ -1,0 +1,144 @@
+"""What a step is given: the run's spec and folder, its secrets, and a way to say how far it is."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from appliance.errors import RequestWrong
+from appliance.policy import Policy
+from appliance.postgres.connect import open_session
+from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, SPEC_FILE, Plan, Snapshot
+from appliance.reporting.messages import Message, Notice, Progress
+from appliance.steps.secrets import KEY_FILE, read_service
+from appliance.workflow.document import Workflow
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class RunSpec(BaseModel):
+    """``spec.json``: the run as it was asked for. Written once, before the first step."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run_id: str
+    workflow: Workflow
+    origin: Literal["local", "cloud"]
+    """Where the workflow came from: policy is stricter with what the cloud sent."""
+    policy: Policy
+    created_at: datetime
+    appliance_version: str
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """One step of one run."""
+
+    step: str
+    run_dir: Path
+    secrets_dir: Path
+    spec: RunSpec
+    emit: Callable[[Message], None]
+    """Prints (or passes on) a message; never blocks for long."""
+    shard: int | None = None
+    delivery: int | None = None
+
+    @property
+    def application_name(self) -> str:
+        """How the run's sessions are named on both servers (at most 63 bytes reach the server)."""
+        return self.spec.run_id[:63]
+
+    def plan(self) -> Plan:
+        """What the ``plan`` step decided."""
+        return read_document(self.run_dir / PLAN_FILE, Plan)
+
+    def snapshot(self) -> Snapshot:
+        """The snapshot that ``open_snapshot`` holds."""
+        return read_document(self.run_dir / SNAPSHOT_FILE, Snapshot)
+
+    def key(self) -> bytes:
+        """The appliance's mask key; RequestWrong where this step was given none."""
+        try:
+            return (self.secrets_dir / KEY_FILE).read_bytes()
+        except FileNotFoundError:
+            raise RequestWrong(f"The step '{self.step}' was given no mask key.") from None
+
+    def connect_source(self) -> Connection[TupleRow]:
+        """A read-only session on the workflow's source."""
+        limits = self.spec.workflow.limits
+        return open_session(
+            self.spec.workflow.source,
+            read_service(self.secrets_dir, self.spec.workflow.source),
+            application_name=self.application_name,
+            read_only=True,
+            statement_timeout_s=limits.run_timeout_min * 60,
+        )
+
+    def connect_target(self, connection: str, database: str | None = None) -> Connection[TupleRow]:
+        """A session on a delivery's connection: its own database, or another one of that server."""
+        limits = self.spec.workflow.limits
+        parameters = read_service(self.secrets_dir, connection)
+        if database is not None:
+            parameters["dbname"] = database
+        return open_session(
+            connection,
+            parameters,
+            application_name=self.application_name,
+            read_only=False,
+            statement_timeout_s=limits.run_timeout_min * 60,
+        )
+
+    def notice(self, text: str) -> None:
+        """Tell a person something that is not a failure."""
+        self.emit(Notice(step=self.step, text=text))
+
+    def progress(self, **fields: Any) -> None:
+        """Emit a Progress message of this step."""
+        self.emit(Progress(step=self.step, shard=self.shard, **fields))
+
+
+def read_document(path: Path, model: type[Model]) -> Model:
+    """Read one of the run folder's JSON documents; RequestWrong when it is missing or not what it should be."""
+    try:
+        return model.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise RequestWrong(
+            f"{path.name} is not in the run's folder.", "An earlier step that writes it has not finished."
+        ) from None
+    except ValidationError as error:
+        places = ", ".join(".".join(str(part) for part in detail["loc"]) for detail in error.errors()[:5])
+        raise RequestWrong(
+            f"{path.name} in the run's folder cannot be read.",
+            f"Unexpected at: {places}. It may have been written by another version of the appliance.",
+        ) from None
+
+
+def write_document(path: Path, document: BaseModel | dict[str, Any]) -> None:
+    """Write JSON atomically: a reader sees the former file or the whole new one."""
+    text = document.model_dump_json() if isinstance(document, BaseModel) else json.dumps(document)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished.write_text(text, encoding="utf-8")
+    unfinished.replace(path)
+
+
+def load_context(
+    step: str,
+    run_dir: Path,
+    secrets_dir: Path,
+    emit: Callable[[Message], None],
+    *,
+    shard: int | None = None,
+    delivery: int | None = None,
+) -> StepContext:
+    """The context of a step from its run folder."""
+    spec = read_document(run_dir / SPEC_FILE, RunSpec)
+    return StepContext(step, run_dir, secrets_dir, spec, emit, shard, delivery)

@@ -1,0 +1,307 @@
+"""A PostgreSQL cluster for tests. Nothing here is mocked: it is initdb, pg_ctl and the real server."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+VERSIONS = Path("/usr/lib/postgresql")
+SUPERUSER = "postgres"
+
+
+def majors_present() -> list[int]:
+    """Majors whose server binaries are installed."""
+    return sorted(int(path.parent.parent.name) for path in VERSIONS.glob("*/bin/initdb"))
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Cluster:
+    """A running cluster and its passwords."""
+
+    major: int
+    port: int
+    folder: Path
+    host: str = "127.0.0.1"
+    tls_ca: Path | None = None
+    passwords: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def log_file(self) -> Path:
+        """What the server has logged."""
+        return self.folder / "log"
+
+    def connect(
+        self, dbname: str = "postgres", user: str = SUPERUSER, **options: Any
+    ) -> psycopg.Connection[Any]:
+        """An autocommit psycopg connection, as the superuser unless told."""
+        return psycopg.connect(
+            host=self.host,
+            port=self.port,
+            dbname=dbname,
+            user=user,
+            password=self.passwords[user],
+            autocommit=True,
+            **options,
+        )
+
+    def sql(self, dbname: str, script: str, user: str = SUPERUSER) -> None:
+        """Run a script of several statements."""
+        with self.connect(dbname, user) as connection:
+            connection.execute(script.encode())
+
+    def rows(
+        self, dbname: str, query: str, parameters: Sequence[Any] = (), user: str = SUPERUSER
+    ) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        with self.connect(dbname, user) as connection:
+            return connection.execute(query.encode(), parameters or None).fetchall()
+
+    def value(self, dbname: str, query: str, parameters: Sequence[Any] = (), user: str = SUPERUSER) -> Any:
+        """The one value of a query."""
+        return self.rows(dbname, query, parameters, user)[0][0]
+
+    def role(self, name: str, options: str = "", password: str | None = None) -> str:
+        """Make a role that may log in, with a random password unless told; returns the password."""
+        self.passwords[name] = password or secrets.token_urlsafe(18)
+        with self.connect() as connection:
+            connection.execute(
+                psycopg.sql.SQL("CREATE ROLE {} LOGIN {} PASSWORD {}").format(
+                    psycopg.sql.Identifier(name),
+                    psycopg.sql.SQL(options),  # type: ignore[arg-type]
+                    psycopg.sql.Literal(self.passwords[name]),
+                )
+            )
+        return self.passwords[name]
+
+    def create_database(self, name: str, options: str = "") -> None:
+        """CREATE DATABASE with options in SQL."""
+        with self.connect() as connection:
+            connection.execute(
+                psycopg.sql.SQL("CREATE DATABASE {} {}").format(
+                    psycopg.sql.Identifier(name),
+                    psycopg.sql.SQL(options),  # type: ignore[arg-type]
+                )
+            )
+
+    def drop_database(self, name: str) -> None:
+        """Drop it with whoever is in it; a missing one is fine."""
+        with self.connect() as connection:
+            connection.execute(
+                psycopg.sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
+                    psycopg.sql.Identifier(name)
+                )
+            )
+
+    def databases(self) -> set[str]:
+        """Names of all databases that are not templates."""
+        return {
+            name
+            for (name,) in self.rows("postgres", "SELECT datname FROM pg_database WHERE NOT datistemplate")
+        }
+
+    def sessions(self, application_name: str = "") -> list[tuple[Any, ...]]:
+        """(application_name, state, query) of client sessions other than the asking one, by name's beginning."""
+        return self.rows(
+            "postgres",
+            "SELECT application_name, state, query FROM pg_stat_activity WHERE backend_type = 'client backend'"
+            " AND pid <> pg_backend_pid() AND application_name <> '' AND starts_with(application_name, %s)",
+            (application_name,),
+        )
+
+    def connection(self, dbname: str, user: str, **changes: Any) -> dict[str, Any]:
+        """An entry of connections.yaml."""
+        entry: dict[str, Any] = {
+            "type": "postgres",
+            "host": self.host,
+            "port": self.port,
+            "dbname": dbname,
+            "user": user,
+            "password": self.passwords[user],
+        }
+        entry.update(changes)
+        return entry
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop the server."""
+        as_postgres(
+            [
+                str(VERSIONS / str(self.major) / "bin/pg_ctl"),
+                "-D",
+                str(self.folder / "data"),
+                "-m",
+                mode,
+                "stop",
+            ]
+        )
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        as_postgres(
+            [
+                str(VERSIONS / str(self.major) / "bin/pg_ctl"),
+                *("-D", str(self.folder / "data"), "-l", str(self.log_file), "-w", "-t", "60", "start"),
+            ]
+        )
+
+    def remove(self) -> None:
+        """Stop at once and delete everything."""
+        try:
+            self.stop("immediate")
+        except subprocess.CalledProcessError:
+            pass
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def as_postgres(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run a command as the user ``postgres`` where we are root, else as ourselves."""
+    prefix = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"] if os.getuid() == 0 else []
+    return subprocess.run(
+        [*prefix, *command],
+        check=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
+        cwd="/",
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"},
+        **options,
+    )
+
+
+def new_folder(prefix: str) -> Path:
+    """A temporary folder that the user ``postgres`` owns."""
+    folder = Path(tempfile.mkdtemp(prefix=f"appliance-{prefix}-"))
+    if os.getuid() == 0:
+        owner = pwd.getpwnam("postgres")
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    return folder
+
+
+def start_cluster(
+    *,
+    major: int | None = None,
+    name: str = "cluster",
+    tls: bool = False,
+    listen: str = "127.0.0.1",
+    settings: Mapping[str, str] | None = None,
+    initdb: Sequence[str] = ("--encoding=UTF8", "--locale=C.UTF-8"),
+    folder: Path | None = None,
+) -> Cluster:
+    """initdb and start. ``listen='*'`` also lets Docker containers in (with a password)."""
+    major = major or max(majors_present())
+    cluster = Cluster(major, 0, folder or new_folder(name))
+    cluster.passwords[SUPERUSER] = secrets.token_urlsafe(18)
+    password_file = cluster.folder / "password"
+    password_file.write_text(cluster.passwords[SUPERUSER])
+    password_file.chmod(0o644)
+    data = cluster.folder / "data"
+    as_postgres(
+        [
+            str(VERSIONS / str(major) / "bin/initdb"),
+            *(
+                "-D",
+                str(data),
+                "-U",
+                SUPERUSER,
+                "-A",
+                "scram-sha-256",
+                f"--pwfile={password_file}",
+                "--no-sync",
+            ),
+            *initdb,
+        ]
+    )
+    with (data / "pg_hba.conf").open("a") as hba:
+        hba.write("host all all 0.0.0.0/0 scram-sha-256\n")
+    wanted = {
+        "listen_addresses": f"'{listen}'",
+        "unix_socket_directories": f"'{cluster.folder}'",
+        "fsync": "off",
+        "shared_buffers": "64MB",
+        "max_connections": "60",
+        "max_wal_size": "1GB",
+        "log_statement": "'none'",
+        "timezone": "'UTC'",
+        **(settings or {}),
+    }
+    if tls:
+        cluster.tls_ca = make_certificates(cluster.folder, data)
+        wanted |= {"ssl": "on", "ssl_cert_file": "'server.crt'", "ssl_key_file": "'server.key'"}
+    for attempt in range(3):
+        cluster.port = free_port()
+        lines = "".join(f"{key} = {value}\n" for key, value in (wanted | {"port": str(cluster.port)}).items())
+        (data / "postgresql.auto.conf").write_text(lines)
+        try:
+            cluster.start()
+            break
+        except subprocess.CalledProcessError:
+            if attempt == 2:
+                raise RuntimeError(cluster.log_file.read_text()) from None
+    return cluster
+
+
+def make_certificates(folder: Path, data: Path, host: str = "localhost") -> Path:
+    """A test CA and a server certificate for ``host``; returns the CA's path."""
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder)
+
+    openssl(
+        *[
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=test-ca",
+            "-keyout",
+            "ca.key",
+            "-out",
+            "ca.crt",
+        ]
+    )
+    openssl(*f"req -newkey rsa:2048 -nodes -subj /CN={host} -keyout server.key -out server.csr".split())
+    (folder / "extensions").write_text(f"subjectAltName=DNS:{host}\n")
+    openssl(
+        *[
+            "x509",
+            "-req",
+            "-in",
+            "server.csr",
+            "-CA",
+            "ca.crt",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            "2",
+        ],
+        *["-extfile", "extensions", "-out", "server.crt"],
+    )
+    for name in ("server.crt", "server.key"):
+        shutil.move(folder / name, data / name)
+        (data / name).chmod(0o600)
+        if os.getuid() == 0:
+            shutil.chown(data / name, "postgres", "postgres")
+    return folder / "ca.crt"

@@ -1,0 +1,76 @@
+"""Real PostgreSQL clusters: made in a temporary folder, on a free loopback port, as the user ``postgres``."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.engine.clusters import Cluster, majors_present, start_cluster
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def new_cluster() -> Iterator[Callable[..., Cluster]]:
+    """Start a cluster: ``new_cluster(major=15, tls=True, settings={"work_mem": "8MB"}, ...)``; stopped at the end."""
+    started: list[Cluster] = []
+
+    def start(**options: object) -> Cluster:
+        cluster = start_cluster(**options)  # type: ignore[arg-type]
+        started.append(cluster)
+        return cluster
+
+    yield start
+    for cluster in reversed(started):
+        cluster.remove()
+
+
+@pytest.fixture(scope="session")
+def major() -> int:
+    """The newest major installed on this machine."""
+    return max(majors_present())
+
+
+@pytest.fixture(scope="session")
+def source(new_cluster: Callable[..., Cluster]) -> Cluster:
+    """The cluster that holds source databases, with a superuser and the role ``reader`` (no privileges yet)."""
+    cluster = new_cluster(name="source")
+    cluster.role("reader")
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def target(new_cluster: Callable[..., Cluster]) -> Cluster:
+    """The cluster that holds twins, with a superuser and the role ``twin_owner`` (CREATEDB only)."""
+    cluster = new_cluster(name="target")
+    cluster.role("twin_owner", "CREATEDB")
+    return cluster
+
+
+@pytest.fixture
+def source_database(source: Cluster) -> Iterator[str]:
+    """A fresh, empty source database."""
+    name = f"shop_{next(_numbers)}"
+    source.create_database(name)
+    yield name
+    source.drop_database(name)
+
+
+@pytest.fixture
+def twin_database(target: Cluster) -> Iterator[str]:
+    """The name of a twin that does not exist yet; it and its siblings are dropped afterwards."""
+    name = f"twin_{next(_numbers)}"
+    yield name
+    for suffix in ("", "__next", "__prev"):
+        target.drop_database(name + suffix)
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    """An empty run folder."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return folder
