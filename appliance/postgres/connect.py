@@ -69,7 +69,7 @@ def open_session(
         tcp_user_timeout=str(TCP_USER_TIMEOUT_MS),
     )
     try:
-        connection: Connection[TupleRow] = psycopg.connect(autocommit=True, **options)  # type: ignore[arg-type]
+        connection: Connection[TupleRow] = psycopg.connect(autocommit=True, **options)
     except psycopg.Error as error:
         raise connect_failure(name, options, error) from None
     try:
@@ -90,12 +90,12 @@ def _prepare(connection: Connection[TupleRow], read_only: bool, statement_s: int
     settings["lock_timeout"] = f"{lock_s}s"
     calls = ", ".join("set_config(%s, %s, false)" for _ in settings)
     values = [part for pair in settings.items() for part in pair]
-    connection.execute(f"SELECT {calls}", values)  # type: ignore[arg-type]
+    connection.execute(f"SELECT {calls}", values)
     connection.prepare_threshold = None
 
 
 def retry_can_help(error: BaseException) -> bool:
-    """Whether the same step, tried again, may succeed: broken connections, restarts, locks, full disks and servers."""
+    """Whether the same step, tried again, may succeed: broken connections, restarts, locks, lack of room."""
     if isinstance(error, WorkFailed):
         return error.sqlstate is None or _passing(error.sqlstate)
     if isinstance(error, ApplianceError):
@@ -108,8 +108,8 @@ def retry_can_help(error: BaseException) -> bool:
 
 
 def _passing(sqlstate: str) -> bool:
-    # 08 connection, 40 serialization and deadlock, 53 resources, 55P03 lock, 57 operator (not a statement timeout),
-    # 58 the server's own input and output.
+    # 08 connection, 40 conflicts, 53 resources, 55P03 lock, 58 the server's input and output,
+    # 57 operator, but not a cancelled or overlong statement.
     if sqlstate == "57014":
         return False
     return sqlstate[:2] in {"08", "40", "53", "57", "58"} or sqlstate == "55P03"
@@ -148,7 +148,7 @@ _EXPLANATIONS: dict[str, tuple[str, str]] = {
     "42501": ("The role may not do that.", "Grant it the privilege, then run again."),
     "53100": ("The server's disk is full.", "Free space on the server, then run again."),
     "53200": ("The server is out of memory.", "Run it again with a smaller limits.parallel."),
-    "53300": ("The server has no connection slot free.", "Lower limits.parallel, or raise max_connections."),
+    "53300": ("The server has no connection slot free.", "Lower limits.parallel or raise max_connections."),
     "53": ("The server is short of a resource.", "Run it again when the server has room."),
     "54": ("A limit of PostgreSQL was exceeded.", "Leave the table or column out of the workflow."),
     "55P03": ("A lock was not granted in time.", "Run it again when the table is less busy."),

@@ -148,7 +148,7 @@ class Plan(PlanModel):
     bindings: tuple[Binding, ...]
     """Every binding any column needs, each once."""
     left_out: tuple[TableName, ...] = ()
-    """Tables of the source that the workflow does not select (with partitioned roots): the twin lacks them."""
+    """Tables of the source that the workflow does not select, partitioned ones too: the twin lacks them."""
     not_carried: tuple[NotCarried, ...] = ()
     warnings: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()

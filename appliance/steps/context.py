@@ -107,7 +107,7 @@ class StepContext:
 
 
 def read_document(path: Path, model: type[Model]) -> Model:
-    """Read one of the run folder's JSON documents; RequestWrong when it is missing or not what it should be."""
+    """Read one of the run folder's JSON documents; RequestWrong when it is missing or malformed."""
     try:
         return model.model_validate_json(path.read_bytes())
     except FileNotFoundError:

@@ -124,7 +124,7 @@ def _section(folder: Path, shown: Path, name: str, connection: Connection) -> st
             raise RequestWrong(
                 f"The {parameter} of connection '{name}' cannot be read: {path}",
                 f"{type(error).__name__}.",
-                f"Correct {name}.{parameter} in connections.yaml, or make the file readable for the appliance.",
+                f"Correct {name}.{parameter} in connections.yaml, or let the appliance read the file.",
             ) from None
         lines.append(f"{parameter}={shown / copied}")
     return "\n".join(lines) + "\n"

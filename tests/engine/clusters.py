@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import secrets
@@ -103,28 +104,23 @@ class Cluster:
 
     def drop_database(self, name: str) -> None:
         """Drop it with whoever is in it; a missing one is fine."""
+        statement = psycopg.sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         with self.connect() as connection:
-            connection.execute(
-                psycopg.sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
-                    psycopg.sql.Identifier(name)
-                )
-            )
+            connection.execute(statement.format(psycopg.sql.Identifier(name)))
 
     def databases(self) -> set[str]:
         """Names of all databases that are not templates."""
-        return {
-            name
-            for (name,) in self.rows("postgres", "SELECT datname FROM pg_database WHERE NOT datistemplate")
-        }
+        query = "SELECT datname FROM pg_database WHERE NOT datistemplate"
+        return {name for (name,) in self.rows("postgres", query)}
 
     def sessions(self, application_name: str = "") -> list[tuple[Any, ...]]:
-        """(application_name, state, query) of client sessions other than the asking one, by name's beginning."""
-        return self.rows(
-            "postgres",
-            "SELECT application_name, state, query FROM pg_stat_activity WHERE backend_type = 'client backend'"
-            " AND pid <> pg_backend_pid() AND application_name <> '' AND starts_with(application_name, %s)",
-            (application_name,),
+        """(application_name, state, query) of named client sessions but the asking one, by name's beginning."""
+        query = (
+            "SELECT application_name, state, query FROM pg_stat_activity"
+            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            " AND application_name <> '' AND starts_with(application_name, %s)"
         )
+        return self.rows("postgres", query, (application_name,))
 
     def connection(self, dbname: str, user: str, **changes: Any) -> dict[str, Any]:
         """An entry of connections.yaml."""
@@ -140,34 +136,26 @@ class Cluster:
         return entry
 
     def stop(self, mode: str = "fast") -> None:
-        """Stop the server."""
-        as_postgres(
-            [
-                str(VERSIONS / str(self.major) / "bin/pg_ctl"),
-                "-D",
-                str(self.folder / "data"),
-                "-m",
-                mode,
-                "stop",
-            ]
-        )
+        """Stop the server: ``smart``, ``fast`` or ``immediate``."""
+        self._control("-m", mode, "stop")
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        as_postgres(
-            [
-                str(VERSIONS / str(self.major) / "bin/pg_ctl"),
-                *("-D", str(self.folder / "data"), "-l", str(self.log_file), "-w", "-t", "60", "start"),
-            ]
-        )
+        self._control("-l", str(self.log_file), "-w", "-t", "60", "start")
 
     def remove(self) -> None:
         """Stop at once and delete everything."""
-        try:
+        with contextlib.suppress(subprocess.CalledProcessError):
             self.stop("immediate")
-        except subprocess.CalledProcessError:
-            pass
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _control(self, *arguments: str) -> None:
+        as_postgres([program(self.major, "pg_ctl"), "-D", str(self.folder / "data"), *arguments])
+
+
+def program(major: int, name: str) -> str:
+    """The path of a server program."""
+    return str(VERSIONS / str(major) / "bin" / name)
 
 
 def as_postgres(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
@@ -213,22 +201,8 @@ def start_cluster(
     password_file.write_text(cluster.passwords[SUPERUSER])
     password_file.chmod(0o644)
     data = cluster.folder / "data"
-    as_postgres(
-        [
-            str(VERSIONS / str(major) / "bin/initdb"),
-            *(
-                "-D",
-                str(data),
-                "-U",
-                SUPERUSER,
-                "-A",
-                "scram-sha-256",
-                f"--pwfile={password_file}",
-                "--no-sync",
-            ),
-            *initdb,
-        ]
-    )
+    options = ("-U", SUPERUSER, "-A", "scram-sha-256", "--no-sync", f"--pwfile={password_file}")
+    as_postgres([program(major, "initdb"), "-D", str(data), *options, *initdb])
     with (data / "pg_hba.conf").open("a") as hba:
         hba.write("host all all 0.0.0.0/0 scram-sha-256\n")
     wanted = {
@@ -264,41 +238,12 @@ def make_certificates(folder: Path, data: Path, host: str = "localhost") -> Path
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder)
 
-    openssl(
-        *[
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=test-ca",
-            "-keyout",
-            "ca.key",
-            "-out",
-            "ca.crt",
-        ]
-    )
-    openssl(*f"req -newkey rsa:2048 -nodes -subj /CN={host} -keyout server.key -out server.csr".split())
+    key = ("-newkey", "rsa:2048", "-nodes")
+    openssl("req", "-x509", *key, "-days", "2", "-subj", "/CN=test-ca", "-keyout", "ca.key", "-out", "ca.crt")
+    openssl("req", *key, "-subj", f"/CN={host}", "-keyout", "server.key", "-out", "server.csr")
     (folder / "extensions").write_text(f"subjectAltName=DNS:{host}\n")
-    openssl(
-        *[
-            "x509",
-            "-req",
-            "-in",
-            "server.csr",
-            "-CA",
-            "ca.crt",
-            "-CAkey",
-            "ca.key",
-            "-CAcreateserial",
-            "-days",
-            "2",
-        ],
-        *["-extfile", "extensions", "-out", "server.crt"],
-    )
+    signer = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "extensions")
+    openssl("x509", "-req", "-in", "server.csr", *signer, "-out", "server.crt")
     for name in ("server.crt", "server.key"):
         shutil.move(folder / name, data / name)
         (data / name).chmod(0o600)

@@ -15,7 +15,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def new_cluster() -> Iterator[Callable[..., Cluster]]:
-    """Start a cluster: ``new_cluster(major=15, tls=True, settings={"work_mem": "8MB"}, ...)``; stopped at the end."""
+    """Start a cluster: ``new_cluster(major=15, tls=True, settings={...})``; all are removed at the end."""
     started: list[Cluster] = []
 
     def start(**options: object) -> Cluster:
@@ -36,7 +36,7 @@ def major() -> int:
 
 @pytest.fixture(scope="session")
 def source(new_cluster: Callable[..., Cluster]) -> Cluster:
-    """The cluster that holds source databases, with a superuser and the role ``reader`` (no privileges yet)."""
+    """The cluster of the source databases, with the role ``reader``, which has no privileges yet."""
     cluster = new_cluster(name="source")
     cluster.role("reader")
     return cluster
