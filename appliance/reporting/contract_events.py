@@ -1,0 +1,310 @@
+"""Events: what an appliance tells of its runs, in order and numbered.
+
+Every field's description says why it leaves; ``docs/what-leaves.md`` is made from them. A receiver applies an
+event only where its number is newer than what it already knows of the same thing, so late, repeated and
+reordered events are harmless.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .contract_fields import (
+    CodeLocation,
+    ConnectionName,
+    Count,
+    Digest,
+    ExceptionName,
+    Identifier,
+    Instant,
+    ObjectName,
+    RuleName,
+    RunId,
+    ScrubbedText,
+    Seconds,
+    SqlState,
+    VersionName,
+    WireModel,
+    WorkflowId,
+)
+
+MAX_BATCH_EVENTS = 500
+MAX_BATCH_BYTES = 2 * 2**20
+"""A sender keeps a batch below both; a receiver answers 413 above the second."""
+MAX_PLANNED_TABLES = 2000
+MAX_LOG_LINES = 40
+
+Step = Literal["open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "publish"]
+StepState = Literal["waiting", "running", "succeeded", "failed", "retrying", "cancelled", "skipped"]
+RunOutcome = Literal["succeeded", "failed", "refused", "cancelled"]
+_Shard = Annotated[
+    int | None, Field(ge=0, le=100_000, description="Which of a step's parallel parts; to draw it apart.")
+]
+_Run = Annotated[RunId, Field(description="The run it belongs to.")]
+
+
+class FailureReport(WireModel):
+    """Why something failed: enough to act on without access to the appliance."""
+
+    step: Step | None = Field(default=None, description="The step that failed.")
+    shard: _Shard = None
+    table: ObjectName | None = Field(default=None, description="The table it was working on, by name only.")
+    exit_code: int = Field(
+        default=1, ge=0, le=255, description="Tells a failure, a wrong request and a refusal apart."
+    )
+    retry: bool = Field(default=False, description="Whether trying again can help.")
+    rule: RuleName | None = Field(default=None, description="The policy rule that refused, where one did.")
+    sqlstate: SqlState | None = Field(
+        default=None, description="PostgreSQL's code for the error; holds no data."
+    )
+    exception: ExceptionName | None = Field(
+        default=None, description="The exception's class name, for support."
+    )
+    location: CodeLocation | None = Field(
+        default=None, description="The line of the appliance's code, for support."
+    )
+    what: ScrubbedText = Field(description="What happened, in the appliance's words, scrubbed.")
+    why: ScrubbedText | None = Field(default=None, description="Why it happened, scrubbed.")
+    next_step: ScrubbedText | None = Field(
+        default=None, description="What a person should do next, scrubbed."
+    )
+    log_tail: tuple[ScrubbedText, ...] = Field(
+        default=(),
+        max_length=MAX_LOG_LINES,
+        description="The last lines of the step's log, scrubbed, for support.",
+    )
+
+
+class TableBrief(WireModel):
+    """One table of a plan, by name and size."""
+
+    table: ObjectName = Field(description="The table's name, to show progress by table.")
+    rows: Count = Field(
+        default=0, description="PostgreSQL's estimate of its rows, to show how far copying is."
+    )
+    bytes: Count = Field(default=0, description="Its size, to show how far copying is.")
+    masked: int = Field(
+        default=0, ge=0, le=2000, description="How many of its columns are masked, as evidence."
+    )
+    kept: int = Field(
+        default=0, ge=0, le=2000, description="How many of its columns are kept as they are, as evidence."
+    )
+
+
+class Check(WireModel):
+    """One kind of check that verification made."""
+
+    kind: Literal["row_counts", "constraints", "masked_values", "distinct_counts", "scrubbed_text"] = Field(
+        description="What was checked."
+    )
+    passed: bool = Field(description="Whether all of it held.")
+    checked: Count = Field(default=0, description="How many tables, constraints or columns were checked.")
+    failed: Count = Field(default=0, description="How many of them did not hold.")
+    tables: tuple[ObjectName, ...] = Field(
+        default=(),
+        max_length=50,
+        description="The tables in which it did not hold, by name, to know where to look.",
+    )
+
+
+class StepTime(WireModel):
+    """How long a step took."""
+
+    step: Step = Field(description="The step.")
+    seconds: Seconds = Field(description="How long it took, to see what makes a run slow.")
+
+
+class RunStarted(WireModel):
+    """A run began."""
+
+    type: Literal["run_started"] = Field(default="run_started", description="The kind of event.")
+    run_id: _Run
+    workflow: WorkflowId = Field(description="The workflow that runs.")
+    trigger: Literal["schedule", "command", "operator"] = Field(description="Who asked for the run.")
+    origin: Literal["cloud", "local"] = Field(description="Whether the workflow came from the dashboard.")
+    digest: Digest | None = Field(default=None, description="Which version of the workflow's document ran.")
+    command_id: Identifier | None = Field(
+        default=None, description="The dashboard's command that asked for it."
+    )
+
+
+class RunPlanned(WireModel):
+    """What a run is about to do, in numbers and table names."""
+
+    type: Literal["run_planned"] = Field(default="run_planned", description="The kind of event.")
+    run_id: _Run
+    shards: int = Field(ge=0, le=100_000, description="How many parts copying is cut into, to show progress.")
+    tables: tuple[TableBrief, ...] = Field(
+        default=(),
+        max_length=MAX_PLANNED_TABLES,
+        description="The tables to copy, to show progress by table.",
+    )
+    tables_total: Count = Field(description="How many tables there are, where the list had to be cut.")
+    not_carried: Count = Field(default=0, description="How many things of the source the twin will not have.")
+    warnings: Count = Field(
+        default=0, description="How many warnings the plan has; their text stays on the appliance."
+    )
+    server_version: int | None = Field(
+        default=None, ge=90000, le=10**7, description="The source server's version number, for support."
+    )
+
+
+class StepChanged(WireModel):
+    """A step of a run, or one part of it, changed state."""
+
+    type: Literal["step_changed"] = Field(default="step_changed", description="The kind of event.")
+    run_id: _Run
+    step: Step = Field(description="The step.")
+    shard: _Shard = None
+    state: StepState = Field(description="Its new state.")
+    attempt: int = Field(default=1, ge=1, le=1000, description="Which try it is.")
+    seconds: Seconds | None = Field(default=None, description="How long it took, once it is over.")
+
+
+class TableProgress(WireModel):
+    """How far one table has come. Dropped first when the appliance has to make room."""
+
+    type: Literal["progress"] = Field(default="progress", description="The kind of event.")
+    run_id: _Run
+    step: Step = Field(description="The step that is at work.")
+    shard: _Shard = None
+    table: ObjectName | None = Field(
+        default=None, description="The table, by name, to draw its progress bar."
+    )
+    part: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]+$", max_length=60)] | None = Field(
+        default=None, description="Which part of the table, where it is copied in several."
+    )
+    rows: Count = Field(default=0, description="Rows done so far, to draw its progress bar.")
+    rows_expected: Count | None = Field(default=None, description="Rows expected, to draw its progress bar.")
+    bytes: Count = Field(default=0, description="Bytes passed through so far, to show the rate.")
+    done: bool = Field(default=False, description="Whether this table or part is finished.")
+
+
+class RunFinished(WireModel):
+    """A run's outcome. Never dropped."""
+
+    type: Literal["run_finished"] = Field(default="run_finished", description="The kind of event.")
+    run_id: _Run
+    workflow: WorkflowId = Field(description="The workflow that ran.")
+    outcome: RunOutcome = Field(description="How it ended.")
+    seconds: Seconds = Field(description="How long it took.")
+    rows: Count = Field(default=0, description="Rows delivered, in total.")
+    bytes: Count = Field(default=0, description="Bytes that passed through, in total.")
+    steps: tuple[StepTime, ...] = Field(default=(), max_length=20, description="The time by step.")
+    checks: tuple[Check, ...] = Field(default=(), max_length=20, description="What verification found.")
+    failure: FailureReport | None = Field(default=None, description="Why it failed, where it did.")
+
+
+class WorkflowChanged(WireModel):
+    """The appliance took up, refused or put away a workflow."""
+
+    type: Literal["workflow_changed"] = Field(default="workflow_changed", description="The kind of event.")
+    workflow: WorkflowId = Field(description="The workflow.")
+    state: Literal["active", "invalid", "refused", "removed"] = Field(description="What became of it.")
+    digest: Digest | None = Field(default=None, description="Which version of the document it is about.")
+    rule: RuleName | None = Field(default=None, description="The policy rule that refused it, where one did.")
+    problem: ScrubbedText | None = Field(default=None, description="Why it was not taken up, scrubbed.")
+
+
+class CommandChanged(WireModel):
+    """What became of a command: the only acknowledgement, written together with the command's effect."""
+
+    type: Literal["command_changed"] = Field(default="command_changed", description="The kind of event.")
+    command_id: Identifier = Field(description="The dashboard's command.")
+    state: Literal["accepted", "done", "refused", "failed"] = Field(description="What became of it.")
+    run_id: RunId | None = Field(default=None, description="The run it started or ended.")
+    rule: RuleName | None = Field(default=None, description="The policy rule that refused it, where one did.")
+    problem: ScrubbedText | None = Field(default=None, description="Why it was refused or failed, scrubbed.")
+
+
+class UpdateChanged(WireModel):
+    """How an update of the appliance's own release goes."""
+
+    type: Literal["update_changed"] = Field(default="update_changed", description="The kind of event.")
+    version: VersionName = Field(description="The release.")
+    state: Literal[
+        "waiting", "downloading", "applying", "watching", "done", "rolled_back", "refused", "failed"
+    ] = Field(description="How far the update is.")
+    rule: RuleName | None = Field(default=None, description="The policy rule that refused it, where one did.")
+    problem: ScrubbedText | None = Field(default=None, description="Why it did not go through, scrubbed.")
+
+
+class Noticed(WireModel):
+    """Something about the appliance itself that a person should know."""
+
+    type: Literal["noticed"] = Field(default="noticed", description="The kind of event.")
+    kind: Literal[
+        "started",
+        "stopping",
+        "disk_low",
+        "clock_skew",
+        "certificate_expires",
+        "connection_missing",
+        "progress_dropped",
+        "component_failed",
+        "export_deleted",
+    ] = Field(description="What is told.")
+    connection: ConnectionName | None = Field(
+        default=None, description="The connection it is about, by name only."
+    )
+    amount: Count | None = Field(
+        default=None, description="How many, how much or how long: bytes, events or seconds."
+    )
+    problem: ScrubbedText | None = Field(default=None, description="What is wrong, scrubbed.")
+
+
+EventData = Annotated[
+    RunStarted
+    | RunPlanned
+    | StepChanged
+    | TableProgress
+    | RunFinished
+    | WorkflowChanged
+    | CommandChanged
+    | UpdateChanged
+    | Noticed,
+    Field(discriminator="type"),
+]
+
+
+class Event(WireModel):
+    """One numbered event."""
+
+    id: Identifier = Field(description="Names the event, so that it counts once however often it is sent.")
+    sequence: int = Field(
+        ge=1, le=2**53, description="Its number in the stream, so that a missing one is seen."
+    )
+    at: Instant = Field(description="When it happened, by the appliance's clock.")
+    data: EventData = Field(description="What happened.")
+
+
+class EventBatch(WireModel):
+    """A piece of one appliance's stream of events."""
+
+    stream: Identifier = Field(
+        description="Names the numbering; a restored or reinstalled appliance starts a new one, from 1."
+    )
+    sent_at: Instant = Field(
+        description="The appliance's clock when it sent this, to measure how wrong it is."
+    )
+    events: tuple[Event, ...] = Field(
+        min_length=1, max_length=MAX_BATCH_EVENTS, description="The events, in their order."
+    )
+
+
+class RejectedEvent(WireModel):
+    """An event that the dashboard could not read. Sending it again cannot help: drop it."""
+
+    id: Identifier | None
+    sequence: int | None
+    problem: Annotated[str, Field(max_length=300)]
+
+
+class EventsAccepted(WireModel):
+    """The answer to a batch: everything in it has been dealt with and need not be sent again."""
+
+    accepted: int
+    duplicates: int
+    rejected: tuple[RejectedEvent, ...] = ()
