@@ -1,0 +1,191 @@
+"""``connections.yaml``: the addresses and credentials of databases, known on this appliance only.
+
+No message, ``repr`` or exception of this module shows a value out of the file, not even a wrong one.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
+
+from appliance import strict_yaml
+from appliance.errors import RequestWrong
+from appliance.names import ConnectionName
+from appliance.problems import DocumentWrong, Problem, did_you_mean
+from appliance.strict_model import StrictModel, problems_of, wrong
+from appliance.strict_yaml import Document
+
+PLACEHOLDER = "changeme"
+
+_NAME: TypeAdapter[str] = TypeAdapter(ConnectionName)
+SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+
+
+class Connection(StrictModel):
+    """How to reach one PostgreSQL database."""
+
+    type: Literal["postgres"] = Field(
+        default="postgres", description="Kind of database.", examples=["postgres"]
+    )
+    host: str = Field(
+        min_length=1, description="Host name, address, or folder of a Unix socket.", examples=["db.internal"]
+    )
+    port: int = Field(default=5432, strict=True, ge=1, le=65_535, description="TCP port.", examples=[5432])
+    dbname: str = Field(min_length=1, description="The database.", examples=["shop"])
+    user: str = Field(min_length=1, description="The role to connect as.", examples=["reader"])
+    password: SecretStr = Field(
+        default=SecretStr(""),
+        repr=False,
+        description="The role's password; left out for peer or certificate authentication.",
+        examples=["'correct horse: battery'"],
+    )
+    sslmode: SslMode = Field(
+        default="prefer",
+        description="As libpq has it; verify-full proves who answers.",
+        examples=["verify-full"],
+    )
+    sslrootcert: str | None = Field(
+        default=None,
+        description="PEM file of the authority that signed the server's certificate, or `system`.",
+        examples=["/etc/appliance/certs/db.pem"],
+    )
+    sslcert: str | None = Field(
+        default=None,
+        description="PEM file of the client's certificate.",
+        examples=["/etc/appliance/certs/me.pem"],
+    )
+    sslkey: str | None = Field(
+        default=None,
+        description="File of the client certificate's key.",
+        examples=["/etc/appliance/certs/me.key"],
+    )
+    connect_timeout: int = Field(
+        default=10, strict=True, ge=1, le=600, description="Seconds to wait for the server.", examples=[10]
+    )
+    maintenance_db: str = Field(
+        default="postgres",
+        min_length=1,
+        description="The database to connect to while this one is created or renamed.",
+        examples=["postgres"],
+    )
+
+    @field_validator("host", "dbname", "user", "maintenance_db", "sslrootcert", "sslcert", "sslkey")
+    @classmethod
+    def _one_line(cls, value: str | None) -> str | None:
+        if value is not None and (value != value.strip() or not value.isprintable()):
+            raise wrong("has a blank at an end or a character that is not printable", "one line of text")
+        return value
+
+    @field_validator("password")
+    @classmethod
+    def _fits_a_pass_file(cls, value: SecretStr) -> SecretStr:
+        if any(character in value.get_secret_value() for character in "\r\n"):
+            raise wrong("has a line break, which a libpq pass file cannot hold", "one line of text")
+        return value
+
+    @model_validator(mode="after")
+    def _verification_has_an_authority(self) -> Connection:
+        if self.sslmode.startswith("verify") and self.sslrootcert is None:
+            raise wrong(f"has sslmode {self.sslmode} without sslrootcert", "a PEM file, or system")
+        if (self.sslcert is None) != (self.sslkey is None):
+            raise wrong("has only one of sslcert and sslkey", "both or neither")
+        return self
+
+
+def load_connections(path: Path) -> dict[str, Connection]:
+    """Read the file, afresh for every run. A ``changeme`` in it is no error until its connection is selected.
+
+    Raises RequestWrong for a file that is missing or that others than its owner may read, DocumentWrong with
+    every problem at once for one whose content is wrong.
+    """
+    _check_mode(path)
+    return connections_of(strict_yaml.read(path))
+
+
+def connections_of(document: Document) -> dict[str, Connection]:
+    """The connections of a document that was read already. Raises DocumentWrong."""
+    problems = list(document.problems)
+    connections: dict[str, Connection] = {}
+    for name, data in document.data.items():
+        try:
+            _NAME.validate_python(name)
+            connections[name] = Connection.model_validate(_as_written(document, name, data))
+        except ValidationError as error:
+            found = problems_of(error, Connection, document, prefix=(name,), show_values=False)
+            problems += [_without_stray_key(problem, data) for problem in found]
+    if problems:
+        raise DocumentWrong(problems)
+    return connections
+
+
+def select_connections(
+    connections: Mapping[str, Connection], names: Iterable[str], file: str = "connections.yaml"
+) -> dict[str, Connection]:
+    """The connections of these names. Raises RequestWrong, for all of them at once, where one is missing or
+    still holds a ``changeme``.
+    """
+    missing, unchanged, selected = [], [], {}
+    for name in names:
+        if name not in connections:
+            close = did_you_mean(name, connections)
+            missing.append(f"{file}: {name}: is missing" + (f"; did you mean {close}?" if close else ""))
+            continue
+        selected[name] = connections[name]
+        paths = [f"{name}.{key}" for key in _unchanged(connections[name])]
+        unchanged += [f"{file}: {path}: is still {PLACEHOLDER}" for path in paths]
+    if missing or unchanged:
+        known = ", ".join(connections) or "none"
+        why = f"The file has these connections: {known}." if missing else ""
+        raise RequestWrong("\n".join(missing + unchanged), why, f"Fill in {file}.")
+    return selected
+
+
+def _unchanged(connection: Connection) -> list[str]:
+    values = {**connection.model_dump(), "password": connection.password.get_secret_value()}
+    return [key for key, value in values.items() if value == PLACEHOLDER]
+
+
+def _as_written(document: Document, name: str, data: Any) -> Any:
+    """Passwords and names that look like numbers or booleans, as they were written."""
+    if not isinstance(data, dict):
+        return data
+    texts = [key for key in data if key not in ("port", "connect_timeout") and data[key] is not None]
+    return {**data, **{key: document.plain.get((name, key), data[key]) for key in texts}}
+
+
+def _without_stray_key(problem: Problem, data: Any) -> Problem:
+    """``{password: a,b}`` is a key ``b`` to YAML: such a key may be a piece of a password, so it stays hidden."""
+    key = problem.path[-1]
+    if key in Connection.model_fields or not isinstance(data, dict) or data.get(key, key) is not None:
+        return problem
+    return replace(
+        problem,
+        path=problem.path[:-1],
+        what="has a key without a value (not shown: it may be a piece of a password)",
+        expected="quotes around a value with , : # { } [ ] in it",
+    )
+
+
+def _check_mode(path: Path) -> None:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        raise RequestWrong(
+            f"{path} cannot be read: {error.strerror}.",
+            "Databases' addresses and credentials are kept there.",
+            f"appliance connections template WORKFLOW.yaml > {path} && chmod 600 {path}",
+        ) from None
+    # systemd hands credentials over with access lists, which show as bits for the group.
+    from_systemd = path.is_relative_to(os.environ.get("CREDENTIALS_DIRECTORY") or "/nowhere")
+    if mode & 0o077 and not from_systemd:
+        raise RequestWrong(
+            f"{path} can be read or written by others than its owner (mode {mode:04o}).",
+            "It holds passwords.",
+            f"chmod 600 {path}",
+        )

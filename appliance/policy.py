@@ -1,0 +1,180 @@
+"""``policy.yaml``: the customer's own limits. Nothing that comes from the cloud can widen them.
+
+Everything that is about to act asks this module, and only this one decides. Its functions are pure: they
+take what is wanted and return the refusals, each with the name of the rule.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from appliance import strict_yaml
+from appliance.errors import Refused
+from appliance.names import ConnectionName
+from appliance.strict_model import StrictModel, describe, validate, wrong
+from appliance.workflow.document import ColumnPattern, TablePattern, Workflow
+from appliance.workflow.matching import Keep, Matching, Rule
+from appliance.workflow.patterns import parse_pattern
+
+Origin = Literal["local", "cloud"]
+"""Where a workflow or a command came from: a file on this machine, or the dashboard."""
+
+_WINDOW = re.compile(
+    r"(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])"
+)
+
+
+def _check_window(text: str) -> str:
+    if not _WINDOW.fullmatch(text):
+        raise wrong(
+            f"{describe(text)} is not an update window", '"Sat 02:00-05:00", or "02:00-05:00" for any day'
+        )
+    return text
+
+
+class Updates(StrictModel):
+    """Which releases may be installed, and when."""
+
+    channel: str = Field(
+        default="stable", min_length=1, description="Releases to follow.", examples=["stable"]
+    )
+    pin: str | None = Field(default=None, description="The only version that may run.", examples=["0.1.0"])
+    window: Annotated[str, AfterValidator(_check_window)] | None = Field(
+        default=None,
+        description="When an update may start, in the machine's time; null for any time.",
+        examples=["Sat 02:00-05:00"],
+    )
+
+
+class Policy(StrictModel):
+    """What may happen on this appliance. A key left out limits local work in nothing, and the cloud's most."""
+
+    workflows_from_cloud: bool = Field(
+        default=False, strict=True, description="Whether the dashboard may send workflows.", examples=[True]
+    )
+    always_mask: tuple[ColumnPattern, ...] = Field(
+        default=(),
+        description="Patterns schema.table.column of columns that no workflow may keep.",
+        examples=[["*.*.ssn", "*.*.password*"]],
+    )
+    never_copy: tuple[TablePattern, ...] = Field(
+        default=(),
+        description="Patterns schema.table of tables that no workflow may select.",
+        examples=[["public.audit_*"]],
+    )
+    read: tuple[ConnectionName, ...] | None = Field(
+        default=None,
+        description="Connections that may be a source. Left out: all for local workflows, none for the cloud's.",
+        examples=[["production"]],
+    )
+    write: tuple[ConnectionName, ...] | None = Field(
+        default=None,
+        description="Connections that may be delivered to. Left out: as for read.",
+        examples=[["staging"]],
+    )
+    sql_from_cloud: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether workflows from the dashboard may hold SQL (rows: where).",
+        examples=[False],
+    )
+    images: tuple[str, ...] = Field(
+        default=(),
+        description="Images besides the appliance's own that steps may run.",
+        examples=[["registry.internal/report:1"]],
+    )
+    destinations: tuple[str, ...] = Field(
+        default=(),
+        description="Buckets and addresses that files may go to.",
+        examples=[["s3://masked-exports"]],
+    )
+    updates: Updates = Field(
+        default_factory=Updates,
+        description="Which releases may be installed, and when.",
+        examples=[{"channel": "stable", "pin": None, "window": "Sat 02:00-05:00"}],
+    )
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """What policy says no to; ``rule`` is the key of policy.yaml that says it."""
+
+    rule: str
+    what: str
+
+
+def load_policy(path: Path | None) -> Policy:
+    """Read the policy; without a file, the default one. Raises DocumentWrong with every problem at once.
+
+    A path that is given and not there is an error: a policy that got lost must not be taken for none.
+    """
+    if path is None:
+        return Policy()
+    return validate(Policy, strict_yaml.read(path, empty_is_allowed=True))
+
+
+def check_workflow(
+    policy: Policy, workflow: Workflow, matching: Matching | None = None, *, origin: Origin = "local"
+) -> tuple[Refusal, ...]:
+    """Every reason why this workflow may not run.
+
+    Without ``matching`` only what the document itself says can be judged; the tables and columns follow in
+    the plan, when the source's catalog is known.
+    """
+    refusals = _check_connections(policy, workflow, origin)
+    if origin == "cloud":
+        if not policy.workflows_from_cloud:
+            refusals.append(Refusal("workflows_from_cloud", "Workflows from the cloud are not allowed here."))
+        with_sql = [pattern for pattern, rows in workflow.rows.items() if rows.where is not None]
+        if with_sql and not policy.sql_from_cloud:
+            patterns = ", ".join(with_sql)
+            refusals.append(
+                Refusal("sql_from_cloud", f"SQL from the cloud is not allowed here: rows of {patterns}.")
+            )
+    if matching is not None:
+        refusals += _check_tables(policy, matching)
+        refusals += _check_columns(policy, matching)
+    return tuple(refusals)
+
+
+def enforce(refusals: tuple[Refusal, ...]) -> None:
+    """Raise Refused (exit code 3), naming every rule, if there is anything to refuse."""
+    if refusals:
+        raise Refused(
+            "\n".join(f"{refusal.what} (policy rule {refusal.rule})" for refusal in refusals),
+            "The policy of this appliance belongs to its owner, and no workflow can change it.",
+            "Change the workflow, or ask whoever owns policy.yaml.",
+            rule=refusals[0].rule,
+        )
+
+
+def _check_connections(policy: Policy, workflow: Workflow, origin: Origin) -> list[Refusal]:
+    refusals = []
+    writes = [delivery.twin.connection for delivery in workflow.deliver]
+    for rule, allowed, wanted in (("read", policy.read, [workflow.source]), ("write", policy.write, writes)):
+        for name in wanted:
+            if name not in (allowed or ()) and not (allowed is None and origin == "local"):
+                verb = "read from" if rule == "read" else "written to"
+                refusals.append(Refusal(rule, f"The connection `{name}` may not be {verb}."))
+    return refusals
+
+
+def _check_tables(policy: Policy, matching: Matching) -> list[Refusal]:
+    refusals = []
+    patterns = [parse_pattern(text, 2) for text in policy.never_copy]
+    for selected in matching.tables:
+        for pattern in patterns:
+            if any(pattern.matches(*names) for names in selected.names):
+                what = f"The table {selected.table.qualified} may not be copied: {pattern.text}."
+                refusals.append(Refusal("never_copy", what))
+                break
+    return refusals
+
+
+def _check_columns(policy: Policy, matching: Matching) -> list[Refusal]:
+    return []

@@ -1,0 +1,70 @@
+"""What is wrong with a document: every problem at once, each with its file, line and key path."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from appliance.errors import RequestWrong
+
+KeyPath = tuple[str | int, ...]
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+SHOWN_PROBLEMS = 100
+"""More are counted, not printed: nobody reads on, and a hostile document must not fill a log."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong. ``what`` and ``expected`` hold no secret and no value out of a row."""
+
+    path: KeyPath
+    what: str
+    expected: str = ""
+    line: int | None = None
+    """Counted from 1; None where the document came without lines (JSON over the wire)."""
+    source: str = ""
+
+    def text(self) -> str:
+        """``file:line: key.path: what is wrong; expected …``, leaving out what is not known."""
+        where = ":".join([self.source or "document", *([str(self.line)] if self.line else [])])
+        key = f" {path_text(self.path)}:" if self.path else ""
+        expected = f"; expected {self.expected}" if self.expected else ""
+        return f"{where}:{key} {self.what}{expected}"
+
+    def at(self, line: int | None, source: str) -> Problem:
+        """The same problem, with the place in a file filled in."""
+        return replace(self, line=line, source=source)
+
+
+class DocumentWrong(RequestWrong):
+    """A document was refused; ``problems`` has all that is wrong with it, in the order of its lines."""
+
+    def __init__(self, problems: Iterable[Problem], next_step: str = "") -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.line or 0))
+        shown = [problem.text() for problem in self.problems[:SHOWN_PROBLEMS]]
+        left_out = len(self.problems) - len(shown)
+        if left_out:
+            shown.append(f"… and {left_out} more")
+        super().__init__("\n".join(shown), "", next_step)
+
+
+def path_text(path: Sequence[str | int]) -> str:
+    """A key path as people read it: ``deliver[0].twin.connection``, ``masks."public.customer.email"``."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            key = part if _BARE_KEY.fullmatch(part) else '"' + part.replace('"', '\\"') + '"'
+            text += f".{key}" if text else key
+    return text
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str | None:
+    """The known word closest to a mistyped one; None if none is close."""
+    by_folded = {candidate.casefold(): candidate for candidate in known}
+    close = difflib.get_close_matches(word[:200].casefold(), list(by_folded), n=1, cutoff=0.6)
+    return by_folded[close[0]] if close else None

@@ -1,0 +1,194 @@
+"""``appliance.yaml``: what this appliance is told about itself. Every key may be left out.
+
+An environment variable named after a key wins over the file: ``APPLIANCE_STATE_DIR``, and for a key of a
+section ``APPLIANCE_STATUS_PORT``. ``APPLIANCE_CONFIG`` names the file itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from appliance import strict_yaml
+from appliance.problems import KeyPath
+from appliance.strict_model import StrictModel, model_at, validate
+from appliance.strict_yaml import Document
+
+PREFIX = "APPLIANCE_"
+CONFIG_VARIABLE = "APPLIANCE_CONFIG"
+DEFAULT_PATH = Path("/etc/appliance/appliance.yaml")
+
+
+class StepSettings(StrictModel):
+    """Step containers, and what all workflows together may ask for."""
+
+    image: str = Field(
+        default="appliance-step:latest",
+        min_length=1,
+        description="Image of the steps.",
+        examples=["appliance-step:0.1.0"],
+    )
+    network: str = Field(
+        default="bridge",
+        min_length=1,
+        description="Docker network that steps are attached to.",
+        examples=["bridge"],
+    )
+    max_parallel: int = Field(
+        default=8, ge=1, le=64, description="Caps limits.parallel of every workflow.", examples=[8]
+    )
+    max_memory_mb: int = Field(
+        default=2_048,
+        ge=128,
+        le=65_536,
+        description="Caps limits.memory_mb of every workflow.",
+        examples=[2048],
+    )
+    max_cpus: float = Field(
+        default=4.0, ge=0.1, le=64, description="Caps limits.cpus of every workflow.", examples=[2.0]
+    )
+    cgroup_parent: str | None = Field(
+        default=None,
+        description="cgroup or systemd slice that step containers run under.",
+        examples=["appliance-steps.slice"],
+    )
+
+
+class StatusSettings(StrictModel):
+    """The local status service."""
+
+    host: str = Field(
+        default="127.0.0.1", min_length=1, description="Address it listens on.", examples=["127.0.0.1"]
+    )
+    port: int = Field(default=8642, ge=1, le=65_535, description="Port it listens on.", examples=[8642])
+
+
+class Settings(StrictModel):
+    """Everything that can be set on an appliance."""
+
+    config_dir: Path = Field(
+        default=Path("/etc/appliance"),
+        description="Holds connections.yaml, policy.yaml and workflows/.",
+        examples=["/etc/appliance"],
+    )
+    state_dir: Path = Field(
+        default=Path("/var/lib/appliance"),
+        description="Holds runs, exports, receipts, keys and workflows from the dashboard.",
+        examples=["/var/lib/appliance"],
+    )
+    runtime_dir: Path = Field(
+        default=Path("/run/appliance"),
+        description="Holds the secrets of running steps; must be on tmpfs.",
+        examples=["/run/appliance"],
+    )
+    log_dir: Path = Field(
+        default=Path("/var/log/appliance"), description="Holds task logs.", examples=["/var/log/appliance"]
+    )
+    database_url: str = Field(
+        default="postgresql:///appliance?host=/run/postgresql",
+        repr=False,
+        description="The appliance's own database, for run state and the outbox, as libpq reads it.",
+        examples=["postgresql:///appliance?host=/run/postgresql"],
+    )
+    airflow_database_url: str = Field(
+        default="postgresql:///airflow?host=/run/postgresql",
+        repr=False,
+        description="Airflow's metadata, which is only read, as libpq reads it.",
+        examples=["postgresql:///airflow?host=/run/postgresql"],
+    )
+    airflow_execution_api_url: str = Field(
+        default="http://127.0.0.1:8080/execution/",
+        description="Airflow's execution API, by which runs are started.",
+        examples=["http://127.0.0.1:8080/execution/"],
+    )
+    airflow_jwt_secret_file: Path | None = Field(
+        default=None,
+        description="File with the secret that signs tokens for Airflow's execution API.",
+        examples=["/var/lib/appliance/keys/airflow-jwt"],
+    )
+    dashboard_url: str | None = Field(
+        default=None,
+        description="The dashboard to report to; null for none.",
+        examples=["https://dashboard.example.com"],
+    )
+    steps: StepSettings = Field(
+        default_factory=StepSettings, description="Step containers.", examples=[{"max_parallel": 8}]
+    )
+    status: StatusSettings = Field(
+        default_factory=StatusSettings, description="The local status service.", examples=[{"port": 8642}]
+    )
+
+    @property
+    def connections_file(self) -> Path:
+        """Databases' addresses and credentials."""
+        return self.config_dir / "connections.yaml"
+
+    @property
+    def policy_file(self) -> Path:
+        """The customer's own limits."""
+        return self.config_dir / "policy.yaml"
+
+    @property
+    def workflow_dirs(self) -> tuple[Path, Path]:
+        """Where workflows lie: those written here, then those that the dashboard sent."""
+        return (self.config_dir / "workflows", self.state_dir / "workflows")
+
+    @property
+    def runs_dir(self) -> Path:
+        """One folder a run."""
+        return self.state_dir / "runs"
+
+    @property
+    def mask_key_file(self) -> Path:
+        """The key of all pseudonyms."""
+        return self.state_dir / "keys" / "mask.key"
+
+
+def load_settings(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings. Without ``path``, ``APPLIANCE_CONFIG`` or the usual place is read, if it is there.
+
+    Raises DocumentWrong with every problem at once; a variable's problem names the variable.
+    """
+    environment = os.environ if environment is None else environment
+    named = path or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)
+    if named is None and not DEFAULT_PATH.exists():
+        document = Document({}, str(DEFAULT_PATH))
+    else:
+        document = strict_yaml.read(named or DEFAULT_PATH, empty_is_allowed=True)
+    return validate(Settings, _with_environment(document, environment))
+
+
+def variables() -> dict[str, KeyPath]:
+    """Every environment variable that sets a key, and which."""
+    found: dict[str, KeyPath] = {}
+
+    def walk(model: type[BaseModel], path: KeyPath) -> None:
+        for key in model.model_fields:
+            inner = model_at(Settings, (*path, key))
+            if inner:
+                walk(inner, (*path, key))
+            else:
+                found[PREFIX + "_".join(str(part) for part in (*path, key)).upper()] = (*path, key)
+
+    walk(Settings, ())
+    return found
+
+
+def _with_environment(document: Document, environment: Mapping[str, str]) -> Document:
+    data: dict[str, Any] = dict(document.data)
+    sources = dict(document.sources)
+    for variable, path in variables().items():
+        if variable not in environment:
+            continue
+        sources[path] = variable
+        section = data
+        for part in path[:-1]:
+            inner = section.get(str(part))
+            section[str(part)] = dict(inner) if isinstance(inner, dict) else {}
+            section = section[str(part)]
+        section[str(path[-1])] = strict_yaml.scalar(environment[variable])
+    return Document(data, document.source_name, document.lines, document.plain, document.problems, sources)

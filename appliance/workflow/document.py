@@ -1,0 +1,318 @@
+"""The workflow document: what to copy from where, masked how, delivered where, and when."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_serializer, model_validator
+
+from appliance.names import ConnectionName, WorkflowId, named
+from appliance.strict_model import StrictModel, describe, wrong
+from appliance.workflow.cron import CronError, parse_cron
+from appliance.workflow.patterns import PatternError, parse_pattern
+
+DELIVERY_KINDS = ("twin",)
+"""What this release can deliver."""
+LATER_DELIVERY_KINDS = ("files", "bucket", "container")
+"""Known to the design of the document but not to this release: the error says so, so nobody seeks a typo."""
+
+
+def _pattern_of(parts: int) -> AfterValidator:
+    def check(text: str) -> str:
+        try:
+            parse_pattern(text, parts)
+        except PatternError as error:
+            raise wrong(f"the pattern {describe(text)} {error}", error.expected) from None
+        return text
+
+    return AfterValidator(check)
+
+
+def _check_schedule(text: str) -> str:
+    try:
+        parse_cron(text)
+    except CronError as error:
+        raise wrong(str(error), error.expected) from None
+    return text
+
+
+def _check_timezone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (OSError, ValueError, KeyError):
+        raise wrong(
+            f"{describe(text)} is not a time zone", "an IANA name, for example Europe/Vienna"
+        ) from None
+    return text
+
+
+def _null_is_a_word(value: Any) -> Any:
+    """``null`` without quotes is nothing in YAML and JSON, and the word in ours."""
+    return "null" if value is None else value
+
+
+MaskName = Annotated[
+    str,
+    BeforeValidator(_null_is_a_word),
+    named(r"[a-z][a-z0-9_]{0,62}", "the name of a mask: a-z, 0-9 and _, for example email"),
+]
+TablePattern = Annotated[str, _pattern_of(2)]
+ColumnPattern = Annotated[str, _pattern_of(3)]
+Schedule = Annotated[str, AfterValidator(_check_schedule)]
+TimeZone = Annotated[str, AfterValidator(_check_timezone)]
+
+
+class TableSelection(StrictModel):
+    """Which tables are copied: those that a pattern of ``include`` matches and none of ``exclude``."""
+
+    include: tuple[TablePattern, ...] = Field(
+        min_length=1,
+        description="Patterns schema.table of the tables to copy.",
+        examples=[["public.*", "crm.*"]],
+    )
+    exclude: tuple[TablePattern, ...] = Field(
+        default=(),
+        description="Patterns schema.table of tables to leave out, whatever includes them.",
+        examples=[["public.audit_*"]],
+    )
+
+
+class RowFilter(StrictModel):
+    """Which rows of a table are copied: its last days, or those for which an SQL condition is true."""
+
+    last_days: int | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        le=36_500,
+        description="Rows whose `by` is at most this many days old when the run begins.",
+        examples=[90],
+    )
+    by: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The date or timestamp column for last_days.",
+        examples=["created_at"],
+    )
+    where: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=4_000,
+        description="An SQL condition over the table's columns. Policy decides whose SQL may run.",
+        examples=["kind <> 'debug'"],
+    )
+
+    @model_validator(mode="after")
+    def _one_form(self) -> RowFilter:
+        by_age = self.last_days is not None and self.by is not None and self.where is None
+        by_sql = self.where is not None and self.last_days is None and self.by is None
+        if not by_age and not by_sql:
+            raise wrong(
+                "mixes or lacks keys", "{last_days: 90, by: created_at} or {where: \"kind <> 'debug'\"}"
+            )
+        return self
+
+
+class MaskSpec(StrictModel):
+    """A mask by name, with its parameters. Written as ``email`` or as ``{mask: phone, keep_prefix: 3}``.
+
+    Which masks there are, and what parameters each takes, is the masking catalogue's to say.
+    """
+
+    mask: MaskName = Field(description="The mask's name.", examples=["email"])
+    params: dict[str, JsonValue] = Field(
+        default_factory=dict, description="The mask's parameters.", examples=[{}]
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_document(cls, value: Any) -> Any:
+        if value is None or isinstance(value, str):
+            return {"mask": value}
+        if isinstance(value, MaskSpec):
+            return value
+        if not isinstance(value, dict):
+            raise wrong(
+                f"{describe(value)} is not a mask", "a mask's name, or {mask: name, …} with its parameters"
+            )
+        if isinstance(value.get("params"), dict) and value.keys() <= {"mask", "params"}:
+            return value
+        params = {key: each for key, each in value.items() if key != "mask"}
+        return {"params": params, **({"mask": value["mask"]} if "mask" in value else {})}
+
+    @model_serializer(mode="plain")
+    def _to_document(self) -> str | dict[str, Any]:
+        return {"mask": self.mask, **self.params} if self.params else self.mask
+
+
+class TwinDelivery(StrictModel):
+    """A masked copy as a database, which replaces the former one in one step."""
+
+    connection: ConnectionName = Field(
+        description="The connection whose database becomes the twin.", examples=["staging"]
+    )
+    grace_s: int = Field(
+        default=30,
+        strict=True,
+        ge=0,
+        le=3_600,
+        description="Seconds that sessions which hold the twin open get before they are ended for the swap.",
+        examples=[30],
+    )
+
+
+class Delivery(StrictModel):
+    """One place the result goes. This release knows one kind, ``twin``."""
+
+    twin: TwinDelivery = Field(
+        description="Deliver a masked copy of the database.", examples=[{"connection": "staging"}]
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_known_kinds(cls, value: Any) -> Any:
+        this_release = f"one of what this release delivers: {', '.join(DELIVERY_KINDS)}"
+        if isinstance(value, dict):
+            later = [kind for kind in value if kind in LATER_DELIVERY_KINDS]
+            if later:
+                raise wrong(f"deliveries of the kind `{later[0]}` are not in this release", this_release)
+        return value
+
+    @property
+    def kind(self) -> str:
+        """``twin``."""
+        return "twin"
+
+
+class Limits(StrictModel):
+    """What a run may take of time, memory and processor. The appliance's own settings cap these."""
+
+    parallel: int = Field(
+        default=4,
+        strict=True,
+        ge=1,
+        le=64,
+        description="Shards that are copied at the same time.",
+        examples=[4],
+    )
+    memory_mb: int = Field(
+        default=512,
+        strict=True,
+        ge=128,
+        le=65_536,
+        description="Memory of one step's container, in MiB.",
+        examples=[512],
+    )
+    cpus: float = Field(
+        default=1.0,
+        strict=True,
+        ge=0.1,
+        le=64,
+        description="Processor cores that one step may use.",
+        examples=[1],
+    )
+    run_timeout_min: int = Field(
+        default=240,
+        strict=True,
+        ge=1,
+        le=10_080,
+        description="Minutes after which a run is ended.",
+        examples=[240],
+    )
+    lock_timeout_s: int = Field(
+        default=30,
+        strict=True,
+        ge=1,
+        le=3_600,
+        description="Seconds to wait for a lock on a source table before giving up.",
+        examples=[30],
+    )
+    statement_timeout_min: int = Field(
+        default=240,
+        strict=True,
+        ge=1,
+        le=10_080,
+        description="Minutes that one SQL statement may take, on the source and in the twin.",
+        examples=[240],
+    )
+    retries: int = Field(
+        default=2,
+        strict=True,
+        ge=0,
+        le=10,
+        description="Times a failed step is tried again, if that can help.",
+        examples=[2],
+    )
+
+
+class Workflow(StrictModel):
+    """One workflow, as written in YAML on disk or sent as JSON."""
+
+    id: WorkflowId = Field(description="Names the DAG, the runs and the files.", examples=["staging-twin"])
+    title: str = Field(
+        default="", max_length=200, description="What people call it.", examples=["Nightly staging twin"]
+    )
+    schedule: Schedule | None = Field(
+        default=None, description="Five cron fields, or null to run on demand only.", examples=["0 2 * * *"]
+    )
+    timezone: TimeZone = Field(
+        default="UTC",
+        description="The IANA time zone that the schedule is read in.",
+        examples=["Europe/Vienna"],
+    )
+    source: ConnectionName = Field(description="The connection to copy from.", examples=["production"])
+    tables: TableSelection = Field(
+        description="Which tables are copied.",
+        examples=[{"include": ["public.*"], "exclude": ["public.audit_*"]}],
+    )
+    rows: dict[TablePattern, RowFilter] = Field(
+        default_factory=dict,
+        description="Which rows are copied, by pattern schema.table; all of them where none matches.",
+        examples=[{"public.invoice": {"last_days": 90, "by": "created_at"}}],
+    )
+    masks: dict[ColumnPattern, MaskSpec] = Field(
+        default_factory=dict,
+        description="How columns are masked, by pattern schema.table.column; the most specific pattern wins.",
+        examples=[
+            {"public.customer.email": "email", "public.customer.phone": {"mask": "phone", "keep_prefix": 3}}
+        ],
+    )
+    keep: tuple[ColumnPattern, ...] = Field(
+        default=(),
+        description="Patterns schema.table.column of columns that are copied as they are.",
+        examples=[["public.*.id", "public.track.*"]],
+    )
+    unlisted: Annotated[Literal["halt", "null", "keep"], BeforeValidator(_null_is_a_word)] = Field(
+        default="halt",
+        description=(
+            "What happens to a column that neither masks nor keep covers: halt stops the run before a row is "
+            "read, null masks it with NULL or its type's neutral value, keep copies it as it is."
+        ),
+        examples=["halt"],
+    )
+    deliver: tuple[Delivery, ...] = Field(
+        min_length=1, description="Where the result goes.", examples=[[{"twin": {"connection": "staging"}}]]
+    )
+    limits: Limits = Field(
+        default_factory=Limits,
+        description="What a run may take of time, memory and processor.",
+        examples=[{"parallel": 4, "memory_mb": 512}],
+    )
+
+    @model_validator(mode="after")
+    def _deliveries_go_elsewhere(self) -> Workflow:
+        seen: set[str] = set()
+        for delivery in self.deliver:
+            name = delivery.twin.connection
+            if name == self.source:
+                raise wrong(f"delivers to its own source, `{name}`", "a twin on another connection")
+            if name in seen:
+                raise wrong(f"delivers to `{name}` twice", "each connection once")
+            seen.add(name)
+        return self
+
+    @property
+    def connections(self) -> tuple[str, ...]:
+        """The names of all connections it needs, the source first, each once."""
+        return (self.source, *(delivery.twin.connection for delivery in self.deliver))

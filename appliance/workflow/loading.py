@@ -1,0 +1,74 @@
+"""From a file or a message to a workflow, and back to YAML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from appliance import strict_yaml
+from appliance.problems import DocumentWrong, Problem
+from appliance.strict_model import validate
+from appliance.strict_yaml import Document
+from appliance.workflow.document import Workflow
+
+
+@dataclass(frozen=True)
+class LoadedWorkflow:
+    """A valid workflow and the document it came from, which knows the lines."""
+
+    workflow: Workflow
+    document: Document
+
+
+def load_workflow(path: Path) -> LoadedWorkflow:
+    """Read and validate a workflow file. Raises DocumentWrong (exit code 2) with every problem at once."""
+    return workflow_of(strict_yaml.read(path))
+
+
+def parse_workflow(text: str | bytes, source_name: str, *, as_json: bool = False) -> LoadedWorkflow:
+    """Validate a workflow that came as text. Raises DocumentWrong with every problem at once."""
+    return workflow_of(strict_yaml.load(text, source_name, as_json=as_json))
+
+
+def workflow_of(document: Document) -> LoadedWorkflow:
+    """Validate a document that was read already."""
+    empty = _empty_words(document)
+    try:
+        workflow = validate(Workflow, document)
+    except DocumentWrong as error:
+        raise DocumentWrong([*error.problems, *empty]) from None
+    if empty:
+        raise DocumentWrong(empty)
+    return LoadedWorkflow(workflow, document)
+
+
+def _empty_words(document: Document) -> list[Problem]:
+    """Where null is a word of ours, nothing at all is more likely a forgotten value: refuse it."""
+    problems = []
+    for path, written in document.plain.items():
+        is_mask = path[0] == "masks" and (len(path) == 2 or path[2:] == ("mask",))
+        if written in ("", "~") and (is_mask or path == ("unlisted",)):
+            expected = "a mask's name, or null to write NULL" if is_mask else "halt, null or keep"
+            problems.append(document.problem(path, "has no value", expected))
+    return problems
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes whatever our reader would not read back as the same text."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = None if isinstance(strict_yaml.scalar(text), str) else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def workflow_yaml(workflow: Workflow) -> str:
+    """The workflow as YAML that reads back as an equal one. Defaults that were never set are left out."""
+    data: dict[str, Any] = workflow.model_dump(mode="json", exclude_unset=True)
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
