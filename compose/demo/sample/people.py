@@ -192,7 +192,6 @@ def companies(people: list[Person], count: int) -> Iterator[Row]:
     random = source_of("company")
     for number in range(1, count + 1):
         name = " ".join(random.choice(COMPANY[part]) for part in ("words", "trades", "forms"))
-        )
         contact = random.choice(people)
         staff = 1 + int(random.random() * 400) if random.random() < 0.8 else None
         yield (number, name, contact.id, f"{contact.region.code}{number:05d}{fill('####', random)}", staff)
