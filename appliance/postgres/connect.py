@@ -69,7 +69,7 @@ def open_session(
         tcp_user_timeout=str(TCP_USER_TIMEOUT_MS),
     )
     try:
-        connection: Connection[TupleRow] = psycopg.connect(autocommit=True, **options)
+        connection: Connection[TupleRow] = psycopg.connect(autocommit=True, **options)  # type: ignore[arg-type]
     except psycopg.Error as error:
         raise connect_failure(name, options, error) from None
     try:

@@ -80,7 +80,8 @@ class StepContext:
             read_service(self.secrets_dir, self.spec.workflow.source),
             application_name=self.application_name,
             read_only=True,
-            statement_timeout_s=limits.run_timeout_min * 60,
+            statement_timeout_s=limits.statement_timeout_min * 60,
+            lock_timeout_s=limits.lock_timeout_s,
         )
 
     def connect_target(self, connection: str, database: str | None = None) -> Connection[TupleRow]:
@@ -94,7 +95,7 @@ class StepContext:
             parameters,
             application_name=self.application_name,
             read_only=False,
-            statement_timeout_s=limits.run_timeout_min * 60,
+            statement_timeout_s=limits.statement_timeout_min * 60,
         )
 
     def notice(self, text: str) -> None:

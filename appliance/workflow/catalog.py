@@ -77,6 +77,8 @@ class Table(CatalogModel):
     root_schema: str | None = None
     root_name: str | None = None
     """The topmost partitioned parent, for a leaf partition; None for anything else."""
+    partition_key: tuple[str, ...] = ()
+    """The columns that decide, at any level above, in which leaf a row stands; empty for no partition."""
     pages: int = 0
     """Size on disk now, in 8 KiB pages, without indexes and TOAST."""
     bytes: int = 0
@@ -84,7 +86,10 @@ class Table(CatalogModel):
     estimated_rows: int = 0
     readable: bool = True
     """The role may SELECT every column."""
+    ctid_readable: bool = True
+    """The role may SELECT the table as such, and with it system columns; column grants do not give that."""
     row_security: bool = False
+    """Row-level security would hide rows from the role that reads."""
 
     @property
     def qualified(self) -> str:

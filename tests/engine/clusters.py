@@ -114,7 +114,7 @@ class Cluster:
         return {name for (name,) in self.rows("postgres", query)}
 
     def sessions(self, application_name: str = "") -> list[tuple[Any, ...]]:
-        """(application_name, state, query) of named client sessions but the asking one, by name's beginning."""
+        """(application_name, state, query) of client sessions whose name begins so, but the asking one."""
         query = (
             "SELECT application_name, state, query FROM pg_stat_activity"
             " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"

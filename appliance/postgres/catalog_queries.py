@@ -1,0 +1,143 @@
+"""The queries that read a source's catalog: a handful, each over the whole database at once.
+
+Every session has an empty ``search_path``, so ``format_type`` qualifies whatever is not in pg_catalog.
+"""
+
+DATABASE = """
+SELECT current_database(), pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
+       current_setting('server_version_num')::int, pg_is_in_recovery(), current_setting('block_size')::int,
+       to_jsonb(d) ->> 'datlocprovider',
+       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale')
+FROM pg_database AS d WHERE d.datname = current_database()
+"""
+
+# Not the system's tables, not temporary ones, and not those an extension brings along.
+_OWN_TABLES = """
+    n.nspname <> 'information_schema' AND n.nspname !~ '^pg_' AND c.relkind IN ('r', 'p', 'f')
+    AND c.relpersistence <> 't' AND NOT EXISTS (
+        SELECT FROM pg_depend AS d
+        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+"""
+
+TABLES = f"""
+WITH RECURSIVE own AS (
+    SELECT c.*, n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE {_OWN_TABLES}
+), up AS (
+    SELECT i.inhrelid AS leaf, i.inhparent AS ancestor, 1 AS step
+    FROM own JOIN pg_inherits AS i ON i.inhrelid = own.oid WHERE own.relispartition
+    UNION ALL
+    SELECT up.leaf, i.inhparent, up.step + 1
+    FROM up JOIN pg_class AS c ON c.oid = up.ancestor AND c.relispartition
+    JOIN pg_inherits AS i ON i.inhrelid = up.ancestor
+), root AS (
+    SELECT DISTINCT ON (leaf) leaf, ancestor FROM up ORDER BY leaf, step DESC
+)
+SELECT own.oid, own.nspname, own.relname, own.relkind::text, own.relpersistence::text,
+       root_schema.nspname, root_class.relname,
+       CASE WHEN own.relkind = 'r' THEN pg_relation_size(own.oid) ELSE 0 END,
+       CASE WHEN own.relkind = 'r' THEN pg_table_size(own.oid) ELSE 0 END,
+       own.reltuples, own.relpages,
+       has_schema_privilege(own.relnamespace, 'USAGE'),
+       has_table_privilege(own.oid, 'SELECT'),
+       row_security_active(own.oid)
+FROM own
+LEFT JOIN root ON root.leaf = own.oid
+LEFT JOIN pg_class AS root_class ON root_class.oid = root.ancestor
+LEFT JOIN pg_namespace AS root_schema ON root_schema.oid = root_class.relnamespace
+ORDER BY own.nspname, own.relname
+"""  # noqa: S608
+
+COLUMNS = """
+SELECT attrelid, attname, attnum, atttypid, atttypmod, attnotnull, attgenerated <> '', attidentity <> ''
+FROM pg_attribute WHERE attrelid = ANY (%s) AND attnum > 0 AND NOT attisdropped ORDER BY attrelid, attnum
+"""
+
+# Only asked for tables that may not be read as a whole.
+UNREADABLE_COLUMNS = """
+SELECT DISTINCT attrelid FROM pg_attribute
+WHERE attrelid = ANY (%s) AND attnum > 0 AND NOT attisdropped
+AND NOT has_column_privilege(attrelid, attnum, 'SELECT')
+"""
+
+TYPE_NAMES = """
+SELECT typid, typmod, format_type(typid, typmod)
+FROM unnest(%s::oid[], %s::int[]) AS pair (typid, typmod)
+"""
+
+# Every type that a column has, and what those are made of.
+TYPES = """
+WITH RECURSIVE used AS (
+    SELECT unnest(%s::oid[]) AS oid
+    UNION
+    SELECT made.oid FROM used JOIN pg_type AS t ON t.oid = used.oid
+    CROSS JOIN LATERAL (
+        SELECT t.typbasetype AS oid WHERE t.typtype = 'd'
+        UNION ALL SELECT t.typelem WHERE t.typelem <> 0
+        UNION ALL SELECT r.rngsubtype FROM pg_range AS r WHERE r.rngtypid = t.oid
+        UNION ALL SELECT r.rngtypid FROM pg_range AS r
+                  WHERE t.typtype = 'm' AND (to_jsonb(r) ->> 'rngmultitypid')::oid = t.oid
+        UNION ALL SELECT a.atttypid FROM pg_attribute AS a
+                  WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
+    ) AS made
+)
+SELECT t.oid, t.typtype::text, t.typname, t.typbasetype, t.typtypmod, t.typnotnull,
+       CASE WHEN e.typarray = t.oid THEN t.typelem ELSE 0 END,
+       t.typsend <> 0 AND t.typreceive <> 0,
+       t.typnamespace = 'pg_catalog'::regnamespace,
+       coalesce(r.rngsubtype, (SELECT m.rngsubtype FROM pg_range AS m WHERE t.typtype = 'm'
+                               AND (to_jsonb(m) ->> 'rngmultitypid')::oid = t.oid), 0),
+       EXISTS (SELECT FROM pg_constraint AS k WHERE k.contypid = t.oid AND k.contype = 'c'),
+       ARRAY(SELECT l.enumlabel::text FROM pg_enum AS l WHERE l.enumtypid = t.oid ORDER BY l.enumsortorder)
+FROM used JOIN pg_type AS t ON t.oid = used.oid
+LEFT JOIN pg_type AS e ON e.oid = t.typelem
+LEFT JOIN pg_range AS r ON r.rngtypid = t.oid
+"""
+
+UNIQUE_INDEXES = """
+SELECT i.indrelid, (i.indkey::int2[])[0:i.indnkeyatts - 1], i.indisprimary,
+       i.indpred IS NULL AND i.indexprs IS NULL AND i.indisunique,
+       ARRAY(SELECT d.refobjsubid FROM pg_depend AS d
+             WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+             AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0)
+FROM pg_index AS i
+WHERE i.indrelid = ANY (%s) AND (i.indisunique OR i.indisexclusion) AND i.indislive
+ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid
+"""
+
+# A constraint that references a partitioned table has copies for each of its partitions: those are left out.
+FOREIGN_KEYS = """
+SELECT k.conrelid, k.conname, k.conkey, n.nspname, c.relname, k.confrelid, k.confkey,
+       k.condeferrable, k.convalidated
+FROM pg_constraint AS k
+JOIN pg_class AS c ON c.oid = k.confrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN pg_constraint AS parent ON parent.oid = k.conparentid
+WHERE k.contype = 'f' AND k.conrelid = ANY (%s) AND parent.conrelid IS DISTINCT FROM k.conrelid
+ORDER BY k.conrelid, k.conname
+"""
+
+CHECKS = """
+SELECT conrelid, conname, conkey FROM pg_constraint
+WHERE contype = 'c' AND conrelid = ANY (%s) AND conkey IS NOT NULL ORDER BY conrelid, conname
+"""
+
+# The columns that decide a row's partition, also those inside an expression: each depends on its own table.
+PARTITION_KEYS = """
+SELECT p.partrelid, a.attname
+FROM pg_partitioned_table AS p
+JOIN pg_depend AS d ON d.classid = 'pg_class'::regclass AND d.objid = p.partrelid AND d.objsubid > 0
+    AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p.partrelid AND d.refobjsubid = 0
+    AND d.deptype = 'i'
+JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = d.objsubid
+UNION
+SELECT p.partrelid, a.attname
+FROM pg_partitioned_table AS p JOIN pg_attribute AS a ON a.attrelid = p.partrelid
+WHERE a.attnum = ANY (p.partattrs)
+"""
+
+PARTITIONED_BY = """
+SELECT i.inhrelid, i.inhparent FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+WHERE c.relispartition AND c.relkind IN ('r', 'p', 'f')
+"""
+
+EXTENSIONS = "SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY extname"

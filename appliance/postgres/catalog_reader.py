@@ -1,0 +1,191 @@
+"""Read a source's catalog into plain models, with a handful of queries whatever the number of tables."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict
+from typing import Any, Literal
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from appliance.postgres import catalog_queries as queries
+from appliance.postgres.not_carried import read_not_carried
+from appliance.postgres.type_reader import read_types
+from appliance.workflow.catalog import Catalog, Column, ForeignKey, Table
+
+# What a row of a table that was never analysed is taken to need, in bytes.
+_GUESSED_ROW_BYTES = 100
+
+Key = dict[int, list[Any]]
+
+
+def read_catalog(connection: Connection[TupleRow]) -> Catalog:
+    """Everything planning needs, as the session's role and snapshot see it.
+
+    The session must have an empty ``search_path`` (``open_session`` sees to it). Raises psycopg errors.
+    """
+    database = connection.execute(queries.DATABASE).fetchone()
+    assert database is not None  # noqa: S101
+    name, encoding, collate, ctype, version, in_recovery, block, provider, locale = database
+    rows = connection.execute(queries.TABLES).fetchall()
+    oids = [row[0] for row in rows]
+    indexes = connection.execute(queries.UNIQUE_INDEXES, [oids]).fetchall()
+    columns, names = _columns(connection, {row[0]: (row[1], row[2]) for row in rows}, indexes)
+    unique: Key = defaultdict(list)
+    primary: dict[int, tuple[str, ...]] = {}
+    for oid, key, is_primary, whole, _ in indexes:
+        if whole:
+            unique[oid].append(tuple(names[oid][number] for number in key))
+        if is_primary:
+            primary[oid] = tuple(names[oid][number] for number in key)
+    foreign = _foreign_keys(connection, oids, names)
+    partition_keys = _partition_keys(connection)
+    partly = [row[0] for row in rows if not row[12]]
+    unreadable = (
+        {oid for (oid,) in connection.execute(queries.UNREADABLE_COLUMNS, [partly])} if partly else set()
+    )
+    tables = tuple(
+        Table(
+            schema_name=schema,
+            name=table,
+            oid=oid,
+            kind=_table_kind(kind, persistence),
+            columns=columns.get(oid, ()),
+            primary_key=primary.get(oid, ()),
+            unique_keys=tuple(dict.fromkeys(unique[oid])),
+            foreign_keys=tuple(foreign[oid]),
+            root_schema=root_schema,
+            root_name=root_name,
+            partition_key=partition_keys.get(oid, ()),
+            pages=size // block,
+            bytes=whole_size,
+            estimated_rows=_estimate(tuples, analysed_pages, size, block),
+            readable=usage and (whole or oid not in unreadable),
+            ctid_readable=usage and whole,
+            row_security=secured,
+        )
+        for oid, schema, table, kind, persistence, root_schema, root_name, *measured in rows
+        for size, whole_size, tuples, analysed_pages, usage, whole, secured in (measured,)
+    )
+    return Catalog(
+        server_version=version,
+        database=name,
+        encoding=encoding,
+        locale_provider=_PROVIDERS.get(provider or "c", "libc"),
+        collate=collate or "",
+        ctype=ctype or "",
+        locale=locale,
+        in_recovery=in_recovery,
+        tables=tables,
+        extensions=tuple((name, version) for name, version in connection.execute(queries.EXTENSIONS)),
+        not_carried=read_not_carried(connection),
+    )
+
+
+_PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}
+
+
+def _columns(
+    connection: Connection[TupleRow], tables: dict[int, tuple[str, str]], indexes: list[TupleRow]
+) -> tuple[dict[int, tuple[Column, ...]], dict[int, dict[int, str]]]:
+    """Columns of each table, and column names by number."""
+    oids = list(tables)
+    rows = connection.execute(queries.COLUMNS, [oids]).fetchall()
+    types = read_types(connection, ((row[3], row[4]) for row in rows))
+    shared = {pair: asdict(facts) for pair, facts in types.items()}
+    alone: set[tuple[int, int]] = set()
+    partial: set[tuple[int, int]] = set()
+    keyed: set[tuple[int, int]] = set()
+    for oid, key, is_primary, whole, mentioned in indexes:
+        if whole and len(key) == 1:
+            alone.add((oid, key[0]))
+        if not whole:
+            partial.update((oid, number) for number in mentioned)
+        if is_primary:
+            keyed.update((oid, number) for number in key)
+    checks: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for oid, name, numbers in connection.execute(queries.CHECKS, [oids]):
+        for number in numbers:
+            checks[oid, number].append(name)
+    columns: dict[int, list[Column]] = defaultdict(list)
+    names: dict[int, dict[int, str]] = defaultdict(dict)
+    for oid, name, number, type_oid, modifier, not_null, generated, identity in rows:
+        facts = shared[type_oid, modifier]
+        schema, table = tables[oid]
+        place = (oid, number)
+        names[oid][number] = name
+        columns[oid].append(
+            Column(
+                **{
+                    **facts,
+                    "schema_name": schema,
+                    "table_name": table,
+                    "name": name,
+                    "position": number,
+                    "not_null": not_null or facts["not_null"] or place in keyed,
+                    "generated": generated,
+                    "identity": identity,
+                    "unique_alone": place in alone,
+                    "unique_partial": place in partial,
+                    "check_constraints": tuple(checks.get(place, ())),
+                }
+            )
+        )
+    return {oid: tuple(found) for oid, found in columns.items()}, names
+
+
+def _foreign_keys(
+    connection: Connection[TupleRow], oids: list[int], names: dict[int, dict[int, str]]
+) -> dict[int, list[ForeignKey]]:
+    found: dict[int, list[ForeignKey]] = defaultdict(list)
+    for oid, name, key, schema, table, other, other_key, deferrable, validated in connection.execute(
+        queries.FOREIGN_KEYS, [oids]
+    ):
+        found[oid].append(
+            ForeignKey(
+                name=name,
+                columns=tuple(names[oid][number] for number in key),
+                to_schema=schema,
+                to_table=table,
+                to_columns=tuple(names[other][number] for number in other_key if other in names),
+                deferrable=deferrable,
+                validated=validated,
+            )
+        )
+    return found
+
+
+def _partition_keys(connection: Connection[TupleRow]) -> dict[int, tuple[str, ...]]:
+    """For every partition, the key columns of all partitioned tables above it."""
+    own: dict[int, list[str]] = defaultdict(list)
+    for oid, name in connection.execute(queries.PARTITION_KEYS):
+        own[oid].append(name)
+    parents: dict[int, int] = dict(connection.execute(queries.PARTITIONED_BY).fetchall())
+    keys: dict[int, tuple[str, ...]] = {}
+    for oid in parents:
+        above: list[str] = []
+        ancestor = parents.get(oid)
+        while ancestor is not None:
+            above += own[ancestor]
+            ancestor = parents.get(ancestor)
+        keys[oid] = tuple(sorted(set(above)))
+    return keys
+
+
+def _table_kind(kind: str, persistence: str) -> Literal["table", "partitioned", "foreign", "unlogged"]:
+    if kind == "p":
+        return "partitioned"
+    if kind == "f":
+        return "foreign"
+    return "unlogged" if persistence == "u" else "table"
+
+
+def _estimate(tuples: float, analysed_pages: int, size: int, block: int) -> int:
+    """Rows now: the density of the last ANALYZE over today's pages, as the planner does it."""
+    pages = size // block
+    if pages == 0:
+        return 0
+    if tuples > 0 and analysed_pages > 0:
+        return round(tuples / analysed_pages * pages)
+    return size // _GUESSED_ROW_BYTES
