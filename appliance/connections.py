@@ -18,8 +18,8 @@ from appliance import strict_yaml
 from appliance.errors import RequestWrong
 from appliance.names import ConnectionName
 from appliance.problems import DocumentWrong, Problem, did_you_mean
+from appliance.strict_document import Document
 from appliance.strict_model import StrictModel, problems_of, wrong
-from appliance.strict_yaml import Document
 
 PLACEHOLDER = "changeme"
 
@@ -160,7 +160,7 @@ def _as_written(document: Document, name: str, data: Any) -> Any:
 
 
 def _without_stray_key(problem: Problem, data: Any) -> Problem:
-    """``{password: a,b}`` is a key ``b`` to YAML: such a key may be a piece of a password, so it stays hidden."""
+    """``{password: a,b}`` is a key ``b`` in YAML, which may be a piece of a password: it is not shown."""
     key = problem.path[-1]
     if key in Connection.model_fields or not isinstance(data, dict) or data.get(key, key) is not None:
         return problem

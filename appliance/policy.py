@@ -18,11 +18,24 @@ from appliance.errors import Refused
 from appliance.names import ConnectionName
 from appliance.strict_model import StrictModel, describe, validate, wrong
 from appliance.workflow.document import ColumnPattern, TablePattern, Workflow
-from appliance.workflow.matching import Keep, Matching, Rule
-from appliance.workflow.patterns import parse_pattern
+from appliance.workflow.matching import (
+    Computed,
+    Decision,
+    Keep,
+    Matching,
+    Rule,
+    SelectedTable,
+    Uncovered,
+)
+from appliance.workflow.patterns import Pattern, parse_pattern
 
 Origin = Literal["local", "cloud"]
 """Where a workflow or a command came from: a file on this machine, or the dashboard."""
+
+WHOLE_VALUE_MASKS = frozenset(
+    "null constant hash email first_name last_name full_name phone street city company random_string".split()
+)
+"""Masks that leave nothing of a value, unless a parameter says ``keep…``."""
 
 _WINDOW = re.compile(
     r"(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])"
@@ -52,7 +65,7 @@ class Updates(StrictModel):
 
 
 class Policy(StrictModel):
-    """What may happen on this appliance. A key left out limits local work in nothing, and the cloud's most."""
+    """What may happen on this appliance. A key that is left out limits nothing local, and the cloud most."""
 
     workflows_from_cloud: bool = Field(
         default=False, strict=True, description="Whether the dashboard may send workflows.", examples=[True]
@@ -69,12 +82,12 @@ class Policy(StrictModel):
     )
     read: tuple[ConnectionName, ...] | None = Field(
         default=None,
-        description="Connections that may be a source. Left out: all for local workflows, none for the cloud's.",
+        description="Connections to read from. Left out: any for local workflows, none for the cloud's.",
         examples=[["production"]],
     )
     write: tuple[ConnectionName, ...] | None = Field(
         default=None,
-        description="Connections that may be delivered to. Left out: as for read.",
+        description="Connections to deliver to. Left out: as for read.",
         examples=[["staging"]],
     )
     sql_from_cloud: bool = Field(
@@ -138,7 +151,7 @@ def check_workflow(
             )
     if matching is not None:
         refusals += _check_tables(policy, matching)
-        refusals += _check_columns(policy, matching)
+        refusals += _check_columns(policy, matching, origin)
     return tuple(refusals)
 
 
@@ -169,12 +182,53 @@ def _check_tables(policy: Policy, matching: Matching) -> list[Refusal]:
     patterns = [parse_pattern(text, 2) for text in policy.never_copy]
     for selected in matching.tables:
         for pattern in patterns:
-            if any(pattern.matches(*names) for names in selected.names):
+            if any(pattern.matches(*names) for names in selected.table.all_names):
                 what = f"The table {selected.table.qualified} may not be copied: {pattern.text}."
                 refusals.append(Refusal("never_copy", what))
                 break
     return refusals
 
 
-def _check_columns(policy: Policy, matching: Matching) -> list[Refusal]:
-    return []
+def _check_columns(policy: Policy, matching: Matching, origin: Origin) -> list[Refusal]:
+    refusals = []
+    patterns = [parse_pattern(text, 3) for text in policy.always_mask]
+    for selected in matching.tables:
+        decisions = {column.name: decision for column, decision in selected.columns}
+        for column, decision in selected.columns:
+            pattern = _first_match(patterns, selected, column.name)
+            if pattern is None:
+                continue
+            why = _why_unmasked(decision, decisions, column.generated_from, origin)
+            if why:
+                name = f"{selected.table.qualified}.{column.name}"
+                refusals.append(
+                    Refusal("always_mask", f"The column {name} must be masked ({pattern}); {why}.")
+                )
+    return refusals
+
+
+def _first_match(patterns: list[Pattern], selected: SelectedTable, column: str) -> str | None:
+    for pattern in patterns:
+        if any(pattern.matches(*names, column) for names in selected.table.all_names):
+            return pattern.text
+    return None
+
+
+def _why_unmasked(
+    decision: Decision, others: dict[str, Decision], computed_from: tuple[str, ...] | None, origin: Origin
+) -> str:
+    """Why a column's values, or parts of them, could reach the twin; empty if they cannot."""
+    if isinstance(decision, Keep):
+        return f"the workflow keeps it ({decision.pattern or 'unlisted: keep'})"
+    if isinstance(decision, Uncovered):
+        return "nothing in the workflow masks it"
+    if isinstance(decision, Computed):
+        if computed_from is None:
+            return "it is generated from columns that are not known"
+        kept = [name for name in computed_from if not isinstance(others.get(name), Rule | Computed)]
+        return f"it is generated from {', '.join(kept)}, not masked" if kept else ""
+    # Who wrote the workflow here owns the policy as well; the cloud might choose a mask that changes nothing.
+    keeps = any(name.startswith("keep") and value for name, value in decision.mask.params.items())
+    if origin == "cloud" and (decision.mask.mask not in WHOLE_VALUE_MASKS or keeps):
+        return f"from the cloud, {decision.mask.mask} with these parameters may leave parts of a value"
+    return ""

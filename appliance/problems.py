@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 from appliance.errors import RequestWrong
 
@@ -34,9 +34,22 @@ class Problem:
         expected = f"; expected {self.expected}" if self.expected else ""
         return f"{where}:{key} {self.what}{expected}"
 
-    def at(self, line: int | None, source: str) -> Problem:
-        """The same problem, with the place in a file filled in."""
-        return replace(self, line=line, source=source)
+
+@dataclass(frozen=True)
+class Places:
+    """Where the keys of a document stand, in a form that can be stored beside the model made from it.
+
+    ``lines`` maps ``path_text`` of a key path to its line.
+    """
+
+    source: str = ""
+    lines: dict[str, int] = field(default_factory=dict)
+
+    def problem(self, path: KeyPath, what: str, expected: str = "") -> Problem:
+        """A problem at this place, on the line of the nearest key around it that has one."""
+        known = (self.lines.get(path_text(path[:length])) for length in range(len(path), 0, -1))
+        line = next((line for line in known if line is not None), None)
+        return Problem(path, what, expected, line, self.source)
 
 
 class DocumentWrong(RequestWrong):

@@ -15,8 +15,8 @@ from pydantic import BaseModel, Field
 
 from appliance import strict_yaml
 from appliance.problems import KeyPath
+from appliance.strict_document import Document
 from appliance.strict_model import StrictModel, model_at, validate
-from appliance.strict_yaml import Document
 
 PREFIX = "APPLIANCE_"
 CONFIG_VARIABLE = "APPLIANCE_CONFIG"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import types
 import typing
 from typing import Any, TypeVar
@@ -10,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from appliance.problems import DocumentWrong, KeyPath, Problem, did_you_mean
-from appliance.strict_yaml import Document
+from appliance.strict_document import Document, scalar
 
 SHOWN_VALUE = 60
 """Characters of a wrong value that a message repeats."""
@@ -27,6 +29,12 @@ _TYPE_NAMES = {
     "model": "a mapping",
     "date": "a date",
     "path": "a path",
+}
+_BOUNDS = {
+    "greater_than": ("gt", "more than"),
+    "greater_than_equal": ("ge", "at least"),
+    "less_than": ("lt", "less than"),
+    "less_than_equal": ("le", "at most"),
 }
 
 
@@ -74,45 +82,47 @@ def problems_of(
     value, for documents that hold secrets.
     """
     found = []
-    for details in error.errors(include_url=False, include_context=True):
+    for details in error.errors(include_url=False):
+        if details["type"] == "too_short" and details["input"]:
+            # pydantic counts the valid items only, and what is wrong with the others was said already.
+            continue
         path: KeyPath = tuple(part for part in details["loc"] if part != "[key]")
         what, expected = _words(details, model, path, show_values)
         found.append(document.problem(prefix + path, what, expected))
     return found
 
 
-def _words(
+def _words(  # noqa: PLR0911
     details: ErrorDetails, model: type[BaseModel], path: KeyPath, show_values: bool
 ) -> tuple[str, str]:
+    """What is wrong and what was expected, for one of pydantic's error types."""
     kind = details["type"]
     context = details.get("ctx", {})
     if kind == "problem":
         return str(context["what"]), str(context["expected"])
     if kind == "extra_forbidden":
         return _unknown_key(model, path)
+    example = _example(model, path)
     if kind == "missing":
-        return "is missing", _example(model, path)
+        return "is missing", f"for example {example}" if example else "a value"
     shown = describe(details["input"], show_values)
     if kind == "literal_error":
-        choices = str(context["expected"])
-        close = (
-            did_you_mean(str(details["input"]), choices.replace("'", "").split(" or "))
-            if show_values
-            else None
-        )
-        return f"{shown} is not allowed", choices + (f": did you mean {close}?" if close else "")
-    if kind in ("greater_than", "greater_than_equal", "less_than", "less_than_equal"):
-        bound = context.get("ge", context.get("gt", context.get("le", context.get("lt"))))
-        side = {"greater_than": "more than", "greater_than_equal": "at least", "less_than": "less than"}
-        return f"{shown} is out of range", f"{side.get(kind, 'at most')} {bound}"
+        return _choice(details, shown, show_values)
+    if kind in _BOUNDS:
+        bound, side = _BOUNDS[kind]
+        return f"{shown} is out of range", f"{side} {context[bound]}"
     if kind in ("string_too_short", "too_short"):
-        return "is empty" if not details["input"] else "is too short", _example(model, path)
+        return "is empty", f"for example {example}" if example else "something"
     if kind in ("string_too_long", "too_long"):
         return "is too long", f"at most {context.get('max_length')}"
-    expected_type = _TYPE_NAMES.get(kind.split("_")[0])
-    if expected_type:
-        return f"{shown} is not {expected_type}", expected_type + _for_instance(model, path)
-    return f"{shown} is wrong", details["msg"][0].lower() + details["msg"][1:]
+    expected = _TYPE_NAMES.get(kind.split("_")[0], "another value")
+    return f"{shown} is not {expected}", expected + (f", for example {example}" if example else "")
+
+
+def _choice(details: ErrorDetails, shown: str, show_values: bool) -> tuple[str, str]:
+    choices = str(details.get("ctx", {})["expected"]).replace("'", "")
+    close = did_you_mean(str(details["input"]), re.split(", | or ", choices)) if show_values else None
+    return f"{shown} is not allowed" + (f" (did you mean {close}?)" if close else ""), choices
 
 
 def describe(value: Any, show: bool = True) -> str:
@@ -126,6 +136,8 @@ def describe(value: Any, show: bool = True) -> str:
     if not show:
         return "this value"
     text = str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, str) and not isinstance(scalar(value), str):
+        text = f'"{text}"'
     return f"`{text[:SHOWN_VALUE]}…`" if len(text) > SHOWN_VALUE else f"`{text}`"
 
 
@@ -133,26 +145,18 @@ def _unknown_key(model: type[BaseModel], path: KeyPath) -> tuple[str, str]:
     owner = model_at(model, path[:-1])
     known = [field.alias or name for name, field in owner.model_fields.items()] if owner else []
     close = did_you_mean(str(path[-1]), known)
-    if close:
-        return "is not a known key", f"`{close}`, perhaps, of: {', '.join(known)}"
-    return "is not a known key", f"one of: {', '.join(known)}"
-
-
-def _field(model: type[BaseModel], path: KeyPath) -> Any:
-    owner = model_at(model, path[:-1]) if path else None
-    return owner.model_fields.get(str(path[-1])) if owner else None
+    hint = f" (did you mean {close}?)" if close else ""
+    return f"is not a known key{hint}", f"one of: {', '.join(known)}"
 
 
 def _example(model: type[BaseModel], path: KeyPath) -> str:
-    field = _field(model, path)
+    """The example of the key at this path, as people would write it; empty where there is none."""
+    owner = model_at(model, path[:-1]) if path else None
+    field = owner.model_fields.get(str(path[-1])) if owner else None
     if field is None or not field.examples:
-        return "a value"
-    return f"for example {field.examples[0]!r}"
-
-
-def _for_instance(model: type[BaseModel], path: KeyPath) -> str:
-    field = _field(model, path)
-    return f", for example {field.examples[0]!r}" if field is not None and field.examples else ""
+        return ""
+    example = field.examples[0]
+    return example if isinstance(example, str) else json.dumps(example)
 
 
 def model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:

@@ -135,6 +135,18 @@ FROM pg_partitioned_table AS p JOIN pg_attribute AS a ON a.attrelid = p.partreli
 WHERE a.attnum = ANY (p.partattrs)
 """
 
+# Which columns the expression of a generated column reads.
+GENERATED_FROM = """
+SELECT g.adrelid, g.adnum, a.attname
+FROM pg_attrdef AS g
+JOIN pg_attribute AS own ON own.attrelid = g.adrelid AND own.attnum = g.adnum AND own.attgenerated <> ''
+JOIN pg_depend AS d ON d.classid = 'pg_attrdef'::regclass AND d.objid = g.oid
+    AND d.refclassid = 'pg_class'::regclass AND d.refobjid = g.adrelid AND d.refobjsubid > 0
+JOIN pg_attribute AS a ON a.attrelid = g.adrelid AND a.attnum = d.refobjsubid AND a.attnum <> g.adnum
+WHERE g.adrelid = ANY (%s)
+ORDER BY g.adrelid, g.adnum, a.attnum
+"""
+
 PARTITIONED_BY = """
 SELECT i.inhrelid, i.inhparent FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
 WHERE c.relispartition AND c.relkind IN ('r', 'p', 'f')

@@ -40,7 +40,9 @@ def read_catalog(connection: Connection[TupleRow]) -> Catalog:
         if is_primary:
             primary[oid] = tuple(names[oid][number] for number in key)
     foreign = _foreign_keys(connection, oids, names)
-    partition_keys = _partition_keys(connection)
+    parents: dict[int, int] = dict(connection.execute(queries.PARTITIONED_BY).fetchall())
+    partition_keys = _partition_keys(connection, parents)
+    known = {row[0]: (row[1], row[2]) for row in rows}
     partly = [row[0] for row in rows if not row[12]]
     unreadable = (
         {oid for (oid,) in connection.execute(queries.UNREADABLE_COLUMNS, [partly])} if partly else set()
@@ -57,6 +59,7 @@ def read_catalog(connection: Connection[TupleRow]) -> Catalog:
             foreign_keys=tuple(foreign[oid]),
             root_schema=root_schema,
             root_name=root_name,
+            ancestors=tuple(known[each] for each in _between(oid, parents) if each in known),
             partition_key=partition_keys.get(oid, ()),
             pages=size // block,
             bytes=whole_size,
@@ -108,6 +111,9 @@ def _columns(
     for oid, name, numbers in connection.execute(queries.CHECKS, [oids]):
         for number in numbers:
             checks[oid, number].append(name)
+    sources: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for oid, number, read in connection.execute(queries.GENERATED_FROM, [oids]):
+        sources[oid, number].append(read)
     columns: dict[int, list[Column]] = defaultdict(list)
     names: dict[int, dict[int, str]] = defaultdict(dict)
     for oid, name, number, type_oid, modifier, not_null, generated, identity in rows:
@@ -125,6 +131,7 @@ def _columns(
                     "position": number,
                     "not_null": not_null or facts["not_null"] or place in keyed,
                     "generated": generated,
+                    "generated_from": tuple(sources.get(place, ())) if generated else None,
                     "identity": identity,
                     "unique_alone": place in alone,
                     "unique_partial": place in partial,
@@ -156,12 +163,21 @@ def _foreign_keys(
     return found
 
 
-def _partition_keys(connection: Connection[TupleRow]) -> dict[int, tuple[str, ...]]:
+def _between(oid: int, parents: dict[int, int]) -> list[int]:
+    """The partitioned tables between a partition and its root, the nearest first."""
+    above = []
+    ancestor = parents.get(oid)
+    while ancestor is not None and ancestor in parents:
+        above.append(ancestor)
+        ancestor = parents[ancestor]
+    return above
+
+
+def _partition_keys(connection: Connection[TupleRow], parents: dict[int, int]) -> dict[int, tuple[str, ...]]:
     """For every partition, the key columns of all partitioned tables above it."""
     own: dict[int, list[str]] = defaultdict(list)
     for oid, name in connection.execute(queries.PARTITION_KEYS):
         own[oid].append(name)
-    parents: dict[int, int] = dict(connection.execute(queries.PARTITIONED_BY).fetchall())
     keys: dict[int, tuple[str, ...]] = {}
     for oid in parents:
         above: list[str] = []

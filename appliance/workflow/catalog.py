@@ -1,4 +1,4 @@
-"""What a source database looks like, as plain data: the ground on which rules are matched and masks compiled."""
+"""What a source database looks like, as plain data: what rules are matched to and masks compiled for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TypeKind = Literal["base", "enum", "domain", "composite", "range", "multirange",
 
 
 class Column(CatalogModel):
-    """One column. Type names are as ``format_type`` prints them, schema-qualified where they are not in pg_catalog."""
+    """One column. Type names are as ``format_type`` prints them, schema if that is not pg_catalog."""
 
     schema_name: str
     table_name: str
@@ -38,6 +38,8 @@ class Column(CatalogModel):
     not_null: bool = False
     """Declared on the column, by a primary key, or by its domain."""
     generated: bool = False
+    generated_from: tuple[str, ...] | None = None
+    """For a generated column: the columns that its expression reads; None where that is not known."""
     identity: bool = False
     unique_alone: bool = False
     """A unique or primary key (not partial) consists of this column only."""
@@ -64,7 +66,7 @@ class ForeignKey(CatalogModel):
 
 
 class Table(CatalogModel):
-    """One table that holds rows: an ordinary table or a leaf partition (or a partitioned root, which holds none)."""
+    """A table that holds rows, ordinary or a leaf partition; or a partitioned one, which holds none."""
 
     schema_name: str
     name: str
@@ -77,6 +79,8 @@ class Table(CatalogModel):
     root_schema: str | None = None
     root_name: str | None = None
     """The topmost partitioned parent, for a leaf partition; None for anything else."""
+    ancestors: tuple[tuple[str, str], ...] = ()
+    """Of a partition: (schema, name) of the partitioned tables between it and its root, the nearest first."""
     partition_key: tuple[str, ...] = ()
     """The columns that decide, at any level above, in which leaf a row stands; empty for no partition."""
     pages: int = 0
@@ -95,6 +99,14 @@ class Table(CatalogModel):
     def qualified(self) -> str:
         """schema.table as people write it in a workflow (unquoted)."""
         return f"{self.schema_name}.{self.name}"
+
+    @property
+    def all_names(self) -> tuple[tuple[str, str], ...]:
+        """(schema, name) pairs that patterns may match: its own, then those above it if it is a partition."""
+        own = (self.schema_name, self.name)
+        if self.root_schema is None or self.root_name is None:
+            return (own,)
+        return (own, *self.ancestors, (self.root_schema, self.root_name))
 
 
 class NotCarried(CatalogModel):

@@ -10,8 +10,8 @@ import yaml
 
 from appliance import strict_yaml
 from appliance.problems import DocumentWrong, Problem
+from appliance.strict_document import Document
 from appliance.strict_model import validate
-from appliance.strict_yaml import Document
 from appliance.workflow.document import Workflow
 
 
