@@ -1,0 +1,186 @@
+"""Pass a COPY from one server to another, row message by row message, at the level of libpq.
+
+Both sockets are used without blocking, so that a signal is heard at once however slow a server is, and what
+is in flight stays bounded however large the table. Bytes are passed on as they come: nothing is parsed.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import pq
+from psycopg.errors import error_from_result
+
+# How much may wait to be sent before the target has to take it.
+_FLUSH_BYTES = 128 * 1024
+# The longest nap: it ends earlier when the socket moves.
+_NAP_MS = 1000
+
+
+class HalfBrokeError(Exception):
+    """One half of a copy failed. ``error`` is psycopg's: it may hold values, so it is never shown."""
+
+    def __init__(self, error: psycopg.Error) -> None:
+        self.error = error
+        super().__init__(type(error).__name__)
+
+
+class SourceBrokeError(HalfBrokeError):
+    """The reading half failed."""
+
+
+class TargetBrokeError(HalfBrokeError):
+    """The writing half failed."""
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What one COPY moved."""
+
+    rows: int
+    bytes: int
+
+
+def pipe(
+    source: pq.abc.PGconn,
+    target: pq.abc.PGconn,
+    copy_out: str,
+    copy_in: str,
+    on_bytes: Callable[[int, int], None],
+) -> Copied:
+    """Run ``copy_out`` on the source and feed it to ``copy_in`` on the target, in the caller's transactions.
+
+    ``on_bytes(rows, bytes)`` is called now and then with the totals so far. Raises SourceBrokeError or
+    TargetBrokeError; both sessions may then be inside a COPY and must be closed.
+    """
+    out, into = _End(source, SourceBrokeError), _End(target, TargetBrokeError)
+    into.start(copy_in, pq.ExecStatus.COPY_IN)
+    out.start(copy_out, pq.ExecStatus.COPY_OUT)
+    rows = size = waiting = dry = 0
+    # A TLS layer may hold decrypted bytes that the socket does not show, never more than one reading takes.
+    readings_before_nap = 2 if source.ssl_in_use else 1
+    get, put = source.get_copy_data, target.put_copy_data
+    while True:
+        try:
+            length, data = get(1)
+        except psycopg.Error as error:
+            raise out.failed(error) from None
+        if length > 0:
+            try:
+                put(data)
+            except psycopg.Error as error:
+                raise into.failed(error) from None
+            dry = 0
+            rows += 1
+            waiting += length
+            if waiting >= _FLUSH_BYTES:
+                size += waiting
+                waiting = 0
+                into.push()
+                on_bytes(rows, size)
+        elif length == 0:
+            dry += 1
+            out.read(may_nap=dry > readings_before_nap)
+        else:
+            break
+    sent = out.finish()
+    into.end_copy()
+    arrived = into.finish()
+    if sent != arrived:
+        raise TargetBrokeError(psycopg.DataError(f"{sent} rows were sent and {arrived} arrived"))
+    return Copied(arrived, size + waiting)
+
+
+class _End:
+    """One connection's half of the work."""
+
+    def __init__(self, connection: pq.abc.PGconn, failure: type[HalfBrokeError]) -> None:
+        self.connection = connection
+        self.failure = failure
+        self.poll = select.poll()
+        try:
+            connection.nonblocking = 1
+            self.poll.register(connection.socket, select.POLLIN)
+        except psycopg.Error as error:
+            raise failure(error) from None
+
+    def start(self, statement: str, expected: pq.ExecStatus) -> None:
+        """Send a COPY statement and wait until the server is ready for its data."""
+        try:
+            self.connection.send_query(statement.encode())
+            self.push()
+            result = self._result()
+        except psycopg.Error as error:
+            raise self.failed(error) from None
+        if result is None or result.status != expected:
+            raise self._failure_of(result)
+
+    def push(self) -> None:
+        """Send what waits to be sent; take in an error that has come back meanwhile."""
+        connection = self.connection
+        try:
+            connection.consume_input()
+            while connection.flush():
+                self.poll.modify(connection.socket, select.POLLIN | select.POLLOUT)
+                try:
+                    self.poll.poll(_NAP_MS)
+                finally:
+                    self.poll.modify(connection.socket, select.POLLIN)
+                connection.consume_input()
+        except psycopg.Error as error:
+            raise self.failed(error) from None
+
+    def read(self, *, may_nap: bool) -> None:
+        """Take in what has come, after waiting for it where that is allowed."""
+        if may_nap:
+            self.poll.poll(_NAP_MS)
+        try:
+            self.connection.consume_input()
+        except psycopg.Error as error:
+            raise self.failed(error) from None
+
+    def end_copy(self) -> None:
+        """Say that all rows have been sent."""
+        try:
+            self.connection.put_copy_end()
+        except psycopg.Error as error:
+            raise self.failed(error) from None
+        self.push()
+
+    def finish(self) -> int:
+        """Wait for the command's end; returns its row count."""
+        try:
+            result = self._result()
+            if result is None or result.status != pq.ExecStatus.COMMAND_OK:
+                raise self._failure_of(result)
+            rows = result.command_tuples or 0
+            while self._result() is not None:
+                pass
+            self.connection.nonblocking = 0
+        except psycopg.Error as error:
+            raise self.failed(error) from None
+        return rows
+
+    def failed(self, error: psycopg.Error) -> HalfBrokeError:
+        """What the server itself says went wrong, or else what libpq says."""
+        try:
+            result = self.connection.get_result()
+        except psycopg.Error:
+            return self.failure(error)
+        if result is not None and result.status == pq.ExecStatus.FATAL_ERROR:
+            return self._failure_of(result)
+        return self.failure(error)
+
+    def _result(self) -> pq.abc.PGresult | None:
+        while self.connection.is_busy():
+            self.poll.poll(_NAP_MS)
+            self.connection.consume_input()
+        return self.connection.get_result()
+
+    def _failure_of(self, result: pq.abc.PGresult | None) -> HalfBrokeError:
+        if result is None:
+            return self.failure(psycopg.OperationalError("the server gave no result"))
+        return self.failure(error_from_result(result))
