@@ -13,6 +13,9 @@ What leaves an appliance is ``OUTBOUND`` and nothing else; ``docs/what-leaves.md
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -54,6 +57,7 @@ __all__ = [
     "RejectedEvent",
     "ScrubbedText",
     "WorkflowSet",
+    "document_digest",
 ]
 
 MAX_HEARTBEAT_BYTES = 256 * 2**10
@@ -262,8 +266,14 @@ class HeartbeatAnswer(WireModel):
     rotate_token: bool = False
 
 
+def document_digest(document: Mapping[str, Any]) -> str:
+    """Names a version of a workflow document, whoever computes it: SHA-256 over its JSON with sorted keys."""
+    canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
 class AssignedWorkflow(WireModel):
-    """One workflow document. ``digest`` is the SHA-256 of ``document`` as the dashboard's canonical JSON."""
+    """One workflow document, as ``appliance.workflow`` writes it; ``digest`` is its ``document_digest``."""
 
     id: WorkflowId
     revision: Annotated[int, Field(ge=1, le=2**31)]

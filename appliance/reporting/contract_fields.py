@@ -65,9 +65,9 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-WorkflowId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=63)]
+WorkflowId = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
 RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
-ConnectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$", max_length=63)]
+ConnectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=63)]
 ObjectName = Annotated[str, Field(pattern=rf"^{_PRINTABLE}+$", max_length=260)]
 Label = Annotated[str, Field(pattern=rf"^{_PRINTABLE}+$", max_length=80)]
 RuleName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]*$", max_length=64)]

@@ -1,0 +1,211 @@
+-- The dashboard's store. Times are epoch seconds, booleans 0 or 1, documents JSON as text.
+
+-- migration 1
+CREATE TABLE person (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    password TEXT NOT NULL,
+    role TEXT NOT NULL CHECK (role IN ('viewer', 'editor', 'admin')),
+    must_change INTEGER NOT NULL DEFAULT 0,
+    created_at DOUBLE PRECISION NOT NULL,
+    disabled_at DOUBLE PRECISION,
+    last_sign_in DOUBLE PRECISION
+);
+CREATE TABLE session (
+    digest TEXT PRIMARY KEY,
+    person_id TEXT NOT NULL REFERENCES person (id) ON DELETE CASCADE,
+    csrf TEXT NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    last_seen DOUBLE PRECISION NOT NULL,
+    expires_at DOUBLE PRECISION NOT NULL,
+    agent TEXT NOT NULL
+);
+CREATE INDEX session_person ON session (person_id);
+CREATE TABLE api_token (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    digest TEXT NOT NULL UNIQUE,
+    role TEXT NOT NULL CHECK (role IN ('viewer', 'editor', 'admin')),
+    created_by TEXT NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    expires_at DOUBLE PRECISION,
+    last_used_at DOUBLE PRECISION,
+    revoked_at DOUBLE PRECISION
+);
+CREATE TABLE audit (
+    id SERIAL_KEY,
+    at DOUBLE PRECISION NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    address TEXT NOT NULL
+);
+CREATE TABLE appliance (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    created_at DOUBLE PRECISION NOT NULL,
+    created_by TEXT NOT NULL,
+    token_digest TEXT UNIQUE,
+    next_token_digest TEXT UNIQUE,
+    retired_token_digest TEXT,
+    token_at DOUBLE PRECISION,
+    enrolled_at DOUBLE PRECISION,
+    revoked_at DOUBLE PRECISION,
+    last_seen DOUBLE PRECISION,
+    version TEXT,
+    wanted_version TEXT,
+    healthy INTEGER NOT NULL DEFAULT 0,
+    clock_offset DOUBLE PRECISION,
+    workflows_etag TEXT,
+    state TEXT
+);
+CREATE INDEX appliance_retired ON appliance (retired_token_digest);
+CREATE TABLE enrolment (
+    digest TEXT PRIMARY KEY,
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    created_at DOUBLE PRECISION NOT NULL,
+    created_by TEXT NOT NULL,
+    expires_at DOUBLE PRECISION NOT NULL,
+    used_at DOUBLE PRECISION,
+    attempt_digest TEXT
+);
+CREATE TABLE workflow (
+    id TEXT PRIMARY KEY,
+    title TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    changed_at DOUBLE PRECISION NOT NULL,
+    archived_at DOUBLE PRECISION
+);
+CREATE TABLE revision (
+    workflow_id TEXT NOT NULL REFERENCES workflow (id) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    yaml TEXT NOT NULL,
+    document TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    note TEXT NOT NULL,
+    author TEXT NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (workflow_id, number)
+);
+CREATE TABLE assignment (
+    workflow_id TEXT NOT NULL REFERENCES workflow (id) ON DELETE CASCADE,
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (workflow_id, appliance_id)
+);
+CREATE INDEX assignment_appliance ON assignment (appliance_id);
+CREATE TABLE placement (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    workflow_id TEXT NOT NULL,
+    origin TEXT NOT NULL,
+    state TEXT NOT NULL,
+    digest TEXT,
+    rule TEXT,
+    problem TEXT,
+    next_run_at DOUBLE PRECISION,
+    reported_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (appliance_id, workflow_id)
+);
+CREATE INDEX placement_workflow ON placement (workflow_id);
+CREATE TABLE run (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    run_id TEXT NOT NULL,
+    workflow_id TEXT NOT NULL,
+    state TEXT NOT NULL,
+    started_by TEXT,
+    origin TEXT,
+    digest TEXT,
+    command_id TEXT,
+    started_at DOUBLE PRECISION NOT NULL,
+    ended_at DOUBLE PRECISION,
+    seconds DOUBLE PRECISION,
+    rows BIGINT,
+    bytes BIGINT,
+    plan TEXT,
+    outcome TEXT,
+    latest INTEGER NOT NULL DEFAULT 0,
+    ordinal BIGINT NOT NULL,
+    changed_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (appliance_id, run_id)
+);
+CREATE INDEX run_started ON run (started_at);
+CREATE INDEX run_workflow ON run (workflow_id, started_at);
+CREATE INDEX run_state ON run (state, appliance_id);
+CREATE TABLE run_step (
+    appliance_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    step TEXT NOT NULL,
+    shard INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    seconds DOUBLE PRECISION,
+    at DOUBLE PRECISION NOT NULL,
+    ordinal BIGINT NOT NULL,
+    PRIMARY KEY (appliance_id, run_id, step, shard),
+    FOREIGN KEY (appliance_id, run_id) REFERENCES run (appliance_id, run_id) ON DELETE CASCADE
+);
+CREATE TABLE run_progress (
+    appliance_id TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    step TEXT NOT NULL,
+    table_name TEXT NOT NULL,
+    piece TEXT NOT NULL,
+    rows BIGINT NOT NULL,
+    rows_expected BIGINT,
+    bytes BIGINT NOT NULL,
+    done INTEGER NOT NULL,
+    ordinal BIGINT NOT NULL,
+    PRIMARY KEY (appliance_id, run_id, step, table_name, piece),
+    FOREIGN KEY (appliance_id, run_id) REFERENCES run (appliance_id, run_id) ON DELETE CASCADE
+);
+CREATE TABLE event (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    event_id TEXT NOT NULL,
+    ordinal BIGINT NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    received_at DOUBLE PRECISION NOT NULL,
+    type TEXT NOT NULL,
+    run_id TEXT,
+    workflow_id TEXT,
+    rule TEXT,
+    data TEXT NOT NULL,
+    PRIMARY KEY (appliance_id, event_id)
+);
+CREATE INDEX event_order ON event (appliance_id, ordinal);
+CREATE INDEX event_received ON event (received_at);
+CREATE TABLE stream (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    stream TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    highest BIGINT NOT NULL,
+    started_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (appliance_id, stream)
+);
+CREATE TABLE gap (
+    appliance_id TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    first BIGINT NOT NULL,
+    last BIGINT NOT NULL,
+    noticed_at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (appliance_id, stream, first),
+    FOREIGN KEY (appliance_id, stream) REFERENCES stream (appliance_id, stream) ON DELETE CASCADE
+);
+CREATE TABLE command (
+    id TEXT PRIMARY KEY,
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL,
+    argument TEXT NOT NULL,
+    state TEXT NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    created_by TEXT NOT NULL,
+    expires_at DOUBLE PRECISION NOT NULL,
+    offered_at DOUBLE PRECISION,
+    changed_at DOUBLE PRECISION,
+    ordinal BIGINT NOT NULL DEFAULT 0,
+    run_id TEXT,
+    rule TEXT,
+    problem TEXT
+);
+CREATE INDEX command_open ON command (appliance_id, state);

@@ -1,0 +1,132 @@
+"""The dashboard's settings, all from ``DASHBOARD_*`` environment variables."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from appliance.errors import RequestWrong
+
+PREFIX = "DASHBOARD_"
+STATE_FOLDER = Path("/var/lib/appliance-dashboard")
+DEFAULT_ENROL_COMMAND = "sudo appliance enrol {url} {token}"
+DEFAULT_INSTALL_COMMAND = "sudo pyinfra -y @local provisioning/deploy.py"
+DEFAULT_UPGRADE_COMMAND = "sudo appliance update {version}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every field can be set by the environment variable of its name in capitals behind ``DASHBOARD_``."""
+
+    database: str = f"sqlite:///{STATE_FOLDER}/dashboard.db"
+    """``sqlite:///path`` or ``postgresql://…``."""
+    bind: str = "127.0.0.1:8650"
+    public_url: str = "http://127.0.0.1:8650"
+    """The address people and appliances use; https turns secure cookies and HSTS on."""
+    secret_key_file: str = f"{STATE_FOLDER}/secret.key"
+    """32 random bytes, made on first use; signs what a browser keeps before it has a session."""
+    tls_certificate: str = ""
+    tls_key: str = ""
+    trusted_proxies: str = ""
+    """Addresses whose X-Forwarded-For is believed, comma-separated."""
+    heartbeat_seconds: int = 30
+    retention_days: int = 90
+    """How long events and finished runs are kept."""
+    install_command: str = DEFAULT_INSTALL_COMMAND
+    enrol_command: str = DEFAULT_ENROL_COMMAND
+    upgrade_command: str = DEFAULT_UPGRADE_COMMAND
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach the dashboard over TLS."""
+        return self.public_url.startswith("https://")
+
+    @property
+    def host(self) -> str:
+        """The address to listen on."""
+        return self.bind.rsplit(":", 1)[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """The port to listen on."""
+        return int(self.bind.rsplit(":", 1)[1])
+
+
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read and check the settings; raises RequestWrong naming every variable that is wrong."""
+    known = {name: type(default) for name, default in _defaults().items()}
+    values: dict[str, str | int] = {}
+    problems = []
+    for variable, text in environment.items():
+        if not variable.startswith(PREFIX):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in known:
+            problems.append(f"{variable} is not a setting; known are {', '.join(_variables())}")
+        elif known[name] is int:
+            if text.isascii() and text.isdigit():
+                values[name] = int(text)
+            else:
+                problems.append(f"{variable} must be a whole number")
+        else:
+            values[name] = text
+    settings = Settings(**values)  # type: ignore[arg-type]
+    problems += _problems(settings)
+    if problems:
+        raise RequestWrong(
+            "The dashboard's settings are wrong.",
+            "\n".join(problems),
+            "Correct the environment and start again.",
+        )
+    return settings
+
+
+def _defaults() -> dict[str, str | int]:
+    return asdict(Settings())
+
+
+def _variables() -> list[str]:
+    return [PREFIX + name.upper() for name in Settings.__dataclass_fields__]
+
+
+def _problems(settings: Settings) -> list[str]:
+    problems = []
+    if not settings.database.startswith(("sqlite:///", "postgresql://", "postgres://")):
+        problems.append("DASHBOARD_DATABASE must begin with sqlite:/// or postgresql://")
+    if not re.fullmatch(r".+:\d{1,5}", settings.bind):
+        problems.append("DASHBOARD_BIND must be ADDRESS:PORT, for example 127.0.0.1:8650")
+    parts = urlsplit(settings.public_url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}:
+        problems.append("DASHBOARD_PUBLIC_URL must be http(s)://host[:port] without a path")
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        problems.append("DASHBOARD_TLS_CERTIFICATE and DASHBOARD_TLS_KEY go together")
+    if not 3 <= settings.heartbeat_seconds <= 300:
+        problems.append("DASHBOARD_HEARTBEAT_SECONDS must be from 3 to 300")
+    if not 1 <= settings.retention_days <= 3650:
+        problems.append("DASHBOARD_RETENTION_DAYS must be from 1 to 3650")
+    return problems
+
+
+def load_secret_key(path: Path) -> bytes:
+    """Read the key, or make one (mode 0600) on first use. Safe when two processes start at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        pass
+    else:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(32))
+    key = path.read_bytes()
+    if len(key) < 32:
+        raise RequestWrong(
+            f"The secret key file {path} is too short.",
+            "It must hold at least 32 random bytes.",
+            "Delete it and start again: a new one is made, and everybody signs in again.",
+        )
+    return key
