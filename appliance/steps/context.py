@@ -18,6 +18,7 @@ from appliance.errors import RequestWrong
 from appliance.policy import Policy
 from appliance.postgres.connect import open_session
 from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, SPEC_FILE, Plan, Snapshot
+from appliance.problems import Places
 from appliance.reporting.messages import Message, Notice, Progress
 from appliance.steps.secrets import KEY_FILE, read_service
 from appliance.workflow.document import Workflow
@@ -37,6 +38,8 @@ class RunSpec(BaseModel):
     policy: Policy
     created_at: datetime
     appliance_version: str
+    places: Places = Places()
+    """Where the workflow's keys stand in its file, so that what is wrong with them can be pointed at."""
 
 
 @dataclass(frozen=True)
