@@ -1,8 +1,8 @@
 #!/bin/sh
 # Start PostgreSQL; at the very first start, make the cluster and run /init/*.sh against it, before anyone can reach it.
 #
-# Whoever is on the container's own Unix socket is trusted (that takes a shell in it); everyone else needs a
-# password. Further arguments are the server's, as in: -c max_connections=50
+# On the Unix socket a user is the role of the same name; over TCP everyone needs a password.
+# Further arguments are the server's, as in: -c max_connections=50
 set -eu
 
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
@@ -12,7 +12,7 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     initdb --pgdata "$unfinished" --username postgres --encoding UTF8 --data-checksums \
         --locale-provider "${POSTGRES_LOCALE_PROVIDER:-builtin}" --locale C.UTF-8 \
         ${POSTGRES_ICU_LOCALE:+--icu-locale "$POSTGRES_ICU_LOCALE"} \
-        --auth-local trust --auth-host scram-sha-256 --no-instructions >/dev/null
+        --auth-local peer --auth-host scram-sha-256 --no-instructions >/dev/null
     echo 'host all all all scram-sha-256' >>"$unfinished/pg_hba.conf"
     pg_ctl --pgdata "$unfinished" --wait --silent --log /dev/stderr start \
         --options "-c listen_addresses='' -c fsync=off"

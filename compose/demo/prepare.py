@@ -1,0 +1,48 @@
+"""What the demo needs before its first start: keys, passwords, and a connections.yaml that holds them.
+
+Runs as root in a container without a network, and makes only what is not there yet, so that a connection
+which somebody has changed since stays as they wrote it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+APPLIANCE = 10001
+POSTGRES = 10002
+
+CONNECTIONS = """\
+# The databases' addresses and credentials: on the appliance only, read afresh for every run.
+production: {{type: postgres, host: production, dbname: shop, user: reader, password: {reader}}}
+staging: {{type: postgres, host: staging, dbname: shop_twin, user: twin_owner, password: {twin_owner}}}
+"""
+
+
+def write_once(path: Path, text: str, owner: int) -> None:
+    """Create the file whole, readable by its owner alone, unless it is there."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.chown(path.parent, owner, owner)
+    if path.exists():
+        return
+    unfinished = path.with_name(f".{path.name}")
+    unfinished.touch(mode=0o600)
+    unfinished.write_text(text, encoding="utf-8")
+    os.chown(unfinished, owner, owner)
+    unfinished.rename(path)
+
+
+def main() -> None:
+    """Make them all."""
+    passwords = {}
+    for server, role in (("production", "reader"), ("staging", "twin_owner")):
+        path = Path("/passwords") / server / role
+        write_once(path, secrets.token_urlsafe(24), POSTGRES)
+        passwords[role] = path.read_text(encoding="utf-8")
+    write_once(Path("/etc/appliance/connections.yaml"), CONNECTIONS.format(**passwords), APPLIANCE)
+    write_once(Path("/var/lib/appliance/keys/airflow-jwt"), secrets.token_urlsafe(64), APPLIANCE)
+
+
+if __name__ == "__main__":
+    main()
