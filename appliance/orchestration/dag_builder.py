@@ -1,0 +1,107 @@
+"""One DAG a workflow file, from local files only: no network, no database, nothing that can be away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
+
+from appliance.orchestration.close_snapshot_operator import CloseSnapshotOperator
+from appliance.orchestration.run_folder import SPEC, open_runs
+from appliance.orchestration.step_operator import OpenSnapshotOperator, StepOperator
+from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
+from appliance.settings import Settings, load_settings
+
+BEGINNING = datetime(2024, 1, 1, tzinfo=UTC)
+RETRY_DELAY = timedelta(seconds=5)
+RETRY_BACKOFF = 3.0
+LONGEST_RETRY_DELAY = timedelta(minutes=5)
+TAG = "appliance"
+
+
+def build_dags() -> dict[str, DAG]:
+    """The DAGs of every usable workflow, by id; for dags/appliance_workflows.py. Never raises for one file.
+
+    While a task runs, Airflow loads the DAG file again and needs one DAG of it: only that one is built then.
+    """
+    settings = load_settings()
+    files = [file for file in read_workflow_files(settings.config_dir, settings.state_dir) if file.usable]
+    files += _kept_for_their_runs(settings, {file.id for file in files})
+    wanted = get_parsing_context().dag_id
+    return {file.id: build_dag(file, settings) for file in files if file.id and wanted in (None, file.id)}
+
+
+def build_dag(file: WorkflowFile, settings: Settings) -> DAG:
+    """The DAG of one workflow; how many shards ``copy`` has is known only when ``plan`` has run."""
+    assert file.id is not None  # noqa: S101 - build_dags passes usable files only
+    schedule = CronTriggerTimetable(file.schedule, timezone=file.timezone) if file.schedule else None
+    with DAG(
+        dag_id=file.id,
+        description=file.title or None,
+        schedule=schedule,
+        start_date=BEGINNING,
+        catchup=False,
+        max_active_runs=1,
+        max_active_tasks=min(file.parallel, settings.steps.max_parallel),
+        is_paused_upon_creation=False,
+        tags=[TAG, file.origin],
+        default_args={
+            "owner": "appliance",
+            "retries": file.retries,
+            "retry_delay": RETRY_DELAY,
+            "retry_exponential_backoff": RETRY_BACKOFF,
+            "max_retry_delay": LONGEST_RETRY_DELAY,
+        },
+    ) as dag:
+        given: dict[str, Any] = {"workflow": file.id, "source_file": file.path, "origin": file.origin}
+
+        def step(name: str) -> StepOperator:
+            return StepOperator(task_id=name, step=name, **given)
+
+        opened = OpenSnapshotOperator(task_id="open_snapshot", step="open_snapshot", **given)
+        plan, schema, finish, verify = step("plan"), step("schema"), step("finish"), step("verify")
+        copy = StepOperator.partial(task_id="copy", step="copy", **given).expand(shard=plan.output)
+        publish = StepOperator.partial(task_id="publish", step="publish", **given).expand(
+            delivery=verify.output
+        )
+        closed = CloseSnapshotOperator(task_id="close_snapshot", workflow=file.id)
+        opened >> plan >> schema >> copy >> finish >> verify >> publish
+        copy >> closed.as_teardown(setups=opened)
+    return dag
+
+
+def _kept_for_their_runs(settings: Settings, present: Iterable[str | None]) -> list[WorkflowFile]:
+    """Workflows whose file went away or broke while a run is under way: kept, unscheduled, until it is over.
+
+    Airflow looks at the runs of known DAGs only, so without this such a run would hang for ever.
+    """
+    known = set(present)
+    kept: dict[str, WorkflowFile] = {}
+    for _, folder in open_runs(settings.state_dir):
+        file = _from_spec(folder / SPEC)
+        if file is not None and file.id is not None and file.id not in known:
+            kept[file.id] = file
+    return list(kept.values())
+
+
+def _from_spec(path: Path) -> WorkflowFile | None:
+    try:
+        spec = json.loads(path.read_bytes())
+        workflow = spec["workflow"]
+        limits = workflow.get("limits", {})
+        return WorkflowFile(
+            path=str(path),
+            origin=spec["origin"],
+            mtime_ns=0,
+            size=0,
+            id=workflow["id"],
+            title=workflow.get("title", ""),
+            parallel=limits.get("parallel", 1),
+            retries=limits.get("retries", 0),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

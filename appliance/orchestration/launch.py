@@ -1,0 +1,97 @@
+"""Starts one of Airflow's processes our way: ``python -m appliance.orchestration.launch NAME``.
+
+``migrate`` brings both databases up to date and ends; ``environment`` prints what Airflow is told.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from appliance.errors import ApplianceError, ExitCode
+from appliance.orchestration.airflow_config import airflow_environment, api_server_address
+from appliance.orchestration.execution_api import call
+from appliance.settings import Settings, load_settings
+
+WARM_UP_S = 120
+USAGE = (
+    "usage: python -m appliance.orchestration.launch scheduler|dag-processor|api-server|migrate|environment"
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Replace this process by the one that is named; returns only for what ends, or goes wrong."""
+    if len(arguments) != 1:
+        sys.stderr.write(USAGE + "\n")
+        return ExitCode.REQUEST_WRONG
+    try:
+        settings = load_settings()
+        environment = airflow_environment(settings)
+        os.environ.update(environment)
+        return _run(arguments[0], settings, environment)
+    except ApplianceError as error:
+        sys.stderr.write(error.text() + "\n")
+        return error.exit_code
+
+
+def _run(name: str, settings: Settings, environment: dict[str, str]) -> int:
+    airflow = [sys.executable, "-m", "airflow"]
+    if name == "environment":
+        for key, value in sorted(environment.items()):
+            shown = "…" if key.endswith(("_CONN", "_CONN_ASYNC")) else value
+            sys.stdout.write(f"{key}={shown}\n")
+        return ExitCode.DONE
+    Path(environment["AIRFLOW_HOME"]).mkdir(mode=0o750, parents=True, exist_ok=True)
+    if name == "migrate":
+        return _migrate(settings, airflow)
+    if name == "scheduler":
+        # Nobody reads task logs over HTTP, so no process to serve them.
+        os.execv(airflow[0], [*airflow, "scheduler", "--skip-serve-logs"])  # noqa: S606
+    if name == "dag-processor":
+        os.execv(airflow[0], [*airflow, "dag-processor"])  # noqa: S606
+    if name == "api-server":
+        host, port = api_server_address(settings)
+        _in_background(lambda: _warm_up(settings))
+        served = ["--apps", "execution", "--host", host, "--port", str(port)]
+        os.execv(airflow[0], [*airflow, "api-server", *served])  # noqa: S606
+    sys.stderr.write(USAGE + "\n")
+    return ExitCode.REQUEST_WRONG
+
+
+def _migrate(settings: Settings, airflow: list[str]) -> int:
+    from appliance.reporting.database import migrate  # noqa: PLC0415 - only here
+
+    migrate(settings.database_url)
+    return subprocess.run([*airflow, "db", "migrate"], check=False).returncode  # noqa: S603
+
+
+def _in_background(action: object) -> None:
+    """Run it in a grandchild, so that the process that this one becomes is not left with a dead child."""
+    if child := os.fork():
+        os.waitpid(child, 0)
+        return
+    if os.fork():
+        os._exit(0)
+    try:
+        action()  # type: ignore[operator]
+    finally:
+        os._exit(0)
+
+
+def _warm_up(settings: Settings) -> None:
+    """Let the api-server build its routes now: the first request takes five seconds, and is then no task's."""
+    give_up = time.monotonic() + WARM_UP_S
+    while time.monotonic() < give_up:
+        time.sleep(1)
+        try:
+            call(settings, "GET", "dag-runs/warm-up/warm-up")
+        except ApplianceError:
+            continue
+        return
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

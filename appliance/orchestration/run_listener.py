@@ -1,0 +1,103 @@
+"""What Airflow's changes of a run's state mean: state and event, in one breath. Lives in the scheduler.
+
+For speed; appliance.orchestration.reconcile is for truth. Nothing here may raise or wait long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from functools import cached_property
+from typing import Any, Literal
+
+from airflow.listeners import hookimpl
+
+from appliance.orchestration.pace import Pace
+from appliance.orchestration.quiet_store import QuietStore
+from appliance.orchestration.run_folder import mark_over
+from appliance.orchestration.run_names import run_id_for
+from appliance.orchestration.workflow_files import origin_of
+from appliance.reporting.run_store import RunStore, Trigger
+from appliance.settings import Settings, load_settings
+
+REAP_EVERY_S = 60.0
+REAP_TIMEOUT_S = 120.0
+
+
+class RunListener:
+    """Airflow's listener for runs."""
+
+    def __init__(self) -> None:
+        self._store = QuietStore(lambda: self.settings.database_url)
+        self._reap_now = threading.Event()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Read once a process."""
+        return load_settings()
+
+    @cached_property
+    def pace(self) -> Pace:
+        """How quick this scheduler is to look again."""
+        return Pace(self.settings)
+
+    @hookimpl
+    def on_starting(self, component: Any) -> None:
+        """In the scheduler only: let it keep our pace, and reap what ended runs left."""
+        if getattr(component, "job_type", None) != "SchedulerJob":
+            return
+        with contextlib.suppress(Exception):
+            self.pace.apply()
+        threading.Thread(target=self._reap_for_ever, name="reaper", daemon=True).start()
+
+    @hookimpl
+    def on_dag_run_running(self, dag_run: Any, msg: str) -> None:  # noqa: ARG002 - the hook's signature
+        """A run began."""
+        workflow, airflow_run_id = dag_run.dag_id, dag_run.run_id
+        run_id = run_id_for(workflow, airflow_run_id)
+        self.pace.run_started(run_id)
+        trigger: Trigger = "schedule" if str(dag_run.run_type) == "scheduled" else "operator"
+        queued, started = dag_run.queued_at, dag_run.start_date
+        origin = origin_of(self.settings.state_dir, workflow)
+
+        def write(store: RunStore) -> None:
+            store.run_queued(
+                run_id, workflow, airflow_run_id=airflow_run_id, origin=origin, trigger=trigger, at=queued
+            )
+            store.run_started(run_id, at=started)
+
+        self._store.write(write)
+
+    @hookimpl
+    def on_dag_run_success(self, dag_run: Any, msg: str) -> None:  # noqa: ARG002
+        """A run succeeded."""
+        self._ended(dag_run, "succeeded")
+
+    @hookimpl
+    def on_dag_run_failed(self, dag_run: Any, msg: str) -> None:  # noqa: ARG002
+        """A run failed or was cancelled."""
+        self._ended(dag_run, "failed")
+
+    def _ended(self, dag_run: Any, state: Literal["succeeded", "failed"]) -> None:
+        run_id = run_id_for(dag_run.dag_id, dag_run.run_id)
+        at = dag_run.end_date
+        self.pace.run_ended(run_id)
+        self._store.write(lambda store: store.run_ended(run_id, state, at=at))
+        with contextlib.suppress(OSError):
+            mark_over(self.settings.state_dir, run_id, state)
+        self._reap_now.set()
+
+    def _reap_for_ever(self) -> None:
+        """In a process of its own each time: the scheduler must not wait for Docker, nor hold its client."""
+        while True:
+            with contextlib.suppress(OSError, subprocess.SubprocessError):
+                command = [sys.executable, "-m", "appliance.orchestration.reaper", "--once"]
+                subprocess.run(  # noqa: S603
+                    command, check=False, timeout=REAP_TIMEOUT_S, stdin=subprocess.DEVNULL
+                )
+            self._reap_now.clear()
+            self._reap_now.wait(REAP_EVERY_S)
+            time.sleep(1)

@@ -1,0 +1,157 @@
+"""Why a step failed, in words for a person, and whether trying again can help."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from appliance.errors import ApplianceError, ExitCode, WorkFailed
+from appliance.orchestration.run_folder import StopRequest
+from appliance.reporting.messages import Failure
+
+KILLED = 137
+STOPPED = "Stopped"
+"""The ``exception`` of a failure that is only the consequence of a request to stop."""
+
+
+class StepFailed(AirflowException):
+    """A step failed and may succeed when tried again."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(failure_text(failure))
+
+
+class StepFailedForGood(AirflowFailException):
+    """A step failed and trying again cannot help: Airflow does not retry it."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(failure_text(failure))
+
+
+def raise_failure(failure: Failure) -> None:
+    """Raise as Airflow needs it: with or without another try."""
+    raise StepFailed(failure) if failure.retry else StepFailedForGood(failure)
+
+
+def failure_text(failure: Failure) -> str:
+    """The message as the task's log shows it."""
+    return WorkFailed(failure.what, failure.why, failure.next_step).text()
+
+
+def failure_of(error: BaseException | str | None, step: str, part: int | None) -> Failure:
+    """The failure that an exception of a task stands for; of a foreign one only its class is told."""
+    failure = getattr(error, "failure", None)
+    if isinstance(failure, Failure):
+        return failure
+    if isinstance(error, ApplianceError):
+        return from_error(error, step, part)
+    name = type(error).__name__ if isinstance(error, BaseException) else None
+    return Failure(
+        step=step,
+        shard=part,
+        exit_code=ExitCode.WORK_FAILED,
+        retry=True,
+        what=f"The step {step} ended unexpectedly.",
+        why=f"{name} in Airflow's task process." if name else "",
+        next_step="appliance logs",
+        exception=name,
+    )
+
+
+def from_error(error: ApplianceError, step: str, part: int | None) -> Failure:
+    """An error that was understood, raised before or around the container."""
+    return Failure(
+        step=step,
+        shard=part,
+        exit_code=error.exit_code,
+        retry=error.exit_code == ExitCode.WORK_FAILED,
+        what=error.what,
+        why=error.why,
+        next_step=error.next_step,
+        rule=getattr(error, "rule", None) or None,
+        sqlstate=error.sqlstate,
+        exception=type(error).__name__,
+    )
+
+
+def stopped(request: StopRequest, step: str, part: int | None) -> Failure:
+    """The step was asked to stop: by a person, or because another step of the run failed."""
+    return Failure(
+        step=step,
+        shard=part,
+        exit_code=ExitCode.WORK_FAILED,
+        retry=False,
+        what="The run was cancelled." if request.kind == "cancel" else "The run stopped early.",
+        why=request.why,
+        exception=STOPPED,
+    )
+
+
+def out_of_time(minutes: int, step: str, part: int | None) -> Failure:
+    """The run has taken longer than the workflow allows."""
+    return Failure(
+        step=step,
+        shard=part,
+        exit_code=ExitCode.WORK_FAILED,
+        retry=False,
+        what=f"The run took longer than {minutes} minutes, so it was stopped.",
+        why="limits.run_timeout_min in the workflow says so.",
+        next_step="Raise limits.run_timeout_min, or limits.parallel.",
+        exception="OutOfTime",
+    )
+
+
+def of_container(
+    state: dict[str, Any], told: Failure | None, *, memory_mb: int, step: str, part: int | None
+) -> Failure:
+    """Why a container ended badly: what the step told, or what Docker knows. ``state`` is Docker's."""
+    code = int(state.get("ExitCode") or 0)
+    if state.get("OOMKilled"):
+        return Failure(
+            step=step,
+            shard=part,
+            exit_code=ExitCode.WORK_FAILED,
+            retry=False,
+            what=f"The step {step} needed more than the {memory_mb} MB of memory it may use.",
+            why="Linux ended it when it reached its limit.",
+            next_step=f"Raise limits.memory_mb in the workflow above {memory_mb}, or lower limits.parallel.",
+            exception="OutOfMemory",
+            table=told.table if told else None,
+        )
+    if told is not None:
+        return told
+    if code == KILLED:
+        what, why = (
+            f"The container of the step {step} was killed.",
+            "Not by the appliance, and not for its memory.",
+        )
+    elif code == 0:
+        what, why = f"The step {step} ended without a result.", "It printed neither a result nor a failure."
+    else:
+        what, why = f"The step {step} ended with exit code {code} and said nothing of why.", ""
+    return Failure(
+        step=step,
+        shard=part,
+        exit_code=code if code in (1, 2, 3) else ExitCode.WORK_FAILED,
+        retry=code not in (2, 3),
+        what=what,
+        why=why,
+        next_step="appliance logs",
+        exception="ContainerEnded",
+    )
+
+
+def interrupted(step: str, part: int | None) -> Failure:
+    """Airflow ended the task from outside: the appliance is restarting, or the task was taken for dead."""
+    return Failure(
+        step=step,
+        shard=part,
+        exit_code=ExitCode.WORK_FAILED,
+        retry=True,
+        what=f"The step {step} was interrupted.",
+        why="Airflow ended its task: the appliance restarts, or another attempt has taken over.",
+        exception="Interrupted",
+    )

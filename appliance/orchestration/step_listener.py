@@ -1,0 +1,84 @@
+"""What a task's changes of state mean for its step: state and event, in one breath. Lives in the task.
+
+A task that is killed outright tells nothing; appliance.orchestration.reconcile finds out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from functools import cached_property
+from typing import Any
+
+from airflow.listeners import hookimpl
+
+from appliance.orchestration import step_failure
+from appliance.orchestration.quiet_store import QuietStore
+from appliance.orchestration.run_folder import StopRequest, request_stop, run_folder
+from appliance.orchestration.run_names import run_id_for
+from appliance.reporting.plan_brief import plan_brief
+from appliance.reporting.run_store import RunStore, StepState
+from appliance.settings import Settings, load_settings
+
+
+class StepListener:
+    """Airflow's listener for tasks."""
+
+    def __init__(self) -> None:
+        self._store = QuietStore(lambda: self.settings.database_url)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """Read once a process."""
+        return load_settings()
+
+    @hookimpl
+    def on_task_instance_running(self, previous_state: Any, task_instance: Any) -> None:  # noqa: ARG002
+        """A step began."""
+        run_id, step, part = _place(task_instance)
+        attempt = task_instance.try_number
+        self._store.write(lambda store: store.step_started(run_id, step, part, attempt))
+
+    @hookimpl
+    def on_task_instance_success(self, previous_state: Any, task_instance: Any) -> None:  # noqa: ARG002
+        """A step succeeded."""
+        run_id, step, part = _place(task_instance)
+        result = getattr(task_instance.task, "result", None)
+        data = dict(result.data) if result is not None else None
+
+        def write(store: RunStore) -> None:
+            if step == "plan":
+                plan = run_folder(self.settings.state_dir, run_id) / "plan.json"
+                store.run_planned(run_id, plan_brief(json.loads(plan.read_bytes())))
+            store.step_ended(run_id, step, part, "succeeded", result=data)
+
+        self._store.write(write)
+
+    @hookimpl
+    def on_task_instance_failed(
+        self,
+        previous_state: Any,  # noqa: ARG002
+        task_instance: Any,
+        error: str | BaseException | None,
+    ) -> None:
+        """A step failed, for good or until its next try. If for good, the run's other containers end too."""
+        run_id, step, part = _place(task_instance)
+        failure = step_failure.failure_of(error, step, part)
+        again = str(task_instance.state) == "up_for_retry"
+        stopped = failure.exception == step_failure.STOPPED
+        state: StepState = "retrying" if again else "cancelled" if stopped else "failed"
+        if state == "failed" and step != "close_snapshot":
+            where = step if part is None else f"{step} {part}"
+            with contextlib.suppress(OSError):
+                request_stop(
+                    self.settings.state_dir, run_id, StopRequest("failed", f"The step {where} failed.")
+                )
+        shown = failure.model_dump(mode="json", exclude={"type"}, exclude_none=True)
+        self._store.write(lambda store: store.step_ended(run_id, step, part, state, failure=shown))
+
+
+def _place(task_instance: Any) -> tuple[str, str, int | None]:
+    """(run id, step, part) of a task."""
+    part = task_instance.map_index
+    run_id = run_id_for(task_instance.dag_id, task_instance.run_id)
+    return run_id, task_instance.task_id, None if part is None or part < 0 else int(part)

@@ -1,0 +1,29 @@
+"""Which connections a step is given, and whether it gets the mask key: what its work needs, and no more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from appliance.workflow.document import Workflow
+
+STEPS = ("open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "publish")
+_READS_SOURCE = frozenset({"open_snapshot", "plan", "schema", "copy"})
+_WRITES_TARGET = frozenset({"plan", "schema", "copy", "finish", "verify"})
+_NEEDS_KEY = frozenset({"plan", "copy", "verify"})
+
+
+def connections_for(step: str, workflow: Workflow, delivery: int | None = None) -> list[str]:
+    """The names of the connections that a step may use. ``publish`` sees only the place it publishes to."""
+    targets = [each.twin.connection for each in workflow.deliver]
+    names = [workflow.source] if step in _READS_SOURCE else []
+    if step in _WRITES_TARGET:
+        names += targets
+    elif delivery is not None:
+        names.append(targets[delivery])
+    return names
+
+
+def needs_key(step: str) -> bool:
+    """Whether the step computes keyed values."""
+    return step in _NEEDS_KEY

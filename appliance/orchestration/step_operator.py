@@ -1,0 +1,219 @@
+"""A step of a workflow as an Airflow task: one container, with only what the step needs."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import docker
+from airflow.providers.docker.operators.docker import DockerOperator
+from airflow.sdk.exceptions import AirflowException
+
+from appliance.errors import ApplianceError
+from appliance.orchestration import step_failure
+from appliance.orchestration.host_paths import host_path
+from appliance.orchestration.run_folder import run_folder, stop_request
+from appliance.orchestration.run_names import run_id_for
+from appliance.orchestration.step_container import StepCall, StepLimits, step_mounts
+from appliance.orchestration.step_run import DockerTrouble, EngineAway, StepRun, deadline_of
+from appliance.orchestration.step_setting import StepSetting, instance_name
+from appliance.orchestration.workflow_files import Origin
+from appliance.reporting.messages import Failure, Result
+from appliance.reporting.run_store import RunStore
+from appliance.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from airflow.sdk.definitions.context import Context
+
+
+class StepOperator(DockerOperator):
+    """Runs ``step`` of a workflow. ``shard`` or ``delivery`` says which part of it, where it has parts.
+
+    Of the provider's operator it keeps the connection to the engine; the container is made by StepRun, which
+    knows the limits and the protocol. The value for the next mapped step becomes the XCom, everything else is in
+    the run's folder and the run store.
+    """
+
+    template_fields = ()
+    keeps_running = False
+
+    def __init__(
+        self,
+        *,
+        step: str,
+        workflow: str,
+        source_file: str,
+        origin: Origin,
+        shard: int | None = None,
+        delivery: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(image="from-settings", mount_tmp_dir=False, api_version="auto", **kwargs)
+        self.step = step
+        self.workflow = workflow
+        self.source_file = source_file
+        self.origin = origin
+        self.shard = shard
+        self.delivery = delivery
+        self.run: StepRun | None = None
+        self.killed = False
+        self.result: Result | None = None
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The appliance's settings, read when the task runs: parsing a DAG must not depend on them."""
+        return load_settings()
+
+    @cached_property
+    def store(self) -> RunStore:
+        """Where this task process writes progress."""
+        return RunStore(self.settings.database_url)
+
+    @property
+    def part(self) -> int | None:
+        """Which of the step's parallel parts this is."""
+        return self.shard if self.shard is not None else self.delivery
+
+    def run_id(self, context: Context) -> str:
+        """The appliance's id of the run."""
+        return run_id_for(self.workflow, context["ti"].run_id)
+
+    def execute(self, context: Context) -> Any:
+        """Run the container to its end. Raises StepFailed (tried again) or StepFailedForGood (not)."""
+        try:
+            return self._execute(context)
+        except (step_failure.StepFailed, step_failure.StepFailedForGood):
+            raise
+        except ApplianceError as error:
+            step_failure.raise_failure(step_failure.from_error(error, self.step, self.part))
+        except (AirflowException, *DockerTrouble) as error:
+            away = step_failure.from_error(EngineAway(error), self.step, self.part)
+            step_failure.raise_failure(away)
+        finally:
+            self.store.close()
+
+    def on_kill(self) -> None:
+        """Airflow wants this task to end now."""
+        self.killed = True
+        if self.run is not None:
+            self.run.stop()
+
+    def _execute(self, context: Context) -> Any:
+        run_id = self.run_id(context)
+        folder = run_folder(self.settings.state_dir, run_id)
+        if request := stop_request(folder):
+            step_failure.raise_failure(step_failure.stopped(request, self.step, self.part))
+        client = self.cli
+        setting = StepSetting.of_run(
+            self.settings,
+            run_id,
+            self.workflow,
+            Path(self.source_file),
+            self.origin,
+            may_begin=self._begins_run,
+        )
+        call = StepCall(
+            instance=instance_name(self.settings, client),
+            run_id=run_id,
+            workflow=self.workflow,
+            step=self.step,
+            attempt=context["ti"].try_number,
+            shard=self.shard,
+            delivery=self.delivery,
+        )
+        self.run = self._new_run(client, setting, call, folder)
+        self.run.remove_stale()
+        with self._secrets(setting, call) as secrets:
+            keep = False
+            try:
+                mounts = step_mounts(
+                    host_path(client, folder), host_path(client, secrets), setting.secrets_seen_at
+                )
+                self.run.start(mounts, setting.secrets_seen_at, f"{os.getuid()}:{os.getgid()}")
+                self.result = self.run.follow(until_result=self.keeps_running)
+                if self.result is None or self.killed:
+                    step_failure.raise_failure(self._failure(self.run, setting))
+                keep = self.keeps_running
+            finally:
+                if not keep:
+                    self.run.remove()
+        return self._mapped_value(folder, setting)
+
+    @property
+    def _begins_run(self) -> bool:
+        return self.step == "open_snapshot"
+
+    def _new_run(
+        self, client: docker.APIClient, setting: StepSetting, call: StepCall, folder: Path
+    ) -> StepRun:
+        limits = setting.spec.workflow.limits
+        steps = self.settings.steps
+        return StepRun(
+            client,
+            call,
+            connect=lambda: docker.from_env(version=client.api_version).api,
+            image=steps.image,
+            limits=StepLimits(
+                memory_mb=min(limits.memory_mb, steps.max_memory_mb),
+                cpus=min(limits.cpus, steps.max_cpus, os.cpu_count() or 1),
+                network=steps.network,
+                cgroup_parent=steps.cgroup_parent,
+            ),
+            store=self.store,
+            folder=folder,
+            deadline=deadline_of(setting.spec.created_at, limits.run_timeout_min),
+            log=self.log.info,
+            clean=setting.scrubber.clean,
+        )
+
+    @contextlib.contextmanager
+    def _secrets(self, setting: StepSetting, call: StepCall) -> Iterator[Path]:
+        """The step's secrets on tmpfs, for as long as its container runs."""
+        folder = (
+            self.settings.runtime_dir / call.run_id / f"{call.place}-{call.attempt}-{time.monotonic_ns()}"
+        )
+        kept = False
+        try:
+            setting.write_secrets(folder, self.step, self.delivery)
+            yield folder
+            kept = self.keeps_running
+        finally:
+            if not kept:
+                shutil.rmtree(folder, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    folder.parent.rmdir()
+
+    def _failure(self, run: StepRun, setting: StepSetting) -> Failure:
+        if run.stopped_by:
+            return step_failure.stopped(run.stopped_by, self.step, self.part)
+        minutes = setting.spec.workflow.limits.run_timeout_min
+        if run.out_of_time:
+            return step_failure.out_of_time(minutes, self.step, self.part)
+        if self.killed:
+            return step_failure.interrupted(self.step, self.part)
+        memory = min(setting.spec.workflow.limits.memory_mb, self.settings.steps.max_memory_mb)
+        return step_failure.of_container(
+            run.state, run.output.failure, memory_mb=memory, step=self.step, part=self.part
+        )
+
+    def _mapped_value(self, folder: Path, setting: StepSetting) -> list[int] | None:
+        """What the next step is mapped over: shards after ``plan``, deliveries after ``verify``."""
+        if self.step == "plan":
+            plan = json.loads((folder / "plan.json").read_bytes())
+            return list(range(max(1, len(plan["shards"]))))
+        if self.step == "verify":
+            return list(range(len(setting.spec.workflow.deliver)))
+        return None
+
+
+class OpenSnapshotOperator(StepOperator):
+    """Starts the container that holds the snapshot, and leaves it running: CloseSnapshotOperator ends it."""
+
+    keeps_running = True

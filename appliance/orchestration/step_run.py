@@ -1,0 +1,220 @@
+"""One attempt at a step: its container is made, watched and removed, whatever happens. Knows no Airflow."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from requests.exceptions import RequestException
+
+from appliance.errors import RequestWrong, WorkFailed
+from appliance.orchestration.run_folder import StopRequest, stop_request
+from appliance.orchestration.step_container import STOP_GRACE_S, StepCall, StepLimits, host_settings
+from appliance.orchestration.step_output import ProgressKeeper, StepOutput
+from appliance.reporting.messages import Result
+from appliance.reporting.run_store import RunStore
+
+WATCH_EVERY_S = 0.5
+ENGINE_AWAY_S = 60
+"""How long a running container is looked for while Docker restarts (with live-restore it runs on)."""
+
+DockerTrouble = (DockerException, RequestException)
+
+
+class EngineAway(WorkFailed):
+    """Docker does not answer."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(
+            "Docker does not answer.",
+            f"{type(error).__name__} while talking to the engine.",
+            "systemctl status docker",
+        )
+
+
+class StepRun:
+    """Makes one container for ``call`` and follows it to its end."""
+
+    def __init__(
+        self,
+        client: docker.APIClient,
+        call: StepCall,
+        *,
+        connect: Callable[[], docker.APIClient],
+        image: str,
+        limits: StepLimits,
+        store: RunStore,
+        folder: Path,
+        deadline: datetime,
+        log: Callable[[str], None],
+        clean: Callable[[str], str],
+    ) -> None:
+        self.call = call
+        self.output = StepOutput(log, clean)
+        self.stopped_by: StopRequest | None = None
+        self.out_of_time = False
+        self.state: dict[str, Any] = {}
+        self._client = client
+        self._connect = connect
+        self._image = image
+        self._limits = limits
+        self._folder = folder
+        self._deadline = deadline
+        self._keeper = ProgressKeeper(store, call.run_id, self.output)
+        self._container: str | None = None
+        self._ended = threading.Event()
+        self._log = log
+
+    def remove_stale(self) -> None:
+        """Remove what an earlier attempt at the same place left: the process that watched it was killed."""
+        try:
+            found = self._client.containers(all=True, filters={"label": self.call.same_place()})
+            for container in found:
+                self._log(f"Removing the container of an earlier attempt, {container['Id'][:12]}")
+                _remove(self._client, container["Id"])
+        except DockerTrouble as error:
+            raise EngineAway(error) from None
+
+    def start(self, mounts: list[docker.types.Mount], secrets_dir: str, user: str) -> None:
+        """Create and start the container, with its output attached. Raises RequestWrong without the image."""
+        try:
+            created = self._client.create_container(
+                image=self._image,
+                entrypoint=["python", "-m", "appliance.steps"],
+                command=self.call.arguments(secrets_dir),
+                user=user,
+                working_dir="/tmp",  # noqa: S108 - its own tmpfs
+                environment={"HOME": "/tmp", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"},  # noqa: S108
+                labels=self.call.labels(),
+                host_config=self._client.create_host_config(**host_settings(self._limits, mounts)),
+            )
+            self._container = created["Id"]
+            self._stream = self._client.attach(
+                self._container, stdout=True, stderr=True, stream=True, demux=True
+            )
+            self._client.start(self._container)
+        except ImageNotFound:
+            raise RequestWrong(
+                f"The image for steps, {self._image}, is not on this machine.",
+                "It comes with the appliance's release and is never pulled while a run waits.",
+                f"docker image ls, then load or build {self._image}",
+            ) from None
+        except APIError as error:
+            self.remove()
+            raise WorkFailed(
+                "Docker could not start the step's container.",
+                f"The engine answered {error.status_code}: {(error.explanation or '').splitlines()[0:1]}",
+                "docker info; journalctl -u docker",
+            ) from None
+        except DockerTrouble as error:
+            self.remove()
+            raise EngineAway(error) from None
+
+    def follow(self, *, until_result: bool = False) -> Result | None:
+        """Read the output until the container ends (a keeper: until its result); its result if it worked.
+
+        Meanwhile a second thread looks for a request to stop and passes progress on.
+        """
+        watcher = threading.Thread(target=self._watch, name="step-watch", daemon=True)
+        watcher.start()
+        try:
+            for outcome in self._outcomes():
+                if until_result and isinstance(outcome, Result):
+                    return outcome
+            self.state = self._final_state()
+        finally:
+            self._ended.set()
+            watcher.join(timeout=STOP_GRACE_S + 5)
+            self._keeper.pass_on(now=True)
+        worked = self.state.get("ExitCode") == 0 and not self.state.get("OOMKilled")
+        return self.output.result if worked and self.output.failure is None else None
+
+    def stop(self) -> None:
+        """End the container from another thread or a signal handler: politely first."""
+        if self._container is not None:
+            stop_container(self._connect(), self._container)
+
+    def remove(self) -> None:
+        """Remove the container, running or not. Docker being away is no error: the reaper comes later."""
+        if self._container is not None:
+            _remove(self._client, self._container)
+
+    def _outcomes(self) -> Iterator[Any]:
+        """The attached stream, and when that breaks while the container still runs, its log from then on."""
+        assert self._container is not None  # noqa: S101 - start() came before
+        yield from self.output.read(_unbroken(self._stream))
+        while self._inspect().get("Running"):
+            since = int(time.time())
+            self._log("The connection to Docker broke; following the container again.")
+            try:
+                lines = self._client.logs(self._container, stream=True, follow=True, since=since)
+                yield from self.output.read((line, None) for line in _unbroken(lines))
+            except DockerTrouble:
+                time.sleep(1)
+
+    def _final_state(self) -> dict[str, Any]:
+        """Docker's last word on the container, once it has really ended."""
+        give_up = time.monotonic() + ENGINE_AWAY_S
+        while (state := self._inspect()).get("Running") or state.get("Status") == "created":
+            if time.monotonic() > give_up:
+                break
+            time.sleep(0.05)
+        return state
+
+    def _inspect(self) -> dict[str, Any]:
+        give_up = time.monotonic() + ENGINE_AWAY_S
+        while True:
+            try:
+                state: dict[str, Any] = self._client.inspect_container(self._container or "")["State"]
+                return state
+            except NotFound:
+                return {"ExitCode": 137, "Running": False}
+            except DockerTrouble as error:
+                if time.monotonic() > give_up:
+                    raise EngineAway(error) from None
+                time.sleep(1)
+
+    def _watch(self) -> None:
+        while not self._ended.wait(WATCH_EVERY_S):
+            self._keeper.pass_on()
+            request = stop_request(self._folder)
+            late = datetime.now(UTC) > self._deadline
+            if request or late:
+                self.stopped_by, self.out_of_time = request, late and not request
+                self._log(f"Stopping the container: {request.why if request else 'out of time'}")
+                self.stop()
+                return
+
+
+def deadline_of(started: datetime, minutes: int) -> datetime:
+    """When a run must be over."""
+    return started + timedelta(minutes=minutes)
+
+
+def stop_container(client: docker.APIClient, container: str) -> None:
+    """SIGTERM, then SIGKILL after a short grace; a container that is gone is no error."""
+    try:
+        client.stop(container, timeout=STOP_GRACE_S)
+    except DockerTrouble:
+        return
+
+
+def _remove(client: docker.APIClient, container: str) -> None:
+    try:
+        client.remove_container(container, force=True, v=True)
+    except DockerTrouble:
+        return
+
+
+def _unbroken(chunks: Any) -> Iterator[Any]:
+    """The stream's chunks; a stream that breaks just ends."""
+    try:
+        yield from chunks
+    except (OSError, ValueError, *DockerTrouble):
+        return

@@ -1,0 +1,128 @@
+"""What a step of a run is given: the run's frozen spec, and its secrets read afresh."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import docker
+
+import appliance
+from appliance.connections import Connection, load_connections, select_connections
+from appliance.errors import RequestWrong, WorkFailed
+from appliance.keys import load_or_create_key
+from appliance.orchestration.host_paths import host_path
+from appliance.orchestration.run_folder import SPEC, freeze_spec, run_folder
+from appliance.orchestration.step_needs import connections_for, needs_key
+from appliance.policy import check_workflow, enforce, load_policy
+from appliance.reporting.scrub import Scrubber
+from appliance.settings import Settings
+from appliance.steps.context import RunSpec, read_document
+from appliance.steps.secrets import CONTAINER_PATH, write_secrets
+from appliance.workflow.loading import load_workflow
+
+
+@dataclass
+class StepSetting:
+    """The spec of a run, and access to what its steps may know."""
+
+    settings: Settings
+    spec: RunSpec
+    secrets_seen_at: str = str(CONTAINER_PATH)
+    scrubber: Scrubber = field(default_factory=Scrubber)
+
+    @classmethod
+    def of_run(
+        cls,
+        settings: Settings,
+        run_id: str,
+        workflow: str,
+        source_file: Path,
+        origin: Literal["local", "cloud"],
+        *,
+        may_begin: bool,
+    ) -> StepSetting:
+        """The run's setting. Its first step (``may_begin``) freezes the document as it is then.
+
+        Raises RequestWrong for a document that has become wrong or is gone, Refused where policy says no.
+        """
+        folder = run_folder(settings.state_dir, run_id)
+        if may_begin and not (folder / SPEC).exists():
+            _begin(settings, run_id, workflow, source_file, origin)
+        spec = read_document(folder / SPEC, RunSpec)
+        setting = cls(settings, spec)
+        setting.scrubber = Scrubber(_secret_values(setting.connections_of_workflow()))
+        return setting
+
+    def connections_of_workflow(self) -> dict[str, Connection]:
+        """Every connection that the workflow names, as connections.yaml has it now."""
+        names = {
+            name
+            for step in ("plan", "publish")
+            for name in connections_for(step, self.spec.workflow, 0 if step == "publish" else None)
+        }
+        return select_connections(load_connections(self.settings.connections_file), sorted(names))
+
+    def write_secrets(self, folder: Path, step: str, delivery: int | None) -> None:
+        """Fill a folder on tmpfs with what this step may know, for this process's user only."""
+        names = connections_for(step, self.spec.workflow, delivery)
+        chosen = select_connections(load_connections(self.settings.connections_file), names)
+        key = load_or_create_key(self.settings.mask_key_file) if needs_key(step) else None
+        try:
+            folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_secrets(folder, chosen, key, seen_at=Path(self.secrets_seen_at))
+        except OSError as error:
+            raise WorkFailed(
+                f"The step's secrets could not be written below {self.settings.runtime_dir}.",
+                error.strerror or type(error).__name__,
+                f"df -h {self.settings.runtime_dir}",
+            ) from None
+
+
+def _begin(
+    settings: Settings,
+    run_id: str,
+    workflow: str,
+    source_file: Path,
+    origin: Literal["local", "cloud"],
+) -> None:
+    document = load_workflow(source_file).workflow
+    if document.id != workflow:
+        raise RequestWrong(
+            f"{source_file} no longer holds the workflow '{workflow}'.",
+            f"It holds '{document.id}' now.",
+            "appliance workflow list",
+        )
+    policy = load_policy(settings.policy_file if settings.policy_file.exists() else None)
+    enforce(check_workflow(policy, document, origin=origin))
+    spec = RunSpec(
+        run_id=run_id,
+        workflow=document,
+        origin=origin,
+        policy=policy,
+        created_at=datetime.now(UTC),
+        appliance_version=appliance.__version__,
+    )
+    folder = run_folder(settings.state_dir, run_id)
+    try:
+        freeze_spec(folder, spec)
+    except OSError as error:
+        raise WorkFailed(
+            f"The run's folder {folder} could not be written.",
+            error.strerror or type(error).__name__,
+            f"df -h {settings.state_dir}",
+        ) from None
+
+
+def _secret_values(connections: dict[str, Connection]) -> list[str]:
+    return [
+        secret for connection in connections.values() if (secret := connection.password.get_secret_value())
+    ]
+
+
+def instance_name(settings: Settings, client: docker.APIClient) -> str:
+    """Tells this appliance's containers from another one's on the same engine: by where its state lies."""
+    return hashlib.sha256(host_path(client, settings.state_dir).encode()).hexdigest()[:12]

@@ -1,0 +1,158 @@
+"""The workflow files on this appliance: which there are, which are wrong, which share an id.
+
+Reads local files only, and none again that has not changed since the last look: what a DAG needs to know of each
+is kept in an index beside the runs. Losing the index costs a few milliseconds a file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import appliance
+from appliance.errors import ApplianceError
+
+Origin = Literal["local", "cloud"]
+SUFFIXES = (".yaml", ".yml", ".json")
+INDEX = "workflow-index.json"
+_VERSION = f"2/{appliance.__version__}"
+"""Another release may find other things wrong with a file."""
+
+
+@dataclass(frozen=True)
+class WorkflowFile:
+    """One file: what a DAG needs of its workflow, or what is wrong with it."""
+
+    path: str
+    origin: Origin
+    mtime_ns: int
+    size: int
+    id: str | None = None
+    title: str = ""
+    schedule: str | None = None
+    timezone: str = "UTC"
+    parallel: int = 1
+    retries: int = 0
+    problem: str | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is a valid workflow."""
+        return self.id is not None and self.problem is None
+
+
+def workflow_folders(config_dir: Path, state_dir: Path) -> list[tuple[Path, Origin]]:
+    """Where workflow files lie: the operator's own, and those that came from the dashboard."""
+    return [(config_dir / "workflows", "local"), (state_dir / "workflows", "cloud")]
+
+
+def read_workflow_files(config_dir: Path, state_dir: Path) -> list[WorkflowFile]:
+    """Every workflow file, by path. Two with one id both get a problem naming both files. Never raises."""
+    known = _read_index(state_dir)
+    files = [
+        _look(path, origin, known)
+        for folder, origin in workflow_folders(config_dir, state_dir)
+        for path in _paths(folder)
+    ]
+    if {file.path: file for file in files} != known:
+        _write_index(state_dir, files)
+    return _refuse_shared_ids(files)
+
+
+def origin_of(state_dir: Path, workflow: str) -> Origin:
+    """Where a workflow came from, as far as the last look at the files knows."""
+    found = (file.origin for file in _read_index(state_dir).values() if file.id == workflow)
+    return next(found, "local")
+
+
+def _paths(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(
+                Path(entry.path)
+                for entry in entries
+                if entry.name.endswith(SUFFIXES) and not entry.name.startswith(".") and entry.is_file()
+            )
+    except OSError:
+        return []
+
+
+def _look(path: Path, origin: Origin, known: dict[str, WorkflowFile]) -> WorkflowFile:
+    try:
+        status = path.stat()
+    except OSError:
+        return WorkflowFile(str(path), origin, 0, 0, problem=f"{path}: cannot be read")
+    before = known.get(str(path))
+    if before and (before.mtime_ns, before.size, before.origin) == (
+        status.st_mtime_ns,
+        status.st_size,
+        origin,
+    ):
+        return before
+    return _read(path, origin, status.st_mtime_ns, status.st_size)
+
+
+def _read(path: Path, origin: Origin, mtime_ns: int, size: int) -> WorkflowFile:
+    from appliance.workflow.loading import load_workflow  # noqa: PLC0415 - only a changed file needs the model
+
+    try:
+        workflow = load_workflow(path).workflow
+    except ApplianceError as error:
+        return WorkflowFile(str(path), origin, mtime_ns, size, problem=error.text())
+    except Exception as error:  # one file must never hide the others
+        return WorkflowFile(
+            str(path), origin, mtime_ns, size, problem=f"{path}: cannot be read ({type(error).__name__})"
+        )
+    return WorkflowFile(
+        path=str(path),
+        origin=origin,
+        mtime_ns=mtime_ns,
+        size=size,
+        id=workflow.id,
+        title=workflow.title,
+        schedule=workflow.schedule,
+        timezone=workflow.timezone,
+        parallel=workflow.limits.parallel,
+        retries=workflow.limits.retries,
+    )
+
+
+def _refuse_shared_ids(files: Iterable[WorkflowFile]) -> list[WorkflowFile]:
+    by_id: dict[str | None, list[WorkflowFile]] = defaultdict(list)
+    for file in files:
+        by_id[file.id].append(file)
+    shown = []
+    for id_, same in by_id.items():
+        if id_ is None or len(same) == 1:
+            shown += same
+            continue
+        paths = " and ".join(file.path for file in same)
+        problem = f"The id '{id_}' is used by {paths}.\nNeither runs until one of them has another id."
+        shown += [WorkflowFile(**{**asdict(file), "problem": problem}) for file in same]
+    return sorted(shown, key=lambda file: file.path)
+
+
+def _read_index(state_dir: Path) -> dict[str, WorkflowFile]:
+    try:
+        data: dict[str, Any] = json.loads((state_dir / INDEX).read_bytes())
+        if data["version"] != _VERSION:
+            return {}
+        return {entry["path"]: WorkflowFile(**entry) for entry in data["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _write_index(state_dir: Path, files: list[WorkflowFile]) -> None:
+    unfinished = state_dir / f".{INDEX}.{os.getpid()}"
+    try:
+        unfinished.write_text(
+            json.dumps({"version": _VERSION, "files": [asdict(file) for file in files]}), encoding="utf-8"
+        )
+        unfinished.replace(state_dir / INDEX)
+    except OSError:
+        unfinished.unlink(missing_ok=True)
