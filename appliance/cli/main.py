@@ -1,0 +1,178 @@
+"""``appliance``: one module a command group beside this one, imported only when it is asked for.
+
+A module of this package that assigns ``app = typer.Typer(…)`` is a command of the module's name; the
+first paragraph of its docstring is its help. Groups register nothing here, and ``appliance --help`` imports
+none of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+import typer.core
+import typer.main
+
+from appliance import __version__
+from appliance.errors import ApplianceError, ExitCode
+
+DEBUG_VARIABLE = "APPLIANCE_DEBUG"
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
+
+_FOLDER = Path(__file__).parent
+_IS_COMMAND = re.compile(r"^app(: .*)? = ", re.MULTILINE)
+_SUMMARY = re.compile(r'\A"""(.+?)(?:"""|\n\n|\Z)', re.DOTALL)
+
+
+_COMPLETION_OPTIONS = ("install_completion", "show_completion")
+"""Typer gives these to every app of its own; ours belong to the whole."""
+
+MARKUP: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
+"""Boxes and colours are for eyes; a pipe gets plain text, and gets it sooner."""
+
+
+def _use_markup(command: Any) -> None:
+    command.rich_markup_mode = MARKUP
+    for child in getattr(command, "commands", {}).values():
+        _use_markup(child)
+
+
+class CommandModules(MutableMapping[str, Any]):
+    """Commands by name; a value's module is imported when it is first looked at."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Any] = {}
+        self._summaries: dict[str, str] = {}
+        for path in sorted(_FOLDER.glob("*.py")):
+            if path.stem != "main" and not path.stem.startswith("_"):
+                source = path.read_text(encoding="utf-8")
+                if _IS_COMMAND.search(source):
+                    summary = _SUMMARY.match(source)
+                    self._summaries[path.stem] = " ".join(summary[1].split()) if summary else ""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._loaded:
+            if name not in self._summaries:
+                raise KeyError(name)
+            module = importlib.import_module(f"appliance.cli.{name}")
+            command = typer.main.get_command(module.app)
+            command.name = name
+            command.help = command.help or self._summaries[name]
+            command.params = [each for each in command.params if each.name not in _COMPLETION_OPTIONS]
+            _use_markup(command)
+            self._loaded[name] = command
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._loaded[name] = command
+        self._summaries.setdefault(name, "")
+
+    def __delitem__(self, name: str) -> None:
+        self._loaded.pop(name, None)
+        del self._summaries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._summaries)
+
+    def __len__(self) -> int:
+        return len(self._summaries)
+
+    def summary(self, name: str) -> str | None:
+        """The command's one-line help, without importing it; None if there is no such command."""
+        return self._summaries.get(name)
+
+
+class LazyGroup(typer.core.TyperGroup):
+    """Lists commands without importing them, and imports the one that is to run."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands: CommandModules = CommandModules()
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """The names, in order."""
+        return list(self.commands)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """Something that knows its name and help, which is all that listing and completion want."""
+        summary = self.commands.summary(cmd_name)
+        return None if summary is None else typer.core.TyperCommand(name=cmd_name, help=summary)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command itself, for running it, for its help, and for completing what follows it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, self.commands[name] if name and command else command, rest
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    name="appliance",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=MARKUP,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"appliance {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _appliance(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Masked copies of PostgreSQL data, made inside your own network.
+
+    Exit status: 0 done, 1 the work failed, 2 the request was wrong, 3 refused by policy or by a plan that
+    would have let something through unmasked.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit. A person sees a message, never a traceback."""
+    try:
+        app(prog_name="appliance")
+    except ApplianceError as error:
+        _exit(error.text(), error.exit_code, error)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        _exit(_unexpected(error), ExitCode.WORK_FAILED, error)
+
+
+def _exit(message: str, code: int, error: Exception) -> None:
+    if os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exception(error)
+    else:
+        typer.echo(message, err=True)
+    sys.exit(code)
+
+
+def _unexpected(error: Exception) -> str:
+    """Class and place only: the text of a foreign exception may hold a row's value or a secret."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "appliance" in Path(frame.filename).parts] or frames
+    place = f" at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else ""
+    state = getattr(error, "sqlstate", None)
+    return (
+        f"This is a fault of the appliance itself: {type(error).__name__}{place}"
+        + (f", SQLSTATE {state}" if state else "")
+        + f".\nNext: run it again with {DEBUG_VARIABLE}=1 to see where; what is shown then may hold data."
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""The JSON Schema of a workflow, with the masks there are, their parameters, and an example for every key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from appliance.workflow.document import Workflow
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_PARAMETERS = "MaskParameters_"
+
+
+def workflow_schema(masks: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
+    """A draft 2020-12 schema. ``masks`` has the model of each mask's parameters by the mask's name."""
+    schema = Workflow.model_json_schema(mode="validation")
+    definitions = schema.setdefault("$defs", {})
+    definitions["MaskSpec"] = _mask_schema(masks, definitions)
+    _allow_null_words(schema)
+    return {"$schema": DIALECT, **schema, "title": "Workflow"}
+
+
+def _mask_schema(masks: Mapping[str, type[BaseModel]], definitions: dict[str, Any]) -> dict[str, Any]:
+    """A mask's name alone, null (the mask of that name), or an object of its name and parameters."""
+    forms: list[dict[str, Any]] = [
+        {
+            "type": "string",
+            "enum": sorted(masks),
+            "description": "A mask without parameters.",
+            "examples": ["email"],
+        },
+        {"type": "null", "description": "The mask null, without quotes.", "examples": [None]},
+    ]
+    for name in sorted(masks):
+        form = masks[name].model_json_schema(mode="validation", ref_template="#/$defs/{model}")
+        definitions.update(form.pop("$defs", {}))
+        constant = {"const": name, "description": "The mask's name.", "examples": [name]}
+        form["properties"] = {"mask": constant, **form.get("properties", {})}
+        form["required"] = ["mask", *form.get("required", [])]
+        form["additionalProperties"] = False
+        form.setdefault("description", f"The mask {name}.")
+        form["title"] = name
+        definitions[_PARAMETERS + name] = form
+        forms.append({"$ref": f"#/$defs/{_PARAMETERS}{name}"})
+    return {
+        "title": "Mask",
+        "description": "How a column is masked: a mask's name, or an object of its name and parameters.",
+        "anyOf": forms,
+        "examples": ["email", {"mask": "phone", "keep_prefix": 3}],
+    }
+
+
+def _allow_null_words(schema: dict[str, Any]) -> None:
+    """``unlisted: null`` without quotes is nothing in YAML, and the word null for us."""
+    schema["properties"]["unlisted"]["enum"].append(None)
+    schema["properties"]["unlisted"].pop("type", None)
