@@ -47,6 +47,12 @@ def arrived(connection: Connection[TupleRow]) -> dict[str, tuple[int, int]]:
     return {item: (count, size) for item, count, size in rows}
 
 
+def arrived_item(connection: Connection[TupleRow], item: str) -> tuple[int, int]:
+    """Rows and bytes of one finished item; zeros where it has not arrived."""
+    row = connection.execute(f"SELECT rows, bytes FROM {_DONE} WHERE item = %s", (item,)).fetchone()  # noqa: S608
+    return (row[0], row[1]) if row is not None else (0, 0)
+
+
 def drop(connection: Connection[TupleRow]) -> None:
     """Remove the ledger and all that stands in its schema."""
     connection.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")

@@ -1,6 +1,6 @@
 """Cut the copying into shards: small tables packed together, large ones cut into ranges of pages.
 
-Cost is counted in bytes: a table's size, and a surcharge for what each row and each masked value costs besides.
+Cost is counted in bytes: the size, and a surcharge for what each row and each masked value costs besides.
 """
 
 from __future__ import annotations

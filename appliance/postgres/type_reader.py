@@ -72,7 +72,7 @@ def read_types(
     """The facts of every (type oid, type modifier) pair."""
     pairs = sorted(set(used))
     rows = connection.execute(queries.TYPES, [sorted({oid for oid, _ in pairs})])
-    types = {row[0]: _Type(*row[:-1], labels=tuple(row[-1])) for row in rows}
+    types = {row[0]: _Type(*row[:-1], tuple(row[-1])) for row in rows}
     below = {pair: _unwrap(types, *pair) for pair in pairs}
     wanted = sorted({*pairs, *((base.oid, -1) for base, _, _, _ in below.values())})
     names = {

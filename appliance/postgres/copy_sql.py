@@ -1,0 +1,61 @@
+"""The two COPY statements of one piece of a table."""
+
+from __future__ import annotations
+
+from psycopg import sql
+
+from appliance.postgres.plan import CopyItem, PlannedTable, TableName
+
+
+def quoted(*parts: str) -> str:
+    """An identifier, qualified by those before it."""
+    return sql.Identifier(*parts).as_string(None)
+
+
+def table_reference(table: PlannedTable | TableName) -> str:
+    """The quoted, qualified name."""
+    name = table.name
+    return quoted(table.schema_name, name)
+
+
+def rows_of(table: PlannedTable, item: CopyItem | None = None) -> str:
+    """``FROM … WHERE …`` for the table's planned rows, or those of one piece, under the alias ``t``.
+
+    ONLY: a parent's children are tables of their own.
+    """
+    conditions = []
+    if table.where_sql is not None:
+        conditions.append(f"({table.where_sql})")
+    if item is not None and item.first_page is not None:
+        conditions.append(f"t.ctid >= '({item.first_page},0)'::tid")
+    if item is not None and item.end_page is not None:
+        conditions.append(f"t.ctid < '({item.end_page},0)'::tid")
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"FROM ONLY {table_reference(table)} AS t{where}"
+
+
+def masked_select(table: PlannedTable, item: CopyItem | None = None) -> str:
+    """The query whose rows leave the source."""
+    columns = ", ".join(f"{column.sql} AS {quoted(column.name)}" for column in table.columns)
+    return f"SELECT {columns} {rows_of(table, item)}"
+
+
+def copy_out(table: PlannedTable, item: CopyItem) -> str:
+    """``COPY … TO STDOUT`` for one piece."""
+    plain = not table.masked_columns and table.where_sql is None and item.parts == 1
+    # Straight from the table costs a little less than through a query; it needs columns to name.
+    if plain and table.columns:
+        what = f"{table_reference(table)} ({_names(table)})"
+    else:
+        what = f"({masked_select(table, item)})"
+    return f"COPY {what} TO STDOUT (FORMAT {table.format})"
+
+
+def copy_in(table: PlannedTable) -> str:
+    """``COPY … FROM STDIN`` for the same columns."""
+    columns = f" ({_names(table)})" if table.columns else ""
+    return f"COPY {table_reference(table.load_into)}{columns} FROM STDIN (FORMAT {table.format})"
+
+
+def _names(table: PlannedTable) -> str:
+    return ", ".join(quoted(column.name) for column in table.columns)
