@@ -14,6 +14,7 @@ from appliance.reporting.contract_events import CommandChanged
 
 from . import audit
 from .database import Database, Row, Session
+from .faults import NotFound
 from .fleet import appliance
 from .security import Actor
 
@@ -131,7 +132,7 @@ def command(session: Session, command_id: str) -> Row:
         command_id if re.fullmatch(r"[0-9a-f-]{36}", command_id) else "",
     )
     if row is None:
-        raise RequestWrong("There is no such command.", "", "It may have been long ago.")
+        raise NotFound("There is no such command.", "", "It may have been long ago.")
     return _shown(row)
 
 

@@ -12,6 +12,7 @@ from appliance.errors import RequestWrong
 
 from . import audit
 from .database import Database, Row, Session
+from .faults import Conflict, NotFound
 from .security import APPLIANCE_PREFIX, ENROLMENT_PREFIX, Actor, digest, new_token
 
 ENROLMENT_SECONDS = 24 * 3600
@@ -50,7 +51,7 @@ def create(database: Database, actor: Actor, name: str) -> tuple[str, str]:
     name, appliance_id = _check_name(name), str(uuid.uuid4())
     with database.write() as session:
         if session.one("SELECT id FROM appliance WHERE name = ?", name):
-            raise RequestWrong(f"There is already an appliance named {name}.", "", "Choose another name.")
+            raise Conflict(f"There is already an appliance named {name}.", "", "Choose another name.")
         session.run(
             "INSERT INTO appliance (id, name, created_at, created_by) VALUES (?, ?, ?, ?)",
             appliance_id,
@@ -90,7 +91,7 @@ def appliance(session: Session, appliance_id: str) -> Row:
     """One appliance without its report; raises RequestWrong for an unknown id."""
     row = session.one(f"SELECT {_COLUMNS} FROM appliance a WHERE a.id = ?", appliance_id)  # noqa: S608
     if row is None:
-        raise RequestWrong("There is no such appliance.", "", "Go back to the fleet.")
+        raise NotFound("There is no such appliance.", "", "Go back to the fleet.")
     return row
 
 
@@ -121,7 +122,7 @@ def rename(database: Database, actor: Actor, appliance_id: str, name: str) -> No
     with database.write() as session:
         was = appliance(session, appliance_id)["name"]
         if session.one("SELECT id FROM appliance WHERE name = ? AND id <> ?", name, appliance_id):
-            raise RequestWrong(f"There is already an appliance named {name}.", "", "Choose another name.")
+            raise Conflict(f"There is already an appliance named {name}.", "", "Choose another name.")
         session.run("UPDATE appliance SET name = ? WHERE id = ?", name, appliance_id)
         audit.record(session, actor, "appliance.rename", name, was=was)
 

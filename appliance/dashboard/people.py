@@ -10,6 +10,7 @@ from appliance.errors import Refused, RequestWrong
 
 from . import audit
 from .database import Database, Row, Session
+from .faults import Conflict, NotFound
 from .security import API_PREFIX, ROLES, Actor, Role, digest, hash_password, new_token, password_matches
 
 SESSION_SECONDS = 12 * 3600
@@ -45,7 +46,7 @@ def create_person(
     person_id = secrets.token_hex(8)
     with database.write() as session:
         if session.one("SELECT id FROM person WHERE name = ?", _check_name(name)):
-            raise RequestWrong(f"There is already somebody named {name}.", "", "Choose another name.")
+            raise Conflict(f"There is already somebody named {name}.", "", "Choose another name.")
         session.run(
             "INSERT INTO person (id, name, password, role, must_change, created_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -67,7 +68,7 @@ def person(session: Session, person_id: str) -> Row:
         person_id,
     )
     if row is None:
-        raise RequestWrong("There is no such person.", "", "Go back to the list of people.")
+        raise NotFound("There is no such person.", "", "Go back to the list of people.")
     return row
 
 
@@ -249,7 +250,7 @@ def revoke_token(database: Database, actor: Actor, token_id: str) -> None:
             "SELECT name, created_by FROM api_token WHERE id = ? AND revoked_at IS NULL", token_id
         )
         if row is None:
-            raise RequestWrong("There is no such token.", "", "It may have been revoked already.")
+            raise NotFound("There is no such token.", "", "It may have been revoked already.")
         if row["created_by"] != actor.name and not actor.may("admin"):
             raise Refused("That token belongs to somebody else.", "", "Ask an admin.", rule="role")
         session.run("UPDATE api_token SET revoked_at = ? WHERE id = ?", time.time(), token_id)

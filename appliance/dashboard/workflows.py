@@ -19,6 +19,7 @@ from appliance.workflow.loading import parse_workflow
 
 from . import audit
 from .database import Database, Row, Session
+from .faults import Conflict, NotFound, TooLarge
 from .fleet import appliance
 from .security import Actor
 
@@ -51,7 +52,7 @@ def save(
     document = loaded.workflow.model_dump(mode="json", exclude_unset=True)
     text = json.dumps(document, ensure_ascii=False)
     if len(text.encode()) > MAX_DOCUMENT_BYTES or len(yaml.encode()) > MAX_DOCUMENT_BYTES:
-        raise RequestWrong(
+        raise TooLarge(
             "That workflow is too large.",
             f"An appliance takes documents of up to {MAX_DOCUMENT_BYTES // 1024} KiB.",
             "Use patterns instead of single columns, or split it.",
@@ -66,11 +67,11 @@ def save(
     with database.write() as session:
         present = session.one("SELECT revision, archived_at FROM workflow WHERE id = ?", new_id)
         if workflow_id is None and present is not None:
-            raise RequestWrong(
+            raise Conflict(
                 f"There is already a workflow {new_id}.", "", "Choose another id, or open that workflow."
             )
         if workflow_id is not None and present is None:
-            raise RequestWrong(f"There is no workflow {workflow_id}.", "", "Go back to the list.")
+            raise NotFound(f"There is no workflow {workflow_id}.", "", "Go back to the list.")
         version = _Version(new_id, yaml, document, note.strip()[:200], based_on)
         number = _store(session, actor, version, present)
         session.run(
@@ -94,7 +95,7 @@ def _store(session: Session, actor: Actor, version: _Version, present: Row | Non
             now,
         )
     elif version.based_on is not None and version.based_on != last:
-        raise RequestWrong(
+        raise Conflict(
             "Somebody else has changed this workflow meanwhile.",
             f"You began from version {version.based_on}; the present one is {last}.",
             "Open the history to see what changed, then make your change again.",
@@ -178,7 +179,7 @@ def workflow(session: Session, workflow_id: str) -> Row:
         workflow_id,
     )
     if row is None:
-        raise RequestWrong("There is no such workflow.", "", "Go back to the list of workflows.")
+        raise NotFound("There is no such workflow.", "", "Go back to the list of workflows.")
     return row | {"document": json.loads(row["document"])}
 
 
@@ -208,7 +209,7 @@ def revision(session: Session, workflow_id: str, number: int) -> Row:
         number,
     )
     if row is None:
-        raise RequestWrong(f"There is no version {number} of {workflow_id}.", "", "Open its history.")
+        raise NotFound(f"There is no version {number} of {workflow_id}.", "", "Open its history.")
     return row
 
 

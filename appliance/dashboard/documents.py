@@ -1,0 +1,53 @@
+"""Checks workflow documents as they are typed, with the appliance's own models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from appliance import strict_yaml
+from appliance.problems import DocumentWrong, Problem, path_text
+from appliance.reporting.contract import MAX_DOCUMENT_BYTES
+from appliance.workflow.document import Workflow
+from appliance.workflow.loading import workflow_of
+
+SOURCE = "workflow"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A document's text, what it says, and everything that is wrong with it."""
+
+    text: str
+    data: dict[str, Any]
+    """Plain data; empty where the text is no mapping at all."""
+    workflow: Workflow | None
+    problems: tuple[Problem, ...]
+
+    def by_line(self) -> list[dict[str, Any]]:
+        """The problems as plain data: line (or None), key path, what is wrong and what was expected."""
+        return [
+            {
+                "line": problem.line,
+                "key": path_text(problem.path),
+                "what": problem.what,
+                "expected": problem.expected,
+            }
+            for problem in self.problems
+        ]
+
+
+def check(text: str) -> Checked:
+    """Read and validate a document; never raises for what is in it."""
+    if len(text.encode()) > MAX_DOCUMENT_BYTES:
+        problem = Problem((), "is too large", f"at most {MAX_DOCUMENT_BYTES // 1024} KiB")
+        return Checked(text, {}, None, (problem,))
+    try:
+        document = strict_yaml.load(text, SOURCE)
+    except DocumentWrong as error:
+        return Checked(text, {}, None, error.problems)
+    data = document.data if isinstance(document.data, dict) else {}
+    try:
+        return Checked(text, data, workflow_of(document).workflow, ())
+    except DocumentWrong as error:
+        return Checked(text, data, None, error.problems)
