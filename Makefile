@@ -15,3 +15,17 @@ install: ## Make .venv with the command line at .venv/bin/appliance
 
 lock: ## Write requirements/*.txt anew from pyproject.toml (UPGRADE=1 takes newer versions)
 	@scripts/lock.sh
+
+test: ## Run every check and every test, installing what they need (Debian 12 or 13, as root)
+	@scripts/test.sh
+
+demo: install ## Start everything, mask the sample shop into a twin, and show what happened
+	@scripts/docker.sh
+	@scripts/base-image.sh
+	@.venv/bin/python -m compose.demo up
+
+clean: ## Remove everything that the demo made
+	@.venv/bin/python -m compose.demo down
+
+bench: ## Measure, and print the table that the README shows
+	@scripts/bench.sh

@@ -1,0 +1,161 @@
+"""What holds for the project as a whole: its files, its locks, its README, its scripts."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
+LONGEST_FILE = 320
+"""About 300 lines; a little room so that a fix does not begin with a split."""
+NAMES_THAT_SAY_NOTHING = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
+
+
+@cache
+def tracked() -> tuple[Path, ...]:
+    """Every file of the project, as git knows it and the working tree has it."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return tuple(path for name in listed.split("\0") if name and (path := ROOT / name).is_file())
+
+
+def python_files(*folders: str) -> Iterator[Path]:
+    for path in tracked():
+        if path.suffix == ".py" and (not folders or path.relative_to(ROOT).parts[0] in folders):
+            yield path
+
+
+def pins(lock: Path) -> dict[str, list[str]]:
+    """name → every version that the lock file pins (several where they depend on the Python)."""
+    found: dict[str, list[str]] = {}
+    for match in re.finditer(r"^([A-Za-z0-9._-]+)==(\S+)", lock.read_text(), re.MULTILINE):
+        found.setdefault(canonicalize_name(match[1]), []).append(match[2])
+    return found
+
+
+def test_no_python_file_is_too_long_to_read_in_one_go() -> None:
+    lengths = {path.relative_to(ROOT): len(path.read_text().splitlines()) for path in python_files()}
+    assert {str(path): length for path, length in lengths.items() if length > LONGEST_FILE} == {}
+
+
+def test_every_file_is_named_after_what_it_holds() -> None:
+    assert [path for path in python_files() if path.stem in NAMES_THAT_SAY_NOTHING] == []
+
+
+def test_everything_public_says_what_it_is() -> None:
+    silent = []
+    for path in python_files("appliance"):
+        tree = ast.parse(path.read_text())
+        if tree.body and not ast.get_docstring(tree):
+            silent.append(f"{path.relative_to(ROOT)}")
+        for node in tree.body:
+            public = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+            if public and not ast.get_docstring(node):
+                silent.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
+    assert silent == []
+
+
+def test_nothing_is_left_for_later_in_a_comment() -> None:
+    unfinished = re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
+    found = [str(path.relative_to(ROOT)) for path in python_files() if unfinished.search(path.read_text())]
+    assert found == []
+
+
+def test_imports_point_one_way() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).parent / "lint-imports"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_a_lock_names_no_address_and_hashes_everything(lock: Path) -> None:
+    text = lock.read_text()
+    assert "://" not in text
+    assert not re.search(r"^--(?!hash)", text, re.MULTILINE)
+    requirements = re.findall(r"^\S+==.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert len(requirements) == sum(len(versions) for versions in pins(lock).values())
+    assert [requirement for requirement in requirements if "--hash=sha256:" not in requirement] == []
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_no_two_locks_disagree(lock: Path) -> None:
+    everything = pins(ROOT / "requirements" / "test.txt")
+    assert {name: pin for name, pin in pins(lock).items() if everything.get(name) != pin} == {}
+
+
+def test_locks_hold_what_the_project_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = {"engine": project["dependencies"]}
+    for extra, requirements in project["optional-dependencies"].items():
+        wanted[extra] = project["dependencies"] + requirements
+        wanted.setdefault("test", []).extend(requirements)
+    missing = []
+    for name, requirements in wanted.items():
+        locked = pins(ROOT / "requirements" / f"{name}.txt")
+        for requirement in map(Requirement, requirements):
+            versions = locked.get(canonicalize_name(requirement.name), [])
+            if not any(requirement.specifier.contains(version, prereleases=True) for version in versions):
+                missing.append(f"{name}: {requirement}")
+    assert missing == [], "run: make lock"
+
+
+def test_steps_do_without_airflow() -> None:
+    assert not [name for name in pins(ROOT / "requirements" / "engine.txt") if "airflow" in name]
+
+
+def test_shell_scripts_are_clean() -> None:
+    scripts = [path for path in tracked() if path.suffix == ".sh"]
+    assert scripts
+    shellcheck = shutil.which("shellcheck")
+    assert shellcheck, "make test installs it"
+    done = subprocess.run(
+        [shellcheck, "--external-sources", "--shell=bash", *scripts],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_command_of_make_is_explained() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    phony = set(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split())
+    assert targets == phony
+    assert set(re.findall(r"^([a-z]+):.*## \S", makefile, re.MULTILINE)) == targets
+
+
+def test_the_readme_names_only_commands_that_exist() -> None:
+    readme = (ROOT / "README.md").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    for target in set(re.findall(r"\bmake ([a-z]+)\b(?=[`\s])", " ".join(code_of(readme)))):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
+
+
+def test_the_readme_links_only_to_what_is_there() -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / "README.md").read_text())
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def code_of(markdown: str) -> list[str]:
+    """The code in a page: fenced blocks and inline pieces."""
+    blocks = re.findall(r"^```[a-z]*\n(.*?)^```", markdown, re.MULTILINE | re.DOTALL)
+    return blocks + re.findall(r"`([^`\n]+)`", markdown)
