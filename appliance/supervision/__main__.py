@@ -1,0 +1,95 @@
+"""What the units start: ``python -m appliance.supervision NAME``.
+
+``prepare`` makes keys and brings both databases up to date, then ends. Every other name runs that program
+under the watchdog's eye.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from appliance.supervision.notify import notify
+from appliance.supervision.proof import Proof, answers, job_beats
+from appliance.supervision.watch import watch
+
+_PYTHON = [sys.executable, "-I", "-m"]
+_LAUNCH = [*_PYTHON, "appliance.orchestration.launch"]
+COMMANDS = {
+    "scheduler": [*_LAUNCH, "scheduler"],
+    "dag-processor": [*_LAUNCH, "dag-processor"],
+    "api-server": [*_LAUNCH, "api-server"],
+    "status": [*_PYTHON, "appliance.status"],
+}
+JWT_SECRET_BYTES = 48
+
+
+def main(arguments: list[str]) -> int:
+    """Run what is named; exit status 2 for a name that is not known."""
+    names = ["prepare", *COMMANDS]
+    if len(arguments) != 1 or arguments[0] not in names:
+        sys.stderr.write(f"usage: python -m appliance.supervision {'|'.join(names)}\n")
+        return 2
+    told = _told()
+    if told is None:
+        return 2
+    if arguments[0] == "prepare":
+        return _prepare(told)
+    return watch(COMMANDS[arguments[0]], os.environ, _proof(arguments[0], told))
+
+
+def _told() -> dict[str, Any] | None:
+    """What the settings say, asked of a process that ends again: the modules that read them are 25 MB."""
+    done = subprocess.run([*_PYTHON, "appliance.supervision.told"], stdout=subprocess.PIPE, check=False)  # noqa: S603
+    if done.returncode != 0:
+        notify("STATUS=appliance.yaml is wrong; the journal says where")
+        return None
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def _proof(name: str, told: dict[str, Any]) -> Proof:
+    started = time.monotonic()
+
+    def age_s() -> float:
+        return time.monotonic() - started
+
+    if name == "api-server":
+        return answers("127.0.0.1", told["execution_api_port"], "/execution/health")
+    if name == "status":
+        # A page that says what is wrong is a status service that works: only silence is not.
+        return answers(told["status_host"], told["status_port"], "/healthz", accepted=range(200, 600))
+    return job_beats(
+        told["airflow_database"], "SchedulerJob" if name == "scheduler" else "DagProcessorJob", age_s
+    )
+
+
+def _prepare(told: dict[str, Any]) -> int:
+    """Keys that never leave this machine are made on it; then the databases' schemas."""
+    if told["jwt_secret_file"]:
+        make_secret(Path(told["jwt_secret_file"]))
+    return subprocess.run([*_LAUNCH, "migrate"], check=False).returncode  # noqa: S603
+
+
+def make_secret(path: Path) -> None:
+    """Write a random secret that only its owner reads, unless there is one. Whole or not at all."""
+    if path.exists():
+        return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secrets.token_urlsafe(JWT_SECRET_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.rename(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,71 @@
+"""What counts as proof that a program works: each returns an empty string, or why there is no proof yet."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+Proof = Callable[[], str]
+
+HEARTBEAT_FRESH_S = 30
+"""Airflow's jobs beat every 5 s; six missed beats are no longer a busy moment."""
+_ANSWER_WITHIN_S = 10
+
+_JOB = """
+SELECT count(*) FROM job
+WHERE job_type = '{job_type}' AND state = 'running'
+  AND latest_heartbeat > now() - interval '{fresh} seconds'
+  AND start_date > now() - interval '{age} seconds'
+"""
+
+
+def job_beats(conninfo: str, job_type: str, age_s: Callable[[], float]) -> Proof:
+    """Airflow's job of that type, started since this process was, has a fresh heartbeat in its database.
+
+    The heartbeat is written by the very loop that schedules or parses, so a hung loop stops it. ``age_s``
+    keeps the row of a killed predecessor, fresh for some seconds more, from standing in for this one.
+    """
+
+    def proof() -> str:
+        sql = _JOB.format(job_type=job_type, fresh=HEARTBEAT_FRESH_S, age=int(age_s()) + 1)
+        try:
+            done = subprocess.run(  # noqa: S603
+                [_psql(), "--no-psqlrc", "--no-align", "--tuples-only", "--command", sql, conninfo],
+                capture_output=True,
+                text=True,
+                timeout=_ANSWER_WITHIN_S,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"the database did not answer ({type(error).__name__})"
+        if done.returncode != 0:
+            return "the database did not answer"
+        return "" if done.stdout.strip() not in {"", "0"} else f"no fresh heartbeat of {job_type}"
+
+    return proof
+
+
+def answers(host: str, port: int, path: str, accepted: range = range(200, 300)) -> Proof:
+    """An HTTP request to the program's own port is answered with one of the accepted status codes."""
+
+    def proof() -> str:
+        connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_WITHIN_S)
+        try:
+            connection.request("GET", path)
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException) as error:
+            return f"{path} does not answer ({type(error).__name__})"
+        finally:
+            connection.close()
+        return "" if status in accepted else f"{path} answers {status}"
+
+    return proof
+
+
+def _psql() -> str:
+    """psql itself: Debian's /usr/bin/psql is a Perl program that looks for it, at ten times the cost."""
+    servers = sorted(Path("/usr/lib/postgresql").glob("*/bin/psql"), key=lambda path: int(path.parts[-3]))
+    return str(servers[-1]) if servers else shutil.which("psql") or "psql"

@@ -1,0 +1,54 @@
+"""Run one program as a child, and feed systemd's watchdog with the proofs that it works."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from types import FrameType
+
+from appliance.supervision.notify import notify, watchdog_seconds
+from appliance.supervision.proof import Proof
+
+STARTING_POLL_S = 1.0
+"""How often a proof is tried until the first one; a start should be noticed at once."""
+PROOFS_PER_WATCHDOG = 4
+"""Proofs in one watchdog interval, so that a single slow answer is not yet a death sentence."""
+WATCHDOG_DEFAULT_S = 60.0
+
+
+def watch(command: Sequence[str], environment: Mapping[str, str], proof: Proof) -> int:
+    """Run the command until it ends, and return its exit status (128 + N when a signal N ended it).
+
+    systemd hears READY=1 with the first proof and WATCHDOG=1 with each further one; without proof it hears
+    only why, and kills this process and its child when the watchdog's time is up.
+    """
+    child = subprocess.Popen(command, env=dict(environment))  # noqa: S603
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        notify("STOPPING=1")
+        child.send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, forward)
+
+    interval = watchdog_seconds(WATCHDOG_DEFAULT_S) / PROOFS_PER_WATCHDOG
+    ready = False
+    while (status := _wait(child, interval if ready else STARTING_POLL_S)) is None:
+        missing = proof()
+        if missing:
+            notify(f"STATUS={'Working' if ready else 'Starting'}: {missing}")
+        else:
+            notify(
+                *([] if ready else ["READY=1"]), "WATCHDOG=1", f"STATUS=Proven at {time.strftime('%H:%M:%S')}"
+            )
+            ready = True
+    return status if status >= 0 else 128 - status
+
+
+def _wait(child: subprocess.Popen[bytes], seconds: float) -> int | None:
+    try:
+        return child.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return None

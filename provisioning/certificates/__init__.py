@@ -1,0 +1,1 @@
+"""Certificates: what the VM trusts, what connections refer to, and the status service's own."""

@@ -1,0 +1,1 @@
+"""What may come in, and what steps may reach on this machine."""

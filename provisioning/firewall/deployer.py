@@ -1,0 +1,85 @@
+"""A table of nftables rules of the appliance's own, beside any that the host or Docker has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+
+from pyinfra.context import host
+from pyinfra.operations import files
+
+from provisioning.facts import Output, Succeeds
+from provisioning.operations import ensured, unit
+from provisioning.stages import Deployer
+
+RULES = "/etc/appliance/firewall.nft"
+UNIT = "appliance-firewall.service"
+_SOURCE = Path(__file__).parents[2] / "systemd" / UNIT
+
+
+class Firewall(Deployer):
+    """ssh may always come in, on whatever ports sshd uses: a deploy must not lock its operator out."""
+
+    def configure(self) -> None:
+        """Write the rules, and the unit that loads them before the network is up."""
+        self.changed = []
+        if not self.knobs.firewall:
+            return
+        ports = host.get_fact(Output, command="sshd -T 2>/dev/null | awk '$1 == \"port\" {print $2}'").split()
+        text = ruleset(
+            [int(port) for port in ports] or [22], self._open(), self.knobs.firewall_allow_from_steps_tcp
+        )
+        self.changed = [
+            files.put(name="Write the firewall's rules", src=StringIO(text), dest=RULES, mode="644"),
+            files.put(name=f"Write {UNIT}", src=str(_SOURCE), dest=f"/etc/systemd/system/{UNIT}", mode="644"),
+        ]
+
+    def activate(self) -> None:
+        """Load the rules, or take them away."""
+        if self.knobs.firewall:
+            unit(
+                name="Load the firewall's rules",
+                unit_name=UNIT,
+                reads=[RULES, f"/etc/systemd/system/{UNIT}"],
+                restart_after=self.changed,
+            )
+        elif host.get_fact(Succeeds, command=f"test -e /etc/systemd/system/{UNIT}"):
+            ensured(
+                name="Take the firewall away",
+                commands=[f"systemctl disable --now {UNIT}", f"rm -f {RULES} /etc/systemd/system/{UNIT}"],
+                unless="false",
+            )
+
+    def _open(self) -> list[int]:
+        beyond_loopback = self.knobs.status_host not in {"127.0.0.1", "::1", "localhost"}
+        return [*self.knobs.firewall_allow_tcp, *([self.knobs.status_port] if beyond_loopback else [])]
+
+
+def ruleset(ssh: Sequence[int], allowed: Sequence[int], from_steps: Sequence[int]) -> str:
+    """The nftables file. It replaces its own table and touches no other."""
+    tcp = ", ".join(str(port) for port in sorted({*ssh, *allowed}))
+    steps = ", ".join(str(port) for port in sorted(set(from_steps)))
+    reach = f'        iifname {{ "docker0", "br-*" }} tcp dport {{ {steps} }} accept\n' if steps else ""
+    return f"""\
+#!/usr/sbin/nft -f
+# Written by the appliance's deploy. Only this table is the appliance's; all others are left alone.
+table inet appliance
+delete table inet appliance
+table inet appliance {{
+    chain input {{
+        type filter hook input priority filter + 10; policy drop;
+        iif "lo" accept
+        ct state established,related accept
+        ct state invalid drop
+        meta l4proto {{ icmp, ipv6-icmp }} accept
+        udp dport {{ 68, 546 }} accept comment "DHCP answers"
+{reach}        iifname {{ "docker0", "br-*" }} drop
+        tcp dport {{ {tcp} }} accept
+    }}
+    chain forward {{
+        type filter hook forward priority filter - 5; policy accept;
+        iifname {{ "docker0", "br-*" }} ip daddr 169.254.0.0/16 drop comment "a cloud's metadata"
+    }}
+}}
+"""

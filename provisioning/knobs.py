@@ -1,0 +1,168 @@
+"""The knobs as one checked, typed value. What each means is written beside its default: group_data/all.py."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import runpy
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+_DEFAULTS = Path(__file__).parent / "group_data" / "all.py"
+_PATHS = (
+    "release_bundle",
+    "package_mirror_keyring",
+    "http_proxy_credentials_file",
+    "site_ca",
+    "status_tls_certificate",
+    "status_tls_key",
+    "enrolment_token_file",
+    "connections_file",
+    "policy_file",
+)
+
+
+class Data(Protocol):
+    """Where values come from: pyinfra's host data, or anything with the same ``get``."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a knob, or the default."""
+
+
+class KnobWrong(ValueError):  # noqa: N818 -- the knob is wrong, not the deploy
+    """A knob holds what it cannot hold. The message names the knob and what was expected."""
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """All knobs; names and meanings as in group_data/all.py. Paths are absolute."""
+
+    release_bundle: str | None
+    offline: bool
+    package_mirror: str | None
+    package_mirror_security: str | None
+    package_mirror_keyring: str | None
+    http_proxy: str | None
+    http_proxy_credentials_file: str | None
+    no_proxy: str
+    site_ca: str | None
+    docker_address_pools: list[dict[str, Any]]
+    docker_log_max_size: str
+    docker_log_max_files: int
+    postgres_port: int
+    postgres_shared_buffers_mb: int
+    services_memory_mb: int
+    services_cpu_percent: int
+    steps_memory_mb: int | None
+    steps_cpu_percent: int | None
+    steps_parallel: int
+    status_host: str
+    status_port: int
+    status_tls_certificate: str | None
+    status_tls_key: str | None
+    dashboard_url: str | None
+    enrolment_token_file: str | None
+    connections_file: str | None
+    policy_file: str | None
+    workflow_files: list[str]
+    certificates: dict[str, str]
+    firewall: bool
+    firewall_allow_tcp: list[int]
+    firewall_allow_from_steps_tcp: list[int]
+    task_log_max_days: int
+    task_log_max_mb: int
+    journal_max_mb: int
+
+
+def defaults() -> dict[str, Any]:
+    """The knobs of group_data/all.py, read from the file so that they hold wherever pyinfra is started."""
+    known = {field.name for field in fields(Knobs)}
+    return {name: value for name, value in runpy.run_path(str(_DEFAULTS)).items() if name in known}
+
+
+def read_knobs(data: Data) -> Knobs:
+    """Read and check every knob. Raises KnobWrong before anything on the host is touched."""
+    values = {name: data.get(name, default) for name, default in defaults().items()}
+    for name in _PATHS:
+        if values[name] is not None:
+            values[name] = _file(name, values[name])
+    values["workflow_files"] = [_file("workflow_files", path) for path in values["workflow_files"]]
+    values["certificates"] = {
+        _plain_name(name): _file(f"certificates.{name}", path)
+        for name, path in values["certificates"].items()
+    }
+    for name, default in defaults().items():
+        if isinstance(default, int) and not isinstance(default, bool):
+            values[name] = _whole_number(name, values[name])
+    knobs = Knobs(**values)
+    _check_proxy(knobs)
+    _check_docker(knobs)
+    _check_status(knobs)
+    return knobs
+
+
+def _file(name: str, value: str) -> str:
+    path = Path(value).expanduser().resolve()
+    if not path.is_file():
+        raise KnobWrong(f"{name}: there is no file {path}")
+    return str(path)
+
+
+def _plain_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise KnobWrong(f"certificates: {name!r} is not a plain file name")
+    return name
+
+
+def _whole_number(name: str, value: Any) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError):
+        raise KnobWrong(f"{name}: expected a whole number") from None
+    if number <= 0:
+        raise KnobWrong(f"{name}: expected a number above 0")
+    return number
+
+
+def _check_proxy(knobs: Knobs) -> None:
+    if knobs.http_proxy is None:
+        if knobs.http_proxy_credentials_file is not None:
+            raise KnobWrong("http_proxy_credentials_file: set http_proxy too")
+        return
+    parts = urlsplit(knobs.http_proxy)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise KnobWrong("http_proxy: expected a URL such as http://proxy.internal:3128")
+    if parts.username or parts.password:
+        raise KnobWrong(
+            "http_proxy: put the user and password into a file and name it in http_proxy_credentials_file"
+        )
+
+
+def _check_docker(knobs: Knobs) -> None:
+    for pool in knobs.docker_address_pools:
+        try:
+            network = ipaddress.ip_network(pool["base"])
+            fits = network.prefixlen <= int(pool["size"]) <= network.max_prefixlen
+        except (KeyError, TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise KnobWrong(
+                'docker_address_pools: expected entries such as {"base": "172.29.0.0/16", "size": 24}'
+            )
+
+
+def _check_status(knobs: Knobs) -> None:
+    pair = (knobs.status_tls_certificate, knobs.status_tls_key)
+    if (pair[0] is None) != (pair[1] is None):
+        raise KnobWrong("status_tls_certificate and status_tls_key: set both or neither")
+    try:
+        loopback = knobs.status_host == "localhost" or ipaddress.ip_address(knobs.status_host).is_loopback
+    except ValueError:
+        raise KnobWrong("status_host: expected an IP address") from None
+    if not loopback and pair[0] is None:
+        raise KnobWrong(
+            f"status_host: {knobs.status_host} can be reached from other machines, "
+            "which needs status_tls_certificate and status_tls_key"
+        )

@@ -1,0 +1,110 @@
+"""The operations that pyinfra does not bring: silent about contents, and truthful in a dry run."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Generator, Sequence
+from io import BytesIO
+from pathlib import Path
+
+from pyinfra.api.command import FileUploadCommand, StringCommand
+from pyinfra.api.operation import OperationMeta, operation
+from pyinfra.context import host
+from pyinfra.facts.files import File, Sha256File
+
+from provisioning.facts import MissingPackages, Succeeds, UnitState
+
+Commands = Generator[StringCommand | FileUploadCommand, None, None]
+_APT = "DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=120"
+
+
+def changes(*metas: OperationMeta) -> bool:
+    """Whether any of these operations did change something or, before they have run, is going to."""
+    return any(meta.did_change() if meta.is_complete() else meta.will_change for meta in metas)
+
+
+@operation()
+def packages(names: Sequence[str], lists_stale_after: Sequence[OperationMeta] = ()) -> Commands:
+    """Install Debian packages that are missing; lists are fetched only when there is something to install.
+
+    Services do not start while packages are being unpacked: they would start with the distribution's
+    configuration, listening where it likes.
+    """
+    missing = host.get_fact(MissingPackages, packages=list(names))
+    if not missing:
+        if changes(*lists_stale_after):
+            yield StringCommand(f"{_APT} update")
+        return
+    blocked = "/usr/sbin/policy-rc.d"
+    yield StringCommand(f"{_APT} update")
+    yield StringCommand(
+        f"test -e {blocked} || {{ printf '#!/bin/sh\\nexit 101\\n' > {blocked} && chmod 755 {blocked}; "
+        f"trap 'rm -f {blocked}' EXIT; }}; "
+        f"{_APT} install -y --no-install-recommends {' '.join(shlex.quote(name) for name in missing)}"
+    )
+
+
+@operation()
+def ensured(commands: Sequence[str], unless: str) -> Commands:
+    """Run shell commands unless a check succeeds. For state that is neither a file nor a package."""
+    if not host.get_fact(Succeeds, command=unless):
+        for command in commands:
+            yield StringCommand(command)
+
+
+@operation()
+def unit(
+    unit_name: str,
+    *,
+    running: bool = True,
+    enabled: bool | None = True,
+    reads: Sequence[str] = (),
+    restart_after: Sequence[OperationMeta] = (),
+    reload_daemon_after: Sequence[OperationMeta] = (),
+) -> Commands:
+    """Bring a unit to a state, and restart it exactly when something it read has changed since it started.
+
+    ``reads`` are the paths it reads at its start. ``restart_after`` are the operations that write them:
+    before they have run, as in a dry run, it is from them that a restart is known.
+    """
+    state = host.get_fact(UnitState, unit=unit_name, reads=list(reads))
+    quoted = shlex.quote(unit_name)
+    if state.needs_reload or changes(*restart_after, *reload_daemon_after):
+        yield StringCommand("systemctl daemon-reload")
+    if enabled and not state.enabled:
+        yield StringCommand(f"systemctl enable --quiet {quoted}")
+    if enabled is False and state.enabled:
+        yield StringCommand(f"systemctl disable --quiet {quoted}")
+    if running and not state.active:
+        yield StringCommand(f"systemctl reset-failed {quoted} 2>/dev/null; systemctl start {quoted}")
+    elif running and (state.stale or changes(*restart_after)):
+        yield StringCommand(f"systemctl restart {quoted}")
+    elif not running and state.active:
+        yield StringCommand(f"systemctl stop {quoted}")
+
+
+@operation()
+def secret_file(
+    src: str | bytes, dest: str, user: str = "root", group: str = "root", mode: str = "600"
+) -> Commands:
+    """Upload a file whose contents no one else may see, on the way or in any output.
+
+    ``src`` is a local path, or the bytes. pyinfra's own ``files.put`` shows contents under ``--diff`` and,
+    over ssh with sudo, leaves a world-readable copy in /tmp for a moment; this one never holds the contents
+    in a file that others can open, and replaces the old file in one step.
+    """
+    content = src if isinstance(src, bytes) else Path(src).read_bytes()
+    quoted, fresh = shlex.quote(dest), shlex.quote(f"{dest}.new")
+    if host.get_fact(Sha256File, path=dest) != hashlib.sha256(content).hexdigest():
+        digest = hashlib.sha256(dest.encode()).hexdigest()[:16]
+        staging = f"/tmp/.appliance-{digest}"  # noqa: S108 -- made afresh, and private, by the next command
+        yield StringCommand(f"rm -rf {staging} && mkdir -m 700 {staging}", _sudo=False)
+        yield StringCommand(f"install -m 600 /dev/null {fresh}")
+        yield FileUploadCommand(BytesIO(content), f"{dest}.new", remote_temp_filename=f"{staging}/secret")
+        yield StringCommand(f"rm -rf {staging}", _sudo=False)
+        yield StringCommand(f"chown {user}:{group} {fresh} && chmod {mode} {fresh} && mv {fresh} {quoted}")
+        return
+    found = host.get_fact(File, path=dest)
+    if found and (found["user"], found["group"], str(found["mode"])) != (user, group, mode):
+        yield StringCommand(f"chown {user}:{group} {quoted} && chmod {mode} {quoted}")

@@ -1,0 +1,69 @@
+"""The checks that decide whether a host can become an appliance at all."""
+
+from __future__ import annotations
+
+from pyinfra.api.exceptions import DeployError
+from pyinfra.context import host
+
+from provisioning.distributions import SUPPORTED, Distribution, recognise
+from provisioning.facts import Output, Succeeds
+from provisioning.stages import Deployer
+
+MEMORY_MB_MIN = 1800
+"""A VM sold as 2 GB shows a little less."""
+DISK_MB_MIN = 4096
+"""Packages, one release, its images and some runs, on the file system of /var/lib."""
+
+
+def distribution() -> Distribution:
+    """What the host runs. Raises DeployError where that is not supported."""
+    found = recognise(host.get_fact(Output, command="cat /etc/os-release"))
+    if found is None:
+        raise _refused("this is not a distribution that the appliance supports", "use " + _supported())
+    return found
+
+
+class Preflight(Deployer):
+    """Stops the deploy with one message that names everything that is wrong."""
+
+    def install(self) -> None:
+        """All checks are made first, so that one run of the deploy tells about all of them."""
+        distribution()
+        wrong = [message for check, message in self._checks() if not check]
+        if wrong:
+            raise _refused("; ".join(wrong), "change the VM, then run the same command again")
+
+    def _checks(self) -> list[tuple[bool, str]]:
+        memory = _number("awk '/^MemTotal:/ {print int($2 / 1024)}' /proc/meminfo")
+        disk = _number("df -Pm /var/lib | awk 'NR == 2 {print $4}'")
+        installed = host.get_fact(Succeeds, command="test -e /opt/appliance/current")
+        port = self.knobs.status_port
+        return [
+            (
+                host.get_fact(Succeeds, command="test -d /run/systemd/system"),
+                "systemd is not the host's init",
+            ),
+            (host.get_fact(Output, command="uname -m") == "x86_64", "only x86_64 machines are supported"),
+            (memory >= MEMORY_MB_MIN, f"{memory} MB of memory where {MEMORY_MB_MIN} MB are needed"),
+            (
+                installed or disk >= DISK_MB_MIN,
+                f"{disk} MB free in /var/lib where {DISK_MB_MIN} MB are needed",
+            ),
+            (
+                installed or not host.get_fact(Succeeds, command=f"ss -Hltn sport = :{port} | grep -q ."),
+                f"port {port} is taken by another program (choose another status_port)",
+            ),
+        ]
+
+
+def _number(command: str) -> int:
+    text = host.get_fact(Output, command=command)
+    return int(text) if text.isdigit() else 0
+
+
+def _supported() -> str:
+    return " or ".join(known.name for known in SUPPORTED.values())
+
+
+def _refused(why: str, next_step: str) -> DeployError:
+    return DeployError(f"{host.name} cannot become an appliance: {why}. Next: {next_step}.")

@@ -1,0 +1,222 @@
+"""Make a release bundle: everything a host needs to become this version of the appliance, in one file.
+
+    python3 -m provisioning.release.bundle [--python 3.13]... [--debs trixie]... [--output build/bundle]
+
+A plain tar archive whose first member is ``manifest.json``: the version, the Pythons it has wheels for, the
+step image's id, and the SHA-256 of every other member. Needs Docker for the step image (and for ``--debs``),
+and the package index once; what it fetches is checked against the hash-locked requirements.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import venv
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from provisioning.release.wheels import PYTHONS, download, merged_lock
+
+ROOT = Path(__file__).parents[2]
+LOCKS = ("orchestration", "status", "provisioning")
+"""What runs on the host: Airflow, the status service, and the deploy itself for `@local`."""
+CARRIED = ("dags", "systemd", "provisioning")
+ARCHITECTURE = "x86_64"
+
+
+def main() -> int:
+    """Make the bundle and print its path and its SHA-256."""
+    parser = argparse.ArgumentParser(description="Make a release bundle.")
+    parser.add_argument(
+        "--python", action="append", choices=PYTHONS, help="a host's Python; default: all of them"
+    )
+    parser.add_argument(
+        "--debs", action="append", default=[], help="carry Debian packages of this release too"
+    )
+    parser.add_argument("--step-image", help="an image that is there already, instead of building one")
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "bundle")
+    given = parser.parse_args()
+    given.output.mkdir(parents=True, exist_ok=True)
+    path = make(given.output, given.python or list(PYTHONS), given.debs, given.step_image)
+    with path.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    path.with_suffix(".tar.sha256").write_text(f"{digest}  {path.name}\n", encoding="ascii")
+    print(f"{path}\nsha256 {digest}, {path.stat().st_size >> 20} MB")  # noqa: T201
+    return 0
+
+
+def make(output: Path, pythons: list[str], debs: list[str], step_image: str | None) -> Path:
+    """Gather everything in a temporary folder, then write one archive, which appears whole or not at all."""
+    version = project_version()
+    with tempfile.TemporaryDirectory(prefix="appliance-bundle-") as away:
+        folder = Path(away) / "bundle"
+        (folder / "wheels").mkdir(parents=True)
+        pip = _build_environment(Path(away) / "build")
+        for python in pythons:
+            lock = folder / f"requirements-{python}.txt"
+            lock.write_text(merged_lock([ROOT / "requirements" / f"{name}.txt" for name in LOCKS], python))
+            download(pip, lock, folder / "wheels", python)
+        _project_wheel(pip, folder / "wheels")
+        _uv(pip, folder / "tools", Path(away) / "tools")
+        for name in CARRIED:
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        image = _step_image(folder / "image", version, step_image)
+        for codename in debs:
+            _debs(folder / "debs" / codename, codename)
+        manifest = {
+            "version": version,
+            "architecture": ARCHITECTURE,
+            "pythons": pythons,
+            "debs": debs,
+            "step_image": image,
+            "files": {str(path.relative_to(folder)): _sha256(path) for path in _files(folder)},
+        }
+        path = output / f"appliance-{version}-{ARCHITECTURE}.tar"
+        _write(path, folder, manifest)
+    return path
+
+
+def project_version() -> str:
+    """The version that the package states, read without importing it."""
+    namespace: dict[str, Any] = {}
+    text = (ROOT / "appliance" / "__init__.py").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("__version__"))
+    exec(line, namespace)  # noqa: S102 -- one assignment of a string, in this very checkout
+    return str(namespace["__version__"])
+
+
+def _build_environment(folder: Path) -> list[str]:
+    venv.create(folder, with_pip=True)
+    pip = [
+        str(folder / "bin" / "python"),
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--quiet",
+    ]
+    _run([*pip, "install", "--require-hashes", "-r", str(ROOT / "requirements" / "build.txt")])
+    return pip
+
+
+def _project_wheel(pip: list[str], wheels: Path) -> None:
+    _run(
+        [
+            *pip,
+            "wheel",
+            "--no-deps",
+            "--no-build-isolation",
+            "--no-index",
+            "--wheel-dir",
+            str(wheels),
+            str(ROOT),
+        ]
+    )
+
+
+def _uv(pip: list[str], tools: Path, away: Path) -> None:
+    lock = Path(__file__).with_name("tools.txt")
+    _run(
+        [
+            *pip,
+            "download",
+            "--require-hashes",
+            "--no-deps",
+            "--only-binary=:all:",
+            "-d",
+            str(away),
+            "-r",
+            str(lock),
+        ]
+    )
+    with zipfile.ZipFile(next(away.glob("uv-*.whl"))) as wheel:
+        member = next(name for name in wheel.namelist() if name.endswith("/scripts/uv"))
+        tools.mkdir()
+        (tools / "uv").write_bytes(wheel.read(member))
+    (tools / "uv").chmod(0o755)
+
+
+def _step_image(folder: Path, version: str, existing: str | None) -> dict[str, str]:
+    folder.mkdir()
+    tag = f"appliance-step:{version}"
+    if existing:
+        _run(["docker", "tag", existing, tag])
+    else:
+        _run([str(ROOT / "scripts" / "base-image.sh")])
+        _run(
+            ["docker", "build", "--quiet", "--target", "step", "--tag", tag]
+            + (["--secret", f"id=extra_ca,src={ca}"] if (ca := os.environ.get("EXTRA_CA")) else [])
+            + ["--file", str(ROOT / "compose" / "Dockerfile"), str(ROOT)],
+            DOCKER_BUILDKIT="1",
+        )
+    identity = _run(["docker", "image", "inspect", "--format", "{{.Id}}", tag]).strip()
+    _run(["docker", "save", "--output", str(folder / "step.tar"), tag])
+    return {"tag": tag, "id": identity}
+
+
+def _debs(folder: Path, codename: str) -> None:
+    """What the deploy installs, with all that a minimal system lacks for it, as a flat package archive."""
+    from provisioning.distributions import SUPPORTED  # noqa: PLC0415
+
+    found = next(known for known in SUPPORTED.values() if known.codename == codename)
+    names = [*found.packages, "apt-utils"]
+    script = (
+        "set -e; apt-get update -q; apt-get install -qy --no-install-recommends apt-utils >/dev/null; "
+        "rm -f /etc/apt/apt.conf.d/docker-clean; "
+        f"apt-get install -qy --download-only --reinstall --no-install-recommends {' '.join(names)}; "
+        "cd /var/cache/apt/archives; rm -rf partial lock; apt-ftparchive packages . > Packages; "
+        "apt-ftparchive release . > Release; chmod -R a+rX ."
+    )
+    folder.mkdir(parents=True)
+    image = f"debian:{codename}-slim"
+    mount = f"{folder}:/var/cache/apt/archives"
+    _run(["docker", "run", "--rm", "--volume", mount, image, "sh", "-c", script])
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _write(path: Path, folder: Path, manifest: dict[str, Any]) -> None:
+    """Members in order, with no owner and no time: the same contents give the same bytes."""
+    partial = path.with_suffix(".partial")
+    with tarfile.open(partial, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        text = (json.dumps(manifest, indent=1, sort_keys=True) + "\n").encode()
+        member = tarfile.TarInfo("manifest.json")
+        member.size = len(text)
+        archive.addfile(member, io.BytesIO(text))
+        for source in _files(folder):
+            member = tarfile.TarInfo(str(source.relative_to(folder)))
+            member.size = source.stat().st_size
+            member.mode = 0o755 if os.access(source, os.X_OK) else 0o644
+            with source.open("rb") as opened:
+                archive.addfile(member, opened)
+    partial.rename(path)
+
+
+def _run(command: list[str], **environment: str) -> str:
+    done = subprocess.run(  # noqa: S603
+        command, env=os.environ | environment, stdout=subprocess.PIPE, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise SystemExit(f"{command[0]} ended with {done.returncode}; what it said is above.")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())

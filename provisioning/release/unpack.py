@@ -1,0 +1,206 @@
+"""Turn a release bundle into /opt/appliance/releases/VERSION, on the host itself.
+
+Run as a program with the host's own Python and nothing but its standard library: nothing of the release may
+run before every byte of it has been checked. A release is complete once its ``.complete`` file exists; a
+folder without one is what an interrupted attempt left, and is made again from the start.
+
+    python3 unpack.py BUNDLE --sha256 DIGEST [--root /opt/appliance] [--debs-only]
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+_BLOCK = 1 << 20
+_MANIFEST_BYTES_MAX = 1 << 20
+_SPACE_FACTOR = 4
+"""A bundle's bytes against what it takes on disk: the wheels, and what they become."""
+
+
+class Unfit(Exception):  # noqa: N818 -- what it says of the bundle
+    """The bundle is not what it says it is, or does not fit this host."""
+
+
+def main() -> int:
+    """Unpack one bundle; print one line about what was done."""
+    parser = argparse.ArgumentParser(description="Unpack a release of the appliance.")
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--sha256", required=True, help="what the whole bundle must hash to")
+    parser.add_argument("--root", type=Path, default=Path("/opt/appliance"))
+    parser.add_argument(
+        "--debs-only", action="store_true", help="only the Debian packages, before anything else"
+    )
+    given = parser.parse_args()
+    os.umask(0o022)
+    try:
+        given.root.mkdir(parents=True, exist_ok=True)
+        with (given.root / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            print(_unpack(given.bundle, given.sha256, given.root, given.debs_only))  # noqa: T201
+    except Unfit as error:
+        print(f"The release was not installed: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+def _unpack(bundle: Path, sha256: str, root: Path, debs_only: bool) -> str:
+    with bundle.open("rb") as opened:
+        if hashlib.file_digest(opened, "sha256").hexdigest() != sha256:
+            raise Unfit("the bundle does not have the SHA-256 that was given; fetch it again")
+        opened.seek(0)
+        with tarfile.open(fileobj=opened, mode="r:") as archive:
+            manifest = _manifest(archive)
+            if debs_only:
+                return _extract_debs(archive, manifest, root, sha256)
+            return _install(archive, manifest, root, sha256, bundle.stat().st_size)
+
+
+def _manifest(archive: tarfile.TarFile) -> dict[str, Any]:
+    first = archive.next()
+    if first is None or first.name != "manifest.json" or first.size > _MANIFEST_BYTES_MAX:
+        raise Unfit("it does not begin with a manifest")
+    opened = archive.extractfile(first)
+    manifest = json.loads(opened.read()) if opened else None
+    if not isinstance(manifest, dict) or not re.fullmatch(
+        r"[0-9][0-9A-Za-z.+-]*", str(manifest.get("version"))
+    ):
+        raise Unfit("its manifest names no version")
+    return manifest
+
+
+def _extract_debs(archive: tarfile.TarFile, manifest: dict[str, Any], root: Path, sha256: str) -> str:
+    target = root / "debs"
+    shutil.rmtree(target, ignore_errors=True)
+    _extract(archive, manifest, root / ".debs-unpacking", prefix="debs/")
+    unpacked = root / ".debs-unpacking" / "debs"
+    if not unpacked.is_dir():
+        raise Unfit("it holds no Debian packages; make it with DEBS=1")
+    unpacked.rename(target)
+    shutil.rmtree(root / ".debs-unpacking")
+    (target / ".complete").write_text(sha256 + "\n", encoding="ascii")
+    return f"unpacked the Debian packages of {manifest['version']}"
+
+
+def _install(archive: tarfile.TarFile, manifest: dict[str, Any], root: Path, sha256: str, size: int) -> str:
+    version = manifest["version"]
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if python not in manifest["pythons"]:
+        raise Unfit(
+            f"it has no packages for this host's Python {python}, only for {', '.join(manifest['pythons'])}"
+        )
+    folder = root / "releases" / version
+    if (folder / ".complete").is_file() and (folder / ".complete").read_text(
+        encoding="ascii"
+    ).strip() == sha256:
+        return f"release {version} is already there"
+    free = shutil.disk_usage(root).free
+    if free < size * _SPACE_FACTOR:
+        raise Unfit(
+            f"it needs about {size * _SPACE_FACTOR >> 20} MB in {root}, where {free >> 20} MB are free"
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    _extract(archive, manifest, folder, skip="debs/")
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    _make_environment(folder, python)
+    _write_shell_files(folder)
+    shutil.rmtree(folder / "wheels")
+    (folder / ".complete").write_text(sha256 + "\n", encoding="ascii")
+    os.sync()
+    return f"installed release {version}"
+
+
+def _extract(
+    archive: tarfile.TarFile, manifest: dict[str, Any], folder: Path, prefix: str = "", skip: str = "\0"
+) -> None:
+    """Write the files that the manifest lists, and check each one while it is written."""
+    expected = {name: digest for name, digest in manifest["files"].items() if name.startswith(prefix)}
+    expected = {name: digest for name, digest in expected.items() if not name.startswith(skip)}
+    for member in archive:
+        if member.name == "manifest.json":
+            continue
+        if member.name not in expected:
+            if member.name not in manifest["files"]:
+                raise Unfit(f"it holds a file that its manifest does not list: {member.name[:100]!r}")
+            continue
+        path = PurePosixPath(member.name)
+        if not member.isreg() or path.is_absolute() or ".." in path.parts:
+            raise Unfit(f"it holds something that is not a plain file: {member.name[:100]!r}")
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = archive.extractfile(member)
+        digest = hashlib.sha256()
+        with target.open("wb") as out:
+            while source and (block := source.read(_BLOCK)):
+                digest.update(block)
+                out.write(block)
+        if digest.hexdigest() != expected.pop(member.name):
+            raise Unfit(f"a file in it is not what its manifest says: {member.name[:100]!r}")
+        target.chmod(0o755 if member.mode & 0o100 else 0o644)
+    if expected:
+        raise Unfit(f"it lacks a file that its manifest lists: {sorted(expected)[0][:100]!r}")
+
+
+def _make_environment(folder: Path, python: str) -> None:
+    """The release's own virtual environment, from the hash-locked wheels and from nowhere else."""
+    uv = str(folder / "tools" / "uv")
+    venv = folder / "venv"
+    offline = ["--offline", "--no-cache", "--no-config", "--no-progress", "--quiet"]
+    wheels = ["--no-index", "--find-links", str(folder / "wheels"), "--no-build", "--compile-bytecode"]
+    install = [
+        uv,
+        "pip",
+        "install",
+        *offline,
+        "--python",
+        str(venv / "bin" / "python"),
+        *wheels,
+        "--link-mode",
+        "copy",
+    ]
+    _run([uv, "venv", *offline, "--python", sys.executable, "--no-python-downloads", str(venv)])
+    _run([*install, "--require-hashes", "-r", str(folder / f"requirements-{python}.txt")])
+    own = sorted((folder / "wheels").glob("appliance-*.whl"))
+    if len(own) != 1:
+        raise Unfit("it does not hold exactly one wheel of the appliance itself")
+    _run([*install, "--no-deps", str(own[0])])
+
+
+def _write_shell_files(folder: Path) -> None:
+    """Completion for three shells, and the man page, made by the release's own command line."""
+    share = folder / "share"
+    places = {
+        "bash": share / "bash-completion/completions/appliance",
+        "zsh": share / "zsh/site-functions/_appliance",
+        "fish": share / "fish/vendor_completions.d/appliance.fish",
+    }
+    python = str(folder / "venv/bin/python")
+    for shell, place in places.items():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        command = [python, "-I", "-m", "appliance.cli.shell_files", "completion", shell]
+        place.write_text(_run(command), encoding="utf-8")
+    man = share / "man/man1/appliance.1"
+    man.parent.mkdir(parents=True, exist_ok=True)
+    man.write_text(_run([python, "-I", "-m", "appliance.cli.shell_files", "man"]), encoding="utf-8")
+
+
+def _run(command: list[str]) -> str:
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise Unfit(f"{Path(command[0]).name} {command[1]} failed: {done.stderr.strip()[-800:]}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The appliance's user, folders, settings and systemd units."""

@@ -1,0 +1,37 @@
+"""appliance.yaml as the deploy writes it."""
+
+from __future__ import annotations
+
+import json
+
+from provisioning.certificates.deployer import STATUS_CERTIFICATE, STATUS_KEY
+from provisioning.knobs import Knobs
+from provisioning.postgres.deployer import SOCKET_FOLDER
+
+
+def settings_file(knobs: Knobs, step_image: str) -> str:
+    """The text of /etc/appliance/appliance.yaml. Strings are quoted as JSON has it: YAML reads the same."""
+
+    def quoted(value: str | None) -> str:
+        return json.dumps(value)
+
+    def database(name: str) -> str:
+        return quoted(f"host={SOCKET_FOLDER} port={knobs.postgres_port} dbname={name} user=appliance")
+
+    lines = [
+        "# Written by the deploy, which will overwrite changes: set the deploy's knobs instead.",
+        f"database_url: {database('appliance')}",
+        f"airflow_database_url: {database('airflow')}",
+        "airflow_jwt_secret_file: /var/lib/appliance/keys/airflow-jwt",
+        f"dashboard_url: {quoted(knobs.dashboard_url)}",
+        "steps:",
+        f"  image: {quoted(step_image)}",
+        f"  max_parallel: {knobs.steps_parallel}",
+        '  cgroup_parent: "appliance-steps.slice"',
+        "status:",
+        f"  host: {quoted(knobs.status_host)}",
+        f"  port: {knobs.status_port}",
+    ]
+    if knobs.status_tls_certificate:
+        lines += [f"  tls_certificate: {quoted(STATUS_CERTIFICATE)}", f"  tls_key: {quoted(STATUS_KEY)}"]
+    return "\n".join(lines) + "\n"
