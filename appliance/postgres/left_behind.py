@@ -1,0 +1,198 @@
+"""What of a source cannot be made on one target, and everything that needs it.
+
+A target lacks an extension, a role or a collation; its role may not do what only a superuser may.
+Whatever depends on such an object is found through ``pg_depend``, so that the plan can name it and the
+schema is loaded without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from appliance.workflow.catalog import NotCarried
+
+FIRST_USER_OID = 16384
+
+
+@dataclass(frozen=True)
+class TargetAbilities:
+    """What the target's role and server can do."""
+
+    superuser: bool
+    available: frozenset[str]
+    """Extensions that are installed on the server."""
+    extensions: frozenset[str]
+    """Those of them that the role can create."""
+    roles: frozenset[str]
+    collations: frozenset[tuple[str, str]]
+    """(provider letter, name) of the collations every database has."""
+
+
+@dataclass(frozen=True)
+class LeftBehind:
+    """Objects that the twin will not have."""
+
+    items: tuple[NotCarried, ...] = ()
+    """One for each object that people know by name, with the reason."""
+    objects: frozenset[tuple[int, int]] = frozenset()
+    """(catalog oid, object oid) of all of them, parts included: what to leave out of the dump."""
+    tables: dict[tuple[str, str], str] = field(default_factory=dict)
+    """(schema, name) of tables among them, with the reason."""
+    missing_extensions: tuple[str, ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
+    """Tables that the source's role may not read: pg_dump could not lock them."""
+
+
+def read_abilities(admin: Connection[TupleRow]) -> TargetAbilities:
+    """Ask the target, from any of its databases."""
+    superuser = admin.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone() == (
+        True,
+    )
+    extensions = admin.execute(
+        "SELECT name::text, bool_or(%s OR trusted OR NOT superuser)"
+        " FROM pg_available_extension_versions GROUP BY name",
+        [superuser],
+    ).fetchall()
+    roles = admin.execute("SELECT rolname::text FROM pg_roles")
+    collations = admin.execute(
+        "SELECT collprovider::text, collname::text FROM pg_collation"
+        " WHERE collnamespace = 'pg_catalog'::regnamespace"
+    )
+    return TargetAbilities(
+        superuser=superuser,
+        available=frozenset(name for name, _ in extensions),
+        extensions=frozenset(name for name, creatable in extensions if creatable) | {"plpgsql"},
+        roles=frozenset(name for (name,) in roles),
+        collations=frozenset((provider, name) for provider, name in collations),
+    )
+
+
+# Each seed: its catalog, oid, what to call it towards what depends on it, and why it cannot be.
+_SEEDS = """
+SELECT 'pg_extension'::regclass::oid AS classid, oid AS objid, 'the extension ' || extname AS thing,
+    CASE WHEN extname = ANY (%(available)s) THEN 'on the target only a superuser may create it'
+         ELSE 'the target server does not have it' END AS why
+FROM pg_extension WHERE extname <> ALL (%(extensions)s)
+UNION ALL
+SELECT 'pg_foreign_data_wrapper'::regclass, oid, 'the foreign data wrapper ' || fdwname,
+    'it leads to other servers' FROM pg_foreign_data_wrapper WHERE oid >= 16384
+UNION ALL
+SELECT 'pg_event_trigger'::regclass, oid, 'the event trigger ' || evtname, 'only a superuser may create it'
+FROM pg_event_trigger
+UNION ALL
+SELECT 'pg_class'::regclass, c.oid, 'the table ' || n.nspname || '.' || c.relname,
+    'the source''s role may not read it'
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+    AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'))
+UNION ALL
+SELECT 'pg_policy'::regclass, p.oid, 'the policy ' || p.polname,
+    'the target does not have the role ' || min(r.rolname)
+FROM pg_policy AS p JOIN pg_roles AS r ON r.oid = ANY (p.polroles)
+WHERE r.rolname <> ALL (%(roles)s) GROUP BY p.oid, p.polname
+UNION ALL
+SELECT 'pg_collation'::regclass, c.oid, 'the collation ' || c.collname, 'the target server does not have it'
+FROM pg_collation AS c WHERE c.collnamespace = 'pg_catalog'::regnamespace
+    AND c.collprovider::text || c.collname <> ALL (%(collations)s)
+"""
+
+_NEEDS_SUPERUSER = """
+UNION ALL
+SELECT s.classid, s.objid, s.thing, 'on the target only a superuser may create it' FROM (
+    SELECT 'pg_opclass'::regclass AS classid, oid AS objid, 'the operator class ' || opcname AS thing
+        FROM pg_opclass
+    UNION ALL SELECT 'pg_opfamily'::regclass, oid, 'the operator family ' || opfname FROM pg_opfamily
+    UNION ALL SELECT 'pg_am'::regclass, oid, 'the access method ' || amname FROM pg_am
+    UNION ALL SELECT 'pg_language'::regclass, oid, 'the language ' || lanname FROM pg_language
+    UNION ALL SELECT 'pg_ts_parser'::regclass, oid, 'the text search parser ' || prsname FROM pg_ts_parser
+    UNION ALL SELECT 'pg_ts_template'::regclass, oid, 'the text search template ' || tmplname
+        FROM pg_ts_template
+    UNION ALL SELECT 'pg_cast'::regclass, oid, 'a cast to ' || format_type(casttarget, NULL) FROM pg_cast
+        WHERE castmethod = 'b'
+    UNION ALL SELECT 'pg_type'::regclass, oid, 'the type ' || format_type(oid, NULL) FROM pg_type
+        WHERE typtype = 'b' AND typcategory <> 'A'
+    UNION ALL SELECT 'pg_proc'::regclass, p.oid, 'the function ' || p.oid::regprocedure
+        FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
+        LEFT JOIN pg_aggregate AS a ON a.aggfnoid = p.oid
+        WHERE p.oid >= 16384 AND (a.aggtranstype = 'internal'::regtype OR p.prosupport <> 0 OR p.proleakproof
+            OR (p.prokind <> 'a' AND NOT l.lanpltrusted))
+) AS s
+WHERE s.objid >= 16384 AND NOT EXISTS (
+    SELECT FROM pg_depend AS d WHERE d.classid = s.classid AND d.objid = s.objid AND d.deptype IN ('e', 'i'))
+"""
+
+# A view hangs on its rule, a table on its defaults and checks: pg_depend has these the other way round only.
+_CLOSURE = """
+WITH RECURSIVE seed AS MATERIALIZED ({seeds}),
+needs AS NOT MATERIALIZED (
+    SELECT classid, objid, refclassid, refobjid FROM pg_depend
+    UNION ALL SELECT 'pg_class'::regclass, ev_class, 'pg_rewrite'::regclass, oid FROM pg_rewrite
+        WHERE rulename = '_RETURN'
+    UNION ALL SELECT 'pg_class'::regclass, adrelid, 'pg_attrdef'::regclass, oid FROM pg_attrdef
+    UNION ALL SELECT 'pg_class'::regclass, conrelid, 'pg_constraint'::regclass, oid FROM pg_constraint
+        WHERE contype = 'c' AND conrelid <> 0
+    UNION ALL SELECT 'pg_type'::regclass, contypid, 'pg_constraint'::regclass, oid FROM pg_constraint
+        WHERE contypid <> 0
+),
+gone AS (
+    SELECT classid, objid, thing, why, true AS seed FROM seed
+    UNION
+    SELECT n.classid, n.objid, g.thing, g.why, false
+    FROM gone AS g JOIN needs AS n ON n.refclassid = g.classid AND n.refobjid = g.objid
+),
+listed AS (
+    SELECT DISTINCT ON (classid, objid) * FROM gone ORDER BY classid, objid, seed DESC, thing
+)
+SELECT l.classid::bigint, l.objid::bigint, l.thing, l.why, l.seed, i.type, i.identity, n.nspname::text,
+    c.relname::text, c.relkind::text,
+    (l.classid = 'pg_collation'::regclass AND l.objid < 16384) OR EXISTS (
+        SELECT FROM pg_depend AS d JOIN gone AS w ON w.classid = d.refclassid AND w.objid = d.refobjid
+        WHERE d.classid = l.classid AND d.objid = l.objid AND d.deptype IN ('a', 'i', 'e', 'P', 'S')) AS part
+FROM listed AS l CROSS JOIN LATERAL pg_identify_object(l.classid, l.objid, 0) AS i
+LEFT JOIN pg_class AS c ON l.classid = 'pg_class'::regclass AND c.oid = l.objid
+LEFT JOIN pg_namespace AS n ON n.oid = c.relnamespace
+ORDER BY l.classid, l.objid
+"""
+
+_LISTED_BY_THE_SOURCE = {"event trigger", "foreign-data wrapper", "server", "foreign table"}
+
+
+def find_left_behind(source: Connection[TupleRow], target: TargetAbilities) -> LeftBehind:
+    """Everything of the source's database that this target cannot have. Raises psycopg errors."""
+    seeds = _SEEDS if target.superuser else _SEEDS + _NEEDS_SUPERUSER
+    parameters: dict[str, Any] = {
+        "extensions": sorted(target.extensions),
+        "available": sorted(target.available),
+        "roles": sorted(target.roles),
+        "collations": sorted(provider + name for provider, name in target.collations),
+    }
+    rows = source.execute(_CLOSURE.format(seeds=seeds), parameters).fetchall()
+    tables = [row for row in rows if row[9] in {"r", "p"}]
+    return LeftBehind(
+        items=tuple(_items(rows)),
+        objects=frozenset((row[0], row[1]) for row in rows),
+        tables={(row[7], row[8]): _reason(row) for row in tables},
+        missing_extensions=tuple(
+            row[2].removeprefix("the extension ") for row in rows if row[5] == "extension"
+        ),
+        unreadable=tuple((row[7], row[8]) for row in tables if row[4]),
+    )
+
+
+def _items(rows: Iterable[TupleRow]) -> Iterable[NotCarried]:
+    for row in rows:
+        *_, kind, identity, _, _, _, part = row
+        if part or (row[4] and kind in _LISTED_BY_THE_SOURCE):
+            continue
+        yield NotCarried(kind=kind, name=identity or "", why=_reason(row))
+
+
+def _reason(row: TupleRow) -> str:
+    _, _, thing, why, seed, *_ = row
+    text = why if seed else f"It needs {thing}, and {why}"
+    return f"{text[0].upper()}{text[1:]}."

@@ -1,0 +1,110 @@
+"""Runs jobs in several sessions at a time: each after those it needs, never two that lock each other out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from appliance.errors import ApplianceError
+
+Session = Connection[TupleRow]
+DEADLOCK_TRIES = 5
+_CANCEL_TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work in a session of its own transaction."""
+
+    key: str
+    run: Callable[[Session], None]
+    rank: tuple[float, ...] = ()
+    """Of the jobs that may run, the lowest goes first."""
+    needs: frozenset[str] = frozenset()
+    """Keys of other jobs that must be done before; those that are not among the jobs are done already."""
+    locks: Mapping[str, bool] = field(default_factory=dict)
+    """What it locks, by any name, and whether nobody else may have it meanwhile."""
+
+
+def run_jobs(
+    jobs: Iterable[Job],
+    open_session: Callable[[], Session],
+    parallel: int,
+    done: Callable[[Job], None] = lambda _: None,
+) -> None:
+    """Run all jobs in up to ``parallel`` sessions; ``done`` is called in this thread after each.
+
+    The first failure cancels what is running and is raised when all of it has stopped, as an interrupt is.
+    A server that grants fewer sessions gets fewer; a job that met a deadlock runs again.
+    """
+    waiting = sorted(jobs, key=lambda job: job.rank)
+    open_keys = {job.key for job in waiting}
+    idle = _open(open_session, min(parallel, len(waiting)))
+    everyone = list(idle)
+    running: dict[Future[None], tuple[Job, Session]] = {}
+    try:
+        with ThreadPoolExecutor(max(1, len(everyone))) as threads:
+            try:
+                while waiting or running:
+                    while idle and (job := _next(waiting, open_keys, running.values())):
+                        waiting.remove(job)
+                        session = idle.pop()
+                        running[threads.submit(_run, job, session)] = (job, session)
+                    finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        job, session = running.pop(future)
+                        future.result()
+                        idle.append(session)
+                        open_keys.discard(job.key)
+                        done(job)
+            except BaseException:
+                for _, session in running.values():
+                    with contextlib.suppress(psycopg.Error):
+                        session.cancel_safe(timeout=_CANCEL_TIMEOUT_S)
+                raise
+    finally:
+        for session in everyone:
+            session.close()
+
+
+def _open(open_session: Callable[[], Session], wanted: int) -> list[Session]:
+    sessions: list[Session] = []
+    for _ in range(wanted):
+        try:
+            sessions.append(open_session())
+        except ApplianceError:
+            if not sessions:
+                raise
+            break
+    return sessions
+
+
+def _next(waiting: list[Job], open_keys: set[str], running: Iterable[tuple[Job, Session]]) -> Job | None:
+    held: dict[str, bool] = {}
+    for job, _ in running:
+        for name, alone in job.locks.items():
+            held[name] = held.get(name, False) or alone
+    for job in waiting:
+        if job.needs.isdisjoint(open_keys) and not any(
+            name in held and (alone or held[name]) for name, alone in job.locks.items()
+        ):
+            return job
+    if waiting and not held and not list(running):
+        # Needs that go round in a circle: the server will say what is missing, if anything is.
+        return waiting[0]
+    return None
+
+
+def _run(job: Job, session: Session) -> None:
+    for attempt in range(DEADLOCK_TRIES):
+        try:
+            return job.run(session)
+        except psycopg.errors.DeadlockDetected:
+            if attempt == DEADLOCK_TRIES - 1:
+                raise

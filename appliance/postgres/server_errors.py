@@ -1,0 +1,48 @@
+"""A server's error with the names of the objects it is about, and never the value that caused it."""
+
+from __future__ import annotations
+
+import psycopg
+
+from appliance.errors import ApplianceError, WorkFailed
+from appliance.postgres.connect import database_failure
+
+_NEXT_STEPS = {
+    "23505": "Give the column a mask that keeps values apart (email, hash …), or list it under keep.",
+    "23503": "Give both columns of the key the same mask, or list both under keep.",
+    "23514": "Choose a mask whose values satisfy it, or list the column under keep.",
+    "23P01": "Choose a mask that keeps apart what the constraint compares, or list its columns under keep.",
+}
+_REASONS = {
+    "23505": "A value that must be unique is there twice.",
+    "23503": "A row refers to one that is not there.",
+    "23514": "A row does not satisfy the condition.",
+    "23P01": "Two rows exclude each other.",
+}
+
+
+def named_failure(what: str, error: psycopg.Error) -> ApplianceError:
+    """Like ``database_failure``, with the constraint and the table that the server names."""
+    state = error.sqlstate
+    names = _names(error)
+    if state in _REASONS:
+        why = " ".join([_REASONS[state], names, f"(SQLSTATE {state})"])
+        return WorkFailed(what, " ".join(why.split()), _NEXT_STEPS[state], sqlstate=state)
+    failure = database_failure(what, error)
+    if names:
+        failure.why = f"{failure.why} {names}"
+    return type(failure)(failure.what, failure.why, failure.next_step, sqlstate=state)
+
+
+def _names(error: psycopg.Error) -> str:
+    """Names of objects only: a primary message, DETAIL or CONTEXT may quote rows."""
+    diagnosis = error.diag
+    parts = []
+    if diagnosis.constraint_name:
+        parts.append(f"Constraint: {diagnosis.constraint_name}.")
+    if diagnosis.table_name:
+        schema = f"{diagnosis.schema_name}." if diagnosis.schema_name else ""
+        parts.append(f"Table: {schema}{diagnosis.table_name}.")
+    if diagnosis.column_name:
+        parts.append(f"Column: {diagnosis.column_name}.")
+    return " ".join(parts)

@@ -1,0 +1,36 @@
+"""The databases of one twin: itself, the one built aside, the former one, and two for the swap."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+NAME_BYTES = 63
+"""What PostgreSQL keeps of a name; it cuts the rest off without a word, so we must not let it."""
+_SUFFIX_BYTES = len("__next")
+_DIGEST_BYTES = 8
+
+
+@dataclass(frozen=True)
+class TwinNames:
+    """Names of databases on the target server."""
+
+    twin: str
+    next: str
+    """Built aside, verified, then renamed to ``twin``."""
+    prev: str
+    """The former twin, kept for an instant roll back."""
+    gone: str
+    """The twin before the former one, from the swap until it is dropped."""
+    swap: str
+    """Inside the swap's transaction only."""
+
+
+def twin_names(twin: str) -> TwinNames:
+    """``shop`` gives ``shop__next`` and so on; a name too long for that is cut, with its digest."""
+    base = twin
+    if len(twin.encode()) > NAME_BYTES - _SUFFIX_BYTES:
+        digest = hashlib.sha256(twin.encode()).hexdigest()[:_DIGEST_BYTES]
+        kept = twin.encode()[: NAME_BYTES - _SUFFIX_BYTES - _DIGEST_BYTES - 1].decode(errors="ignore")
+        base = f"{kept}_{digest}"
+    return TwinNames(twin, *(f"{base}__{part}" for part in ("next", "prev", "gone", "swap")))
