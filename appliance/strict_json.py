@@ -12,9 +12,11 @@ def load_json(text: str, source: str) -> Document:
     """Read one JSON document. Raises DocumentWrong."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        mapping = dict(items)
-        if len(mapping) < len(items):
-            refuse(source, None, "the same key stands twice in one object", "each key once")
+        mapping: dict[str, Any] = {}
+        for key, value in items:
+            if key in mapping:
+                refuse(source, None, f"the key {key[:60]!a} stands twice in one object", "each key once")
+            mapping[key] = value
         return mapping
 
     def number(literal: str) -> Any:

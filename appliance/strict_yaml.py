@@ -32,11 +32,12 @@ from appliance.strict_json import load_json
 __all__ = ["Document", "load", "read", "scalar"]
 
 _QUOTES = "quotes around a value with : # { } [ ] , in it"
+_DIRECTIVE = re.compile("^%", re.MULTILINE)
 _STRING_TAG = "tag:yaml.org,2002:str"
 
 
 def read(path: Path, *, max_bytes: int = MAX_BYTES, empty_is_allowed: bool = False) -> Document:
-    """Read a YAML file (JSON if its name ends in .json); its size is looked at before a byte of it is read.
+    """Read a YAML file (JSON if its name ends in .json), of a big one no more than shows that it is too big.
 
     A file of nothing but comments is an empty mapping where ``empty_is_allowed``. Raises DocumentWrong for
     one that is missing, unreadable, too big or not a document.
@@ -112,6 +113,11 @@ class _Builder:
         self.events: Iterator[Any] = iter(())
 
     def document(self) -> Document:
+        if directive := _DIRECTIVE.search(self.text):
+            # Checking many %TAG lines against each other takes quadratic time, and nobody needs one.
+            refuse(
+                self.source, self.text.count("\n", 0, directive.start()) + 1, "begins with %", "no directives"
+            )
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         self.events = yaml.parse(self.text, Loader=loader)
         try:
@@ -127,7 +133,9 @@ class _Builder:
         except yaml.MarkedYAMLError as error:
             self._refuse_syntax(error)
         except yaml.YAMLError:
-            refuse(self.source, None, "holds a character that YAML does not allow", "printable text")
+            found = yaml.reader.Reader.NON_PRINTABLE.search(self.text)
+            line = self.text.count("\n", 0, found.start()) + 1 if found else None
+            refuse(self.source, line, "holds a character that YAML does not allow", "printable text")
         return Document(data, self.source, self.lines, self.plain, tuple(self.problems))
 
     def _next(self) -> Any:
