@@ -1,4 +1,4 @@
-"""How the tests share a machine's cores: whole groups go to one worker, so that what they start is started once."""
+"""How the tests share the cores: whole groups go to one worker, so that what they start is started once."""
 
 from __future__ import annotations
 

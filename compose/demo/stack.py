@@ -1,0 +1,134 @@
+"""The demo's containers: built, started, looked into, removed. Everything goes through `docker compose`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import WorkFailed
+
+FOLDER = Path(__file__).resolve().parents[1]
+COMPOSE_FILE = FOLDER / "compose.yaml"
+HOST_CA = Path("/etc/ssl/certs/ca-certificates.crt")
+NETWORK_OF_STEPS = "data"
+START_WITHIN_S = 180
+PORTS = {
+    "APPLIANCE_STATUS_PORT": ("status", 8642, 8642),
+    "APPLIANCE_PRODUCTION_PORT": ("production", 5432, 54321),
+    "APPLIANCE_STAGING_PORT": ("staging", 5432, 54322),
+}
+"""Variable → service, its port in the container, and the port on this machine if that is free."""
+
+
+class Stack:
+    """One demo on this machine; ``project`` tells it from others."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self.project = environment.get("APPLIANCE_DEMO") or "appliance-demo"
+        self._environment = dict(environment)
+        self._environment.setdefault("EXTRA_CA", str(HOST_CA) if HOST_CA.exists() else os.devnull)
+        docker_socket = Path(self._environment.get("DOCKER_SOCK") or "/var/run/docker.sock")
+        if "DOCKER_GID" not in self._environment:
+            self._environment["DOCKER_GID"] = str(docker_socket.stat().st_gid)
+
+    def command(self, *arguments: str) -> str:
+        """What a person types to do the same, from anywhere."""
+        return shlex.join(["docker", "compose", "--project-name", self.project, *arguments])
+
+    def compose(self, *arguments: str, check: bool = True) -> str:
+        """Run `docker compose …` and return its output. Raises WorkFailed with the end of what it said."""
+        done = subprocess.run(
+            ["docker", "compose", "--project-name", self.project, "--file", str(COMPOSE_FILE), *arguments],
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
+            raise WorkFailed(f"`docker compose {arguments[0]}` failed.", said, "read what it says, and run it again")
+        return done.stdout
+
+    def build(self) -> None:
+        """Build the images; what has not changed since the last time comes from the engine's cache."""
+        self.compose("--progress", "plain", "build")
+
+    def start(self, on_wait: Callable[[list[str]], None]) -> None:
+        """Start everything and wait until all of it works; ``on_wait`` is told what is still missing."""
+        self._choose_ports()
+        # Not `up --wait`: it takes a container that has done its work and ended for one that failed.
+        self.compose("up", "--detach", "--no-build", "--remove-orphans")
+        give_up = time.monotonic() + START_WITHIN_S
+        while missing := [service for service, ready in self._states() if not ready]:
+            on_wait(missing)
+            if time.monotonic() > give_up:
+                logs = self.compose("logs", "--no-color", "--tail", "15", *missing, check=False)
+                raise WorkFailed(
+                    f"Not ready after {START_WITHIN_S} s: {', '.join(missing)}.",
+                    logs,
+                    self.command("logs", *missing),
+                )
+            time.sleep(0.5)
+
+    def remove(self) -> None:
+        """Remove containers, volumes, networks and images, and steps that still run. Nothing there is no error."""
+        network = f"network={self.project}_{NETWORK_OF_STEPS}"
+        listed = ["docker", "ps", "--all", "--quiet", "--filter", network]
+        steps = subprocess.run(listed, capture_output=True, text=True, check=False).stdout.split()
+        self.compose("stop", "--timeout", "5", check=False)
+        if steps:
+            subprocess.run(["docker", "rm", "--force", *steps], capture_output=True, check=False)
+        self.compose("down", "--volumes", "--rmi", "local", "--remove-orphans", "--timeout", "5")
+
+    def execute(self, service: str, *command: str, check: bool = True) -> str:
+        """Run a command inside a service's container and return what it prints."""
+        return self.compose("exec", "--no-TTY", service, *command, check=check)
+
+    def query(self, server: str, database: str, sql: str) -> list[dict[str, Any]]:
+        """The rows of a query on one of the sample's servers, as its administrator."""
+        wrapped = f"SELECT row_to_json(_row) FROM ({sql}) AS _row"
+        options = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--dbname", database]
+        printed = self.execute(server, "psql", *options, "--command", wrapped)
+        return [json.loads(line) for line in printed.splitlines() if line]
+
+    def port(self, service: str, inside: int) -> int:
+        """The port of this machine under which a service's port is published; 0 where it is not."""
+        _, _, port = self.compose("port", service, str(inside), check=False).strip().rpartition(":")
+        return int(port) if port.isdigit() else 0
+
+    def _choose_ports(self) -> None:
+        """Keep the ports of a demo that runs; else the usual ones, or others where those are taken."""
+        for variable, (service, inside, usual) in PORTS.items():
+            if variable not in self._environment:
+                self._environment[variable] = str(self.port(service, inside) or _free(usual))
+
+    def _states(self) -> Iterator[tuple[str, bool]]:
+        """Each service, and whether it is as it should be. Raises WorkFailed for one that failed for good."""
+        printed = self.compose("ps", "--all", "--format", "json")
+        for line in printed.splitlines():
+            container = json.loads(line)
+            name, state, health = container["Service"], container["State"], container["Health"]
+            if state == "exited" and container["ExitCode"] != 0:
+                logs = self.compose("logs", "--no-color", "--tail", "15", name, check=False)
+                raise WorkFailed(f"The service {name} ended with {container['ExitCode']}.", logs, self.command("logs", name))
+            yield name, state == "exited" or (state == "running" and health in ("", "healthy"))
+
+
+def _free(port: int) -> int:
+    """The port, or one that the system picks where something else listens on it."""
+    for candidate in (port, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", candidate))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    return port
