@@ -1,4 +1,4 @@
-"""Check workflow documents, and print the schema they follow."""
+"""Check, list, start and cancel workflows."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from appliance import strict_yaml
+from appliance.cli import workflow_runs
 from appliance.errors import ExitCode
 from appliance.problems import DocumentWrong, Problem, path_text
 from appliance.strict_document import MAX_BYTES, Document
@@ -17,6 +18,7 @@ from appliance.workflow.document import Workflow
 from appliance.workflow.loading import workflow_of
 
 app = typer.Typer(no_args_is_help=True)
+app.add_typer(workflow_runs.commands)
 
 STANDARD_INPUT = Path("-")
 

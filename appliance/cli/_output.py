@@ -1,0 +1,88 @@
+"""What commands print: tables for eyes, plain columns for a pipe, JSON when asked."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import typer
+
+
+def print_json(data: Any) -> None:
+    """Indented JSON on standard output."""
+    typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str = "") -> None:
+    """A table; in a pipe, columns with two blanks between and no escape codes."""
+    if not rows:
+        if empty:
+            typer.echo(empty)
+        return
+    if sys.stdout.isatty():
+        from rich.console import Console  # noqa: PLC0415 - a pipe does without it, and is quicker
+        from rich.table import Table  # noqa: PLC0415
+
+        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+        for row in rows:
+            table.add_row(*(_coloured(cell) for cell in row))
+        Console().print(table)
+        return
+    widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
+    for row in [[column.upper() for column in columns], *rows]:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def moment(text: str | None) -> str:
+    """A moment of the status service's, to the second, in UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if text else ""
+
+
+def duration(seconds: float | None) -> str:
+    """``48s``, ``3m 20s``, ``2h 05m``."""
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f}s" if seconds < 10 else f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02}s"
+    return f"{whole // 3600}h {whole % 3600 // 60:02}m"
+
+
+def size(count: float | None) -> str:
+    """Bytes as people read them."""
+    if count is None:
+        return ""
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+_COLOURS = {
+    "ok": "green",
+    "succeeded": "green",
+    "active": "green",
+    "running": "cyan",
+    "queued": "cyan",
+    "retrying": "yellow",
+    "waiting": "yellow",
+    "cancelled": "yellow",
+    "unknown": "yellow",
+    "down": "red",
+    "failed": "red",
+    "refused": "red",
+    "invalid": "red",
+}
+
+
+def _coloured(cell: str) -> str:
+    from rich.markup import escape  # noqa: PLC0415
+
+    colour = _COLOURS.get(cell)
+    return f"[{colour}]{cell}[/{colour}]" if colour else escape(cell)

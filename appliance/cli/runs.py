@@ -1,0 +1,68 @@
+"""List runs, or show one: its steps, its tables, and why it failed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import quote, urlencode
+
+import typer
+
+from appliance.cli._output import duration, moment, print_json, print_table, size
+from appliance.cli._status_client import ask
+from appliance.cli.status import print_runs
+from appliance.settings import load_settings
+
+app = typer.Typer()
+
+
+@app.command()
+def runs(
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="A run's id, for its details.")
+    ] = None,
+    workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many.")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the newest runs, or show one: its steps, its tables, and why it failed."""
+    settings = load_settings()
+    if run_id is None:
+        asked = {"limit": str(limit)} | ({"workflow": workflow} if workflow else {})
+        found = ask(settings, f"/runs?{urlencode(asked)}")
+        print_json(found) if as_json else print_runs(found)
+        return
+    run = ask(settings, f"/runs/{quote(run_id, safe='')}")
+    print_json(run) if as_json else print_run(run)
+
+
+def print_run(run: dict[str, Any]) -> None:
+    """One run as a person reads it."""
+    typer.echo(f"{run['run_id']}: {run['state']} after {duration(run['seconds'])}")
+    typer.echo("")
+    print_table(("step", "state", "tries", "started", "took"), [_step(step) for step in run["steps"]])
+    if run["tables"]:
+        typer.echo("")
+        tables = [
+            (each["table"], f"{each['rows']:,}", size(each["bytes"]), "done" if each["done"] else "copying")
+            for each in run["tables"]
+        ]
+        print_table(("table", "rows", "size", "state"), tables)
+    for notice in run["notices"]:
+        typer.echo("")
+        typer.echo(f"Note ({notice['step']}): {notice['text']}")
+    if run["failure"]:
+        typer.echo("")
+        typer.echo(failure_text(run["failure"]))
+
+
+def failure_text(failure: dict[str, Any]) -> str:
+    """What happened, why, and what to do."""
+    lines = [failure["what"], failure.get("why", "")]
+    if failure.get("next_step"):
+        lines.append(f"Next: {failure['next_step']}")
+    return "\n".join(line for line in lines if line)
+
+
+def _step(step: dict[str, Any]) -> tuple[str, str, str, str, str]:
+    name = step["step"] if step["shard"] is None else f"{step['step']} {step['shard']}"
+    return name, step["state"], str(step["attempt"]), moment(step["started_at"]), duration(step["seconds"])

@@ -1,0 +1,140 @@
+"""``appliance workflow list|show|start|cancel``: the part of the group that has to do with runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from appliance.cli._output import print_json
+from appliance.cli._status_client import ask
+from appliance.cli.status import print_workflows
+from appliance.errors import ApplianceError, ExitCode, RequestWrong
+from appliance.settings import Settings, load_settings
+
+commands = typer.Typer()
+"""Added to the group by appliance.cli.workflow."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@commands.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List this appliance's workflows, when each runs next, and what is wrong with those that cannot."""
+    workflows = _workflows(load_settings())
+    print_json(workflows) if as_json else print_workflows(workflows)
+    if any(each["problem"] for each in workflows):
+        raise typer.Exit(ExitCode.REQUEST_WRONG)
+
+
+@commands.command()
+def show(
+    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="Its id.")], as_json: AsJson = False
+) -> None:
+    """Show a workflow: its file, its state, and the document itself."""
+    settings = load_settings()
+    found = [each for each in _workflows(settings) if each["id"] == workflow]
+    if not found:
+        raise RequestWrong(f"There is no workflow '{workflow}'.", "", "appliance workflow list")
+    if as_json:
+        print_json(found if len(found) > 1 else found[0])
+        return
+    for each in found:
+        print_workflows([each])
+        typer.echo("")
+        typer.echo(f"# {each['file']}")
+        typer.echo(Path(each["file"]).read_text(encoding="utf-8", errors="replace").rstrip())
+
+
+@commands.command()
+def start(
+    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="Its id.")],
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the end; the exit status is the run's.")
+    ] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Show how far it is, and wait for the end.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start a run now. With --wait or --follow: 0 it succeeded, 1 it failed, 2 it was wrong, 3 it was refused."""
+    from appliance.orchestration.commands import start_run  # noqa: PLC0415
+
+    settings = load_settings()
+    started = start_run(settings, workflow)
+    if not wait and not follow:
+        if as_json:
+            print_json({"run_id": started.run_id, "workflow": started.workflow})
+        else:
+            typer.echo(started.run_id)
+        return
+    from appliance.cli._follow import follow_run  # noqa: PLC0415
+
+    if not as_json:
+        typer.echo(f"run {started.run_id}")
+    run = follow_run(settings, started.run_id, show=follow and not as_json)
+    if as_json:
+        print_json(run)
+    raise typer.Exit(exit_code_of(run))
+
+
+@commands.command()
+def cancel(
+    name: Annotated[
+        str, typer.Argument(metavar="RUN|WORKFLOW", help="A run's id, or a workflow's for its runs.")
+    ],
+    why: Annotated[str, typer.Option(help="Is shown with the run.")] = "Cancelled on the command line.",
+) -> None:
+    """Stop a run within seconds. Its twin stays as it was; a workflow's id stops all of its runs."""
+    from appliance.orchestration.commands import cancel_run  # noqa: PLC0415
+
+    settings = load_settings()
+    for run_id in _runs_to_cancel(settings, name):
+        asked = cancel_run(settings, run_id, why)
+        typer.echo(f"{run_id}: {'is asked to stop' if asked else 'had been asked to stop'}")
+
+
+def exit_code_of(run: dict[str, Any]) -> int:
+    """The exit status that a run's end stands for."""
+    if run["state"] == "succeeded":
+        return ExitCode.DONE
+    code = int((run["failure"] or {}).get("exit_code") or ExitCode.WORK_FAILED)
+    return code if code in (1, 2, 3) else ExitCode.WORK_FAILED
+
+
+def _runs_to_cancel(settings: Settings, name: str) -> list[str]:
+    try:
+        current = ask(settings, "/status")["runs"]["current"] or []
+    except ApplianceError:
+        return [name]
+    of_workflow = [each["run_id"] for each in current if each["workflow"] == name]
+    if not of_workflow and any(each["id"] == name for each in _workflows(settings)):
+        raise RequestWrong(f"The workflow '{name}' has no run under way.", "", "appliance runs")
+    return of_workflow or [name]
+
+
+def _workflows(settings: Settings) -> list[dict[str, Any]]:
+    """From the status service; without it from the files alone, which is less but not nothing."""
+    try:
+        found: list[dict[str, Any]] = ask(settings, "/status")["workflows"]
+        return found
+    except ApplianceError:
+        from appliance.orchestration.workflow_files import read_workflow_files  # noqa: PLC0415
+
+        typer.echo("The status service does not answer: this is what the files say.\n", err=True)
+        return [
+            {
+                "id": file.id,
+                "title": file.title,
+                "file": file.path,
+                "origin": file.origin,
+                "state": "active" if file.usable else "invalid",
+                "problem": file.problem,
+                "schedule": file.schedule,
+                "timezone": file.timezone,
+                "next_run_at": None,
+                "last_run": None,
+            }
+            for file in read_workflow_files(settings.config_dir, settings.state_dir)
+        ]

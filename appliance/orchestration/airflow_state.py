@@ -1,0 +1,72 @@
+"""What Airflow's own database says, by plain SQL: the truth about runs and processes, without importing Airflow.
+
+The few columns that are read here have kept their names through Airflow 3; a test reads them from a real one.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from appliance.reporting.database import Connection
+
+Row = dict[str, Any]
+JOBS = {"SchedulerJob": "scheduler", "DagProcessorJob": "dag_processor"}
+STALE_S = 30.0
+"""A process whose last heartbeat is older counts as down; it writes one every five seconds."""
+_OPEN = ("queued", "running")
+
+
+def heartbeats(connection: Connection) -> dict[str, float]:
+    """Seconds since each process's newest heartbeat, by our name for it; one that never wrote any is missing."""
+    rows = connection.execute(
+        "SELECT job_type, max(latest_heartbeat) AS at FROM job"
+        " WHERE job_type = ANY(%s) AND state = 'running' GROUP BY job_type",
+        [list(JOBS)],
+    ).fetchall()
+    now = datetime.now(UTC)
+    return {JOBS[row["job_type"]]: (now - row["at"]).total_seconds() for row in rows if row["at"]}
+
+
+def next_runs(connection: Connection) -> dict[str, datetime]:
+    """When each scheduled workflow runs next."""
+    rows = connection.execute(
+        "SELECT dag_id, next_dagrun_create_after AS at FROM dag"
+        " WHERE NOT is_stale AND next_dagrun_create_after IS NOT NULL"
+    ).fetchall()
+    return {row["dag_id"]: row["at"] for row in rows}
+
+
+def known_workflows(connection: Connection) -> set[str]:
+    """The workflows that Airflow would run."""
+    return {
+        row["dag_id"] for row in connection.execute("SELECT dag_id FROM dag WHERE NOT is_stale").fetchall()
+    }
+
+
+def open_dag_runs(connection: Connection) -> list[Row]:
+    """Runs that Airflow has queued or under way."""
+    return connection.execute(
+        "SELECT dag_id, run_id, run_type, state, queued_at, start_date, end_date FROM dag_run"
+        " WHERE state = ANY(%s)",
+        [list(_OPEN)],
+    ).fetchall()
+
+
+def dag_runs(connection: Connection, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Row]:
+    """These runs (workflow, Airflow's run id), those of them that Airflow knows."""
+    rows = connection.execute(
+        "SELECT dag_id, run_id, state, start_date, end_date FROM dag_run"
+        " WHERE (dag_id, run_id) IN (SELECT * FROM unnest(%s::text[], %s::text[]))",
+        [[dag for dag, _ in keys], [run for _, run in keys]],
+    ).fetchall()
+    return {(row["dag_id"], row["run_id"]): row for row in rows}
+
+
+def task_instances(connection: Connection, workflow: str, airflow_run_id: str) -> list[Row]:
+    """The tasks of a run that have begun."""
+    return connection.execute(
+        "SELECT task_id, map_index, state, try_number, start_date, end_date FROM task_instance"
+        " WHERE dag_id = %s AND run_id = %s AND start_date IS NOT NULL",
+        [workflow, airflow_run_id],
+    ).fetchall()

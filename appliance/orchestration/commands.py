@@ -1,0 +1,103 @@
+"""Starting and stopping runs: for the command line, and for requests from the dashboard. Imports no Airflow."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from appliance.errors import RequestWrong
+from appliance.orchestration.execution_api import create_dag_run
+from appliance.orchestration.run_folder import StopRequest, request_stop
+from appliance.orchestration.run_names import new_airflow_run_id, run_id_for
+from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
+from appliance.reporting.run_queries import run_state
+from appliance.reporting.run_store import RunStore, Trigger
+from appliance.settings import Settings
+
+TAKEN_UP_S = 40.0
+"""How long a file that is valid may take until Airflow knows its workflow."""
+
+
+@dataclass(frozen=True)
+class StartedRun:
+    """A run that was asked for. ``new`` is False when one of that id had been asked for before."""
+
+    run_id: str
+    workflow: str
+    new: bool
+
+
+def find_workflow(settings: Settings, workflow: str) -> WorkflowFile:
+    """The file of a workflow that can run. Raises RequestWrong that says why there is none."""
+    files = read_workflow_files(settings.config_dir, settings.state_dir)
+    matching = [file for file in files if file.id == workflow]
+    for file in matching:
+        if file.usable:
+            return file
+    if matching:
+        raise RequestWrong(matching[0].problem or f"The workflow '{workflow}' cannot run.")
+    known = ", ".join(sorted(file.id for file in files if file.id)) or "none"
+    broken = [file.path for file in files if file.problem]
+    raise RequestWrong(
+        f"There is no workflow '{workflow}'.",
+        f"This appliance has: {known}." + (f" Not readable: {', '.join(broken)}." if broken else ""),
+        "appliance workflow list",
+    )
+
+
+def start_run(
+    settings: Settings,
+    workflow: str,
+    *,
+    airflow_run_id: str | None = None,
+    trigger: Trigger = "operator",
+    command_id: str | None = None,
+    wait_s: float = TAKEN_UP_S,
+) -> StartedRun:
+    """Start a workflow now. The same ``airflow_run_id`` again starts nothing new.
+
+    Raises RequestWrong for a workflow that cannot run, WorkFailed when Airflow does not answer.
+    """
+    file = find_workflow(settings, workflow)
+    wanted = airflow_run_id or new_airflow_run_id()
+    run_id = run_id_for(workflow, wanted)
+    give_up = time.monotonic() + wait_s
+    while True:
+        try:
+            new = create_dag_run(settings, workflow, wanted)
+            break
+        except RequestWrong:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(1)
+    store = RunStore(settings.database_url)
+    store.attempt(
+        lambda: store.run_queued(
+            run_id,
+            workflow,
+            airflow_run_id=wanted,
+            origin=file.origin,
+            trigger=trigger,
+            command_id=command_id,
+        )
+    )
+    store.close()
+    return StartedRun(run_id, workflow, new)
+
+
+def cancel_run(settings: Settings, run_id: str, why: str) -> bool:
+    """Ask a run to stop: its containers end within seconds, its snapshot is closed, nothing is retried.
+
+    False when it had been asked before. Raises RequestWrong for a run that is over.
+    """
+    store = RunStore(settings.database_url)
+    state = store.attempt(lambda: run_state(store.connection, run_id) or "unknown")
+    if state == "unknown":
+        raise RequestWrong(f"There is no run '{run_id}'.", "", "appliance runs")
+    if state not in (None, "queued", "running"):
+        raise RequestWrong(f"The run '{run_id}' is over: it has {state}.", "", f"appliance runs {run_id}")
+    request = StopRequest("cancel", why)
+    asked = request_stop(settings.state_dir, run_id, request)
+    store.attempt(lambda: store.stop_requested(run_id, {"kind": request.kind, "why": request.why}))
+    store.close()
+    return asked

@@ -1,0 +1,101 @@
+"""Making the appliance's run state agree with Airflow's, for whatever no listener could tell.
+
+A killed task tells nothing, a listener may have found the database away, a scheduler may have died between two
+writes. What this writes goes through RunStore, so what was told already is not told twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from appliance.orchestration import airflow_state
+from appliance.orchestration.run_folder import mark_over
+from appliance.orchestration.run_names import run_id_for
+from appliance.orchestration.workflow_files import origin_of
+from appliance.reporting.database import Connection
+from appliance.reporting.run_queries import current_runs, step_states
+from appliance.reporting.run_store import RunStore, StepState
+
+GONE = {
+    "step": "run",
+    "exit_code": 1,
+    "retry": False,
+    "what": "Airflow no longer knows this run.",
+    "why": "Its database was restored or cleaned while the run was under way.",
+    "next_step": "Start the workflow again.",
+    "exception": "RunGone",
+}
+KILLED = {
+    "exit_code": 1,
+    "retry": True,
+    "what": "The process that watched this step was killed.",
+    "why": "It could not say why: it ran out of memory, the machine restarted, or someone ended it.",
+    "next_step": "appliance logs",
+    "exception": "Killed",
+}
+_STEP_STATES: dict[str, StepState] = {
+    "success": "succeeded",
+    "failed": "failed",
+    "up_for_retry": "retrying",
+    "skipped": "skipped",
+}
+_RUN_STATES = {"success": "succeeded", "failed": "failed"}
+_NOT_STARTED_S = 60
+
+
+def reconcile(store: RunStore, airflow: Connection, state_dir: Path) -> int:
+    """Look once; how many runs were looked at. Raises psycopg.Error when a database is away."""
+    for run in airflow_state.open_dag_runs(airflow):
+        _know(store, run, state_dir)
+    ours = [run for run in current_runs(store.connection) if run["airflow_run_id"]]
+    theirs = airflow_state.dag_runs(airflow, [(run["workflow"], run["airflow_run_id"]) for run in ours])
+    for run in ours:
+        found = theirs.get((run["workflow"], run["airflow_run_id"]))
+        if found is None:
+            if run["seconds"] > _NOT_STARTED_S:
+                _end(store, state_dir, run["run_id"], "failed", failure=GONE)
+            continue
+        _steps(store, airflow, run)
+        if found["state"] in _RUN_STATES:
+            _end(store, state_dir, run["run_id"], _RUN_STATES[found["state"]], at=found["end_date"])
+    return len(ours)
+
+
+def _know(store: RunStore, run: dict[str, Any], state_dir: Path) -> None:
+    run_id = run_id_for(run["dag_id"], run["run_id"])
+    store.run_queued(
+        run_id,
+        run["dag_id"],
+        airflow_run_id=run["run_id"],
+        origin=origin_of(state_dir, run["dag_id"]),
+        trigger="schedule" if run["run_type"] == "scheduled" else "operator",
+        at=run["queued_at"],
+    )
+    if run["state"] == "running":
+        store.run_started(run_id, at=run["start_date"])
+
+
+def _steps(store: RunStore, airflow: Connection, run: dict[str, Any]) -> None:
+    known = step_states(store.connection, run["run_id"])
+    for task in airflow_state.task_instances(airflow, run["workflow"], run["airflow_run_id"]):
+        step, part = task["task_id"], None if task["map_index"] < 0 else task["map_index"]
+        if known.get((step, task["map_index"])) == _STEP_STATES.get(task["state"] or "", task["state"]):
+            continue
+        state = _STEP_STATES.get(task["state"] or "")
+        if state is None:
+            if task["state"] == "running":
+                store.step_started(run["run_id"], step, part, task["try_number"], at=task["start_date"])
+            continue
+        lost = state in ("failed", "retrying")
+        failure = {**KILLED, "step": step, **({} if part is None else {"shard": part})} if lost else None
+        if state == "failed" and run["stop_requested"]:
+            state, failure = "cancelled", None
+        store.step_ended(run["run_id"], step, part, state, failure=failure, at=task["end_date"])
+
+
+def _end(store: RunStore, state_dir: Path, run_id: str, state: Any, **told: Any) -> None:
+    store.run_ended(run_id, state, **told)
+    with contextlib.suppress(OSError):
+        mark_over(state_dir, run_id, state)

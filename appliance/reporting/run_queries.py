@@ -1,0 +1,100 @@
+"""Reading run state: what the status service, the command line and the outbox's sender show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from appliance.reporting.database import Connection
+
+Row = dict[str, Any]
+_RUN = (
+    "run_id, workflow, airflow_run_id, origin, trigger, state, queued_at, started_at, ended_at, stop_requested,"
+    " failure, extract(epoch FROM coalesce(ended_at, now()) - coalesce(started_at, queued_at))::float8 AS seconds"
+)
+
+
+def current_runs(connection: Connection) -> list[Row]:
+    """Runs that wait or are under way, oldest first."""
+    query = (
+        f"SELECT {_RUN} FROM appliance.run WHERE state IN ('queued', 'running') ORDER BY queued_at LIMIT 200"
+    )
+    return connection.execute(query).fetchall()
+
+
+def recent_runs(connection: Connection, *, workflow: str | None = None, limit: int = 20) -> list[Row]:
+    """The newest runs, whatever their state."""
+    return connection.execute(
+        f"SELECT {_RUN} FROM appliance.run WHERE %(workflow)s::text IS NULL OR workflow = %(workflow)s"
+        " ORDER BY queued_at DESC LIMIT %(limit)s",
+        {"workflow": workflow, "limit": limit},
+    ).fetchall()
+
+
+def last_runs(connection: Connection) -> dict[str, Row]:
+    """The newest run of each workflow."""
+    rows = connection.execute(
+        f"SELECT DISTINCT ON (workflow) {_RUN} FROM appliance.run ORDER BY workflow, queued_at DESC"
+    ).fetchall()
+    return {row["workflow"]: row for row in rows}
+
+
+def run_details(connection: Connection, run_id: str) -> Row | None:
+    """One run with its steps, notices and progress; None if it is not known. ``progress`` as messages have it."""
+    run = connection.execute(f"SELECT {_RUN} FROM appliance.run WHERE run_id = %s", [run_id]).fetchone()
+    if run is None:
+        return None
+    steps = connection.execute(
+        "SELECT step, nullif(shard, -1) AS shard, attempt, state, started_at, ended_at, failure, result,"
+        "       extract(epoch FROM coalesce(ended_at, now()) - started_at)::float8 AS seconds"
+        " FROM appliance.step WHERE run_id = %s ORDER BY started_at, shard",
+        [run_id],
+    ).fetchall()
+    progress = connection.execute(
+        "SELECT step, nullif(shard, -1) AS shard, nullif(part, '') AS part, nullif(table_name, '') AS table,"
+        "       rows, rows_expected, bytes, done, updated_at"
+        " FROM appliance.progress WHERE run_id = %s ORDER BY step, table_name, part LIMIT 20000",
+        [run_id],
+    ).fetchall()
+    notices = connection.execute(
+        "SELECT step, text, at FROM appliance.notice WHERE run_id = %s ORDER BY at", [run_id]
+    ).fetchall()
+    return {**run, "steps": steps, "tables": tables_of(progress), "progress": progress, "notices": notices}
+
+
+def run_state(connection: Connection, run_id: str) -> str | None:
+    """The state of a run; None if it is not known."""
+    row = connection.execute("SELECT state FROM appliance.run WHERE run_id = %s", [run_id]).fetchone()
+    return row["state"] if row else None
+
+
+def step_states(connection: Connection, run_id: str) -> dict[tuple[str, int], str]:
+    """The state of each step of a run, by its name and its shard (-1 for a step that has none)."""
+    rows = connection.execute(
+        "SELECT step, shard, state FROM appliance.step WHERE run_id = %s", [run_id]
+    ).fetchall()
+    return {(row["step"], row["shard"]): row["state"] for row in rows}
+
+
+def tables_of(progress: list[Row]) -> list[Row]:
+    """How far copying is, a table a row: its parts added up."""
+    tables: dict[str, Row] = {}
+    for row in progress:
+        if row["table"] is None or row["step"] != "copy":
+            continue
+        table = tables.setdefault(
+            row["table"], {"table": row["table"], "rows": 0, "rows_expected": 0, "bytes": 0, "done": True}
+        )
+        table["rows"] += row["rows"]
+        table["bytes"] += row["bytes"]
+        table["rows_expected"] += row["rows_expected"] or 0
+        table["done"] = table["done"] and row["done"]
+    return list(tables.values())
+
+
+def outbox_depth(connection: Connection) -> Row:
+    """How many events wait to be sent, and for how long the oldest has."""
+    row = connection.execute(
+        "SELECT count(*) AS waiting, extract(epoch FROM now() - min(at))::float8 AS oldest_seconds"
+        " FROM appliance.event"
+    ).fetchone()
+    return dict(row or {})

@@ -1,0 +1,38 @@
+"""``python -m appliance.status``: serve until ended."""
+
+from __future__ import annotations
+
+import sys
+
+import uvicorn
+
+from appliance.errors import ApplianceError
+from appliance.settings import load_settings
+from appliance.status.service import create_app
+from appliance.status.upkeep import Upkeep
+
+
+def main() -> int:
+    """Read the settings, start the upkeep, serve."""
+    try:
+        settings = load_settings()
+    except ApplianceError as error:
+        sys.stderr.write(error.text() + "\n")
+        return error.exit_code
+    Upkeep(settings).start()
+    uvicorn.run(
+        create_app(settings),
+        host=settings.status.host,
+        port=settings.status.port,
+        access_log=False,
+        log_level="warning",
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        lifespan="off",
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""What the status service knows: gathered from both databases, the files and the disk, each of which may be away."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import psycopg
+
+import appliance
+from appliance.orchestration import airflow_state
+from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
+from appliance.reporting import run_queries
+from appliance.reporting.database import Connection, connect
+from appliance.settings import Settings
+
+Row = dict[str, Any]
+Value = TypeVar("Value")
+API_TIMEOUT_S = 2
+KEPT_S = 1.0
+"""However often the page is asked for, the databases are asked no more often than this."""
+
+
+class Database:
+    """One connection, made when it is needed and again after a loss; one thread at a time uses it."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._connection: Connection | None = None
+        self._lock = threading.Lock()
+
+    def ask(self, question: Callable[[Connection], Value]) -> Value:
+        """The answer. Raises psycopg.Error when the database is away; a connection that broke is tried once anew."""
+        with self._lock:
+            for last_try in (False, True):
+                if self._connection is None or self._connection.closed:
+                    self._connection = connect(self._conninfo, read_only=True)
+                try:
+                    return question(self._connection)
+                except psycopg.OperationalError:
+                    self._connection.close()
+                    if last_try:
+                        raise
+            raise AssertionError("unreachable")
+
+
+class State:
+    """The appliance as this service sees it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.ours = Database(settings.database_url)
+        self.airflow = Database(settings.airflow_database_url)
+        self.started_at = datetime.now(UTC)
+        self._kept: tuple[float, Row] | None = None
+        self._lock = threading.Lock()
+
+    def status(self) -> Row:
+        """Everything that ``/status`` says. Never raises: what is away is said to be away."""
+        with self._lock:
+            if self._kept and time.monotonic() - self._kept[0] < KEPT_S:
+                return self._kept[1]
+            status = self._look()
+            self._kept = (time.monotonic(), status)
+            return status
+
+    def runs(self, workflow: str | None, limit: int) -> list[Row]:
+        """The newest runs. Raises psycopg.Error."""
+        return self.ours.ask(lambda db: run_queries.recent_runs(db, workflow=workflow, limit=limit))
+
+    def run(self, run_id: str) -> Row | None:
+        """One run with its steps and tables. Raises psycopg.Error."""
+        return self.ours.ask(lambda db: run_queries.run_details(db, run_id))
+
+    def _look(self) -> Row:
+        files = read_workflow_files(self.settings.config_dir, self.settings.state_dir)
+        ours, our_problem = _attempt(lambda: self.ours.ask(_our_part))
+        theirs, their_problem = _attempt(lambda: self.airflow.ask(_airflow_part))
+        components = [
+            _component("postgres", our_problem),
+            *self._airflow_components(theirs, their_problem),
+            _component("status", None),
+        ]
+        reasons = [f"{each['name']}: {each['problem']}" for each in components if each["problem"]]
+        return {
+            "version": appliance.__version__,
+            "now": datetime.now(UTC),
+            "started_at": self.started_at,
+            "healthy": not reasons,
+            "reasons": reasons,
+            "components": components,
+            "workflows": [_workflow(file, ours or {}, theirs or {}) for file in files],
+            "runs": {"current": (ours or {}).get("current"), "recent": (ours or {}).get("recent")},
+            "outbox": (ours or {}).get("outbox"),
+            "disk": self._disk(),
+        }
+
+    def _airflow_components(self, theirs: Row | None, problem: str | None) -> list[Row]:
+        parts = [_component("airflow_database", problem)]
+        for name in airflow_state.JOBS.values():
+            age = theirs["heartbeats"].get(name) if theirs else None
+            if theirs is None:
+                parts.append(_component(name, "unknown: Airflow's database does not answer", state="unknown"))
+            elif age is None:
+                parts.append(_component(name, "is not running"))
+            elif age > airflow_state.STALE_S:
+                parts.append(_component(name, f"has given no sign of life for {age:.0f} s"))
+            else:
+                parts.append(_component(name, None))
+        parts.append(_component("api_server", self._api_problem()))
+        return parts
+
+    def _api_problem(self) -> str | None:
+        url = self.settings.airflow_execution_api_url.rstrip("/") + "/health"
+        try:
+            with urllib.request.urlopen(url, timeout=API_TIMEOUT_S) as answer:  # noqa: S310 - from the settings
+                return None if answer.status == 200 else f"answers {answer.status}"
+        except urllib.error.HTTPError as error:
+            return f"answers {error.code}"
+        except OSError:
+            return "does not answer"
+
+    def _disk(self) -> Row | None:
+        try:
+            facts = os.statvfs(self.settings.state_dir)
+        except OSError:
+            return None
+        return {
+            "path": str(self.settings.state_dir),
+            "total_bytes": facts.f_blocks * facts.f_frsize,
+            "free_bytes": facts.f_bavail * facts.f_frsize,
+        }
+
+
+def _our_part(db: Connection) -> Row:
+    return {
+        "current": run_queries.current_runs(db),
+        "recent": run_queries.recent_runs(db),
+        "last": run_queries.last_runs(db),
+        "outbox": run_queries.outbox_depth(db),
+    }
+
+
+def _airflow_part(db: Connection) -> Row:
+    return {
+        "heartbeats": airflow_state.heartbeats(db),
+        "next": airflow_state.next_runs(db),
+        "known": airflow_state.known_workflows(db),
+    }
+
+
+def _attempt(action: Callable[[], Value]) -> tuple[Value | None, str | None]:
+    try:
+        return action(), None
+    except psycopg.errors.UndefinedTable:
+        return None, "is not set up yet"
+    except psycopg.Error as error:
+        return None, "does not answer" if error.sqlstate is None else f"answers with {error.sqlstate}"
+
+
+def _component(name: str, problem: str | None, *, state: str = "") -> Row:
+    return {"name": name, "state": state or ("down" if problem else "ok"), "problem": problem}
+
+
+def _workflow(file: WorkflowFile, ours: Row, theirs: Row) -> Row:
+    last = ours.get("last", {}).get(file.id)
+    waiting = file.usable and theirs and file.id not in theirs["known"]
+    return {
+        "id": file.id,
+        "title": file.title,
+        "file": file.path,
+        "origin": file.origin,
+        "state": "invalid" if not file.usable else "waiting" if waiting else "active",
+        "problem": file.problem,
+        "schedule": file.schedule,
+        "timezone": file.timezone,
+        "next_run_at": theirs.get("next", {}).get(file.id) if file.usable else None,
+        "last_run": {key: last[key] for key in ("run_id", "state", "queued_at", "ended_at", "seconds")}
+        if last
+        else None,
+    }
