@@ -1,0 +1,253 @@
+"""Whether a target can take a twin, found out at ``plan``: all that is wrong with it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from appliance.errors import RequestWrong
+from appliance.postgres.left_behind import LeftBehind, find_left_behind, read_abilities
+from appliance.postgres.plan import TargetFacts
+from appliance.postgres.swap import sessions_in
+from appliance.postgres.target_database import (
+    ADOPT_COMMENT,
+    OpenDatabase,
+    is_empty,
+    read_database,
+)
+from appliance.postgres.target_locale import LocaleSettings, predict_locale
+from appliance.postgres.twin_names import NAME_BYTES, TwinNames, twin_names
+from appliance.workflow.catalog import Catalog, NotCarried
+
+OLDEST_TARGET = 130000
+_TEMPLATES = {"postgres", "template0", "template1"}
+
+TableKey = tuple[str, str]
+"""(schema, name)."""
+
+
+@dataclass(frozen=True)
+class TargetCheck:
+    """A target that can take the twin, and what the plan should say about it."""
+
+    facts: TargetFacts
+    not_carried: tuple[NotCarried, ...] = ()
+    """Of this target: what it lacks, and what depends on that."""
+    fallbacks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass
+class _Findings:
+    """Problems with what to do about each; the first empties nothing, so that a person sees them all."""
+
+    problems: list[str] = field(default_factory=list)
+    fixes: list[str] = field(default_factory=list)
+
+    def add(self, problem: str, fix: str) -> None:
+        self.problems.append(problem)
+        if fix not in self.fixes:
+            self.fixes.append(fix)
+
+
+def check_target(
+    admin: Connection[TupleRow],
+    source: Connection[TupleRow],
+    open_database: OpenDatabase,
+    *,
+    delivery: int,
+    connection: str,
+    twin: str,
+    catalog: Catalog,
+    selected: Collection[TableKey],
+    filtered: Collection[TableKey] = (),
+) -> TargetCheck:
+    """Look at the target from its maintenance database (``admin``), with the source's snapshot (``source``).
+
+    ``selected`` are the tables whose rows are copied, ``filtered`` those of them that leave rows out; leaves
+    of a partitioned table stand for themselves. Changes nothing on either server. Raises RequestWrong with all
+    that makes the twin impossible, each with what to type; psycopg errors pass.
+    """
+    names = twin_names(twin)
+    findings = _Findings()
+    _check_server(admin, findings)
+    exists = _check_databases(admin, open_database, names, findings)
+    left_behind = find_left_behind(source, read_abilities(admin))
+    _check_selected(left_behind, selected, findings)
+    if findings.problems:
+        raise RequestWrong(
+            f"The connection '{connection}' cannot take the twin '{twin}'.",
+            "\n".join(findings.problems),
+            "\n      ".join(findings.fixes),
+        )
+    wanted = wanted_locale(catalog)
+    chosen, fallback = predict_locale(admin, wanted)
+    facts = TargetFacts(
+        delivery=delivery,
+        connection=connection,
+        database=twin,
+        next_database=names.next,
+        prev_database=names.prev,
+        server_version=admin.info.server_version,
+        encoding=chosen.encoding,
+        locale_provider=chosen.provider,
+        collate=chosen.collate,
+        ctype=chosen.ctype,
+        locale=chosen.locale,
+        twin_exists=exists,
+        missing_extensions=left_behind.missing_extensions,
+    )
+    return TargetCheck(
+        facts=facts,
+        not_carried=(*left_behind.items, *_unchecked_keys(catalog, selected, filtered)),
+        fallbacks=(fallback,) if fallback else (),
+        warnings=tuple(_warnings(admin, names, catalog)),
+    )
+
+
+def wanted_locale(catalog: Catalog) -> LocaleSettings:
+    """What the source's database has."""
+    return LocaleSettings(
+        encoding=catalog.encoding,
+        provider=catalog.locale_provider,
+        collate=catalog.collate,
+        ctype=catalog.ctype,
+        locale=catalog.locale,
+    )
+
+
+def incomplete_tables(
+    catalog: Catalog, selected: Collection[TableKey], filtered: Collection[TableKey]
+) -> set[TableKey]:
+    """Tables, with partitioned roots, of which the twin lacks rows."""
+    copied = set(selected) - set(filtered)
+    found: set[TableKey] = set()
+    for table in catalog.tables:
+        key = (table.schema_name, table.name)
+        if table.kind == "partitioned" or key in copied:
+            continue
+        found.add(key)
+        if table.root_schema is not None and table.root_name is not None:
+            found.add((table.root_schema, table.root_name))
+    return found
+
+
+def _check_server(admin: Connection[TupleRow], findings: _Findings) -> None:
+    role = admin.info.user
+    row = admin.execute(
+        "SELECT pg_is_in_recovery(), rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
+    ).fetchone()
+    assert row is not None  # noqa: S101
+    in_recovery, may_create = row
+    version = admin.info.server_version
+    if version < OLDEST_TARGET:
+        findings.add(
+            f"It is PostgreSQL {version // 10000}; 13 is the oldest that can hold a twin.", "Upgrade it."
+        )
+    if in_recovery:
+        findings.add("The server is a standby, which is read-only.", "Point the connection at its primary.")
+    if not may_create:
+        findings.add(
+            f"The role '{role}' may not create databases, and the twin is built aside as one.",
+            f"As a superuser of the target: ALTER ROLE {_quoted(role)} CREATEDB;",
+        )
+
+
+def _check_databases(
+    admin: Connection[TupleRow], open_database: OpenDatabase, names: TwinNames, findings: _Findings
+) -> bool:
+    """Look at every name the twin uses; whether the twin itself exists."""
+    role = admin.info.user
+    if names.twin in _TEMPLATES or names.twin == admin.info.dbname:
+        findings.add(
+            f"The database '{names.twin}' belongs to the server itself.",
+            "Give the twin a name of its own as dbname.",
+        )
+        return False
+    if len(names.twin.encode()) > NAME_BYTES:
+        findings.add("The twin's name is longer than 63 bytes.", "Give it a shorter dbname.")
+        return False
+    for name in (names.next, names.prev, names.gone, names.swap):
+        other = read_database(admin, name)
+        if other is None or (other.owned and other.marker is not None):
+            continue
+        # An attempt that was killed leaves an empty database without our comment.
+        if name == names.next and other.owned and other.accepts_connections and _empty(open_database, name):
+            continue
+        findings.add(
+            f"The database '{name}' is in the way and was not made by the appliance.",
+            f"Rename or drop the database {_quoted(name)}.",
+        )
+    twin = read_database(admin, names.twin)
+    if twin is None:
+        return False
+    if not twin.owned:
+        findings.add(
+            f"The database '{twin.name}' belongs to '{twin.owner}': the role '{role}' may not replace it.",
+            f"ALTER DATABASE {_quoted(twin.name)} OWNER TO {_quoted(role)};",
+        )
+    elif twin.marker is None and not twin.adopted and not _empty(open_database, twin.name):
+        findings.add(
+            f"The database '{twin.name}' would be replaced, but the appliance did not make what it holds.",
+            f"If it may be replaced: COMMENT ON DATABASE {_quoted(twin.name)} IS '{ADOPT_COMMENT}';",
+        )
+    return True
+
+
+def _empty(open_database: OpenDatabase, name: str) -> bool:
+    with open_database(name) as inside:
+        return is_empty(inside)
+
+
+def _check_selected(left_behind: LeftBehind, selected: Collection[TableKey], findings: _Findings) -> None:
+    for table in sorted(left_behind.tables.keys() & set(selected)):
+        schema, name = table
+        findings.add(
+            f"The table {schema}.{name} cannot be made there. {left_behind.tables[table]}",
+            "Make available on the target what these tables need, or leave them out under tables.exclude.",
+        )
+
+
+def _unchecked_keys(
+    catalog: Catalog, selected: Collection[TableKey], filtered: Collection[TableKey]
+) -> list[NotCarried]:
+    """Foreign keys of copied tables that refer to rows which are not."""
+    incomplete = incomplete_tables(catalog, selected, filtered)
+    copied = set(selected)
+    return [
+        NotCarried(
+            kind="foreign key",
+            name=f"{key.name} on {table.qualified}",
+            why=f"Not all rows of {key.to_schema}.{key.to_table} are copied. Where a row refers to one that"
+            " is not, the key is kept for new rows only (on a partitioned table it is left out).",
+        )
+        for table in catalog.tables
+        if (table.schema_name, table.name) in copied
+        for key in table.foreign_keys
+        if (key.to_schema, key.to_table) in incomplete
+    ]
+
+
+def _warnings(admin: Connection[TupleRow], names: TwinNames, catalog: Catalog) -> list[str]:
+    found = []
+    ours, theirs = admin.info.server_version // 10000, catalog.server_version // 10000
+    if ours < theirs:
+        found.append(
+            f"The target is PostgreSQL {ours} and the source {theirs}: an object that only {theirs} knows"
+            " would stop the run at the step schema, before a row is read."
+        )
+    roles = sorted({session.role for session in sessions_in(admin, [names.twin]) if not session.may_end})
+    if roles:
+        found.append(
+            f"Sessions of {', '.join(roles)} are in the twin now, and '{admin.info.user}' may not end them:"
+            " if they stay, the new twin cannot be swapped in."
+            f" GRANT pg_signal_backend TO {_quoted(admin.info.user)};"
+        )
+    return found
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
