@@ -20,7 +20,7 @@ from appliance.postgres.connect import open_session
 from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, SPEC_FILE, Plan, Snapshot
 from appliance.problems import Places
 from appliance.reporting.messages import Message, Notice, Progress
-from appliance.steps.secrets import KEY_FILE, read_service
+from appliance.steps.secrets import KEY_FILE, maintenance_database, read_service
 from appliance.workflow.document import Workflow
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -100,6 +100,10 @@ class StepContext:
             read_only=False,
             statement_timeout_s=limits.statement_timeout_min * 60,
         )
+
+    def connect_maintenance(self, connection: str) -> Connection[TupleRow]:
+        """A session on the database of a delivery's server from which others are made and renamed."""
+        return self.connect_target(connection, maintenance_database(self.secrets_dir, connection))
 
     def notice(self, text: str) -> None:
         """Tell a person something that is not a failure."""

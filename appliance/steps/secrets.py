@@ -20,6 +20,7 @@ CONTAINER_PATH = Path("/run/secrets/appliance")
 """Where the folder is mounted inside a step container."""
 
 _PARAMETERS = ("host", "port", "dbname", "user", "sslmode", "connect_timeout")
+_MAINTENANCE = "#maintenance_db="
 _CERTIFICATES = ("sslrootcert", "sslcert", "sslkey")
 
 
@@ -78,7 +79,7 @@ def read_service(folder: Path, name: str) -> dict[str, str]:
     for line in lines:
         if line.startswith("[") and line.endswith("]"):
             section = line[1:-1]
-        elif section == name and "=" in line:
+        elif section == name and "=" in line and not line.startswith("#"):
             key, _, value = line.partition("=")
             values[key] = value
     if not values:
@@ -87,6 +88,17 @@ def read_service(folder: Path, name: str) -> dict[str, str]:
             "A step receives only the connections that its part of the workflow names.",
         )
     return values
+
+
+def maintenance_database(folder: Path, name: str) -> str:
+    """The database from which a connection's other databases are made, renamed and dropped."""
+    section = ""
+    for line in (folder / SERVICE_FILE).read_text(encoding="utf-8").split("\n"):
+        if line.startswith("[") and line.endswith("]"):
+            section = line[1:-1]
+        elif section == name and line.startswith(_MAINTENANCE):
+            return line.removeprefix(_MAINTENANCE)
+    return "postgres"
 
 
 def service_environment(folder: Path, name: str, application_name: str) -> dict[str, str]:
@@ -105,6 +117,8 @@ def _section(folder: Path, shown: Path, name: str, connection: Connection) -> st
         value = getattr(connection, parameter)
         if value is not None:
             lines.append(f"{parameter}={_plain(name, parameter, str(value))}")
+    # libpq refuses keys it does not know, and skips comments.
+    lines.append(f"{_MAINTENANCE}{_plain(name, 'maintenance_db', connection.maintenance_db)}")
     lines.append("gssencmode=disable")
     password = connection.password.get_secret_value()
     _plain(name, "password", password)
