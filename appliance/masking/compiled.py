@@ -17,7 +17,8 @@ class Binding(CompiledModel):
     """One value that ``set_config(setting, value, true)`` must bind before the SQL runs.
 
     ``part`` says how the value comes from the key of ``domain``: the two hex HMAC pads, a decimal seed for
-    ``hashtextextended``, or (``dictionary``) the hex of a packed dictionary, which is no secret.
+    ``hashtextextended``, or (``dictionary``) a word list as a PostgreSQL array literal, which is no secret.
+    ``appliance.masking.bindings.bound_settings`` gives the values of all of them.
     """
 
     setting: str
@@ -28,12 +29,27 @@ class Binding(CompiledModel):
 Proof = Literal["disjoint", "outside_domain", "by_chance", "constant", "partial", "none"]
 """How ``verify`` can prove that a column was masked.
 
-``disjoint``: no value may be in both source and twin. ``outside_domain``: none but those of the mask's own
-output domain. ``by_chance``: the output domain is small (dates, numbers, short phones), so values meet by chance:
-the share that meets is bounded. ``constant``: every twin value is the mask's constant (or NULL).
+``disjoint``: no value may be in both source and twin. ``outside_domain``: every value of the twin is one of
+the mask's own output domain, and none stands in the row it came from. ``by_chance``: source and twin share
+values anyway (dates, numbers, phones), so rows are compared: a row keeps its value with a probability of at
+most ``chance``. ``constant``: every twin value is the mask's constant (or NULL).
 ``partial``: text that is only scrubbed in places; proven by searching the twin for what the mask removes.
 ``none``: kept, nothing to prove.
 """
+
+
+class Facet(CompiledModel):
+    """One thing to prove about a column: the column as a whole, or one path inside a document."""
+
+    label: str = ""
+    """The path inside the column; empty for the column as a whole."""
+    value_sql: str
+    """A text expression over the column, on source and twin; NULL where there is nothing to prove."""
+    proof: Proof
+    chance: float = 0.0
+    output_domain_sql: str | None = None
+    leak_sql: str | None = None
+    preserves_distinct: bool = False
 
 
 class CompiledColumn(CompiledModel):
@@ -41,18 +57,46 @@ class CompiledColumn(CompiledModel):
 
     name: str
     type: str
-    """The column's own type with modifier; ``sql`` has exactly this type."""
+    """The column's own type with modifier; ``sql`` has exactly this type, or for a domain the type below it
+    (whose binary form is the same), so that the domain's CHECK runs where the twin is loaded."""
     sql: str
-    """An expression over the source table's columns (quoted, unqualified) and built-in functions."""
+    """An expression over the source table's columns (quoted, unqualified) and built-in functions.
+
+    Written for a session with an empty ``search_path``.
+    """
     mask: str | None = None
     """The mask's name; None for a kept column."""
     bindings: tuple[Binding, ...] = ()
     proof: Proof = "none"
+    chance: float = 0.0
+    """For ``by_chance``: at most this share of distinct values stays as it was."""
     output_domain_sql: str | None = None
-    """For ``outside_domain``: a query of one text column that yields the domain's members, with no binding."""
+    """For ``outside_domain`` and ``constant``: a query of one text column that yields the domain's members,
+    with no binding. None for ``constant`` means that everything must be NULL."""
     leak_sql: str | None = None
     """For ``partial``: a boolean expression over the twin's column, true where something was left unmasked."""
     preserves_distinct: bool = False
     """The mask promises distinct outputs for distinct inputs."""
     normal_form_sql: str | None = None
-    """An expression over the column that ``verify`` compares (e.g. lower case); None means the text form as it is."""
+    """A text expression over the column that ``verify`` compares, NULL where the mask leaves a value as it is
+    by design (zero, infinity); None means the column's text form. Empty text is never compared."""
+    facets: tuple[Facet, ...] = ()
+    """What is proven piece by piece instead of the column as a whole: the paths of a document."""
+
+    def proved(self) -> tuple[Facet, ...]:
+        """Everything to prove about the column; empty for a kept one."""
+        if self.mask is None or self.proof == "none":
+            return ()
+        if self.facets:
+            return self.facets
+        quoted = '"' + self.name.replace('"', '""') + '"'
+        return (
+            Facet(
+                value_sql=self.normal_form_sql or f"{quoted}::text",
+                proof=self.proof,
+                chance=self.chance,
+                output_domain_sql=self.output_domain_sql,
+                leak_sql=self.leak_sql,
+                preserves_distinct=self.preserves_distinct,
+            ),
+        )
