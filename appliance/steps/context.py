@@ -20,7 +20,7 @@ from appliance.postgres.connect import open_session
 from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, SPEC_FILE, Plan, Snapshot
 from appliance.problems import Places
 from appliance.reporting.messages import Message, Notice, Progress
-from appliance.steps.secrets import KEY_FILE, maintenance_database, read_service
+from appliance.steps.secrets import KEY_FILE, read_service
 from appliance.workflow.document import Workflow
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -89,21 +89,27 @@ class StepContext:
 
     def connect_target(self, connection: str, database: str | None = None) -> Connection[TupleRow]:
         """A session on a delivery's connection: its own database, or another one of that server."""
-        limits = self.spec.workflow.limits
-        parameters = read_service(self.secrets_dir, connection)
+        return self._connect_to_write(connection, connection, database)
+
+    def connect_admin(self, connection: str) -> Connection[TupleRow]:
+        """A session on the maintenance database of a delivery's server, to create and rename others."""
+        return self._connect_to_write(connection, maintenance_service(connection), None)
+
+    def twin_name(self, connection: str) -> str:
+        """The database that a delivery's connection names: the twin."""
+        return read_service(self.secrets_dir, connection)["dbname"]
+
+    def _connect_to_write(self, name: str, service: str, database: str | None) -> Connection[TupleRow]:
+        parameters = read_service(self.secrets_dir, service)
         if database is not None:
             parameters["dbname"] = database
         return open_session(
-            connection,
+            name,
             parameters,
             application_name=self.application_name,
             read_only=False,
-            statement_timeout_s=limits.statement_timeout_min * 60,
+            statement_timeout_s=self.spec.workflow.limits.statement_timeout_min * 60,
         )
-
-    def connect_maintenance(self, connection: str) -> Connection[TupleRow]:
-        """A session on the database of a delivery's server from which others are made and renamed."""
-        return self.connect_target(connection, maintenance_database(self.secrets_dir, connection))
 
     def notice(self, text: str) -> None:
         """Tell a person something that is not a failure."""

@@ -19,7 +19,7 @@ KEY_FILE = "mask.key"
 CONTAINER_PATH = Path("/run/secrets/appliance")
 """Where the folder is mounted inside a step container."""
 
-_PARAMETERS = ("host", "port", "dbname", "user", "sslmode", "connect_timeout")
+_PARAMETERS = ("host", "port", "user", "sslmode", "connect_timeout")
 _MAINTENANCE = "#maintenance_db="
 _CERTIFICATES = ("sslrootcert", "sslcert", "sslkey")
 
@@ -39,7 +39,12 @@ def write_secrets(
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     shown = seen_at or folder
-    sections = [_section(folder, shown, name, connection) for name, connection in connections.items()]
+    sections = []
+    for name, connection in connections.items():
+        lines = _service_lines(folder, shown, name, connection)
+        maintenance = [_parameter(name, "maintenance_db", "dbname", connection.maintenance_db)]
+        sections += [f"[{name}]", _parameter(name, "dbname", "dbname", connection.dbname), *lines, ""]
+        sections += [f"[{maintenance_service(name)}]", *maintenance, *lines, ""]
     _write(folder / SERVICE_FILE, "\n".join(sections).encode())
     if key is not None:
         _write(folder / KEY_FILE, key)
@@ -111,37 +116,46 @@ def service_environment(folder: Path, name: str, application_name: str) -> dict[
     }
 
 
-def _section(folder: Path, shown: Path, name: str, connection: Connection) -> str:
-    lines = [f"[{name}]"]
-    for parameter in _PARAMETERS:
-        value = getattr(connection, parameter)
-        if value is not None:
-            lines.append(f"{parameter}={_plain(name, parameter, str(value))}")
-    # libpq refuses keys it does not know, and skips comments.
-    lines.append(f"{_MAINTENANCE}{_plain(name, 'maintenance_db', connection.maintenance_db)}")
+def maintenance_service(name: str) -> str:
+    """The section that leads to the same server's maintenance database. No connection has such a name."""
+    return f"{name}/maintenance"
+
+
+def _service_lines(folder: Path, shown: Path, name: str, connection: Connection) -> list[str]:
+    """All parameters but the database; the files that they name are written to the folder."""
+    lines = [
+        _parameter(name, key, key, str(value))
+        for key in _PARAMETERS
+        if (value := getattr(connection, key)) is not None
+    ]
     lines.append("gssencmode=disable")
-    password = connection.password.get_secret_value()
-    _plain(name, "password", password)
-    _write(folder / f"{name}.pgpass", f"*:*:*:*:{_escape(password)}\n".encode())
-    lines.append(f"passfile={shown / f'{name}.pgpass'}")
-    for parameter in _CERTIFICATES:
-        path = getattr(connection, parameter)
+    password = _plain(name, "password", connection.password.get_secret_value())
+    # Without a file of ours libpq would look for one in the home directory.
+    lines.append(f"passfile={shown / f'{name}.pgpass' if password else '/dev/null'}")
+    if password:
+        _write(folder / f"{name}.pgpass", f"*:*:*:*:{_escape(password)}\n".encode())
+    for key in _CERTIFICATES:
+        path = getattr(connection, key)
         if path is None:
             continue
         if str(path) == "system":
-            lines.append(f"{parameter}=system")
+            lines.append(f"{key}=system")
             continue
-        copied = f"{name}.{parameter}.pem"
+        copied = f"{name}.{key}.pem"
         try:
             _write(folder / copied, Path(path).read_bytes())
         except OSError as error:
             raise RequestWrong(
-                f"The {parameter} of connection '{name}' cannot be read: {path}",
+                f"The {key} of connection '{name}' cannot be read: {path}",
                 f"{type(error).__name__}.",
-                f"Correct {name}.{parameter} in connections.yaml, or let the appliance read the file.",
+                f"Correct {name}.{key} in connections.yaml, or let the appliance read the file.",
             ) from None
-        lines.append(f"{parameter}={shown / copied}")
-    return "\n".join(lines) + "\n"
+        lines.append(f"{key}={shown / copied}")
+    return lines
+
+
+def _parameter(name: str, key: str, parameter: str, value: str) -> str:
+    return f"{parameter}={_plain(name, key, value)}"
 
 
 def _escape(password: str) -> str:

@@ -1,0 +1,146 @@
+"""What the source itself says against a plan: privileges, row-level security, SQL it does not accept."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from appliance.errors import Refused
+from appliance.postgres.copy_sql import masked_select, quoted
+from appliance.postgres.plan import PlannedTable
+from appliance.postgres.sql_condition import condition_problem
+from appliance.problems import Places, Problem
+from appliance.workflow.catalog import Column, Table
+from appliance.workflow.document import Workflow
+from appliance.workflow.matching import SelectedTable
+from appliance.workflow.patterns import literal_pattern
+
+_SHOWN = 50
+_PLAIN_YAML = re.compile(r"[A-Za-z_][\w.-]*")
+
+
+def unreadable_tables(selected: Iterable[SelectedTable], role: str) -> list[str]:
+    """Lines that say which tables the role may not read, with the SQL that lets it."""
+    tables = [each.table for each in selected if each.table.kind != "partitioned"]
+    closed = [table for table in tables if not table.readable]
+    hidden = [table for table in tables if table.readable and table.row_security]
+    lines = []
+    if closed:
+        lines.append(f"The role '{role}' may not read {_listed(closed)}. Run on the source:")
+        for schema in dict.fromkeys(table.schema_name for table in closed):
+            lines.append(f"  GRANT USAGE ON SCHEMA {quoted(schema)} TO {quoted(role)};")
+        names = ", ".join(quoted(table.schema_name, table.name) for table in closed)
+        lines.append(f"  GRANT SELECT ON {names} TO {quoted(role)};")
+    if hidden:
+        lines.append(
+            f"Row-level security would hide rows of {_listed(hidden)} from '{role}', and a part of a table is"
+            " not what the workflow asks for. Run on the source, as a superuser:"
+        )
+        lines.append(f"  ALTER ROLE {quoted(role)} BYPASSRLS;")
+    return lines
+
+
+def uncovered_columns(uncovered: Sequence[tuple[Table, Column]], workflow: Workflow) -> Refused:
+    """The refusal that fail-closed planning ends with, with the lines to paste."""
+    shown = [
+        (literal_pattern(*table.all_names[-1], column.name), column.type)
+        for table, column in uncovered[:_SHOWN]
+    ]
+    more = [f"  … and {len(uncovered) - _SHOWN} more"] if len(uncovered) > _SHOWN else []
+    count = f"{len(uncovered)} column is" if len(uncovered) == 1 else f"{len(uncovered)} columns are"
+    lines = [f"{count} neither masked nor kept by the workflow '{workflow.id}':"]
+    lines += [f"  {name} ({kind})" for name, kind in shown]
+    paste = ["decide for each, and paste its line into the workflow, under masks or under keep:", "masks:"]
+    paste += [f'  {_key(name)}: "null"' for name, _ in shown]
+    paste += ["keep:", *(f"  - {_key(name)}" for name, _ in shown)]
+    return Refused(
+        "\n".join(lines + more),
+        "Nothing is copied that nobody decided on (unlisted: halt). No row has been read.",
+        "\n".join(paste),
+        rule="unlisted",
+    )
+
+
+def _key(pattern: str) -> str:
+    """A pattern as YAML reads it back."""
+    return pattern if _PLAIN_YAML.fullmatch(pattern) else json.dumps(pattern, ensure_ascii=False)
+
+
+def filter_problems(workflow: Workflow, places: Places) -> list[Problem]:
+    """Conditions in the document that cannot be conditions, whatever the source says."""
+    return [
+        places.problem(("rows", pattern, "where"), problem, "one SQL condition")
+        for pattern, rows in workflow.rows.items()
+        if rows.where is not None and (problem := condition_problem(rows.where)) is not None
+    ]
+
+
+def refused_filters(
+    connection: Connection[TupleRow], selected: Iterable[SelectedTable], workflow: Workflow, places: Places
+) -> list[Problem]:
+    """Conditions that the source does not accept for the table they are for; nothing is executed."""
+    found = []
+    for each in selected:
+        if each.rows is None or each.rows.where is None or each.table.kind == "partitioned":
+            continue
+        name = quoted(*each.table.all_names[0])
+        state = _explain(connection, f"SELECT FROM ONLY {name} AS t WHERE ({each.rows.where}\n)")
+        if state is not None:
+            pattern = next(pattern for pattern, rows in workflow.rows.items() if rows == each.rows)
+            what = f"{each.table.qualified}: the source does not accept the condition ({_reason(state)})"
+            found.append(
+                places.problem(("rows", pattern, "where"), what, "a condition over the table's columns")
+            )
+    return found
+
+
+def refused_selects(connection: Connection[TupleRow], tables: Iterable[PlannedTable]) -> list[str]:
+    """Tables whose masked query the source does not accept. Only planned, never executed."""
+    lines = []
+    for table in tables:
+        if table.masked_columns or table.where_sql is not None:
+            state = _explain(connection, masked_select(table))
+            if state is not None:
+                lines.append(
+                    f"The source does not accept the query for {table.qualified} ({_reason(state)})."
+                )
+    return lines
+
+
+def _explain(connection: Connection[TupleRow], query: str) -> str | None:
+    """The SQLSTATE with which the server refuses the query; None if it accepts it."""
+    try:
+        with connection.transaction():
+            connection.execute(f"EXPLAIN (COSTS false) {query}".encode())
+    except psycopg.errors.OperationalError:
+        raise
+    except psycopg.Error as error:
+        return error.sqlstate or "unknown"
+    return None
+
+
+_REASONS = {
+    "42601": "syntax error",
+    "42703": "unknown column",
+    "42883": "unknown function or operator; one outside pg_catalog needs its schema",
+    "42P01": "unknown table; it needs its schema",
+    "42804": "not of type boolean",
+    "42803": "an aggregate has no place here",
+    "42P20": "a window function has no place here",
+    "42501": "a privilege is missing",
+}
+
+
+def _reason(state: str) -> str:
+    return f"{_REASONS[state]}, SQLSTATE {state}" if state in _REASONS else f"SQLSTATE {state}"
+
+
+def _listed(tables: Sequence[Table]) -> str:
+    names = ", ".join(table.qualified for table in tables[:_SHOWN])
+    more = len(tables) - _SHOWN
+    return f"{names} and {more} more" if more > 0 else names

@@ -1,0 +1,261 @@
+"""Decide everything about a run before a row is read. Whatever is wrong is found here, all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from appliance.errors import Refused, RequestWrong
+from appliance.masking.compiled import Binding
+from appliance.policy import Origin, Policy, Refusal, check_workflow
+from appliance.postgres.plan import Plan, PlannedTable, Shard, Snapshot, SourceFacts, TableName
+from appliance.postgres.plan_columns import CompiledTables, compile_tables
+from appliance.postgres.plan_problems import (
+    filter_problems,
+    refused_filters,
+    refused_selects,
+    uncovered_columns,
+    unreadable_tables,
+)
+from appliance.postgres.row_filters import row_conditions
+from appliance.postgres.sharding import make_shards, table_size
+from appliance.postgres.target_checks import TargetCheck
+from appliance.problems import DocumentWrong, Places, Problem
+from appliance.workflow.catalog import Catalog
+from appliance.workflow.document import Workflow
+from appliance.workflow.matching import Matching, SelectedTable, match_rules
+
+TableKey = tuple[str, str]
+CheckTargets = Callable[[Collection[TableKey]], Sequence[TargetCheck]]
+"""Looks at every target for the tables that are copied; RequestWrong for one that cannot take a twin."""
+
+_LONGEST_CONDITION = 1 << 20
+"""Row filters that reach a table by very many paths would make a statement that no server plans in time."""
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What a plan is made from."""
+
+    run_id: str
+    workflow: Workflow
+    policy: Policy
+    origin: Origin
+    places: Places
+    catalog: Catalog
+    snapshot: Snapshot
+
+
+@dataclass
+class _Findings:
+    """All that is wrong so far."""
+
+    problems: list[Problem] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    fixes: list[str] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    uncovered: Refused | None = None
+
+    def stop(self) -> None:
+        """Raise one error with everything, if there is anything."""
+        refused = [f"{refusal.what} (policy rule {refusal.rule})" for refusal in self.refusals]
+        texts = [problem.text() for problem in DocumentWrong(self.problems).problems[:100]] + self.lines
+        if texts:
+            rest = refused + ([self.uncovered.what] if self.uncovered else [])
+            fixes = self.fixes + ([self.uncovered.next_step] if self.uncovered else [])
+            raise RequestWrong("\n".join(texts + rest), "No row has been read.", "\n".join(fixes))
+        if refused:
+            more = [self.uncovered.what] if self.uncovered else []
+            raise Refused(
+                "\n".join(refused + more),
+                "The policy of this appliance belongs to its owner, and no workflow can change it.",
+                "Change the workflow, or ask whoever owns policy.yaml.",
+                rule=self.refusals[0].rule,
+            )
+        if self.uncovered is not None:
+            raise self.uncovered
+
+
+def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets: CheckTargets) -> Plan:
+    """The plan, made in the run's snapshot that ``source`` has imported.
+
+    Raises RequestWrong with all that must be corrected, or else Refused where policy or an uncovered column
+    forbids the run. psycopg errors of the source pass.
+    """
+    workflow, catalog = request.workflow, request.catalog
+    matching = match_rules(workflow, catalog, request.places)
+    compiled = compile_tables(matching.tables, request.places)
+    findings = _examine(request, matching, compiled, source)
+    checks: Sequence[TargetCheck] = ()
+    try:
+        checks = check_targets(_with_rows(matching))
+    except RequestWrong as error:
+        findings.lines += [error.what, error.why]
+        findings.fixes.append(error.next_step)
+    findings.stop()
+    conditions = row_conditions(matching.tables, catalog.tables, request.snapshot.taken_at)
+    _check_conditions(conditions.where, conditions.cycle)
+    tables = tuple(
+        _planned(each, compiled, conditions.where.get(each.table.all_names[0]))
+        for each in matching.tables
+        if each.table.kind != "partitioned"
+    )
+    refused = refused_selects(source, tables)
+    if refused:
+        raise RequestWrong(
+            "\n".join(refused), "No row has been read.", "Report this: a mask made SQL that is wrong."
+        )
+    targets = tuple(check.facts for check in checks)
+    return Plan(
+        run_id=request.run_id,
+        workflow_id=workflow.id,
+        created_at=datetime.now(UTC),
+        source=_source_facts(workflow.source, catalog),
+        targets=targets,
+        tables=tables,
+        shards=_shards(workflow, catalog, tables, len(targets)),
+        parallel=workflow.limits.parallel,
+        bindings=_bindings(tables),
+        left_out=_left_out(matching, catalog),
+        not_carried=tuple(
+            dict.fromkeys([*catalog.not_carried, *(item for check in checks for item in check.not_carried)])
+        ),
+        warnings=(*_warnings(catalog, tables), *(text for check in checks for text in check.warnings)),
+        fallbacks=tuple(text for check in checks for text in check.fallbacks),
+    )
+
+
+def _examine(
+    request: PlanRequest, matching: Matching, compiled: CompiledTables, source: Connection[TupleRow]
+) -> _Findings:
+    workflow, places = request.workflow, request.places
+    findings = _Findings(problems=[*matching.problems, *compiled.problems])
+    malformed = filter_problems(workflow, places)
+    findings.problems += malformed
+    if not malformed:
+        findings.problems += refused_filters(source, matching.tables, workflow, places)
+    findings.lines += unreadable_tables(matching.tables, source.info.user)
+    findings.refusals += check_workflow(request.policy, workflow, matching, origin=request.origin)
+    if matching.uncovered:
+        findings.uncovered = uncovered_columns(matching.uncovered, workflow)
+    return findings
+
+
+def _check_conditions(where: dict[TableKey, str], cycle: tuple[str, ...]) -> None:
+    if cycle:
+        raise RequestWrong(
+            f"Rows are filtered around a circle of foreign keys: {' → '.join(cycle)}.",
+            "Which rows to copy would depend on itself.",
+            "Filter none of these tables under rows, or leave one of them out under tables.exclude.",
+        )
+    longest = max(where, key=lambda name: len(where[name]), default=None)
+    if longest is not None and len(where[longest]) > _LONGEST_CONDITION:
+        raise RequestWrong(
+            f"Row filters reach the table {'.'.join(longest)} through too many foreign keys.",
+            "Each way is a part of the condition, and it became too long.",
+            "Filter fewer tables under rows, or leave some out under tables.exclude.",
+        )
+
+
+def _planned(selected: SelectedTable, compiled: CompiledTables, where: str | None) -> PlannedTable:
+    table = selected.table
+    columns = compiled.columns[table.all_names[0]]
+    binary_safe = {column.name: column.binary_safe for column in table.columns}
+    own = TableName(schema_name=table.schema_name, name=table.name)
+    root = None
+    if table.root_schema is not None and table.root_name is not None:
+        root = TableName(schema_name=table.root_schema, name=table.root_name)
+    masked = {column.name for column in columns if column.mask is not None}
+    moved = bool(masked & set(table.partition_key))
+    return PlannedTable(
+        schema_name=table.schema_name,
+        name=table.name,
+        root=root,
+        load_into=root if moved and root is not None else own,
+        columns=columns,
+        where_sql=where,
+        format="binary" if all(binary_safe[column.name] for column in columns) else "text",
+        estimated_rows=table.estimated_rows,
+        bytes=table.bytes,
+        pages=table.pages,
+    )
+
+
+def _shards(
+    workflow: Workflow, catalog: Catalog, tables: Sequence[PlannedTable], targets: int
+) -> tuple[Shard, ...]:
+    ctid_readable = {table.all_names[0]: table.ctid_readable for table in catalog.tables}
+    sizes = [
+        table_size(
+            table,
+            server_version=catalog.server_version,
+            ctid_readable=ctid_readable[table.schema_name, table.name],
+        )
+        for table in tables
+    ]
+    shards: list[Shard] = []
+    for target in range(targets):
+        shards += make_shards(
+            sizes, parallel=workflow.limits.parallel, target=target, first_number=len(shards)
+        )
+    return tuple(shards)
+
+
+def _bindings(tables: Sequence[PlannedTable]) -> tuple[Binding, ...]:
+    found: dict[str, Binding] = {}
+    for table in tables:
+        for column in table.columns:
+            for binding in column.bindings:
+                found.setdefault(binding.setting, binding)
+    return tuple(found.values())
+
+
+def _with_rows(matching: Matching) -> list[TableKey]:
+    return [each.table.all_names[0] for each in matching.tables if each.table.kind != "partitioned"]
+
+
+def _left_out(matching: Matching, catalog: Catalog) -> tuple[TableName, ...]:
+    chosen = {each.table.oid for each in matching.tables}
+    return tuple(
+        TableName(schema_name=table.schema_name, name=table.name)
+        for table in catalog.tables
+        if table.oid not in chosen
+    )
+
+
+def _source_facts(connection: str, catalog: Catalog) -> SourceFacts:
+    return SourceFacts(
+        connection=connection,
+        database=catalog.database,
+        server_version=catalog.server_version,
+        encoding=catalog.encoding,
+        locale_provider=catalog.locale_provider,
+        collate=catalog.collate,
+        ctype=catalog.ctype,
+        locale=catalog.locale,
+        extensions=catalog.extensions,
+        in_recovery=catalog.in_recovery,
+    )
+
+
+def _warnings(catalog: Catalog, tables: Sequence[PlannedTable]) -> list[str]:
+    found = []
+    if catalog.encoding == "SQL_ASCII":
+        found.append(
+            "The source has no encoding (SQL_ASCII): text that is not valid UTF-8 would stop the run."
+        )
+    if catalog.in_recovery:
+        found.append("The source is a standby: its replay may end a long run (see hot_standby_feedback).")
+    moved = sorted(
+        {table.load_into.qualified for table in tables if table.load_into.qualified != table.qualified}
+    )
+    if moved:
+        found.append(
+            f"A mask changes the partition key of {', '.join(moved)}: rows may land in another partition than"
+            " they came from, and one that fits none stops the run."
+        )
+    return found

@@ -1,0 +1,144 @@
+"""``plan``: read the source's catalog, decide everything, look at the targets, and write ``plan.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import closing
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+from pydantic import BaseModel
+
+from appliance.errors import ApplianceError, RequestWrong
+from appliance.postgres.catalog_reader import read_catalog
+from appliance.postgres.connect import database_failure
+from appliance.postgres.plan import PLAN_FILE, Plan
+from appliance.postgres.planning import PlanRequest, TableKey, make_plan
+from appliance.postgres.snapshot import import_snapshot
+from appliance.postgres.target_checks import TargetCheck, check_target
+from appliance.steps.context import StepContext, write_document
+from appliance.workflow.catalog import Catalog
+
+_SYSTEM_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
+
+
+class PlanSummary(BaseModel):
+    """What a person wants to know of a plan at once."""
+
+    tables: int
+    columns: int
+    masked_columns: int
+    shards: int
+    rows: int
+    """Estimated, before row filters."""
+    bytes: int
+    not_carried: int
+    warnings: list[str]
+    fallbacks: list[str]
+
+
+def run(context: StepContext) -> PlanSummary:
+    """Make the plan and write it to the run's folder. Raises RequestWrong, Refused or WorkFailed."""
+    plan = plan_of(context)
+    write_document(context.run_dir / PLAN_FILE, plan)
+    for text in (*plan.warnings, *plan.fallbacks):
+        context.notice(text)
+    return summary_of(plan)
+
+
+def plan_of(context: StepContext) -> Plan:
+    """The plan, in the run's snapshot."""
+    spec, snapshot = context.spec, context.snapshot()
+    with closing(context.connect_source()) as source:
+        import_snapshot(source, snapshot)
+        try:
+            catalog = read_catalog(source)
+            request = PlanRequest(
+                run_id=spec.run_id,
+                workflow=spec.workflow,
+                policy=spec.policy,
+                origin=spec.origin,
+                places=spec.places,
+                catalog=catalog,
+                snapshot=snapshot,
+            )
+            return make_plan(
+                request, source, lambda selected: _check_targets(context, source, catalog, selected)
+            )
+        except psycopg.Error as error:
+            raise database_failure("The source's catalog could not be read.", error) from None
+
+
+def summary_of(plan: Plan) -> PlanSummary:
+    """Counts of a plan."""
+    return PlanSummary(
+        tables=len(plan.tables),
+        columns=sum(len(table.columns) for table in plan.tables),
+        masked_columns=sum(len(table.masked_columns) for table in plan.tables),
+        shards=len(plan.shards),
+        rows=plan.estimated_rows,
+        bytes=sum(table.bytes for table in plan.tables),
+        not_carried=len(plan.not_carried),
+        warnings=list(plan.warnings),
+        fallbacks=list(plan.fallbacks),
+    )
+
+
+def _check_targets(
+    context: StepContext, source: Connection[TupleRow], catalog: Catalog, selected: Collection[TableKey]
+) -> list[TargetCheck]:
+    """Look at every delivery's target; one RequestWrong for all that are wrong."""
+    checks: list[TargetCheck] = []
+    wrong: list[ApplianceError] = []
+    for number, delivery in enumerate(context.spec.workflow.deliver):
+        try:
+            checks.append(_check_target(context, number, delivery.twin.connection, source, catalog, selected))
+        except RequestWrong as error:
+            wrong.append(error)
+    if wrong:
+        raise RequestWrong(
+            "\n".join(error.what for error in wrong),
+            "\n".join(error.why for error in wrong),
+            "\n".join(error.next_step for error in wrong),
+            sqlstate=wrong[0].sqlstate,
+        )
+    return checks
+
+
+def _check_target(
+    context: StepContext,
+    number: int,
+    connection: str,
+    source: Connection[TupleRow],
+    catalog: Catalog,
+    selected: Collection[TableKey],
+) -> TargetCheck:
+    twin = context.twin_name(connection)
+    try:
+        with closing(context.connect_admin(connection)) as admin:
+            if twin == catalog.database and _system_identifier(admin) == _system_identifier(source):
+                raise RequestWrong(
+                    f"The connection '{connection}' is the source itself: database '{twin}' of the same server.",
+                    "The twin would replace the database it is a copy of.",
+                    f"Give {connection} another dbname or host in connections.yaml.",
+                )
+            return check_target(
+                admin,
+                source,
+                lambda database: context.connect_target(connection, database),
+                delivery=number,
+                connection=connection,
+                twin=twin,
+                catalog=catalog,
+                selected=selected,
+            )
+    except psycopg.Error as error:
+        raise database_failure(
+            f"The target of connection '{connection}' could not be looked at.", error
+        ) from None
+
+
+def _system_identifier(connection: Connection[TupleRow]) -> object:
+    row = connection.execute(_SYSTEM_IDENTIFIER).fetchone()
+    return row[0] if row else None
