@@ -20,7 +20,7 @@ from appliance.postgres.connect import open_session
 from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, SPEC_FILE, Plan, Snapshot
 from appliance.problems import Places
 from appliance.reporting.messages import Message, Notice, Progress
-from appliance.steps.secrets import KEY_FILE, read_service
+from appliance.steps.secrets import KEY_FILE, maintenance_service, read_service
 from appliance.workflow.document import Workflow
 
 Model = TypeVar("Model", bound=BaseModel)

@@ -91,9 +91,9 @@ def _check_targets(
     """Look at every delivery's target; one RequestWrong for all that are wrong."""
     checks: list[TargetCheck] = []
     wrong: list[ApplianceError] = []
-    for number, delivery in enumerate(context.spec.workflow.deliver):
+    for number in range(len(context.spec.workflow.deliver)):
         try:
-            checks.append(_check_target(context, number, delivery.twin.connection, source, catalog, selected))
+            checks.append(_check_target(context, number, source, catalog, selected))
         except RequestWrong as error:
             wrong.append(error)
     if wrong:
@@ -109,11 +109,11 @@ def _check_targets(
 def _check_target(
     context: StepContext,
     number: int,
-    connection: str,
     source: Connection[TupleRow],
     catalog: Catalog,
     selected: Collection[TableKey],
 ) -> TargetCheck:
+    connection = context.spec.workflow.deliver[number].twin.connection
     twin = context.twin_name(connection)
     try:
         with closing(context.connect_admin(connection)) as admin:
