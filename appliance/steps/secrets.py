@@ -20,7 +20,6 @@ CONTAINER_PATH = Path("/run/secrets/appliance")
 """Where the folder is mounted inside a step container."""
 
 _PARAMETERS = ("host", "port", "user", "sslmode", "connect_timeout")
-_MAINTENANCE = "#maintenance_db="
 _CERTIFICATES = ("sslrootcert", "sslcert", "sslkey")
 
 
@@ -84,7 +83,7 @@ def read_service(folder: Path, name: str) -> dict[str, str]:
     for line in lines:
         if line.startswith("[") and line.endswith("]"):
             section = line[1:-1]
-        elif section == name and "=" in line and not line.startswith("#"):
+        elif section == name and "=" in line:
             key, _, value = line.partition("=")
             values[key] = value
     if not values:
@@ -93,17 +92,6 @@ def read_service(folder: Path, name: str) -> dict[str, str]:
             "A step receives only the connections that its part of the workflow names.",
         )
     return values
-
-
-def maintenance_database(folder: Path, name: str) -> str:
-    """The database from which a connection's other databases are made, renamed and dropped."""
-    section = ""
-    for line in (folder / SERVICE_FILE).read_text(encoding="utf-8").split("\n"):
-        if line.startswith("[") and line.endswith("]"):
-            section = line[1:-1]
-        elif section == name and line.startswith(_MAINTENANCE):
-            return line.removeprefix(_MAINTENANCE)
-    return "postgres"
 
 
 def service_environment(folder: Path, name: str, application_name: str) -> dict[str, str]:

@@ -1,0 +1,155 @@
+"""``finish``: build indexes, keys and triggers over the copied rows, set sequences, fill views, analyse."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+
+import psycopg
+from pydantic import BaseModel
+
+from appliance.postgres.connect import database_failure
+from appliance.postgres.parallel_jobs import Job, Session, run_jobs
+from appliance.postgres.plan import Plan, TargetFacts
+from appliance.postgres.post_data import Building, building_jobs, prepare, table_sizes
+from appliance.postgres.pre_data import split_sections
+from appliance.postgres.refresh_analyze import analyze, refresh
+from appliance.postgres.sequences import set_sequences
+from appliance.postgres.target_database import mark
+from appliance.postgres.twin_schema import TwinSchema, schema_file
+from appliance.steps.context import StepContext, read_document
+
+
+class FinishResult(BaseModel):
+    """What was done, on all targets together."""
+
+    indexes_and_keys: int
+    foreign_keys: int
+    triggers_rules_and_policies: int
+    sequences: int
+    materialised_views: int
+    seconds_of: dict[str, float]
+    """Wall time of each phase."""
+    notes: tuple[str, ...] = ()
+    seconds: float
+
+
+def run(context: StepContext) -> FinishResult:
+    """Finish every target, each with as many sessions as the plan allows. Raises our errors."""
+    began = time.monotonic()
+    plan = context.plan()
+    finishers = [_Finisher(context, plan, number) for number in range(len(plan.targets))]
+    for finisher in finishers:
+        finisher.work()
+    notes = [note for finisher in finishers for note in finisher.notes]
+    for note in notes:
+        context.notice(note)
+
+    def total(phase: str) -> int:
+        return sum(finisher.counts.get(phase, 0) for finisher in finishers)
+
+    phases = list(dict.fromkeys(phase for finisher in finishers for phase in finisher.seconds))
+    return FinishResult(
+        indexes_and_keys=total("indexes and keys"),
+        foreign_keys=total("foreign keys"),
+        triggers_rules_and_policies=total("triggers, rules and policies"),
+        sequences=sum(len(finisher.schema.sequences) for finisher in finishers),
+        materialised_views=sum(len(finisher.schema.filled_views) for finisher in finishers),
+        seconds_of={
+            phase: round(sum(finisher.seconds.get(phase, 0) for finisher in finishers), 3) for phase in phases
+        },
+        notes=tuple(notes),
+        seconds=round(time.monotonic() - began, 3),
+    )
+
+
+class _Finisher:
+    """The work on one target."""
+
+    def __init__(self, context: StepContext, plan: Plan, number: int) -> None:
+        self.context = context
+        self.plan = plan
+        self.target: TargetFacts = plan.targets[number]
+        self.schema = read_document(schema_file(context.run_dir, number), TwinSchema)
+        self.notes: list[str] = []
+        self.counts: dict[str, int] = {}
+        self.seconds: dict[str, float] = {}
+
+    def work(self) -> None:
+        """All phases in order; each can be done again after a failure."""
+        self._build()
+        self._timed("sequences", self._set_sequences)
+        self._timed("materialised views", self._refresh)
+        self._timed("statistics", self._analyze)
+        with closing(self.context.connect_admin(self.target.connection)) as admin:
+            try:
+                mark(
+                    admin,
+                    self.target.next_database,
+                    workflow=self.plan.workflow_id,
+                    run=self.plan.run_id,
+                    state="finished",
+                )
+            except psycopg.Error as error:
+                raise database_failure("The finished database could not be marked.", error) from None
+
+    def _timed(self, phase: str, work: Callable[[], None]) -> None:
+        began = time.monotonic()
+        work()
+        self.seconds[phase] = time.monotonic() - began
+
+    def _open(self) -> Session:
+        session = self.context.connect_target(self.target.connection, self.target.next_database)
+        try:
+            prepare(session)
+        except psycopg.Error as error:
+            session.close()
+            raise database_failure("A session that builds could not be set up.", error) from None
+        return session
+
+    def _build(self) -> None:
+        _, after = split_sections(self.schema.entries)
+        with closing(self._open()) as session:
+            sizes = table_sizes(session)
+        incomplete = frozenset((table.schema_name, table.name) for table in self.plan.left_out)
+        building = Building(self.schema.entries, sizes, incomplete)
+        began = time.monotonic()
+        jobs = building_jobs(building, after)
+        phase_of = {job.key: phase for phase, found in jobs.items() for job in found}
+        open_jobs = {phase: len(found) for phase, found in jobs.items()}
+
+        def done(job: Job) -> None:
+            phase = phase_of[job.key]
+            open_jobs[phase] -= 1
+            self._progress(phase, len(jobs[phase]) - open_jobs[phase], len(jobs[phase]))
+            if open_jobs[phase] == 0:
+                self.seconds[phase] = time.monotonic() - began
+
+        run_jobs([job for found in jobs.values() for job in found], self._open, self.plan.parallel, done)
+        self.notes += building.notes
+        self.counts |= {phase: len(found) for phase, found in jobs.items()}
+
+    def _set_sequences(self) -> None:
+        with closing(self._open()) as session:
+            try:
+                with session.transaction():
+                    self.notes += set_sequences(session, self.schema.sequences)
+            except psycopg.Error as error:
+                raise database_failure("The twin's sequences could not be set.", error) from None
+
+    def _refresh(self) -> None:
+        self.notes += refresh(
+            self._open,
+            self.plan.parallel,
+            self.schema.filled_views,
+            lambda done, of: self._progress("materialised views", done, of),
+        )
+
+    def _analyze(self) -> None:
+        self.notes += analyze(
+            self._open, self.plan.parallel, lambda done, of: self._progress("statistics", done, of)
+        )
+
+    def _progress(self, phase: str, done: int, of: int) -> None:
+        self.context.progress(table=phase, rows=done, rows_expected=of, done=done == of)

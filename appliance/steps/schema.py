@@ -1,0 +1,170 @@
+"""``schema``: make ``<twin>__next`` with the source's structure, ready for rows."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from functools import partial
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+from pydantic import BaseModel
+
+from appliance.errors import WorkFailed
+from appliance.postgres import ledger
+from appliance.postgres.archive_contents import Entry
+from appliance.postgres.connect import database_failure
+from appliance.postgres.left_behind import LeftBehind, find_left_behind, read_abilities
+from appliance.postgres.plan import Plan, TargetFacts
+from appliance.postgres.post_data import create_ledger
+from appliance.postgres.pre_data import load_pre_data, rehearse_post_data, split_sections
+from appliance.postgres.schema_dump import carried_entries, dump_schema, find_pg_dump
+from appliance.postgres.sequences import SequenceValue, read_sequences
+from appliance.postgres.snapshot import import_snapshot
+from appliance.postgres.target_database import create_next
+from appliance.postgres.target_locale import LocaleSettings
+from appliance.postgres.twin_schema import TwinSchema, schema_file
+from appliance.steps.context import StepContext, write_document
+from appliance.steps.secrets import service_environment
+
+_FILLED_VIEWS = """
+SELECT n.nspname::text, c.relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind = 'm' AND c.relispopulated ORDER BY 1, 2
+"""
+
+
+class SchemaResult(BaseModel):
+    """What was made, on all targets together."""
+
+    databases: tuple[str, ...]
+    objects: int
+    rehearsed: bool
+    """Indexes, keys and triggers were made once on the empty tables, and undone."""
+    notes: tuple[str, ...] = ()
+    seconds: float
+
+
+def run(context: StepContext) -> SchemaResult:
+    """Dump the source's schema in the run's snapshot and load it on every target. Raises our errors."""
+    began = time.monotonic()
+    plan = context.plan()
+    program = find_pg_dump(plan.source.server_version)
+    left_behind = [_left_behind(context, target) for target in plan.targets]
+    sequences, views, has_public = _read_source(context)
+    entries = dump_schema(
+        program,
+        service_environment(context.secrets_dir, plan.source.connection, context.application_name),
+        snapshot=context.snapshot().snapshot_id,
+        lock_timeout_s=context.spec.workflow.limits.lock_timeout_s,
+        left_out={table for found in left_behind for table in found.unreadable},
+    )
+    notes: list[str] = []
+    rehearsed = True
+    objects = 0
+    for number, (target, found) in enumerate(zip(plan.targets, left_behind, strict=True)):
+        kept = carried_entries(entries, found.objects)
+        _check_planned_tables(plan, kept)
+        notes += _create(context, plan, target)
+        rehearsed &= _load(context, target, kept, notes, has_public)
+        objects += len(kept)
+        path = schema_file(context.run_dir, number)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        write_document(
+            path, TwinSchema(entries=tuple(kept), sequences=tuple(sequences), filled_views=tuple(views))
+        )
+    for note in notes:
+        context.notice(note)
+    return SchemaResult(
+        databases=tuple(target.next_database for target in plan.targets),
+        objects=objects,
+        rehearsed=rehearsed,
+        notes=tuple(notes),
+        seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _left_behind(context: StepContext, target: TargetFacts) -> LeftBehind:
+    with (
+        closing(context.connect_admin(target.connection)) as admin,
+        closing(context.connect_source()) as source,
+    ):
+        import_snapshot(source, context.snapshot())
+        try:
+            return find_left_behind(source, read_abilities(admin))
+        except psycopg.Error as error:
+            raise database_failure("The source and the target could not be compared.", error) from None
+
+
+def _read_source(context: StepContext) -> tuple[list[SequenceValue], list[tuple[str, str]], bool]:
+    """Sequences, filled materialised views, and whether there is a schema ``public``."""
+    with closing(context.connect_source()) as source:
+        import_snapshot(source, context.snapshot())
+        try:
+            views = [(schema, name) for schema, name in source.execute(_FILLED_VIEWS)]
+            public = source.execute("SELECT FROM pg_namespace WHERE nspname = 'public'").fetchone()
+            return read_sequences(source), views, public is not None
+        except psycopg.Error as error:
+            raise database_failure("The source's sequences could not be read.", error) from None
+
+
+def _check_planned_tables(plan: Plan, entries: list[Entry]) -> None:
+    made = {(entry.schema_name, entry.tag) for entry in entries if entry.kind == "TABLE"}
+    missing = [table.qualified for table in plan.tables if (table.schema_name, table.name) not in made]
+    if missing:
+        raise WorkFailed(
+            "The source's schema has changed since it was planned.",
+            f"These tables are gone, or cannot be made on the target any more: {', '.join(missing[:20])}.",
+            "Start a new run.",
+            sqlstate="42P01",
+        )
+
+
+def _create(context: StepContext, plan: Plan, target: TargetFacts) -> list[str]:
+    wanted = LocaleSettings(
+        encoding=plan.source.encoding,
+        provider=plan.source.locale_provider,
+        collate=plan.source.collate,
+        ctype=plan.source.ctype,
+        locale=plan.source.locale,
+    )
+    with closing(context.connect_admin(target.connection)) as admin:
+        try:
+            return create_next(
+                admin,
+                target.next_database,
+                wanted,
+                workflow=plan.workflow_id,
+                run=plan.run_id,
+                open_database=partial(context.connect_target, target.connection),
+            )
+        except psycopg.Error as error:
+            what = f"The database '{target.next_database}' could not be made."
+            raise database_failure(what, error) from None
+
+
+def _load(
+    context: StepContext, target: TargetFacts, entries: list[Entry], notes: list[str], has_public: bool
+) -> bool:
+    before, after = split_sections(entries)
+
+    def progress(loaded: int) -> None:
+        context.progress(
+            table=f"objects of {target.next_database}",
+            rows=loaded,
+            rows_expected=len(before),
+            done=loaded == len(before),
+        )
+
+    with closing(context.connect_target(target.connection, target.next_database)) as session:
+        notes += load_pre_data(session, before, progress, public_schema=has_public)
+        return _rehearse(session, after)
+
+
+def _rehearse(session: Connection[TupleRow], after: list[Entry]) -> bool:
+    try:
+        ledger.create(session)
+        create_ledger(session)
+        return rehearse_post_data(session, after)
+    except psycopg.Error as error:
+        raise database_failure("The twin's indexes and keys could not be tried out.", error) from None
