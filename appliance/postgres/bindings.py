@@ -8,7 +8,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.keys import binding_value
+from appliance.masking.bindings import bound_settings
 from appliance.masking.compiled import Binding
 from appliance.postgres.connect import database_failure
 
@@ -18,15 +18,12 @@ _BOUND_AT_ONCE = 40
 
 def bind(connection: Connection[TupleRow], key: bytes, bindings: Sequence[Binding]) -> None:
     """``set_config`` every binding for the rest of the session's transaction. Raises our errors."""
-    for start in range(0, len(bindings), _BOUND_AT_ONCE):
-        some = bindings[start : start + _BOUND_AT_ONCE]
-        calls = ", ".join("set_config(%s, %s, true)" for _ in some)
-        values = [text for each in some for text in (each.setting, _value(key, each))]
+    settings = list(bound_settings(key, bindings).items())
+    for start in range(0, len(settings), _BOUND_AT_ONCE):
+        some = settings[start : start + _BOUND_AT_ONCE]
+        # The answer would be the value again: it is not sent back.
+        calls = ", ".join("set_config(%s, %s, true) IS NULL" for _ in some)
         try:
-            connection.execute(f"SELECT {calls}".encode(), values)
+            connection.execute(f"SELECT {calls}".encode(), [text for pair in some for text in pair])
         except psycopg.Error as error:
             raise database_failure("The masks' keys could not be bound to the session.", error) from None
-
-
-def _value(key: bytes, binding: Binding) -> str:
-    return binding_value(key, binding)

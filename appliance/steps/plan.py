@@ -134,9 +134,7 @@ def _check_target(
                 selected=selected,
             )
     except psycopg.Error as error:
-        raise database_failure(
-            f"The target of connection '{connection}' could not be looked at.", error
-        ) from None
+        raise database_failure(f"The target '{connection}' could not be looked at.", error) from None
 
 
 def _system_identifier(connection: Connection[TupleRow]) -> object:

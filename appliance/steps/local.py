@@ -1,0 +1,245 @@
+"""Run a whole workflow on this machine, without Airflow or Docker: the same steps, in child processes."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg
+
+from appliance.connections import Connection
+from appliance.errors import ApplianceError, ExitCode, WorkFailed
+from appliance.postgres.plan import PLAN_FILE, SPEC_FILE, Plan
+from appliance.postgres.target_database import drop_ours
+from appliance.postgres.twin_names import twin_names
+from appliance.reporting.messages import Failure, Notice, Progress
+from appliance.steps.context import RunSpec, load_context, read_document, write_document
+from appliance.steps.local_process import StepProcess, stop_all
+from appliance.steps.secrets import remove_secrets, write_secrets
+
+_RETRY_AFTER_S = (1.0, 5.0, 15.0)
+_WATCH_EVERY_S = 0.5
+
+
+class Observer(Protocol):
+    """Whoever shows a run."""
+
+    def planned(self, plan: Plan) -> None:
+        """The plan is made."""
+
+    def step_started(self, step: str, part: int | None, parts: int) -> None:
+        """One process of a step begins; ``parts`` is how many the step has."""
+
+    def step_ended(self, step: str, part: int | None, seconds: float, *, worked: bool) -> None:
+        """One process of a step is over."""
+
+    def message(self, message: Progress | Notice) -> None:
+        """A step says something."""
+
+
+class StepFailedError(ApplianceError):
+    """A step failed for good; the text and exit code are its own."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.what, failure.why, failure.next_step, sqlstate=failure.sqlstate)
+        self.failure = failure
+        self.exit_code = (
+            ExitCode(failure.exit_code) if failure.exit_code in (1, 2, 3) else ExitCode.WORK_FAILED
+        )
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a run that worked has done."""
+
+    plan: Plan
+    results: dict[str, list[dict[str, Any]]]
+    """Result data by step, in the order of its parts."""
+    seconds: dict[str, float]
+    """Wall time by step, from the first process's start to the last one's end."""
+    total_seconds: float
+
+
+@dataclass
+class _Job:
+    step: str
+    shard: int | None = None
+    delivery: int | None = None
+    attempt: int = 0
+    not_before: float = 0.0
+
+    @property
+    def part(self) -> int | None:
+        return self.shard if self.shard is not None else self.delivery
+
+
+@dataclass
+class LocalRun:
+    """One run. ``run_dir`` is its folder, made here; ``secrets_dir`` is filled here and removed at the end."""
+
+    spec: RunSpec
+    connections: Mapping[str, Connection]
+    key: bytes
+    run_dir: Path
+    secrets_dir: Path
+    observer: Observer
+    _alive: list[StepProcess] = field(default_factory=list)
+    _results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    _seconds: dict[str, float] = field(default_factory=dict)
+    _deadline: float = 0.0
+
+    def run(self) -> RunOutcome:
+        """Execute every step. Raises ApplianceError; whatever happens, no process and no secret stays."""
+        began = time.monotonic()
+        self._deadline = began + self.spec.workflow.limits.run_timeout_min * 60
+        publishing = False
+        self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+        write_document(self.run_dir / SPEC_FILE, self.spec)
+        try:
+            write_secrets(self.secrets_dir, self.connections, self.key)
+            plan = self.snapshot_and_plan()
+            self._steps("schema", [_Job("schema")])
+            self._steps("copy", [_Job("copy", shard=shard.number) for shard in plan.shards])
+            self._close_snapshot()
+            self._steps("finish", [_Job("finish")])
+            self._steps("verify", [_Job("verify")])
+            publishing = True
+            self._steps(
+                "publish",
+                [_Job("publish", delivery=number) for number in range(len(self.spec.workflow.deliver))],
+            )
+        except BaseException as error:
+            stop_all(self._alive)
+            # A finished twin that could not be swapped stays: its message says what to do to get it swapped.
+            if not (publishing and isinstance(error, StepFailedError)):
+                self._drop_unfinished()
+            raise
+        finally:
+            stop_all(self._alive)
+            remove_secrets(self.secrets_dir)
+        return RunOutcome(plan, self._results, self._seconds, time.monotonic() - began)
+
+    def only_plan(self) -> Plan:
+        """Make the plan and nothing else; nothing is left behind but the run's folder."""
+        self._deadline = time.monotonic() + self.spec.workflow.limits.run_timeout_min * 60
+        self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+        write_document(self.run_dir / SPEC_FILE, self.spec)
+        try:
+            write_secrets(self.secrets_dir, self.connections, self.key)
+            return self.snapshot_and_plan()
+        finally:
+            stop_all(self._alive)
+            remove_secrets(self.secrets_dir)
+
+    def snapshot_and_plan(self) -> Plan:
+        """Open the snapshot, whose keeper stays alive, and make the plan in it."""
+        self._steps("open_snapshot", [_Job("open_snapshot")])
+        self._steps("plan", [_Job("plan")])
+        plan = read_document(self.run_dir / PLAN_FILE, Plan)
+        self.observer.planned(plan)
+        return plan
+
+    def _steps(self, step: str, jobs: list[_Job]) -> None:
+        """Run all jobs of one step, ``limits.parallel`` at a time; raise for the first that fails for good."""
+        began = time.monotonic()
+        waiting, parts = list(jobs), len(jobs)
+        width = self.spec.workflow.limits.parallel if step == "copy" else 1
+        running: dict[StepProcess, _Job] = {}
+        self._results[step] = []
+        while waiting or running:
+            now = time.monotonic()
+            ready = [job for job in waiting if job.not_before <= now][: width - len(running)]
+            for job in ready:
+                waiting.remove(job)
+                self.observer.step_started(step, job.part, parts)
+                running[self._start(job)] = job
+            for process in self._listen():
+                job_over = running.pop(process, None)
+                if job_over is not None and self._finished(process, job_over):
+                    waiting.append(job_over)
+        self._seconds[step] = time.monotonic() - began
+
+    def _start(self, job: _Job) -> StepProcess:
+        process = StepProcess(
+            job.step, self.run_dir, self.secrets_dir, shard=job.shard, delivery=job.delivery
+        )
+        self._alive.append(process)
+        return process
+
+    def _listen(self) -> list[StepProcess]:
+        """Pass on messages; the processes whose job is over (a keeper's is when its result has come)."""
+        if time.monotonic() > self._deadline:
+            raise WorkFailed(
+                "The run took longer than it may.",
+                f"limits.run_timeout_min is {self.spec.workflow.limits.run_timeout_min}.",
+                "Raise limits.run_timeout_min in the workflow, or look at what takes so long.",
+            )
+        wait([process.reader for process in self._alive], timeout=_WATCH_EVERY_S)
+        over = []
+        for process in list(self._alive):
+            had_result = process.result is not None
+            for message in process.receive():
+                if isinstance(message, Progress | Notice):
+                    self.observer.message(message)
+            if process.ended:
+                self._alive.remove(process)
+                if process.step == "open_snapshot" and had_result:
+                    raise StepFailedError(process.failure or _keeper_left())
+                over.append(process)
+            elif process.step == "open_snapshot" and process.result is not None and not had_result:
+                over.append(process)
+        return over
+
+    def _finished(self, process: StepProcess, job: _Job) -> bool:
+        """Take in a process's end; whether its job is to be tried again."""
+        worked = process.failure is None
+        self.observer.step_ended(job.step, job.part, process.seconds, worked=worked)
+        if process.failure is None:
+            self._results[job.step].append(process.result.data if process.result else {})
+            return False
+        retries = self.spec.workflow.limits.retries if job.step not in ("open_snapshot", "plan") else 0
+        if not process.failure.retry or job.attempt >= retries:
+            raise StepFailedError(process.failure)
+        pause = _RETRY_AFTER_S[min(job.attempt, len(_RETRY_AFTER_S) - 1)]
+        job.attempt += 1
+        job.not_before = time.monotonic() + pause
+        text = f"{process.failure.what} Trying again in {pause:.0f} s ({job.attempt} of {retries})."
+        self.observer.message(Notice(step=job.step, text=text))
+        return True
+
+    def _close_snapshot(self) -> None:
+        """The source is not needed any more: let it vacuum."""
+        stop_all(self._alive)
+        self._alive.clear()
+
+    def _drop_unfinished(self) -> None:
+        """Remove what was built aside; the next run would do so too, but disk space is wanted now."""
+        if not (self.run_dir / PLAN_FILE).exists():
+            return
+        with contextlib.suppress(ApplianceError, psycopg.Error, OSError):
+            context = load_context("publish", self.run_dir, self.secrets_dir, lambda _: None)
+            for delivery in self.spec.workflow.deliver:
+                name = delivery.twin.connection
+                with closing(context.connect_admin(name)) as admin:
+                    drop_ours(
+                        admin,
+                        twin_names(context.twin_name(name)).next,
+                        run=self.spec.run_id,
+                        open_database=lambda database, name=name: context.connect_target(name, database),  # type: ignore[misc]
+                    )
+
+
+def _keeper_left() -> Failure:
+    return Failure(
+        step="open_snapshot",
+        exit_code=1,
+        retry=False,
+        what="The run's snapshot is gone: the process that held it has ended.",
+        next_step="Start a new run.",
+    )

@@ -1,0 +1,174 @@
+"""A step in a child process of this machine, speaking the same messages as one in a container.
+
+The children are forked from a server process that has imported everything, so that a shard starts at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection as Pipe
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from appliance.reporting.messages import Failure, Message, Notice, Progress, Result, parse_message
+from appliance.steps.execute import STEPS, execute_step
+
+_GRACE_S = 10.0
+"""What a step gets to cancel its queries after SIGTERM, before it is killed."""
+
+AnyMessage = Progress | Notice | Result | Failure
+
+
+def prepare() -> None:
+    """Start the server process now; it imports while the caller goes on."""
+    multiprocessing.set_forkserver_preload(
+        ["__main__", "appliance.steps.execute", *(f"appliance.steps.{name}" for name in STEPS)]
+    )
+    forkserver.ensure_running()
+
+
+class StepProcess:
+    """One attempt at a step."""
+
+    def __init__(
+        self,
+        step: str,
+        run_dir: Path,
+        secrets_dir: Path,
+        *,
+        shard: int | None = None,
+        delivery: int | None = None,
+    ) -> None:
+        self.step = step
+        self.shard = shard
+        self.delivery = delivery
+        self.began = time.monotonic()
+        self.result: Result | None = None
+        self.failure: Failure | None = None
+        self.ended = False
+        context = multiprocessing.get_context("forkserver")
+        self.reader, writer = context.Pipe(duplex=False)
+        self._process = context.Process(
+            target=_child, args=(step, run_dir, secrets_dir, shard, delivery, writer), daemon=True
+        )
+        self._process.start()
+        writer.close()
+
+    @property
+    def seconds(self) -> float:
+        """Since it was started."""
+        return time.monotonic() - self.began
+
+    def receive(self) -> list[AnyMessage]:
+        """What has come; empty with ``ended`` set when the process is gone."""
+        received: list[AnyMessage] = []
+        try:
+            while self.reader.poll():
+                message = parse_message(self.reader.recv_bytes().decode())
+                if message is None:
+                    continue
+                received.append(message)
+                if isinstance(message, Result):
+                    self.result = message
+                elif isinstance(message, Failure):
+                    self.failure = message
+        except (EOFError, OSError):
+            self._over()
+        return received
+
+    def terminate(self) -> None:
+        """Ask it to stop: its queries are cancelled."""
+        if not self.ended:
+            with contextlib.suppress(ProcessLookupError, AttributeError):
+                self._process.terminate()
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        if not self.ended:
+            with contextlib.suppress(ProcessLookupError, AttributeError):
+                self._process.kill()
+            self._over()
+
+    def _over(self) -> None:
+        if self.ended:
+            return
+        self.ended = True
+        self.reader.close()
+        self._process.join(_GRACE_S)
+        code = self._process.exitcode
+        if (self.result is None and self.failure is None) or (
+            code != 0 and self.failure is None and code is not None and code > 0
+        ):
+            self.failure = _silent_end(self.step, self.shard, code)
+
+
+def stop_all(processes: list[StepProcess]) -> None:
+    """Terminate, wait a while, then kill what is left."""
+    for process in processes:
+        process.terminate()
+    until = time.monotonic() + _GRACE_S
+    while any(not process.ended for process in processes) and time.monotonic() < until:
+        alive = [process for process in processes if not process.ended]
+        wait([process.reader for process in alive], timeout=0.2)
+        for process in alive:
+            process.receive()
+    for process in processes:
+        process.kill()
+
+
+def _silent_end(step: str, shard: int | None, code: int | None) -> Failure:
+    killed = code is not None and code < 0
+    name = signal.Signals(-code).name if killed and code is not None else f"exit status {code}"
+    return Failure(
+        step=step,
+        shard=shard,
+        exit_code=1,
+        retry=False,
+        what=f"The step '{step}' ended without a word ({name}).",
+        why="It was killed, perhaps because memory ran out." if killed else "",
+        next_step="free -m; dmesg | tail",
+    )
+
+
+def _child(
+    step: str, run_dir: Path, secrets_dir: Path, shard: int | None, delivery: int | None, writer: Pipe
+) -> None:
+    _silence()
+    _end_with_parent()
+    turn = threading.Lock()
+
+    def emit(message: Message) -> None:
+        with turn:
+            writer.send_bytes(message.model_dump_json(exclude_none=True).encode())
+
+    code = execute_step(step, run_dir, secrets_dir, emit, shard=shard, delivery=delivery)
+    writer.close()
+    os._exit(code)
+
+
+def _silence() -> None:
+    """Only messages come out of a step: a stray print would spoil the display, or say too much."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+
+
+def _end_with_parent() -> None:
+    """A run that was killed leaves no step behind."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            wait([parent.sentinel])
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(_GRACE_S)
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
