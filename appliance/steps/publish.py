@@ -1,0 +1,58 @@
+"""``publish``: put the verified database in the twin's place, the former twin kept beside it."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from pydantic import BaseModel
+
+from appliance.errors import RequestWrong
+from appliance.postgres.publishing import Publisher
+from appliance.postgres.twin_names import twin_names
+from appliance.steps.context import StepContext
+
+
+class PublishResult(BaseModel):
+    """What was published."""
+
+    connection: str
+    twin: str
+    former: str | None
+    """The name under which the former twin is kept; None where there was none."""
+    already_done: bool
+    grants: int
+    """Objects of the former twin whose grants were given again."""
+    notes: tuple[str, ...] = ()
+    seconds: float
+
+
+def run(context: StepContext) -> PublishResult:
+    """Publish the delivery that the step was started for. Raises our errors, the former twin in place."""
+    began = time.monotonic()
+    plan = context.plan()
+    targets = [target for target in plan.targets if target.delivery == (context.delivery or 0)]
+    if not targets:
+        raise RequestWrong(f"The plan has no delivery {context.delivery}.", f"It has {len(plan.targets)}.")
+    target = targets[0]
+    names = twin_names(target.database)
+    published = Publisher(
+        names=names,
+        open_admin=partial(context.connect_admin, target.connection),
+        open_database=partial(context.connect_target, target.connection),
+        workflow=plan.workflow_id,
+        run=plan.run_id,
+        grace_s=context.spec.workflow.deliver[target.delivery].twin.grace_s,
+        tell=context.notice,
+    ).publish()
+    for note in published.notes:
+        context.notice(note)
+    return PublishResult(
+        connection=target.connection,
+        twin=names.twin,
+        former=names.prev if published.replaced else None,
+        already_done=published.already,
+        grants=published.grants,
+        notes=tuple(published.notes),
+        seconds=round(time.monotonic() - began, 3),
+    )
