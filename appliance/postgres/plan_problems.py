@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Sequence
 
 import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.errors import Refused
 from appliance.postgres.copy_sql import masked_select, quoted
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.sql_condition import condition_problem
 from appliance.problems import Places, Problem
-from appliance.workflow.catalog import Column, Table
+from appliance.workflow.catalog import Table
 from appliance.workflow.document import Workflow
 from appliance.workflow.matching import SelectedTable
-from appliance.workflow.patterns import literal_pattern
 
 _SHOWN = 50
-_PLAIN_YAML = re.compile(r"[A-Za-z_][\w.-]*")
 
 
 def unreadable_tables(selected: Iterable[SelectedTable], role: str) -> list[str]:
@@ -43,32 +38,6 @@ def unreadable_tables(selected: Iterable[SelectedTable], role: str) -> list[str]
         )
         lines.append(f"  ALTER ROLE {quoted(role)} BYPASSRLS;")
     return lines
-
-
-def uncovered_columns(uncovered: Sequence[tuple[Table, Column]], workflow: Workflow) -> Refused:
-    """The refusal that fail-closed planning ends with, with the lines to paste."""
-    shown = [
-        (literal_pattern(*table.all_names[-1], column.name), column.type)
-        for table, column in uncovered[:_SHOWN]
-    ]
-    more = [f"  … and {len(uncovered) - _SHOWN} more"] if len(uncovered) > _SHOWN else []
-    count = f"{len(uncovered)} column is" if len(uncovered) == 1 else f"{len(uncovered)} columns are"
-    lines = [f"{count} neither masked nor kept by the workflow '{workflow.id}':"]
-    lines += [f"  {name} ({kind})" for name, kind in shown]
-    paste = ["decide for each, and paste its line into the workflow, under masks or under keep:", "masks:"]
-    paste += [f'  {_key(name)}: "null"' for name, _ in shown]
-    paste += ["keep:", *(f"  - {_key(name)}" for name, _ in shown)]
-    return Refused(
-        "\n".join(lines + more),
-        "Nothing is copied that nobody decided on (unlisted: halt). No row has been read.",
-        "\n".join(paste),
-        rule="unlisted",
-    )
-
-
-def _key(pattern: str) -> str:
-    """A pattern as YAML reads it back."""
-    return pattern if _PLAIN_YAML.fullmatch(pattern) else json.dumps(pattern, ensure_ascii=False)
 
 
 def filter_problems(workflow: Workflow, places: Places) -> list[Problem]:

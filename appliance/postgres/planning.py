@@ -18,7 +18,6 @@ from appliance.postgres.plan_problems import (
     filter_problems,
     refused_filters,
     refused_selects,
-    uncovered_columns,
     unreadable_tables,
 )
 from appliance.postgres.row_filters import row_conditions
@@ -28,6 +27,7 @@ from appliance.problems import DocumentWrong, Places, Problem
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.document import Workflow
 from appliance.workflow.matching import Matching, SelectedTable, match_rules
+from appliance.workflow.suggestions import refusal
 
 TableKey = tuple[str, str]
 CheckTargets = Callable[[Collection[TableKey]], Sequence[TargetCheck]]
@@ -65,11 +65,13 @@ class _Findings:
         refused = [f"{refusal.what} (policy rule {refusal.rule})" for refusal in self.refusals]
         texts = [problem.text() for problem in DocumentWrong(self.problems).problems[:100]] + self.lines
         if texts:
-            rest = refused + ([self.uncovered.what] if self.uncovered else [])
-            fixes = self.fixes + ([self.uncovered.next_step] if self.uncovered else [])
-            raise RequestWrong("\n".join(texts + rest), "No row has been read.", "\n".join(fixes))
+            uncovered = [self.uncovered.what, self.uncovered.why] if self.uncovered else []
+            fixes = self.fixes or ["correct what is listed above, and run it again."]
+            raise RequestWrong(
+                "\n".join([*texts, *refused, *uncovered]), "No row has been read.", "\n".join(fixes)
+            )
         if refused:
-            more = [self.uncovered.what] if self.uncovered else []
+            more = [self.uncovered.what, self.uncovered.why] if self.uncovered else []
             raise Refused(
                 "\n".join(refused + more),
                 "The policy of this appliance belongs to its owner, and no workflow can change it.",
@@ -140,8 +142,7 @@ def _examine(
         findings.problems += refused_filters(source, matching.tables, workflow, places)
     findings.lines += unreadable_tables(matching.tables, source.info.user)
     findings.refusals += check_workflow(request.policy, workflow, matching, origin=request.origin)
-    if matching.uncovered:
-        findings.uncovered = uncovered_columns(matching.uncovered, workflow)
+    findings.uncovered = refusal(matching, workflow.id)
     return findings
 
 

@@ -43,6 +43,22 @@ class Observer(Protocol):
         """A step says something."""
 
 
+class SilentObserver:
+    """Shows nothing."""
+
+    def planned(self, plan: Plan) -> None:
+        """The plan is made."""
+
+    def step_started(self, step: str, part: int | None, parts: int) -> None:
+        """One process of a step begins."""
+
+    def step_ended(self, step: str, part: int | None, seconds: float, *, worked: bool) -> None:
+        """One process of a step is over."""
+
+    def message(self, message: Progress | Notice) -> None:
+        """A step says something."""
+
+
 class StepFailedError(ApplianceError):
     """A step failed for good; the text and exit code are its own."""
 
@@ -81,29 +97,27 @@ class _Job:
 
 @dataclass
 class LocalRun:
-    """One run. ``run_dir`` is its folder, made here; ``secrets_dir`` is filled here and removed at the end."""
+    """One run. ``run_dir`` is made here; ``secrets_dir`` is filled here and removed at the end."""
 
     spec: RunSpec
     connections: Mapping[str, Connection]
     key: bytes
     run_dir: Path
     secrets_dir: Path
-    observer: Observer
     _alive: list[StepProcess] = field(default_factory=list)
     _results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
     _deadline: float = 0.0
+    _observer: Observer = field(default_factory=SilentObserver)
 
-    def run(self) -> RunOutcome:
+    def run(self, observer: Observer) -> RunOutcome:
         """Execute every step. Raises ApplianceError; whatever happens, no process and no secret stays."""
         began = time.monotonic()
-        self._deadline = began + self.spec.workflow.limits.run_timeout_min * 60
+        self._prepare(observer)
         publishing = False
-        self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-        write_document(self.run_dir / SPEC_FILE, self.spec)
         try:
             write_secrets(self.secrets_dir, self.connections, self.key)
-            plan = self.snapshot_and_plan()
+            plan = self._snapshot_and_plan()
             self._steps("schema", [_Job("schema")])
             self._steps("copy", [_Job("copy", shard=shard.number) for shard in plan.shards])
             self._close_snapshot()
@@ -125,28 +139,32 @@ class LocalRun:
             remove_secrets(self.secrets_dir)
         return RunOutcome(plan, self._results, self._seconds, time.monotonic() - began)
 
-    def only_plan(self) -> Plan:
+    def only_plan(self, observer: Observer) -> Plan:
         """Make the plan and nothing else; nothing is left behind but the run's folder."""
-        self._deadline = time.monotonic() + self.spec.workflow.limits.run_timeout_min * 60
-        self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-        write_document(self.run_dir / SPEC_FILE, self.spec)
+        self._prepare(observer)
         try:
             write_secrets(self.secrets_dir, self.connections, self.key)
-            return self.snapshot_and_plan()
+            return self._snapshot_and_plan()
         finally:
             stop_all(self._alive)
             remove_secrets(self.secrets_dir)
 
-    def snapshot_and_plan(self) -> Plan:
+    def _prepare(self, observer: Observer) -> None:
+        self._observer = observer
+        self._deadline = time.monotonic() + self.spec.workflow.limits.run_timeout_min * 60
+        self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+        write_document(self.run_dir / SPEC_FILE, self.spec)
+
+    def _snapshot_and_plan(self) -> Plan:
         """Open the snapshot, whose keeper stays alive, and make the plan in it."""
         self._steps("open_snapshot", [_Job("open_snapshot")])
         self._steps("plan", [_Job("plan")])
         plan = read_document(self.run_dir / PLAN_FILE, Plan)
-        self.observer.planned(plan)
+        self._observer.planned(plan)
         return plan
 
     def _steps(self, step: str, jobs: list[_Job]) -> None:
-        """Run all jobs of one step, ``limits.parallel`` at a time; raise for the first that fails for good."""
+        """Run all jobs of a step, ``limits.parallel`` at a time; raise for the first that fails for good."""
         began = time.monotonic()
         waiting, parts = list(jobs), len(jobs)
         width = self.spec.workflow.limits.parallel if step == "copy" else 1
@@ -157,7 +175,7 @@ class LocalRun:
             ready = [job for job in waiting if job.not_before <= now][: width - len(running)]
             for job in ready:
                 waiting.remove(job)
-                self.observer.step_started(step, job.part, parts)
+                self._observer.step_started(step, job.part, parts)
                 running[self._start(job)] = job
             for process in self._listen():
                 job_over = running.pop(process, None)
@@ -186,7 +204,7 @@ class LocalRun:
             had_result = process.result is not None
             for message in process.receive():
                 if isinstance(message, Progress | Notice):
-                    self.observer.message(message)
+                    self._observer.message(message)
             if process.ended:
                 self._alive.remove(process)
                 if process.step == "open_snapshot" and had_result:
@@ -199,7 +217,7 @@ class LocalRun:
     def _finished(self, process: StepProcess, job: _Job) -> bool:
         """Take in a process's end; whether its job is to be tried again."""
         worked = process.failure is None
-        self.observer.step_ended(job.step, job.part, process.seconds, worked=worked)
+        self._observer.step_ended(job.step, job.part, process.seconds, worked=worked)
         if process.failure is None:
             self._results[job.step].append(process.result.data if process.result else {})
             return False
@@ -210,7 +228,7 @@ class LocalRun:
         job.attempt += 1
         job.not_before = time.monotonic() + pause
         text = f"{process.failure.what} Trying again in {pause:.0f} s ({job.attempt} of {retries})."
-        self.observer.message(Notice(step=job.step, text=text))
+        self._observer.message(Notice(step=job.step, text=text))
         return True
 
     def _close_snapshot(self) -> None:

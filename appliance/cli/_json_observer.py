@@ -1,0 +1,58 @@
+"""A run as JSON lines, for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from appliance.cli._run_summary import print_json_line
+from appliance.errors import ApplianceError
+from appliance.postgres.plan import Plan
+from appliance.reporting.messages import Notice, Progress
+from appliance.steps.context import RunSpec
+from appliance.steps.local import RunOutcome, SilentObserver
+from appliance.steps.plan import summary_of
+
+
+class JsonObserver(SilentObserver):
+    """Prints every event as one line; the last has the type ``done`` or ``failed``."""
+
+    def begin(self, spec: RunSpec) -> None:
+        """The run has a name."""
+        print_json_line({"type": "run", "run_id": spec.run_id, "workflow": spec.workflow.id})
+
+    def planned(self, plan: Plan) -> None:
+        """The plan is made."""
+        print_json_line({"type": "planned", **summary_of(plan).model_dump()})
+
+    def step_started(self, step: str, part: int | None, parts: int) -> None:
+        """A part of a step begins."""
+        print_json_line({"type": "step", "step": step, "part": part, "parts": parts, "state": "running"})
+
+    def step_ended(self, step: str, part: int | None, seconds: float, *, worked: bool) -> None:
+        """A part of a step is over."""
+        state = "done" if worked else "failed"
+        print_json_line(
+            {"type": "step", "step": step, "part": part, "state": state, "seconds": round(seconds, 3)}
+        )
+
+    def message(self, message: Progress | Notice) -> None:
+        """A step says something."""
+        print_json_line(message.model_dump(exclude_none=True))
+
+    def end(self, outcome: RunOutcome) -> None:
+        """The run has worked."""
+        print_json_line(
+            {
+                "type": "done",
+                "run_id": outcome.plan.run_id,
+                "seconds": {step: round(taken, 3) for step, taken in outcome.seconds.items()},
+                "total_seconds": round(outcome.total_seconds, 3),
+                "results": outcome.results,
+                "not_carried": [item.model_dump() for item in outcome.plan.not_carried],
+            }
+        )
+
+    def failed(self, error: ApplianceError) -> None:
+        """The run has not worked."""
+        said: dict[str, Any] = {"what": error.what, "why": error.why, "next": error.next_step}
+        print_json_line({"type": "failed", "exit_code": int(error.exit_code), **said})

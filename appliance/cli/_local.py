@@ -1,0 +1,107 @@
+"""What ``appliance run`` and ``appliance plan`` share: reading the documents, being interrupted, showing."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import signal
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from appliance import __version__
+from appliance.cli.progress import RunDisplay
+from appliance.connections import load_connections, select_connections
+from appliance.errors import WorkFailed
+from appliance.keys import load_or_create_key
+from appliance.masking.catalogue import parameter_models
+from appliance.policy import check_workflow, enforce, load_policy
+from appliance.problems import DocumentWrong
+from appliance.settings import load_settings
+from appliance.steps.context import RunSpec
+from appliance.steps.local import LocalRun
+from appliance.steps.local_folders import secrets_base, state_folder
+from appliance.steps.local_process import prepare
+from appliance.workflow.loading import load_workflow
+from appliance.workflow.mask_check import check_masks
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM; once: what follows is cleaning up."""
+
+
+@contextlib.contextmanager
+def local_run(
+    file: Path,
+    connections_file: Path | None,
+    policy_file: Path | None,
+    state: Path | None,
+) -> Iterator[LocalRun]:
+    """A run of the workflow in ``file``, ready to start. Raises RequestWrong or Refused for the documents."""
+    prepare()
+    settings = load_settings()
+    loaded = load_workflow(file)
+    problems = check_masks(loaded.document, parameter_models())
+    if problems:
+        raise DocumentWrong(problems)
+    workflow = loaded.workflow
+    policy = load_policy(policy_file or (settings.policy_file if settings.policy_file.exists() else None))
+    enforce(check_workflow(policy, workflow, origin="local"))
+    known_file = connections_file or settings.connections_file
+    connections = select_connections(load_connections(known_file), workflow.connections, str(known_file))
+    folder = state_folder(settings, state)
+    now = datetime.now(UTC)
+    spec = RunSpec(
+        run_id=f"{workflow.id}-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
+        workflow=workflow,
+        origin="local",
+        policy=policy,
+        created_at=now,
+        appliance_version=__version__,
+        places=loaded.document.places(),
+    )
+    with secrets_base(settings, spec.run_id) as secrets_dir:
+        yield LocalRun(
+            spec=spec,
+            connections=connections,
+            key=load_or_create_key(folder / "keys" / "mask.key"),
+            run_dir=folder / "runs" / spec.run_id,
+            secrets_dir=secrets_dir,
+        )
+
+
+@contextlib.contextmanager
+def interruptible(what: str) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into one clear failure, after everything has been cleaned up."""
+
+    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal calls it
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        raise Interrupted
+
+    former = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except Interrupted:
+        raise WorkFailed(
+            f"{what} was cancelled.",
+            "The former twin is as it was; what was being built beside it has been removed.",
+            "Start it again when it is wanted.",
+        ) from None
+    finally:
+        for each, handler in former.items():
+            signal.signal(each, handler)
+
+
+def console() -> Console:
+    """Standard output; in a pipe without colours, and as wide as it needs to be."""
+    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
+
+
+def display(target: Console, spec: RunSpec) -> RunDisplay:
+    """The display of a run."""
+    return RunDisplay(target, f"{spec.workflow.title or spec.workflow.id} ({spec.run_id})")

@@ -1,0 +1,157 @@
+"""What is printed when a run has ended well, or a plan has been made."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from appliance.cli._output import duration, size
+from appliance.postgres.plan import Plan, PlannedTable
+from appliance.steps.local import RunOutcome
+
+_SHOWN_TABLES = 40
+_SHOWN_COLUMNS = 4
+
+
+def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -> None:
+    """Tables with their rows and masks, steps with their times, and where the twin is."""
+    plan = outcome.plan
+    copied = outcome.results.get("copy", [])
+    console.print(_copied_tables(plan, rows))
+    _say(console, _verified(outcome))
+    for target, published in zip(plan.targets, outcome.results.get("publish", []), strict=False):
+        former = published.get("former")
+        kept = f"; the former one is kept as '{former}'" if former else ""
+        _say(console, f"The twin '{target.database}' on {target.connection} is new{kept}.")
+    total = sum(part.get("rows", 0) for part in copied)
+    moved = sum(part.get("bytes", 0) for part in copied)
+    _say(
+        console,
+        f"{total:,} rows, {size(moved)}, in {duration(outcome.total_seconds)}: {_times(outcome.seconds)}.",
+    )
+    _print_not_carried(console, plan, everything=False)
+
+
+def print_plan(console: Console, plan: Plan, *, columns: bool) -> None:
+    """What a run would do."""
+    if columns:
+        for table in plan.tables:
+            console.print(_planned_columns(table))
+    else:
+        console.print(_planned_tables(plan))
+    pieces = sum(len(shard.items) for shard in plan.shards)
+    _say(console, f"{len(plan.shards)} shards of {pieces} pieces, {plan.parallel} at a time.")
+    for target in plan.targets:
+        verb = "replaces" if target.twin_exists else "makes"
+        _say(console, f"It {verb} the twin '{target.database}' on {target.connection}.")
+    for text in (*plan.warnings, *plan.fallbacks):
+        _say(console, f"Note: {text}")
+    _print_not_carried(console, plan, everything=True)
+
+
+def plan_json(plan: Plan) -> str:
+    """A plan for programs: names, masks and counts."""
+    data: dict[str, Any] = {
+        "run_id": plan.run_id,
+        "workflow": plan.workflow_id,
+        "tables": [
+            {
+                "table": table.qualified,
+                "estimated_rows": table.estimated_rows,
+                "bytes": table.bytes,
+                "filtered": table.where_sql is not None,
+                "columns": {column.name: column.mask or "keep" for column in table.columns},
+            }
+            for table in plan.tables
+        ],
+        "shards": len(plan.shards),
+        "targets": [target.model_dump(mode="json") for target in plan.targets],
+        "left_out": [table.qualified for table in plan.left_out],
+        "not_carried": [item.model_dump() for item in plan.not_carried],
+        "warnings": list(plan.warnings),
+        "fallbacks": list(plan.fallbacks),
+    }
+    return json.dumps(data, indent=2, ensure_ascii=False)
+
+
+def print_json_line(data: dict[str, Any]) -> None:
+    """One JSON object on one line."""
+    typer.echo(json.dumps(data, ensure_ascii=False, default=str))
+
+
+def _copied_tables(plan: Plan, rows: dict[str, int]) -> Table:
+    table = _table("table", "rows", "masked columns")
+    ordered = sorted(plan.tables, key=lambda each: -rows.get(each.qualified, 0))
+    for each in ordered[:_SHOWN_TABLES]:
+        table.add_row(Text(each.qualified), f"{rows.get(each.qualified, 0):,}", Text(_masks(each)))
+    if len(ordered) > _SHOWN_TABLES:
+        left = ordered[_SHOWN_TABLES:]
+        count = sum(rows.get(each.qualified, 0) for each in left)
+        table.add_row(f"and {len(left)} more", f"{count:,}", "")
+    return table
+
+
+def _planned_tables(plan: Plan) -> Table:
+    table = _table("table", "rows, about", "size", "masked", "kept", "masks")
+    for each in plan.tables:
+        masked = len(each.masked_columns)
+        name = each.qualified + (" (filtered)" if each.where_sql is not None else "")
+        counts = (f"{each.estimated_rows:,}", size(each.bytes), str(masked), str(len(each.columns) - masked))
+        table.add_row(Text(name), *counts, Text(_masks(each)))
+    return table
+
+
+def _planned_columns(planned: PlannedTable) -> Table:
+    table = _table("column", "type", "what happens", title=planned.qualified)
+    for column in planned.columns:
+        table.add_row(Text(column.name), Text(column.type), column.mask or "keep")
+    return table
+
+
+def _masks(table: PlannedTable) -> str:
+    masked = [
+        column.name if column.mask == column.name else f"{column.name}: {column.mask}"
+        for column in table.masked_columns
+    ]
+    more = len(masked) - _SHOWN_COLUMNS
+    return ", ".join(masked[:_SHOWN_COLUMNS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _verified(outcome: RunOutcome) -> str:
+    results = outcome.results.get("verify", [])
+    proved = results[0].get("summary") if results else None
+    return f"Verified: {proved}" if proved else "Verified."
+
+
+def _times(seconds: dict[str, float]) -> str:
+    return ", ".join(f"{step} {duration(taken)}" for step, taken in seconds.items())
+
+
+def _print_not_carried(console: Console, plan: Plan, *, everything: bool) -> None:
+    if not plan.not_carried:
+        return
+    if not everything:
+        count = len(plan.not_carried)
+        objects = "1 thing" if count == 1 else f"{count} things"
+        _say(console, f"The twin lacks {objects} of the source; `appliance plan` lists them.")
+        return
+    _say(console, "What the twin will not have:")
+    for item in plan.not_carried:
+        _say(console, f"  {item.kind} {item.name}: {item.why}")
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def _table(*columns: str, title: str | None = None) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
+    for column in columns:
+        numeric = column in ("rows", "rows, about", "size", "masked", "kept")
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    return table

@@ -1,0 +1,47 @@
+"""Show what a run of a workflow would do: tables, masks, shards, and what the twin will lack."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def plan(  # noqa: PLR0917 - as typer has it
+    file: Annotated[Path, typer.Argument(help="The workflow.", metavar="FILE")],
+    connections: Annotated[
+        Path | None, typer.Option(help="connections.yaml; else the appliance's own.", metavar="FILE")
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="policy.yaml; else the appliance's own, if it has one.", metavar="FILE"),
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Where plans, results and the mask key are kept.", metavar="DIR")
+    ] = None,
+    columns: Annotated[
+        bool, typer.Option("--columns", help="List every column and what happens to it.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Show what a run would do. Source and target are looked at; no row is read and nothing is written.
+
+    Whatever is wrong with the workflow, the source or the target is said at once.
+    """
+    from appliance.cli._local import console, interruptible, local_run  # noqa: PLC0415 - help must be instant
+    from appliance.cli._run_summary import plan_json, print_plan  # noqa: PLC0415
+    from appliance.steps.local import SilentObserver  # noqa: PLC0415
+
+    with (
+        interruptible("Planning"),
+        local_run(file, connections, policy, state) as prepared,
+    ):
+        made = prepared.only_plan(SilentObserver())
+    if as_json:
+        typer.echo(plan_json(made))
+    else:
+        print_plan(console(), made, columns=columns)

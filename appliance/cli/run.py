@@ -1,0 +1,54 @@
+"""Run a workflow on this machine, without Airflow or Docker: plan, copy, verify, and swap the twin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from appliance.errors import ApplianceError
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="The workflow.", metavar="FILE")],
+    connections: Annotated[
+        Path | None, typer.Option(help="connections.yaml; else the appliance's own.", metavar="FILE")
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="policy.yaml; else the appliance's own, if it has one.", metavar="FILE"),
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Where plans, results and the mask key are kept.", metavar="DIR")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Run a workflow on this machine, without Airflow or Docker, and wait for the end.
+
+    The twin is replaced only by one that is complete and verified. Ctrl-C leaves it as it was.
+    """
+    from appliance.cli._json_observer import JsonObserver  # noqa: PLC0415 - help must be instant
+    from appliance.cli._local import console, display, interruptible, local_run  # noqa: PLC0415
+    from appliance.cli._run_summary import print_outcome  # noqa: PLC0415
+
+    with interruptible("The run"):
+        if as_json:
+            observer = JsonObserver()
+            try:
+                with local_run(file, connections, policy, state) as prepared:
+                    observer.begin(prepared.spec)
+                    observer.end(prepared.run(observer))
+            except ApplianceError as error:
+                observer.failed(error)
+                raise typer.Exit(error.exit_code) from None
+            return
+        screen = console()
+        with local_run(file, connections, policy, state) as prepared:
+            with display(screen, prepared.spec) as shown:
+                outcome = prepared.run(shown)
+            rows = {name: table.rows for name, table in shown.state.tables.items()}
+            print_outcome(screen, outcome, rows)

@@ -1,0 +1,103 @@
+"""Where a run without the appliance's services keeps its files, and its secrets while it lasts."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from appliance.errors import RequestWrong
+from appliance.settings import Settings
+
+_LOCK = "lock"
+
+
+def state_folder(settings: Settings, wanted: Path | None = None) -> Path:
+    """The folder for runs and keys: the wanted one, the appliance's where we may write, or one in the home.
+
+    Raises RequestWrong where none can be made.
+    """
+    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "appliance"
+    candidates = [wanted] if wanted is not None else [settings.state_dir, home]
+    for folder in candidates:
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+            if os.access(folder, os.W_OK | os.X_OK):
+                return folder
+    raise RequestWrong(
+        f"The folder {candidates[-1]} cannot be written to.",
+        "The plan, the results and the key of a run are kept there.",
+        "Give another one with --state DIR.",
+    )
+
+
+@contextlib.contextmanager
+def secrets_base(settings: Settings, run_id: str) -> Iterator[Path]:
+    """A folder for this run's secrets, in memory where the machine has a tmpfs; gone afterwards.
+
+    Folders that killed runs have left are removed as well: nobody holds their lock any more.
+    """
+    base = _memory_folder(settings)
+    _sweep(base)
+    folder = base / run_id
+    folder.mkdir(mode=0o700)
+    with (folder / _LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            yield folder / "steps"
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _memory_folder(settings: Settings) -> Path:
+    own = f"appliance-{os.getuid()}"
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    shared = Path("/dev/shm") / own  # noqa: S108 - taken only if it is ours alone
+    candidates = [settings.runtime_dir / "local", *([Path(runtime) / own] if runtime else []), shared]
+    usable = [folder for folder in candidates if _usable(folder)]
+    for folder in [*filter(_on_tmpfs, usable), *usable, Path(tempfile.gettempdir()) / own]:
+        if _usable(folder):
+            return folder
+    raise RequestWrong(
+        "There is no folder for secrets.",
+        f"None of {', '.join(map(str, candidates))} can be made for this user alone.",
+        "Set APPLIANCE_RUNTIME_DIR to a folder on tmpfs that this user owns.",
+    )
+
+
+def _usable(folder: Path) -> bool:
+    """Make the folder for us alone. One that another user made first is not taken."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+    except OSError:
+        return False
+    if status.st_uid != os.getuid() or folder.is_symlink() or not folder.is_dir():
+        return False
+    folder.chmod(0o700)
+    return True
+
+
+def _on_tmpfs(folder: Path) -> bool:
+    best, kind = "", ""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
+            _, place, type_name, *_ = line.split(" ")
+            place = place.replace("\\040", " ")
+            if folder.resolve().is_relative_to(place) and len(place) >= len(best):
+                best, kind = place, type_name
+    return kind in ("tmpfs", "ramfs")
+
+
+def _sweep(base: Path) -> None:
+    for folder in base.iterdir():
+        try:
+            with (folder / _LOCK).open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue
