@@ -8,9 +8,9 @@ import shlex
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from appliance.errors import WorkFailed
 
@@ -19,6 +19,8 @@ COMPOSE_FILE = FOLDER / "compose.yaml"
 HOST_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 NETWORK_OF_STEPS = "data"
 START_WITHIN_S = 180
+ENDS_BY_ITSELF = ("prepare", "migrate", "sample")
+"""Services that do their work once and end."""
 PORTS = {
     "APPLIANCE_STATUS_PORT": ("status", 8642, 8642),
     "APPLIANCE_PRODUCTION_PORT": ("production", 5432, 54321),
@@ -53,7 +55,9 @@ class Stack:
         )
         if check and done.returncode != 0:
             said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
-            raise WorkFailed(f"`docker compose {arguments[0]}` failed.", said, "read what it says, and run it again")
+            raise WorkFailed(
+                f"`docker compose {arguments[0]}` failed.", said, "read what it says, and run it again"
+            )
         return done.stdout
 
     def build(self) -> None:
@@ -66,19 +70,14 @@ class Stack:
         # Not `up --wait`: it takes a container that has done its work and ended for one that failed.
         self.compose("up", "--detach", "--no-build", "--remove-orphans")
         give_up = time.monotonic() + START_WITHIN_S
-        while missing := [service for service, ready in self._states() if not ready]:
+        while missing := self._missing():
             on_wait(missing)
             if time.monotonic() > give_up:
-                logs = self.compose("logs", "--no-color", "--tail", "15", *missing, check=False)
-                raise WorkFailed(
-                    f"Not ready after {START_WITHIN_S} s: {', '.join(missing)}.",
-                    logs,
-                    self.command("logs", *missing),
-                )
+                self._give_up(f"Not ready after {START_WITHIN_S} s: {', '.join(missing)}.", missing)
             time.sleep(0.5)
 
     def remove(self) -> None:
-        """Remove containers, volumes, networks and images, and steps that still run. Nothing there is no error."""
+        """Remove containers (steps that still run among them), volumes, networks and images."""
         network = f"network={self.project}_{NETWORK_OF_STEPS}"
         listed = ["docker", "ps", "--all", "--quiet", "--filter", network]
         steps = subprocess.run(listed, capture_output=True, text=True, check=False).stdout.split()
@@ -109,16 +108,23 @@ class Stack:
             if variable not in self._environment:
                 self._environment[variable] = str(self.port(service, inside) or _free(usual))
 
-    def _states(self) -> Iterator[tuple[str, bool]]:
-        """Each service, and whether it is as it should be. Raises WorkFailed for one that failed for good."""
-        printed = self.compose("ps", "--all", "--format", "json")
-        for line in printed.splitlines():
+    def _missing(self) -> list[str]:
+        """The services that are not as they should be yet. Raises WorkFailed for one that failed for good."""
+        missing = self.compose("config", "--services").split()
+        for line in self.compose("ps", "--all", "--format", "json").splitlines():
             container = json.loads(line)
-            name, state, health = container["Service"], container["State"], container["Health"]
-            if state == "exited" and container["ExitCode"] != 0:
-                logs = self.compose("logs", "--no-color", "--tail", "15", name, check=False)
-                raise WorkFailed(f"The service {name} ended with {container['ExitCode']}.", logs, self.command("logs", name))
-            yield name, state == "exited" or (state == "running" and health in ("", "healthy"))
+            name, state, code = container["Service"], container["State"], container["ExitCode"]
+            if name in ENDS_BY_ITSELF and state == "exited":
+                if code != 0:
+                    self._give_up(f"The service {name} ended with {code}.", [name])
+                missing.remove(name)
+            elif state == "running" and container["Health"] in ("", "healthy"):
+                missing.remove(name)
+        return missing
+
+    def _give_up(self, what: str, services: list[str]) -> NoReturn:
+        logs = self.compose("logs", "--no-color", "--tail", "15", *services, check=False)
+        raise WorkFailed(what, logs.strip(), self.command("logs", *services))
 
 
 def _free(port: int) -> int:

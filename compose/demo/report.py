@@ -1,0 +1,117 @@
+"""What the demo shows when the run is over: rows side by side, counts, the proof, the times, and where to look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from appliance.cli._output import duration
+
+from .stack import Stack
+
+PRODUCTION = ("production", "shop")
+TWIN = ("staging", "shop_twin")
+
+CUSTOMERS = """
+SELECT c.email, c.first_name, c.last_name, c.phone, c.birth_date, c.tier, a.street, a.city,
+       (SELECT count(*) FROM orders o WHERE o.customer_id = c.id) AS orders
+FROM customer c JOIN address a ON a.customer_id = c.id AND a.is_default
+WHERE c.id = {id}
+"""
+PAYMENT = "SELECT card_holder, card_number, amount FROM payment WHERE order_id = {id}"
+MESSAGE = "SELECT body AS message FROM crm.message WHERE id = {id}"
+
+# Rows that show something: each is looked for in production only, so that the twin is asked for the same ones.
+WITH_PHONE = """
+SELECT min(c.id) AS id FROM customer c JOIN orders o ON o.customer_id = c.id
+WHERE c.phone IS NOT NULL AND c.birth_date IS NOT NULL AND c.first_name ~ '{letters}'
+"""
+WITH_CARD = "SELECT min(order_id) AS id FROM payment WHERE card_number IS NOT NULL"
+WITH_ADDRESS = "SELECT min(id) AS id FROM crm.message WHERE body LIKE '%@%.example%' AND body ~ '[0-9]{5}'"
+
+TABLES = """
+SELECT format('%I.%I', n.nspname, c.relname) AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname IN ('public', 'crm') ORDER BY 1
+"""
+
+
+def side_by_side(console: Console, stack: Stack) -> None:
+    """A few rows as they are in production and in the twin."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    for title, width in (("", 12), ("in production", 48), ("in the twin", 48)):
+        table.add_column(title, max_width=width, overflow="fold")
+    wanted = (
+        (CUSTOMERS, WITH_PHONE.format(letters="[äöüé]")),
+        (CUSTOMERS, WITH_PHONE.format(letters="[Łłż]")),
+        (PAYMENT, WITH_CARD),
+        (MESSAGE, WITH_ADDRESS),
+    )
+    for number, (query, choice) in enumerate(wanted):
+        chosen = stack.query(*PRODUCTION, choice)[0]["id"]
+        [production] = stack.query(*PRODUCTION, query.format(id=chosen))
+        [twin] = stack.query(*TWIN, query.format(id=chosen))
+        if number:
+            table.add_row("", "", "")
+        for column, value in production.items():
+            masked = twin[column]
+            table.add_row(
+                Text(column, style="dim"),
+                _shown(value),
+                Text(_shown(masked), style="green" if masked != value else ""),
+            )
+    console.print(table)
+
+
+def counts(console: Console, stack: Stack) -> None:
+    """Rows of every table, on both sides."""
+    production = _count(stack, PRODUCTION)
+    twin = _count(stack, TWIN)
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    table.add_column("table")
+    table.add_column("rows in production", justify="right")
+    table.add_column("rows in the twin", justify="right")
+    for name, rows in production.items():
+        copied = twin.get(name)
+        table.add_row(name, f"{rows:,}", "left out" if copied is None else f"{copied:,}")
+    table.add_row("together", f"{sum(production.values()):,}", f"{sum(twin.values()):,}", style="bold")
+    console.print(table)
+
+
+def step_times(console: Console, run: dict[str, Any]) -> None:
+    """How long each step took, parallel parts taken together."""
+    spans: dict[str, tuple[str, str]] = {}
+    parts: dict[str, int] = {}
+    for step in run["steps"]:
+        if step["started_at"] is None or step["ended_at"] is None:
+            continue
+        began, ended = spans.get(step["step"], (step["started_at"], step["ended_at"]))
+        spans[step["step"]] = (min(began, step["started_at"]), max(ended, step["ended_at"]))
+        parts[step["step"]] = parts.get(step["step"], 0) + 1
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    table.add_column("step")
+    table.add_column("containers", justify="right")
+    table.add_column("took", justify="right")
+    for name, (began, ended) in sorted(spans.items(), key=lambda item: item[1]):
+        table.add_row(name, str(parts[name]), duration(_seconds(began, ended)))
+    table.add_row("the whole run", "", duration(run["seconds"]), style="bold")
+    console.print(table)
+
+
+def _count(stack: Stack, database: tuple[str, str]) -> dict[str, int]:
+    names = [row["name"] for row in stack.query(*database, TABLES)]
+    counting = " UNION ALL ".join(f"SELECT '{name}' AS name, count(*) AS rows FROM {name}" for name in names)
+    return {row["name"]: row["rows"] for row in stack.query(*database, counting)}
+
+
+def _shown(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _seconds(began: str, ended: str) -> float:
+    from datetime import datetime  # noqa: PLC0415
+
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
