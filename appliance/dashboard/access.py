@@ -76,14 +76,12 @@ def set_cookie(
 
 
 async def visit(request: Request) -> Visit:
-    """The signed-in person; raises SignInNeededError. A one-time password opens only the page to change it."""
+    """Who is signed in; raises SignInNeededError. A one-time password opens only the page to change it."""
     context = context_of(request)
     secret = request.cookies.get(cookie_name(context, "session"), "")
-    row = (
-        await run_in_threadpool(people.session_of, context.database, secret)
-        if 20 < len(secret) < 100
-        else None
-    )
+    row = None
+    if 20 < len(secret) < 100:
+        row = await run_in_threadpool(people.session_of, context.database, secret)
     if row is None:
         raise SignInNeededError
     if row["must_change"] and request.url.path not in {"/account", "/account/password", "/sign-out"}:
@@ -170,7 +168,7 @@ def remember_device(context: Context, response: Response, name: str) -> None:
 
 
 async def api_actor(request: Request) -> Actor:
-    """Who an API token is; raises Unauthenticated."""
+    """Who an API token is; raises Unauthenticated. Changes are held to a rate."""
     context, address = context_of(request), address_of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     token = token.strip()
@@ -183,16 +181,16 @@ async def api_actor(request: Request) -> Actor:
         raise Unauthenticated(
             "An API token is needed.", "It is missing, wrong, expired or revoked.", "Make one under Tokens."
         )
+    if request.method not in {"GET", "HEAD"}:
+        take(context.limits.changes, actor.name)
     return actor
 
 
-def api_role(role: Role) -> Callable[[Actor, Request], Actor]:
-    """A dependency: the token's actor, with at least this role. Changes are held to a rate."""
+def api_role(role: Role) -> Callable[[Actor], Actor]:
+    """A dependency: the token's actor, with at least this role."""
 
-    def check(actor: Annotated[Actor, Depends(api_actor)], request: Request) -> Actor:
+    def check(actor: Annotated[Actor, Depends(api_actor)]) -> Actor:
         need_role(actor, role)
-        if request.method not in {"GET", "HEAD"}:
-            take(context_of(request).limits.changes, actor.name)
         return actor
 
     return check

@@ -1,4 +1,4 @@
-"""The ``connections.yaml`` that an appliance's workflows need, with ``changeme`` where the customer fills in."""
+"""The ``connections.yaml`` that an appliance's workflows need, with ``changeme`` where a person fills in."""
 
 from __future__ import annotations
 

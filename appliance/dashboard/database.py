@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import psycopg
 from psycopg.rows import dict_row
 
+from appliance.errors import RequestWrong
+
 from .migrations import split_migrations, statements
 
 Row = dict[str, Any]
@@ -173,6 +175,10 @@ class Database:
             self._discard(connection)
             self.close()
             raise StoreAwayError(_reason(error)) from error
+        except (psycopg.DataError, OverflowError, UnicodeEncodeError) as error:
+            # A NUL, half a surrogate pair, a number beyond 64 bits: nothing that a store could hold.
+            self._roll_back(connection)
+            raise RequestWrong("A value cannot be stored.", "", "Correct it and try again.") from error
         except BaseException:
             self._roll_back(connection)
             raise

@@ -39,7 +39,7 @@ _HEADERS = {
 
 
 class RateLimit:
-    """Token buckets by caller; only the latest callers are remembered. Nobody is locked out: waiting helps."""
+    """Token buckets by caller; only the latest callers are remembered. Waiting is all it takes."""
 
     def __init__(self, burst: float, per_minute: float) -> None:
         self._burst = burst
@@ -80,7 +80,7 @@ def _body_limit(path: str) -> int:
 
 
 class Protection:
-    """ASGI middleware: refuses a body that is too large before it is in memory; adds security headers."""
+    """ASGI middleware: refuses too large a body before it is in memory; adds security headers."""
 
     def __init__(self, app: ASGIApp, secure: bool) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Changes a YAML document where its data changed, and leaves every other line, comments included, as it is."""
+"""Changes a YAML document where its data changed; leaves every other line, comments included, as it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from appliance.workflow.loading import document_yaml
 
 
 def edit(text: str, before: dict[str, Any], after: dict[str, Any]) -> str:
-    """The text of ``before`` changed so that it says ``after``; written afresh where it cannot be edited in place."""
+    """The text of ``before``, changed to say ``after``; written afresh where that is not possible."""
     if before == after and text.strip():
         return text
     try:
@@ -33,8 +33,8 @@ def _edit_mapping(
 ) -> list[str]:
     starts = [key.start_mark.line for key, _ in node.value]
     if len(set(starts)) != len(starts):
-        return _rendered(after, _indent(lines, node))
-    indent = _indent(lines, node)
+        return _rendered(after, _indent(node))
+    indent = _indent(node)
     result = lines[span[0] : starts[0]] if starts else lines[span[0] : span[1]]
     ends = [*starts[1:], span[1]]
     written: set[str] = set()
@@ -57,7 +57,7 @@ def _edit_mapping(
     return result + (_rendered(added, indent) if added else [])
 
 
-def _indent(lines: list[str], node: yaml.MappingNode) -> str:
+def _indent(node: yaml.MappingNode) -> str:
     return " " * (node.value[0][0].start_mark.column if node.value else 0)
 
 

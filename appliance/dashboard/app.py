@@ -1,0 +1,165 @@
+"""Puts the dashboard together: the contract's calls, the management calls, the pages, their protection."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import quote
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from appliance import __version__
+from appliance.errors import ApplianceError
+from appliance.reporting.contract import Problem
+
+from . import (
+    api_appliances,
+    api_people,
+    api_workflows,
+    openapi,
+    pages_appliance,
+    pages_edit,
+    pages_fleet,
+    pages_people,
+    pages_runs,
+    pages_sign_in,
+    pages_workflow,
+    wire,
+)
+from .access import SignInNeededError
+from .context import Context
+from .database import StoreAwayError
+from .faults import TooMany, status_of
+from .limits import Protection
+from .rendering import STATIC, html
+from .retention import sweep
+from .settings import Settings
+
+SWEEP_EVERY_SECONDS = 600
+log = logging.getLogger("appliance.dashboard")
+
+
+def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
+    """The whole application. Opens the store and brings its schema up to date."""
+    context = context or Context.open(settings)
+    app = FastAPI(
+        title="Appliance dashboard",
+        version=__version__,
+        openapi_url="/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.context = context
+    app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
+    for router in (wire, api_appliances, api_workflows, api_people):
+        app.include_router(router.router)
+    for pages in (
+        pages_sign_in,
+        pages_fleet,
+        pages_appliance,
+        pages_workflow,
+        pages_edit,
+        pages_runs,
+        pages_people,
+    ):
+        app.include_router(pages.router, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_api_route("/healthz", _healthz, include_in_schema=False)
+    app.add_middleware(Protection, secure=settings.secure)
+    _add_error_handlers(app)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    context: Context = app.state.context
+    sweeper = asyncio.create_task(_sweep_for_ever(context))
+    yield
+    sweeper.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await sweeper
+    context.database.close()
+
+
+async def _sweep_for_ever(context: Context) -> None:
+    while True:
+        try:
+            await run_in_threadpool(sweep, context.database, context.settings.retention_days)
+        except StoreAwayError as error:
+            log.warning("The store could not be tidied: %s", error)
+        await asyncio.sleep(SWEEP_EVERY_SECONDS)
+
+
+def _healthz(request: Request) -> Response:
+    context: Context = request.app.state.context
+    with context.database.read() as session:
+        session.value("SELECT 1")
+    return JSONResponse({"ok": True, "version": __version__})
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    @app.exception_handler(SignInNeededError)
+    async def _sign_in(request: Request, _error: Exception) -> Response:
+        if request.headers.get("x-requested-with"):
+            return Response(status_code=401)
+        target = request.url.path if request.method == "GET" else "/"
+        return RedirectResponse(f"/sign-in?next={quote(target)}", 303)
+
+    @app.exception_handler(ApplianceError)
+    async def _known(request: Request, error: ApplianceError) -> Response:
+        headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany) else {}
+        code = getattr(error, "rule", "") or type(error).__name__.lower()
+        problem = Problem(
+            code=code[:64], what=error.what[:1000], why=error.why[:2000], next_step=error.next_step[:1000]
+        )
+        return _told(request, status_of(error), problem, headers)
+
+    @app.exception_handler(ValidationError)
+    async def _invalid(request: Request, error: ValidationError) -> Response:
+        return _told(request, 422, wire.validation_problem(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def _unfit(request: Request, error: RequestValidationError) -> Response:
+        places = [
+            f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}" for found in error.errors()
+        ]
+        why = "; ".join(places)[:2000]
+        return _told(request, 422, Problem(code="invalid", what="The request is not well formed.", why=why))
+
+    @app.exception_handler(HTTPException)
+    async def _http(request: Request, error: HTTPException) -> Response:
+        what = {404: "There is nothing here.", 405: "That cannot be done here."}.get(
+            error.status_code, "The request was not understood."
+        )
+        problem = Problem(code=f"http_{error.status_code}", what=what, next_step="Check the address.")
+        return _told(request, error.status_code, problem, dict(error.headers or {}))
+
+    @app.exception_handler(StoreAwayError)
+    async def _away(request: Request, error: StoreAwayError) -> Response:
+        log.error("The store did not answer: %s", error)
+        problem = Problem(
+            code="store_away",
+            what="The dashboard's store does not answer.",
+            why="It is starting, full, or out of reach. Nothing was changed.",
+            next_step="Try again in a moment; the dashboard's log says more.",
+        )
+        return _told(request, 503, problem, {"retry-after": "5"})
+
+
+def _told(request: Request, status: int, problem: Problem, headers: dict[str, str] | None = None) -> Response:
+    as_data = request.url.path.startswith("/v1/") or request.headers.get("x-requested-with")
+    if as_data:
+        return JSONResponse(problem.model_dump(), status, headers)
+    shown = html(request, "error.html", {"problem": problem, "status": status}, status=status)
+    shown.headers.update(headers or {})
+    return shown

@@ -1,0 +1,124 @@
+"""Runs: the list, one run as it goes, and the moment between asking for one and its start."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import RedirectResponse, Response
+
+from . import commands, fleet, runs
+from .access import Visit, checked_form, visit
+from .rendering import fragment, page
+
+router = APIRouter()
+Visitor = Annotated[Visit, Depends(visit)]
+PAGE_ROWS = 50
+
+
+class RunFilter(BaseModel):
+    """Which runs to list; ``before`` is the start of the last one seen."""
+
+    workflow: str = Field(default="", max_length=63)
+    appliance: str = Field(default="", max_length=36)
+    state: str = Field(default="", max_length=20)
+    before: float | None = Field(default=None, ge=0, le=1e11)
+
+
+def listing(visitor: Visit, wanted: RunFilter) -> dict[str, Any]:
+    """One page of runs, newest first."""
+    state = wanted.state if wanted.state in runs.RUN_STATES else ""
+    with visitor.context.database.read() as session:
+        rows = runs.runs(
+            session,
+            workflow_id=wanted.workflow,
+            appliance_id=wanted.appliance,
+            state=state,
+            before=wanted.before,
+            limit=PAGE_ROWS + 1,
+        )
+        name = fleet.appliance(session, wanted.appliance)["name"] if wanted.appliance else ""
+    more = rows[PAGE_ROWS - 1]["started_at"] if len(rows) > PAGE_ROWS else None
+    return {
+        "rows": rows[:PAGE_ROWS],
+        "more": more,
+        "workflow": wanted.workflow,
+        "appliance": wanted.appliance,
+        "appliance_name": name,
+        "state": state,
+        "states": runs.RUN_STATES,
+        "before": wanted.before,
+    }
+
+
+@router.get("/runs")
+def runs_page(request: Request, visitor: Visitor, wanted: Annotated[RunFilter, Query()]) -> Response:
+    """All runs, newest first."""
+    return page(visitor, request, "runs.html", **listing(visitor, wanted))
+
+
+@router.get("/runs/live")
+def runs_live(request: Request, visitor: Visitor, wanted: Annotated[RunFilter, Query()]) -> Response:
+    """The part of the list that changes by itself."""
+    return fragment(request, "runs_live.html", **listing(visitor, wanted))
+
+
+def _details(visitor: Visit, appliance_id: str, run_id: str) -> dict[str, Any]:
+    visitor.context.attention.watch(appliance_id)
+    with visitor.context.database.read() as session:
+        return {
+            "run": runs.run(session, appliance_id, run_id),
+            "events": runs.events(session, appliance_id, run_id=run_id, limit=30),
+            "may_edit": visitor.actor.may("editor"),
+        }
+
+
+@router.get("/runs/{appliance_id}/{run_id}")
+def run_page(request: Request, appliance_id: str, run_id: str, visitor: Visitor) -> Response:
+    """One run."""
+    return page(visitor, request, "run.html", **_details(visitor, appliance_id, run_id))
+
+
+@router.get("/runs/{appliance_id}/{run_id}/live")
+def run_live(request: Request, appliance_id: str, run_id: str, visitor: Visitor) -> Response:
+    """The part of the run's page that changes by itself."""
+    return fragment(request, "run_live.html", **_details(visitor, appliance_id, run_id))
+
+
+@router.post("/runs/{appliance_id}/{run_id}/cancel", dependencies=[Depends(checked_form)])
+def cancel(appliance_id: str, run_id: str, visitor: Visitor) -> Response:
+    """Ask the appliance to end a run."""
+    visitor.needs("editor")
+    with visitor.context.database.read() as session:
+        runs.run(session, appliance_id, run_id)
+    commands.send(visitor.context.database, visitor.actor, appliance_id, "cancel", {"run_id": run_id})
+    return RedirectResponse(f"/runs/{appliance_id}/{run_id}?note=sent", 303)
+
+
+def _command(visitor: Visit, command_id: str) -> dict[str, Any]:
+    with visitor.context.database.read() as session:
+        row = commands.command(session, command_id)
+        appliance = fleet.appliance(session, row["appliance_id"])
+        started = session.value("SELECT run_id FROM run WHERE command_id = ?", command_id)
+    visitor.context.attention.watch(row["appliance_id"])
+    return {"command": row, "appliance": appliance, "started": started or row["run_id"]}
+
+
+@router.get("/commands/{command_id}")
+def command_page(request: Request, command_id: str, visitor: Visitor) -> Response:
+    """What became of a command; a run that has begun is shown itself."""
+    data = _command(visitor, command_id)
+    if data["started"] and data["command"]["kind"] == "run":
+        return RedirectResponse(f"/runs/{data['appliance']['id']}/{data['started']}", 303)
+    return page(visitor, request, "command.html", **data)
+
+
+@router.get("/commands/{command_id}/live")
+def command_live(request: Request, command_id: str, visitor: Visitor) -> Response:
+    """The part that changes by itself; says where to go once the run has begun."""
+    data = _command(visitor, command_id)
+    response = fragment(request, "command_live.html", **data)
+    if data["started"] and data["command"]["kind"] == "run":
+        response.headers["x-go"] = f"/runs/{data['appliance']['id']}/{data['started']}"
+    return response

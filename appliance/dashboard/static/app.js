@@ -1,0 +1,119 @@
+// Times in the reader's own words, copying, parts that keep themselves current, and asking before what cannot be undone.
+"use strict";
+
+const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+function distance(moment) {
+  const seconds = (moment - Date.now()) / 1000;
+  for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
+    if (Math.abs(seconds) >= size) return relative.format(Math.round(seconds / size), unit);
+  }
+  return relative.format(Math.round(seconds), "second");
+}
+
+function tellTimes(root) {
+  for (const element of root.querySelectorAll("time[data-ago], time[data-when]")) {
+    const moment = new Date(element.dateTime);
+    element.title = moment.toLocaleString();
+    element.textContent = "ago" in element.dataset ? distance(moment) : exact.format(moment);
+  }
+}
+
+function keepCurrent(element) {
+  let mark = "";
+  let failures = 0;
+  const every = Number(element.dataset.every || 4) * 1000;
+  async function refresh() {
+    if (document.hidden) return schedule(every);
+    try {
+      const response = await fetch(element.dataset.live, {
+        headers: { "x-requested-with": "fetch", "x-have": mark }, cache: "no-store",
+      });
+      if (response.status === 401) { location.reload(); return; }
+      const go = response.headers.get("x-go");
+      if (go) { location.replace(go); return; }
+      if (response.status === 200) {
+        mark = response.headers.get("x-mark") || "";
+        replace(element, await response.text());
+      }
+      failures = 0;
+    } catch {
+      failures += 1;
+    }
+    element.classList.toggle("stale", failures > 2);
+    schedule(Math.min(every * 2 ** failures, 60000));
+  }
+  function schedule(milliseconds) { setTimeout(refresh, milliseconds); }
+  schedule(every);
+}
+
+function replace(element, html) {
+  // What has the focus, and what is opened, stays so.
+  const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
+  const opened = [...element.querySelectorAll("details[open]")].map((details) => details.id);
+  element.innerHTML = html;
+  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+  tellTimes(element);
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+}
+
+async function copy(button) {
+  const text = button.closest(".copy").querySelector("pre").textContent;
+  try {
+    await navigator.clipboard.writeText(text.trim());
+    button.textContent = "Copied";
+  } catch {
+    const range = document.createRange();
+    range.selectNodeContents(button.closest(".copy").querySelector("pre"));
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    button.textContent = "Selected";
+  }
+  setTimeout(() => { button.textContent = "Copy"; }, 2000);
+}
+
+function ask(form) {
+  const dialog = document.getElementById("ask");
+  dialog.querySelector("p").textContent = form.dataset.confirm;
+  const yes = dialog.querySelector("[data-yes]");
+  yes.textContent = form.dataset.yes || "Go on";
+  yes.onclick = () => { dialog.close(); form.dataset.confirmed = "yes"; form.requestSubmit(); };
+  dialog.querySelector("[data-no]").onclick = () => dialog.close();
+  dialog.showModal();
+}
+
+document.addEventListener("click", (event) => {
+  const target = event.target.closest("[data-copy], [data-theme-toggle]");
+  if (!target) return;
+  if ("copy" in target.dataset) copy(target);
+  else {
+    const root = document.documentElement;
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    document.cookie = `theme=${root.dataset.theme}; path=/; max-age=31536000; samesite=lax`;
+  }
+});
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.dataset.confirm && !form.dataset.confirmed) {
+    event.preventDefault();
+    ask(form);
+  } else if (form.method === "post") {
+    // A second click must not ask twice.
+    setTimeout(() => { for (const button of form.querySelectorAll("button")) button.disabled = true; });
+  }
+});
+
+document.addEventListener("change", (event) => {
+  if ("submitOnChange" in event.target.dataset) event.target.form.requestSubmit();
+});
+
+addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("form button:disabled:not([data-off])")) button.disabled = false;
+});
+
+tellTimes(document);
+setInterval(() => tellTimes(document), 5000);
+for (const element of document.querySelectorAll("[data-live]")) keepCurrent(element);
