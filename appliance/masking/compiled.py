@@ -1,4 +1,4 @@
-"""What the compiler hands to planning: SQL text without a key in it, and what must be bound before it runs."""
+"""What the compiler hands to planning: SQL text without a key in it, and what must be bound for it."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class CompiledColumn(CompiledModel):
     """For ``outside_domain`` and ``constant``: a query of one text column that yields the domain's members,
     with no binding. None for ``constant`` means that everything must be NULL."""
     leak_sql: str | None = None
-    """For ``partial``: a boolean expression over the twin's column, true where something was left unmasked."""
+    """For ``partial``: a boolean expression over the twin's column, true where something was left."""
     preserves_distinct: bool = False
     """The mask promises distinct outputs for distinct inputs."""
     normal_form_sql: str | None = None

@@ -1,0 +1,49 @@
+"""Arrays, masked element by element."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from appliance.masking.mask import Masked
+from appliance.masking.scope import Scope
+from appliance.masking.shape import Shape, Value
+from appliance.masking.sql_text import identifier
+
+
+def masked_elements(value: Value, scope: Scope, compile_element: Callable[[Value], Masked]) -> Masked:
+    """The array with every element masked: NULL and empty arrays, and NULL elements, stay.
+
+    One or two dimensions are kept, more come out as one. Positions count from 1.
+    """
+    shape = value.shape
+    element = identifier(scope.alias("appliance_element"))
+    single = Shape(**{**vars(shape), "array_cast": None})
+    inner = compile_element(Value(element, single))
+    array = value.sql
+    masked = f"({inner.sql})::{shape.cast}"
+    flat = f"ARRAY(SELECT {masked} FROM unnest({array}) AS appliance_list ({element}))"
+    sql = (
+        f"CASE WHEN {array} IS NULL OR cardinality({array}) = 0 THEN {array}"
+        f" WHEN array_ndims({array}) = 2 THEN {_rows(array, masked, element, scope)} ELSE {flat} END"
+    )
+    normal = inner.normal_form_sql or f"nullif({element}::text, '')"
+    some = f"EXISTS (SELECT FROM unnest({array}) AS appliance_list ({element}) WHERE ({normal}) IS NOT NULL)"
+    partial = inner.proof == "partial"
+    return Masked(
+        sql,
+        "partial" if partial else "disjoint" if inner.proof == "disjoint" else "by_chance",
+        chance=inner.chance,
+        leak_sql=f"{array} IS DISTINCT FROM ({sql})::{shape.array_cast}" if partial else None,
+        normal_form_sql=f"CASE WHEN {some} THEN {array}::text END",
+        preserves_distinct=inner.preserves_distinct,
+    )
+
+
+def _rows(array: str, masked: str, element: str, scope: Scope) -> str:
+    """Two dimensions: an array of rows, each an array."""
+    row, place = identifier(scope.alias("appliance_row")), identifier(scope.alias("appliance_place"))
+    cells = (
+        f"SELECT {array}[{row}][{place}] FROM generate_subscripts({array}, 2) AS appliance_places ({place})"
+    )
+    one = f"ARRAY(SELECT {masked} FROM ({cells}) AS appliance_list ({element}))"
+    return f"(SELECT array_agg({one}) FROM generate_subscripts({array}, 1) AS appliance_rows ({row}))"

@@ -1,0 +1,92 @@
+"""``date_shift``: other days, the same intervals."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from appliance.masking.mask import Mask, Masked, Promises, SubjectParams, subject_problems
+from appliance.masking.scope import Scope, low_bits
+from appliance.masking.shape import DATES, Shape, Value
+from appliance.workflow.catalog import Column, Table
+
+# Nearer to the ends of a type than a shift can be, dates move away from the end.
+_LATEST = {"date": "5860000-01-01", "timestamp": "290000-01-01", "timestamptz": "290000-01-01"}
+_EARLIEST = "4700-01-01 BC"
+
+
+class DateShiftParams(SubjectParams):
+    """Who shares a shift, and how far it goes."""
+
+    max_days: int = Field(
+        default=180,
+        strict=True,
+        ge=1,
+        le=3_650,
+        description="The longest shift, in days, either way. It is never zero.",
+        examples=[60],
+    )
+
+
+class DateShift(Mask[DateShiftParams]):
+    """Whole days, the same for all dates of a subject."""
+
+    name = "date_shift"
+    summary = "Moves dates by some days, the same for all dates of a subject."
+    params = DateShiftParams
+    kinds = DATES
+    proof = "by_chance"
+    promises = Promises(
+        deterministic="yes: the same subject is moved by the same number of days everywhere",
+        format="time of day, and intervals within a subject, are kept; infinity stays",
+    )
+    examples = (("1984-03-05", "1984-05-19"), ("2024-02-29 10:15", "2024-05-14 10:15"))
+
+    def compile(self, value: Value, params: DateShiftParams, scope: Scope) -> Masked:
+        """A shift from the subject's keyed hash; by default the primary key is the subject."""
+        kind, sql = value.shape.kind, value.sql
+        subject = scope.subject_text(subject_of(params, scope))
+        hash_sql = scope.text_hash(subject, params.domain or self.name)
+        days = f"(1 + mod({low_bits(hash_sql)}, {params.max_days}))"
+        by = days if kind == "date" else f"make_interval(0, 0, 0, 0, 24 * {days})"
+        moved = (
+            f"CASE WHEN {sql} > '{_LATEST[kind]}'::{_plain(kind)} THEN {sql} - {by}"
+            f" WHEN {sql} < '{_EARLIEST}'::{_plain(kind)} THEN {sql} + {by}"
+            f" WHEN {hash_sql} < 0 THEN {sql} - {by} ELSE {sql} + {by} END"
+        )
+        return Masked(
+            f"CASE WHEN isfinite({sql}) THEN {moved} ELSE {sql} END",
+            "by_chance",
+            normal_form_sql=f"CASE WHEN isfinite({sql}) THEN {sql}::text END",
+        )
+
+    def problems(self, shape: Shape, params: DateShiftParams, scope: Scope) -> list[str]:
+        """No subject, or one that is not there."""
+        found = subject_problems(params, scope)
+        if not subject_of(params, scope):
+            found.append(
+                "the table has no primary key to take as the subject; name the columns that identify whose"
+                " dates these are, for example {mask: date_shift, subject: customer_id}"
+            )
+        elif scope.column.name in params.subject_columns:
+            found.append(f"subject: `{scope.column.name}` cannot be its own subject")
+        return found
+
+    def distinct_with(
+        self, key: tuple[str, ...], column: Column, table: Table, params: DateShiftParams
+    ) -> bool:
+        """Dates of one subject stay apart, so a key that holds the subject stays unique."""
+        subject = params.subject_columns or _primary_key(table, column)
+        return bool(subject) and set(subject) <= set(key) - {column.name}
+
+
+def subject_of(params: DateShiftParams, scope: Scope) -> tuple[str, ...]:
+    """The columns that decide the shift; empty if there are none to take."""
+    return params.subject_columns or _primary_key(scope.table, scope.column)
+
+
+def _primary_key(table: Table, column: Column) -> tuple[str, ...]:
+    return tuple(name for name in table.primary_key if name != column.name)
+
+
+def _plain(kind: str) -> str:
+    return {"date": "date", "timestamp": "timestamp", "timestamptz": "timestamptz"}[kind]

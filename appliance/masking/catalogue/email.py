@@ -1,0 +1,76 @@
+"""``email``: an address that looks deliverable and can reach nobody."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
+from appliance.masking.scope import Scope, low_bits, unless_empty
+from appliance.masking.shape import TEXT, Shape, Value
+from appliance.masking.word_lists import word_list
+
+# Reserved for documentation and tests by RFC 2606 and RFC 6761: no mail is ever delivered there.
+ReservedDomain = Literal["example.com", "example.net", "example.org", "example.test", "mail.invalid"]
+TOKEN_DIGITS = 18
+"""72 bits: among ten million addresses two are the same with a probability of 1e-8."""
+FEWEST_TOKEN_DIGITS = 16
+
+
+class EmailParams(KeyedParams):
+    """Where the addresses are, and whether case matters."""
+
+    at: ReservedDomain = Field(
+        default="example.com",
+        description="The reserved domain of the addresses.",
+        examples=["example.org"],
+    )
+    ignore_case: bool = Field(
+        default=False,
+        strict=True,
+        description="Give Ann@… and ann@… the same address. citext columns always do.",
+        examples=[True],
+    )
+
+
+class Email(Mask[EmailParams]):
+    """A believable mailbox, a keyed token that makes it unique, a reserved domain."""
+
+    name = "email"
+    summary = "Replaces an e-mail address with a unique one on a reserved domain."
+    params = EmailParams
+    kinds = TEXT
+    proof = "disjoint"
+    promises = Promises(
+        unique="yes",
+        length="at most 50 characters; a shorter column gets a shorter address, down to 28",
+        format="a valid address in lower case that can never be delivered",
+    )
+    examples = (("Ann.Lee@corp.test", "mateo.okafor.4be2a90c17d3f8605a@example.com"),)
+
+    def compile(self, value: Value, params: EmailParams, scope: Scope) -> Masked:
+        """As long as the column allows."""
+        domain = params.domain or self.name
+        fold = params.ignore_case and not value.shape.folded
+        key = f'(lower({value.text} COLLATE "default") COLLATE "C")' if fold else value.key_text
+        ending = f"@{params.at}"
+        room = None if value.shape.length is None else value.shape.length - len(ending)
+        digits = TOKEN_DIGITS if room is None else min(TOKEN_DIGITS, room)
+        token = f"encode(substr({scope.hmac(key, domain)}, 1, {(digits + 1) // 2}), 'hex')"
+        token = f"left({token}, {digits})" if digits % 2 else token
+        names = word_list("mailbox", longest=None if room is None else room - digits - 1)
+        if len(names) >= 20:
+            token = f"{scope.word(names, low_bits(scope.text_hash(key, domain)))} || '.' || {token}"
+        return Masked(unless_empty(value, f"{token} || '{ending}'"), "disjoint", preserves_distinct=not fold)
+
+    def problems(self, shape: Shape, params: EmailParams, scope: Scope) -> list[str]:
+        """A column too short for a unique address."""
+        needed = FEWEST_TOKEN_DIGITS + 1 + len(params.at)
+        if shape.length is not None and shape.length < needed:
+            return [f"the column has {shape.length} characters, and a unique address needs {needed}"]
+        return []
+
+    def distinct(self, shape: Shape, params: EmailParams) -> bool:
+        """Unless case is ignored where the column does not."""
+        return shape.folded or not params.ignore_case

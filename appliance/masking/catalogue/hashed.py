@@ -1,0 +1,106 @@
+"""``hash``: a keyed pseudonym of the same type, for identifiers that other tables refer to."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
+from appliance.masking.permutation import BITS, permuted
+from appliance.masking.scope import Scope, unless_empty
+from appliance.masking.shape import INTEGERS, Kind, Shape, Value
+
+UNIQUE_DIGITS = 16
+"""64 bits: among a million values two meet with a probability of 3e-8."""
+FEWEST_DIGITS = 8
+
+
+class HashParams(KeyedParams):
+    """How long the pseudonym of a text is."""
+
+    length: int = Field(
+        default=32,
+        strict=True,
+        ge=FEWEST_DIGITS,
+        le=64,
+        description="Hexadecimal digits of a text's pseudonym; a shorter column gets as many as fit.",
+        examples=[20],
+    )
+
+
+class Hash(Mask[HashParams]):
+    """HMAC-SHA-256 for text, uuid and bytea; a keyed permutation for whole numbers."""
+
+    name = "hash"
+    summary = "Replaces a value with a keyed pseudonym of the same type."
+    params = HashParams
+    kinds = frozenset[Kind]({"text", "uuid", "bytea", "inet"}) | INTEGERS
+    proof = "disjoint"
+    promises = Promises(
+        unique="yes (for text from 16 digits on; not for inet)",
+        length="hexadecimal digits as given; bytea gets 32 bytes",
+        format="a uuid stays a uuid (version 4), a whole number stays one of its type with its sign,"
+        " an address becomes one of 10.0.0.0/8 or fd00::/8",
+    )
+    examples = (("Ann Lee", "9f2c61a07be8d3541c0a7e6b52d9f318"), ("4711", "1830462977"))
+
+    def compile(self, value: Value, params: HashParams, scope: Scope) -> Masked:
+        """Depends on the kind of value."""
+        domain = params.domain or self.name
+        kind = value.shape.kind
+        if kind in INTEGERS:
+            sql = permuted(value.sql, kind, value.shape.cast, scope.seed(domain))
+            return Masked(sql, "by_chance", chance=0.5 ** BITS[kind], preserves_distinct=True)
+        if kind == "uuid":
+            return Masked(_uuid(scope.hmac(value.text, domain)), "disjoint", preserves_distinct=True)
+        if kind == "bytea":
+            # Its text form may be too long to be made: 1 GB of bytes are 2 GB of digits.
+            digest = f"encode(sha256({value.sql}), 'hex')"
+            sql = scope.hmac_bytes(value.sql, domain)
+            return Masked(sql, "disjoint", normal_form_sql=digest, preserves_distinct=True)
+        if kind == "inet":
+            return Masked(_address(value, scope, domain), "by_chance")
+        return self._text(value, params, scope, domain)
+
+    def _text(self, value: Value, params: HashParams, scope: Scope, domain: str) -> Masked:
+        digits = _digits(value.shape, params)
+        shown = f"encode(substr({scope.hmac(value.key_text, domain)}, 1, {(digits + 1) // 2}), 'hex')"
+        shown = f"left({shown}, {digits})" if digits % 2 else shown
+        unique = digits >= UNIQUE_DIGITS
+        return Masked(
+            unless_empty(value, shown),
+            "disjoint" if unique else "by_chance",
+            chance=0.0 if unique else 16.0**-digits,
+            preserves_distinct=unique,
+        )
+
+    def problems(self, shape: Shape, params: HashParams, scope: Scope) -> list[str]:
+        """A column too short for a pseudonym."""
+        if shape.kind == "text" and _digits(shape, params) < FEWEST_DIGITS:
+            return [f"the column has {shape.length} characters, and a hash needs at least {FEWEST_DIGITS}"]
+        return []
+
+    def distinct(self, shape: Shape, params: HashParams) -> bool:
+        """Not for addresses, nor for text of less than 64 bits."""
+        if shape.kind == "text":
+            return _digits(shape, params) >= UNIQUE_DIGITS
+        return shape.kind != "inet"
+
+
+def _digits(shape: Shape, params: HashParams) -> int:
+    return params.length if shape.length is None else min(params.length, shape.length)
+
+
+def _uuid(hmac: str) -> str:
+    """Two of the bytes are fixed to make it a random (version 4) UUID of RFC 9562; 112 bits remain."""
+    return f"encode(set_byte(set_byte(substr({hmac}, 1, 16), 6, 64), 8, 128), 'hex')::uuid"
+
+
+def _address(value: Value, scope: Scope, domain: str) -> str:
+    number = scope.text_hash(value.text, domain)
+    four = f"'10.0.0.0'::inet + ({number} & 16777215)"
+    other_four = f"'10.0.0.0'::inet + (({number} # 1) & 16777215)"
+    six = f"'fd00::'::inet + ({number} & 9223372036854775807)"
+    four = f"coalesce(nullif({four}, {value.sql}), {other_four})"
+    chosen = f"CASE WHEN family({value.sql}) = 6 THEN {six} ELSE {four} END"
+    # A constant plus NULL is NULL, so NULL stays NULL.
+    return f"set_masklen({chosen}, masklen({value.sql}))"

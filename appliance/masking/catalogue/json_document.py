@@ -1,0 +1,191 @@
+"""``json``: masks at paths inside json and jsonb documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from appliance.masking.catalogue.constant import ConstantParams
+from appliance.masking.compiled import Facet, Proof
+from appliance.masking.json_guard import is_jsonb
+from appliance.masking.json_paths import Branch, PathWrong, jsonpath, parse_path, path_text
+from appliance.masking.json_sql import NULL, Replacement, masked_document
+from appliance.masking.lookup import MaskWrong, mask_and_params
+from appliance.masking.mask import Mask, Masked, Params, Promises
+from appliance.masking.scope import Scope
+from appliance.masking.shape import JSON, Kind, Shape, Value
+from appliance.masking.sql_text import identifier, literal
+from appliance.workflow.document import MaskSpec
+
+# Scalars that a mask of text changes: not null, not empty.
+_TEXTS = '(@.type() == "string" && @ != "") || @.type() == "number" || @.type() == "boolean"'
+_NUMBERS = '@.type() == "number" && @ != 0'
+_ANYTHING = '@.type() != "null"'
+_TEXT = Shape("text", "text")
+_NUMBER = Shape("numeric", "numeric")
+_FITTING: frozenset[Kind] = frozenset({"text", "numeric"})
+
+
+class JsonParams(Params):
+    """Which paths, and a mask for each."""
+
+    paths: dict[str, MaskSpec] = Field(
+        min_length=1,
+        max_length=50,
+        description="A mask for each path. Lists on the way are gone through, with or without [*].",
+        examples=[{"contact.email": "email", "orders[*].card": {"mask": "partial", "keep_last": 4}}],
+    )
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """One path and its mask."""
+
+    keys: tuple[str, ...]
+    mask: Mask[Any]
+    params: Any
+
+    @property
+    def shape(self) -> Shape:
+        return _TEXT if "text" in self.mask.kinds else _NUMBER
+
+    @property
+    def constant(self) -> str:
+        """JSON text that replaces whatever stands there."""
+        if isinstance(self.params, ConstantParams):
+            return json.dumps(self.params.value, ensure_ascii=False)
+        return "null"
+
+
+class JsonDocument(Mask[JsonParams]):
+    """Everything but the values at the paths stays."""
+
+    name = "json"
+    summary = "Masks the values at some paths of a JSON document."
+    params = JsonParams
+    kinds = JSON
+    proof = "by_chance"
+    promises = Promises(
+        deterministic="as the masks at the paths",
+        format="always a valid document; a path that is missing stays missing; an object, or a list inside"
+        " a list, where a path ends or forks becomes null; a json that jsonb cannot hold becomes null",
+    )
+    examples = (
+        ('{"contact": {"email": "ann@corp.test"}}', '{"contact": {"email": "mei.costa.1f0b…@example.com"}}'),
+    )
+
+    def __init__(self, masks: Mapping[str, Mask[Any]]) -> None:
+        """``masks`` are those that may stand at a path."""
+        self._masks = masks
+
+    def compile(self, value: Value, params: JsonParams, scope: Scope) -> Masked:
+        """One expression for all paths, and one thing to prove for each."""
+        leaves = [self._leaf(path, spec) for path, spec in params.paths.items()]
+        facets = tuple(self._facet(value, leaf, scope) for leaf in leaves)
+        return Masked(self._document(value, leaves, scope), "by_chance", facets=facets)
+
+    def _leaf(self, path: str, spec: MaskSpec) -> _Leaf:
+        return _Leaf(parse_path(path), *mask_and_params(spec, self._masks))
+
+    def _document(self, value: Value, leaves: list[_Leaf], scope: Scope) -> str:
+        tree: Branch[Replacement] = Branch()
+        for leaf in leaves:
+            tree.add(leaf.keys, _replacement(leaf, scope))
+        element = identifier(scope.alias("appliance_element"))
+        if value.shape.kind == "jsonb":
+            return masked_document(value.sql, tree, element)
+        # Parsed once, and only if that cannot fail.
+        document = identifier(scope.alias("appliance_document"))
+        parsed = f"(SELECT {value.sql}::jsonb AS {document} OFFSET 0) AS appliance_parsed"
+        return (
+            f"CASE WHEN {value.sql} IS NULL THEN NULL WHEN {is_jsonb(value.sql, scope.encoding)}"
+            f" THEN (SELECT {masked_document(document, tree, element)} FROM {parsed})::json"
+            " ELSE 'null'::json END"
+        )
+
+    def _facet(self, value: Value, leaf: _Leaf, scope: Scope) -> Facet:
+        label = path_text(leaf.keys)
+        if leaf.mask.whole_value:
+            return _constant_facet(value, leaf, scope, label)
+        inner = leaf.mask.compile(Value("NULL", leaf.shape), leaf.params, scope)
+        shown = _at(value, leaf.keys, _TEXTS if leaf.shape is _TEXT else _NUMBERS, scope)
+        if inner.proof == "partial":
+            # json has no equality, but what has been masked has the one text form that jsonb gives.
+            form = "::text" if value.shape.kind == "json" else ""
+            leak = f"{value.sql}{form} IS DISTINCT FROM ({self._document(value, [leaf], scope)}){form}"
+            return Facet(label=label, value_sql=shown, proof="partial", leak_sql=leak)
+        proof: Proof = "disjoint" if inner.proof == "disjoint" else "by_chance"
+        return Facet(label=label, value_sql=shown, proof=proof, chance=inner.chance)
+
+    def problems(self, shape: Shape, params: JsonParams, scope: Scope) -> list[str]:
+        """Paths that are none or cross each other, and masks that do not go with JSON values."""
+        found: list[str] = []
+        tree: Branch[bool] = Branch()
+        for path, spec in params.paths.items():
+            try:
+                tree.add(parse_path(path), True)
+            except PathWrong as wrong:
+                found.append(f"paths: `{path}`: {wrong}")
+            found += [f"paths: `{path}`: {problem}" for problem in self._inner_problems(spec, scope)]
+        return found
+
+    def _inner_problems(self, spec: MaskSpec, scope: Scope) -> list[str]:
+        try:
+            mask, params = mask_and_params(spec, self._masks)
+        except MaskWrong as wrong:
+            return wrong.problems
+        if isinstance(params, ConstantParams):
+            return mask.problems(Shape("jsonb", "jsonb"), ConstantParams(value=_in_json(params)), scope)
+        if mask.whole_value:
+            return []
+        if not mask.kinds & _FITTING:
+            fitting = [each.name for each in self._masks.values() if each.kinds & _FITTING]
+            return [f"the mask '{mask.name}' does not fit a JSON value; these do: {', '.join(fitting)}"]
+        return list(mask.problems(_TEXT if "text" in mask.kinds else _NUMBER, params, scope))
+
+
+def _replacement(leaf: _Leaf, scope: Scope) -> Replacement:
+    if leaf.mask.whole_value:
+        fixed = f"{literal(leaf.constant)}::jsonb"
+        if isinstance(leaf.params, ConstantParams) and leaf.params.keep_null:
+            return Replacement(
+                "constant", lambda sql: f"CASE jsonb_typeof({sql}) WHEN 'null' THEN {NULL} ELSE {fixed} END"
+            )
+        return Replacement("constant", lambda _: fixed)
+
+    def masked(sql: str) -> str:
+        inner = leaf.mask.compile(Value(sql, leaf.shape), leaf.params, scope).sql
+        return f"({inner})::{leaf.shape.cast}"
+
+    return Replacement("text" if leaf.shape is _TEXT else "number", masked)
+
+
+def _constant_facet(value: Value, leaf: _Leaf, scope: Scope, label: str) -> Facet:
+    """In the twin nothing but the constant stands at the path: what else does, as text, must be NULL."""
+    fixed = leaf.constant
+    if fixed[:1] in "[{":
+        # An object or a list cannot be compared inside a path.
+        return Facet(label=label, value_sql="NULL::text", proof="none")
+    condition = (
+        _ANYTHING if fixed == "null" else f"{_ANYTHING} && ((@ == {fixed}) is unknown || @ != {fixed})"
+    )
+    return Facet(label=label, value_sql=_at(value, leaf.keys, condition, scope), proof="constant")
+
+
+def _in_json(params: ConstantParams) -> Any:
+    """Inside a document a text is a JSON string, not JSON text."""
+    return json.dumps(params.value) if isinstance(params.value, str) else params.value
+
+
+def _at(value: Value, keys: tuple[str, ...], condition: str, scope: Scope) -> str:
+    """What stands at a path, as text; NULL if that is nothing to compare."""
+    path = literal(jsonpath(keys, condition))
+    document = value.sql if value.shape.kind == "jsonb" else f"{value.sql}::jsonb"
+    found = f"nullif(jsonb_path_query_array({document}, {path}, '{{}}', true)::text, '[]')"
+    if value.shape.kind == "jsonb":
+        return found
+    return f"CASE WHEN {is_jsonb(value.sql, scope.encoding)} THEN {found} END"

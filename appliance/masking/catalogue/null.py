@@ -1,0 +1,40 @@
+"""``null``: nothing at all."""
+
+from __future__ import annotations
+
+import typing
+
+from appliance.masking.mask import Mask, Masked, Params, Promises
+from appliance.masking.scope import Scope
+from appliance.masking.shape import Kind, Shape, Value
+
+
+class Null(Mask[Params]):
+    """NULL whatever the value was."""
+
+    name = "null"
+    summary = "Replaces every value with NULL."
+    params = Params
+    kinds = frozenset(typing.get_args(Kind))
+    proof = "constant"
+    promises = Promises(deterministic="yes: always NULL", keeps_null="yes, and everything becomes NULL")
+    examples = (("Ann Lee", "NULL"),)
+    whole_value = True
+
+    def compile(self, value: Value, params: Params, scope: Scope) -> Masked:
+        """NULL."""
+        return Masked("NULL", proof="constant")
+
+    def problems(self, shape: Shape, params: Params, scope: Scope) -> list[str]:
+        """A column that must not be NULL."""
+        if scope.column.not_null:
+            return ["the column is NOT NULL, so the mask 'null' does not fit it; 'constant' does"]
+        return []
+
+    def distinct(self, shape: Shape, params: Params) -> bool:
+        """NULLs do not violate a unique key."""
+        return True
+
+    def distinct_with(self, key: tuple[str, ...], column: object, table: object, params: Params) -> bool:
+        """NULLs do not violate a unique key of several columns either."""
+        return True

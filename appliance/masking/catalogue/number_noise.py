@@ -1,0 +1,75 @@
+"""``number_noise``: numbers of the same size, but not the same numbers."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
+from appliance.masking.noise import float_noise, integer_noise, numeric_noise
+from appliance.masking.scope import Scope
+from appliance.masking.shape import FLOATS, INTEGERS, Kind, Value
+from appliance.strict_model import wrong
+
+DEFAULT_PERCENT = 10.0
+
+
+class NumberNoiseParams(KeyedParams):
+    """How far a number may move: by a share of itself, or by an amount."""
+
+    percent: float | None = Field(
+        default=None,
+        ge=0.1,
+        le=90,
+        description="The farthest a number moves, in percent of itself. Its sign stays, and zero stays zero.",
+        examples=[10],
+    )
+    amount: float | None = Field(
+        default=None,
+        ge=1e-6,
+        le=1e15,
+        description="The farthest a number moves, in its own unit, instead of percent.",
+        examples=[5],
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> NumberNoiseParams:
+        if self.percent is not None and self.amount is not None:
+            raise wrong("percent and amount are both given", "one of them")
+        return self
+
+    @property
+    def share(self) -> float | None:
+        """The relative limit as a fraction; None for an absolute one."""
+        if self.amount is not None:
+            return None
+        return (self.percent if self.percent is not None else DEFAULT_PERCENT) / 100
+
+
+class NumberNoise(Mask[NumberNoiseParams]):
+    """The same number always moves alike."""
+
+    name = "number_noise"
+    summary = "Moves a number a little, by a share of itself or by an amount."
+    params = NumberNoiseParams
+    kinds = INTEGERS | FLOATS | frozenset[Kind]({"numeric"})
+    proof = "by_chance"
+    promises = Promises(
+        length="fits the column's range and precision",
+        format="with percent the sign is kept and zero stays zero; NaN and infinity stay",
+    )
+    examples = (("1200.00", "1147.35"), ("-3", "-4"))
+
+    def compile(self, value: Value, params: NumberNoiseParams, scope: Scope) -> Masked:
+        """By the kind of number."""
+        seed = scope.seed(params.domain or self.name)
+        kind, sql = value.shape.kind, value.sql
+        zero = f"{sql} <> 0" if params.share is not None else f"{sql} IS NOT NULL"
+        if kind in INTEGERS:
+            masked = integer_noise(sql, kind, params.share, params.amount, seed)
+        elif kind == "numeric":
+            masked = numeric_noise(sql, value.shape, params.share, params.amount, seed)
+            zero += f" AND scale({sql}) IS NOT NULL AND abs({sql}) <= '1e130000'::numeric"
+        else:
+            masked = float_noise(sql, kind, params.share, params.amount, seed)
+            zero += f" AND {sql} NOT IN ('NaN', 'Infinity', '-Infinity')"
+        return Masked(masked, "by_chance", normal_form_sql=f"CASE WHEN {zero} THEN {sql}::text END")

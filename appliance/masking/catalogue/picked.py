@@ -1,0 +1,87 @@
+"""What the masks that pick from word lists have in common."""
+
+from __future__ import annotations
+
+from abc import ABC
+from dataclasses import dataclass
+from typing import ClassVar
+
+from appliance.masking.mask import Mask, Masked, SubjectParams, subject_problems
+from appliance.masking.scope import Scope, high_bits, low_bits, never_itself, unless_empty
+from appliance.masking.shape import TEXT, Shape, Value
+from appliance.masking.sql_text import literal
+from appliance.masking.word_lists import ENOUGH_WORDS, WordList, word_list
+
+
+@dataclass(frozen=True)
+class Words:
+    """The lists that a mask picks from, cut to what fits a column."""
+
+    lists: tuple[WordList, ...]
+
+    @property
+    def enough(self) -> bool:
+        """Whether there is something to pick from."""
+        return all(len(words) >= ENOUGH_WORDS for words in self.lists)
+
+    def unnested(self, number: int) -> str:
+        """One list as a function in FROM, without a binding."""
+        words = ", ".join(literal(word) for word in self.lists[number].words)
+        return f"unnest(ARRAY[{words}]::text[])"
+
+
+def two_words(names: tuple[str, ...], length: int | None, encoding: str) -> Words:
+    """Two lists whose words fit side by side with a blank between them."""
+    whole = tuple(word_list(name, encoding=encoding) for name in names)
+    if length is None or sum(words.longest for words in whole) < length:
+        return Words(whole)
+    half = (length - 1) // 2
+    return Words(tuple(word_list(name, longest=half, encoding=encoding) for name in names))
+
+
+class PickedMask(Mask[SubjectParams], ABC):
+    """One word of one list, or one of each of two lists with a blank between them."""
+
+    params = SubjectParams
+    kinds = TEXT
+    proof = "outside_domain"
+    lists: ClassVar[tuple[str, ...]]
+
+    def words(self, length: int | None, encoding: str) -> Words:
+        """The lists, cut to what fits a column."""
+        return Words(tuple(word_list(name, longest=length, encoding=encoding) for name in self.lists))
+
+    def pick(self, words: Words, hash_sql: str, step: int, scope: Scope) -> str:
+        """The output for a hash; another ``step`` gives another output."""
+        first = scope.word(words.lists[0], f"{low_bits(hash_sql)} + {step}")
+        if len(words.lists) == 1:
+            return first
+        return f"{first} || ' ' || {scope.word(words.lists[1], high_bits(hash_sql))}"
+
+    def domain_sql(self, words: Words) -> str:
+        """A query of everything that ``pick`` can give."""
+        if len(words.lists) == 1:
+            return f"SELECT w FROM {words.unnested(0)} AS a (w)"
+        return f"SELECT v || ' ' || w FROM {words.unnested(0)} AS a (v), {words.unnested(1)} AS b (w)"
+
+    def compile(self, value: Value, params: SubjectParams, scope: Scope) -> Masked:
+        """A pick by the value's keyed hash, or by that of the row's subject."""
+        words = self.words(value.shape.length, scope.encoding)
+        domain = params.domain or self.name
+        key = scope.subject_text(params.subject_columns) if params.subject_columns else value.key_text
+        hash_sql = scope.text_hash(key, domain)
+        masked = never_itself(
+            self.pick(words, hash_sql, 0, scope), value, self.pick(words, hash_sql, 1, scope)
+        )
+        sql = unless_empty(value, masked)
+        if params.subject_columns:
+            # A subject is never NULL, but what it has may be.
+            sql = f"CASE WHEN {value.sql} IS NOT NULL THEN {sql} END"
+        return Masked(sql, "outside_domain", output_domain_sql=self.domain_sql(words))
+
+    def problems(self, shape: Shape, params: SubjectParams, scope: Scope) -> list[str]:
+        """A column too short for enough words, or a subject that is not there."""
+        found = subject_problems(params, scope)
+        if not self.words(shape.length, scope.encoding).enough:
+            found.append(f"the column has {shape.length} characters, too few for the mask '{self.name}'")
+        return found

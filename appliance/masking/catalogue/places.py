@@ -1,0 +1,46 @@
+"""``street`` and ``city``: addresses that nobody lives at."""
+
+from __future__ import annotations
+
+from appliance.masking.catalogue.picked import PickedMask, Words
+from appliance.masking.mask import Promises
+from appliance.masking.scope import Scope, high_bits, low_bits
+from appliance.masking.word_lists import word_list
+
+HOUSE_NUMBERS = 199
+_NUMBER_AND_BLANK = 4
+
+
+class Street(PickedMask):
+    """A house number and a street."""
+
+    name = "street"
+    summary = "Replaces a street address with another one."
+    lists = ("street",)
+    promises = Promises(length="at most 24 characters", format="a house number and a street's name")
+    examples = (("12 Elm Rd", "87 Rua das Flores"),)
+
+    def words(self, length: int | None, encoding: str) -> Words:
+        """Leaves room for the number."""
+        room = None if length is None else length - _NUMBER_AND_BLANK
+        return Words((word_list("street", longest=room, encoding=encoding),))
+
+    def pick(self, words: Words, hash_sql: str, step: int, scope: Scope) -> str:
+        """The number comes from other bits of the hash."""
+        number = f"(1 + mod({high_bits(hash_sql)}, {HOUSE_NUMBERS}))::text"
+        return f"{number} || ' ' || {scope.word(words.lists[0], f'{low_bits(hash_sql)} + {step}')}"
+
+    def domain_sql(self, words: Words) -> str:
+        """Every street with every number."""
+        street = words.unnested(0)
+        return f"SELECT n || ' ' || s FROM generate_series(1, {HOUSE_NUMBERS}) AS a (n), {street} AS b (s)"
+
+
+class City(PickedMask):
+    """A city of the world."""
+
+    name = "city"
+    summary = "Replaces a city with another one."
+    lists = ("city",)
+    promises = Promises(length="at most 15 characters", format="a city's name")
+    examples = (("Springfield", "Timișoara"),)

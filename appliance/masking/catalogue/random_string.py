@@ -1,0 +1,66 @@
+"""``random_string``: letters and digits without a meaning."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
+from appliance.masking.scope import Scope, unless_empty
+from appliance.masking.shape import TEXT, Shape, Value
+
+UNIQUE_LENGTH = 16
+"""82 bits: lower-case base64 holds 5.1 bits a character."""
+_CHANCE = 1 / 16
+"""Of a character to be the one it replaces: the likeliest, a letter, comes twice in 64."""
+
+
+class RandomStringParams(KeyedParams):
+    """How long it is."""
+
+    length: int = Field(
+        default=16,
+        strict=True,
+        ge=4,
+        le=40,
+        description="Characters; a shorter column gets as many as fit.",
+        examples=[24],
+    )
+
+
+class RandomString(Mask[RandomStringParams]):
+    """Lower-case letters and digits from an HMAC."""
+
+    name = "random_string"
+    summary = "Replaces text with random-looking letters and digits."
+    params = RandomStringParams
+    kinds = TEXT
+    proof = "disjoint"
+    promises = Promises(unique="yes, from 16 characters on", length="as given", format="a-z and 0-9")
+    examples = (("SN-2044-X", "k3w0zq7bd1tv9m2c"),)
+
+    def compile(self, value: Value, params: RandomStringParams, scope: Scope) -> Masked:
+        """base64 in lower case, with digits for its two signs."""
+        length = _length(value.shape, params)
+        encoded = f"encode({scope.hmac(value.key_text, params.domain or self.name)}, 'base64')"
+        letters = f"replace(replace(lower({encoded} COLLATE \"C\"), '+', '0'), '/', '1')"
+        unique = length >= UNIQUE_LENGTH
+        return Masked(
+            unless_empty(value, f"left({letters}, {length})"),
+            "disjoint" if unique else "by_chance",
+            chance=0.0 if unique else _CHANCE**length,
+            preserves_distinct=unique,
+        )
+
+    def problems(self, shape: Shape, params: RandomStringParams, scope: Scope) -> list[str]:
+        """A column too short to hide anything."""
+        if _length(shape, params) < 4:
+            return [f"the column has {shape.length} characters, and a random string needs at least 4"]
+        return []
+
+    def distinct(self, shape: Shape, params: RandomStringParams) -> bool:
+        """If it is long enough."""
+        return _length(shape, params) >= UNIQUE_LENGTH
+
+
+def _length(shape: Shape, params: RandomStringParams) -> int:
+    return params.length if shape.length is None else min(params.length, shape.length)

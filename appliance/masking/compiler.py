@@ -1,0 +1,165 @@
+"""From a column and its mask to one entry of a SELECT list; everything that does not fit is found before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from appliance.errors import RequestWrong
+from appliance.masking.arrays import masked_elements
+from appliance.masking.compiled import CompiledColumn, Facet
+from appliance.masking.lookup import MaskWrong, mask_and_params
+from appliance.masking.mask import Mask, Masked
+from appliance.masking.neutral import neutral_value
+from appliance.masking.registry import MASKS
+from appliance.masking.scope import Scope
+from appliance.masking.shape import Shape, column_value, shape_of
+from appliance.masking.sql_text import identifier
+from appliance.workflow.catalog import Column, Table
+from appliance.workflow.document import MaskSpec
+
+
+def compile_column(table: Table, column: Column, mask: MaskSpec, *, encoding: str = "UTF8") -> CompiledColumn:
+    """A masked column. ``encoding`` is the source database's, as ``pg_encoding_to_char`` names it.
+
+    Raises RequestWrong with all that ``check_column`` finds.
+    """
+    problems = check_column(table, column, mask, encoding=encoding)
+    if problems:
+        raise _misfit(table, column, problems)
+    chosen, params = mask_and_params(mask, MASKS)
+    scope = Scope(table, column, encoding)
+    value = column_value(column)
+    if value.shape.is_array and not chosen.whole_value:
+        masked = masked_elements(value, scope, lambda element: chosen.compile(element, params, scope))
+    else:
+        masked = chosen.compile(value, params, scope)
+    return _compiled(column, chosen.name, masked, scope)
+
+
+def compile_unlisted(table: Table, column: Column) -> CompiledColumn:
+    """What ``unlisted: null`` makes of a column: NULL, or a neutral value where it may not be NULL.
+
+    Raises RequestWrong with all that ``check_unlisted`` finds.
+    """
+    problems = check_unlisted(table, column)
+    if problems:
+        raise _misfit(table, column, problems)
+    if not column.not_null:
+        return compile_column(table, column, MaskSpec(mask="null"))
+    neutral = neutral_value(column)
+    masked = Masked(f"{neutral}", "constant", output_domain_sql=f"SELECT ({neutral})::text")
+    return _compiled(column, "constant", masked, Scope(table, column))
+
+
+def keep_column(column: Column) -> CompiledColumn:
+    """A column that is copied as it is."""
+    return CompiledColumn(name=column.name, type=column.type, sql=identifier(column.name))
+
+
+def check_column(table: Table, column: Column, mask: MaskSpec, *, encoding: str = "UTF8") -> list[str]:
+    """Everything that speaks against a mask on a column, a sentence each, without the column's name."""
+    try:
+        chosen, params = mask_and_params(mask, MASKS)
+    except MaskWrong as wrong:
+        return wrong.problems
+    shape = shape_of(column)
+    if shape.kind not in chosen.kinds:
+        others = ", ".join(fitting(shape))
+        return [f"the mask '{chosen.name}' does not fit the type {column.type}; these do: {others}"]
+    problems = list(chosen.problems(shape, params, Scope(table, column, encoding)))
+    return problems + _key_problems(table, column, chosen, params)
+
+
+def check_unlisted(table: Table, column: Column) -> list[str]:
+    """Everything that speaks against ``unlisted: null`` on a column, a sentence each."""
+    if not column.not_null:
+        return []
+    keys = [column.name] if column.unique_alone else []
+    if keys or any(column.name in key for key in table.unique_keys):
+        return ["the column is NOT NULL and part of a unique key, so it needs a mask of its own, or keep"]
+    if neutral_value(column) is None:
+        return [f"the column is NOT NULL and there is no neutral value of the type {column.type}"]
+    return []
+
+
+def column_warnings(column: Column, mask: MaskSpec) -> list[str]:
+    """What may still go wrong when the twin is loaded, a sentence each; nothing for a mask that is wrong."""
+    try:
+        chosen, params = mask_and_params(mask, MASKS)
+    except MaskWrong:
+        return []
+    warnings = []
+    nothing = chosen.name == "null"
+    if column.check_constraints and not nothing:
+        names = ", ".join(column.check_constraints)
+        warnings.append(
+            f"masked values must satisfy the CHECK constraint {names}, or the twin cannot be loaded"
+        )
+    if column.domain_has_check and not nothing:
+        warnings.append(
+            f"masked values must satisfy the CHECK of the domain {column.type}, or the twin cannot be loaded"
+        )
+    if column.unique_partial and not chosen.distinct(shape_of(column), params):
+        warnings.append(
+            "the column is part of a partial or expression index that is unique, and the mask may give equal"
+            " values"
+        )
+    return warnings
+
+
+def fitting(shape: Shape) -> list[str]:
+    """The names of the masks that fit a type."""
+    return [mask.name for mask in MASKS.values() if shape.kind in mask.kinds]
+
+
+def _key_problems(table: Table, column: Column, mask: Mask[Any], params: Any) -> list[str]:
+    shape = shape_of(column)
+    if mask.distinct(shape, params):
+        return []
+    what = f"the mask '{mask.name}' may give two rows the same value"
+    if column.unique_alone:
+        return [f"{what}, and the column is unique; these masks keep it so: {', '.join(_keeping(shape))}"]
+    unique_alone = {each.name for each in table.columns if each.unique_alone}
+    for key in table.unique_keys:
+        broken = len(key) > 1 and column.name in key and not unique_alone & set(key)
+        if broken and not mask.distinct_with(key, column, table, params):
+            keeping = ", ".join(_keeping(shape))
+            return [
+                f"{what}, and the column is part of the unique key ({', '.join(key)}); use {keeping} or keep"
+            ]
+    return []
+
+
+def _keeping(shape: Shape) -> list[str]:
+    """Masks that keep a column of this type unique, as they are without parameters."""
+    return [
+        mask.name
+        for mask in MASKS.values()
+        if shape.kind in mask.kinds
+        and all(not field.is_required() for field in mask.params.model_fields.values())
+        and mask.distinct(shape, mask.params())
+    ] or ["none"]
+
+
+def _compiled(column: Column, mask: str, masked: Masked, scope: Scope) -> CompiledColumn:
+    shape = shape_of(column)
+    facets: tuple[Facet, ...] = masked.facets
+    return CompiledColumn(
+        name=column.name,
+        type=column.type,
+        sql=f"({masked.sql})::{shape.array_cast or shape.cast}",
+        mask=mask,
+        bindings=tuple(scope.bindings.values()),
+        proof=masked.proof,
+        chance=masked.chance,
+        output_domain_sql=masked.output_domain_sql,
+        leak_sql=masked.leak_sql,
+        preserves_distinct=masked.preserves_distinct,
+        normal_form_sql=masked.normal_form_sql,
+        facets=facets,
+    )
+
+
+def _misfit(table: Table, column: Column, problems: list[str]) -> RequestWrong:
+    name = f"{table.qualified}.{column.name}"
+    return RequestWrong("\n".join(f"{name}: {problem}" for problem in problems))

@@ -1,0 +1,127 @@
+"""What a mask is: a name, parameters, the types it fits, what it promises, and the SQL it becomes."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+from pydantic import Field, StringConstraints
+
+from appliance.masking.compiled import Facet, Proof
+from appliance.masking.scope import Scope
+from appliance.masking.shape import Kind, Shape, Value
+from appliance.strict_model import StrictModel
+from appliance.workflow.catalog import Column, Table
+
+Domain = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+
+
+class Params(StrictModel):
+    """A mask's parameters; this one has none."""
+
+
+class KeyedParams(Params):
+    """Parameters of a mask whose output depends on the appliance's key."""
+
+    domain: Domain | None = Field(
+        default=None,
+        description="Values masked in the same domain get the same output in every table and every run."
+        " Another domain gives other output. By default the mask's name.",
+        examples=["billing"],
+    )
+
+
+ColumnNames = Annotated[tuple[str, ...], Field(min_length=1, max_length=16)]
+
+
+class SubjectParams(KeyedParams):
+    """Parameters of a mask that may follow a row's subject instead of the value."""
+
+    subject: str | ColumnNames | None = Field(
+        default=None,
+        description="Column or columns whose value decides the output instead of the masked value itself:"
+        " the same subject gets the same output wherever it stands.",
+        examples=["customer_id"],
+    )
+
+    @property
+    def subject_columns(self) -> tuple[str, ...]:
+        """The subject's columns; empty if there is none."""
+        if self.subject is None:
+            return ()
+        return (self.subject,) if isinstance(self.subject, str) else self.subject
+
+
+@dataclass(frozen=True)
+class Promises:
+    """What a mask promises, for people: a short phrase each, or yes and no."""
+
+    unique: str = "no"
+    deterministic: str = "yes: same input, same output, in every table and every run"
+    keeps_null: str = "yes"
+    length: str = "no"
+    format: str = "no"
+
+
+@dataclass(frozen=True)
+class Masked:
+    """A mask's SQL for one value, and how its success can be proven."""
+
+    sql: str
+    """Of the value's type or assignable to it; the compiler adds the cast with its modifier."""
+    proof: Proof
+    chance: float = 0.0
+    output_domain_sql: str | None = None
+    leak_sql: str | None = None
+    normal_form_sql: str | None = None
+    preserves_distinct: bool = False
+    facets: tuple[Facet, ...] = ()
+
+
+P = TypeVar("P", bound=Params)
+
+
+class Mask(ABC, Generic[P]):
+    """One entry of the catalogue. Instances hold no state."""
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    """One line, without a full stop's worth of detail."""
+    params: type[P]
+    kinds: ClassVar[frozenset[Kind]]
+    """Types it fits; arrays of them are masked element by element."""
+    proof: ClassVar[Proof]
+    promises: ClassVar[Promises]
+    examples: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Pairs of input and output, for people; outputs of keyed masks are made up."""
+    whole_value: ClassVar[bool] = False
+    """The mask replaces an array as a whole, instead of its elements."""
+
+    @abstractmethod
+    def compile(self, value: Value, params: P, scope: Scope) -> Masked:
+        """The SQL. Called only if ``problems`` found none."""
+
+    def problems(self, shape: Shape, params: P, scope: Scope) -> list[str]:
+        """Why these parameters do not go with this column, one sentence each, without its name."""
+        return []
+
+    def distinct(self, shape: Shape, params: P) -> bool:
+        """Whether distinct values get distinct outputs, so that a unique column stays unique."""
+        return False
+
+    def distinct_with(self, key: tuple[str, ...], column: Column, table: Table, params: P) -> bool:
+        """Whether a unique key of several columns stays unique though this one of it is masked."""
+        return False
+
+    def example_params(self) -> dict[str, Any]:
+        """Every parameter with its first example, for the documentation."""
+        return {name: field.examples[0] for name, field in self.params.model_fields.items() if field.examples}
+
+
+def subject_problems(params: SubjectParams, scope: Scope) -> list[str]:
+    """Subject columns that the table does not have."""
+    known = {column.name for column in scope.table.columns}
+    return [
+        f"subject: the table has no column `{name}`" for name in params.subject_columns if name not in known
+    ]

@@ -1,0 +1,42 @@
+"""All masks there are, by name, in the order in which they are documented."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from appliance.masking.catalogue.company import Company
+from appliance.masking.catalogue.constant import Constant
+from appliance.masking.catalogue.date_shift import DateShift
+from appliance.masking.catalogue.email import Email
+from appliance.masking.catalogue.hashed import Hash
+from appliance.masking.catalogue.json_document import JsonDocument
+from appliance.masking.catalogue.names import FirstName, FullName, LastName
+from appliance.masking.catalogue.null import Null
+from appliance.masking.catalogue.number_noise import NumberNoise
+from appliance.masking.catalogue.partial import Partial
+from appliance.masking.catalogue.phone import Phone
+from appliance.masking.catalogue.places import City, Street
+from appliance.masking.catalogue.random_string import RandomString
+from appliance.masking.catalogue.text_scrub import TextScrub
+from appliance.masking.mask import Mask
+
+_OF_VALUES: tuple[Mask[Any], ...] = (
+    Null(),
+    Constant(),
+    Hash(),
+    Email(),
+    FirstName(),
+    LastName(),
+    FullName(),
+    Phone(),
+    Street(),
+    City(),
+    Company(),
+    RandomString(),
+    Partial(),
+    DateShift(),
+    NumberNoise(),
+    TextScrub(),
+)
+MASKS: dict[str, Mask[Any]] = {mask.name: mask for mask in _OF_VALUES}
+MASKS["json"] = JsonDocument({mask.name: mask for mask in _OF_VALUES})

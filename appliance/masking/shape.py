@@ -1,0 +1,172 @@
+"""What a column's type means to a mask: which family of values, how long, and how to cast a result to it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from appliance.masking.sql_text import identifier
+from appliance.workflow.catalog import Column
+
+Kind = Literal[
+    "text",
+    "smallint",
+    "integer",
+    "bigint",
+    "numeric",
+    "real",
+    "double",
+    "date",
+    "timestamp",
+    "timestamptz",
+    "uuid",
+    "bytea",
+    "inet",
+    "json",
+    "jsonb",
+    "boolean",
+    "enum",
+    "other",
+]
+
+INTEGERS: frozenset[Kind] = frozenset({"smallint", "integer", "bigint"})
+FLOATS: frozenset[Kind] = frozenset({"real", "double"})
+DATES: frozenset[Kind] = frozenset({"date", "timestamp", "timestamptz"})
+TEXT: frozenset[Kind] = frozenset({"text"})
+JSON: frozenset[Kind] = frozenset({"json", "jsonb"})
+
+_KINDS: dict[str, Kind] = {
+    "text": "text",
+    "character varying": "text",
+    "character": "text",
+    "bpchar": "text",
+    "smallint": "smallint",
+    "integer": "integer",
+    "bigint": "bigint",
+    "numeric": "numeric",
+    "real": "real",
+    "double precision": "double",
+    "date": "date",
+    "timestamp without time zone": "timestamp",
+    "timestamp with time zone": "timestamptz",
+    "uuid": "uuid",
+    "bytea": "bytea",
+    "inet": "inet",
+    "json": "json",
+    "jsonb": "jsonb",
+    "boolean": "boolean",
+}
+_WITH_MODIFIER = re.compile(r"(?P<before>[^\"(]*)\((?P<first>\d+)(?:,(?P<second>-?\d+))?\)(?P<after>[^\"]*)")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A type as masks see it: the column's own, or for an array that of its elements."""
+
+    kind: Kind
+    cast: str
+    """The SQL type, with modifier and below any domain, that a finished expression is cast to."""
+    length: int | None = None
+    """Characters that fit; None for no limit."""
+    padded: bool = False
+    """char(n): blanks at the end mean nothing."""
+    folded: bool = False
+    """citext: upper and lower case mean the same."""
+    precision: int | None = None
+    scale: int | None = None
+    enum_labels: tuple[str, ...] = ()
+    array_cast: str | None = None
+    """For an array: the array's own SQL type. All else describes the elements."""
+
+    @property
+    def is_array(self) -> bool:
+        """Whether the column holds arrays of this."""
+        return self.array_cast is not None
+
+
+@dataclass(frozen=True)
+class Value:
+    """An SQL expression and the type it has: what a mask is applied to."""
+
+    sql: str
+    shape: Shape
+
+    @property
+    def text(self) -> str:
+        """Its text form. Collation "C" everywhere: bytes decide, whatever a column's own collation says."""
+        return f'({self.sql}::text COLLATE "C")'
+
+    @property
+    def key_text(self) -> str:
+        """Its text form for keyed masks, the same for values that the type takes to be equal."""
+        if self.shape.folded:
+            return f'(lower({self.sql}::text COLLATE "default") COLLATE "C")'
+        return self.text
+
+
+def column_value(column: Column) -> Value:
+    """A column as the value of an expression over its table."""
+    return Value(identifier(column.name), shape_of(column))
+
+
+def text_value(sql: str) -> Value:
+    """Any text expression."""
+    return Value(sql, Shape("text", "text"))
+
+
+def shape_of(column: Column) -> Shape:
+    """The shape of a column's type."""
+    if column.base_kind == "array":
+        return _array_shape(column)
+    if column.base_kind == "enum":
+        own = column.base_type if column.type_kind == "domain" else column.type
+        return Shape("enum", own, enum_labels=column.enum_labels)
+    if column.base_kind != "base":
+        return Shape("other", column.type if column.type_kind != "domain" else column.base_type)
+    shape = _named_shape(column.base_type)
+    if shape.kind == "text" and not shape.folded:
+        return _text_shape(column.base_type, column.type_modifier_length)
+    if shape.kind == "numeric":
+        return _numeric_shape(column.numeric_precision, column.numeric_scale)
+    return replace(shape, cast=column.base_type if column.type_kind == "domain" else column.type)
+
+
+def _array_shape(column: Column) -> Shape:
+    array = column.type if column.type_kind == "array" else column.base_type
+    element, precision, scale = _without_modifier(array.removesuffix("[]"))
+    shape = _named_shape(element)
+    if shape.kind == "text" and not shape.folded:
+        shape = _text_shape(element, precision)
+    elif shape.kind == "numeric":
+        shape = _numeric_shape(precision, scale)
+    return replace(shape, array_cast=array)
+
+
+def _named_shape(name: str) -> Shape:
+    if name == "citext" or name.endswith(".citext"):
+        return Shape("text", name, folded=True)
+    return Shape(_KINDS.get(name, "other"), name)
+
+
+def _text_shape(name: str, length: int | None) -> Shape:
+    if name == "text":
+        return Shape("text", "text")
+    if name == "character varying":
+        return Shape("text", name if length is None else f"{name}({length})", length=length)
+    return Shape("text", "bpchar" if length is None else f"character({length})", length=length, padded=True)
+
+
+def _numeric_shape(precision: int | None, scale: int | None) -> Shape:
+    if precision is None:
+        return Shape("numeric", "numeric")
+    return Shape("numeric", f"numeric({precision},{scale or 0})", precision=precision, scale=scale or 0)
+
+
+def _without_modifier(name: str) -> tuple[str, int | None, int | None]:
+    """``numeric(10,2)`` as its name and the two numbers."""
+    found = _WITH_MODIFIER.fullmatch(name)
+    if found is None:
+        return name, None, None
+    second = found["second"]
+    return found["before"] + found["after"], int(found["first"]), int(second) if second else None
