@@ -57,9 +57,11 @@ def _memory_folder(settings: Settings) -> Path:
     own = f"appliance-{os.getuid()}"
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     shared = Path("/dev/shm") / own  # noqa: S108 - taken only if it is ours alone
-    candidates = [settings.runtime_dir / "local", *([Path(runtime) / own] if runtime else []), shared]
-    usable = [folder for folder in candidates if _usable(folder)]
-    for folder in [*filter(_on_tmpfs, usable), *usable, Path(tempfile.gettempdir()) / own]:
+    private = [*([Path(runtime) / own] if runtime else []), shared]
+    # Whoever made the appliance's own folder has seen to it that it is on tmpfs.
+    chosen = [settings.runtime_dir / "local", *filter(_on_tmpfs, filter(_usable, private)), *private]
+    candidates = [*chosen, Path(tempfile.gettempdir()) / own]
+    for folder in candidates:
         if _usable(folder):
             return folder
     raise RequestWrong(
