@@ -146,8 +146,7 @@ def test_passwords_with_every_awkward_character_work(
         (
             {"sslmode": "verify-full", "host": "127.0.0.1"},
             RequestWrong,
-            "not for '127.0.0.1'",
-            "production.host",
+            ("not for '127.0.0.1'", "production.host"),
         ),
     ],
 )
