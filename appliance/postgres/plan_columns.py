@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from appliance.errors import ApplianceError
 from appliance.masking.compiled import CompiledColumn
-from appliance.masking.compiler import check_column, compile_column
-from appliance.postgres.copy_sql import quoted
+from appliance.masking.compiler import (
+    check_column,
+    check_unlisted,
+    column_warnings,
+    compile_column,
+    compile_unlisted,
+    keep_column,
+)
 from appliance.problems import Places, Problem
 from appliance.workflow.catalog import Column, ForeignKey, Table
 from appliance.workflow.document import MaskSpec
@@ -23,53 +28,61 @@ class CompiledTables:
 
     columns: dict[Name, tuple[CompiledColumn, ...]]
     problems: tuple[Problem, ...]
+    warnings: tuple[str, ...]
 
 
-def compile_tables(selected: Iterable[SelectedTable], places: Places) -> CompiledTables:
-    """Compile every column of the tables that hold rows. Pure."""
+def compile_tables(selected: Iterable[SelectedTable], places: Places, encoding: str) -> CompiledTables:
+    """Compile every column of the tables that hold rows. ``encoding`` is the source database's. Pure."""
     with_rows = [each for each in selected if each.table.kind != "partitioned"]
     found: list[Problem] = []
+    warnings: list[str] = []
     compiled: dict[Name, tuple[CompiledColumn, ...]] = {}
     for each in with_rows:
         columns = []
         for column, decision in each.columns:
-            try:
-                one = _compile(each.table, column, decision)
-            except _MisfitError as misfit:
-                found += [_problem(places, each.table, column, decision, text) for text in misfit.problems]
+            if isinstance(decision, Computed):
                 continue
-            if one is not None:
-                columns.append(one)
+            problems = _misfits(each.table, column, decision, encoding)
+            found += [_problem(places, each.table, column, decision, text) for text in problems]
+            if not problems:
+                columns.append(_compile(each.table, column, decision, encoding))
+                warnings += _warnings(each.table, column, decision)
         compiled[each.table.all_names[0]] = tuple(columns)
     found += _foreign_key_problems(with_rows, places)
-    return CompiledTables(compiled, tuple(_each_once(found)))
+    return CompiledTables(compiled, tuple(dict.fromkeys(found)), tuple(dict.fromkeys(warnings)))
 
 
-class _MisfitError(Exception):
-    def __init__(self, problems: list[str]) -> None:
-        self.problems = problems
-        super().__init__()
-
-
-def _compile(table: Table, column: Column, decision: Decision) -> CompiledColumn | None:
-    if isinstance(decision, Computed):
-        return None
+def _misfits(table: Table, column: Column, decision: Decision, encoding: str) -> list[str]:
     if not isinstance(decision, Rule):
-        return CompiledColumn(name=column.name, type=column.type, sql=quoted(column.name))
-    problems = check_column(table, column, decision.mask)
-    if problems:
-        raise _MisfitError(problems)
-    try:
-        return compile_column(table, column, decision.mask)
-    except ApplianceError as error:
-        raise _MisfitError([error.what]) from None
+        return []
+    if decision.unlisted:
+        return check_unlisted(table, column)
+    return check_column(table, column, decision.mask, encoding=encoding)
+
+
+def _compile(table: Table, column: Column, decision: Decision, encoding: str) -> CompiledColumn:
+    if not isinstance(decision, Rule):
+        return keep_column(column)
+    if decision.unlisted:
+        return compile_unlisted(table, column)
+    return compile_column(table, column, decision.mask, encoding=encoding)
+
+
+def _warnings(table: Table, column: Column, decision: Decision) -> list[str]:
+    if not isinstance(decision, Rule) or decision.unlisted:
+        return []
+    return [f"{_name(table, column)}: {text}." for text in column_warnings(column, decision.mask)]
+
+
+def _name(table: Table, column: Column) -> str:
+    """As the workflow names it: a column of partitions under their root, so that it is said once."""
+    return ".".join([*table.all_names[-1], column.name])
 
 
 def _problem(places: Places, table: Table, column: Column, decision: Decision, text: str) -> Problem:
     pattern = decision.pattern if isinstance(decision, Rule) else None
     path = ("masks", pattern) if pattern is not None else ("unlisted",)
-    schema, name = table.all_names[-1]
-    return places.problem(path, f"{schema}.{name}.{column.name}: {text}")
+    return places.problem(path, f"{_name(table, column)}: {text}")
 
 
 def _foreign_key_problems(selected: list[SelectedTable], places: Places) -> Iterator[Problem]:
@@ -98,10 +111,9 @@ def _ends_that_differ(
             continue
         patterns = [each.pattern for each in (decision, other_decision) if isinstance(each, Rule)]
         path = ("masks", patterns[0]) if patterns and patterns[0] is not None else ("unlisted",)
-        schema, root = table.all_names[-1]
         yield places.problem(
             path,
-            f"{schema}.{root}.{name} ({_described(mask)}) refers to {key.to_schema}.{key.to_table}.{other}"
+            f"{_name(table, column)} ({_described(mask)}) refers to {key.to_schema}.{key.to_table}.{other}"
             f" ({_described(other_mask)}), foreign key {key.name}",
             "the same mask for both, or both under keep",
         )
@@ -113,8 +125,3 @@ def _mask_of(decision: Decision | None) -> MaskSpec | None:
 
 def _described(mask: MaskSpec | None) -> str:
     return "kept" if mask is None else f"masked with {mask.mask}"
-
-
-def _each_once(problems: Iterable[Problem]) -> Iterator[Problem]:
-    """A pattern that misfits in a hundred partitions is one problem."""
-    return iter(dict.fromkeys(problems))

@@ -90,7 +90,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
     """
     workflow, catalog = request.workflow, request.catalog
     matching = match_rules(workflow, catalog, request.places)
-    compiled = compile_tables(matching.tables, request.places)
+    compiled = compile_tables(matching.tables, request.places, catalog.encoding)
     findings = _examine(request, matching, compiled, source)
     checks: Sequence[TargetCheck] = ()
     try:
@@ -126,7 +126,11 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
         not_carried=tuple(
             dict.fromkeys([*catalog.not_carried, *(item for check in checks for item in check.not_carried)])
         ),
-        warnings=(*_warnings(catalog, tables), *(text for check in checks for text in check.warnings)),
+        warnings=(
+            *compiled.warnings,
+            *_warnings(catalog, tables),
+            *(text for check in checks for text in check.warnings),
+        ),
         fallbacks=tuple(text for check in checks for text in check.fallbacks),
     )
 
