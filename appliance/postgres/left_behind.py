@@ -159,7 +159,8 @@ LEFT JOIN pg_namespace AS n ON n.oid = c.relnamespace
 ORDER BY l.classid, l.objid
 """
 
-_LISTED_BY_THE_SOURCE = {"event trigger", "foreign-data wrapper", "server", "foreign table"}
+# The catalog lists these for every target.
+_LISTED_ALREADY = {"event trigger", "foreign-data wrapper", "server", "user mapping", "foreign table"}
 
 
 def find_left_behind(source: Connection[TupleRow], target: TargetAbilities) -> LeftBehind:
@@ -187,7 +188,7 @@ def find_left_behind(source: Connection[TupleRow], target: TargetAbilities) -> L
 def _items(rows: Iterable[TupleRow]) -> Iterable[NotCarried]:
     for row in rows:
         *_, kind, identity, _, _, _, part = row
-        if part or (row[4] and kind in _LISTED_BY_THE_SOURCE):
+        if part or kind in _LISTED_ALREADY:
             continue
         yield NotCarried(kind=kind, name=identity or "", why=_reason(row))
 

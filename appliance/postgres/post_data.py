@@ -43,6 +43,7 @@ class Building:
     """Bytes of each table, by schema and name: the largest begin first."""
     incomplete: frozenset[tuple[str, str]] = frozenset()
     """Tables that hold fewer rows than the source's: what refers to them may have nothing to refer to."""
+    partitioned: frozenset[tuple[str, str]] = frozenset()
     notes: list[str] = field(default_factory=list)
 
 
@@ -99,7 +100,9 @@ def _jobs(
     # Adding a foreign key locks both tables and the partitions of both.
     locks = {_EVERY_FOREIGN_KEY: True} | {_label(table): True for table in about}
     match = _FOREIGN_KEY.match(entry.sql)
-    if match is None or not match["only"] or "NOT VALID" in entry.sql:
+    # A check does not reach the constraints that each partition of a referenced table has of its own.
+    to_partitions = match is not None and _referenced(match) in building.partitioned
+    if match is None or not match["only"] or "NOT VALID" in entry.sql or to_partitions:
         yield Job(key, _runner(building, entry, key, statement), rank, needs, locks)
         return
     unchecked = statement.rstrip().removesuffix(b";") + b" NOT VALID"
@@ -135,10 +138,11 @@ def _runner(building: Building, entry: Entry, key: str, statement: bytes) -> Cal
 
 def _may_dangle(building: Building, entry: Entry) -> bool:
     match = _FOREIGN_KEY.match(entry.sql)
-    return (
-        match is not None
-        and (_unquoted(match["schema"]), _unquoted(match["referenced"])) in building.incomplete
-    )
+    return match is not None and _referenced(match) in building.incomplete
+
+
+def _referenced(match: re.Match[str]) -> tuple[str, str]:
+    return _unquoted(match["schema"]), _unquoted(match["referenced"])
 
 
 def _unquoted(name: str) -> str:
@@ -147,6 +151,15 @@ def _unquoted(name: str) -> str:
 
 def _label(table: Entry) -> str:
     return f"{table.schema_name}.{table.tag}"
+
+
+def partitioned_tables(session: Session) -> frozenset[tuple[str, str]]:
+    """(schema, name) of the partitioned tables of the database."""
+    rows = session.execute(
+        "SELECT n.nspname::text, c.relname::text FROM pg_class AS c"
+        " JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.relkind = 'p'"
+    )
+    return frozenset((schema, name) for schema, name in rows)
 
 
 def table_sizes(session: Session) -> dict[tuple[str, str], int]:

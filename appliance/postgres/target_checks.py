@@ -68,8 +68,8 @@ def check_target(
     """Look at the target from its maintenance database (``admin``), with the source's snapshot (``source``).
 
     ``selected`` are the tables whose rows are copied, ``filtered`` those of them that leave rows out; leaves
-    of a partitioned table stand for themselves. Changes nothing on either server. Raises RequestWrong with all
-    that makes the twin impossible, each with what to type; psycopg errors pass.
+    of a partitioned table stand for themselves. Changes nothing on either server. Raises RequestWrong with
+    all that makes the twin impossible, each with what to type; psycopg errors pass.
     """
     names = twin_names(twin)
     findings = _Findings()
@@ -102,7 +102,7 @@ def check_target(
     )
     return TargetCheck(
         facts=facts,
-        not_carried=(*left_behind.items, *_unchecked_keys(catalog, selected, filtered)),
+        not_carried=(*left_behind.items, *_unchecked_keys(catalog, selected, filtered, left_behind)),
         fallbacks=(fallback,) if fallback else (),
         warnings=tuple(_warnings(admin, names, catalog)),
     )
@@ -212,10 +212,14 @@ def _check_selected(left_behind: LeftBehind, selected: Collection[TableKey], fin
 
 
 def _unchecked_keys(
-    catalog: Catalog, selected: Collection[TableKey], filtered: Collection[TableKey]
+    catalog: Catalog,
+    selected: Collection[TableKey],
+    filtered: Collection[TableKey],
+    left_behind: LeftBehind,
 ) -> list[NotCarried]:
     """Foreign keys of copied tables that refer to rows which are not."""
-    incomplete = incomplete_tables(catalog, selected, filtered)
+    # A key into a table that is not there at all is listed with that table.
+    incomplete = incomplete_tables(catalog, selected, filtered) - left_behind.tables.keys()
     copied = set(selected)
     return [
         NotCarried(
