@@ -115,6 +115,10 @@ def connections_of(document: Document) -> dict[str, Connection]:
     for name, data in document.data.items():
         try:
             _NAME.validate_python(name)
+        except ValidationError as error:
+            expected = error.errors()[0]["ctx"]["expected"]
+            problems.append(document.problem((name,), "is not allowed as a name", expected))
+        try:
             connections[name] = Connection.model_validate(_as_written(document, name, data))
         except ValidationError as error:
             found = problems_of(error, Connection, document, prefix=(name,), show_values=False)

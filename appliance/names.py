@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 
 from appliance.strict_model import describe, wrong
 
@@ -21,14 +21,20 @@ def named(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-WorkflowId = Annotated[
-    str, named(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", "1 to 63 of a-z, 0-9 and -, with no - at either end")
-]
+def shape(pattern: str) -> WithJsonSchema:
+    """The same for a JSON Schema."""
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+
+
+_WORKFLOW_ID = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 # It becomes a section of a libpq service file, so nothing may need escaping there.
+_CONNECTION_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+
+WorkflowId = Annotated[
+    str, named(_WORKFLOW_ID, "1 to 63 of a-z, 0-9 and -, with no - at either end"), shape(_WORKFLOW_ID)
+]
 ConnectionName = Annotated[
     str,
-    named(
-        r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}",
-        "the name of a connection: up to 63 letters, digits, _ and -, for example staging",
-    ),
+    named(_CONNECTION_NAME, "the name of a connection: letters, digits, _ and -, for example staging"),
+    shape(_CONNECTION_NAME),
 ]

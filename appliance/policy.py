@@ -109,7 +109,7 @@ class Policy(StrictModel):
     )
     updates: Updates = Field(
         default_factory=Updates,
-        description="Which releases may be installed, and when.",
+        description="The channel to follow, a version to stay on, and when updates may start.",
         examples=[{"channel": "stable", "pin": None, "window": "Sat 02:00-05:00"}],
     )
 
@@ -232,7 +232,9 @@ def _why_unmasked(
         kept = [name for name in computed_from if not isinstance(others.get(name), Rule | Computed)]
         return f"it is generated from {', '.join(kept)}, not masked" if kept else ""
     # Who wrote the workflow here owns the policy as well; the cloud might choose a mask that changes nothing.
-    keeps = any(name.startswith("keep") and value for name, value in decision.mask.params.items())
+    kept = {name: value for name, value in decision.mask.params.items() if name.startswith("keep")}
+    kept.pop("keep_null", None)
+    keeps = any(kept.values())
     if origin == "cloud" and (decision.mask.mask not in WHOLE_VALUE_MASKS or keeps):
         return f"from the cloud, {decision.mask.mask} with these parameters may leave parts of a value"
     return ""

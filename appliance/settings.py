@@ -116,10 +116,14 @@ class Settings(StrictModel):
         examples=["https://dashboard.example.com"],
     )
     steps: StepSettings = Field(
-        default_factory=StepSettings, description="Step containers.", examples=[{"max_parallel": 8}]
+        default_factory=StepSettings,
+        description="Step containers, and what workflows may ask for.",
+        examples=[{"max_parallel": 8}],
     )
     status: StatusSettings = Field(
-        default_factory=StatusSettings, description="The local status service.", examples=[{"port": 8642}]
+        default_factory=StatusSettings,
+        description="Where the local status service listens.",
+        examples=[{"port": 8642}],
     )
 
     @property

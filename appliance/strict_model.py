@@ -41,7 +41,9 @@ _BOUNDS = {
 class StrictModel(BaseModel):
     """Frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True, defer_build=True
+    )
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -86,10 +88,33 @@ def problems_of(
         if details["type"] == "too_short" and details["input"]:
             # pydantic counts the valid items only, and what is wrong with the others was said already.
             continue
-        path: KeyPath = tuple(part for part in details["loc"] if part != "[key]")
+        path = _path_in(_data_at(document, prefix), details)
         what, expected = _words(details, model, path, show_values)
         found.append(document.problem(prefix + path, what, expected))
     return found
+
+
+def _data_at(document: Document, prefix: KeyPath) -> Any:
+    data = document.data
+    for part in prefix:
+        data = data.get(part) if isinstance(data, dict) else None
+    return data
+
+
+def _path_in(data: Any, details: ErrorDetails) -> KeyPath:
+    """Where the error is in the data; pydantic's own location also names the branch of a union it tried."""
+    path: list[str | int] = []
+    location = details["loc"]
+    for place, part in enumerate(location):
+        is_last = place == len(location) - 1
+        is_there = isinstance(data, dict) and part in data
+        is_item = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if is_there or is_item:
+            data = data[part]
+        elif not (is_last and details["type"] == "missing"):
+            continue
+        path.append(part)
+    return tuple(path)
 
 
 def _words(  # noqa: PLR0911
@@ -115,6 +140,8 @@ def _words(  # noqa: PLR0911
         return "is empty", f"for example {example}" if example else "something"
     if kind in ("string_too_long", "too_long"):
         return "is too long", f"at most {context.get('max_length')}"
+    if kind == "string_pattern_mismatch":
+        return f"{shown} is not allowed", f"text of the form {context.get('pattern')}"
     expected = _TYPE_NAMES.get(kind.split("_")[0], "another value")
     return f"{shown} is not {expected}", expected + (f", for example {example}" if example else "")
 

@@ -18,7 +18,7 @@ from appliance.cli.progress import RunDisplay
 from appliance.connections import load_connections, select_connections
 from appliance.errors import WorkFailed
 from appliance.keys import load_or_create_key
-from appliance.masking.catalogue import parameter_models
+from appliance.masking.registry import parameter_models
 from appliance.policy import check_workflow, enforce, load_policy
 from appliance.problems import DocumentWrong
 from appliance.settings import load_settings

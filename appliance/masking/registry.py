@@ -18,7 +18,7 @@ from appliance.masking.catalogue.phone import Phone
 from appliance.masking.catalogue.places import City, Street
 from appliance.masking.catalogue.random_string import RandomString
 from appliance.masking.catalogue.text_scrub import TextScrub
-from appliance.masking.mask import Mask
+from appliance.masking.mask import Mask, Params
 
 _OF_VALUES: tuple[Mask[Any], ...] = (
     Null(),
@@ -40,3 +40,8 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
 )
 MASKS: dict[str, Mask[Any]] = {mask.name: mask for mask in _OF_VALUES}
 MASKS["json"] = JsonDocument({mask.name: mask for mask in _OF_VALUES})
+
+
+def parameter_models() -> dict[str, type[Params]]:
+    """The model of each mask's parameters, by the mask's name: what a workflow document is checked with."""
+    return {name: mask.params for name, mask in MASKS.items()}

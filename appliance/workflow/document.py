@@ -141,6 +141,12 @@ class MaskSpec(StrictModel):
         params = {key: each for key, each in value.items() if key != "mask"}
         return {"params": params, **({"mask": value["mask"]} if "mask" in value else {})}
 
+    @model_validator(mode="after")
+    def _no_reserved_names(self) -> MaskSpec:
+        if not self.params.keys().isdisjoint({"mask", "params"}):
+            raise wrong("has a parameter with a reserved name", "parameters that the mask takes")
+        return self
+
     @model_serializer(mode="plain")
     def _to_document(self) -> str | dict[str, Any]:
         return {"mask": self.mask, **self.params} if self.params else self.mask

@@ -61,7 +61,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = None if isinstance(strict_yaml.scalar(text), str) else '"'
+    # Only double quotes keep every kind of line break, of which Unicode has several.
+    plain = isinstance(strict_yaml.scalar(text), str) and text.isprintable()
+    style = None if plain else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

@@ -13,16 +13,22 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PARAMETERS = "MaskParameters_"
 
 
-def workflow_schema(masks: Mapping[str, type[BaseModel]]) -> dict[str, Any]:
-    """A draft 2020-12 schema. ``masks`` has the model of each mask's parameters by the mask's name."""
+def workflow_schema(
+    masks: Mapping[str, type[BaseModel]], summaries: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """A draft 2020-12 schema. ``masks`` has the model of each mask's parameters by the mask's name, and
+    ``summaries`` a line about it.
+    """
     schema = Workflow.model_json_schema(mode="validation")
     definitions = schema.setdefault("$defs", {})
-    definitions["MaskSpec"] = _mask_schema(masks, definitions)
+    definitions["MaskSpec"] = _mask_schema(masks, summaries or {}, definitions)
     _allow_null_words(schema)
     return {"$schema": DIALECT, **schema, "title": "Workflow"}
 
 
-def _mask_schema(masks: Mapping[str, type[BaseModel]], definitions: dict[str, Any]) -> dict[str, Any]:
+def _mask_schema(
+    masks: Mapping[str, type[BaseModel]], summaries: Mapping[str, str], definitions: dict[str, Any]
+) -> dict[str, Any]:
     """A mask's name alone, null (the mask of that name), or an object of its name and parameters."""
     forms: list[dict[str, Any]] = [
         {
@@ -40,7 +46,7 @@ def _mask_schema(masks: Mapping[str, type[BaseModel]], definitions: dict[str, An
         form["properties"] = {"mask": constant, **form.get("properties", {})}
         form["required"] = ["mask", *form.get("required", [])]
         form["additionalProperties"] = False
-        form.setdefault("description", f"The mask {name}.")
+        form["description"] = summaries.get(name, f"The mask {name}.")
         form["title"] = name
         definitions[_PARAMETERS + name] = form
         forms.append({"$ref": f"#/$defs/{_PARAMETERS}{name}"})

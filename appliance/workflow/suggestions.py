@@ -5,8 +5,9 @@ A guess is never applied; it only saves typing. Where name and type say nothing,
 
 from __future__ import annotations
 
-import json
 import re
+
+import yaml
 
 from appliance.errors import Refused
 from appliance.workflow.catalog import Column, Table
@@ -15,6 +16,9 @@ from appliance.workflow.patterns import literal_pattern
 
 Uncovered = tuple[tuple[Table, Column], ...]
 
+_SHOWN_TABLES = 10
+_SHOWN_COLUMNS = 500
+"""The message goes to a terminal and a log; patterns with * are what a person wants before this many."""
 _PLAIN = re.compile(r"[^\W\d][\w.$]*")
 """Text that YAML reads as itself without quotes."""
 _TEXT = ("text", "character varying", "character", "citext", "name")
@@ -73,15 +77,18 @@ def refusal(matching: Matching, workflow_id: str) -> Refused | None:
         return None
     count = len(matching.uncovered)
     columns = "1 column is" if count == 1 else f"{count} columns are"
-    tables = {table.qualified for table, _ in matching.uncovered}
+    tables = sorted({table.qualified for table, _ in matching.uncovered})
+    others = f" and {len(tables) - _SHOWN_TABLES} other tables" if len(tables) > _SHOWN_TABLES else ""
     return Refused(
-        f"{columns} neither masked nor kept, in {', '.join(sorted(tables))}.",
+        f"{columns} neither masked nor kept, in {', '.join(tables[:_SHOWN_TABLES])}{others}.",
         f"Every column must be one or the other (unlisted: halt), so nothing was read. A first guess:\n\n"
-        f"{lines_to_paste(matching.uncovered)}\n",
+        f"{lines_to_paste(matching.uncovered[:_SHOWN_COLUMNS])}\n",
         f"judge each line, put it into the workflow {workflow_id}, and run it again.",
         rule="unlisted",
     )
 
 
 def _scalar(text: str) -> str:
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+    if _PLAIN.fullmatch(text):
+        return text
+    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=10_000).rstrip("\n")

@@ -1,0 +1,54 @@
+"""The text of a connections file for given workflows, to be filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from appliance.workflow.document import Workflow
+
+_HEADER = """\
+# Databases' addresses and credentials. They never leave this machine: keep the file at mode 0600.
+# Replace every changeme; a connection that still has one is refused when a run asks for it.
+"""
+
+_ENTRY = """\
+{name}:  # {uses}
+  type: postgres
+  host: changeme
+  port: 5432
+  dbname: changeme
+  user: changeme  # {role}
+  password: 'changeme'  # keep the single quotes; write a ' inside them twice
+  sslmode: require  # verify-full, with the next line, also proves who answers
+  # sslrootcert: /etc/appliance/certs/db.pem  # the authority's certificate, or system
+"""
+
+
+def connections_template(workflows: Iterable[Workflow]) -> str:
+    """The file's text: each connection once, in the order of first use, with what it is used for."""
+    reads: dict[str, list[str]] = {}
+    writes: dict[str, list[str]] = {}
+    names: dict[str, None] = {}
+    for workflow in workflows:
+        names.update(dict.fromkeys(workflow.connections))
+        reads.setdefault(workflow.source, []).append(workflow.id)
+        for delivery in workflow.deliver:
+            writes.setdefault(delivery.twin.connection, []).append(workflow.id)
+    entries = [
+        _ENTRY.format(name=name, uses=", ".join(_uses(name, reads, writes)), role=_role(name, writes))
+        for name in names
+    ]
+    return "\n".join([_HEADER, *entries])
+
+
+def _uses(name: str, reads: dict[str, list[str]], writes: dict[str, list[str]]) -> Iterator[str]:
+    if name in reads:
+        yield f"read by {', '.join(reads[name])}"
+    if name in writes:
+        yield f"replaced by {', '.join(writes[name])}"
+
+
+def _role(name: str, writes: dict[str, list[str]]) -> str:
+    if name in writes:
+        return "a role with CREATEDB that owns the database"
+    return "a role that may SELECT the tables; give it nothing more"

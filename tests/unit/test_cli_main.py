@@ -1,0 +1,205 @@
+"""The command line as a whole: what it lists, what it loads, and how it fails."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from appliance import __version__
+from appliance.cli.main import CommandModules
+
+HEAVY = {"airflow", "fastapi", "psycopg", "docker", "httpx", "yaml", "pyinfra", "rich"}
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "appliance", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "120", **environment},
+        timeout=60,
+        check=False,
+    )
+
+
+def loaded_for(*arguments: str) -> set[str]:
+    """The top-level packages that are imported to run a command."""
+    program = f"""
+        import sys
+        sys.argv = ["appliance", *{list(arguments)!r}]
+        from appliance.cli.main import main
+        try:
+            main()
+        except SystemExit:
+            pass
+        sys.stdout.write("\\nLOADED " + " ".join(sorted({{name.partition(".")[0] for name in sys.modules}})))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return set(done.stdout.rpartition("LOADED ")[2].split())
+
+
+def failing(body: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command that does ``body``, run by the real entry point."""
+    program = f"""
+        import sys
+        import typer
+        from appliance.cli import main as cli
+        from appliance.errors import Refused, RequestWrong, WorkFailed
+
+        app = typer.Typer()
+
+        @app.command()
+        def fail() -> None:
+            {body}
+
+        cli.CommandModules.__getitem__ = lambda self, name: typer.main.get_command(app)
+        cli.CommandModules.summary = lambda self, name: "Fails."
+        sys.argv = ["appliance", "fail"]
+        cli.main()
+    """
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=60,
+        check=False,
+    )
+
+
+def test_the_version_is_printed() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"appliance {__version__}\n")
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_lists_every_command_with_a_line_about_it(option: str) -> None:
+    done = run(option)
+    assert done.returncode == 0
+    modules = CommandModules()
+    assert {"workflow", "connections"} <= set(modules)
+    for name in modules:
+        assert f"\n  {name} " in done.stdout
+        assert modules.summary(name)
+
+
+def test_help_in_a_pipe_has_no_escape_codes_or_boxes() -> None:
+    for arguments in (["--help"], ["workflow", "--help"], ["workflow", "validate", "--help"], ["nonsense"]):
+        done = run(*arguments)
+        assert (done.stdout + done.stderr).isprintable() or "\x1b" not in done.stdout + done.stderr
+        assert "╭" not in done.stdout + done.stderr
+
+
+def test_without_arguments_help_is_shown() -> None:
+    assert "Usage: appliance" in "".join([run().stdout, run().stderr])
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    for arguments in ([], ["--help"], ["--version"]):
+        assert loaded_for(*arguments) & {*HEAVY, "pydantic"} == set(), arguments
+    # Typer reads a command's own options with pydantic.
+    for arguments in (["connections", "--help"], ["connections", "template", "--help"]):
+        assert loaded_for(*arguments) & HEAVY == set(), arguments
+
+
+def test_every_command_can_be_loaded_and_has_help() -> None:
+    modules = CommandModules()
+    for name in modules:
+        assert modules[name].name == name
+        assert modules[name].help
+
+
+def test_a_module_that_is_no_command_is_not_listed() -> None:
+    assert {"main", "shell_files", "_validate"}.isdisjoint(CommandModules())
+
+
+def test_a_mistyped_command_is_answered_with_the_right_one() -> None:
+    done = run("workflw")
+    assert done.returncode == 2
+    assert "No such command 'workflw'. Did you mean 'workflow'?" in done.stderr
+
+
+@pytest.mark.parametrize(("error", "code"), [("WorkFailed", 1), ("RequestWrong", 2), ("Refused", 3)])
+def test_a_failure_is_a_message_and_an_exit_code(error: str, code: int) -> None:
+    done = failing(f'raise {error}("It failed.", "There is a reason.", "do this")')
+    assert done.returncode == code
+    assert done.stderr == "It failed.\nThere is a reason.\nNext: do this\n"
+    assert done.stdout == ""
+
+
+def test_a_fault_of_our_own_shows_its_kind_and_place_but_no_data() -> None:
+    done = failing('raise KeyError("row value S3cret")')
+    assert done.returncode == 1
+    assert done.stderr.startswith("This is a fault of the appliance itself: KeyError at ")
+    assert "S3cret" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "APPLIANCE_DEBUG=1" in done.stderr
+
+
+def test_the_state_of_a_database_error_is_shown_without_its_text() -> None:
+    done = failing('import psycopg.errors; raise psycopg.errors.UniqueViolation("Key (ssn)=(S3cret)")')
+    assert "UniqueViolation" in done.stderr
+    assert "SQLSTATE 23505" in done.stderr
+    assert "S3cret" not in done.stderr
+
+
+def test_debugging_shows_the_traceback() -> None:
+    done = failing('raise RequestWrong("It failed.")', APPLIANCE_DEBUG="1")
+    assert done.returncode == 2
+    assert "Traceback (most recent call last)" in done.stderr
+
+
+def test_an_interrupt_exits_as_a_shell_expects() -> None:
+    done = failing("raise KeyboardInterrupt")
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_from_the_keyboard_exits_as_a_shell_expects(tmp_path: Path) -> None:
+    pipe = tmp_path / "endless.yaml"
+    os.mkfifo(pipe)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "appliance", "connections", "template", str(pipe)],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    # Opening the other end waits until the command has begun to read.
+    descriptor = os.open(pipe, os.O_WRONLY)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    os.close(descriptor)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+
+
+def test_a_reader_that_goes_away_leaves_no_traceback() -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m appliance --help | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_commands_complete_in_a_shell_without_being_imported() -> None:
+    done = run(_APPLIANCE_COMPLETE="complete_bash", COMP_WORDS="appliance conn", COMP_CWORD="1")
+    assert done.stdout.split() == ["connections"]
+    inside = run(_APPLIANCE_COMPLETE="complete_bash", COMP_WORDS="appliance connections t", COMP_CWORD="2")
+    assert inside.stdout.split() == ["template"]

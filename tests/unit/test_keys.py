@@ -1,0 +1,101 @@
+"""Keys: made once, kept private, and what is derived from them is HMAC-SHA-256 as the world knows it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.errors import RequestWrong
+from appliance.keys import binding_value, domain_key, load_or_create_key, read_key
+
+
+@dataclass(frozen=True)
+class Wanted:
+    part: str
+    domain: str
+
+
+def test_a_key_is_made_once_and_only_for_its_owner(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "mask.key"
+    key = load_or_create_key(path)
+    assert len(key) == 32
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o077 == 0
+    assert load_or_create_key(path) == read_key(path) == key
+    assert [each.name for each in path.parent.iterdir()] == ["mask.key"]
+
+
+def test_two_appliances_have_different_keys(tmp_path: Path) -> None:
+    assert load_or_create_key(tmp_path / "one") != load_or_create_key(tmp_path / "two")
+
+
+def test_all_who_start_at_the_same_time_get_the_same_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(lambda _: load_or_create_key(tmp_path / "k" / "mask.key"), range(40)))
+    assert len(keys) == 1
+    assert len(list((tmp_path / "k").iterdir())) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 31, b"x" * 33, b"x" * 1_000_000])
+def test_a_file_that_is_no_key_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "mask.key"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(RequestWrong, match="is not 32 bytes long"):
+        load_or_create_key(path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o620])
+def test_a_key_that_others_can_reach_is_refused_with_the_command_to_run(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "mask.key"
+    path.write_bytes(b"x" * 32)
+    path.chmod(mode)
+    with pytest.raises(RequestWrong, match="chmod 600"):
+        load_or_create_key(path)
+
+
+def test_a_key_that_is_only_read_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        read_key(tmp_path / "none")
+    with pytest.raises(RequestWrong, match="Is a directory"):
+        read_key(tmp_path)
+
+
+@given(st.binary(min_size=32, max_size=32), st.text(max_size=20), st.binary(max_size=200))
+def test_two_nested_hashes_over_the_pads_are_the_hmac(key: bytes, domain: str, message: bytes) -> None:
+    inner = bytes.fromhex(binding_value(key, Wanted("inner_pad", domain)))
+    outer = bytes.fromhex(binding_value(key, Wanted("outer_pad", domain)))
+    nested = hashlib.sha256(outer + hashlib.sha256(inner + message).digest()).digest()
+    expected = hmac.digest(key, b"mask-domain:" + domain.encode(), hashlib.sha256)
+    assert domain_key(key, domain) == expected
+    assert nested == hmac.digest(expected, message, hashlib.sha256)
+    assert len(inner) == len(outer) == 64
+
+
+@given(st.binary(min_size=32, max_size=32), st.text(max_size=20))
+def test_a_seed_is_a_bigint_of_its_domain(key: bytes, domain: str) -> None:
+    seed = binding_value(key, Wanted("seed", domain))
+    assert -(2**63) <= int(seed) < 2**63
+    assert seed == binding_value(key, Wanted("seed", domain))
+    assert seed != binding_value(key, Wanted("seed", domain + "x"))
+
+
+def test_values_do_not_change_from_release_to_release() -> None:
+    key = bytes(range(32))
+    assert binding_value(key, Wanted("seed", "email")) == "-7483999689826320119"
+    assert (
+        domain_key(key, "email").hex() == "364e95d92c5d8dbb2b4f3a5921374e82d342d349e4154370f471de24a5bbf401"
+    )
+
+
+def test_a_part_that_comes_from_no_key_is_a_mistake_of_ours() -> None:
+    with pytest.raises(ValueError, match="no key gives a dictionary"):
+        binding_value(b"x" * 32, Wanted("dictionary", "names"))
