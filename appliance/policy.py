@@ -232,9 +232,10 @@ def _why_unmasked(
         kept = [name for name in computed_from if not isinstance(others.get(name), Rule | Computed)]
         return f"it is generated from {', '.join(kept)}, not masked" if kept else ""
     # Who wrote the workflow here owns the policy as well; the cloud might choose a mask that changes nothing.
-    kept = {name: value for name, value in decision.mask.params.items() if name.startswith("keep")}
-    kept.pop("keep_null", None)
-    keeps = any(kept.values())
+    keeps = any(
+        name.startswith("keep") and name != "keep_null" and value
+        for name, value in decision.mask.params.items()
+    )
     if origin == "cloud" and (decision.mask.mask not in WHOLE_VALUE_MASKS or keeps):
         return f"from the cloud, {decision.mask.mask} with these parameters may leave parts of a value"
     return ""
