@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -58,7 +59,10 @@ def start(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start a run now. With --wait or --follow: 0 it succeeded, 1 it failed, 2 it was wrong, 3 it was refused."""
+    """Start a run now.
+
+    With --wait or --follow the exit status is the run's: 0 done, 1 failed, 2 wrong, 3 refused.
+    """
     from appliance.orchestration.commands import start_run  # noqa: PLC0415
 
     settings = load_settings()
@@ -105,13 +109,14 @@ def exit_code_of(run: dict[str, Any]) -> int:
 
 def _runs_to_cancel(settings: Settings, name: str) -> list[str]:
     try:
-        current = ask(settings, "/status")["runs"]["current"] or []
+        return [ask(settings, f"/runs/{quote(name, safe='')}")["run_id"]]
+    except RequestWrong:
+        open_runs = [run for run in ask(settings, f"/runs?workflow={quote(name, safe='')}") if not run["ended_at"]]
     except ApplianceError:
         return [name]
-    of_workflow = [each["run_id"] for each in current if each["workflow"] == name]
-    if not of_workflow and any(each["id"] == name for each in _workflows(settings)):
+    if not open_runs and any(each["id"] == name for each in _workflows(settings)):
         raise RequestWrong(f"The workflow '{name}' has no run under way.", "", "appliance runs")
-    return of_workflow or [name]
+    return [run["run_id"] for run in open_runs] or [name]
 
 
 def _workflows(settings: Settings) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ from appliance.orchestration.step_operator import OpenSnapshotOperator, StepOper
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.settings import Settings, load_settings
 
-BEGINNING = datetime(2024, 1, 1, tzinfo=UTC)
+NOT_BEFORE_ITS_TIME = timedelta(0)
+"""A workflow first runs when its schedule next says so. With a start date, or a wider window, Airflow would run
+a new workflow at once, for the time that had passed before anyone wrote it."""
 RETRY_DELAY = timedelta(seconds=5)
 RETRY_BACKOFF = 3.0
 LONGEST_RETRY_DELAY = timedelta(minutes=5)
@@ -38,12 +40,15 @@ def build_dags() -> dict[str, DAG]:
 def build_dag(file: WorkflowFile, settings: Settings) -> DAG:
     """The DAG of one workflow; how many shards ``copy`` has is known only when ``plan`` has run."""
     assert file.id is not None  # noqa: S101 - build_dags passes usable files only
-    schedule = CronTriggerTimetable(file.schedule, timezone=file.timezone) if file.schedule else None
+    schedule = None
+    if file.schedule:
+        schedule = CronTriggerTimetable(
+            file.schedule, timezone=file.timezone, run_immediately=NOT_BEFORE_ITS_TIME
+        )
     with DAG(
         dag_id=file.id,
         description=file.title or None,
         schedule=schedule,
-        start_date=BEGINNING,
         catchup=False,
         max_active_runs=1,
         max_active_tasks=min(file.parallel, settings.steps.max_parallel),

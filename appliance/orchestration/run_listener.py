@@ -47,7 +47,8 @@ class RunListener:
     @hookimpl
     def on_starting(self, component: Any) -> None:
         """In the scheduler only: let it keep our pace, and reap what ended runs left."""
-        if getattr(component, "job_type", None) != "SchedulerJob":
+        # The hook comes before the job knows its type; tasks, forked from here, call it with something else.
+        if type(component).__name__ != "Job" or "scheduler" not in sys.argv:
             return
         with contextlib.suppress(Exception):
             self.pace.apply()

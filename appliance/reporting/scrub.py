@@ -9,11 +9,14 @@ GONE = "[removed]"
 SHORTEST_SECRET = 3
 """A shorter password would take half of every word with it."""
 
+LONGEST_LINE = 2000
+"""Longer lines are cut: some of the shapes take quadratic time, and nobody reads on."""
+
 _VALUE_LINES = re.compile(r"\b(DETAIL|HINT|CONTEXT|STATEMENT|QUERY|LINE \d+):.*", re.IGNORECASE)
 _SHAPES = (
     re.compile(r"\b\w+(?:\+\w+)?://\S+"),
     re.compile(r"\bpassword\s*[=:]\s*\S+", re.IGNORECASE),
-    re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)*"),
+    re.compile(r"(?<![\w.+%-])[\w.+%-]++@[\w-]++(?:\.[\w-]++)*"),
     re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
     re.compile(r"\b\d{3}-\d{2}-\d{4}\b"),
     re.compile(r"(?<![\w.])\+?\d(?:[ ().-]{0,2}\d){8,18}(?![\w.])"),
@@ -35,6 +38,11 @@ class Scrubber:
         """The text without them; each leaves a mark, so that a reader sees that something was there."""
         if self._secrets:
             text = self._secrets.sub(GONE, text)
+        return "\n".join(self._clean_line(line) for line in text.split("\n"))
+
+    def _clean_line(self, text: str) -> str:
+        if len(text) > LONGEST_LINE:
+            text = text[:LONGEST_LINE] + "…"
         text = _VALUE_LINES.sub(lambda match: f"{match.group(1)}: {GONE}", text)
         for shape in _SHAPES:
             text = shape.sub(GONE, text)

@@ -1,0 +1,133 @@
+"""Run ids, run folders, and which workflow files an appliance has: all without a database."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from appliance.orchestration.run_folder import (
+    StopRequest,
+    is_over,
+    mark_over,
+    open_runs,
+    request_stop,
+    run_folder,
+    stop_request,
+)
+from appliance.orchestration.run_names import new_airflow_run_id, run_id_for
+from appliance.orchestration.workflow_files import INDEX, origin_of, read_workflow_files
+
+WORKFLOW = """
+id: {id}
+source: production
+tables: {{include: ["public.*"]}}
+deliver: [{{twin: {{connection: staging}}}}]
+"""
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> tuple[Path, Path]:
+    """(config_dir, state_dir), each with its folder of workflows."""
+    config, state = tmp_path / "etc", tmp_path / "state"
+    for folder in (config, state):
+        (folder / "workflows").mkdir(parents=True)
+    return config, state
+
+
+def write(folder: Path, name: str, id_: str) -> Path:
+    path = folder / "workflows" / name
+    path.write_text(WORKFLOW.format(id=id_))
+    return path
+
+
+def test_a_run_id_names_the_workflow_and_holds_only_what_a_label_and_a_folder_may() -> None:
+    run_id = run_id_for("staging-twin", "scheduled__2026-11-23T02:00:00+00:00")
+    assert run_id == "staging-twin-scheduled-2026-11-23t02-00-00-00-00"
+    assert len(run_id_for("a" * 63, "x" * 500)) <= 120
+
+
+def test_two_runs_of_the_same_second_get_different_ids() -> None:
+    assert len({new_airflow_run_id() for _ in range(20)}) > 1
+
+
+def test_the_first_request_to_stop_a_run_is_the_one_that_holds(tmp_path: Path) -> None:
+    assert request_stop(tmp_path, "r", StopRequest("cancel", "first"))
+    assert not request_stop(tmp_path, "r", StopRequest("failed", "second"))
+    assert stop_request(run_folder(tmp_path, "r")) == StopRequest("cancel", "first")
+
+
+def test_a_run_without_a_request_to_stop_has_none(tmp_path: Path) -> None:
+    assert stop_request(run_folder(tmp_path, "r")) is None
+
+
+def test_a_run_is_open_from_its_spec_until_its_mark(tmp_path: Path) -> None:
+    folder = run_folder(tmp_path, "r")
+    folder.mkdir(parents=True)
+    assert not list(open_runs(tmp_path))
+    (folder / "spec.json").write_text("{}")
+    assert [run_id for run_id, _ in open_runs(tmp_path)] == ["r"]
+    mark_over(tmp_path, "r", "succeeded")
+    assert is_over(folder)
+    assert not list(open_runs(tmp_path))
+
+
+def test_files_of_both_folders_are_found_and_know_where_they_came_from(places: tuple[Path, Path]) -> None:
+    config, state = places
+    write(config, "a.yaml", "mine")
+    write(state, "b.yaml", "theirs")
+    write(config, ".unfinished.yaml", "hidden")
+    found = {file.id: file.origin for file in read_workflow_files(config, state)}
+    assert found == {"mine": "local", "theirs": "cloud"}
+    assert origin_of(state, "theirs") == "cloud"
+
+
+def test_a_broken_file_is_shown_with_its_problem_and_hides_no_other(places: tuple[Path, Path]) -> None:
+    config, state = places
+    write(config, "good.yaml", "good")
+    (config / "workflows" / "bad.yaml").write_text("id: bad\ntables: [")
+    (config / "workflows" / "binary.yaml").write_bytes(b"\x00\xff\xfe")
+    files = {Path(file.path).name: file for file in read_workflow_files(config, state)}
+    assert files["good.yaml"].usable
+    assert not files["bad.yaml"].usable
+    assert "bad.yaml" in (files["bad.yaml"].problem or "")
+    assert not files["binary.yaml"].usable
+
+
+def test_two_files_with_one_id_both_do_not_run_and_each_names_both(places: tuple[Path, Path]) -> None:
+    config, state = places
+    first, second = write(config, "a.yaml", "twice"), write(state, "b.yaml", "twice")
+    write(config, "c.yaml", "once")
+    files = read_workflow_files(config, state)
+    assert [file.id for file in files if file.usable] == ["once"]
+    for file in files:
+        if file.id == "twice":
+            assert str(first) in (file.problem or "")
+            assert str(second) in (file.problem or "")
+
+
+def test_a_file_that_did_not_change_is_not_read_again(places: tuple[Path, Path]) -> None:
+    config, state = places
+    path = write(config, "a.yaml", "one")
+    assert [file.id for file in read_workflow_files(config, state)] == ["one"]
+    before = path.stat()
+    path.write_text(WORKFLOW.format(id="two"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert [file.id for file in read_workflow_files(config, state)] == ["one"]
+    path.touch()
+    assert [file.id for file in read_workflow_files(config, state)] == ["two"]
+
+
+def test_a_damaged_index_costs_nothing_but_time(places: tuple[Path, Path]) -> None:
+    config, state = places
+    write(config, "a.yaml", "one")
+    read_workflow_files(config, state)
+    for damage in ("", "[]", json.dumps({"version": "other", "files": [{"path": 1}]})):
+        (state / INDEX).write_text(damage)
+        assert [file.id for file in read_workflow_files(config, state)] == ["one"]
+
+
+def test_missing_folders_are_no_workflows(tmp_path: Path) -> None:
+    assert read_workflow_files(tmp_path / "nowhere", tmp_path / "neither") == []
