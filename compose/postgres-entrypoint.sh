@@ -14,8 +14,10 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
         ${POSTGRES_ICU_LOCALE:+--icu-locale "$POSTGRES_ICU_LOCALE"} \
         --auth-local peer --auth-host scram-sha-256 --no-instructions >/dev/null
     echo 'host all all all scram-sha-256' >>"$unfinished/pg_hba.conf"
+    # A socket of its own: who waits for this server must not take the one that only initialises for it.
+    export PGHOST=/tmp
     pg_ctl --pgdata "$unfinished" --wait --silent --log /dev/stderr start \
-        --options "-c listen_addresses='' -c fsync=off"
+        --options "-c listen_addresses='' -c unix_socket_directories=$PGHOST -c fsync=off"
     for script in /init/*.sh; do
         if [ -e "$script" ]; then
             sh -eu "$script"
@@ -29,6 +31,7 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     done
     mv "$unfinished/PG_VERSION" "$PGDATA/"
     rmdir "$unfinished"
+    unset PGHOST
 fi
 
 exec postgres -c listen_addresses='*' -c unix_socket_directories=/var/run/postgresql "$@"

@@ -17,8 +17,8 @@ from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_f
 from appliance.settings import Settings, load_settings
 
 NOT_BEFORE_ITS_TIME = timedelta(0)
-"""A workflow first runs when its schedule next says so. With a start date, or a wider window, Airflow would run
-a new workflow at once, for the time that had passed before anyone wrote it."""
+"""A workflow first runs when its schedule next says so. With a start date, or a wider window, Airflow would
+run a new workflow at once, for a time that had passed before anyone wrote it."""
 RETRY_DELAY = timedelta(seconds=5)
 RETRY_BACKOFF = 3.0
 LONGEST_RETRY_DELAY = timedelta(minutes=5)

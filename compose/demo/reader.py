@@ -49,9 +49,10 @@ class Reader:
         """What the reader met, if there was a twin to read."""
         if not self.reads:
             return
+        worked = self.reads - len(self.failures)
         console.print(
-            f"Meanwhile a developer connected to the twin {self.reads:,} times: "
-            f"{self.reads - len(self.failures):,} found it whole, the slowest within {self.longest_s * 1000:.0f} ms."
+            f"Meanwhile a developer connected to the twin {self.reads:,} times: {worked:,} found it whole, "
+            f"the slowest within {self.longest_s * 1000:.0f} ms."
         )
         for failure in sorted(set(self.failures)):
             console.print(f"  {self.failures.count(failure)} times: {failure}", markup=False)

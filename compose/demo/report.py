@@ -1,4 +1,4 @@
-"""What the demo shows when the run is over: rows side by side, counts, the proof, the times, and where to look."""
+"""What the demo shows when the run is over: rows side by side, counts, proof, times, and where to look."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ WHERE c.id = {id}
 PAYMENT = "SELECT card_holder, card_number, amount FROM payment WHERE order_id = {id}"
 MESSAGE = "SELECT body AS message FROM crm.message WHERE id = {id}"
 
-# Rows that show something: each is looked for in production only, so that the twin is asked for the same ones.
+# Rows that show something, looked for in production only; the twin is asked for the same ones.
 WITH_PHONE = """
 SELECT min(c.id) AS id FROM customer c JOIN orders o ON o.customer_id = c.id
 WHERE c.phone IS NOT NULL AND c.birth_date IS NOT NULL AND c.first_name ~ '{letters}'
 """
 WITH_CARD = "SELECT min(order_id) AS id FROM payment WHERE card_number IS NOT NULL"
-WITH_ADDRESS = "SELECT min(id) AS id FROM crm.message WHERE body LIKE '%@%.example%' AND body ~ '[0-9]{5}'"
+WITH_ADDRESS = "SELECT min(id) AS id FROM crm.message WHERE body ~ '@.*[.]example.*[0-9]{4}'"
 
 TABLES = """
 SELECT format('%I.%I', n.nspname, c.relname) AS name
@@ -98,6 +98,24 @@ def step_times(console: Console, run: dict[str, Any]) -> None:
     for name, (began, ended) in sorted(spans.items(), key=lambda item: item[1]):
         table.add_row(name, str(parts[name]), duration(_seconds(began, ended)))
     table.add_row("the whole run", "", duration(run["seconds"]), style="bold")
+    console.print(table)
+
+
+def where_to_look(console: Console, stack: Stack, url: str, workflow: str) -> None:
+    """Addresses and commands for what comes next."""
+    table = Table.grid(padding=(0, 3, 0, 0))
+    for what, where in (
+        ("Health and runs", f"{url}/status"),
+        ("The twin", stack.command("exec", "staging", "psql", "shop_twin")),
+        (
+            "Run it again",
+            stack.command("exec", "api-server", "appliance", "workflow", "start", workflow, "--follow"),
+        ),
+        ("Its document", f"compose/demo/workflows/{workflow}.yaml (a change is live within 30 s)"),
+        ("Logs", stack.command("logs", "--follow")),
+        ("Remove it all", "make clean"),
+    ):
+        table.add_row(Text(what, style="bold"), Text(where, overflow="fold"))
     console.print(table)
 
 
