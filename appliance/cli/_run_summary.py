@@ -22,7 +22,7 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
     """Tables with their rows and masks, steps with their times, and where the twin is."""
     plan = outcome.plan
     copied = outcome.results.get("copy", [])
-    console.print(_copied_tables(plan, rows))
+    _show(console, _copied_tables(plan, rows))
     _say(console, _verified(outcome))
     for target, published in zip(plan.targets, outcome.results.get("publish", []), strict=False):
         former = published.get("former")
@@ -41,9 +41,9 @@ def print_plan(console: Console, plan: Plan, *, columns: bool) -> None:
     """What a run would do."""
     if columns:
         for table in plan.tables:
-            console.print(_planned_columns(table))
+            _show(console, _planned_columns(table))
     else:
-        console.print(_planned_tables(plan))
+        _show(console, _planned_tables(plan))
     pieces = sum(len(shard.items) for shard in plan.shards)
     _say(console, f"{len(plan.shards)} shards of {pieces} pieces, {plan.parallel} at a time.")
     for target in plan.targets:
@@ -143,6 +143,16 @@ def _print_not_carried(console: Console, plan: Plan, *, everything: bool) -> Non
     _say(console, "What the twin will not have:")
     for item in plan.not_carried:
         _say(console, f"  {item.kind} {item.name}: {item.why}")
+
+
+def _show(console: Console, table: Table) -> None:
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        _say(console, line.rstrip())
 
 
 def _say(console: Console, text: str) -> None:

@@ -104,7 +104,7 @@ def _columns(
         if whole and len(key) == 1:
             alone.add((oid, key[0]))
         if not whole:
-            partial.update((oid, number) for number in mentioned)
+            partial.update((oid, number) for number in {*mentioned, *key} if number > 0)
         if is_primary:
             keyed.update((oid, number) for number in key)
     checks: dict[tuple[int, int], list[str]] = defaultdict(list)
