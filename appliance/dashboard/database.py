@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,7 +10,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import psycopg
 from psycopg.rows import dict_row
@@ -26,6 +27,18 @@ _MIGRATION_LOCK = 0x64617368  # "dash": any number that only this code uses
 
 class StoreAwayError(Exception):
     """The store does not answer, is full, or stayed locked. Nothing of what was asked for has been done."""
+
+
+class Told(dict[str, Any]):
+    """JSON that came from an appliance: a key that was left out reads None."""
+
+    def __missing__(self, key: str) -> None:
+        return None
+
+
+def told(text: str | None) -> dict[str, Any]:
+    """Stored JSON as ``Told``; empty where there is none."""
+    return cast("dict[str, Any]", json.loads(text, object_hook=Told)) if text else Told()
 
 
 class _Cursor(Protocol):

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from appliance import strict_yaml
+from appliance.masking.registry import parameter_models
 from appliance.problems import DocumentWrong, Problem, path_text
 from appliance.reporting.contract import MAX_DOCUMENT_BYTES
+from appliance.strict_document import Document
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import workflow_of
+from appliance.workflow.mask_check import check_masks
 
 SOURCE = "workflow"
 
@@ -39,15 +42,31 @@ class Checked:
 
 def check(text: str) -> Checked:
     """Read and validate a document; never raises for what is in it."""
-    if len(text.encode()) > MAX_DOCUMENT_BYTES:
-        problem = Problem((), "is too large", f"at most {MAX_DOCUMENT_BYTES // 1024} KiB")
-        return Checked(text, {}, None, (problem,))
     try:
-        document = strict_yaml.load(text, SOURCE)
+        document = _read(text)
     except DocumentWrong as error:
         return Checked(text, {}, None, error.problems)
     data = document.data if isinstance(document.data, dict) else {}
+    problems = check_masks(document, parameter_models()) if data else []
+    workflow = None
     try:
-        return Checked(text, data, workflow_of(document).workflow, ())
+        workflow = workflow_of(document).workflow
     except DocumentWrong as error:
-        return Checked(text, data, None, error.problems)
+        problems = [*error.problems, *problems]
+    if problems:
+        return Checked(text, data, None, DocumentWrong(problems).problems)
+    return Checked(text, data, workflow, ())
+
+
+def _read(text: str) -> Document:
+    if len(text.encode(errors="replace")) > MAX_DOCUMENT_BYTES:
+        raise DocumentWrong([Problem((), "is too large", f"at most {MAX_DOCUMENT_BYTES // 1024} KiB")])
+    return strict_yaml.load(text, SOURCE)
+
+
+def require(text: str) -> Workflow:
+    """The workflow that a document is; raises DocumentWrong with everything that is wrong with it."""
+    checked = check(text)
+    if checked.workflow is None:
+        raise DocumentWrong(checked.problems, "Correct the document; nothing was changed.")
+    return checked.workflow

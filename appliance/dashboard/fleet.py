@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 import uuid
@@ -11,7 +10,7 @@ from typing import Any
 from appliance.errors import RequestWrong
 
 from . import audit
-from .database import Database, Row, Session
+from .database import Database, Row, Session, told
 from .faults import Conflict, NotFound
 from .security import APPLIANCE_PREFIX, ENROLMENT_PREFIX, Actor, digest, new_token
 
@@ -97,8 +96,7 @@ def appliance(session: Session, appliance_id: str) -> Row:
 
 def report(session: Session, appliance_id: str) -> dict[str, Any]:
     """What the appliance last said of itself, as ``Heartbeat`` JSON; empty before its first heartbeat."""
-    state = session.value("SELECT state FROM appliance WHERE id = ?", appliance_id)
-    return json.loads(state) if state else {}
+    return told(session.value("SELECT state FROM appliance WHERE id = ?", appliance_id))
 
 
 def appliances(session: Session, search: str = "") -> list[Row]:

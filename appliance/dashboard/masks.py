@@ -1,4 +1,4 @@
-"""The masks as a person chooses among them: what each does, an example, and its parameters."""
+"""The masks as a person chooses among them: what each does, an example, what it promises, its parameters."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
+from appliance.masking.mask import Promises
+from appliance.masking.registry import MASKS
+
+Kind = Literal["number", "choice", "flag", "text", "other"]
+_USUALLY_NOT_SET = ("domain", "subject")
+"""Parameters that most workflows leave alone; they stand last."""
+
 
 @dataclass(frozen=True)
 class Parameter:
     """One parameter of a mask, as a field of a form."""
 
     name: str
-    kind: Literal["number", "choice", "flag", "text", "other"]
+    kind: Kind
     about: str
+    required: bool = False
     usual: str = ""
+    """What holds where it is not set, as text; empty for nothing."""
+    example: str = ""
     choices: tuple[str, ...] = ()
 
 
@@ -25,15 +35,67 @@ class Card:
 
     name: str
     about: str
-    before: str = ""
-    after: str = ""
-    parameters: tuple[Parameter, ...] = ()
+    before: str
+    after: str
+    promises: tuple[tuple[str, str], ...]
+    parameters: tuple[Parameter, ...]
 
 
 @cache
 def cards() -> tuple[Card, ...]:
-    """Every mask there is, by name."""
-    return tuple(Card(name, "") for name in ("email", "hash", "null", "phone"))
+    """Every mask there is, in the catalogue's order."""
+    made = []
+    for mask in MASKS.values():
+        before, after = mask.examples[0] if mask.examples else ("", "")
+        schema = mask.params.model_json_schema()
+        parameters = [
+            _parameter(name, field, name in schema.get("required", []))
+            for name, field in schema.get("properties", {}).items()
+        ]
+        parameters.sort(key=lambda parameter: parameter.name in _USUALLY_NOT_SET)
+        made.append(Card(mask.name, mask.summary, before, after, _promises(mask.promises), tuple(parameters)))
+    return tuple(made)
+
+
+def _promises(promises: Promises) -> tuple[tuple[str, str], ...]:
+    told = (
+        ("Unique", promises.unique),
+        ("Same input, same output", promises.deterministic),
+        ("NULL stays NULL", promises.keeps_null),
+        ("Length", promises.length),
+        ("Format", promises.format),
+    )
+    return tuple((label, text) for label, text in told if text != "no")
+
+
+def _parameter(name: str, field: Mapping[str, Any], required: bool) -> Parameter:
+    options = [option for option in field.get("anyOf", [field]) if option.get("type") != "null"]
+    only = options[0] if len(options) == 1 else {}
+    kind: Kind = "other"
+    choices: tuple[str, ...] = ()
+    if "enum" in only:
+        kind, choices = "choice", tuple(str(choice) for choice in only["enum"])
+    elif only.get("type") == "boolean":
+        kind, choices = "flag", ("true", "false")
+    elif only.get("type") in {"integer", "number"}:
+        kind = "number"
+    elif only.get("type") == "string":
+        kind = "text"
+    return Parameter(
+        name=name,
+        kind=kind,
+        about=field.get("description", ""),
+        required=required,
+        usual=_shown(field.get("default")),
+        example=_shown(next(iter(field.get("examples", [])), None)),
+        choices=choices,
+    )
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, dict | list):
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def explain(masks: Mapping[str, Any]) -> list[dict[str, Any]]:

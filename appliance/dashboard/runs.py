@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
-from .database import Row, Session
+from .database import Row, Session, told
 from .faults import NotFound
 from .run_state import WHOLE_STEP
 
@@ -59,8 +58,8 @@ def run(session: Session, appliance_id: str, run_id: str) -> dict[str, Any]:
     )
     if row is None:
         raise NotFound("There is no such run.", "It may have been so long ago that it was removed.", "")
-    plan = json.loads(row["plan"]) if row["plan"] else {}
-    outcome = json.loads(row["outcome"]) if row["outcome"] else {}
+    plan = told(row["plan"])
+    outcome = told(row["outcome"])
     steps = _steps(session, appliance_id, run_id, row, outcome)
     tables = _tables(session, appliance_id, run_id, row, plan)
     return row | {"plan": plan, "outcome": outcome, "steps": steps, "tables": tables} | _totals(row, tables)
@@ -84,7 +83,9 @@ def _steps(
         state = whole["state"] if whole else _of_shards(shards)
         if state == "waiting" and run_row["state"] in OVER:
             state = "succeeded" if run_row["state"] == "succeeded" else "skipped"
-        slowest = max((row["seconds"] or 0 for row in shards), default=None)
+        slowest = None
+        if state in OVER:
+            slowest = max((row["seconds"] for row in shards if row["seconds"]), default=None)
         seconds = timed.get(name, whole["seconds"] if whole else slowest)
         began = min((row["at"] for row in own), default=None)
         if state == "running" and seconds is None and began is not None:
@@ -181,7 +182,7 @@ def events(
         run_id,
         limit,
     )
-    return [row | {"data": json.loads(row["data"])} for row in rows]
+    return [row | {"data": told(row["data"])} for row in rows]
 
 
 def refusals(session: Session, appliance_id: str, limit: int = 20) -> list[Row]:
@@ -192,4 +193,4 @@ def refusals(session: Session, appliance_id: str, limit: int = 20) -> list[Row]:
         appliance_id,
         limit,
     )
-    return [row | {"data": json.loads(row["data"])} for row in rows]
+    return [row | {"data": told(row["data"])} for row in rows]

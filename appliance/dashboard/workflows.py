@@ -15,9 +15,8 @@ from appliance.reporting.contract import (
     WorkflowSet,
     document_digest,
 )
-from appliance.workflow.loading import parse_workflow
 
-from . import audit
+from . import audit, documents
 from .database import Database, Row, Session
 from .faults import Conflict, NotFound, TooLarge
 from .fleet import appliance
@@ -48,8 +47,8 @@ def save(
     ``workflow_id`` is None for a new workflow. ``based_on`` is the version that was edited: another one in
     between is an error rather than overwritten. Raises DocumentWrong with every problem of the document.
     """
-    loaded = parse_workflow(yaml, "workflow.yaml")
-    document = loaded.workflow.model_dump(mode="json", exclude_unset=True)
+    wanted = documents.require(yaml)
+    document = wanted.model_dump(mode="json", exclude_unset=True)
     text = json.dumps(document, ensure_ascii=False)
     if len(text.encode()) > MAX_DOCUMENT_BYTES or len(yaml.encode()) > MAX_DOCUMENT_BYTES:
         raise TooLarge(
@@ -57,7 +56,7 @@ def save(
             f"An appliance takes documents of up to {MAX_DOCUMENT_BYTES // 1024} KiB.",
             "Use patterns instead of single columns, or split it.",
         )
-    new_id = loaded.workflow.id
+    new_id = wanted.id
     if workflow_id is not None and workflow_id != new_id:
         raise RequestWrong(
             f"The id must stay {workflow_id}.",
@@ -76,7 +75,7 @@ def save(
         number = _store(session, actor, version, present)
         session.run(
             "UPDATE workflow SET title = ?, revision = ?, changed_at = ?, archived_at = NULL WHERE id = ?",
-            loaded.workflow.title or new_id,
+            wanted.title or new_id,
             number,
             time.time(),
             new_id,

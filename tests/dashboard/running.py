@@ -1,0 +1,90 @@
+"""A dashboard that really runs: its own process, its own port, its own store."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass
+class RunningDashboard:
+    """Where it is, and how to talk to it."""
+
+    url: str
+    environment: dict[str, str]
+    process: subprocess.Popen[bytes]
+
+    def command(self, *arguments: str, given: str = "") -> str:
+        """Run one of its commands; returns what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "appliance.dashboard", *arguments],
+            env=self.environment,
+            input=given,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def client(self, token: str = "") -> httpx.Client:
+        """An HTTP client for its API."""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def running_dashboard(folder: Path, database: str = "", **settings: str) -> Iterator[RunningDashboard]:
+    """Start one and wait until it answers; ended and waited for at the end."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DASHBOARD_")} | {
+        "DASHBOARD_DATABASE": database or f"sqlite:///{folder}/dashboard.db",
+        "DASHBOARD_SECRET_KEY_FILE": str(folder / "secret.key"),
+        "DASHBOARD_BIND": f"127.0.0.1:{port}",
+        "DASHBOARD_PUBLIC_URL": url,
+        **settings,
+    }
+    with (folder / "dashboard.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "appliance.dashboard"],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        _wait(url, process, folder / "dashboard.log")
+        yield RunningDashboard(url, environment, process)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            if httpx.get(f"{url}/healthz", timeout=2).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise RuntimeError(f"The dashboard did not start:\n{log.read_text()}")
