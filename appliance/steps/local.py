@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -16,9 +15,8 @@ import psycopg
 from appliance.connections import Connection
 from appliance.errors import ApplianceError, ExitCode, WorkFailed
 from appliance.postgres.plan import PLAN_FILE, SPEC_FILE, Plan
-from appliance.postgres.target_database import drop_ours
-from appliance.postgres.twin_names import twin_names
 from appliance.reporting.messages import Failure, Notice, Progress
+from appliance.steps import discard
 from appliance.steps.context import RunSpec, load_context, read_document, write_document
 from appliance.steps.local_process import StepProcess, stop_all
 from appliance.steps.secrets import remove_secrets, write_secrets
@@ -238,19 +236,8 @@ class LocalRun:
 
     def _drop_unfinished(self) -> None:
         """Remove what was built aside; the next run would do so too, but disk space is wanted now."""
-        if not (self.run_dir / PLAN_FILE).exists():
-            return
         with contextlib.suppress(ApplianceError, psycopg.Error, OSError):
-            context = load_context("publish", self.run_dir, self.secrets_dir, lambda _: None)
-            for delivery in self.spec.workflow.deliver:
-                name = delivery.twin.connection
-                with closing(context.connect_admin(name)) as admin:
-                    drop_ours(
-                        admin,
-                        twin_names(context.twin_name(name)).next,
-                        run=self.spec.run_id,
-                        open_database=lambda database, name=name: context.connect_target(name, database),  # type: ignore[misc]
-                    )
+            discard.run(load_context("discard", self.run_dir, self.secrets_dir, lambda _: None))
 
 
 def _keeper_left() -> Failure:

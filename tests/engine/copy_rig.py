@@ -1,0 +1,134 @@
+"""The ``copy`` step by itself: a snapshot that is held, a plan made by hand, and a database to copy into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from appliance.connections import Connection
+from appliance.policy import Policy
+from appliance.postgres import ledger
+from appliance.postgres.connect import open_session
+from appliance.postgres.plan import (
+    PLAN_FILE,
+    SNAPSHOT_FILE,
+    SPEC_FILE,
+    CopyItem,
+    Plan,
+    PlannedTable,
+    Shard,
+    SourceFacts,
+    TargetFacts,
+)
+from appliance.postgres.snapshot import export_snapshot
+from appliance.reporting.messages import Message
+from appliance.steps import copy
+from appliance.steps.context import RunSpec, StepContext, write_document
+from appliance.steps.copy import CopyResult
+from appliance.steps.secrets import read_service, write_secrets
+from appliance.workflow.document import Workflow
+from tests.engine.clusters import Cluster
+from tests.engine.source_session import moment
+
+KEY = bytes(range(32))
+ENCODING = {"encoding": "UTF8", "locale_provider": "libc", "collate": "C", "ctype": "C"}
+
+
+class CopyRig:
+    """Copies planned tables from one database into another that has the same empty ones."""
+
+    def __init__(  # noqa: PLR0917
+        self,
+        source: Cluster,
+        source_database: str,
+        target: Cluster,
+        twin: str,
+        folder: Path,
+        tables: Sequence[PlannedTable],
+        *,
+        items: Sequence[Sequence[CopyItem]] | None = None,
+        source_changes: dict[str, Any] | None = None,
+        target_changes: dict[str, Any] | None = None,
+    ) -> None:
+        self.target, self.next = target, f"{twin}__next"
+        self.run_dir, self.secrets = folder / "run", folder / "secrets"
+        self.run_dir.mkdir(exist_ok=True)
+        self.messages: list[Message] = []
+        entries = {
+            "production": source.connection(source_database, "postgres", **(source_changes or {})),
+            "staging": target.connection(twin, "postgres", **(target_changes or {})),
+        }
+        write_secrets(
+            self.secrets, {name: Connection.model_validate(each) for name, each in entries.items()}, KEY
+        )
+        workflow = {
+            "id": "rig",
+            "source": "production",
+            "tables": {"include": ["*.*"]},
+            "deliver": [{"twin": {"connection": "staging"}}],
+        }
+        self.spec = RunSpec(
+            run_id="rig-20240101T000000Z-0000",
+            workflow=Workflow.model_validate(workflow),
+            origin="local",
+            policy=Policy(),
+            created_at=moment(),
+            appliance_version="0",
+        )
+        write_document(self.run_dir / SPEC_FILE, self.spec)
+        self.keeper = open_session(
+            "production", read_service(self.secrets, "production"), application_name="keeper", read_only=True
+        )
+        self.snapshot = export_snapshot(self.keeper, [])
+        write_document(self.run_dir / SNAPSHOT_FILE, self.snapshot)
+        whole = items or [[CopyItem(table=number) for number in range(len(tables))]]
+        bindings = {binding for table in tables for column in table.columns for binding in column.bindings}
+        self.plan = Plan(
+            run_id=self.spec.run_id,
+            workflow_id="rig",
+            created_at=moment(),
+            source=SourceFacts(
+                connection="production", database=source_database, server_version=150000, **ENCODING
+            ),
+            targets=(
+                TargetFacts(
+                    delivery=0,
+                    connection="staging",
+                    database=twin,
+                    next_database=self.next,
+                    prev_database=f"{twin}__prev",
+                    server_version=150000,
+                    **ENCODING,
+                ),
+            ),
+            tables=tuple(tables),
+            shards=tuple(
+                Shard(number=number, target=0, items=tuple(each), estimated_bytes=0)
+                for number, each in enumerate(whole)
+            ),
+            parallel=2,
+            bindings=tuple(bindings),
+        )
+        write_document(self.run_dir / PLAN_FILE, self.plan)
+
+    def prepare(self, script: str) -> None:
+        """Make the database to copy into, with empty tables and the ledger."""
+        self.target.create_database(self.next)
+        self.target.sql(self.next, script)
+        with self.target.connect(self.next) as connection:
+            ledger.create(connection)
+
+    def context(self, shard: int = 0) -> StepContext:
+        """The step's context."""
+        return StepContext("copy", self.run_dir, self.secrets, self.spec, self.messages.append, shard)
+
+    def copy(self, shard: int = 0) -> CopyResult:
+        """Run the step in this process."""
+        return copy.run(self.context(shard))
+
+    def close(self) -> None:
+        """Let the snapshot go."""
+        with closing(self.keeper):
+            pass
