@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import typer
 
-from appliance.cli._output import duration
 from appliance.cli._status_client import ask
 from appliance.cli.runs import failure_text
 from appliance.errors import ApplianceError, RequestWrong
@@ -16,43 +15,91 @@ from appliance.settings import Settings
 
 EVERY_S = 0.5
 UNKNOWN_S = 30
-"""The run is written down when Airflow takes it up: until then it is not known, and that is no error."""
+"""A run is written down when Airflow takes it up: until then it is not known, and that is no error."""
 AWAY_S = 300
 """A status service that restarts must not end a pipeline's wait."""
 OVER = ("succeeded", "failed", "refused", "cancelled")
 
 
 def follow_run(settings: Settings, run_id: str, *, show: bool) -> dict[str, Any]:
-    """Wait for the end and return the run as /runs/{id} has it. ``show`` prints what happens meanwhile."""
-    told: set[tuple[Any, ...]] = set()
+    """Wait for the end and return the run as /runs/{id} has it. ``show`` shows how far it is meanwhile."""
+    if not show:
+        return _wait(settings, run_id, lambda _: None)
+    from rich.console import Console  # noqa: PLC0415 - waiting alone does without it
+
+    from appliance.cli.progress import RunDisplay  # noqa: PLC0415
+
+    with RunDisplay(Console(), f"run {run_id}") as display:
+        return _wait(settings, run_id, _Teller(display).tell)
+
+
+def _wait(settings: Settings, run_id: str, tell: Any) -> dict[str, Any]:
     last_answer = started = time.monotonic()
     while True:
         try:
-            run: dict[str, Any] = ask(settings, f"/runs/{quote(run_id, safe='')}")
+            run: dict[str, Any] | None = ask(settings, f"/runs/{quote(run_id, safe='')}")
             last_answer = time.monotonic()
         except RequestWrong:
             if time.monotonic() - started > UNKNOWN_S:
                 raise
-            run = {"state": "queued", "steps": []}
+            run = None
         except ApplianceError:
             if time.monotonic() - last_answer > AWAY_S:
                 raise
-            run = {"state": "unknown", "steps": []}
-        if show:
-            _tell(run, told)
-        if run["state"] in OVER:
-            if run["failure"]:
-                typer.echo(failure_text(run["failure"]), err=True)
-            return run
+            run = None
+        if run is not None:
+            tell(run)
+            if run["state"] in OVER:
+                if run["failure"]:
+                    typer.echo(failure_text(run["failure"]), err=True)
+                return run
         time.sleep(EVERY_S)
 
 
-def _tell(run: dict[str, Any], told: set[tuple[Any, ...]]) -> None:
-    for step in run["steps"]:
-        key = (step["step"], step["shard"], step["attempt"], step["state"])
-        if step["state"] != "running" and key not in told:
-            told.add(key)
-            name = step["step"] if step["shard"] is None else f"{step['step']} {step['shard']}"
-            typer.echo(f"{name}: {step['state']} after {duration(step['seconds'])}")
-    if run["state"] in OVER:
-        typer.echo(f"{run['run_id']}: {run['state']} after {duration(run['seconds'])}")
+class _Teller:
+    """Turns what changed between two answers into what a display is told."""
+
+    def __init__(self, display: Any) -> None:
+        self._display = display
+        self._planned = False
+        self._steps: dict[tuple[str, int | None], str] = {}
+        self._said: set[tuple[str, str]] = set()
+        self._progress: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+
+    def tell(self, run: dict[str, Any]) -> None:
+        """Pass on what is new."""
+        from appliance.reporting.messages import Notice, Progress  # noqa: PLC0415
+
+        if run["plan"] and not self._planned:
+            self._planned = True
+            for table in run["plan"]["tables"]:
+                self._display.state.expect(table["table"], table["rows"], table["parts"])
+        for step in run["steps"]:
+            self._step(step, run)
+        for row in run["progress"]:
+            key = (row["step"], row["table"], row["part"])
+            told = (row["rows"], row["bytes"], row["done"])
+            if self._progress.get(key) != told:
+                self._progress[key] = told
+                fields = {name: value for name, value in row.items() if name in Progress.model_fields}
+                self._display.message(Progress(**fields))
+        for notice in run["notices"]:
+            said = (notice["step"], notice["text"])
+            if said not in self._said:
+                self._said.add(said)
+                self._display.message(Notice(step=notice["step"], text=notice["text"]))
+
+    def _step(self, step: dict[str, Any], run: dict[str, Any]) -> None:
+        key = (step["step"], step["shard"])
+        before, now = self._steps.get(key), step["state"]
+        if before is None:
+            parts = run["plan"]["shards"] if step["step"] == "copy" and run["plan"] else 1
+            self._display.step_started(step["step"], step["shard"], parts)
+            before = "running"
+        elif before in ("retrying", "failed") and now == "running":
+            self._display.step_started(step["step"], step["shard"], 1)
+        if before == "running" and now != "running":
+            self._display.step_ended(
+                step["step"], step["shard"], step["seconds"] or 0.0, worked=now == "succeeded"
+            )
+        self._steps[key] = now

@@ -111,7 +111,8 @@ def _runs_to_cancel(settings: Settings, name: str) -> list[str]:
     try:
         return [ask(settings, f"/runs/{quote(name, safe='')}")["run_id"]]
     except RequestWrong:
-        open_runs = [run for run in ask(settings, f"/runs?workflow={quote(name, safe='')}") if not run["ended_at"]]
+        runs = ask(settings, f"/runs?workflow={quote(name, safe='')}")
+        open_runs = [run for run in runs if not run["ended_at"]]
     except ApplianceError:
         return [name]
     if not open_runs and any(each["id"] == name for each in _workflows(settings)):

@@ -1,4 +1,4 @@
-"""What Airflow's own database says, by plain SQL: the truth about runs and processes, without importing Airflow.
+"""What Airflow's own database says, by plain SQL: the truth about runs and processes, without Airflow.
 
 The few columns that are read here have kept their names through Airflow 3; a test reads them from a real one.
 """
@@ -18,7 +18,7 @@ _OPEN = ("queued", "running")
 
 
 def heartbeats(connection: Connection) -> dict[str, float]:
-    """Seconds since each process's newest heartbeat, by our name for it; one that never wrote any is missing."""
+    """Seconds since each process's newest heartbeat, by our name for it; a silent one is missing."""
     rows = connection.execute(
         "SELECT job_type, max(latest_heartbeat) AS at FROM job"
         " WHERE job_type = ANY(%s) AND state = 'running' GROUP BY job_type",

@@ -1,4 +1,4 @@
-"""Starting and stopping runs: for the command line, and for requests from the dashboard. Imports no Airflow."""
+"""Starting and stopping runs, for the command line and the dashboard's requests. Imports no Airflow."""
 
 from __future__ import annotations
 

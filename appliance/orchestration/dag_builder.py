@@ -12,7 +12,8 @@ from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
 
 from appliance.orchestration.close_snapshot_operator import CloseSnapshotOperator
 from appliance.orchestration.run_folder import SPEC, open_runs
-from appliance.orchestration.step_operator import OpenSnapshotOperator, StepOperator
+from appliance.orchestration.step_needs import DISCARD
+from appliance.orchestration.step_operator import DiscardOperator, OpenSnapshotOperator, StepOperator
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.settings import Settings, load_settings
 
@@ -74,8 +75,10 @@ def build_dag(file: WorkflowFile, settings: Settings) -> DAG:
             delivery=verify.output
         )
         closed = CloseSnapshotOperator(task_id="close_snapshot", workflow=file.id)
+        discard = DiscardOperator(task_id=DISCARD, step=DISCARD, **given)
         opened >> plan >> schema >> copy >> finish >> verify >> publish
         copy >> closed.as_teardown(setups=opened)
+        verify >> discard.as_teardown()
     return dag
 
 

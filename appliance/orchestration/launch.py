@@ -82,7 +82,7 @@ def _in_background(action: object) -> None:
 
 
 def _warm_up(settings: Settings) -> None:
-    """Let the api-server build its routes now: the first request takes five seconds, and is then no task's."""
+    """Let the api-server build its routes now: the first request takes five seconds, and is no task's."""
     give_up = time.monotonic() + WARM_UP_S
     while time.monotonic() < give_up:
         time.sleep(1)

@@ -1,7 +1,7 @@
 """Making the appliance's run state agree with Airflow's, for whatever no listener could tell.
 
-A killed task tells nothing, a listener may have found the database away, a scheduler may have died between two
-writes. What this writes goes through RunStore, so what was told already is not told twice.
+A killed task tells nothing, a listener may have found the database away, a scheduler may have died between
+two writes. What this writes goes through RunStore, so what was told already is not told twice.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from appliance.orchestration import airflow_state
 from appliance.orchestration.run_folder import mark_over
 from appliance.orchestration.run_names import run_id_for
+from appliance.orchestration.step_needs import DISCARD
 from appliance.orchestration.workflow_files import origin_of
 from appliance.reporting.database import Connection
 from appliance.reporting.run_queries import current_runs, step_states
@@ -81,6 +82,8 @@ def _steps(store: RunStore, airflow: Connection, run: dict[str, Any]) -> None:
     known = step_states(store.connection, run["run_id"])
     for task in airflow_state.task_instances(airflow, run["workflow"], run["airflow_run_id"]):
         step, part = task["task_id"], None if task["map_index"] < 0 else task["map_index"]
+        if step == DISCARD:
+            continue
         if known.get((step, task["map_index"])) == _STEP_STATES.get(task["state"] or "", task["state"]):
             continue
         state = _STEP_STATES.get(task["state"] or "")

@@ -16,7 +16,8 @@ from appliance.orchestration import step_failure
 from appliance.orchestration.quiet_store import QuietStore
 from appliance.orchestration.run_folder import StopRequest, request_stop, run_folder
 from appliance.orchestration.run_names import run_id_for
-from appliance.reporting.plan_brief import plan_brief
+from appliance.orchestration.step_needs import DISCARD
+from appliance.reporting.plan_brief import parts_of_tables, plan_brief
 from appliance.reporting.run_store import RunStore, StepState
 from appliance.settings import Settings, load_settings
 
@@ -35,6 +36,8 @@ class StepListener:
     @hookimpl
     def on_task_instance_running(self, previous_state: Any, task_instance: Any) -> None:  # noqa: ARG002
         """A step began."""
+        if not _is_shown(task_instance):
+            return
         run_id, step, part = _place(task_instance)
         attempt = task_instance.try_number
         self._store.write(lambda store: store.step_started(run_id, step, part, attempt))
@@ -42,14 +45,16 @@ class StepListener:
     @hookimpl
     def on_task_instance_success(self, previous_state: Any, task_instance: Any) -> None:  # noqa: ARG002
         """A step succeeded."""
+        if not _is_shown(task_instance):
+            return
         run_id, step, part = _place(task_instance)
         result = getattr(task_instance.task, "result", None)
         data = dict(result.data) if result is not None else None
 
         def write(store: RunStore) -> None:
             if step == "plan":
-                plan = run_folder(self.settings.state_dir, run_id) / "plan.json"
-                store.run_planned(run_id, plan_brief(json.loads(plan.read_bytes())))
+                plan = json.loads((run_folder(self.settings.state_dir, run_id) / "plan.json").read_bytes())
+                store.run_planned(run_id, plan_brief(plan), parts_of_tables(plan))
             store.step_ended(run_id, step, part, "succeeded", result=data)
 
         self._store.write(write)
@@ -62,6 +67,8 @@ class StepListener:
         error: str | BaseException | None,
     ) -> None:
         """A step failed, for good or until its next try. If for good, the run's other containers end too."""
+        if not _is_shown(task_instance):
+            return
         run_id, step, part = _place(task_instance)
         failure = step_failure.failure_of(error, step, part)
         again = str(task_instance.state) == "up_for_retry"
@@ -75,6 +82,11 @@ class StepListener:
                 )
         shown = failure.model_dump(mode="json", exclude={"type"}, exclude_none=True)
         self._store.write(lambda store: store.step_ended(run_id, step, part, state, failure=shown))
+
+
+def _is_shown(task_instance: Any) -> bool:
+    """Tidying up is no step of a run that anyone follows."""
+    return str(task_instance.task_id) != DISCARD
 
 
 def _place(task_instance: Any) -> tuple[str, str, int | None]:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from appliance.workflow.document import Workflow
 
-STEPS = ("open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "publish")
+DISCARD = "discard"
+"""The step that tidies up after a failed run; it is not shown among a run's steps."""
+
 _READS_SOURCE = frozenset({"open_snapshot", "plan", "schema", "copy"})
-_WRITES_TARGET = frozenset({"plan", "schema", "copy", "finish", "verify"})
-_NEEDS_KEY = frozenset({"plan", "copy", "verify"})
+_WRITES_TARGET = frozenset({"plan", "schema", "copy", "finish", "verify", "discard"})
+_NEEDS_KEY = frozenset({"copy"})
 
 
 def connections_for(step: str, workflow: Workflow, delivery: int | None = None) -> list[str]:

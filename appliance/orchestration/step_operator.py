@@ -8,6 +8,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,10 +20,10 @@ from airflow.sdk.exceptions import AirflowException
 from appliance.errors import ApplianceError
 from appliance.orchestration import step_failure
 from appliance.orchestration.host_paths import host_path
-from appliance.orchestration.run_folder import run_folder, stop_request
+from appliance.orchestration.run_folder import StopRequest, run_folder, stop_request
 from appliance.orchestration.run_names import run_id_for
 from appliance.orchestration.step_container import StepCall, StepLimits, step_mounts
-from appliance.orchestration.step_run import DockerTrouble, EngineAway, StepRun, deadline_of
+from appliance.orchestration.step_run import DockerTrouble, EngineAway, StepRun
 from appliance.orchestration.step_setting import StepSetting, instance_name
 from appliance.orchestration.workflow_files import Origin
 from appliance.reporting.messages import Failure, Result
@@ -32,13 +33,15 @@ from appliance.settings import Settings, load_settings
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
 
+TIDYING_UP = timedelta(minutes=5)
+
 
 class StepOperator(DockerOperator):
     """Runs ``step`` of a workflow. ``shard`` or ``delivery`` says which part of it, where it has parts.
 
     Of the provider's operator it keeps the connection to the engine; the container is made by StepRun, which
-    knows the limits and the protocol. The value for the next mapped step becomes the XCom, everything else is in
-    the run's folder and the run store.
+    knows the limits and the protocol. The value for the next mapped step becomes the XCom, everything else is
+    in the run's folder and the run store.
     """
 
     template_fields = ()
@@ -108,7 +111,7 @@ class StepOperator(DockerOperator):
     def _execute(self, context: Context) -> Any:
         run_id = self.run_id(context)
         folder = run_folder(self.settings.state_dir, run_id)
-        if request := stop_request(folder):
+        if request := self._stop_request(folder):
             step_failure.raise_failure(step_failure.stopped(request, self.step, self.part))
         client = self.cli
         setting = StepSetting.of_run(
@@ -146,6 +149,12 @@ class StepOperator(DockerOperator):
                     self.run.remove()
         return self._mapped_value(folder, setting)
 
+    def _stop_request(self, folder: Path) -> StopRequest | None:
+        return stop_request(folder)
+
+    def _deadline(self, setting: StepSetting) -> datetime:
+        return setting.spec.created_at + timedelta(minutes=setting.spec.workflow.limits.run_timeout_min)
+
     @property
     def _begins_run(self) -> bool:
         return self.step == "open_snapshot"
@@ -167,8 +176,8 @@ class StepOperator(DockerOperator):
                 cgroup_parent=steps.cgroup_parent,
             ),
             store=self.store,
-            folder=folder,
-            deadline=deadline_of(setting.spec.created_at, limits.run_timeout_min),
+            deadline=self._deadline(setting),
+            asked_to_stop=lambda: self._stop_request(folder),
             log=self.log.info,
             clean=setting.scrubber.clean,
         )
@@ -217,3 +226,18 @@ class OpenSnapshotOperator(StepOperator):
     """Starts the container that holds the snapshot, and leaves it running: CloseSnapshotOperator ends it."""
 
     keeps_running = True
+
+
+class DiscardOperator(StepOperator):
+    """Drops what the run built aside, unless it was verified. A teardown: it runs in any case."""
+
+    def execute(self, context: Context) -> Any:
+        """Do nothing after a verified run; else let the step do it, also when the run was asked to stop."""
+        if context["ti"].xcom_pull(task_ids="verify") is None:
+            super().execute(context)
+
+    def _stop_request(self, folder: Path) -> StopRequest | None:  # noqa: ARG002
+        return None
+
+    def _deadline(self, setting: StepSetting) -> datetime:  # noqa: ARG002
+        return datetime.now(UTC) + TIDYING_UP

@@ -1,4 +1,4 @@
-"""Reading what a step prints: messages become progress, notices and an outcome; the rest goes to the task's log."""
+"""Reading what a step prints: messages become progress, notices and an outcome; the rest is the log's."""
 
 from __future__ import annotations
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 import docker
@@ -14,7 +13,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.orchestration.run_folder import StopRequest, stop_request
+from appliance.orchestration.run_folder import StopRequest
 from appliance.orchestration.step_container import STOP_GRACE_S, StepCall, StepLimits, host_settings
 from appliance.orchestration.step_output import ProgressKeeper, StepOutput
 from appliance.reporting.messages import Result
@@ -50,8 +49,8 @@ class StepRun:
         image: str,
         limits: StepLimits,
         store: RunStore,
-        folder: Path,
         deadline: datetime,
+        asked_to_stop: Callable[[], StopRequest | None],
         log: Callable[[str], None],
         clean: Callable[[str], str],
     ) -> None:
@@ -64,8 +63,8 @@ class StepRun:
         self._connect = connect
         self._image = image
         self._limits = limits
-        self._folder = folder
         self._deadline = deadline
+        self._asked_to_stop = asked_to_stop
         self._keeper = ProgressKeeper(store, call.run_id, self.output)
         self._container: str | None = None
         self._ended = threading.Event()
@@ -183,18 +182,13 @@ class StepRun:
     def _watch(self) -> None:
         while not self._ended.wait(WATCH_EVERY_S):
             self._keeper.pass_on()
-            request = stop_request(self._folder)
+            request = self._asked_to_stop()
             late = datetime.now(UTC) > self._deadline
             if request or late:
                 self.stopped_by, self.out_of_time = request, late and not request
                 self._log(f"Stopping the container: {request.why if request else 'out of time'}")
                 self.stop()
                 return
-
-
-def deadline_of(started: datetime, minutes: int) -> datetime:
-    """When a run must be over."""
-    return started + timedelta(minutes=minutes)
 
 
 def stop_container(client: docker.APIClient, container: str) -> None:

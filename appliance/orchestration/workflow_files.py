@@ -1,7 +1,7 @@
 """The workflow files on this appliance: which there are, which are wrong, which share an id.
 
-Reads local files only, and none again that has not changed since the last look: what a DAG needs to know of each
-is kept in an index beside the runs. Losing the index costs a few milliseconds a file.
+Reads local files only, and none again that has not changed since the last look: what a DAG needs to know of
+each is kept in an index beside the runs. Losing the index costs a few milliseconds a file.
 """
 
 from __future__ import annotations

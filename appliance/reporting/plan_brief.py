@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 MOST_TABLES = 2000
@@ -18,6 +19,12 @@ def plan_brief(plan: dict[str, Any]) -> dict[str, Any]:
         "warnings": len(plan.get("warnings", [])),
         "server_version": plan.get("source", {}).get("server_version"),
     }
+
+
+def parts_of_tables(plan: dict[str, Any]) -> dict[str, int]:
+    """Into how many pieces each table of a plan.json is cut."""
+    names = [f"{table['schema_name']}.{table['name']}" for table in plan.get("tables", [])]
+    return dict(Counter(names[item["table"]] for shard in plan["shards"] for item in shard.get("items", [])))
 
 
 def _table(table: dict[str, Any]) -> dict[str, Any]:

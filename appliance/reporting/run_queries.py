@@ -8,23 +8,23 @@ from appliance.reporting.database import Connection
 
 Row = dict[str, Any]
 _RUN = (
-    "run_id, workflow, airflow_run_id, origin, trigger, state, queued_at, started_at, ended_at, stop_requested,"
-    " failure, extract(epoch FROM coalesce(ended_at, now()) - coalesce(started_at, queued_at))::float8 AS seconds"
+    "SELECT run_id, workflow, airflow_run_id, origin, trigger, state, queued_at, started_at, ended_at,"
+    " stop_requested, failure,"
+    " extract(epoch FROM coalesce(ended_at, now()) - coalesce(started_at, queued_at))::float8 AS seconds"
+    " FROM appliance.run "
 )
 
 
 def current_runs(connection: Connection) -> list[Row]:
     """Runs that wait or are under way, oldest first."""
-    query = (
-        f"SELECT {_RUN} FROM appliance.run WHERE state IN ('queued', 'running') ORDER BY queued_at LIMIT 200"
-    )
-    return connection.execute(query).fetchall()
+    open_ones = "WHERE state IN ('queued', 'running') ORDER BY queued_at LIMIT 200"
+    return connection.execute(_RUN + open_ones).fetchall()
 
 
 def recent_runs(connection: Connection, *, workflow: str | None = None, limit: int = 20) -> list[Row]:
     """The newest runs, whatever their state."""
     return connection.execute(
-        f"SELECT {_RUN} FROM appliance.run WHERE %(workflow)s::text IS NULL OR workflow = %(workflow)s"
+        _RUN + "WHERE %(workflow)s::text IS NULL OR workflow = %(workflow)s"
         " ORDER BY queued_at DESC LIMIT %(limit)s",
         {"workflow": workflow, "limit": limit},
     ).fetchall()
@@ -32,16 +32,16 @@ def recent_runs(connection: Connection, *, workflow: str | None = None, limit: i
 
 def last_runs(connection: Connection) -> dict[str, Row]:
     """The newest run of each workflow."""
-    rows = connection.execute(
-        f"SELECT DISTINCT ON (workflow) {_RUN} FROM appliance.run ORDER BY workflow, queued_at DESC"
-    ).fetchall()
-    return {row["workflow"]: row for row in rows}
+    newest = "WHERE (workflow, queued_at) IN"
+        " (SELECT workflow, max(queued_at) FROM appliance.run GROUP BY workflow)"
+    return {row["workflow"]: row for row in connection.execute(_RUN + newest).fetchall()}
 
 
 def run_details(connection: Connection, run_id: str) -> Row | None:
-    """One run with its steps, notices and progress; None if it is not known. ``progress`` as messages have it."""
-    run = connection.execute(f"SELECT {_RUN} FROM appliance.run WHERE run_id = %s", [run_id]).fetchone()
-    if run is None:
+    """One run with its plan, steps, notices and progress (as messages have it); None if it is not known."""
+    run = connection.execute(_RUN + "WHERE run_id = %s", [run_id]).fetchone()
+    plan = connection.execute("SELECT plan FROM appliance.run WHERE run_id = %s", [run_id]).fetchone()
+    if run is None or plan is None:
         return None
     steps = connection.execute(
         "SELECT step, nullif(shard, -1) AS shard, attempt, state, started_at, ended_at, failure, result,"
@@ -58,7 +58,14 @@ def run_details(connection: Connection, run_id: str) -> Row | None:
     notices = connection.execute(
         "SELECT step, text, at FROM appliance.notice WHERE run_id = %s ORDER BY at", [run_id]
     ).fetchall()
-    return {**run, "steps": steps, "tables": tables_of(progress), "progress": progress, "notices": notices}
+    return {
+        **run,
+        **plan,
+        "steps": steps,
+        "tables": tables_of(progress),
+        "progress": progress,
+        "notices": notices,
+    }
 
 
 def run_state(connection: Connection, run_id: str) -> str | None:

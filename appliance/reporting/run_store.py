@@ -109,9 +109,13 @@ class RunStore:
                 append_event(self.connection, "run_started", run_id, dict(row))
             return row is not None
 
-    def run_planned(self, run_id: str, payload: Row) -> None:
-        """What the plan says, in numbers and table names."""
+    def run_planned(self, run_id: str, payload: Row, parts: dict[str, int]) -> None:
+        """What the plan says, in numbers and table names; ``parts`` is how many pieces each table has."""
         with self.connection.transaction():
+            plan = payload | {"tables": [t | {"parts": parts.get(t["table"], 1)} for t in payload["tables"]]}
+            self.connection.execute(
+                "UPDATE appliance.run SET plan = %s WHERE run_id = %s", [Jsonb(plan), run_id]
+            )
             append_event(self.connection, "run_planned", run_id, payload)
 
     def run_ended(
@@ -231,8 +235,8 @@ class RunStore:
                 changed = self.connection.execute(
                     "INSERT INTO appliance.progress AS p (run_id, step, shard, table_name, part, rows,"
                     "   rows_expected, bytes, done)"
-                    " SELECT %(run_id)s, %(step)s, %(shard)s, %(table)s, %(part)s, %(rows)s, %(rows_expected)s,"
-                    "   %(bytes)s, %(done)s"
+                    " SELECT %(run_id)s, %(step)s, %(shard)s, %(table)s, %(part)s, %(rows)s,"
+                    "   %(rows_expected)s, %(bytes)s, %(done)s"
                     " WHERE EXISTS (SELECT FROM appliance.run WHERE run_id = %(run_id)s)"
                     " ON CONFLICT (run_id, step, shard, table_name, part) DO UPDATE SET rows = excluded.rows,"
                     "   rows_expected = coalesce(excluded.rows_expected, p.rows_expected),"

@@ -84,3 +84,6 @@ CREATE TABLE appliance.command (
     settled_at   timestamptz,
     outcome      jsonb
 );
+
+-- migration 2
+ALTER TABLE appliance.run ADD COLUMN plan jsonb;

@@ -1,4 +1,4 @@
-"""The local status service: what an operator, a monitor and the command line ask. Reads only; changes nothing."""
+"""The local status service: what an operator, a monitor and the command line ask. It changes nothing."""
 
 from __future__ import annotations
 

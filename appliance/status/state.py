@@ -1,4 +1,4 @@
-"""What the status service knows: gathered from both databases, the files and the disk, each of which may be away."""
+"""What the status service knows, from both databases, the files and the disk, each of which may be away."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Database:
         self._lock = threading.Lock()
 
     def ask(self, question: Callable[[Connection], Value]) -> Value:
-        """The answer. Raises psycopg.Error when the database is away; a connection that broke is tried once anew."""
+        """The answer. Raises psycopg.Error when the database is away; reconnects once."""
         with self._lock:
             for last_try in (False, True):
                 if self._connection is None or self._connection.closed:

@@ -1,4 +1,4 @@
-"""What the status service does by itself, in one thread: keeps run state true while both databases are there."""
+"""What the status service does by itself, in one thread: keeps run state true."""
 
 from __future__ import annotations
 

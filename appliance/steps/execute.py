@@ -21,7 +21,7 @@ from appliance.postgres.connect import database_failure, retry_can_help
 from appliance.reporting.messages import Failure, Message, Result
 from appliance.steps.context import StepContext, load_context
 
-STEPS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "publish")
+STEPS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "publish", "discard")
 PACKAGE = "appliance"
 # What the operating system may get over by itself.
 _PASSING_ERRNOS = {

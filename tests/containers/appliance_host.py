@@ -1,6 +1,6 @@
-"""A whole appliance for tests: real Airflow processes, a real PostgreSQL for its state, the real Docker engine.
+"""A whole appliance for tests: real Airflow processes, real PostgreSQL for its state, the real Docker engine.
 
-Everything lies in one temporary folder; containers carry its instance's label, so nothing of anyone else is touched.
+Everything lies in one temporary folder; containers carry its instance's label, so nobody else's are touched.
 """
 
 from __future__ import annotations

@@ -1,0 +1,30 @@
+"""``discard``: after a run that failed before it was verified, drop what it had built aside.
+
+The next run would do so too, but the disk space is wanted now. Whoever starts the steps decides when: a
+finished twin that could only not be swapped in stays, and the message of ``publish`` says what to do then.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from functools import partial
+
+from appliance.postgres.plan import PLAN_FILE
+from appliance.postgres.target_database import drop_ours
+from appliance.postgres.twin_names import twin_names
+from appliance.steps.context import StepContext
+
+
+def run(context: StepContext) -> dict[str, list[str]]:
+    """Drop each delivery's unfinished database, if this run made it; the names of those that were dropped."""
+    dropped: list[str] = []
+    if not (context.run_dir / PLAN_FILE).exists():
+        return {"dropped": dropped}
+    for delivery in context.spec.workflow.deliver:
+        name = delivery.twin.connection
+        unfinished = twin_names(context.twin_name(name)).next
+        with closing(context.connect_admin(name)) as admin:
+            open_database = partial(context.connect_target, name)
+            if drop_ours(admin, unfinished, run=context.spec.run_id, open_database=open_database):
+                dropped.append(unfinished)
+    return {"dropped": dropped}
