@@ -16,8 +16,10 @@ from pydantic import AfterValidator, Field
 from appliance import strict_yaml
 from appliance.errors import Refused
 from appliance.names import ConnectionName
+from appliance.problems import printable
 from appliance.strict_model import StrictModel, describe, validate, wrong
-from appliance.workflow.document import ColumnPattern, TablePattern, Workflow
+from appliance.workflow.document import Workflow
+from appliance.workflow.document_types import ColumnPattern, TablePattern
 from appliance.workflow.matching import (
     Computed,
     Decision,
@@ -160,7 +162,7 @@ def enforce(refusals: tuple[Refusal, ...]) -> None:
     """Raise Refused (exit code 3), naming every rule, if there is anything to refuse."""
     if refusals:
         raise Refused(
-            "\n".join(f"{refusal.what} (policy rule {refusal.rule})" for refusal in refusals),
+            "\n".join(printable(f"{refusal.what} (policy rule {refusal.rule})") for refusal in refusals),
             "The policy of this appliance belongs to its owner, and no workflow can change it.",
             "Change the workflow, or ask whoever owns policy.yaml.",
             rule=refusals[0].rule,

@@ -32,7 +32,7 @@ class Problem:
         where = ":".join([self.source or "document", *([str(self.line)] if self.line else [])])
         key = f" {path_text(self.path)}:" if self.path else ""
         expected = f"; expected {self.expected}" if self.expected else ""
-        return f"{where}:{key} {self.what}{expected}"
+        return printable(f"{where}:{key} {self.what}{expected}")
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,16 @@ class DocumentWrong(RequestWrong):
         if left_out:
             shown.append(f"… and {left_out} more")
         super().__init__("\n".join(shown), "", next_step)
+
+
+def printable(text: str) -> str:
+    """Text without what could move a terminal's cursor or turn its direction: such characters as escapes.
+
+    Names in messages come from documents and databases that somebody else may have written.
+    """
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def path_text(path: Sequence[str | int]) -> str:

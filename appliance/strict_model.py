@@ -17,6 +17,9 @@ from appliance.strict_document import Document, scalar
 SHOWN_VALUE = 60
 """Characters of a wrong value that a message repeats."""
 
+WORDED_ERRORS = 200
+"""More than are printed. Looking for what a key could mean takes time, and a hostile document has many."""
+
 _TYPE_NAMES = {
     "int": "a whole number",
     "float": "a number",
@@ -84,12 +87,15 @@ def problems_of(
     value, for documents that hold secrets.
     """
     found = []
-    for details in error.errors(include_url=False):
+    for place, details in enumerate(error.errors(include_url=False)):
         if details["type"] == "too_short" and details["input"]:
             # pydantic counts the valid items only, and what is wrong with the others was said already.
             continue
         path = _path_in(_data_at(document, prefix), details)
-        what, expected = _words(details, model, path, show_values)
+        if place < WORDED_ERRORS:
+            what, expected = _words(details, model, path, show_values)
+        else:
+            what, expected = "is wrong too", ""
         found.append(document.problem(prefix + path, what, expected))
     return found
 

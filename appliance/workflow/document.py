@@ -2,65 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from typing import Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_serializer, model_validator
+from pydantic import Field, JsonValue, model_serializer, model_validator
 
-from appliance.names import ConnectionName, WorkflowId, named
+from appliance.names import ConnectionName, WorkflowId
 from appliance.strict_model import StrictModel, describe, wrong
-from appliance.workflow.cron import CronError, parse_cron
-from appliance.workflow.patterns import PatternError, parse_pattern
+from appliance.workflow.document_types import (
+    ColumnPattern,
+    MaskName,
+    Schedule,
+    TablePattern,
+    TimeZone,
+    Title,
+    Unlisted,
+)
 
 DELIVERY_KINDS = ("twin",)
 """What this release can deliver."""
 LATER_DELIVERY_KINDS = ("files", "bucket", "container")
 """Known to the design of the document but not to this release: the error says so, so nobody seeks a typo."""
-
-
-def _pattern_of(parts: int) -> AfterValidator:
-    def check(text: str) -> str:
-        try:
-            parse_pattern(text, parts)
-        except PatternError as error:
-            raise wrong(f"the pattern {describe(text)} {error}", error.expected) from None
-        return text
-
-    return AfterValidator(check)
-
-
-def _check_schedule(text: str) -> str:
-    try:
-        parse_cron(text)
-    except CronError as error:
-        raise wrong(str(error), error.expected) from None
-    return text
-
-
-def _check_timezone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (OSError, ValueError, KeyError):
-        raise wrong(
-            f"{describe(text)} is not a time zone", "an IANA name, for example Europe/Vienna"
-        ) from None
-    return text
-
-
-def _null_is_a_word(value: Any) -> Any:
-    """``null`` without quotes is nothing in YAML and JSON, and the word in ours."""
-    return "null" if value is None else value
-
-
-MaskName = Annotated[
-    str,
-    BeforeValidator(_null_is_a_word),
-    named(r"[a-z][a-z0-9_]{0,62}", "the name of a mask: a-z, 0-9 and _, for example email"),
-]
-TablePattern = Annotated[str, _pattern_of(2)]
-ColumnPattern = Annotated[str, _pattern_of(3)]
-Schedule = Annotated[str, AfterValidator(_check_schedule)]
-TimeZone = Annotated[str, AfterValidator(_check_timezone)]
 
 
 class TableSelection(StrictModel):
@@ -256,7 +217,7 @@ class Workflow(StrictModel):
     """One workflow, as written in YAML on disk or sent as JSON."""
 
     id: WorkflowId = Field(description="Names the DAG, the runs and the files.", examples=["staging-twin"])
-    title: str = Field(
+    title: Title = Field(
         default="", max_length=200, description="What people call it.", examples=["Nightly staging twin"]
     )
     schedule: Schedule | None = Field(
@@ -289,7 +250,7 @@ class Workflow(StrictModel):
         description="Patterns schema.table.column of columns that are copied as they are.",
         examples=[["public.*.id", "public.track.*"]],
     )
-    unlisted: Annotated[Literal["halt", "null", "keep"], BeforeValidator(_null_is_a_word)] = Field(
+    unlisted: Unlisted = Field(
         default="halt",
         description=(
             "What happens to a column that neither masks nor keep covers: halt stops the run before a row is "

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from appliance.problems import Problem, did_you_mean
 from appliance.strict_document import Document
-from appliance.strict_model import problems_of
+from appliance.strict_model import WORDED_ERRORS, problems_of
 from appliance.workflow.document import MaskSpec
 
 
@@ -28,7 +28,7 @@ def check_masks(document: Document, models: Mapping[str, type[BaseModel]]) -> li
         path = ("masks", pattern)
         model = models.get(spec.mask)
         if model is None:
-            close = did_you_mean(spec.mask, models)
+            close = did_you_mean(spec.mask, models) if len(problems) < WORDED_ERRORS else None
             hint = f" (did you mean {close}?)" if close else ""
             what = f"there is no mask `{spec.mask}`{hint}"
             problems.append(document.problem(path, what, f"one of: {', '.join(sorted(models))}"))

@@ -20,6 +20,8 @@ from functools import lru_cache
 _SEGMENT = re.compile(r'"((?:[^"]|"")+)"|([^."\s]+)|(\.)')
 _NEEDS_QUOTES = re.compile(r'[."*\s]')
 
+MAX_LENGTH = 500
+"""Three names of 63 characters, quoted, with every character of them doubled, are shorter."""
 PARTS = {2: "schema.table", 3: "schema.table.column"}
 EXAMPLES = {2: "public.customer or public.*", 3: "public.customer.email or public.customer.*"}
 
@@ -101,6 +103,8 @@ class Pattern:
 def parse_pattern(text: str, parts: int) -> Pattern:
     """Read a pattern of 2 or 3 parts. Raises PatternError."""
     expected = f"{PARTS[parts]}, for example {EXAMPLES[parts]}"
+    if len(text) > MAX_LENGTH:
+        raise PatternError("is too long", expected)
     found: list[list[str]] = [[]]
     position = 0
     while position < len(text):

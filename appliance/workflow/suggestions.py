@@ -10,6 +10,7 @@ import re
 import yaml
 
 from appliance.errors import Refused
+from appliance.problems import printable
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.matching import Matching
 from appliance.workflow.patterns import literal_pattern
@@ -62,12 +63,11 @@ def lines_to_paste(uncovered: Uncovered) -> str:
     masks, keep = [], []
     for table, column in uncovered:
         pattern = _scalar(literal_pattern(table.schema_name, table.name, column.name))
-        type_name = "".join(character for character in column.type if character.isprintable())
         mask = suggest(column)
         if mask == "keep":
-            keep.append(f"  - {pattern}  # {type_name}")
+            keep.append(f"  - {pattern}  # {printable(column.type)}")
         else:
-            masks.append(f"  {pattern}: {mask}  # {type_name}")
+            masks.append(f"  {pattern}: {mask}  # {printable(column.type)}")
     return "\n".join((["masks:", *masks] if masks else []) + (["keep:", *keep] if keep else []))
 
 
@@ -77,7 +77,7 @@ def refusal(matching: Matching, workflow_id: str) -> Refused | None:
         return None
     count = len(matching.uncovered)
     columns = "1 column is" if count == 1 else f"{count} columns are"
-    tables = sorted({table.qualified for table, _ in matching.uncovered})
+    tables = sorted({printable(table.qualified) for table, _ in matching.uncovered})
     others = f" and {len(tables) - _SHOWN_TABLES} other tables" if len(tables) > _SHOWN_TABLES else ""
     return Refused(
         f"{columns} neither masked nor kept, in {', '.join(tables[:_SHOWN_TABLES])}{others}.",

@@ -1,0 +1,66 @@
+"""The kinds of text in a workflow document, each checked where it stands."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator
+
+from appliance.names import named
+from appliance.strict_model import describe, wrong
+from appliance.workflow.cron import CronError, parse_cron
+from appliance.workflow.patterns import PatternError, parse_pattern
+
+
+def _pattern_of(parts: int) -> AfterValidator:
+    def check(text: str) -> str:
+        try:
+            parse_pattern(text, parts)
+        except PatternError as error:
+            raise wrong(f"the pattern {describe(text)} {error}", error.expected) from None
+        return text
+
+    return AfterValidator(check)
+
+
+def _check_schedule(text: str) -> str:
+    try:
+        parse_cron(text)
+    except CronError as error:
+        raise wrong(str(error), error.expected) from None
+    return text
+
+
+def _check_timezone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (OSError, ValueError, KeyError):
+        raise wrong(
+            f"{describe(text)} is not a time zone", "an IANA name, for example Europe/Vienna"
+        ) from None
+    return text
+
+
+def _check_title(text: str) -> str:
+    if not text.isprintable():
+        raise wrong("has a character that is not printable", "one line of text")
+    return text
+
+
+def _null_is_a_word(value: Any) -> Any:
+    """``null`` without quotes is nothing in YAML and JSON, and the word in ours."""
+    return "null" if value is None else value
+
+
+MaskName = Annotated[
+    str,
+    BeforeValidator(_null_is_a_word),
+    named(r"[a-z][a-z0-9_]{0,62}", "the name of a mask: a-z, 0-9 and _, for example email"),
+]
+Unlisted = Annotated[Literal["halt", "null", "keep"], BeforeValidator(_null_is_a_word)]
+Title = Annotated[str, AfterValidator(_check_title)]
+TablePattern = Annotated[str, _pattern_of(2)]
+ColumnPattern = Annotated[str, _pattern_of(3)]
+Schedule = Annotated[str, AfterValidator(_check_schedule)]
+TimeZone = Annotated[str, AfterValidator(_check_timezone)]
