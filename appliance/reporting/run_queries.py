@@ -32,8 +32,10 @@ def recent_runs(connection: Connection, *, workflow: str | None = None, limit: i
 
 def last_runs(connection: Connection) -> dict[str, Row]:
     """The newest run of each workflow."""
-    newest = "WHERE (workflow, queued_at) IN"
+    newest = (
+        "WHERE (workflow, queued_at) IN"
         " (SELECT workflow, max(queued_at) FROM appliance.run GROUP BY workflow)"
+    )
     return {row["workflow"]: row for row in connection.execute(_RUN + newest).fetchall()}
 
 
