@@ -115,7 +115,7 @@ class Mask(ABC, Generic[P]):
         return False
 
     def example_params(self) -> dict[str, Any]:
-        """Every parameter with its first example, for the documentation."""
+        """Parameters for the documentation: every one with its first example."""
         return {name: field.examples[0] for name, field in self.params.model_fields.items() if field.examples}
 
 

@@ -41,14 +41,16 @@ def integer_noise(sql: str, kind: str, share: float | None, amount: float | None
     top = _NEAR_LARGEST_BIGINT if kind == "bigint" else str(highest)
     whole = f"greatest(least({moved}, {top}::float8), '{lowest}'::float8)::{kind}"
     up = f"({hash_sql} & 2097152) <> 0"
+    # greatest and least pass over NULL.
+    unless_null = f"CASE WHEN {sql} IS NOT NULL THEN"
     if share is None:
         unit = f"CASE WHEN {sql} < {highest} AND ({up} OR {sql} = '{lowest}') THEN 1 ELSE -1 END"
-        return f"coalesce(nullif({whole}, {sql}), ({sql} + {unit})::{kind})"
+        return f"{unless_null} coalesce(nullif({whole}, {sql}), ({sql} + {unit})::{kind}) END"
     unit = (
         f"CASE WHEN {sql} = 0 THEN 0 WHEN {sql} IN (1, '{lowest}') THEN 1"
         f" WHEN {sql} IN (-1, {highest}) THEN -1 WHEN {up} THEN 1 ELSE -1 END"
     )
-    return f"coalesce(nullif(nullif({whole}, {sql}), 0), ({sql} + {unit})::{kind})"
+    return f"{unless_null} coalesce(nullif(nullif({whole}, {sql}), 0), ({sql} + {unit})::{kind}) END"
 
 
 def numeric_noise(sql: str, shape: Shape, share: float | None, amount: float | None, seed: str) -> str:

@@ -17,7 +17,11 @@ class Null(Mask[Params]):
     params = Params
     kinds = frozenset(typing.get_args(Kind))
     proof = "constant"
-    promises = Promises(deterministic="yes: always NULL", keeps_null="yes, and everything becomes NULL")
+    promises = Promises(
+        unique="any number of NULLs may stand in a unique column",
+        deterministic="yes: always NULL",
+        keeps_null="yes, and everything becomes NULL",
+    )
     examples = (("Ann Lee", "NULL"),)
     whole_value = True
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field, model_validator
 
 from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
@@ -58,6 +60,10 @@ class NumberNoise(Mask[NumberNoiseParams]):
         format="with percent the sign is kept and zero stays zero; NaN and infinity stay",
     )
     examples = (("1200.00", "1147.35"), ("-3", "-4"))
+
+    def example_params(self) -> dict[str, Any]:
+        """One of the two limits."""
+        return {name: value for name, value in super().example_params().items() if name != "amount"}
 
     def compile(self, value: Value, params: NumberNoiseParams, scope: Scope) -> Masked:
         """By the kind of number."""

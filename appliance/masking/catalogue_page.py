@@ -1,0 +1,89 @@
+"""The page about all masks, made from the catalogue: ``python -m appliance.masking.catalogue_page``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import yaml
+
+from appliance.masking.mask import Mask
+from appliance.masking.registry import MASKS
+
+_PROOFS = {
+    "disjoint": "No value may stand in both source and twin.",
+    "outside_domain": "Every value of the twin is one that the mask can give, and no row keeps its own.",
+    "by_chance": "Rows are compared by their key: none keeps its own value (but for the mask's odds).",
+    "constant": "Every value of the twin is the constant.",
+    "partial": "Masking the twin again would change nothing.",
+    "none": "Nothing to prove.",
+}
+_TYPES = {
+    "text": "text, varchar, char, citext",
+    "real": "real",
+    "double": "double precision",
+    "timestamp": "timestamp",
+    "timestamptz": "timestamp with time zone",
+}
+_INTRODUCTION = """# Masks
+
+*Made from the catalogue by `python -m appliance.masking.catalogue_page`; do not edit.*
+
+A mask stands under `masks:` in a workflow, by its name or with parameters:
+
+```yaml
+masks:
+  public.customer.email: email
+  public.customer.phone: {mask: phone, keep_prefix: 3}
+```
+
+Every mask runs in the source's own SQL, on built-in functions of PostgreSQL 13 to 18. NULL stays NULL and
+empty text stays empty unless a mask says otherwise; a keyed mask gives the same output for the same input in
+every table and every run of the same appliance. Arrays are masked element by element. A mask that does not
+fit a column is an error before any row is read.
+"""
+
+
+def catalogue_page() -> str:
+    """The whole page, in Markdown."""
+    rows = [f"| [`{mask.name}`](#{mask.name}) | {mask.summary} | {_types(mask)} |" for mask in MASKS.values()]
+    table = ["| mask | what it does | types |", "| --- | --- | --- |", *rows]
+    return "\n".join([_INTRODUCTION, *table, "", *(_section(mask) for mask in MASKS.values())])
+
+
+def _types(mask: Mask[Any]) -> str:
+    if mask.whole_value:
+        return "every type"
+    return ", ".join(sorted(_TYPES.get(kind, kind) for kind in mask.kinds))
+
+
+def _section(mask: Mask[Any]) -> str:
+    promises = mask.promises
+    lines = [f"## {mask.name}", "", mask.summary, ""]
+    lines += [f"- `{before}` becomes `{after}`" for before, after in mask.examples]
+    lines += ["", "| promise | |", "| --- | --- |"]
+    lines += [
+        f"| fits | {_types(mask)} |",
+        f"| unique | {promises.unique} |",
+        f"| deterministic | {promises.deterministic} |",
+        f"| keeps NULL | {promises.keeps_null} |",
+        f"| length | {promises.length} |",
+        f"| format | {promises.format} |",
+        f"| proof | {_PROOFS[mask.proof]} |",
+        "",
+    ]
+    if mask.params.model_fields:
+        lines += ["| parameter | default | |", "| --- | --- | --- |"]
+        for name, field in mask.params.model_fields.items():
+            default = "required" if field.is_required() else f"`{json.dumps(field.get_default())}`"
+            lines.append(f"| `{name}` | {default} | {field.description} |")
+        example = yaml.safe_dump(
+            {"mask": mask.name, **mask.example_params()}, default_flow_style=True, sort_keys=False, width=1000
+        )
+        lines += ["", "```yaml", f"schema.table.column: {example.strip()}", "```", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(catalogue_page())

@@ -1,0 +1,108 @@
+"""Whether both ends of a foreign key come out alike: a reference that is masked must still find its row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from appliance.masking.catalogue.date_shift import DateShiftParams
+from appliance.masking.lookup import MaskWrong, mask_and_params
+from appliance.masking.mask import SubjectParams
+from appliance.masking.registry import MASKS
+from appliance.masking.scope import Scope
+from appliance.masking.shape import Value, shape_of
+from appliance.workflow.catalog import Column, ForeignKey, Table
+from appliance.workflow.document import MaskSpec
+
+ColumnKey = tuple[str, str, str]
+"""Schema, table and column, as the catalog has them."""
+
+
+def check_foreign_keys(tables: Iterable[Table], decisions: Mapping[ColumnKey, MaskSpec | None]) -> list[str]:
+    """Every foreign key column that would no longer find what it refers to, a sentence each.
+
+    ``decisions`` has the mask of each column of the tables that are copied, None for one that is kept;
+    a key that refers to a table that is not among them is not looked at.
+    """
+    by_name = {(table.schema_name, table.name): table for table in tables}
+    found = []
+    for table in by_name.values():
+        for key in table.foreign_keys:
+            other = by_name.get((key.to_schema, key.to_table))
+            if other is not None:
+                found += _key_problems(table, key, other, decisions)
+    return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class End:
+    """One end of a foreign key: a column, and what happens to it (None: it is kept)."""
+
+    table: Table
+    column: Column
+    mask: MaskSpec | None
+
+    @property
+    def described(self) -> str:
+        """For a message."""
+        how = "kept" if self.mask is None else f"masked with {self.mask.mask}"
+        return f"{self.table.qualified}.{self.column.name} ({how})"
+
+
+def reference_problem(end: End, other: End) -> str | None:
+    """Why ``end`` would no longer find ``other``, which it refers to; None if it would."""
+    if end.mask is None and other.mask is None:
+        return None
+    if end.mask is not None and end.mask.mask == "null" and not end.column.not_null:
+        return None  # A NULL refers to nothing.
+    if end.mask is None or other.mask is None or end.mask.mask != other.mask.mask:
+        return "mask both alike, or keep both"
+    try:
+        here, there = _recipe(end), _recipe(other)
+    except _Irreproducible as irreproducible:
+        return str(irreproducible)
+    except MaskWrong:
+        return None  # Said where the mask stands.
+    if here == there:
+        return None
+    if end.mask != other.mask:
+        return "give the mask the same parameters at both"
+    return (
+        f"the types {end.column.type} and {other.column.type} differ, so the mask gives them different values"
+    )
+
+
+class _Irreproducible(Exception):  # noqa: N818
+    """The mask's output does not follow from the value alone."""
+
+
+def _recipe(end: End) -> str:
+    """What the mask does with a value, whichever column that stands in."""
+    assert end.mask is not None  # noqa: S101
+    mask, params = mask_and_params(end.mask, MASKS)
+    if mask.whole_value:
+        raise _Irreproducible(f"the mask '{mask.name}' leaves no reference; use hash, or keep both")
+    if isinstance(params, DateShiftParams) or (isinstance(params, SubjectParams) and params.subject):
+        raise _Irreproducible(
+            f"the mask '{mask.name}' follows a row's subject, not the value; use another one, or keep both"
+        )
+    shape, scope = shape_of(end.column), Scope(end.table, end.column)
+    if shape.kind not in mask.kinds or mask.problems(shape, params, scope):
+        raise MaskWrong([])
+    return mask.compile(Value("v", shape), params, scope).sql
+
+
+def _key_problems(
+    table: Table, key: ForeignKey, other: Table, decisions: Mapping[ColumnKey, MaskSpec | None]
+) -> list[str]:
+    found = []
+    columns = {column.name: column for column in table.columns}
+    others = {column.name: column for column in other.columns}
+    for name, other_name in zip(key.columns, key.to_columns, strict=True):
+        end = End(table, columns[name], decisions.get((table.schema_name, table.name, name)))
+        target = decisions.get((other.schema_name, other.name, other_name))
+        other_end = End(other, others[other_name], target)
+        why = reference_problem(end, other_end)
+        if why is not None:
+            found.append(f"{end.described} refers to {other_end.described}, foreign key {key.name}: {why}")
+    return found
