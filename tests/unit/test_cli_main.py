@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
@@ -99,8 +98,9 @@ def test_help_lists_every_command_with_a_line_about_it(option: str) -> None:
 def test_help_in_a_pipe_has_no_escape_codes_or_boxes() -> None:
     for arguments in (["--help"], ["workflow", "--help"], ["workflow", "validate", "--help"], ["nonsense"]):
         done = run(*arguments)
-        assert (done.stdout + done.stderr).isprintable() or "\x1b" not in done.stdout + done.stderr
-        assert "╭" not in done.stdout + done.stderr
+        shown = done.stdout + done.stderr
+        assert "\x1b" not in shown
+        assert "╭" not in shown
 
 
 def test_without_arguments_help_is_shown() -> None:
@@ -179,7 +179,6 @@ def test_an_interrupt_from_the_keyboard_exits_as_a_shell_expects(tmp_path: Path)
     )
     # Opening the other end waits until the command has begun to read.
     descriptor = os.open(pipe, os.O_WRONLY)
-    time.sleep(0.2)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
     os.close(descriptor)
