@@ -1,4 +1,4 @@
-"""What one would do without the appliance: COPY piped into COPY, and pg_dump with pg_restore. Nothing is masked."""
+"""What one would do by hand: COPY piped into COPY, and pg_dump with pg_restore. Nothing is masked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WHERE relkind = 'r' AND nspname = 'public' ORDER BY pg_table_size(pg_class.oid) 
 
 
 def copy_pipe(servers: Servers, name: str, parallel: int) -> float:
-    """Seconds for a binary COPY of each table into a bare schema, ``parallel`` at a time, then its indexes."""
+    """Seconds for a binary COPY of each table, ``parallel`` at a time, then the indexes."""
     servers.fresh_target(name)
     tables = [table for (table,) in servers.source.rows(DATABASE, TABLES_BY_SIZE)]
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
@@ -41,7 +41,7 @@ def copy_pipe(servers: Servers, name: str, parallel: int) -> float:
 
 
 def dump_and_restore(servers: Servers, name: str, parallel: int) -> float:
-    """Seconds for pg_dump -Fd -jN and then pg_restore -jN, with the compression that pg_dump has by itself."""
+    """Seconds for pg_dump -Fd -jN and then pg_restore -jN, with the compression it has by default."""
     servers.fresh_target(name)
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     began = time.monotonic()

@@ -32,7 +32,7 @@ SELECT i,
        i % 5,
        hashint8(i + 3) & 65535,
        timestamptz '2020-01-01 00:00+00' + i * interval '80 seconds'
-FROM generate_series(1, 2400000 * :scale) AS i;
+FROM generate_series(1, (2400000 * :scale)::bigint) AS i;
 
 CREATE TABLE event (
     id           bigint PRIMARY KEY,
@@ -46,14 +46,14 @@ CREATE TABLE event (
 );
 INSERT INTO event
 SELECT i,
-       1 + (hashint8(i) & 2147483647) % (2400000 * :scale),
+       1 + (hashint8(i) & 2147483647) % (2400000 * :scale)::bigint,
        timestamptz '2021-01-01 00:00+00' + i * interval '60 seconds',
        (ARRAY['view', 'view', 'view', 'basket', 'order', 'login'])[1 + i % 6],
        '198.51.' || (hashint8(i + 1) & 255) || '.' || (hashint8(i + 2) & 255),
        'Mozilla/5.0 (X11; Linux x86_64)',
        CASE WHEN i % 6 = 4 THEN (i % 30011) / 100.0 END,
        jsonb_build_object('page', '/product/' || i % 20000, 'ms', i % 997)
-FROM generate_series(1, 2400000 * :scale) AS i;
+FROM generate_series(1, (2400000 * :scale)::bigint) AS i;
 
 CREATE TABLE orders (
     id           bigint PRIMARY KEY,
@@ -64,9 +64,9 @@ CREATE TABLE orders (
     ordered_at   timestamptz NOT NULL
 );
 INSERT INTO orders
-SELECT i, 1 + (hashint8(i) & 2147483647) % (2400000 * :scale), 'Person ' || i, i % 200 || ' Mill Lane',
+SELECT i, 1 + (hashint8(i) & 2147483647) % (2400000 * :scale)::bigint, 'Person ' || i, i % 200 || ' Mill Lane',
        (i % 90001) / 100.0, timestamptz '2022-01-01 00:00+00' + i * interval '5 minutes'
-FROM generate_series(1, 300000 * :scale) AS i;
+FROM generate_series(1, (300000 * :scale)::bigint) AS i;
 
 CREATE TABLE order_item (
     order_id    bigint NOT NULL,
@@ -78,7 +78,7 @@ CREATE TABLE order_item (
 );
 INSERT INTO order_item
 SELECT 1 + i / 2, 1 + i % 2, 1 + (hashint8(i) & 2147483647) % 20000, 1 + i % 4, (i % 9973) / 100.0
-FROM generate_series(0, 400000 * :scale - 1) AS i;
+FROM generate_series(0, (400000 * :scale)::bigint - 1) AS i;
 
 CREATE TABLE ticket (
     id           bigint PRIMARY KEY,
@@ -87,10 +87,10 @@ CREATE TABLE ticket (
     body         text NOT NULL
 );
 INSERT INTO ticket
-SELECT i, 1 + (hashint8(i) & 2147483647) % (2400000 * :scale), 'Question ' || i,
+SELECT i, 1 + (hashint8(i) & 2147483647) % (2400000 * :scale)::bigint, 'Question ' || i,
        'My parcel ' || i || ' has not arrived. Write to user' || i || '@mail.example or call +44 7700 900' ||
        lpad((i % 1000)::text, 3, '0') || ', please.'
-FROM generate_series(1, 80000 * :scale) AS i;
+FROM generate_series(1, (80000 * :scale)::bigint) AS i;
 
 CREATE INDEX customer_email ON customer (email);
 CREATE INDEX customer_created ON customer (created_at);

@@ -41,12 +41,17 @@ class Servers:
         return done.stdout
 
     def fresh_target(self, name: str) -> None:
-        """An empty database on the target, and both servers at rest, so that no measurement pays for another."""
+        """An empty database on the target, and both servers at rest: no measurement pays for another."""
         for database in (name, f"{name}__next", f"{name}__prev"):
             self.target.drop_database(database)
         self.target.create_database(name, "OWNER twin_owner")
         for server in (self.source, self.target):
             server.sql("postgres", "CHECKPOINT")
+
+    def make_sample(self, name: str, scale: float) -> None:
+        """A database in the source with so many times 5.6 million rows."""
+        self.source.create_database(name)
+        self.run(self.psql(self.source, name, "--set", f"scale={scale}", "--file", str(SAMPLE)))
 
     def _where(self, server: Cluster) -> list[str]:
         return ["--host", server.host, "--port", str(server.port), "--username", "postgres"]
@@ -56,7 +61,7 @@ QUIET = ("--no-psqlrc", "--quiet", "--set", "ON_ERROR_STOP=1")
 
 
 @contextmanager
-def running_servers(scale: int) -> Iterator[Servers]:
+def running_servers(scale: float) -> Iterator[Servers]:
     """Start both, make the sample in the source, and remove everything at the end."""
     # Containers reach them too, by the address of Docker's bridge.
     source = start_cluster(name="bench-source", listen="*", settings=SETTINGS)
@@ -69,8 +74,7 @@ def running_servers(scale: int) -> Iterator[Servers]:
             target.passwords["postgres"] = password
         source.role("reader")
         target.role("twin_owner", "CREATEDB")
-        source.create_database(DATABASE)
-        servers.run(servers.psql(source, DATABASE, "--set", f"scale={scale}", "--file", str(SAMPLE)))
+        servers.make_sample(DATABASE, scale)
         yield servers
     finally:
         source.remove()

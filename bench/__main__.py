@@ -1,0 +1,108 @@
+"""`make bench`: measures, and prints the tables that the README shows."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.by_hand import copy_pipe, dump_and_restore
+from bench.engine import Timed, appliance_run
+from bench.servers import DATABASE, Servers, running_servers
+from bench.through_airflow import build_step_image, idle_figures, run_once, running_appliance
+
+TWIN = "bench_twin"
+EIGHT_SHARDS = 3
+"""limits.parallel under which the small database is cut into eight shards."""
+
+
+def main() -> int:
+    """Run the sections that were asked for."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="medians of so many")
+    parser.add_argument("--scale", type=float, default=1.0, help="1 is 5.6 million rows")
+    parser.add_argument("--small", type=float, default=0.1, help="the scale of the smaller database")
+    parser.add_argument("--parallel", type=int, default=min(os.cpu_count() or 1, 4))
+    parser.add_argument("--idle-seconds", type=float, default=60)
+    options = parser.parse_args()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    print(
+        f"{os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
+    )
+    with running_servers(options.scale) as servers, tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        rows = servers.source.value(
+            DATABASE,
+            "SELECT sum(reltuples)::bigint FROM pg_class WHERE relkind = 'r'"
+            " AND relnamespace = 'public'::regnamespace",
+        )
+        size = servers.source.value(DATABASE, f"SELECT pg_size_pretty(pg_database_size('{DATABASE}'))")
+        print(f"PostgreSQL {servers.source.major}, {rows:,} rows, {size}, {options.parallel} at a time\n")
+        engine_section(servers, Path(folder), options.rounds, options.parallel)
+        orchestration_section(servers, Path(folder), options)
+    return 0
+
+
+def engine_section(servers: Servers, folder: Path, rounds: int, parallel: int) -> None:
+    """The engine beside what one does by hand; each round measures all of them in turn."""
+    runs: list[Timed] = []
+
+    def appliance() -> float:
+        runs.append(appliance_run(servers, folder, DATABASE, TWIN, parallel))
+        return runs[-1].seconds
+
+    ways: dict[str, Callable[[], float]] = {
+        "`COPY` binary piped into `COPY`, then indexes": lambda: copy_pipe(servers, TWIN, parallel),
+        "`pg_dump -Fd -j` then `pg_restore -j`": lambda: dump_and_restore(servers, TWIN, parallel),
+        "`appliance run`: masked, verified, swapped in": appliance,
+    }
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(rounds):
+        for name, way in ways.items():
+            taken[name].append(way())
+    baseline = statistics.median(next(iter(taken.values())))
+    print("| way | seconds (median) | least – most | × COPY |\n| --- | --- | --- | --- |")
+    for name, seconds in taken.items():
+        median = statistics.median(seconds)
+        print(
+            f"| {name} | {median:.1f} | {min(seconds):.1f} – {max(seconds):.1f} | {median / baseline:.2f} |"
+        )
+    steps = {step: statistics.median(run.steps[step] for run in runs) for step in runs[0].steps}
+    print("\n" + ", ".join(f"{step} {seconds:.1f} s" for step, seconds in steps.items()) + "\n")
+
+
+def orchestration_section(servers: Servers, folder: Path, options: argparse.Namespace) -> None:
+    """Through Airflow and Docker: the time it adds, the memory of steps, and idling."""
+    small = "bench_small"
+    servers.make_sample(small, options.small)
+    build_step_image()
+    with running_appliance() as host:
+        run_once(host, servers, small, TWIN, EIGHT_SHARDS)
+        figures = idle_figures(host, options.idle_seconds)
+        through = [run_once(host, servers, small, TWIN, EIGHT_SHARDS) for _ in range(options.rounds)]
+        large = run_once(host, servers, DATABASE, TWIN, options.parallel)
+    alone = [appliance_run(servers, folder, small, TWIN, EIGHT_SHARDS) for _ in range(options.rounds)]
+    print(f"| {alone[0].shards} shards | `appliance run` | through Airflow and Docker |\n| --- | --- | --- |")
+    for step in through[0].steps:
+        by_itself = [run.steps[step] for run in alone if step in run.steps]
+        shown = f"{statistics.median(by_itself):.1f}" if by_itself else ""
+        print(f"| {step} | {shown} | {statistics.median(run.steps[step] for run in through):.1f} |")
+    first, second = (statistics.median(run.seconds for run in runs) for runs in (alone, through))
+    print(f"| from trigger to success | {first:.1f} | {second:.1f} (+ {second - first:.1f}) |\n")
+    ratio = options.scale / options.small
+    print(f"| step | peak memory, MiB | with {ratio:.0f} × the rows |\n| --- | --- | --- |")
+    for step, peak in through[-1].peak_mib.items():
+        print(f"| {step} | {peak:.0f} | {large.peak_mib.get(step, 0):.0f} |")
+    print("\n| idle process | PSS, MiB | % of one core |\n| --- | --- | --- |")
+    for name, (pss, cpu) in figures.items():
+        print(f"| {name} | {pss:.0f} | {cpu:.1f} |")
+    total_pss, total_cpu = (sum(each[i] for each in figures.values()) for i in (0, 1))
+    print(f"| together | {total_pss:.0f} | {total_cpu:.1f} |")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

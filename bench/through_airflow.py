@@ -1,0 +1,123 @@
+"""The same workflow through Airflow and Docker: what orchestration adds, what steps take, what idling costs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import ApplianceError
+from appliance.orchestration.commands import start_run
+from appliance.orchestration.step_setting import instance_name
+from appliance.reporting.database import connect
+from appliance.reporting.run_queries import run_details
+from bench.engine import write_documents
+from bench.processes import StepMemory, idle
+from bench.servers import Servers
+from tests.containers.appliance_host import GATEWAY, PROCESSES, ApplianceHost
+
+COMPOSE = ["docker", "compose", "--project-name", "appliance-bench", "--file", "compose/compose.yaml"]
+IMAGE = "appliance-bench-step"
+WORKFLOW = "bench"
+SETTLE_S = 20
+
+
+@dataclass(frozen=True)
+class Orchestrated:
+    """One run: seconds from the trigger to success, by step, and the most memory that each kind of step took."""
+
+    seconds: float
+    steps: dict[str, float]
+    peak_mib: dict[str, float]
+
+
+def build_step_image() -> None:
+    """From this checkout, as the demo builds it."""
+    bundle = Path("/etc/ssl/certs/ca-certificates.crt")
+    extra_ca = os.environ.get("EXTRA_CA") or (str(bundle) if bundle.exists() else os.devnull)
+    environment = {**os.environ, "EXTRA_CA": extra_ca, "DOCKER_GID": "0"}
+    subprocess.run([*COMPOSE, "build", "--quiet", "prepare"], env=environment, check=True)
+
+
+@contextmanager
+def running_appliance() -> Iterator[ApplianceHost]:
+    """Airflow's processes and the status service, at rest after their start."""
+    host = ApplianceHost(IMAGE)
+    status = None
+    try:
+        host.start()
+        status = subprocess.Popen(
+            [sys.executable, "-m", "appliance.status"], env=host.environment, cwd=host.folder
+        )
+        host.status_pid = status.pid  # type: ignore[attr-defined]
+        yield host
+    finally:
+        if status is not None:
+            status.kill()
+            status.wait()
+        host.remove()
+
+
+def run_once(host: ApplianceHost, servers: Servers, source: str, name: str, parallel: int) -> Orchestrated:
+    """Trigger the workflow and wait for its end."""
+    servers.fresh_target(name)
+    servers.target.drop_database(name)
+    workflow, connections = write_documents(host.folder, servers, source, name, parallel, GATEWAY)
+    (host.folder / "etc" / "connections.yaml").write_text(connections.read_text())
+    host.write_workflow("bench.yaml", workflow.read_text())
+    run_id = _start(host)
+    began = time.monotonic()
+    import docker  # noqa: PLC0415
+
+    label = f"appliance.instance={instance_name(host.settings, docker.from_env().api)}"
+    with StepMemory(label) as memory:
+        run = _wait(host, run_id)
+    if run["state"] != "succeeded":
+        raise RuntimeError(f"the run {run['state']}: {run['failure']}")
+    return Orchestrated(time.monotonic() - began, _spans(run), memory.peak_mib)
+
+
+def idle_figures(host: ApplianceHost, seconds: float) -> dict[str, tuple[float, float]]:
+    """Name → PSS in MiB and percent of one core, of every long-running process."""
+    time.sleep(SETTLE_S)
+    pids = {name: host.pids(name) for name in PROCESSES}
+    return idle({**pids, "status": host.status_pid}, seconds)  # type: ignore[attr-defined]
+
+
+def _start(host: ApplianceHost) -> str:
+    give_up = time.monotonic() + 60
+    while True:
+        try:
+            return start_run(host.settings, WORKFLOW).run_id
+        except ApplianceError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(1)
+
+
+def _wait(host: ApplianceHost, run_id: str) -> dict[str, Any]:
+    with connect(host.settings.database_url) as connection:
+        while True:
+            run = run_details(connection, run_id)
+            if run is not None and run["ended_at"] is not None:
+                return run
+            time.sleep(0.1)
+
+
+def _spans(run: dict[str, Any]) -> dict[str, float]:
+    began: dict[str, datetime] = {}
+    ended: dict[str, datetime] = {}
+    for step in run["steps"]:
+        name = step["step"]
+        began[name] = min(step["started_at"], began.get(name, step["started_at"]))
+        ended[name] = max(step["ended_at"], ended.get(name, step["ended_at"]))
+    return {
+        name: (ended[name] - began[name]).total_seconds() for name in sorted(began, key=began.__getitem__)
+    }

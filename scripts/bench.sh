@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Measure the appliance beside what one does by hand, on servers and data made for it and removed afterwards.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/debian.sh
+
+scripts/docker.sh
+scripts/base-image.sh
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || install_packages "the measurements" postgresql
+scripts/venv.sh test
+exec .venv/bin/python -m bench "$@"
