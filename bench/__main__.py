@@ -31,9 +31,9 @@ def main() -> int:
     parser.add_argument("--idle-seconds", type=float, default=60)
     options = parser.parse_args()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    print(
-        f"{os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}, Python {platform.python_version()}"
-    )
+    versions = f"Linux {platform.release()}, Python {platform.python_version()}"
+    print(f"{os.cpu_count()} cores, {memory:.0f} GiB, {versions}")
+
     with running_servers(options.scale) as servers, tempfile.TemporaryDirectory(prefix="bench-") as folder:
         rows = servers.source.value(
             DATABASE,
@@ -65,11 +65,11 @@ def engine_section(servers: Servers, folder: Path, rounds: int, parallel: int) -
         for name, way in ways.items():
             taken[name].append(way())
     baseline = statistics.median(next(iter(taken.values())))
-    print("| way | seconds (median) | least – most | × COPY |\n| --- | --- | --- | --- |")
+    print("| way | seconds (median) | least to most | times COPY |\n| --- | --- | --- | --- |")
     for name, seconds in taken.items():
         median = statistics.median(seconds)
         print(
-            f"| {name} | {median:.1f} | {min(seconds):.1f} – {max(seconds):.1f} | {median / baseline:.2f} |"
+            f"| {name} | {median:.1f} | {min(seconds):.1f} to {max(seconds):.1f} | {median / baseline:.2f} |"
         )
     steps = {step: statistics.median(run.steps[step] for run in runs) for step in runs[0].steps}
     print("\n" + ", ".join(f"{step} {seconds:.1f} s" for step, seconds in steps.items()) + "\n")
@@ -94,7 +94,7 @@ def orchestration_section(servers: Servers, folder: Path, options: argparse.Name
     first, second = (statistics.median(run.seconds for run in runs) for runs in (alone, through))
     print(f"| from trigger to success | {first:.1f} | {second:.1f} (+ {second - first:.1f}) |\n")
     ratio = options.scale / options.small
-    print(f"| step | peak memory, MiB | with {ratio:.0f} × the rows |\n| --- | --- | --- |")
+    print(f"| step | peak memory, MiB | with {ratio:.0f} times the rows |\n| --- | --- | --- |")
     for step, peak in through[-1].peak_mib.items():
         print(f"| {step} | {peak:.0f} | {large.peak_mib.get(step, 0):.0f} |")
     print("\n| idle process | PSS, MiB | % of one core |\n| --- | --- | --- |")

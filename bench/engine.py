@@ -26,7 +26,7 @@ class Timed:
 
 
 def write_documents(
-    folder: Path, servers: Servers, source: str, name: str, parallel: int, host: str
+    folder: Path, servers: Servers, source: str, name: str, *, parallel: int, host: str
 ) -> tuple[Path, Path]:
     """A workflow and its connections.yaml, for servers that are reached under ``host``."""
     document = yaml.safe_load(WORKFLOW.read_text())
@@ -47,7 +47,9 @@ def appliance_run(servers: Servers, folder: Path, source: str, name: str, parall
     """From the command to its end, the interpreter's start included, into a server without the twin."""
     servers.fresh_target(name)
     servers.target.drop_database(name)
-    workflow, connections = write_documents(folder, servers, source, name, parallel, "127.0.0.1")
+    workflow, connections = write_documents(
+        folder, servers, source, name, parallel=parallel, host="127.0.0.1"
+    )
     command = [str(Path(sys.executable).with_name("appliance")), "run", "--json", str(workflow)]
     began = time.monotonic()
     done = subprocess.run(

@@ -45,7 +45,7 @@ def cpu_seconds(pids: list[int]) -> float:
 
 
 class StepMemory:
-    """Watches the step containers that start while the block runs; the most that each kind of step has taken."""
+    """Watches the step containers of a block; the most memory that each kind of step has taken."""
 
     def __init__(self, label: str) -> None:
         self.peak_mib: dict[str, float] = {}
@@ -75,7 +75,7 @@ class StepMemory:
 
 
 def idle(pids_of: dict[str, int], seconds: float) -> dict[str, tuple[float, float]]:
-    """Name → PSS in MiB and percent of one core, of each process with its descendants, while nothing is asked."""
+    """Name → PSS in MiB and percent of one core, of each process and its descendants."""
     trees = {name: tree(pid) for name, pid in pids_of.items()}
     before = {name: cpu_seconds(pids) for name, pids in trees.items()}
     time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""The same workflow through Airflow and Docker: what orchestration adds, what steps take, what idling costs."""
+"""The same workflow through Airflow and Docker: what that adds, what steps take, what idling costs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SETTLE_S = 20
 
 @dataclass(frozen=True)
 class Orchestrated:
-    """One run: seconds from the trigger to success, by step, and the most memory that each kind of step took."""
+    """One run: seconds from trigger to success, by step, and the most memory of each kind of step."""
 
     seconds: float
     steps: dict[str, float]
@@ -69,7 +69,9 @@ def run_once(host: ApplianceHost, servers: Servers, source: str, name: str, para
     """Trigger the workflow and wait for its end."""
     servers.fresh_target(name)
     servers.target.drop_database(name)
-    workflow, connections = write_documents(host.folder, servers, source, name, parallel, GATEWAY)
+    workflow, connections = write_documents(
+        host.folder, servers, source, name, parallel=parallel, host=GATEWAY
+    )
     (host.folder / "etc" / "connections.yaml").write_text(connections.read_text())
     host.write_workflow("bench.yaml", workflow.read_text())
     run_id = _start(host)
