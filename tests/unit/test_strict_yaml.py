@@ -223,7 +223,7 @@ def test_json_is_read_from_files_that_are_named_so(tmp_path: Path) -> None:
         ('{"a": "\\ud800"}', "half of a surrogate pair"),
         ('{"a": "\\u0000"}', "a NUL character"),
         ('{"\\u0000": 1}', "a NUL character"),
-        ('{"a": 1,\n}', "it.yaml:2: is not JSON"),
+        ('{"a": 1,\nb}', "it.yaml:2: is not JSON"),
         ('{"a":' * 40 + "1" + "}" * 40, "nested deeper than 32 levels"),
         ('{"a":' * 200_000, "nested deeper than 32 levels"),
         ("[1]", "is a list"),
