@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from . import words
 from .access import Visit
+from .database import Told
 
 STATIC = Path(__file__).with_name("static")
 

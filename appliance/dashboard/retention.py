@@ -103,3 +103,4 @@ def _fold(session: Session, now: float) -> None:
         session.run(
             "DELETE FROM run_step WHERE appliance_id = ? AND run_id = ? AND shard >= ?", *key, SHARDS_KEPT
         )
+        session.run("UPDATE run SET folded = 1 WHERE appliance_id = ? AND run_id = ?", *key)

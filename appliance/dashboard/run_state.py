@@ -76,7 +76,7 @@ def _workflow_changed(session: Session, appliance_id: str, data: WorkflowChanged
 
 
 def _apply_to_run(session: Session, key: _RunKey, changes: list[Stamped], now: float) -> None:
-    run = session.one("SELECT state, ordinal FROM run WHERE appliance_id = ? AND run_id = ?", *key)
+    run = session.one("SELECT ordinal, begun, folded FROM run WHERE appliance_id = ? AND run_id = ?", *key)
     if run is None:
         session.run(
             "INSERT INTO run (appliance_id, run_id, workflow_id, state, started_at, ordinal, changed_at)"
@@ -85,17 +85,17 @@ def _apply_to_run(session: Session, key: _RunKey, changes: list[Stamped], now: f
             changes[0].at,
             now,
         )
-        run = {"state": "running", "ordinal": 0}
+        run = {"ordinal": 0, "begun": 0, "folded": 0}
     steps: dict[tuple[str, int], tuple[StepChanged, Stamped]] = {}
     progress: dict[tuple[str, str, str], tuple[TableProgress, Stamped]] = {}
     for change in changes:
         data = change.event.data
-        is_late = _is_over(run) and change.ordinal < run["ordinal"]
+        is_stale = _is_stale(run, change.ordinal)
         if isinstance(data, StepChanged):
-            if not is_late:
+            if not is_stale:
                 steps[data.step, WHOLE_STEP if data.shard is None else data.shard] = (data, change)
         elif isinstance(data, TableProgress):
-            if not is_late:
+            if not is_stale:
                 piece = f"{'' if data.shard is None else data.shard}/{data.part or ''}"
                 progress[data.step, data.table or "", piece] = (data, change)
         elif isinstance(data, RunPlanned):
@@ -104,7 +104,7 @@ def _apply_to_run(session: Session, key: _RunKey, changes: list[Stamped], now: f
         elif isinstance(data, RunStarted | RunFinished) and change.ordinal > run["ordinal"]:
             run |= _moved(session, key, data, change)
         elif isinstance(data, RunStarted):
-            _fill_start(session, key, data, change.at)
+            _fill_start(session, key, data, change)
     _store_steps(session, key, steps)
     _store_progress(session, key, progress)
     session.run(
@@ -115,16 +115,18 @@ def _apply_to_run(session: Session, key: _RunKey, changes: list[Stamped], now: f
     )
 
 
-def _is_over(run: Row) -> bool:
-    return run["state"] not in {"running", "lost"}
+def _is_stale(run: Row, ordinal: int) -> bool:
+    """Of an earlier try of the run, or too late: it has ended and its details are folded up."""
+    return bool(ordinal < run["begun"] or (run["folded"] and ordinal < run["ordinal"]))
 
 
 def _moved(session: Session, key: _RunKey, data: RunStarted | RunFinished, change: Stamped) -> Row:
-    at, ordinal = change.at, change.ordinal
+    at, ordinal, starts = change.at, change.ordinal, isinstance(data, RunStarted)
     if isinstance(data, RunStarted):
         session.run(
             "UPDATE run SET workflow_id = ?, state = 'running', started_by = ?, origin = ?, digest = ?,"
-            " command_id = ?, started_at = ?, ended_at = NULL, seconds = NULL, outcome = NULL, ordinal = ?"
+            " command_id = ?, started_at = ?, ended_at = NULL, seconds = NULL, outcome = NULL, ordinal = ?,"
+            " begun = ?, folded = 0"
             " WHERE appliance_id = ? AND run_id = ?",
             data.workflow,
             data.trigger,
@@ -133,8 +135,15 @@ def _moved(session: Session, key: _RunKey, data: RunStarted | RunFinished, chang
             str(data.command_id) if data.command_id else None,
             at,
             ordinal,
+            ordinal,
             *key,
         )
+        for table in ("run_step", "run_progress"):
+            session.run(
+                f"DELETE FROM {table} WHERE appliance_id = ? AND run_id = ? AND ordinal < ?",  # noqa: S608
+                *key,
+                ordinal,
+            )
     else:
         outcome = data.model_dump_json(include={"steps", "checks", "failure"}, exclude_none=True)
         session.run(
@@ -153,21 +162,24 @@ def _moved(session: Session, key: _RunKey, data: RunStarted | RunFinished, chang
             *key,
         )
     _mark_latest(session, key.appliance_id, data.workflow)
-    return {"state": "running" if isinstance(data, RunStarted) else data.outcome, "ordinal": ordinal}
+    return {"ordinal": ordinal, "begun": ordinal, "folded": 0} if starts else {"ordinal": ordinal}
 
 
-def _fill_start(session: Session, key: _RunKey, data: RunStarted, at: float) -> None:
+def _fill_start(session: Session, key: _RunKey, data: RunStarted, change: Stamped) -> None:
     """The start arrived after the end: say what only it knows."""
     session.run(
         "UPDATE run SET started_by = coalesce(started_by, ?), origin = coalesce(origin, ?),"
         " digest = coalesce(digest, ?), command_id = coalesce(command_id, ?),"
-        " started_at = CASE WHEN started_by IS NULL THEN ? ELSE started_at END"
+        " started_at = CASE WHEN started_by IS NULL THEN ? ELSE started_at END,"
+        " begun = CASE WHEN begun < ? THEN ? ELSE begun END"
         " WHERE appliance_id = ? AND run_id = ?",
         data.trigger,
         data.origin,
         data.digest,
         str(data.command_id) if data.command_id else None,
-        at,
+        change.at,
+        change.ordinal,
+        change.ordinal,
         *key,
     )
 

@@ -127,6 +127,8 @@ CREATE TABLE run (
     outcome TEXT,
     latest INTEGER NOT NULL DEFAULT 0,
     ordinal BIGINT NOT NULL,
+    begun BIGINT NOT NULL DEFAULT 0,
+    folded INTEGER NOT NULL DEFAULT 0,
     changed_at DOUBLE PRECISION NOT NULL,
     PRIMARY KEY (appliance_id, run_id)
 );
