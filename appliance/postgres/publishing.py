@@ -38,6 +38,8 @@ class Publisher:
     """One twin on one target."""
 
     names: TwinNames
+    connection: str
+    """As connections.yaml names it."""
     open_admin: Callable[[], Connection[TupleRow]]
     """On the target's maintenance database."""
     open_database: OpenDatabase
@@ -62,7 +64,12 @@ class Publisher:
                     wait_for_sessions(admin, [self.names.twin], self.grace_s, self.tell)
             if not published.already:
                 former = self._former()
-                swap_in(self.open_admin, self.names, lambda session: self._reveal(session, former, published))
+                swap_in(
+                    self.open_admin,
+                    self.names,
+                    lambda session: self._reveal(session, former, published),
+                    again=f"appliance twin publish {self.connection}",
+                )
                 published.replaced = former is not None
             self._drop_gone(published)
         except psycopg.Error as error:
@@ -140,6 +147,7 @@ class Publisher:
 
 def roll_back(
     names: TwinNames,
+    connection: str,
     open_admin: Callable[[], Connection[TupleRow]],
     grace_s: float,
     tell: Callable[[str], None],
@@ -156,6 +164,6 @@ def roll_back(
                     "The twin was published only once, or its former one was dropped.",
                 )
             wait_for_sessions(admin, [names.twin], grace_s, tell)
-        swap_back(open_admin, names)
+        swap_back(open_admin, names, again=f"appliance twin rollback {connection}")
     except psycopg.Error as error:
         raise database_failure(f"The twin '{names.twin}' could not be rolled back.", error) from None

@@ -22,9 +22,10 @@ from appliance.postgres.connect import database_failure
 from appliance.postgres.target_database import read_database, run_sql
 from appliance.postgres.twin_names import TwinNames
 
-ATTEMPTS = 4
+ATTEMPTS = 3
 _ENDING_EVERY_S = 0.01
 _LOOK_EVERY_S = 0.2
+_MOMENT_S = 2.0
 _LOCK_TIMEOUT_MS = 10_000
 
 OpenAdmin = Callable[[], Connection[TupleRow]]
@@ -79,13 +80,17 @@ def wait_for_sessions(
 
 
 def swap_in(
-    open_admin: OpenAdmin, names: TwinNames, before_visible: Callable[[Connection[TupleRow]], None]
+    open_admin: OpenAdmin,
+    names: TwinNames,
+    before_visible: Callable[[Connection[TupleRow]], None],
+    *,
+    again: str = "appliance twin publish",
 ) -> None:
     """Put ``names.next`` in the twin's place.
 
     The former twin becomes ``names.prev``, and what was that, ``names.gone``. ``before_visible`` gets the
     transaction's session while the new database is called ``names.swap``. Raises WorkFailed, with nothing
-    changed and the message saying what to GRANT, where a session cannot be ended.
+    changed and the message saying what to GRANT before typing ``again``, where a session cannot be ended.
     """
 
     def renames(admin: Connection[TupleRow], rename: Callable[[str, str], None]) -> None:
@@ -97,10 +102,10 @@ def swap_in(
             rename(names.twin, names.prev)
         rename(names.swap, names.twin)
 
-    _swap(open_admin, names, renames)
+    _swap(open_admin, names, renames, names.next, again)
 
 
-def swap_back(open_admin: OpenAdmin, names: TwinNames) -> None:
+def swap_back(open_admin: OpenAdmin, names: TwinNames, *, again: str = "appliance twin rollback") -> None:
     """Exchange the twin and the former one; twice is as before. Raises WorkFailed, also without a former."""
 
     def renames(admin: Connection[TupleRow], rename: Callable[[str, str], None]) -> None:
@@ -114,18 +119,20 @@ def swap_back(open_admin: OpenAdmin, names: TwinNames) -> None:
             rename(names.twin, names.prev)
         rename(names.swap, names.twin)
 
-    _swap(open_admin, names, renames)
+    _swap(open_admin, names, renames, names.prev, again)
 
 
 def _swap(
     open_admin: OpenAdmin,
     names: TwinNames,
     renames: Callable[[Connection[TupleRow], Callable[[str, str], None]], None],
+    waiting: str,
+    again: str,
 ) -> None:
     databases = [names.twin, names.prev, names.next]
     with open_admin() as admin, _Ender(open_admin) as ender:
         for _ in range(ATTEMPTS):
-            _refuse_if_held(admin, names, databases)
+            _refuse_if_held(admin, names, databases, waiting, again)
             try:
                 with admin.transaction():
                     admin.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
@@ -142,11 +149,11 @@ def _swap(
                 continue
             except psycopg.Error as error:
                 raise database_failure(f"The twin '{names.twin}' could not be swapped.", error) from None
-        _refuse_if_held(admin, names, databases)
+        _refuse_if_held(admin, names, databases, waiting, again)
         raise WorkFailed(
             f"The twin '{names.twin}' could not be swapped: sessions kept coming back into it.",
             "Each time they were ended, others were in it before the rename.",
-            "Stop what reconnects, then run: appliance twin publish",
+            f"Stop what reconnects, then run: {again}",
             sqlstate="55006",
         )
 
@@ -195,9 +202,22 @@ class _Ender:
             self._closed.wait(_ENDING_EVERY_S)
 
 
-def _refuse_if_held(admin: Connection[TupleRow], names: TwinNames, databases: Sequence[str]) -> None:
-    """Say who holds the swap up and what to grant, where the role may not end them."""
+def _staying(admin: Connection[TupleRow], databases: Sequence[str]) -> list[SessionFacts]:
+    """Sessions that the role may not end and that do not end by themselves in a moment, as a monitor's do."""
     held = [session for session in sessions_in(admin, databases) if not session.may_end]
+    until = time.monotonic() + _MOMENT_S
+    while held and time.monotonic() < until:
+        time.sleep(_LOOK_EVERY_S)
+        there = {session.pid for session in sessions_in(admin, databases)}
+        held = [session for session in held if session.pid in there]
+    return held
+
+
+def _refuse_if_held(
+    admin: Connection[TupleRow], names: TwinNames, databases: Sequence[str], waiting: str, again: str
+) -> None:
+    """Say who holds the swap up and what to grant, where the role may not end them."""
+    held = _staying(admin, databases)
     role = f'"{admin.info.user}"'
     if held:
         superusers = sorted({session.role for session in held if session.superuser})
@@ -210,10 +230,10 @@ def _refuse_if_held(admin: Connection[TupleRow], names: TwinNames, databases: Se
                 f"Let {', '.join(superusers)} disconnect: only a superuser may end a superuser's session."
             )
         raise WorkFailed(
-            f"The new twin is finished and verified, and stands beside '{names.twin}' as '{names.next}'.",
-            f"It was not swapped in: {len(held)} session(s) of {', '.join(superusers + others)} are in"
+            f"The twin '{names.twin}' was not swapped: '{waiting}' still stands beside it, ready.",
+            f"{len(held)} session(s) of {', '.join(superusers + others)} are in"
             f" {', '.join(sorted({session.database for session in held}))}, and {role} may not end them.",
-            "\n      ".join([*fixes, "Then: appliance twin publish"]),
+            "\n      ".join([*fixes, f"Then: {again}"]),
             sqlstate="42501",
         )
     prepared = admin.execute(

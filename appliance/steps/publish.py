@@ -38,6 +38,7 @@ def run(context: StepContext) -> PublishResult:
     names = twin_names(target.database)
     published = Publisher(
         names=names,
+        connection=target.connection,
         open_admin=partial(context.connect_admin, target.connection),
         open_database=partial(context.connect_target, target.connection),
         workflow=plan.workflow_id,

@@ -1,0 +1,50 @@
+"""Look at the twin of a connection, swap in a finished one, or go back to the former one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True)
+
+Connection = Annotated[str, typer.Argument(help="The connection whose database is the twin.")]
+ConnectionsFile = Annotated[
+    Path | None, typer.Option("--connections", help="Connections file (default: the appliance's own).")
+]
+Grace = Annotated[
+    float, typer.Option("--grace", min=0, help="Seconds that sessions in the twin get to end by themselves.")
+]
+
+
+@app.callback()
+def _twin() -> None:
+    """The masked copies that stand on target servers."""
+
+
+@app.command()
+def show(connection: Connection, connections: ConnectionsFile = None) -> None:
+    """Which databases of the twin there are, and which run made them."""
+    from appliance.cli._output import print_table  # noqa: PLC0415 - help does without
+    from appliance.cli._twin_server import TwinServer  # noqa: PLC0415
+
+    rows = TwinServer(connection, connections).databases()
+    print_table(("database", "is", "run", "since"), rows, empty="There is no twin yet.")
+
+
+@app.command()
+def publish(connection: Connection, connections: ConnectionsFile = None, grace: Grace = 30) -> None:
+    """Swap in a verified twin that could not be swapped in when its run ended."""
+    from appliance.cli._twin_server import TwinServer  # noqa: PLC0415
+
+    for line in TwinServer(connection, connections).publish(grace):
+        typer.echo(line)
+
+
+@app.command()
+def rollback(connection: Connection, connections: ConnectionsFile = None, grace: Grace = 30) -> None:
+    """Put the former twin in the twin's place. Doing it again goes forward again."""
+    from appliance.cli._twin_server import TwinServer  # noqa: PLC0415
+
+    typer.echo(TwinServer(connection, connections).roll_back(grace))
