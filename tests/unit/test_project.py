@@ -150,10 +150,16 @@ def test_every_command_of_make_is_explained() -> None:
 
 
 def test_the_readme_names_only_commands_that_exist() -> None:
-    readme = (ROOT / "README.md").read_text()
+    code = "\n".join(code_of((ROOT / "README.md").read_text()))
     makefile = (ROOT / "Makefile").read_text()
-    for target in set(re.findall(r"\bmake ([a-z]+)\b(?=[`\s])", " ".join(code_of(readme)))):
-        assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make {target}"
+    targets = set(re.findall(r"\bmake ([a-z]+)\b", code))
+    assert targets
+    assert {target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)} == set()
+    commands = set(re.findall(r"\bappliance ((?:workflow |connections )?[a-z]+)\b", code))
+    assert commands
+    for command in commands:
+        run = [Path(sys.executable).parent / "appliance", *command.split(), "--help"]
+        assert subprocess.run(run, capture_output=True, check=False).returncode == 0, command
 
 
 def test_the_readme_links_only_to_what_is_there() -> None:
