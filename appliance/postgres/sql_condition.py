@@ -18,7 +18,6 @@ _FORBIDDEN = {
     "'": "has a quote that is not closed",
     '"': "has a quote that is not closed",
     ";": "has a semicolon: one condition is wanted, not statements",
-    "\0": "has a character that PostgreSQL cannot store",
 }
 
 
@@ -28,7 +27,7 @@ def condition_problem(text: str) -> str | None:
     Text as PostgreSQL's lexer reads it with ``standard_conforming_strings`` on.
     """
     depth = position = 0
-    problem = None
+    problem = "has a character that PostgreSQL cannot store" if "\0" in text else None
     while position < len(text) and problem is None:
         token = _TOKEN.match(text, position)
         assert token is not None  # noqa: S101 - any character is a token

@@ -42,7 +42,7 @@ class Cluster:
     folder: Path
     host: str = "127.0.0.1"
     tls_ca: Path | None = None
-    passwords: dict[str, str] = field(default_factory=dict)
+    passwords: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def log_file(self) -> Path:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.engine.clusters import Cluster, majors_present, start_cluster
+from tests.engine.container_cluster import ContainerCluster, has_postgres17, start_container_cluster
+from tests.engine.scenario import SHOP, Scenario
 
 _numbers = itertools.count(1)
 
@@ -50,6 +52,17 @@ def target(new_cluster: Callable[..., Cluster]) -> Cluster:
     return cluster
 
 
+@pytest.fixture(scope="session")
+def postgres17(new_cluster: Callable[..., Cluster]) -> Iterator[Cluster]:
+    """PostgreSQL 17 with ``reader`` and ``twin_owner``: this machine's own, else in a container."""
+    cluster = new_cluster(name="seventeen", major=17) if has_postgres17() else start_container_cluster()
+    cluster.role("reader")
+    cluster.role("twin_owner", "CREATEDB")
+    yield cluster
+    if isinstance(cluster, ContainerCluster):
+        cluster.remove()
+
+
 @pytest.fixture
 def source_database(source: Cluster) -> Iterator[str]:
     """A fresh, empty source database."""
@@ -64,7 +77,7 @@ def twin_database(target: Cluster) -> Iterator[str]:
     """The name of a twin that does not exist yet; it and its siblings are dropped afterwards."""
     name = f"twin_{next(_numbers)}"
     yield name
-    for suffix in ("", "__next", "__prev"):
+    for suffix in ("", "__next", "__prev", "__gone"):
         target.drop_database(name + suffix)
 
 
@@ -74,3 +87,13 @@ def run_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def scenario(
+    source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
+) -> Scenario:
+    """A small shop, and a workflow for it that works."""
+    for statement in SHOP.split(";\n"):
+        source.sql(source_database, statement)
+    return Scenario(tmp_path, source, source_database, target, twin_database)

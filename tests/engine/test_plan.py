@@ -1,0 +1,133 @@
+"""Planning: what a plan says, and that everything wrong is said at once before a row is read."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.errors import Refused, RequestWrong
+from appliance.policy import Policy
+from tests.engine.clusters import Cluster
+from tests.engine.plan_making import plan_of
+
+SHOP = """
+CREATE TABLE customer (id int PRIMARY KEY, email text NOT NULL UNIQUE, name varchar(30), born date);
+CREATE TABLE login (email text REFERENCES customer (email), at timestamptz);
+CREATE TABLE event (id int, at date, kind text) PARTITION BY RANGE (at);
+CREATE TABLE event_1 PARTITION OF event FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
+CREATE TABLE event_2 PARTITION OF event DEFAULT;
+INSERT INTO customer SELECT i, i || '@x', 'n', '2000-01-01' FROM generate_series(1, 100) AS i;
+ANALYZE;
+"""
+
+
+@pytest.fixture
+def shop(source: Cluster, source_database: str) -> str:
+    source.sql(source_database, SHOP)
+    return source_database
+
+
+def test_a_plan_says_what_happens_to_every_column(source: Cluster, shop: str) -> None:
+    plan = plan_of(
+        source,
+        shop,
+        unlisted="halt",
+        tables={"include": ["public.customer"]},
+        masks={"public.customer.email": "email", "*.*.name": {"mask": "null"}},
+        keep=["*.*.id", "*.*.born"],
+    )
+    (customer,) = plan.tables
+    assert {column.name: column.mask for column in customer.columns} == {
+        "id": None,
+        "email": "email",
+        "name": "null",
+        "born": None,
+    }
+    assert customer.estimated_rows == 100
+    assert customer.format == "binary"
+    assert plan.bindings
+    assert {table.qualified for table in plan.left_out} == {
+        *("public.login", "public.event", "public.event_1", "public.event_2")
+    }
+
+
+def test_no_key_stands_in_a_plan(source: Cluster, shop: str) -> None:
+    plan = plan_of(source, shop, masks={"public.customer.email": "email", "public.login.email": "email"})
+    text = plan.model_dump_json()
+    assert "current_setting" in text
+    assert all(binding.setting.startswith("appliance.") for binding in plan.bindings)
+
+
+def test_a_column_that_nothing_covers_stops_the_run_with_lines_to_paste(source: Cluster, shop: str) -> None:
+    with pytest.raises(Refused) as caught:
+        plan_of(
+            source, shop, unlisted="halt", keep=["public.event.*", "public.login.*", "public.customer.id"]
+        )
+    assert caught.value.rule == "unlisted"
+    assert "3 columns are neither masked nor kept" in caught.value.what
+    assert "public.customer.email: email" in caught.value.text()
+
+
+def test_generated_columns_need_no_cover(source: Cluster, source_database: str) -> None:
+    source.sql(
+        source_database, "CREATE TABLE t (a int PRIMARY KEY, b int GENERATED ALWAYS AS (a * 2) STORED)"
+    )
+    (table,) = plan_of(source, source_database, unlisted="halt", keep=["public.t.a"]).tables
+    assert [column.name for column in table.columns] == ["a"]
+
+
+def test_everything_wrong_is_said_at_once(source: Cluster, shop: str) -> None:
+    with pytest.raises(RequestWrong) as caught:
+        plan_of(
+            source,
+            shop,
+            user="reader",
+            unlisted="halt",
+            masks={
+                "public.customer.email": "first_name",
+                "public.customer.id": "email",
+                "public.customer.name": "no_such_mask",
+                "public.nothing.x": "email",
+            },
+            rows={"public.customer": {"last_days": 3, "by": "name"}},
+            policy=Policy(never_copy=("public.login",), always_mask=("*.*.born",)),
+        )
+    text = caught.value.text()
+    for said in (
+        "may give two rows the same value",
+        "does not fit the type integer",
+        "no_such_mask",
+        "matches nothing in the source",
+        "is of type character varying(30)",
+        'GRANT SELECT ON "public"."customer"',
+        "never_copy",
+        "always_mask",
+        "neither masked nor kept",
+    ):
+        assert said in text
+
+
+def test_both_ends_of_a_foreign_key_are_masked_the_same_way(source: Cluster, shop: str) -> None:
+    same = {"public.customer.email": "email", "public.login.email": "email"}
+    assert plan_of(source, shop, masks=same).tables
+    assert plan_of(
+        source, shop, masks={"public.customer.email": "email", "public.login.email": "null"}
+    ).tables
+    for masks in ({"public.customer.email": "email"}, {**same, "public.login.email": "hash"}):
+        with pytest.raises(RequestWrong, match=r"public\.login\.email .* refers to public\.customer\.email"):
+            plan_of(source, shop, masks=masks)
+
+
+def test_a_mask_on_a_partition_key_sends_rows_through_the_root(source: Cluster, shop: str) -> None:
+    plan = plan_of(source, shop, masks={"public.event.at": {"mask": "date_shift", "max_days": 30}})
+    leaves = [table for table in plan.tables if table.root is not None]
+    assert {leaf.load_into.qualified for leaf in leaves} == {"public.event"}
+    assert any("partition key of public.event" in warning for warning in plan.warnings)
+    kept = plan_of(source, shop)
+    assert {leaf.load_into.qualified for leaf in kept.tables} == {table.qualified for table in kept.tables}
+
+
+def test_row_level_security_is_an_error_and_not_a_filter(source: Cluster, shop: str) -> None:
+    source.sql(shop, "GRANT SELECT ON customer TO reader; ALTER TABLE customer ENABLE ROW LEVEL SECURITY")
+    with pytest.raises(RequestWrong) as caught:
+        plan_of(source, shop, user="reader", tables={"include": ["public.customer"]})
+    assert 'ALTER ROLE "reader" BYPASSRLS;' in caught.value.text()
