@@ -51,25 +51,23 @@ class End:
 
 def reference_problem(end: End, other: End) -> str | None:
     """Why ``end`` would no longer find ``other``, which it refers to; None if it would."""
-    if end.mask is None and other.mask is None:
+    nothing = end.mask is not None and end.mask.mask == "null" and not end.column.not_null
+    if nothing or (end.mask is None and other.mask is None):
         return None
-    if end.mask is not None and end.mask.mask == "null" and not end.column.not_null:
-        return None  # A NULL refers to nothing.
     if end.mask is None or other.mask is None or end.mask.mask != other.mask.mask:
         return "mask both alike, or keep both"
     try:
-        here, there = _recipe(end), _recipe(other)
+        alike = _recipe(end) == _recipe(other)
     except _Irreproducible as irreproducible:
         return str(irreproducible)
     except MaskWrong:
-        return None  # Said where the mask stands.
-    if here == there:
+        alike = True  # Said where the mask stands.
+    if alike:
         return None
     if end.mask != other.mask:
         return "give the mask the same parameters at both"
-    return (
-        f"the types {end.column.type} and {other.column.type} differ, so the mask gives them different values"
-    )
+    types = f"{end.column.type} and {other.column.type}"
+    return f"the types {types} differ, so the mask gives them different values"
 
 
 class _Irreproducible(Exception):  # noqa: N818
