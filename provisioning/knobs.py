@@ -94,7 +94,12 @@ def read_knobs(data: Data) -> Knobs:
         for name, path in values["certificates"].items()
     }
     for name, default in defaults().items():
-        if isinstance(default, int) and not isinstance(default, bool):
+        if isinstance(default, bool):
+            values[name] = _yes_or_no(name, values[name])
+        elif isinstance(default, int):
+            values[name] = _whole_number(name, values[name])
+    for name in ("steps_memory_mb", "steps_cpu_percent"):
+        if values[name] is not None:
             values[name] = _whole_number(name, values[name])
     knobs = Knobs(**values)
     _check_proxy(knobs)
@@ -124,6 +129,14 @@ def _whole_number(name: str, value: Any) -> int:
     if number <= 0:
         raise KnobWrong(f"{name}: expected a number above 0")
     return number
+
+
+def _yes_or_no(name: str, value: Any) -> bool:
+    """`--data` hands words over as they were typed."""
+    known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if str(value).lower() not in known:
+        raise KnobWrong(f"{name}: expected true or false")
+    return known[str(value).lower()]
 
 
 def _check_proxy(knobs: Knobs) -> None:

@@ -17,6 +17,8 @@ from provisioning.facts import MissingPackages, Succeeds, UnitState
 
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
 _APT = "DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=120"
+_BLOCK = "/usr/sbin/policy-rc.d"
+_MARK = "appliance-deploy"
 
 
 def changes(*metas: OperationMeta) -> bool:
@@ -32,16 +34,21 @@ def packages(names: Sequence[str], lists_stale_after: Sequence[OperationMeta] = 
     configuration, listening where it likes.
     """
     missing = host.get_fact(MissingPackages, packages=list(names))
+    if host.get_fact(Succeeds, command=f"grep -q {_MARK} {_BLOCK}"):
+        # A deploy that was cut off could not take its block away.
+        yield StringCommand(f"rm -f {_BLOCK}")
     if not missing:
         if changes(*lists_stale_after):
             yield StringCommand(f"{_APT} update")
         return
-    blocked = "/usr/sbin/policy-rc.d"
     yield StringCommand(f"{_APT} update")
     yield StringCommand(
-        f"test -e {blocked} || {{ printf '#!/bin/sh\\nexit 101\\n' > {blocked} && chmod 755 {blocked}; "
-        f"trap 'rm -f {blocked}' EXIT; }}; "
-        f"{_APT} install -y --no-install-recommends {' '.join(shlex.quote(name) for name in missing)}"
+        f"if ! test -e {_BLOCK}; then trap 'rm -f {_BLOCK}' EXIT; "
+        f"printf '#!/bin/sh\\n# {_MARK}\\nexit 101\\n' > {_BLOCK}; chmod 755 {_BLOCK}; fi; "
+        # An installation that was cut off is first brought to its end.
+        f"DEBIAN_FRONTEND=noninteractive dpkg --force-confold --configure -a && "
+        f"{_APT} install -y --fix-broken --no-install-recommends "
+        f"{' '.join(shlex.quote(name) for name in missing)}"
     )
 
 

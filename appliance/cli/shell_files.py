@@ -84,7 +84,7 @@ def _command_text(command: Any) -> Iterator[str]:
         named = (
             ", ".join(parameter.opts)
             if parameter.param_type_name == "option"
-            else parameter.human_readable_name
+            else str(parameter.metavar or parameter.name).upper()
         )
         yield ".TP"
         yield f".B {_plain(named)}"

@@ -23,9 +23,6 @@ class Certificates(Deployer):
 
     def configure(self) -> None:
         """Bring what connections.yaml and the status service name."""
-        files.directory(
-            name="Make the folder of certificates", path=FOLDER, user="root", group="appliance", mode="750"
-        )
         for name, path in sorted(self.knobs.certificates.items()):
             secret_file(
                 name=f"Upload the certificate {name}",
@@ -56,7 +53,8 @@ class Certificates(Deployer):
                 mode="644",
             )
             # Where the package is still to come, its installation takes the authorities up by itself.
-            trusted = f"! command -v update-ca-certificates || test {SYSTEM_BUNDLE} -nt {SITE_CA}"
+            taken_up = f"test -e {SITE_CA} && test {SYSTEM_BUNDLE} -nt {SITE_CA}"
+            trusted = f"! command -v update-ca-certificates || {{ {taken_up}; }}"
         ensured(
             name="Bring the trusted authorities up to date",
             commands=["update-ca-certificates --fresh >/dev/null"],

@@ -65,7 +65,8 @@ def make(output: Path, pythons: list[str], debs: list[str], step_image: str | No
         for python in pythons:
             lock = folder / f"requirements-{python}.txt"
             lock.write_text(merged_lock([ROOT / "requirements" / f"{name}.txt" for name in LOCKS], python))
-            download(pip, lock, folder / "wheels", python)
+            for wheel in locked_wheels(pip, lock, python):
+                shutil.copy2(wheel, folder / "wheels")
         _project_wheel(pip, folder / "wheels")
         _uv(pip, folder / "tools", Path(away) / "tools")
         for name in CARRIED:
@@ -84,6 +85,16 @@ def make(output: Path, pythons: list[str], debs: list[str], step_image: str | No
         path = output / f"appliance-{version}-{ARCHITECTURE}.tar"
         _write(path, folder, manifest)
     return path
+
+
+def locked_wheels(pip: list[str], lock: Path, python: str) -> list[Path]:
+    """The wheels of one lock file, fetched once and kept in build/wheels while the lock stays the same."""
+    kept = ROOT / "build" / "wheels" / f"{python}-{_sha256(lock)[:16]}"
+    if not kept.is_dir():
+        partial = kept.with_name(f"{kept.name}.{os.getpid()}")
+        download(pip, lock, partial, python)
+        partial.rename(kept)
+    return sorted(kept.glob("*.whl"))
 
 
 def project_version() -> str:
@@ -153,12 +164,8 @@ def _step_image(folder: Path, version: str, existing: str | None) -> dict[str, s
         _run(["docker", "tag", existing, tag])
     else:
         _run([str(ROOT / "scripts" / "base-image.sh")])
-        _run(
-            ["docker", "build", "--quiet", "--target", "step", "--tag", tag]
-            + (["--secret", f"id=extra_ca,src={ca}"] if (ca := os.environ.get("EXTRA_CA")) else [])
-            + ["--file", str(ROOT / "compose" / "Dockerfile"), str(ROOT)],
-            DOCKER_BUILDKIT="1",
-        )
+        recipe = Path(__file__).with_name("step-image.yaml")
+        _run(["docker", "compose", "--file", str(recipe), "build", "--quiet", "step"], STEP_IMAGE_TAG=tag)
     identity = _run(["docker", "image", "inspect", "--format", "{{.Id}}", tag]).strip()
     _run(["docker", "save", "--output", str(folder / "step.tar"), tag])
     return {"tag": tag, "id": identity}
