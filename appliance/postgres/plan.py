@@ -84,6 +84,8 @@ class PlannedTable(PlanModel):
     """Where rows are loaded: the table itself, or its root where a mask touches the partition key."""
     columns: tuple[CompiledColumn, ...]
     """In table order, without generated columns: the target computes those from the masked values."""
+    kept_key: tuple[str, ...] = ()
+    """A primary or unique key of which every column is kept: pairs the twin's rows with the source's."""
     where_sql: str | None = None
     """A boolean expression over the table (aliased ``t``), or None for all rows."""
     format: Literal["binary", "text"]

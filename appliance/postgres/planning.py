@@ -24,7 +24,7 @@ from appliance.postgres.row_filters import row_conditions
 from appliance.postgres.sharding import make_shards, table_size
 from appliance.postgres.target_checks import TargetCheck
 from appliance.problems import DocumentWrong, Places, Problem
-from appliance.workflow.catalog import Catalog
+from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import Workflow
 from appliance.workflow.matching import Matching, SelectedTable, match_rules
 from appliance.workflow.suggestions import refusal
@@ -182,12 +182,18 @@ def _planned(selected: SelectedTable, compiled: CompiledTables, where: str | Non
         root=root,
         load_into=root if moved and root is not None else own,
         columns=columns,
+        kept_key=_kept_key(table, masked),
         where_sql=where,
         format="binary" if all(binary_safe[column.name] for column in columns) else "text",
         estimated_rows=table.estimated_rows,
         bytes=table.bytes,
         pages=table.pages,
     )
+
+
+def _kept_key(table: Table, masked: set[str]) -> tuple[str, ...]:
+    keys = ((table.primary_key,) if table.primary_key else ()) + table.unique_keys
+    return next((key for key in keys if not masked & set(key)), ())
 
 
 def _shards(

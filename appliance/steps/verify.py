@@ -1,0 +1,122 @@
+"""``verify``: prove that the finished twin is complete and masked, before anyone can see it."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+from pydantic import BaseModel
+
+from appliance.errors import WorkFailed
+from appliance.postgres.connect import database_failure
+from appliance.postgres.evidence import Loaded, index, loads, read_seed
+from appliance.postgres.plan import Plan, TargetFacts
+from appliance.postgres.twin_schema import TwinSchema, schema_file
+from appliance.postgres.verification import TableProof, prove, unchecked_constraints
+from appliance.steps.context import StepContext, read_document, write_document
+
+VERIFY_FILE = "verify.json"
+
+
+class TwinProof(BaseModel):
+    """What came of one twin; ``verify.json`` holds one a target."""
+
+    database: str
+    tables: tuple[TableProof, ...]
+
+
+class VerifyResult(BaseModel):
+    """What was proven, on all targets together."""
+
+    tables: int
+    rows: int
+    masked_columns: int
+    values_compared: int
+    notes: tuple[str, ...] = ()
+    seconds: float
+
+
+def run(context: StepContext) -> VerifyResult:
+    """Verify every target. Raises WorkFailed with every fault, in names and numbers."""
+    began = time.monotonic()
+    plan = context.plan()
+    proofs = [
+        TwinProof(database=target.next_database, tables=_prove_all(context, plan, target))
+        for target in plan.targets
+    ]
+    write_document(
+        context.run_dir / VERIFY_FILE, {"twins": [proof.model_dump(mode="json") for proof in proofs]}
+    )
+    tables = [table for proof in proofs for table in proof.tables]
+    faults = [fault for table in tables for fault in table.faults]
+    for number, target in enumerate(plan.targets):
+        faults += _unchecked(context, number, target)
+    if faults:
+        shown = "\n".join(f"  {fault}" for fault in faults[:50])
+        raise WorkFailed(
+            "Verification failed, so the twin was not replaced.",
+            f"{shown}\n  and {len(faults) - 50} more" if len(faults) > 50 else shown,
+            "Nobody has seen the copy that failed. Mend the workflow's masks if one of them is named,"
+            " else start the run again.",
+        )
+    columns = [(table.table, column) for table in tables for column in table.columns]
+    notes = dict.fromkeys(
+        f"{table}.{column.column}: {column.note}" for table, column in columns if column.note
+    )
+    return VerifyResult(
+        tables=len(tables),
+        rows=sum(table.rows for table in tables),
+        masked_columns=sum(len(table.masked_columns) for table in plan.tables),
+        values_compared=sum(column.compared for _, column in columns),
+        notes=tuple(notes),
+        seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _prove_all(context: StepContext, plan: Plan, target: TargetFacts) -> tuple[TableProof, ...]:
+    relations = loads(plan)
+    # The largest first, so that the last to finish is a small one.
+    order = sorted(
+        relations, key=lambda each: -sum(plan.tables[number].estimated_rows for number in each.sources)
+    )
+    with closing(context.connect_target(target.connection, target.next_database)) as session:
+        try:
+            seed = read_seed(session)
+            index(session)
+        except psycopg.Error as error:
+            raise database_failure("The ledger of the copied rows could not be read.", error) from None
+
+    def proved(loaded: Loaded) -> TableProof:
+        with closing(context.connect_target(target.connection, target.next_database)) as session:
+            return _prove(context, session, plan, loaded, seed)
+
+    with ThreadPoolExecutor(max_workers=plan.parallel) as pool:
+        return tuple(pool.map(proved, order))
+
+
+def _prove(
+    context: StepContext, session: Connection[TupleRow], plan: Plan, loaded: Loaded, seed: int
+) -> TableProof:
+    name = loaded.relation.qualified
+    try:
+        found = prove(session, plan, loaded, seed)
+    except psycopg.Error as error:
+        raise database_failure("A table of the twin could not be verified.", error, table=name) from None
+    context.progress(table=name, rows=found.rows, rows_expected=found.rows, done=True)
+    return found
+
+
+def _unchecked(context: StepContext, number: int, target: TargetFacts) -> list[str]:
+    """Constraints that nobody has validated, unless the source had not either."""
+    entries = read_document(schema_file(context.run_dir, number), TwinSchema).entries
+    as_in_source = {entry.tag for entry in entries if "NOT VALID" in entry.sql}
+    with closing(context.connect_target(target.connection, target.next_database)) as session:
+        try:
+            names = unchecked_constraints(session)
+        except psycopg.Error as error:
+            raise database_failure("The twin's constraints could not be looked at.", error) from None
+    return [f"constraint {name} was not validated" for name in names if name not in as_in_source]
