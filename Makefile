@@ -24,7 +24,7 @@ demo: install ## Start everything, mask the sample shop into a twin, and show wh
 	@scripts/base-image.sh
 	@.venv/bin/python -m compose.demo up
 
-clean: ## Remove everything that the demo made
+clean: install ## Remove the demo's containers, volumes, networks and images
 	@.venv/bin/python -m compose.demo down
 
 bench: ## Measure, and print the table that the README shows

@@ -38,7 +38,8 @@ class Stack:
         self._environment.setdefault("EXTRA_CA", str(HOST_CA) if HOST_CA.exists() else os.devnull)
         docker_socket = Path(self._environment.get("DOCKER_SOCK") or "/var/run/docker.sock")
         if "DOCKER_GID" not in self._environment:
-            self._environment["DOCKER_GID"] = str(docker_socket.stat().st_gid)
+            there = docker_socket.exists()
+            self._environment["DOCKER_GID"] = str(docker_socket.stat().st_gid) if there else "0"
 
     def command(self, *arguments: str) -> str:
         """What a person types to do the same, from anywhere."""
