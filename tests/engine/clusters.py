@@ -204,7 +204,7 @@ def start_cluster(
     options = ("-U", SUPERUSER, "-A", "scram-sha-256", "--no-sync", f"--pwfile={password_file}")
     as_postgres([program(major, "initdb"), "-D", str(data), *options, *initdb])
     with (data / "pg_hba.conf").open("a") as hba:
-        hba.write("host all all 0.0.0.0/0 scram-sha-256\n")
+        hba.write("host all,replication all 0.0.0.0/0 scram-sha-256\n")
     wanted = {
         "listen_addresses": f"'{listen}'",
         "unix_socket_directories": f"'{cluster.folder}'",
@@ -230,6 +230,21 @@ def start_cluster(
             if attempt == 2:
                 raise RuntimeError(cluster.log_file.read_text()) from None
     return cluster
+
+
+def start_standby(primary: Cluster) -> Cluster:
+    """A hot standby of a cluster, made with pg_basebackup. The caller removes it."""
+    standby = Cluster(primary.major, 0, new_folder("standby"))
+    standby.passwords = primary.passwords
+    source = f"host=127.0.0.1 port={primary.port} user={SUPERUSER} password={primary.passwords[SUPERUSER]}"
+    data = standby.folder / "data"
+    backup = program(primary.major, "pg_basebackup")
+    as_postgres([backup, "-D", str(data), "-R", "-X", "stream", "-c", "fast", "-d", source])
+    standby.port = free_port()
+    with (data / "postgresql.auto.conf").open("a") as settings:
+        settings.write(f"port = {standby.port}\nunix_socket_directories = '{standby.folder}'\n")
+    standby.start()
+    return standby
 
 
 def make_certificates(folder: Path, data: Path, host: str = "localhost") -> Path:

@@ -1,0 +1,121 @@
+"""The run's one snapshot: what it sees, what it holds, and that its end is noticed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import psycopg
+import pytest
+
+from appliance.errors import WorkFailed
+from appliance.postgres.connect import retry_can_help
+from appliance.postgres.plan import TableName
+from appliance.postgres.snapshot import export_snapshot, hold, import_snapshot, readable_tables
+from tests.engine.breakable_proxy import breakable_proxy
+from tests.engine.clusters import Cluster, start_standby
+from tests.engine.source_session import session
+
+THINGS = TableName(schema_name="public", name="thing")
+
+
+@pytest.fixture
+def things(source: Cluster, source_database: str) -> str:
+    source.sql(source_database, "CREATE TABLE thing (id int); INSERT INTO thing VALUES (1)")
+    return source_database
+
+
+def test_all_that_import_it_see_the_same(source: Cluster, things: str) -> None:
+    with session(source, things) as keeper, session(source, things) as reader:
+        snapshot = export_snapshot(keeper, [THINGS])
+        source.sql(things, "INSERT INTO thing VALUES (2)")
+        import_snapshot(reader, snapshot)
+        assert reader.execute("SELECT count(*) FROM public.thing").fetchone() == (1,)
+        assert str(snapshot.server_version) == source.value(things, "SHOW server_version_num")
+        assert not snapshot.in_recovery
+
+
+def test_a_table_cannot_be_emptied_or_changed_while_it_is_held(source: Cluster, things: str) -> None:
+    with session(source, things) as keeper:
+        export_snapshot(keeper, [THINGS])
+        for statement in ("TRUNCATE thing", "ALTER TABLE thing ADD COLUMN x int", "DROP TABLE thing"):
+            with source.connect(things) as other:
+                other.execute("SET lock_timeout = '200ms'")
+                with pytest.raises(psycopg.errors.LockNotAvailable):
+                    other.execute(statement.encode())
+        source.sql(things, "INSERT INTO thing VALUES (3); DELETE FROM thing; CREATE INDEX ON thing (id)")
+    source.sql(things, "TRUNCATE thing")
+
+
+def test_a_table_that_is_locked_is_waited_for_and_then_given_up(source: Cluster, things: str) -> None:
+    with source.connect(things) as other, other.transaction():
+        other.execute("LOCK TABLE thing IN ACCESS EXCLUSIVE MODE")
+        with session(source, things) as keeper, pytest.raises(WorkFailed) as caught:
+            export_snapshot(keeper, [THINGS])
+        assert "locked by somebody else" in caught.value.what
+        assert retry_can_help(caught.value)
+
+
+def test_only_tables_that_may_be_read_are_locked(source: Cluster, things: str) -> None:
+    source.sql(things, "CREATE TABLE closed (id int); GRANT SELECT ON thing TO reader")
+    with session(source, things, "reader") as reader:
+        assert [name for name, _ in readable_tables(reader)] == [THINGS]
+
+
+def test_a_session_that_is_ended_is_noticed_at_once(source: Cluster, things: str) -> None:
+    with session(source, things) as keeper:
+        snapshot = export_snapshot(keeper, [])
+        end_it = f"SELECT pg_terminate_backend({snapshot.backend_pid})"
+        threading.Timer(0.3, lambda: source.sql(things, end_it)).start()
+        with pytest.raises(WorkFailed, match="held the run's snapshot has ended"):
+            hold(keeper, time.monotonic() + 30, lambda: False)
+        with session(source, things) as late, pytest.raises(WorkFailed, match="snapshot is gone"):
+            import_snapshot(late, snapshot)
+
+
+def test_a_connection_that_is_cut_is_noticed_at_once(source: Cluster, things: str) -> None:
+    with breakable_proxy(source.port) as proxy, session(source, things, port=str(proxy.port)) as keeper:
+        export_snapshot(keeper, [])
+        threading.Timer(0.3, proxy.cut).start()
+        with pytest.raises(WorkFailed, match="held the run's snapshot has ended"):
+            hold(keeper, time.monotonic() + 30, lambda: False)
+
+
+def test_it_is_held_no_longer_than_the_run_may_take(source: Cluster, things: str) -> None:
+    with session(source, things) as keeper:
+        export_snapshot(keeper, [])
+        with pytest.raises(WorkFailed, match="as long as the run may take") as caught:
+            hold(keeper, time.monotonic() + 0.2, lambda: False)
+        assert not retry_can_help(caught.value)
+
+
+def test_it_is_let_go_when_told_so(source: Cluster, things: str) -> None:
+    with session(source, things) as keeper:
+        export_snapshot(keeper, [THINGS])
+        until = time.monotonic() + 0.6
+        hold(keeper, time.monotonic() + 30, lambda: time.monotonic() > until)
+
+
+@pytest.fixture
+def standby(new_cluster: Callable[..., Cluster]) -> Iterator[tuple[Cluster, Cluster]]:
+    """A primary and its hot standby."""
+    primary = new_cluster(name="primary")
+    follower = start_standby(primary)
+    yield primary, follower
+    follower.remove()
+
+
+def test_a_hot_standby_can_be_the_source(standby: tuple[Cluster, Cluster]) -> None:
+    primary, follower = standby
+    primary.sql("postgres", "CREATE TABLE thing (id int); INSERT INTO thing VALUES (1)")
+    position = primary.value("postgres", "SELECT pg_current_wal_lsn()::text")
+    until = time.monotonic() + 30
+    while not follower.value("postgres", "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [position]):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    with session(follower, "postgres") as keeper, session(follower, "postgres") as reader:
+        snapshot = export_snapshot(keeper, [THINGS])
+        assert snapshot.in_recovery
+        import_snapshot(reader, snapshot)
+        assert reader.execute("SELECT count(*) FROM public.thing").fetchone() == (1,)
