@@ -2,8 +2,8 @@
 
 Each masked value becomes a 64-bit ``hashtextextended`` under a random seed of this run, computed by the
 source's own server, so that hashes are all that travels. They land in the ledger of ``<twin>__next``, in
-the transaction that copies the same rows, and go with the ledger before the swap. The twin's values are hashed
-the same way and the two sets are joined there.
+the transaction that copies the same rows, and go with the ledger before the swap. The twin's values are
+hashed the same way and the two sets are joined there.
 
 A column of more than ``EXACT_ROWS`` rows is compared on a keyed sample: the values whose hash ends in ``k``
 zero bits, which is the same choice on both sides. The rate is part of the verification's report.
@@ -129,9 +129,9 @@ def hashes_query(table: PlannedTable, relation: int, rate_bits: int, rows: str) 
     pairs = ", ".join(f"({each.number}, r.{name})" for each, name in zip(wanted, names, strict=True))
     # OFFSET 0 keeps the planner from computing each hash a second time for the condition.
     return (
-        f"SELECT {relation}::integer, v.facet::integer, v.hash FROM (SELECT {hashes} {rows} OFFSET 0) AS r"
+        f"SELECT {relation}::integer, v.facet::integer, v.hash FROM (SELECT {hashes} {rows} OFFSET 0) AS r"  # noqa: S608
         f" CROSS JOIN LATERAL (VALUES {pairs}) AS v(facet, hash)"
-        f" WHERE v.hash IS NOT NULL AND (v.hash & {(1 << rate_bits) - 1}) = 0"  # noqa: S608
+        f" WHERE v.hash IS NOT NULL AND (v.hash & {(1 << rate_bits) - 1}) = 0"
     )
 
 
