@@ -29,7 +29,7 @@ SERVICES = (
     "appliance-status.service",
 )
 """In the order in which they start."""
-TIMERS = ("appliance-cleanup",)
+TIMERS = ("appliance-cleanup", "appliance-reaper")
 _RESERVED_MB = 512
 """What PostgreSQL, Docker and the system itself keep, beside the services and the steps."""
 
@@ -126,7 +126,13 @@ class Units(Deployer):
             unit(
                 name=f"Start {name}",
                 unit_name=name,
-                reads=[f"{UNIT_FOLDER}/{name}", f"{CONFIG}/appliance.yaml", f"{CONFIG}/proxy.env", CURRENT],
+                reads=[
+                    f"{UNIT_FOLDER}/{name}",
+                    f"{CONFIG}/appliance.yaml",
+                    f"{CONFIG}/proxy.env",
+                    CURRENT,
+                    f"{CURRENT}/.complete",
+                ],
                 restart_after=[*self.settings, *self.units, self.release.current],
             )
         for timer in TIMERS:

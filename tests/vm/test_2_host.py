@@ -1,0 +1,138 @@
+"""What the deploy leaves: who listens, who may read what, who reaches Docker, how closed the units are."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.vm.conftest import SAMPLE_PORT, Appliance
+
+STRICT = ("appliance-status", "appliance-api-server", "appliance-dag-processor", "appliance-prepare")
+STRICT += ("appliance-cleanup", "appliance-firewall")
+REACH_DOCKER = ("appliance-scheduler", "appliance-reaper")
+
+
+def test_all_units_are_running(appliance: Appliance) -> None:
+    for name in ("api-server", "dag-processor", "scheduler", "status"):
+        service = appliance.host.service(f"appliance-{name}")
+        assert service.is_running, name
+        assert service.is_enabled, name
+    for name in ("cleanup", "reaper"):
+        assert appliance.host.service(f"appliance-{name}.timer").is_enabled
+
+
+def test_nothing_listens_beyond_loopback_but_ssh(appliance: Appliance) -> None:
+    lines = appliance.vm.sudo("ss -Hltun").splitlines()
+    addresses = [line.split()[4] for line in lines]
+    beyond = {address for address in addresses if not address.startswith(("127.", "[::1]"))}
+    assert {address.rsplit(":", 1)[1] for address in beyond} <= {"22", str(SAMPLE_PORT), "68"}
+
+
+@pytest.mark.parametrize("unit", STRICT)
+def test_units_that_need_little_are_closed_to_2(appliance: Appliance, unit: str) -> None:
+    gate = f"systemd-analyze security --offline=true --no-pager --threshold=20 {unit}.service"
+    assert appliance.vm.ssh(gate, check=False).returncode == 0, appliance.vm.ssh(gate, check=False).stdout
+
+
+@pytest.mark.parametrize("unit", REACH_DOCKER)
+def test_units_that_reach_docker_are_closed_to_4(appliance: Appliance, unit: str) -> None:
+    gate = f"systemd-analyze security --offline=true --no-pager --threshold=40 {unit}.service"
+    assert appliance.vm.ssh(gate, check=False).returncode == 0, appliance.vm.ssh(gate, check=False).stdout
+
+
+def test_only_two_units_and_no_person_reach_docker(appliance: Appliance) -> None:
+    assert appliance.vm.sudo("stat -c '%A %U %G' /run/docker.sock") == "srw-rw---- root docker"
+    assert appliance.vm.sudo("getent group docker").split(":")[3] == ""
+    granted = appliance.vm.sudo(
+        "grep -lE '^(SupplementaryGroups|Group)=.*docker' /etc/systemd/system/*.service"
+    )
+    assert {path.rsplit("/", 1)[1] for path in granted.splitlines()} == {f"{u}.service" for u in REACH_DOCKER}
+    # And of the processes that run: none but root's and the scheduler's carries the group.
+    group = appliance.vm.sudo("getent group docker").split(":")[2]
+    holders = f"grep -lE '^Groups:.*\\b{group}\\b' /proc/[0-9]*/status | cut -d/ -f3"
+    cgroups = appliance.vm.sudo(f"for pid in $({holders}); do cat /proc/$pid/cgroup; done", check=False)
+    units = {part for line in cgroups.splitlines() for part in line.split("/") if part.endswith(".service")}
+    assert units <= {f"{unit}.service" for unit in REACH_DOCKER} | {"docker.service"}
+
+
+def test_no_ordinary_user_can_read_a_secret(appliance: Appliance) -> None:
+    patterns = " ".join(f"-e {secret}" for secret in appliance.secrets.values())
+    places = "/etc /var/lib/appliance /var/log /run /opt/appliance /usr/local /tmp /var/tmp /home"
+    found = appliance.vm.sudo(f"runuser -u nobody -- grep -rlF {patterns} {places} 2>/dev/null", check=False)
+    assert found == ""
+    told = appliance.vm.sudo(f"cat /proc/[0-9]*/cmdline | tr '\\0' ' ' | grep -cF {patterns}", check=False)
+    assert int(told or 0) <= 1  # the grep itself
+
+
+def test_secrets_lie_where_only_their_owner_reads_them(appliance: Appliance) -> None:
+    patterns = " ".join(f"-e {secret}" for secret in appliance.secrets.values())
+    places = "/etc /var/lib /var/log /run /opt/appliance/upload /usr/local /tmp /var/tmp /home /root"
+    found = appliance.vm.sudo(f"grep -rlF {patterns} {places} 2>/dev/null", check=False).splitlines()
+    modes = {appliance.vm.sudo(f"stat -c %a {path}") for path in found}
+    assert {"/etc/appliance/connections.yaml", "/etc/appliance/enrolment-token"} <= set(found)
+    assert modes <= {"600", "400"}
+
+
+def test_the_database_is_reached_by_peer_authentication_alone(appliance: Appliance) -> None:
+    ask = 'psql -XAtq -h /run/postgresql "dbname=appliance user=appliance" -c "SELECT current_user"'
+    assert appliance.vm.sudo(f"cd / && runuser -u appliance -- {ask}") == "appliance"
+    assert appliance.vm.sudo(f"cd / && {ask}") == "appliance"
+    assert appliance.vm.sudo(f"cd / && runuser -u nobody -- {ask}", check=False) == ""
+    assert "5432" not in appliance.vm.sudo("ss -Hltn")
+
+
+def test_docker_bounds_logs_outlives_its_restarts_and_uses_slices(appliance: Appliance) -> None:
+    info = json.loads(appliance.vm.sudo("docker info --format '{{json .}}'"))
+    assert info["LiveRestoreEnabled"] is True
+    assert info["CgroupDriver"] == "systemd"
+    assert {pool["Base"] for pool in info["DefaultAddressPools"]} == {"172.29.0.0/16"}
+    daemon = json.loads(appliance.vm.sudo("cat /etc/docker/daemon.json"))
+    assert daemon["log-opts"] == {"max-size": "10m", "max-file": "3"}
+
+
+def test_the_command_line_is_on_the_path_with_completion_and_a_manual(appliance: Appliance) -> None:
+    assert "0.1" in appliance.vm.ssh("appliance --version").stdout
+    page = appliance.vm.ssh("cat /usr/local/share/man/man1/appliance.1").stdout
+    assert page.startswith(".TH APPLIANCE 1")
+    assert "appliance workflow validate" in page
+    for path in (
+        "/usr/share/bash-completion/completions/appliance",
+        "/usr/local/share/zsh/site-functions/_appliance",
+        "/usr/share/fish/vendor_completions.d/appliance.fish",
+    ):
+        assert "appliance" in appliance.vm.ssh(f"cat {path}").stdout
+
+
+def test_the_release_belongs_to_root_and_is_whole(appliance: Appliance) -> None:
+    current = appliance.vm.ssh("readlink /opt/appliance/current").stdout.strip()
+    assert current.startswith("/opt/appliance/releases/")
+    assert appliance.vm.sudo(f"find {current} ! -user root -o -perm /022 ! -type l | head -3") == ""
+    assert appliance.vm.sudo("ls -A /opt/appliance/upload 2>/dev/null", check=False) == ""
+
+
+def test_services_log_to_the_journal_alone_and_it_is_bounded(appliance: Appliance) -> None:
+    settings = appliance.vm.sudo("systemd-analyze cat-config systemd/journald.conf")
+    assert "SystemMaxUse=512M" in settings
+    for unit in ("appliance-scheduler", "appliance-status"):
+        assert appliance.vm.sudo(f"systemctl show {unit} -p StandardOutput --value") == "journal"
+
+
+def test_steps_may_not_reach_the_host_but_for_the_ports_that_were_allowed(appliance: Appliance) -> None:
+    rules = appliance.vm.sudo("nft list table inet appliance")
+    assert "policy drop" in rules
+    assert str(SAMPLE_PORT) in rules
+    code = "import socket,sys; s=socket.socket(); s.settimeout(3); sys.exit(s.connect_ex(('172.29.0.1', 22)))"
+    image = appliance.vm.sudo("docker image ls --format '{{.Repository}}:{{.Tag}}' appliance-step")
+    tried = f'docker run --rm --entrypoint python {image} -c "{code}"'
+    assert appliance.vm.ssh(f"sudo {tried}", check=False).returncode != 0
+
+
+def test_a_step_that_eats_memory_is_stopped_by_the_ceiling_of_all_steps(appliance: Appliance) -> None:
+    image = appliance.vm.sudo("docker image ls --format '{{.Repository}}:{{.Tag}}' appliance-step")
+    code = "block = bytearray(1536 << 20); block[::4096] = bytes(len(block[::4096])); print(len(block))"
+    command = f'docker run --rm --cgroup-parent appliance-steps.slice --entrypoint python {image} -c "{code}"'
+    done = appliance.vm.ssh(f"sudo {command}", check=False)
+    assert (done.returncode, done.stdout) == (137, "")
+    for name in ("scheduler", "status", "api-server"):
+        assert appliance.host.service(f"appliance-{name}").is_running

@@ -1,0 +1,55 @@
+"""The job itself on the host: a workflow, through the units and Docker, into a verified twin."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.vm.conftest import Appliance
+from tests.vm.running import assert_masked_twin, run_workflow, wait_until
+from tests.vm.sample_database import make_sample, put_workflow
+
+
+@pytest.fixture(scope="module")
+def shop(appliance: Appliance) -> Appliance:
+    """The appliance with a production database to copy and a workflow that says how."""
+    make_sample(appliance)
+    put_workflow(appliance)
+    return appliance
+
+
+def test_a_workflow_ends_in_a_verified_twin(shop: Appliance) -> None:
+    run = run_workflow(shop)
+    assert run["state"] == "succeeded", run
+    assert_masked_twin(shop)
+
+
+def test_a_second_run_replaces_the_twin(shop: Appliance) -> None:
+    run = run_workflow(shop)
+    assert run["state"] == "succeeded", run
+    assert_masked_twin(shop)
+
+
+def test_nothing_of_a_finished_run_is_left_in_memory_or_in_docker(shop: Appliance) -> None:
+    wait_until(shop, 'test -z "$(docker ps --all --quiet --filter label=appliance.run)"')
+    wait_until(shop, 'test -z "$(find /run/appliance -name pgpass)"')
+
+
+def test_a_password_that_changes_takes_effect_without_a_restart(shop: Appliance) -> None:
+    path = "/etc/appliance/connections.yaml"
+    shop.vm.sudo(f"cp -p {path} /root/connections.yaml && sed -i s/source-/wrong-/ {path}")
+    try:
+        run = run_workflow(shop)
+        assert run["state"] == "failed", run
+        assert "production" in str(run["failure"])
+    finally:
+        shop.vm.sudo(f"cp -p /root/connections.yaml {path} && rm /root/connections.yaml")
+    assert_masked_twin(shop)
+    assert run_workflow(shop)["state"] == "succeeded"
+
+
+def test_no_secret_and_no_row_is_in_any_log(shop: Appliance) -> None:
+    patterns = " ".join(
+        f"-e {secret}" for secret in (*shop.secrets.values(), "Lovelace", "ada17@example.org")
+    )
+    assert shop.vm.sudo(f"journalctl --no-pager -o cat | grep -cF {patterns}", check=False) in {"", "0"}
+    assert shop.vm.sudo(f"grep -rlF {patterns} /var/log/appliance /var/lib/appliance/runs", check=False) == ""
