@@ -1,1 +1,1 @@
-"""What is told about runs: messages, events, scrubbing, the outbox. Imports no other part of the appliance."""
+"""What is told about runs: messages, events, scrubbing, the outbox. Imports no other part of ours."""

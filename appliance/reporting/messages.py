@@ -18,7 +18,7 @@ class Message(BaseModel):
 
 
 class Progress(Message):
-    """How far one table (or phase) of a step has come. ``rows`` and ``bytes`` are totals since the step began it."""
+    """How far one table (or phase) of a step has come; ``rows`` and ``bytes`` since the step began it."""
 
     type: Literal["progress"] = "progress"
     step: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import os
 import signal
 import threading
 import traceback
@@ -52,6 +53,7 @@ def execute_step(
 
     Ends with exactly one Result or Failure through ``emit``. SIGTERM ends it soon, queries cancelled.
     """
+    forget_libpq_variables()
     try:
         with _until_sigterm() as stopped:
             module = importlib.import_module(f"appliance.steps.{name}")
@@ -67,6 +69,12 @@ def execute_step(
             emit(failure)
         return failure.exit_code
     return ExitCode.DONE
+
+
+def forget_libpq_variables() -> None:
+    """Drop PGPASSWORD, PGOPTIONS and the like: a connection is what its file says, on every machine."""
+    for name in [name for name in os.environ if name.startswith("PG")]:
+        del os.environ[name]
 
 
 def _publish(context: StepContext, data: BaseModel | dict[str, Any] | None) -> None:
