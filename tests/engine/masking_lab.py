@@ -83,7 +83,10 @@ class Lab:
     def masked(
         self, column_type: str, values: Sequence[Any], mask: MaskSpec, *, key: bytes = KEY, cast: str = ""
     ) -> list[Any]:
-        """What the values are in the twin, after a binary COPY from one table to the other."""
+        """What the values are in the twin, after a binary COPY from one table to the other.
+
+        With ``cast``, values go in as text of that type and come out as text.
+        """
         table = self.table_of(column_type)
         column = next(column for column in table.columns if column.name == "v")
         compiled = compile_column(table, column, mask, encoding=self.encoding)
@@ -97,7 +100,8 @@ class Lab:
         copied = self.copy_out(f"SELECT id, {compiled.sql} FROM {source}", [compiled], key=key)
         with session.cursor().copy(f"COPY {twin} FROM STDIN (FORMAT binary)".encode()) as copy:
             copy.write(copied)
-        found = session.execute(f"SELECT v FROM {twin} ORDER BY id".encode()).fetchall()
+        shown = "v::text" if cast else "v"
+        found = session.execute(f"SELECT {shown} FROM {twin} ORDER BY id".encode()).fetchall()
         assert len(found) == len(values)
         return [value for (value,) in found]
 
