@@ -187,7 +187,6 @@ def _not_created(admin: Connection[TupleRow], name: str, error: psycopg.Error) -
             f"The database '{name}' was made by somebody else at the same moment.",
             "Another attempt of this run, or another run, builds the same twin.",
             "Run it again when the other has ended.",
-            sqlstate="55006",
         )
     return database_failure(f"The database '{name}' could not be created.", error)
 
@@ -218,5 +217,4 @@ def _wait_for_dead_run(admin: Connection[TupleRow], database: DatabaseFacts, run
         f"Another run is building '{database.name}'.",
         f"The run {marker.run} of the workflow {marker.workflow} is still at work on this server.",
         "Wait until that run has ended, or cancel it, then run again.",
-        sqlstate="55006",
     )

@@ -109,6 +109,9 @@ def _candidates(admin: Connection[TupleRow], wanted: LocaleSettings) -> Iterator
 
 
 def _possible(settings: LocaleSettings, version: int) -> bool:
+    in_utf8 = any(_spell(name).endswith(".utf8") for name in (settings.collate, settings.ctype))
+    if in_utf8 and settings.encoding != "UTF8":
+        return False
     return settings.provider == "libc" or version >= {"icu": 150000, "builtin": 170000}[settings.provider]
 
 

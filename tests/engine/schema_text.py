@@ -5,33 +5,54 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tempfile
+from pathlib import Path
 
 from appliance.postgres.schema_dump import find_pg_dump
 from tests.engine.clusters import Cluster
 
+_NOISE = re.compile(r"SET |\\(un)?restrict|--$|-- ")
+_LEFT_OUT = ("--no-publications", "--no-subscriptions")
 
-def schema_text(cluster: Cluster, database: str, *, asked_by: int | None = None) -> list[str]:
+
+def schema_text(cluster: Cluster, database: str, *, major: int | None = None) -> list[str]:
     """Every statement of the schema, sorted: what is there, not the order in which it was made.
 
-    ``asked_by`` is the newest server whose dump it is compared with: both are read by the same pg_dump.
+    ``major`` is that of the newer of two servers to compare: both are read by the same pg_dump.
     """
-    program = find_pg_dump(max(cluster.major, asked_by or 0) * 10000)
-    output = subprocess.run(
-        [
-            str(program.path),
-            *("--schema-only", "--no-owner", "--no-privileges", "--no-publications", "--no-subscriptions"),
-            *("-h", cluster.host, "-p", str(cluster.port), "-U", "postgres", "-d", database),
-        ],
-        env={"PATH": os.environ["PATH"], "PGPASSWORD": cluster.passwords["postgres"]},
+    blocks = re.split(r"\n--\n-- Name: .*\n--\n", _dump(cluster, database, major or cluster.major))[1:]
+    statements = []
+    for block in blocks:
+        lines = [line for line in block.strip().splitlines() if not _NOISE.match(line)]
+        statements += [part.strip() for part in "\n".join(lines).split(";\n\n") if part.strip()]
+    return sorted(statement.rstrip(";") for statement in statements)
+
+
+def restore_schema(cluster: Cluster, database: str, into: Cluster, name: str) -> None:
+    """Make the database ``name`` with the same schema, as pg_dump and psql do it for a superuser."""
+    into.create_database(name, "TEMPLATE template0")
+    subprocess.run(
+        ["psql", "-X", "-q", "-h", into.host, "-p", str(into.port), "-U", "postgres", "-d", name],
+        env={"PATH": os.environ["PATH"], "PGPASSWORD": into.passwords["postgres"]},
+        input=_dump(cluster, database, max(cluster.major, into.major)),
         check=True,
         capture_output=True,
         text=True,
-    ).stdout
-    blocks = re.split(r"\n--\n-- Name: .*\n--\n", output)[1:]
-    statements = []
-    for block in blocks:
-        lines = [
-            line for line in block.strip().splitlines() if not re.match(r"SET |\\(un)?restrict|--$|-- ", line)
-        ]
-        statements += [part.strip() for part in "\n".join(lines).split(";\n\n") if part.strip()]
-    return sorted(statement.rstrip(";") for statement in statements)
+    )
+
+
+def _dump(cluster: Cluster, database: str, major: int) -> str:
+    program = find_pg_dump(major * 10000)
+    with tempfile.TemporaryDirectory(prefix="appliance-schema-") as folder:
+        services = Path(folder) / "pg_service.conf"
+        services.write_text(
+            f"[it]\nhost={cluster.host}\nport={cluster.port}\nuser=postgres\ndbname={database}\n"
+            f"password={cluster.passwords['postgres']}\n"
+        )
+        return subprocess.run(
+            [str(program.path), "--schema-only", "--no-owner", "--no-privileges", *_LEFT_OUT],
+            env={"PATH": os.environ["PATH"], "PGSERVICEFILE": str(services), "PGSERVICE": "it"},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout

@@ -1,4 +1,4 @@
-"""What a target cannot have is planned for, named with its reason, and left out together with what needs it."""
+"""What a target cannot have is listed with its reason, and left out together with what needs it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,12 @@ CREATE TABLE public.near (id integer PRIMARY KEY, n integer);
 CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
 CREATE EVENT TRIGGER guard ON ddl_command_start EXECUTE FUNCTION public.refuse();
 CREATE FUNCTION public.internal_one(text) RETURNS text LANGUAGE internal IMMUTABLE AS 'textin';
-CREATE FUNCTION public.leakproof_one(integer, integer) RETURNS boolean LANGUAGE sql IMMUTABLE LEAKPROOF AS 'SELECT $1 = $2';
+CREATE FUNCTION public.leakproof_one(integer, integer) RETURNS boolean LANGUAGE sql IMMUTABLE LEAKPROOF
+    AS 'SELECT $1 = $2';
 CREATE OPERATOR public.=== (FUNCTION = public.leakproof_one, LEFTARG = integer, RIGHTARG = integer);
 CREATE OPERATOR CLASS public.backwards FOR TYPE integer USING btree AS
-    OPERATOR 1 >, OPERATOR 2 >=, OPERATOR 3 =, OPERATOR 4 <=, OPERATOR 5 <, FUNCTION 1 btint4cmp(integer, integer);
+    OPERATOR 1 >, OPERATOR 2 >=, OPERATOR 3 =, OPERATOR 4 <=, OPERATOR 5 <,
+    FUNCTION 1 btint4cmp(integer, integer);
 CREATE INDEX near_backwards ON public.near (n public.backwards);
 CREATE INDEX near_plain ON public.near (n);
 ALTER TABLE public.near ENABLE ROW LEVEL SECURITY;
@@ -120,7 +122,8 @@ def test_a_copied_table_that_the_target_cannot_have_stops_the_plan_with_what_it_
 ) -> None:
     source.sql(
         source_database,
-        "CREATE EXTENSION pageinspect; CREATE TABLE public.t (id integer DEFAULT length(fsm_page_contents('x')));"
+        "CREATE EXTENSION pageinspect;"
+        "CREATE TABLE public.t (id integer DEFAULT length(fsm_page_contents('x')));"
         "CREATE TABLE public.fine (id integer)",
     )
     with pytest.raises(RequestWrong) as caught:

@@ -64,9 +64,10 @@ def test_what_pg_dump_does_not_show_is_the_same_too(
     for query in (
         "SELECT conrelid::regclass::text, conname, convalidated FROM pg_constraint WHERE conrelid <> 0"
         " AND connamespace <> 'pg_catalog'::regnamespace AND contype <> 'n' ORDER BY 1, 2",
-        "SELECT indexrelid::regclass::text, indisvalid, indisready, indisclustered, indisreplident FROM pg_index"
-        " WHERE indexrelid >= 16384 AND indexrelid::regclass::text !~ '^pg_toast' ORDER BY 1",
-        "SELECT tgrelid::regclass::text, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2",
+        "SELECT indexrelid::regclass::text, indisvalid, indisready, indisclustered, indisreplident"
+        " FROM pg_index WHERE indexrelid >= 16384 AND indexrelid::regclass::text !~ '^pg_toast' ORDER BY 1",
+        "SELECT tgrelid::regclass::text, tgname, tgenabled FROM pg_trigger"
+        " WHERE NOT tgisinternal ORDER BY 1, 2",
         "SELECT oid::regclass::text, relispopulated, relrowsecurity, relforcerowsecurity, relreplident"
         " FROM pg_class WHERE relkind IN ('r', 'p', 'm') AND oid >= 16384 ORDER BY 1",
         "SELECT * FROM public.per_mood ORDER BY mood",
@@ -85,8 +86,9 @@ def test_a_finished_twin_has_statistics_of_its_tables_and_partitions(
     start_run().all()
     without = target.rows(
         twin_database,
-        "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'm') AND oid >= 16384 AND relpages > 0"
-        " AND (reltuples < 0 OR relnatts > 0 AND NOT EXISTS (SELECT FROM pg_statistic WHERE starelid = pg_class.oid))",
+        "SELECT c.oid::regclass::text FROM pg_class AS c WHERE relkind IN ('r', 'm') AND oid >= 16384"
+        " AND relpages > 0 AND (reltuples < 0 OR relnatts > 0"
+        "  AND NOT EXISTS (SELECT FROM pg_statistic WHERE starelid = c.oid))",
     )
     assert without == []
     assert target.value(

@@ -1,4 +1,4 @@
-"""One run of the target's side for tests: a planned copy of everything as it is, taken through the real steps."""
+"""One run of the target's side for tests: everything copied as it is, through the real steps."""
 
 from __future__ import annotations
 
