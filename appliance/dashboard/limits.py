@@ -76,7 +76,11 @@ class _TooLargeError(Exception):
 def _body_limit(path: str) -> int:
     if path in BODY_BYTES:
         return BODY_BYTES[path]
-    return DOCUMENT_BODY_BYTES if path.startswith(("/workflows", "/v1/workflows")) else USUAL_BODY_BYTES
+    return (
+        DOCUMENT_BODY_BYTES
+        if path.startswith(("/workflows", "/preview-workflow", "/v1/workflows"))
+        else USUAL_BODY_BYTES
+    )
 
 
 class Protection:

@@ -17,7 +17,7 @@ from .documents import Checked
 from .masks import cards
 from .rendering import environment, page
 
-router = APIRouter(prefix="/workflows")
+router = APIRouter()
 Visitor = Annotated[Visit, Depends(visit)]
 Form = Annotated[FormData, Depends(checked_form)]
 
@@ -51,14 +51,14 @@ def _editor(request: Request, visitor: Visit, row: Row | None, checked: Checked,
     return page(visitor, request, "workflow_edit.html", **{**shown, **data})
 
 
-@router.get("/new")
+@router.get("/new-workflow")
 def new_page(request: Request, visitor: Visitor) -> Response:
     """A new workflow, begun with an example."""
     visitor.needs("editor")
     return _editor(request, visitor, None, documents.check(BEGINNING))
 
 
-@router.get("/{workflow_id}/edit")
+@router.get("/workflows/{workflow_id}/edit")
 def edit_page(request: Request, workflow_id: str, visitor: Visitor) -> Response:
     """Change a workflow."""
     visitor.needs("editor")
@@ -67,7 +67,7 @@ def edit_page(request: Request, workflow_id: str, visitor: Visitor) -> Response:
     return _editor(request, visitor, row, documents.check(row["yaml"]))
 
 
-@router.post("/preview")
+@router.post("/preview-workflow")
 def preview(visitor: Visitor, form: Form) -> Response:
     """What the other side should show, and what is wrong: after each pause in typing.
 
@@ -142,13 +142,13 @@ def _save(request: Request, visitor: Visit, form: FormData, workflow_id: str | N
     return RedirectResponse(f"/workflows/{saved}?note={'unchanged' if now == number else 'saved'}", 303)
 
 
-@router.post("")
+@router.post("/workflows")
 def create(request: Request, visitor: Visitor, form: Form) -> Response:
     """Save a new workflow."""
     return _save(request, visitor, form, None)
 
 
-@router.post("/{workflow_id}/edit")
+@router.post("/workflows/{workflow_id}/edit")
 def change(request: Request, workflow_id: str, visitor: Visitor, form: Form) -> Response:
     """Save a new version."""
     return _save(request, visitor, form, workflow_id)

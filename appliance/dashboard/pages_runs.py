@@ -39,6 +39,7 @@ def listing(visitor: Visit, wanted: RunFilter) -> dict[str, Any]:
             limit=PAGE_ROWS + 1,
         )
         name = fleet.appliance(session, wanted.appliance)["name"] if wanted.appliance else ""
+        title = session.value("SELECT title FROM workflow WHERE id = ?", wanted.workflow)
     more = rows[PAGE_ROWS - 1]["started_at"] if len(rows) > PAGE_ROWS else None
     return {
         "rows": rows[:PAGE_ROWS],
@@ -46,6 +47,7 @@ def listing(visitor: Visit, wanted: RunFilter) -> dict[str, Any]:
         "workflow": wanted.workflow,
         "appliance": wanted.appliance,
         "appliance_name": name,
+        "workflow_title": title,
         "state": state,
         "states": runs.RUN_STATES,
         "before": wanted.before,

@@ -70,6 +70,7 @@ def environment() -> Environment:
     ):
         made.filters[name] = getattr(words, name)
     made.globals.update(
+        nothing=Told(),
         asset=asset,
         navigation=NAVIGATION,
         STEPS=words.STEPS,

@@ -17,8 +17,13 @@ GAP_SETTLES_SECONDS = 60
 
 _COLUMNS = (
     "r.appliance_id, r.run_id, r.workflow_id, r.state, r.started_by, r.origin, r.digest, r.command_id,"
-    " r.started_at, r.ended_at, r.seconds, r.rows, r.bytes, r.changed_at, a.name AS appliance_name"
+    " r.started_at, r.ended_at, r.seconds, r.rows, r.bytes, r.changed_at, a.name AS appliance_name,"
+    " w.title AS workflow_title"
 )
+
+
+_TABLES = "run r JOIN appliance a ON a.id = r.appliance_id LEFT JOIN workflow w ON w.id = r.workflow_id"
+"""``workflow_title`` is None for a workflow that is not of this dashboard."""
 
 
 def runs(
@@ -41,7 +46,7 @@ def runs(
             where.append(f"{column} = ?")
             values.append(value)  # type: ignore[arg-type]
     return session.all(
-        f"SELECT {_COLUMNS} FROM run r JOIN appliance a ON a.id = r.appliance_id"  # noqa: S608
+        f"SELECT {_COLUMNS} FROM {_TABLES}"  # noqa: S608
         f" WHERE {' AND '.join(where)} ORDER BY r.started_at DESC LIMIT ?",
         *values,
         limit,
@@ -51,7 +56,7 @@ def runs(
 def run(session: Session, appliance_id: str, run_id: str) -> dict[str, Any]:
     """One run with ``plan``, ``outcome``, ``steps`` and ``tables``; raises NotFound."""
     row = session.one(
-        f"SELECT {_COLUMNS}, r.plan, r.outcome FROM run r JOIN appliance a ON a.id = r.appliance_id"  # noqa: S608
+        f"SELECT {_COLUMNS}, r.plan, r.outcome FROM {_TABLES}"  # noqa: S608
         " WHERE r.appliance_id = ? AND r.run_id = ?",
         appliance_id,
         run_id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -60,10 +61,14 @@ deliver:
 """
 
 
-def add(api: httpx.Client, name: str) -> tuple[str, SimulatedAppliance]:
+def add(
+    api: httpx.Client, name: str, new_client: Callable[[], httpx.Client] | None = None
+) -> tuple[str, SimulatedAppliance]:
     """A new appliance that has enrolled: its id, and itself."""
     created = api.post("/v1/appliances", json={"name": name}).raise_for_status().json()
-    simulated = SimulatedAppliance(httpx.Client(base_url=api.base_url, timeout=30))
+    simulated = SimulatedAppliance(
+        new_client() if new_client else httpx.Client(base_url=api.base_url, timeout=30)
+    )
     simulated.enrol(created["enrolment_token"])
     return created["appliance_id"], simulated
 
@@ -77,7 +82,9 @@ def tell_run(simulated: SimulatedAppliance, workflow: str, **how: Any) -> str:
     return run_id
 
 
-def fleet(api: httpx.Client) -> dict[str, tuple[str, SimulatedAppliance]]:
+def fleet(
+    api: httpx.Client, new_client: Callable[[], httpx.Client] | None = None
+) -> dict[str, tuple[str, SimulatedAppliance]]:
     """Six appliances in six conditions, three workflows, and runs that went well and badly."""
     for text in (STAGING, ANALYTICS, ON_DEMAND):
         api.post("/v1/workflows", json={"yaml": text}).raise_for_status()
@@ -88,7 +95,7 @@ def fleet(api: httpx.Client) -> dict[str, tuple[str, SimulatedAppliance]]:
     given = {"yaml": changed, "based_on": 1, "note": "Mask streets too; the night is short"}
     api.put("/v1/workflows/staging-twin", json=given).raise_for_status()
     names = ("Hospital West", "Hospital East", "Northern Insurance", "City Archive", "Transit Authority")
-    made = {name: add(api, name) for name in names}
+    made = {name: add(api, name, new_client) for name in names}
     api.post("/v1/appliances", json={"name": "Harbour Clinic"}).raise_for_status()
     ids = [appliance_id for appliance_id, _ in made.values()]
     api.put("/v1/workflows/staging-twin/appliances", json={"appliance_ids": ids[:4]}).raise_for_status()

@@ -35,7 +35,7 @@ async function preview(edited, extra) {
   for (const [key, value] of Object.entries(extra)) body.set(key, value);
   let answer;
   try {
-    const response = await fetch("/workflows/preview", {
+    const response = await fetch("/preview-workflow", {
       method: "POST", body, headers: { "x-requested-with": "fetch" },
     });
     if (!response.ok) throw new Error(`${response.status}`);
