@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 
-.PHONY: help install demo clean test bench lock
+.PHONY: help install demo clean test bench lock bundle
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,3 +29,8 @@ clean: install ## Remove the demo's containers, volumes, networks and images
 
 bench: ## Measure, and print the table that the README shows
 	@scripts/bench.sh
+
+bundle: ## Make a release bundle in build/bundle (DEBS=trixie carries Debian packages too)
+	@scripts/venv.sh test
+	@scripts/docker.sh
+	@.venv/bin/python -m provisioning.release.bundle $(foreach codename,$(DEBS),--debs $(codename))

@@ -1,0 +1,99 @@
+"""The knobs of the deploy: documented, checked, and turned into the files that the host reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.settings import load_settings
+from provisioning.distributions import SUPPORTED, recognise
+from provisioning.docker.deployer import daemon_json
+from provisioning.firewall.deployer import ruleset
+from provisioning.knobs import Knobs, KnobWrong, defaults, read_knobs
+from provisioning.units.deployer import steps_ceiling
+from provisioning.units.settings_file import settings_file
+
+ROOT = Path(__file__).parents[2]
+
+
+def knobs(**values: Any) -> Knobs:
+    return read_knobs(values)
+
+
+def test_every_knob_has_a_default_and_a_comment_above_it() -> None:
+    assert set(defaults()) == {field.name for field in fields(Knobs)}
+    text = (ROOT / "provisioning" / "group_data" / "all.py").read_text()
+    for block in re.split(r"\n\n|\n(?=#)", text.split('"""', 2)[2].strip()):
+        if re.search(r"^\w+(: [^=]+)? = ", block, re.MULTILINE):
+            assert block.startswith("#"), block
+
+
+def test_the_installation_page_names_every_knob() -> None:
+    page = (ROOT / "docs" / "install.md").read_text()
+    assert [name for name in defaults() if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"status_host": "0.0.0.0"}, "status_tls_certificate"),
+        ({"status_host": "not an address"}, "status_host: expected an IP address"),
+        ({"status_port": "many"}, "status_port: expected a whole number"),
+        ({"steps_memory_mb": "-1"}, "steps_memory_mb: expected a number above 0"),
+        ({"offline": "perhaps"}, "offline: expected true or false"),
+        ({"http_proxy": "http://user:word@proxy:3128"}, "http_proxy_credentials_file"),
+        ({"http_proxy": "proxy:3128"}, "http_proxy: expected a URL"),
+        ({"docker_address_pools": [{"base": "172.29.0.0/16", "size": 8}]}, "docker_address_pools"),
+        ({"connections_file": "/nowhere"}, "connections_file: there is no file /nowhere"),
+        ({"certificates": {"../db.pem": "/etc/hostname"}}, "not a plain file name"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_name(values: dict[str, Any], told: str) -> None:
+    with pytest.raises(KnobWrong, match=re.escape(told)):
+        knobs(**values)
+
+
+def test_words_from_the_command_line_are_taken_as_what_they_say() -> None:
+    read = knobs(offline="true", firewall="no", steps_parallel="7")
+    assert (read.offline, read.firewall, read.steps_parallel) == (True, False, 7)
+
+
+def test_an_operators_own_docker_settings_are_kept() -> None:
+    merged = json.loads(daemon_json('{"dns": ["10.0.0.1"], "live-restore": false}', knobs()))
+    assert merged["dns"] == ["10.0.0.1"]
+    assert merged["live-restore"] is True
+
+
+def test_the_settings_that_the_deploy_writes_are_settings_that_the_appliance_reads(tmp_path: Path) -> None:
+    path = tmp_path / "appliance.yaml"
+    path.write_text(
+        settings_file(knobs(steps_parallel=3, dashboard_url="https://d.example"), "appliance-step:1.2")
+    )
+    settings = load_settings(path, environment={})
+    assert settings.steps.max_parallel == 3
+    assert settings.steps.image == "appliance-step:1.2"
+    assert settings.steps.cgroup_parent == "appliance-steps.slice"
+    assert settings.dashboard_url == "https://d.example"
+
+
+def test_steps_may_have_what_services_and_the_system_leave() -> None:
+    assert "MemoryMax=6144M" in steps_ceiling(knobs(), memory_mb=8192, cores=4)
+    assert "CPUQuota=360%" in steps_ceiling(knobs(), memory_mb=8192, cores=4)
+    assert "MemoryMax=700M" in steps_ceiling(knobs(steps_memory_mb=700), memory_mb=8192, cores=4)
+
+
+def test_the_firewall_lets_ssh_in_wherever_it_listens() -> None:
+    rules = ruleset(ssh=[2222], allowed=[8642], from_steps=[5433])
+    assert "tcp dport { 2222, 8642 } accept" in rules
+    assert 'iifname { "docker0", "br-*" } tcp dport { 5433 } accept' in rules
+
+
+def test_only_supported_distributions_are_recognised() -> None:
+    assert recognise('ID=debian\nVERSION_ID="13"\n') == SUPPORTED[("debian", "13")]
+    assert recognise('ID=ubuntu\nVERSION_ID="24.04"\n') == SUPPORTED[("ubuntu", "24.04")]
+    assert recognise('ID=debian\nVERSION_ID="11"\n') is None

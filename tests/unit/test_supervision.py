@@ -1,0 +1,130 @@
+"""The watchdog is fed by proof, and by nothing else."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from appliance.supervision.__main__ import make_secret
+from appliance.supervision.cleanup import DAY_S, STILL_WRITTEN_S, clean
+from appliance.supervision.proof import answers
+
+ROOT = Path(__file__).parents[2]
+SUPERVISION = ROOT / "appliance" / "supervision"
+WATCH = """
+import os, sys
+from pathlib import Path
+from appliance.supervision import watch
+watch.STARTING_POLL_S = 0.02
+proof = lambda: "" if Path(sys.argv[1]).exists() else "no sign of work"
+raise SystemExit(watch.watch(sys.argv[2:], os.environ, proof))
+"""
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """A socket that listens as systemd's does, with a watchdog of 80 ms."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "80000")
+        yield listening
+
+
+def supervise(proof: Path, *command: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", WATCH, str(proof), *command], cwd=ROOT, env=os.environ)
+
+
+def test_readiness_and_the_watchdog_wait_for_the_first_proof(systemd: socket.socket, tmp_path: Path) -> None:
+    proof = tmp_path / "proof"
+    process = supervise(proof, "sleep", "60")
+    first = systemd.recv(1000).decode()
+    assert first == "STATUS=Starting: no sign of work"
+    proof.touch()
+    while "READY=1" not in (heard := systemd.recv(1000).decode()):
+        assert "WATCHDOG=1" not in heard
+    assert "WATCHDOG=1" in heard
+    proof.unlink()
+    while (heard := systemd.recv(1000).decode()) != "STATUS=Working: no sign of work":
+        assert "READY" not in heard
+    process.terminate()
+    assert process.wait(30) == 128 + signal.SIGTERM
+
+
+def test_a_program_that_ends_takes_its_supervisor_with_it(systemd: socket.socket, tmp_path: Path) -> None:
+    assert supervise(tmp_path / "proof", "sh", "-c", "exit 7").wait(30) == 7
+
+
+def test_an_answer_counts_only_with_an_accepted_status() -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(503)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            """Say nothing."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        assert answers("127.0.0.1", server.server_port, "/healthz")() == "/healthz answers 503"
+        assert answers("127.0.0.1", server.server_port, "/healthz", range(200, 600))() == ""
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert "does not answer" in answers("127.0.0.1", server.server_port, "/healthz")()
+
+
+def test_a_supervisor_imports_nothing_but_the_standard_library() -> None:
+    for path in SUPERVISION.glob("*.py"):
+        if path.name == "told.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            for name in names:
+                ours = name.startswith("appliance.supervision")
+                assert ours or name.split(".")[0] in sys.stdlib_module_names, f"{path.name} imports {name}"
+
+
+def test_a_secret_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "jwt"
+    make_secret(path)
+    first = path.read_text()
+    make_secret(path)
+    assert path.read_text() == first
+    assert len(first) >= 64
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in path.parent.iterdir()] == ["jwt"]
+
+
+def test_old_logs_go_first_and_what_may_still_be_written_stays(tmp_path: Path) -> None:
+    now = 2_000_000_000.0
+    ages = {"ancient": 40 * DAY_S, "old": 3 * DAY_S, "newer": 2 * DAY_S, "written": STILL_WRITTEN_S / 2}
+    for name, age in ages.items():
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "attempt=1.log"
+        path.write_bytes(os.urandom(64 << 10))
+        os.utime(path, (now - age, now - age))
+        os.utime(path.parent, (now - age, now - age))
+    removed = clean(tmp_path, max_days=30, max_bytes=100 << 10, now=now)
+    assert removed.files == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["written"]
+
+
+def test_logs_within_both_bounds_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "attempt=1.log").write_bytes(b"line\n")
+    assert clean(tmp_path, max_days=30, max_bytes=1 << 20, now=tmp_path.stat().st_mtime).files == 0
