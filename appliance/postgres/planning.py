@@ -192,8 +192,10 @@ def _planned(selected: SelectedTable, compiled: CompiledTables, where: str | Non
 
 
 def _kept_key(table: Table, masked: set[str]) -> tuple[str, ...]:
-    keys = ((table.primary_key,) if table.primary_key else ()) + table.unique_keys
-    return next((key for key in keys if not masked & set(key)), ())
+    """A key that tells every row from every other: NULL in a unique column would not."""
+    never_null = {column.name for column in table.columns if column.not_null}
+    keys = (table.primary_key, *table.unique_keys)
+    return next((key for key in keys if key and never_null.issuperset(key) and not masked & set(key)), ())
 
 
 def _shards(
