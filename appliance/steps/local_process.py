@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
@@ -54,9 +55,8 @@ class StepProcess:
         self.ended = False
         context = multiprocessing.get_context("forkserver")
         self.reader, writer = context.Pipe(duplex=False)
-        self._process = context.Process(
-            target=_child, args=(step, run_dir, secrets_dir, shard, delivery, writer), daemon=True
-        )
+        call = _Call(step, run_dir, secrets_dir, shard, delivery)
+        self._process = context.Process(target=_child, args=(call, writer), daemon=True)
         self._process.start()
         writer.close()
 
@@ -102,9 +102,8 @@ class StepProcess:
         self.reader.close()
         self._process.join(_GRACE_S)
         code = self._process.exitcode
-        if (self.result is None and self.failure is None) or (
-            code != 0 and self.failure is None and code is not None and code > 0
-        ):
+        silent = self.result is None or (code is not None and code > 0)
+        if silent and self.failure is None:
             self.failure = _silent_end(self.step, self.shard, code)
 
 
@@ -136,9 +135,16 @@ def _silent_end(step: str, shard: int | None, code: int | None) -> Failure:
     )
 
 
-def _child(
-    step: str, run_dir: Path, secrets_dir: Path, shard: int | None, delivery: int | None, writer: Pipe
-) -> None:
+@dataclass(frozen=True)
+class _Call:
+    step: str
+    run_dir: Path
+    secrets_dir: Path
+    shard: int | None
+    delivery: int | None
+
+
+def _child(call: _Call, writer: Pipe) -> None:
     _silence()
     _end_with_parent()
     turn = threading.Lock()
@@ -147,7 +153,9 @@ def _child(
         with turn:
             writer.send_bytes(message.model_dump_json(exclude_none=True).encode())
 
-    code = execute_step(step, run_dir, secrets_dir, emit, shard=shard, delivery=delivery)
+    code = execute_step(
+        call.step, call.run_dir, call.secrets_dir, emit, shard=call.shard, delivery=call.delivery
+    )
     writer.close()
     os._exit(code)
 

@@ -119,7 +119,7 @@ def _check_target(
         with closing(context.connect_admin(connection)) as admin:
             if twin == catalog.database and _system_identifier(admin) == _system_identifier(source):
                 raise RequestWrong(
-                    f"The connection '{connection}' is the source itself: database '{twin}' of the same server.",
+                    f"The connection '{connection}' is the source itself: '{twin}' on the same server.",
                     "The twin would replace the database it is a copy of.",
                     f"Give {connection} another dbname or host in connections.yaml.",
                 )

@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from appliance.postgres.schema_dump import PG_DUMP_VARIABLE
 from tests.engine.clusters import Cluster, majors_present, start_cluster
-from tests.engine.container_cluster import ContainerCluster, has_postgres17, start_container_cluster
+from tests.engine.container_cluster import (
+    ContainerCluster,
+    has_postgres17,
+    pg_dump_wrapper,
+    start_container_cluster,
+)
 from tests.engine.scenario import SHOP, Scenario
 
 _numbers = itertools.count(1)
@@ -97,3 +103,19 @@ def scenario(
     for statement in SHOP.split(";\n"):
         source.sql(source_database, statement)
     return Scenario(tmp_path, source, source_database, target, twin_database)
+
+
+@pytest.fixture(scope="session")
+def secured_target(new_cluster: Callable[..., Cluster]) -> Cluster:
+    """A cluster for twins that speaks TLS, with a certificate for ``localhost``."""
+    cluster = new_cluster(name="secured-target", tls=True)
+    cluster.role("twin_owner", "CREATEDB")
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def pg_dump_17(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Environment in which PostgreSQL 17's pg_dump is found, also where this machine does not have it."""
+    if has_postgres17():
+        return {}
+    return {PG_DUMP_VARIABLE: str(pg_dump_wrapper(tmp_path_factory.mktemp("pg_dump")))}
