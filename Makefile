@@ -19,8 +19,9 @@ lock: ## Write requirements/*.txt anew from pyproject.toml (UPGRADE=1 takes newe
 test: ## Run every check and every test, installing what they need (Debian 12 or 13, as root)
 	@scripts/test.sh
 
-demo: install ## Start everything, mask the sample shop into a twin, and show what happened
+demo: ## Start everything, mask the sample shop into a twin, and show what happened
 	@scripts/docker.sh
+	@scripts/venv.sh engine
 	@scripts/base-image.sh
 	@.venv/bin/python -m compose.demo up
 

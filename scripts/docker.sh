@@ -21,17 +21,27 @@ wait_for_engine() {
     done
 }
 
-install_engine() {
-    # A client alone says nothing about an engine; dockerd does.
-    if command -v dockerd >/dev/null && command -v docker >/dev/null; then
-        return
-    fi
-    local packages=(docker.io iptables)
+engine_packages() {
+    echo docker.io iptables
     # Debian 13 ships the client, Compose 2 and BuildKit as packages of their own; Debian 12 has them not at all.
     if [ "$(debian_version)" -ge 13 ]; then
-        packages+=(docker-cli docker-compose docker-buildx)
+        echo docker-cli docker-compose docker-buildx
     fi
-    install_packages "the Docker engine" "${packages[@]}"
+}
+
+install_engine() {
+    # A client alone says nothing about an engine; dockerd does.
+    if ! command -v dockerd >/dev/null || ! command -v docker >/dev/null; then
+        # shellcheck disable=SC2046 # one word a package
+        install_packages "the Docker engine" $(engine_packages)
+    fi
+}
+
+# Everything that the demo would have installed, for who has to ask somebody else to do it.
+packages_to_ask_for() {
+    command -v dockerd >/dev/null || engine_packages
+    python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+    command -v mmdebstrap >/dev/null || echo mmdebstrap
 }
 
 debian_version() {
@@ -120,9 +130,10 @@ if ! answers; then
             "start that engine, or unset DOCKER_HOST to use this machine's"
     fi
     if ! as_root; then
-        stop "No Docker engine answers for user $(id -un)." \
-            "Either it is not installed, not running, or this user may not use it." \
-            "as root: apt-get install docker.io iptables && usermod -aG docker $(id -un), then log in again; or run the same command as root"
+        packages=$(packages_to_ask_for | tr '\n' ' ')
+        stop "No Docker engine answers for the user $(id -un)." \
+            "It is not installed, or it is not running, or this user is not in the group docker." \
+            "as root: ${packages:+apt-get install --no-install-recommends $packages&& }usermod -aG docker $(id -un); then log in again. Or run the same command as root."
     fi
     install_engine
     # The package may have started it already.
