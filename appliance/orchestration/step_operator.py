@@ -180,6 +180,7 @@ class StepOperator(DockerOperator):
             asked_to_stop=lambda: self._stop_request(folder),
             log=self.log.info,
             clean=setting.scrubber.clean,
+            clean_line=setting.scrubber.stream(),
         )
 
     @contextlib.contextmanager
@@ -208,9 +209,10 @@ class StepOperator(DockerOperator):
         if self.killed:
             return step_failure.interrupted(self.step, self.part)
         memory = min(setting.spec.workflow.limits.memory_mb, self.settings.steps.max_memory_mb)
-        return step_failure.of_container(
+        failure = step_failure.of_container(
             run.state, run.output.failure, memory_mb=memory, step=self.step, part=self.part
         )
+        return failure.model_copy(update={"log_tail": tuple(run.output.tail)})
 
     def _mapped_value(self, folder: Path, setting: StepSetting) -> list[int] | None:
         """What the next step is mapped over: shards after ``plan``, deliveries after ``verify``."""

@@ -18,14 +18,23 @@ EVENT_EVERY_S = 5.0
 
 
 class StepOutput:
-    """Collects one attempt's output. ``log`` is called with every line that people may read."""
+    """Collects one attempt's output. ``log`` is called with every line that people may read.
 
-    def __init__(self, log: Callable[[str], None], clean: Callable[[str], str]) -> None:
+    ``clean_line`` cleans stray lines, one after the other: a value may go on over several.
+    """
+
+    def __init__(
+        self,
+        log: Callable[[str], None],
+        clean: Callable[[str], str],
+        clean_line: Callable[[str], str] | None = None,
+    ) -> None:
         self.result: Result | None = None
         self.failure: Failure | None = None
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._log = log
         self._clean = clean
+        self._clean_line = clean_line or clean
         self._progress: dict[tuple[str | None, str | None], Progress] = {}
         self._notices: list[Notice] = []
         self._lock = threading.Lock()
@@ -67,7 +76,7 @@ class StepOutput:
             self.failure = message
             return message
         if text:
-            shown = self._clean(text)
+            shown = self._clean_line(text)
             self.tail.append(shown)
             self._log(shown)
         return None

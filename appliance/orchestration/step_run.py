@@ -53,9 +53,10 @@ class StepRun:
         asked_to_stop: Callable[[], StopRequest | None],
         log: Callable[[str], None],
         clean: Callable[[str], str],
+        clean_line: Callable[[str], str],
     ) -> None:
         self.call = call
-        self.output = StepOutput(log, clean)
+        self.output = StepOutput(log, clean, clean_line)
         self.stopped_by: StopRequest | None = None
         self.out_of_time = False
         self.state: dict[str, Any] = {}

@@ -64,6 +64,7 @@ class Failure(Message):
     exception: str | None = Field(default=None, description="The exception's class name.")
     location: str | None = Field(default=None, description="module:line of our code that raised it.")
     table: str | None = None
+    log_tail: tuple[str, ...] = Field(default=(), description="The step's last stray lines, scrubbed.")
 
 
 AnyMessage = Annotated[Progress | Notice | Result | Failure, Field(discriminator="type")]

@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 
 from appliance.reporting.database import Connection, connect
 from appliance.reporting.messages import Progress
+from appliance.reporting.scrub import Scrubber, scrub_fields
 
 RunState = Literal["queued", "running", "succeeded", "failed", "refused", "cancelled"]
 StepState = Literal["running", "retrying", "succeeded", "failed", "cancelled", "skipped"]
@@ -24,6 +25,7 @@ Row = dict[str, Any]
 NO_SHARD = -1
 _MAX_NOTICES = 200
 _REFUSED_EXIT_CODE = 3
+_SCRUBBER = Scrubber()
 
 Value = TypeVar("Value")
 
@@ -31,8 +33,10 @@ Value = TypeVar("Value")
 def append_event(connection: Connection, kind: str, run_id: str | None, payload: Row) -> int:
     """Add an event to the outbox inside the caller's transaction; returns its number (no gaps, by commit).
 
-    ``kind`` and ``payload`` follow appliance.reporting.contract_events; the sender scrubs and validates them.
+    ``kind`` and ``payload`` follow appliance.reporting.contract_events. Free text is scrubbed here, so that
+    no outbox and no backup of one holds what it must not; the sender does so again, with what it knows.
     """
+    payload = scrub_fields(payload, _SCRUBBER.clean)
     row = connection.execute("UPDATE appliance.event_counter SET last = last + 1 RETURNING last").fetchone()
     seq = int(row["last"]) if row else 0
     connection.execute(

@@ -1,49 +1,178 @@
-"""Taking out of free text whatever could be a secret or a row's value, before anyone but the step sees it."""
+"""Taking out of free text whatever could be a secret or a row's value, before anyone but the step sees it.
+
+Everything in the outbox, every line of a step's output and every diagnostic passes here. It removes the
+secrets it was told, the values that PostgreSQL and Python put into their messages (DETAIL, HINT and CONTEXT
+lines, quoted text, an exception's own words), and anything shaped like personal data. It keeps what a report
+needs to be acted on: names of tables and columns, SQLSTATEs, classes, places in the code.
+"""
 
 from __future__ import annotations
 
+import base64
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote
 
-GONE = "[removed]"
+from .contract_fields import ScrubbedText
+from .scrub_shapes import GONE, scrub_line
+
+__all__ = ["GONE", "Scrubber", "scrub_fields"]
+
 SHORTEST_SECRET = 3
 """A shorter password would take half of every word with it."""
 
 LONGEST_LINE = 2000
-"""Longer lines are cut: some of the shapes take quadratic time, and nobody reads on."""
+"""Longer lines are cut, at a blank where there is one: nobody reads on, and a shape's time stays bounded."""
 
-_VALUE_LINES = re.compile(r"\b(DETAIL|HINT|CONTEXT|STATEMENT|QUERY|LINE \d+):.*", re.IGNORECASE)
-_SHAPES = (
-    re.compile(r"\b\w+(?:\+\w+)?://\S+"),
-    re.compile(r"\bpassword\s*[=:]\s*\S+", re.IGNORECASE),
-    re.compile(r"(?<![\w.+%-])[\w.+%-]++@[\w-]++(?:\.[\w-]++)*"),
-    re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
-    re.compile(r"\b\d{3}-\d{2}-\d{4}\b"),
-    re.compile(r"(?<![\w.])\+?\d(?:[ ().-]{0,2}\d){8,18}(?![\w.])"),
-    re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"),
-    re.compile(r"\b(?:[0-9a-f]{1,4}:){3,7}[0-9a-f]{1,4}\b", re.IGNORECASE),
-    re.compile(r"'(?:[^']|'')*'"),
-    re.compile(r"=\((?:[^()]|\([^()]*\))*\)"),
+LONGEST_TEXT = 256 * 1024
+
+FREE_TEXT = frozenset({"what", "why", "next_step", "problem", "log_tail", "text"})
+"""The keys of an event, at any depth, that hold free text."""
+
+_VALUES_FOLLOW = re.compile(
+    r"(?:\b(?:DETAIL|HINT|CONTEXT|STATEMENT|QUERY|LINE \d++|D[ÉE]TAIL ?"
+    r"|DETALLE|SUGERENCIA|ASTUCE|TIPP|KONTEXT|ANWEISUNG)"
+    r"|(?:^|(?<=: ))(?i:detail|hint|context|statement|query|command was|parameters?)):"
+)
+_TRACEBACK = "Traceback (most recent call last):"
+_EXCEPTION = re.compile(
+    r"(?P<lead>[\s|+-]*+)(?P<name>(?:\w++\.)++[A-Z]\w*+|[A-Z]\w*?(?:Error|Exception|Warning|Violation|Failure|Interrupt|Exit))"
+    r"(?=: |:$)"
+)
+_FRAME = re.compile(
+    r"\s++File \"(?:[^\"/]*+/)*+(?P<file>[\w.-]++|<\w++>)\", line (?P<line>\d++), in (?P<name>[\w.<>]++)$"
+)
+_CLASS = re.compile(r"[\s|+-]*+[\w.]*+")
+_NEW_RECORD = re.compile(
+    r"Traceback \(most recent|\s++File \"|During handling of|The above exception"
+    r"|(?:pg_\w++|psql): |Next: |\{\""
+    r"|\[?\d{4}-\d\d-\d\d[T ]\d\d:|(?:DEBUG|INFO|LOG|NOTICE|WARNING|ERROR|FATAL|PANIC|CRITICAL)\b"
 )
 
 
 class Scrubber:
-    """Cleans text of the secrets it was told and of the shapes that personal data has."""
+    """Cleans text of the secrets it was told and of the shapes that personal data has.
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        known = sorted({s for s in secrets if len(s) >= SHORTEST_SECRET}, key=len, reverse=True)
-        self._secrets = re.compile("|".join(map(re.escape, known))) if known else None
+    ``secrets`` go wherever they stand, also encoded as in URLs, JSON or SQL. ``names`` (hosts, roles) go
+    where they stand as words of their own.
+    """
+
+    def __init__(self, secrets: Iterable[str] = (), names: Iterable[str] = ()) -> None:
+        known = {form for secret in secrets if len(secret) >= SHORTEST_SECRET for form in _forms(secret)}
+        words = {name for name in names if len(name) >= SHORTEST_SECRET}
+        self._known = [
+            pattern
+            for pattern in (_any_of(known, r"", r""), _any_of(words, r"(?<!\w)", r"(?!\w)"))
+            if pattern is not None
+        ]
 
     def clean(self, text: str) -> str:
         """The text without them; each leaves a mark, so that a reader sees that something was there."""
-        if self._secrets:
-            text = self._secrets.sub(GONE, text)
-        return "\n".join(self._clean_line(line) for line in text.split("\n"))
+        clean_line = self.stream()
+        text = self._without_known(text[:LONGEST_TEXT])
+        cleaned: list[str] = []
+        for line in re.split(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]", text):
+            shown = clean_line(line)
+            if shown != GONE or cleaned[-1:] != [GONE]:
+                cleaned.append(shown)
+        return "\n".join(cleaned)
 
-    def _clean_line(self, text: str) -> str:
-        if len(text) > LONGEST_LINE:
-            text = text[:LONGEST_LINE] + "…"
-        text = _VALUE_LINES.sub(lambda match: f"{match.group(1)}: {GONE}", text)
-        for shape in _SHAPES:
-            text = shape.sub(GONE, text)
+    def mark(self, text: str) -> ScrubbedText:
+        """The cleaned text, as the only kind of free text that may leave the appliance."""
+        return ScrubbedText.mark(self.clean(text))
+
+    def stream(self) -> Callable[[str], str]:
+        """A function that cleans one line after the other, and knows when a value goes on over several."""
+        return _Lines(self._without_known)
+
+    def _without_known(self, text: str) -> str:
+        for pattern in self._known:
+            text = pattern.sub(GONE, text)
         return text
+
+
+class _Lines:
+    """Cleans a stream of lines. After one that shows values, lines are values until a new record begins."""
+
+    def __init__(self, without_known: Callable[[str], str]) -> None:
+        self._without_known = without_known
+        self._in_values = False
+        self._in_traceback = False
+
+    def __call__(self, line: str) -> str:
+        line = _cut(self._without_known(line))
+        values = _VALUES_FOLLOW.search(line)
+        if self._in_values and not _NEW_RECORD.match(line) and not (values and values.start() == 0):
+            return GONE if line.strip() else ""
+        self._in_values = False
+        if self._in_traceback and line.strip() and not line[0].isspace() and line[0] not in "|+":
+            self._in_traceback = False
+            return self._only_class(_CLASS.match(line), line)
+        if line.lstrip(" |+-").startswith(_TRACEBACK):
+            self._in_traceback = True
+            return line
+        if values:
+            self._in_values = True
+            return f"{scrub_line(line[: values.start()])}{values.group()} {GONE}"
+        if exception := _EXCEPTION.match(line):
+            return self._only_class(exception, line)
+        if frame := _FRAME.match(line):
+            line = f"  File {frame['file']}, line {frame['line']}, in {frame['name']}"
+        return scrub_line(line)
+
+    def _only_class(self, shown: re.Match[str] | None, line: str) -> str:
+        """An exception's class; its own words may be anything, over any number of lines."""
+        told = shown.group() if shown else ""
+        self._in_values = len(line) > len(told)
+        return f"{scrub_line(told)}: {GONE}" if self._in_values else scrub_line(told)
+
+
+def scrub_fields(payload: Any, clean: Callable[[str], str]) -> Any:
+    """An event's data with every free text in it cleaned, at whatever depth. Nothing is changed in place."""
+    if isinstance(payload, dict):
+        return {
+            key: _cleaned(value, clean) if key in FREE_TEXT else scrub_fields(value, clean)
+            for key, value in payload.items()
+        }
+    return [scrub_fields(value, clean) for value in payload] if isinstance(payload, list | tuple) else payload
+
+
+def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    return [_cleaned(each, clean) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _cut(line: str) -> str:
+    if len(line) <= LONGEST_LINE:
+        return line
+    # Half of a number has no shape any more.
+    kept = line[: LONGEST_LINE - 2].rpartition(" ")[0].rstrip("0123456789 ()./-+")
+    return (kept or GONE) + " …"
+
+
+def _forms(secret: str) -> set[str]:
+    """A secret as URLs, JSON, Python, SQL, pass files and headers write it."""
+    forms = {
+        secret,
+        quote(secret, safe=""),
+        quote(secret),
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        repr(secret)[1:-1],
+        secret.replace("'", "''"),
+        secret.replace("\\", "\\\\").replace(":", "\\:"),
+        secret.replace("\\", "\\\\").replace("'", "\\'"),
+    }
+    if len(secret) >= 4:
+        forms.add(base64.b64encode(secret.encode()).decode().rstrip("="))
+    return {form for form in forms if len(form) >= SHORTEST_SECRET}
+
+
+def _any_of(words: set[str], before: str, after: str) -> re.Pattern[str] | None:
+    if not words:
+        return None
+    longest_first = sorted(words, key=len, reverse=True)
+    return re.compile(f"{before}(?:{'|'.join(map(re.escape, longest_first))}){after}")
