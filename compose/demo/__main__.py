@@ -66,7 +66,7 @@ def demonstrate(console: Console, stack: Stack) -> int:
         return ExitCode.WORK_FAILED
     report.side_by_side(console, stack)
     console.print()
-    report.counts(console, stack)
+    report.counts(console, stack, _plan(stack, run_id))
     console.print()
     report.verification(console, run)
     reader.report(console)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
@@ -9,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from appliance.cli._output import duration
+from appliance.postgres.plan import Plan
 
 from .stack import Stack
 
@@ -66,19 +68,33 @@ def side_by_side(console: Console, stack: Stack) -> None:
     console.print(table)
 
 
-def counts(console: Console, stack: Stack) -> None:
-    """Rows of every table, on both sides."""
+def counts(console: Console, stack: Stack, plan: Plan) -> None:
+    """Rows of every table, on both sides; tables that the workflow leaves out are empty in the twin."""
     production = _count(stack, PRODUCTION)
     twin = _count(stack, TWIN)
+    left_out = {table.qualified for table in plan.left_out}
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
     table.add_column("table")
     table.add_column("rows in production", justify="right")
     table.add_column("rows in the twin", justify="right")
-    for name, rows in production.items():
-        copied = twin.get(name)
-        table.add_row(name, f"{rows:,}", "left out" if copied is None else f"{copied:,}")
+    for name, rows in sorted(production.items(), key=lambda item: -item[1]):
+        copied = "left out" if name in left_out else f"{twin.get(name, 0):,}"
+        table.add_row(name, f"{rows:,}", copied)
     table.add_row("together", f"{sum(production.values()):,}", f"{sum(twin.values()):,}", style="bold")
     console.print(table)
+
+
+def verification(console: Console, run: dict[str, Any]) -> None:
+    """What was proven of the twin before anyone could see it."""
+    for step in run["steps"]:
+        if step["step"] == "verify" and step["result"]:
+            found = step["result"]
+            console.print(
+                f"Verified before anyone saw it: {found['rows']:,} rows of {found['tables']} tables counted"
+                f" against the snapshot; {found['masked_columns']} masked columns compared with the source by"
+                f" {found['values_compared']:,} keyed hashes, and no value found where it should not be.",
+                style="green",
+            )
 
 
 def step_times(console: Console, run: dict[str, Any]) -> None:
@@ -130,6 +146,4 @@ def _shown(value: object) -> str:
 
 
 def _seconds(began: str, ended: str) -> float:
-    from datetime import datetime  # noqa: PLC0415
-
     return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()

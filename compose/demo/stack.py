@@ -16,6 +16,7 @@ from appliance.errors import WorkFailed
 
 FOLDER = Path(__file__).resolve().parents[1]
 COMPOSE_FILE = FOLDER / "compose.yaml"
+COMPOSE = ("docker", "compose", "--ansi", "never")
 HOST_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 NETWORK_OF_STEPS = "data"
 START_WITHIN_S = 180
@@ -48,7 +49,7 @@ class Stack:
     def compose(self, *arguments: str, check: bool = True) -> str:
         """Run `docker compose …` and return its output. Raises WorkFailed with the end of what it said."""
         done = subprocess.run(
-            ["docker", "compose", "--project-name", self.project, "--file", str(COMPOSE_FILE), *arguments],
+            [*COMPOSE, "--project-name", self.project, "--file", str(COMPOSE_FILE), *arguments],
             env=self._environment,
             capture_output=True,
             text=True,
