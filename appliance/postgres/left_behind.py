@@ -90,6 +90,8 @@ SELECT 'pg_class'::regclass, c.oid, 'the table ' || n.nspname || '.' || c.relnam
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'))
+    AND NOT EXISTS (SELECT FROM pg_depend AS d
+        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 UNION ALL
 SELECT 'pg_policy'::regclass, p.oid, 'the policy ' || p.polname,
     'the target does not have the role ' || min(r.rolname)

@@ -150,7 +150,7 @@ class Plan(PlanModel):
     bindings: tuple[Binding, ...]
     """Every binding any column needs, each once."""
     left_out: tuple[TableName, ...] = ()
-    """Tables of the source that the workflow does not select, partitioned ones too: the twin lacks them."""
+    """Tables of the source that the workflow does not select, partitioned ones too: empty in the twin."""
     not_carried: tuple[NotCarried, ...] = ()
     warnings: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()

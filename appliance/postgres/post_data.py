@@ -153,6 +153,21 @@ def _label(table: Entry) -> str:
     return f"{table.schema_name}.{table.tag}"
 
 
+def with_ancestors(session: Session, tables: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+    """The tables, and the partitioned tables above each."""
+    wanted = list(dict.fromkeys(tables))
+    rows = session.execute(
+        "SELECT DISTINCT an.nspname::text, ac.relname::text"
+        " FROM unnest(%s::text[], %s::text[]) AS w (schema_name, name)"
+        " JOIN pg_namespace AS n ON n.nspname = w.schema_name"
+        " JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.name"
+        " CROSS JOIN LATERAL pg_partition_ancestors(c.oid) AS a (oid)"
+        " JOIN pg_class AS ac ON ac.oid = a.oid JOIN pg_namespace AS an ON an.oid = ac.relnamespace",
+        [[schema for schema, _ in wanted], [name for _, name in wanted]],
+    )
+    return frozenset(wanted) | frozenset((schema, name) for schema, name in rows)
+
+
 def partitioned_tables(session: Session) -> frozenset[tuple[str, str]]:
     """(schema, name) of the partitioned tables of the database."""
     rows = session.execute(

@@ -12,7 +12,14 @@ from pydantic import BaseModel
 from appliance.postgres.connect import database_failure
 from appliance.postgres.parallel_jobs import Job, Session, run_jobs
 from appliance.postgres.plan import Plan, TargetFacts
-from appliance.postgres.post_data import Building, building_jobs, partitioned_tables, prepare, table_sizes
+from appliance.postgres.post_data import (
+    Building,
+    building_jobs,
+    partitioned_tables,
+    prepare,
+    table_sizes,
+    with_ancestors,
+)
 from appliance.postgres.pre_data import split_sections
 from appliance.postgres.refresh_analyze import analyze, refresh
 from appliance.postgres.sequences import set_sequences
@@ -111,9 +118,12 @@ class _Finisher:
     def _build(self) -> None:
         _, after = split_sections(self.schema.entries)
         with closing(self._open()) as session:
-            incomplete = frozenset((table.schema_name, table.name) for table in self.plan.left_out)
+            left_out = [(table.schema_name, table.name) for table in self.plan.left_out]
             building = Building(
-                self.schema.entries, table_sizes(session), incomplete, partitioned_tables(session)
+                self.schema.entries,
+                table_sizes(session),
+                with_ancestors(session, left_out),
+                partitioned_tables(session),
             )
         began = time.monotonic()
         jobs = building_jobs(building, after)

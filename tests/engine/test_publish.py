@@ -357,15 +357,16 @@ class _Reader(threading.Thread):
         except psycopg.OperationalError as error:
             if "just been dropped or renamed" in str(error):
                 return "refused"
-            return "ended" if "terminating connection" in str(error) else str(error)
+            ended = "terminating connection" in str(error) or "server closed" in str(error)
+            return "ended" if ended else str(error)
         try:
             with connection:
                 row = connection.execute("SELECT name FROM public.which").fetchone()
                 return row[0] if row else "no row"
-        except psycopg.errors.AdminShutdown:
-            return "ended"
         except psycopg.OperationalError as error:
-            return str(error)
+            # Its last word may be lost on the way.
+            ended = isinstance(error, psycopg.errors.AdminShutdown) or "server closed" in str(error)
+            return "ended" if ended else str(error)
 
 
 def _until(true: Callable[[], bool]) -> None:

@@ -245,6 +245,25 @@ def test_a_materialised_view_that_fails_on_the_twins_rows_stays_empty_and_is_rep
     assert SECRET not in repr(run.messages)
 
 
+def test_a_foreign_key_into_a_partitioned_table_of_which_a_part_is_not_copied_is_reported(
+    start_run: StartRun, source: Cluster, target: Cluster, source_database: str, twin_database: str
+) -> None:
+    source.sql(
+        source_database,
+        "CREATE TABLE public.event (id integer PRIMARY KEY) PARTITION BY RANGE (id);"
+        "CREATE TABLE public.old_event PARTITION OF public.event FOR VALUES FROM (0) TO (10);"
+        "CREATE TABLE public.new_event PARTITION OF public.event FOR VALUES FROM (10) TO (20);"
+        "CREATE TABLE public.note (id integer PRIMARY KEY, event integer REFERENCES public.event);"
+        "INSERT INTO public.event VALUES (1), (11); INSERT INTO public.note VALUES (1, 1), (2, 11)",
+    )
+    run = start_run(exclude={"public.old_event"})
+    run.all()
+    assert [item.name for item in run.check.not_carried] == ["note_event_fkey on public.note"]
+    assert target.rows(twin_database, "SELECT id FROM public.event") == [(11,)]
+    assert target.rows(twin_database, "SELECT conname FROM pg_constraint WHERE contype = 'f'") == []
+    assert any("note_event_fkey is not in the twin" in text for text in run.notices)
+
+
 def _until(true: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 60
     while not true():
