@@ -11,6 +11,8 @@ from appliance.postgres.plan import Plan
 from appliance.reporting.messages import Progress
 
 _RATE_WINDOW_S = 10.0
+_SHORTEST_TRAIL_S = 0.2
+"""Messages that arrive together say how far the copying is, not how fast it goes."""
 
 
 @dataclass
@@ -92,6 +94,8 @@ class RunState:
         step = self.steps.setdefault(name, StepState(name, parts, began=self._clock()))
         step.running += 1
         step.failed = False
+        if name == "copy" and not self._trail:
+            self._trail.append((step.began, 0, 0))
 
     def step_ended(self, name: str, *, worked: bool) -> None:
         """One part of a step is over."""
@@ -129,7 +133,9 @@ class RunState:
         if len(self._trail) < 2:
             return 0.0, 0.0
         (first_at, first_rows, first_bytes), (at, rows, size) = self._trail[0], self._trail[-1]
-        passed = max(at - first_at, 0.001)
+        passed = at - first_at
+        if passed < _SHORTEST_TRAIL_S:
+            return 0.0, 0.0
         return max(rows - first_rows, 0) / passed, max(size - first_bytes, 0) / passed
 
     @property
