@@ -64,7 +64,8 @@ def _proof(name: str, told: dict[str, Any]) -> Proof:
         return answers("127.0.0.1", told["execution_api_port"], "/execution/health")
     if name == "status":
         # A page that says what is wrong is a status service that works: only silence is not.
-        return answers(told["status_host"], told["status_port"], "/healthz", accepted=range(200, 600))
+        host, port, tls = told["status_host"], told["status_port"], told["status_tls"]
+        return answers(host, port, "/healthz", accepted=range(200, 600), tls=tls)
     return job_beats(
         told["airflow_database"], "SchedulerJob" if name == "scheduler" else "DagProcessorJob", age_s
     )

@@ -23,6 +23,7 @@ def main() -> int:
         "jwt_secret_file": str(settings.airflow_jwt_secret_file or ""),
         "status_host": settings.status.host,
         "status_port": settings.status.port,
+        "status_tls": settings.status.tls_certificate is not None,
     }
     sys.stdout.write(json.dumps(told))
     return 0
