@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
         if arguments == ["up"]:
             return demonstrate(console, Stack())
         if arguments == ["down"]:
-            _timed(console, "Removing containers, volumes, networks and images", Stack().remove)
+            _timed(console, "Removing containers, volumes, networks and images", lambda _: Stack().remove())
             return ExitCode.DONE
         raise RequestWrong(f"There is no `{' '.join(arguments)}` here.", "", "make demo, or make clean")
     except ApplianceError as error:
@@ -44,12 +44,8 @@ def demonstrate(console: Console, stack: Stack) -> int:
     """Bring everything up, run the workflow, and show what came of it."""
     began = time.monotonic()
     console.print("[bold]A shop's production database becomes a masked twin[/bold]\n")
-    _timed(console, "Building the images", stack.build)
-    _timed(
-        console,
-        "Starting the appliance, a production and a staging server",
-        lambda: stack.start(lambda _: None),
-    )
+    _timed(console, "Building the images", lambda _: stack.build())
+    _timed(console, "Starting the appliance, a production and a staging server", stack.start)
     url = f"http://127.0.0.1:{stack.port('status', 8642)}"
     reader = Reader(stack)
     with reader:
@@ -78,14 +74,15 @@ def demonstrate(console: Console, stack: Stack) -> int:
     return ExitCode.DONE
 
 
-def _timed(console: Console, what: str, work: Callable[[], None]) -> None:
+def _timed(console: Console, what: str, work: Callable[[Callable[[str], None]], object]) -> None:
+    """Do it and say how long it took; what ``work`` tells meanwhile is shown on a terminal only."""
     began = time.monotonic()
     if console.is_terminal:
-        with console.status(f"{what} …"):
-            work()
+        with console.status(f"{what} …") as status:
+            work(lambda detail: status.update(f"{what} … {detail}"))
     else:
         console.print(f"{what} …")
-        work()
+        work(lambda _: None)
     console.print(f"{what}: {duration(time.monotonic() - began)}")
 
 

@@ -66,14 +66,14 @@ class Stack:
         """Build the images; what has not changed since the last time comes from the engine's cache."""
         self.compose("--progress", "plain", "build")
 
-    def start(self, on_wait: Callable[[list[str]], None]) -> None:
-        """Start everything and wait until all of it works; ``on_wait`` is told what is still missing."""
+    def start(self, tell: Callable[[str], None]) -> None:
+        """Start everything and wait until all of it works; ``tell`` hears what is still missing."""
         self._choose_ports()
         # Not `up --wait`: it takes a container that has done its work and ended for one that failed.
         self.compose("up", "--detach", "--no-build", "--remove-orphans")
         give_up = time.monotonic() + START_WITHIN_S
         while missing := self._missing():
-            on_wait(missing)
+            tell(f"still to come: {', '.join(missing)}")
             if time.monotonic() > give_up:
                 self._give_up(f"Not ready after {START_WITHIN_S} s: {', '.join(missing)}.", missing)
             time.sleep(0.5)
