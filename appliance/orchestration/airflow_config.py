@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from appliance.errors import RequestWrong
 from appliance.settings import Settings
 
+IDLE_TRANSACTION = "idle_in_transaction_session_timeout=120s"
 PLUGINS = Path(__file__).with_name("airflow_plugins")
 DAGS_VARIABLE = "APPLIANCE_DAGS_DIR"
 _CHATTY = (
@@ -43,7 +44,8 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
             "Set it in appliance.yaml, or APPLIANCE_AIRFLOW_JWT_SECRET_FILE.",
         )
     secret_command = f"cat {shlex.quote(str(settings.airflow_jwt_secret_file))}"
-    database = sqlalchemy_url(settings.airflow_database_url)
+    # Should a process be killed and its connection live on, the locks it held must not.
+    database = sqlalchemy_url(settings.airflow_database_url, options=f"-c {IDLE_TRANSACTION}")
     options = {
         "core": _core(settings),
         "database": {
@@ -141,12 +143,13 @@ def _dag_processor() -> dict[str, str]:
     }
 
 
-def sqlalchemy_url(conninfo: str) -> str:
-    """A libpq connection string or URL as SQLAlchemy's, for psycopg 3.
+def sqlalchemy_url(conninfo: str, **more: str) -> str:
+    """A libpq connection string or URL as SQLAlchemy's, for psycopg 3; ``more`` are parameters it may lack.
 
     User and password stand where SQLAlchemy hides them in logs; a socket's folder can only be a parameter.
     """
-    parameters = {key: str(value) for key, value in conninfo_to_dict(conninfo).items() if value is not None}
+    told = {key: str(value) for key, value in conninfo_to_dict(conninfo).items() if value is not None}
+    parameters = more | told
     dbname = quote(parameters.pop("dbname", ""), safe="")
     credentials = quote(parameters.pop("user", ""), safe="")
     if "password" in parameters:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from airflow.listeners import hookimpl
 
+from appliance.orchestration.die_together import end_with_parent
 from appliance.orchestration.pace import Pace
 from appliance.orchestration.quiet_store import QuietStore
 from appliance.orchestration.run_folder import mark_over
@@ -50,6 +51,7 @@ class RunListener:
         # The hook comes before the job knows its type; tasks, forked from here, call it with something else.
         if type(component).__name__ != "Job" or "scheduler" not in sys.argv:
             return
+        end_with_parent()
         with contextlib.suppress(Exception):
             self.pace.apply()
         threading.Thread(target=self._reap_for_ever, name="reaper", daemon=True).start()

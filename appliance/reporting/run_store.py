@@ -227,6 +227,7 @@ class RunStore:
                 },
             ).fetchone()
             if row is None:
+                self._add_result(run_id, step, shard, result)
                 return False
             payload = {"step": step, "shard": shard, "state": state, **row}
             append_event(self.connection, "step_changed", run_id, payload)
@@ -270,6 +271,15 @@ class RunStore:
             " ON CONFLICT DO NOTHING",
             {"run_id": run_id, "step": step, "text": text, "most": _MAX_NOTICES},
         )
+
+    def _add_result(self, run_id: str, step: str, shard: int | None, result: Row | None) -> None:
+        """Whoever told first that a step is over may not have known its result."""
+        if result is not None:
+            self.connection.execute(
+                "UPDATE appliance.step SET result = %s"
+                " WHERE (run_id, step, shard) = (%s, %s, %s) AND result IS NULL",
+                [Jsonb(result), run_id, step, _shard(shard)],
+            )
 
     def _first_failure(self, run_id: str) -> Row | None:
         row = self.connection.execute(

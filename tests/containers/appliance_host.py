@@ -6,6 +6,7 @@ Everything lies in one temporary folder; containers carry its instance's label, 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -14,22 +15,23 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from appliance.orchestration.run_names import run_id_for
 from appliance.settings import Settings, load_settings
 from tests.engine.clusters import Cluster, free_port, start_cluster
 
-PROCESSES = ("api-server", "scheduler", "dag-processor")
+PROCESSES = ("status", "api-server", "scheduler", "dag-processor")
 GATEWAY = "172.17.0.1"
 """Docker's default bridge: how a container reaches a server on this machine."""
 
 
-def wait_for(what: str, check: Callable[[], Any], *, seconds: float = 60, every: float = 0.2) -> Any:
+def wait_for(what: str, check: Callable[[], Any], *, seconds: float = 180, every: float = 0.2) -> Any:
     """Wait until ``check`` gives something true, and return it. A limit for hanging, not for slowness."""
     give_up = time.monotonic() + seconds
     while True:
@@ -107,6 +109,7 @@ class ApplianceHost:
         self.command("migrate")
         for name in PROCESSES:
             self.start_process(name)
+        wait_for("everything works", lambda: self.status("/healthz")[0] == 200, seconds=180, every=0.5)
 
     def command(self, name: str) -> None:
         """Run ``launch NAME`` to its end."""
@@ -143,9 +146,62 @@ class ApplianceHost:
         """What a process has printed."""
         return (self.folder / "log" / f"{name}.log").read_text(errors="replace")
 
-    def run_id(self, workflow: str, airflow_run_id: str) -> str:
-        """The appliance's id of a run."""
-        return run_id_for(workflow, airflow_run_id)
+    def change_connection(self, name: str, connection: dict[str, Any]) -> None:
+        """Change one entry of connections.yaml."""
+        path = self.folder / "etc" / "connections.yaml"
+        self.write_connections({**yaml.safe_load(path.read_text()), name: connection})
+
+    def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run ``appliance …`` as an operator of this appliance."""
+        done = subprocess.run(
+            [sys.executable, "-m", "appliance.cli.main", *arguments],
+            env=self.environment,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0 or not check, done
+        return done
+
+    def status(self, path: str) -> Any:
+        """(HTTP status, JSON) of the status service."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.status_port}{path}", timeout=20) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+        except OSError:
+            return 0, None
+
+    def run(self, run_id: str) -> dict[str, Any] | None:
+        """A run as /runs/{id} has it; None while it is not known."""
+        code, found = self.status(f"/runs/{run_id}")
+        return found if code == 200 else None
+
+    def start_run(self, workflow: str) -> str:
+        """Start a workflow as an operator does; returns the run's id."""
+        return self.cli("workflow", "start", workflow).stdout.strip()
+
+    def wait_for_end(self, run_id: str, *, seconds: float = 180) -> dict[str, Any]:
+        """Wait for a run's end, and return it."""
+        over = ("succeeded", "failed", "refused", "cancelled")
+
+        def ended() -> dict[str, Any] | None:
+            run = self.run(run_id)
+            return run if run and run["state"] in over else None
+
+        try:
+            found: dict[str, Any] = wait_for(f"{run_id} ends", ended, seconds=seconds, every=0.5)
+        except AssertionError as error:
+            logs = "\n".join(f"--- {name}\n{self.log(name)[-6000:]}" for name in PROCESSES)
+            raise AssertionError(f"{error}\n{json.dumps(self.run(run_id), indent=1)}\n{logs}") from None
+        return found
+
+    def run_to_end(self, workflow: str) -> dict[str, Any]:
+        """Start a workflow and wait for its end."""
+        return self.wait_for_end(self.start_run(workflow))
 
     def remove(self) -> None:
         """End everything and delete the folder."""
@@ -155,4 +211,6 @@ class ApplianceHost:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _launch(self, name: str) -> list[str]:
+        if name == "status":
+            return [sys.executable, "-m", "appliance.status"]
         return [sys.executable, "-m", "appliance.orchestration.launch", name]

@@ -1,0 +1,187 @@
+"""`make demo`, twice, as a person in a pipe sees it, and `make clean`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from compose.demo.stack import Stack
+
+PROJECT = f"appliance-test-{secrets.token_hex(3)}"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demo that has run twice, and what it printed."""
+
+    stack: Stack
+    first: str
+    second: str
+
+    def inspect(self) -> dict[str, dict[str, Any]]:
+        """Service → what Docker knows of its container."""
+        ids = docker(
+            "ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={PROJECT}"
+        ).split()
+        found = json.loads(docker("inspect", *ids))
+        return {each["Config"]["Labels"]["com.docker.compose.service"]: each for each in found}
+
+
+def docker(*arguments: str) -> str:
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def demo(command: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "compose.demo", command],
+        env={**os.environ, "APPLIANCE_DEMO": PROJECT},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def left_behind() -> dict[str, str]:
+    mine = f"label=com.docker.compose.project={PROJECT}"
+    return {
+        "containers": docker("ps", "--all", "--quiet", "--filter", mine),
+        "volumes": docker("volume", "ls", "--quiet", "--filter", mine),
+        "networks": docker("network", "ls", "--quiet", "--filter", mine),
+        "images": docker("image", "ls", "--quiet", "--filter", f"reference={PROJECT}-*"),
+    }
+
+
+@pytest.fixture(scope="module")
+def ran() -> Iterator[Demo]:
+    try:
+        first = demo("up")
+        yield Demo(Stack({**os.environ, "APPLIANCE_DEMO": PROJECT}), first, demo("up"))
+    finally:
+        demo("down")
+    assert left_behind() == dict.fromkeys(left_behind(), "")
+
+
+def test_it_shows_the_copying_the_rows_the_counts_the_proof_and_the_times(ran: Demo) -> None:
+    for expected in (
+        "plan: ",
+        "copy: done in",
+        "in production",
+        "in the twin",
+        "public.order_item",
+        "left out",
+        "Verified before anyone saw it",
+        "the whole run",
+        "make clean",
+    ):
+        assert expected in ran.first
+
+
+def test_a_pipe_gets_no_escape_codes(ran: Demo) -> None:
+    assert "\x1b" not in ran.first + ran.second
+
+
+def test_a_reader_never_misses_the_twin_while_it_is_replaced(ran: Demo) -> None:
+    found = re.search(
+        r"connected to the twin ([\d,]+) times: ([\d,]+) found it whole", " ".join(ran.second.split())
+    )
+    assert found, ran.second
+    assert found[1] == found[2], ran.second
+
+
+def test_no_value_of_production_is_in_the_twins_masked_columns(ran: Demo) -> None:
+    both = [
+        {row["email"] for row in ran.stack.query(server, database, "SELECT email FROM customer")}
+        for server, database in (("production", "shop"), ("staging", "shop_twin"))
+    ]
+    assert len(both[0]) == len(both[1]) == 20_000
+    assert not both[0] & both[1]
+
+
+def test_joins_on_masked_values_still_work(ran: Demo) -> None:
+    joined = (
+        'SELECT count(*) AS pairs FROM customer JOIN crm."NewsletterSubscriber" ON email = "emailAddress"'
+    )
+    [production] = ran.stack.query("production", "shop", joined)
+    [twin] = ran.stack.query("staging", "shop_twin", joined)
+    assert production == twin
+    assert twin["pairs"] > 5_000
+
+
+def test_the_appliance_may_only_read_production(ran: Demo) -> None:
+    privileges = (
+        "SELECT count(*) FILTER (WHERE has_table_privilege('reader', oid, 'SELECT')) AS readable,"
+        " count(*) FILTER (WHERE has_table_privilege('reader', oid, 'INSERT, UPDATE, DELETE')) AS writable"
+        " FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace IN ('public'::regnamespace, 'crm'::regnamespace)"
+    )
+    [found] = ran.stack.query("production", "shop", privileges)
+    assert found["writable"] == 0
+    assert found["readable"] > 20
+
+
+def test_everything_listens_on_loopback_only(ran: Demo) -> None:
+    published = [
+        binding["HostIp"]
+        for container in ran.inspect().values()
+        for bindings in (container["HostConfig"]["PortBindings"] or {}).values()
+        for binding in bindings
+    ]
+    assert published == ["127.0.0.1"] * 3
+
+
+def test_only_what_starts_and_removes_steps_reaches_docker(ran: Demo) -> None:
+    with_socket = {
+        service
+        for service, container in ran.inspect().items()
+        if any("docker.sock" in mount["Destination"] for mount in container["Mounts"])
+    }
+    assert with_socket == {"scheduler", "reaper"}
+
+
+def test_no_password_shows_in_what_docker_tells_of_its_containers(ran: Demo) -> None:
+    said = json.dumps(ran.inspect())
+    for server, role in (("production", "reader"), ("staging", "twin_owner")):
+        password = ran.stack.execute(server, "cat", f"/passwords/{role}").strip()
+        assert len(password) > 20
+        assert password not in said
+
+
+def test_no_service_can_fill_the_disk_with_its_log(ran: Demo) -> None:
+    for service, container in ran.inspect().items():
+        assert container["HostConfig"]["LogConfig"]["Config"].get("max-size"), service
+
+
+def test_nothing_of_a_run_is_left_when_it_is_over(ran: Demo) -> None:
+    assert (
+        docker(
+            "ps",
+            "--all",
+            "--quiet",
+            "--filter",
+            f"ancestor={PROJECT}-step",
+            "--filter",
+            "label=appliance.run",
+        )
+        == ""
+    )
+    assert ran.stack.execute("scheduler", "find", "/run/appliance", "-type", "f") == ""
+
+
+def test_the_image_of_steps_has_no_airflow_and_no_ca_of_this_machine(ran: Demo) -> None:
+    step = ["run", "--rm", "--network", "none", "--entrypoint", "sh", f"{PROJECT}-step", "-c"]
+    assert (
+        docker(*step, "ls /opt/appliance/venv/lib/python*/site-packages | grep -ci airflow || true").strip()
+        == "0"
+    )
+    assert docker(*step, "find / -xdev -name extra_ca -o -xdev -name pip_conf 2>/dev/null | head -1") == ""
+    assert docker(*step, "id -u").strip() == "10001"
