@@ -1,4 +1,7 @@
-"""A thin layer over SQLite and PostgreSQL: the same SQL, ``?`` for parameters, rows as dicts."""
+"""A thin layer over SQLite and PostgreSQL: the same SQL, rows as dicts.
+
+``?`` stands for a parameter and for nothing else: no SQL text may hold one in a literal.
+"""
 
 from __future__ import annotations
 

@@ -78,7 +78,9 @@ def appliance_live(request: Request, appliance_id: str, visitor: Visitor) -> Res
     """The part of the page that changes by itself."""
     visitor.context.attention.watch(appliance_id)
     data = details(visitor.context, appliance_id)
-    return fragment(request, "appliance_live.html", may_edit=visitor.actor.may("editor"), **data)
+    return fragment(
+        request, "appliance_live.html", may_edit=visitor.actor.may("editor"), csrf=visitor.csrf, **data
+    )
 
 
 @router.get("/connections.yaml")

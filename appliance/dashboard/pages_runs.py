@@ -73,19 +73,29 @@ def _details(visitor: Visit, appliance_id: str, run_id: str) -> dict[str, Any]:
             "run": runs.run(session, appliance_id, run_id),
             "events": runs.events(session, appliance_id, run_id=run_id, limit=30),
             "may_edit": visitor.actor.may("editor"),
+            "csrf": visitor.csrf,
         }
 
 
 @router.get("/runs/{appliance_id}/{run_id}")
 def run_page(request: Request, appliance_id: str, run_id: str, visitor: Visitor) -> Response:
     """One run."""
-    return page(visitor, request, "run.html", **_details(visitor, appliance_id, run_id))
+    data = _details(visitor, appliance_id, run_id)
+    return page(visitor, request, "run.html", every=every(data["run"]["state"]), **data)
+
+
+def every(state: str) -> int:
+    """How often, in seconds, a run's page asks for news."""
+    return 2 if state in {"running", "lost"} else 15
 
 
 @router.get("/runs/{appliance_id}/{run_id}/live")
 def run_live(request: Request, appliance_id: str, run_id: str, visitor: Visitor) -> Response:
     """The part of the run's page that changes by itself."""
-    return fragment(request, "run_live.html", **_details(visitor, appliance_id, run_id))
+    data = _details(visitor, appliance_id, run_id)
+    response = fragment(request, "run_live.html", **data)
+    response.headers["x-every"] = str(every(data["run"]["state"]))
+    return response
 
 
 @router.post("/runs/{appliance_id}/{run_id}/cancel", dependencies=[Depends(checked_form)])

@@ -55,7 +55,8 @@ def accessibility_problems(driver: WebDriver) -> list[str]:
     driver.execute_script(_AXE.read_text(encoding="utf-8"))
     found: dict[str, Any] = driver.execute_async_script(
         "const done = arguments[arguments.length - 1];"
-        "axe.run(document, {resultTypes: ['violations']}).then(done, (error) => done({violations: [String(error)]}));"
+        "axe.run(document, {resultTypes: ['violations']})"
+        ".then(done, (error) => done({violations: [String(error)]}));"
     )
     problems = []
     for violation in found["violations"]:
@@ -63,7 +64,9 @@ def accessibility_problems(driver: WebDriver) -> list[str]:
             problems.append(violation)
             continue
         for node in violation["nodes"]:
-            problems.append(f"{violation['id']}: {node['html'][:160]} {node['any'][0]['message'] if node['any'] else ''}")
+            problems.append(
+                f"{violation['id']}: {node['html'][:160]} {node['any'][0]['message'] if node['any'] else ''}"
+            )
     return problems
 
 

@@ -23,7 +23,7 @@ function tellTimes(root) {
 function keepCurrent(element) {
   let mark = "";
   let failures = 0;
-  const every = Number(element.dataset.every || 4) * 1000;
+  let every = Number(element.dataset.every || 4) * 1000;
   async function refresh() {
     if (document.hidden) return schedule(every);
     try {
@@ -37,6 +37,7 @@ function keepCurrent(element) {
         mark = response.headers.get("x-mark") || "";
         replace(element, await response.text());
       }
+      every = 1000 * Number(response.headers.get("x-every")) || every;
       failures = 0;
     } catch {
       failures += 1;
