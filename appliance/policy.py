@@ -158,6 +158,14 @@ def check_workflow(
     return tuple(refusals)
 
 
+def check_update(policy: Policy, version: str) -> tuple[Refusal, ...]:
+    """Why this release may never be moved to; the window, which only puts it off, is not looked at."""
+    pin = policy.updates.pin
+    if pin is not None and pin != version:
+        return (Refusal("updates.pin", f"The appliance stays on {pin}, and {version} was asked for."),)
+    return ()
+
+
 def enforce(refusals: tuple[Refusal, ...]) -> None:
     """Raise Refused (exit code 3), naming every rule, if there is anything to refuse."""
     if refusals:

@@ -65,6 +65,27 @@ class StatusSettings(StrictModel):
         default="127.0.0.1", min_length=1, description="Address it listens on.", examples=["127.0.0.1"]
     )
     port: int = Field(default=8642, ge=1, le=65_535, description="Port it listens on.", examples=[8642])
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="PEM file of its certificate; another address than loopback demands one.",
+        examples=["/etc/appliance/certs/status.pem"],
+    )
+    tls_key: Path | None = Field(
+        default=None,
+        description="PEM file of the certificate's key.",
+        examples=["/etc/appliance/certs/status.key"],
+    )
+    token_file: Path | None = Field(
+        default=None,
+        description="File with the token that callers need when it is not on loopback; else one is made.",
+        examples=["/var/lib/appliance/keys/status-token"],
+    )
+    guarded_elsewhere: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether something else lets nobody but this machine in, as a container's port does.",
+        examples=[False],
+    )
 
 
 class Settings(StrictModel):
@@ -115,6 +136,17 @@ class Settings(StrictModel):
         description="The dashboard to report to; null for none.",
         examples=["https://dashboard.example.com"],
     )
+    dashboard_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of further authorities that may sign the dashboard's certificate.",
+        examples=["/etc/appliance/certs/site-ca.pem"],
+    )
+    dashboard_plain_http: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether a dashboard that is not on this machine may be spoken to without TLS.",
+        examples=[False],
+    )
     steps: StepSettings = Field(
         default_factory=StepSettings,
         description="Step containers, and what workflows may ask for.",
@@ -145,6 +177,16 @@ class Settings(StrictModel):
     def runs_dir(self) -> Path:
         """One folder a run."""
         return self.state_dir / "runs"
+
+    @property
+    def identity_file(self) -> Path:
+        """What enrolment gave: the dashboard's address and the token to speak to it with."""
+        return self.state_dir / "keys" / "dashboard.json"
+
+    @property
+    def enrolment_token_file(self) -> Path:
+        """A one-time token to enrol with, where the machine was set up with one."""
+        return self.config_dir / "enrolment-token"
 
     @property
     def mask_key_file(self) -> Path:

@@ -103,7 +103,8 @@ def tables_of(progress: list[Row]) -> list[Row]:
 def outbox_depth(connection: Connection) -> Row:
     """How many events wait to be sent, and for how long the oldest has."""
     row = connection.execute(
-        "SELECT count(*) AS waiting, extract(epoch FROM now() - min(at))::float8 AS oldest_seconds"
+        "SELECT count(*) AS waiting, extract(epoch FROM now() - min(at))::float8 AS oldest_seconds,"
+        "   (SELECT dropped FROM appliance.reporting), (SELECT rejected FROM appliance.reporting)"
         " FROM appliance.event"
     ).fetchone()
     return dict(row or {})

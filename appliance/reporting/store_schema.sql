@@ -87,3 +87,18 @@ CREATE TABLE appliance.command (
 
 -- migration 2
 ALTER TABLE appliance.run ADD COLUMN plan jsonb;
+
+-- migration 3
+-- What is known of the way to the dashboard. One row, beside the counter of events.
+CREATE TABLE appliance.reporting (
+    one                   boolean PRIMARY KEY DEFAULT true CHECK (one),
+    appliance_id          text,
+    last_contact_at       timestamptz,
+    clock_offset_seconds  float8,
+    problem               text,
+    dropped               bigint NOT NULL DEFAULT 0,
+    rejected              bigint NOT NULL DEFAULT 0
+);
+INSERT INTO appliance.reporting DEFAULT VALUES;
+ALTER TABLE appliance.command ADD COLUMN expires_at timestamptz;
+CREATE INDEX command_open ON appliance.command (received_at) WHERE state = 'received';

@@ -8,7 +8,9 @@ import uvicorn
 
 from appliance.errors import ApplianceError
 from appliance.settings import load_settings
+from appliance.status.reporter import Reporter
 from appliance.status.service import create_app
+from appliance.status.state import State
 from appliance.status.upkeep import Upkeep
 
 
@@ -19,9 +21,13 @@ def main() -> int:
     except ApplianceError as error:
         sys.stderr.write(error.text() + "\n")
         return error.exit_code
+    state = State(settings)
+    reporter = Reporter(settings, state)
+    state.dashboard = reporter.describe
     Upkeep(settings).start()
+    reporter.start()
     uvicorn.run(
-        create_app(settings),
+        create_app(settings, state),
         host=settings.status.host,
         port=settings.status.port,
         access_log=False,

@@ -15,10 +15,10 @@ Row = dict[str, Any]
 AWAY = "The appliance's database does not answer, so nothing can be said about runs. Next: appliance status"
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, state: State | None = None) -> FastAPI:
     """The service as an ASGI application. Pages and metrics add their routes here, on the same State."""
     app = FastAPI(title="Appliance status", version=appliance.__version__, docs_url=None, redoc_url=None)
-    state = State(settings)
+    state = state or State(settings)
     app.state.appliance = state
 
     @app.get("/healthz")

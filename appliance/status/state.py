@@ -19,6 +19,7 @@ from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_f
 from appliance.reporting import run_queries
 from appliance.reporting.database import Connection, connect
 from appliance.settings import Settings
+from appliance.status.certificates import expiries
 
 Row = dict[str, Any]
 Value = TypeVar("Value")
@@ -58,6 +59,8 @@ class State:
         self.ours = Database(settings.database_url)
         self.airflow = Database(settings.airflow_database_url)
         self.started_at = datetime.now(UTC)
+        self.dashboard: Callable[[], Row | None] = lambda: None
+        """What is known of the dashboard; whoever talks to it sets this."""
         self._kept: tuple[float, Row] | None = None
         self._lock = threading.Lock()
 
@@ -99,6 +102,8 @@ class State:
             "runs": {"current": (ours or {}).get("current"), "recent": (ours or {}).get("recent")},
             "outbox": (ours or {}).get("outbox"),
             "disk": self._disk(),
+            "dashboard": self.dashboard(),
+            "certificates": expiries(self.settings),
         }
 
     def _airflow_components(self, theirs: Row | None, problem: str | None) -> list[Row]:

@@ -1,0 +1,180 @@
+"""Who this appliance is to its dashboard: enrolling with a one-time token, and keeping the token it gave."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import stat
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from appliance.errors import RequestWrong, WorkFailed
+
+from .contract import Enrolled, EnrolRequest, NewToken
+from .dashboard_client import DashboardAway, DashboardClient, TokenRefused
+
+BAD_TOKEN = (
+    "The dashboard does not accept that enrolment token.",
+    "It was used, replaced, has expired, or belongs to another dashboard.",
+    "Make a new one on the appliance's page of the dashboard.",
+)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What enrolment gave. ``enrolled_with`` is the digest of the one-time token."""
+
+    url: str
+    appliance_id: str
+    name: str
+    token: str
+    enrolled_with: str = ""
+
+    def __repr__(self) -> str:
+        return f"Identity({self.url}, {self.name})"
+
+
+def load_identity(path: Path) -> Identity | None:
+    """The identity, or None where the appliance is not enrolled.
+
+    Raises RequestWrong for a file that others may read or that is broken.
+    """
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RequestWrong(
+            f"{path} cannot be read: {error.strerror}.", "It holds the dashboard's token.", f"ls -l {path}"
+        ) from None
+    if mode & 0o077:
+        raise RequestWrong(
+            f"{path} can be read by others than its owner (mode {mode:04o}).",
+            "It holds the dashboard's token.",
+            f"chmod 600 {path}",
+        )
+    try:
+        return Identity(**json.loads(text))
+    except (ValueError, TypeError):
+        raise RequestWrong(
+            f"{path} is broken.", "It is no identity as this release writes it.", "sudo appliance enrol URL -"
+        ) from None
+
+
+def save_identity(path: Path, identity: Identity) -> None:
+    """Write it whole or not at all, for its owner only. Raises OSError."""
+    _write(path, json.dumps(asdict(identity)))
+
+
+def digest(token: str) -> str:
+    """Names a one-time token without holding it."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def enrol(client: DashboardClient, token: str, path: Path, *, version: str) -> Identity:
+    """Exchange a one-time token for this appliance's own, and keep that at ``path``.
+
+    Repeatable: an answer that got lost is asked for again. Raises RequestWrong for a token that is no good,
+    WorkFailed when the dashboard does not answer or the file cannot be written.
+    """
+    attempt_file = path.with_name("enrolment-attempt.json")
+    attempt = _attempt(attempt_file, token)
+    try:
+        request = EnrolRequest(token=token, attempt=attempt, version=version)
+    except ValidationError:
+        raise RequestWrong("That is no enrolment token.", "", BAD_TOKEN[2]) from None
+    client.token = ""
+    try:
+        answer = client.call("POST", "/v1/enrol", request.to_wire())
+    except TokenRefused:
+        raise RequestWrong(*BAD_TOKEN) from None
+    if answer.status != 200:
+        raise DashboardAway(f"It answered {answer.status} to the enrolment.", "Check the address.")
+    try:
+        given = Enrolled.from_wire(answer.body)
+    except ValidationError:
+        raise DashboardAway(
+            "What answered is no dashboard that this release can speak to.", "Check the address."
+        ) from None
+    identity = Identity(client.url, str(given.appliance_id), given.name, given.token, digest(token))
+    try:
+        save_identity(path, identity)
+    except OSError as error:
+        raise WorkFailed(
+            f"{path} could not be written: {error.strerror}.",
+            "The dashboard has answered; the same token can be used once more.",
+            f"df -h {path.parent}",
+        ) from None
+    attempt_file.unlink(missing_ok=True)
+    client.token = identity.token
+    return identity
+
+
+def rotate(client: DashboardClient, identity: Identity, path: Path) -> Identity:
+    """Ask for a new token and use it from now on; the dashboard retires the old one at its first use.
+
+    Raises DashboardAway, TokenRefused, and OSError when it cannot be kept: then the old one stays.
+    """
+    answer = client.call("POST", "/v1/appliance/token")
+    try:
+        given = NewToken.from_wire(answer.body)
+    except ValidationError:
+        raise DashboardAway("It gave no token when asked for a new one.") from None
+    renewed = replace(identity, token=given.token)
+    save_identity(path, renewed)
+    client.token = renewed.token
+    return renewed
+
+
+def _attempt(path: Path, token: str) -> str:
+    """The random word that goes with this token, the same until it has been exchanged."""
+    try:
+        kept = json.loads(path.read_bytes())
+        if kept["token"] == digest(token):
+            return str(kept["attempt"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    attempt = secrets.token_urlsafe(32)
+    try:
+        _write(path, json.dumps({"token": digest(token), "attempt": attempt}))
+    except OSError as error:
+        raise WorkFailed(
+            f"{path} could not be written: {error.strerror}.",
+            "Enrolment has to be able to remember itself.",
+            f"ls -ld {path.parent}",
+        ) from None
+    return attempt
+
+
+def _write(path: Path, text: str) -> None:
+    _make_folder(path.parent)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            owner = path.parent.stat()
+            if os.getuid() == 0 and owner.st_uid != 0:
+                # Root enrols, the appliance's own user speaks.
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+        fresh.rename(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    folder.mkdir(mode=0o700, parents=True)
+    owner = folder.parent.stat()
+    if os.getuid() == 0 and owner.st_uid != 0:
+        os.chown(folder, owner.st_uid, owner.st_gid)

@@ -1,0 +1,140 @@
+"""Sending the outbox to the dashboard: in order, in bounded batches, again until it is acknowledged."""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from . import outbox
+from .contract import Event, EventBatch, EventsAccepted
+from .contract_events import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_LOG_LINES
+from .dashboard_client import DashboardAway, DashboardClient
+from .database import Connection
+from .scrub import Scrubber, scrub_fields
+
+Row = dict[str, Any]
+
+BATCH_BYTES = MAX_BATCH_BYTES // 2
+"""Of the rows' text; what goes over the wire is no longer, and both sides keep some room."""
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 300.0
+LONGEST_NAME = 260
+
+
+class Backoff:
+    """How long to wait after failures: twice as long each time, and never quite the same as anyone else."""
+
+    def __init__(self, first_s: float = FIRST_WAIT_S, longest_s: float = LONGEST_WAIT_S) -> None:
+        self._first_s = first_s
+        self._longest_s = longest_s
+        self._failures = 0
+        self._not_before = 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is time to try."""
+        return time.monotonic() >= self._not_before
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds until it is time."""
+        return max(self._not_before - time.monotonic(), 0.0)
+
+    def failed(self, at_least_s: float = 0.0) -> None:
+        """Wait longer than the last time."""
+        wait = min(self._first_s * 2 ** min(self._failures, 30), self._longest_s)
+        self._failures += 1
+        self._not_before = time.monotonic() + max(wait * random.uniform(0.5, 1.0), at_least_s)  # noqa: S311
+
+    def succeeded(self) -> None:
+        """No wait, and the next failure counts as the first."""
+        self._failures, self._not_before = 0, 0.0
+
+
+class OutboxSender:
+    """Sends what waits. Being killed anywhere costs nothing but a repetition, which the dashboard expects."""
+
+    def __init__(self) -> None:
+        self._most = MAX_BATCH_EVENTS
+
+    def send(self, db: Connection, client: DashboardClient, scrubber: Scrubber) -> int:
+        """Send one batch; how many events are dealt with (0: none wait).
+
+        Raises DashboardAway, TokenRefused, and psycopg.Error when the database is away.
+        """
+        waiting = outbox.read_waiting(db, self._most, BATCH_BYTES)
+        if not waiting.rows:
+            return 0
+        events = [event for row in waiting.rows if (event := event_of(row, scrubber))]
+        rejected = len(waiting.rows) - len(events)
+        if events:
+            batch = EventBatch(stream=waiting.stream, sent_at=datetime.now(UTC), events=tuple(events))
+            answer = client.call("POST", "/v1/appliance/events", batch.to_wire())
+            if answer.status in (400, 413, 422):
+                return self._too_much(db, waiting)
+            if answer.status != 200:
+                raise DashboardAway(f"It answered {answer.status} to events.")
+            try:
+                rejected += len(EventsAccepted.from_wire(answer.body).rejected)
+            except ValidationError:
+                raise DashboardAway("Its answer to events is not one of a dashboard.") from None
+        outbox.forget(db, [row["seq"] for row in waiting.rows], stream=waiting.stream, rejected=rejected)
+        self._most = min(self._most * 2, MAX_BATCH_EVENTS)
+        return len(waiting.rows)
+
+    def _too_much(self, db: Connection, waiting: outbox.Waiting) -> int:
+        """The batch was not taken whole: halve it, down to the one event that is at fault, and skip that."""
+        if len(waiting.rows) > 1:
+            self._most = max(len(waiting.rows) // 2, 1)
+            return 0
+        outbox.forget(db, [waiting.rows[0]["seq"]], stream=waiting.stream, rejected=1)
+        return 1
+
+
+def event_of(row: Row, scrubber: Scrubber) -> Event | None:
+    """A row as it may leave: every free text scrubbed, nothing that the contract does not declare.
+
+    What does not fit the contract is left out where it can be; an event without its essentials is None.
+    """
+    data = {**row["payload"], "type": row["kind"]}
+    if row["run_id"] is not None:
+        data["run_id"] = row["run_id"]
+    data = scrub_fields(_fitting(data), scrubber.mark)
+    event = _validated(row, data)
+    if event is None and data.get("failure"):
+        event = _validated(row, data | {"failure": _essentials_of(data["failure"])})
+    if event is None:
+        event = _validated(
+            row, {k: v for k, v in data.items() if k not in {"failure", "steps", "checks", "tables", "part"}}
+        )
+    return event
+
+
+def _validated(row: Row, data: Row) -> Event | None:
+    shown = {"id": row["event_id"], "sequence": row["seq"], "at": row["at"], "data": data}
+    try:
+        return Event.model_validate(shown, extra="ignore")
+    except ValidationError:
+        return None
+
+
+def _essentials_of(failure: Row) -> Row:
+    return {k: v for k, v in failure.items() if k in {"exit_code", "retry", "what", "why", "next_step"}}
+
+
+def _fitting(value: Any, key: str = "") -> Any:
+    """Names that are too long or cannot be printed, made to fit; empty optional texts left out."""
+    if isinstance(value, dict):
+        return {k: _fitting(v, k) for k, v in value.items() if v is not None and v != ""}
+    if isinstance(value, list | tuple):
+        most = {"log_tail": MAX_LOG_LINES, "tables": 2000}.get(key)
+        return [
+            _fitting(each, key) for each in (value[-most:] if most and key == "log_tail" else value[:most])
+        ]
+    if key == "table" and isinstance(value, str):
+        return "".join(c if c.isprintable() else "?" for c in value)[:LONGEST_NAME]
+    return value

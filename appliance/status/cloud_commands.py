@@ -1,0 +1,199 @@
+"""What the dashboard asks for (``run``, ``cancel``, ``sync``, ``update``): each done once, and answered for.
+
+A command is kept in the local database before anything is done, under its id. What it does is repeatable (a
+run has an id made of the command's), so being killed between the deed and the answer ends in one deed and
+one answer. The answer is written together with the command's new state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+
+import appliance
+from appliance.errors import ApplianceError, Refused, RequestWrong, WorkFailed
+from appliance.orchestration.commands import cancel_run, find_workflow, start_run
+from appliance.orchestration.run_names import run_id_for
+from appliance.policy import Policy, check_update, check_workflow, enforce, load_policy
+from appliance.reporting.contract import Command
+from appliance.reporting.database import Connection
+from appliance.reporting.run_queries import run_state
+from appliance.reporting.run_store import append_event
+from appliance.settings import Settings
+from appliance.workflow.loading import load_workflow
+
+Row = dict[str, Any]
+
+MOST_AN_HOUR = 120
+"""More commands than that nobody means; the rest are left to expire."""
+KEPT_DAYS = 30
+PATIENCE_S = 90.0
+"""How long a run may wait for Airflow to be back, or to see a workflow that has just come."""
+FROM = "The dashboard asked for it."
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of a command."""
+
+    state: Literal["done", "refused", "failed"]
+    run_id: str | None = None
+    rule: str | None = None
+    problem: str | None = None
+
+
+class CloudCommands:
+    """Takes commands in and works them off. ``sync`` fetches the workflows."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def take_in(self, db: Connection, commands: tuple[Command, ...]) -> None:
+        """Remember what is new. Raises psycopg.Error."""
+        for command in commands:
+            db.execute(
+                "INSERT INTO appliance.command (command_id, kind, payload, state, expires_at)"
+                " SELECT %(id)s, %(kind)s, %(payload)s::jsonb, 'received',"
+                "        now() + make_interval(secs => %(expires)s)"
+                " WHERE (SELECT count(*) FROM appliance.command"
+                "        WHERE received_at > now() - interval '1 hour') < %(most)s"
+                " ON CONFLICT DO NOTHING",
+                {
+                    "id": str(command.id),
+                    "kind": command.request.kind,
+                    "payload": command.request.model_dump_json(exclude={"kind"}),
+                    "expires": min(command.expires_in, KEPT_DAYS * 86_400 / 2),
+                    "most": MOST_AN_HOUR,
+                },
+            )
+
+    def work(self, db: Connection, sync: Callable[[], None]) -> int:
+        """Do what is open; how many were settled. Raises psycopg.Error."""
+        rows = db.execute(
+            "SELECT command_id, kind, payload, received_at, expires_at < now() AS expired"
+            " FROM appliance.command WHERE state = 'received' ORDER BY received_at LIMIT 20"
+        ).fetchall()
+        settled = 0
+        for row in rows:
+            outcome = self._outcome(db, row, sync)
+            if outcome is not None:
+                _settle(db, row["command_id"], outcome)
+                settled += 1
+        if settled:
+            db.execute(
+                "DELETE FROM appliance.command WHERE state <> 'received'"
+                " AND received_at < now() - make_interval(days => %s)",
+                [KEPT_DAYS],
+            )
+        return settled
+
+    def _outcome(self, db: Connection, row: Row, sync: Callable[[], None]) -> Settled | None:
+        """What became of it; None when it has to be tried again."""
+        try:
+            if row["expired"]:
+                raise WorkFailed("It could not be done before it expired.")
+            return self._done(db, row, sync)
+        except Refused as error:
+            return Settled("refused", rule=error.rule or None, problem=error.text())
+        except ApplianceError as error:
+            return Settled("failed", problem=error.text())
+        except OSError as error:
+            return Settled("failed", problem=f"{type(error).__name__} on the appliance.")
+
+    def _done(self, db: Connection, row: Row, sync: Callable[[], None]) -> Settled | None:
+        match row["kind"]:
+            case "run":
+                return self._run(db, row)
+            case "cancel":
+                return self._cancel(db, row["payload"]["run_id"])
+            case "update":
+                return self._update(row["payload"]["version"])
+        sync()
+        return Settled("done")
+
+    def _run(self, db: Connection, row: Row) -> Settled | None:
+        workflow = row["payload"]["workflow"]
+        file = find_workflow(self._settings, workflow)
+        document = load_workflow(Path(file.path)).workflow
+        enforce(check_workflow(self._policy(), document, origin=file.origin))
+        given = f"{row['received_at'].astimezone(UTC):%Y%m%dT%H%M%SZ}-{UUID(row['command_id']).hex[:4]}"
+        run_id = run_id_for(workflow, given)
+        waiting = db.execute(
+            "SELECT run_id FROM appliance.run WHERE workflow = %s AND state = 'queued' AND run_id <> %s"
+            " AND queued_at > now() - interval '1 day' LIMIT 1",
+            [workflow, run_id],
+        ).fetchone()
+        if waiting:
+            return Settled(
+                "refused",
+                rule="one_run_waits",
+                problem=f"The run {waiting['run_id']} of this workflow waits to start already.",
+            )
+        # Known before Airflow knows it, so that nobody else can be told as the one who asked.
+        made = db.execute(
+            "INSERT INTO appliance.run (run_id, workflow, airflow_run_id, origin, trigger, command_id, state)"
+            " VALUES (%s, %s, %s, %s, 'command', %s, 'queued') ON CONFLICT DO NOTHING",
+            [run_id, workflow, given, file.origin, row["command_id"]],
+        ).rowcount
+        try:
+            start_run(
+                self._settings,
+                workflow,
+                airflow_run_id=given,
+                trigger="command",
+                command_id=row["command_id"],
+                wait_s=0,
+            )
+        except (RequestWrong, WorkFailed):
+            if made:
+                db.execute(
+                    "DELETE FROM appliance.run WHERE run_id = %s AND state = 'queued' AND command_id = %s",
+                    [run_id, row["command_id"]],
+                )
+            if datetime.now(UTC) - row["received_at"] < timedelta(seconds=PATIENCE_S):
+                return None
+            raise
+        return Settled("done", run_id=run_id)
+
+    def _cancel(self, db: Connection, run_id: str) -> Settled:
+        if run_state(db, run_id) != "cancelled":
+            cancel_run(self._settings, run_id, FROM)
+        return Settled("done", run_id=run_id)
+
+    def _update(self, version: str) -> Settled:
+        enforce(check_update(self._policy(), version))
+        if version == appliance.__version__:
+            return Settled("done")
+        raise Refused(
+            f"This release cannot move to {version} by itself.",
+            f"It is {appliance.__version__}, and is updated by deploying the other release.",
+            "Run the deploy of that release on this machine.",
+            rule="updates.by_deploy",
+        )
+
+    def _policy(self) -> Policy:
+        """Raises DocumentWrong for one that cannot be read: then nothing is done."""
+        path = self._settings.policy_file
+        return load_policy(path if path.exists() else None)
+
+
+def _settle(db: Connection, command_id: str, outcome: Settled) -> None:
+    with db.transaction():
+        changed = db.execute(
+            "UPDATE appliance.command SET state = %s, settled_at = now()"
+            " WHERE command_id = %s AND state = 'received'",
+            [outcome.state, command_id],
+        ).rowcount
+        if changed:
+            told = {
+                "command_id": command_id,
+                "state": outcome.state,
+                "run_id": outcome.run_id,
+                "rule": outcome.rule,
+                "problem": outcome.problem,
+            }
+            append_event(db, "command_changed", None, told)

@@ -1,0 +1,226 @@
+"""Keeps ``<state_dir>/workflows`` in step with the dashboard, one whole and allowed document at a time.
+
+A document that is invalid, refused by policy or cut off changes nothing: the last good one stays in force,
+and the dashboard is told why. Nothing that it sends names a file: names are made of checked ids.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+import appliance
+from appliance.errors import ApplianceError, RequestWrong
+from appliance.masking.registry import parameter_models
+from appliance.orchestration.workflow_files import read_workflow_files
+from appliance.policy import Policy, Refusal, check_workflow, load_policy
+from appliance.problems import DocumentWrong
+from appliance.reporting.contract import (
+    MAX_DOCUMENT_BYTES,
+    MAX_WORKFLOW_SET_BYTES,
+    AssignedWorkflow,
+    WorkflowSet,
+    document_digest,
+)
+from appliance.reporting.dashboard_client import DashboardAway, DashboardClient
+from appliance.reporting.database import Connection
+from appliance.reporting.run_store import append_event
+from appliance.settings import Settings
+from appliance.workflow.document import Workflow
+from appliance.workflow.loading import parse_workflow
+from appliance.workflow.mask_check import check_masks
+
+KNOWN = ".dashboard.json"
+MAX_JSON_PARTS = 400_000
+"""Brackets, commas and colons of a whole set: its cost in memory is bounded before it is read."""
+SYNC_TIMEOUT_S = 60.0
+LOCAL_ID = "local_workflow"
+"""The rule by which a workflow of the operator's own keeps its id."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of one assigned workflow. ``in_force`` is the digest of the version that runs, if any."""
+
+    state: str
+    digest: str
+    rule: str | None = None
+    problem: str | None = None
+    in_force: str | None = None
+    connections: tuple[str, ...] = ()
+
+
+class CloudSync:
+    """The workflows from the dashboard, as this appliance has taken them up."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = settings.workflow_dirs[1]
+        self.etag: str | None = None
+        self.taken: dict[str, Taken] = {}
+        self._circumstances = ""
+        self._read_known()
+
+    def is_current(self, etag: str) -> bool:
+        """Whether this set has been taken up, under the policy and beside the local workflows of now."""
+        return self.etag == etag and self._circumstances == self._present_circumstances()
+
+    def fetch(self, client: DashboardClient, db: Connection, *, force: bool = False) -> None:
+        """Fetch the set unless it is unchanged, and take it up.
+
+        Raises DashboardAway for a set that cannot be read whole, psycopg.Error, and OSError when the disk is
+        full: then everything stays as it is.
+        """
+        known = self.etag if not force and self.etag and self.is_current(self.etag) else None
+        answer = client.call(
+            "GET",
+            "/v1/appliance/workflows",
+            headers={"if-none-match": f'"{known}"'} if known else {},
+            max_bytes=MAX_WORKFLOW_SET_BYTES,
+            timeout_s=SYNC_TIMEOUT_S,
+        )
+        if answer.status == 304 and known:
+            return
+        if answer.status != 200:
+            raise DashboardAway(f"It answered {answer.status} when asked for workflows.")
+        if sum(answer.body.count(mark) for mark in (b",", b":", b"[", b"{")) > MAX_JSON_PARTS:
+            raise DashboardAway("Its set of workflows is larger than any that could be meant.")
+        try:
+            given = WorkflowSet.from_wire(answer.body)
+        except (ValidationError, RecursionError):
+            raise DashboardAway("Its set of workflows is not one that this release can read.") from None
+        self.take_up(given, db)
+
+    def take_up(self, given: WorkflowSet, db: Connection) -> None:
+        """Make the folder hold what of this set is good, and tell what became of each."""
+        circumstances = self._present_circumstances()
+        policy, local = self._policy(), self._local_ids()
+        self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        taken: dict[str, Taken] = {}
+        for assigned in given.workflows:
+            if assigned.id not in taken:
+                taken[assigned.id] = self._take_one(assigned, policy, local)
+        removed = self._remove_all_but(taken.keys() - local)
+        with db.transaction():
+            for workflow, now in taken.items():
+                if replace(now, in_force=None) != replace(self.taken.get(workflow, now), in_force=None) or (
+                    workflow not in self.taken
+                ):
+                    told = {"workflow": workflow, "state": now.state, "digest": now.digest}
+                    why = {"rule": now.rule, "problem": now.problem}
+                    append_event(db, "workflow_changed", None, told | why)
+            for workflow in removed - taken.keys():
+                append_event(db, "workflow_changed", None, {"workflow": workflow, "state": "removed"})
+        self.etag, self.taken, self._circumstances = given.etag, taken, circumstances
+        self._write_known()
+
+    def _take_one(self, assigned: AssignedWorkflow, policy: Policy, local: set[str]) -> Taken:
+        before = self.taken.get(assigned.id)
+        path = self._folder / f"{assigned.id}.json"
+        in_force = before.in_force if before and path.exists() else None
+        text = json.dumps(assigned.document, ensure_ascii=False, indent=1)
+        workflow, problem = _read(assigned, text)
+        if workflow is None:
+            return Taken("invalid", assigned.digest, problem=problem, in_force=in_force)
+        refusals = check_workflow(policy, workflow, origin="cloud")
+        if assigned.id in local:
+            what = f"A workflow of the operator's own on this appliance has the id {assigned.id}."
+            refusals = (Refusal(LOCAL_ID, what), *refusals)
+            in_force = None
+        if refusals:
+            why = "\n".join(refusal.what for refusal in refusals)
+            return Taken("refused", assigned.digest, refusals[0].rule, why, in_force)
+        if in_force != assigned.digest:
+            _write_whole(path, text)
+        names = (workflow.source, *(delivery.twin.connection for delivery in workflow.deliver))
+        return Taken(
+            "active", assigned.digest, in_force=assigned.digest, connections=tuple(dict.fromkeys(names))
+        )
+
+    def _remove_all_but(self, wanted: set[str]) -> set[str]:
+        """Delete the other documents. A run in progress has its own copy, and ends by itself."""
+        removed = set()
+        for path in self._folder.glob("*.json"):
+            if path.stem not in wanted and not path.name.startswith("."):
+                path.unlink(missing_ok=True)
+                removed.add(path.stem)
+        return removed | (self.taken.keys() - wanted)
+
+    def _policy(self) -> Policy:
+        """A policy that cannot be read lets nothing from the cloud in."""
+        path = self._settings.policy_file
+        try:
+            return load_policy(path if path.exists() else None)
+        except ApplianceError:
+            return Policy()
+
+    def _local_ids(self) -> set[str]:
+        files = read_workflow_files(self._settings.config_dir, self._settings.state_dir)
+        return {file.id for file in files if file.origin == "local" and file.id}
+
+    def _present_circumstances(self) -> str:
+        try:
+            policy = self._settings.policy_file.read_bytes()
+        except OSError:
+            policy = b""
+        parts = [appliance.__version__, policy.decode("utf-8", "replace"), *sorted(self._local_ids())]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    def _read_known(self) -> None:
+        try:
+            known: dict[str, Any] = json.loads((self._folder / KNOWN).read_bytes())
+            taken = {
+                name: Taken(**{**entry, "connections": tuple(entry["connections"])})
+                for name, entry in known["taken"].items()
+            }
+            self.etag, self.taken, self._circumstances = known["etag"], taken, known["circumstances"]
+        except (OSError, ValueError, KeyError, TypeError):
+            # Everything is fetched and told once more, which is harmless.
+            return
+
+    def _write_known(self) -> None:
+        taken = {name: asdict(entry) for name, entry in self.taken.items()}
+        known = {"etag": self.etag, "circumstances": self._circumstances, "taken": taken}
+        with contextlib.suppress(OSError):
+            _write_whole(self._folder / KNOWN, json.dumps(known))
+
+
+def _read(assigned: AssignedWorkflow, text: str) -> tuple[Workflow | None, str]:
+    """The workflow, or what is wrong with its document."""
+    try:
+        if document_digest(assigned.document) != assigned.digest:
+            raise RequestWrong("The document was cut off or changed: it does not have its digest.")
+        if len(text.encode()) > 2 * MAX_DOCUMENT_BYTES:
+            raise RequestWrong(f"The document is larger than {MAX_DOCUMENT_BYTES // 1024} KiB.")
+        loaded = parse_workflow(text, "the document", as_json=True)
+        if problems := check_masks(loaded.document, parameter_models()):
+            raise DocumentWrong(problems)
+        if loaded.workflow.id != assigned.id:
+            raise RequestWrong(f"The document's id is not {assigned.id}, under which it was sent.")
+    except ApplianceError as error:
+        return None, error.text()
+    except (RecursionError, UnicodeEncodeError):
+        return None, "The document is nested too deeply, or holds text that cannot be stored."
+    return loaded.workflow, ""
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Replace the file in one step, or leave it as it is."""
+    fresh = path.with_name(f".{path.name}.new")
+    try:
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.chmod(0o640)
+        fresh.replace(path)
+    except (OSError, UnicodeEncodeError):
+        fresh.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,201 @@
+"""What the appliance tells of itself with every heartbeat, out of what the status service knows."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import appliance
+from appliance.connections import PLACEHOLDER, Connection, load_connections
+from appliance.errors import ApplianceError
+from appliance.policy import Policy
+from appliance.reporting.contract import (
+    MAX_WORKFLOWS,
+    ComponentReport,
+    ConnectionReport,
+    DiskReport,
+    Heartbeat,
+    HostReport,
+    OutboxReport,
+    PolicyReport,
+    WorkflowReport,
+)
+from appliance.reporting.scrub import Scrubber
+from appliance.status.cloud_sync import Taken
+
+Row = dict[str, Any]
+
+_NAMES = {"airflow_database": "postgres"}
+"""Two databases of one server are one part to whoever looks from afar."""
+_PARTS = ("scheduler", "dag_processor", "api_server", "status", "postgres", "docker", "reporting")
+_BAD_FIRST = {"down": 0, "degraded": 1, "unknown": 2, "ok": 3}
+
+
+def heartbeat(
+    status: Row,
+    *,
+    taken: Mapping[str, Taken],
+    etag: str | None,
+    connections: Mapping[str, str],
+    policy: Policy,
+    scrubber: Scrubber,
+    clock_offset_s: float | None,
+) -> Heartbeat:
+    """The report. ``status`` is what ``/status`` says; healthy there is proven by asking every part."""
+    return Heartbeat(
+        sent_at=datetime.now(UTC),
+        version=appliance.__version__,
+        started_at=status["started_at"],
+        healthy=status["healthy"],
+        components=_components(status["components"], scrubber),
+        workflows=_workflows(status["workflows"], taken, scrubber),
+        workflows_etag=etag,
+        connections=tuple(
+            ConnectionReport.model_validate({"name": name, "state": state})
+            for name, state in sorted(connections.items())[:200]
+        ),
+        running=tuple(run["run_id"] for run in (status["runs"]["current"] or [])[:100]),
+        host=_host(status["disk"]),
+        outbox=_outbox(status["outbox"]),
+        policy=_policy(policy),
+        certificate_expires_at=min(
+            (entry["expires_at"] for entry in status.get("certificates") or []), default=None
+        ),
+        clock_offset_seconds=clock_offset_s,
+    )
+
+
+def connection_states(file: Path, wanted: set[str]) -> dict[str, str]:
+    """How ready each connection is that the file has or a workflow names."""
+    try:
+        found = load_connections(file)
+    except ApplianceError:
+        return dict.fromkeys(wanted, "invalid" if file.exists() else "missing")
+    states = {name: "placeholder" if _is_unfilled(each) else "ready" for name, each in found.items()}
+    return dict.fromkeys(wanted, "missing") | states
+
+
+def scrubber_of(file: Path, *secrets: str) -> Scrubber:
+    """One that knows every secret of the connections, and whom and where they lead to."""
+    try:
+        found = list(load_connections(file).values())
+    except ApplianceError:
+        found = []
+    return Scrubber(
+        [*(each.password.get_secret_value() for each in found), *secrets],
+        [name for each in found for name in (each.host, each.user) if not each.host.startswith("/")],
+    )
+
+
+def _is_unfilled(connection: Connection) -> bool:
+    values = {**connection.model_dump(), "password": connection.password.get_secret_value()}
+    return PLACEHOLDER in values.values()
+
+
+def _components(parts: list[Row], scrubber: Scrubber) -> tuple[ComponentReport, ...]:
+    shown: dict[str, Row] = {}
+    for part in sorted(parts, key=lambda part: _BAD_FIRST.get(part["state"], 0)):
+        name = str(part["name"])
+        shown.setdefault(_NAMES.get(name, name), part)
+    return tuple(
+        ComponentReport.model_validate(
+            {
+                "name": name,
+                "state": part["state"],
+                "problem": scrubber.mark(part["problem"]) if part["problem"] else None,
+            }
+        )
+        for name, part in shown.items()
+        if name in _PARTS
+    )
+
+
+def _workflows(
+    files: list[Row], taken: Mapping[str, Taken], scrubber: Scrubber
+) -> tuple[WorkflowReport, ...]:
+    reports: dict[str, WorkflowReport] = {}
+    for file in files:
+        if not file["id"]:
+            continue
+        ours = taken.get(file["id"]) if file["origin"] == "cloud" else None
+        problem = file["problem"] or (ours.problem if ours else None)
+        reports[file["id"]] = WorkflowReport.model_validate(
+            {
+                "id": file["id"],
+                "origin": file["origin"],
+                "state": file["state"] if ours is None or ours.state == "active" else ours.state,
+                "digest": ours.in_force if ours else None,
+                "rule": ours.rule if ours else None,
+                "problem": scrubber.mark(problem) if problem else None,
+                "next_run_at": file["next_run_at"],
+            }
+        )
+    for name, entry in taken.items():
+        if name not in reports and entry.state != "active":
+            reports[name] = WorkflowReport.model_validate(
+                {
+                    "id": name,
+                    "origin": "cloud",
+                    "state": entry.state,
+                    "rule": entry.rule,
+                    "problem": scrubber.mark(entry.problem) if entry.problem else None,
+                }
+            )
+    return tuple(reports.values())[:MAX_WORKFLOWS]
+
+
+def _outbox(outbox: Row | None) -> OutboxReport | None:
+    if outbox is None:
+        return None
+    return OutboxReport(
+        waiting=outbox["waiting"],
+        oldest_seconds=max(outbox["oldest_seconds"], 0.0) if outbox["oldest_seconds"] is not None else None,
+        dropped=outbox.get("dropped") or 0,
+        rejected=outbox.get("rejected") or 0,
+    )
+
+
+def _policy(policy: Policy) -> PolicyReport:
+    return PolicyReport(
+        workflows_from_cloud=policy.workflows_from_cloud,
+        sql_from_cloud=policy.sql_from_cloud,
+        update_channel=policy.updates.channel[:80],
+        update_pin=policy.updates.pin,
+        update_window=policy.updates.window,
+    )
+
+
+def _host(disk: Row | None) -> HostReport:
+    cpus = os.cpu_count()
+    return HostReport(
+        system=_system(),
+        cpus=cpus,
+        memory_total_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        memory_used_percent=_memory_used_percent(),
+        cpu_percent=min(os.getloadavg()[0] / (cpus or 1) * 100, 100.0),
+        disk=DiskReport(total_bytes=disk["total_bytes"], free_bytes=disk["free_bytes"]) if disk else None,
+    )
+
+
+def _system() -> str | None:
+    try:
+        name = platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        return None
+    shown = "".join(character for character in name if character.isprintable())[:80]
+    return shown or None
+
+
+def _memory_used_percent() -> float | None:
+    """Of the machine's memory, what is not available; None where /proc does not tell (a hardened unit)."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.split()[1:]}
+    total, available = kilobytes.get("MemTotal", 0), kilobytes.get("MemAvailable", 0)
+    return max(0.0, 100 * (1 - available / total)) if total else None

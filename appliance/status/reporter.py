@@ -1,0 +1,298 @@
+"""Talks to the dashboard, in one thread of the status service: heartbeats, workflows, commands, events.
+
+Whatever happens out there, nothing on the appliance waits for it or changes because of it: each call is
+bounded, each failure makes the next try later, and every decision was made by policy before it took effect.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from pydantic import ValidationError
+
+import appliance
+from appliance.errors import ApplianceError
+from appliance.policy import Policy, load_policy
+from appliance.reporting import outbox
+from appliance.reporting.contract import HEARTBEAT_SECONDS, HEARTBEAT_SECONDS_RANGE, HeartbeatAnswer
+from appliance.reporting.dashboard_client import DashboardAway, DashboardClient, TokenRefused, checked_url
+from appliance.reporting.database import Connection, connect
+from appliance.reporting.enrolment import Identity, digest, enrol, load_identity, rotate
+from appliance.reporting.outbox_sender import Backoff, OutboxSender
+from appliance.reporting.scrub import Scrubber
+from appliance.settings import Settings
+from appliance.status.cloud_commands import CloudCommands
+from appliance.status.cloud_sync import CloudSync
+from appliance.status.heartbeat import connection_states, heartbeat, scrubber_of
+from appliance.status.state import State
+
+Row = dict[str, Any]
+
+TURN_S = 1.0
+TURN_UNENROLLED_S = 5.0
+TRIM_EVERY_S = 60.0
+BATCHES_A_TURN = 20
+REFUSED_WAIT_S = 60.0
+"""A token that was revoked does not become good by asking every second."""
+SKEW_WORTH_TELLING_S = 30.0
+
+
+class Reporter:
+    """Start it once; it ends with the process."""
+
+    def __init__(self, settings: Settings, state: State) -> None:
+        self._settings = settings
+        self._state = state
+        self._sync = CloudSync(settings)
+        self._commands = CloudCommands(settings)
+        self._sender = OutboxSender()
+        self._stop = threading.Event()
+        self._db: Connection | None = None
+        self._client: DashboardClient | None = None
+        self._identity: Identity | None = None
+        self._scrubber = Scrubber()
+        self._beat, self._events, self._enrol = Backoff(), Backoff(), Backoff()
+        self._beat_every_s = float(HEARTBEAT_SECONDS)
+        self._next_beat = self._next_trim = 0.0
+        self._last_contact: datetime | None = None
+        self._clock_offset_s: float | None = None
+        self._told_skew = False
+        self._problem = ""
+
+    def start(self) -> None:
+        """Begin, in a thread that does not keep the process alive."""
+        threading.Thread(target=self._run, name="reporter", daemon=True).start()
+
+    def stop(self) -> None:
+        """End after the present turn."""
+        self._stop.set()
+
+    def describe(self) -> Row:
+        """What ``/status`` says of the dashboard; asks nobody."""
+        identity = self._identity
+        return {
+            "enrolled": identity is not None,
+            "url": identity.url if identity else self._settings.dashboard_url,
+            "name": identity.name if identity else None,
+            "last_contact_at": self._last_contact,
+            "clock_offset_seconds": self._clock_offset_s,
+            "problem": self._problem or None,
+            "workflows": {name: entry.state for name, entry in self._sync.taken.items()},
+        }
+
+    def turn(self) -> float:
+        """Do what is due; in how many seconds to look again. Raises nothing that was foreseen."""
+        try:
+            return self._turn()
+        except TokenRefused as error:
+            self._wait(error.why, REFUSED_WAIT_S)
+        except DashboardAway as error:
+            self._wait(error.why, error.retry_after)
+        except psycopg.Error:
+            self._lose_database()
+        except ApplianceError as error:
+            self._wait(error.what, REFUSED_WAIT_S)
+        except OSError as error:
+            self._wait(f"A file of the appliance cannot be used ({error.strerror}).", 10.0)
+        return TURN_S
+
+    def _turn(self) -> float:
+        db = self._database()
+        if not self._is_enrolled():
+            if db is not None and self._is_time_to_trim():
+                outbox.keep_newest(db)
+            return TURN_UNENROLLED_S
+        assert self._client is not None and self._identity is not None  # noqa: S101 - _is_enrolled made them
+        if db is not None:
+            outbox.begin_stream_for(db, self._identity.appliance_id)
+        if self._beat.is_over and time.monotonic() >= self._next_beat:
+            self._heartbeat(self._client, db)
+        if db is None:
+            return TURN_S
+        self._commands.work(db, lambda: self._fetch(force=True))
+        if self._events.is_over:
+            self._send(self._client, db)
+        if self._is_time_to_trim():
+            self._trim(db)
+        return TURN_S
+
+    def _heartbeat(self, client: DashboardClient, db: Connection | None) -> None:
+        self._scrubber = scrubber_of(self._settings.connections_file, client.token)
+        wanted = {name for entry in self._sync.taken.values() for name in entry.connections}
+        report = heartbeat(
+            self._state.status(),
+            taken=self._sync.taken,
+            etag=self._sync.etag,
+            connections=connection_states(self._settings.connections_file, wanted),
+            policy=self._policy(),
+            scrubber=self._scrubber,
+            clock_offset_s=self._clock_offset_s,
+        )
+        sent = time.monotonic()
+        try:
+            answer = client.call("POST", "/v1/appliance/heartbeat", report.to_wire())
+            if answer.status != 200:
+                raise DashboardAway(f"It answered {answer.status} to a heartbeat.")
+            wish = HeartbeatAnswer.from_wire(answer.body)
+        except ValidationError:
+            self._beat.failed()
+            raise DashboardAway("Its answer to a heartbeat is not one of a dashboard.") from None
+        except (DashboardAway, TokenRefused) as error:
+            self._beat.failed(getattr(error, "retry_after", REFUSED_WAIT_S))
+            raise
+        self._beat.succeeded()
+        self._note_contact(db, wish.server_time, time.monotonic() - sent)
+        least, most = HEARTBEAT_SECONDS_RANGE
+        self._beat_every_s = float(min(max(wish.heartbeat_seconds, least), most))
+        self._next_beat = time.monotonic() + self._beat_every_s
+        self._obey(client, db, wish)
+
+    def _obey(self, client: DashboardClient, db: Connection | None, wish: HeartbeatAnswer) -> None:
+        """Take in what is wanted; without the database nothing could be done exactly once."""
+        if wish.rotate_token and self._identity is not None:
+            with contextlib.suppress(OSError):
+                self._identity = rotate(client, self._identity, self._settings.identity_file)
+        if db is None:
+            return
+        if wish.commands:
+            self._commands.take_in(db, wish.commands)
+        if not self._sync.is_current(wish.workflows_etag):
+            self._fetch()
+
+    def _fetch(self, *, force: bool = False) -> None:
+        if self._client is None or self._db is None:
+            raise DashboardAway("It is not known yet.")
+        before = self._sync.etag
+        self._sync.fetch(self._client, self._db, force=force)
+        if self._sync.etag != before:
+            # The dashboard should see at once what became of its workflows.
+            self._next_beat = min(self._next_beat, time.monotonic() + HEARTBEAT_SECONDS_RANGE[0])
+
+    def _send(self, client: DashboardClient, db: Connection) -> None:
+        try:
+            for _ in range(BATCHES_A_TURN):
+                if not self._sender.send(db, client, self._scrubber) or self._stop.is_set():
+                    break
+            self._events.succeeded()
+        except (DashboardAway, TokenRefused) as error:
+            self._events.failed(getattr(error, "retry_after", REFUSED_WAIT_S))
+            raise
+
+    def _note_contact(self, db: Connection | None, server_time: datetime, took_s: float) -> None:
+        self._last_contact, self._problem = datetime.now(UTC), ""
+        # Half of the call's time has passed since the dashboard looked at its clock.
+        self._clock_offset_s = round((self._last_contact - server_time).total_seconds() - took_s / 2, 2)
+        if db is None:
+            return
+        outbox.note_contact(db, self._clock_offset_s)
+        is_skewed = abs(self._clock_offset_s) > SKEW_WORTH_TELLING_S
+        if is_skewed and not self._told_skew:
+            outbox.tell(db, "noticed", {"kind": "clock_skew", "amount": int(abs(self._clock_offset_s))})
+        self._told_skew = is_skewed
+
+    def _is_enrolled(self) -> bool:
+        """Whether there is a dashboard to talk to; enrols with the token that the machine was set up with."""
+        settings = self._settings
+        identity = load_identity(settings.identity_file)
+        if settings.dashboard_url and self._enrol.is_over:
+            url = checked_url(settings.dashboard_url, plain_http=settings.dashboard_plain_http)
+            identity = self._enrol_by_file(url, identity)
+        if identity != self._identity or self._client is None:
+            self._forget_client()
+            self._identity = identity
+            if identity is not None:
+                self._client = DashboardClient(
+                    checked_url(identity.url, plain_http=settings.dashboard_plain_http),
+                    version=appliance.__version__,
+                    token=identity.token,
+                    ca_file=settings.dashboard_ca_file,
+                )
+                self._beat, self._events = Backoff(), Backoff()
+                self._next_beat = 0.0
+        return identity is not None
+
+    def _enrol_by_file(self, url: str, identity: Identity | None) -> Identity | None:
+        try:
+            token = self._settings.enrolment_token_file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            return identity
+        if not token or (identity is not None and identity.enrolled_with == digest(token)):
+            return identity
+        client = DashboardClient(url, version=appliance.__version__, ca_file=self._settings.dashboard_ca_file)
+        try:
+            made = enrol(client, token, self._settings.identity_file, version=appliance.__version__)
+            self._enrol.succeeded()
+            return made
+        except ApplianceError as error:
+            self._enrol.failed(getattr(error, "retry_after", REFUSED_WAIT_S))
+            if identity is None:
+                raise
+            return identity
+        finally:
+            client.close()
+
+    def _trim(self, db: Connection) -> None:
+        if dropped := outbox.trim(db):
+            outbox.tell(db, "noticed", {"kind": "progress_dropped", "amount": dropped})
+
+    def _is_time_to_trim(self) -> bool:
+        if time.monotonic() < self._next_trim:
+            return False
+        self._next_trim = time.monotonic() + TRIM_EVERY_S
+        return True
+
+    def _policy(self) -> Policy:
+        path = self._settings.policy_file
+        try:
+            return load_policy(path if path.exists() else None)
+        except ApplianceError:
+            return Policy()
+
+    def _database(self) -> Connection | None:
+        try:
+            if self._db is None or self._db.closed:
+                self._db = connect(self._settings.database_url)
+                # Also says whether it has been set up.
+                kept = outbox.reporting_state(self._db)
+                self._last_contact = self._last_contact or kept.get("last_contact_at")
+            return self._db
+        except psycopg.Error:
+            self._lose_database()
+            return None
+
+    def _lose_database(self) -> None:
+        if self._db is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._db.close()
+        self._db = None
+
+    def _forget_client(self) -> None:
+        if self._client is not None:
+            with contextlib.suppress(Exception):
+                self._client.close()
+        self._client = None
+
+    def _wait(self, problem: str, seconds: float) -> None:
+        self._problem = self._scrubber.clean(problem)
+        self._stop.wait(min(seconds, 1.0))
+        if self._db is not None:
+            with contextlib.suppress(psycopg.Error):
+                outbox.note_problem(self._db, self._problem)
+
+    def _run(self) -> None:
+        wait = 0.0
+        while not self._stop.wait(wait):
+            try:
+                wait = self.turn()
+            except Exception as error:  # the thread must outlive what nobody foresaw
+                sys.stderr.write(f"Talking to the dashboard failed: {type(error).__name__}\n")
+                self._problem = f"A fault of the appliance itself ({type(error).__name__})."
+                self._forget_client()
+                self._identity = None
+                wait = REFUSED_WAIT_S
