@@ -79,17 +79,6 @@ def test_nothing_is_left_for_later_in_a_comment() -> None:
     assert found == []
 
 
-def test_imports_point_one_way() -> None:
-    done = subprocess.run(
-        [Path(sys.executable).parent / "lint-imports"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-
-
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
 def test_a_lock_names_no_address_and_hashes_everything(lock: Path) -> None:
     text = lock.read_text()
