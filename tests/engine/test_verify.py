@@ -1,0 +1,162 @@
+"""``verify`` finds what is wrong with a copy, and nothing wrong with a right one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from appliance.errors import WorkFailed
+from appliance.postgres.evidence import EXACT_ROWS
+from appliance.postgres.verification import chance_bound
+from tests.engine.clusters import Cluster
+from tests.engine.stepwise_run import StepwiseRun
+
+CANARY = "verify-canary-0815"
+PEOPLE = f"""
+CREATE TABLE public.person (
+    id int PRIMARY KEY, email text UNIQUE, first_name text, born date, notes text, status text, code text
+);
+INSERT INTO public.person SELECT i, 'p' || i || '@{CANARY}.example',
+    (ARRAY['Anna', 'Luis', 'Mia', 'Noa', '{CANARY}'])[1 + i % 5], date '1980-01-01' + i % 9000,
+    CASE WHEN i % 4 = 0 THEN 'write to p' || i || '@{CANARY}.example or call' END, 'gold', 'c' || i % 500
+    FROM generate_series(1, 2000) AS i;
+CREATE TABLE public.purchase (id int PRIMARY KEY, person int NOT NULL REFERENCES public.person);
+INSERT INTO public.purchase SELECT i, 1 + i % 2000 FROM generate_series(1, 500) AS i;
+CREATE TABLE public.nobody (id int PRIMARY KEY, email text, born date);
+CREATE TABLE public.keyless (first_name text, born date);
+INSERT INTO public.keyless SELECT 'Anna', date '1990-05-05' FROM generate_series(1, 50);
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
+"""
+DOCUMENT: dict[str, Any] = {
+    "masks": {
+        "*.*.email": "email",
+        "*.*.first_name": "first_name",
+        "*.*.born": "date_shift",
+        "public.keyless.born": {"mask": "date_shift", "subject": "first_name"},
+        "public.person.notes": "text_scrub",
+        "public.person.status": {"mask": "constant", "value": "gold"},
+        "public.person.code": "hash",
+    },
+    "keep": ["*.*.id", "public.purchase.person"],
+}
+BACK = f"email = 'p' || id || '@{CANARY}.example'"
+Spoil = Callable[[str], None]
+
+
+@pytest.fixture
+def people(
+    source: Cluster, source_database: str, target: Cluster, twin_database: str, run_folder: Any
+) -> Iterator[StepwiseRun]:
+    source.sql(source_database, PEOPLE)
+    yield StepwiseRun(source, source_database, target, twin_database, run_folder, DOCUMENT)
+
+
+def the_fault(run: StepwiseRun) -> str:
+    """What verification says; never a value."""
+    with pytest.raises(WorkFailed) as failed:
+        run.verify()
+    text = failed.value.text()
+    assert CANARY not in text
+    assert CANARY not in (run.context.run_dir / "verify.json").read_text()
+    return text
+
+
+def test_a_right_copy_is_proven_column_by_column(people: StepwiseRun) -> None:
+    result = people.copied().verify()
+    assert (result.tables, result.rows, result.masked_columns) == (4, 2550, 10)
+    report = json.loads((people.context.run_dir / "verify.json").read_text())
+    (twin,) = report["twins"]
+    proofs = {(table["table"], each["column"]): each for table in twin["tables"] for each in table["columns"]}
+    assert proofs["public.person", "email"]["compared"] == 2000
+    assert proofs["public.person", "email"]["one_in"] == 1
+    assert proofs["public.nobody", "email"]["compared"] == 0
+    assert all(each["fault"] is None for each in proofs.values())
+
+
+def test_a_table_without_a_kept_key_says_that_its_rows_could_not_be_compared(people: StepwiseRun) -> None:
+    notes = people.copied().verify().notes
+    assert any(note.startswith("public.keyless.born") and "no key" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        (f"UPDATE public.person SET {BACK}", "public.person.email (email): 2,000 of 2,000"),
+        (f"UPDATE public.person SET {BACK} WHERE id % 20 = 0", "public.person.email (email): 100 of 2,000"),
+        (f"UPDATE public.person SET {BACK} WHERE id = 7", "public.person.email (email): 1 of 2,000"),
+        ("UPDATE public.person SET born = date '1980-01-01' + id % 9000", "public.person.born (date_shift)"),
+        (
+            f"UPDATE public.person SET first_name = '{CANARY}' WHERE id = 4",
+            "public.person.first_name (first_name)",
+        ),
+        (
+            f"UPDATE public.person SET notes = 'a@{CANARY}.example' WHERE id = 9",
+            "public.person.notes (text_scrub)",
+        ),
+        ("UPDATE public.person SET status = 'x' WHERE id = 9", "public.person.status (constant): 1 of"),
+        ("UPDATE public.person SET code = 'same'", "public.person.code (hash): 500 distinct values became 1"),
+        (
+            "DELETE FROM public.person WHERE id = 2000; DELETE FROM public.purchase WHERE person = 2000",
+            "public.person: the source has 2,000 rows, the twin 1,999",
+        ),
+        ("INSERT INTO public.nobody VALUES (1)", "public.nobody: the source has 0 rows, the twin 1"),
+        ("INSERT INTO public.keyless SELECT * FROM public.keyless", "public.keyless: the source has 50 rows"),
+    ],
+)
+def test_a_spoilt_copy_is_found_out(people: StepwiseRun, statement: str, said: str) -> None:
+    run = people.copied()
+    run.spoil(statement)
+    assert said in the_fault(run)
+
+
+def test_a_constraint_that_was_never_checked_is_found_out(people: StepwiseRun) -> None:
+    run = people.copied()
+    run.spoil("ALTER TABLE public.purchase ADD CONSTRAINT odd CHECK (id > 0) NOT VALID")
+    assert "constraint purchase odd was not validated" in the_fault(run)
+
+
+def test_a_constraint_that_the_source_does_not_check_either_is_no_fault(people: StepwiseRun) -> None:
+    statement = "ALTER TABLE public.purchase ADD CONSTRAINT odd CHECK (id > 400) NOT VALID"
+    people.source.sql(people.source_database, statement)
+    assert people.copied().verify().tables == 4
+
+
+def test_names_that_the_mask_could_have_made_itself_raise_no_alarm(people: StepwiseRun) -> None:
+    """Many people are called Anna, in the source and out of the mask's own words."""
+    run = people.copied()
+    made = {name for (name,) in run.target.rows(run.next, "SELECT DISTINCT first_name FROM public.person")}
+    name = min(made)
+    people.source.sql(people.source_database, f"UPDATE public.person SET first_name = '{name}'")
+    run.target.drop_database(run.next)
+    assert run.copied().verify().tables == 4
+
+
+def test_a_large_table_is_compared_on_a_sample_that_still_finds_a_leak(
+    source: Cluster, source_database: str, target: Cluster, twin_database: str, run_folder: Any
+) -> None:
+    rows = EXACT_ROWS + 50_000
+    source.sql(
+        source_database,
+        "CREATE TABLE public.person (id int PRIMARY KEY, email text);"
+        f" INSERT INTO public.person SELECT i, 'p' || i || '@{CANARY}.example'"
+        f" FROM generate_series(1, {rows}) AS i;"
+        " GRANT SELECT ON public.person TO reader; ANALYZE public.person",
+    )
+    document = {"masks": {"*.*.email": "email"}, "keep": ["*.*.id"]}
+    run = StepwiseRun(source, source_database, target, twin_database, run_folder, document).copied()
+    run.spoil(f"UPDATE public.person SET {BACK} WHERE id % 1000 = 0")
+    assert "public.person.email (email)" in the_fault(run)
+    (table,) = json.loads((run.context.run_dir / "verify.json").read_text())["twins"][0]["tables"]
+    assert table["columns"][0]["one_in"] == 2
+
+
+@pytest.mark.parametrize(("values", "chance"), [(0, 0.1), (1, 0.001), (1000, 0.5), (10**7, 1e-6)])
+def test_the_bound_on_chance_is_never_below_what_is_expected(values: int, chance: float) -> None:
+    assert values * chance <= chance_bound(values, chance)
+
+
+def test_without_chance_nothing_may_meet() -> None:
+    assert chance_bound(10**9, 0.0) == 0
