@@ -44,15 +44,19 @@ def local_run(
     """A run of the workflow in ``file``, ready to start. Raises RequestWrong or Refused for the documents."""
     prepare()
     settings = load_settings()
-    loaded = load_workflow(file)
-    problems = check_masks(loaded.document, parameter_models())
-    if problems:
-        raise DocumentWrong(problems)
-    workflow = loaded.workflow
-    policy = load_policy(policy_file or (settings.policy_file if settings.policy_file.exists() else None))
-    enforce(check_workflow(policy, workflow, origin="local"))
     known_file = connections_file or settings.connections_file
-    connections = select_connections(load_connections(known_file), workflow.connections, str(known_file))
+    try:
+        loaded = load_workflow(file)
+        problems = check_masks(loaded.document, parameter_models())
+        if problems:
+            raise DocumentWrong(problems)
+        policy = load_policy(policy_file or (settings.policy_file if settings.policy_file.exists() else None))
+        known = load_connections(known_file)
+    except DocumentWrong as error:
+        raise DocumentWrong(error.problems, error.next_step or "correct it, and run it again.") from None
+    workflow = loaded.workflow
+    enforce(check_workflow(policy, workflow, origin="local"))
+    connections = select_connections(known, workflow.connections, str(known_file))
     folder = state_folder(settings, state)
     now = datetime.now(UTC)
     spec = RunSpec(

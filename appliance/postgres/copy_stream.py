@@ -183,4 +183,6 @@ class _End:
     def _failure_of(self, result: pq.abc.PGresult | None) -> HalfBrokeError:
         if result is None:
             return self.failure(psycopg.OperationalError("the server gave no result"))
-        return self.failure(error_from_result(result))
+        error = error_from_result(result)
+        # A result without a state is libpq's own word for a connection that is gone.
+        return self.failure(error if error.sqlstate else psycopg.OperationalError("the connection is gone"))

@@ -18,7 +18,7 @@ MAJOR = 17
 _FOLDER = Path(__file__).parent / "postgres17"
 _START = r"""
 umask 077 && printf %s "$SUPERUSER_PASSWORD" > /tmp/password
-initdb -D /data/cluster -U postgres -A scram-sha-256 --pwfile=/tmp/password --encoding=UTF8 \
+initdb -D /data/cluster -X /wal/cluster -U postgres -A scram-sha-256 --pwfile=/tmp/password --encoding=UTF8 \
     --locale=C.UTF-8 --no-sync
 echo 'host all all all scram-sha-256' >> /data/cluster/pg_hba.conf
 exec postgres -D /data/cluster -c listen_addresses='*' -c fsync=off -c unix_socket_directories=/tmp \
@@ -83,9 +83,9 @@ def start_container_cluster(
     """Start one; ``disk_mb`` gives it a disk of that size, to be filled."""
     ensure_image()
     password = secrets.token_urlsafe(18)
-    disk = (
-        ["--tmpfs", f"/data:rw,mode=1777,size={disk_mb}m"] if disk_mb else ["--tmpfs", "/data:rw,mode=1777"]
-    )
+    # The log of changes stands on another disk, so that a full one fails a statement and not the server.
+    size = f",size={disk_mb}m" if disk_mb else ""
+    disk = ["--tmpfs", f"/data:rw,mode=1777{size}", "--tmpfs", "/wal:rw,mode=1777"]
     options = [part for key, value in (settings or {}).items() for part in ("-c", f"{key}={value}")]
     container = docker(
         *("run", "-d", "--name", f"{IMAGE}-{secrets.token_hex(4)}", "--user", "postgres", "--shm-size=256m"),
