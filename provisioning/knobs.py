@@ -31,7 +31,7 @@ class Data(Protocol):
         """The value of a knob, or the default."""
 
 
-class KnobWrong(ValueError):  # noqa: N818 -- the knob is wrong, not the deploy
+class KnobWrong(ValueError):
     """A knob holds what it cannot hold. The message names the knob and what was expected."""
 
 

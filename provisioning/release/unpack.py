@@ -28,7 +28,7 @@ _SPACE_FACTOR = 4
 """A bundle's bytes against what it takes on disk: the wheels, and what they become."""
 
 
-class Unfit(Exception):  # noqa: N818 -- what it says of the bundle
+class Unfit(Exception):
     """The bundle is not what it says it is, or does not fit this host."""
 
 
@@ -115,6 +115,8 @@ def _install(archive: tarfile.TarFile, manifest: dict[str, Any], root: Path, sha
     _make_environment(folder, python)
     _write_shell_files(folder)
     shutil.rmtree(folder / "wheels")
+    # What uv locks an environment with, and leaves open to everyone.
+    (folder / "venv" / ".lock").unlink(missing_ok=True)
     (folder / ".complete").write_text(sha256 + "\n", encoding="ascii")
     os.sync()
     return f"installed release {version}"

@@ -17,7 +17,7 @@ _REQUIREMENT = re.compile(
 )
 
 
-class LocksDisagree(Exception):  # noqa: N818 -- a sentence, as all of them
+class LocksDisagree(Exception):
     """Two lock files name different versions of one package."""
 
 

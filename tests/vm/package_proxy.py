@@ -60,7 +60,7 @@ class PackageProxy:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_arguments: object) -> None:  # type: ignore[override]
+            def log_message(self, *_arguments: object) -> None:
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer((address, 0), Handler)

@@ -46,6 +46,7 @@ def make_sample(appliance: Appliance) -> None:
     for name, text in (("conf.d/sample.conf", settings), ("pg_hba.conf", rules)):
         vm.sudo(f"printf %s {_packed(text)} | base64 -d > {folder}/{name}")
     vm.sudo(f"systemctl start postgresql@{major}-sample")
+    # As a file on standard input: on a command line sudo would log the passwords.
     roles = "".join(
         f"CREATE ROLE {role} LOGIN {extra} PASSWORD {_literal(appliance.passwords[name])};\n"
         for role, extra, name in (("reader", "", "source"), ("twin_owner", "CREATEDB", "target"))
@@ -73,8 +74,5 @@ def _packed(text: str) -> str:
 
 
 def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'" if "\\" not in text else _escaped(text)
-
-
-def _escaped(text: str) -> str:
-    return " E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+    escaped = text.replace("\\", "\\\\").replace("'", "''")
+    return f" E'{escaped}'"

@@ -1,0 +1,75 @@
+"""Debian 12 with no network at all: the bundle and one command on the machine, cut off once in the middle."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.vm.container_host import ContainerHost, Vm, docker
+from tests.vm.deploying import changed
+
+UNITS = ("prepare", "api-server", "dag-processor", "scheduler", "status", "cleanup", "reaper", "firewall")
+LIMITS = {"scheduler": 40, "reaper": 40}
+NOTHING_YET = "test ! -e /opt/appliance/current"
+
+
+@pytest.fixture(scope="module")
+def debian12(key: Path) -> Iterator[Vm]:
+    """A bare Debian 12 that reaches nothing."""
+    machine = ContainerHost("12", key)
+    try:
+        yield machine.vm
+    finally:
+        machine.remove()
+
+
+@pytest.fixture(scope="module")
+def command(debian12: Vm, bundle: Path) -> str:
+    """What an operator pastes, with the bundle already on the machine."""
+    assert debian12.container
+    docker("cp", str(bundle), f"{debian12.container}:/root/{bundle.name}")
+    with bundle.open("rb") as opened:
+        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+    debian12.sudo(f"cd /root && tar -xOf {bundle.name} provisioning/install.sh > install.sh")
+    return f"cd /root && sh install.sh {bundle.name} {sha256} --data offline=true"
+
+
+def test_a_wrong_checksum_installs_nothing(debian12: Vm, bundle: Path, command: str) -> None:
+    done = debian12.ssh(f"sudo sh /root/install.sh /root/{bundle.name} {'0' * 64}", check=False)
+    assert done.returncode == 2
+    assert "Next:" in done.stderr
+    debian12.sudo("test ! -e /opt/appliance")
+
+
+def test_a_reboot_in_the_middle_of_the_deploy_is_put_right_by_the_next(debian12: Vm, command: str) -> None:
+    debian12.sudo(f'systemd-run --unit=first-try sh -c "{command}"')
+    # The worst moment: packages are unpacked and not yet configured.
+    unpacking = 'until test -n "$(ls /var/lib/dpkg/updates)" || test -e /usr/bin/dockerd; do sleep 0.2; done'
+    debian12.sudo(f"timeout 600 sh -c '{unpacking}'")
+    debian12.reboot()
+    debian12.sudo(NOTHING_YET)
+    first = debian12.sudo(command)
+    assert "Install Debian packages" in changed(first)
+    assert debian12.sudo("systemctl is-active appliance-scheduler appliance-status").split() == ["active"] * 2
+    debian12.sudo("test ! -e /usr/sbin/policy-rc.d")
+
+
+def test_the_same_command_again_changes_nothing(debian12: Vm, command: str) -> None:
+    again = debian12.sudo(command)
+    assert "is already there" in again
+    assert changed(again) == ()
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_units_are_as_closed_under_an_older_systemd(debian12: Vm, unit: str) -> None:
+    gate = f"systemd-analyze security --offline=true --no-pager --threshold={LIMITS.get(unit, 20)}"
+    done = debian12.ssh(f"{gate} appliance-{unit}.service", check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_nothing_failed_and_everything_is_running(debian12: Vm) -> None:
+    assert debian12.sudo("systemctl --failed --no-legend") == ""
+    assert debian12.ssh("appliance --version").stdout.startswith(("appliance", "0."))
