@@ -25,7 +25,6 @@ from appliance.settings import load_settings
 from appliance.steps.context import RunSpec
 from appliance.steps.local import LocalRun
 from appliance.steps.local_folders import secrets_base, state_folder
-from appliance.steps.local_process import prepare
 from appliance.workflow.loading import load_workflow
 from appliance.workflow.mask_check import check_masks
 
@@ -42,7 +41,6 @@ def local_run(
     state: Path | None,
 ) -> Iterator[LocalRun]:
     """A run of the workflow in ``file``, ready to start. Raises RequestWrong or Refused for the documents."""
-    prepare()
     settings = load_settings()
     known_file = connections_file or settings.connections_file
     try:
@@ -108,4 +106,4 @@ def console() -> Console:
 
 def display(target: Console, spec: RunSpec) -> RunDisplay:
     """The display of a run."""
-    return RunDisplay(target, f"{spec.workflow.title or spec.workflow.id} ({spec.run_id})")
+    return RunDisplay(target, f"{spec.workflow.title or spec.workflow.id} ({spec.run_id})", ticked=True)

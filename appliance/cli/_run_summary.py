@@ -123,9 +123,11 @@ def _masks(table: PlannedTable) -> str:
 
 
 def _verified(outcome: RunOutcome) -> str:
-    results = outcome.results.get("verify", [])
-    proved = results[0].get("summary") if results else None
-    return f"Verified: {proved}" if proved else "Verified."
+    found = next(iter(outcome.results.get("verify", [])), {})
+    return (
+        f"Verified: {found.get('rows', 0):,} rows counted against the snapshot,"
+        f" {found.get('masked_columns', 0):,} masked columns proven on {found.get('values_compared', 0):,} values."
+    )
 
 
 def _times(seconds: dict[str, float]) -> str:

@@ -17,6 +17,7 @@ from appliance.postgres.plan import Plan
 from appliance.reporting.messages import Notice, Progress
 
 _LINE_EVERY_S = 5.0
+_REFRESH_A_SECOND = 4
 _SHOWN_TABLES = 8
 _MARKS = {"done": ("✓", "green"), "running": ("…", "cyan"), "failed": ("✗", "red")}
 _PLAIN_MARKS = {"✓": "+", "…": ".", "✗": "x"}
@@ -25,13 +26,21 @@ _PLAIN_MARKS = {"✓": "+", "…": ".", "✗": "x"}
 class RunDisplay:
     """Shows a run while it is told about it. A context manager: the moving part ends with the block."""
 
-    def __init__(self, console: Console, title: str) -> None:
+    def __init__(self, console: Console, title: str, *, ticked: bool = False) -> None:
+        """``ticked``: whoever uses it calls ``tick`` a few times a second, and no thread is started."""
         self.console = console
         self.state = RunState()
         self._title = title
         self._moving = console.is_terminal and not console.is_dumb_terminal
-        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._picture, transient=True)
+        self._live = Live(
+            console=console,
+            auto_refresh=not ticked,
+            refresh_per_second=_REFRESH_A_SECOND,
+            get_renderable=self._picture,
+            transient=True,
+        )
         self._next_line = 0.0
+        self._next_picture = 0.0
 
     def __enter__(self) -> RunDisplay:
         if self._moving:
@@ -46,6 +55,13 @@ class RunDisplay:
         if self._moving:
             self._live.stop()
             self.console.print(self._steps_line())
+
+    def tick(self) -> None:
+        """Draw again, if it is time."""
+        now = time.monotonic()
+        if self._moving and now >= self._next_picture:
+            self._next_picture = now + 1 / _REFRESH_A_SECOND
+            self._live.refresh()
 
     def planned(self, plan: Plan) -> None:
         """The plan is made: its tables are expected."""

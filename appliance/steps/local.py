@@ -22,7 +22,7 @@ from appliance.steps.local_process import StepProcess, stop_all
 from appliance.steps.secrets import remove_secrets, write_secrets
 
 _RETRY_AFTER_S = (1.0, 5.0, 15.0)
-_WATCH_EVERY_S = 0.5
+_WATCH_EVERY_S = 0.25
 
 
 class Observer(Protocol):
@@ -40,6 +40,9 @@ class Observer(Protocol):
     def message(self, message: Progress | Notice) -> None:
         """A step says something."""
 
+    def tick(self) -> None:
+        """Some time has passed."""
+
 
 class SilentObserver:
     """Shows nothing."""
@@ -55,6 +58,9 @@ class SilentObserver:
 
     def message(self, message: Progress | Notice) -> None:
         """A step says something."""
+
+    def tick(self) -> None:
+        """Some time has passed."""
 
 
 class StepFailedError(ApplianceError):
@@ -197,6 +203,7 @@ class LocalRun:
                 "Raise limits.run_timeout_min in the workflow, or look at what takes so long.",
             )
         wait([process.reader for process in self._alive], timeout=_WATCH_EVERY_S)
+        self._observer.tick()
         over = []
         for process in list(self._alive):
             had_result = process.result is not None

@@ -1,6 +1,7 @@
 """A step in a child process of this machine, speaking the same messages as one in a container.
 
-The children are forked from a server process that has imported everything, so that a shard starts at once.
+The children are forked, so that nothing is imported again and a shard starts at once. Whoever starts them
+must have no threads of its own: a lock that one of them held would stay locked in the child.
 """
 
 from __future__ import annotations
@@ -12,26 +13,17 @@ import signal
 import threading
 import time
 from dataclasses import dataclass
-from multiprocessing import forkserver
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from pathlib import Path
 
 from appliance.reporting.messages import Failure, Message, Notice, Progress, Result, parse_message
-from appliance.steps.execute import STEPS, execute_step
+from appliance.steps.execute import execute_step
 
 _GRACE_S = 10.0
 """What a step gets to cancel its queries after SIGTERM, before it is killed."""
 
 AnyMessage = Progress | Notice | Result | Failure
-
-
-def prepare() -> None:
-    """Start the server process now; it imports while the caller goes on."""
-    multiprocessing.set_forkserver_preload(
-        ["__main__", "appliance.steps.execute", *(f"appliance.steps.{name}" for name in STEPS)]
-    )
-    forkserver.ensure_running()
 
 
 class StepProcess:
@@ -53,7 +45,7 @@ class StepProcess:
         self.result: Result | None = None
         self.failure: Failure | None = None
         self.ended = False
-        context = multiprocessing.get_context("forkserver")
+        context = multiprocessing.get_context("fork")
         self.reader, writer = context.Pipe(duplex=False)
         call = _Call(step, run_dir, secrets_dir, shard, delivery)
         self._process = context.Process(target=_child, args=(call, writer), daemon=True)
@@ -145,6 +137,9 @@ class _Call:
 
 
 def _child(call: _Call, writer: Pipe) -> None:
+    # What the parent does on a signal is not for the child.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _silence()
     _end_with_parent()
     turn = threading.Lock()
