@@ -23,8 +23,11 @@ PHASES = (KEYS, FOREIGN_KEYS, REST)
 _PHASE_OF = {"INDEX": KEYS, "CONSTRAINT": KEYS, "INDEX ATTACH": KEYS, "FK CONSTRAINT": FOREIGN_KEYS}
 _TABLES = {"TABLE", "MATERIALIZED VIEW"}
 _FINISHED = f"{ledger.SCHEMA}.finished"
+_FINISHED_KEY = "appliance_ledger_finished_once"
 _MAX_MAINTENANCE_KB = 256 * 1024
 _EVERY_FOREIGN_KEY = "every foreign key"
+_CHECKED_AT_ONCE = 8 << 20
+"""Bytes of the larger table of a foreign key below which it is added and checked in one go."""
 
 _NAME = r'(?:"(?:[^"]|"")+"|[^\s".(),]+)'
 _FOREIGN_KEY = re.compile(
@@ -62,15 +65,21 @@ def prepare(session: Session) -> None:
 
 def create_ledger(session: Session) -> None:
     """Make the list of what has been built; an existing one is kept."""
-    session.execute(f"CREATE TABLE IF NOT EXISTS {_FINISHED} (job text PRIMARY KEY)")
+    session.execute(
+        f"CREATE TABLE IF NOT EXISTS {_FINISHED} (job text, CONSTRAINT {_FINISHED_KEY} PRIMARY KEY (job))"
+    )
 
 
 def once(session: Session, key: str, statement: bytes) -> None:
-    """Run SQL and note that it is done, in one transaction, unless it was done before."""
-    claim = f"INSERT INTO {_FINISHED} VALUES (%s) ON CONFLICT DO NOTHING RETURNING 1"  # noqa: S608
-    with session.transaction():
-        if session.execute(claim, [key]).fetchone() is not None:
-            session.execute(statement)
+    """Run SQL and note that it is done, in one transaction and one round trip, unless it was done before."""
+    claim = f"BEGIN; INSERT INTO {_FINISHED} VALUES ('{key}'); ".encode()  # noqa: S608
+    try:
+        session.execute(claim + statement + b"; COMMIT")
+    except psycopg.Error as error:
+        if not session.broken:
+            session.execute("ROLLBACK")
+        if error.sqlstate != "23505" or error.diag.constraint_name != _FINISHED_KEY:
+            raise
 
 
 def building_jobs(building: Building, after: Iterable[Entry]) -> dict[str, list[Job]]:
@@ -97,12 +106,14 @@ def _jobs(
         locks = {_label(table): alone for table in about}
         yield Job(key, _runner(building, entry, key, statement), rank, needs, locks)
         return
-    # Adding a foreign key locks both tables and the partitions of both.
-    locks = {_EVERY_FOREIGN_KEY: True} | {_label(table): True for table in about}
     match = _FOREIGN_KEY.match(entry.sql)
     # A check does not reach the constraints that each partition of a referenced table has of its own.
-    to_partitions = match is not None and _referenced(match) in building.partitioned
-    if match is None or not match["only"] or "NOT VALID" in entry.sql or to_partitions:
+    partitions = match is None or not match["only"] or _referenced(match) in building.partitioned
+    # Adding a foreign key locks both tables, and the partitions of both.
+    locks = {_EVERY_FOREIGN_KEY: partitions} | {_label(table): True for table in about}
+    small = -rank[1] < _CHECKED_AT_ONCE and not _may_dangle(building, entry)
+    at_once = partitions or small or "NOT VALID" in entry.sql
+    if match is None or at_once:
         yield Job(key, _runner(building, entry, key, statement), rank, needs, locks)
         return
     unchecked = statement.rstrip().removesuffix(b";") + b" NOT VALID"

@@ -62,9 +62,7 @@ def load_pre_data(
         if not public_schema:
             _drop_public_schema(connection)
     for start in range(0, len(entries), BATCH):
-        with _loading(connection):
-            for entry in entries[start : start + BATCH]:
-                notes += _load(connection, entry)
+        notes += _load_batch(connection, entries[start : start + BATCH])
         progress(min(start + BATCH, len(entries)))
     with _loading(connection):
         _lift_forced_row_security(connection)
@@ -112,6 +110,32 @@ def _session(connection: Connection[TupleRow]) -> None:
     connection.execute("SET check_function_bodies = off")
     connection.execute("SET client_min_messages = error")
     connection.execute("SET search_path = ''")
+
+
+def _load_batch(connection: Connection[TupleRow], entries: Sequence[Entry]) -> list[str]:
+    """Load entries in one transaction, and in one round trip where nothing stands out."""
+    if all(entry.access_method in {None, "heap"} and not _is_public(entry) for entry in entries):
+        try:
+            with connection.transaction():
+                connection.execute(b"".join(_statements(entry) for entry in entries))
+            return []
+        except psycopg.Error:
+            if connection.broken:
+                raise
+            # One by one, to say which it is.
+    notes: list[str] = []
+    with _loading(connection):
+        for entry in entries:
+            notes += _load(connection, entry)
+    return notes
+
+
+def _statements(entry: Entry) -> bytes:
+    return entry.sql.encode("utf-8", "surrogateescape") + b";\n"
+
+
+def _is_public(entry: Entry) -> bool:
+    return entry.tag in {"public", _PUBLIC_SCHEMA_COMMENT}
 
 
 def _load(connection: Connection[TupleRow], entry: Entry) -> list[str]:

@@ -30,6 +30,10 @@ FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind = 'm' AND NOT c.relispopulated
 """
 
+_SMALL = 1 << 20
+"""Bytes of a table below which several are analysed by one statement."""
+_AT_ONCE = 50
+
 # A partitioned table takes its partitions with it; so does nothing else.
 _TABLES = """
 SELECT n.nspname::text, c.relname::text, c.oid::text, pg_table_size(c.oid)
@@ -100,7 +104,16 @@ def analyze(
     with open_session() as session:
         rows: Sequence[tuple[str, str, str, int]] = session.execute(_TABLES, [ledger.SCHEMA]).fetchall()
     notes: list[str] = []
-    jobs = [Job(oid, _analyzer(schema, name, notes), (-size,)) for schema, name, oid, size in rows]
+    jobs = [
+        Job(oid, _analyzer([(schema, name)], notes), (-size,))
+        for schema, name, oid, size in rows
+        if size >= _SMALL
+    ]
+    small = [(schema, name) for schema, name, _, size in rows if size < _SMALL]
+    jobs += [
+        Job(f"small {start}", _analyzer(small[start : start + _AT_ONCE], notes), (0,))
+        for start in range(0, len(small), _AT_ONCE)
+    ]
     finished = [0]
 
     def count(_: Job) -> None:
@@ -111,15 +124,22 @@ def analyze(
     return notes
 
 
-def _analyzer(schema: str, name: str, notes: list[str]) -> Callable[[Session], None]:
-    statement = sql.SQL("ANALYZE {}").format(sql.Identifier(schema, name))
-
+def _analyzer(tables: Sequence[tuple[str, str]], notes: list[str]) -> Callable[[Session], None]:
     def run(session: Session) -> None:
         try:
-            session.execute(statement)
+            session.execute(_analyze_statement(tables))
         except psycopg.Error as error:
+            names = ", ".join(f"{schema}.{name}" for schema, name in tables[:3])
             if retry_can_help(error):
-                raise named_failure(f"The table {schema}.{name} could not be analysed.", error) from None
-            notes.append(f"There are no statistics of {schema}.{name} (SQLSTATE {error.sqlstate}).")
+                raise named_failure(f"{names} could not be analysed.", error) from None
+            if len(tables) > 1:
+                for table in tables:
+                    _analyzer([table], notes)(session)
+            else:
+                notes.append(f"There are no statistics of {names} (SQLSTATE {error.sqlstate}).")
 
     return run
+
+
+def _analyze_statement(tables: Sequence[tuple[str, str]]) -> sql.Composed:
+    return sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(sql.Identifier(*table) for table in tables))

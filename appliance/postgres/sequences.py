@@ -86,7 +86,10 @@ def set_sequences(target: Connection[TupleRow], sequences: Iterable[SequenceValu
     One whose value is not known continues after the highest number of the column that it numbers.
     """
     notes: list[str] = []
-    for sequence in sequences:
+    wanted = list(sequences)
+    if _set_known(target, [sequence for sequence in wanted if sequence.last_value is not None]):
+        wanted = [sequence for sequence in wanted if sequence.last_value is None]
+    for sequence in wanted:
         name = sql.Identifier(sequence.schema_name, sequence.name).as_string(target)
         label = f"{sequence.schema_name}.{sequence.name}"
         if target.execute("SELECT to_regclass(%s)", [name]).fetchone() == (None,):
@@ -108,6 +111,21 @@ def set_sequences(target: Connection[TupleRow], sequences: Iterable[SequenceValu
         except psycopg.errors.DataError:
             notes.append(f"The sequence {label} could not be set.")
     return notes
+
+
+def _set_known(target: Connection[TupleRow], sequences: Sequence[SequenceValue]) -> bool:
+    """Set all in one round trip; False, with none set, where that does not work."""
+    names = [sql.Identifier(each.schema_name, each.name).as_string(target) for each in sequences]
+    try:
+        with target.transaction():
+            target.execute(
+                "SELECT setval(to_regclass(name), value, called)"
+                " FROM unnest(%s::text[], %s::bigint[], %s::boolean[]) AS s (name, value, called)",
+                [names, [each.last_value for each in sequences], [each.is_called for each in sequences]],
+            )
+    except psycopg.errors.DataError:
+        return False
+    return True
 
 
 def _continue_after_rows(target: Connection[TupleRow], name: str, column: tuple[str, str, str]) -> None:

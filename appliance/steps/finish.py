@@ -135,7 +135,8 @@ class _Finisher:
             open_jobs[phase] -= 1
             self._progress(phase, len(jobs[phase]) - open_jobs[phase], len(jobs[phase]))
             if open_jobs[phase] == 0:
-                self.seconds[phase] = time.monotonic() - began
+                # Phases overlap a little: each is given the time since the one before it was over.
+                self.seconds[phase] = time.monotonic() - began - sum(self.seconds.values())
 
         run_jobs([job for found in jobs.values() for job in found], self._open, self.plan.parallel, done)
         self.notes += building.notes
