@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import ssl
 import urllib.error
 import urllib.request
 from typing import Any
@@ -15,9 +17,11 @@ TIMEOUT_S = 15
 
 def ask(settings: Settings, path: str, *, accept_503: bool = False) -> Any:
     """The JSON at ``path``. Raises RequestWrong for what is not there, WorkFailed when nobody answers."""
-    url = f"http://{settings.status.host}:{settings.status.port}{path}"
+    scheme = "https" if settings.status.tls_certificate else "http"
+    url = f"{scheme}://{_address(settings.status.host)}:{settings.status.port}{path}"
+    request = urllib.request.Request(url, headers=_token(settings))  # noqa: S310 - from the settings
     try:
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S, context=_trusted(settings)) as answer:  # noqa: S310
             return json.load(answer)
     except urllib.error.HTTPError as error:
         body = _json(error.read())
@@ -32,6 +36,31 @@ def ask(settings: Settings, path: str, *, accept_503: bool = False) -> Any:
             f"{type(getattr(error, 'reason', error)).__name__} at {url}.",
             "systemctl status appliance-status",
         ) from None
+
+
+def _address(host: str) -> str:
+    """Where to ask a service that listens everywhere."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+
+
+def _token(settings: Settings) -> dict[str, str]:
+    """What a service that others can reach asks for, where this user may read it."""
+    path = settings.status.token_file or settings.state_dir / "keys" / "status-token"
+    try:
+        return {"Authorization": f"Bearer {path.read_text(encoding='ascii').strip()}"}
+    except (OSError, UnicodeDecodeError):
+        return {}
+
+
+def _trusted(settings: Settings) -> ssl.SSLContext | None:
+    """Its own certificate and no other: the name in it is for those who come from elsewhere."""
+    if settings.status.tls_certificate is None:
+        return None
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    with contextlib.suppress(OSError):
+        context.load_verify_locations(cafile=settings.status.tls_certificate)
+    return context
 
 
 def _json(body: bytes) -> Any:

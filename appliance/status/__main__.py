@@ -18,16 +18,20 @@ def main() -> int:
     """Read the settings, start the upkeep, serve."""
     try:
         settings = load_settings()
+        state = State(settings)
+        app = create_app(settings, state)
     except ApplianceError as error:
         sys.stderr.write(error.text() + "\n")
         return error.exit_code
-    state = State(settings)
     reporter = Reporter(settings, state)
     state.dashboard = reporter.describe
     Upkeep(settings).start()
     reporter.start()
     uvicorn.run(
-        create_app(settings, state),
+        app,
+        ssl_certfile=settings.status.tls_certificate,
+        ssl_keyfile=settings.status.tls_key,
+        server_header=False,
         host=settings.status.host,
         port=settings.status.port,
         access_log=False,

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import psycopg
 from fastapi import FastAPI, HTTPException, Query, Response
+from fastapi.responses import PlainTextResponse
 
 import appliance
 from appliance.settings import Settings
+from appliance.status.guard import Guard, required_token
+from appliance.status.metrics import CONTENT_TYPE, metrics
 from appliance.status.state import State
 
 Row = dict[str, Any]
+PAGE = {
+    "/": ("page.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+}
 AWAY = "The appliance's database does not answer, so nothing can be said about runs. Next: appliance status"
 
 
@@ -56,4 +66,22 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
             raise HTTPException(404, f"There is no run '{run_id[:200]}'. Next: appliance runs")
         return found
 
+    @app.get("/metrics", response_class=PlainTextResponse)
+    def shown_metrics() -> Response:
+        """The same for Prometheus."""
+        return Response(metrics(state.status()), media_type=CONTENT_TYPE)
+
+    for path, (name, kind) in PAGE.items():
+        app.add_api_route(path, _file(name, kind), include_in_schema=False)
+    app.add_middleware(Guard, status=settings.status, token=required_token(settings))
     return app
+
+
+def _file(name: str, kind: str) -> Callable[[], Response]:
+    """A part of the page, read once."""
+    content = Path(__file__).with_name(name).read_bytes()
+
+    def serve() -> Response:
+        return Response(content, media_type=kind)
+
+    return serve

@@ -1,0 +1,159 @@
+"""Who may ask the status service: on loopback anyone on this machine, elsewhere whoever has the token."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import os
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from appliance.errors import RequestWrong
+from appliance.settings import Settings, StatusSettings
+
+Scope = MutableMapping[str, Any]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Any, Send], Awaitable[None]]
+
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
+COOKIE = "appliance_token"
+SHORTEST_TOKEN = 16
+LONGEST_FORM_BYTES = 4096
+FOLDER = Path(__file__).parent
+HEADERS = {
+    b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self';"
+    b" connect-src 'self';"
+    b" img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"cache-control": b"no-store",
+}
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def token_file(settings: Settings) -> Path:
+    """Where the token is, or will be made."""
+    return settings.status.token_file or settings.state_dir / "keys" / "status-token"
+
+
+def required_token(settings: Settings) -> str | None:
+    """The token that callers need; None where only this machine can call.
+
+    Raises RequestWrong for an address that others can reach without TLS: then the service must not start.
+    """
+    status = settings.status
+    if is_loopback(status.host) or status.guarded_elsewhere:
+        return None
+    if status.tls_certificate is None or status.tls_key is None:
+        raise RequestWrong(
+            f"The status service may not listen on {status.host} without TLS.",
+            "Others than this machine could read along, and the token with it.",
+            "Set status.tls_certificate and status.tls_key, or status.host: 127.0.0.1.",
+        )
+    return _read_or_make(token_file(settings))
+
+
+def _read_or_make(path: Path) -> str:
+    if not path.exists():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+    token = path.read_text(encoding="ascii").strip()
+    if len(token) < SHORTEST_TOKEN:
+        raise RequestWrong(f"The token in {path} is too short.", "", "Delete the file: a new one is made.")
+    return token
+
+
+class Guard:
+    """ASGI middleware: refuses whoever may not ask, and adds the headers that protect browsers."""
+
+    def __init__(self, app: App, status: StatusSettings, token: str | None) -> None:
+        self._app = app
+        self._token = token
+        # A page from elsewhere whose name was made to point here (DNS rebinding) sends that name.
+        self._only_local = is_loopback(status.host)
+
+    async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
+        """Pass one request on, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        if self._only_local and _host_name(headers.get(b"host", b"localhost")) not in LOCAL_NAMES:
+            await _refuse(send, 421, "This service answers to the names of this machine only.")
+            return
+        if self._token is not None and scope["path"] != "/page.css" and not self._has_token(headers):
+            await self._ask_for_token(
+                scope, receive, send, wants_page=b"text/html" in headers.get(b"accept", b"")
+            )
+            return
+
+        async def send_with_headers(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                present = {name.lower() for name, _ in message["headers"]}
+                added = [(name, value) for name, value in HEADERS.items() if name not in present]
+                message["headers"] = [*message["headers"], *added]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+    async def _ask_for_token(self, scope: Scope, receive: Any, send: Send, *, wants_page: bool) -> None:
+        """A browser gets a form; what it sends becomes a cookie that scripts cannot read."""
+        if scope["method"] == "POST" and scope["path"] == "/sign-in":
+            given = parse_qs(await _body(receive)).get(b"token", [b""])[0]
+            if hmac.compare_digest(given.strip(), (self._token or "").encode()):
+                cookie = f"{COOKIE}={self._token}; Path=/; Secure; HttpOnly; SameSite=Strict".encode()
+                await _answer(send, 303, b"", [(b"location", b"/"), (b"set-cookie", cookie)])
+                return
+            wants_page = True
+        if wants_page:
+            page = (FOLDER / "sign_in.html").read_bytes()
+            await _answer(send, 401, page, [(b"content-type", b"text/html; charset=utf-8")])
+            return
+        await _refuse(send, 401, "A token is needed: Authorization: Bearer, from status.token_file.")
+
+    def _has_token(self, headers: dict[bytes, bytes]) -> bool:
+        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"bearer":
+            pairs = (pair.strip().partition(b"=") for pair in headers.get(b"cookie", b"").split(b";"))
+            given = next((value for name, _, value in pairs if name == COOKIE.encode()), b"")
+        return hmac.compare_digest(given.strip(), (self._token or "").encode())
+
+
+def _host_name(host: bytes) -> str:
+    text = host.decode("latin-1")
+    return text.rpartition(":")[0] if not text.endswith("]") and ":" in text else text
+
+
+async def _refuse(send: Send, status: int, text: str) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    await _answer(send, status, text.encode() + b"\n", headers)
+
+
+async def _answer(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    headers = [*headers, (b"content-length", str(len(body)).encode()), *HEADERS.items()]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _body(receive: Any) -> bytes:
+    body = b""
+    while len(body) < LONGEST_FORM_BYTES:
+        message = await receive()
+        body += bytes(message.get("body", b""))
+        if not message.get("more_body"):
+            return body
+    return b""

@@ -1,0 +1,203 @@
+// Asks /status every two seconds while somebody looks, and writes what it says. No library, nothing from outside.
+"use strict";
+
+const EVERY_MS = 2000;
+const MOST_BARS = 40;
+const LOOKS = {
+  ok: "good", succeeded: "good", active: "good", running: "busy", queued: "busy", retrying: "wait", waiting: "wait",
+  cancelled: "wait", unknown: "wait", down: "bad", failed: "bad", refused: "bad", invalid: "bad",
+};
+const $ = (id) => document.getElementById(id);
+
+function element(name, text, look) {
+  const made = document.createElement(name);
+  if (text !== undefined && text !== null) made.textContent = text;
+  if (look) made.className = look;
+  return made;
+}
+
+const tag = (state) => element("span", state, `tag ${LOOKS[state] || ""}`);
+
+function ago(moment, now) {
+  if (!moment) return "";
+  const seconds = (now - new Date(moment)) / 1000;
+  const size = Math.abs(seconds);
+  const shown = size < 90 ? `${Math.round(size)} s` : size < 5400 ? `${Math.round(size / 60)} min`
+    : size < 129600 ? `${Math.round(size / 3600)} h` : `${Math.round(size / 86400)} days`;
+  return seconds < 0 ? `in ${shown}` : `${shown} ago`;
+}
+
+function duration(seconds) {
+  if (seconds === null || seconds === undefined) return "";
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
+}
+
+function size(bytes) {
+  const units = ["B", "KB", "MB", "GB", "TB"];
+  let place = 0;
+  while (bytes >= 1000 && place < 4) { bytes /= 1000; place += 1; }
+  return `${bytes.toFixed(place ? 1 : 0)} ${units[place]}`;
+}
+
+// Rows are kept by key and only changed where they differ, so that focus and selection survive.
+function rows(body, items) {
+  const present = new Map([...body.children].map((row) => [row.dataset.key, row]));
+  items.forEach(({ key, cells }, index) => {
+    const fresh = document.createElement("tr");
+    fresh.dataset.key = key;
+    cells.forEach((cell) => {
+      const td = document.createElement("td");
+      td.append(...[cell].flat().filter((part) => part !== null && part !== undefined));
+      fresh.append(td);
+    });
+    let row = present.get(key);
+    present.delete(key);
+    if (row && row.innerHTML !== fresh.innerHTML) { row.replaceWith(fresh); row = fresh; }
+    row = row || fresh;
+    if (body.children[index] !== row) body.insertBefore(row, body.children[index] || null);
+  });
+  present.forEach((row) => row.remove());
+}
+
+function facts(list, pairs) {
+  list.replaceChildren(...pairs.flatMap(([name, value]) => {
+    const dd = document.createElement("dd");
+    dd.append(...[value].flat());
+    return [element("dt", name), dd];
+  }));
+}
+
+const why = (text) => (text ? element("span", text, "why") : null);
+
+const urgency = (workflow) =>
+  ({ invalid: 0, refused: 0, waiting: 2 })[workflow.state] ?? (workflow.last_run?.state === "failed" ? 1 : 3);
+
+function showWorkflows(workflows, now) {
+  const wanted = $("filter").value.trim().toLowerCase();
+  document.querySelector(".filter").hidden = workflows.length < 12;
+  $("no-workflows").hidden = workflows.length > 0;
+  const shown = workflows
+    .filter((each) => !wanted || `${each.id} ${each.title} ${each.file}`.toLowerCase().includes(wanted))
+    .sort((a, b) => urgency(a) - urgency(b) || String(a.id || a.file).localeCompare(b.id || b.file));
+  rows($("workflow-rows"), shown.map((each) => ({
+    key: each.file,
+    cells: [
+      [element("strong", each.id || each.file), " ", element("span", each.title, "quiet"), why(each.problem)],
+      tag(each.state),
+      each.last_run ? [tag(each.last_run.state), " ", element("span", ago(each.last_run.ended_at, now), "quiet")] : "never",
+      each.next_run_at ? ago(each.next_run_at, now) : each.schedule || "on demand",
+    ],
+  })));
+}
+
+function showRuns(runs, now) {
+  rows($("run-rows"), (runs || []).slice(0, 10).map((each) => ({
+    key: each.run_id,
+    cells: [
+      [each.run_id, why(each.failure && [each.failure.what, each.failure.why].filter(Boolean).join("\n"))],
+      tag(each.state), ago(each.started_at || each.queued_at, now), duration(each.seconds),
+    ],
+  })));
+}
+
+function bar(table) {
+  const line = element("div", null, "bar");
+  const part = document.createElement("progress");
+  const most = Math.max(table.rows_expected || 0, table.rows, 1);
+  part.max = most;
+  part.value = table.done ? most : table.rows;
+  part.setAttribute("aria-label", table.table);
+  line.append(element("span", table.table), part, element("span", `${table.rows.toLocaleString()} rows`));
+  return line;
+}
+
+async function showNow(current, known) {
+  if (current === null) {
+    $("now").replaceChildren(element("p", "Not known: the appliance's database does not answer.", "quiet"));
+    return;
+  }
+  if (!current.length) {
+    $("now").replaceChildren(element("p", "Nothing is running.", "quiet"));
+    return;
+  }
+  const cards = await Promise.all(current.slice(0, 6).map(async (run) => {
+    const details = run.state === "running" ? await ask(`runs/${encodeURIComponent(run.run_id)}`).catch(() => null) : null;
+    const card = element("article", null, "run");
+    const title = element("h3", `${run.run_id} `);
+    const step = details && [...details.steps].reverse().find((each) => each.state === "running");
+    title.append(tag(run.state), ` ${step ? step.step : ""} ${duration(run.seconds)}`);
+    const tables = details ? details.tables : [];
+    const unfinished = [...tables].sort((a, b) => a.done - b.done || a.table.localeCompare(b.table));
+    card.append(title, ...unfinished.slice(0, MOST_BARS).map(bar));
+    if (tables.length > MOST_BARS) card.append(element("p", `and ${tables.length - MOST_BARS} more tables`, "quiet"));
+    return card;
+  }));
+  if (current.length > 6) cards.push(element("p", `and ${current.length - 6} more runs`, "quiet"));
+  $("now").replaceChildren(...cards);
+}
+
+function machine(status, now) {
+  const found = [];
+  if (status.disk) {
+    const { total_bytes: total, free_bytes: free } = status.disk;
+    const tight = free / total < 0.1;
+    found.push(["Disk", [`${size(free)} of ${size(total)} free `, ...(tight ? [tag("down")] : [])]]);
+  }
+  const dashboard = status.dashboard;
+  if (dashboard) {
+    found.push(["Dashboard", dashboard.enrolled ? dashboard.url : "none (appliance enrol URL -)"]);
+    if (dashboard.enrolled) found.push(["Last contact", [ago(dashboard.last_contact_at, now) || "never", why(dashboard.problem)]]);
+    else if (dashboard.problem) found.push(["Enrolment", why(dashboard.problem)]);
+    if (Math.abs(dashboard.clock_offset_seconds || 0) > 5) found.push(["Clock", `${dashboard.clock_offset_seconds} s from the dashboard's`]);
+  }
+  if (status.outbox) {
+    const { waiting, oldest_seconds: oldest } = status.outbox;
+    found.push(["Outbox", waiting ? `${waiting.toLocaleString()} events wait, the oldest for ${duration(oldest)}` : "empty"]);
+  }
+  (status.certificates || []).slice(0, 4).forEach((each) =>
+    found.push(["Certificate", `${each.file} expires ${ago(each.expires_at, now)}`]));
+  return found;
+}
+
+async function ask(path) {
+  const answer = await fetch(path, { headers: { accept: "application/json" } });
+  if (!answer.ok) throw new Error(String(answer.status));
+  return answer.json();
+}
+
+let last = null;
+
+function show(status) {
+  last = status;
+  const now = new Date(status.now);
+  const verdict = status.healthy ? "Healthy" : "Not healthy";
+  if ($("verdict").textContent !== verdict) $("verdict").textContent = verdict;
+  $("verdict").className = `verdict ${status.healthy ? "good" : "bad"}`;
+  document.title = `${status.healthy ? "" : "✗ "}Appliance: ${verdict.toLowerCase()}`;
+  $("about").textContent = `release ${status.version}, up since ${new Date(status.started_at).toLocaleString()}`;
+  $("problems").hidden = !status.reasons.length;
+  $("reasons").replaceChildren(...status.reasons.map((reason) => element("li", reason)));
+  showWorkflows(status.workflows, now);
+  showRuns(status.runs.recent, now);
+  facts($("parts"), status.components.map((each) => [each.name.replaceAll("_", " "), [tag(each.state), why(each.problem)]]));
+  facts($("machine"), machine(status, now));
+  return showNow(status.runs.current);
+}
+
+async function look() {
+  if (!document.hidden) {
+    try {
+      await show(await ask("status"));
+    } catch {
+      $("verdict").textContent = "The status service does not answer";
+      $("verdict").className = "verdict bad";
+    }
+  }
+  setTimeout(look, EVERY_MS);
+}
+
+$("filter").addEventListener("input", () => last && showWorkflows(last.workflows, new Date(last.now)));
+document.addEventListener("visibilitychange", () => { if (!document.hidden && last) ask("status").then(show).catch(() => {}); });
+look();

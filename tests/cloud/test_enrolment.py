@@ -1,0 +1,125 @@
+"""Enrolling: one token, used once, exchanged for another that only its owner can read; and rotating that."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import RequestWrong
+from appliance.reporting.dashboard_client import DashboardAway, DashboardClient, TokenRefused, checked_url
+from appliance.reporting.enrolment import load_identity, rotate
+from tests.cloud.appliance_rig import ApplianceRig, CloudSide
+from tests.dashboard.running import RunningDashboard
+
+
+def cli(rig: ApplianceRig, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    _ = rig.settings
+    return subprocess.run(
+        [sys.executable, "-m", "appliance", *arguments],
+        env=rig.process_environment,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_token_goes_in_by_standard_input_and_its_successor_is_for_the_owner_only(
+    rig: ApplianceRig, cloud: CloudSide, dashboard: RunningDashboard
+) -> None:
+    done = cli(rig, "enrol", dashboard.url, "-", given=cloud.enrolment_token + "\n")
+    assert done.returncode == 0, done.stderr
+    assert "Enrolled with" in done.stdout and cloud.enrolment_token not in done.stdout
+    path = rig.settings.identity_file
+    assert path.stat().st_mode & 0o777 == 0o600
+    identity = load_identity(path)
+    assert identity is not None and identity.appliance_id == cloud.appliance_id
+    assert cloud.enrolment_token not in path.read_text() and identity.token not in repr(identity)
+    again = cli(rig, "enrol", dashboard.url, cloud.enrolment_token)
+    assert again.returncode in (0, 2)
+    rig.turn_until(lambda: rig.reporter.describe()["last_contact_at"])
+    used = cli(rig, "enrol", dashboard.url, cloud.enrolment_token)
+    assert used.returncode == 2 and "does not accept that enrolment token" in used.stderr
+    assert load_identity(path) is not None, "a failed attempt must not take the identity away"
+
+
+def test_the_machine_can_be_set_up_with_a_token_in_a_file(
+    rig: ApplianceRig, cloud: CloudSide, dashboard: RunningDashboard
+) -> None:
+    rig.environment["APPLIANCE_DASHBOARD_URL"] = dashboard.url
+    (rig.folder / "etc" / "enrolment-token").write_text(cloud.enrolment_token + "\n")
+    rig.restart()
+    rig.turn_until(lambda: rig.reporter.describe()["last_contact_at"])
+    assert cloud.appliance["appliance"]["condition"] in {"healthy", "unhealthy"}
+
+
+def test_a_lost_answer_is_asked_for_again(
+    rig: ApplianceRig, cloud: CloudSide, dashboard: RunningDashboard
+) -> None:
+    port = int(dashboard.url.rsplit(":", 1)[1])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def lose_the_answer() -> None:
+            client, _ = listener.accept()
+            with client, socket.create_connection(("127.0.0.1", port)) as server:
+                server.sendall(client.recv(65_536))
+                server.recv(65_536)
+
+        thread = threading.Thread(target=lose_the_answer)
+        thread.start()
+        with pytest.raises(DashboardAway):
+            rig.enrol(f"http://127.0.0.1:{listener.getsockname()[1]}", cloud.enrolment_token)
+        thread.join()
+    assert rig.enrol(dashboard.url, cloud.enrolment_token).appliance_id == cloud.appliance_id
+
+
+def test_a_rotated_token_replaces_the_old_one_at_its_first_use(enrolled: ApplianceRig) -> None:
+    path = enrolled.settings.identity_file
+    old = load_identity(path)
+    assert old is not None
+    client = DashboardClient(old.url, version="1", token=old.token)
+    new = rotate(client, old, path)
+    assert new.token != old.token and load_identity(path) == new
+    client.call("POST", "/v1/appliance/token")
+    client.token = old.token
+    with pytest.raises(TokenRefused):
+        client.call("POST", "/v1/appliance/token")
+    client.close()
+
+
+def test_a_revoked_appliance_goes_on_and_says_why_nothing_is_reported(
+    enrolled: ApplianceRig, cloud: CloudSide
+) -> None:
+    cloud.api.delete(f"/v1/appliances/{cloud.appliance_id}").raise_for_status()
+    enrolled.tell_run("staging-twin-1")
+    enrolled.turn_until(lambda: enrolled.reporter.describe()["problem"])
+    assert "revoked" in enrolled.reporter.describe()["problem"] and enrolled.waiting == 5
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://dashboard.example.com",
+        "ftp://x",
+        "dashboard.example.com",
+        "https://user:pw@x",
+        "https://",
+        "https://x?a=b",
+    ],
+)
+def test_an_address_that_would_give_the_token_away_is_refused(url: str) -> None:
+    with pytest.raises(RequestWrong):
+        checked_url(url)
+
+
+def test_an_identity_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "dashboard.json"
+    path.write_text("{}")
+    path.chmod(0o644)
+    with pytest.raises(RequestWrong, match="chmod 600"):
+        load_identity(path)

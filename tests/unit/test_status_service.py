@@ -1,0 +1,170 @@
+"""The status service with both databases away: it answers, says so, and lets in only whom it should."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
+
+from appliance.errors import RequestWrong
+from appliance.settings import Settings, load_settings
+from appliance.status.certificates import expiries, not_after
+from appliance.status.guard import required_token
+from appliance.status.metrics import metrics
+from appliance.status.service import create_app
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def settings(folder: Path, **variables: str) -> Settings:
+    config = folder / "appliance.yaml"
+    config.write_text("{}\n")
+    given = {
+        "CONFIG_DIR": str(folder),
+        "STATE_DIR": str(folder),
+        "DATABASE_URL": "host=127.0.0.1 port=9 dbname=none",
+        "AIRFLOW_DATABASE_URL": "host=127.0.0.1 port=9 dbname=none",
+        "AIRFLOW_EXECUTION_API_URL": "http://127.0.0.1:9/execution/",
+        **variables,
+    }
+    return load_settings(config, {f"APPLIANCE_{name}": value for name, value in given.items()})
+
+
+def client(given: Settings, host: str = "http://127.0.0.1:8642") -> TestClient:
+    return TestClient(create_app(given), base_url=host, follow_redirects=False)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=status", "-days", "40",
+         "-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return tmp_path / "cert.pem"
+
+
+def test_with_everything_away_it_answers_and_says_what_is_away(tmp_path: Path) -> None:
+    asked = client(settings(tmp_path))
+    health = asked.get("/healthz")
+    assert health.status_code == 503
+    assert "postgres: does not answer" in health.json()["reasons"]
+    status = asked.get("/status").json()
+    assert status["healthy"] is False and status["runs"]["current"] is None
+    assert asked.get("/metrics").status_code == asked.get("/").status_code == 200
+
+
+def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
+    asked = client(settings(tmp_path))
+    for path in ("/", "/page.css", "/page.js"):
+        answer = asked.get(path)
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "http://" not in answer.text and "https://" not in answer.text
+        assert "innerHTML =" not in answer.text
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    run = {"run_id": "r", "state": "succeeded", "queued_at": NOW, "ended_at": NOW, "seconds": 74.25}
+    usual = {
+        "version": "0.1.0",
+        "now": NOW,
+        "started_at": NOW,
+        "healthy": False,
+        "reasons": ["scheduler: is not running"],
+        "components": [{"name": "scheduler", "state": "down", "problem": "is not running"}],
+        "workflows": [
+            {"id": 'a"\\\nb', "state": "active", "next_run_at": NOW, "last_run": run},
+            {"id": "new", "state": "waiting", "next_run_at": None, "last_run": None},
+            {"id": None, "state": "invalid", "next_run_at": None, "last_run": None},
+        ],
+        "runs": {"current": [{"state": "running"}, {"state": "queued"}, {"state": "running"}], "recent": []},
+        "outbox": {"waiting": 12, "oldest_seconds": 3.5, "dropped": 7, "rejected": 0},
+        "disk": {"total_bytes": 2 * 10**11, "free_bytes": 10**11},
+        "dashboard": {"enrolled": True, "last_contact_at": NOW, "clock_offset_seconds": -0.2},
+        "certificates": [{"file": "/etc/x.pem", "used_by": "production", "expires_at": NOW}],
+    }
+    return usual | changes
+
+
+def test_the_metrics_are_read_by_prometheus_own_parser_and_named_as_it_asks() -> None:
+    found = {family.name: family for family in text_string_to_metric_families(metrics(status()))}
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in found.values()
+        for sample in family.samples
+    }
+    assert samples[("appliance_healthy",)] == 0
+    assert samples[("appliance_component_up", "scheduler")] == 0
+    assert samples[("appliance_runs", "running")] == 2
+    assert samples[("appliance_workflow_last_run_duration_seconds", 'a"\\\nb')] == 74.25
+    assert samples[("appliance_outbox_dropped_events_total",)] == 7
+    assert (
+        samples[("appliance_certificate_expiry_timestamp_seconds", "/etc/x.pem", "production")]
+        == NOW.timestamp()
+    )
+    for name, family in found.items():
+        assert name.startswith(("appliance_", "process_")) and family.documentation
+        assert (family.type == "counter") == any(s.name.endswith("_total") for s in family.samples)
+
+
+def test_what_is_not_known_is_no_metric() -> None:
+    unknown = status(
+        outbox=None, disk=None, dashboard=None, runs={"current": None, "recent": None}, workflows=[]
+    )
+    names = {family.name for family in text_string_to_metric_families(metrics(unknown))}
+    assert "appliance_runs" not in names and "appliance_outbox_events" not in names
+
+
+def test_a_page_from_elsewhere_cannot_ask_under_a_name_of_its_own(tmp_path: Path) -> None:
+    for host in ("http://evil.example", "http://evil.example:8642", "http://localhost.evil.example"):
+        assert client(settings(tmp_path), host).get("/status").status_code == 421
+    for host in ("http://localhost:8642", "http://127.0.0.1", "http://[::1]:8642"):
+        assert client(settings(tmp_path), host).get("/page.js").status_code == 200
+
+
+def test_another_address_than_loopback_demands_tls(tmp_path: Path) -> None:
+    with pytest.raises(RequestWrong, match=r"may not listen on 0\.0\.0\.0 without TLS"):
+        create_app(settings(tmp_path, STATUS_HOST="0.0.0.0"))
+    assert required_token(settings(tmp_path, STATUS_HOST="0.0.0.0", STATUS_GUARDED_ELSEWHERE="true")) is None
+    assert required_token(settings(tmp_path, STATUS_HOST="::1")) is None
+
+
+def test_another_address_than_loopback_demands_the_token(tmp_path: Path, certificate: Path) -> None:
+    given = settings(
+        tmp_path,
+        STATUS_HOST="0.0.0.0",
+        STATUS_TLS_CERTIFICATE=str(certificate),
+        STATUS_TLS_KEY=str(tmp_path / "key.pem"),
+    )
+    asked = client(given, "https://appliance.corp:8642")
+    path = tmp_path / "keys" / "status-token"
+    token = path.read_text().strip()
+    assert path.stat().st_mode & 0o777 == 0o600
+    for refused in ("/", "/status", "/metrics", "/healthz", "/runs"):
+        assert asked.get(refused).status_code == 401
+    assert asked.get("/status", headers={"authorization": "Bearer wrong"}).status_code == 401
+    assert asked.get("/status", headers={"authorization": f"Bearer {token}"}).status_code == 200
+    assert "A token is needed" in asked.get("/", headers={"accept": "text/html"}).text
+    assert asked.post("/sign-in", data={"token": "wrong"}).status_code == 401
+    signed_in = asked.post("/sign-in", data={"token": token})
+    assert signed_in.status_code == 303
+    assert all(word in signed_in.headers["set-cookie"] for word in ("Secure", "HttpOnly", "SameSite=Strict"))
+    assert asked.get("/status").status_code == 200, "the browser keeps the cookie"
+
+
+def test_it_knows_when_certificates_expire(tmp_path: Path, certificate: Path) -> None:
+    given = settings(
+        tmp_path, STATUS_TLS_CERTIFICATE=str(certificate), STATUS_TLS_KEY=str(tmp_path / "key.pem")
+    )
+    [found] = expiries(given)
+    assert timedelta(days=39) < found["expires_at"] - datetime.now(UTC) < timedelta(days=41)
+    (tmp_path / "bad.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    assert expiries(settings(tmp_path, STATUS_TLS_CERTIFICATE=str(tmp_path / "bad.pem"))) == []
+    with pytest.raises((ValueError, IndexError)):
+        not_after(b"")
