@@ -27,6 +27,8 @@ SESSION_SETTINGS = {
     "timezone": "UTC",
     "xmloption": "content",
     "standard_conforming_strings": "on",
+    # A mask is one large expression: compiling it takes seconds, also for a table of three rows.
+    "jit": "off",
     # A keeper is idle in its transaction for as long as a run takes.
     "idle_in_transaction_session_timeout": "0",
     # The server notices a dead client by itself, and lets go of its snapshot and locks.
