@@ -47,6 +47,8 @@ class Building:
     incomplete: frozenset[tuple[str, str]] = frozenset()
     """Tables that hold fewer rows than the source's: what refers to them may have nothing to refer to."""
     partitioned: frozenset[tuple[str, str]] = frozenset()
+    unchecked: list[str] = field(default_factory=list)
+    """Foreign keys, as ``table name``, that were added and then did not hold."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -141,7 +143,10 @@ def _runner(building: Building, entry: Entry, key: str, statement: bytes) -> Cal
                 raise named_failure(f"The twin could not be given the {entry.label}.", error) from None
             if not _may_dangle(building, entry):
                 raise named_failure(f"The {entry.label} does not hold in the twin.", error) from None
-            outcome = "is not checked for these rows" if key.endswith("checked") else "is not in the twin"
+            checking = key.endswith("checked")
+            if checking:
+                building.unchecked.append(entry.tag)
+            outcome = "is not checked for these rows" if checking else "is not in the twin"
             building.notes.append(f"The {entry.label} {outcome}: some rows it refers to were not copied.")
 
     return run

@@ -1,4 +1,4 @@
-"""What the ``schema`` step leaves for ``finish``: one twin's entries, and where the sequences stood."""
+"""What the ``schema`` step leaves for ``finish``, and that for ``verify``, in the run's folder."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ class TwinSchema(BaseModel):
     sequences: tuple[SequenceValue, ...] = ()
     filled_views: tuple[tuple[str, str], ...] = ()
     """Materialised views (schema, name) that hold rows in the source."""
+
+
+class FinishedTwin(BaseModel):
+    """What ``finish`` leaves for ``verify``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unchecked: tuple[str, ...] = ()
+    """Foreign keys, as ``table name``, that hold for new rows only: rows they refer to were not copied."""
+
+
+def finished_file(run_dir: Path, target: int) -> Path:
+    """Where that is kept for the plan's target ``target``."""
+    return run_dir / "schema" / f"{target}.finished.json"
 
 
 def schema_file(run_dir: Path, target: int) -> Path:

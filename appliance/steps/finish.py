@@ -24,8 +24,8 @@ from appliance.postgres.pre_data import split_sections
 from appliance.postgres.refresh_analyze import analyze, refresh
 from appliance.postgres.sequences import set_sequences
 from appliance.postgres.target_database import mark
-from appliance.postgres.twin_schema import TwinSchema, schema_file
-from appliance.steps.context import StepContext, read_document
+from appliance.postgres.twin_schema import FinishedTwin, TwinSchema, finished_file, schema_file
+from appliance.steps.context import StepContext, read_document, write_document
 
 
 class FinishResult(BaseModel):
@@ -77,6 +77,7 @@ class _Finisher:
     def __init__(self, context: StepContext, plan: Plan, number: int) -> None:
         self.context = context
         self.plan = plan
+        self.number = number
         self.target: TargetFacts = plan.targets[number]
         self.schema = read_document(schema_file(context.run_dir, number), TwinSchema)
         self.notes: list[str] = []
@@ -140,6 +141,10 @@ class _Finisher:
 
         run_jobs([job for found in jobs.values() for job in found], self._open, self.plan.parallel, done)
         self.notes += building.notes
+        write_document(
+            finished_file(self.context.run_dir, self.number),
+            FinishedTwin(unchecked=tuple(sorted(building.unchecked))),
+        )
         self.counts |= {phase: len(found) for phase, found in jobs.items()}
 
     def _set_sequences(self) -> None:
