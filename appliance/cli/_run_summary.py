@@ -124,9 +124,11 @@ def _masks(table: PlannedTable) -> str:
 
 def _verified(outcome: RunOutcome) -> str:
     found = next(iter(outcome.results.get("verify", [])), {})
+    rows, columns = found.get("rows", 0), found.get("masked_columns", 0)
+    values = found.get("values_compared", 0)
     return (
-        f"Verified: {found.get('rows', 0):,} rows counted against the snapshot,"
-        f" {found.get('masked_columns', 0):,} masked columns proven on {found.get('values_compared', 0):,} values."
+        f"Verified: {rows:,} rows counted against the snapshot, {columns:,} masked columns proven"
+        f" on {values:,} values."
     )
 
 
