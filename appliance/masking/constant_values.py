@@ -22,7 +22,7 @@ _INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 _HEX = re.compile(r"\\x([0-9a-fA-F]{2})*")
 
 
-class ConstantWrong(ValueError):  # noqa: N818
+class ConstantWrong(ValueError):
     """Says what is wrong as the end of a sentence that begins with the value."""
 
 

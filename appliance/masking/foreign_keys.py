@@ -70,7 +70,7 @@ def reference_problem(end: End, other: End) -> str | None:
     return f"the types {types} differ, so the mask gives them different values"
 
 
-class _Irreproducible(Exception):  # noqa: N818
+class _Irreproducible(Exception):
     """The mask's output does not follow from the value alone."""
 
 

@@ -14,7 +14,7 @@ DEEPEST = 6
 Leaf = TypeVar("Leaf")
 
 
-class PathWrong(ValueError):  # noqa: N818
+class PathWrong(ValueError):
     """Says what is wrong with a path."""
 
 

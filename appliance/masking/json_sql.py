@@ -24,59 +24,68 @@ class Replacement:
     """From the SQL of a value (text, numeric, for a constant jsonb) to that of its replacement."""
 
 
-def masked_document(document: str, tree: Branch[Replacement], element: str) -> str:
-    """The masked document; NULL for NULL. ``element`` is a name that no column has."""
+def masked_document(document: str, tree: Branch[Replacement], name: str) -> str:
+    """The masked document; NULL for NULL. ``name`` is one that no column has.
+
+    Every level is computed once and then called ``name``, which hides what the level above calls so: that
+    keeps the SQL short, and a mask may mention its input as often as it likes.
+    """
+    return _named(_at(name, tree), document, name)
+
+
+def _named(expression: str, value: str, name: str) -> str:
+    """An expression over ``name``, which stands for a value of the level above."""
+    return f"(SELECT {expression} FROM (SELECT {value} AS {name} OFFSET 0) AS appliance_level)"
+
+
+def _at(name: str, tree: Branch[Replacement]) -> str:
     if tree.leaf is not None:
-        return f"CASE WHEN {document} IS NULL THEN NULL ELSE {_end(document, tree.leaf, element)} END"
+        return f"CASE WHEN {name} IS NULL THEN NULL ELSE {_end(name, tree.leaf)} END"
     return (
-        f"CASE jsonb_typeof({document}) WHEN 'object' THEN {_object(document, tree, element)}"
-        f" WHEN 'array' THEN {_each(document, _member(element, tree), element)} ELSE {document} END"
+        f"CASE jsonb_typeof({name}) WHEN 'object' THEN {_object(name, tree)}"
+        f" WHEN 'array' THEN {_each(name, _member(name, tree))} ELSE {name} END"
     )
 
 
-def _object(document: str, tree: Branch[Replacement], element: str) -> str:
+def _object(name: str, tree: Branch[Replacement]) -> str:
     """The object with the masked values in place of those it has."""
-    parts = [document]
+    parts = [name]
     for key, child in tree.children.items():
-        name = literal(key)
-        inside = f"({document} -> {name})"
-        masked = masked_document(inside, child, element)
+        inside = f"({name} -> {literal(key)})"
+        masked = masked_document(inside, child, name)
         parts.append(
-            f"CASE WHEN {inside} IS NULL THEN '{{}}'::jsonb ELSE jsonb_build_object({name}, {masked}) END"
+            f"CASE WHEN {inside} IS NULL THEN '{{}}'::jsonb"
+            f" ELSE jsonb_build_object({literal(key)}, {masked}) END"
         )
     return " || ".join(parts)
 
 
-def _member(element: str, tree: Branch[Replacement]) -> str:
+def _member(name: str, tree: Branch[Replacement]) -> str:
     """One element of a list on the way. A list inside it is not gone through, so nothing of that stays."""
     return (
-        f"CASE jsonb_typeof({element}) WHEN 'object' THEN {_object(element, tree, element)}"
-        f" WHEN 'array' THEN {NULL} ELSE {element} END"
+        f"CASE jsonb_typeof({name}) WHEN 'object' THEN {_object(name, tree)}"
+        f" WHEN 'array' THEN {NULL} ELSE {name} END"
     )
 
 
-def _each(document: str, masked: str, element: str) -> str:
-    """Every element of a list, in order. Inside, ``element`` is the innermost list's."""
+def _each(name: str, masked: str) -> str:
+    """Every element of a list, in order."""
     return (
         f"(SELECT coalesce(jsonb_agg({masked}), '[]'::jsonb)"
-        f" FROM jsonb_array_elements({document}) AS appliance_list ({element}))"
+        f" FROM jsonb_array_elements({name}) AS appliance_list ({name}))"
     )
 
 
-def _end(document: str, replacement: Replacement, element: str) -> str:
+def _end(name: str, replacement: Replacement) -> str:
     if replacement.kind == "constant":
-        return replacement.masked(document)
-    each = _each(document, _scalar(element, replacement), element)
-    alone = _scalar(document, replacement)
-    return f"CASE jsonb_typeof({document}) WHEN 'array' THEN {each} ELSE {alone} END"
+        return replacement.masked(name)
+    scalar = _scalar(name, replacement)
+    return f"CASE jsonb_typeof({name}) WHEN 'array' THEN {_each(name, scalar)} ELSE {scalar} END"
 
 
-def _scalar(value: str, replacement: Replacement) -> str:
+def _scalar(name: str, replacement: Replacement) -> str:
     if replacement.kind == "number":
-        number = replacement.masked(f"({value})::numeric")
-        return f"CASE jsonb_typeof({value}) WHEN 'number' THEN to_jsonb({number}) ELSE {NULL} END"
-    text = replacement.masked(f"({value} #>> '{{}}')")
-    return (
-        f"CASE WHEN jsonb_typeof({value}) IN ('object', 'array', 'null') THEN {NULL}"
-        f" ELSE to_jsonb({text}) END"
-    )
+        number = _named(f"to_jsonb({replacement.masked(name)})", f"{name}::numeric", name)
+        return f"CASE jsonb_typeof({name}) WHEN 'number' THEN {number} ELSE {NULL} END"
+    text = _named(f"to_jsonb({replacement.masked(name)})", f"{name} #>> '{{}}'", name)
+    return f"CASE WHEN jsonb_typeof({name}) IN ('object', 'array', 'null') THEN {NULL} ELSE {text} END"

@@ -12,7 +12,7 @@ from appliance.problems import did_you_mean, path_text
 from appliance.workflow.document import MaskSpec
 
 
-class MaskWrong(ValueError):  # noqa: N818
+class MaskWrong(ValueError):
     """No such mask, or parameters that it does not take; ``problems`` has a sentence for each."""
 
     def __init__(self, problems: list[str]) -> None:

@@ -17,6 +17,7 @@ from appliance.masking.bindings import bound_settings
 from appliance.masking.compiled import CompiledColumn
 from appliance.masking.compiler import compile_column
 from appliance.postgres.catalog_reader import read_catalog
+from appliance.postgres.connect import open_session
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec
 from tests.engine.clusters import Cluster
@@ -48,10 +49,14 @@ class Lab:
     _sessions: dict[str, psycopg.Connection[Any]] = field(default_factory=dict)
 
     def session(self, user: str = "postgres") -> psycopg.Connection[Any]:
-        """A session with an empty search path, as the engine has them, kept open for the next time."""
+        """A session as the engine has them, kept open for the next time; the reader's is read-only."""
         if user not in self._sessions or self._sessions[user].closed:
-            self._sessions[user] = self.cluster.connect(self.database, user)
-            self._sessions[user].execute("SELECT set_config('search_path', '', false)")
+            entry = self.cluster.connection(self.database, user)
+            del entry["type"]
+            parameters = {key: str(value) for key, value in entry.items()}
+            self._sessions[user] = open_session(
+                "lab", parameters, application_name="lab", read_only=user == self.reader
+            )
         return self._sessions[user]
 
     def close(self) -> None:
@@ -109,8 +114,7 @@ class Lab:
         """The bytes of a binary COPY by the reader, in a read-only transaction with the keys bound."""
         session = self.session(self.reader)
         with session.transaction():
-            session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            session.execute("SET LOCAL timezone = 'UTC'")
+            session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             bind(session, columns, key)
             with session.cursor().copy(f"COPY ({query}) TO STDOUT (FORMAT binary)".encode()) as copy:
                 return b"".join(bytes(block) for block in copy)

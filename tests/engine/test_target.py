@@ -17,6 +17,7 @@ from appliance.errors import RequestWrong, WorkFailed
 from appliance.postgres.target_database import (
     ADOPT_COMMENT,
     create_next,
+    drop_own,
     drop_ours,
     mark,
     read_database,
@@ -240,3 +241,18 @@ def test_a_mark_is_read_back_and_a_comment_of_somebody_is_none(
     database = read_database(admin, twin_database)
     assert database is not None and database.marker is not None
     assert (database.marker.workflow, database.marker.run) == ("w'", 'r"')
+
+
+def test_a_failed_run_drops_its_own_unfinished_database_and_no_other(
+    open_admin: Callable[..., psycopg.Connection[Any]], target: Cluster, twin_database: str
+) -> None:
+    following = f"{twin_database}__next"
+    admin = open_admin()
+    assert not drop_own(admin, following, run="r")
+    create_next(admin, following, UTF8, workflow="w", run="r", open_database=open_admin)
+    assert not drop_own(admin, following, run="another")
+    mark(admin, following, workflow="w", run="r", state="verified")
+    assert not drop_own(admin, following, run="r")
+    mark(admin, following, workflow="w", run="r", state="finished")
+    assert drop_own(admin, following, run="r")
+    assert following not in target.databases()

@@ -95,16 +95,13 @@ class JsonDocument(Mask[JsonParams]):
         tree: Branch[Replacement] = Branch()
         for leaf in leaves:
             tree.add(leaf.keys, _replacement(leaf, scope))
-        element = identifier(scope.alias("appliance_element"))
+        name = identifier(scope.alias("appliance_value"))
         if value.shape.kind == "jsonb":
-            return masked_document(value.sql, tree, element)
+            return masked_document(value.sql, tree, name)
         # Parsed once, and only if that cannot fail.
-        document = identifier(scope.alias("appliance_document"))
-        parsed = f"(SELECT {value.sql}::jsonb AS {document} OFFSET 0) AS appliance_parsed"
         return (
             f"CASE WHEN {value.sql} IS NULL THEN NULL WHEN {is_jsonb(value.sql, scope.encoding)}"
-            f" THEN (SELECT {masked_document(document, tree, element)} FROM {parsed})::json"
-            " ELSE 'null'::json END"
+            f" THEN {masked_document(f'{value.sql}::jsonb', tree, name)}::json ELSE 'null'::json END"
         )
 
     def _facet(self, value: Value, leaf: _Leaf, scope: Scope) -> Facet:
