@@ -47,12 +47,26 @@ def build_step_image() -> None:
 
 
 @contextmanager
+def quietly() -> Iterator[None]:
+    """What programs print to standard output goes to standard error: only tables belong there."""
+    kept = os.dup(1)
+    sys.stdout.flush()
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+@contextmanager
 def running_appliance() -> Iterator[ApplianceHost]:
     """Airflow's processes and the status service, at rest after their start."""
     host = ApplianceHost(IMAGE)
     status = None
     try:
-        host.start()
+        with quietly():
+            host.start()
         status = subprocess.Popen(
             [sys.executable, "-m", "appliance.status"], env=host.environment, cwd=host.folder
         )
