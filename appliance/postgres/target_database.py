@@ -104,6 +104,19 @@ def is_empty(connection: Connection[TupleRow]) -> bool:
     return row == (True,)
 
 
+def drop_own(admin: Connection[TupleRow], name: str, *, run: str) -> bool:
+    """Drop a database if ``run`` made it and nobody has verified it; False otherwise.
+
+    Raises WorkFailed where it cannot be dropped.
+    """
+    database = read_database(admin, name)
+    marker = database.marker if database is not None else None
+    if marker is None or marker.run != run or marker.state in {"verified", "published"}:
+        return False
+    _drop(admin, name)
+    return True
+
+
 def drop_ours(admin: Connection[TupleRow], name: str, *, run: str, open_database: OpenDatabase) -> bool:
     """Drop a database that carries our comment; False where there is none.
 
@@ -120,12 +133,7 @@ def drop_ours(admin: Connection[TupleRow], name: str, *, run: str, open_database
             f"Rename or drop '{name}' on the target.",
         )
     _wait_for_dead_run(admin, database, run)
-    try:
-        run_sql(admin, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
-    except psycopg.Error as error:
-        raise database_failure(
-            f"The database '{name}' of an earlier run could not be dropped.", error
-        ) from None
+    _drop(admin, name)
     return True
 
 
@@ -159,6 +167,14 @@ def create_next(
         "The target server accepts it with none of its locales.",
         "Use a target server that supports the source's encoding.",
     )
+
+
+def _drop(admin: Connection[TupleRow], name: str) -> None:
+    try:
+        run_sql(admin, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+    except psycopg.Error as error:
+        what = f"The database '{name}' of an earlier run could not be dropped."
+        raise database_failure(what, error) from None
 
 
 def _create(admin: Connection[TupleRow], name: str, settings: LocaleSettings) -> None:

@@ -7,10 +7,12 @@ finished twin that could only not be swapped in stays, and the message of ``publ
 from __future__ import annotations
 
 from contextlib import closing
-from functools import partial
 
+import psycopg
+
+from appliance.postgres.connect import database_failure
 from appliance.postgres.plan import PLAN_FILE
-from appliance.postgres.target_database import drop_ours
+from appliance.postgres.target_database import drop_own
 from appliance.postgres.twin_names import twin_names
 from appliance.steps.context import StepContext
 
@@ -24,7 +26,9 @@ def run(context: StepContext) -> dict[str, list[str]]:
         name = delivery.twin.connection
         unfinished = twin_names(context.twin_name(name)).next
         with closing(context.connect_admin(name)) as admin:
-            open_database = partial(context.connect_target, name)
-            if drop_ours(admin, unfinished, run=context.spec.run_id, open_database=open_database):
-                dropped.append(unfinished)
+            try:
+                if drop_own(admin, unfinished, run=context.spec.run_id):
+                    dropped.append(unfinished)
+            except psycopg.Error as error:
+                raise database_failure(f"'{unfinished}' could not be looked at.", error) from None
     return {"dropped": dropped}

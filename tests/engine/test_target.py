@@ -17,8 +17,8 @@ from appliance.errors import RequestWrong, WorkFailed
 from appliance.postgres.target_database import (
     ADOPT_COMMENT,
     create_next,
-    drop_own,
     drop_ours,
+    drop_own,
     mark,
     read_database,
 )
