@@ -110,25 +110,13 @@ def of_container(
     """Why a container ended badly: what the step told, or what Docker knows. ``state`` is Docker's."""
     code = int(state.get("ExitCode") or 0)
     if state.get("OOMKilled"):
-        return Failure(
-            step=step,
-            shard=part,
-            exit_code=ExitCode.WORK_FAILED,
-            retry=False,
-            what=f"The step {step} needed more than the {memory_mb} MB of memory it may use.",
-            why="Linux ended it when it reached its limit.",
-            next_step=f"Raise limits.memory_mb in the workflow above {memory_mb}, or lower limits.parallel.",
-            exception="OutOfMemory",
-            table=told.table if told else None,
-        )
+        return _out_of_memory("was ended", told, memory_mb=memory_mb, step=step, part=part, retry=False)
     if told is not None:
         return told
     if code == KILLED:
-        what, why = (
-            f"The container of the step {step} was killed.",
-            "Not by the appliance, and not for its memory.",
-        )
-    elif code == 0:
+        # Some engines with cgroups of version 1 never hear of it when Linux ends a process for its memory.
+        return _out_of_memory("was killed, most likely", None, memory_mb=memory_mb, step=step, part=part)
+    if code == 0:
         what, why = f"The step {step} ended without a result.", "It printed neither a result nor a failure."
     else:
         what, why = f"The step {step} ended with exit code {code} and said nothing of why.", ""
@@ -141,6 +129,22 @@ def of_container(
         why=why,
         next_step="appliance logs",
         exception="ContainerEnded",
+    )
+
+
+def _out_of_memory(
+    ended: str, told: Failure | None, *, memory_mb: int, step: str, part: int | None, retry: bool = True
+) -> Failure:
+    return Failure(
+        step=step,
+        shard=part,
+        exit_code=ExitCode.WORK_FAILED,
+        retry=retry,
+        what=f"The step {step} {ended} because it needed more than the {memory_mb} MB of memory it may use.",
+        why=f"Its container may use {memory_mb} MB; Linux ends what goes beyond.",
+        next_step=f"Raise limits.memory_mb in the workflow above {memory_mb}, or lower limits.parallel.",
+        exception="OutOfMemory",
+        table=told.table if told else None,
     )
 
 

@@ -56,6 +56,7 @@ class StepRun:
         clean_line: Callable[[str], str],
     ) -> None:
         self.call = call
+        self.entrypoint = ["python", "-m", "appliance.steps"]
         self.output = StepOutput(log, clean, clean_line)
         self.stopped_by: StopRequest | None = None
         self.out_of_time = False
@@ -86,7 +87,7 @@ class StepRun:
         try:
             created = self._client.create_container(
                 image=self._image,
-                entrypoint=["python", "-m", "appliance.steps"],
+                entrypoint=self.entrypoint,
                 command=self.call.arguments(secrets_dir),
                 user=user,
                 working_dir="/tmp",  # noqa: S108 - its own tmpfs

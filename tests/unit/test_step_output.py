@@ -73,10 +73,11 @@ def test_running_out_of_memory_says_what_to_change_and_is_not_tried_again() -> N
     assert not found.retry
 
 
-def test_a_container_that_was_killed_by_someone_is_tried_again() -> None:
+def test_a_container_that_was_killed_without_a_reason_is_tried_again_and_memory_is_suspected() -> None:
     found = failure(ExitCode=137, OOMKilled=False)
     assert found.retry
     assert found.shard == 2
+    assert "most likely" in found.what
 
 
 def test_a_foreign_exception_tells_its_class_and_nothing_else() -> None:
