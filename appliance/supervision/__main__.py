@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from appliance.supervision.notify import notify
-from appliance.supervision.proof import Proof, answers, job_beats
-from appliance.supervision.watch import watch
+from appliance.supervision.proof import Proof, answers, database_answers, job_beats
+from appliance.supervision.watch import wait_for, watch
 
 _PYTHON = [sys.executable, "-I", "-m"]
 _LAUNCH = [*_PYTHON, "appliance.orchestration.launch"]
@@ -39,6 +39,8 @@ def main(arguments: list[str]) -> int:
     told = _told()
     if told is None:
         return 2
+    if arguments[0] != "status":
+        wait_for(database_answers(told["airflow_database"]))
     if arguments[0] == "prepare":
         return _prepare(told)
     return watch(COMMANDS[arguments[0]], os.environ, _proof(arguments[0], told))

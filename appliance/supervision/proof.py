@@ -12,6 +12,7 @@ Proof = Callable[[], str]
 
 HEARTBEAT_FRESH_S = 30
 """Airflow's jobs beat every 5 s; six missed beats are no longer a busy moment."""
+DATABASE_AWAY = "the database does not answer"
 _ANSWER_WITHIN_S = 10
 
 _JOB = """
@@ -30,22 +31,29 @@ def job_beats(conninfo: str, job_type: str, age_s: Callable[[], float]) -> Proof
     """
 
     def proof() -> str:
-        sql = _JOB.format(job_type=job_type, fresh=HEARTBEAT_FRESH_S, age=int(age_s()) + 1)
-        try:
-            done = subprocess.run(  # noqa: S603
-                [_psql(), "--no-psqlrc", "--no-align", "--tuples-only", "--command", sql, conninfo],
-                capture_output=True,
-                text=True,
-                timeout=_ANSWER_WITHIN_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return f"the database did not answer ({type(error).__name__})"
-        if done.returncode != 0:
-            return "the database did not answer"
-        return "" if done.stdout.strip() not in {"", "0"} else f"no fresh heartbeat of {job_type}"
+        counted = _query(
+            conninfo, _JOB.format(job_type=job_type, fresh=HEARTBEAT_FRESH_S, age=int(age_s()) + 1)
+        )
+        if counted is None:
+            return DATABASE_AWAY
+        return "" if counted not in {"", "0"} else f"no fresh heartbeat of {job_type}"
 
     return proof
+
+
+def database_answers(conninfo: str) -> Proof:
+    """The database takes a connection and answers."""
+    return lambda: DATABASE_AWAY if _query(conninfo, "SELECT 1") is None else ""
+
+
+def _query(conninfo: str, sql: str) -> str | None:
+    """What psql prints; None where it could not ask. A process that ends keeps no driver in memory."""
+    command = [_psql(), "--no-psqlrc", "--no-align", "--tuples-only", "--command", sql, conninfo]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER_WITHIN_S, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def answers(

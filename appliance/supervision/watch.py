@@ -16,6 +16,8 @@ STARTING_POLL_S = 1.0
 PROOFS_PER_WATCHDOG = 4
 """Proofs in one watchdog interval, so that a single slow answer is not yet a death sentence."""
 WATCHDOG_DEFAULT_S = 60.0
+EXTENSION_US = 120_000_000
+"""From each request on, the start may take so long: only silence for that time ends a waiting start."""
 
 
 def watch(command: Sequence[str], environment: Mapping[str, str], proof: Proof) -> int:
@@ -45,6 +47,16 @@ def watch(command: Sequence[str], environment: Mapping[str, str], proof: Proof) 
             )
             ready = True
     return status if status >= 0 else 128 - status
+
+
+def wait_for(proof: Proof) -> None:
+    """Wait until there is that proof, and ask systemd for the time it takes.
+
+    A program that cannot work yet is not started: one that starts and fails again and again costs a core.
+    """
+    while missing := proof():
+        notify(f"EXTEND_TIMEOUT_USEC={EXTENSION_US}", f"STATUS=Waiting: {missing}")
+        time.sleep(STARTING_POLL_S)
 
 
 def _wait(child: subprocess.Popen[bytes], seconds: float) -> int | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.supervision import watch
 from appliance.supervision.__main__ import make_secret
 from appliance.supervision.cleanup import DAY_S, STILL_WRITTEN_S, clean
 from appliance.supervision.proof import answers
@@ -128,3 +129,16 @@ def test_old_logs_go_first_and_what_may_still_be_written_stays(tmp_path: Path) -
 def test_logs_within_both_bounds_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "attempt=1.log").write_bytes(b"line\n")
     assert clean(tmp_path, max_days=30, max_bytes=1 << 20, now=tmp_path.stat().st_mtime).files == 0
+
+
+def test_a_start_that_waits_for_the_database_asks_for_time_and_says_why(
+    systemd: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "STARTING_POLL_S", 0.0)
+    answers_in_turn = iter(["the database does not answer", ""])
+    watch.wait_for(lambda: next(answers_in_turn))
+    heard = systemd.recv(1000).decode().splitlines()
+    assert heard == [
+        f"EXTEND_TIMEOUT_USEC={watch.EXTENSION_US}",
+        "STATUS=Waiting: the database does not answer",
+    ]

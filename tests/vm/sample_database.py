@@ -37,23 +37,20 @@ def make_sample(appliance: Appliance) -> None:
     vm = appliance.vm
     major = vm.sudo("ls /usr/lib/postgresql | sort -n | tail -1")
     folder = f"/etc/postgresql/{major}/sample"
-    if vm.sudo(f"test -e {folder} && echo there || true"):
-        return
-    vm.sudo(f"pg_createcluster {major} sample --port {SAMPLE_PORT} --locale C.UTF-8 --encoding UTF8")
-    # It must come back by itself after a reboot, also before Docker has made its bridge.
-    settings = "listen_addresses = '*'\nfsync = off\nshared_buffers = 32MB\n"
-    rules = "local all postgres peer\nhost all all 172.29.0.0/16 scram-sha-256\n"
-    for name, text in (("conf.d/sample.conf", settings), ("pg_hba.conf", rules)):
-        vm.sudo(f"printf %s {_packed(text)} | base64 -d > {folder}/{name}")
-    vm.sudo(f"systemctl start postgresql@{major}-sample")
-    # As a file on standard input: on a command line sudo would log the passwords.
-    roles = "".join(
-        f"CREATE ROLE {role} LOGIN {extra} PASSWORD {_literal(appliance.passwords[name])};\n"
-        for role, extra, name in (("reader", "", "source"), ("twin_owner", "CREATEDB", "target"))
-    )
-    sql(appliance, roles)
-    sql(appliance, "CREATE DATABASE shop")
-    sql(appliance, _SCHEMA, "shop")
+    fresh = not vm.sudo(f"test -e {folder} && echo there || true")
+    if fresh:
+        vm.sudo(f"pg_createcluster {major} sample --port {SAMPLE_PORT} --locale C.UTF-8 --encoding UTF8")
+        # It must come back by itself after a reboot, also before Docker has made its bridge.
+        settings = "listen_addresses = '*'\nfsync = off\nshared_buffers = 32MB\n"
+        rules = "local all postgres peer\nhost all all 172.29.0.0/16 scram-sha-256\n"
+        for name, text in (("conf.d/sample.conf", settings), ("pg_hba.conf", rules)):
+            vm.sudo(f"printf %s {_packed(text)} | base64 -d > {folder}/{name}")
+        vm.sudo(f"systemctl start postgresql@{major}-sample")
+        sql(appliance, "CREATE ROLE reader LOGIN; CREATE ROLE twin_owner LOGIN CREATEDB")
+        sql(appliance, "CREATE DATABASE shop")
+        sql(appliance, _SCHEMA, "shop")
+    for role, name in (("reader", "source"), ("twin_owner", "target")):
+        sql(appliance, f"ALTER ROLE {role} PASSWORD {_literal(appliance.passwords[name])}")
 
 
 def sql(appliance: Appliance, text: str, database: str = "postgres") -> str:

@@ -9,7 +9,8 @@ from tests.vm.running import assert_masked_twin, run_workflow, runs, start, wait
 from tests.vm.sample_database import make_sample, put_workflow
 
 AWAY_S = 60
-RUNNING = "systemctl is-active --quiet appliance-scheduler appliance-dag-processor appliance-api-server"
+SERVICES = "appliance-scheduler appliance-dag-processor appliance-api-server appliance-status"
+RUNNING = f"test $(systemctl is-active {SERVICES} | grep -cx active) = 4"
 
 
 def test_a_minute_without_postgresql_and_docker_needs_no_person(appliance: Appliance) -> None:
@@ -33,7 +34,7 @@ def test_a_scheduler_that_hangs_is_replaced_by_the_watchdog(appliance: Appliance
     appliance.vm.sudo("systemctl daemon-reload && systemctl restart appliance-scheduler")
     restarts = appliance.vm.sudo("systemctl show -p NRestarts --value appliance-scheduler")
     # The scheduler's own process stands still; its supervisor does not, and must not vouch for it.
-    appliance.vm.sudo('pkill -STOP -f "airflow scheduler"')
+    appliance.vm.sudo('pkill -STOP -f "[a]irflow scheduler"')
     wait_until(
         appliance,
         f"test $(systemctl show -p NRestarts --value appliance-scheduler) -gt {restarts} && {RUNNING}",
