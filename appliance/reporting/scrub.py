@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .contract_fields import ScrubbedText
-from .scrub_shapes import GONE, scrub_line
+from .scrub_shapes import GONE, opens_quote, scrub_line
 
 __all__ = ["GONE", "Scrubber", "scrub_fields"]
 
@@ -32,7 +32,7 @@ FREE_TEXT = frozenset({"what", "why", "next_step", "problem", "log_tail", "text"
 """The keys of an event, at any depth, that hold free text."""
 
 _VALUES_FOLLOW = re.compile(
-    r"(?:\b(?:DETAIL|HINT|CONTEXT|STATEMENT|QUERY|LINE \d++|D[ÉE]TAIL ?"
+    r"(?:(?:\b|(?<=\\n))(?:DETAIL|HINT|CONTEXT|STATEMENT|QUERY|LINE \d++|D[ÉE]TAIL ?"
     r"|DETALLE|SUGERENCIA|ASTUCE|TIPP|KONTEXT|ANWEISUNG)"
     r"|(?:^|(?<=: ))(?i:detail|hint|context|statement|query|command was|parameters?)):"
 )
@@ -120,6 +120,8 @@ class _Lines:
             return self._only_class(exception, line)
         if frame := _FRAME.match(line):
             line = f"  File {frame['file']}, line {frame['line']}, in {frame['name']}"
+        else:
+            self._in_values = opens_quote(line)
         return scrub_line(line)
 
     def _only_class(self, shown: re.Match[str] | None, line: str) -> str:

@@ -44,7 +44,7 @@ _NOUN = re.compile(
 _NAME = re.compile(r"[^\W\d][\w.$-]{0,80}+")
 _QUOTED = re.compile(
     r"""(?<!\w)'(?P<single>.*?)'(?!\w) | "(?P<double>(?:[^"\\]|\\.)*+)"
-        | „.*?[“”] | [“”].*?[“”] | «.*?» | ».*?« | (?<!\w)['"„“«»].*""",
+        | „.*?[“”] | [“”].*?[“”] | «.*?» | ».*?« | (?P<open>(?<!\w)['"„“«»].*)""",
     re.VERBOSE,
 )
 
@@ -72,6 +72,11 @@ def scrub_line(text: str) -> str:
     text = _SOCIAL_SECURITY.sub(GONE, text)
     text = _DIGITS.sub(_digits, text)
     return _SHORT_PHONE.sub(GONE, text)
+
+
+def opens_quote(text: str) -> bool:
+    """Whether something quoted begins in this line and does not end in it."""
+    return any(match["open"] is not None for match in _QUOTED.finditer(text))
 
 
 def _quoted(match: re.Match[str]) -> str:
