@@ -284,7 +284,7 @@ class RunStore:
     def _first_failure(self, run_id: str) -> Row | None:
         row = self.connection.execute(
             "SELECT failure FROM appliance.step WHERE run_id = %s AND failure IS NOT NULL"
-            " ORDER BY (failure ->> 'exception' = 'Stopped'), ended_at LIMIT 1",
+            " ORDER BY coalesce(failure ->> 'exception', '') = 'Stopped', ended_at LIMIT 1",
             [run_id],
         ).fetchone()
         return dict(row["failure"]) if row else None
