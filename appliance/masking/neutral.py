@@ -68,7 +68,7 @@ def neutral_value(column: Column) -> str | None:
     if text_form is None:
         name = column.base_type.rpartition(".")[2]
         text_form = _BY_NAME.get(name)
-    if text_form is None and column.base_type == "bit":
+    if text_form is None and column.base_type in ("bit", '"bit"'):
         # Zeros for as many bits as the type has: the cast adds them on the right.
         return f"B'0'::{cast}"
     return None if text_form is None else f"'{text_form}'::{cast}"

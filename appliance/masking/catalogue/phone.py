@@ -50,14 +50,20 @@ class Phone(Mask[PhoneParams]):
         prefix = f"left({text}, {kept}) || " if params.keep_prefix else ""
         rest_length = f"length({text}) - {kept}" if params.keep_prefix else f"length({text})"
         rest = f"substr({text}, {kept} + 1)" if params.keep_prefix else text
+        careful = f"{prefix}{_careful(rest, hash_sql)}"
+        # Two CASEs, because AND may look at its right side first, and a regular expression has its limits.
         masked = (
-            f"CASE WHEN {text} !~ {_PLAIN} AND octet_length({text}) <= {_LONGEST_PHONE}"
-            f" THEN {prefix}{_fast(text, hash_sql, rest_length)} ELSE {prefix}{_careful(rest, hash_sql)} END"
+            f"CASE WHEN octet_length({text}) > {_LONGEST_PHONE} THEN {careful}"
+            f" WHEN {text} !~ {_PLAIN} THEN {prefix}{_fast(text, hash_sql, rest_length)} ELSE {careful} END"
         )
         # A digit is never its own successor, so this differs wherever there is a digit to mask.
         instead = f"{prefix}translate({rest}, '0123456789', '1234567890')"
         sql = f"coalesce(nullif({masked}, {text}), {instead})"
-        return Masked(sql, "by_chance", normal_form_sql=f"CASE WHEN {rest} ~ '[0-9]' THEN {text} END")
+        normal = (
+            f"CASE WHEN octet_length({text}) > {_LONGEST_SEARCHED} THEN {text}"
+            f" WHEN {rest} ~ '[0-9]' THEN {text} END"
+        )
+        return Masked(sql, "by_chance", normal_form_sql=normal)
 
 
 def _fast(text: str, hash_sql: str, length: str) -> str:
