@@ -66,13 +66,18 @@ class _Type:
     labels: tuple[str, ...]
 
 
+def _type(row: tuple[Any, ...]) -> _Type:
+    values: tuple[Any, ...] = (*row[:-1], tuple(row[-1]))
+    return _Type(*values)
+
+
 def read_types(
     connection: Connection[TupleRow], used: Iterable[tuple[int, int]]
 ) -> dict[tuple[int, int], TypeFacts]:
     """The facts of every (type oid, type modifier) pair."""
     pairs = sorted(set(used))
     rows = connection.execute(queries.TYPES, [sorted({oid for oid, _ in pairs})])
-    types = {row[0]: _Type(*row[:-1], tuple(row[-1])) for row in rows}
+    types = {row[0]: _type(row) for row in rows}
     below = {pair: _unwrap(types, *pair) for pair in pairs}
     wanted = sorted({*pairs, *((base.oid, -1) for base, _, _, _ in below.values())})
     names = {
