@@ -34,9 +34,13 @@ class Deploy:
     def __init__(self, folder: Path, target: str, connect: dict[str, Any], knobs: dict[str, Any]) -> None:
         self._folder, self._target, self._connect, self.knobs = folder, target, connect, knobs
 
-    def run(self, *options: str, dry: bool = False, target: str | None = None, **knobs: Any) -> Outcome:
+    def run_with(self, knobs: dict[str, Any]) -> Outcome:
+        """Run it with some knobs set otherwise, this once."""
+        return Deploy(self._folder, self._target, self._connect, self.knobs | knobs).run()
+
+    def run(self, *options: str, dry: bool = False, target: str | None = None) -> Outcome:
         """Run it for real, or dry, as an operator would from the repository's root."""
-        inventory = self._inventory(target, self.knobs | knobs)
+        inventory = self._inventory(target, self.knobs)
         # Without --yes pyinfra looks for changes first and then asks; there is no one to ask.
         mode = ["--dry"] if dry else ["--yes"]
         done = subprocess.run(
@@ -50,17 +54,6 @@ class Deploy:
             check=False,
         )
         return Outcome(done.returncode, done.stdout, changed(done.stdout))
-
-    def start(self) -> subprocess.Popen[str]:
-        """Start it and do not wait: for a deploy that is going to be cut off."""
-        return subprocess.Popen(
-            [*PYINFRA, "--yes", str(self._inventory(None, self.knobs)), "provisioning/deploy.py"],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
 
     def _inventory(self, target: str | None, knobs: dict[str, Any]) -> Path:
         data = knobs | ({} if target else self._connect)

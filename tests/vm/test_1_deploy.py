@@ -80,7 +80,7 @@ def test_a_service_whose_restart_was_missed_is_restarted_by_the_next_deploy(appl
 def test_a_wrong_knob_ends_the_deploy_before_anything_is_done(
     appliance: Appliance, knob: str, value: str, expected: str
 ) -> None:
-    wrong = appliance.deploy.run(**{knob: value})
+    wrong = appliance.deploy.run_with({knob: value})
     assert wrong.status != 0
     assert expected in wrong.output
     assert "Traceback" not in wrong.output

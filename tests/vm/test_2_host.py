@@ -8,8 +8,10 @@ import pytest
 
 from tests.vm.conftest import SAMPLE_PORT, Appliance
 
-STRICT = ("appliance-status", "appliance-api-server", "appliance-dag-processor", "appliance-prepare")
-STRICT += ("appliance-cleanup", "appliance-firewall")
+STRICT = (
+    *("appliance-status", "appliance-api-server", "appliance-dag-processor", "appliance-prepare"),
+    *("appliance-cleanup", "appliance-firewall"),
+)
 REACH_DOCKER = ("appliance-scheduler", "appliance-reaper")
 
 
