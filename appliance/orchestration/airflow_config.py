@@ -96,8 +96,8 @@ def _core(settings: Settings) -> dict[str, str]:
         "plugins_folder": str(PLUGINS),
         "executor": "LocalExecutor",
         "load_examples": "False",
-        # LocalExecutor forks this many workers at once; two more than may copy, for what ends beside them.
-        "parallelism": str(settings.steps.max_parallel + 2),
+        # LocalExecutor forks this many workers at once and keeps them: one more than may copy.
+        "parallelism": str(settings.steps.max_parallel + 1),
         "max_active_runs_per_dag": "1",
         "max_map_length": "4096",
         "dags_are_paused_at_creation": "False",

@@ -13,6 +13,8 @@ from appliance.orchestration.run_listener import RunListener
 from appliance.orchestration.step_listener import StepListener
 
 if {"scheduler", "dag-processor"} & set(sys.argv):
+    import airflow.sdk.execution_time.supervisor  # noqa: F401 - each worker would at its first task
+
     import appliance.orchestration.dag_builder  # noqa: F401
 
 
