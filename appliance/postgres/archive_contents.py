@@ -1,8 +1,9 @@
-"""Reads what ``pg_dump --format=custom`` wrote, so that each object can be loaded, skipped or ordered by itself.
+"""Reads what ``pg_dump --format=custom`` wrote, so that each object can be loaded, skipped or ordered.
 
-A schema-only archive is its table of contents: one entry an object, with its SQL, the section it belongs to, the
-catalog oids it came from, and which entries must exist before it. The layout follows ``ReadHead`` and ``ReadToc`` of
-PostgreSQL's ``src/bin/pg_dump/pg_backup_archiver.c`` (archive versions 1.14 to 1.16, that is pg_dump 12 to 18).
+A schema-only archive is its table of contents: one entry an object, with its SQL, the section it belongs to,
+the catalog oids it came from, and which entries must exist before it. The layout follows ``ReadHead`` and
+``ReadToc`` of PostgreSQL's ``src/bin/pg_dump/pg_backup_archiver.c`` (archive versions 1.14 to 1.16, that is
+pg_dump 12 to 18).
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ class Entry(BaseModel):
 
     dump_id: int
     class_oid: int
-    """The system catalog the object stands in (``pg_class``, …); 0 for what has no row of its own, as comments."""
+    """The system catalog the object stands in (``pg_class``, …); 0 for what has no row of its own."""
     oid: int
     tag: str
-    """The object's name as pg_dump prints it: ``customer email_key`` for a constraint, ``shout(text)`` for a function."""
+    """The name as pg_dump prints it: ``customer email_key`` (a constraint), ``shout(text)`` (a function)."""
     kind: str
     """In pg_dump's words: ``TABLE``, ``FK CONSTRAINT``, ``COMMENT`` …"""
     section: Section

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.engine.container_cluster import (
     start_container_cluster,
 )
 from tests.engine.scenario import SHOP, Scenario
+from tests.engine.twin_building import TwinRun
 
 _numbers = itertools.count(1)
 
@@ -119,3 +121,20 @@ def pg_dump_17(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     if has_postgres17():
         return {}
     return {PG_DUMP_VARIABLE: str(pg_dump_wrapper(tmp_path_factory.mktemp("pg_dump")))}
+
+
+@pytest.fixture
+def start_run(
+    source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
+) -> Iterator[Callable[..., TwinRun]]:
+    """Start runs that copy one source database as it is into one twin."""
+    source.sql("postgres", "GRANT pg_read_all_data TO reader; ALTER ROLE reader BYPASSRLS")
+    runs: list[TwinRun] = []
+
+    def start(**options: Any) -> TwinRun:
+        runs.append(TwinRun(source, source_database, target, twin_database, tmp_path, **options))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        run.close()

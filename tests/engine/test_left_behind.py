@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -44,21 +43,10 @@ CREATE PUBLICATION news FOR TABLE public.near;
 """
 
 
-@pytest.fixture
-def start_run(
-    source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
-) -> Iterator[StartRun]:
-    """Start runs of one source database into one twin."""
-    source.sql("postgres", "GRANT pg_read_all_data TO reader; ALTER ROLE reader BYPASSRLS")
-    runs = []
-
-    def start(**options: Any) -> TwinRun:
-        runs.append(TwinRun(source, source_database, target, twin_database, tmp_path, **options))
-        return runs[-1]
-
-    yield start
-    for run in runs:
-        run.close()
+@pytest.fixture(autouse=True)
+def _no_role_left(source: Cluster, source_database: str) -> Iterator[None]:
+    """Roles outlive the database they were made for."""
+    yield
     if source.rows("postgres", "SELECT FROM pg_roles WHERE rolname = 'only_at_source'"):
         source.sql(source_database, "DROP OWNED BY only_at_source; DROP ROLE only_at_source")
 

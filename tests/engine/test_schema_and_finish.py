@@ -6,9 +6,8 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,23 +21,6 @@ ROWS = (Path(__file__).parent / "every_object_rows.sql").read_text()
 SECRET = "sally.secret@example.com"
 
 StartRun = Callable[..., TwinRun]
-
-
-@pytest.fixture
-def start_run(
-    source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
-) -> Iterator[StartRun]:
-    """Start runs of one source database into one twin."""
-    source.sql("postgres", "GRANT pg_read_all_data TO reader; ALTER ROLE reader BYPASSRLS")
-    runs = []
-
-    def start(**options: Any) -> TwinRun:
-        runs.append(TwinRun(source, source_database, target, twin_database, tmp_path, **options))
-        return runs[-1]
-
-    yield start
-    for run in runs:
-        run.close()
 
 
 @pytest.fixture
