@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from appliance.reporting.database import Connection, connect
 from appliance.reporting.messages import Progress
 from appliance.reporting.scrub import Scrubber, scrub_fields
+from appliance.reporting.verify_brief import verify_checks
 
 RunState = Literal["queued", "running", "succeeded", "failed", "refused", "cancelled"]
 StepState = Literal["running", "retrying", "succeeded", "failed", "cancelled", "skipped"]
@@ -301,7 +302,7 @@ class RunStore:
             " HAVING max(ended_at) >= min(started_at) ORDER BY min(started_at)",
             [run_id],
         ).fetchall()
-        return {**(copied or {}), "steps": steps}
+        return {**(copied or {}), "steps": steps, "checks": verify_checks(self.connection, run_id)}
 
 
 def _outcome(state: Literal["succeeded", "failed"], failure: Row | None, stop: Row | None) -> RunState:

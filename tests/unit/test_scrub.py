@@ -217,6 +217,11 @@ def test_a_stream_of_lines_remembers_that_a_value_goes_on() -> None:
     assert [clean(line) for line in lines] == [f"DETAIL: {GONE}", GONE, GONE, "pg_restore: finished"]
 
 
+def test_a_quoted_value_is_followed_over_its_lines() -> None:
+    shown = PLAIN.clean('ERROR:  invalid input for type integer: "Zoë\nQuagmire"\nERROR:  next "one"')
+    assert shown == f"ERROR:  invalid input for type integer: {GONE}\n{GONE}\nERROR:  next {GONE}"
+
+
 def test_a_long_line_is_cut_between_words_so_that_no_half_of_a_number_is_left() -> None:
     shown = PLAIN.clean("x " * (LONGEST_LINE // 2 - 4) + "4111 1111 1111 1111 " + "y" * 100)
     assert len(shown) <= LONGEST_LINE and "4111" not in shown.replace(GONE, "")
