@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-TOGETHER = {"containers", "vm", "browser"}
-"""Each of these starts something big (Airflow, a host with systemd, Chromium) that all its tests use."""
+TOGETHER = ("vm", "containers", "browser")
+"""Each of these starts something big (a host with systemd, Airflow, Chromium) that all its tests use."""
+ORDER = (*TOGETHER, "cloud", "engine", "dashboard", "unit")
+"""What takes longest begins first, so that at the end no core waits for one long group on another."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -18,3 +20,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             place = item.path.relative_to(TESTS)
             group = place.parts[0] if place.parts[0] in TOGETHER else str(place)
             item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    folder = item.path.relative_to(TESTS).parts[0]
+    return ORDER.index(folder) if folder in ORDER else len(ORDER)

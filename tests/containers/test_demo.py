@@ -16,6 +16,7 @@ import pytest
 
 from compose.demo.stack import Stack
 
+pytestmark = pytest.mark.xdist_group("demo")
 PROJECT = f"appliance-test-{secrets.token_hex(3)}"
 
 
