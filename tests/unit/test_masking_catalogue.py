@@ -1,0 +1,67 @@
+"""The catalogue of masks, its page, and the words that pseudonyms are made of."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+import pytest
+
+from appliance.masking.catalogue_page import catalogue_page
+from appliance.masking.lookup import mask_and_params
+from appliance.masking.registry import MASKS
+from appliance.masking.word_lists import word_list, word_list_of
+from tests.unit.masking_columns import mask
+
+PAGE = Path(__file__).parents[2] / "docs" / "masks.md"
+LISTS = ("first_name", "last_name", "street", "city", "company_name", "company_trade", "mailbox")
+
+
+def test_the_page_is_current() -> None:
+    assert PAGE.read_text(encoding="utf-8") == catalogue_page(), (
+        "run: .venv/bin/python -m appliance.masking.catalogue_page > docs/masks.md"
+    )
+
+
+def test_the_first_catalogue_is_complete() -> None:
+    assert set(MASKS) == {
+        *("null", "constant", "hash", "email", "first_name", "last_name", "full_name", "phone", "street"),
+        *("city", "company", "random_string", "partial", "date_shift", "number_noise", "text_scrub", "json"),
+    }
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_a_mask_says_what_it_is_and_its_example_is_valid(name: str) -> None:
+    found = MASKS[name]
+    assert found.name == name
+    assert re.fullmatch(r"[A-Z][^\n]{10,90}\.", found.summary)
+    assert all(field.description and field.examples for field in found.params.model_fields.values())
+    mask_and_params(mask(name, **found.example_params()), MASKS)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_words_are_many_short_and_none_twice(name: str) -> None:
+    words = word_list(name).words
+    assert len(set(words)) == len(words) >= 90
+    assert all(word == word.strip() and 1 < len(word) <= 24 for word in words)
+    assert all(word_list(name, longest=8, encoding="LATIN1").words)
+
+
+def test_people_and_places_are_written_as_they_write_themselves() -> None:
+    for name in ("first_name", "last_name", "street", "city"):
+        assert any(not word.isascii() for word in word_list(name).words)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_part_of_a_list_is_found_again_by_its_key(name: str) -> None:
+    for longest in (None, 5, 1000):
+        for encoding in ("UTF8", "LATIN9"):
+            words = word_list(name, longest=longest, encoding=encoding)
+            assert word_list_of(words.key) == words
+
+
+def test_no_word_list_has_changed() -> None:
+    """Everyone's pseudonym depends on every word and its place: a change gives all people new names."""
+    digest = hashlib.sha256(repr([(name, word_list(name).words) for name in LISTS]).encode())
+    assert digest.hexdigest() == "be95f9dd178cf123f4a100d871060a778b388644e1460208b9ebbf5a58ff5e84"

@@ -1,0 +1,69 @@
+"""Both ends of a foreign key must come out alike."""
+
+from __future__ import annotations
+
+from appliance.masking.foreign_keys import ColumnKey, check_foreign_keys
+from appliance.workflow.catalog import ForeignKey, Table
+from appliance.workflow.document import MaskSpec
+from tests.unit.masking_columns import column, mask, table
+
+
+def tables(child_type: str = "text", *, not_null: bool = False) -> list[Table]:
+    """public.person (email) and public.letter (recipient → person.email)."""
+    key = ForeignKey(
+        name="letter_recipient",
+        columns=("recipient",),
+        to_schema="public",
+        to_table="person",
+        to_columns=("email",),
+    )
+    person = table(column("email", table="person", unique_alone=True), name="person")
+    recipient = column("recipient", child_type, "letter", not_null=not_null)
+    return [person, table(recipient, name="letter", foreign_keys=(key,))]
+
+
+def decisions(parent: MaskSpec | None, child: MaskSpec | None) -> dict[ColumnKey, MaskSpec | None]:
+    """What happens to the two columns."""
+    return {("public", "person", "email"): parent, ("public", "letter", "recipient"): child}
+
+
+def test_columns_that_are_both_kept_or_masked_alike_still_meet() -> None:
+    assert check_foreign_keys(tables(), decisions(None, None)) == []
+    assert check_foreign_keys(tables(), decisions(mask("email"), mask("email"))) == []
+    assert check_foreign_keys(tables("character varying(100)"), decisions(mask("hash"), mask("hash"))) == []
+
+
+def test_a_reference_may_become_null_if_it_may_be_null() -> None:
+    assert check_foreign_keys(tables(), decisions(mask("email"), mask("null"))) == []
+    found = check_foreign_keys(tables(not_null=True), decisions(mask("email"), mask("null")))
+    assert len(found) == 1
+
+
+def test_columns_masked_differently_are_named_with_what_to_do() -> None:
+    assert check_foreign_keys(tables(), decisions(mask("email"), None)) == [
+        "public.letter.recipient (kept) refers to public.person.email (masked with email), foreign key"
+        " letter_recipient: mask both alike, or keep both"
+    ]
+    for parent, child in ((None, mask("email")), (mask("email"), mask("hash"))):
+        assert "mask both alike" in check_foreign_keys(tables(), decisions(parent, child))[0]
+
+
+def test_the_parameters_must_be_the_same() -> None:
+    found = check_foreign_keys(tables(), decisions(mask("hash"), mask("hash", domain="other")))
+    assert "give the mask the same parameters at both" in found[0]
+
+
+def test_the_types_must_give_the_same_output() -> None:
+    found = check_foreign_keys(tables("character varying(30)"), decisions(mask("email"), mask("email")))
+    assert "the types character varying(30) and text differ" in found[0]
+
+
+def test_a_mask_that_follows_a_subject_or_forgets_the_value_keeps_no_reference() -> None:
+    by_row = mask("first_name", subject="email")
+    assert "follows a row's subject" in check_foreign_keys(tables(), decisions(by_row, by_row))[0]
+    fixed = mask("constant", value="x")
+    assert "leaves no reference" in check_foreign_keys(tables(), decisions(fixed, fixed))[0]
+
+
+def test_a_key_that_refers_to_a_table_that_is_left_out_is_not_looked_at() -> None:
+    assert check_foreign_keys(tables()[1:], decisions(None, mask("email"))) == []
