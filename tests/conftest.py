@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says something of the machine and its other work, not of the code.
+settings.register_profile("appliance", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("appliance")
 
 TESTS = Path(__file__).parent
 TOGETHER = ("vm", "containers", "browser")
