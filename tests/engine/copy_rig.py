@@ -9,7 +9,7 @@ from typing import Any
 
 from appliance.connections import Connection
 from appliance.policy import Policy
-from appliance.postgres import ledger
+from appliance.postgres import evidence, ledger
 from appliance.postgres.connect import open_session
 from appliance.postgres.plan import (
     PLAN_FILE,
@@ -119,6 +119,7 @@ class CopyRig:
         self.target.sql(self.next, script)
         with self.target.connect(self.next) as connection:
             ledger.create(connection)
+            evidence.create(connection)
 
     def context(self, shard: int = 0) -> StepContext:
         """The step's context."""

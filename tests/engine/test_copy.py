@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -15,7 +18,7 @@ from appliance.masking.compiler import compile_column
 from appliance.postgres import ledger
 from appliance.postgres.connect import retry_can_help
 from appliance.postgres.plan import CopyItem, PlannedTable, TableName
-from appliance.reporting.messages import Progress
+from appliance.reporting.messages import Progress, Result, parse_message
 from appliance.workflow.document import MaskSpec
 from tests.engine.breakable_proxy import breakable_proxy, wait_until
 from tests.engine.clusters import Cluster
@@ -267,3 +270,36 @@ def test_an_error_in_a_row_shows_neither_the_row_nor_the_servers_words(
     assert "canary" not in caught.value.text()
     assert caught.value.sqlstate == "23514"
     assert "public.t" in caught.value.text()
+
+
+def peak_memory_mib(rig: CopyRig) -> float:
+    """Run the step as a container does, as a program, and measure it."""
+    arguments = [sys.executable, "-m", "appliance.steps", "copy", "--shard", "0"]
+    arguments += ["--run-dir", str(rig.run_dir), "--secrets", str(rig.secrets)]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    last = [parse_message(line) for line in process.stdout][-1]
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    assert isinstance(last, Result)
+    return usage.ru_maxrss / 1024
+
+
+def test_memory_does_not_grow_with_the_table(
+    make_rig: MakeRig, source: Cluster, target: Cluster, source_database: str
+) -> None:
+    small = big_table(source, source_database, 20_000)
+    rig = make_rig([small])
+    rig.prepare(BIG)
+    little = peak_memory_mib(rig)
+    rig.close()
+    target.drop_database(rig.next)
+    source.sql(
+        source_database, "INSERT INTO big SELECT i, repeat('x', 600) FROM generate_series(20001, 400000) AS i"
+    )
+    rig = make_rig([small])
+    rig.prepare(BIG)
+    assert peak_memory_mib(rig) < little + 10
+    assert little < 150
+    assert target.value(rig.next, "SELECT count(*) FROM big") == 400_000
