@@ -8,4 +8,6 @@ scripts/docker.sh
 scripts/base-image.sh
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || install_packages "the measurements" postgresql
 scripts/venv.sh test
-exec .venv/bin/python -m bench "$@"
+.venv/bin/python -m bench "$@"
+printf '\n'
+.venv/bin/python -m bench.dashboard_load
