@@ -1,38 +1,46 @@
-"""What ``verify`` needs from the source, gathered while the snapshot is open: row counts and keyed hashes.
+"""What ``verify`` needs from the source: keyed hashes of raw values, gathered while the snapshot is open.
 
-Each masked value becomes a 64-bit ``hashtextextended`` under a random seed of this run, computed by the
-source's own server, so that hashes are all that travels. They land in the ledger of ``<twin>__next``, in
-the transaction that copies the same rows, and go with the ledger before the swap. The twin's values are
-hashed the same way and the two sets are joined there.
+Each value becomes a 64-bit ``hashtextextended`` under a seed of this run, computed by the source's own
+server, so that hashes are all that travels. The seed follows from the appliance's key and the run's id and is
+never stored. The hashes land in the ledger of ``<twin>__next``, in the transaction that copies the same rows,
+and go with the ledger before the swap.
 
-A column of more than ``EXACT_ROWS`` rows is compared on a keyed sample: the values whose hash ends in ``k``
-zero bits, which is the same choice on both sides. The rate is part of the verification's report.
+A piece of up to ``EXACT_ROWS`` rows gives all of them, a larger one the rows of some of its pages. The twin
+is then searched as a whole: a raw value that was gathered is found wherever it stands.
 """
 
 from __future__ import annotations
 
-import secrets
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.masking.compiled import Facet
+from appliance.masking.compiled import Binding, CompiledColumn, Facet
 from appliance.postgres.connect import database_failure
-from appliance.postgres.copy_sql import quoted, rows_of
+from appliance.postgres.copy_sql import rows_of
 from appliance.postgres.copy_stream import HalfBrokeError, pipe
 from appliance.postgres.ledger import SCHEMA
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, TableName
 
-EXACT_ROWS = 200_000
-"""Up to so many rows every value is compared; above, between half as many and so many."""
+EXACT_ROWS = 50_000
+"""Up to so many rows of a piece are gathered all."""
+SAMPLED_ROWS = 20_000
+"""About so many rows of a larger piece."""
+_PLACES = 16
+"""A sample comes from so many places of a piece, spread over the whole of it."""
+_TID_RANGE_SCAN_SINCE = 140000
 
 SEED_SETTING = "appliance.evidence_seed"
-_SEED = f"(SELECT current_setting('{SEED_SETTING}')::bigint)"
-# The rows are compared under these proofs, and the sets of values under the others.
-_BY_ROW = frozenset({"outside_domain", "by_chance"})
+SEED = f"(SELECT current_setting('{SEED_SETTING}')::bigint)"
 _HASHED = frozenset({"disjoint", "outside_domain", "by_chance"})
+_BY_ROW = frozenset({"outside_domain", "by_chance"})
+_MOST_PAIRING_COLUMNS = 8
+# Large, or without a text form that means the same on both sides.
+_NO_PAIRING = ("json", "jsonb", "bytea", "xml", "tsvector")
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,12 @@ class Proved:
     @property
     def hashed(self) -> bool:
         """Proven by comparing hashes with the source's."""
-        return self.facet.proof in _HASHED or self.facet.preserves_distinct
+        return self.facet.proof in _HASHED
+
+    @property
+    def by_row(self) -> bool:
+        """Its values stand in the source anyway: rows are compared, not values."""
+        return self.facet.proof in _BY_ROW
 
     @property
     def label(self) -> str:
@@ -65,40 +78,37 @@ class Loaded:
     sources: tuple[int, ...]
     only: bool
     """The relation's own rows, without its children's."""
-    rate_bits: int
-    """Values whose hash ends in so many zero bits are compared; 0 compares all."""
+
+
+def seed_binding(plan: Plan) -> Binding:
+    """The run's seed: bound on the source for ``gather``, and in the twin for ``verify``."""
+    return Binding(setting=SEED_SETTING, part="seed", domain=f"evidence:{plan.run_id}")
 
 
 def create(connection: Connection[TupleRow]) -> None:
-    """Add the evidence's tables and a fresh seed to the ledger's schema; what is there is kept."""
+    """Add the evidence's table to the ledger's schema; what is there is kept."""
     connection.execute(
         f"CREATE UNLOGGED TABLE IF NOT EXISTS {SCHEMA}.evidence"
-        " (relation integer NOT NULL, facet integer NOT NULL, hash bigint NOT NULL)"
+        " (relation integer NOT NULL, hashes bigint[] NOT NULL)"
     )
-    connection.execute(
-        f"CREATE TABLE IF NOT EXISTS {SCHEMA}.source_rows (source integer PRIMARY KEY, rows bigint NOT NULL)"
-    )
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.seed (one boolean PRIMARY KEY, value bigint)")
-    connection.execute(
-        f"INSERT INTO {SCHEMA}.seed VALUES (true, %s) ON CONFLICT DO NOTHING",  # noqa: S608
-        (secrets.randbits(63),),
-    )
+
+
+def index(into: Connection[TupleRow]) -> None:
+    """Make the gathered evidence quick to read; again is no error."""
+    into.execute(f"CREATE INDEX IF NOT EXISTS evidence_relation ON {SCHEMA}.evidence (relation)")
+    into.execute(f"ANALYZE {SCHEMA}.evidence")
 
 
 def loads(plan: Plan) -> tuple[Loaded, ...]:
-    """The plan's tables by the relation that they are loaded into."""
+    """The plan's tables by the relation of the twin in which their rows stand."""
+    moving = {table.root for table in plan.tables if table.root is not None and table.load_into == table.root}
     grouped: dict[TableName, list[int]] = {}
     for number, table in enumerate(plan.tables):
-        grouped.setdefault(table.load_into, []).append(number)
+        # Rows that move between partitions may arrive in any of them.
+        relation = table.root if table.root is not None and table.root in moving else table.load_into
+        grouped.setdefault(relation, []).append(number)
     return tuple(
-        Loaded(
-            number=numbers[0],
-            relation=relation,
-            sources=tuple(numbers),
-            only=(plan.tables[numbers[0]].schema_name, plan.tables[numbers[0]].name)
-            == (relation.schema_name, relation.name),
-            rate_bits=_rate_bits(sum(plan.tables[number].estimated_rows for number in numbers)),
-        )
+        Loaded(numbers[0], relation, tuple(numbers), only=relation not in moving)
         for relation, numbers in grouped.items()
     )
 
@@ -111,95 +121,120 @@ def proved(table: PlannedTable) -> tuple[Proved, ...]:
     )
 
 
-def by_row(table: PlannedTable, each: Proved) -> bool:
-    """Whether the facet's values are hashed together with the key of their row."""
-    return each.facet.proof in _BY_ROW and bool(table.kept_key)
+def pairing(table: PlannedTable) -> tuple[CompiledColumn, ...]:
+    """The columns that tell a row from others on both sides: a key, or else what is kept; may be empty."""
+    by_name = {column.name: column for column in table.columns}
+    if table.row_key and set(table.row_key) <= set(by_name):
+        return tuple(by_name[name] for name in table.row_key)
+    kept = (column for column in table.columns if column.mask is None)
+    return tuple(column for column in kept if column.type not in _NO_PAIRING)[:_MOST_PAIRING_COLUMNS]
 
 
-def hashes_query(table: PlannedTable, relation: int, rate_bits: int, rows: str) -> str | None:
-    """A query for (relation, facet, hash) of the table's values in ``rows`` (``FROM … WHERE …``).
+def places(table: PlannedTable) -> dict[int, int]:
+    """Where in ``hashes`` a facet's hash stands, by the facet's number; the row's own is the first."""
+    return {each.number: 2 + place for place, each in enumerate(_hashed(table))}
 
-    None where no facet needs hashes. The same text runs on the source and on the twin.
+
+def value_text(each: Proved, *, converted: bool) -> str:
+    """A facet's value as text, NULL where there is nothing to compare. ``converted``: to UTF-8 bytes."""
+    value = f"nullif(({each.facet.value_sql}) COLLATE \"C\", '')"
+    return f"encode(convert_to({value}, 'UTF8'), 'hex')" if converted else value
+
+
+def row_hash(expressions: Sequence[str], *, converted: bool) -> str:
+    """The keyed hash of what tells a row from others; NULL where there is nothing."""
+    if not expressions:
+        return "NULL::bigint"
+    parts = [f"coalesce(({expression})::text COLLATE \"C\", '')" for expression in expressions]
+    text = parts[0] if len(parts) == 1 else f"concat_ws(chr(31), {', '.join(parts)})"
+    text = f"encode(convert_to({text}, 'UTF8'), 'hex')" if converted else text
+    return f"hashtextextended({text}, {SEED})"
+
+
+def encodings_differ(one: str, other: str) -> bool:
+    """Whether text must be converted before it is hashed. SQL_ASCII holds whatever bytes it was given."""
+    return one != other and "SQL_ASCII" not in (one, other)
+
+
+def gather(
+    source: Connection[TupleRow], into: Connection[TupleRow], plan: Plan, item: CopyItem, rows: int
+) -> None:
+    """Bring one piece's evidence to the target, inside the transactions the caller has open on both.
+
+    ``rows`` is how many the piece has. The masks' keys and the seed must be bound on the source. Memory is
+    constant. Raises our errors.
     """
-    wanted = [each for each in proved(table) if each.hashed]
-    if not wanted:
-        return None
-    names = [f"h{each.number}" for each in wanted]
-    hashes = ", ".join(f"{_hash(table, each)} AS {name}" for each, name in zip(wanted, names, strict=True))
-    pairs = ", ".join(f"({each.number}, r.{name})" for each, name in zip(wanted, names, strict=True))
-    # OFFSET 0 keeps the planner from computing each hash a second time for the condition.
+    table = plan.tables[item.table]
+    if rows == 0 or not _hashed(table):
+        return
+    relation = next(each.number for each in loads(plan) if item.table in each.sources)
+    ours, theirs = (each.info.parameter_status("server_encoding") or "" for each in (source, into))
+    converted = encodings_differ(ours, theirs)
+
+    def bring(where: str) -> int:
+        return pipe(
+            source.pgconn,
+            into.pgconn,
+            f"COPY ({_query(table, relation, where, converted=converted)}) TO STDOUT (FORMAT binary)",
+            f"COPY {SCHEMA}.evidence (relation, hashes) FROM STDIN (FORMAT binary)",
+            lambda _rows, _bytes: None,
+        ).rows
+
+    try:
+        brought = bring(_rows(plan, item, rows, source.info.server_version))
+        if brought < min(rows, SAMPLED_ROWS // 4):
+            # Most pages are empty, and the chosen ones were.
+            bring(_by_odds(table, item, rows))
+    except (HalfBrokeError, psycopg.Error) as error:
+        cause = error.error if isinstance(error, HalfBrokeError) else error
+        what = "What verification needs could not be gathered."
+        raise database_failure(what, cause, table=table.qualified) from None
+
+
+def _hashed(table: PlannedTable) -> list[Proved]:
+    return [each for each in proved(table) if each.hashed]
+
+
+def _query(table: PlannedTable, relation: int, rows: str, *, converted: bool) -> str:
+    """(relation, hashes) of raw values; the row's hash is that of what its key is masked to."""
+    key = row_hash([column.sql for column in pairing(table)], converted=converted)
+    wanted = _hashed(table)
+    values = "".join(f", {value_text(each, converted=converted)} AS v{each.number}" for each in wanted)
+    paired = bool(pairing(table))
+    hashes = "".join(
+        f", hashtextextended(v{each.number}, {'k' if each.by_row and paired else SEED})" for each in wanted
+    )
+    # OFFSET 0 keeps the planner from computing the row's hash once for each facet.
     return (
-        f"SELECT {relation}::integer, v.facet::integer, v.hash FROM (SELECT {hashes} {rows} OFFSET 0) AS r"  # noqa: S608
-        f" CROSS JOIN LATERAL (VALUES {pairs}) AS v(facet, hash)"
-        f" WHERE v.hash IS NOT NULL AND (v.hash & {(1 << rate_bits) - 1}) = 0"
+        f"SELECT {relation}::integer, ARRAY[k{hashes}]::bigint[]"  # noqa: S608
+        f" FROM (SELECT {key} AS k{values} {rows} OFFSET 0) AS r"
     )
 
 
-def index(into: Connection[TupleRow]) -> None:
-    """Make the gathered evidence quick to read; again is no error."""
-    into.execute(f"CREATE INDEX IF NOT EXISTS evidence_relation ON {SCHEMA}.evidence (relation)")
-    into.execute(f"ANALYZE {SCHEMA}.evidence")
-
-
-def bind_seed(connection: Connection[TupleRow], seed: int) -> None:
-    """Give a session the run's seed, for the rest of the session."""
-    connection.execute("SELECT set_config(%s, %s, false)", (SEED_SETTING, str(seed)))
-
-
-def read_seed(into: Connection[TupleRow]) -> int:
-    """The run's seed, out of the ledger."""
-    row = into.execute(f"SELECT value FROM {SCHEMA}.seed").fetchone()  # noqa: S608
-    if row is None:
-        raise psycopg.DataError("the ledger has no seed")
-    return int(row[0])
-
-
-def gather(source: Connection[TupleRow], into: Connection[TupleRow], plan: Plan, item: CopyItem) -> None:
-    """Bring one piece's evidence to the target, inside the transactions the caller has open on both.
-
-    Memory is constant. Raises our errors.
-    """
+def _rows(plan: Plan, item: CopyItem, rows: int, server_version: int) -> str:
+    """``FROM … WHERE …`` for all rows of a piece, or for about SAMPLED_ROWS of them."""
     table = plan.tables[item.table]
-    loaded = next(each for each in loads(plan) if item.table in each.sources)
-    try:
-        if item.part == 0:
-            row = source.execute(f"SELECT count(*) {rows_of(table)}".encode()).fetchone()
-            into.execute(
-                f"INSERT INTO {SCHEMA}.source_rows VALUES (%s, %s)",  # noqa: S608
-                (item.table, row[0] if row else 0),
-            )
-        query = hashes_query(table, loaded.number, loaded.rate_bits, rows_of(table, item))
-        if query is None:
-            return
-        bind_seed(source, read_seed(into))
-        pipe(
-            source.pgconn,
-            into.pgconn,
-            f"COPY ({query}) TO STDOUT (FORMAT binary)",
-            f"COPY {SCHEMA}.evidence (relation, facet, hash) FROM STDIN (FORMAT binary)",
-            lambda _rows, _bytes: None,
-        )
-    except HalfBrokeError as error:
-        what = "What verification needs could not be gathered."
-        raise database_failure(what, error.error, table=table.qualified) from None
-    except psycopg.Error as error:
-        what = "What verification needs could not be gathered."
-        raise database_failure(what, error, table=table.qualified) from None
+    if rows <= EXACT_ROWS:
+        return rows_of(table, item)
+    first, end = item.first_page or 0, item.end_page or max(table.pages, 1)
+    wanted = -(-SAMPLED_ROWS * (end - first) // rows)
+    in_one_place = -(-wanted // _PLACES)
+    stride = (end - first) // _PLACES
+    if table.where_sql is not None or server_version < _TID_RANGE_SCAN_SINCE or stride <= 2 * in_one_place:
+        # Chosen rows may all stand on a few pages, and an older server finds no page by its number.
+        return _by_odds(table, item, rows)
+    chosen = random.Random(f"{plan.run_id}/{item.key}")  # noqa: S311
+    starts = [first + place * stride + chosen.randrange(stride - in_one_place) for place in range(_PLACES)]
+    ranges = ", ".join(f"('({start},0)'::tid, '({start + in_one_place},0)'::tid)" for start in starts)
+    # LATERAL and OFFSET 0: each range is looked up by itself, as a TID range scan.
+    within = "t.ctid >= appliance_range.appliance_low AND t.ctid < appliance_range.appliance_high"
+    return (
+        f"FROM (VALUES {ranges}) AS appliance_range (appliance_low, appliance_high)"
+        f" CROSS JOIN LATERAL (SELECT * {rows_of(table)} WHERE {within} OFFSET 0) AS t"
+    )
 
 
-def _hash(table: PlannedTable, each: Proved) -> str:
-    value = f"nullif(({each.facet.value_sql}) COLLATE \"C\", '')"
-    if by_row(table, each):
-        key = ", ".join(f"coalesce({quoted(name)}::text COLLATE \"C\", '')" for name in table.kept_key)
-        value = f"concat_ws(chr(31), {key}, {value})"
-        # The value comes last and concat_ws passes over NULL: without a value there is nothing to compare.
-        there = f"nullif({each.facet.value_sql}, '') IS NOT NULL"
-        return f"CASE WHEN {there} THEN hashtextextended({value}, {_SEED}) END"
-    return f"hashtextextended({value}, {_SEED})"
-
-
-def _rate_bits(rows: int) -> int:
-    bits = 0
-    while rows >> bits > EXACT_ROWS:
-        bits += 1
-    return bits
+def _by_odds(table: PlannedTable, item: CopyItem, rows: int) -> str:
+    """Each row of a piece with the same odds: reads all of it."""
+    everything = rows_of(table, item)
+    return f"{everything} {'AND' if ' WHERE ' in everything else 'WHERE'} random() < {SAMPLED_ROWS / rows}"

@@ -84,8 +84,9 @@ class PlannedTable(PlanModel):
     """Where rows are loaded: the table itself, or its root where a mask touches the partition key."""
     columns: tuple[CompiledColumn, ...]
     """In table order, without generated columns: the target computes those from the masked values."""
-    kept_key: tuple[str, ...] = ()
-    """A primary or unique key of which every column is kept: pairs the twin's rows with the source's."""
+    row_key: tuple[str, ...] = ()
+    """A primary or unique key without NULL that is copied: pairs the twin's rows with the source's, also
+    where it is masked, since a mask can be computed again."""
     where_sql: str | None = None
     """A boolean expression over the table (aliased ``t``), or None for all rows."""
     format: Literal["binary", "text"]

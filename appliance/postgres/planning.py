@@ -10,7 +10,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import Refused, RequestWrong
-from appliance.masking.compiled import Binding
+from appliance.masking.compiled import Binding, CompiledColumn
 from appliance.policy import Origin, Policy, Refusal, check_workflow
 from appliance.postgres.plan import Plan, PlannedTable, Shard, Snapshot, SourceFacts, TableName
 from appliance.postgres.plan_columns import CompiledTables, compile_tables
@@ -182,7 +182,7 @@ def _planned(selected: SelectedTable, compiled: CompiledTables, where: str | Non
         root=root,
         load_into=root if moved and root is not None else own,
         columns=columns,
-        kept_key=_kept_key(table, masked),
+        row_key=_row_key(table, columns),
         where_sql=where,
         format="binary" if all(binary_safe[column.name] for column in columns) else "text",
         estimated_rows=table.estimated_rows,
@@ -191,11 +191,13 @@ def _planned(selected: SelectedTable, compiled: CompiledTables, where: str | Non
     )
 
 
-def _kept_key(table: Table, masked: set[str]) -> tuple[str, ...]:
-    """A key that tells every row from every other: NULL in a unique column would not."""
+def _row_key(table: Table, columns: tuple[CompiledColumn, ...]) -> tuple[str, ...]:
+    """A key that tells every row from every other (NULL would not), a kept one if there is one."""
     never_null = {column.name for column in table.columns if column.not_null}
-    keys = (table.primary_key, *table.unique_keys)
-    return next((key for key in keys if key and never_null.issuperset(key) and not masked & set(key)), ())
+    copied = {column.name for column in columns} & never_null
+    masked = {column.name for column in columns if column.mask is not None}
+    keys = [key for key in (table.primary_key, *table.unique_keys) if key and copied.issuperset(key)]
+    return min(keys, key=lambda key: len(masked & set(key)), default=())
 
 
 def _shards(

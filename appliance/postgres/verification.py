@@ -1,13 +1,14 @@
 """Prove, inside the finished ``<twin>__next``, that it is complete and that nothing masked came through.
 
-Per relation: its row count against the source's in the run's snapshot. Per masked column, as its mask's proof
-asks: no hash of a twin's value (or of a row's key and value) is one of the source's, or no more than chance
-allows; every value belongs to the mask's own output; nothing that the mask removes is left; distinct values
-stay distinct.
+Per relation: its row count against the rows that the source's server sent in the run's snapshot. Per masked
+column, as its mask's proof asks: no value of the twin is one that was gathered from the source; no row kept
+its value; every value belongs to the mask's own output; nothing that the mask removes is left; distinct
+values stay distinct. Every row of the twin is looked at.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -15,14 +16,20 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from pydantic import BaseModel, ConfigDict
 
-from appliance.postgres.copy_sql import quoted
-from appliance.postgres.evidence import Loaded, Proved, bind_seed, by_row, hashes_query, proved
-from appliance.postgres.ledger import SCHEMA
-from appliance.postgres.plan import Plan, PlannedTable
+from appliance.postgres import proof_queries as queries
+from appliance.postgres.evidence import Loaded, Proved, encodings_differ, proved
+from appliance.postgres.ledger import arrived
+from appliance.postgres.plan import CopyItem, Plan
+from appliance.postgres.proof_queries import Search
 
-_SESSION = "SET work_mem = '64MB'"
-# Below so many compared values a share says nothing about distinctness.
-_ENOUGH_TO_ESTIMATE = 1000
+FALSE_ALARM = 1e-9
+"""The probability with which chance alone may fail one column."""
+_EQUAL_HASHES = 1e-6
+"""The same for two values with one hash, where a single value that meets must not be excused."""
+# The evidence of a relation becomes hash tables in memory; a smaller limit would mean a search for each row.
+_SESSION = "SET work_mem = '512MB'"
+_NEARLY_UNIQUE = 0.9
+"""Kept columns that are no key tell rows apart well enough if so many of them are different."""
 
 
 class ColumnProof(BaseModel):
@@ -34,9 +41,7 @@ class ColumnProof(BaseModel):
     mask: str
     proof: str
     compared: int
-    """Values of the twin that were looked at."""
-    one_in: int
-    """1: every value was compared with the source's; n: a keyed sample of one in n."""
+    """Values of the twin (by_chance: of rows that were gathered from the source) that were looked at."""
     met: int = 0
     """Values (or rows) that the source has too."""
     allowed: int = 0
@@ -57,7 +62,11 @@ class TableProof(BaseModel):
     table: str
     rows: int
     source_rows: int
+    gathered: int
+    """Rows of the source whose values the twin was searched for: all of them, or a sample."""
     columns: tuple[ColumnProof, ...]
+    missing: int = 0
+    """Gathered rows that the twin does not have."""
 
     @property
     def faults(self) -> list[str]:
@@ -65,155 +74,186 @@ class TableProof(BaseModel):
         found = [
             f"{self.table}.{each.column} ({each.mask}): {each.fault}" for each in self.columns if each.fault
         ]
+        if self.missing:
+            found.insert(0, f"{self.table}: {self.missing:,} of {self.gathered:,} rows are not in the twin")
         if self.rows != self.source_rows:
             found.insert(0, f"{self.table}: the source has {self.source_rows:,} rows, the twin {self.rows:,}")
         return found
 
 
-def prove(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, seed: int) -> TableProof:
-    """Hold one relation of the twin against the source's evidence. Raises psycopg errors."""
-    table = plan.tables[loaded.number]
-    relation = quoted(loaded.relation.schema_name, loaded.relation.name)
-    rows = f"FROM {'ONLY ' if loaded.only else ''}{relation} AS t"
+def prove(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, items: list[CopyItem]) -> TableProof:
+    """Hold one relation of the twin against the source's evidence, which must be indexed.
+
+    The run's seed must be bound in the session. ``items`` are all that were copied to this target. Raises
+    psycopg errors.
+    """
     connection.execute(_SESSION)
-    facets = proved(table)
-    counted = _row(connection, _counting_query(facets, rows))
-    expected = _row(
-        connection,
-        f"SELECT coalesce(sum(rows), -1), count(*) FROM {SCHEMA}.source_rows"  # noqa: S608
-        f" WHERE source IN ({', '.join(str(number) for number in loaded.sources)})",
-    )
-    hashes = _compare_hashes(connection, table, loaded, seed, rows)
+    search = _search(connection, plan, loaded)
+    copied = arrived(connection)
+    sent = [copied.get(item.key, (0, 0))[0] for item in items if item.table in loaded.sources]
+    source_rows = sum(sent)
+    gathered, distinct_rows, *source_distinct = _row(connection, queries.evidence_facts(search))
+    rows, found, *numbers = _row(connection, queries.counting(search))
+    whole, unique = gathered == source_rows, bool(search.table.row_key)
+    twin_distinct = _distinct(connection, search, whole=whole)
+    told_apart = search.paired and (unique or distinct_rows >= _NEARLY_UNIQUE * gathered)
+    # Rows that kept columns do not tell apart may meet each other's values.
+    alike = 0 if unique else 2 * (gathered - distinct_rows) if whole else gathered // 2
+    judged = []
+    for place, each in enumerate(search.facets):
+        compared, met, outside, left = (int(number) for number in numbers[4 * place : 4 * place + 4])
+        proof = ColumnProof(
+            column=each.label,
+            mask=each.mask,
+            proof=each.facet.proof,
+            compared=compared,
+            met=met,
+            outside=outside,
+            left=left,
+        )
+        if each.by_row and not told_apart:
+            proof = _unpaired(connection, search, each, proof, whole=whole)
+        else:
+            proof = _allowing_chance(connection, search, each, proof, gathered, alike)
+        counted = twin_distinct.get(each.number)
+        judged.append(_judged(proof, source_distinct[place], counted))
+    hashed = any(each.hashed for each in search.facets)
     return TableProof(
         table=loaded.relation.qualified,
-        rows=counted[0],
-        source_rows=int(expected[0]) if expected[1] == len(loaded.sources) else -1,
-        columns=tuple(
-            _judge(table, each, loaded, counted[1 + 3 * each.number :][:3], hashes.get(each.number, _NOTHING))
-            for each in facets
-        ),
+        rows=rows,
+        source_rows=source_rows,
+        gathered=gathered,
+        columns=tuple(judged),
+        missing=max(0, gathered - found) if hashed and unique and rows == source_rows else 0,
     )
+
+
+def copying_faults(plan: Plan, items: list[CopyItem], copied: set[str]) -> list[str]:
+    """Pieces that have not arrived, and tables that the pieces do not cover without a gap."""
+    found = [
+        f"{plan.table_name(item)}: piece {item.part + 1} of {item.parts} has not arrived"
+        for item in items
+        if item.key not in copied
+    ]
+    for number, table in enumerate(plan.tables):
+        pieces = sorted((item for item in items if item.table == number), key=lambda item: item.part)
+        whole = [item.part for item in pieces] == list(range(len(pieces))) and bool(pieces)
+        ends = whole and pieces[0].first_page is None and pieces[-1].end_page is None
+        gaps = any(one.end_page != other.first_page for one, other in itertools.pairwise(pieces))
+        if not ends or gaps:
+            found.append(f"{table.qualified}: its pieces do not cover it")
+    return found
 
 
 def unchecked_constraints(connection: Connection[TupleRow]) -> list[str]:
     """Constraints of the twin that were never validated, as ``table name`` in pg_dump's words."""
+    # One that is not enforced (since PostgreSQL 18) is never validated.
     query = (
         "SELECT c.relname::text || ' ' || k.conname::text FROM pg_constraint AS k"
-        " JOIN pg_class AS c ON c.oid = k.conrelid WHERE NOT k.convalidated ORDER BY 1"
+        " JOIN pg_class AS c ON c.oid = k.conrelid WHERE NOT k.convalidated"
+        " AND to_jsonb(k) ->> 'conenforced' IS DISTINCT FROM 'false' ORDER BY 1"
     )
     return [name for (name,) in connection.execute(query)]
 
 
-def _counting_query(facets: tuple[Proved, ...], rows: str) -> str:
-    """Rows; for each facet its values, those outside the mask's domain, and rows where something is left."""
-    values = ", ".join(
-        f"nullif(({each.facet.value_sql}) COLLATE \"C\", '') AS v{each.number},"
-        f" ({each.facet.leak_sql or 'false'}) AS l{each.number}"
-        for each in facets
-    )
-    counts = "".join(
-        f", count(v{each.number}), {_outside(each)}, count(*) FILTER (WHERE l{each.number})"
-        for each in facets
-    )
-    return f"SELECT count(*){counts} FROM (SELECT {values} {rows} OFFSET 0) AS r"  # noqa: S608
+def chance_bound(values: int, chance: float, false_alarm: float = FALSE_ALARM) -> int:
+    """How many of ``values`` may meet at probability ``chance`` each, so that more are no accident.
 
-
-def _outside(each: Proved) -> str:
-    name = f"v{each.number}"
-    if each.facet.output_domain_sql is None:
-        return f"count({name})" if each.facet.proof == "constant" else "0"
-    members = f"SELECT d.member FROM ({each.facet.output_domain_sql}) AS d(member)"  # noqa: S608
-    return f"count(*) FILTER (WHERE {name} NOT IN ({members}))"
-
-
-_NOTHING: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
-
-
-def _compare_hashes(
-    connection: Connection[TupleRow], table: PlannedTable, loaded: Loaded, seed: int, rows: str
-) -> dict[int, tuple[int, int, int, int, int]]:
-    """By facet: values and distinct values of source and of twin, and the twin's that the source has too."""
-    query = hashes_query(table, loaded.number, loaded.rate_bits, rows)
-    if query is None:
-        return {}
-    bind_seed(connection, seed)
-    connection.execute("DROP TABLE IF EXISTS pg_temp.twin_hash")
-    connection.execute(f"CREATE TEMPORARY TABLE twin_hash (relation, facet, hash) AS {query}".encode())
-    connection.execute("ANALYZE pg_temp.twin_hash")
-    found: dict[int, tuple[int, int, int, int, int]] = {}
-    comparing = f"""
-        WITH source AS (
-            SELECT facet, hash, count(*) AS n FROM {SCHEMA}.evidence
-            WHERE relation = %(relation)s GROUP BY 1, 2
-        ), twin AS (
-            SELECT facet, hash, count(*) AS n FROM pg_temp.twin_hash GROUP BY 1, 2
-        )
-        SELECT facet, coalesce(sum(source.n), 0)::bigint, count(source.n),
-               coalesce(sum(twin.n), 0)::bigint, count(twin.n),
-               coalesce(sum(twin.n) FILTER (WHERE source.n IS NOT NULL), 0)::bigint
-        FROM source FULL JOIN twin USING (facet, hash) GROUP BY facet
-    """  # noqa: S608
-    for facet, *numbers in connection.execute(comparing.encode(), {"relation": loaded.number}):
-        found[facet] = (numbers[0], numbers[1], numbers[2], numbers[3], numbers[4])
-    return found
-
-
-def _judge(
-    table: PlannedTable,
-    each: Proved,
-    loaded: Loaded,
-    counted: tuple[Any, ...],
-    hashes: tuple[int, int, int, int, int],
-) -> ColumnProof:
-    values, outside, left = (int(number) for number in counted)
-    source_values, source_distinct, twin_values, twin_distinct, met = hashes
-    proof = each.facet.proof
-    allowed = 0
-    note = None
-    if proof == "by_chance" and by_row(table, each):
-        allowed = chance_bound(source_values, each.facet.chance)
-    elif proof in {"by_chance", "outside_domain"} and not by_row(table, each):
-        # Values of a small domain meet anyway; without a key that was kept, rows cannot be paired.
-        met, note = 0, "rows were not compared: no key of the table is kept"
-    elif proof in {"constant", "partial"}:
-        met = 0
-    fault = None
-    if met > allowed:
-        fault = f"{met:,} of {twin_values:,} compared values stand in the source too"
-    elif outside:
-        fault = f"{outside:,} of {values:,} values were not made by the mask"
-    elif left:
-        fault = f"{left:,} rows still hold what the mask removes"
-    elif each.facet.preserves_distinct and _collapsed(source_distinct, twin_distinct, loaded.rate_bits):
-        fault = f"{source_distinct:,} distinct values became {twin_distinct:,}"
-    return ColumnProof(
-        column=each.label,
-        mask=each.mask,
-        proof=proof,
-        compared=values if not each.hashed else twin_values,
-        one_in=1 << loaded.rate_bits if each.hashed else 1,
-        met=met,
-        allowed=allowed,
-        outside=outside,
-        left=left,
-        fault=fault,
-        note=note,
-    )
-
-
-def chance_bound(values: int, chance: float) -> int:
-    """How many of ``values`` may meet at probability ``chance`` each: six standard deviations, and a few."""
+    The smallest number that a Poisson variable of the same mean, which bounds the binomial's tail here,
+    exceeds with a probability below ``false_alarm``.
+    """
     mean = values * chance
-    return math.ceil(mean + 6 * math.sqrt(mean) + 3) if chance else 0
+    if mean > 500:
+        return math.ceil(mean + 7 * math.sqrt(mean))
+    bound, term = 0, math.exp(-mean)
+    # Past the mean each term is less than half of the one before, or soon is: twice the next bounds the rest.
+    while bound + 1 < mean or term * (mean / (bound + 1)) * 2 > false_alarm:
+        bound += 1
+        term *= mean / bound
+    return bound
 
 
-def _collapsed(source: int, twin: int, rate_bits: int) -> bool:
-    if rate_bits == 0:
-        return twin < source
-    # Two independent samples at the same rate: their sizes differ by chance, by far less than this.
-    return source >= _ENOUGH_TO_ESTIMATE and twin < 0.8 * source
+def _search(connection: Connection[TupleRow], plan: Plan, loaded: Loaded) -> Search:
+    ours = connection.info.parameter_status("server_encoding") or ""
+    table = plan.tables[loaded.number]
+    return Search(loaded, table, proved(table), encodings_differ(ours, plan.source.encoding))
 
 
-def _row(connection: Connection[TupleRow], query: str) -> TupleRow:
+def _distinct(connection: Connection[TupleRow], search: Search, *, whole: bool) -> dict[int, int]:
+    """Distinct values of the twin by facet, in the rows that were gathered; none where those are unknown.
+
+    A column with a unique index of its own needs no count: the index is the proof.
+    """
+    unique = _unique_columns(connection, search)
+    wanted = [
+        each
+        for each in search.facets
+        if each.facet.preserves_distinct
+        and each.facet.proof == "disjoint"
+        and not (each.column in unique and not each.facet.label)
+    ]
+    if not wanted or not (whole or search.table.row_key):
+        return {}
+    query = queries.distinct_values(search, wanted, gathered_only=not whole)
+    counts = _row(connection, query)
+    return {each.number: int(count) for each, count in zip(wanted, counts, strict=True)}
+
+
+def _unique_columns(connection: Connection[TupleRow], search: Search) -> set[str]:
+    relation = search.loaded.relation
+    query = (
+        "SELECT a.attname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid"
+        " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        " JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]"
+        " WHERE n.nspname = %s AND c.relname = %s AND i.indisunique AND i.indisvalid"
+        " AND i.indnkeyatts = 1 AND i.indpred IS NULL"
+    )
+    return {name for (name,) in connection.execute(query, (relation.schema_name, relation.name))}
+
+
+def _allowing_chance(  # noqa: PLR0917
+    connection: Connection[TupleRow],
+    search: Search,
+    each: Proved,
+    proof: ColumnProof,
+    gathered: int,
+    alike: int,
+) -> ColumnProof:
+    """How many may meet, and how many did: values, where one value's bad luck hits all its rows."""
+    if not each.by_row:
+        # Two different values with one 64-bit hash.
+        return proof.model_copy(
+            update={"allowed": chance_bound(gathered, proof.compared / 2**64, _EQUAL_HASHES)}
+        )
+    allowed = max(chance_bound(proof.compared, each.facet.chance), alike)
+    met = proof.met
+    if met > allowed and each.facet.chance:
+        met = int(_row(connection, queries.met_values(search, each))[0])
+    return proof.model_copy(update={"allowed": allowed, "met": met})
+
+
+def _unpaired(
+    connection: Connection[TupleRow], search: Search, each: Proved, proof: ColumnProof, *, whole: bool
+) -> ColumnProof:
+    """Rows that cannot be told apart: only the source's values, each as often, are no accident."""
+    same = whole and _row(connection, queries.same_values(search, each))[0]
+    note = "rows could not be paired with the source's: no key, and what is kept does not tell them apart"
+    return proof.model_copy(update={"met": max(1, proof.compared) if same else 0, "note": note})
+
+
+def _judged(proof: ColumnProof, source_distinct: int, twin_distinct: int | None) -> ColumnProof:
+    fault = None
+    if proof.met > proof.allowed:
+        fault = f"{proof.met:,} of {proof.compared:,} compared values stand in the source too"
+    elif proof.outside:
+        fault = f"{proof.outside:,} of {proof.compared:,} values were not made by the mask"
+    elif proof.left:
+        fault = f"{proof.left:,} rows still hold what the mask removes"
+    elif twin_distinct is not None and twin_distinct < source_distinct:
+        fault = f"{source_distinct:,} distinct values became {twin_distinct:,}"
+    return proof.model_copy(update={"fault": fault})
+
+
+def _row(connection: Connection[TupleRow], query: str) -> tuple[Any, ...]:
     row = connection.execute(query.encode()).fetchone()
-    return row if row is not None else ()
+    return tuple(row) if row is not None else ()

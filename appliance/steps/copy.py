@@ -17,7 +17,7 @@ from appliance.postgres.bindings import bind
 from appliance.postgres.connect import database_failure
 from appliance.postgres.copy_sql import copy_in, copy_out
 from appliance.postgres.copy_stream import Copied, HalfBrokeError, SourceBrokeError, pipe
-from appliance.postgres.evidence import gather
+from appliance.postgres.evidence import gather, seed_binding
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Shard
 from appliance.postgres.snapshot import import_snapshot
 from appliance.steps.context import StepContext
@@ -48,7 +48,7 @@ def run(context: StepContext) -> CopyResult:
         closing(context.connect_target(target.connection, target.next_database)) as into,
     ):
         import_snapshot(source, context.snapshot())
-        bind(source, context.key(), plan.bindings)
+        bind(source, context.key(), (*plan.bindings, seed_binding(plan)))
         skipped = 0
         for item in shard.items:
             copied = _copy_once(context, plan, item, source, into)
@@ -83,7 +83,7 @@ def _copy_once(
             into.execute("ROLLBACK")
             return None
         copied = pipe(source.pgconn, into.pgconn, copy_out(table, item), copy_in(table), report)
-        gather(source, into, plan, item)
+        gather(source, into, plan, item, copied.rows)
         ledger.record(into, item.key, copied.rows, copied.bytes)
         into.execute("COMMIT")
     except HalfBrokeError as error:

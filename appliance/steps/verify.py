@@ -12,11 +12,13 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance.errors import WorkFailed
+from appliance.postgres.bindings import bind
 from appliance.postgres.connect import database_failure
-from appliance.postgres.evidence import Loaded, index, loads, read_seed
-from appliance.postgres.plan import Plan, TargetFacts
+from appliance.postgres.evidence import Loaded, index, loads, seed_binding
+from appliance.postgres.ledger import arrived
+from appliance.postgres.plan import CopyItem, Plan, TargetFacts
 from appliance.postgres.twin_schema import FinishedTwin, TwinSchema, finished_file, schema_file
-from appliance.postgres.verification import TableProof, prove, unchecked_constraints
+from appliance.postgres.verification import TableProof, copying_faults, prove, unchecked_constraints
 from appliance.steps.context import StepContext, read_document, write_document
 
 VERIFY_FILE = "verify.json"
@@ -45,8 +47,8 @@ def run(context: StepContext) -> VerifyResult:
     began = time.monotonic()
     plan = context.plan()
     proofs = [
-        TwinProof(database=target.next_database, tables=_prove_all(context, plan, target))
-        for target in plan.targets
+        TwinProof(database=target.next_database, tables=_prove_all(context, plan, number))
+        for number, target in enumerate(plan.targets)
     ]
     write_document(
         context.run_dir / VERIFY_FILE, {"twins": [proof.model_dump(mode="json") for proof in proofs]}
@@ -54,7 +56,7 @@ def run(context: StepContext) -> VerifyResult:
     tables = [table for proof in proofs for table in proof.tables]
     faults = [fault for table in tables for fault in table.faults]
     for number, target in enumerate(plan.targets):
-        faults += _unchecked(context, number, target)
+        faults += _uncopied(context, plan, number) + _unchecked(context, number, target)
     if faults:
         shown = "\n".join(f"  {fault}" for fault in faults[:50])
         raise WorkFailed(
@@ -77,37 +79,54 @@ def run(context: StepContext) -> VerifyResult:
     )
 
 
-def _prove_all(context: StepContext, plan: Plan, target: TargetFacts) -> tuple[TableProof, ...]:
+def _prove_all(context: StepContext, plan: Plan, number: int) -> tuple[TableProof, ...]:
+    target, items = plan.targets[number], _items(plan, number)
     relations = loads(plan)
     # The largest first, so that the last to finish is a small one.
     order = sorted(
-        relations, key=lambda each: -sum(plan.tables[number].estimated_rows for number in each.sources)
+        relations, key=lambda each: -sum(plan.tables[source].estimated_rows for source in each.sources)
     )
     with closing(context.connect_target(target.connection, target.next_database)) as session:
         try:
-            seed = read_seed(session)
             index(session)
         except psycopg.Error as error:
             raise database_failure("The ledger of the copied rows could not be read.", error) from None
 
     def proved(loaded: Loaded) -> TableProof:
         with closing(context.connect_target(target.connection, target.next_database)) as session:
-            return _prove(context, session, plan, loaded, seed)
+            return _prove(context, session, plan, loaded, items)
 
     with ThreadPoolExecutor(max_workers=plan.parallel) as pool:
         return tuple(pool.map(proved, order))
 
 
 def _prove(
-    context: StepContext, session: Connection[TupleRow], plan: Plan, loaded: Loaded, seed: int
+    context: StepContext, session: Connection[TupleRow], plan: Plan, loaded: Loaded, items: list[CopyItem]
 ) -> TableProof:
     name = loaded.relation.qualified
     try:
-        found = prove(session, plan, loaded, seed)
+        with session.transaction():
+            bind(session, context.key(), [seed_binding(plan)])
+            found = prove(session, plan, loaded, items)
     except psycopg.Error as error:
         raise database_failure("A table of the twin could not be verified.", error, table=name) from None
     context.progress(table=name, rows=found.rows, rows_expected=found.rows, done=True)
     return found
+
+
+def _items(plan: Plan, number: int) -> list[CopyItem]:
+    """Every piece that was to be copied to a target."""
+    return [item for shard in plan.shards if shard.target == number for item in shard.items]
+
+
+def _uncopied(context: StepContext, plan: Plan, number: int) -> list[str]:
+    """Pieces that are missing from the ledger."""
+    target = plan.targets[number]
+    with closing(context.connect_target(target.connection, target.next_database)) as session:
+        try:
+            return copying_faults(plan, _items(plan, number), set(arrived(session)))
+        except psycopg.Error as error:
+            raise database_failure("The ledger of the copied rows could not be read.", error) from None
 
 
 def _unchecked(context: StepContext, number: int, target: TargetFacts) -> list[str]:
