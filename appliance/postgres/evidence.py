@@ -5,8 +5,8 @@ server, so that hashes are all that travels. The seed follows from the appliance
 never stored. The hashes land in the ledger of ``<twin>__next``, in the transaction that copies the same rows,
 and go with the ledger before the swap.
 
-A piece of up to ``EXACT_ROWS`` rows gives all of them, a larger one the rows of some of its pages. The twin
-is then searched as a whole: a raw value that was gathered is found wherever it stands.
+A table of up to ``EXACT_ROWS`` rows gives all of them, a larger one a tenth, from pages all over it, and at
+most ``MOST_ROWS``. The twin is then searched as a whole: what was gathered is found wherever it stands.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from appliance.postgres.copy_stream import HalfBrokeError, pipe
 from appliance.postgres.ledger import SCHEMA
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, TableName
 
-EXACT_ROWS = 50_000
-"""Up to so many rows of a piece are gathered all."""
-SAMPLED_ROWS = 20_000
-"""About so many rows of a larger piece."""
+EXACT_ROWS = 20_000
+"""A row of evidence costs up to a third of copying it, so only a small table gives all."""
+MOST_ROWS = 100_000
+"""A leak of one row in a thousand would meet a hundred of so many."""
 _PLACES = 16
 """A sample comes from so many places of a piece, spread over the whole of it."""
 _TID_RANGE_SCAN_SINCE = 140000
@@ -182,7 +182,7 @@ def gather(
 
     try:
         brought = bring(_rows(plan, item, rows, source.info.server_version))
-        if brought < min(rows, SAMPLED_ROWS // 4):
+        if brought < min(rows, _budget(item, rows) // 4):
             # Most pages are empty, and the chosen ones were.
             bring(_by_odds(table, item, rows))
     except (HalfBrokeError, psycopg.Error) as error:
@@ -212,12 +212,12 @@ def _query(table: PlannedTable, relation: int, rows: str, *, converted: bool) ->
 
 
 def _rows(plan: Plan, item: CopyItem, rows: int, server_version: int) -> str:
-    """``FROM … WHERE …`` for all rows of a piece, or for about SAMPLED_ROWS of them."""
-    table = plan.tables[item.table]
-    if rows <= EXACT_ROWS:
+    """``FROM … WHERE …`` for all rows of a piece, or for about as many as it has to give."""
+    table, budget = plan.tables[item.table], _budget(item, rows)
+    if rows <= budget:
         return rows_of(table, item)
     first, end = item.first_page or 0, item.end_page or max(table.pages, 1)
-    wanted = -(-SAMPLED_ROWS * (end - first) // rows)
+    wanted = -(-budget * (end - first) // rows)
     in_one_place = -(-wanted // _PLACES)
     stride = (end - first) // _PLACES
     if table.where_sql is not None or server_version < _TID_RANGE_SCAN_SINCE or stride <= 2 * in_one_place:
@@ -234,7 +234,13 @@ def _rows(plan: Plan, item: CopyItem, rows: int, server_version: int) -> str:
     )
 
 
+def _budget(item: CopyItem, rows: int) -> int:
+    """How many rows a piece gives, taking all pieces of its table to be like it."""
+    return max(EXACT_ROWS, min(MOST_ROWS, rows * item.parts // 10)) // item.parts
+
+
 def _by_odds(table: PlannedTable, item: CopyItem, rows: int) -> str:
     """Each row of a piece with the same odds: reads all of it."""
     everything = rows_of(table, item)
-    return f"{everything} {'AND' if ' WHERE ' in everything else 'WHERE'} random() < {SAMPLED_ROWS / rows}"
+    joined = "AND" if table.where_sql is not None or item.parts > 1 else "WHERE"
+    return f"{everything} {joined} random() < {_budget(item, rows) / rows}"
