@@ -14,6 +14,7 @@ from appliance.masking.compiler import (
     compile_unlisted,
     keep_column,
 )
+from appliance.masking.foreign_keys import End, reference_problem
 from appliance.problems import Places, Problem
 from appliance.workflow.catalog import Column, ForeignKey, Table
 from appliance.workflow.document import MaskSpec
@@ -87,35 +88,38 @@ def _problem(places: Places, table: Table, column: Column, decision: Decision, t
 
 def _foreign_key_problems(selected: list[SelectedTable], places: Places) -> Iterator[Problem]:
     """Keys whose two ends are masked differently: the twin could not have them."""
-    decided: dict[Name, dict[str, Decision]] = {}
+    decided: dict[Name, SelectedTable] = {}
     for each in selected:
         for name in (each.table.all_names[0], each.table.all_names[-1]):
-            decided.setdefault(name, {column.name: decision for column, decision in each.columns})
+            decided.setdefault(name, each)
     for each in selected:
-        here = decided[each.table.all_names[0]]
         for key in each.table.foreign_keys:
             there = decided.get((key.to_schema, key.to_table))
             if there is not None:
-                yield from _ends_that_differ(each.table, key, here, there, places)
+                yield from _ends_that_differ(each, key, there, places)
 
 
 def _ends_that_differ(
-    table: Table, key: ForeignKey, here: dict[str, Decision], there: dict[str, Decision], places: Places
+    here: SelectedTable, key: ForeignKey, there: SelectedTable, places: Places
 ) -> Iterator[Problem]:
+    ours = {column.name: (column, decision) for column, decision in here.columns}
+    theirs = {column.name: (column, decision) for column, decision in there.columns}
     for name, other in zip(key.columns, key.to_columns, strict=True):
-        decision, other_decision = here.get(name), there.get(other)
+        if name not in ours or other not in theirs:
+            continue
+        (column, decision), (other_column, other_decision) = ours[name], theirs[other]
         mask, other_mask = _mask_of(decision), _mask_of(other_decision)
-        column = next(column for column in table.columns if column.name == name)
-        # A NULL refers to nothing, so it may replace any reference that may be NULL.
-        if mask == other_mask or (mask is not None and mask.mask == "null" and not column.not_null):
+        end, other_end = End(here.table, column, mask), End(there.table, other_column, other_mask)
+        why = reference_problem(end, other_end)
+        if why is None:
             continue
         patterns = [each.pattern for each in (decision, other_decision) if isinstance(each, Rule)]
         path = ("masks", patterns[0]) if patterns and patterns[0] is not None else ("unlisted",)
         yield places.problem(
             path,
-            f"{_name(table, column)} ({_described(mask)}) refers to {key.to_schema}.{key.to_table}.{other}"
-            f" ({_described(other_mask)}), foreign key {key.name}",
-            "the same mask for both, or both under keep",
+            f"{_name(here.table, column)} ({_described(mask)}) refers to"
+            f" {key.to_schema}.{key.to_table}.{other} ({_described(other_mask)}), foreign key {key.name}",
+            "the same mask for both, or both under keep" if mask != other_mask else f"another mask: {why}",
         )
 
 
