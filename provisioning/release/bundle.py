@@ -93,7 +93,13 @@ def locked_wheels(pip: list[str], lock: Path, python: str) -> list[Path]:
     if not kept.is_dir():
         partial = kept.with_name(f"{kept.name}.{os.getpid()}")
         download(pip, lock, partial, python)
-        partial.rename(kept)
+        try:
+            partial.rename(kept)
+        except OSError:
+            # Another bundle was being made at the same time, and its wheels are the same.
+            if not kept.is_dir():
+                raise
+            shutil.rmtree(partial)
     return sorted(kept.glob("*.whl"))
 
 

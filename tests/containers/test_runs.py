@@ -79,7 +79,8 @@ def test_events_are_numbered_without_a_gap_and_tell_the_outcome_once(
 ) -> None:
     with psycopg.connect(appliance.settings.database_url) as db:
         numbers = [seq for (seq,) in db.execute("SELECT seq FROM appliance.event ORDER BY seq")]
-        assert numbers == list(range(1, len(numbers) + 1))
+        # Without a dashboard to owe them to, the oldest are forgotten; what is there has no gap.
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
         query = "SELECT kind, payload FROM appliance.event WHERE run_id = %s ORDER BY seq"
         events = db.execute(query, [main_run["run_id"]]).fetchall()
     kinds = [kind for kind, _ in events]
