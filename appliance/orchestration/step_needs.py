@@ -12,7 +12,8 @@ DISCARD = "discard"
 
 _READS_SOURCE = frozenset({"open_snapshot", "plan", "schema", "copy"})
 _WRITES_TARGET = frozenset({"plan", "schema", "copy", "finish", "verify", "discard"})
-_NEEDS_KEY = frozenset({"copy"})
+# `verify` computes the evidence's keyed hashes of the twin as `copy` did of the source.
+_NEEDS_KEY = frozenset({"copy", "verify"})
 
 
 def connections_for(step: str, workflow: Workflow, delivery: int | None = None) -> list[str]:
