@@ -132,16 +132,16 @@ def test_shell_scripts_are_clean() -> None:
 
 def test_every_command_of_make_is_explained() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     phony = set(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split())
     assert targets == phony
-    assert set(re.findall(r"^([a-z]+):.*## \S", makefile, re.MULTILINE)) == targets
+    assert set(re.findall(r"^([a-z-]+):.*## \S", makefile, re.MULTILINE)) == targets
 
 
 def test_the_readme_names_only_commands_that_exist() -> None:
     code = "\n".join(code_of((ROOT / "README.md").read_text()))
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"\bmake ([a-z]+)\b", code))
+    targets = set(re.findall(r"\bmake ([a-z-]+)\b", code))
     assert targets
     assert {target for target in targets if not re.search(rf"^{target}:", makefile, re.MULTILINE)} == set()
     commands = set(re.findall(r"\bappliance ((?:workflow |connections )?[a-z]+)\b", code))
