@@ -1,0 +1,311 @@
+"""Exports: the files that runs have delivered, one folder each, ``exports/<workflow>/<run>/``.
+
+An export is written under a hidden name and renamed when all of it is there, its manifest last: what can be
+listed is whole. Its deletion is recorded first, and never the other way round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from appliance.errors import RequestWrong, WorkFailed
+
+MANIFEST = "manifest.json"
+DELETIONS = "deletions.jsonl"
+"""In the exports folder: one JSON object a line, for every export that was deleted."""
+UNFINISHED = ".unfinished"
+_DELETING = ".deleting"
+_BLOCK = 1 << 20
+
+DeletedBy = Literal["operator", "retention"]
+
+
+class ExportedTable(BaseModel):
+    """One file of an export."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: str
+    """schema.table."""
+    file: str
+    columns: tuple[str, ...]
+    rows: int
+    bytes: int
+    """Of the file, compressed."""
+    sha256: str
+    """Of the file, in hex."""
+
+
+class Manifest(BaseModel):
+    """``manifest.json``. Names, numbers and digests, no value out of a row."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = 1
+    workflow: str
+    run: str
+    format: Literal["csv", "jsonl"]
+    compression: Literal["gzip"] = "gzip"
+    created_at: datetime
+    appliance_version: str
+    tables: tuple[ExportedTable, ...]
+
+    @property
+    def rows(self) -> int:
+        """Of all tables."""
+        return sum(table.rows for table in self.tables)
+
+    @property
+    def bytes(self) -> int:
+        """Of all files."""
+        return sum(table.bytes for table in self.tables)
+
+
+class Deletion(BaseModel):
+    """One line of ``deletions.jsonl``."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    deleted_at: datetime
+    by: DeletedBy
+    why: str
+    workflow: str
+    run: str
+    created_at: datetime
+    tables: int
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Export:
+    """A whole export on this machine."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since it was made."""
+        return (datetime.now(UTC) - self.manifest.created_at).total_seconds()
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of the export in ``folder``. Raises WorkFailed for one that is missing or malformed."""
+    try:
+        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+    except ValidationError:
+        why = "It is not a manifest that this release reads."
+    raise WorkFailed(
+        f"The export in {folder} has no usable {MANIFEST}.",
+        why,
+        f"If nobody needs it: rm -r {folder}",
+    )
+
+
+def list_exports(exports_dir: Path) -> list[Export]:
+    """Every whole export, newest first. What is unfinished, malformed or foreign is passed over."""
+    found = []
+    for folder in _folders(exports_dir):
+        try:
+            found.append(Export(folder, read_manifest(folder)))
+        except WorkFailed:
+            continue
+    return sorted(found, key=lambda export: export.manifest.created_at, reverse=True)
+
+
+def find_export(exports_dir: Path, run: str) -> Export:
+    """The export of a run. Raises RequestWrong where there is none."""
+    for folder in _folders(exports_dir):
+        if folder.name == run:
+            return Export(folder, read_manifest(folder))
+    raise RequestWrong(f"There is no export of a run '{run}' in {exports_dir}.", "", "appliance exports list")
+
+
+def delete_export(exports_dir: Path, export: Export, *, by: DeletedBy, why: str) -> Deletion:
+    """Record the deletion in ``deletions.jsonl``, then delete the export.
+
+    Killed in between, the export is still there (and recorded once more when it is deleted again) or under a
+    hidden name that ``remove_leftovers`` takes. Raises WorkFailed where it cannot be recorded or deleted.
+    """
+    manifest = export.manifest
+    deletion = Deletion(
+        deleted_at=datetime.now(UTC),
+        by=by,
+        why=why,
+        workflow=manifest.workflow,
+        run=manifest.run,
+        created_at=manifest.created_at,
+        tables=len(manifest.tables),
+        rows=manifest.rows,
+        bytes=manifest.bytes,
+    )
+    hidden = export.folder.with_name(f".{export.folder.name}{_DELETING}")
+    try:
+        _append(exports_dir / DELETIONS, deletion)
+        export.folder.rename(hidden)
+        shutil.rmtree(hidden)
+        _remove_if_empty(export.folder.parent)
+    except OSError as error:
+        raise WorkFailed(
+            f"The export of {manifest.run} could not be deleted.",
+            f"{error.strerror or type(error).__name__} in {exports_dir}.",
+            "Run it again as root, or as the user that owns the folder.",
+        ) from None
+    return deletion
+
+
+def deletions(exports_dir: Path) -> Iterator[Deletion]:
+    """Every recorded deletion, oldest first."""
+    try:
+        lines = (exports_dir / DELETIONS).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return
+    for line in lines:
+        try:
+            yield Deletion.model_validate_json(line)
+        except ValidationError:
+            continue
+
+
+@contextlib.contextmanager
+def export_folder(exports_dir: Path, workflow: str, run: str) -> Iterator[Path]:
+    """The hidden folder that a run's export is written to, held for the length of a block.
+
+    A later attempt gets the same one; after ``finish_export``, the export itself. Raises WorkFailed.
+    """
+    hidden, shown = exports_dir / workflow / f".{run}{UNFINISHED}", exports_dir / workflow / run
+    folder = shown if shown.exists() else hidden
+    try:
+        for each in (exports_dir, folder.parent, folder):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise WorkFailed(
+            f"The folder for files, {folder}, could not be made.",
+            error.strerror or type(error).__name__,
+            f"df -h {exports_dir}; ls -ld {exports_dir}",
+        ) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        os.close(descriptor)
+
+
+def finish_export(exports_dir: Path, workflow: str, run: str) -> Path | None:
+    """Give a complete export its name, in one step; None where the run has written none.
+
+    Doing it again is no error. Raises WorkFailed for an export without its manifest.
+    """
+    hidden, shown = exports_dir / workflow / f".{run}{UNFINISHED}", exports_dir / workflow / run
+    if not hidden.exists():
+        return shown if shown.exists() else None
+    read_manifest(hidden)
+    sync_folder(hidden)
+    hidden.rename(shown)
+    sync_folder(shown.parent)
+    return shown
+
+
+def remove_leftovers(exports_dir: Path, *, older_than_s: float = 3600) -> list[str]:
+    """Remove what killed runs and killed deletions have left; the names of what was removed.
+
+    What a run is writing now is held, and stays; between two attempts it is young.
+    """
+    removed = []
+    for folder in _folders(exports_dir, hidden=True):
+        unfinished = folder.name.endswith(UNFINISHED)
+        if not unfinished and not folder.name.endswith(_DELETING):
+            continue
+        if unfinished and (time.time() - folder.stat().st_mtime < older_than_s or _held(folder)):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        _remove_if_empty(folder.parent)
+        removed.append(f"{folder.parent.name}/{folder.name}")
+    return removed
+
+
+def damage_of(export: Export) -> list[str]:
+    """Files that are missing or not what the manifest says, in words; empty for an export that is whole."""
+    found = []
+    for table in export.manifest.tables:
+        path = export.folder / table.file
+        try:
+            with path.open("rb") as opened:
+                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        except OSError as error:
+            found.append(f"{table.file}: {error.strerror or type(error).__name__}")
+            continue
+        if digest != table.sha256:
+            found.append(f"{table.file}: its SHA-256 is not the manifest's")
+    return found
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _folders(exports_dir: Path, *, hidden: bool = False) -> Iterator[Path]:
+    """``<workflow>/<run>`` below the exports folder; links are not followed."""
+    try:
+        for workflow in sorted(exports_dir.iterdir()):
+            if workflow.name.startswith(".") or workflow.is_symlink() or not workflow.is_dir():
+                continue
+            for run in sorted(workflow.iterdir()):
+                if run.name.startswith(".") == hidden and run.is_dir() and not run.is_symlink():
+                    yield run
+    except FileNotFoundError:
+        return
+
+
+def _held(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _append(path: Path, deletion: Deletion) -> None:
+    """One write of one line, on the disk before this returns; the file belongs to whoever owns the folder."""
+    line = json.dumps(deletion.model_dump(mode="json"), ensure_ascii=False) + "\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        owner = path.parent.stat()
+        if os.getuid() == 0 and owner.st_uid != 0:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        os.write(descriptor, line.encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        return

@@ -1,0 +1,145 @@
+"""Exports on this machine: whole or not listed, recorded before they are deleted."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from appliance import exports
+from appliance.errors import RequestWrong, WorkFailed
+
+
+def write_export(folder: Path, run: str, *, workflow: str = "nightly", days_old: float = 0) -> None:
+    """An export in its hidden folder, manifest and all."""
+    with exports.export_folder(folder, workflow, run) as hidden:
+        pass
+    content = gzip.compress(b"id\n1\n2\n")
+    (hidden / "public.customer.csv.gz").write_bytes(content)
+    table = exports.ExportedTable(
+        table="public.customer",
+        file="public.customer.csv.gz",
+        columns=("id",),
+        rows=2,
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+    manifest = exports.Manifest(
+        workflow=workflow,
+        run=run,
+        format="csv",
+        created_at=datetime.now(UTC) - timedelta(days=days_old),
+        appliance_version="0.1.0",
+        tables=(table,),
+    )
+    (hidden / exports.MANIFEST).write_text(manifest.model_dump_json())
+
+
+def make_export(folder: Path, run: str, *, workflow: str = "nightly", days_old: float = 0) -> exports.Export:
+    write_export(folder, run, workflow=workflow, days_old=days_old)
+    exports.finish_export(folder, workflow, run)
+    return exports.find_export(folder, run)
+
+
+def test_an_export_is_listed_only_when_it_is_whole(tmp_path: Path) -> None:
+    write_export(tmp_path, "one")
+    assert exports.list_exports(tmp_path) == []
+    assert exports.finish_export(tmp_path, "nightly", "one") == tmp_path / "nightly" / "one"
+    (found,) = exports.list_exports(tmp_path)
+    assert (found.manifest.run, found.manifest.rows) == ("one", 2)
+    assert exports.finish_export(tmp_path, "nightly", "one") == tmp_path / "nightly" / "one"
+
+
+def test_an_export_without_its_manifest_never_gets_its_name(tmp_path: Path) -> None:
+    with exports.export_folder(tmp_path, "nightly", "one") as folder:
+        (folder / "public.customer.csv.gz").write_bytes(b"half")
+    with pytest.raises(WorkFailed, match=r"no usable manifest\.json"):
+        exports.finish_export(tmp_path, "nightly", "one")
+    assert exports.list_exports(tmp_path) == []
+
+
+def test_a_later_attempt_finds_what_an_earlier_one_has_written_or_finished(tmp_path: Path) -> None:
+    write_export(tmp_path, "one")
+    with exports.export_folder(tmp_path, "nightly", "one") as folder:
+        assert exports.read_manifest(folder).run == "one"
+        shown = exports.finish_export(tmp_path, "nightly", "one")
+    with exports.export_folder(tmp_path, "nightly", "one") as folder:
+        assert folder == shown
+
+
+def test_a_run_that_writes_none_has_none(tmp_path: Path) -> None:
+    assert exports.finish_export(tmp_path, "nightly", "one") is None
+    with pytest.raises(RequestWrong, match="no export of a run 'one'"):
+        exports.find_export(tmp_path, "one")
+
+
+def test_the_newest_is_listed_first_whatever_it_is_called(tmp_path: Path) -> None:
+    make_export(tmp_path, "b", days_old=2)
+    make_export(tmp_path, "a", workflow="weekly", days_old=3)
+    make_export(tmp_path, "c", days_old=1)
+    assert [export.manifest.run for export in exports.list_exports(tmp_path)] == ["c", "b", "a"]
+
+
+def test_only_their_owner_can_read_them(tmp_path: Path) -> None:
+    export = make_export(tmp_path, "one")
+    assert export.folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_deletion_is_recorded_with_who_and_why(tmp_path: Path) -> None:
+    export = make_export(tmp_path, "one", days_old=40)
+    exports.delete_export(tmp_path, export, by="retention", why="It is older than 30 days.")
+    (record,) = exports.deletions(tmp_path)
+    assert (record.run, record.by, record.rows, record.tables) == ("one", "retention", 2, 1)
+    assert exports.list_exports(tmp_path) == []
+    assert [path.name for path in tmp_path.iterdir()] == [exports.DELETIONS]
+    assert (tmp_path / exports.DELETIONS).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_deletion_that_cannot_be_recorded_does_not_happen(tmp_path: Path) -> None:
+    export = make_export(tmp_path, "one")
+    (tmp_path / exports.DELETIONS).mkdir()
+    with pytest.raises(WorkFailed, match="could not be deleted"):
+        exports.delete_export(tmp_path, export, by="operator", why="Not needed.")
+    assert exports.find_export(tmp_path, "one") == export
+
+
+def test_what_killed_runs_and_deletions_have_left_goes_and_what_is_being_written_stays(
+    tmp_path: Path,
+) -> None:
+    long_ago = 1_000_000_000
+    for run in ("killed", "running", "young"):
+        write_export(tmp_path, run)
+    for run in ("killed", "running"):
+        os.utime(tmp_path / "nightly" / f".{run}.unfinished", (long_ago, long_ago))
+    whole = make_export(tmp_path, "whole")
+    half_deleted = make_export(tmp_path, "half")
+    half_deleted.folder.rename(half_deleted.folder.with_name(".half.deleting"))
+    with exports.export_folder(tmp_path, "nightly", "running"):
+        removed = exports.remove_leftovers(tmp_path)
+    assert sorted(removed) == ["nightly/.half.deleting", "nightly/.killed.unfinished"]
+    assert {path.name for path in (tmp_path / "nightly").iterdir()} == {
+        ".running.unfinished",
+        ".young.unfinished",
+        "whole",
+    }
+    assert exports.list_exports(tmp_path) == [whole]
+
+
+def test_a_file_that_was_changed_or_lost_shows(tmp_path: Path) -> None:
+    export = make_export(tmp_path, "one")
+    assert exports.damage_of(export) == []
+    (export.folder / "public.customer.csv.gz").write_bytes(b"other")
+    assert exports.damage_of(export) == ["public.customer.csv.gz: its SHA-256 is not the manifest's"]
+    (export.folder / "public.customer.csv.gz").unlink()
+    assert exports.damage_of(export) == ["public.customer.csv.gz: No such file or directory"]
+
+
+def test_links_are_no_exports(tmp_path: Path) -> None:
+    elsewhere = make_export(tmp_path / "elsewhere", "one")
+    (tmp_path / "exports" / "nightly").mkdir(parents=True)
+    (tmp_path / "exports" / "nightly" / "one").symlink_to(elsewhere.folder)
+    assert exports.list_exports(tmp_path / "exports") == []
