@@ -19,7 +19,7 @@ COMPOSE_FILE = FOLDER / "compose.yaml"
 COMPOSE = ("docker", "compose", "--ansi", "never")
 HOST_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 NETWORK_OF_STEPS = "data"
-START_WITHIN_S = 180
+START_WITHIN_S = 600
 ENDS_BY_ITSELF = ("prepare", "migrate", "sample")
 """Services that do their work once and end."""
 PORTS = {
