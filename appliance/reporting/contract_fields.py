@@ -20,7 +20,7 @@ class WireModel(BaseModel):
     ``from_wire``, which drops unknown keys instead: an appliance may be newer than its dashboard, or older.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     @classmethod
     def from_wire(cls, body: bytes | str) -> Self:

@@ -1,6 +1,7 @@
 """Speaking to the dashboard, which may be slow, broken or hostile: every answer is bounded in size and time.
 
 No redirect is followed, no cookie is kept, nothing is decompressed, and nothing that it says is repeated.
+httpx is loaded with the first client, so that an appliance without a dashboard does without it.
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-import httpx
+if TYPE_CHECKING:
+    import httpx
 
 from appliance.errors import RequestWrong, WorkFailed
 
@@ -85,6 +90,7 @@ class DashboardClient:
         self.url = url
         self.token = token
         self._runner = asyncio.Runner()
+        httpx = self._httpx = _loaded_httpx()
         self._client = httpx.AsyncClient(
             base_url=url,
             verify=_trusted(ca_file),
@@ -111,6 +117,7 @@ class DashboardClient:
         timeout_s: float = CALL_TIMEOUT_S,
     ) -> Answer:
         """One request. Raises DashboardAway, or TokenRefused for a 401."""
+        httpx = self._httpx
         sent = {"content-type": "application/json", **(headers or {})}
         if self.token:
             sent["authorization"] = f"Bearer {self.token}"
@@ -155,6 +162,14 @@ def _check_status(response: httpx.Response) -> None:
         )
 
 
+def _loaded_httpx() -> ModuleType:
+    # It does without its command line where that cannot be imported; importing it brings rich along, 3 MB.
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
+    import httpx  # noqa: PLC0415
+
+    return httpx
+
+
 def _trusted(ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -185,7 +200,7 @@ def _cause(error: BaseException, timeout_s: float) -> tuple[str, str]:
             return "No address is known for its name.", "Check the address, and the DNS of this machine."
         if isinstance(below, ConnectionRefusedError):
             return "Nothing listens at its address.", "Check the address; it may be restarting."
-        if isinstance(below, TimeoutError | httpx.TimeoutException):
+        if isinstance(below, TimeoutError) or "Timeout" in type(below).__name__:
             return f"It did not answer within {timeout_s:.0f} s.", "Check the network and the proxy."
         below = below.__cause__ or below.__context__
     return f"The connection broke ({type(error).__name__}).", ""

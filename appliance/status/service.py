@@ -17,11 +17,14 @@ from appliance.status.metrics import CONTENT_TYPE, metrics
 from appliance.status.state import State
 
 Row = dict[str, Any]
+Described = dict[int | str, dict[str, Any]]
 PAGE = {
     "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
 }
+NOT_FINE: Described = {503: {"description": "Something does not work; the answer says what."}}
+NO_DATABASE: Described = {503: {"description": "The appliance's database does not answer."}}
 AWAY = "The appliance's database does not answer, so nothing can be said about runs. Next: appliance status"
 
 
@@ -31,7 +34,7 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
     state = state or State(settings)
     app.state.appliance = state
 
-    @app.get("/healthz")
+    @app.get("/healthz", responses=NOT_FINE)
     def healthz(response: Response) -> Row:
         """200 when every part works; else 503, with the reasons."""
         status = state.status()
@@ -44,7 +47,7 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
         """Version, components, workflows, current and recent runs, disk and outbox."""
         return state.status()
 
-    @app.get("/runs")
+    @app.get("/runs", responses=NO_DATABASE)
     def runs(
         workflow: Annotated[str | None, Query(max_length=100)] = None,
         limit: Annotated[int, Query(ge=1, le=500)] = 50,
@@ -55,7 +58,7 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
         except psycopg.Error:
             raise HTTPException(503, AWAY) from None
 
-    @app.get("/runs/{run_id}")
+    @app.get("/runs/{run_id}", responses=NO_DATABASE | {404: {"description": "There is no such run."}})
     def run(run_id: str) -> Row:
         """One run: its steps, how far each table is, its notices, and why it failed."""
         try:

@@ -20,6 +20,7 @@ from appliance.reporting import run_queries
 from appliance.reporting.database import Connection, connect
 from appliance.settings import Settings
 from appliance.status.certificates import expiries
+from appliance.strict_document import UNSTORABLE
 
 Row = dict[str, Any]
 Value = TypeVar("Value")
@@ -75,10 +76,14 @@ class State:
 
     def runs(self, workflow: str | None, limit: int) -> list[Row]:
         """The newest runs. Raises psycopg.Error."""
+        if workflow and UNSTORABLE.search(workflow):
+            return []
         return self.ours.ask(lambda db: run_queries.recent_runs(db, workflow=workflow, limit=limit))
 
     def run(self, run_id: str) -> Row | None:
         """One run with its steps and tables. Raises psycopg.Error."""
+        if UNSTORABLE.search(run_id):
+            return None
         return self.ours.ask(lambda db: run_queries.run_details(db, run_id))
 
     def _look(self) -> Row:

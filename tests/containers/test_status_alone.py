@@ -10,17 +10,25 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from bench.processes import pss_mib
 from tests.containers.appliance_host import wait_for
 from tests.engine.clusters import free_port
 
 
+class Lonely(NamedTuple):
+    """Where it listens, and which process it is."""
+
+    port: int
+    pid: int
+
+
 @pytest.fixture(scope="module")
-def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a status service whose databases and Airflow do not exist."""
+def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lonely]:
+    """A status service whose databases and Airflow do not exist."""
     folder: Path = tmp_path_factory.mktemp("lonely")
     for name in ("etc/workflows", "state", "run"):
         (folder / name).mkdir(parents=True)
@@ -39,7 +47,7 @@ def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     process = subprocess.Popen([sys.executable, "-m", "appliance.status"], env=environment, cwd=folder)
     try:
         wait_for("it answers", lambda: ask(port, "/healthz")[0])
-        yield port
+        yield Lonely(port, process.pid)
     finally:
         process.terminate()
         process.wait()
@@ -55,23 +63,29 @@ def ask(port: int, path: str) -> tuple[int, Any]:
         return 0, None
 
 
-def test_it_is_not_healthy_and_says_what_is_away(lonely: int) -> None:
-    code, body = ask(lonely, "/healthz")
+def test_it_is_not_healthy_and_says_what_is_away(lonely: Lonely) -> None:
+    code, body = ask(lonely.port, "/healthz")
     assert code == 503
     told = " ".join(body["reasons"])
     for part in ("postgres", "scheduler", "api_server"):
         assert part in told
 
 
-def test_it_still_shows_the_workflow_files_and_the_disk(lonely: int) -> None:
-    code, body = ask(lonely, "/status")
+def test_it_still_shows_the_workflow_files_and_the_disk(lonely: Lonely) -> None:
+    code, body = ask(lonely.port, "/status")
     assert code == 200
     assert [each["state"] for each in body["workflows"]] == ["invalid"]
     assert body["disk"]["free_bytes"] > 0
 
 
-def test_runs_cannot_be_shown_and_the_answer_says_why(lonely: int) -> None:
+def test_runs_cannot_be_shown_and_the_answer_says_why(lonely: Lonely) -> None:
     for path in ("/runs", "/runs/some-run"):
-        code, body = ask(lonely, path)
+        code, body = ask(lonely.port, path)
         assert code == 503
         assert "database" in body["detail"]
+
+
+def test_it_takes_less_than_60_mb(lonely: Lonely) -> None:
+    for path in ("/status", "/runs", "/healthz"):
+        ask(lonely.port, path)
+    assert pss_mib([lonely.pid]) * 2**20 < 60e6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -168,3 +169,22 @@ def test_it_knows_when_certificates_expire(tmp_path: Path, certificate: Path) ->
     assert expiries(settings(tmp_path, STATUS_TLS_CERTIFICATE=str(tmp_path / "bad.pem"))) == []
     with pytest.raises((ValueError, IndexError)):
         not_after(b"")
+
+
+def test_what_it_does_without_is_not_loaded_before_it_answers() -> None:
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import appliance.status.serving, sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert "appliance.status.service" in loaded
+    needless = ("httpx", "rich", "typer", "airflow", "docker", "jinja2")
+    assert [name for name in loaded if name.split(".")[0] in needless] == []
+    behind = (
+        "appliance.masking",
+        "appliance.postgres",
+        "appliance.reporting.contract",
+        "appliance.status.reporter",
+    )
+    assert [name for name in loaded if name.startswith(behind)] == []

@@ -1,0 +1,63 @@
+"""Starts the status service: the page first, then what goes on behind it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+
+from uvicorn import Config, Server
+
+from appliance.errors import ApplianceError
+from appliance.settings import Settings, load_settings
+from appliance.status.service import create_app
+from appliance.status.state import State
+
+_LOOK_S = 0.05
+
+
+def serve() -> int:
+    """Read the settings and answer until ended; the exit status."""
+    try:
+        settings = load_settings()
+        state = State(settings)
+        app = create_app(settings, state)
+    except ApplianceError as error:
+        sys.stderr.write(error.text() + "\n")
+        return error.exit_code
+    server = Server(
+        Config(
+            app,
+            ssl_certfile=settings.status.tls_certificate,
+            ssl_keyfile=settings.status.tls_key,
+            server_header=False,
+            host=settings.status.host,
+            port=settings.status.port,
+            access_log=False,
+            log_level="warning",
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+        )
+    )
+    threading.Thread(
+        target=_work_behind, args=(settings, state, server), name="behind the page", daemon=True
+    ).start()
+    server.run()
+    return 0 if server.started else 1
+
+
+def _work_behind(settings: Settings, state: State, server: Server) -> None:
+    """Upkeep and reporting, once the page answers: loading them must not keep anybody waiting."""
+    while not server.started:
+        if server.should_exit:
+            return
+        time.sleep(_LOOK_S)
+    from appliance.status.reporter import Reporter  # noqa: PLC0415
+    from appliance.status.upkeep import Upkeep  # noqa: PLC0415
+
+    reporter = Reporter(settings, state)
+    state.dashboard = reporter.describe
+    Upkeep(settings).start()
+    reporter.start()
