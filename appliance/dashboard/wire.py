@@ -35,6 +35,9 @@ router = APIRouter(
 )
 
 Model = TypeVar("Model", bound=WireModel)
+for _model in (EnrolRequest, Heartbeat, EventBatch):
+    # Models are built at their first use; here that would be in several threads at once.
+    _model.model_rebuild()
 
 
 def _answer(model: WireModel) -> Response:

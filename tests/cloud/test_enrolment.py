@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from appliance.errors import RequestWrong
 from appliance.reporting.dashboard_client import DashboardAway, DashboardClient, TokenRefused, checked_url
 from appliance.reporting.enrolment import load_identity, rotate
 from tests.cloud.appliance_rig import ApplianceRig, CloudSide
+from tests.cloud.faithless_proxy import faithless_proxy
 from tests.dashboard.running import RunningDashboard
 
 
@@ -61,20 +60,10 @@ def test_the_machine_can_be_set_up_with_a_token_in_a_file(
 def test_a_lost_answer_is_asked_for_again(
     rig: ApplianceRig, cloud: CloudSide, dashboard: RunningDashboard
 ) -> None:
-    port = int(dashboard.url.rsplit(":", 1)[1])
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def lose_the_answer() -> None:
-            client, _ = listener.accept()
-            with client, socket.create_connection(("127.0.0.1", port)) as server:
-                server.sendall(client.recv(65_536))
-                server.recv(65_536)
-
-        thread = threading.Thread(target=lose_the_answer)
-        thread.start()
+    with faithless_proxy(int(dashboard.url.rsplit(":", 1)[1])) as way:
+        way.habit = "lost"
         with pytest.raises(DashboardAway):
-            rig.enrol(f"http://127.0.0.1:{listener.getsockname()[1]}", cloud.enrolment_token)
-        thread.join()
+            rig.enrol(f"http://127.0.0.1:{way.port}", cloud.enrolment_token)
     assert rig.enrol(dashboard.url, cloud.enrolment_token).appliance_id == cloud.appliance_id
 
 

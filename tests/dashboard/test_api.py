@@ -9,14 +9,13 @@ from pathlib import Path
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, given, settings
-from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
 from appliance.dashboard.limits import RateLimit
 from tests.dashboard import seeds
 from tests.dashboard.conftest import Dashboard
 from tests.dashboard.conftest import settings as dashboard_settings
+from tests.dashboard.probing import probe
 from tests.dashboard.test_pages import posts_of
 
 PAGE_TO_CALL = {
@@ -137,38 +136,16 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
     made.context.database.close()
 
 
-def probe(operation: schemathesis.APIOperation, bearer: str, mode: GenerationMode) -> None:
-    """Send what the call describes, or what it does not."""
-
-    @settings(
-        max_examples=5,
-        deadline=None,
-        database=None,
-        derandomize=True,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=operation.as_strategy(generation_mode=mode))
-    def send(case: schemathesis.Case) -> None:
-        response = case.call(headers={"authorization": f"Bearer {bearer}"})
-        assert response.status_code < 500, f"{case.method} {case.path}: {response.status_code}"
-
-    send()
-
-
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 def test_nothing_that_is_sent_ends_in_a_5xx(probed: Dashboard, mode: GenerationMode) -> None:
     _, appliance = probed.enrolled(f"Probed with {mode.value}")
     schema = schemathesis.openapi.from_asgi("/v1/openapi.json", probed.app)
     tokens = {"appliance": appliance.token, "management": probed.api.headers["authorization"].split()[1]}
-    tried = 0
-    for result in schema.get_all_operations():
-        operation = result.ok()
-        try:
-            probe(operation, tokens[operation.definition.raw["tags"][0]], mode)
-        except Unsatisfiable:
-            continue  # Nothing can be wrong about a call that takes nothing.
-        tried += 1
-    assert tried > 20
+
+    def headers(operation: schemathesis.APIOperation) -> dict[str, str]:
+        return {"authorization": f"Bearer {tokens[operation.definition.raw['tags'][0]]}"}
+
+    assert probe(schema, mode, headers) > 20
     assert probed.client().get("/healthz").status_code == 200
 
 
