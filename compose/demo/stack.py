@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from appliance.errors import WorkFailed
+from compose.demo.one_build import one_build
 
 FOLDER = Path(__file__).resolve().parents[1]
 COMPOSE_FILE = FOLDER / "compose.yaml"
@@ -64,7 +65,15 @@ class Stack:
 
     def build(self) -> None:
         """Build the images; what has not changed since the last time comes from the engine's cache."""
-        self.compose("--progress", "plain", "build")
+        services = json.loads(self.compose("config", "--format", "json"))["services"]
+        for name, service in services.items():
+            if "build" in service:
+                self.build_image_of(name)
+
+    def build_image_of(self, service: str) -> None:
+        """Build the image of one service."""
+        with one_build():
+            self.compose("--progress", "plain", "build", service)
 
     def start(self, tell: Callable[[str], None]) -> None:
         """Start everything and wait until all of it works; ``tell`` hears what is still missing."""

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from compose.demo.one_build import one_build
 from provisioning.release.wheels import PYTHONS, download, merged_lock
 
 ROOT = Path(__file__).parents[2]
@@ -171,7 +172,9 @@ def _step_image(folder: Path, version: str, existing: str | None) -> dict[str, s
     else:
         _run([str(ROOT / "scripts" / "base-image.sh")])
         recipe = Path(__file__).with_name("step-image.yaml")
-        _run(["docker", "compose", "--file", str(recipe), "build", "--quiet", "step"], STEP_IMAGE_TAG=tag)
+        build = ["docker", "compose", "--file", str(recipe), "build", "--quiet", "step"]
+        with one_build():
+            _run(build, STEP_IMAGE_TAG=tag)
     identity = _run(["docker", "image", "inspect", "--format", "{{.Id}}", tag]).strip()
     _run(["docker", "save", "--output", str(folder / "step.tar"), tag])
     return {"tag": tag, "id": identity}

@@ -25,7 +25,7 @@ def step_image() -> Iterator[str]:
         yield named
         return
     project = f"appliance-test-{secrets.token_hex(4)}"
-    Stack({**os.environ, "APPLIANCE_DEMO": project}).compose("build", "prepare")
+    Stack({**os.environ, "APPLIANCE_DEMO": project}).build_image_of("prepare")
     yield f"{project}-step"
     subprocess.run(["docker", "image", "rm", f"{project}-step"], check=False, capture_output=True)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 
+from compose.demo.one_build import one_build
 from tests.engine.clusters import SUPERUSER, VERSIONS, Cluster, new_folder
 
 IMAGE = "appliance-test-postgres17"
@@ -34,7 +35,8 @@ def has_postgres17() -> bool:
 def ensure_image() -> None:
     """Build the image unless it is there."""
     if docker("images", "-q", IMAGE) == "":
-        docker("build", "-q", "-t", IMAGE, str(_FOLDER))
+        with one_build():
+            docker("build", "-q", "-t", IMAGE, str(_FOLDER))
 
 
 def docker(*arguments: str) -> str:
