@@ -6,7 +6,6 @@ listed is whole. Its deletion is recorded first, and never the other way round.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
 import json
@@ -183,46 +182,6 @@ def deletions(exports_dir: Path) -> Iterator[Deletion]:
             continue
 
 
-@contextlib.contextmanager
-def export_folder(exports_dir: Path, workflow: str, run: str) -> Iterator[Path]:
-    """The hidden folder that a run's export is written to, held for the length of a block.
-
-    A later attempt gets the same one; after ``finish_export``, the export itself. Raises WorkFailed.
-    """
-    hidden, shown = exports_dir / workflow / f".{run}{UNFINISHED}", exports_dir / workflow / run
-    folder = shown if shown.exists() else hidden
-    try:
-        for each in (exports_dir, folder.parent, folder):
-            each.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise WorkFailed(
-            f"The folder for files, {folder}, could not be made.",
-            error.strerror or type(error).__name__,
-            f"df -h {exports_dir}; ls -ld {exports_dir}",
-        ) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield folder
-    finally:
-        os.close(descriptor)
-
-
-def finish_export(exports_dir: Path, workflow: str, run: str) -> Path | None:
-    """Give a complete export its name, in one step; None where the run has written none.
-
-    Doing it again is no error. Raises WorkFailed for an export without its manifest.
-    """
-    hidden, shown = exports_dir / workflow / f".{run}{UNFINISHED}", exports_dir / workflow / run
-    if not hidden.exists():
-        return shown if shown.exists() else None
-    read_manifest(hidden)
-    sync_folder(hidden)
-    hidden.rename(shown)
-    sync_folder(shown.parent)
-    return shown
-
-
 def remove_leftovers(exports_dir: Path, *, older_than_s: float = 3600) -> list[str]:
     """Remove what killed runs and killed deletions have left; the names of what was removed.
 
@@ -255,15 +214,6 @@ def damage_of(export: Export) -> list[str]:
         if digest != table.sha256:
             found.append(f"{table.file}: its SHA-256 is not the manifest's")
     return found
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _folders(exports_dir: Path, *, hidden: bool = False) -> Iterator[Path]:

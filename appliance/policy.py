@@ -40,6 +40,9 @@ WHOLE_VALUE_MASKS = (
 )  # fmt: skip
 """Masks that leave nothing of a value, unless a parameter says ``keep…``."""
 
+EXPORTS = "files"
+"""What ``destinations`` calls this appliance's own exports folder."""
+
 _WINDOW = re.compile(
     r"(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])"
 )
@@ -68,7 +71,11 @@ class Updates(StrictModel):
 
 
 class Policy(StrictModel):
-    """What may happen on this appliance. A key that is left out limits nothing local, and the cloud most."""
+    """What may happen on this appliance.
+
+    A key that is left out limits nothing local, and the cloud most; only ``destinations`` allows nobody
+    anything that it does not name.
+    """
 
     workflows_from_cloud: bool = Field(
         default=False, strict=True, description="Whether the dashboard may send workflows.", examples=[True]
@@ -106,8 +113,11 @@ class Policy(StrictModel):
     )
     destinations: tuple[str, ...] = Field(
         default=(),
-        description="Buckets and addresses that files may go to.",
-        examples=[["s3://masked-exports"]],
+        description=(
+            "Where files may go; `files` is the exports folder of this appliance. "
+            "Left out: nowhere, whoever wrote the workflow."
+        ),
+        examples=[["files"]],
     )
     updates: Updates = Field(
         default_factory=Updates,
@@ -142,7 +152,7 @@ def check_workflow(
     Without ``matching`` only what the document itself says can be judged; the tables and columns follow in
     the plan, when the source's catalog is known.
     """
-    refusals = _check_connections(policy, workflow, origin)
+    refusals = [*_check_connections(policy, workflow, origin), *_check_files(policy, workflow)]
     if origin == "cloud":
         if not policy.workflows_from_cloud:
             refusals.append(Refusal("workflows_from_cloud", "Workflows from the cloud are not allowed here."))
@@ -179,13 +189,21 @@ def enforce(refusals: tuple[Refusal, ...]) -> None:
 
 def _check_connections(policy: Policy, workflow: Workflow, origin: Origin) -> list[Refusal]:
     refusals = []
-    writes = [delivery.twin.connection for delivery in workflow.deliver]
+    writes = [twin.connection for twin in workflow.twins.values()]
     for rule, allowed, wanted in (("read", policy.read, [workflow.source]), ("write", policy.write, writes)):
         for name in wanted:
             if name not in (allowed or ()) and not (allowed is None and origin == "local"):
                 verb = "read from" if rule == "read" else "written to"
                 refusals.append(Refusal(rule, f"The connection `{name}` may not be {verb}."))
     return refusals
+
+
+def _check_files(policy: Policy, workflow: Workflow) -> list[Refusal]:
+    """Files are outside every database's own access control, so they need a word of the owner's."""
+    if workflow.files is None or EXPORTS in policy.destinations:
+        return []
+    what = f"Files may not be exported here: destinations does not name `{EXPORTS}`."
+    return [Refusal("destinations", what)]
 
 
 def _check_tables(policy: Policy, matching: Matching) -> list[Refusal]:

@@ -179,6 +179,11 @@ class Settings(StrictModel):
         return self.state_dir / "runs"
 
     @property
+    def exports_dir(self) -> Path:
+        """The files that runs have delivered, ``<workflow>/<run>/`` in it."""
+        return self.state_dir / "exports"
+
+    @property
     def identity_file(self) -> Path:
         """What enrolment gave: the dashboard's address and the token to speak to it with."""
         return self.state_dir / "keys" / "dashboard.json"

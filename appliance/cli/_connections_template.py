@@ -32,8 +32,8 @@ def connections_template(workflows: Iterable[Workflow]) -> str:
     for workflow in workflows:
         names.update(dict.fromkeys(workflow.connections))
         reads.setdefault(workflow.source, []).append(workflow.id)
-        for delivery in workflow.deliver:
-            writes.setdefault(delivery.twin.connection, []).append(workflow.id)
+        for twin in workflow.twins.values():
+            writes.setdefault(twin.connection, []).append(workflow.id)
     entries = [
         _ENTRY.format(name=name, uses=", ".join(_uses(name, reads, writes)), role=_role(name, writes))
         for name in names

@@ -48,6 +48,7 @@ class JsonObserver(SilentObserver):
                 "seconds": {step: round(taken, 3) for step, taken in outcome.seconds.items()},
                 "total_seconds": round(outcome.total_seconds, 3),
                 "results": outcome.results,
+                "export": str(outcome.export) if outcome.export else None,
                 "not_carried": [item.model_dump() for item in outcome.plan.not_carried],
             }
         )

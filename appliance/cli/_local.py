@@ -39,6 +39,7 @@ def local_run(
     connections_file: Path | None,
     policy_file: Path | None,
     state: Path | None,
+    exports_dir: Path | None = None,
 ) -> Iterator[LocalRun]:
     """A run of the workflow in ``file``, ready to start. Raises RequestWrong or Refused for the documents."""
     settings = load_settings()
@@ -73,6 +74,7 @@ def local_run(
             key=load_or_create_key(folder / "keys" / "mask.key"),
             run_dir=folder / "runs" / spec.run_id,
             secrets_dir=secrets_dir,
+            exports_dir=exports_dir or folder / "exports",
         )
 
 

@@ -28,6 +28,13 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
         former = published.get("former")
         kept = f"; the former one is kept as '{former}'" if former else ""
         _say(console, f"The twin '{target.database}' on {target.connection} is new{kept}.")
+    if outcome.export is not None:
+        files = next(each["files"] for each in outcome.results["publish"] if each["files"])
+        _say(
+            console,
+            f"Files: {files['tables']} tables, {files['rows']:,} rows, {size(files['bytes'])},"
+            f" {files['format']}, in {outcome.export}.",
+        )
     total = sum(part.get("rows", 0) for part in copied)
     moved = sum(part.get("bytes", 0) for part in copied)
     _say(

@@ -13,7 +13,7 @@ app = typer.Typer()
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0917 - as typer has it
     file: Annotated[Path, typer.Argument(help="The workflow.", metavar="FILE")],
     connections: Annotated[
         Path | None, typer.Option(help="connections.yaml; else the appliance's own.", metavar="FILE")
@@ -24,6 +24,10 @@ def run(
     ] = None,
     state: Annotated[
         Path | None, typer.Option(help="Where plans, results and the mask key are kept.", metavar="DIR")
+    ] = None,
+    exports_dir: Annotated[
+        Path | None,
+        typer.Option(help="Where delivered files go; else exports/ beside the runs.", metavar="DIR"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
@@ -39,7 +43,7 @@ def run(
         if as_json:
             observer = JsonObserver()
             try:
-                with local_run(file, connections, policy, state) as prepared:
+                with local_run(file, connections, policy, state, exports_dir) as prepared:
                     observer.begin(prepared.spec)
                     observer.end(prepared.run(observer))
             except ApplianceError as error:
@@ -47,7 +51,7 @@ def run(
                 raise typer.Exit(error.exit_code) from None
             return
         screen = console()
-        with local_run(file, connections, policy, state) as prepared:
+        with local_run(file, connections, policy, state, exports_dir) as prepared:
             with display(screen, prepared.spec) as shown:
                 outcome = prepared.run(shown)
             rows = {name: table.rows for name, table in shown.state.tables.items()}

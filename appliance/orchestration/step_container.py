@@ -9,6 +9,8 @@ from docker.types import LogConfig, Mount
 
 RUN_DIR = "/appliance/run"
 """Where a step finds its run's folder; spec.json in it is read-only."""
+EXPORT_DIR = "/appliance/export"
+"""Where ``publish`` finds the one folder that it writes files to, if its workflow delivers any."""
 LABEL = "appliance."
 PIDS_LIMIT = 128
 TMP_BYTES = 64 * 2**20
@@ -29,6 +31,7 @@ class StepCall:
     attempt: int
     shard: int | None = None
     delivery: int | None = None
+    exports: bool = False
 
     @property
     def part(self) -> int | None:
@@ -47,6 +50,8 @@ class StepCall:
             arguments += ["--shard", str(self.shard)]
         if self.delivery is not None:
             arguments += ["--delivery", str(self.delivery)]
+        if self.exports:
+            arguments += ["--export-dir", EXPORT_DIR]
         return arguments
 
     def labels(self) -> dict[str, str]:
@@ -103,9 +108,15 @@ def host_settings(limits: StepLimits, mounts: list[Mount]) -> dict[str, Any]:
     return settings
 
 
-def step_mounts(run_dir: str, secrets_dir: str, secrets_seen_at: str) -> list[Mount]:
-    """The run's folder, its spec read-only over it, the step's secrets read-only. Paths are the host's."""
+def step_mounts(
+    run_dir: str, secrets_dir: str, secrets_seen_at: str, export_dir: str | None = None
+) -> list[Mount]:
+    """The run's folder, its spec read-only over it, the step's secrets read-only, and the folder for files
+    where the step writes any. Paths are the host's.
+    """
+    exported = [Mount(EXPORT_DIR, export_dir, type="bind")] if export_dir else []
     return [
+        *exported,
         Mount(RUN_DIR, run_dir, type="bind"),
         Mount(f"{RUN_DIR}/spec.json", f"{run_dir}/spec.json", type="bind", read_only=True),
         Mount(secrets_seen_at, secrets_dir, type="bind", read_only=True),

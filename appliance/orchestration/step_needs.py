@@ -18,10 +18,10 @@ _NEEDS_KEY = frozenset({"copy", "verify"})
 
 def connections_for(step: str, workflow: Workflow, delivery: int | None = None) -> list[str]:
     """The names of the connections that a step may use. ``publish`` sees only the place it publishes to."""
-    targets = [each.twin.connection for each in workflow.deliver]
+    targets = {place: twin.connection for place, twin in workflow.twins.items()}
     names = [workflow.source] if step in _READS_SOURCE else []
     if step in _WRITES_TARGET:
-        names += targets
+        names += targets.values()
     elif delivery is not None:
         names.append(targets[delivery])
     return names

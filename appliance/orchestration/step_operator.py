@@ -18,6 +18,7 @@ from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk.exceptions import AirflowException
 
 from appliance.errors import ApplianceError
+from appliance.export_folder import export_folder, finish_export
 from appliance.orchestration import step_failure
 from appliance.orchestration.host_paths import host_path
 from appliance.orchestration.run_folder import StopRequest, run_folder, stop_request
@@ -130,14 +131,18 @@ class StepOperator(DockerOperator):
             attempt=context["ti"].try_number,
             shard=self.shard,
             delivery=self.delivery,
+            exports=self._writes_files(setting),
         )
         self.run = self._new_run(client, setting, call, folder)
         self.run.remove_stale()
-        with self._secrets(setting, call) as secrets:
+        with self._secrets(setting, call) as secrets, self._exported(setting) as exported:
             keep = False
             try:
                 mounts = step_mounts(
-                    host_path(client, folder), host_path(client, secrets), setting.secrets_seen_at
+                    host_path(client, folder),
+                    host_path(client, secrets),
+                    setting.secrets_seen_at,
+                    host_path(client, exported) if exported else None,
                 )
                 self.run.start(mounts, setting.secrets_seen_at, f"{os.getuid()}:{os.getgid()}")
                 self.result = self.run.follow(until_result=self.keeps_running)
@@ -147,6 +152,8 @@ class StepOperator(DockerOperator):
             finally:
                 if not keep:
                     self.run.remove()
+            if exported:
+                finish_export(self.settings.exports_dir, self.workflow, run_id)
         return self._mapped_value(folder, setting)
 
     def _stop_request(self, folder: Path) -> StopRequest | None:
@@ -182,6 +189,15 @@ class StepOperator(DockerOperator):
             clean=setting.scrubber.clean,
             clean_line=setting.scrubber.stream(),
         )
+
+    def _writes_files(self, setting: StepSetting) -> bool:
+        return self.step == "publish" and self.delivery == setting.spec.workflow.exporting_delivery
+
+    def _exported(self, setting: StepSetting) -> contextlib.AbstractContextManager[Path | None]:
+        """The folder that this step writes files to, if it does."""
+        if not self._writes_files(setting):
+            return contextlib.nullcontext()
+        return export_folder(self.settings.exports_dir, self.workflow, setting.spec.run_id)
 
     @contextlib.contextmanager
     def _secrets(self, setting: StepSetting, call: StepCall) -> Iterator[Path]:
@@ -220,7 +236,7 @@ class StepOperator(DockerOperator):
             plan = json.loads((folder / "plan.json").read_bytes())
             return list(range(max(1, len(plan["shards"]))))
         if self.step == "verify":
-            return list(range(len(setting.spec.workflow.deliver)))
+            return list(setting.spec.workflow.twins)
         return None
 
 

@@ -59,12 +59,8 @@ class StepSetting:
 
     def connections_of_workflow(self) -> dict[str, Connection]:
         """Every connection that the workflow names, as connections.yaml has it now."""
-        names = {
-            name
-            for step in ("plan", "publish")
-            for name in connections_for(step, self.spec.workflow, 0 if step == "publish" else None)
-        }
-        return select_connections(load_connections(self.settings.connections_file), sorted(names))
+        names = sorted(set(self.spec.workflow.connections))
+        return select_connections(load_connections(self.settings.connections_file), names)
 
     def write_secrets(self, folder: Path, step: str, delivery: int | None) -> None:
         """Fill a folder on tmpfs with what this step may know, for this process's user only."""

@@ -29,6 +29,7 @@ any HTTPS request shows (its address, a user agent with its version). Nothing el
 - Every field has a bound: a pattern, a fixed list of words, or a range.
 - Table names leave, because progress and failures are shown by table. Column values, column contents, SQL,
   host names, user names, passwords and keys do not.
+- Files that a workflow delivers stay on the appliance until the operator takes them away; none is sent.
 - *Scrubbed text* is the only free text: at most {SCRUBBED_TEXT_MAX} characters, and a body takes it only from
   the scrubber, which removes secrets it knows and anything shaped like personal data or a quoted value.
 

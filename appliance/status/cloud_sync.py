@@ -139,10 +139,8 @@ class CloudSync:
             return Taken("refused", assigned.digest, refusals[0].rule, why, in_force)
         if in_force != assigned.digest:
             _write_whole(path, text)
-        names = (workflow.source, *(delivery.twin.connection for delivery in workflow.deliver))
-        return Taken(
-            "active", assigned.digest, in_force=assigned.digest, connections=tuple(dict.fromkeys(names))
-        )
+        names = tuple(dict.fromkeys(workflow.connections))
+        return Taken("active", assigned.digest, in_force=assigned.digest, connections=names)
 
     def _remove_all_but(self, wanted: set[str]) -> set[str]:
         """Delete the other documents. A run in progress has its own copy, and ends by itself."""

@@ -20,9 +20,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--secrets", type=Path, required=True, help="the folder with service and pass files")
     parser.add_argument("--shard", type=int, help="which shard of the plan to copy")
     parser.add_argument("--delivery", type=int, help="which delivery of the workflow to publish")
+    parser.add_argument("--export-dir", type=Path, help="where publish writes files")
     told = parser.parse_args(arguments)
     return execute_step(
-        told.step, told.run_dir, told.secrets, LinePrinter(), shard=told.shard, delivery=told.delivery
+        told.step,
+        told.run_dir,
+        told.secrets,
+        LinePrinter(),
+        shard=told.shard,
+        delivery=told.delivery,
+        export_dir=told.export_dir,
     )
 
 

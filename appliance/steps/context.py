@@ -54,6 +54,8 @@ class StepContext:
     """Prints (or passes on) a message; never blocks for long."""
     shard: int | None = None
     delivery: int | None = None
+    export_dir: Path | None = None
+    """Where ``publish`` writes files, if its delivery has any."""
 
     @property
     def application_name(self) -> str:
@@ -152,7 +154,8 @@ def load_context(
     *,
     shard: int | None = None,
     delivery: int | None = None,
+    export_dir: Path | None = None,
 ) -> StepContext:
     """The context of a step from its run folder."""
     spec = read_document(run_dir / SPEC_FILE, RunSpec)
-    return StepContext(step, run_dir, secrets_dir, spec, emit, shard, delivery)
+    return StepContext(step, run_dir, secrets_dir, spec, emit, shard, delivery, export_dir)

@@ -22,8 +22,8 @@ def run(context: StepContext) -> dict[str, list[str]]:
     dropped: list[str] = []
     if not (context.run_dir / PLAN_FILE).exists():
         return {"dropped": dropped}
-    for delivery in context.spec.workflow.deliver:
-        name = delivery.twin.connection
+    for twin in context.spec.workflow.twins.values():
+        name = twin.connection
         unfinished = twin_names(context.twin_name(name)).next
         with closing(context.connect_admin(name)) as admin:
             try:

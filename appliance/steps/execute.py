@@ -48,6 +48,7 @@ def execute_step(
     *,
     shard: int | None = None,
     delivery: int | None = None,
+    export_dir: Path | None = None,
 ) -> int:
     """Run step ``name`` in this process's main thread; returns its exit code (0, 1, 2 or 3).
 
@@ -57,7 +58,9 @@ def execute_step(
     try:
         with _until_sigterm() as stopped:
             module = importlib.import_module(f"appliance.steps.{name}")
-            context = load_context(name, run_dir, secrets_dir, emit, shard=shard, delivery=delivery)
+            context = load_context(
+                name, run_dir, secrets_dir, emit, shard=shard, delivery=delivery, export_dir=export_dir
+            )
             if getattr(module, "KEEPER", False):
                 stopped.only_note()
                 module.run(context, lambda data: _publish(context, data), stopped)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import psycopg
 
 from appliance.connections import Connection
 from appliance.errors import ApplianceError, ExitCode, WorkFailed
+from appliance.export_folder import export_folder, finish_export
 from appliance.postgres.plan import PLAN_FILE, SPEC_FILE, Plan
 from appliance.reporting.messages import Failure, Notice, Progress
 from appliance.steps import discard
@@ -84,6 +86,8 @@ class RunOutcome:
     seconds: dict[str, float]
     """Wall time by step, from the first process's start to the last one's end."""
     total_seconds: float
+    export: Path | None = None
+    """Where its files are."""
 
 
 @dataclass
@@ -91,6 +95,7 @@ class _Job:
     step: str
     shard: int | None = None
     delivery: int | None = None
+    export_dir: Path | None = None
     attempt: int = 0
     not_before: float = 0.0
 
@@ -108,6 +113,8 @@ class LocalRun:
     key: bytes
     run_dir: Path
     secrets_dir: Path
+    exports_dir: Path
+    """Where a workflow's files go: ``<workflow>/<run>/`` in it."""
     _alive: list[StepProcess] = field(default_factory=list)
     _results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
@@ -119,6 +126,7 @@ class LocalRun:
         began = time.monotonic()
         self._prepare(observer)
         publishing = False
+        export: Path | None = None
         try:
             write_secrets(self.secrets_dir, self.connections, self.key)
             plan = self._snapshot_and_plan()
@@ -128,10 +136,7 @@ class LocalRun:
             self._steps("finish", [_Job("finish")])
             self._steps("verify", [_Job("verify")])
             publishing = True
-            self._steps(
-                "publish",
-                [_Job("publish", delivery=number) for number in range(len(self.spec.workflow.deliver))],
-            )
+            export = self._publish()
         except BaseException as error:
             stop_all(self._alive)
             # A finished twin that could not be swapped stays: its message says what to do to get it swapped.
@@ -141,7 +146,7 @@ class LocalRun:
         finally:
             stop_all(self._alive)
             remove_secrets(self.secrets_dir)
-        return RunOutcome(plan, self._results, self._seconds, time.monotonic() - began)
+        return RunOutcome(plan, self._results, self._seconds, time.monotonic() - began, export)
 
     def only_plan(self, observer: Observer) -> Plan:
         """Make the plan and nothing else; nothing is left behind but the run's folder."""
@@ -167,6 +172,23 @@ class LocalRun:
         self._observer.planned(plan)
         return plan
 
+    def _publish(self) -> Path | None:
+        """Swap the twins in; the files, if there are any, get their name when all of that has worked."""
+        workflow = self.spec.workflow
+        jobs = [_Job("publish", delivery=number) for number in workflow.twins]
+        if workflow.files is None:
+            self._steps("publish", jobs)
+            return None
+        with export_folder(self.exports_dir, workflow.id, self.spec.run_id) as folder:
+            for job in jobs:
+                job.export_dir = folder if job.delivery == workflow.exporting_delivery else None
+            try:
+                self._steps("publish", jobs)
+                return finish_export(self.exports_dir, workflow.id, self.spec.run_id)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+
     def _steps(self, step: str, jobs: list[_Job]) -> None:
         """Run all jobs of a step, ``limits.parallel`` at a time; raise for the first that fails for good."""
         began = time.monotonic()
@@ -189,7 +211,12 @@ class LocalRun:
 
     def _start(self, job: _Job) -> StepProcess:
         process = StepProcess(
-            job.step, self.run_dir, self.secrets_dir, shard=job.shard, delivery=job.delivery
+            job.step,
+            self.run_dir,
+            self.secrets_dir,
+            shard=job.shard,
+            delivery=job.delivery,
+            export_dir=job.export_dir,
         )
         self._alive.append(process)
         return process

@@ -37,6 +37,7 @@ class StepProcess:
         *,
         shard: int | None = None,
         delivery: int | None = None,
+        export_dir: Path | None = None,
     ) -> None:
         self.step = step
         self.shard = shard
@@ -47,7 +48,7 @@ class StepProcess:
         self.ended = False
         context = multiprocessing.get_context("fork")
         self.reader, writer = context.Pipe(duplex=False)
-        call = _Call(step, run_dir, secrets_dir, shard, delivery)
+        call = _Call(step, run_dir, secrets_dir, shard, delivery, export_dir)
         self._process = context.Process(target=_child, args=(call, writer), daemon=True)
         self._process.start()
         writer.close()
@@ -134,6 +135,7 @@ class _Call:
     secrets_dir: Path
     shard: int | None
     delivery: int | None
+    export_dir: Path | None
 
 
 def _child(call: _Call, writer: Pipe) -> None:
@@ -149,7 +151,13 @@ def _child(call: _Call, writer: Pipe) -> None:
             writer.send_bytes(message.model_dump_json(exclude_none=True).encode())
 
     code = execute_step(
-        call.step, call.run_dir, call.secrets_dir, emit, shard=call.shard, delivery=call.delivery
+        call.step,
+        call.run_dir,
+        call.secrets_dir,
+        emit,
+        shard=call.shard,
+        delivery=call.delivery,
+        export_dir=call.export_dir,
     )
     writer.close()
     os._exit(code)

@@ -91,7 +91,7 @@ def _check_targets(
     """Look at every delivery's target; one RequestWrong for all that are wrong."""
     checks: list[TargetCheck] = []
     wrong: list[ApplianceError] = []
-    for number in range(len(context.spec.workflow.deliver)):
+    for number in context.spec.workflow.twins:
         try:
             checks.append(_check_target(context, number, source, catalog, selected))
         except RequestWrong as error:
@@ -113,7 +113,7 @@ def _check_target(
     catalog: Catalog,
     selected: Collection[TableKey],
 ) -> TargetCheck:
-    connection = context.spec.workflow.deliver[number].twin.connection
+    connection = context.spec.workflow.twins[number].connection
     twin = context.twin_name(connection)
     try:
         with closing(context.connect_admin(connection)) as admin:

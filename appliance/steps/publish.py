@@ -1,4 +1,9 @@
-"""``publish``: put the verified database in the twin's place, the former twin kept beside it."""
+"""``publish``: put the verified database in the twin's place, the former twin kept beside it.
+
+Files are written before that, from the database that was verified: once it is the twin, its users may write
+to it, and what they write has been proven by nobody. Who started the step gives the files their name when it
+has worked, so that files and twin appear together or not at all.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,7 @@ from appliance.errors import RequestWrong
 from appliance.postgres.publishing import Publisher
 from appliance.postgres.twin_names import twin_names
 from appliance.steps.context import StepContext
+from appliance.steps.exporting import ExportResult, write_export
 
 
 class PublishResult(BaseModel):
@@ -24,6 +30,8 @@ class PublishResult(BaseModel):
     grants: int
     """Objects of the former twin whose grants were given again."""
     notes: tuple[str, ...] = ()
+    files: ExportResult | None = None
+    """What was exported, where this delivery's twin is what the files are written from."""
     seconds: float
 
 
@@ -35,6 +43,9 @@ def run(context: StepContext) -> PublishResult:
     if not targets:
         raise RequestWrong(f"The plan has no delivery {context.delivery}.", f"It has {len(plan.targets)}.")
     target = targets[0]
+    files = None
+    if target.delivery == context.spec.workflow.exporting_delivery:
+        files = write_export(context, plan, target)
     names = twin_names(target.database)
     published = Publisher(
         names=names,
@@ -43,7 +54,7 @@ def run(context: StepContext) -> PublishResult:
         open_database=partial(context.connect_target, target.connection),
         workflow=plan.workflow_id,
         run=plan.run_id,
-        grace_s=context.spec.workflow.deliver[target.delivery].twin.grace_s,
+        grace_s=context.spec.workflow.twins[target.delivery].grace_s,
         tell=context.notice,
     ).publish()
     for note in published.notes:
@@ -55,5 +66,6 @@ def run(context: StepContext) -> PublishResult:
         already_done=published.already,
         grants=published.grants,
         notes=tuple(published.notes),
+        files=files,
         seconds=round(time.monotonic() - began, 3),
     )

@@ -25,10 +25,16 @@ VERIFY_FILE = "verify.json"
 
 
 class TwinProof(BaseModel):
-    """What came of one twin; ``verify.json`` holds one a target."""
+    """What came of one twin."""
 
     database: str
     tables: tuple[TableProof, ...]
+
+
+class VerifiedTwins(BaseModel):
+    """``verify.json``."""
+
+    twins: tuple[TwinProof, ...]
 
 
 class VerifyResult(BaseModel):
@@ -50,9 +56,7 @@ def run(context: StepContext) -> VerifyResult:
         TwinProof(database=target.next_database, tables=_prove_all(context, plan, number))
         for number, target in enumerate(plan.targets)
     ]
-    write_document(
-        context.run_dir / VERIFY_FILE, {"twins": [proof.model_dump(mode="json") for proof in proofs]}
-    )
+    write_document(context.run_dir / VERIFY_FILE, VerifiedTwins(twins=tuple(proofs)))
     tables = [table for proof in proofs for table in proof.tables]
     faults = [fault for table in tables for fault in table.faults]
     for number, target in enumerate(plan.targets):

@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue, model_serializer, model_validator
 
 from appliance.names import ConnectionName, WorkflowId
 from appliance.strict_model import StrictModel, describe, wrong
+from appliance.workflow.delivery import Delivery, FilesDelivery, TwinDelivery
 from appliance.workflow.document_types import (
     ColumnPattern,
     MaskName,
@@ -17,11 +18,6 @@ from appliance.workflow.document_types import (
     Title,
     Unlisted,
 )
-
-DELIVERY_KINDS = ("twin",)
-"""What this release can deliver."""
-LATER_DELIVERY_KINDS = ("files", "bucket", "container")
-"""Known to the design of the document but not to this release: the error says so, so nobody seeks a typo."""
 
 
 class TableSelection(StrictModel):
@@ -111,45 +107,6 @@ class MaskSpec(StrictModel):
     @model_serializer(mode="plain")
     def _to_document(self) -> str | dict[str, Any]:
         return {"mask": self.mask, **self.params} if self.params else self.mask
-
-
-class TwinDelivery(StrictModel):
-    """A masked copy as a database, which replaces the former one in one step."""
-
-    connection: ConnectionName = Field(
-        description="The connection whose database becomes the twin.", examples=["staging"]
-    )
-    grace_s: int = Field(
-        default=30,
-        strict=True,
-        ge=0,
-        le=3_600,
-        description="Seconds that sessions which hold the twin open get before they are ended for the swap.",
-        examples=[30],
-    )
-
-
-class Delivery(StrictModel):
-    """One place the result goes. This release knows one kind, ``twin``."""
-
-    twin: TwinDelivery = Field(
-        description="Deliver a masked copy of the database.", examples=[{"connection": "staging"}]
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _only_known_kinds(cls, value: Any) -> Any:
-        this_release = f"one of what this release delivers: {', '.join(DELIVERY_KINDS)}"
-        if isinstance(value, dict):
-            later = [kind for kind in value if kind in LATER_DELIVERY_KINDS]
-            if later:
-                raise wrong(f"deliveries of the kind `{later[0]}` are not in this release", this_release)
-        return value
-
-    @property
-    def kind(self) -> str:
-        """``twin``."""
-        return "twin"
 
 
 class Limits(StrictModel):
@@ -270,8 +227,15 @@ class Workflow(StrictModel):
     @model_validator(mode="after")
     def _deliveries_go_elsewhere(self) -> Workflow:
         seen: set[str] = set()
-        for delivery in self.deliver:
-            name = delivery.twin.connection
+        if not self.twins:
+            raise wrong(
+                "delivers files and no twin",
+                "a twin beside them: files are written from one that was verified",
+            )
+        if len(self.deliver) - len(self.twins) > 1:
+            raise wrong("delivers files twice", "files in one format")
+        for twin in self.twins.values():
+            name = twin.connection
             if name == self.source:
                 raise wrong(f"delivers to its own source, `{name}`", "a twin on another connection")
             if name in seen:
@@ -282,4 +246,19 @@ class Workflow(StrictModel):
     @property
     def connections(self) -> tuple[str, ...]:
         """The names of all connections it needs, the source first, each once."""
-        return (self.source, *(delivery.twin.connection for delivery in self.deliver))
+        return (self.source, *(twin.connection for twin in self.twins.values()))
+
+    @property
+    def twins(self) -> dict[int, TwinDelivery]:
+        """The twins by their place in ``deliver``."""
+        return {place: each.twin for place, each in enumerate(self.deliver) if each.twin is not None}
+
+    @property
+    def files(self) -> FilesDelivery | None:
+        """The files to deliver, if any."""
+        return next((each.files for each in self.deliver if each.files is not None), None)
+
+    @property
+    def exporting_delivery(self) -> int | None:
+        """The place in ``deliver`` of the twin that the files are written from; None without files."""
+        return next(iter(self.twins)) if self.files is not None else None

@@ -12,11 +12,12 @@ import pytest
 
 from appliance import exports
 from appliance.errors import RequestWrong, WorkFailed
+from appliance.export_folder import export_folder, finish_export, write_manifest
 
 
 def write_export(folder: Path, run: str, *, workflow: str = "nightly", days_old: float = 0) -> None:
     """An export in its hidden folder, manifest and all."""
-    with exports.export_folder(folder, workflow, run) as hidden:
+    with export_folder(folder, workflow, run) as hidden:
         pass
     content = gzip.compress(b"id\n1\n2\n")
     (hidden / "public.customer.csv.gz").write_bytes(content)
@@ -36,43 +37,43 @@ def write_export(folder: Path, run: str, *, workflow: str = "nightly", days_old:
         appliance_version="0.1.0",
         tables=(table,),
     )
-    (hidden / exports.MANIFEST).write_text(manifest.model_dump_json())
+    write_manifest(hidden, manifest)
 
 
 def make_export(folder: Path, run: str, *, workflow: str = "nightly", days_old: float = 0) -> exports.Export:
     write_export(folder, run, workflow=workflow, days_old=days_old)
-    exports.finish_export(folder, workflow, run)
+    finish_export(folder, workflow, run)
     return exports.find_export(folder, run)
 
 
 def test_an_export_is_listed_only_when_it_is_whole(tmp_path: Path) -> None:
     write_export(tmp_path, "one")
     assert exports.list_exports(tmp_path) == []
-    assert exports.finish_export(tmp_path, "nightly", "one") == tmp_path / "nightly" / "one"
+    assert finish_export(tmp_path, "nightly", "one") == tmp_path / "nightly" / "one"
     (found,) = exports.list_exports(tmp_path)
     assert (found.manifest.run, found.manifest.rows) == ("one", 2)
-    assert exports.finish_export(tmp_path, "nightly", "one") == tmp_path / "nightly" / "one"
+    assert finish_export(tmp_path, "nightly", "one") == tmp_path / "nightly" / "one"
 
 
 def test_an_export_without_its_manifest_never_gets_its_name(tmp_path: Path) -> None:
-    with exports.export_folder(tmp_path, "nightly", "one") as folder:
+    with export_folder(tmp_path, "nightly", "one") as folder:
         (folder / "public.customer.csv.gz").write_bytes(b"half")
     with pytest.raises(WorkFailed, match=r"no usable manifest\.json"):
-        exports.finish_export(tmp_path, "nightly", "one")
+        finish_export(tmp_path, "nightly", "one")
     assert exports.list_exports(tmp_path) == []
 
 
 def test_a_later_attempt_finds_what_an_earlier_one_has_written_or_finished(tmp_path: Path) -> None:
     write_export(tmp_path, "one")
-    with exports.export_folder(tmp_path, "nightly", "one") as folder:
+    with export_folder(tmp_path, "nightly", "one") as folder:
         assert exports.read_manifest(folder).run == "one"
-        shown = exports.finish_export(tmp_path, "nightly", "one")
-    with exports.export_folder(tmp_path, "nightly", "one") as folder:
+        shown = finish_export(tmp_path, "nightly", "one")
+    with export_folder(tmp_path, "nightly", "one") as folder:
         assert folder == shown
 
 
 def test_a_run_that_writes_none_has_none(tmp_path: Path) -> None:
-    assert exports.finish_export(tmp_path, "nightly", "one") is None
+    assert finish_export(tmp_path, "nightly", "one") is None
     with pytest.raises(RequestWrong, match="no export of a run 'one'"):
         exports.find_export(tmp_path, "one")
 
@@ -118,7 +119,7 @@ def test_what_killed_runs_and_deletions_have_left_goes_and_what_is_being_written
     whole = make_export(tmp_path, "whole")
     half_deleted = make_export(tmp_path, "half")
     half_deleted.folder.rename(half_deleted.folder.with_name(".half.deleting"))
-    with exports.export_folder(tmp_path, "nightly", "running"):
+    with export_folder(tmp_path, "nightly", "running"):
         removed = exports.remove_leftovers(tmp_path)
     assert sorted(removed) == ["nightly/.half.deleting", "nightly/.killed.unfinished"]
     assert {path.name for path in (tmp_path / "nightly").iterdir()} == {

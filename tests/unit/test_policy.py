@@ -110,6 +110,16 @@ def test_sql_from_the_cloud_needs_leave_and_local_sql_does_not() -> None:
     assert refusals({**policy, "sql_from_cloud": True}, with_sql, origin="cloud") == []
 
 
+@pytest.mark.parametrize("origin", ["local", "cloud"])
+def test_files_need_leave_whoever_asks_for_them(origin: str) -> None:
+    cloud = {"workflows_from_cloud": True, "read": ["production"], "write": ["staging"]}
+    asked = {"deliver": [{"twin": {"connection": "staging"}}, {"files": {"format": "csv"}}]}
+    said = ("destinations", "Files may not be exported here: destinations does not name `files`.")
+    assert refusals(cloud, asked, origin=origin) == [said]
+    assert refusals({**cloud, "destinations": ["s3://files"]}, asked, origin=origin) == [said]
+    assert refusals({**cloud, "destinations": ["files"]}, asked, origin=origin) == []
+
+
 def test_a_table_that_is_never_copied_may_not_be_selected_under_any_of_its_names() -> None:
     policy = {"never_copy": ["public.audit_*", "public.event"]}
     keep = {"keep": ["*.*.*"]}

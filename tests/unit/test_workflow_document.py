@@ -129,8 +129,7 @@ keep: public.x.y
         "w.yaml:14: deliver[0].twin.connection: is missing; expected for example staging",
         "w.yaml:14: deliver[0].twin.conection: is not a known key (did you mean connection?); "
         "expected one of: connection, grace_s",
-        'w.yaml:15: deliver[1].twin: is missing; expected for example {"connection": "staging"}',
-        "w.yaml:15: deliver[1].twni: is not a known key (did you mean twin?); expected one of: twin",
+        "w.yaml:15: deliver[1].twni: is not a known key (did you mean twin?); expected one of: twin, files",
         'w.yaml:16: limits.parallel: `"4"` is not a whole number; expected a whole number, for example 4',
         "w.yaml:16: limits.memory_mb: `1` is out of range; expected at least 128",
         "w.yaml:16: limits.cpus: `yes` is not a number; expected a number, for example 1",
@@ -150,13 +149,43 @@ def test_what_is_missing_is_named() -> None:
     ]
 
 
-@pytest.mark.parametrize("kind", ["files", "bucket", "container"])
+@pytest.mark.parametrize("kind", ["bucket", "container"])
 def test_a_delivery_of_a_later_release_is_refused_by_name(kind: str) -> None:
     (found,) = problems(SMALL.replace("staging}}", f"staging}}}}, {{{kind}: {{format: parquet}}}}"))
     assert found == (
         f"w.yaml:4: deliver[1]: deliveries of the kind `{kind}` are not in this release; "
-        "expected one of what this release delivers: twin"
+        "expected one of what this release delivers: twin, files"
     )
+
+
+@pytest.mark.parametrize(
+    ("deliver", "said"),
+    [
+        ("[{files: {format: csv}}]", "delivers files and no twin; expected a twin beside them"),
+        ("[TWIN, {files: {format: parquet}}]", "parquet is not in this release"),
+        ("[TWIN, {files: {format: csv}}, {files: {format: jsonl}}]", "delivers files twice"),
+        ("[{twin: {connection: staging}, files: {format: csv}}]", "is not one delivery"),
+        ("[TWIN, {}]", "is not one delivery"),
+        ("[TWIN, {files: {}}]", "format: is missing"),
+    ],
+)
+def test_files_go_beside_a_twin_and_in_one_format(deliver: str, said: str) -> None:
+    twin = "{twin: {connection: staging}}"
+    (found,) = problems(SMALL.replace(f"[{twin}]", deliver.replace("TWIN", twin)))
+    assert said in found
+
+
+def test_files_are_written_from_the_first_twin_and_read_back_as_they_were_written() -> None:
+    twins = "{twin: {connection: staging}}, {twin: {connection: attic}}"
+    read = parse_workflow(
+        SMALL.replace("{twin: {connection: staging}}", "{files: {format: jsonl}}, " + twins), "w"
+    )
+    workflow = read.workflow
+    assert workflow.files is not None
+    assert (workflow.files.format, workflow.exporting_delivery, list(workflow.twins)) == ("jsonl", 1, [1, 2])
+    assert workflow.connections == ("production", "staging", "attic")
+    assert workflow.model_dump(mode="json")["deliver"][0] == {"files": {"format": "jsonl"}}
+    assert Workflow.model_validate_json(workflow.model_dump_json()) == workflow
 
 
 def test_a_twin_may_not_replace_its_source_nor_another_twin() -> None:

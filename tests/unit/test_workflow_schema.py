@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from appliance.workflow.schema import DIALECT, workflow_schema
 from tests.unit.example_documents import MASK_MODELS, WHOLE_WORKFLOW
 
+TWIN = {"twin": {"connection": "staging"}}
 SCHEMA = workflow_schema(MASK_MODELS)
 
 
@@ -82,6 +83,11 @@ def test_a_whole_workflow_fits() -> None:
         ({"id": "A"}, False),
         ({"deliver": []}, False),
         ({"deliver": [{"files": {}}]}, False),
+        ({"deliver": [TWIN, {"files": {"format": "csv"}}]}, True),
+        ({"deliver": [TWIN, {"files": {"format": "xlsx"}}]}, False),
+        ({"deliver": [{**TWIN, "files": {"format": "csv"}}]}, False),
+        ({"deliver": [{"twin": None}]}, False),
+        ({"deliver": [{}]}, False),
         ({"limits": {"parallel": 0}}, False),
     ],
 )

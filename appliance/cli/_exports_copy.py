@@ -1,0 +1,98 @@
+"""Taking an export away, to a folder or as a tar: no file that is not what its manifest says."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import tarfile
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+from appliance.errors import RequestWrong, WorkFailed
+from appliance.exports import MANIFEST, Export, ExportedTable, damage_of
+
+_BLOCK = 1 << 20
+
+
+def copy_export(export: Export, into: Path, *, unpack: bool) -> None:
+    """Copy all files and the manifest into ``into``, which is made here, for its owner only.
+
+    Raises RequestWrong where it exists and is not empty, WorkFailed for a damaged file or a full disk; then
+    nothing is left in it.
+    """
+    try:
+        made = not into.exists()
+        into.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(into.iterdir()):
+            raise RequestWrong(f"The folder {into} is not empty.", "", "Name one that does not exist yet.")
+    except OSError as error:
+        raise _failed(into, error) from None
+    try:
+        for table in export.manifest.tables:
+            _copy(export, table, into, unpack=unpack)
+        shutil.copyfile(export.folder / MANIFEST, into / MANIFEST)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            for path in into.iterdir():
+                path.unlink()
+            if made:
+                into.rmdir()
+        if isinstance(error, OSError):
+            raise _failed(into, error) from None
+        raise
+
+
+def write_tar(export: Export, out: BinaryIO) -> None:
+    """A tar of the files and the manifest in a folder of the run's name. Raises WorkFailed for damage."""
+    if damage := damage_of(export):
+        raise _damaged(export, damage)
+    names = [*(table.file for table in export.manifest.tables), MANIFEST]
+    with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        for name in names:
+            with (export.folder / name).open("rb") as file:
+                member = archive.gettarinfo(arcname=f"{export.manifest.run}/{name}", fileobj=file)
+                member.uid = member.gid = 0
+                member.uname = member.gname = ""
+                member.mode = 0o600
+                archive.addfile(member, file)
+
+
+def _copy(export: Export, table: ExportedTable, into: Path, *, unpack: bool) -> None:
+    digest = hashlib.sha256()
+    unpacker = zlib.decompressobj(31)
+    target = into / (table.file.removesuffix(".gz") if unpack else table.file)
+    with (export.folder / table.file).open("rb") as source, target.open("xb") as out:
+        target.chmod(0o600)
+        while block := source.read(_BLOCK):
+            digest.update(block)
+            if not unpack:
+                out.write(block)
+                continue
+            while block:
+                out.write(_unpacked(export, table, unpacker, block))
+                block = unpacker.unconsumed_tail
+    if digest.hexdigest() != table.sha256:
+        raise _damaged(export, [f"{table.file}: its SHA-256 is not the manifest's"])
+
+
+def _unpacked(export: Export, table: ExportedTable, unpacker: zlib._Decompress, block: bytes) -> bytes:
+    try:
+        return unpacker.decompress(block, _BLOCK)
+    except zlib.error:
+        raise _damaged(export, [f"{table.file}: cannot be unpacked"]) from None
+
+
+def _damaged(export: Export, damage: list[str]) -> WorkFailed:
+    return WorkFailed(
+        f"The export of {export.manifest.run} is damaged; nothing of it was handed out.",
+        "\n".join(damage),
+        "Run the workflow again, and delete this export: appliance exports rm " + export.manifest.run,
+    )
+
+
+def _failed(into: Path, error: OSError) -> WorkFailed:
+    return WorkFailed(
+        f"The export could not be copied to {into}.", error.strerror or type(error).__name__, f"df -h {into}"
+    )

@@ -1,0 +1,74 @@
+"""The folder that a run writes its files to: hidden until all of it is there, then renamed in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from appliance.errors import WorkFailed
+from appliance.exports import MANIFEST, UNFINISHED, Manifest, read_manifest
+
+
+@contextlib.contextmanager
+def export_folder(exports_dir: Path, workflow: str, run: str) -> Iterator[Path]:
+    """The hidden folder that a run's export is written to, held for the length of a block.
+
+    A later attempt gets the same one; after ``finish_export``, the export itself. Raises WorkFailed.
+    """
+    hidden, shown = exports_dir / workflow / f".{run}{UNFINISHED}", exports_dir / workflow / run
+    folder = shown if shown.exists() else hidden
+    try:
+        for each in (exports_dir, folder.parent, folder):
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise WorkFailed(
+            f"The folder for files, {folder}, could not be made.",
+            error.strerror or type(error).__name__,
+            f"df -h {exports_dir}; ls -ld {exports_dir}",
+        ) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        os.close(descriptor)
+
+
+def finish_export(exports_dir: Path, workflow: str, run: str) -> Path | None:
+    """Give a complete export its name, in one step; None where the run has written none.
+
+    Doing it again is no error. Raises WorkFailed for an export without its manifest.
+    """
+    hidden, shown = exports_dir / workflow / f".{run}{UNFINISHED}", exports_dir / workflow / run
+    if not hidden.exists():
+        return shown if shown.exists() else None
+    read_manifest(hidden)
+    _sync_folder(hidden)
+    hidden.rename(shown)
+    _sync_folder(shown.parent)
+    return shown
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Complete the export in ``folder``: its files are on the disk before the manifest is. Raises OSError."""
+    _sync_folder(folder)
+    unfinished = folder / f".{MANIFEST}"
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(manifest.model_dump_json(indent=1) + "\n")
+        file.flush()
+        os.fsync(descriptor)
+    unfinished.replace(folder / MANIFEST)
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
