@@ -141,7 +141,7 @@ def select_connections(
             missing.append(f"{file}: {name}: is missing" + (f"; did you mean {close}?" if close else ""))
             continue
         selected[name] = connections[name]
-        paths = [f"{name}.{key}" for key in _unchanged(connections[name])]
+        paths = [f"{name}.{key}" for key in unchanged_keys(connections[name])]
         unchanged += [f"{file}: {path}: is still {PLACEHOLDER}" for path in paths]
     if missing or unchanged:
         known = ", ".join(connections) or "none"
@@ -150,7 +150,8 @@ def select_connections(
     return selected
 
 
-def _unchanged(connection: Connection) -> list[str]:
+def unchanged_keys(connection: Connection) -> list[str]:
+    """The keys of a connection that still hold a ``changeme``."""
     values = {**connection.model_dump(), "password": connection.password.get_secret_value()}
     return [key for key, value in values.items() if value == PLACEHOLDER]
 

@@ -11,6 +11,7 @@ from psycopg.rows import TupleRow
 from appliance.connections import load_connections, select_connections
 from appliance.errors import RequestWrong
 from appliance.postgres.connect import database_failure, open_session
+from appliance.postgres.parameters import libpq_parameters
 from appliance.postgres.publishing import Publisher, roll_back
 from appliance.postgres.target_database import DatabaseFacts, read_database
 from appliance.postgres.twin_names import twin_names
@@ -91,23 +92,9 @@ class TwinServer:
 
     def open_database(self, database: str) -> psycopg.Connection[TupleRow]:
         """A session on any database of the server."""
-        given = self.settings
-        parameters = {
-            "host": given.host,
-            "port": str(given.port),
-            "dbname": database,
-            "user": given.user,
-            "password": given.password.get_secret_value(),
-            "sslmode": given.sslmode,
-            "connect_timeout": str(given.connect_timeout),
-            "gssencmode": "disable",
-            "sslrootcert": given.sslrootcert,
-            "sslcert": given.sslcert,
-            "sslkey": given.sslkey,
-        }
         return open_session(
             self.connection,
-            {key: value for key, value in parameters.items() if value},
+            libpq_parameters(self.settings, database),
             application_name=_APPLICATION_NAME,
             read_only=False,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import psycopg
 from psycopg import Connection
@@ -19,25 +20,47 @@ from appliance.workflow.matching import SelectedTable
 _SHOWN = 50
 
 
+@dataclass(frozen=True)
+class MissingPrivilege:
+    """What a role may not do on the source, and the SQL that lets it."""
+
+    what: str
+    whose: str
+    """Who can run the SQL, as the end of a sentence."""
+    sql: tuple[str, ...]
+
+
+def missing_privileges(tables: Iterable[Table], role: str) -> list[MissingPrivilege]:
+    """Why the role may not read some of the tables, or not all rows of them."""
+    with_rows = [table for table in tables if table.kind != "partitioned"]
+    closed = [table for table in with_rows if not table.readable]
+    hidden = [table for table in with_rows if table.readable and table.row_security]
+    found = []
+    if closed:
+        schemas = dict.fromkeys(table.schema_name for table in closed)
+        names = ", ".join(quoted(table.schema_name, table.name) for table in closed)
+        usage = [f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {quoted(role)};" for schema in schemas]
+        what = f"The role '{role}' may not read {_listed(closed)}."
+        found.append(
+            MissingPrivilege(what, "on the source", (*usage, f"GRANT SELECT ON {names} TO {quoted(role)};"))
+        )
+    if hidden:
+        what = (
+            f"Row-level security would hide rows of {_listed(hidden)} from '{role}', and a part of a table is"
+            " not what the workflow asks for."
+        )
+        sql = (f"ALTER ROLE {quoted(role)} BYPASSRLS;",)
+        found.append(MissingPrivilege(what, "on the source, as a superuser", sql))
+    return found
+
+
 def unreadable_tables(selected: Iterable[SelectedTable], role: str) -> list[str]:
     """Lines that say which tables the role may not read, with the SQL that lets it."""
-    tables = [each.table for each in selected if each.table.kind != "partitioned"]
-    closed = [table for table in tables if not table.readable]
-    hidden = [table for table in tables if table.readable and table.row_security]
-    lines = []
-    if closed:
-        lines.append(f"The role '{role}' may not read {_listed(closed)}. Run on the source:")
-        for schema in dict.fromkeys(table.schema_name for table in closed):
-            lines.append(f"  GRANT USAGE ON SCHEMA {quoted(schema)} TO {quoted(role)};")
-        names = ", ".join(quoted(table.schema_name, table.name) for table in closed)
-        lines.append(f"  GRANT SELECT ON {names} TO {quoted(role)};")
-    if hidden:
-        lines.append(
-            f"Row-level security would hide rows of {_listed(hidden)} from '{role}', and a part of a table is"
-            " not what the workflow asks for. Run on the source, as a superuser:"
-        )
-        lines.append(f"  ALTER ROLE {quoted(role)} BYPASSRLS;")
-    return lines
+    return [
+        line
+        for missing in missing_privileges((each.table for each in selected), role)
+        for line in (f"{missing.what} Run {missing.whose}:", *(f"  {statement}" for statement in missing.sql))
+    ]
 
 
 def filter_problems(workflow: Workflow, places: Places) -> list[Problem]:

@@ -40,17 +40,24 @@ class TargetCheck:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class TargetProblem:
+    """Why a target cannot take a twin, and what to do: in words, and as SQL where SQL does it."""
+
+    what: str
+    fix: str
+    sql: str = ""
+
+
 @dataclass
 class _Findings:
-    """Problems with what to do about each; the first empties nothing, so that a person sees them all."""
+    """All problems, so that a person sees them at once; and whether the twin exists."""
 
-    problems: list[str] = field(default_factory=list)
-    fixes: list[str] = field(default_factory=list)
+    problems: list[TargetProblem] = field(default_factory=list)
+    exists: bool = False
 
-    def add(self, problem: str, fix: str) -> None:
-        self.problems.append(problem)
-        if fix not in self.fixes:
-            self.fixes.append(fix)
+    def add(self, problem: str, fix: str, sql: str = "") -> None:
+        self.problems.append(TargetProblem(problem, fix, sql))
 
 
 def check_target(
@@ -72,16 +79,16 @@ def check_target(
     all that makes the twin impossible, each with what to type; psycopg errors pass.
     """
     names = twin_names(twin)
-    findings = _Findings()
-    _check_server(admin, findings)
-    exists = _check_databases(admin, open_database, names, findings)
+    findings = _look_at(admin, open_database, names)
     left_behind = find_left_behind(source, read_abilities(admin))
     _check_selected(left_behind, selected, findings)
     if findings.problems:
         raise RequestWrong(
             f"The connection '{connection}' cannot take the twin '{twin}'.",
-            "\n".join(findings.problems),
-            "\n      ".join(findings.fixes),
+            "\n".join(problem.what for problem in findings.problems),
+            "\n      ".join(
+                dict.fromkeys(f"{problem.fix} {problem.sql}".strip() for problem in findings.problems)
+            ),
         )
     wanted = wanted_locale(catalog)
     chosen, fallback = predict_locale(admin, wanted)
@@ -97,7 +104,7 @@ def check_target(
         collate=chosen.collate,
         ctype=chosen.ctype,
         locale=chosen.locale,
-        twin_exists=exists,
+        twin_exists=findings.exists,
         missing_extensions=left_behind.missing_extensions,
     )
     return TargetCheck(
@@ -106,6 +113,20 @@ def check_target(
         fallbacks=(fallback,) if fallback else (),
         warnings=tuple(_warnings(admin, names, catalog)),
     )
+
+
+def target_problems(
+    admin: Connection[TupleRow], open_database: OpenDatabase, twin: str
+) -> tuple[TargetProblem, ...]:
+    """What stands against a twin of that name, as far as the target alone can tell. psycopg errors pass."""
+    return tuple(_look_at(admin, open_database, twin_names(twin)).problems)
+
+
+def table_problems(left_behind: LeftBehind, selected: Collection[TableKey]) -> tuple[TargetProblem, ...]:
+    """Selected tables that cannot be made on a target."""
+    findings = _Findings()
+    _check_selected(left_behind, selected, findings)
+    return tuple(findings.problems)
 
 
 def wanted_locale(catalog: Catalog) -> LocaleSettings:
@@ -135,6 +156,13 @@ def incomplete_tables(
     return found
 
 
+def _look_at(admin: Connection[TupleRow], open_database: OpenDatabase, names: TwinNames) -> _Findings:
+    findings = _Findings()
+    _check_server(admin, findings)
+    findings.exists = _check_databases(admin, open_database, names, findings)
+    return findings
+
+
 def _check_server(admin: Connection[TupleRow], findings: _Findings) -> None:
     role = admin.info.user
     row = admin.execute(
@@ -152,7 +180,8 @@ def _check_server(admin: Connection[TupleRow], findings: _Findings) -> None:
     if not may_create:
         findings.add(
             f"The role '{role}' may not create databases, and the twin is built aside as one.",
-            f"As a superuser of the target: ALTER ROLE {_quoted(role)} CREATEDB;",
+            "As a superuser of the target:",
+            f"ALTER ROLE {_quoted(role)} CREATEDB;",
         )
 
 
@@ -187,12 +216,14 @@ def _check_databases(
     if not twin.owned:
         findings.add(
             f"The database '{twin.name}' belongs to '{twin.owner}': the role '{role}' may not replace it.",
+            "As its owner, or a superuser of the target:",
             f"ALTER DATABASE {_quoted(twin.name)} OWNER TO {_quoted(role)};",
         )
     elif twin.marker is None and not twin.adopted and not _empty(open_database, twin.name):
         findings.add(
             f"The database '{twin.name}' would be replaced, but the appliance did not make what it holds.",
-            f"If it may be replaced: COMMENT ON DATABASE {_quoted(twin.name)} IS '{ADOPT_COMMENT}';",
+            "If it may be replaced:",
+            f"COMMENT ON DATABASE {_quoted(twin.name)} IS '{ADOPT_COMMENT}';",
         )
     return True
 

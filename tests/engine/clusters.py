@@ -252,7 +252,7 @@ def start_standby(primary: Cluster) -> Cluster:
     return standby
 
 
-def make_certificates(folder: Path, data: Path, host: str = "localhost") -> Path:
+def make_certificates(folder: Path, data: Path, host: str = "localhost", days: int = 2) -> Path:
     """A test CA and a server certificate for ``host``; returns the CA's path."""
 
     def openssl(*arguments: str) -> None:
@@ -262,8 +262,8 @@ def make_certificates(folder: Path, data: Path, host: str = "localhost") -> Path
     openssl("req", "-x509", *key, "-days", "2", "-subj", "/CN=test-ca", "-keyout", "ca.key", "-out", "ca.crt")
     openssl("req", *key, "-subj", f"/CN={host}", "-keyout", "server.key", "-out", "server.csr")
     (folder / "extensions").write_text(f"subjectAltName=DNS:{host}\n")
-    signer = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "extensions")
-    openssl("x509", "-req", "-in", "server.csr", *signer, "-out", "server.crt")
+    signer = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "extensions")
+    openssl("x509", "-req", "-in", "server.csr", *signer, "-days", str(days), "-out", "server.crt")
     for name in ("server.crt", "server.key"):
         shutil.move(folder / name, data / name)
         (data / name).chmod(0o600)

@@ -14,10 +14,11 @@ from starlette.testclient import TestClient
 
 from appliance.errors import RequestWrong
 from appliance.settings import Settings, load_settings
-from appliance.status.certificates import expiries, not_after
+from appliance.status.certificates import expiries
 from appliance.status.guard import required_token
 from appliance.status.metrics import metrics
 from appliance.status.service import create_app
+from appliance.x509_dates import not_after
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

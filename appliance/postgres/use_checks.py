@@ -1,0 +1,149 @@
+"""Whether a connection can be used as workflows use it: read from, written to, and one into the other."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from appliance.findings import Finding, fail, ok, warn
+from appliance.postgres.catalog_reader import read_catalog
+from appliance.postgres.copy_sql import quoted
+from appliance.postgres.left_behind import find_left_behind, read_abilities
+from appliance.postgres.plan_problems import missing_privileges
+from appliance.postgres.target_checks import table_problems, target_problems
+from appliance.postgres.target_database import OpenDatabase
+from appliance.workflow.catalog import Catalog, Table
+from appliance.workflow.document import Workflow
+from appliance.workflow.matching import match_rules
+
+_MAY_END = """
+SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+    OR pg_has_role('pg_signal_backend', 'USAGE')
+"""
+# Shown to superusers and members of pg_read_all_settings only.
+_DATA_DIRECTORY = "SELECT setting FROM pg_settings WHERE name = 'data_directory'"
+_INDEXES = 1.5
+"""What a table takes in the twin, with its indexes, against its rows in the source."""
+
+
+def check_reading(session: Connection[TupleRow], workflows: Sequence[Workflow]) -> list[Finding]:
+    """Every table that the workflows select, with all of its rows. psycopg errors pass."""
+    catalog = read_catalog(session)
+    tables = {table.oid: table for workflow in workflows for table in _selected(workflow, catalog)}
+    ids = ", ".join(workflow.id for workflow in workflows)
+    if not tables:
+        return [
+            warn(
+                "read",
+                f"No table matches what {ids} select in '{catalog.database}'.",
+                "Look at tables.include in the workflow, and at dbname in connections.yaml.",
+            )
+        ]
+    missing = missing_privileges(tables.values(), session.info.user)
+    if not missing:
+        return [ok("read", f"All {len(tables)} tables that {ids} select can be read.")]
+    return [fail("read", each.what, f"Run {each.whose}:", each.sql) for each in missing]
+
+
+def check_writing(admin: Connection[TupleRow], open_database: OpenDatabase, twin: str) -> list[Finding]:
+    """Building a twin aside and swapping it in. psycopg errors pass."""
+    findings = [
+        fail("write", problem.what, problem.fix, [problem.sql] if problem.sql else [])
+        for problem in target_problems(admin, open_database, twin)
+    ]
+    role = admin.info.user
+    if not findings:
+        findings.append(ok("write", f"'{role}' can build the twin '{twin}' and swap it in."))
+    if admin.execute(_MAY_END).fetchone() == (True,):
+        findings.append(ok("end sessions", f"'{role}' can end sessions that hold the former twin open."))
+    else:
+        findings.append(
+            warn(
+                "end sessions",
+                f"'{role}' may end its own sessions only: another role's in the twin can hold up the swap.",
+                "If others use the twin, run as a superuser of the target:",
+                [f"GRANT pg_signal_backend TO {quoted(role)};"],
+            )
+        )
+    return findings
+
+
+def check_pair(
+    workflow: Workflow, source: Connection[TupleRow], admin: Connection[TupleRow], *, local: bool
+) -> list[Finding]:
+    """What the target lacks of what a workflow's source has, and its room. psycopg errors pass.
+
+    ``local`` says that the target's server is on this machine, so that its disk can be looked at.
+    """
+    catalog = read_catalog(source)
+    tables = [table for table in _selected(workflow, catalog) if table.kind != "partitioned"]
+    left_behind = find_left_behind(source, read_abilities(admin))
+    findings = [
+        fail("extensions", problem.what, problem.fix)
+        for problem in table_problems(left_behind, [table.all_names[0] for table in tables])
+    ]
+    if left_behind.missing_extensions:
+        names = ", ".join(left_behind.missing_extensions)
+        findings.append(
+            warn(
+                "extensions",
+                f"The twin of {workflow.id} will lack extensions of the source: {names}.",
+                "If its users need them, install their packages on the target's server; one that only a"
+                " superuser may create stays away.",
+            )
+        )
+    ours, theirs = admin.info.server_version // 10000, catalog.server_version // 10000
+    if ours < theirs:
+        findings.append(
+            warn(
+                "version",
+                f"The server is PostgreSQL {ours}, older than {workflow.source}, which is {theirs}:"
+                " what only the newer one knows cannot be carried.",
+                "Upgrade it, if a run stops at the step schema.",
+            )
+        )
+    needed = int(sum(table.bytes for table in tables) * _INDEXES)
+    return [*findings, _space(workflow, admin, needed, local=local)]
+
+
+def _selected(workflow: Workflow, catalog: Catalog) -> list[Table]:
+    return [each.table for each in match_rules(workflow, catalog).tables]
+
+
+def _space(workflow: Workflow, admin: Connection[TupleRow], needed: int, *, local: bool) -> Finding:
+    wanted = f"A twin of {workflow.id} takes about {_size(needed)} while the former one stands beside it"
+    row = admin.execute(_DATA_DIRECTORY).fetchone() if local else None
+    folder = _nearest(Path(row[0])) if row else None
+    if folder is None:
+        return ok("space", f"{wanted}; the server does not tell how much is free.")
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        return warn(
+            "space",
+            f"{wanted}; {_size(free)} are free.",
+            "Make room on the target's disk before the next run.",
+        )
+    return ok("space", f"{wanted}; {_size(free)} are free.")
+
+
+def _nearest(folder: Path) -> Path | None:
+    """The folder or the nearest above it that may be looked at: all of them on one file system, mostly."""
+    for each in (folder, *folder.parents):
+        try:
+            each.stat()
+        except OSError:
+            continue
+        return each if each != Path("/") or folder == each else None
+    return None
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
