@@ -23,6 +23,9 @@ BAD_TOKEN = (
     "Make a new one on the appliance's page of the dashboard.",
 )
 
+ROTATION_WANTED = "rotate-token"
+"""A file beside the identity: another machine may have the token, as after a restore; it is changed first."""
+
 
 @dataclass(frozen=True)
 class Identity:

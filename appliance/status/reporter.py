@@ -23,7 +23,7 @@ from appliance.reporting import outbox
 from appliance.reporting.contract import HEARTBEAT_SECONDS, HEARTBEAT_SECONDS_RANGE, HeartbeatAnswer
 from appliance.reporting.dashboard_client import DashboardAway, DashboardClient, TokenRefused, checked_url
 from appliance.reporting.database import Connection, connect
-from appliance.reporting.enrolment import Identity, digest, enrol, load_identity, rotate
+from appliance.reporting.enrolment import ROTATION_WANTED, Identity, digest, enrol, load_identity, rotate
 from appliance.reporting.outbox_sender import Backoff, OutboxSender
 from appliance.reporting.scrub import Scrubber
 from appliance.settings import Settings
@@ -109,6 +109,8 @@ class Reporter:
                 outbox.keep_newest(db)
             return TURN_UNENROLLED_S
         assert self._client is not None and self._identity is not None  # noqa: S101 - _is_enrolled made them
+        if not self._is_alone(self._client, self._identity):
+            return TURN_S
         if db is not None:
             outbox.begin_stream_for(db, self._identity.appliance_id)
         if self._beat.is_over and time.monotonic() >= self._next_beat:
@@ -164,6 +166,21 @@ class Reporter:
             self._commands.take_in(db, wish.commands)
         if not self._sync.is_current(wish.workflows_etag):
             self._fetch()
+
+    def _is_alone(self, client: DashboardClient, identity: Identity) -> bool:
+        """Nothing is told with a token that another machine may have: it is changed first."""
+        marker = self._settings.identity_file.with_name(ROTATION_WANTED)
+        if not marker.exists():
+            return True
+        if not self._beat.is_over:
+            return False
+        try:
+            self._identity = rotate(client, identity, self._settings.identity_file)
+        except (DashboardAway, TokenRefused) as error:
+            self._beat.failed(getattr(error, "retry_after", REFUSED_WAIT_S))
+            raise
+        marker.unlink(missing_ok=True)
+        return True
 
     def _fetch(self, *, force: bool = False) -> None:
         if self._client is None or self._db is None:

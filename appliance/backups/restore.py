@@ -1,0 +1,224 @@
+"""Restoring a backup: a state machine that is kept on disk, and that can be run again from any point.
+
+``unpacking`` changes nothing but its own folder. From ``replacing`` on the services are held off (their
+units have a condition on the file), and only a restore that reaches its end lets them start. Each of its
+steps gives the same when it is done twice: a database is emptied and loaded in one transaction, a file is
+renamed into place. So whatever interrupts it, the same command again brings it to its end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+
+from appliance.backups.create import database_urls
+from appliance.backups.manifest import DATABASES, Manifest
+from appliance.backups.placing import FROM_BACKUP, place_files
+from appliance.backups.postgres_tools import Database
+from appliance.backups.settling import settle_airflow, settle_appliance
+from appliance.backups.unpack import unpack
+from appliance.errors import RequestWrong, WorkFailed
+from appliance.postgres.connect import database_failure
+from appliance.reporting.database import connect
+from appliance.reporting.enrolment import ROTATION_WANTED
+from appliance.settings import Settings
+from appliance.systemd_units import STOP, active_units
+
+FOLDER = "restore"
+PENDING = "pending"
+FORMER = "before-restore"
+STATES = ("unpacking", "unpacked", "replacing", "airflow", "appliance", "files", "done")
+State = Literal["unpacking", "unpacked", "replacing", "airflow", "appliance", "files", "done"]
+"""Named after what has been done when it is entered, but for the first."""
+LEAVING_S = 15.0
+"""A killed restore's last session ends by itself; so long it is waited for."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore did."""
+
+    manifest: Manifest
+    files: int
+    runs_ended: int
+    """Runs that were under way when the backup was made."""
+    other_settings: Path | None
+    """The backup's appliance.yaml, where this machine's own says something else."""
+    former: Path | None
+    """Where files that had other contents are kept."""
+    is_enrolled: bool
+
+
+def pending_file(settings: Settings) -> Path:
+    """Exists from the moment that anything is replaced until all is."""
+    return settings.state_dir / FOLDER / PENDING
+
+
+def restore_backup(
+    settings: Settings,
+    file: Path,
+    passphrase: str,
+    *,
+    replace: bool = False,
+    entered: Callable[[State], None] = lambda _: None,
+) -> Restored:
+    """Make this appliance the one that the backup was made of. ``entered`` is told every state.
+
+    Raises RequestWrong, with nothing changed, while services run, for a file that cannot be used, and for an
+    appliance that has state of its own unless ``replace``; WorkFailed when it could not be finished.
+    """
+    pending = pending_file(settings)
+    folder, former = pending.parent, settings.state_dir / FORMER
+    is_repeated = pending.exists()
+    _check_stopped()
+    versions = {name: _server_version(name, url) for name, url in database_urls(settings).items()}
+    if not (replace or is_repeated):
+        _check_fresh(settings)
+    entered("unpacking")
+    contents = unpack(settings, file, passphrase, folder / "staged")
+    try:
+        _check_servers(contents.manifest, versions)
+        scripts = {}
+        for name, url in database_urls(settings).items():
+            scripts[name] = folder / "staged" / f"{name}.sql"
+            Database(name, url, versions[name]).write_script(contents.dumps[name], scripts[name])
+        entered("unpacked")
+        if not is_repeated:
+            shutil.rmtree(former, ignore_errors=True)
+        _note(pending, "replacing", contents.manifest)
+        entered("replacing")
+        ended = 0
+        for name in DATABASES:
+            url = database_urls(settings)[name]
+            Database(name, url, versions[name]).replace_contents(scripts[name])
+            ended = settle_airflow(url) if name == "airflow" else settle_appliance(url)
+            _note(pending, name, contents.manifest)
+            entered("airflow" if name == "airflow" else "appliance")
+        placed = place_files(settings, contents.files, former)
+        is_enrolled = settings.identity_file.exists()
+        if is_enrolled:
+            _want_rotation(settings)
+        _note(pending, "files", contents.manifest)
+        entered("files")
+    except OSError as error:
+        raise WorkFailed(
+            f"The restore stopped: {error.strerror or type(error).__name__}.",
+            "The appliance's services stay stopped until it has been finished."
+            if pending.exists()
+            else "Nothing has been changed.",
+            f"df -h {settings.state_dir}; then run the same command again.",
+        ) from None
+    finally:
+        shutil.rmtree(folder / "staged", ignore_errors=True)
+    pending.unlink()
+    folder.rmdir()
+    entered("done")
+    return Restored(
+        manifest=contents.manifest,
+        files=len(placed),
+        runs_ended=ended,
+        other_settings=next((path for path in placed if path.name.endswith(FROM_BACKUP)), None),
+        former=former if former.exists() else None,
+        is_enrolled=is_enrolled,
+    )
+
+
+def _check_stopped() -> None:
+    running = active_units()
+    if running:
+        raise RequestWrong(
+            f"The appliance is running: {', '.join(running)}.",
+            "A restore replaces what its services are using. Nothing has been changed.",
+            STOP,
+        )
+
+
+def _server_version(name: str, url: str) -> int:
+    """Also proves that nobody else is in the database."""
+    give_up = time.monotonic() + LEAVING_S
+    try:
+        with closing(connect(url, read_only=True)) as session:
+            while True:
+                row = session.execute(
+                    "SELECT count(*) AS others FROM pg_stat_activity WHERE datname = current_database()"
+                    " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+                ).fetchone()
+                if not row or not row["others"]:
+                    return session.info.server_version
+                if time.monotonic() > give_up:
+                    break
+                time.sleep(0.2)
+    except psycopg.Error as error:
+        raise database_failure(f"The database '{name}' does not answer.", error) from None
+    raise RequestWrong(
+        f"The database '{name}' is in use: something of the appliance is running.",
+        f"{row['others']} other sessions are in it. Nothing has been changed.",
+        STOP,
+    )
+
+
+def _check_fresh(settings: Settings) -> None:
+    """An appliance that has masked anything, or is known to a dashboard, is not overwritten unasked."""
+    own = []
+    try:
+        with closing(connect(settings.database_url, read_only=True)) as session:
+            row = session.execute("SELECT count(*) AS runs FROM appliance.run").fetchone()
+            if row and row["runs"]:
+                own.append(f"{row['runs']} runs")
+    except psycopg.errors.UndefinedTable:
+        pass
+    except psycopg.Error as error:
+        raise database_failure("The database 'appliance' does not answer.", error) from None
+    if settings.identity_file.exists():
+        own.append("an enrolment with a dashboard")
+    if own:
+        raise RequestWrong(
+            f"This appliance has state of its own: {' and '.join(own)}.",
+            "A restore replaces it, its mask key too. Nothing has been changed.",
+            "appliance backup create FILE   keeps what is here; then restore with --replace.",
+        )
+
+
+def _check_servers(manifest: Manifest, versions: dict[str, int]) -> None:
+    for name, facts in manifest.databases.items():
+        theirs, ours = facts.server_version // 10000, versions[name] // 10000
+        if theirs > ours:
+            raise RequestWrong(
+                f"The backup was made with PostgreSQL {theirs}, and this machine has {ours}.",
+                "A newer server's dump cannot be loaded into an older one. Nothing has been changed.",
+                f"Restore onto a machine with PostgreSQL {theirs} or newer.",
+            )
+
+
+def _want_rotation(settings: Settings) -> None:
+    """With its next contact the appliance changes its token, which turns away whoever else has it."""
+    marker = settings.identity_file.with_name(ROTATION_WANTED)
+    marker.touch(mode=0o600)
+    if os.getuid() == 0:
+        owner = settings.identity_file.stat()
+        os.chown(marker, owner.st_uid, owner.st_gid)
+
+
+def _note(pending: Path, state: State | str, manifest: Manifest) -> None:
+    """Write down how far it is, durably, before anything further happens."""
+    told = {"state": state, "release": manifest.release, "created_at": manifest.created_at.isoformat()}
+    fresh = pending.with_name(f".{pending.name}")
+    with fresh.open("w", encoding="ascii") as opened:
+        json.dump(told, opened)
+        opened.flush()
+        os.fsync(opened.fileno())
+    fresh.rename(pending)
+    folder = os.open(pending.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
