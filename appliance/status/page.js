@@ -141,9 +141,9 @@ async function showNow(current, known) {
 function machine(status, now) {
   const found = [];
   if (status.disk) {
-    const { total_bytes: total, free_bytes: free } = status.disk;
-    const tight = free / total < 0.1;
-    found.push(["Disk", [`${size(free)} of ${size(total)} free `, ...(tight ? [tag("down")] : [])]]);
+    const { total_bytes: total, free_bytes: free, level } = status.disk;
+    const tight = level === "ok" ? [] : [tag(level === "full" ? "down" : "degraded")];
+    found.push(["Disk", [`${size(free)} of ${size(total)} free `, ...tight]]);
   }
   const dashboard = status.dashboard;
   if (dashboard) {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 import urllib.error
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 import psycopg
 
 import appliance
+from appliance.disk import Reserve, readable, space_of
 from appliance.orchestration import airflow_state
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.reporting import run_queries
@@ -87,6 +87,7 @@ class State:
         return self.ours.ask(lambda db: run_queries.run_details(db, run_id))
 
     def _look(self) -> Row:
+        disk = self._disk()
         files = read_workflow_files(self.settings.config_dir, self.settings.state_dir)
         ours, our_problem = _attempt(lambda: self.ours.ask(_our_part))
         theirs, their_problem = _attempt(lambda: self.airflow.ask(_airflow_part))
@@ -94,6 +95,7 @@ class State:
             _component("postgres", our_problem),
             *self._airflow_components(theirs, their_problem),
             _component("status", None),
+            _component("disk", _disk_problem(disk)),
         ]
         reasons = [f"{each['name']}: {each['problem']}" for each in components if each["problem"]]
         return {
@@ -106,7 +108,7 @@ class State:
             "workflows": [_workflow(file, ours or {}, theirs or {}) for file in files],
             "runs": {"current": (ours or {}).get("current"), "recent": (ours or {}).get("recent")},
             "outbox": (ours or {}).get("outbox"),
-            "disk": self._disk(),
+            "disk": disk,
             "dashboard": self.dashboard(),
             "certificates": expiries(self.settings),
         }
@@ -138,14 +140,25 @@ class State:
 
     def _disk(self) -> Row | None:
         try:
-            facts = os.statvfs(self.settings.state_dir)
+            space = space_of(self.settings.state_dir)
         except OSError:
             return None
         return {
-            "path": str(self.settings.state_dir),
-            "total_bytes": facts.f_blocks * facts.f_frsize,
-            "free_bytes": facts.f_bavail * facts.f_frsize,
+            "path": str(space.path),
+            "total_bytes": space.total,
+            "free_bytes": space.free,
+            "level": space.level,
+            "low_below_bytes": space.low,
+            "runs_need_bytes": space.for_a_run,
+            "reserve": "held" if Reserve(self.settings.state_dir).is_held else "given up",
         }
+
+
+def _disk_problem(disk: Row | None) -> str | None:
+    if disk is None or disk["level"] != "full":
+        return None
+    free, needed = readable(disk["free_bytes"]), readable(disk["runs_need_bytes"])
+    return f"{free} are free, and a run needs {needed} (df -h {disk['path']})"
 
 
 def _our_part(db: Connection) -> Row:

@@ -19,11 +19,14 @@ from pydantic import BaseModel
 
 from appliance.errors import ApplianceError, ExitCode, Refused
 from appliance.postgres.connect import database_failure, retry_can_help
+from appliance.postgres.plan import PLAN_FILE, Plan
+from appliance.postgres.room import target_is_full
 from appliance.reporting.messages import Failure, Message, Result
-from appliance.steps.context import StepContext, load_context
+from appliance.steps.context import StepContext, load_context, read_document
 
 STEPS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "publish", "discard")
 PACKAGE = "appliance"
+DISK_FULL = "53100"
 # What the operating system may get over by itself.
 _PASSING_ERRNOS = {
     errno.ENOSPC,
@@ -67,7 +70,7 @@ def execute_step(
             else:
                 _publish(context, module.run(context))
     except BaseException as error:
-        failure = describe_failure(name, error, shard=shard)
+        failure = _with_numbers(describe_failure(name, error, shard=shard), run_dir)
         with contextlib.suppress(OSError):
             emit(failure)
         return failure.exit_code
@@ -105,6 +108,17 @@ def describe_failure(name: str, error: BaseException, *, shard: int | None = Non
     )
 
 
+def _with_numbers(failure: Failure, run_dir: Path) -> Failure:
+    """Where a server's disk is full: how much the twin takes, if that has been planned."""
+    if failure.sqlstate != DISK_FULL:
+        return failure
+    try:
+        plan = read_document(run_dir / PLAN_FILE, Plan)
+    except (ApplianceError, OSError):
+        return failure
+    return failure.model_copy(update={"why": f"{failure.why} {target_is_full(plan)}"})
+
+
 def code_location(error: BaseException) -> str | None:
     """``module:line`` of the innermost frame that is the appliance's own."""
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
@@ -121,6 +135,12 @@ def _told(name: str, error: BaseException, place: str | None) -> ApplianceError:
         return ApplianceError(f"The step '{name}' was cancelled.", "", "Start a new run when it is wanted.")
     if isinstance(error, psycopg.Error):
         return database_failure(f"The step '{name}' failed in the database.", error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ApplianceError(
+            "The appliance's disk is full.",
+            f"The step '{name}' could not write a file ({errno.errorcode[error.errno]} at {place}).",
+            "df -h /var/lib/appliance; appliance exports list   shows what can be deleted.",
+        )
     if isinstance(error, OSError) and error.errno is not None:
         return ApplianceError(
             f"The step '{name}' could not use a file or the network of this machine.",

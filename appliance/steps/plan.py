@@ -10,11 +10,13 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
+from appliance.disk import space_of
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.postgres.catalog_reader import read_catalog
 from appliance.postgres.connect import database_failure
 from appliance.postgres.plan import PLAN_FILE, Plan
 from appliance.postgres.planning import PlanRequest, TableKey, make_plan
+from appliance.postgres.room import bytes_of_files, check_room
 from appliance.postgres.snapshot import import_snapshot
 from appliance.postgres.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext, write_document
@@ -41,6 +43,7 @@ class PlanSummary(BaseModel):
 def run(context: StepContext) -> PlanSummary:
     """Make the plan and write it to the run's folder. Raises RequestWrong, Refused or WorkFailed."""
     plan = plan_of(context)
+    check_room(space_of(context.run_dir), bytes_of_files(plan) if context.spec.workflow.files else 0)
     write_document(context.run_dir / PLAN_FILE, plan)
     for text in (*plan.warnings, *plan.fallbacks):
         context.notice(text)

@@ -27,6 +27,16 @@ appliance  appliance  appliance
 appliance  root       appliance
 """
 
+RESTART = """\
+# Written by the appliance's deploy. A full disk ends the server; when there is room again, nobody is needed.
+[Unit]
+StartLimitIntervalSec=0
+
+[Service]
+Restart=on-failure
+RestartSec=10
+"""
+
 _ROLES = "SELECT rolname FROM pg_roles"
 _ALL = "SELECT datname FROM pg_database"
 _CLOSED = "SELECT datname FROM pg_database WHERE NOT has_database_privilege('public', oid, 'CONNECT')"
@@ -71,6 +81,15 @@ class Postgres(Deployer):
                 ("pg_ident.conf", IDENT),
             )
         ]
+
+        self.config.append(
+            files.put(
+                name="Restart the PostgreSQL server when it ends by itself",
+                src=StringIO(RESTART),
+                dest=f"/etc/systemd/system/postgresql@{major}-{CLUSTER}.service.d/restart.conf",
+                mode="644",
+            )
+        )
 
     def activate(self) -> None:
         """Start the server; make the role and its databases."""

@@ -1,0 +1,89 @@
+"""Keeps an eye on the appliance's disk: gives its reserve up in time, stops runs, says so, remembers a week.
+
+In a thread of its own, which nothing else can hold up: when a disk fills, databases stop answering first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+
+import psycopg
+
+from appliance.disk import Reserve, Space, space_of
+from appliance.exports import remove_leftovers
+from appliance.orchestration.run_folder import StopRequest, open_runs, request_stop
+from appliance.reporting import outbox
+from appliance.reporting.database import connect
+from appliance.settings import Settings
+from appliance.status.history import History
+
+LOOK_EVERY_S = 1.0
+LEFTOVERS_S = 60.0
+"""Longer than a step waits between two tries; what one is writing to is held besides."""
+
+
+class DiskWatch:
+    """Start it once; it ends with the process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._reserve = Reserve(settings.state_dir)
+        self._history = History(settings.state_dir)
+        self._untold: int | None = None
+        self._is_low = False
+        self._stop = threading.Event()
+
+    def start(self) -> None:
+        """Begin, in a thread that does not keep the process alive."""
+        threading.Thread(target=self._run, name="disk-watch", daemon=True).start()
+
+    def stop(self) -> None:
+        """End after the current look."""
+        self._stop.set()
+
+    def look(self) -> None:
+        """Look once. Raises nothing that was foreseen."""
+        try:
+            space = space_of(self._settings.state_dir)
+        except OSError:
+            return
+        given_up = self._attempt(lambda: self._reserve.keep(space))
+        if given_up:
+            self._attempt(lambda: self._stop_runs(space))
+        if space.level == "full":
+            self._attempt(self._remove_leftovers)
+        self._attempt(lambda: self._history.look(space))
+        self._notice(space, given_up=bool(given_up))
+
+    def _stop_runs(self, space: Space) -> None:
+        """What runs would take the last room: they end now, and their own cleaning up gives some back."""
+        why = f"The appliance's disk is full: {space.text}."
+        for run_id, _ in open_runs(self._settings.state_dir):
+            request_stop(self._settings.state_dir, run_id, StopRequest("failed", why))
+
+    def _remove_leftovers(self) -> None:
+        """What a run that failed for lack of room has written of its files is most of that room."""
+        remove_leftovers(self._settings.exports_dir, older_than_s=LEFTOVERS_S)
+
+    def _notice(self, space: Space, *, given_up: bool) -> None:
+        is_low = space.level != "ok"
+        if given_up or (is_low and not self._is_low):
+            self._untold = space.free
+        self._is_low = is_low
+        if self._untold is None:
+            return
+        with contextlib.suppress(psycopg.Error), connect(self._settings.database_url) as db:
+            outbox.tell(db, "noticed", {"kind": "disk_low", "amount": self._untold})
+            self._untold = None
+
+    def _attempt(self, action: Callable[[], bool | None]) -> bool | None:
+        try:
+            return action()
+        except OSError:
+            return None
+
+    def _run(self) -> None:
+        while not self._stop.wait(LOOK_EVERY_S):
+            self.look()
