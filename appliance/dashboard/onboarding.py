@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from appliance import __version__
+
 from .settings import Settings
 
 
@@ -18,7 +20,7 @@ def commands(settings: Settings, token: str) -> Commands:
     """Install and enrol, for a new appliance."""
     url = settings.public_url.rstrip("/")
     return {
-        "install": settings.install_command.format_map({"url": url, "token": token}),
+        "install": settings.install_command.format_map({"url": url, "token": token, "version": __version__}),
         "enrol": settings.enrol_command.format_map({"url": url, "token": token}),
     }
 

@@ -15,8 +15,11 @@ from appliance.errors import RequestWrong
 PREFIX = "DASHBOARD_"
 STATE_FOLDER = Path("/var/lib/appliance-dashboard")
 DEFAULT_ENROL_COMMAND = "sudo appliance enrol {url} {token}"
-DEFAULT_INSTALL_COMMAND = "sudo pyinfra -y @local provisioning/deploy.py"
-DEFAULT_UPGRADE_COMMAND = "sudo appliance update {version}"
+DEFAULT_INSTALL_COMMAND = (
+    "tar -xOf appliance-{version}-x86_64.tar provisioning/install.sh > install.sh &&\n"
+    "sudo sh install.sh appliance-{version}-x86_64.tar SHA256 --data dashboard_url={url}"
+)
+DEFAULT_UPGRADE_COMMAND = DEFAULT_INSTALL_COMMAND
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,8 @@ addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("form button:disabled:not([data-off])")) button.disabled = false;
 });
 
+// On a phone the sections lie beside one another, some of them out of sight.
+document.querySelector(".side nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 tellTimes(document);
 setInterval(() => tellTimes(document), 5000);
 for (const element of document.querySelectorAll("[data-live]")) keepCurrent(element);
