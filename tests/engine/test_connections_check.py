@@ -2,81 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from appliance.cli.connections import app
 from tests.engine.breakable_proxy import wait_until
+from tests.engine.checking import Checking
 from tests.engine.clusters import Cluster, free_port, make_certificates, start_standby
-from tests.engine.scenario import CANARY, Scenario
-
-_numbers = itertools.count(1)
-
-
-@dataclass
-class Checked:
-    """What was found, by connection and check."""
-
-    code: int
-    found: dict[str, list[dict[str, Any]]]
-
-    def of(self, name: str, check: str) -> dict[str, Any]:
-        """The first finding that is not ok, else the first of that check."""
-        findings = [each for each in self.found[name] if each["check"] == check]
-        return next((each for each in findings if each["state"] != "ok"), findings[0])
-
-    def state(self, name: str, check: str) -> str:
-        return str(self.of(name, check)["state"])
-
-    def worst(self, name: str) -> dict[str, str]:
-        """The checks that are not ok, with their states."""
-        return {each["check"]: each["state"] for each in self.found[name] if each["state"] != "ok"}
-
-
-@dataclass
-class Checking:
-    """The scenario's documents, given to the command."""
-
-    scenario: Scenario
-    shown: list[str] = field(default_factory=list)
-
-    def text(self, *options: str) -> tuple[int, str]:
-        arguments = self.scenario.write()
-        given = ["--connections", arguments[arguments.index("--connections") + 1], "--workflow", arguments[0]]
-        result = CliRunner().invoke(app, ["check", *given, *options])
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        self.scenario.assert_no_canary(result.output)
-        return result.exit_code, result.stdout
-
-    def __call__(self, *names: str) -> Checked:
-        code, text = self.text("--json", *names)
-        data = json.loads(text)
-        assert data["ok"] == (code == 0)
-        return Checked(code, {each["name"]: each["findings"] for each in data["connections"]})
-
-    def source_role(self, options: str = "") -> str:
-        """Read as a role of this test's own."""
-        return self._role(self.scenario.source, "production", options)
-
-    def target_role(self, options: str = "CREATEDB") -> str:
-        """Write as a role of this test's own."""
-        return self._role(self.scenario.target, "staging", options)
-
-    def _role(self, cluster: Cluster, connection: str, options: str) -> str:
-        name = f"checked_{next(_numbers)}"
-        password = cluster.role(name, options)
-        self.scenario.connections[connection].update(user=name, password=password)
-        return name
+from tests.engine.scenario import Scenario
 
 
 @pytest.fixture
@@ -394,46 +331,3 @@ class closing_cluster(closing):  # type: ignore[type-arg]  # noqa: N801 - used a
 
     def __exit__(self, *_: object) -> None:
         self.thing.remove()
-
-
-AWKWARD = (
-    " leading and trailing ",
-    'it\'s "quoted" `twice`',
-    "back\\slash\\\\ \\n \\:",
-    "a:b:c: d",
-    "100% %s %(x)s %20",
-    "#hash # comment",
-    "pass,word{with}[brackets]&*!|>",
-    "ünïcödé ☃ пароль",
-    "0b1011_0101",
-    "12:34:56.75",
-    "2001-12-14t21:59:43.10-05:00",
-    "a=b;c?d&e@f/g",
-    "$HOME $(id) ${x}",
-)
-
-
-@pytest.mark.parametrize("password", AWKWARD)
-def test_a_password_works_whatever_is_in_it(check: Checking, password: str) -> None:
-    cluster = check.scenario.source
-    role = f"awkward_{next(_numbers)}"
-    cluster.role(role, "BYPASSRLS IN ROLE pg_read_all_data", password=password)
-    check.scenario.connections["production"].update(user=role, password=password)
-    checked = check("production")
-    assert checked.code == 0, checked.worst("production")
-    cluster.sql("postgres", f"DROP ROLE {role}")
-
-
-def test_a_run_works_with_every_awkward_character_in_both_passwords(check: Checking) -> None:
-    scenario = check.scenario
-    for cluster, connection, options in (
-        (scenario.source, "production", "BYPASSRLS IN ROLE pg_read_all_data"),
-        (scenario.target, "staging", "CREATEDB"),
-    ):
-        role = f"awkward_{next(_numbers)}"
-        password = "".join(AWKWARD) if connection == "production" else " # '\" : \\ % é "
-        cluster.role(role, options, password=password)
-        scenario.connections[connection].update(user=role, password=password)
-    ended = scenario.run()
-    assert ended.code == 0, ended.text
-    assert CANARY not in str(scenario.twin_rows("SELECT string_agg(c::text, ' ') FROM crm.customer AS c"))
