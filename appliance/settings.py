@@ -88,6 +88,30 @@ class StatusSettings(StrictModel):
     )
 
 
+class ExportSettings(StrictModel):
+    """Files that runs have delivered onto this machine."""
+
+    max_days: int | None = Field(
+        default=30,
+        ge=1,
+        le=36_500,
+        description="Days after which an export is deleted; null keeps it until someone deletes it.",
+        examples=[30],
+    )
+
+
+class ReceiptSettings(StrictModel):
+    """The records of runs."""
+
+    max_days: int | None = Field(
+        default=3_650,
+        ge=1,
+        le=36_500,
+        description="Days after which a receipt is deleted; null keeps it for ever.",
+        examples=[3650],
+    )
+
+
 class Settings(StrictModel):
     """Everything that can be set on an appliance."""
 
@@ -157,6 +181,16 @@ class Settings(StrictModel):
         description="Where the local status service listens.",
         examples=[{"port": 8642}],
     )
+    exports: ExportSettings = Field(
+        default_factory=ExportSettings,
+        description="How long files that runs have delivered are kept.",
+        examples=[{"max_days": 30}],
+    )
+    receipts: ReceiptSettings = Field(
+        default_factory=ReceiptSettings,
+        description="How long the records of runs are kept.",
+        examples=[{"max_days": 3650}],
+    )
 
     @property
     def connections_file(self) -> Path:
@@ -177,6 +211,11 @@ class Settings(StrictModel):
     def runs_dir(self) -> Path:
         """One folder a run."""
         return self.state_dir / "runs"
+
+    @property
+    def receipts_dir(self) -> Path:
+        """The records of runs."""
+        return self.state_dir / "receipts"
 
     @property
     def exports_dir(self) -> Path:

@@ -73,6 +73,8 @@ class Knobs:
     firewall_allow_from_steps_tcp: list[int]
     task_log_max_days: int
     task_log_max_mb: int
+    exports_max_days: int
+    receipts_max_days: int
     journal_max_mb: int
 
 

@@ -245,6 +245,7 @@ class Noticed(WireModel):
         "progress_dropped",
         "component_failed",
         "export_deleted",
+        "receipt_deleted",
     ] = Field(description="What is told.")
     connection: ConnectionName | None = Field(
         default=None, description="The connection it is about, by name only."

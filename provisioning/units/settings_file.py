@@ -28,6 +28,8 @@ def settings_file(knobs: Knobs, step_image: str) -> str:
         f"  image: {quoted(step_image)}",
         f"  max_parallel: {knobs.steps_parallel}",
         '  cgroup_parent: "appliance-steps.slice"',
+        f"exports: {{max_days: {knobs.exports_max_days}}}",
+        f"receipts: {{max_days: {knobs.receipts_max_days}}}",
         "status:",
         f"  host: {quoted(knobs.status_host)}",
         f"  port: {knobs.status_port}",

@@ -79,6 +79,7 @@ def test_the_settings_that_the_deploy_writes_are_settings_that_the_appliance_rea
     assert settings.steps.image == "appliance-step:1.2"
     assert settings.steps.cgroup_parent == "appliance-steps.slice"
     assert settings.dashboard_url == "https://d.example"
+    assert (settings.exports.max_days, settings.receipts.max_days) == (30, 3650)
 
 
 def test_steps_may_have_what_services_and_the_system_leave() -> None:

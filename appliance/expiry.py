@@ -1,0 +1,124 @@
+"""Deletes exports and receipts that are older than the settings allow. Run by appliance-cleanup.timer.
+
+Every deletion is recorded beside what is left (``deletions.jsonl``) before it happens: a record of something
+that is still there is put right by the next pass, a deletion without a record by nothing. The record is what
+counts; the event that tells of it may be lost where the database is away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+
+from appliance.errors import ApplianceError, ExitCode
+from appliance.exports import DELETIONS, delete_export, list_exports, remove_leftovers
+from appliance.reporting import outbox
+from appliance.reporting.database import connect
+from appliance.settings import Settings, load_settings
+
+DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class Expired:
+    """One thing that was deleted. ``kind`` is the event's."""
+
+    kind: str
+    name: str
+    bytes: int
+
+
+def expire_exports(folder: Path, max_days: int | None) -> Iterator[Expired]:
+    """Delete whole exports older than that, and what killed runs left of theirs. Raises WorkFailed."""
+    remove_leftovers(folder)
+    if max_days is None:
+        return
+    for export in list_exports(folder):
+        if export.age_s > max_days * DAY_S:
+            why = f"It is older than {max_days} days (exports.max_days)."
+            gone = delete_export(folder, export, by="retention", why=why)
+            yield Expired("export_deleted", f"{gone.workflow}/{gone.run}", gone.bytes)
+
+
+def expire_receipts(folder: Path, max_days: int | None, now: float) -> Iterator[Expired]:
+    """Delete receipts older than that, by when they were written; links are passed over. Raises OSError."""
+    if max_days is None:
+        return
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.name.startswith(".") or name == DELETIONS or path.is_symlink() or not path.is_file():
+            continue
+        written = path.stat().st_mtime
+        if now - written <= max_days * DAY_S:
+            continue
+        content = path.read_bytes()
+        record = {
+            "deleted_at": datetime.now(UTC).isoformat(),
+            "by": "retention",
+            "why": f"It is older than {max_days} days (receipts.max_days).",
+            "receipt": name,
+            "written_at": datetime.fromtimestamp(written, UTC).isoformat(),
+            "bytes": len(content),
+            "sha256": hashlib.sha256(content).hexdigest(),
+        }
+        _append(folder / DELETIONS, json.dumps(record))
+        path.unlink()
+        yield Expired("receipt_deleted", name, len(content))
+
+
+def main() -> int:
+    """Delete what has expired, and say what. Exit status 1 when something could not be deleted."""
+    try:
+        settings = load_settings()
+    except ApplianceError as error:
+        sys.stderr.write(error.text() + "\n")
+        return error.exit_code
+    failed = False
+    passes = (
+        expire_exports(settings.exports_dir, settings.exports.max_days),
+        expire_receipts(settings.receipts_dir, settings.receipts.max_days, time.time()),
+    )
+    for expired in passes:
+        try:
+            for each in expired:
+                print(f"Deleted {each.name} ({each.bytes} bytes): it had expired.")  # noqa: T201 - the journal
+                _tell(settings, each)
+        except (ApplianceError, OSError) as error:
+            failed = True
+            told = (
+                error.text() if isinstance(error, ApplianceError) else f"{error.strerror}: {error.filename}"
+            )
+            sys.stderr.write(told + "\n")
+    return ExitCode.WORK_FAILED if failed else ExitCode.DONE
+
+
+def _tell(settings: Settings, expired: Expired) -> None:
+    with contextlib.suppress(psycopg.Error), connect(settings.database_url) as db:
+        outbox.tell(db, "noticed", {"kind": expired.kind, "amount": expired.bytes})
+
+
+def _append(path: Path, line: str) -> None:
+    """On the disk before anything is deleted; the file belongs to whoever owns the folder."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        owner = path.parent.stat()
+        if os.getuid() == 0 and owner.st_uid != 0:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        os.write(descriptor, (line + "\n").encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

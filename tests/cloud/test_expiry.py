@@ -1,0 +1,104 @@
+"""Exports and receipts go when they are too old; every deletion is recorded on the machine, and told."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from appliance.exports import Manifest, deletions
+from tests.cloud.appliance_rig import ApplianceRig
+
+DAY_S = 86_400
+
+
+def export(rig: ApplianceRig, run: str, days: float) -> Path:
+    folder = rig.settings.exports_dir / "staging-twin" / run
+    folder.mkdir(parents=True)
+    (folder / "public.a.csv.gz").write_bytes(b"12345")
+    manifest = Manifest(
+        workflow="staging-twin",
+        run=run,
+        format="csv",
+        created_at=datetime.now(UTC) - timedelta(days=days),
+        appliance_version="1",
+        tables=(),
+    )
+    (folder / "manifest.json").write_text(manifest.model_dump_json())
+    return folder
+
+
+def receipt(rig: ApplianceRig, name: str, days: float) -> Path:
+    path = rig.settings.receipts_dir / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"run": name}))
+    written = datetime.now(UTC).timestamp() - days * DAY_S
+    os.utime(path, (written, written))
+    return path
+
+
+def expire(rig: ApplianceRig, **settings: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "appliance.expiry"],
+        env={**rig.process_environment, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def told(rig: ApplianceRig) -> list[str]:
+    rows = rig.db.execute(
+        "SELECT payload FROM appliance.event WHERE kind = 'noticed' ORDER BY seq"
+    ).fetchall()
+    return [row["payload"]["kind"] for row in rows]
+
+
+def test_what_is_too_old_is_deleted_recorded_and_told_and_the_rest_stays(rig: ApplianceRig) -> None:
+    assert rig.settings.exports.max_days == 30 and rig.settings.receipts.max_days == 3650
+    old, young = export(rig, "run-1", 30.1), export(rig, "run-2", 29.9)
+    gone, kept = receipt(rig, "2015/run-0.json", 3651), receipt(rig, "run-1.json", 3649)
+    elsewhere = rig.folder / "elsewhere"
+    elsewhere.write_text("no receipt")
+    link = rig.settings.receipts_dir / "link.json"
+    link.symlink_to(elsewhere)
+    os.utime(link, (0, 0), follow_symlinks=False)
+    done = expire(rig)
+    assert done.returncode == 0, done.stderr
+    assert (old.exists(), young.exists(), gone.exists(), kept.exists()) == (False, True, False, True)
+    assert elsewhere.exists() and link.is_symlink()
+    (recorded,) = deletions(rig.settings.exports_dir)
+    assert (recorded.run, recorded.by) == ("run-1", "retention") and "30 days" in recorded.why
+    (line,) = (rig.settings.receipts_dir / "deletions.jsonl").read_text().splitlines()
+    record = json.loads(line)
+    assert record["receipt"] == "2015/run-0.json" and len(record["sha256"]) == 64
+    assert told(rig) == ["export_deleted", "receipt_deleted"]
+    assert expire(rig).stdout == ""
+    assert len(list(deletions(rig.settings.exports_dir))) == 1
+
+
+def test_the_settings_say_how_old_is_too_old(rig: ApplianceRig) -> None:
+    young, kept = export(rig, "run-1", 2), receipt(rig, "run-1.json", 5000)
+    done = expire(rig, APPLIANCE_EXPORTS_MAX_DAYS="1", APPLIANCE_RECEIPTS_MAX_DAYS="null")
+    assert done.returncode == 0, done.stderr
+    assert (young.exists(), kept.exists()) == (False, True)
+
+
+def test_without_its_database_it_deletes_and_records_all_the_same(rig: ApplianceRig) -> None:
+    old = export(rig, "run-1", 40)
+    done = expire(rig, APPLIANCE_DATABASE_URL="host=127.0.0.1 port=9 dbname=none")
+    assert done.returncode == 0, done.stderr
+    assert not old.exists() and len(list(deletions(rig.settings.exports_dir))) == 1
+
+
+def test_what_cannot_be_recorded_is_not_deleted(rig: ApplianceRig) -> None:
+    old, gone = export(rig, "run-1", 40), receipt(rig, "run-1.json", 4000)
+    for folder in (rig.settings.exports_dir, rig.settings.receipts_dir):
+        (folder / "deletions.jsonl").mkdir()
+    done = expire(rig)
+    assert done.returncode == 1
+    assert old.exists() and gone.exists() and told(rig) == []
+    assert "could not be deleted" in done.stderr
