@@ -113,6 +113,11 @@ def loads(plan: Plan) -> tuple[Loaded, ...]:
     )
 
 
+def relation_numbers(plan: Plan) -> dict[int, int]:
+    """For each table of the plan, by its place there, the number of the relation it is loaded into."""
+    return {source: loaded.number for loaded in loads(plan) for source in loaded.sources}
+
+
 def proved(table: PlannedTable) -> tuple[Proved, ...]:
     """Everything to prove about a table's masked columns, numbered."""
     found = [(column, facet) for column in table.masked_columns for facet in column.proved()]
@@ -156,18 +161,22 @@ def encodings_differ(one: str, other: str) -> bool:
     return one != other and "SQL_ASCII" not in (one, other)
 
 
-def gather(
-    source: Connection[TupleRow], into: Connection[TupleRow], plan: Plan, item: CopyItem, rows: int
+def gather(  # noqa: PLR0917
+    source: Connection[TupleRow],
+    into: Connection[TupleRow],
+    plan: Plan,
+    item: CopyItem,
+    rows: int,
+    relation: int,
 ) -> None:
     """Bring one piece's evidence to the target, inside the transactions the caller has open on both.
 
-    ``rows`` is how many the piece has. The masks' keys and the seed must be bound on the source. Memory is
-    constant. Raises our errors.
+    ``rows`` is how many the piece has, ``relation`` the number of what they are loaded into. The masks' keys
+    and the seed must be bound on the source. Memory is constant. Raises our errors.
     """
     table = plan.tables[item.table]
     if rows == 0 or not _hashed(table):
         return
-    relation = next(each.number for each in loads(plan) if item.table in each.sources)
     ours, theirs = (each.info.parameter_status("server_encoding") or "" for each in (source, into))
     converted = encodings_differ(ours, theirs)
 

@@ -6,7 +6,7 @@ overlaps the first, waits on that row's uniqueness and then finds the piece done
 
 from __future__ import annotations
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 SCHEMA = "appliance_ledger"
@@ -24,21 +24,29 @@ def create(connection: Connection[TupleRow]) -> None:
     )
 
 
-def claim(connection: Connection[TupleRow], item: str, table_name: str) -> bool:
-    """Take an item inside the caller's transaction; False when it has arrived already.
+def begin(connection: Connection[TupleRow], item: str, table_name: str) -> bool:
+    """Begin a transaction and take an item in it; False, and no transaction begun, when it has arrived.
 
     Waits for another transaction that has claimed it, so the caller's ``lock_timeout`` must be off.
     """
-    row = connection.execute(
-        f"INSERT INTO {_DONE} (item, table_name) VALUES (%s, %s) ON CONFLICT (item) DO NOTHING RETURNING 1",  # noqa: S608
-        (item, table_name),
-    ).fetchone()
-    return row is not None
+    claim = sql.SQL(
+        "BEGIN; INSERT INTO {} (item, table_name) VALUES ({}, {}) ON CONFLICT (item) DO NOTHING"
+    ).format(sql.SQL(_DONE), item, table_name)
+    answers = connection.execute(claim)
+    answers.nextset()
+    if answers.rowcount == 1:
+        return True
+    connection.execute("ROLLBACK")
+    return False
 
 
-def record(connection: Connection[TupleRow], item: str, rows: int, size: int) -> None:
-    """Write what arrived, in the transaction that claimed the item."""
-    connection.execute(f"UPDATE {_DONE} SET rows = %s, bytes = %s WHERE item = %s", (rows, size, item))  # noqa: S608
+def commit(connection: Connection[TupleRow], item: str, rows: int, size: int) -> None:
+    """Write what arrived and commit the transaction that took the item, in one round trip."""
+    connection.execute(
+        sql.SQL("UPDATE {} SET rows = {}, bytes = {} WHERE item = {}; COMMIT").format(
+            sql.SQL(_DONE), rows, size, item
+        )
+    )
 
 
 def arrived(connection: Connection[TupleRow]) -> dict[str, tuple[int, int]]:

@@ -24,12 +24,8 @@ class Search:
     facets: tuple[Proved, ...]
     converted: bool
     """Text is converted before it is hashed, as it was on the source."""
-
-    @property
-    def rows(self) -> str:
-        """``FROM …`` for the relation's own rows."""
-        relation = quoted(self.loaded.relation.schema_name, self.loaded.relation.name)
-        return f"FROM {'ONLY ' if self.loaded.only else ''}{relation} AS t"
+    one_in: int = 1
+    """A power of two: beside the gathered rows, one row in so many is searched, chosen by its keyed hash."""
 
     @property
     def paired(self) -> bool:
@@ -41,19 +37,32 @@ class Search:
         return places(self.table)[each.number]
 
 
-def counting(search: Search) -> str:
-    """A query of one row: rows, rows that were gathered, then for each facet four numbers.
+def row_count(loaded: Loaded) -> str:
+    """A query of one number: all rows of the relation."""
+    return f"SELECT count(*) {_rows(loaded)}"
+
+
+def counting(search: Search, counted: Sequence[Proved], *, whole: bool) -> str:
+    """A query of one row: rows searched, rows that were gathered, then for each facet four numbers.
 
     Those are: values looked at, values (or rows) that the source has too, values outside the mask's domain,
-    rows in which something is left.
+    rows in which something is left. At the end, for each of ``counted``, its distinct values in the rows that
+    were gathered, which are all if ``whole``.
     """
     numbers = [number for each in search.facets for number in _numbers(search, each)]
     eager = "".join(f", {_eager(search, each)}" for each in search.facets)
-    gathered = f"{_ROW} IN {_evidence(search, 1)}" if search.paired else "false"
-    counts = ", ".join(["count(*)", f"count(*) FILTER (WHERE {_GATHERED})", *numbers])
+    gathered, looked_at = "false", ""
+    if search.paired:
+        gathered = f"{_ROW} IN {_evidence(search, 1)}"
+        if search.one_in > 1:
+            looked_at = f" WHERE {_GATHERED} OR {_ROW} & {search.one_in - 1} = 0"
+    among = "" if whole else f" FILTER (WHERE {_GATHERED})"
+    distinct = [f"count(DISTINCT {_name(each)}){among}" for each in counted]
+    counts = ", ".join(["count(*)", f"count(*) FILTER (WHERE {_GATHERED})", *numbers, *distinct])
     return (
         f"SELECT {counts} FROM (SELECT s.*{eager} FROM"  # noqa: S608
-        f" (SELECT r.*, {gathered} AS {_GATHERED} FROM {_hashed_rows(search)} OFFSET 0) AS s OFFSET 0) AS q"
+        f" (SELECT r.*, {gathered} AS {_GATHERED} FROM {_hashed_rows(search)} OFFSET 0) AS s{looked_at}"
+        " OFFSET 0) AS q"
     )
 
 
@@ -76,16 +85,6 @@ def evidence_facts(search: Search) -> str:
     return f"SELECT {counts} FROM {SCHEMA}.evidence WHERE relation = {search.loaded.number}"  # noqa: S608
 
 
-def distinct_values(search: Search, wanted: Sequence[Proved], *, gathered_only: bool) -> str:
-    """A query of one row: each facet's distinct values, in all rows or in those that were gathered."""
-    counts = ", ".join(
-        f"count(DISTINCT hashtextextended({value_text(each, converted=search.converted)}, {SEED}))"
-        for each in wanted
-    )
-    where = f" WHERE {_ROW} IN {_evidence(search, 1)}" if gathered_only else ""
-    return f"SELECT {counts} FROM {_hashed_rows(search)}{where}"  # noqa: S608
-
-
 def same_values(search: Search, each: Proved) -> str:
     """Whether the twin's values (with what is kept beside them) are the source's, each as often.
 
@@ -105,11 +104,17 @@ def _counted(hashes: str) -> str:
     return f"SELECT h, count(*) FROM ({hashes}) AS v WHERE h IS NOT NULL GROUP BY h"  # noqa: S608
 
 
+def _rows(loaded: Loaded) -> str:
+    """``FROM …`` for the relation's own rows."""
+    relation = quoted(loaded.relation.schema_name, loaded.relation.name)
+    return f"FROM {'ONLY ' if loaded.only else ''}{relation} AS t"
+
+
 def _hashed_rows(search: Search) -> str:
     """A subquery ``r`` of the relation's columns and each row's hash, computed once."""
     names = [quoted(column.name) for column in pairing(search.table)]
     key = row_hash(names, converted=search.converted)
-    return f"(SELECT t.*, {key} AS {_ROW} {search.rows} OFFSET 0) AS r"
+    return f"(SELECT t.*, {key} AS {_ROW} {_rows(search.loaded)} OFFSET 0) AS r"
 
 
 def _evidence(search: Search, place: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Mapping
 from contextlib import closing
 
 import psycopg
@@ -17,7 +18,7 @@ from appliance.postgres.bindings import bind
 from appliance.postgres.connect import database_failure
 from appliance.postgres.copy_sql import copy_in, copy_out
 from appliance.postgres.copy_stream import Copied, HalfBrokeError, SourceBrokeError, pipe
-from appliance.postgres.evidence import gather, seed_binding
+from appliance.postgres.evidence import gather, relation_numbers, seed_binding
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Shard
 from appliance.postgres.snapshot import import_snapshot
 from appliance.steps.context import StepContext
@@ -49,9 +50,9 @@ def run(context: StepContext) -> CopyResult:
     ):
         import_snapshot(source, context.snapshot())
         bind(source, context.key(), (*plan.bindings, seed_binding(plan)))
-        skipped = 0
+        skipped, relations = 0, relation_numbers(plan)
         for item in shard.items:
-            copied = _copy_once(context, plan, item, source, into)
+            copied = _copy_once(context, plan, item, source, into, relations)
             skipped += copied is None
             moved.append(copied or _arrived(into, item))
     return CopyResult(
@@ -71,21 +72,23 @@ def _shard(plan: Plan, number: int | None) -> Shard:
     return plan.shards[number]
 
 
-def _copy_once(
-    context: StepContext, plan: Plan, item: CopyItem, source: Connection[TupleRow], into: Connection[TupleRow]
+def _copy_once(  # noqa: PLR0917
+    context: StepContext,
+    plan: Plan,
+    item: CopyItem,
+    source: Connection[TupleRow],
+    into: Connection[TupleRow],
+    relations: Mapping[int, int],
 ) -> Copied | None:
     """Copy one piece; None where it had arrived already."""
     table = plan.tables[item.table]
     report = _Reporter(context, table, item)
     try:
-        into.execute("BEGIN")
-        if not ledger.claim(into, item.key, table.qualified):
-            into.execute("ROLLBACK")
+        if not ledger.begin(into, item.key, table.qualified):
             return None
         copied = pipe(source.pgconn, into.pgconn, copy_out(table, item), copy_in(table), report)
-        gather(source, into, plan, item, copied.rows)
-        ledger.record(into, item.key, copied.rows, copied.bytes)
-        into.execute("COMMIT")
+        gather(source, into, plan, item, copied.rows, relations[item.table])
+        ledger.commit(into, item.key, copied.rows, copied.bytes)
     except HalfBrokeError as error:
         _stop(source)
         raise _explain(error, table) from None

@@ -10,7 +10,7 @@ import pytest
 
 from appliance.errors import WorkFailed
 from appliance.postgres.evidence import EXACT_ROWS
-from appliance.postgres.verification import chance_bound
+from appliance.postgres.verification import SEARCHED_ROWS, chance_bound, one_in
 from tests.engine.clusters import Cluster
 from tests.engine.stepwise_run import StepwiseRun
 
@@ -153,6 +153,37 @@ def test_a_large_table_is_compared_on_a_sample_that_still_finds_a_leak(
     (table,) = json.loads((run.context.run_dir / "verify.json").read_text())["twins"][0]["tables"]
     assert table["source_rows"] == rows
     assert EXACT_ROWS / 2 < table["gathered"] < EXACT_ROWS * 2
+    assert 0.9 * SEARCHED_ROWS < table["searched"] < 0.75 * rows
+    assert table["rows"] == rows
+
+
+def test_a_large_table_is_searched_in_part_where_a_value_has_moved_to_another_row(
+    source: Cluster, source_database: str, target: Cluster, twin_database: str, run_folder: Any
+) -> None:
+    """Rows that are compared with themselves do not show it: only a search of all others does."""
+    rows = 3 * SEARCHED_ROWS
+    source.sql(
+        source_database,
+        "CREATE TABLE public.person (id int PRIMARY KEY, first_name text, email text);"
+        f" INSERT INTO public.person SELECT i, 'Ann', 'p' || i || '@{CANARY}.example'"
+        f" FROM generate_series(1, {rows}) AS i;"
+        " GRANT SELECT ON public.person TO reader; ANALYZE public.person",
+    )
+    document = {"masks": {"*.*.email": "email", "*.*.first_name": "first_name"}, "keep": ["*.*.id"]}
+    run = StepwiseRun(source, source_database, target, twin_database, run_folder, document).copied()
+    run.spoil(
+        f"UPDATE public.person SET email = 'p' || ({rows} + 1 - id) || '@{CANARY}.example',"
+        f" first_name = '{CANARY}' WHERE id % 100 = 0"
+    )
+    said = the_fault(run)
+    assert "public.person.email (email)" in said
+    assert "public.person.first_name (first_name)" in said
+
+
+@pytest.mark.parametrize("rows", [0, 1, SEARCHED_ROWS, 2 * SEARCHED_ROWS, 10**7, 10**10])
+def test_what_is_searched_of_a_table_is_never_too_little(rows: int) -> None:
+    assert rows // one_in(rows) >= min(rows, SEARCHED_ROWS)
+    assert one_in(rows) in (1, 2, 4, 8, 16)
 
 
 @pytest.mark.parametrize(("values", "chance"), [(0, 0.1), (1, 0.001), (1000, 0.5), (10**7, 1e-6)])

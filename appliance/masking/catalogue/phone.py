@@ -70,11 +70,11 @@ def _fast(text: str, hash_sql: str, length: str) -> str:
     """``to_char`` puts the digits of a hash where the number's digits are.
 
     The format gets eighteen more digit places in front, as many as the hash has, and the last characters are
-    cut off again. Nine times ``replace`` is faster than one ``translate``, which compares every character
-    with every other. A point would be a decimal point, so a bar stands for it.
+    cut off again. Eight times ``replace`` is faster than one ``translate``, which compares every character
+    with every other. A nine is a digit place as well. A point would be a decimal point: a bar stands for it.
     """
     places = f"replace({text}, '.', '|')"
-    for digit in "123456789":
+    for digit in "12345678":
         places = f"replace({places}, '{digit}', '0')"
     digits = f"({hash_sql} & 288230376151711743)"
     return f"replace(right(to_char({digits}, {_EIGHTEEN} || {places}), {length}), '|', '.')"

@@ -37,6 +37,16 @@ _PATTERNS: dict[Scrubbed, tuple[str, ...]] = {
     # phone number too few.
     "phone": (r"[0-9](?:[ ().+/-]{0,3}[0-9]){6,}",),
 }
+_COLONS = "LIKE '%:%:%'"
+_GUARDS: dict[Scrubbed, tuple[str, ...]] = {
+    "email": ("LIKE '%@%'",),
+    "ip": ("LIKE '%.%.%.%'", _COLONS, _COLONS),
+    "card": ("~ '[0-9](?:[ -]?[0-9]){12}'",),
+    "ssn": ("",),
+    "phone": ("",),
+}
+"""A cheap look that every match of a pattern passes: searching costs 0.5 to 2 µs for 100 characters, a LIKE
+0.08 µs, and a search whether there is a card less than one for all there are."""
 _HINTS: dict[Scrubbed, str] = {"email": "@", "ip": "0-9", "card": "0-9", "ssn": "0-9", "phone": "0-9"}
 
 
@@ -81,13 +91,12 @@ def scrubbed(text: str, find: tuple[Scrubbed, ...]) -> str:
         hint += "|[a-fA-F]:[a-fA-F:]"
     result = text
     for kind in ALL:
-        if kind not in find:
-            continue
-        for pattern in _PATTERNS[kind]:
-            replaced = f"regexp_replace({result}, '{pattern}', '[{kind}]', 'g')"
-            result = replaced
-        if kind == "email" and len(find) > 1:
-            result = f"CASE WHEN strpos({text}, '@') > 0 THEN {result} ELSE {text} END"
+        if kind in find:
+            for pattern, guard in zip(_PATTERNS[kind], _GUARDS[kind], strict=True):
+                replaced = f"regexp_replace({result}, '{pattern}', '[{kind}]', 'g')"
+                # What is put in for a match never makes another one, so the guards may look at the text
+                # as it was.
+                result = f"CASE WHEN {text} {guard} THEN {replaced} ELSE {result} END" if guard else replaced
     return (
         f"CASE WHEN octet_length({text}) > {LONGEST_SEARCHED} THEN '{TOO_LONG}'"
         f" WHEN {text} ~ '{hint}' THEN {result} ELSE {text} END"
