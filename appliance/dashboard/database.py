@@ -20,6 +20,7 @@ from psycopg.rows import dict_row
 
 from appliance.errors import RequestWrong
 
+from .group_commit import GroupCommit
 from .migrations import split_migrations, statements
 
 Row = dict[str, Any]
@@ -107,7 +108,7 @@ class Database:
         self.is_postgres = not url.startswith("sqlite:///")
         self._idle: list[Any] = []
         self._guard = threading.Lock()
-        self._writer = threading.Lock()
+        self._writer = GroupCommit(self._open)
         if not self.is_postgres:
             self._path = Path(url.removeprefix("sqlite:///"))
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +150,11 @@ class Database:
         connection.close()
 
     def close(self) -> None:
-        """Close every idle connection."""
+        """Close every connection that nobody uses."""
+        self._close_idle()
+        self._writer.close()
+
+    def _close_idle(self) -> None:
         with self._guard:
             idle, self._idle = self._idle, []
         for connection in idle:
@@ -158,7 +163,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A consistent view; writes nothing. Raises StoreAwayError."""
-        with self._transaction("BEGIN" if not self.is_postgres else "BEGIN READ ONLY") as session:
+        with self._transaction("BEGIN READ ONLY" if self.is_postgres else "BEGIN") as session:
             yield session
 
     @contextmanager
@@ -174,27 +179,23 @@ class Database:
                     session.run("SET LOCAL synchronous_commit = off")
                 yield session
             return
-        with self._writer, self._transaction("BEGIN IMMEDIATE", "FULL" if durable else "NORMAL") as session:
-            yield session
+        with _in_our_words(), self._writer.transaction(durable=durable) as connection:
+            yield Session(connection, is_postgres=False)
 
     @contextmanager
-    def _transaction(self, begin: str, synchronous: str = "") -> Iterator[Session]:
+    def _transaction(self, begin: str) -> Iterator[Session]:
         connection = None
         try:
-            connection = self._take()
-            if synchronous:
-                connection.execute(f"PRAGMA synchronous={synchronous}")
-            connection.execute(begin)
-            yield Session(connection, self.is_postgres)
-            connection.execute("COMMIT")
-        except (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError) as error:
+            with _in_our_words():
+                connection = self._take()
+                connection.execute(begin)
+                yield Session(connection, self.is_postgres)
+                connection.execute("COMMIT")
+        except StoreAwayError:
             self._discard(connection)
-            self.close()
-            raise StoreAwayError(_reason(error)) from error
-        except (psycopg.DataError, OverflowError, UnicodeEncodeError) as error:
-            # A NUL, half a surrogate pair, a number beyond 64 bits: nothing that a store could hold.
-            self._roll_back(connection)
-            raise RequestWrong("A value cannot be stored.", "", "Correct it and try again.") from error
+            # The others to a server that went away are no better.
+            self._close_idle()
+            raise
         except BaseException:
             self._roll_back(connection)
             raise
@@ -229,6 +230,18 @@ class Database:
                 session.run("INSERT INTO schema_version (version) VALUES (?)", number)
                 version = number
             return version
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Turns what a driver raises into StoreAwayError, or RequestWrong where the value is at fault."""
+    try:
+        yield
+    except (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise StoreAwayError(_reason(error)) from error
+    except (psycopg.DataError, OverflowError, UnicodeEncodeError) as error:
+        # A NUL, half a surrogate pair, a number beyond 64 bits: nothing that a store could hold.
+        raise RequestWrong("A value cannot be stored.", "", "Correct it and try again.") from error
 
 
 def _reason(error: Exception) -> str:
