@@ -64,7 +64,7 @@ function rows(body, items) {
 function facts(list, pairs) {
   list.replaceChildren(...pairs.flatMap(([name, value]) => {
     const dd = document.createElement("dd");
-    dd.append(...[value].flat());
+    dd.append(...[value].flat().filter((part) => part !== null && part !== undefined));
     return [element("dt", name), dd];
   }));
 }
@@ -92,11 +92,21 @@ function showWorkflows(workflows, now) {
   })));
 }
 
+function failure(run) {
+  if (!run.failure) return null;
+  const { what, why: reason, next_step: next } = run.failure;
+  const told = why([what, reason].filter(Boolean).join("\n"));
+  if (next) told.append(element("span", `Next: ${next}`, "next"));
+  return told;
+}
+
 function showRuns(runs, now) {
+  $("no-runs").hidden = (runs || []).length > 0;
+  $("no-runs").textContent = runs ? "No run yet." : "Not known: the appliance's database does not answer.";
   rows($("run-rows"), (runs || []).slice(0, 10).map((each) => ({
     key: each.run_id,
     cells: [
-      [each.run_id, why(each.failure && [each.failure.what, each.failure.why].filter(Boolean).join("\n"))],
+      [each.run_id, failure(each)],
       tag(each.state), ago(each.started_at || each.queued_at, now), duration(each.seconds),
     ],
   })));
