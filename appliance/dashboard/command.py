@@ -15,7 +15,7 @@ from .app import create_app
 from .context import Context
 from .database import Database, StoreAwayError
 from .faults import NotFound
-from .settings import Settings, from_environment
+from .settings import Settings, first_password, from_environment
 
 cli = typer.Typer(
     help="The dashboard for a fleet of appliances. Settings are DASHBOARD_* environment variables.",
@@ -46,14 +46,18 @@ def default(call: typer.Context) -> None:
 
 @cli.command()
 def serve() -> None:
-    """Run the dashboard. Without any user yet, it makes ``admin`` and prints a one-time password."""
+    """Run the dashboard. At its first start it makes ``admin`` and prints a one-time password."""
     settings = from_environment()
     context = Context.open(settings)
     with context.database.read() as session:
         is_first = not session.value("SELECT count(*) FROM person")
     if is_first:
-        _, one_time = people.create_person(context.database, people.SYSTEM, "admin", "admin")
-        _say(f"First start. Sign in at {settings.public_url} as admin with the one-time password {one_time}")
+        password = first_password(settings)
+        _, one_time = people.create_person(context.database, people.SYSTEM, "admin", "admin", password)
+        with_what = (
+            f"one-time password {one_time}" if one_time else f"password in {settings.first_password_file}"
+        )
+        _say(f"First start. Sign in at {settings.public_url} as admin with the {with_what}")
     sys.stdout.flush()
     uvicorn.run(
         create_app(settings, context),

@@ -33,6 +33,8 @@ class Settings:
     """The address people and appliances use; https turns secure cookies and HSTS on."""
     secret_key_file: str = f"{STATE_FOLDER}/secret.key"
     """32 random bytes, made on first use; signs what a browser keeps before it has a session."""
+    first_password_file: str = ""
+    """A file with the password of ``admin``, whom the first start makes; else a one-time one is printed."""
     tls_certificate: str = ""
     tls_key: str = ""
     trusted_proxies: str = ""
@@ -133,3 +135,21 @@ def load_secret_key(path: Path) -> bytes:
             "Delete it and start again: a new one is made, and everybody signs in again.",
         )
     return key
+
+
+def first_password(settings: Settings) -> str | None:
+    """The first admin's password, if one was set. Raises RequestWrong for a file without one."""
+    if not settings.first_password_file:
+        return None
+    why = "It is empty."
+    try:
+        password = Path(settings.first_password_file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        password, why = "", f"{type(error).__name__}."
+    if not password:
+        raise RequestWrong(
+            f"{settings.first_password_file} holds no password.",
+            f"DASHBOARD_FIRST_PASSWORD_FILE names it, and there is nobody yet who could sign in. {why}",
+            "Write a password into it, or unset the variable to have one made.",
+        )
+    return password

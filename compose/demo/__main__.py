@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from rich.console import Console
 
@@ -12,14 +13,18 @@ from appliance.cli._output import duration
 from appliance.errors import ApplianceError, ExitCode, RequestWrong
 from appliance.postgres.plan import Plan
 
-from . import report
+from . import enrolment, report, sample_workflow
+from .dashboard import Dashboard
 from .follow import follow
 from .reader import Reader
 from .stack import Stack
 
-WORKFLOW = "staging-twin"
-SEEN_WITHIN_S = 60
-"""A new workflow file is taken up in seconds; right after the first start the parser has just begun."""
+ENDED = {
+    "failed": "The run failed.",
+    "refused": "The run was refused.",
+    "cancelled": "The run was cancelled.",
+}
+Result = TypeVar("Result")
 
 
 def main(arguments: list[str]) -> int:
@@ -45,18 +50,28 @@ def demonstrate(console: Console, stack: Stack) -> int:
     began = time.monotonic()
     console.print("[bold]A shop's production database becomes a masked twin[/bold]\n")
     _timed(console, "Building the images", lambda _: stack.build())
-    _timed(console, "Starting the appliance, a production and a staging server", stack.start)
-    url = f"http://127.0.0.1:{stack.port('status', 8642)}"
+    _timed(console, "Starting the appliance, its databases and a dashboard", stack.start)
+    url, dashboard = stack.address("status"), Dashboard(stack)
+    appliance_id = _timed(
+        console, "Enrolling the appliance", lambda tell: enrolment.enrol(stack, dashboard, tell)
+    )
+    what = f"Writing the workflow {sample_workflow.ID} on the dashboard"
+    _timed(console, what, lambda tell: sample_workflow.write(dashboard, appliance_id, tell))
+    password = dashboard.password()
     reader = Reader(stack)
     with reader:
-        run_id = _start_run(stack)
+        run_id = _timed(
+            console, "Asking for a run there", lambda _: sample_workflow.run(dashboard, appliance_id)
+        )
+        page = sample_workflow.page_of(dashboard, appliance_id, run_id)
         console.print()
-        title = f"Run {run_id}"
-        run = follow(console, title, url, run_id, lambda: _plan(stack, run_id))
+        report.where_to_watch(console, stack, page, password)
+        console.print()
+        run = follow(console, f"Run {run_id}", url, run_id, lambda: _plan(stack, run_id))
     console.print()
     if run["state"] != "succeeded":
         failure = run["failure"] or {}
-        text = [f"The run {run['state']}.", failure.get("what"), failure.get("why")]
+        text = [ENDED[run["state"]], failure.get("what"), failure.get("why")]
         console.print("\n".join(line for line in text if line), markup=False, soft_wrap=True)
         console.print(f"Next: {failure.get('next_step') or stack.command('logs', 'scheduler')}", markup=False)
         return ExitCode.WORK_FAILED
@@ -69,33 +84,24 @@ def demonstrate(console: Console, stack: Stack) -> int:
     console.print()
     report.step_times(console, run)
     console.print()
-    report.where_to_look(console, stack, url, WORKFLOW)
+    report.told_to_the_dashboard(console, sample_workflow.told_of(dashboard, appliance_id, run_id))
+    console.print()
+    report.where_to_look(console, stack, report.Addresses(url, dashboard.url, page), password)
     console.print(f"\nThe demo took {duration(time.monotonic() - began)}.")
     return ExitCode.DONE
 
 
-def _timed(console: Console, what: str, work: Callable[[Callable[[str], None]], object]) -> None:
+def _timed(console: Console, what: str, work: Callable[[Callable[[str], None]], Result]) -> Result:
     """Do it and say how long it took; what ``work`` tells meanwhile is shown on a terminal only."""
     began = time.monotonic()
     if console.is_terminal:
         with console.status(f"{what} …") as status:
-            work(lambda detail: status.update(f"{what} … {detail}"))
+            result = work(lambda detail: status.update(f"{what} … {detail}"))
     else:
         console.print(f"{what} …")
-        work(lambda _: None)
+        result = work(lambda _: None)
     console.print(f"{what}: {duration(time.monotonic() - began)}")
-
-
-def _start_run(stack: Stack) -> str:
-    """Ask the appliance's own command line, in its container, to start the workflow; the run's id."""
-    give_up = time.monotonic() + SEEN_WITHIN_S
-    while True:
-        try:
-            return stack.execute("api-server", "appliance", "workflow", "start", WORKFLOW).split()[-1]
-        except ApplianceError:
-            if time.monotonic() > give_up:
-                raise
-            time.sleep(1)
+    return result
 
 
 def _plan(stack: Stack, run_id: str) -> Plan:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 APPLIANCE = 10001
 POSTGRES = 10002
+DASHBOARD = 10003
 
 CONNECTIONS = """\
 # The databases' addresses and credentials: on the appliance only, read afresh for every run.
@@ -41,6 +42,7 @@ def main() -> None:
         write_once(path, secrets.token_urlsafe(24), POSTGRES)
         passwords[role] = path.read_text(encoding="utf-8")
     write_once(Path("/etc/appliance/connections.yaml"), CONNECTIONS.format(**passwords), APPLIANCE)
+    write_once(Path("/passwords/dashboard/first-password"), secrets.token_urlsafe(12), DASHBOARD)
     write_once(Path("/var/lib/appliance/keys/airflow-jwt"), secrets.token_urlsafe(64), APPLIANCE)
 
 

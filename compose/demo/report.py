@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,8 @@ from rich.text import Text
 from appliance.cli._output import duration
 from appliance.postgres.plan import Plan
 
+from .dashboard import ADMIN
+from .sample_workflow import ID
 from .stack import Stack
 
 PRODUCTION = ("production", "shop")
@@ -117,22 +120,62 @@ def step_times(console: Console, run: dict[str, Any]) -> None:
     console.print(table)
 
 
-def where_to_look(console: Console, stack: Stack, url: str, workflow: str) -> None:
+@dataclass(frozen=True)
+class Addresses:
+    """What a browser shows, on this machine only."""
+
+    status: str
+    dashboard: str
+    run: str
+
+
+def where_to_watch(console: Console, stack: Stack, page: str, password: str | None) -> None:
+    """Said before the run begins, for whoever wants to see it in a browser meanwhile."""
+    _pairs(console, ("Watch it in a browser", page), ("Sign in as", _opened_with(stack, password)))
+
+
+def told_to_the_dashboard(console: Console, told: dict[str, Any] | None) -> None:
+    """What the vendor's side knows of the run: how much, how long, and that it was proven; never a value."""
+    if told is None:
+        console.print("The dashboard has not heard of the run's end yet; it will, when it is reached.")
+        return
+    checks = told["outcome"]["checks"] or ()
+    held = sum(check["passed"] for check in checks)
+    console.print(
+        f"The dashboard was told: {told['state']}, {told['rows_done']:,} rows of {len(told['tables'])}"
+        f" tables, {held} of {len(checks)} checks held. No value of a row has left the appliance."
+    )
+
+
+def where_to_look(console: Console, stack: Stack, at: Addresses, password: str | None) -> None:
     """Addresses and commands for what comes next."""
-    table = Table.grid(padding=(0, 3, 0, 0))
-    for what, where in (
-        ("Health and runs", f"{url}/status"),
+    workflow = f"{at.dashboard}/workflows/{ID}"
+    _pairs(
+        console,
+        ("The appliance", f"{at.status}/"),
+        ("The dashboard", f"{at.dashboard}/"),
+        ("  sign in as", _opened_with(stack, password)),
+        ("This run", at.run),
+        ("Run it again", f"the button on {workflow}, or make demo"),
+        ("Change it", f"{workflow}/edit"),
         ("The twin", stack.command("exec", "staging", "psql", "shop_twin")),
-        (
-            "Run it again",
-            stack.command("exec", "api-server", "appliance", "workflow", "start", workflow, "--follow"),
-        ),
-        ("Its document", f"compose/demo/workflows/{workflow}.yaml (a change is live within 30 s)"),
         ("Logs", stack.command("logs", "--follow")),
         ("Remove it all", "make clean"),
-    ):
-        table.add_row(Text(what, style="bold"), Text(where, overflow="fold"))
-    console.print(table)
+    )
+
+
+def _opened_with(stack: Stack, password: str | None) -> str:
+    if password is not None:
+        return f"{ADMIN}, password {password}"
+    reset = stack.command("exec", "dashboard", "appliance-dashboard", "reset-password", ADMIN)
+    return f"{ADMIN}, with the password that you have given it (a new one: {reset})"
+
+
+def _pairs(console: Console, *rows: tuple[str, str]) -> None:
+    width = max(len(what) for what, _ in rows)
+    for what, where in rows:
+        # Never folded by us: an address in two halves is one that nobody can click on.
+        console.print(Text.assemble((what.ljust(width + 3), "bold"), where), soft_wrap=True)
 
 
 def _count(stack: Stack, database: tuple[str, str]) -> dict[str, int]:

@@ -21,14 +21,18 @@ COMPOSE = ("docker", "compose", "--ansi", "never")
 HOST_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 NETWORK_OF_STEPS = "data"
 START_WITHIN_S = 600
+"""A limit for what hangs; what has failed for good is told at once."""
 ENDS_BY_ITSELF = ("prepare", "migrate", "sample")
 """Services that do their work once and end."""
 PORTS = {
     "APPLIANCE_STATUS_PORT": ("status", 8642, 8642),
+    "APPLIANCE_DASHBOARD_PORT": ("dashboard", 8650, 8650),
     "APPLIANCE_PRODUCTION_PORT": ("production", 5432, 54321),
     "APPLIANCE_STAGING_PORT": ("staging", 5432, 54322),
 }
 """Variable → service, its port in the container, and the port on this machine if that is free."""
+PAGES = {"status": 8642, "dashboard": 8650}
+"""Service → its port in the container, for those with something to look at."""
 
 
 class Stack:
@@ -47,11 +51,15 @@ class Stack:
         """What a person types to do the same, from anywhere."""
         return shlex.join(["docker", "compose", "--project-name", self.project, *arguments])
 
-    def compose(self, *arguments: str, check: bool = True) -> str:
-        """Run `docker compose …` and return its output. Raises WorkFailed with the end of what it said."""
+    def compose(self, *arguments: str, check: bool = True, given: str = "") -> str:
+        """Run `docker compose …` and return its output. Raises WorkFailed with the end of what it said.
+
+        ``given`` is its standard input.
+        """
         done = subprocess.run(
             [*COMPOSE, "--project-name", self.project, "--file", str(COMPOSE_FILE), *arguments],
             env=self._environment,
+            input=given,
             capture_output=True,
             text=True,
             check=False,
@@ -97,9 +105,13 @@ class Stack:
             subprocess.run(["docker", "rm", "--force", *steps], capture_output=True, check=False)
         self.compose("down", "--volumes", "--rmi", "local", "--remove-orphans", "--timeout", "5")
 
-    def execute(self, service: str, *command: str, check: bool = True) -> str:
+    def execute(self, service: str, *command: str, check: bool = True, given: str = "") -> str:
         """Run a command inside a service's container and return what it prints."""
-        return self.compose("exec", "--no-TTY", service, *command, check=check)
+        return self.compose("exec", "--no-TTY", service, *command, check=check, given=given)
+
+    def address(self, service: str) -> str:
+        """Where this machine's browser finds a service that has pages."""
+        return f"http://127.0.0.1:{self.port(service, PAGES[service])}"
 
     def query(self, server: str, database: str, sql: str) -> list[dict[str, Any]]:
         """The rows of a query on one of the sample's servers, as its administrator."""

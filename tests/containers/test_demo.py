@@ -1,4 +1,4 @@
-"""`make demo`, twice, as a person in a pipe sees it, and `make clean`."""
+"""`make demo`, twice, as a person in a pipe sees it; its dashboard, as a browser does; and `make clean`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import pytest
 
+from compose.demo import enrolment, sample_workflow
+from compose.demo.dashboard import Dashboard
 from compose.demo.stack import Stack
 
 pytestmark = pytest.mark.xdist_group("demo")
 PROJECT = f"appliance-test-{secrets.token_hex(3)}"
+SIGN_IN = re.compile(r"sign in as +(\w+), password (\S+)")
+RUN_PAGE = re.compile(r"This run +(http\S+)")
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,21 @@ class Demo:
     stack: Stack
     first: str
     second: str
+
+    @property
+    def dashboard(self) -> Dashboard:
+        """The dashboard's API."""
+        return Dashboard(self.stack)
+
+    def page(self, address: str) -> str:
+        """A page of the dashboard, for who signs in with what the demo has printed."""
+        name, password = SIGN_IN.findall(self.second)[-1]
+        with httpx.Client(timeout=60, follow_redirects=True) as browser:
+            form = browser.get(f"{self.stack.address('dashboard')}/sign-in")
+            [csrf] = re.findall(r'name="csrf" value="([^"]+)"', form.text)
+            signed_in = browser.post(form.url, data={"name": name, "password": password, "csrf": csrf})
+            assert signed_in.is_success
+            return browser.get(address).raise_for_status().text
 
     def inspect(self) -> dict[str, dict[str, Any]]:
         """Service → what Docker knows of its container."""
@@ -100,6 +120,68 @@ def test_a_reader_never_misses_the_twin_while_it_is_replaced(ran: Demo) -> None:
     assert found[1] == found[2], ran.second
 
 
+def test_it_prints_both_addresses_and_a_sign_in_that_stays_the_same(ran: Demo) -> None:
+    for printed in (ran.first, ran.second):
+        assert f"{ran.stack.address('status')}/" in printed
+        assert f"{ran.stack.address('dashboard')}/" in printed
+    assert set(SIGN_IN.findall(ran.first)) == set(SIGN_IN.findall(ran.second))
+
+
+def test_what_a_person_would_do_on_the_dashboard_is_done_once_and_noted_there(ran: Demo) -> None:
+    [appliance] = ran.dashboard.ask("GET", "/v1/appliances")
+    assert appliance["name"] == enrolment.NAME
+    assert appliance["condition"] == "healthy"
+    [workflow] = ran.dashboard.ask("GET", "/v1/workflows")
+    assert (workflow["id"], workflow["revision"], workflow["appliances"]) == ("staging-twin", 1, 1)
+    log = [entry for entry in ran.dashboard.ask("GET", "/v1/audit") if entry["action"] != "session.sign_in"]
+    done = sorted((entry["action"], entry["actor"]) for entry in log)
+    assert done == [
+        ("appliance.create", "token make demo"),
+        ("appliance.enrol", enrolment.NAME),
+        ("command.run", "token make demo"),
+        ("command.run", "token make demo"),
+        ("person.create", "command line"),
+        ("token.create", "command line"),
+        ("workflow.assign", "token make demo"),
+        ("workflow.create", "token make demo"),
+    ]
+
+
+def test_the_runs_page_shows_every_table_and_that_it_was_verified(ran: Demo) -> None:
+    for printed in (ran.first, ran.second):
+        [address] = RUN_PAGE.findall(printed)
+        page = ran.page(address)
+        assert "The masked twin is in place" in page
+        assert "No masked value survived" in page
+        run = ran.dashboard.ask("GET", f"/v1{address.removeprefix(ran.dashboard.url)}")
+        assert (run["state"], run["started_by"], run["origin"]) == ("succeeded", "command", "cloud")
+        told = {table["table"]: table["rows"] for table in run["tables"] if table["done"]}
+        assert told["public.order_item"] == 114_489
+        assert sum(told.values()) == 357_333
+        for table in told:
+            assert table in page.replace("&#34;", '"')
+
+
+def test_nothing_raw_is_on_the_dashboard(ran: Demo) -> None:
+    container = f"{PROJECT}-dashboard-1"
+    copied = ["docker", "cp", f"{container}:/var/lib/appliance-dashboard", "-"]
+    store = subprocess.run(copied, check=True, capture_output=True).stdout
+    said = subprocess.run(["docker", "logs", container], check=True, capture_output=True)
+    store += said.stdout + said.stderr
+    assert b"public.customer" in store
+    query = (
+        "SELECT email FROM customer UNION SELECT email FROM crm.employee"
+        ' UNION SELECT "emailAddress" FROM crm."NewsletterSubscriber"'
+    )
+    real = {row["email"].encode() for row in ran.stack.query("production", "shop", query)}
+    assert len(real) > 20_000
+    assert not real & set(re.findall(rb"[\w.+-]+@[\w-]+(?:[.][a-z]+)+", store))
+    for address in sorted(real)[::40]:
+        assert address not in store
+    for server, role in (("production", "reader"), ("staging", "twin_owner")):
+        assert ran.stack.execute(server, "cat", f"/passwords/{role}").strip().encode() not in store
+
+
 def test_no_value_of_production_is_in_the_twins_masked_columns(ran: Demo) -> None:
     both = [
         {row["email"] for row in ran.stack.query(server, database, "SELECT email FROM customer")}
@@ -137,7 +219,7 @@ def test_everything_listens_on_loopback_only(ran: Demo) -> None:
         for bindings in (container["HostConfig"]["PortBindings"] or {}).values()
         for binding in bindings
     ]
-    assert published == ["127.0.0.1"] * 3
+    assert published == ["127.0.0.1"] * 4
 
 
 def test_only_what_starts_and_removes_steps_reaches_docker(ran: Demo) -> None:
@@ -186,3 +268,22 @@ def test_the_image_of_steps_has_no_airflow_and_no_ca_of_this_machine(ran: Demo) 
     )
     assert docker(*step, "find / -xdev -name extra_ca -o -xdev -name pip_conf 2>/dev/null | head -1") == ""
     assert docker(*step, "id -u").strip() == "10001"
+
+
+def test_an_appliance_that_lost_its_state_is_the_same_one_again(ran: Demo) -> None:
+    [before] = ran.dashboard.ask("GET", "/v1/appliances")
+    ran.stack.execute("status", "rm", "/var/lib/appliance/keys/dashboard.json")
+    assert enrolment.enrol(ran.stack, ran.dashboard, str) == before["id"]
+    assert len(ran.dashboard.ask("GET", "/v1/appliances")) == 1
+
+
+def test_a_dashboard_that_lost_its_store_gets_everything_again(ran: Demo) -> None:
+    ran.stack.compose("rm", "--stop", "--force", "dashboard", "prepare")
+    docker("volume", "rm", f"{PROJECT}_dashboard")
+    ran.stack.start(str)
+    dashboard = ran.dashboard
+    appliance_id = enrolment.enrol(ran.stack, dashboard, str)
+    sample_workflow.write(dashboard, appliance_id, str)
+    assert dashboard.password()
+    [placed] = dashboard.ask("GET", f"/v1/appliances/{appliance_id}")["placements"]
+    assert placed["state"] in ("active", "waiting")
