@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -43,6 +44,7 @@ WHOLE_VALUE_MASKS = (
 EXPORTS = "files"
 """What ``destinations`` calls this appliance's own exports folder."""
 
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _WINDOW = re.compile(
     r"(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])"
 )
@@ -174,6 +176,23 @@ def check_update(policy: Policy, version: str) -> tuple[Refusal, ...]:
     if pin is not None and pin != version:
         return (Refusal("updates.pin", f"The appliance stays on {pin}, and {version} was asked for."),)
     return ()
+
+
+def update_may_start(policy: Policy, now: datetime) -> bool:
+    """Whether the update window is open at this moment of the machine's own time.
+
+    A window over midnight belongs to the day on which it opens.
+    """
+    window = _WINDOW.fullmatch(policy.updates.window or "")
+    if window is None:
+        return True
+    day, opens, closes = window[1], int(window[2]) * 60 + int(window[3]), int(window[4]) * 60 + int(window[5])
+    minute = now.hour * 60 + now.minute
+    over_midnight = closes <= opens
+    since_yesterday = over_midnight and minute < closes
+    if day is not None and _DAYS[(now - timedelta(days=since_yesterday)).weekday()] != day:
+        return False
+    return since_yesterday or (opens <= minute and (over_midnight or minute < closes))
 
 
 def enforce(refusals: tuple[Refusal, ...]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from appliance import strict_yaml
+from appliance import __version__, strict_yaml
 from appliance.problems import KeyPath
 from appliance.strict_document import Document
 from appliance.strict_model import StrictModel, model_at, validate
@@ -27,9 +27,9 @@ class StepSettings(StrictModel):
     """Step containers, and what all workflows together may ask for."""
 
     image: str = Field(
-        default="appliance-step:latest",
+        default=f"appliance-step:{__version__}",
         min_length=1,
-        description="Image of the steps.",
+        description="Image of the steps; else the one that this release brought.",
         examples=["appliance-step:0.1.0"],
     )
     network: str = Field(

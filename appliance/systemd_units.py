@@ -13,8 +13,13 @@ SERVICES = (
     "appliance-scheduler.service",
     "appliance-status.service",
 )
-TIMERS = ("appliance-cleanup.timer", "appliance-reaper.timer")
-STOP = "sudo systemctl stop 'appliance-*.timer' 'appliance-*.service' --all"
+TIMERS = (
+    "appliance-cleanup.timer",
+    "appliance-reaper.timer",
+    "appliance-update.timer",
+    "appliance-update.path",
+)
+STOP = "sudo systemctl stop 'appliance-*.timer' 'appliance-*.path' 'appliance-*.service' --all"
 START = f"sudo systemctl start {' '.join((PREPARE, *SERVICES, *TIMERS))}"
 _TIMEOUT_S = 20
 

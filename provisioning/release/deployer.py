@@ -22,6 +22,7 @@ from provisioning.stages import Deployer
 
 ROOT = "/opt/appliance"
 CURRENT = f"{ROOT}/current"
+UPDATER = f"{ROOT}/updater"
 _UNPACK = Path(__file__).with_name("unpack.py")
 _BUNDLES = Path(__file__).parents[2] / "build" / "bundle"
 _LINKS = {
@@ -107,8 +108,16 @@ class Release(Deployer):
         image = self.manifest["step_image"]
         ensured(
             name=f"Load the step image {image['tag']}",
-            commands=[f"docker load --quiet --input {self.folder}/image/step.tar"],
+            commands=[f"docker load --quiet --input {self.folder}/image/step.tar.gz"],
             unless=f'test "$(docker image inspect --format {{{{.Id}}}} {image["tag"]})" = {image["id"]}',
+        )
+
+    def trust(self) -> None:
+        """Let this release perform the updates to come: last of all, once its services have started."""
+        ensured(
+            name=f"Let {self.manifest['version']} perform updates",
+            commands=[f"ln -sfn {self.folder} {UPDATER}.new && mv -T {UPDATER}.new {UPDATER}"],
+            unless=f'test "$(readlink {UPDATER})" = {self.folder}',
         )
 
 

@@ -29,7 +29,8 @@ SERVICES = (
     "appliance-status.service",
 )
 """In the order in which they start."""
-TIMERS = ("appliance-cleanup", "appliance-reaper")
+TIMERS = ("appliance-cleanup", "appliance-reaper", "appliance-update")
+PATHS = ("appliance-update.path",)
 _RESERVED_MB = 512
 """What PostgreSQL, Docker and the system itself keep, beside the services and the steps."""
 
@@ -64,7 +65,7 @@ class Units(Deployer):
             name="Make the folders",
             commands=["systemd-tmpfiles --create appliance.conf"],
             unless="test -d /run/appliance && test -d /var/lib/appliance/keys && test -d /var/log/appliance "
-            f"&& test -d {CONFIG}/workflows && test -d {ROOT}/releases",
+            f"&& test -d {CONFIG}/workflows && test -d {ROOT}/bundles && test -d /var/lib/appliance/update",
         )
 
     def configure(self) -> None:
@@ -72,7 +73,7 @@ class Units(Deployer):
         self.settings = [
             files.put(
                 name="Write appliance.yaml",
-                src=StringIO(settings_file(self.knobs, self.release.manifest["step_image"]["tag"])),
+                src=StringIO(settings_file(self.knobs)),
                 dest=f"{CONFIG}/appliance.yaml",
                 user="root",
                 group="appliance",
@@ -85,6 +86,8 @@ class Units(Deployer):
         for timer in TIMERS:
             self._unit_file(f"{timer}.service")
             self._unit_file(f"{timer}.timer")
+        for name in PATHS:
+            self._unit_file(name)
         self.ceilings = [
             self._drop_in("appliance-services.slice", services_ceiling(self.knobs)),
             self._drop_in("appliance-steps.slice", self._steps_ceiling()),
@@ -135,12 +138,9 @@ class Units(Deployer):
                 ],
                 restart_after=[*self.settings, *self.units, self.release.current],
             )
-        for timer in TIMERS:
-            unit(
-                name=f"Start {timer}.timer",
-                unit_name=f"{timer}.timer",
-                reads=[f"{UNIT_FOLDER}/{timer}.timer"],
-            )
+        for name in (*(f"{timer}.timer" for timer in TIMERS), *PATHS):
+            unit(name=f"Start {name}", unit_name=name, reads=[f"{UNIT_FOLDER}/{name}"])
+        self.release.trust()
 
     def _unit_file(self, name: str) -> OperationMeta:
         return files.put(

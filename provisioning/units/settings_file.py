@@ -9,8 +9,11 @@ from provisioning.knobs import Knobs
 from provisioning.postgres.deployer import SOCKET_FOLDER
 
 
-def settings_file(knobs: Knobs, step_image: str) -> str:
-    """The text of /etc/appliance/appliance.yaml. Strings are quoted as JSON has it: YAML reads the same."""
+def settings_file(knobs: Knobs) -> str:
+    """The text of /etc/appliance/appliance.yaml. Strings are quoted as JSON has it: YAML reads the same.
+
+    The steps' image is not in it: each release runs its own, and the settings outlive a change of release.
+    """
 
     def quoted(value: str | None) -> str:
         return json.dumps(value)
@@ -25,7 +28,6 @@ def settings_file(knobs: Knobs, step_image: str) -> str:
         "airflow_jwt_secret_file: /var/lib/appliance/keys/airflow-jwt",
         f"dashboard_url: {quoted(knobs.dashboard_url)}",
         "steps:",
-        f"  image: {quoted(step_image)}",
         f"  max_parallel: {knobs.steps_parallel}",
         '  cgroup_parent: "appliance-steps.slice"',
         f"exports: {{max_days: {knobs.exports_max_days}}}",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from appliance.errors import Refused
-from appliance.policy import Policy, Refusal, check_workflow, enforce, load_policy
+from appliance.policy import Policy, Refusal, check_workflow, enforce, load_policy, update_may_start
 from appliance.problems import DocumentWrong
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.matching import match_rules
@@ -228,3 +229,23 @@ def test_every_key_of_the_policy_is_described_with_an_example() -> None:
         for name, described in model["properties"].items():
             assert described.get("description"), name
             assert described.get("examples"), name
+
+
+@pytest.mark.parametrize(
+    ("window", "moment", "may"),
+    [
+        (None, "2026-01-05 12:00", True),
+        ("02:00-05:00", "2026-01-05 02:00", True),
+        ("02:00-05:00", "2026-01-05 05:00", False),
+        ("Sat 02:00-05:00", "2026-01-03 03:00", True),
+        ("Sat 02:00-05:00", "2026-01-04 03:00", False),
+        ("Sat 23:00-02:00", "2026-01-03 23:30", True),
+        ("Sat 23:00-02:00", "2026-01-04 01:59", True),
+        ("Sat 23:00-02:00", "2026-01-03 01:00", False),
+        ("Sat 23:00-02:00", "2026-01-04 23:30", False),
+        ("22:00-06:00", "2026-01-05 12:00", False),
+    ],
+)
+def test_an_update_starts_only_within_its_window(window: str | None, moment: str, may: bool) -> None:
+    policy = Policy.model_validate({"updates": {"window": window}})
+    assert update_may_start(policy, datetime.fromisoformat(moment)) is may

@@ -44,7 +44,7 @@ def install(path: Path, sha256: str, root: Path) -> subprocess.CompletedProcess[
     [
         ({"tools/uv": b"other"}, {"tools/uv": b"own"}, "not what its manifest says"),
         ({"tools/uv": b"own", "extra": b""}, {"tools/uv": b"own"}, "does not list"),
-        ({"tools/uv": b"own"}, {"tools/uv": b"own", "image/step.tar": b""}, "lacks a file"),
+        ({"tools/uv": b"own"}, {"tools/uv": b"own", "image/step.tar.gz": b""}, "lacks a file"),
         ({"../outside": b"own"}, {"../outside": b"own"}, "not a plain file"),
         ({"/tmp/outside": b"own"}, {"/tmp/outside": b"own"}, "not a plain file"),
     ],

@@ -1,0 +1,67 @@
+"""Release bundles that the operator has put on this machine, and their installation."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+from pathlib import Path
+
+from appliance.errors import WorkFailed
+from appliance.releases.installed import UPDATER
+
+FOLDER = "bundles"
+"""Under the root of all releases. What lies here is run as root, so only root may write here."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def find_bundle(root: Path, version: str) -> tuple[Path, str]:
+    """The bundle of that version and the SHA-256 that its operator vouches for. Raises WorkFailed.
+
+    The digest stands in a file beside it, as `make bundle` and `sha256sum` write it.
+    """
+    bundle = root / FOLDER / f"appliance-{version}-{os.uname().machine}.tar"
+    beside = bundle.with_suffix(".tar.sha256")
+    for path in (root / FOLDER, bundle, beside):
+        if not path.exists():
+            raise WorkFailed(
+                f"The release {version} is not on this machine: there is no {path}.",
+                "",
+                "Put the bundle and its .sha256 file there, then ask again.",
+            )
+        _only_root_writes(path)
+    words = beside.read_text(encoding="ascii", errors="replace").split()
+    if not words or not _SHA256.fullmatch(words[0]):
+        raise WorkFailed(
+            f"{beside} does not hold a SHA-256.", "", "Fetch it again from where the bundle came from."
+        )
+    return bundle, words[0]
+
+
+def install(root: Path, version: str) -> None:
+    """Unpack the bundle, with the program that the trusted release brings. Raises WorkFailed.
+
+    That program checks the whole bundle and each of its files before anything of it runs, and installs a
+    release whole or not at all.
+    """
+    bundle, digest = find_bundle(root, version)
+    program = root / UPDATER / "provisioning" / "release" / "unpack.py"
+    command = ["/usr/bin/python3", str(program), str(bundle), "--sha256", digest, "--root", str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        said = " ".join(done.stderr.split())[-400:]
+        raise WorkFailed(f"The release {version} could not be installed.", said, "Fetch its bundle again.")
+    if not (root / "releases" / version / ".complete").is_file():
+        raise WorkFailed(f"{bundle} holds another release than {version}.", "", "Fetch its bundle again.")
+
+
+def _only_root_writes(path: Path) -> None:
+    status = path.lstat()
+    linked = stat.S_ISLNK(status.st_mode)
+    if linked or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise WorkFailed(
+            f"{path} will not be used.",
+            "It is a link, or others than root may write it.",
+            f"chown root:root {path} && chmod go-w {path}",
+        )

@@ -1,0 +1,165 @@
+"""What an update does to a real machine: links, units, services, the step image."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from appliance.errors import WorkFailed
+from appliance.releases import bundles, metadata
+from appliance.releases.installed import CURRENT, UPDATER, is_installed, linked, manifest, point
+from appliance.systemd_units import PREPARE
+from appliance.systemd_units import SERVICES as LONG_RUNNING
+
+UNITS = Path("/etc/systemd/system")
+SERVICES = (PREPARE, *LONG_RUNNING)
+PROVEN_WITHIN_S = 600.0
+"""A start on a slow disk, with Airflow's migration before it, takes a minute or two."""
+CRASHES_MAX = 4
+"""A service that was started again this often will not work at the fifth attempt either."""
+STEADY_S = 30.0
+"""How long all services must then stay up: what crashes at its first real work shows by then."""
+_POLL_S = 1.0
+
+
+class ThisMachine:
+    """The Host that an update acts on."""
+
+    def __init__(self, root: Path, state: Path, metadata_url: str) -> None:
+        self._root = root
+        self._copy = state / "metadata.sql"
+        self._metadata_url = metadata_url
+
+    def install(self, version: str) -> None:
+        """Have the release and its step image there, whole, beside the running one."""
+        if not is_installed(self._root, version):
+            bundles.install(self._root, version)
+        image = manifest(self._root, version)["step_image"]
+        shown = _run("docker", "image", "inspect", "--format", "{{.Id}}", image["tag"], check=False)
+        if shown.strip() != image["id"]:
+            archive = self._root / "releases" / version / "image" / "step.tar.gz"
+            _run("docker", "load", "--quiet", "--input", str(archive))
+
+    def stop(self) -> None:
+        """Stop the services."""
+        _run("systemctl", "stop", *SERVICES)
+
+    def start(self) -> None:
+        """Start the services; not to wait for them."""
+        _run("systemctl", "daemon-reload")
+        _run("systemctl", "reset-failed", *SERVICES, check=False)
+        _run("systemctl", "start", "--no-block", *SERVICES)
+
+    def metadata_version(self) -> str:
+        """The schema version of Airflow's metadata, as it is now."""
+        return metadata.version(self._metadata_url)
+
+    def save_metadata(self) -> None:
+        """Copy Airflow's metadata aside."""
+        metadata.save(self._metadata_url, self._copy)
+
+    def restore_metadata(self) -> None:
+        """Put the copy back, in one transaction."""
+        metadata.restore(self._metadata_url, self._copy)
+
+    def switch(self, version: str) -> None:
+        """Make it the current release, with its units."""
+        if not is_installed(self._root, version):
+            raise WorkFailed(f"The release {version} is not installed.", "", "appliance release list")
+        former = linked(self._root, CURRENT)
+        replace_units(self._units_of(former), self._units_of(version), UNITS)
+        point(self._root, CURRENT, version)
+
+    def unproven(self) -> str:
+        """Wait until the services have proven that they work; else, after long, what is missing.
+
+        systemd holds each to be active only once it has said so, which its supervisor does with proof.
+        """
+        give_up = time.monotonic() + PROVEN_WITHIN_S
+        first = _restarts(_states())
+        steady: tuple[float, dict[str, int]] | None = None
+        while time.monotonic() < give_up:
+            states = _states()
+            restarts = _restarts(states)
+            crashing = [name for name in SERVICES if restarts[name] - first[name] >= CRASHES_MAX]
+            if crashing:
+                return f"Does not stay up: {', '.join(crashing)}."
+            if _missing(states):
+                steady = None
+            elif steady is None or steady[1] != restarts:
+                steady = (time.monotonic(), restarts)
+            elif time.monotonic() - steady[0] >= STEADY_S:
+                return ""
+            time.sleep(_POLL_S)
+        names = ", ".join(_missing(_states())) or "a service that does not stay up"
+        return f"Not proven to work within {PROVEN_WITHIN_S / 60:.0f} minutes: {names}."
+
+    def settle(self, version: str) -> None:
+        """Let this release perform the updates to come, and drop the copy of the metadata."""
+        point(self._root, UPDATER, version)
+        self._copy.unlink(missing_ok=True)
+
+    def _units_of(self, version: str | None) -> Path:
+        return self._root / "releases" / (version or "-") / "systemd"
+
+
+def replace_units(former: Path, wanted: Path, live: Path) -> None:
+    """Write the units of a release over those of another; what only the other had goes.
+
+    A unit that both releases have and that is not live was left out by a knob of the deploy, and stays out.
+    """
+    before, after = _unit_files(former), _unit_files(wanted)
+    for name in sorted(before.keys() - after.keys()):
+        _run("systemctl", "disable", "--now", "--quiet", name, check=False)
+        (live / name).unlink(missing_ok=True)
+    for name, text in sorted(after.items()):
+        path = live / name
+        if path.exists() or name not in before:
+            _write(path, text)
+    for name in sorted(after.keys() - before.keys()):
+        if b"[Install]" in after[name]:
+            _run("systemctl", "enable", "--quiet", name, check=False)
+
+
+def _unit_files(folder: Path) -> dict[str, bytes]:
+    kinds = (".service", ".timer", ".path", ".slice")
+    return {path.name: path.read_bytes() for path in folder.glob("appliance*") if path.suffix in kinds}
+
+
+def _write(path: Path, text: bytes) -> None:
+    if path.exists() and path.read_bytes() == text:
+        return
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        file.write(text)
+    fresh = Path(file.name)
+    fresh.chmod(0o644)
+    fresh.replace(path)
+
+
+def _states() -> dict[str, dict[str, str]]:
+    shown = _run("systemctl", "show", "-p", "Id,ActiveState,NRestarts", *SERVICES)
+    blocks = (dict(line.split("=", 1) for line in block.splitlines()) for block in shown.split("\n\n"))
+    return {block["Id"]: block for block in blocks if "Id" in block}
+
+
+def _restarts(states: dict[str, dict[str, str]]) -> dict[str, int]:
+    return {name: int(states.get(name, {}).get("NRestarts") or 0) for name in SERVICES}
+
+
+def _missing(states: dict[str, dict[str, str]]) -> list[str]:
+    return [name for name in SERVICES if states.get(name, {}).get("ActiveState") != "active"]
+
+
+def _run(*command: str, check: bool = True) -> str:
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", "HOME": tempfile.gettempdir()}
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError as error:
+        raise WorkFailed(f"{command[0]} cannot be run: {os.strerror(error.errno or 0)}.") from None
+    if check and done.returncode != 0:
+        said = " ".join(done.stderr.split())[-400:]
+        raise WorkFailed(f"{command[0]} {command[1]} failed.", said, "journalctl -u appliance-update")
+    return done.stdout

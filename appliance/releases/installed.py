@@ -1,0 +1,73 @@
+"""The releases on this machine: a folder each, and links to the live one and to the one that may update."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from appliance.errors import WorkFailed
+
+ROOT = Path("/opt/appliance")
+CURRENT = "current"
+"""The live release: what units and the command line run."""
+UPDATER = "updater"
+"""The release that has proven itself last. Updates run its code, so that a broken one can still be left."""
+VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,63}")
+
+
+def installed(root: Path) -> list[str]:
+    """Versions that are there whole, the newest last."""
+    found = (root / "releases").glob("*/.complete")
+    return sorted((path.parent.name for path in found if VERSION.fullmatch(path.parent.name)), key=_order)
+
+
+def is_installed(root: Path, version: str) -> bool:
+    """Whether that release is there whole."""
+    return bool(VERSION.fullmatch(version)) and (root / "releases" / version / ".complete").is_file()
+
+
+def linked(root: Path, link: str) -> str | None:
+    """The version that a link leads to; None without one."""
+    try:
+        return (root / link).readlink().name
+    except OSError:
+        return None
+
+
+def point(root: Path, link: str, version: str) -> None:
+    """Lead the link to that release, in one step: there is no moment without one."""
+    if linked(root, link) == version:
+        return
+    fresh = root / f"{link}.new"
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(root / "releases" / version)
+    fresh.replace(root / link)
+    folder = os.open(root, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def manifest(root: Path, version: str) -> dict[str, Any]:
+    """What the release says of itself. Raises WorkFailed for one that says nothing."""
+    path = root / "releases" / version / "manifest.json"
+    try:
+        said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise WorkFailed(
+            f"The release {version} is damaged: {path} cannot be read.",
+            "",
+            "Remove its folder, and install it again from its bundle.",
+        ) from None
+    return said
+
+
+def _order(version: str) -> tuple[tuple[int, int, str], ...]:
+    """10 comes after 9, and 1.0rc1 before 1.0."""
+    parts = re.findall(r"\d+|[A-Za-z]+", version)
+    keys = [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
+    return (*keys, (1, -1, ""))

@@ -1,0 +1,143 @@
+"""An update as a state machine. Every state can be entered again: whoever finds one on disk carries on there.
+
+installing → saving → switching → proving → settling → done
+                 └────────┴──────────┴→ rolling_back → failed
+
+Until ``saving`` the running release is not touched. From then on there are only two ends: the new release
+has proven itself, or the former one runs again with the metadata that it had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from appliance.errors import ApplianceError
+from appliance.releases.wanted import Wanted
+
+State = Literal["installing", "saving", "switching", "proving", "settling", "rolling_back", "done", "failed"]
+PROVING_MAX = 3
+"""Interrupted more often (by reboots that the new release may cause), it is not waited for again."""
+
+
+class Update(BaseModel):
+    """How far an update has come: all that has to outlive the process that performs it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    wanted: Wanted
+    former: str
+    state: State = "installing"
+    metadata: str = ""
+    """The schema version of Airflow's metadata under the former release, known from ``switching`` on."""
+    provings: int = 0
+    message: str = ""
+    """What the outcome says."""
+
+    def moved(self, state: State, **changes: str | int) -> Update:
+        """The same update, further on."""
+        return self.model_copy(update={"state": state, **changes})
+
+
+class Host(Protocol):
+    """What an update does to the machine. Each deed may be done twice, and raises ApplianceError."""
+
+    def install(self, version: str) -> None:
+        """Have the release and its step image there, whole, beside the running one."""
+
+    def stop(self) -> None:
+        """Stop the services."""
+
+    def start(self) -> None:
+        """Start the services; not to wait for them."""
+
+    def metadata_version(self) -> str:
+        """The schema version of Airflow's metadata, as it is now."""
+
+    def save_metadata(self) -> None:
+        """Copy Airflow's metadata aside."""
+
+    def restore_metadata(self) -> None:
+        """Put the copy back, in one transaction."""
+
+    def switch(self, version: str) -> None:
+        """Make it the current release, with its units."""
+
+    def unproven(self) -> str:
+        """Wait until the services have proven that they work; else, after long, what is missing."""
+
+    def settle(self, version: str) -> None:
+        """Let this release perform the updates to come, and drop the copy of the metadata."""
+
+
+def carry_on(update: Update, host: Host, keep: Callable[[Update], None]) -> Update:
+    """Perform an update from where it is to its end, ``done`` or ``failed``. ``keep`` writes it down.
+
+    Raises ApplianceError only where the last deed of all fails: then the state stays, to be tried again.
+    """
+    keep(update)
+    while update.state not in ("done", "failed"):
+        update = _next(update, host)
+        keep(update)
+    return update
+
+
+def _next(update: Update, host: Host) -> Update:
+    if update.state == "installing":
+        try:
+            host.install(update.wanted.version)
+        except ApplianceError as error:
+            return update.moved("failed", message=f"{error.what} {error.why} Nothing was changed.")
+        return update.moved("saving")
+    if update.state == "rolling_back":
+        return _roll_back(update, host)
+    if update.state == "settling":
+        # It has proven itself. The copy of the metadata may be gone already, so there is no way back.
+        host.settle(update.wanted.version)
+        return update.moved("done")
+    try:
+        return _forward(update, host)
+    except ApplianceError as error:
+        return update.moved("rolling_back", message=f"{error.what} {error.why}".strip())
+
+
+def _forward(update: Update, host: Host) -> Update:
+    version = update.wanted.version
+    if update.state == "saving":
+        host.stop()
+        metadata = host.metadata_version()
+        host.save_metadata()
+        return update.moved("switching", metadata=metadata)
+    if update.state == "switching":
+        host.stop()
+        host.switch(version)
+        host.start()
+        return update.moved("proving", provings=1)
+    missing = host.unproven()
+    if missing:
+        return update.moved("rolling_back", message=missing)
+    return update.moved("settling", message=f"{version} runs, and has proven that it works.")
+
+
+def _roll_back(update: Update, host: Host) -> Update:
+    host.stop()
+    # A metadata schema that the former release does not know stops its scheduler, whatever downgrade says.
+    if update.metadata and host.metadata_version() != update.metadata:
+        host.restore_metadata()
+    host.switch(update.former)
+    host.start()
+    missing = host.unproven()
+    host.settle(update.former)
+    back = f"{update.former} runs again." if not missing else f"{update.former} was put back: {missing}"
+    return update.moved("failed", message=f"{update.message} {back}")
+
+
+def resumed(update: Update) -> Update:
+    """An update found on disk, as it is to be carried on."""
+    if update.state != "proving":
+        return update
+    if update.provings >= PROVING_MAX:
+        return update.moved("rolling_back", message="The machine stopped again and again while it was tried.")
+    return update.moved("proving", provings=update.provings + 1)

@@ -1,0 +1,67 @@
+"""Airflow's metadata, copied aside before a switch and put back after one that failed.
+
+A downgrade by Airflow's own command succeeds and leaves a database on which the older scheduler then
+crashes, so only a copy leads back.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from appliance.errors import WorkFailed
+
+_VERSION = "SELECT coalesce((SELECT string_agg(version_num, ',') FROM alembic_version), '')"
+_START_AFRESH = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n"
+_SERVERS = Path("/usr/lib/postgresql")
+
+
+def version(conninfo: str) -> str:
+    """The schema version that the metadata has. Raises WorkFailed where the database does not answer."""
+    return _psql(conninfo, "--command", _VERSION).strip()
+
+
+def save(conninfo: str, copy: Path) -> None:
+    """Write the whole metadata as SQL into a file that only its owner reads. Whole or not at all."""
+    fresh = copy.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    fresh.touch(mode=0o600)
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(_START_AFRESH)
+        file.flush()
+        options = ["--format=plain", "--no-owner", "--no-privileges", "--no-password", "--dbname", conninfo]
+        command = [_program("pg_dump", conninfo), *options]
+        done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        fresh.unlink()
+        raise _failed("Airflow's metadata could not be copied aside.", done.stderr)
+    fresh.replace(copy)
+
+
+def restore(conninfo: str, copy: Path) -> None:
+    """Put the copy back in place of what is there now: all of it, or nothing."""
+    _psql(conninfo, "--single-transaction", "--file", str(copy))
+
+
+def _psql(conninfo: str, *arguments: str) -> str:
+    options = ["--no-psqlrc", "--no-password", "--quiet", "--no-align", "--tuples-only"]
+    options += ["--set", "ON_ERROR_STOP=1", "--dbname", conninfo]
+    command = [_program("psql", conninfo), *options, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if done.returncode != 0:
+        raise _failed("Airflow's metadata cannot be reached.", done.stderr)
+    return done.stdout
+
+
+def _program(name: str, conninfo: str) -> str:
+    """The program of the server's own version: what a newer one writes, an older server may not read."""
+    asked = ["psql", "-XAtq", "--no-password", "--dbname", conninfo, "--command", "SHOW server_version_num"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603
+    own = _SERVERS / done.stdout.strip()[:-4] / "bin" / name
+    return str(own) if done.returncode == 0 and own.is_file() else name
+
+
+def _failed(what: str, said: str) -> WorkFailed:
+    # What PostgreSQL's programs print first names the program and the reason, and no row.
+    reason = said.strip().splitlines()[0][:200] if said.strip() else ""
+    return WorkFailed(what, reason, "systemctl status postgresql")

@@ -1,0 +1,172 @@
+"""``python -m appliance.releases.update``: perform what the status service asks for, where policy lets it.
+
+With ``--use VERSION`` what the operator asks for, at once: ``appliance release use`` runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from appliance.errors import ApplianceError, ExitCode, RequestWrong, WorkFailed
+from appliance.policy import check_update, enforce, load_policy, update_may_start
+from appliance.releases.host import ThisMachine
+from appliance.releases.installed import CURRENT, ROOT, UPDATER, VERSION, linked, point
+from appliance.releases.machine import Update, carry_on, resumed
+from appliance.releases.wanted import FOLDER, Wanted, forget_wanted, read_wanted, write_outcome
+from appliance.settings import Settings, load_settings
+
+STATE = ".update"
+"""Folder under the root of all releases: how far an update is, its lock, the copy of the metadata."""
+_UNDER_WAY = "SELECT count(*) FROM appliance.run WHERE state = 'running'"
+
+
+def main(arguments: list[str]) -> int:
+    """Perform one update, or say why none is performed now."""
+    parser = argparse.ArgumentParser(prog="appliance-update", description=__doc__)
+    parser.add_argument("--use", metavar="VERSION", help="move to this release at once")
+    parser.add_argument("--interrupt", action="store_true", help="also while runs are under way")
+    given = parser.parse_args(arguments)
+    try:
+        if os.geteuid() != 0:
+            raise RequestWrong(
+                "Only root can move to another release.", "", "sudo appliance release use VERSION"
+            )
+        return _perform(load_settings(), given.use, given.interrupt)
+    except ApplianceError as error:
+        sys.stderr.write(error.text() + "\n")
+        return error.exit_code
+
+
+def _perform(settings: Settings, use: str | None, interrupt: bool) -> int:
+    state = ROOT / STATE
+    state.mkdir(mode=0o700, exist_ok=True)
+    with _lock(state):
+        update = read_update(state)
+        if update is None:
+            wanted = _asked_by_operator(use) if use else read_wanted(FOLDER)
+            if wanted is None:
+                return ExitCode.DONE
+            update = _begin(settings, wanted, by_operator=use is not None, interrupt=interrupt)
+            if update is None:
+                return ExitCode.DONE
+        elif use and use != update.wanted.version:
+            raise WorkFailed(
+                f"An update to {update.wanted.version} is under way.", "", "journalctl -u appliance-update"
+            )
+        host = ThisMachine(ROOT, state, settings.airflow_database_url)
+        update = carry_on(resumed(update), host, lambda reached: keep_update(state, reached))
+        done = update.state == "done"
+        write_outcome(FOLDER, update.wanted, "done" if done else "failed", update.message)
+        forget_wanted(FOLDER, update.wanted)
+        (state / "update.json").unlink()
+        _say(update.message)
+        return ExitCode.DONE if done else ExitCode.WORK_FAILED
+
+
+def _begin(settings: Settings, wanted: Wanted, *, by_operator: bool, interrupt: bool) -> Update | None:
+    """The update, or None where it is over before it began, or has to wait. Raises ApplianceError."""
+    current = linked(ROOT, CURRENT)
+    if current is None:
+        raise WorkFailed(f"{ROOT / CURRENT} leads nowhere.", "", "Run the deploy again.")
+    try:
+        policy = load_policy(settings.policy_file if settings.policy_file.exists() else None)
+        enforce(check_update(policy, wanted.version))
+    except ApplianceError as error:
+        if by_operator:
+            raise
+        write_outcome(FOLDER, wanted, "refused", error.what)
+        forget_wanted(FOLDER, wanted)
+        _say(f"Refused to move to {wanted.version}: {error.what}")
+        return None
+    if wanted.version == current:
+        if not by_operator:
+            write_outcome(FOLDER, wanted, "done", f"{current} is running already.")
+            forget_wanted(FOLDER, wanted)
+        _say(f"{current} is running already.")
+        return None
+    if not by_operator and not update_may_start(policy, datetime.now().astimezone()):
+        _say(f"{wanted.version} waits for the update window, {policy.updates.window}.")
+        return None
+    if not interrupt and _runs_under_way(settings):
+        if by_operator:
+            raise WorkFailed(
+                "Runs are under way, which a switch would interrupt.",
+                "Interrupted steps are tried again afterwards.",
+                f"Wait for their end, or: appliance release use {wanted.version} --interrupt",
+            )
+        _say(f"{wanted.version} waits until no run is under way.")
+        return None
+    point(ROOT, UPDATER, current)
+    return Update(wanted=wanted, former=current)
+
+
+def _asked_by_operator(version: str) -> Wanted:
+    if not VERSION.fullmatch(version):
+        raise RequestWrong("That is not a version of the appliance.", "", "appliance release list")
+    return Wanted(version=version, requested_at=datetime.now(UTC))
+
+
+def _runs_under_way(settings: Settings) -> bool:
+    """Whether a run would be interrupted. A database that is away has none."""
+    command = ["psql", "-XAtq", "--no-password", "--dbname", settings.database_url, "--command", _UNDER_WAY]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return done.returncode == 0 and done.stdout.strip() not in ("", "0")
+
+
+def read_update(state: Path) -> Update | None:
+    """The update that was begun and has not ended."""
+    path = state / "update.json"
+    try:
+        return Update.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValidationError):
+        raise WorkFailed(
+            f"{path} cannot be read, so an update that was begun cannot be carried on.",
+            "",
+            f"rm {path}, then run the deploy of the release that is to run.",
+        ) from None
+
+
+def keep_update(state: Path, update: Update) -> None:
+    """Write down how far it is, so that it survives a power cut from here on."""
+    fresh = state / "update.json.new"
+    with fresh.open("w", encoding="utf-8") as file:
+        file.write(update.model_dump_json())
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(state / "update.json")
+    folder = os.open(state, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    _say(f"{update.former} → {update.wanted.version}: {update.state.replace('_', ' ')}")
+
+
+@contextmanager
+def _lock(state: Path) -> Iterator[None]:
+    with (state / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise WorkFailed("Another update is being performed.", "", "appliance release list") from None
+        yield
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - the journal, or the operator's terminal
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,80 @@
+"""What the status service asks for, and what it is answered: two files in one folder of the service's user.
+
+``wanted.json``: {"version", "requested_at", "command_id"}, written where policy accepted an update.
+``outcome.json``: {"version", "result": "done" | "failed" | "refused", "message", "at", "command_id"}.
+
+The folder belongs to a less trusted user than the one that this code runs as: no link in it is followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+FOLDER = Path("/var/lib/appliance/update")
+_WANTED = "wanted.json"
+_OUTCOME = "outcome.json"
+_BYTES_MAX = 65_536
+
+Result = Literal["done", "failed", "refused"]
+
+
+class Wanted(BaseModel):
+    """A release that someone asked for."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+    version: Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+-]{0,63}$")]
+    requested_at: AwareDatetime
+    command_id: str | None = Field(default=None, max_length=100)
+
+
+def read_wanted(folder: Path) -> Wanted | None:
+    """What is asked for; None where nothing is, or nothing that can be understood."""
+    with contextlib.suppress(OSError, ValidationError):
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        with os.fdopen(os.open(folder / _WANTED, flags), "rb") as file:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return Wanted.model_validate_json(file.read(_BYTES_MAX))
+    return None
+
+
+def forget_wanted(folder: Path, wanted: Wanted) -> None:
+    """It was answered. What has been asked for since stays."""
+    if read_wanted(folder) == wanted:
+        (folder / _WANTED).unlink(missing_ok=True)
+
+
+def write_outcome(folder: Path, wanted: Wanted, result: Result, message: str) -> None:
+    """Answer: whole or not at all."""
+    answer = {
+        "version": wanted.version,
+        "result": result,
+        "message": message,
+        "at": datetime.now(UTC).isoformat(),
+        "command_id": wanted.command_id,
+    }
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    where = os.open(folder, flags)
+    try:
+        fresh = f".{_OUTCOME}.new"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(fresh, dir_fd=where)
+        create = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(fresh, create, 0o644, dir_fd=where), "w", encoding="utf-8") as file:
+            # Whatever the umask: the status service is another user, and reads it.
+            os.fchmod(file.fileno(), 0o644)
+            json.dump(answer, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(fresh, _OUTCOME, src_dir_fd=where, dst_dir_fd=where)
+        os.fsync(where)
+    finally:
+        os.close(where)

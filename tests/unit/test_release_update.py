@@ -1,0 +1,268 @@
+"""An update ends in one of two ways, wherever it is killed and whatever of it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from appliance.errors import WorkFailed
+from appliance.releases import bundles
+from appliance.releases.bundles import find_bundle
+from appliance.releases.host import replace_units
+from appliance.releases.installed import CURRENT, installed, linked, point
+from appliance.releases.machine import PROVING_MAX, Update, carry_on, resumed
+from appliance.releases.update import keep_update, read_update
+from appliance.releases.wanted import Wanted, forget_wanted, read_wanted, write_outcome
+
+WANTED = Wanted(version="2.0", requested_at=datetime(2026, 1, 1, tzinfo=UTC), command_id="c-1")
+DEEDS = (
+    "install", "stop", "metadata_version", "save_metadata", "switch", "start", "unproven", "settle",
+)  # fmt: skip
+
+
+class Killed(BaseException):
+    """The process is gone: nothing after this line happened."""
+
+
+class Machine:
+    """A machine in memory that obeys the same orders, and can be struck before or after each."""
+
+    def __init__(self, *, broken: str = "") -> None:
+        self.current, self.updater, self.running = "1.0", "1.0", True
+        self.metadata, self.copy = "schema 1", ""
+        self.installed = {"1.0"}
+        self.broken = broken
+        self.strike: Callable[[str], None] = lambda _: None
+
+    def _deed(self, name: str) -> Iterator[None]:
+        self.strike(f"before {name}")
+        yield
+        self.strike(f"after {name}")
+
+    def install(self, version: str) -> None:
+        for _ in self._deed("install"):
+            self.installed.add(version)
+
+    def stop(self) -> None:
+        for _ in self._deed("stop"):
+            self.running = False
+
+    def start(self) -> None:
+        for _ in self._deed("start"):
+            self.running = True
+            if self.current == "2.0":
+                self.metadata = "schema 2"
+
+    def metadata_version(self) -> str:
+        for _ in self._deed("metadata_version"):
+            pass
+        return self.metadata
+
+    def save_metadata(self) -> None:
+        for _ in self._deed("save_metadata"):
+            assert self.metadata == "schema 1", "what is put aside is what the former release had"
+            self.copy = self.metadata
+
+    def restore_metadata(self) -> None:
+        for _ in self._deed("restore_metadata"):
+            assert not self.running, "services would write into a database that is being replaced"
+            assert self.copy, "there is nothing to restore"
+            self.metadata = self.copy
+
+    def switch(self, version: str) -> None:
+        for _ in self._deed("switch"):
+            assert not self.running, "a service would go on with half of another release"
+            assert version in self.installed
+            self.current = version
+
+    def unproven(self) -> str:
+        for _ in self._deed("unproven"):
+            pass
+        works = self.running and self.current != self.broken
+        works = works and (self.current, self.metadata) in {("1.0", "schema 1"), ("2.0", "schema 2")}
+        return "" if works else "The scheduler is not proven."
+
+    def settle(self, version: str) -> None:
+        for _ in self._deed("settle"):
+            self.updater, self.copy = version, ""
+
+    def state(self) -> tuple[str, str, str, bool, str]:
+        return self.current, self.updater, self.metadata, self.running, self.copy
+
+
+UPDATED = ("2.0", "2.0", "schema 2", True, "")
+AS_BEFORE = ("1.0", "1.0", "schema 1", True, "")
+
+
+def attempt(machine: Machine, folder: Path) -> Update:
+    """What one start of the update service does: begin, or carry on with what is found."""
+    update = read_update(folder) or Update(wanted=WANTED, former="1.0")
+    return carry_on(resumed(update), machine, lambda reached: keep_update(folder, reached))
+
+
+def struck_at(moment: str, nth: int, error: BaseException) -> Callable[[str], None]:
+    """Raise it the ``nth`` time that this moment comes, once."""
+    seen = []
+
+    def strike(now: str) -> None:
+        seen.append(now)
+        if now == moment and seen.count(now) == nth:
+            raise error
+
+    return strike
+
+
+def moments(broken: str, folder: Path) -> list[tuple[str, int]]:
+    """Every moment of an undisturbed update, and the how-manieth of its name it is."""
+    machine, seen = Machine(broken=broken), []
+    machine.strike = seen.append
+    attempt(machine, folder)
+    return [(moment, seen[: index + 1].count(moment)) for index, moment in enumerate(seen)]
+
+
+@pytest.mark.parametrize(
+    ("broken", "end", "state"), [("", UPDATED, "done"), ("2.0", AS_BEFORE, "failed")], ids=["good", "broken"]
+)
+def test_killed_at_any_moment_an_update_carries_on_to_its_end(
+    broken: str, end: object, state: str, tmp_path: Path
+) -> None:
+    (tmp_path / "undisturbed").mkdir()
+    all_of_them = moments(broken, tmp_path / "undisturbed")
+    assert len(all_of_them) > 15
+    for moment, nth in all_of_them:
+        folder = tmp_path / f"{moment} {nth}"
+        folder.mkdir()
+        machine = Machine(broken=broken)
+        machine.strike = struck_at(moment, nth, Killed())
+        with pytest.raises(Killed):
+            attempt(machine, folder)
+        update = attempt(machine, folder)
+        assert (update.state, machine.state()) == (state, end), f"{moment}, time {nth}"
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_error_in_any_deed_ends_in_one_of_the_two_ends(deed: str, when: str, tmp_path: Path) -> None:
+    machine = Machine()
+    machine.strike = struck_at(f"{when} {deed}", 1, WorkFailed("The disk is full."))
+    if deed == "settle":
+        with pytest.raises(WorkFailed):
+            attempt(machine, tmp_path)
+        assert attempt(machine, tmp_path).state == "done"
+        assert machine.state() == UPDATED
+        return
+    update = attempt(machine, tmp_path)
+    assert update.state == "failed"
+    assert "The disk is full." in update.message
+    assert machine.state() == AS_BEFORE
+
+
+def test_a_roll_back_that_fails_is_tried_again(tmp_path: Path) -> None:
+    machine = Machine(broken="2.0")
+    machine.strike = struck_at("before restore_metadata", 1, WorkFailed("PostgreSQL is away."))
+    with pytest.raises(WorkFailed):
+        attempt(machine, tmp_path)
+    update = attempt(machine, tmp_path)
+    assert update.message == "The scheduler is not proven. 1.0 runs again."
+    assert machine.state() == AS_BEFORE
+
+
+def test_a_release_that_reboots_the_machine_again_and_again_is_left(tmp_path: Path) -> None:
+    machine = Machine()
+    deaths = 0
+    while deaths < PROVING_MAX:
+        machine.strike = struck_at("before unproven", 1, Killed())
+        with pytest.raises(Killed):
+            attempt(machine, tmp_path)
+        deaths += 1
+    machine.strike = lambda _: None
+    assert attempt(machine, tmp_path).state == "failed"
+    assert machine.state() == AS_BEFORE
+
+
+def test_the_link_to_the_live_release_is_replaced_in_one_step(tmp_path: Path) -> None:
+    for version in ("0.9", "0.10", "0.10rc1"):
+        (tmp_path / "releases" / version).mkdir(parents=True)
+        (tmp_path / "releases" / version / ".complete").touch()
+    (tmp_path / "releases" / "0.11").mkdir()
+    assert installed(tmp_path) == ["0.9", "0.10rc1", "0.10"]
+    for version in ("0.9", "0.10"):
+        point(tmp_path, CURRENT, version)
+        assert linked(tmp_path, CURRENT) == version
+
+
+def test_what_is_asked_for_is_read_and_answered_without_following_a_link(tmp_path: Path) -> None:
+    wanted = tmp_path / "wanted.json"
+    wanted.write_text(WANTED.model_dump_json())
+    assert read_wanted(tmp_path) == WANTED
+    secret = tmp_path / "elsewhere"
+    secret.write_text("the file of another")
+    (tmp_path / ".outcome.json.new").symlink_to(secret)
+    write_outcome(tmp_path, WANTED, "done", "2.0 runs.")
+    assert secret.read_text() == "the file of another"
+    answer = json.loads((tmp_path / "outcome.json").read_text())
+    assert {key: answer[key] for key in ("version", "result", "command_id")} == {
+        "version": "2.0", "result": "done", "command_id": "c-1",
+    }  # fmt: skip
+    assert (tmp_path / "outcome.json").stat().st_mode & 0o777 == 0o644
+    forget_wanted(tmp_path, WANTED)
+    assert not wanted.exists()
+    wanted.symlink_to(secret)
+    assert read_wanted(tmp_path) is None
+
+
+def test_what_was_asked_for_meanwhile_is_not_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "wanted.json").write_text(WANTED.model_copy(update={"version": "3.0"}).model_dump_json())
+    forget_wanted(tmp_path, WANTED)
+    assert (tmp_path / "wanted.json").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{}", "[1]", '{"version": "../../etc", "requested_at": "2026-01-01T00:00:00Z"}']
+)
+def test_nonsense_is_no_request(text: str, tmp_path: Path) -> None:
+    (tmp_path / "wanted.json").write_text(text)
+    assert read_wanted(tmp_path) is None
+
+
+def test_only_a_bundle_that_root_alone_could_have_put_there_is_used(tmp_path: Path) -> None:
+    folder = tmp_path / bundles.FOLDER
+    folder.mkdir(mode=0o755)
+    bundle = folder / f"appliance-2.0-{os.uname().machine}.tar"
+    bundle.write_bytes(b"")
+    beside = bundle.with_suffix(".tar.sha256")
+    beside.write_text(f"{'a' * 64}  {bundle.name}\n")
+    assert find_bundle(tmp_path, "2.0") == (bundle, "a" * 64)
+    for path in (folder, bundle, beside):
+        path.chmod(path.stat().st_mode | 0o020)
+        with pytest.raises(WorkFailed, match="will not be used"):
+            find_bundle(tmp_path, "2.0")
+        path.chmod(path.stat().st_mode & ~0o022)
+    beside.write_text("no digest\n")
+    with pytest.raises(WorkFailed, match="SHA-256"):
+        find_bundle(tmp_path, "2.0")
+    with pytest.raises(WorkFailed, match="not on this machine"):
+        find_bundle(tmp_path, "3.0")
+
+
+def test_units_become_those_of_the_release_but_for_what_was_left_out(tmp_path: Path) -> None:
+    former, wanted, live = (tmp_path / name for name in ("former", "wanted", "live"))
+    for folder in (former, wanted, live):
+        folder.mkdir()
+    for name in ("appliance-a.service", "appliance-gone.service", "appliance-left-out.service"):
+        (former / name).write_text("[Service]\n")
+    for name in ("appliance-a.service", "appliance-gone.service"):
+        (live / name).write_text("[Service]\n")
+    for name in ("appliance-a.service", "appliance-new.slice", "appliance-left-out.service"):
+        (wanted / name).write_text("[Service]\nNice=1\n")
+    (live / "other.service").write_text("[Service]\n")
+    replace_units(former, wanted, live)
+    assert sorted(path.name for path in live.iterdir()) == [
+        "appliance-a.service", "appliance-new.slice", "other.service",
+    ]  # fmt: skip
+    assert (live / "appliance-a.service").read_text() == "[Service]\nNice=1\n"
