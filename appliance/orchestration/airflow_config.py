@@ -94,9 +94,9 @@ def _core(settings: Settings) -> dict[str, str]:
     return {
         "dags_folder": str(dags_folder()),
         "plugins_folder": str(PLUGINS),
-        "executor": "LocalExecutor",
+        "executor": "appliance.orchestration.on_demand_executor.OnDemandLocalExecutor",
         "load_examples": "False",
-        # LocalExecutor forks this many workers at once and keeps them: one more than may copy.
+        # One more than may copy.
         "parallelism": str(settings.steps.max_parallel + 1),
         "max_active_runs_per_dag": "1",
         "max_map_length": "4096",

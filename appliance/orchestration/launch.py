@@ -56,16 +56,23 @@ def _run(name: str, settings: Settings, environment: dict[str, str]) -> int:
         host, port = api_server_address(settings)
         _in_background(lambda: _warm_up(settings))
         served = ["--apps", "execution", "--host", host, "--port", str(port)]
-        os.execv(airflow[0], [*airflow, "api-server", *served])  # noqa: S606
+        ours = [sys.executable, "-m", "appliance.orchestration.api_server"]
+        os.execv(ours[0], [*ours, "api-server", *served])  # noqa: S606
     sys.stderr.write(USAGE + "\n")
     return ExitCode.REQUEST_WRONG
 
 
 def _migrate(settings: Settings, airflow: list[str]) -> int:
-    from appliance.reporting.database import migrate  # noqa: PLC0415 - only here
+    from appliance.orchestration import migrated  # noqa: PLC0415 - only here
+    from appliance.reporting.database import migrate  # noqa: PLC0415
 
     migrate(settings.database_url)
-    return subprocess.run([*airflow, "db", "migrate"], check=False).returncode  # noqa: S603
+    if migrated.is_up_to_date(settings):
+        return ExitCode.DONE
+    status = subprocess.run([*airflow, "db", "migrate"], check=False).returncode  # noqa: S603
+    if status == 0:
+        migrated.remember(settings)
+    return status
 
 
 def _in_background(action: object) -> None:

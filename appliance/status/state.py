@@ -21,6 +21,7 @@ from appliance.reporting.database import Connection, connect
 from appliance.settings import Settings
 from appliance.status.certificates import expiries
 from appliance.strict_document import UNSTORABLE
+from appliance.supervision.rest import is_resting
 
 Row = dict[str, Any]
 Value = TypeVar("Value")
@@ -117,6 +118,8 @@ class State:
         parts = [_component("airflow_database", problem)]
         for name in airflow_state.JOBS.values():
             age = theirs["heartbeats"].get(name) if theirs else None
+            if age is None and name == "dag_processor" and is_resting(self.settings.runtime_dir):
+                age = 0.0
             if theirs is None:
                 parts.append(_component(name, "unknown: Airflow's database does not answer", state="unknown"))
             elif age is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import subprocess
 import sys
 import time
@@ -43,7 +42,24 @@ def main(arguments: list[str]) -> int:
         wait_for(database_answers(told["airflow_database"]))
     if arguments[0] == "prepare":
         return _prepare(told)
-    return watch(COMMANDS[arguments[0]], os.environ, _proof(arguments[0], told))
+    return _watch(arguments[0], told)
+
+
+def _watch(name: str, told: dict[str, Any]) -> int:
+    command, proof = COMMANDS[name], _proof(name, told)
+    if name == "dag-processor":
+        from appliance.supervision.rest import watch_and_rest  # noqa: PLC0415 -- memory of this one only
+
+        return watch_and_rest(
+            command,
+            os.environ,
+            proof,
+            folders=[Path(folder) for folder in told["workflow_folders"]],
+            state_dir=Path(told["state_dir"]),
+            runtime_dir=Path(told["runtime_dir"]),
+        )
+    status = watch(command, os.environ, proof)
+    return 0 if status is None else status
 
 
 def _told() -> dict[str, Any] | None:
@@ -85,6 +101,8 @@ def make_secret(path: Path) -> None:
     if path.exists():
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    import secrets  # noqa: PLC0415 -- memory that the supervisors do not spend
+
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:

@@ -20,6 +20,9 @@ def main() -> int:
     told = {
         "airflow_database": settings.airflow_database_url,
         "execution_api_port": urlsplit(settings.airflow_execution_api_url).port or 8080,
+        "workflow_folders": [str(folder) for folder in settings.workflow_dirs],
+        "state_dir": str(settings.state_dir),
+        "runtime_dir": str(settings.runtime_dir),
         "jwt_secret_file": str(settings.airflow_jwt_secret_file or ""),
         "status_host": settings.status.host,
         "status_port": settings.status.port,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 
 from appliance.supervision.notify import notify, watchdog_seconds
@@ -16,19 +16,30 @@ STARTING_POLL_S = 1.0
 PROOFS_PER_WATCHDOG = 4
 """Proofs in one watchdog interval, so that a single slow answer is not yet a death sentence."""
 WATCHDOG_DEFAULT_S = 60.0
+END_WITHIN_S = 30.0
 EXTENSION_US = 120_000_000
 """From each request on, the start may take so long: only silence for that time ends a waiting start."""
 
 
-def watch(command: Sequence[str], environment: Mapping[str, str], proof: Proof) -> int:
+def watch(
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    proof: Proof,
+    *,
+    no_longer: Callable[[], bool] = lambda: False,
+) -> int | None:
     """Run the command until it ends, and return its exit status (128 + N when a signal N ended it).
 
     systemd hears READY=1 with the first proof and WATCHDOG=1 with each further one; without proof it hears
-    only why, and kills this process and its child when the watchdog's time is up.
+    only why, and kills this process and its child when the watchdog's time is up. Once the command works and
+    ``no_longer`` says that it is not needed, it is ended, and None is returned.
     """
     child = subprocess.Popen(command, env=dict(environment))  # noqa: S603
+    asked_to_end = False
 
     def forward(number: int, _frame: FrameType | None) -> None:
+        nonlocal asked_to_end
+        asked_to_end = True
         notify("STOPPING=1")
         child.send_signal(number)
 
@@ -41,11 +52,12 @@ def watch(command: Sequence[str], environment: Mapping[str, str], proof: Proof) 
         missing = proof()
         if missing:
             notify(f"STATUS={'Working' if ready else 'Starting'}: {missing}")
-        else:
-            notify(
-                *([] if ready else ["READY=1"]), "WATCHDOG=1", f"STATUS=Proven at {time.strftime('%H:%M:%S')}"
-            )
-            ready = True
+            continue
+        notify(*([] if ready else ["READY=1"]), "WATCHDOG=1", f"STATUS=Proven at {time.strftime('%H:%M:%S')}")
+        ready = True
+        if no_longer():
+            _end(child)
+            return 0 if asked_to_end else None
     return status if status >= 0 else 128 - status
 
 
@@ -64,3 +76,12 @@ def _wait(child: subprocess.Popen[bytes], seconds: float) -> int | None:
         return child.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
         return None
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(timeout=END_WITHIN_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

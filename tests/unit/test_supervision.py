@@ -19,6 +19,7 @@ from appliance.supervision import watch
 from appliance.supervision.__main__ import make_secret
 from appliance.supervision.cleanup import DAY_S, STILL_WRITTEN_S, clean
 from appliance.supervision.proof import answers
+from appliance.supervision.rest import is_resting
 
 ROOT = Path(__file__).parents[2]
 SUPERVISION = ROOT / "appliance" / "supervision"
@@ -89,15 +90,20 @@ def test_an_answer_counts_only_with_an_accepted_status() -> None:
 
 
 def test_a_supervisor_imports_nothing_but_the_standard_library() -> None:
-    for path in SUPERVISION.glob("*.py"):
+    runs = ROOT / "appliance" / "orchestration" / "run_folder.py"
+    for path in (*SUPERVISION.glob("*.py"), runs):
         if path.name == "told.py":
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        # What stands under `if TYPE_CHECKING` is never imported.
+        tree = [node for node in ast.parse(path.read_text()).body if not isinstance(node, ast.If)]
+        for node in (inner for outer in tree for inner in ast.walk(outer)):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.module:
                 names = [node.module]
             for name in names:
-                ours = name.startswith("appliance.supervision")
+                ours = (
+                    name.startswith("appliance.supervision") or name == "appliance.orchestration.run_folder"
+                )
                 assert ours or name.split(".")[0] in sys.stdlib_module_names, f"{path.name} imports {name}"
 
 
@@ -142,3 +148,54 @@ def test_a_start_that_waits_for_the_database_asks_for_time_and_says_why(
         f"EXTEND_TIMEOUT_USEC={watch.EXTENSION_US}",
         "STATUS=Waiting: the database does not answer",
     ]
+
+
+REST = """
+import os, sys
+from pathlib import Path
+from appliance.supervision import rest, watch
+watch.STARTING_POLL_S = rest.LOOK_EVERY_S = 0.02
+rest.AWAKE_S = 0.2
+here = Path(sys.argv[1])
+proof = lambda: "" if (here / "works").exists() else "no sign of work"
+raise SystemExit(rest.watch_and_rest(
+    sys.argv[2:], os.environ, proof,
+    folders=[here / "workflows", here / "not-there"], state_dir=here, runtime_dir=here,
+))
+"""
+
+
+def heard_until(systemd: socket.socket, words: str) -> None:
+    while words not in systemd.recv(1000).decode():
+        pass
+
+
+def test_a_program_rests_while_nothing_changes_and_is_back_when_something_does(
+    systemd: socket.socket, tmp_path: Path
+) -> None:
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "works").touch()
+    run = tmp_path / "runs" / "twin__1"
+    run.mkdir(parents=True)
+    (run / "spec.json").touch()
+    begun = tmp_path / "begun"
+    command = ["sh", "-c", f"echo >> {begun}; exec sleep 600"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", REST, str(tmp_path), *command], cwd=ROOT, env=os.environ
+    )
+    heard_until(systemd, "READY=1")
+    assert not is_resting(tmp_path)
+    for _ in range(20):
+        assert "Resting" not in systemd.recv(1000).decode(), "a run is under way"
+    (run / "over.json").touch()
+    heard_until(systemd, "STATUS=Resting")
+    heard_until(systemd, "WATCHDOG=1")
+    assert is_resting(tmp_path)
+    assert begun.read_text() == "\n"
+    (tmp_path / "workflows" / "new.yaml").touch()
+    heard_until(systemd, "STATUS=Proven")
+    assert begun.read_text() == "\n\n"
+    heard_until(systemd, "STATUS=Resting")
+    process.terminate()
+    assert process.wait(30) == 0
+    assert not is_resting(tmp_path)
