@@ -17,10 +17,12 @@ from tests.engine.container_cluster import (
     pg_dump_wrapper,
     start_container_cluster,
 )
+from tests.engine.machines import AIRFLOW_MADE, OWNER, Machine, NewMachine, make_airflow_template
 from tests.engine.scenario import SHOP, Scenario
 from tests.engine.twin_building import TwinRun
 
 _numbers = itertools.count(1)
+_machines = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -140,3 +142,33 @@ def start_run(
         run.close()
     # Other tests of the same servers rely on a reader that may do less.
     source.sql("postgres", "REVOKE pg_read_all_data FROM reader; ALTER ROLE reader NOBYPASSRLS")
+
+
+@pytest.fixture(scope="session")
+def machines_cluster(
+    new_cluster: Callable[..., Cluster], tmp_path_factory: pytest.TempPathFactory
+) -> Cluster:
+    """A cluster for machines, with a database that Airflow's own migrations have made."""
+    cluster = new_cluster(name="machines", settings={"fsync": "off"})
+    make_airflow_template(cluster, tmp_path_factory.mktemp("airflow"))
+    return cluster
+
+
+@pytest.fixture(scope="session")
+def new_machine(machines_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewMachine]:
+    """Make machines that an appliance could live on."""
+    made: list[str] = []
+
+    def make() -> Machine:
+        number = next(_machines)
+        names = (f"airflow_{number}", f"appliance_{number}")
+        machines_cluster.create_database(names[0], f"TEMPLATE {AIRFLOW_MADE} OWNER {OWNER}")
+        machines_cluster.create_database(names[1], f"OWNER {OWNER}")
+        made.extend(names)
+        machine = Machine(machines_cluster, tmp_path_factory.mktemp(f"machine-{number}"), *names)
+        machine.prepare()
+        return machine
+
+    yield make
+    for name in made:
+        machines_cluster.drop_database(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import yaml
@@ -131,3 +131,6 @@ class Machine:
         where = f"host=127.0.0.1 port={self.cluster.port} user={OWNER} dbname={database}"
         password = AWKWARD.strip().replace("\\", "\\\\").replace("'", "\\'")
         return f"{where} password='{password}'"
+
+
+NewMachine = Callable[[], Machine]

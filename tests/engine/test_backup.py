@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import shutil
@@ -11,7 +10,6 @@ import stat
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,12 +18,9 @@ import appliance
 from appliance.backups.age_file import AgeReader, AgeWriter
 from appliance.backups.restore import STATES
 from appliance.reporting.run_store import RunStore
-from tests.engine.clusters import Cluster
-from tests.engine.machines import AIRFLOW_MADE, AWKWARD, OWNER, PASSPHRASE, Machine, make_airflow_template
+from tests.engine.machines import AWKWARD, PASSPHRASE, Machine, NewMachine
 from tests.engine.scenario import Ended, Scenario
 
-_numbers = itertools.count(1)
-NewMachine = Callable[[], Machine]
 KILLED_IN = """
 import os, signal, sys
 from pathlib import Path
@@ -38,32 +33,6 @@ def entered(state):
 
 restore_backup(load_settings(), Path(sys.argv[1]), sys.argv[2], entered=entered)
 """
-
-
-@pytest.fixture(scope="module")
-def state_cluster(new_cluster: Callable[..., Cluster], tmp_path_factory: pytest.TempPathFactory) -> Cluster:
-    cluster = new_cluster(name="machines", settings={"fsync": "off"})
-    make_airflow_template(cluster, tmp_path_factory.mktemp("airflow"))
-    return cluster
-
-
-@pytest.fixture(scope="module")
-def new_machine(state_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NewMachine]:
-    made: list[str] = []
-
-    def make() -> Machine:
-        number = next(_numbers)
-        names = (f"airflow_{number}", f"appliance_{number}")
-        state_cluster.create_database(names[0], f"TEMPLATE {AIRFLOW_MADE} OWNER {OWNER}")
-        state_cluster.create_database(names[1], f"OWNER {OWNER}")
-        made.extend(names)
-        machine = Machine(state_cluster, tmp_path_factory.mktemp(f"machine-{number}"), *names)
-        machine.prepare()
-        return machine
-
-    yield make
-    for name in made:
-        state_cluster.drop_database(name)
 
 
 @pytest.fixture(scope="module")
