@@ -44,6 +44,9 @@ WHOLE_VALUE_MASKS = (
 EXPORTS = "files"
 """What ``destinations`` calls this appliance's own exports folder."""
 
+STABLE = "stable"
+"""The channel of final releases: versions of numbers only, without a mark as 1.2.0rc1 or 1.2.0.dev3 have."""
+_FINAL_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _WINDOW = re.compile(
     r"(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])"
@@ -62,7 +65,10 @@ class Updates(StrictModel):
     """Which releases may be installed, and when."""
 
     channel: str = Field(
-        default="stable", min_length=1, description="Releases to follow.", examples=["stable"]
+        default="stable",
+        min_length=1,
+        description="Releases to follow; stable means final ones only.",
+        examples=["stable"],
     )
     pin: str | None = Field(default=None, description="The only version that may run.", examples=["0.1.0"])
     window: Annotated[str, AfterValidator(_check_window)] | None = Field(
@@ -172,9 +178,14 @@ def check_workflow(
 
 def check_update(policy: Policy, version: str) -> tuple[Refusal, ...]:
     """Why this release may never be moved to; the window, which only puts it off, is not looked at."""
-    pin = policy.updates.pin
-    if pin is not None and pin != version:
-        return (Refusal("updates.pin", f"The appliance stays on {pin}, and {version} was asked for."),)
+    pin, channel = policy.updates.pin, policy.updates.channel
+    if pin is not None:
+        # Who names one version has judged it, whatever its kind.
+        what = f"The appliance stays on {pin}, and {version} was asked for."
+        return () if pin == version else (Refusal("updates.pin", what),)
+    if channel == STABLE and not _FINAL_VERSION.fullmatch(version):
+        what = f"{version} is no final release, and the appliance follows the channel {channel}."
+        return (Refusal("updates.channel", what),)
     return ()
 
 

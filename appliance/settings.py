@@ -223,6 +223,11 @@ class Settings(StrictModel):
         return self.state_dir / "exports"
 
     @property
+    def update_dir(self) -> Path:
+        """Where the updater is asked for a release, and answers."""
+        return self.state_dir / "update"
+
+    @property
     def identity_file(self) -> Path:
         """What enrolment gave: the dashboard's address and the token to speak to it with."""
         return self.state_dir / "keys" / "dashboard.json"

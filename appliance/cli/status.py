@@ -42,9 +42,22 @@ def _show(found: dict[str, Any]) -> None:
     if runs:
         typer.echo("")
         print_runs(runs)
+    if lines := _refused(found):
+        typer.echo("")
+        print_table(("refused by policy", "rule"), lines)
     if disk := found["disk"]:
         typer.echo("")
         typer.echo(f"disk: {size(disk['free_bytes'])} of {size(disk['total_bytes'])} free at {disk['path']}")
+
+
+def _refused(found: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the dashboard wanted and policy refused: workflows, then commands."""
+    workflows = [(each["id"], each["rule"]) for each in (found["dashboard"] or {}).get("not_taken", [])]
+    commands = [
+        (" ".join([each["kind"], *map(str, each["payload"].values())]), each["rule"])
+        for each in found["refused"] or []
+    ]
+    return [(what, rule) for what, rule in [*workflows, *commands] if rule]
 
 
 def print_workflows(workflows: list[dict[str, Any]]) -> None:

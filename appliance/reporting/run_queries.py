@@ -100,6 +100,22 @@ def tables_of(progress: list[Row]) -> list[Row]:
     return list(tables.values())
 
 
+def refused_commands(connection: Connection) -> list[Row]:
+    """What the dashboard asked for lately and policy refused, with the rule; newest first."""
+    return connection.execute(
+        "SELECT kind, payload, settled_at AS at, outcome ->> 'rule' AS rule, outcome ->> 'problem' AS problem"
+        " FROM appliance.command WHERE state = 'refused' ORDER BY settled_at DESC LIMIT 10"
+    ).fetchall()
+
+
+def newest_wish(connection: Connection) -> Row | None:
+    """The release that the dashboard asked for last, and what became of it; None where it never did."""
+    return connection.execute(
+        "SELECT version, state, rule, problem, requested_at, settled_at FROM appliance.wanted_release"
+        " ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+
+
 def outbox_depth(connection: Connection) -> Row:
     """How many events wait to be sent, and for how long the oldest has."""
     row = connection.execute(

@@ -102,3 +102,19 @@ CREATE TABLE appliance.reporting (
 INSERT INTO appliance.reporting DEFAULT VALUES;
 ALTER TABLE appliance.command ADD COLUMN expires_at timestamptz;
 CREATE INDEX command_open ON appliance.command (received_at) WHERE state = 'received';
+
+-- migration 4
+-- The releases that the dashboard asked for, by a command or by its standing wish, and what became of each.
+CREATE TABLE appliance.wanted_release (
+    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    version       text NOT NULL,
+    command_id    text,
+    state         text NOT NULL CHECK (state IN ('waiting', 'done', 'refused', 'failed')),
+    rule          text,
+    problem       text,
+    requested_at  timestamptz NOT NULL DEFAULT now(),
+    settled_at    timestamptz
+);
+ALTER TABLE appliance.command DROP CONSTRAINT command_state_check;
+ALTER TABLE appliance.command
+    ADD CONSTRAINT command_state_check CHECK (state IN ('received', 'accepted', 'done', 'refused', 'failed'));

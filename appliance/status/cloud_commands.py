@@ -8,22 +8,21 @@ one answer. The answer is written together with the command's new state.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
-import appliance
 from appliance.errors import ApplianceError, Refused, RequestWrong, WorkFailed
 from appliance.orchestration.commands import cancel_run, find_workflow, start_run
 from appliance.orchestration.run_names import run_id_for
-from appliance.policy import Policy, check_update, check_workflow, enforce, load_policy
+from appliance.policy import Policy, check_workflow, enforce, load_policy
 from appliance.reporting.contract import Command
 from appliance.reporting.database import Connection
 from appliance.reporting.run_queries import run_state
-from appliance.reporting.run_store import append_event
 from appliance.settings import Settings
+from appliance.status.command_state import Settled, settle
+from appliance.status.wanted_release import WantedRelease
 from appliance.workflow.loading import load_workflow
 
 Row = dict[str, Any]
@@ -36,21 +35,12 @@ PATIENCE_S = 90.0
 FROM = "The dashboard asked for it."
 
 
-@dataclass(frozen=True)
-class Settled:
-    """What became of a command."""
-
-    state: Literal["done", "refused", "failed"]
-    run_id: str | None = None
-    rule: str | None = None
-    problem: str | None = None
-
-
 class CloudCommands:
     """Takes commands in and works them off. ``sync`` fetches the workflows."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, releases: WantedRelease) -> None:
         self._settings = settings
+        self._releases = releases
 
     def take_in(self, db: Connection, commands: tuple[Command, ...]) -> None:
         """Remember what is new. Raises psycopg.Error."""
@@ -81,7 +71,7 @@ class CloudCommands:
         for row in rows:
             outcome = self._outcome(db, row, sync)
             if outcome is not None:
-                _settle(db, row["command_id"], outcome)
+                settle(db, row["command_id"], outcome)
                 settled += 1
         if settled:
             db.execute(
@@ -111,7 +101,8 @@ class CloudCommands:
             case "cancel":
                 return self._cancel(db, row["payload"]["run_id"])
             case "update":
-                return self._update(row["payload"]["version"])
+                asked = self._releases.ask(db, row["payload"]["version"], row["command_id"])
+                return Settled("accepted" if asked else "done")
         sync()
         return Settled("done")
 
@@ -164,36 +155,7 @@ class CloudCommands:
             cancel_run(self._settings, run_id, FROM)
         return Settled("done", run_id=run_id)
 
-    def _update(self, version: str) -> Settled:
-        enforce(check_update(self._policy(), version))
-        if version == appliance.__version__:
-            return Settled("done")
-        raise Refused(
-            f"This release cannot move to {version} by itself.",
-            f"It is {appliance.__version__}, and is updated by deploying the other release.",
-            "Run the deploy of that release on this machine.",
-            rule="updates.by_deploy",
-        )
-
     def _policy(self) -> Policy:
         """Raises DocumentWrong for one that cannot be read: then nothing is done."""
         path = self._settings.policy_file
         return load_policy(path if path.exists() else None)
-
-
-def _settle(db: Connection, command_id: str, outcome: Settled) -> None:
-    with db.transaction():
-        changed = db.execute(
-            "UPDATE appliance.command SET state = %s, settled_at = now()"
-            " WHERE command_id = %s AND state = 'received'",
-            [outcome.state, command_id],
-        ).rowcount
-        if changed:
-            told = {
-                "command_id": command_id,
-                "state": outcome.state,
-                "run_id": outcome.run_id,
-                "rule": outcome.rule,
-                "problem": outcome.problem,
-            }
-            append_event(db, "command_changed", None, told)

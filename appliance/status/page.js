@@ -4,7 +4,7 @@
 const EVERY_MS = 2000;
 const MOST_BARS = 40;
 const LOOKS = {
-  ok: "good", succeeded: "good", active: "good", running: "busy", queued: "busy", retrying: "wait", waiting: "wait",
+  ok: "good", succeeded: "good", done: "good", active: "good", running: "busy", queued: "busy", retrying: "wait", waiting: "wait",
   cancelled: "wait", unknown: "wait", down: "bad", failed: "bad", refused: "bad", invalid: "bad",
 };
 const $ = (id) => document.getElementById(id);
@@ -162,6 +162,8 @@ function machine(status, now) {
     else if (dashboard.problem) found.push(["Enrolment", why(dashboard.problem)]);
     if (Math.abs(dashboard.clock_offset_seconds || 0) > 5) found.push(["Clock", `${dashboard.clock_offset_seconds} s from the dashboard's`]);
   }
+  const wish = status.wanted_release;
+  if (wish) found.push(["Wanted release", [`${wish.version} `, tag(wish.state), why(wish.problem)]]);
   if (status.outbox) {
     const { waiting, oldest_seconds: oldest } = status.outbox;
     found.push(["Outbox", waiting ? `${waiting.toLocaleString()} events wait, the oldest for ${duration(oldest)}` : "empty"]);
@@ -169,6 +171,21 @@ function machine(status, now) {
   (status.certificates || []).slice(0, 4).forEach((each) =>
     found.push(["Certificate", `${each.file} expires ${ago(each.expires_at, now)}`]));
   return found;
+}
+
+function showRefused(status, now) {
+  const taken = (status.dashboard?.not_taken || []).map((each) => ({ what: each.id, ...each }));
+  const asked = (status.refused || []).map((each) => ({
+    what: [each.kind, ...Object.values(each.payload)].join(" "), when: ago(each.at, now), ...each,
+  }));
+  const all = [...taken, ...asked];
+  $("refused").hidden = !all.length;
+  $("refusals").replaceChildren(...all.map((each) => {
+    const line = element("li");
+    line.append(element("strong", each.what), each.rule ? ` (rule ${each.rule}) ` : ` ${each.state} `,
+      element("span", each.when || "", "quiet"), why(each.problem) || "");
+    return line;
+  }));
 }
 
 async function ask(path) {
@@ -191,6 +208,7 @@ function show(status) {
   $("reasons").replaceChildren(...status.reasons.map((reason) => element("li", reason)));
   showWorkflows(status.workflows, now);
   showRuns(status.runs.recent, now);
+  showRefused(status, now);
   facts($("parts"), status.components.map((each) => [each.name.replaceAll("_", " "), [tag(each.state), why(each.problem)]]));
   facts($("machine"), machine(status, now));
   return showNow(status.runs.current);

@@ -31,6 +31,7 @@ from appliance.status.cloud_commands import CloudCommands
 from appliance.status.cloud_sync import CloudSync
 from appliance.status.heartbeat import connection_states, heartbeat, scrubber_of
 from appliance.status.state import State
+from appliance.status.wanted_release import WantedRelease
 
 Row = dict[str, Any]
 
@@ -50,7 +51,8 @@ class Reporter:
         self._settings = settings
         self._state = state
         self._sync = CloudSync(settings)
-        self._commands = CloudCommands(settings)
+        self._releases = WantedRelease(settings)
+        self._commands = CloudCommands(settings, self._releases)
         self._sender = OutboxSender()
         self._stop = threading.Event()
         self._db: Connection | None = None
@@ -83,7 +85,11 @@ class Reporter:
             "last_contact_at": self._last_contact,
             "clock_offset_seconds": self._clock_offset_s,
             "problem": self._problem or None,
-            "workflows": {name: entry.state for name, entry in self._sync.taken.items()},
+            "not_taken": [
+                {"id": name, "state": entry.state, "rule": entry.rule, "problem": entry.problem}
+                for name, entry in sorted(self._sync.taken.items())
+                if entry.state != "active"
+            ],
         }
 
     def turn(self) -> float:
@@ -118,6 +124,7 @@ class Reporter:
         if db is None:
             return TURN_S
         self._commands.work(db, lambda: self._fetch(force=True))
+        self._releases.follow(db)
         if self._events.is_over:
             self._send(self._client, db)
         if self._is_time_to_trim():
@@ -162,6 +169,7 @@ class Reporter:
                 self._identity = rotate(client, self._identity, self._settings.identity_file)
         if db is None:
             return
+        self._releases.hear(wish.wanted_release.version if wish.wanted_release else None)
         if wish.commands:
             self._commands.take_in(db, wish.commands)
         if not self._sync.is_current(wish.workflows_etag):

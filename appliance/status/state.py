@@ -109,6 +109,8 @@ class State:
             "workflows": [_workflow(file, ours or {}, theirs or {}) for file in files],
             "runs": {"current": (ours or {}).get("current"), "recent": (ours or {}).get("recent")},
             "outbox": (ours or {}).get("outbox"),
+            "refused": (ours or {}).get("refused"),
+            "wanted_release": (ours or {}).get("wish"),
             "disk": disk,
             "dashboard": self.dashboard(),
             "certificates": expiries(self.settings),
@@ -170,6 +172,8 @@ def _our_part(db: Connection) -> Row:
         "recent": run_queries.recent_runs(db),
         "last": run_queries.last_runs(db),
         "outbox": run_queries.outbox_depth(db),
+        "refused": run_queries.refused_commands(db),
+        "wish": run_queries.newest_wish(db),
     }
 
 

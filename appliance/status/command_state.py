@@ -1,0 +1,35 @@
+"""What became of a command of the dashboard: written down and answered for in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from psycopg.types.json import Jsonb
+
+from appliance.reporting.database import Connection
+from appliance.reporting.run_store import append_event
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of a command."""
+
+    state: Literal["accepted", "done", "refused", "failed"]
+    run_id: str | None = None
+    rule: str | None = None
+    problem: str | None = None
+
+
+def settle(db: Connection, command_id: str, outcome: Settled) -> None:
+    """Write down what became of a command, and answer for it. The same again changes and tells nothing."""
+    why = {"run_id": outcome.run_id, "rule": outcome.rule, "problem": outcome.problem}
+    with db.transaction():
+        changed = db.execute(
+            "UPDATE appliance.command SET state = %(state)s, settled_at = now(), outcome = %(outcome)s"
+            " WHERE command_id = %(id)s AND state IN ('received', 'accepted') AND state <> %(state)s",
+            {"id": command_id, "state": outcome.state, "outcome": Jsonb(why)},
+        ).rowcount
+        if changed:
+            told = {"command_id": command_id, "state": outcome.state, **why}
+            append_event(db, "command_changed", None, told)

@@ -1,0 +1,225 @@
+"""The release that the dashboard wants: judged by policy, handed to the updater, and what became of it told.
+
+The updater runs as root and by itself. It is asked and answers in two files of ``<state_dir>/update``:
+
+    wanted.json    {"version", "requested_at", "command_id"}           written here, whole; never an address
+    outcome.json   {"version", "result", "message", "at", "command_id"}    its answer: done, failed or refused
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field, ValidationError
+
+import appliance
+from appliance.errors import Refused
+from appliance.policy import Refusal, check_update, enforce, load_policy
+from appliance.reporting.contract_fields import VersionName
+from appliance.reporting.database import Connection
+from appliance.reporting.run_store import append_event
+from appliance.settings import Settings
+from appliance.status.command_state import Settled, settle
+
+Row = dict[str, Any]
+State = Literal["done", "refused", "failed"]
+
+ANSWER_WITHIN = timedelta(days=8)
+"""A weekly update window passes in that time; what has not been answered then never will be."""
+BELIEVED_AFTER_S = 3600.0
+"""A release that has run for so long was moved to, whoever did it; until then it may be moved back from."""
+LONGEST_ANSWER = 64 * 1024
+KEPT = 50
+
+
+class Outcome(BaseModel):
+    """What the updater says became of a wish."""
+
+    version: VersionName
+    result: State
+    message: Annotated[str, Field(max_length=20_000)] = ""
+    at: AwareDatetime
+    command_id: str | None = None
+
+
+class WantedRelease:
+    """One appliance's wishes, one at a time: a newer one takes the place of one that still waits."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = settings.update_dir
+        self._began = time.monotonic()
+        self._heard: list[str | None] = []
+
+    def hear(self, version: str | None) -> None:
+        """Keep the wish of a heartbeat for ``follow``: a command that came with it is answered first."""
+        self._heard = [version]
+
+    def follow(self, db: Connection) -> None:
+        """Act on the wish, and take the updater's answer. Raises psycopg.Error."""
+        heard, self._heard = self._heard, []
+        for version in heard:
+            # The next heartbeat says the wish again, and the disk may have room by then.
+            with contextlib.suppress(OSError):
+                self.wish(db, version)
+        self.look(db)
+
+    def ask(self, db: Connection, version: str, command_id: str | None = None) -> bool:
+        """Ask the updater for a release. False when it runs already, so that nothing is to be done.
+
+        Raises Refused by policy, psycopg.Error, and OSError when the wish cannot be kept.
+        """
+        waiting = _newest(db, waiting=True)
+        if version == appliance.__version__:
+            self._withdraw(db)
+            return False
+        refusals = self._refusals(version)
+        if refusals:
+            self._note_refusal(db, version, command_id, refusals)
+            enforce(refusals)
+        with db.transaction():
+            if waiting and waiting["version"] == version:
+                db.execute(
+                    "UPDATE appliance.wanted_release SET command_id = coalesce(%s, command_id) WHERE id = %s",
+                    [command_id, waiting["id"]],
+                )
+            else:
+                self._withdraw(db)
+                _insert(db, version, command_id, "waiting")
+            # Inside the transaction: what is told as waiting is there for the updater, or neither is.
+            self._write(_newest(db) or {})
+        return True
+
+    def wish(self, db: Connection, version: str | None) -> None:
+        """Follow the dashboard's standing wish, which every heartbeat repeats: each is acted on once.
+
+        Raises psycopg.Error and OSError.
+        """
+        newest = _newest(db)
+        if version is None:
+            if newest and newest["state"] == "waiting" and newest["command_id"] is None:
+                self._withdraw(db)
+            return
+        if version == appliance.__version__:
+            return
+        if newest and newest["version"] == version:
+            is_allowed_now = newest["state"] == "refused" and newest["rule"] and not self._refusals(version)
+            if not is_allowed_now:
+                return
+        try:
+            self.ask(db, version)
+        except Refused:
+            # Told by an event, once; a wish has no answer.
+            return
+
+    def look(self, db: Connection) -> None:
+        """Take the updater's answer, if there is one to what waits. Raises psycopg.Error."""
+        row = _newest(db, waiting=True)
+        if row is None:
+            return
+        outcome = self._answer_to(row)
+        if outcome is not None:
+            _settle(db, row, outcome.result, problem=outcome.message if outcome.result != "done" else None)
+        elif row["version"] == appliance.__version__ and time.monotonic() - self._began > BELIEVED_AFTER_S:
+            self._forget()
+            _settle(db, row, "done")
+        elif datetime.now(UTC) - row["requested_at"] > ANSWER_WITHIN:
+            self._forget()
+            days = ANSWER_WITHIN.days
+            why = f"No update was made within {days} days. Next: systemctl status appliance-update.timer"
+            _settle(db, row, "failed", problem=why)
+
+    def _refusals(self, version: str) -> tuple[Refusal, ...]:
+        """Raises DocumentWrong for a policy that cannot be read: then nothing is asked for."""
+        path = self._settings.policy_file
+        return check_update(load_policy(path if path.exists() else None), version)
+
+    def _note_refusal(
+        self, db: Connection, version: str, command_id: str | None, refusals: tuple[Refusal, ...]
+    ) -> None:
+        newest = _newest(db)
+        if newest and (newest["version"], newest["state"], newest["command_id"]) == (
+            version,
+            "refused",
+            command_id,
+        ):
+            return
+        with db.transaction():
+            _insert(db, version, command_id, "refused", refusals[0])
+
+    def _withdraw(self, db: Connection) -> None:
+        """Nobody wants any more what was waited for."""
+        row = _newest(db, waiting=True)
+        if row is None:
+            return
+        self._forget()
+        _settle(db, row, "failed", problem="Another release was asked for since.")
+
+    def _forget(self) -> None:
+        with contextlib.suppress(NotADirectoryError):
+            (self._folder / "wanted.json").unlink(missing_ok=True)
+
+    def _write(self, row: Row) -> None:
+        self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        told = {key: row[key] for key in ("version", "command_id")}
+        fresh = self._folder / ".wanted.json.new"
+        with fresh.open("w", encoding="utf-8") as file:
+            json.dump(told | {"requested_at": row["requested_at"].isoformat()}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._folder / "wanted.json")
+
+    def _answer_to(self, row: Row) -> Outcome | None:
+        try:
+            with (self._folder / "outcome.json").open("rb") as file:
+                outcome = Outcome.model_validate_json(file.read(LONGEST_ANSWER))
+        except (OSError, ValidationError):
+            return None
+        is_its_own = outcome.version == row["version"] and outcome.at >= row["requested_at"]
+        return outcome if is_its_own else None
+
+
+def _newest(db: Connection, *, waiting: bool = False) -> Row | None:
+    return db.execute(
+        "SELECT * FROM appliance.wanted_release WHERE state = 'waiting' OR NOT %s ORDER BY id DESC LIMIT 1",
+        [waiting],
+    ).fetchone()
+
+
+def _insert(
+    db: Connection, version: str, command_id: str | None, state: str, refusal: Refusal | None = None
+) -> None:
+    why = {"rule": refusal.rule, "problem": refusal.what} if refusal else {"rule": None, "problem": None}
+    db.execute(
+        "INSERT INTO appliance.wanted_release (version, command_id, state, rule, problem)"
+        " VALUES (%s, %s, %s, %s, %s)",
+        [version, command_id, state, why["rule"], why["problem"]],
+    )
+    db.execute(
+        "DELETE FROM appliance.wanted_release"
+        " WHERE id <= (SELECT max(id) FROM appliance.wanted_release) - %s",
+        [KEPT],
+    )
+    append_event(db, "update_changed", None, {"version": version, "state": state, **why})
+
+
+def _settle(db: Connection, row: Row, state: State, *, problem: str | None = None) -> None:
+    """Write down what became of a wish, and tell it: of the release, and of the command that asked for it."""
+    with db.transaction():
+        changed = db.execute(
+            "UPDATE appliance.wanted_release SET state = %s, problem = %s, settled_at = now()"
+            " WHERE id = %s AND state = 'waiting'",
+            [state, problem, row["id"]],
+        ).rowcount
+        if not changed:
+            return
+        append_event(
+            db, "update_changed", None, {"version": row["version"], "state": state, "problem": problem}
+        )
+        if row["command_id"]:
+            settle(db, row["command_id"], Settled(state, problem=problem))
