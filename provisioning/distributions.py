@@ -16,6 +16,16 @@ class Distribution:
     docker_packages: tuple[str, ...]
 
     @property
+    def family(self) -> str:
+        """``debian`` or ``ubuntu``, as /etc/os-release has it in ID."""
+        return self.name.split()[0].lower()
+
+    @property
+    def base_image(self) -> str:
+        """The image that is as bare as the distribution gets."""
+        return f"debian:{self.codename}-slim" if self.family == "debian" else f"ubuntu:{self.codename}"
+
+    @property
     def packages(self) -> tuple[str, ...]:
         """Every Debian package that the deploy installs."""
         base = ("ca-certificates", "python3", "nftables", "iptables", "openssl")

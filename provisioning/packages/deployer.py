@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pyinfra.api.operation import OperationMeta
 from pyinfra.operations import files
 
+from provisioning.distributions import Distribution
 from provisioning.knobs import Knobs
 from provisioning.operations import ensured, packages, secret_file
 from provisioning.preflight.deployer import distribution
@@ -43,7 +44,8 @@ class Packages(Deployer):
         return [secret_file(name="Use the proxy for packages", src=text.encode(), dest=path)]
 
     def _sources(self) -> list[OperationMeta]:
-        text = offline_sources() if self.knobs.offline else mirror_sources(self.knobs)
+        found = distribution()
+        text = offline_sources(found) if self.knobs.offline else mirror_sources(self.knobs, found)
         if text is None:
             return [
                 files.file(name="Use the distribution's own package sources", path=_SOURCES, present=False),
@@ -82,26 +84,24 @@ def proxy_with_credentials(knobs: Knobs) -> str | None:
     return urlunsplit(parts._replace(netloc=address))
 
 
-def mirror_sources(knobs: Knobs) -> str | None:
+def mirror_sources(knobs: Knobs, found: Distribution) -> str | None:
     """apt's sources for the mirror, or None where there is none."""
     if knobs.package_mirror is None:
         return None
-    found = distribution()
-    family = found.name.split()[0].lower()
-    keyring = _KEYRING if knobs.package_mirror_keyring else _DISTRIBUTION_KEYRING[family]
+    keyring = _KEYRING if knobs.package_mirror_keyring else _DISTRIBUTION_KEYRING[found.family]
     stanzas = [(knobs.package_mirror, f"{found.codename} {found.codename}-updates")]
     if knobs.package_mirror_security:
         stanzas.append((knobs.package_mirror_security, f"{found.codename}-security"))
     return "\n".join(
         f"Types: deb\nURIs: {uri}\nSuites: {suites}\n"
-        f"Components: {_COMPONENTS[family]}\nSigned-By: {keyring}\n"
+        f"Components: {_COMPONENTS[found.family]}\nSigned-By: {keyring}\n"
         for uri, suites in stanzas
     )
 
 
-def offline_sources() -> str:
+def offline_sources(found: Distribution) -> str:
     """The bundle's own packages. Each was checked against the bundle's manifest while it was unpacked."""
-    return f"Types: deb\nURIs: file:{OFFLINE_ARCHIVE}/{distribution().codename}\nSuites: ./\nTrusted: yes\n"
+    return f"Types: deb\nURIs: file:{OFFLINE_ARCHIVE}/{found.codename}\nSuites: ./\nTrusted: yes\n"
 
 
 def _own_sources(aside: bool) -> OperationMeta:

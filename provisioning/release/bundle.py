@@ -201,9 +201,8 @@ def _debs(folder: Path, codename: str) -> None:
         "apt-ftparchive release . > Release; chmod -R a+rX ."
     )
     folder.mkdir(parents=True)
-    image = f"debian:{codename}-slim"
     mount = f"{folder}:/var/cache/apt/archives"
-    _run(["docker", "run", "--rm", "--volume", mount, image, "sh", "-c", script])
+    _run(["docker", "run", "--rm", "--volume", mount, found.base_image, "sh", "-c", script])
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -12,10 +12,12 @@ import pytest
 
 import appliance
 from appliance.settings import load_settings
-from provisioning.distributions import SUPPORTED, recognise
+from provisioning.distributions import SUPPORTED, Distribution, recognise
 from provisioning.docker.deployer import daemon_json
 from provisioning.firewall.deployer import ruleset
 from provisioning.knobs import Knobs, KnobWrong, defaults, read_knobs
+from provisioning.packages.deployer import mirror_sources, offline_sources
+from provisioning.release.wheels import PYTHONS
 from provisioning.units.deployer import steps_ceiling
 from provisioning.units.settings_file import settings_file
 
@@ -91,6 +93,34 @@ def test_the_firewall_lets_ssh_in_wherever_it_listens() -> None:
     rules = ruleset(ssh=[2222], allowed=[8642], from_steps=[5433])
     assert "tcp dport { 2222, 8642 } accept" in rules
     assert 'iifname { "docker0", "br-*" } tcp dport { 5433 } accept' in rules
+
+
+@pytest.mark.parametrize("found", SUPPORTED.values(), ids=lambda found: found.name)
+def test_what_is_installed_is_what_each_distribution_calls_it(found: Distribution) -> None:
+    assert found.python in PYTHONS
+    assert f"postgresql-{found.postgres}" in found.packages
+    assert {"docker.io", "nftables", "ca-certificates", "python3"} <= set(found.packages)
+    # From Debian 13 on the client is a package of its own; Ubuntu and Debian 12 have it in docker.io.
+    assert ("docker-cli" in found.packages) == (found.codename == "trixie")
+
+
+def test_a_mirror_is_written_as_each_archive_is_laid_out() -> None:
+    mirrored = knobs(package_mirror="http://m/x", package_mirror_security="http://m/s")
+    ubuntu = mirror_sources(mirrored, SUPPORTED[("ubuntu", "24.04")])
+    assert ubuntu is not None
+    # Docker is in universe there, and the archive's own key signs it.
+    assert "Suites: noble noble-updates\nComponents: main universe\n" in ubuntu
+    assert "Suites: noble-security\n" in ubuntu
+    assert ubuntu.count("ubuntu-archive-keyring.gpg") == 2
+    debian = mirror_sources(mirrored, SUPPORTED[("debian", "12")])
+    assert debian is not None
+    assert "Suites: bookworm bookworm-updates\nComponents: main\n" in debian
+    assert debian.count("debian-archive-keyring.gpg") == 2
+
+
+def test_offline_packages_are_those_of_the_hosts_own_release() -> None:
+    noble = offline_sources(SUPPORTED[("ubuntu", "24.04")])
+    assert noble.splitlines()[1] == "URIs: file:/opt/appliance/debs/noble"
 
 
 def test_only_supported_distributions_are_recognised() -> None:
