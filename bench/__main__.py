@@ -14,7 +14,7 @@ from pathlib import Path
 from bench.by_hand import copy_pipe, dump_and_restore
 from bench.engine import Timed, appliance_run
 from bench.servers import DATABASE, Servers, running_servers
-from bench.through_airflow import build_step_image, idle_figures, run_once, running_appliance
+from bench.through_airflow import build_step_image, run_once, running_appliance
 
 TWIN = "bench_twin"
 EIGHT_SHARDS = 3
@@ -28,7 +28,6 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="1 is 5.6 million rows")
     parser.add_argument("--small", type=float, default=0.1, help="the scale of the smaller database")
     parser.add_argument("--parallel", type=int, default=min(os.cpu_count() or 1, 4))
-    parser.add_argument("--idle-seconds", type=float, default=60)
     options = parser.parse_args()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     versions = f"Linux {platform.release()}, Python {platform.python_version()}"
@@ -76,13 +75,12 @@ def engine_section(servers: Servers, folder: Path, rounds: int, parallel: int) -
 
 
 def orchestration_section(servers: Servers, folder: Path, options: argparse.Namespace) -> None:
-    """Through Airflow and Docker: the time it adds, the memory of steps, and idling."""
+    """Through Airflow and Docker: the time it adds, and the memory of steps."""
     small = "bench_small"
     servers.make_sample(small, options.small)
     build_step_image()
     with running_appliance() as host:
         run_once(host, servers, small, TWIN, EIGHT_SHARDS)
-        figures = idle_figures(host, options.idle_seconds)
         through = [run_once(host, servers, small, TWIN, EIGHT_SHARDS) for _ in range(options.rounds)]
         large = run_once(host, servers, DATABASE, TWIN, options.parallel)
     alone = [appliance_run(servers, folder, small, TWIN, EIGHT_SHARDS) for _ in range(options.rounds)]
@@ -97,11 +95,6 @@ def orchestration_section(servers: Servers, folder: Path, options: argparse.Name
     print(f"| step | peak memory, MiB | with {ratio:.0f} times the rows |\n| --- | --- | --- |")
     for step, peak in through[-1].peak_mib.items():
         print(f"| {step} | {peak:.0f} | {large.peak_mib.get(step, 0):.0f} |")
-    print("\n| idle process | PSS, MiB | % of one core |\n| --- | --- | --- |")
-    for name, (pss, cpu) in figures.items():
-        print(f"| {name} | {pss:.0f} | {cpu:.1f} |")
-    total_pss, total_cpu = (sum(each[i] for each in figures.values()) for i in (0, 1))
-    print(f"| together | {total_pss:.0f} | {total_cpu:.1f} |")
 
 
 if __name__ == "__main__":

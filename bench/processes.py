@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-import time
 from pathlib import Path
 from types import TracebackType
 
@@ -33,14 +32,14 @@ def pss_mib(pids: list[int]) -> float:
 
 
 def cpu_seconds(pids: list[int]) -> float:
-    """Processor time that the processes have used so far."""
+    """Processor time that the processes have used so far, with their children that have ended."""
     total = 0
     for pid in pids:
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        total += int(fields[11]) + int(fields[12])
+        total += sum(int(field) for field in fields[11:15])
     return total / TICKS
 
 
@@ -72,17 +71,6 @@ class StepMemory:
                 pids = _output(["docker", "top", container, "-o", "pid"]).split()[1:]
                 peak = sum(_field(int(pid), "status", "VmHWM:") for pid in pids) / 1024
                 self.peak_mib[step] = max(peak, self.peak_mib.get(step, 0.0))
-
-
-def idle(pids_of: dict[str, int], seconds: float) -> dict[str, tuple[float, float]]:
-    """Name → PSS in MiB and percent of one core, of each process and its descendants."""
-    trees = {name: tree(pid) for name, pid in pids_of.items()}
-    before = {name: cpu_seconds(pids) for name, pids in trees.items()}
-    time.sleep(seconds)
-    return {
-        name: (pss_mib(pids), 100 * (cpu_seconds(pids) - before[name]) / seconds)
-        for name, pids in trees.items()
-    }
 
 
 def _field(pid: int, file: str, name: str) -> int:

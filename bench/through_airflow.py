@@ -1,4 +1,4 @@
-"""The same workflow through Airflow and Docker: what that adds, what steps take, what idling costs."""
+"""The same workflow through Airflow and Docker: what that adds, and what steps take."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from appliance.orchestration.step_setting import instance_name
 from appliance.reporting.database import connect
 from appliance.reporting.run_queries import run_details
 from bench.engine import write_documents
-from bench.processes import StepMemory, idle
+from bench.processes import StepMemory
 from bench.servers import Servers
-from tests.containers.appliance_host import GATEWAY, PROCESSES, ApplianceHost
+from tests.containers.appliance_host import GATEWAY, ApplianceHost
 
 COMPOSE = ["docker", "compose", "--project-name", "appliance-bench", "--file", "compose/compose.yaml"]
 IMAGE = "appliance-bench-step"
 WORKFLOW = "bench"
-SETTLE_S = 20
 
 
 @dataclass(frozen=True)
@@ -61,21 +60,13 @@ def quietly() -> Iterator[None]:
 
 @contextmanager
 def running_appliance() -> Iterator[ApplianceHost]:
-    """Airflow's processes and the status service, at rest after their start."""
+    """Airflow's processes and the status service."""
     host = ApplianceHost(IMAGE)
-    status = None
     try:
         with quietly():
             host.start()
-        status = subprocess.Popen(
-            [sys.executable, "-m", "appliance.status"], env=host.environment, cwd=host.folder
-        )
-        host.status_pid = status.pid  # type: ignore[attr-defined]
         yield host
     finally:
-        if status is not None:
-            status.kill()
-            status.wait()
         host.remove()
 
 
@@ -98,13 +89,6 @@ def run_once(host: ApplianceHost, servers: Servers, source: str, name: str, para
     if run["state"] != "succeeded":
         raise RuntimeError(f"the run {run['state']}: {run['failure']}")
     return Orchestrated(time.monotonic() - began, _spans(run), memory.peak_mib)
-
-
-def idle_figures(host: ApplianceHost, seconds: float) -> dict[str, tuple[float, float]]:
-    """Name → PSS in MiB and percent of one core, of every long-running process."""
-    time.sleep(SETTLE_S)
-    pids = {name: host.pids(name) for name in PROCESSES}
-    return idle({**pids, "status": host.status_pid}, seconds)  # type: ignore[attr-defined]
 
 
 def _start(host: ApplianceHost) -> str:
