@@ -63,7 +63,7 @@ class RunListener:
         workflow, airflow_run_id = dag_run.dag_id, dag_run.run_id
         run_id = run_id_for(workflow, airflow_run_id)
         self.pace.run_started(run_id)
-        trigger: Trigger = "schedule" if str(dag_run.run_type) == "scheduled" else "operator"
+        trigger: Trigger = "schedule" if dag_run.run_type == "scheduled" else "operator"
         queued, started = dag_run.queued_at, dag_run.start_date
         origin = origin_of(self.settings.state_dir, workflow)
 

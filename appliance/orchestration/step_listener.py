@@ -71,7 +71,8 @@ class StepListener:
             return
         run_id, step, part = _place(task_instance)
         failure = step_failure.failure_of(error, step, part)
-        again = str(task_instance.state) == "up_for_retry"
+        # Compared as it is: in a task the state is an enum whose text is not its value.
+        again = task_instance.state == "up_for_retry"
         stopped = failure.exception == step_failure.STOPPED
         state: StepState = "retrying" if again else "cancelled" if stopped else "failed"
         if state == "failed" and step != "close_snapshot":

@@ -36,7 +36,13 @@ SESSION_SETTINGS = {
     "tcp_keepalives_interval": "10",
     "tcp_keepalives_count": "3",
 }
-READ_SETTINGS = {"default_transaction_read_only": "on", "row_security": "off"}
+READ_SETTINGS = {
+    "default_transaction_read_only": "on",
+    "row_security": "off",
+    # limits.parallel says how many processes of the source may work for a run. And a mask's cost makes a
+    # parallel scan of the whole table look cheaper than reading a piece of it by its pages.
+    "max_parallel_workers_per_gather": "0",
+}
 WRITE_SETTINGS = {"synchronous_commit": "off", "default_transaction_read_only": "off"}
 SETTINGS_SINCE = {
     140000: {"idle_session_timeout": "0", "client_connection_check_interval": "10s"},

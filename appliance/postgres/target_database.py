@@ -145,15 +145,18 @@ def create_next(
     workflow: str,
     run: str,
     open_database: OpenDatabase,
+    like: str = "",
 ) -> list[str]:
     """Make the empty database that is built aside, nobody but its owner let in; returns what fell back.
 
-    A leftover of a dead run is dropped first. Raises RequestWrong where the role may not, else WorkFailed.
+    ``like`` is the present twin, if there is one: the new database goes into its tablespace. A leftover of a
+    dead run is dropped first. Raises RequestWrong where the role may not, else WorkFailed.
     """
     drop_ours(admin, name, run=run, open_database=open_database)
+    tablespace, notes = _tablespace_of(admin, like)
     for settings, fallback in locale_attempts(admin, wanted):
         try:
-            _create(admin, name, settings)
+            _create(admin, name, settings, tablespace)
         except psycopg.Error as error:
             if error.sqlstate in _REFUSED_LOCALE:
                 continue
@@ -161,7 +164,7 @@ def create_next(
         mark(admin, name, workflow=workflow, run=run, state="building")
         # Nobody may look in before it is verified: the swap gives back what the former twin allowed.
         run_sql(admin, "REVOKE ALL ON DATABASE {} FROM PUBLIC", name)
-        return [fallback] if fallback else []
+        return [*notes, fallback] if fallback else notes
     raise RequestWrong(
         f"The database '{name}' could not be created with the encoding {wanted.encoding}.",
         "The target server accepts it with none of its locales.",
@@ -177,11 +180,36 @@ def _drop(admin: Connection[TupleRow], name: str) -> None:
         raise database_failure(what, error) from None
 
 
-def _create(admin: Connection[TupleRow], name: str, settings: LocaleSettings) -> None:
+def _tablespace_of(admin: Connection[TupleRow], database: str) -> tuple[str | None, list[str]]:
+    """The tablespace that an administrator has given a database, if it may be used; else why not."""
+    row = admin.execute(
+        "SELECT t.spcname::text, has_tablespace_privilege(t.oid, 'CREATE') FROM pg_database AS d"
+        " JOIN pg_tablespace AS t ON t.oid = d.dattablespace"
+        " WHERE d.datname = %s AND d.dattablespace <>"
+        " (SELECT dattablespace FROM pg_database WHERE datname = 'template0')",
+        [database],
+    ).fetchone()
+    if row is None:
+        return None, []
+    name, allowed = row
+    if allowed:
+        return name, []
+    note = (
+        f"The new twin is not in the former one's tablespace {name}: the role may not create there."
+        f' As a superuser of the target: GRANT CREATE ON TABLESPACE "{name}" TO "{admin.info.user}";'
+    )
+    return None, [note]
+
+
+def _create(admin: Connection[TupleRow], name: str, settings: LocaleSettings, tablespace: str | None) -> None:
     statement = "CREATE DATABASE {} TEMPLATE template0 " + settings.options(admin.info.server_version)
+    names = [name]
+    if tablespace is not None:
+        statement += " TABLESPACE {}"
+        names.append(tablespace)
     for attempt in range(3):
         try:
-            return run_sql(admin, statement, name)
+            return run_sql(admin, statement, *names)
         except psycopg.errors.ObjectInUse:
             # Something looks into template0, an autovacuum worker mostly.
             if attempt == 2:

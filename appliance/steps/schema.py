@@ -137,6 +137,7 @@ def _create(context: StepContext, plan: Plan, target: TargetFacts) -> list[str]:
                 workflow=plan.workflow_id,
                 run=plan.run_id,
                 open_database=partial(context.connect_target, target.connection),
+                like=target.database,
             )
         except psycopg.Error as error:
             what = f"The database '{target.next_database}' could not be made."

@@ -85,6 +85,7 @@ def test_a_reading_session_cannot_write_and_does_not_filter(open_with: Callable[
                 [
                     [
                         *("default_transaction_read_only", "row_security", "search_path", "client_encoding"),
+                        "max_parallel_workers_per_gather",
                         *("application_name", "statement_timeout", "lock_timeout", "DateStyle"),
                     ]
                 ],
@@ -93,6 +94,7 @@ def test_a_reading_session_cannot_write_and_does_not_filter(open_with: Callable[
         assert settings == {
             "default_transaction_read_only": "on",
             "row_security": "off",
+            "max_parallel_workers_per_gather": "0",
             "search_path": "",
             "client_encoding": "UTF8",
             "application_name": "a-test",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -23,7 +24,7 @@ from appliance.postgres.target_database import (
     read_database,
 )
 from appliance.postgres.target_locale import LocaleSettings, predict_locale
-from tests.engine.clusters import Cluster
+from tests.engine.clusters import Cluster, new_folder
 from tests.engine.twin_building import TwinRun
 
 UTF8 = LocaleSettings(encoding="UTF8", provider="libc", collate="C.UTF-8", ctype="C.UTF-8")
@@ -157,6 +158,32 @@ def test_the_database_that_is_built_lets_nobody_in_but_its_owner(
     with pytest.raises(psycopg.OperationalError, match="permission denied"):
         target.connect(following, f"curious_{twin_database}")
     target.sql("postgres", f"DROP ROLE curious_{twin_database}")
+
+
+def test_the_new_twin_goes_where_the_present_one_is_as_far_as_the_role_may(
+    open_admin: Callable[..., psycopg.Connection[Any]], target: Cluster, twin_database: str
+) -> None:
+    following, fast = f"{twin_database}__next", f"fast {twin_database}"
+    folder = new_folder("tablespace")
+    target.sql("postgres", f"CREATE TABLESPACE \"{fast}\" LOCATION '{folder}'")
+    target.create_database(twin_database, f'OWNER twin_owner TABLESPACE "{fast}"')
+    where = (
+        "SELECT spcname FROM pg_database AS d JOIN pg_tablespace AS t ON t.oid = dattablespace"
+        " WHERE datname = %s"
+    )
+    built: dict[str, Any] = {"workflow": "w", "run": "r", "open_database": open_admin, "like": twin_database}
+    try:
+        (note,) = create_next(open_admin(), following, UTF8, **built)
+        assert f'GRANT CREATE ON TABLESPACE "{fast}" TO "twin_owner"' in note
+        assert target.value("postgres", where, [following]) == "pg_default"
+        target.sql("postgres", f'GRANT CREATE ON TABLESPACE "{fast}" TO twin_owner')
+        assert create_next(open_admin(), following, UTF8, **built) == []
+        assert target.value("postgres", where, [following]) == fast
+    finally:
+        for database in (following, twin_database):
+            target.drop_database(database)
+        target.sql("postgres", f'DROP TABLESPACE "{fast}"')
+        shutil.rmtree(folder)
 
 
 def test_a_run_that_is_at_work_keeps_its_database(
