@@ -19,7 +19,9 @@ TIMERS = (
     "appliance-update.timer",
     "appliance-update.path",
 )
-STOP = "sudo systemctl stop 'appliance-*.timer' 'appliance-*.path' 'appliance-*.service' --all"
+STARTED_BY_TIMERS = ("appliance-cleanup.service", "appliance-reaper.service", "appliance-update.service")
+STOP = f"sudo systemctl stop {' '.join((*TIMERS, *STARTED_BY_TIMERS, *reversed(SERVICES), PREPARE))}"
+"""All but the firewall, whose rules go when it is stopped."""
 START = f"sudo systemctl start {' '.join((PREPARE, *SERVICES, *TIMERS))}"
 _TIMEOUT_S = 20
 
@@ -29,11 +31,10 @@ def active_units() -> list[str]:
     systemctl = shutil.which("systemctl")
     if systemctl is None or not Path("/run/systemd/system").is_dir():
         return []
-    names = [PREPARE, *SERVICES, *TIMERS]
+    names = [*SERVICES, *TIMERS, *STARTED_BY_TIMERS]
     done = subprocess.run(  # noqa: S603
         [systemctl, "is-active", *names], capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
     )
     states = done.stdout.split("\n")
     busy = ("active", "activating", "reloading", "deactivating")
-    # What prepared the databases and ended counts as active, and is in nobody's way.
-    return [name for name, state in zip(names, states, strict=False) if state in busy and name != PREPARE]
+    return [name for name, state in zip(names, states, strict=False) if state in busy]

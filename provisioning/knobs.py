@@ -23,6 +23,8 @@ _PATHS = (
     "policy_file",
 )
 
+_OR_NEVER = ("exports_max_days", "receipts_max_days")
+
 
 class Data(Protocol):
     """Where values come from: pyinfra's host data, or anything with the same ``get``."""
@@ -73,8 +75,8 @@ class Knobs:
     firewall_allow_from_steps_tcp: list[int]
     task_log_max_days: int
     task_log_max_mb: int
-    exports_max_days: int
-    receipts_max_days: int
+    exports_max_days: int | None
+    receipts_max_days: int | None
     journal_max_mb: int
 
 
@@ -98,7 +100,7 @@ def read_knobs(data: Data) -> Knobs:
     for name, default in defaults().items():
         if isinstance(default, bool):
             values[name] = _yes_or_no(name, values[name])
-        elif isinstance(default, int):
+        elif isinstance(default, int) and not (name in _OR_NEVER and values[name] is None):
             values[name] = _whole_number(name, values[name])
     for name in ("steps_memory_mb", "steps_cpu_percent"):
         if values[name] is not None:

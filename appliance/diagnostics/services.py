@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from appliance.diagnostics.part import Part, output_of
 from appliance.disk import readable
-from appliance.systemd_units import PREPARE, SERVICES, TIMERS
+from appliance.systemd_units import PREPARE, SERVICES, STARTED_BY_TIMERS, TIMERS
 
 _PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,StatusText,ActiveEnterTimestamp,"
@@ -38,7 +38,7 @@ _FAILED = ["systemctl", "list-units", "--failed", "--no-pager", "--plain"]
 
 
 def _states() -> Iterable[str]:
-    units = (PREPARE, *SERVICES, *TIMERS, "appliance-cleanup.service", "appliance-reaper.service", *_OTHERS)
+    units = (PREPARE, *SERVICES, *TIMERS, *STARTED_BY_TIMERS, *_OTHERS)
     told = output_of(["systemctl", "show", "--no-pager", f"--property={_PROPERTIES}", *units])
     # Nine digits in a row would be scrubbed.
     yield re.sub(r"(?m)^(MemoryCurrent)=(\d+)$", lambda found: f"{found[1]}={readable(int(found[2]))}", told)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from appliance.disk import Space, readable
+from pathlib import Path
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from appliance.disk import MB, Space, readable, space_of
 from appliance.errors import Refused
 from appliance.postgres.plan import Plan
 
@@ -10,6 +15,8 @@ INDEX_SHARE = 0.5
 """Indexes take about half of what their tables take, and are built after them."""
 FILES_SHARE = 0.5
 """Compressed text takes less than half of what the same rows take in a database."""
+EMPTY_DATABASE_BYTES = 8 * MB
+_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 RULE = "disk"
 
 
@@ -38,6 +45,34 @@ def check_room(space: Space, files_bytes: int) -> None:
         f"The run does not fit on the appliance's disk: it needs {readable(needed)}, and {space.text}.",
         f"It needs {parts}. No row has been read.",
         "Delete what nobody needs (appliance exports list), or give the VM a larger disk; then run it again.",
+        rule=RULE,
+    )
+
+
+def target_space(admin: Connection[TupleRow]) -> Space | None:
+    """The room on a target's disk, where it can be told: its server runs here, and shows its role where."""
+    host = admin.info.host
+    if not (host.startswith("/") or host in _HERE):
+        return None
+    row = admin.execute("SELECT setting FROM pg_settings WHERE name = 'data_directory'").fetchone()
+    try:
+        # In a container the server's folder is not there: "here" is another place then.
+        return space_of(Path(str(row[0]))) if row else None
+    except OSError:
+        return None
+
+
+def check_target_room(plan: Plan, connection: str, space: Space | None) -> None:
+    """Raise Refused where the next twin does not fit on the target's disk, if that is known."""
+    needed = EMPTY_DATABASE_BYTES + bytes_on_target(plan)
+    if space is None or space.free >= needed:
+        return
+    raise Refused(
+        f"The twin does not fit on the disk of '{connection}': it takes about {readable(needed)}, and"
+        f" {space.text}.",
+        "It is built beside the present one and the former one, which stay until it is whole. No row has been"
+        " read.",
+        "Make room on the target's disk; then run it again.",
         rule=RULE,
     )
 

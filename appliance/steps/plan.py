@@ -16,7 +16,7 @@ from appliance.postgres.catalog_reader import read_catalog
 from appliance.postgres.connect import database_failure
 from appliance.postgres.plan import PLAN_FILE, Plan
 from appliance.postgres.planning import PlanRequest, TableKey, make_plan
-from appliance.postgres.room import bytes_of_files, check_room
+from appliance.postgres.room import bytes_of_files, check_room, check_target_room, target_space
 from appliance.postgres.snapshot import import_snapshot
 from appliance.postgres.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext, write_document
@@ -44,6 +44,7 @@ def run(context: StepContext) -> PlanSummary:
     """Make the plan and write it to the run's folder. Raises RequestWrong, Refused or WorkFailed."""
     plan = plan_of(context)
     check_room(space_of(context.run_dir), bytes_of_files(plan) if context.spec.workflow.files else 0)
+    _check_targets_room(context, plan)
     write_document(context.run_dir / PLAN_FILE, plan)
     for text in (*plan.warnings, *plan.fallbacks):
         context.notice(text)
@@ -71,6 +72,17 @@ def plan_of(context: StepContext) -> Plan:
             )
         except psycopg.Error as error:
             raise database_failure("The source's catalog could not be read.", error) from None
+
+
+def _check_targets_room(context: StepContext, plan: Plan) -> None:
+    for target in plan.targets:
+        try:
+            with closing(context.connect_admin(target.connection)) as admin:
+                space = target_space(admin)
+        except psycopg.Error as error:
+            what = f"The target '{target.connection}' could not be looked at."
+            raise database_failure(what, error) from None
+        check_target_room(plan, target.connection, space)
 
 
 def summary_of(plan: Plan) -> PlanSummary:

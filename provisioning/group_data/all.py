@@ -71,7 +71,7 @@ firewall_allow_from_steps_tcp: list[int] = []
 # Task logs are deleted when they are older than this, or the oldest first when they are larger together.
 task_log_max_days = 30
 task_log_max_mb = 512
-# Exports and receipts on this VM are deleted when they are older than this; each deletion is recorded.
+# Exports and receipts on this VM are deleted when they are older than so many days (None: never).
 exports_max_days = 30
 receipts_max_days = 3650
 # The most that the journal of this VM may take on disk.

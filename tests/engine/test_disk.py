@@ -52,13 +52,22 @@ def new_disk() -> Iterator[NewDisk]:
         folder.rmdir()
 
 
+def took_all(disk: Path, descriptor: int, but: int) -> bool:
+    """Whether nobody else has taken some of it between looking and taking."""
+    try:
+        os.posix_fallocate(descriptor, 0, space_of(disk).free - but)
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def filled(disk: Path, *, but: int = 0) -> Iterator[None]:
     """Somebody else has taken all of the disk, ``but`` so many bytes."""
     filler = disk / "filler"
     descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT)
     try:
-        os.posix_fallocate(descriptor, 0, space_of(disk).free - but)
+        wait_for("the disk is full", lambda: took_all(disk, descriptor, but))
         yield
     finally:
         os.close(descriptor)
@@ -127,6 +136,24 @@ def test_a_full_disk_of_the_target_is_told_with_what_the_twin_takes(
     assert scenario.twin not in [
         name for (name,) in small.rows("postgres", "SELECT datname FROM pg_database")
     ]
+    small.remove()
+
+
+def test_a_twin_that_does_not_fit_on_its_target_is_refused_where_the_target_tells(
+    new_cluster: Callable[..., Cluster], scenario: Scenario, new_disk: NewDisk
+) -> None:
+    disk = new_disk(96)
+    small = new_cluster(name="telling", folder=owned_by_postgres(disk / "cluster"), settings=SMALL)
+    small.role("twin_owner", "CREATEDB")
+    small.sql("postgres", "GRANT pg_read_all_settings TO twin_owner")
+    # The folder is the server's own: only root, and whoever the server runs as, can look into it.
+    scenario.connections["staging"] = small.connection(scenario.twin, "twin_owner")
+    with filled(disk, but=5 * MB):
+        refused = scenario.run()
+        assert refused.code == 3, refused.text
+        assert "does not fit on the disk of 'staging': it takes about" in refused.err
+        assert "of 100.7 MB are free" in refused.err
+        assert scenario.twin not in scenario.target.databases()
     small.remove()
 
 

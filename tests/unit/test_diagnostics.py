@@ -11,7 +11,7 @@ from appliance.diagnostics.services import readable_journal
 from appliance.diagnostics.task_logs import pieces, readable
 from appliance.reporting.scrub import Scrubber
 from appliance.status.history import History
-from appliance.systemd_units import PREPARE, SERVICES, TIMERS
+from appliance.systemd_units import PREPARE, SERVICES, STARTED_BY_TIMERS, STOP, TIMERS
 
 ROOT = Path(__file__).parents[2]
 NAME = "Wilhelmina Canaryson"
@@ -104,10 +104,13 @@ def test_history_is_bounded_and_keeps_the_newest(tmp_path: Path) -> None:
     assert len((tmp_path / "history.jsonl").read_text().splitlines()) <= 15
 
 
-def test_every_unit_that_is_installed_is_known() -> None:
-    files = {path.name for path in (ROOT / "systemd").glob("appliance-*.service")}
-    known = {PREPARE, *SERVICES}
-    assert known <= files
-    assert {f"{timer.removesuffix('.timer')}.service" for timer in TIMERS} <= files
-    held_off = {name for name in files if "restore/pending" in (ROOT / "systemd" / name).read_text()}
-    assert held_off >= known | {"appliance-cleanup.service", "appliance-reaper.service"}
+def test_every_unit_is_known_and_held_off_while_a_restore_is_unfinished() -> None:
+    folder = ROOT / "systemd"
+    services = {path.name for path in folder.glob("*.service")} - {"appliance-firewall.service"}
+    assert {PREPARE, *SERVICES, *STARTED_BY_TIMERS} == services
+    assert set(TIMERS) == {path.name for kind in ("timer", "path") for path in folder.glob(f"*.{kind}")}
+    unheld = [
+        name for name in services if "!/var/lib/appliance/restore/pending" not in (folder / name).read_text()
+    ]
+    assert unheld == []
+    assert "firewall" not in STOP

@@ -74,13 +74,15 @@ def test_an_operators_own_docker_settings_are_kept() -> None:
 
 def test_the_settings_that_the_deploy_writes_are_settings_that_the_appliance_reads(tmp_path: Path) -> None:
     path = tmp_path / "appliance.yaml"
-    path.write_text(settings_file(knobs(steps_parallel=3, dashboard_url="https://d.example")))
+    path.write_text(
+        settings_file(knobs(steps_parallel=3, dashboard_url="https://d.example", receipts_max_days=None))
+    )
     settings = load_settings(path, environment={})
     assert settings.steps.max_parallel == 3
     assert settings.steps.image == f"appliance-step:{appliance.__version__}"
     assert settings.steps.cgroup_parent == "appliance-steps.slice"
     assert settings.dashboard_url == "https://d.example"
-    assert (settings.exports.max_days, settings.receipts.max_days) == (30, 3650)
+    assert (settings.exports.max_days, settings.receipts.max_days) == (30, None)
 
 
 def test_steps_may_have_what_services_and_the_system_leave() -> None:
