@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,14 @@ BIG = """
 CREATE TABLE public.event (id int PRIMARY KEY, filler text);
 INSERT INTO public.event SELECT i, repeat('x', 200) FROM generate_series(1, 400000) AS i;
 GRANT SELECT ON public.event TO reader; ANALYZE public.event
+"""
+
+
+SLOW_INDEX = """
+CREATE FUNCTION public.slowly(id int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
+    IF current_database() LIKE '%next' THEN PERFORM pg_sleep(0.1); END IF; RETURN id;
+END $$;
+CREATE INDEX slow ON public.invoice (public.slowly(id))
 """
 
 
@@ -123,6 +133,25 @@ def test_cancelling_leaves_the_former_twin_and_nothing_else(scenario: Scenario, 
     ended = scenario.finish(process, timeout=40)
     assert ended.code == 1
     assert "was cancelled" in ended.err
+    assert "Traceback" not in ended.text
+    assert scenario.twin_is_the_former()
+    scenario.assert_nothing_left()
+
+
+@pytest.mark.parametrize("whom", ["the run", "the step"])
+def test_cancelling_while_an_index_is_built_leaves_the_former_twin_and_nothing_else(
+    scenario: Scenario, whom: str
+) -> None:
+    scenario.publish_first_twin()
+    scenario.source.sql(scenario.source_database, SLOW_INDEX)
+    scenario.objects_at_first = scenario.source_objects()
+    process = scenario.start()
+    wait_until(lambda: any("INDEX slow" in query for _, _, query in scenario.target.sessions("staging-twin")))
+    child = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
+    os.kill(process.pid if whom == "the run" else child, signal.SIGTERM)
+    ended = scenario.finish(process, timeout=40)
+    assert ended.code == 1
+    assert "The run was cancelled" in ended.err or "The step 'finish' was cancelled" in ended.err
     assert "Traceback" not in ended.text
     assert scenario.twin_is_the_former()
     scenario.assert_nothing_left()
