@@ -43,6 +43,7 @@ class Knobs:
 
     release_bundle: str | None
     offline: bool
+    preflight_in_spite_of: list[str]
     package_mirror: str | None
     package_mirror_security: str | None
     package_mirror_keyring: str | None
@@ -97,6 +98,7 @@ def read_knobs(data: Data) -> Knobs:
         _plain_name(name): _file(f"certificates.{name}", path)
         for name, path in values["certificates"].items()
     }
+    values["preflight_in_spite_of"] = _words(values["preflight_in_spite_of"])
     for name, default in defaults().items():
         if isinstance(default, bool):
             values[name] = _yes_or_no(name, values[name])
@@ -117,6 +119,12 @@ def _file(name: str, value: str) -> str:
     if not path.is_file():
         raise KnobWrong(f"{name}: there is no file {path}")
     return str(path)
+
+
+def _words(value: Any) -> list[str]:
+    """`--data` hands a list over as it was typed, with commas."""
+    words = value.split(",") if isinstance(value, str) else value
+    return [str(word).strip() for word in words if str(word).strip()]
 
 
 def _plain_name(name: str) -> str:

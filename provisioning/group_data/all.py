@@ -8,6 +8,8 @@ Paths are on the machine that runs pyinfra. ``None`` means off, or worked out fr
 release_bundle = None
 # No internet at all: the Debian packages come from the bundle too (made with `make bundle DEBS=1`).
 offline = False
+# Checks of `appliance preflight` that may fail without ending the deploy, e.g. ["memory"]. Warnings never do.
+preflight_in_spite_of: list[str] = []
 
 # A mirror of the distribution's archive that is used instead of its own servers, e.g. "http://mirror.internal/debian".
 package_mirror = None

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
+
 from pyinfra.api.exceptions import DeployError
 from pyinfra.context import host
 
 from provisioning.distributions import SUPPORTED, Distribution, recognise
 from provisioning.facts import Output, Succeeds
+from provisioning.knobs import Knobs
 from provisioning.stages import Deployer
 
 MEMORY_MB_MIN = 1800
@@ -23,8 +26,26 @@ def distribution() -> Distribution:
     return found
 
 
+def release_preflight(knobs: Knobs, release: str) -> str:
+    """The command that runs an unpacked release's own checks, which ends with 1 where one fails.
+
+    The settings are not written yet: what the checks need of them is passed on. The proxy is not, because its
+    password may be in it; that the dashboard cannot be reached is only a warning.
+    """
+    settings = {"APPLIANCE_STATUS_PORT": str(knobs.status_port)}
+    if knobs.dashboard_url:
+        settings["APPLIANCE_DASHBOARD_URL"] = knobs.dashboard_url
+    given = [f"{name}={shlex.quote(value)}" for name, value in settings.items()]
+    named = [f"--in-spite-of {shlex.quote(check)}" for check in knobs.preflight_in_spite_of]
+    return " ".join(["env", *given, f"{release}/venv/bin/appliance preflight", *named])
+
+
 class Preflight(Deployer):
-    """Stops the deploy with one message that names everything that is wrong."""
+    """Stops the deploy with one message that names everything that is wrong.
+
+    These few checks come before anything is installed. A release brings all of them, and they are run once it
+    is unpacked, before it becomes the current one.
+    """
 
     def install(self) -> None:
         """All checks are made first, so that one run of the deploy tells about all of them."""

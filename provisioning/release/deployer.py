@@ -18,6 +18,7 @@ from pyinfra.context import host
 from provisioning.facts import Succeeds
 from provisioning.knobs import Knobs
 from provisioning.operations import Commands, ensured
+from provisioning.preflight.deployer import release_preflight
 from provisioning.stages import Deployer
 
 ROOT = "/opt/appliance"
@@ -88,6 +89,11 @@ class Release(Deployer):
             bundle=str(self.bundle),
             sha256=digest(self.bundle),
             complete=f"{self.folder}/.complete",
+        )
+        ensured(
+            name=f"Check the host for release {self.manifest['version']}",
+            commands=[release_preflight(self.knobs, self.folder)],
+            unless=f'test "$(readlink {CURRENT})" = {self.folder}',
         )
         self.current = ensured(
             name=f"Make {self.manifest['version']} the current release",

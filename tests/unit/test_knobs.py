@@ -17,6 +17,7 @@ from provisioning.docker.deployer import daemon_json
 from provisioning.firewall.deployer import ruleset
 from provisioning.knobs import Knobs, KnobWrong, defaults, read_knobs
 from provisioning.packages.deployer import mirror_sources, offline_sources
+from provisioning.preflight.deployer import release_preflight
 from provisioning.release.wheels import PYTHONS
 from provisioning.units.deployer import steps_ceiling
 from provisioning.units.settings_file import settings_file
@@ -129,3 +130,19 @@ def test_only_supported_distributions_are_recognised() -> None:
     assert recognise('ID=debian\nVERSION_ID="13"\n') == SUPPORTED[("debian", "13")]
     assert recognise('ID=ubuntu\nVERSION_ID="24.04"\n') == SUPPORTED[("ubuntu", "24.04")]
     assert recognise('ID=debian\nVERSION_ID="11"\n') is None
+
+
+def test_a_release_checks_the_host_with_the_settings_to_be() -> None:
+    plain = release_preflight(knobs(), "/opt/appliance/releases/1.0")
+    assert plain == "env APPLIANCE_STATUS_PORT=8642 /opt/appliance/releases/1.0/venv/bin/appliance preflight"
+    given = {
+        "dashboard_url": "https://dashboard.internal",
+        "preflight_in_spite_of": "memory, docker access",
+        "http_proxy": "http://proxy.internal:3128",
+    }
+    named = release_preflight(knobs(**given), "/r")
+    assert "APPLIANCE_DASHBOARD_URL=https://dashboard.internal" in named
+    assert named.endswith(
+        "/r/venv/bin/appliance preflight --in-spite-of memory --in-spite-of 'docker access'"
+    )
+    assert "proxy" not in named

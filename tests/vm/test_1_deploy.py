@@ -101,6 +101,23 @@ def test_the_site_authority_is_trusted_by_the_whole_host(appliance: Appliance) -
     assert NAME in subject
 
 
+def test_a_release_becomes_the_current_one_only_where_its_own_checks_pass(appliance: Appliance) -> None:
+    current = appliance.vm.sudo("readlink /opt/appliance/current").strip()
+    appliance.vm.sudo(
+        "ln -sfn /opt/appliance/releases/former /opt/appliance/current; chmod o+rw /run/docker.sock"
+    )
+    try:
+        stopped = appliance.deploy.run()
+        assert stopped.status != 0
+        assert "Everybody on this machine can reach docker.sock" in stopped.output
+        assert appliance.vm.sudo("readlink /opt/appliance/current").strip() != current
+        gone_on = appliance.deploy.run_with({"preflight_in_spite_of": ["docker access"]})
+        assert gone_on.status == 0, gone_on
+        assert appliance.vm.sudo("readlink /opt/appliance/current").strip() == current
+    finally:
+        appliance.vm.sudo(f"ln -sfn {current} /opt/appliance/current; chmod o= /run/docker.sock")
+
+
 def started(appliance: Appliance) -> dict[str, str]:
     """When each of these units became active, by the host's monotonic clock."""
     units = [f"appliance-{name}.service" for name in SERVICES]

@@ -141,3 +141,27 @@ def test_a_step_that_eats_memory_is_stopped_by_the_ceiling_of_all_steps(applianc
     assert (done.returncode, done.stdout) == (137, "")
     for name in ("scheduler", "status", "api-server"):
         assert appliance.host.service(f"appliance-{name}").is_running
+
+
+def test_preflight_finds_the_host_fit_and_sees_who_listens(appliance: Appliance) -> None:
+    told = json.loads(appliance.vm.sudo("appliance preflight --json"))
+    assert told["ok"], told
+    found = {each["check"]: each["state"] for each in told["findings"]}
+    for check in (
+        "system",
+        "init",
+        "kernel",
+        "cgroups",
+        "ports",
+        "keys",
+        "docker",
+        "docker access",
+        "databases",
+    ):
+        assert found[check] == "ok", told
+
+
+def test_the_connections_of_the_host_can_be_checked_on_it(appliance: Appliance) -> None:
+    told = appliance.vm.ssh("sudo appliance connections check --json", check=False).stdout
+    assert {each["name"] for each in json.loads(told)["connections"]} == {"production", "staging"}
+    assert not [secret for secret in appliance.passwords.values() if secret in told]

@@ -1,0 +1,79 @@
+"""Facts about the Docker engine, asked over its socket: no client of Docker's is needed for it."""
+
+from __future__ import annotations
+
+import grp
+import http.client
+import json
+import shutil
+import socket
+from pathlib import Path
+from typing import Any
+
+from appliance.preflight.facts import Docker
+
+SOCKET = Path("/run/docker.sock")
+OURS = "appliance.run"
+"""The label of every step container."""
+_WAIT_S = 20
+
+
+def gather_docker() -> Docker:
+    """Raises nothing; an engine that cannot be asked does not answer."""
+    info = _ask("/info") or {}
+    mode, group, members = _socket()
+    return Docker(
+        installed=shutil.which("dockerd", path="/usr/sbin:/usr/bin:/usr/local/bin") is not None or bool(info),
+        answers=bool(info),
+        version=str(info.get("ServerVersion", "")),
+        storage=str(info.get("Driver", "")),
+        cgroup_driver=str(info.get("CgroupDriver", "")),
+        live_restore=bool(info.get("LiveRestoreEnabled")),
+        memory_limit=bool(info.get("MemoryLimit", True)),
+        socket_mode=mode,
+        socket_group=group,
+        members=members,
+        foreign=_foreign(_ask("/containers/json") or []),
+    )
+
+
+class _Engine(http.client.HTTPConnection):
+    """HTTP over the engine's socket."""
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(_WAIT_S)
+        self.sock.connect(str(SOCKET))
+
+
+def _ask(path: str) -> Any:
+    engine = _Engine("docker")
+    try:
+        engine.request("GET", path)
+        answer = engine.getresponse()
+        return json.loads(answer.read()) if answer.status == 200 else None
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    finally:
+        engine.close()
+
+
+def _socket() -> tuple[int | None, str, tuple[str, ...]]:
+    """(mode, group, who else is in it)."""
+    try:
+        status = SOCKET.stat()
+        group = grp.getgrgid(status.st_gid)
+    except (OSError, KeyError):
+        return None, "", ()
+    # Root needs no group; its members matter only where the group may use the socket.
+    members = group.gr_mem if status.st_mode & 0o020 and group.gr_gid != 0 else []
+    return status.st_mode & 0o777, group.gr_name, tuple(sorted(set(members) - {"root"}))
+
+
+def _foreign(containers: list[dict[str, Any]]) -> tuple[str, ...]:
+    names = [
+        str((container.get("Names") or ["?"])[0]).lstrip("/")
+        for container in containers
+        if OURS not in (container.get("Labels") or {})
+    ]
+    return tuple(sorted(names))
