@@ -20,6 +20,9 @@ from appliance.strict_model import StrictModel, model_at, validate
 
 PREFIX = "APPLIANCE_"
 CONFIG_VARIABLE = "APPLIANCE_CONFIG"
+CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
+"""Where systemd puts what a unit's LoadCredential= and LoadCredentialEncrypted= name."""
+CONNECTIONS = "connections.yaml"
 DEFAULT_PATH = Path("/etc/appliance/appliance.yaml")
 
 
@@ -194,8 +197,11 @@ class Settings(StrictModel):
 
     @property
     def connections_file(self) -> Path:
-        """Databases' addresses and credentials."""
-        return self.config_dir / "connections.yaml"
+        """Databases' addresses and credentials: the credential of that name where systemd has given this
+        process one, else the file.
+        """
+        given = Path(os.environ.get(CREDENTIALS_VARIABLE) or "/nowhere") / CONNECTIONS
+        return given if given.exists() else self.config_dir / CONNECTIONS
 
     @property
     def policy_file(self) -> Path:

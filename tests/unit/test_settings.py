@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance.connections import load_connections
 from appliance.problems import DocumentWrong
-from appliance.settings import Settings, load_settings, variables
+from appliance.settings import CONNECTIONS, Settings, load_settings, variables
 
 
 def test_everything_has_a_default_and_the_usual_places() -> None:
@@ -95,3 +96,24 @@ def test_database_urls_are_not_shown_where_settings_are() -> None:
     with pytest.raises(DocumentWrong) as caught:
         load_settings(environment={"APPLIANCE_DATABASE_URL": "[S3cret"} | {"APPLIANCE_STATUS_PORT": "x"})
     assert "S3cret" not in str(caught.value)
+
+
+def test_a_credential_that_systemd_gives_is_read_instead_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_settings(environment={"APPLIANCE_CONFIG_DIR": str(tmp_path / "etc")})
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    assert settings.connections_file == tmp_path / "etc" / "connections.yaml"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert settings.connections_file == tmp_path / "etc" / "connections.yaml"
+    credential = tmp_path / "connections.yaml"
+    credential.write_text("production: {host: db, dbname: shop, user: reader, password: x}\n")
+    # systemd's access lists show as bits for the group.
+    credential.chmod(0o440)
+    assert settings.connections_file == credential
+    assert list(load_connections(settings.connections_file)) == ["production"]
+
+
+def test_the_drop_in_names_the_credential_as_the_settings_do() -> None:
+    text = (Path(__file__).parents[2] / "systemd" / "connections-credential.conf").read_text()
+    assert f"LoadCredentialEncrypted={CONNECTIONS}:/etc/appliance/" in text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.vm.conftest import Appliance
@@ -52,3 +54,42 @@ def test_no_secret_and_no_row_is_in_any_log(shop: Appliance) -> None:
     assert shop.vm.sudo(f"journalctl --no-pager -o cat | grep -Ff {patterns} | head -3", check=False) == ""
     places = "/var/log/appliance /var/lib/appliance/runs"
     assert shop.vm.sudo(f"grep -rlFf {patterns} {places}", check=False) == ""
+
+
+CREDENTIAL = """
+set -eu
+cd /etc/appliance
+cp -p connections.yaml /root/connections.yaml
+systemd-creds encrypt --name=connections.yaml connections.yaml connections.cred
+for unit in appliance-scheduler appliance-status; do
+    install -D -m 644 /opt/appliance/current/systemd/connections-credential.conf \
+        /etc/systemd/system/$unit.service.d/connections-credential.conf
+done
+rm connections.yaml
+systemctl daemon-reload
+systemctl restart appliance-scheduler appliance-status
+"""
+NO_CREDENTIAL = """
+mv /root/connections.yaml /etc/appliance/connections.yaml
+rm -f /etc/appliance/connections.cred /etc/systemd/system/appliance-*.service.d/connections-credential.conf
+systemctl daemon-reload
+systemctl restart appliance-scheduler appliance-status
+"""
+
+
+def test_connections_can_be_an_encrypted_credential_instead_of_a_file(shop: Appliance) -> None:
+    shop.vm.sudo(CREDENTIAL)
+    try:
+        assert (
+            shop.vm.sudo(f"grep -cFf {shop.patterns()} /etc/appliance/connections.cred", check=False) == "0"
+        )
+        checked = shop.vm.sudo(
+            "systemd-run --pipe --wait --quiet"
+            " -p LoadCredentialEncrypted=connections.yaml:/etc/appliance/connections.cred"
+            " appliance connections check --json"
+        )
+        assert json.loads(checked)["ok"], checked
+        assert run_workflow(shop)["state"] == "succeeded"
+    finally:
+        shop.vm.sudo(NO_CREDENTIAL)
+    assert_masked_twin(shop)
