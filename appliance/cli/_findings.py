@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 
 import typer
@@ -10,19 +12,28 @@ import typer
 from appliance.findings import Finding
 
 _COLOURS = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "fail": typer.colors.RED}
+_NARROWEST = 60
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
-    """Plain in a pipe. Statements stand alone on their lines, so that they can be pasted."""
-    width = max((len(finding.check) for finding in findings), default=0)
+    """Plain in a pipe, wrapped on a terminal. Statements stay whole on lines of their own, to be pasted."""
+    column = max((len(finding.check) for finding in findings), default=0) + 10
     for finding in findings:
         state = finding.state.ljust(4)
         if sys.stdout.isatty():
             state = typer.style(state, fg=_COLOURS[finding.state])
-        typer.echo(f"  {state}  {finding.check.ljust(width)}  {finding.what}")
-        if finding.state == "ok":
-            continue
-        if finding.next_step:
-            typer.echo(f"{' ' * (width + 10)}Next: {finding.next_step}")
-        for statement in finding.sql:
-            typer.echo(f"{' ' * (width + 12)}{statement}")
+        first, *more = _lines(finding.what, column)
+        typer.echo(f"  {state}  {finding.check.ljust(column - 8)}{first}")
+        if finding.state != "ok" and finding.next_step:
+            more += _lines(f"Next: {finding.next_step}", column)
+        if finding.state != "ok":
+            more += [f"  {statement}" for statement in finding.sql]
+        for line in more:
+            typer.echo(f"{' ' * column}{line}")
+
+
+def _lines(text: str, column: int) -> list[str]:
+    if not sys.stdout.isatty():
+        return [text]
+    width = max(shutil.get_terminal_size().columns, _NARROWEST) - column
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)

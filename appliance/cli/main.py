@@ -109,6 +109,9 @@ class LazyGroup(typer.core.TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command itself, for running it, for its help, and for completing what follows it."""
         name, command, rest = super().resolve_command(ctx, args)
+        if name == "run" and rest[:1] == ["show"]:
+            # `run` takes a workflow's file; a run that has been is shown by `runs`.
+            name, rest = "runs", rest[1:]
         return name, self.commands[name] if name and command else command, rest
 
 

@@ -24,7 +24,10 @@ def runs(
     limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the newest runs, or show one: its steps, its tables, and why it failed."""
+    """List the newest runs, or show one: its steps, its tables, and why it failed.
+
+    ``appliance run show RUN`` is the same.
+    """
     settings = load_settings()
     if run_id is None:
         asked = {"limit": str(limit)} | ({"workflow": workflow} if workflow else {})

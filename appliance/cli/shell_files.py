@@ -82,13 +82,20 @@ def _command_text(command: Any) -> Iterator[str]:
         if getattr(parameter, "hidden", False):
             continue
         named = (
-            ", ".join(parameter.opts)
+            f"{', '.join(parameter.opts)}{_value(parameter)}"
             if parameter.param_type_name == "option"
             else str(parameter.metavar or parameter.name).upper()
         )
         yield ".TP"
         yield f".B {_plain(named)}"
         yield _plain(getattr(parameter, "help", "") or "")
+
+
+def _value(option: Any) -> str:
+    """What an option takes, as `` FILE``; nothing for a switch."""
+    if option.is_flag:
+        return ""
+    return f" {option.metavar or option.name.rstrip('_').upper()}"
 
 
 def _summary(command: Any) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from appliance.findings import Finding
-from appliance.preflight.check import check, look, stop, well
+from appliance.preflight.check import Check, adding_to, look, stop, well
 from appliance.preflight.facts import Facts
 
 KEY_DISTINCT = 12
 """Of 32 random bytes fewer than 20 are different once in a million million; a typed key has as few."""
+
+CHECKS: list[Check] = []
+check = adding_to(CHECKS)
 
 
 @check("keys")
@@ -32,7 +35,7 @@ def _keys(facts: Facts) -> Finding:
             )
     if not facts.keys:
         return well("There are no keys yet; they are made at the first start.")
-    return well(f"{len(facts.keys)} keys, for their owner only.")
+    return well(f"Keys are for their owner only ({len(facts.keys)}).")
 
 
 @check("locale")

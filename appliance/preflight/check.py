@@ -1,9 +1,9 @@
-"""What a check is, and how all of them are run. Each judges gathered facts; none of them asks anything."""
+"""What a check is: it judges gathered facts, and asks nothing itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from appliance.findings import Finding, fail, ok, warn
 from appliance.preflight.facts import Facts
@@ -20,18 +20,17 @@ class Check:
     judge: Judge
 
 
-CHECKS: list[Check] = []
-"""In the order in which they are told."""
+def adding_to(checks: list[Check]) -> Callable[[str], Callable[[Judge], Judge]]:
+    """A decorator that takes a check's name and adds the function; its docstring is what the check is for."""
 
+    def check(name: str) -> Callable[[Judge], Judge]:
+        def add(judge: Judge) -> Judge:
+            checks.append(Check(name, (judge.__doc__ or "").strip(), judge))
+            return judge
 
-def check(name: str) -> Callable[[Judge], Judge]:
-    """Add a function to the checks; its docstring is what the check is for."""
+        return add
 
-    def add(judge: Judge) -> Judge:
-        CHECKS.append(Check(name, (judge.__doc__ or "").strip(), judge))
-        return judge
-
-    return add
+    return check
 
 
 def well(what: str) -> Finding:
@@ -47,14 +46,3 @@ def look(what: str, next_step: str) -> Finding:
 def stop(what: str, next_step: str) -> Finding:
     """The appliance would not work, or not be safe."""
     return fail("", what, next_step)
-
-
-def run_checks(facts: Facts, in_spite_of: Collection[str] = ()) -> list[Finding]:
-    """What every check says, in order. One that fails and is named in ``in_spite_of`` only warns."""
-    found = [replace(each.judge(facts), check=each.name) for each in CHECKS]
-    return [
-        replace(finding, state="warn", what=f"{finding.what} (Gone on in spite of it.)")
-        if finding.state == "fail" and finding.check in in_spite_of
-        else finding
-        for finding in found
-    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from appliance.findings import Finding
-from appliance.preflight.check import check, look, stop, well
+from appliance.preflight.check import Check, adding_to, look, stop, well
 from appliance.preflight.facts import Disk, Facts
 
 SUPPORTED = {("debian", "12"), ("debian", "13"), ("ubuntu", "24.04")}
@@ -19,6 +19,9 @@ DISK_MB_INSTALLED = 1024
 FSYNC_SLOW_MS = 50.0
 KERNEL = (5, 4)
 CLOCK_S = 30
+
+CHECKS: list[Check] = []
+check = adding_to(CHECKS)
 
 
 @check("system")

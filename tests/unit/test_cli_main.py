@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -124,6 +125,22 @@ def test_every_command_can_be_loaded_and_has_help() -> None:
 
 def test_a_module_that_is_no_command_is_not_listed() -> None:
     assert {"main", "shell_files", "_validate"}.isdisjoint(CommandModules())
+
+
+def test_a_run_is_shown_by_either_name() -> None:
+    for arguments in (["runs", "--help"], ["run", "show", "--help"]):
+        assert "List the newest runs, or show one" in run(*arguments).stdout
+    assert "Run a workflow on this machine" in run("run", "--help").stdout
+
+
+def test_the_man_page_has_every_command_with_what_its_options_take() -> None:
+    page = subprocess.run(
+        [sys.executable, "-m", "appliance.cli.shell_files", "man"], capture_output=True, text=True, check=True
+    ).stdout
+    for name in CommandModules():
+        assert re.search(rf"^\.SS appliance {name}( |$)", page, re.MULTILINE), name
+    assert ".B \\-\\-in\\-spite\\-of CHECK\n" in page
+    assert ".SS appliance exports get\n" in page
 
 
 def test_a_mistyped_command_is_answered_with_the_right_one() -> None:
