@@ -177,6 +177,18 @@ def _without_stray_key(problem: Problem, data: Any) -> Problem:
     )
 
 
+def _how_to_have_it(path: Path, error: OSError) -> str:
+    if isinstance(error, PermissionError):
+        return "Run it again with sudo."
+    credential = path.with_suffix(".cred")
+    if credential.exists():
+        return (
+            f"It is an encrypted credential: systemd-run --pipe --wait --quiet"
+            f" -p LoadCredentialEncrypted={path.name}:{credential} appliance …"
+        )
+    return f"appliance connections template WORKFLOW.yaml > {path} && chmod 600 {path}"
+
+
 def _check_mode(path: Path) -> None:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
@@ -184,7 +196,7 @@ def _check_mode(path: Path) -> None:
         raise RequestWrong(
             f"{path} cannot be read: {error.strerror}.",
             "Databases' addresses and credentials are kept there.",
-            f"appliance connections template WORKFLOW.yaml > {path} && chmod 600 {path}",
+            _how_to_have_it(path, error),
         ) from None
     # systemd hands credentials over with access lists, which show as bits for the group.
     from_systemd = path.is_relative_to(os.environ.get("CREDENTIALS_DIRECTORY") or "/nowhere")

@@ -227,6 +227,10 @@ def _folders(exports_dir: Path, *, hidden: bool = False) -> Iterator[Path]:
                     yield run
     except FileNotFoundError:
         return
+    except PermissionError:
+        raise RequestWrong(
+            f"{exports_dir} cannot be read.", "Exports are for their owner only.", "Run it again with sudo."
+        ) from None
 
 
 def _held(folder: Path) -> bool:

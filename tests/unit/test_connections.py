@@ -220,6 +220,14 @@ def test_a_missing_file_is_answered_with_how_to_make_it(tmp_path: Path) -> None:
     assert os.fspath(tmp_path) in caught.value.what
 
 
+def test_a_file_that_is_an_encrypted_credential_is_answered_with_how_to_read_it(tmp_path: Path) -> None:
+    (tmp_path / "connections.cred").touch()
+    with pytest.raises(RequestWrong) as caught:
+        load_connections(tmp_path / "connections.yaml")
+    credential = f"LoadCredentialEncrypted=connections.yaml:{tmp_path}/connections.cred"
+    assert credential in caught.value.next_step
+
+
 def test_a_changeme_is_refused_with_its_key_path_when_its_connection_is_asked_for() -> None:
     text = (
         "production: {host: h, dbname: d, user: changeme, password: changeme}\n"

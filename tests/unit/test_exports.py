@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -137,6 +139,21 @@ def test_a_file_that_was_changed_or_lost_shows(tmp_path: Path) -> None:
     assert exports.damage_of(export) == ["public.customer.csv.gz: its SHA-256 is not the manifest's"]
     (export.folder / "public.customer.csv.gz").unlink()
     assert exports.damage_of(export) == ["public.customer.csv.gz: No such file or directory"]
+
+
+def test_whoever_may_not_read_them_is_told_so(tmp_path: Path) -> None:
+    make_export(tmp_path, "one")
+    tmp_path.chmod(0o000)
+    program = (
+        "import os, sys\nfrom pathlib import Path\nfrom appliance import exports\n"
+        "os.getuid() or os.setresuid(65534, 65534, 65534)\n"
+        "exports.list_exports(Path(sys.argv[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    tmp_path.chmod(0o700)
+    assert "Next: Run it again with sudo." in done.stderr
 
 
 def test_links_are_no_exports(tmp_path: Path) -> None:
