@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from appliance.cli._completion import connection_names
+
 app = typer.Typer(no_args_is_help=True)
 
 
@@ -28,7 +30,10 @@ def template(
 
 @app.command()
 def check(
-    names: Annotated[list[str] | None, typer.Argument(help="Only these.", metavar="[NAME…]")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Only these.", metavar="[NAME…]", autocompletion=connection_names),
+    ] = None,
     connections: Annotated[
         Path | None, typer.Option(help="connections.yaml; else the appliance's own.", metavar="FILE")
     ] = None,

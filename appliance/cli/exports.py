@@ -8,9 +8,16 @@ from typing import Annotated
 
 import typer
 
+from appliance.cli._completion import export_ids
+
 app = typer.Typer(no_args_is_help=True)
 
-Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id; appliance exports list has them.")]
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="The run's id; appliance exports list has them.", autocompletion=export_ids
+    ),
+]
 ExportsDir = Annotated[
     Path | None,
     typer.Option("--exports-dir", help="Where they are (default: the appliance's own).", metavar="DIR"),
@@ -101,7 +108,9 @@ def get(
 
 @app.command()
 def rm(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Ids of runs.")],
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN…", help="Ids of runs.", autocompletion=export_ids)
+    ],
     why: Annotated[str, typer.Option(help="Is recorded with the deletion.")] = "Deleted on the command line.",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     exports_dir: ExportsDir = None,

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from appliance.cli._completion import run_ids
 from appliance.errors import RequestWrong
 from appliance.orchestration.run_names import run_id_for
 from appliance.settings import Settings, load_settings
@@ -21,7 +22,10 @@ _NOISE = re.compile(
 
 @app.command()
 def logs(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id; appliance runs lists them.")],
+    run_id: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="A run's id; appliance runs lists them.", autocompletion=run_ids),
+    ],
     step: Annotated[str | None, typer.Option(help="Only this step.")] = None,
     full: Annotated[bool, typer.Option("--full", help="Also what Airflow itself says.")] = False,
 ) -> None:

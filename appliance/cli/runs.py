@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
+from appliance.cli._completion import run_ids
 from appliance.cli._output import duration, moment, print_json, print_table, size
 from appliance.cli._status_client import ask
 from appliance.cli.status import print_runs
@@ -18,7 +19,8 @@ app = typer.Typer()
 @app.command()
 def runs(
     run_id: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="A run's id, for its details.")
+        str | None,
+        typer.Argument(metavar="[RUN]", help="A run's id, for its details.", autocompletion=run_ids),
     ] = None,
     workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many.")] = 20,

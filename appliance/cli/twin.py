@@ -7,9 +7,13 @@ from typing import Annotated
 
 import typer
 
+from appliance.cli._completion import connection_names
+
 app = typer.Typer(no_args_is_help=True)
 
-Connection = Annotated[str, typer.Argument(help="The connection whose database is the twin.")]
+Connection = Annotated[
+    str, typer.Argument(help="The connection whose database is the twin.", autocompletion=connection_names)
+]
 ConnectionsFile = Annotated[
     Path | None, typer.Option("--connections", help="Connections file (default: the appliance's own).")
 ]
@@ -24,13 +28,21 @@ def _twin() -> None:
 
 
 @app.command()
-def show(connection: Connection, connections: ConnectionsFile = None) -> None:
+def show(
+    connection: Connection,
+    connections: ConnectionsFile = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
     """Which databases of the twin there are, and which run made them."""
-    from appliance.cli._output import print_table  # noqa: PLC0415 - help does without
+    from appliance.cli._output import print_json, print_table  # noqa: PLC0415 - help does without
     from appliance.cli._twin_server import TwinServer  # noqa: PLC0415
 
     rows = TwinServer(connection, connections).databases()
-    print_table(("database", "is", "run", "since"), rows, empty="There is no twin yet.")
+    columns = ("database", "is", "run", "since")
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        print_table(columns, rows, empty="There is no twin yet.")
 
 
 @app.command()

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import typer
 
+from appliance.cli._completion import workflow_ids
 from appliance.cli._output import print_json
 from appliance.cli._status_client import ask
 from appliance.cli.status import print_workflows
@@ -31,7 +32,8 @@ def list_(as_json: AsJson = False) -> None:
 
 @commands.command()
 def show(
-    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="Its id.")], as_json: AsJson = False
+    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="Its id.", autocompletion=workflow_ids)],
+    as_json: AsJson = False,
 ) -> None:
     """Show a workflow: its file, its state, and the document itself."""
     settings = load_settings()
@@ -50,7 +52,7 @@ def show(
 
 @commands.command()
 def start(
-    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="Its id.")],
+    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="Its id.", autocompletion=workflow_ids)],
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for the end; the exit status is the run's.")
     ] = False,
@@ -86,17 +88,26 @@ def start(
 @commands.command()
 def cancel(
     name: Annotated[
-        str, typer.Argument(metavar="RUN|WORKFLOW", help="A run's id, or a workflow's for its runs.")
+        str,
+        typer.Argument(
+            metavar="RUN|WORKFLOW",
+            help="A run's id, or a workflow's for its runs.",
+            autocompletion=workflow_ids,
+        ),
     ],
     why: Annotated[str, typer.Option(help="Is shown with the run.")] = "Cancelled on the command line.",
+    as_json: AsJson = False,
 ) -> None:
     """Stop a run within seconds. Its twin stays as it was; a workflow's id stops all of its runs."""
     from appliance.orchestration.commands import cancel_run  # noqa: PLC0415
 
     settings = load_settings()
-    for run_id in _runs_to_cancel(settings, name):
-        asked = cancel_run(settings, run_id, why)
-        typer.echo(f"{run_id}: {'is asked to stop' if asked else 'had been asked to stop'}")
+    asked = {run_id: cancel_run(settings, run_id, why) for run_id in _runs_to_cancel(settings, name)}
+    if as_json:
+        print_json([{"run_id": run_id, "asked_now": now} for run_id, now in asked.items()])
+        return
+    for run_id, now in asked.items():
+        typer.echo(f"{run_id}: {'is asked to stop' if now else 'had been asked to stop'}")
 
 
 def exit_code_of(run: dict[str, Any]) -> int:

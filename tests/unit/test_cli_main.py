@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -221,3 +222,30 @@ def test_commands_complete_in_a_shell_without_being_imported() -> None:
     assert done.stdout.split() == ["connections"]
     inside = run(_APPLIANCE_COMPLETE="complete_bash", COMP_WORDS="appliance connections t", COMP_CWORD="2")
     assert inside.stdout.split() == ["template"]
+
+
+def test_names_complete_from_files_and_never_with_an_error(tmp_path: Path) -> None:
+    (tmp_path / "connections.yaml").write_text("# ours\nproduction: {host: h}\nstaging:\n  host: h\n")
+    (tmp_path / "runs" / "nightly-1").mkdir(parents=True)
+    (tmp_path / "exports" / "nightly" / "nightly-2").mkdir(parents=True)
+    (tmp_path / "exports" / "nightly" / ".nightly-3.unfinished").mkdir()
+    index = {"version": "1", "files": [{"id": "nightly"}, {"id": "weekly"}, {"id": None}]}
+    (tmp_path / "workflow-index.json").write_text(json.dumps(index))
+
+    def completed(words: str, folder: Path) -> list[str]:
+        done = run(
+            _APPLIANCE_COMPLETE="complete_bash",
+            COMP_WORDS=f"appliance {words}",
+            COMP_CWORD=str(len(words.split(" "))),
+            APPLIANCE_CONFIG_DIR=str(folder),
+            APPLIANCE_STATE_DIR=str(folder),
+        )
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    assert completed("connections check ", tmp_path) == ["production", "staging"]
+    assert completed("workflow start w", tmp_path) == ["weekly"]
+    assert completed("runs ", tmp_path) == ["nightly-1"]
+    assert completed("exports get ", tmp_path) == ["nightly-2"]
+    for words in ("connections check ", "workflow start ", "runs ", "exports rm "):
+        assert completed(words, tmp_path / "nowhere") == []
