@@ -75,11 +75,22 @@ def _dashboard(settings: Settings) -> Dashboard | None:
             answer = client.get(url)
         its_time = parsedate_to_datetime(answer.headers["date"]) if "date" in answer.headers else None
     except httpx.HTTPError as error:
-        verified = isinstance(error.__context__, ssl.SSLCertVerificationError) or "CERTIFICATE" in str(error)
-        problem = "its certificate is not trusted here" if verified else type(error).__name__
+        problem = _problem(error)
     except (OSError, ValueError) as error:
         problem = type(error).__name__
     return Dashboard(url, problem, its_time, datetime.now(UTC))
+
+
+def _problem(error: httpx.HTTPError) -> str:
+    """In words; what a proxy or a server says itself is not repeated."""
+    text = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "its certificate is not trusted here"
+    if "Name or service not known" in text or "name resolution" in text or "No address" in text:
+        return "no address is known for its name"
+    if "refused" in text:
+        return "nothing listens there"
+    return "it does not answer" if isinstance(error, httpx.TimeoutException) else type(error).__name__
 
 
 def _proxy(file: Path) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from appliance.errors import WorkFailed
 from appliance.releases import bundles, metadata
+from appliance.releases.fitness import check_fitness
 from appliance.releases.installed import CURRENT, UPDATER, is_installed, linked, manifest, point
 from appliance.systemd_units import PREPARE
 from appliance.systemd_units import SERVICES as LONG_RUNNING
@@ -42,6 +43,7 @@ class ThisMachine:
         if shown.strip() != image["id"]:
             archive = self._root / "releases" / version / "image" / "step.tar.gz"
             _run("docker", "load", "--quiet", "--input", str(archive))
+        check_fitness(self._root / "releases" / version)
 
     def stop(self) -> None:
         """Stop the services."""

@@ -217,12 +217,23 @@ def test_facts_of_this_machine_are_found_out(tmp_path: Path) -> None:
     assert facts.fsync_ms > 0
     assert facts.ports[0].taken
     assert facts.dashboard is not None
-    assert facts.dashboard.problem == "ConnectError"
+    assert facts.dashboard.problem == "nothing listens there"
     assert facts.databases is not None
     ((name, findings),) = facts.databases
     assert (name, findings[-1].check, findings[-1].state) == ("closed", "port", "fail")
     assert list(tmp_path.iterdir()) == [connections]
     assert len(run_checks(facts)) == len(CHECKS)
+
+
+def test_a_dashboard_that_nobody_knows_is_told_from_one_that_is_away(tmp_path: Path) -> None:
+    environment = {
+        "APPLIANCE_STATE_DIR": str(tmp_path),
+        "APPLIANCE_CONFIG_DIR": str(tmp_path),
+        "APPLIANCE_DASHBOARD_URL": "https://no-such-host.invalid",
+    }
+    facts = gather(load_settings(environment=environment))
+    assert facts.dashboard is not None
+    assert facts.dashboard.problem == "no address is known for its name"
 
 
 def test_a_port_is_free_or_taken_by_somebody_who_is_named() -> None:

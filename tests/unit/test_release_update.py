@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import WorkFailed
+from appliance.findings import fail, ok, warn
 from appliance.releases import bundles
 from appliance.releases.bundles import find_bundle
+from appliance.releases.fitness import failures_in
 from appliance.releases.host import replace_units
 from appliance.releases.installed import CURRENT, installed, linked, point
 from appliance.releases.machine import PROVING_MAX, Update, carry_on, resumed
@@ -266,3 +268,15 @@ def test_units_become_those_of_the_release_but_for_what_was_left_out(tmp_path: P
         "appliance-a.service", "appliance-new.slice", "other.service",
     ]  # fmt: skip
     assert (live / "appliance-a.service").read_text() == "[Service]\nNice=1\n"
+
+
+def test_what_a_releases_preflight_says_against_the_machine_is_told() -> None:
+    findings = [
+        ok("system", "It is Debian."),
+        warn("clock", "It drifts.", "x"),
+        fail("cpu", "It is slow.", "y"),
+    ]
+    told = json.dumps({"ok": False, "findings": [finding.as_json() for finding in findings]})
+    assert failures_in(told) == ["cpu: It is slow."]
+    for other in ("", "No such command 'preflight'.", "[]", "{}"):
+        assert failures_in(other) == []
