@@ -157,7 +157,8 @@ function machine(status, now) {
   }
   const dashboard = status.dashboard;
   if (dashboard) {
-    found.push(["Dashboard", dashboard.enrolled ? dashboard.url : "none (appliance enrol URL -)"]);
+    const none = dashboard.url ? `${dashboard.url}, not enrolled yet` : "none (sudo appliance enrol URL -)";
+    found.push(["Dashboard", dashboard.enrolled ? dashboard.url : none]);
     if (dashboard.enrolled) found.push(["Last contact", [ago(dashboard.last_contact_at, now) || "never", why(dashboard.problem)]]);
     else if (dashboard.problem) found.push(["Enrolment", why(dashboard.problem)]);
     if (Math.abs(dashboard.clock_offset_seconds || 0) > 5) found.push(["Clock", `${dashboard.clock_offset_seconds} s from the dashboard's`]);
@@ -211,6 +212,7 @@ function show(status) {
   showRefused(status, now);
   facts($("parts"), status.components.map((each) => [each.name.replaceAll("_", " "), [tag(each.state), why(each.problem)]]));
   facts($("machine"), machine(status, now));
+  $("enrol").hidden = !status.dashboard || status.dashboard.enrolled || !status.dashboard.url;
   return showNow(status.runs.current);
 }
 
@@ -226,6 +228,26 @@ async function look() {
   setTimeout(look, EVERY_MS);
 }
 
+$("enrol").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.target;
+  const button = form.querySelector("button");
+  button.disabled = true;
+  $("enrol-said").textContent = "Asking the dashboard…";
+  try {
+    const answer = await fetch("enrol", {
+      method: "POST", headers: { "content-type": "application/json" },
+      body: JSON.stringify({ token: form.elements.token.value.trim() }),
+    });
+    const { name, detail } = await answer.json();
+    $("enrol-said").textContent = answer.ok ? `Enrolled as ${name}.` : [detail].flat().map((each) => each.msg || each).join("\n");
+    $("enrol-said").className = answer.ok ? "" : "why";
+    if (answer.ok) form.reset();
+  } catch {
+    $("enrol-said").textContent = "The status service does not answer. Next: appliance status";
+  }
+  button.disabled = false;
+});
 $("filter").addEventListener("input", () => last && showWorkflows(last.workflows, new Date(last.now)));
 document.addEventListener("visibilitychange", () => { if (!document.hidden && last) ask("status").then(show).catch(() => {}); });
 look();

@@ -1,4 +1,7 @@
-"""The local status service: what an operator, a monitor and the command line ask. It changes nothing."""
+"""The local status service: what an operator, a monitor and the command line ask.
+
+It changes nothing, but that an appliance which is not enrolled can be enrolled from its page.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import psycopg
-from fastapi import FastAPI, HTTPException, Query, Response
+from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
 import appliance
+from appliance.errors import ApplianceError, Refused, RequestWrong
 from appliance.settings import Settings
+from appliance.status.enrolling import OneTimeToken, enrol_here, refuse_other_sites
 from appliance.status.guard import Guard, required_token
 from appliance.status.metrics import CONTENT_TYPE, metrics
 from appliance.status.state import State
@@ -25,6 +30,11 @@ PAGE = {
 }
 NOT_FINE: Described = {503: {"description": "Something does not work; the answer says what."}}
 NO_DATABASE: Described = {503: {"description": "The appliance's database does not answer."}}
+ENROLS: Described = {
+    403: {"description": "Another site sent it."},
+    409: {"description": "It cannot be enrolled from here, or not with this token; the answer says why."},
+    503: {"description": "The dashboard does not answer."},
+}
 AWAY = "The appliance's database does not answer, so nothing can be said about runs. Next: appliance status"
 
 
@@ -73,6 +83,19 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
     def shown_metrics() -> Response:
         """The same for Prometheus."""
         return Response(metrics(state.status()), media_type=CONTENT_TYPE)
+
+    @app.post("/enrol", responses=ENROLS)
+    def enrol(request: Request, given: OneTimeToken) -> Row:
+        """Enrol with the dashboard of the settings, once."""
+        try:
+            refuse_other_sites(request.headers.get("origin"), request.headers.get("host"))
+            return {"name": enrol_here(settings, given.token)}
+        except Refused as error:
+            raise HTTPException(403, error.text()) from None
+        except RequestWrong as error:
+            raise HTTPException(409, error.text()) from None
+        except ApplianceError as error:
+            raise HTTPException(503, error.text()) from None
 
     for path, (name, kind) in PAGE.items():
         app.add_api_route(path, _file(name, kind), include_in_schema=False)

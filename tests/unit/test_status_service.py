@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
 from appliance.errors import RequestWrong
+from appliance.reporting.enrolment import Identity, save_identity
 from appliance.settings import Settings, load_settings
 from appliance.status.certificates import expiries
 from appliance.status.guard import required_token
@@ -189,3 +190,22 @@ def test_what_it_does_without_is_not_loaded_before_it_answers() -> None:
         "appliance.status.reporter",
     )
     assert [name for name in loaded if name.startswith(behind)] == []
+
+
+def test_a_page_enrols_with_no_dashboard_but_the_settings_own_and_for_no_other_site(tmp_path: Path) -> None:
+    def enrol(given: Settings, **headers: str) -> tuple[int, str]:
+        answer = client(given).post("/enrol", json={"token": "ape_" + "x" * 43}, headers=headers)
+        return answer.status_code, answer.text
+
+    assert enrol(settings(tmp_path))[0] == 409
+    named = settings(tmp_path, DASHBOARD_URL="https://127.0.0.1:9")
+    assert enrol(named, origin="https://evil.example")[0] == 403
+    code, said = enrol(named, origin="http://127.0.0.1:8642")
+    assert code == 503 and "could not be reached" in said
+    as_form = client(named).post("/enrol", content='{"token": "x"}', headers={"content-type": "text/plain"})
+    assert as_form.status_code == 422
+    with_address = client(named).post("/enrol", json={"token": "x", "url": "https://evil.example"})
+    assert with_address.status_code == 422
+    save_identity(named.identity_file, Identity("https://127.0.0.1:9", "id", "name", "apl_x"))
+    code, said = enrol(named)
+    assert code == 409 and "enrolled already" in said
