@@ -136,6 +136,14 @@ def command(session: Session, command_id: str) -> Row:
     return _shown(row)
 
 
+def that_starts(session: Session, appliance_id: str, run_id: str) -> str | None:
+    """The command that an appliance has answered with this run, or None."""
+    found = session.value(
+        "SELECT id FROM command WHERE appliance_id = ? AND run_id = ? AND kind = 'run'", appliance_id, run_id
+    )
+    return str(found) if found else None
+
+
 def _shown(row: Row) -> Row:
     expired = row["state"] == "waiting" and row["expires_at"] < time.time()
     return row | {"state": "expired" if expired else row["state"], "argument": json.loads(row["argument"])}

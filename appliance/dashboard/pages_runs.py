@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from . import commands, fleet, runs
 from .access import Visit, checked_form, visit
+from .faults import NotFound
 from .rendering import fragment, page
 
 router = APIRouter()
@@ -79,8 +80,15 @@ def _details(visitor: Visit, appliance_id: str, run_id: str) -> dict[str, Any]:
 
 @router.get("/runs/{appliance_id}/{run_id}")
 def run_page(request: Request, appliance_id: str, run_id: str, visitor: Visitor) -> Response:
-    """One run."""
-    data = _details(visitor, appliance_id, run_id)
+    """One run. Where it has been accepted and has not begun, the page that waits for it."""
+    try:
+        data = _details(visitor, appliance_id, run_id)
+    except NotFound:
+        with visitor.context.database.read() as session:
+            command_id = commands.that_starts(session, appliance_id, run_id)
+        if command_id is None:
+            raise
+        return RedirectResponse(f"/commands/{command_id}", 303)
     return page(visitor, request, "run.html", every=every(data["run"]["state"]), **data)
 
 
@@ -112,9 +120,15 @@ def _command(visitor: Visit, command_id: str) -> dict[str, Any]:
     with visitor.context.database.read() as session:
         row = commands.command(session, command_id)
         appliance = fleet.appliance(session, row["appliance_id"])
-        started = session.value("SELECT run_id FROM run WHERE command_id = ?", command_id)
+        # A command that is done names its run, which may still wait its turn and be unknown here.
+        started = session.value(
+            "SELECT run_id FROM run WHERE command_id = ? OR appliance_id = ? AND run_id = ?",
+            command_id,
+            row["appliance_id"],
+            row["run_id"],
+        )
     visitor.context.attention.watch(row["appliance_id"])
-    return {"command": row, "appliance": appliance, "started": started or row["run_id"]}
+    return {"command": row, "appliance": appliance, "started": started}
 
 
 @router.get("/commands/{command_id}")

@@ -10,7 +10,7 @@ import pytest
 
 from appliance.dashboard.rendering import STATIC
 from appliance.reporting.contract import ScrubbedText
-from appliance.reporting.contract_events import FailureReport, Noticed, RunFinished
+from appliance.reporting.contract_events import CommandChanged, FailureReport, Noticed, RunFinished
 from tests.dashboard import seeds
 from tests.dashboard.conftest import Browser, Dashboard
 from tests.dashboard.running import PASSWORD
@@ -239,8 +239,16 @@ def test_running_a_workflow_by_its_button_leads_to_the_run(dashboard: Dashboard)
     assert "Waiting for Hospital West" in browser.get(waiting).text
     (command,) = appliance.take_commands(appliance.heartbeat())
     assert "has been told" in browser.get(waiting).text
-    run_id = next(appliance.run("staging-twin", trigger="command", command_id=command.id))
+    run = appliance.run("staging-twin", trigger="command", command_id=command.id)
+    run_id = next(run)
+    started, appliance.outbox = appliance.outbox, []
+    appliance.tell(CommandChanged(command_id=command.id, state="done", run_id=run_id))
     appliance.send()
+    assert "about to start" in browser.get(waiting).text
+    assert browser.get(f"/runs/{appliance_id}/{run_id}").headers["location"] == waiting
+    assert browser.get(f"/runs/{appliance_id}/another").status_code == 404
+    assert "x-go" not in browser.get(f"{waiting}/live").headers
+    appliance.send(started)
     assert browser.get(f"{waiting}/live").headers["x-go"] == f"/runs/{appliance_id}/{run_id}"
     assert browser.get(waiting).headers["location"] == f"/runs/{appliance_id}/{run_id}"
     assert browser.post(f"/runs/{appliance_id}/{run_id}/cancel").status_code == 303
