@@ -26,6 +26,8 @@ class Limits:
     bad_token: RateLimit = field(default_factory=lambda: RateLimit(burst=60, per_minute=60))
     events: RateLimit = field(default_factory=lambda: RateLimit(burst=100, per_minute=300))
     heartbeats: RateLimit = field(default_factory=lambda: RateLimit(burst=20, per_minute=60))
+    fetches: RateLimit = field(default_factory=lambda: RateLimit(burst=20, per_minute=60))
+    rotations: RateLimit = field(default_factory=lambda: RateLimit(burst=10, per_minute=1))
     changes: RateLimit = field(default_factory=lambda: RateLimit(burst=120, per_minute=240))
 
 

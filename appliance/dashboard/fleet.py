@@ -210,15 +210,20 @@ def authenticate(database: Database, token: str, address: str) -> Row | None:
         _note_retired(database, mark, address)
         return None
     if row["next_token_digest"] == mark:
+        now = time.time()
         with database.write() as session:
-            session.run(
+            is_first_use = session.run(
                 "UPDATE appliance SET retired_token_digest = token_digest, token_digest = ?,"
                 " next_token_digest = NULL, token_at = ? WHERE id = ? AND next_token_digest = ?",
                 mark,
-                time.time(),
+                now,
                 row["id"],
                 mark,
             )
+            if is_first_use:
+                itself = Actor(row["name"], "viewer", address)
+                audit.record(session, itself, "appliance.token_rotated", row["name"])
+        row["token_at"] = now
     return row
 
 

@@ -58,6 +58,7 @@ def details(context: Context, appliance_id: str) -> dict[str, Any]:
             "commands": commands.recent(session, appliance_id, 6),
             "refusals": runs.refusals(session, appliance_id, 8),
             "events": runs.events(session, appliance_id, limit=10),
+            "update": runs.latest_update(session, appliance_id),
             "gaps": gaps,
             "missing": sum(gap["last"] - gap["first"] + 1 for gap in gaps),
         }

@@ -190,6 +190,16 @@ def events(
     return [row | {"data": told(row["data"])} for row in rows]
 
 
+def latest_update(session: Session, appliance_id: str) -> Row | None:
+    """How the newest update of its release goes, as the appliance told it last; None before there was one."""
+    row = session.one(
+        "SELECT at, rule, data FROM event WHERE appliance_id = ? AND type = 'update_changed'"
+        " ORDER BY ordinal DESC LIMIT 1",
+        appliance_id,
+    )
+    return row | {"data": told(row["data"])} if row else None
+
+
 def refusals(session: Session, appliance_id: str, limit: int = 20) -> list[Row]:
     """What the appliance refused, newest first, with the rule's name."""
     rows = session.all(

@@ -211,3 +211,6 @@ CREATE TABLE command (
     problem TEXT
 );
 CREATE INDEX command_open ON command (appliance_id, state);
+
+-- migration 2
+CREATE INDEX event_update ON event (appliance_id, ordinal) WHERE type = 'update_changed';

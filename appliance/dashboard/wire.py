@@ -107,6 +107,7 @@ async def assigned_workflows(request: Request) -> Response:
 
     def look_up() -> WorkflowSet | str:
         row = _appliance(context, request)
+        take(context.limits.fetches, row["id"])
         with context.database.read() as session:
             etag = workflows.etag(session, row["id"])
             return etag if etag == known else workflows.wanted_by(session, row["id"])
@@ -138,7 +139,9 @@ async def rotate_token(request: Request) -> Response:
     context = context_of(request)
 
     def rotate() -> NewToken:
-        return NewToken(token=fleet.rotate(context.database, _appliance(context, request)["id"]))
+        row = _appliance(context, request)
+        take(context.limits.rotations, row["id"])
+        return NewToken(token=fleet.rotate(context.database, row["id"]))
 
     return _answer(await run_in_threadpool(rotate))
 

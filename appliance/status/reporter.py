@@ -165,7 +165,8 @@ class Reporter:
     def _obey(self, client: DashboardClient, db: Connection | None, wish: HeartbeatAnswer) -> None:
         """Take in what is wanted; without the database nothing could be done exactly once."""
         if wish.rotate_token and self._identity is not None:
-            with contextlib.suppress(OSError):
+            # The next heartbeat asks again; what else is wanted does not wait for it.
+            with contextlib.suppress(OSError, DashboardAway):
                 self._identity = rotate(client, self._identity, self._settings.identity_file)
         if db is None:
             return

@@ -36,6 +36,8 @@ class FaithlessProxy:
 
     def __init__(self, server_port: int) -> None:
         self.habit: Habit = "faithful"
+        self.lose = ""
+        """A path whose answers alone are lost."""
         self.heard: list[Request] = []
         self.kept: list[Request] = []
         self._server_port = server_port
@@ -98,7 +100,7 @@ class FaithlessProxy:
                 found = proxy.pass_on(request)
                 if proxy.habit == "twice":
                     found = proxy.pass_on(request)
-                if proxy.habit == "lost":
+                if proxy.habit == "lost" or request.path == proxy.lose:
                     self.close_connection = True
                     return
                 self.say(*found)

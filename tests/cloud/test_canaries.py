@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import traceback
 
@@ -14,6 +15,7 @@ from appliance.status.heartbeat import scrubber_of
 from appliance.steps.execute import describe_failure
 from tests.cloud.appliance_rig import ApplianceRig, CloudSide
 from tests.dashboard.running import RunningDashboard
+from tests.dashboard.walking import pages, sign_in
 
 PASSWORD = "c4nary:pass'w@rd"
 CANARIES = {
@@ -94,6 +96,14 @@ def output_of(errors: list[BaseException]) -> list[str]:
     return lines
 
 
+def pages_of(cloud: CloudSide, dashboard: RunningDashboard) -> dict[str, str]:
+    """Every page about this appliance that a viewer can open."""
+    about = cloud.appliance_id
+    start = (f"/appliances/{about}", f"/runs?appliance={about}", "/", "/workflows", "/audit", "/api")
+    with contextlib.closing(sign_in(dashboard, f"viewer-{about[:8]}", "viewer")) as browser:
+        return pages(browser, start, lambda link: about in link)
+
+
 @pytest.mark.slow
 def test_no_canary_reaches_the_dashboard_and_reports_still_say_enough(
     enrolled: ApplianceRig, cloud: CloudSide, dashboard: RunningDashboard
@@ -151,7 +161,10 @@ def test_no_canary_reaches_the_dashboard_and_reports_still_say_enough(
     shown_there = json.dumps([runs, cloud.appliance, cloud.events])
     stored_there = b"".join(path.read_bytes() for path in cloud.store.parent.glob(cloud.store.name + "*"))
     written_there = (cloud.store.parent / "dashboard.log").read_text()
+    walked = pages_of(cloud, dashboard)
+    assert len(walked) > 2 * len(errors)
     for place, text in {
+        "the dashboard's pages": "\n".join(walked.values()),
         "the appliance's log": "\n".join(log),
         "the outbox": "\n".join(row["text"] for row in kept_here),
         "the dashboard's answers": shown_there,

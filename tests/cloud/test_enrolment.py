@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +78,39 @@ def test_a_rotated_token_replaces_the_old_one_at_its_first_use(enrolled: Applian
     assert new.token != old.token and load_identity(path) == new
     client.call("POST", "/v1/appliance/token")
     client.token = old.token
+    with pytest.raises(TokenRefused):
+        client.call("POST", "/v1/appliance/token")
+    client.close()
+
+
+def test_an_old_token_is_renewed_by_itself_also_where_the_answer_is_lost_at_first(
+    rig: ApplianceRig, cloud: CloudSide, dashboard: RunningDashboard
+) -> None:
+    with faithless_proxy(int(dashboard.url.rsplit(":", 1)[1])) as way:
+        old = rig.enrol(f"http://127.0.0.1:{way.port}", cloud.enrolment_token)
+        rig.turn_until(lambda: rig.reporter.describe()["last_contact_at"])
+        with contextlib.closing(sqlite3.connect(cloud.store, timeout=30)) as store:
+            store.execute("UPDATE appliance SET token_at = 1 WHERE id = ?", [cloud.appliance_id])
+            store.commit()
+        way.lose = "/v1/appliance/token"
+        command = cloud.command(kind="sync")
+        rig.turn_until(lambda: cloud.command_state(command)["state"] == "done")
+        assert any(request.path == way.lose for request in way.heard)
+        assert load_identity(rig.settings.identity_file) == old, "a token that never came is not used"
+        way.lose = ""
+        rig.turn_until(lambda: load_identity(rig.settings.identity_file) != old)
+        asked = [request.path for request in way.heard].count("/v1/appliance/token")
+        rig.tell_run("staging-twin-1")
+        rig.send_all()
+        assert [request.path for request in way.heard].count("/v1/appliance/token") == asked, "asked once"
+    assert cloud.runs["staging-twin-1"]["state"] == "succeeded"
+    audited = [
+        entry["action"] for entry in cloud.get(f"/v1/audit?search={cloud.appliance['appliance']['name']}")
+    ]
+    assert audited.count("appliance.token_rotated") == 1
+    client = DashboardClient(
+        old.url.replace(str(way.port), dashboard.url.rsplit(":", 1)[1]), version="1", token=old.token
+    )
     with pytest.raises(TokenRefused):
         client.call("POST", "/v1/appliance/token")
     client.close()

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.dashboard import commands, fleet
 from appliance.reporting.contract import ComponentReport, ScrubbedText, WorkflowReport, document_digest
-from appliance.reporting.contract_events import CommandChanged
+from appliance.reporting.contract_events import CommandChanged, UpdateChanged
 from appliance.reporting.contract_fields import WorkflowId
 from tests.dashboard.conftest import Dashboard
 from tests.dashboard.seeds import STAGING
@@ -224,6 +224,20 @@ def test_a_refused_command_shows_the_rule(dashboard: Dashboard) -> None:
     page = dashboard.signed_in().get(f"/commands/{command_id}").text
     assert "updates.pin" in page and why in page
     assert dashboard.api.get(f"/v1/appliances/{appliance_id}").json()["refusals"][0]["rule"] == "updates.pin"
+
+
+def test_how_an_update_goes_is_shown(stored: Dashboard) -> None:
+    appliance_id, appliance = stored.enrolled()
+    browser = stored.signed_in()
+    assert "<dt>Update</dt>" not in browser.get(f"/appliances/{appliance_id}").text
+    why = ScrubbedText.mark("The new release did not prove itself.")
+    appliance.tell(UpdateChanged(version="2.0.0", state="waiting"))
+    appliance.tell(UpdateChanged(version="2.0.0", state="failed", problem=why))
+    appliance.send()
+    update = stored.api.get(f"/v1/appliances/{appliance_id}").json()["update"]
+    assert (update["data"]["version"], update["data"]["state"]) == ("2.0.0", "failed")
+    page = browser.get(f"/appliances/{appliance_id}").text
+    assert "<dt>Update</dt>" in page and why in page
 
 
 def test_a_late_acknowledgement_does_not_undo_a_newer_one(stored: Dashboard) -> None:
