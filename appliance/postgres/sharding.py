@@ -23,7 +23,11 @@ _SHARDS_PER_WORKER = 3
 _MAX_SHARDS = 512
 _TABLE_COST = 16 << 10
 _ROW_COST = 16
-_MASKED_VALUE_COST = 24
+_MASKED_VALUE_COST = 12
+"""Of a pick from words, a shifted date, a number with noise."""
+_DEAR_MASKS = {"email": 120, "hash": 110, "phone": 100, "random_string": 140, "json": 270, "text_scrub": 700}
+"""What takes an HMAC or goes through a text, by the same measure: a byte copied takes 11 ns in all
+(PostgreSQL 15, source, target and what lies between)."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ class TableSize:
 
 def table_size(table: PlannedTable, *, server_version: int, ctid_readable: bool) -> TableSize:
     """The cost of a planned table, and whether it may be read by ranges of pages."""
-    per_row = _ROW_COST + _MASKED_VALUE_COST * len(table.masked_columns)
+    masks = (column.mask or "" for column in table.masked_columns)
+    per_row = _ROW_COST + sum(_DEAR_MASKS.get(mask, _MASKED_VALUE_COST) for mask in masks)
     cost = _TABLE_COST + table.bytes + table.estimated_rows * per_row
     cuttable = server_version >= TID_RANGE_SCAN_SINCE and ctid_readable and table.pages > 1
     return TableSize(cost, table.pages, cuttable)
