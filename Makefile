@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 
-.PHONY: help install demo clean test test-host bench lock bundle
+.PHONY: help install demo clean test bench lock bundle
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,9 +18,6 @@ lock: ## Write requirements/*.txt anew from pyproject.toml (UPGRADE=1 takes newe
 
 test: ## Run every check and every test, installing what they need (Debian 12 or 13, as root)
 	@scripts/test.sh
-
-test-host: ## Provision hosts that boot systemd (in containers) and try the appliance's units on them
-	@scripts/test.sh tests/vm
 
 demo: ## Start everything, mask the sample shop into a twin, and show what happened
 	@scripts/docker.sh

@@ -14,8 +14,8 @@ from appliance.reporting.run_queries import run_state
 from appliance.reporting.run_store import RunStore, Trigger
 from appliance.settings import Settings
 
-TAKEN_UP_S = 40.0
-"""How long a file that is valid may take until Airflow knows its workflow."""
+TAKEN_UP_S = 90.0
+"""How long a file that is valid may take until Airflow knows its workflow: its DAG processor may rest."""
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,8 @@ class Appliance:
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release of this checkout, for both Debians, with the packages that the older one installs offline."""
-    return make_bundle(tmp_path_factory.mktemp("bundle"), ["3.11", "3.13"], ["bookworm"])
+    """A release of this checkout, for Debian 13."""
+    return make_bundle(tmp_path_factory.mktemp("bundle"), "3.13")
 
 
 @pytest.fixture(scope="session")

@@ -75,16 +75,15 @@ def changed(output: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def make_bundle(folder: Path, pythons: list[str], debs: list[str]) -> Path:
-    """A release bundle of this checkout."""
-    named = os.environ.get("APPLIANCE_TEST_BUNDLE")
+def make_bundle(folder: Path, python: str, *options: str) -> Path:
+    """A release bundle of this checkout for hosts with that Python."""
+    named = os.environ.get(f"APPLIANCE_TEST_BUNDLE_{python.replace('.', '_')}")
     if named:
         return Path(named)
     ca = Path("/etc/ssl/certs/ca-certificates.crt")
     environment = os.environ | ({"EXTRA_CA": str(ca)} if ca.exists() and "EXTRA_CA" not in os.environ else {})
-    options = [part for python in pythons for part in ("--python", python)]
-    options += [part for codename in debs for part in ("--debs", codename)]
-    command = [sys.executable, "-m", "provisioning.release.bundle", *options, "--output", str(folder)]
+    program = [sys.executable, "-m", "provisioning.release.bundle"]
+    command = [*program, "--python", python, *options, "--output", str(folder)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return next(folder.glob("appliance-*.tar"))

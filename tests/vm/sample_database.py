@@ -44,7 +44,7 @@ def make_sample(appliance: Appliance) -> None:
         settings = "listen_addresses = '*'\nfsync = off\nshared_buffers = 32MB\n"
         rules = "local all postgres peer\nhost all all 172.29.0.0/16 scram-sha-256\n"
         for name, text in (("conf.d/sample.conf", settings), ("pg_hba.conf", rules)):
-            vm.sudo(f"printf %s {_packed(text)} | base64 -d > {folder}/{name}")
+            vm.sudo(f"printf %s {packed(text)} | base64 -d > {folder}/{name}")
         vm.sudo(f"systemctl start postgresql@{major}-sample")
         sql(appliance, "CREATE ROLE reader LOGIN; CREATE ROLE twin_owner LOGIN CREATEDB")
         sql(appliance, "CREATE DATABASE shop")
@@ -56,17 +56,18 @@ def make_sample(appliance: Appliance) -> None:
 def sql(appliance: Appliance, text: str, database: str = "postgres") -> str:
     """Run SQL in the sample cluster as its administrator, and give back what it prints, unaligned."""
     psql = f"runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -p {SAMPLE_PORT} -d {database}"
-    return appliance.vm.sudo(f"cd / && printf %s {_packed(text)} | base64 -d | {psql}")
+    return appliance.vm.sudo(f"cd / && printf %s {packed(text)} | base64 -d | {psql}")
 
 
 def put_workflow(appliance: Appliance, text: str = WORKFLOW, name: str = "vm-twin") -> None:
     """Write a workflow file as an editor that renames does."""
     path = f"/etc/appliance/workflows/{name}.yaml"
-    appliance.vm.sudo(f"printf %s {_packed(text)} | base64 -d > {path}.new && chmod 644 {path}.new")
+    appliance.vm.sudo(f"printf %s {packed(text)} | base64 -d > {path}.new && chmod 644 {path}.new")
     appliance.vm.sudo(f"mv {path}.new {path}")
 
 
-def _packed(text: str) -> str:
+def packed(text: str) -> str:
+    """For a command line: what `base64 -d` gives back."""
     return base64.b64encode(text.encode()).decode()
 
 

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.vm.container_host import ContainerHost, Vm, docker
-from tests.vm.deploying import changed
+from tests.vm.deploying import changed, make_bundle
 
-UNITS = ("prepare", "api-server", "dag-processor", "scheduler", "status", "cleanup", "reaper", "firewall")
+UNITS = (
+    *("prepare", "api-server", "dag-processor", "scheduler", "status"),
+    *("cleanup", "reaper", "firewall", "update"),
+)
 LIMITS = {"scheduler": 40, "reaper": 40}
 NOTHING_YET = "test ! -e /opt/appliance/current"
 
@@ -24,6 +27,12 @@ def debian12(key: Path) -> Iterator[Vm]:
         yield machine.vm
     finally:
         machine.remove()
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A release of this checkout with the Debian packages that it needs."""
+    return make_bundle(tmp_path_factory.mktemp("bundle12"), "3.11", "--debs", "bookworm")
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +73,14 @@ def test_the_same_command_again_changes_nothing(debian12: Vm, command: str) -> N
     assert changed(again) == ()
 
 
-@pytest.mark.parametrize("unit", UNITS)
-def test_units_are_as_closed_under_an_older_systemd(debian12: Vm, unit: str) -> None:
-    gate = f"systemd-analyze security --offline=true --no-pager --threshold={LIMITS.get(unit, 20)}"
-    done = debian12.ssh(f"{gate} appliance-{unit}.service", check=False)
-    assert done.returncode == 0, done.stdout
+def test_units_are_as_closed_under_an_older_systemd(debian12: Vm) -> None:
+    open_wide = {}
+    for unit in UNITS:
+        gate = f"systemd-analyze security --offline=true --no-pager --threshold={LIMITS.get(unit, 20)}"
+        done = debian12.ssh(f"{gate} appliance-{unit}.service", check=False)
+        if done.returncode != 0:
+            open_wide[unit] = done.stdout
+    assert open_wide == {}
 
 
 def test_nothing_failed_and_everything_is_running(debian12: Vm) -> None:

@@ -1,0 +1,123 @@
+"""Moving the appliance to another release and back: through the unit that does it, on the host itself."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.vm.conftest import Appliance
+from tests.vm.running import assert_masked_twin, run_workflow, wait_until
+from tests.vm.sample_database import make_sample, packed, put_workflow
+
+FOLDER = "/var/lib/appliance/update"
+ROOT = "/opt/appliance"
+SERVICES = "appliance-scheduler appliance-dag-processor appliance-api-server appliance-status"
+
+
+@pytest.fixture(scope="module")
+def releases(appliance: Appliance) -> Appliance:
+    """Three releases: the one that was deployed, a later one, and one whose scheduler cannot start."""
+    for version in ("0.1.9", "0.1.10"):
+        copy_release(appliance, version)
+    broken = f"{ROOT}/releases/0.1.10/venv/lib/python3*/site-packages/appliance/orchestration"
+    appliance.vm.sudo(f"echo raise SystemExit >> $(echo {broken}/on_demand_executor.py)")
+    return appliance
+
+
+def copy_release(appliance: Appliance, version: str) -> None:
+    """Another release of the same contents: its version and the paths in it are all that differs."""
+    new, old = f"{ROOT}/releases/{version}", "$(readlink /opt/appliance/current)"
+    appliance.vm.sudo(
+        f"rm -rf {new} && cp -a {old} {new} && was=$(basename {old}) && "
+        f'grep -rlI "releases/$was/" {new}/venv/bin | xargs sed -i "s,releases/$was/,releases/{version}/," '
+        "&& "
+        f"sed -i 's/^__version__ = .*/__version__ = \"{version}\"/' "
+        f"{new}/venv/lib/python3*/site-packages/appliance/__init__.py && "
+        f'sed -i "s,appliance-step:$was,appliance-step:{version}," {new}/manifest.json && '
+        f"docker tag appliance-step:$was appliance-step:{version} && "
+        f"echo '# release {version}' >> {new}/systemd/appliance-status.service"
+    )
+
+
+def ask_for(appliance: Appliance, version: str) -> None:
+    """As the status service does, and as its user."""
+    asked = {"version": version, "requested_at": "2026-01-01T00:00:00Z", "command_id": version}
+    written = packed(json.dumps(asked))
+    as_service = "runuser -u appliance --"
+    appliance.vm.sudo(
+        f"rm -f {FOLDER}/outcome.json && echo {written} | base64 -d"
+        f" | {as_service} tee {FOLDER}/.w > /dev/null"
+        f" && {as_service} mv {FOLDER}/.w {FOLDER}/wanted.json"
+    )
+
+
+def outcome(appliance: Appliance) -> dict[str, str]:
+    """What was answered, once it is."""
+    wait_until(appliance, f"test -e {FOLDER}/outcome.json", seconds=1200)
+    wait_until(appliance, f"test ! -e {ROOT}/.update/update.json", seconds=60)
+    answer: dict[str, str] = json.loads(
+        appliance.vm.sudo(f"runuser -u appliance -- cat {FOLDER}/outcome.json")
+    )
+    return answer
+
+
+def current(appliance: Appliance) -> str:
+    return appliance.vm.sudo("basename $(readlink /opt/appliance/current)")
+
+
+def test_a_wanted_release_is_switched_to_and_does_the_same_work(releases: Appliance) -> None:
+    make_sample(releases)
+    put_workflow(releases)
+    ask_for(releases, "0.1.9")
+    answer = outcome(releases)
+    assert (answer["result"], answer["command_id"]) == ("done", "0.1.9"), answer
+    assert current(releases) == "0.1.9"
+    assert "0.1.9" in releases.vm.ssh("appliance --version").stdout
+    assert "release 0.1.9" in releases.vm.sudo("cat /etc/systemd/system/appliance-status.service")
+    assert releases.vm.sudo(f"test ! -e {FOLDER}/wanted.json && ls {ROOT}/.update") == "lock"
+    run = run_workflow(releases)
+    assert run["state"] == "succeeded", run
+    assert_masked_twin(releases)
+
+
+def test_policy_is_asked_before_a_release_is_touched(releases: Appliance) -> None:
+    policy = "/etc/appliance/policy.yaml"
+    releases.vm.sudo(f"printf 'updates: {{pin: 0.1.9}}' > {policy} && chmod 644 {policy}")
+    try:
+        ask_for(releases, "0.1.0")
+        answer = outcome(releases)
+        assert answer["result"] == "refused"
+        assert "0.1.9" in answer["message"]
+        done = releases.vm.ssh("sudo appliance release use 0.1.0", check=False)
+        assert done.returncode == 3
+        assert "updates.pin" in done.stderr
+    finally:
+        releases.vm.sudo(f"rm {policy}")
+    assert current(releases) == "0.1.9"
+
+
+def test_a_release_that_does_not_work_is_left_again_even_when_the_move_is_killed(
+    releases: Appliance,
+) -> None:
+    listed = json.loads(releases.vm.ssh("appliance release list --json").stdout)
+    assert [each["version"] for each in listed if each["current"]] == ["0.1.9"]
+    assert releases.vm.ssh("appliance release use 0.1.10", check=False).returncode == 2
+    # An operator asks for it this time, and loses the connection in the middle.
+    releases.vm.sudo("systemd-run --unit=by-hand appliance release use 0.1.10")
+    wait_until(releases, f"grep -q state...proving {ROOT}/.update/update.json", seconds=600)
+    releases.vm.sudo("systemctl kill --signal=KILL by-hand.service")
+    wait_until(releases, "! systemctl is-active by-hand.service")
+    # What changed the metadata is the newer release's migration; the copy must bring the former back.
+    psql = 'psql -XAtq -h /run/postgresql "dbname=airflow user=appliance"'
+    version = releases.vm.sudo(f'{psql} -c "SELECT version_num FROM alembic_version"')
+    releases.vm.sudo(f"{psql} -c \"UPDATE alembic_version SET version_num = 'newer'\"")
+    # Its timer would take it up again within ten minutes.
+    releases.vm.sudo("systemctl start --no-block appliance-update.service")
+    answer = outcome(releases)
+    assert answer["result"] == "failed", answer
+    assert "appliance-scheduler" in answer["message"]
+    assert current(releases) == "0.1.9"
+    assert releases.vm.sudo(f'{psql} -c "SELECT version_num FROM alembic_version"') == version
+    assert "release 0.1.9" in releases.vm.sudo("cat /etc/systemd/system/appliance-status.service")
+    wait_until(releases, f"test $(systemctl is-active {SERVICES} | grep -cx active) = 4")
