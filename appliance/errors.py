@@ -22,6 +22,8 @@ class ApplianceError(Exception):
     """
 
     exit_code: ExitCode = ExitCode.WORK_FAILED
+    table: str | None = None
+    """The table that it is about, by name, where it is about one."""
 
     def __init__(self, what: str, why: str = "", next_step: str = "", *, sqlstate: str | None = None) -> None:
         self.what = what

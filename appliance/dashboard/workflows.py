@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from appliance.errors import RequestWrong
 from appliance.reporting.contract import (
     MAX_DOCUMENT_BYTES,
+    MAX_WORKFLOW_SET_BYTES,
     MAX_WORKFLOWS,
     AssignedWorkflow,
     WorkflowSet,
@@ -23,6 +24,8 @@ from .fleet import appliance
 from .security import Actor
 
 KEEP_REVISIONS = 500
+MAX_SET_BYTES = MAX_WORKFLOW_SET_BYTES * 3 // 4
+"""Of one appliance's documents; the rest of an answer is for what is around them, and for long characters."""
 
 
 class _Version(NamedTuple):
@@ -80,6 +83,8 @@ def save(
             time.time(),
             new_id,
         )
+        for assigned in assignments(session, new_id):
+            _check_size(session, {"id": assigned["appliance_id"], "name": assigned["name"]})
     return new_id, number
 
 
@@ -159,6 +164,7 @@ def assign(database: Database, actor: Actor, workflow_id: str, appliance_ids: se
                 appliance_id,
                 time.time(),
             )
+            _check_size(session, row)
             audit.record(session, actor, "workflow.assign", workflow_id, appliance=row["name"])
         for appliance_id in sorted(before - appliance_ids):
             session.run(
@@ -166,6 +172,21 @@ def assign(database: Database, actor: Actor, workflow_id: str, appliance_ids: se
             )
             name = appliance(session, appliance_id)["name"]
             audit.record(session, actor, "workflow.unassign", workflow_id, appliance=name)
+
+
+def _check_size(session: Session, row: Row) -> None:
+    """Raise TooLarge where an appliance would get more than it takes in one answer: it would take nothing."""
+    held = session.value(
+        "SELECT sum(length(r.document)) FROM assignment s JOIN workflow w ON w.id = s.workflow_id"
+        " JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision WHERE s.appliance_id = ?",
+        row["id"],
+    )
+    if held > MAX_SET_BYTES:
+        raise TooLarge(
+            f"{row['name']} would have more workflows than it takes.",
+            f"All of its documents together may have {MAX_SET_BYTES / 2**20:.0f} MiB.",
+            "Use patterns instead of single columns, or assign fewer.",
+        )
 
 
 def workflow(session: Session, workflow_id: str) -> Row:

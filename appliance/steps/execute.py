@@ -105,6 +105,7 @@ def describe_failure(name: str, error: BaseException, *, shard: int | None = Non
         sqlstate=told.sqlstate if not isinstance(told, Refused) else None,
         exception=type(error).__name__,
         location=place,
+        table=told.table,
     )
 
 

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from appliance.orchestration.workflow_files import read_workflow_files
+from appliance.orchestration.workflow_files import INDEX, read_workflow_files
+from appliance.reporting import outbox
 from appliance.reporting.contract import AssignedWorkflow, WorkflowSet, document_digest
 from appliance.status.cloud_sync import CloudSync
 from tests.cloud.appliance_rig import POLICY, WORKFLOW, ApplianceRig, CloudSide
+from tests.engine.breakable_proxy import BreakableProxy
 
 
 def changed(**changes: Any) -> dict[str, Any]:
@@ -200,3 +202,31 @@ def test_a_run_that_policy_refuses_does_not_start(enrolled: ApplianceRig, cloud:
     enrolled.turn_until(lambda: cloud.command_state(command)["state"] == "refused")
     assert cloud.command_state(command)["rule"] == "write"
     assert enrolled.db.execute("SELECT 1 FROM appliance.run").fetchall() == []
+
+
+def kept_files(rig: ApplianceRig) -> dict[str, bytes]:
+    """Everything that lies in the state folder, but the index, which any look at the files may make."""
+    found = (path for path in (rig.folder / "state").rglob("*") if path.is_file() and path.name != INDEX)
+    return {str(path): path.read_bytes() for path in found}
+
+
+def test_with_the_cloud_gone_for_a_week_nothing_here_changes(
+    enrolled: ApplianceRig, cloud: CloudSide, proxy: BreakableProxy
+) -> None:
+    assign(cloud, changed(id="stays", schedule="0 2 * * *"))
+    enrolled.turn_until(lambda: in_force(enrolled))
+    before = kept_files(enrolled)
+    proxy.close()
+    for day in range(7):
+        enrolled.tell_run(f"stays-{day}")
+        enrolled.restart()
+        for _ in range(3):
+            enrolled.is_done_trying()
+            enrolled.beat_now()
+            enrolled.reporter.turn()
+        outbox.trim(enrolled.db)
+    assert kept_files(enrolled) == before and in_force(enrolled)["stays"]["schedule"] == "0 2 * * *"
+    files = read_workflow_files(enrolled.settings.config_dir, enrolled.settings.state_dir)
+    assert [(file.id, file.usable) for file in files] == [("stays", True)]
+    kept = enrolled.db.execute("SELECT run_id FROM appliance.event WHERE kind = 'run_finished' ORDER BY seq")
+    assert [row["run_id"] for row in kept] == [f"stays-{day}" for day in range(7)]

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from appliance.dashboard.command import cli
 from appliance.dashboard.database import Database, StoreAwayError
 from appliance.dashboard.migrations import split_migrations, statements
 from appliance.dashboard.settings import Settings, from_environment, load_secret_key
 from appliance.errors import RequestWrong
+from appliance.policy import Policy
+from appliance.status.cloud_sync import LOCAL_ID
 from tests.dashboard.running import PASSWORD, running_dashboard
 from tests.dashboard.simulated_appliance import SimulatedAppliance
 
@@ -91,6 +94,21 @@ def test_every_setting_can_be_set() -> None:
     made = from_environment(given)
     assert (made.host, made.port, made.secure, made.retention_days) == ("::1", 99, True, 7)
     assert from_environment({}) == Settings()
+
+
+def test_every_setting_command_and_rule_is_on_the_page_about_the_dashboard() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "dashboard.md").read_text()
+    for name in Settings.__dataclass_fields__:
+        assert f"`DASHBOARD_{name.upper()}`" in page
+    for command in cli.registered_commands:
+        name = command.name or getattr(command.callback, "__name__", "")
+        assert name == "serve" or f"appliance-dashboard {name}" in page
+    for rule in ({*Policy.model_fields} - {"images", "updates"}) | {
+        "updates.pin",
+        "updates.channel",
+        LOCAL_ID,
+    }:
+        assert f"`{rule}`" in page, rule
 
 
 def test_a_truncated_secret_key_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from starlette.datastructures import FormData
 
 from appliance import strict_yaml
-from appliance.dashboard import documents, workflow_form, yaml_edit
+from appliance.dashboard import documents, workflow_form, workflows, yaml_edit
 from appliance.dashboard.connection_template import template
 from appliance.dashboard.masks import cards
 from appliance.dashboard.pages_edit import BEGINNING
@@ -215,6 +215,24 @@ def test_a_workflow_is_only_for_appliances_that_exist(dashboard: Dashboard) -> N
     assert dashboard.api.get("/v1/workflows/staging-twin").json()["appliances"] == []
     dashboard.api.delete(f"/v1/appliances/{appliance_id}").raise_for_status()
     assert dashboard.api.put(path, json={"appliance_ids": [appliance_id]}).status_code == 422
+
+
+def test_a_set_that_an_appliance_could_not_take_is_refused_where_it_is_made(
+    stored: Dashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appliance_id, _ = stored.enrolled()
+    small, other = ON_DEMAND, ON_DEMAND.replace("support-sandbox", "other")
+    for text in (small, other):
+        stored.api.post("/v1/workflows", json={"yaml": text}).raise_for_status()
+    assigned = {"appliance_ids": [appliance_id]}
+    stored.api.put("/v1/workflows/other/appliances", json=assigned).raise_for_status()
+    monkeypatch.setattr(workflows, "MAX_SET_BYTES", 300)
+    refused = stored.api.put("/v1/workflows/support-sandbox/appliances", json=assigned)
+    assert refused.status_code == 413 and "Hospital West" in refused.json()["what"]
+    assert stored.api.get("/v1/workflows/support-sandbox").json()["appliances"] == []
+    longer = other.replace("Support sandbox", "Long " * 70)
+    assert stored.api.put("/v1/workflows/other", json={"yaml": longer}).status_code == 413
+    assert stored.api.get("/v1/workflows/other").json()["revision"] == 1
 
 
 def test_a_diff_shows_what_went_and_what_came() -> None:
