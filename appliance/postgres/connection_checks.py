@@ -14,7 +14,7 @@ from appliance.connections import PLACEHOLDER, Connection, unchanged_keys
 from appliance.errors import ApplianceError
 from appliance.findings import Finding, fail, failed, ok, warn
 from appliance.postgres.connect import database_failure, open_session
-from appliance.postgres.network_checks import check_network, is_loopback
+from appliance.postgres.network_checks import check_network
 from appliance.postgres.parameters import libpq_parameters
 from appliance.postgres.session_checks import (
     judge_reader,
@@ -174,9 +174,8 @@ def _check_pair(workflow: Workflow, target: str, connections: Mapping[str, Conne
         closing(_open(workflow.source, source, source.dbname, read_only=True)) as reading,
         closing(_open(target, written, written.maintenance_db, read_only=False)) as admin,
     ):
-        local = written.host.startswith("/") or is_loopback([admin.info.hostaddr or "127.0.0.1"])
         try:
-            return check_pair(workflow, reading, admin, local=local)
+            return check_pair(workflow, reading, admin)
         except psycopg.Error as error:
             raise database_failure("Source and target could not be compared.", error) from None
 

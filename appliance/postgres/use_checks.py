@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from appliance.disk import readable
 from appliance.findings import Finding, fail, ok, warn
 from appliance.postgres.catalog_reader import read_catalog
 from appliance.postgres.copy_sql import quoted
 from appliance.postgres.left_behind import find_left_behind, read_abilities
 from appliance.postgres.plan_problems import missing_privileges
+from appliance.postgres.room import target_space
 from appliance.postgres.target_checks import table_problems, target_problems
 from appliance.postgres.target_database import OpenDatabase
 from appliance.workflow.catalog import Catalog, Table
@@ -24,8 +24,6 @@ _MAY_END = """
 SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
     OR pg_has_role('pg_signal_backend', 'USAGE')
 """
-# Shown to superusers and members of pg_read_all_settings only.
-_DATA_DIRECTORY = "SELECT setting FROM pg_settings WHERE name = 'data_directory'"
 _INDEXES = 1.5
 """What a table takes in the twin, with its indexes, against its rows in the source."""
 
@@ -73,12 +71,9 @@ def check_writing(admin: Connection[TupleRow], open_database: OpenDatabase, twin
 
 
 def check_pair(
-    workflow: Workflow, source: Connection[TupleRow], admin: Connection[TupleRow], *, local: bool
+    workflow: Workflow, source: Connection[TupleRow], admin: Connection[TupleRow]
 ) -> list[Finding]:
-    """What the target lacks of what a workflow's source has, and its room. psycopg errors pass.
-
-    ``local`` says that the target's server is on this machine, so that its disk can be looked at.
-    """
+    """What the target lacks of what a workflow's source has, and its room. psycopg errors pass."""
     catalog = read_catalog(source)
     tables = [table for table in _selected(workflow, catalog) if table.kind != "partitioned"]
     left_behind = find_left_behind(source, read_abilities(admin))
@@ -107,43 +102,20 @@ def check_pair(
             )
         )
     needed = int(sum(table.bytes for table in tables) * _INDEXES)
-    return [*findings, _space(workflow, admin, needed, local=local)]
+    return [*findings, _space(workflow, admin, needed)]
 
 
 def _selected(workflow: Workflow, catalog: Catalog) -> list[Table]:
     return [each.table for each in match_rules(workflow, catalog).tables]
 
 
-def _space(workflow: Workflow, admin: Connection[TupleRow], needed: int, *, local: bool) -> Finding:
-    wanted = f"A twin of {workflow.id} takes about {_size(needed)} while the former one stands beside it"
-    row = admin.execute(_DATA_DIRECTORY).fetchone() if local else None
-    folder = _nearest(Path(row[0])) if row else None
-    if folder is None:
+def _space(workflow: Workflow, admin: Connection[TupleRow], needed: int) -> Finding:
+    wanted = f"A twin of {workflow.id} takes about {readable(needed)} while the former one stands beside it"
+    space = target_space(admin)
+    if space is None:
         return ok("space", f"{wanted}; the server does not tell how much is free.")
-    free = shutil.disk_usage(folder).free
-    if free < needed:
+    if space.free < needed:
         return warn(
-            "space",
-            f"{wanted}; {_size(free)} are free.",
-            "Make room on the target's disk before the next run.",
+            "space", f"{wanted}; {space.text}.", "Make room on the target's disk before the next run."
         )
-    return ok("space", f"{wanted}; {_size(free)} are free.")
-
-
-def _nearest(folder: Path) -> Path | None:
-    """The folder or the nearest above it that may be looked at: all of them on one file system, mostly."""
-    for each in (folder, *folder.parents):
-        try:
-            each.stat()
-        except OSError:
-            continue
-        return each if each != Path("/") or folder == each else None
-    return None
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+    return ok("space", f"{wanted}; {space.text}.")
