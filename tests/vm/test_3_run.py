@@ -54,6 +54,8 @@ def test_no_secret_and_no_row_is_in_any_log(shop: Appliance) -> None:
 
 CREDENTIAL = """
 set -eu
+# systemd moves what it has decrypted into place from another mount namespace; a container's root is not shared.
+mount --make-rshared /
 cd /etc/appliance
 cp -p connections.yaml /root/connections.yaml
 systemd-creds encrypt --name=connections.yaml connections.yaml connections.cred
