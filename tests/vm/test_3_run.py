@@ -54,7 +54,7 @@ def test_no_secret_and_no_row_is_in_any_log(shop: Appliance) -> None:
 
 CREDENTIAL = """
 set -eu
-# systemd moves what it has decrypted into place from another mount namespace; a container's root is not shared.
+# What systemd decrypts comes in from another mount namespace, and a container's root shares no mounts.
 mount --make-rshared /
 cd /etc/appliance
 cp -p connections.yaml /root/connections.yaml
