@@ -58,6 +58,9 @@ class BreakableProxy:
     def close(self) -> None:
         """Stop listening and cut everything."""
         self._stopped.set()
+        with contextlib.suppress(OSError):
+            # A thread that waits in accept() would still take one connection after a mere close.
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
 
