@@ -96,8 +96,10 @@ def _collected(part: Part, clean: Scrubber) -> Collected:
             if left < 0:
                 lines.append("(cut: the rest is too long)")
                 break
-    except (NotThere, ApplianceError) as error:
-        problem = clean.clean(str(error)).replace("\n", " ")
+    except NotThere as error:
+        problem = clean.clean(str(error))
+    except ApplianceError as error:
+        problem = clean.clean(error.what).split("\n", maxsplit=1)[0]
     except Exception as error:  # whatever is broken here is no reason to have nothing at all
         problem = f"{type(error).__name__} while it was looked for."
     if not any(lines) and not problem:
