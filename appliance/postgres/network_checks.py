@@ -85,6 +85,8 @@ def _resolve(name: str, connection: Connection) -> tuple[list[str], Finding]:
             f"Correct {name}.host in connections.yaml, or the DNS: getent hosts {connection.host}",
         )
     addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    if addresses == [connection.host]:
+        return addresses, ok("resolve", f"{connection.host} is an address.")
     return addresses, ok("resolve", f"{connection.host} is {', '.join(addresses)}.")
 
 

@@ -49,7 +49,7 @@ class FilesDelivery(StrictModel):
     @classmethod
     def _no_parquet(cls, value: Any) -> Any:
         if value == "parquet":
-            # Its library alone is larger than the rest of the step image together.
+            # Its library would nearly double the step image.
             raise wrong("parquet is not in this release, which keeps the step image small", "csv or jsonl")
         return value
 
