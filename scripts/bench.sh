@@ -12,3 +12,5 @@ scripts/venv.sh test
 .venv/bin/python -m bench.idle
 printf '\n'
 .venv/bin/python -m bench.dashboard_load
+printf '\n'
+.venv/bin/python -m bench.status_start
