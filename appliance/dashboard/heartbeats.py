@@ -54,10 +54,12 @@ class Heartbeats:
         now = time.time()
         appliance_id = appliance["id"]
         with self._database.write(durable=False) as session:
-            self._store(session, appliance_id, heartbeat, now)
+            placed = self._store(session, appliance_id, heartbeat, now)
             waiting = commands.waiting_for(session, appliance_id, now)
             commands.mark_offered(session, waiting, now)
             etag = workflows.etag(session, appliance_id)
+        # Only now is it in the store.
+        self._reported[appliance_id] = placed
         version = appliance["wanted_version"]
         return HeartbeatAnswer(
             server_time=datetime.fromtimestamp(now, UTC),
@@ -68,7 +70,8 @@ class Heartbeats:
             rotate_token=now - (appliance["token_at"] or now) > ROTATE_AFTER_SECONDS,
         )
 
-    def _store(self, session: Session, appliance_id: str, heartbeat: Heartbeat, now: float) -> None:
+    def _store(self, session: Session, appliance_id: str, heartbeat: Heartbeat, now: float) -> str:
+        """Returns what names the workflows that were reported."""
         session.run(
             "UPDATE appliance SET last_seen = ?, version = ?, healthy = ?, clock_offset = ?,"
             " workflows_etag = ?, state = ? WHERE id = ?",
@@ -84,8 +87,8 @@ class Heartbeats:
         mark = hashlib.sha256(placed.encode()).hexdigest()
         if self._reported.get(appliance_id) != mark:
             _store_placements(session, appliance_id, heartbeat, now)
-            self._reported[appliance_id] = mark
         _find_lost(session, appliance_id, heartbeat, now)
+        return mark
 
 
 def _store_placements(session: Session, appliance_id: str, heartbeat: Heartbeat, now: float) -> None:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from appliance.dashboard import commands, fleet
+from appliance.dashboard.database import StoreAwayError
 from appliance.reporting.contract import ComponentReport, ScrubbedText, WorkflowReport, document_digest
 from appliance.reporting.contract_events import CommandChanged, UpdateChanged
 from appliance.reporting.contract_fields import WorkflowId
@@ -188,6 +189,25 @@ def test_what_the_appliance_says_of_a_workflow_is_shown_with_the_rule(stored: Da
     appliance.heartbeat(workflows=())
     (shown,) = stored.api.get(f"/v1/workflows/{workflow_id}").json()["appliances"]
     assert shown["placed_state"] is None
+
+
+def test_a_report_that_the_store_could_not_take_is_taken_the_next_time(
+    stored: Dashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appliance_id, appliance = stored.enrolled()
+    workflow_id = assign(stored, appliance_id)
+    active = WorkflowReport(id=workflow_id, origin="cloud", state="active")
+
+    def break_off(*_: object) -> None:
+        raise StoreAwayError("SQLITE_FULL")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("appliance.dashboard.heartbeats.commands.mark_offered", break_off)
+        report = appliance.report(workflows=(active,)).to_wire()
+        assert appliance.call("POST", "/v1/appliance/heartbeat", report).status_code == 503
+    appliance.heartbeat(workflows=(active,))
+    (shown,) = stored.api.get(f"/v1/workflows/{workflow_id}").json()["appliances"]
+    assert shown["placed_state"] == "active"
 
 
 def send(dashboard: Dashboard, appliance_id: str, **request: str) -> str:
