@@ -57,7 +57,7 @@ class Preflight(Deployer):
     def _checks(self) -> list[tuple[bool, str]]:
         memory = _number("awk '/^MemTotal:/ {print int($2 / 1024)}' /proc/meminfo")
         disk = _number("df -Pm /var/lib | awk 'NR == 2 {print $4}'")
-        installed = host.get_fact(Succeeds, command="test -e /opt/appliance/current")
+        installed = host.get_fact(Succeeds, command="test -L /opt/appliance/current")
         port = self.knobs.status_port
         return [
             (

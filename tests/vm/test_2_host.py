@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from tests.vm.conftest import SAMPLE_PORT, Appliance
+from tests.vm.sample_database import make_sample
 
 STRICT = (
     *("appliance-status", "appliance-api-server", "appliance-dag-processor", "appliance-prepare"),
@@ -141,6 +142,7 @@ def test_a_step_that_eats_memory_is_stopped_by_the_ceiling_of_all_steps(applianc
 
 
 def test_preflight_finds_the_host_fit_and_sees_who_listens(appliance: Appliance) -> None:
+    make_sample(appliance)
     told = json.loads(appliance.vm.sudo("appliance preflight --json"))
     assert told["ok"], told
     found = {each["check"]: each["state"] for each in told["findings"]}
