@@ -39,6 +39,7 @@ SEED = f"(SELECT current_setting('{SEED_SETTING}')::bigint)"
 _HASHED = frozenset({"disjoint", "outside_domain", "by_chance"})
 _BY_ROW = frozenset({"outside_domain", "by_chance"})
 _MOST_PAIRING_COLUMNS = 8
+_WHOLE_NUMBERS = frozenset({"smallint", "integer", "bigint"})
 # Large, or without a text form that means the same on both sides.
 _NO_PAIRING = ("json", "jsonb", "bytea", "xml", "tsvector")
 
@@ -146,10 +147,17 @@ def value_text(each: Proved, *, converted: bool) -> str:
     return f"encode(convert_to({value}, 'UTF8'), 'hex')" if converted else value
 
 
-def row_hash(expressions: Sequence[str], *, converted: bool) -> str:
-    """The keyed hash of what tells a row from others; NULL where there is nothing."""
+def row_hash(table: PlannedTable, expressions: Sequence[str], *, converted: bool) -> str:
+    """The keyed hash of what tells a row from others; NULL where there is nothing.
+
+    ``expressions`` are the values of ``pairing(table)``, on the source or in the twin.
+    """
     if not expressions:
         return "NULL::bigint"
+    columns = pairing(table)
+    if table.row_key and len(columns) == 1 and columns[0].type in _WHOLE_NUMBERS:
+        # What most keys are. Every row of the twin is hashed, and a number's text costs more than its hash.
+        return f"hashint8extended(({expressions[0]})::bigint, {SEED})"
     parts = [f"coalesce(({expression})::text COLLATE \"C\", '')" for expression in expressions]
     text = parts[0] if len(parts) == 1 else f"concat_ws(chr(31), {', '.join(parts)})"
     text = f"encode(convert_to({text}, 'UTF8'), 'hex')" if converted else text
@@ -206,7 +214,7 @@ def _hashed(table: PlannedTable) -> list[Proved]:
 
 def _query(table: PlannedTable, relation: int, rows: str, *, converted: bool) -> str:
     """(relation, hashes) of raw values; the row's hash is that of what its key is masked to."""
-    key = row_hash([column.sql for column in pairing(table)], converted=converted)
+    key = row_hash(table, [column.sql for column in pairing(table)], converted=converted)
     wanted = _hashed(table)
     values = "".join(f", {value_text(each, converted=converted)} AS v{each.number}" for each in wanted)
     paired = bool(pairing(table))

@@ -113,7 +113,7 @@ def _rows(loaded: Loaded) -> str:
 def _hashed_rows(search: Search) -> str:
     """A subquery ``r`` of the relation's columns and each row's hash, computed once."""
     names = [quoted(column.name) for column in pairing(search.table)]
-    key = row_hash(names, converted=search.converted)
+    key = row_hash(search.table, names, converted=search.converted)
     return f"(SELECT t.*, {key} AS {_ROW} {_rows(search.loaded)} OFFSET 0) AS r"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 from appliance.masking.mask import Mask, Masked, SubjectParams, subject_problems
@@ -26,8 +27,13 @@ class Words:
 
     def unnested(self, number: int) -> str:
         """One list as a function in FROM, without a binding."""
-        words = ", ".join(literal(word) for word in self.lists[number].words)
-        return f"unnest(ARRAY[{words}]::text[])"
+        return _unnested(self.lists[number].words)
+
+
+@cache
+def _unnested(words: tuple[str, ...]) -> str:
+    # A thousand tables have a thousand columns with the same few lists.
+    return f"unnest(ARRAY[{', '.join(map(literal, words))}]::text[])"
 
 
 def two_words(names: tuple[str, ...], length: int | None, encoding: str) -> Words:
