@@ -68,7 +68,7 @@ def unpack(settings: Settings, file: Path, passphrase: str, folder: Path) -> Con
                 if member.name in DUMPS:
                     dumps[DUMPS[member.name]] = staged
                 else:
-                    mode = member.mode & 0o770
+                    mode = member.mode & 0o777
                     files.append(Unpacked(member.name, staged, mode, member.uname, member.gname))
         if set(dumps) != set(DATABASES):
             raise _damaged(file)
