@@ -15,6 +15,10 @@ from typing import Literal
 Level = Literal["ok", "low", "full"]
 
 MB = 1 << 20
+INSTALL_MB = 4096
+"""Preflight, before an installation: packages, one release, its images and some runs."""
+UPGRADE_MB = 1024
+"""Preflight, before an upgrade: the next release beside the present one."""
 LOW_BYTES, LOW_SHARE = 2048 * MB, 0.10
 """Below this a person is told."""
 RUN_BYTES, RUN_SHARE = 256 * MB, 0.04

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from appliance.disk import INSTALL_MB, UPGRADE_MB
 from appliance.findings import Finding
 from appliance.preflight.check import Check, adding_to, look, stop, well
 from appliance.preflight.facts import Disk, Facts
@@ -13,9 +14,6 @@ SUPPORTED_NAMES = "Debian 12, Debian 13 or Ubuntu 24.04"
 MEMORY_MB = 1800
 """A VM sold as 2 GB shows a little less."""
 MEMORY_MB_PARALLEL = 3600
-DISK_MB = 4096
-"""Packages, one release, its images and some runs."""
-DISK_MB_INSTALLED = 1024
 FSYNC_SLOW_MS = 50.0
 KERNEL = (5, 4)
 CLOCK_S = 30
@@ -98,7 +96,7 @@ def _cgroups(facts: Facts) -> Finding:
 @check("disk space")
 def _space(facts: Facts) -> Finding:
     """Packages, a release, its images, logs and runs take room."""
-    least = DISK_MB_INSTALLED if facts.installed else DISK_MB
+    least = UPGRADE_MB if facts.installed else INSTALL_MB
     short = [disk for disk in facts.disks if disk.free_mb < least]
     if short:
         what = f"{_places(short)}, and {least} MB are needed."

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 import appliance
+from appliance.disk import INSTALL_MB
 from appliance.settings import load_settings
 from provisioning.distributions import SUPPORTED, Distribution, recognise
 from provisioning.docker.deployer import daemon_json
 from provisioning.firewall.deployer import ruleset
 from provisioning.knobs import Knobs, KnobWrong, defaults, read_knobs
 from provisioning.packages.deployer import mirror_sources, offline_sources
-from provisioning.preflight.deployer import release_preflight
+from provisioning.preflight.deployer import DISK_MB_MIN, release_preflight
 from provisioning.release.wheels import PYTHONS
 from provisioning.units.deployer import steps_ceiling
 from provisioning.units.settings_file import settings_file
@@ -84,6 +85,10 @@ def test_the_settings_that_the_deploy_writes_are_settings_that_the_appliance_rea
     assert settings.steps.cgroup_parent == "appliance-steps.slice"
     assert settings.dashboard_url == "https://d.example"
     assert (settings.exports.max_days, settings.receipts.max_days) == (30, None)
+
+
+def test_the_deploy_and_the_appliance_s_own_preflight_ask_for_the_same_room() -> None:
+    assert DISK_MB_MIN == INSTALL_MB
 
 
 def test_steps_may_have_what_services_and_the_system_leave() -> None:
