@@ -18,7 +18,7 @@ from bench.through_airflow import build_step_image, run_once, running_appliance
 
 TWIN = "bench_twin"
 EIGHT_SHARDS = 3
-"""limits.parallel under which the small database is cut into eight shards."""
+"""limits.parallel under which the smaller database, as big as it is unless told, is cut into eight shards."""
 
 
 def main() -> int:
@@ -26,7 +26,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="medians of so many")
     parser.add_argument("--scale", type=float, default=1.0, help="1 is 5.6 million rows")
-    parser.add_argument("--small", type=float, default=0.1, help="the scale of the smaller database")
+    parser.add_argument("--small", type=float, default=0.165, help="the scale of the smaller database")
     parser.add_argument("--parallel", type=int, default=min(os.cpu_count() or 1, 4))
     options = parser.parse_args()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
