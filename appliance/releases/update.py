@@ -70,7 +70,8 @@ def _perform(settings: Settings, use: str | None, interrupt: bool) -> int:
         forget_wanted(FOLDER, update.wanted)
         (state / "update.json").unlink()
         _say(update.message)
-        return ExitCode.DONE if done else ExitCode.WORK_FAILED
+        # Whoever asked is answered; a unit that stays failed would say that something is still wrong.
+        return ExitCode.WORK_FAILED if use and not done else ExitCode.DONE
 
 
 def _begin(settings: Settings, wanted: Wanted, *, by_operator: bool, interrupt: bool) -> Update | None:
