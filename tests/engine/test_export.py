@@ -6,14 +6,19 @@ import csv
 import gzip
 import json
 import stat
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from appliance.exports import Export, damage_of, list_exports
-from tests.engine.breakable_proxy import wait_until
+from tests.engine.breakable_proxy import breakable_proxy, wait_until
 from tests.engine.scenario import CANARY, Scenario
 
 ODD = Path(__file__).with_name("odd_rows.sql")
+EVENTS = 100_000
 
 
 def deliver_files(scenario: Scenario, form: str) -> None:
@@ -135,32 +140,51 @@ def test_without_a_word_of_the_policy_no_file_is_written(scenario: Scenario) -> 
     assert not (scenario.state / "exports").exists()
 
 
-def test_a_run_that_is_killed_while_it_writes_files_leaves_the_former_twin_and_nothing_to_list(
-    scenario: Scenario,
-) -> None:
-    scenario.publish_first_twin()
+def with_a_big_table(scenario: Scenario) -> None:
     scenario.source.sql(
         scenario.source_database,
         "CREATE TABLE public.event (id int PRIMARY KEY, filler text);"
-        " INSERT INTO public.event SELECT i, repeat(md5(i::text), 10) FROM generate_series(1, 150000) AS i;"
+        " INSERT INTO public.event"
+        f" SELECT i, repeat(md5(i::text), 10) FROM generate_series(1, {EVENTS}) AS i;"
         " GRANT SELECT ON public.event TO reader",
     )
     scenario.objects_at_first = scenario.source_objects()
     scenario.workflow["keep"].append("public.event.*")
+
+
+def writing(exports: Path) -> bool:
+    """Some of the big table's file is there."""
+    return any(path.stat().st_size for path in exports.glob("*/.*/public.event.*"))
+
+
+def test_a_run_that_is_killed_while_it_writes_files_leaves_the_former_twin_and_nothing_to_list(
+    scenario: Scenario,
+) -> None:
+    scenario.publish_first_twin()
+    with_a_big_table(scenario)
     deliver_files(scenario, "jsonl")
     exports = scenario.state / "exports"
     process = scenario.start()
-    wait_until(lambda: any(path.stat().st_size for path in exports.glob("*/.*/public.event.*")))
+    wait_until(lambda: writing(exports), seconds=180)
     process.kill()
     process.communicate()
     assert list_exports(exports) == []
     assert scenario.twin_is_the_former()
-    wait_until(lambda: not scenario.target.sessions("staging-twin"))
-    ended = scenario.run()
+    # Its step notices, cancels its query, and takes its half of a file with it.
+    wait_until(lambda: not scenario.target.sessions("staging-twin") and not writing(exports))
+    scenario.workflow["limits"]["retries"] = 1
+    with breakable_proxy(scenario.target.port) as proxy:
+        scenario.connections["staging"]["port"] = proxy.port
+        process = scenario.start()
+        wait_until(lambda: writing(exports), seconds=180)
+        proxy.cut()
+        ended = scenario.finish(process)
     assert ended.code == 0, ended.text
+    assert "A table could not be exported." in ended.text
+    assert "Trying again" in ended.text
     assert not scenario.twin_is_the_former()
     export = only_export(exports)
-    assert {table.table: table.rows for table in export.manifest.tables}["public.event"] == 150_000
+    assert {table.table: table.rows for table in export.manifest.tables}["public.event"] == EVENTS
 
 
 def test_files_of_a_run_whose_twin_cannot_be_swapped_in_are_not_delivered(scenario: Scenario) -> None:
@@ -176,3 +200,26 @@ def test_files_of_a_run_whose_twin_cannot_be_swapped_in_are_not_delivered(scenar
     assert not list((scenario.state / "exports").glob("*/.*"))
     scenario.target.drop_database(scenario.twin + "__next")
     scenario.target.sql("postgres", f"REVOKE ALL ON DATABASE {scenario.twin} FROM holder; DROP ROLE holder")
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 16 KiB."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_disk_that_is_full_fails_the_run_and_leaves_the_former_twin_and_no_file(
+    scenario: Scenario, tiny_disk: Path
+) -> None:
+    scenario.publish_first_twin()
+    deliver_files(scenario, "csv")
+    ended = scenario.run("run", "--exports-dir", str(tiny_disk))
+    assert ended.code == 1
+    assert "The files could not be written." in ended.err
+    assert "No space left on device" in ended.err
+    assert scenario.twin_is_the_former()
+    assert [path for path in tiny_disk.rglob("*") if path.is_file()] == []
