@@ -5,7 +5,7 @@ column, as its mask's proof asks: no value of the twin is one that was gathered 
 its value; every value belongs to the mask's own output; nothing that the mask removes is left; distinct
 values stay distinct.
 
-A relation of up to twice ``SEARCHED_ROWS`` is searched row by row. Of a larger one whose rows a key tells
+A relation of less than twice ``SEARCHED_ROWS`` is searched row by row. Of a larger one whose rows a key tells
 apart, those that were gathered are searched, and beside them one row in up to ``MOST_ONE_IN``, chosen by
 a keyed hash that nothing in the data can foresee: a fault in one row of ten thousand escapes 100,000 rows
 with a probability of one in twenty thousand. All rows are counted.
