@@ -1,0 +1,40 @@
+"""``appliance status`` says what the dashboard wanted and did not get."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from appliance.cli.status import _show
+
+
+def status(**changes: Any) -> dict[str, Any]:
+    usual = {
+        "version": "1.0.0",
+        "healthy": True,
+        "components": [],
+        "workflows": [],
+        "runs": {"recent": []},
+        "disk": None,
+        "dashboard": None,
+        "refused": None,
+    }
+    return usual | changes
+
+
+def test_what_was_refused_is_listed_with_its_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = [{"kind": "update", "payload": {"version": "2.0.0rc1"}, "rule": "updates.channel"}]
+    not_taken = [
+        {"id": "staging-twin", "state": "refused", "rule": "write"},
+        {"id": "odd", "state": "invalid", "rule": None},
+    ]
+    _show(status(refused=refused, dashboard={"not_taken": not_taken}))
+    shown = capsys.readouterr().out
+    lines = [line.split() for line in shown.splitlines()]
+    assert ["staging-twin", "write"] in lines and ["update", "2.0.0rc1", "updates.channel"] in lines
+
+
+def test_where_nothing_was_refused_nothing_is_said_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    _show(status())
+    assert "refused" not in capsys.readouterr().out

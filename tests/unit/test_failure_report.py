@@ -1,0 +1,31 @@
+"""What a step says of its failure: enough to act on, and no word of the server's own."""
+
+from __future__ import annotations
+
+import psycopg
+
+from appliance.postgres.connect import database_failure
+from appliance.steps.execute import describe_failure
+
+
+def failed_at(table: str | None) -> BaseException:
+    try:
+        raise psycopg.errors.InvalidTextRepresentation('invalid input syntax: "a row\'s value"')
+    except psycopg.Error as error:
+        try:
+            raise database_failure("A table could not be read.", error, table=table) from None
+        except Exception as ours:
+            return ours
+
+
+def test_it_names_step_table_sqlstate_class_and_place() -> None:
+    failure = describe_failure("copy", failed_at("public.customer"), shard=3)
+    assert (failure.step, failure.shard, failure.table) == ("copy", 3, "public.customer")
+    assert (failure.sqlstate, failure.exception) == ("22P02", "WorkFailed")
+    assert failure.what and failure.why and failure.next_step
+    assert "a row's value" not in failure.model_dump_json()
+
+
+def test_what_is_about_no_table_names_none() -> None:
+    assert describe_failure("plan", failed_at(None)).table is None
+    assert describe_failure("plan", ValueError("a row's value")).table is None
