@@ -19,6 +19,7 @@ from pydantic import ValidationError
 import appliance
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.masking.registry import parameter_models
+from appliance.orchestration.run_folder import SPEC
 from appliance.orchestration.workflow_files import read_workflow_files
 from appliance.policy import Policy, Refusal, check_workflow, load_policy
 from appliance.problems import DocumentWrong
@@ -31,6 +32,7 @@ from appliance.reporting.contract import (
 )
 from appliance.reporting.dashboard_client import DashboardAway, DashboardClient
 from appliance.reporting.database import Connection
+from appliance.reporting.run_queries import current_runs
 from appliance.reporting.run_store import append_event
 from appliance.settings import Settings
 from appliance.workflow.document import Workflow
@@ -66,6 +68,7 @@ class CloudSync:
         self.etag: str | None = None
         self.taken: dict[str, Taken] = {}
         self._circumstances = ""
+        self._leaving: set[str] = set()
         self._read_known()
 
     def is_current(self, etag: str) -> bool:
@@ -107,6 +110,7 @@ class CloudSync:
         for assigned in given.workflows:
             if assigned.id not in taken:
                 taken[assigned.id] = self._take_one(assigned, policy, local)
+        self._leaving = self._needed_by_runs(db) - taken.keys() - local
         removed = self._remove_all_but(taken.keys() - local)
         with db.transaction():
             for workflow, now in taken.items():
@@ -120,6 +124,28 @@ class CloudSync:
                 append_event(db, "workflow_changed", None, {"workflow": workflow, "state": "removed"})
         self.etag, self.taken, self._circumstances = given.etag, taken, circumstances
         self._write_known()
+
+    def put_away(self, db: Connection) -> None:
+        """Delete what is wanted no more and was left for a run that was about to start, once it has its copy.
+
+        Raises psycopg.Error.
+        """
+        if not self._leaving:
+            return
+        for workflow in sorted(self._leaving - self._needed_by_runs(db)):
+            (self._folder / f"{workflow}.json").unlink(missing_ok=True)
+            with db.transaction():
+                append_event(db, "workflow_changed", None, {"workflow": workflow, "state": "removed"})
+            self._leaving.discard(workflow)
+
+    def _needed_by_runs(self, db: Connection) -> set[str]:
+        """Cloud workflows with a run that has no copy of the document yet: without it, it would never end."""
+        return {
+            run["workflow"]
+            for run in current_runs(db)
+            if not (self._settings.runs_dir / run["run_id"] / SPEC).exists()
+            and (self._folder / f"{run['workflow']}.json").exists()
+        }
 
     def _take_one(self, assigned: AssignedWorkflow, policy: Policy, local: set[str]) -> Taken:
         before = self.taken.get(assigned.id)
@@ -145,11 +171,13 @@ class CloudSync:
     def _remove_all_but(self, wanted: set[str]) -> set[str]:
         """Delete the other documents. A run in progress has its own copy, and ends by itself."""
         removed = set()
-        for path in self._folder.glob("*.json"):
-            if path.stem not in wanted and not path.name.startswith("."):
-                path.unlink(missing_ok=True)
-                removed.add(path.stem)
-        return removed | (self.taken.keys() - wanted)
+        for name in self._stored() - wanted - self._leaving:
+            (self._folder / f"{name}.json").unlink(missing_ok=True)
+            removed.add(name)
+        return (removed | (self.taken.keys() - wanted)) - self._leaving
+
+    def _stored(self) -> set[str]:
+        return {path.stem for path in self._folder.glob("*.json") if not path.name.startswith(".")}
 
     def _policy(self) -> Policy:
         """A policy that cannot be read lets nothing from the cloud in."""
@@ -179,6 +207,7 @@ class CloudSync:
                 for name, entry in known["taken"].items()
             }
             self.etag, self.taken, self._circumstances = known["etag"], taken, known["circumstances"]
+            self._leaving = self._stored() - taken.keys()
         except (OSError, ValueError, KeyError, TypeError):
             # Everything is fetched and told once more, which is harmless.
             return

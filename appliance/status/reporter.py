@@ -125,6 +125,7 @@ class Reporter:
             return TURN_S
         self._commands.work(db, lambda: self._fetch(force=True))
         self._releases.follow(db)
+        self._sync.put_away(db)
         if self._events.is_over:
             self._send(self._client, db)
         if self._is_time_to_trim():

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from appliance.orchestration.run_folder import SPEC
 from appliance.orchestration.workflow_files import INDEX, read_workflow_files
 from appliance.reporting import outbox
 from appliance.reporting.contract import AssignedWorkflow, WorkflowSet, document_digest
@@ -118,6 +119,39 @@ def test_a_removed_workflow_goes_and_is_told_of_once(rig: ApplianceRig, sync: Cl
     sync.take_up(given(), rig.db)
     CloudSync(rig.settings).take_up(given(), rig.db)
     assert in_force(rig) == {} and [each["state"] for each in told(rig)] == ["active", "removed"]
+
+
+def test_a_removed_workflow_stays_until_a_run_that_is_about_to_start_has_its_copy(
+    rig: ApplianceRig, sync: CloudSync
+) -> None:
+    sync.take_up(given(changed(), changed(id="other")), rig.db)
+    rig.store.run_queued("twin-1", "staging-twin", airflow_run_id="1", origin="cloud", trigger="command")
+    sync.take_up(given(), rig.db)
+    assert list(in_force(rig)) == ["staging-twin"], "without its document the run would hang"
+    sync.put_away(rig.db)
+    assert list(in_force(rig)) == ["staging-twin"]
+    again = CloudSync(rig.settings)
+    again.put_away(rig.db)
+    assert list(in_force(rig)) == ["staging-twin"]
+    copy_of_the_run = rig.folder / "state" / "runs" / "twin-1" / SPEC
+    copy_of_the_run.parent.mkdir(parents=True)
+    copy_of_the_run.write_text("{}")
+    again.put_away(rig.db)
+    again.put_away(rig.db)
+    assert in_force(rig) == {}
+    removed = [each["workflow"] for each in told(rig) if each["state"] == "removed"]
+    assert removed == ["other", "staging-twin"]
+
+
+def test_a_workflow_that_comes_back_meanwhile_stays(rig: ApplianceRig, sync: CloudSync) -> None:
+    sync.take_up(given(changed()), rig.db)
+    rig.store.run_queued("twin-1", "staging-twin", airflow_run_id="1", origin="cloud", trigger="command")
+    sync.take_up(given(), rig.db)
+    sync.take_up(given(changed(title="back")), rig.db)
+    rig.store.run_started("twin-1")
+    rig.store.run_ended("twin-1", "succeeded")
+    sync.put_away(rig.db)
+    assert in_force(rig)["staging-twin"]["title"] == "back"
 
 
 def test_what_was_told_is_not_told_again_after_a_restart(rig: ApplianceRig, sync: CloudSync) -> None:
