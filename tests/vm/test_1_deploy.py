@@ -104,7 +104,8 @@ def test_the_site_authority_is_trusted_by_the_whole_host(appliance: Appliance) -
 def test_a_release_becomes_the_current_one_only_where_its_own_checks_pass(appliance: Appliance) -> None:
     current = appliance.vm.sudo("readlink /opt/appliance/current").strip()
     appliance.vm.sudo(
-        "ln -sfn /opt/appliance/releases/former /opt/appliance/current; chmod o+rw /run/docker.sock"
+        "mkdir -p /opt/appliance/releases/former"
+        " && ln -sfn /opt/appliance/releases/former /opt/appliance/current && chmod o+rw /run/docker.sock"
     )
     try:
         stopped = appliance.deploy.run()
@@ -116,6 +117,7 @@ def test_a_release_becomes_the_current_one_only_where_its_own_checks_pass(applia
         assert appliance.vm.sudo("readlink /opt/appliance/current").strip() == current
     finally:
         appliance.vm.sudo(f"ln -sfn {current} /opt/appliance/current; chmod o= /run/docker.sock")
+        appliance.vm.sudo("rmdir /opt/appliance/releases/former")
 
 
 def started(appliance: Appliance) -> dict[str, str]:

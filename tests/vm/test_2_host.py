@@ -155,7 +155,6 @@ def test_preflight_finds_the_host_fit_and_sees_who_listens(appliance: Appliance)
         "keys",
         "docker",
         "docker access",
-        "databases",
     ):
         assert found[check] == "ok", told
 
