@@ -4,85 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import httpx
 import psycopg
 import pytest
-import yaml
 
 from tests.containers.appliance_host import ApplianceHost, wait_for
-from tests.containers.shop import workflow
-from tests.dashboard.running import running_dashboard
+from tests.containers.cloud import Cloud, enrolled_cloud
+from tests.containers.shop import slow_workflow, workflow
 from tests.engine.clusters import Cluster
-
-OVER = {"succeeded", "failed", "refused", "cancelled"}
-
-
-class Cloud:
-    """An editor on the dashboard, and the appliance it looks after."""
-
-    def __init__(self, api: httpx.Client, appliance_id: str) -> None:
-        self.api = api
-        self.appliance_id = appliance_id
-
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        answer = self.api.request(method, path, json=body)
-        assert answer.is_success, answer.text
-        return answer.json() if answer.content else None
-
-    def write(self, document: dict[str, Any]) -> None:
-        self.ask("POST", "/v1/workflows", {"yaml": yaml.safe_dump(document)})
-        body = {"appliance_ids": [self.appliance_id]}
-        self.ask("PUT", f"/v1/workflows/{document['id']}/appliances", body)
-
-    def placement(self, workflow_id: str) -> dict[str, Any]:
-        found = self.ask("GET", f"/v1/appliances/{self.appliance_id}")["placements"]
-        return next((each for each in found if each["workflow_id"] == workflow_id), {})
-
-    def command(self, **request: Any) -> dict[str, Any]:
-        """Send a command and wait for its answer."""
-        sent = self.ask("POST", f"/v1/appliances/{self.appliance_id}/commands", request)["id"]
-
-        def answered() -> Any:
-            command = self.ask("GET", f"/v1/commands/{sent}")
-            return command if command["state"] not in {"waiting", "accepted"} else None
-
-        found: dict[str, Any] = wait_for(f"an answer to {request}", answered, seconds=240, every=0.5)
-        return found
-
-    def run_to_end(self, workflow_id: str) -> dict[str, Any]:
-        """Press the button, and watch the run end over there."""
-        command = self.command(kind="run", workflow=workflow_id)
-        assert command["state"] == "done", command
-
-        def ended() -> Any:
-            answer = self.api.get(f"/v1/runs/{self.appliance_id}/{command['run_id']}")
-            return answer.json() if answer.is_success and answer.json()["state"] in OVER else None
-
-        found: dict[str, Any] = wait_for(f"{command['run_id']} ends", ended, seconds=300, every=0.5)
-        return found | {"command_id": command["id"]}
 
 
 @pytest.fixture(scope="module")
 def cloud(appliance: ApplianceHost, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A dashboard with which the appliance has enrolled, and a policy that lets its workflows in."""
-    policy = appliance.folder / "etc" / "policy.yaml"
-    policy.write_text(
-        yaml.safe_dump(
-            {"workflows_from_cloud": True, "read": ["production"], "write": ["main", "slow", "spare"]}
-        )
-    )
-    folder: Path = tmp_path_factory.mktemp("dashboard")
-    with running_dashboard(folder, DASHBOARD_HEARTBEAT_SECONDS="3") as running:
-        token = running.command("create-token", "tests", "--role", "admin").splitlines()[-1]
-        with running.client(token) as api:
-            made = api.post("/v1/appliances", json={"name": "Hospital"}).raise_for_status().json()
-            appliance.cli("enrol", running.url, made["enrolment_token"])
-            cloud = Cloud(api, made["appliance_id"])
-            yield cloud
-    policy.unlink()
+    with enrolled_cloud(appliance, tmp_path_factory.mktemp("dashboard")) as made:
+        yield made
 
 
 def test_a_workflow_written_there_is_run_broken_and_mended_from_there(
@@ -125,3 +61,21 @@ def test_a_command_whose_answer_was_lost_with_the_process_starts_no_second_run(
         )
         with psycopg.connect(appliance.database_url("airflow")) as airflow:
             assert airflow.execute(query).fetchone() == before
+
+
+def test_a_workflow_removed_there_ends_its_run_and_is_scheduled_no_more(
+    appliance: ApplianceHost, cloud: Cloud
+) -> None:
+    cloud.write(slow_workflow("removed-there", "slow", schedule="0 2 * * *"))
+    wait_for("it is taken up", lambda: cloud.placement("removed-there").get("state") == "active", seconds=120)
+    run_id = cloud.command(kind="run", workflow="removed-there")["run_id"]
+    wait_for("it runs", lambda: (appliance.run(run_id) or {}).get("state") == "running", seconds=120)
+    cloud.ask("PUT", "/v1/workflows/removed-there/appliances", {"appliance_ids": []})
+    file = appliance.folder / "state" / "workflows" / "removed-there.json"
+    wait_for("its file is gone", lambda: not file.exists(), seconds=60)
+    assert cloud.run_at_its_end(run_id)["state"] == "succeeded"
+    with psycopg.connect(appliance.database_url("airflow"), autocommit=True) as airflow:
+        stale = "SELECT is_stale FROM dag WHERE dag_id = 'removed-there'"
+        wait_for("Airflow lets go of it", lambda: airflow.execute(stale).fetchone() == (True,), seconds=300)
+    assert "removed-there" not in {each["id"] for each in appliance.status("/status")[1]["workflows"]}
+    assert cloud.placement("removed-there") == {}
