@@ -15,11 +15,16 @@ from appliance.errors import RequestWrong
 PREFIX = "DASHBOARD_"
 STATE_FOLDER = Path("/var/lib/appliance-dashboard")
 DEFAULT_ENROL_COMMAND = "sudo appliance enrol {url} {token}"
-DEFAULT_INSTALL_COMMAND = (
-    "tar -xOf appliance-{version}-x86_64.tar provisioning/install.sh > install.sh &&\n"
-    "sudo sh install.sh appliance-{version}-x86_64.tar SHA256 --data dashboard_url={url}"
-)
-DEFAULT_UPGRADE_COMMAND = DEFAULT_INSTALL_COMMAND
+DEFAULT_INSTALL_COMMAND = """\
+sha256=SHA256
+bundle=appliance-{version}-x86_64.tar
+echo "$sha256  $bundle" | sha256sum --check --quiet &&
+tar -xOf $bundle provisioning/install.sh > install.sh &&
+sudo sh install.sh $bundle $sha256 --data dashboard_url={url}"""
+DEFAULT_UPGRADE_COMMAND = """\
+bundle=appliance-{version}-x86_64.tar
+sudo install -m 644 $bundle $bundle.sha256 /opt/appliance/bundles/ &&
+sudo appliance release use {version}"""
 
 
 @dataclass(frozen=True)
