@@ -104,7 +104,7 @@ class CloudSync:
     def take_up(self, given: WorkflowSet, db: Connection) -> None:
         """Make the folder hold what of this set is good, and tell what became of each."""
         circumstances = self._present_circumstances()
-        policy, local = self._policy(), self._local_ids()
+        policy, local = self.policy(), self._local_ids()
         self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         taken: dict[str, Taken] = {}
         for assigned in given.workflows:
@@ -179,8 +179,8 @@ class CloudSync:
     def _stored(self) -> set[str]:
         return {path.stem for path in self._folder.glob("*.json") if not path.name.startswith(".")}
 
-    def _policy(self) -> Policy:
-        """A policy that cannot be read lets nothing from the cloud in."""
+    def policy(self) -> Policy:
+        """The policy of now. One that cannot be read lets nothing from the cloud in."""
         path = self._settings.policy_file
         try:
             return load_policy(path if path.exists() else None)

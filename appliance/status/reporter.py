@@ -18,7 +18,6 @@ from pydantic import ValidationError
 
 import appliance
 from appliance.errors import ApplianceError
-from appliance.policy import Policy, load_policy
 from appliance.reporting import outbox
 from appliance.reporting.contract import HEARTBEAT_SECONDS, HEARTBEAT_SECONDS_RANGE, HeartbeatAnswer
 from appliance.reporting.dashboard_client import DashboardAway, DashboardClient, TokenRefused, checked_url
@@ -140,7 +139,7 @@ class Reporter:
             taken=self._sync.taken,
             etag=self._sync.etag,
             connections=connection_states(self._settings.connections_file, wanted),
-            policy=self._policy(),
+            policy=self._sync.policy(),
             scrubber=self._scrubber,
             clock_offset_s=self._clock_offset_s,
         )
@@ -273,13 +272,6 @@ class Reporter:
             return False
         self._next_trim = time.monotonic() + TRIM_EVERY_S
         return True
-
-    def _policy(self) -> Policy:
-        path = self._settings.policy_file
-        try:
-            return load_policy(path if path.exists() else None)
-        except ApplianceError:
-            return Policy()
 
     def _database(self) -> Connection | None:
         try:
