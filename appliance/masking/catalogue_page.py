@@ -43,8 +43,8 @@ empty text stays empty unless a mask says otherwise; a keyed mask gives the same
 every table and every run of the same appliance. Arrays are masked element by element. A mask that does not
 fit a column is an error before any row is read.
 
-What `proof` says is looked for in every row of a table of fewer than 200,000, and in a sample of a larger one:
-[how large](twin.md#what-is-proven-before-it-is-replaced).
+What `proof` says is looked for in every row of a table of fewer than 200,000, and in a sample of a larger
+one: [how large](twin.md#what-is-proven-before-it-is-replaced).
 """
 
 

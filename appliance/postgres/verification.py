@@ -7,9 +7,9 @@ values stay distinct.
 
 A relation of less than twice ``SEARCHED_ROWS`` is searched row by row. Of a larger one whose rows a key tells
 apart, those that were gathered are, and beside them one row in up to ``MOST_ONE_IN``, chosen by a keyed hash
-that nothing in the data can foresee. A fault that shows in the row itself (outside the mask's domain, something
-left) in one row of ten thousand escapes 100,000 with a probability of one in twenty thousand. A raw value that
-came through shows in gathered rows, as it would in a search of all: see ``evidence``. All rows are counted.
+that nothing in the data can foresee. A fault that shows in the row itself (outside the mask's domain,
+something left) in one row of ten thousand escapes 100,000 with a probability of one in twenty thousand. A raw
+value that came through shows in gathered rows, as in a search of all: see ``evidence``. All rows are counted.
 """
 
 from __future__ import annotations
