@@ -97,10 +97,13 @@ class Stack:
 
     def remove(self) -> None:
         """Remove containers (steps that still run among them), volumes, networks and images."""
-        network = f"network={self.project}_{NETWORK_OF_STEPS}"
-        listed = ["docker", "ps", "--all", "--quiet", "--filter", network]
-        steps = subprocess.run(listed, capture_output=True, text=True, check=False).stdout.split()
         self.compose("stop", "--timeout", "5", check=False)
+        # A step that has ended is in no network any more; its image's label stays with it.
+        network = f"network={self.project}_{NETWORK_OF_STEPS}"
+        steps: set[str] = set()
+        for wanted in (network, f"label=com.docker.compose.project={self.project}"):
+            listed = ["docker", "ps", "--all", "--quiet", "--filter", wanted]
+            steps.update(subprocess.run(listed, capture_output=True, text=True, check=False).stdout.split())
         if steps:
             subprocess.run(["docker", "rm", "--force", *steps], capture_output=True, check=False)
         self.compose("down", "--volumes", "--rmi", "local", "--remove-orphans", "--timeout", "5")
