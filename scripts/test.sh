@@ -32,7 +32,7 @@ check "mypy --strict" .venv/bin/mypy
 
 say "== pytest"
 status=0
-.venv/bin/pytest --numprocesses logical --dist loadgroup --no-loadscope-reorder --color no --durations 15 "$@" || status=$?
+.venv/bin/pytest --numprocesses logical --dist loadscope --no-loadscope-reorder --color no --durations 15 "$@" || status=$?
 if [ "${#failed[@]}" -gt 0 ]; then
     say "These checks failed, above the tests: ${failed[*]}"
     exit 1

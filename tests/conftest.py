@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,12 +16,11 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("appliance", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("appliance")
 
-pytest_plugins = ["tests.containers.appliance_fixtures"]
-"""Tests of two folders share one appliance; whoever uses it is of the group ``containers``."""
-
 TESTS = Path(__file__).parent
 TOGETHER = ("vm", "containers", "browser")
 """Each of these starts something big (a host with systemd, Airflow, Chromium) that all its tests use."""
+ELSEWHERE = {"containers/test_demo.py": "demo", "browser/test_journey.py": "containers"}
+"""Files that use what another group starts, or nothing of their own folder's."""
 ORDER = (*TOGETHER, "cloud", "engine", "dashboard", "unit")
 """What takes longest begins first, so that at the end no core waits for one long group on another."""
 
@@ -28,13 +28,20 @@ LINES_OF_A_FAILURE = 40
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file, or each of the big folders, on one worker; an explicit mark wins."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            place = item.path.relative_to(TESTS)
-            group = place.parts[0] if place.parts[0] in TOGETHER else str(place)
-            item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=_turn)
+    """Begin with what takes longest."""
+    items.sort(key=lambda item: _turn(item.path.relative_to(TESTS)))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep each file, or each of the big folders, on one worker."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(Path(nodeid.split("::", maxsplit=1)[0]).relative_to(TESTS.name))
+
+    return ByGroup(config, log)
 
 
 @pytest.hookimpl(trylast=True)
@@ -45,6 +52,11 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         print(f"\n-- {report.nodeid}, {report.when}:", *last, sep="\n", flush=True)  # noqa: T201
 
 
-def _turn(item: pytest.Item) -> int:
-    folder = item.path.relative_to(TESTS).parts[0]
+def _group(path: Path) -> str:
+    folder = path.parts[0]
+    return ELSEWHERE.get(path.as_posix()) or (folder if folder in TOGETHER else path.as_posix())
+
+
+def _turn(path: Path) -> int:
+    folder = path.parts[0]
     return ORDER.index(folder) if folder in ORDER else len(ORDER)

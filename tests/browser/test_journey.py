@@ -19,7 +19,6 @@ from tests.containers.appliance_host import ApplianceHost, wait_for
 from tests.dashboard.running import PASSWORD, running_dashboard
 from tests.engine.clusters import Cluster
 
-pytestmark = pytest.mark.xdist_group("containers")
 MASKS = {"email": "email", "full_name": "full_name", "phone": "phone"}
 WRONG_PASSWORD = "wr0ng-c4nary"
 

@@ -19,7 +19,6 @@ from compose.demo import enrolment, sample_workflow
 from compose.demo.dashboard import Dashboard
 from compose.demo.stack import Stack
 
-pytestmark = pytest.mark.xdist_group("demo")
 PROJECT = f"appliance-test-{secrets.token_hex(3)}"
 SIGN_IN = re.compile(r"sign in as +(\w+), password (\S+)")
 RUN_PAGE = re.compile(r"This run +(http\S+)")
