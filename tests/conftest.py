@@ -16,6 +16,9 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("appliance", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("appliance")
 
+pytest_plugins = ["tests.containers.appliance_fixtures"]
+"""Tests of two folders share one appliance; whoever uses it is of the group ``containers``."""
+
 TESTS = Path(__file__).parent
 TOGETHER = ("vm", "containers", "browser")
 """Each of these starts something big (a host with systemd, Airflow, Chromium) that all its tests use."""
