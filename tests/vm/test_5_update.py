@@ -105,7 +105,7 @@ def test_a_release_that_does_not_work_is_left_again_even_when_the_move_is_killed
     assert releases.vm.ssh("appliance release use 0.1.10", check=False).returncode == 2
     releases.vm.sudo(f"rm -f {FOLDER}/outcome.json")
     # An operator asks for it this time, and loses the connection in the middle.
-    releases.vm.sudo("systemd-run --unit=by-hand appliance release use 0.1.10")
+    releases.vm.sudo("systemd-run --collect --unit=by-hand appliance release use 0.1.10")
     wait_until(releases, f"grep -q state...proving {ROOT}/.update/update.json", seconds=600)
     releases.vm.sudo("systemctl kill --signal=KILL by-hand.service")
     wait_until(releases, "! systemctl is-active by-hand.service")
