@@ -230,7 +230,7 @@ def test_a_set_that_an_appliance_could_not_take_is_refused_where_it_is_made(
     refused = stored.api.put("/v1/workflows/support-sandbox/appliances", json=assigned)
     assert refused.status_code == 413 and "Hospital West" in refused.json()["what"]
     assert stored.api.get("/v1/workflows/support-sandbox").json()["appliances"] == []
-    longer = other.replace("Support sandbox", "Long " * 70)
+    longer = other.replace("Support sandbox", "Long " * 39)
     assert stored.api.put("/v1/workflows/other", json={"yaml": longer}).status_code == 413
     assert stored.api.get("/v1/workflows/other").json()["revision"] == 1
 
