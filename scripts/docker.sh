@@ -78,6 +78,16 @@ start_engine() {
     done
 }
 
+# The mirror that this machine takes its own release of Debian from; the others lie beside it.
+own_mirror() {
+    local codename
+    # shellcheck source=/dev/null
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    # shellcheck disable=SC2016 # apt's own variables
+    apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' 'Component: main' 2>/dev/null |
+        awk -v codename="$codename" '!found && ($1 == codename || $1 ~ /^(old)?stable$/) { print $2; found = 1 }'
+}
+
 # Compose 2 for an engine whose distribution does not ship it, taken from Debian 13's archive and checked with
 # Debian's own key. It is one static binary that needs only libc, so it goes where Docker looks for plugins and
 # no package source is added to this machine.
@@ -91,13 +101,17 @@ install_compose() {
         stop "docker compose is not installed." "The demo needs Compose version 2 or later." \
             "install the Compose plugin from https://docs.docker.com/compose/install/, then run the same command again"
     fi
+    local mirror=${DEBIAN_MIRROR:-$(own_mirror)}
+    if [ -z "$mirror" ]; then
+        stop "docker compose is not installed." "This machine's package sources name no mirror of Debian to take it from." \
+            "set DEBIAN_MIRROR to one, then run the same command again"
+    fi
     say "Installing docker compose (Debian 13's docker-compose package) into $plugins"
     local away
     away=$(mktemp -d)
     mkdir -p "$away"/lists/partial "$away"/cache/archives/partial
     touch "$away/status"
-    printf 'deb [signed-by=%s] %s trixie main\n' "$keyring" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" \
-        >"$away/sources.list"
+    printf 'deb [signed-by=%s] %s trixie main\n' "$keyring" "$mirror" >"$away/sources.list"
     cat >"$away/apt.conf" <<CONF
 Dir::State "$away";
 Dir::State::lists "$away/lists";

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import platform
 import shutil
+import subprocess
 import threading
 import urllib.error
 import urllib.request
@@ -12,10 +14,18 @@ from urllib.parse import unquote, urlsplit
 
 MIRROR = "mirror.test"
 """A name that only the proxy knows, so that what comes from it came through the proxy."""
-UPSTREAM = {
-    "debian": "http://deb.debian.org/debian",
-    "debian-security": "http://deb.debian.org/debian-security",
-}
+
+
+def upstream() -> dict[str, str]:
+    """Folder of the mirror → where this machine takes the same from."""
+    command = ["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)", "Component: main"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    codename = platform.freedesktop_os_release()["VERSION_CODENAME"]
+    found = dict(line.split(" ", 1) for line in printed.splitlines())
+    return {
+        "debian": found[codename].rstrip("/"),
+        "debian-security": found[f"{codename}-security"].rstrip("/"),
+    }
 
 
 class PackageProxy:
@@ -24,6 +34,7 @@ class PackageProxy:
     def __init__(self, address: str, user: str, password: str) -> None:
         expected = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         outer = self
+        folders = upstream()
         self.requests = 0
         self.refused = 0
 
@@ -41,12 +52,12 @@ class PackageProxy:
                     return
                 parts = urlsplit(self.path)
                 first, _, rest = parts.path.lstrip("/").partition("/")
-                if parts.hostname != MIRROR or first not in UPSTREAM:
+                if parts.hostname != MIRROR or first not in folders:
                     self._answer(404, b"")
                     return
                 outer.requests += 1
                 try:
-                    with urllib.request.urlopen(f"{UPSTREAM[first]}/{rest}", timeout=60) as answer:
+                    with urllib.request.urlopen(f"{folders[first]}/{rest}", timeout=60) as answer:
                         self.send_response(200)
                         self.send_header("Content-Length", answer.headers["Content-Length"])
                         self.end_headers()
