@@ -16,11 +16,12 @@ from typing import Any, Literal
 
 import appliance
 from appliance.errors import ApplianceError
+from appliance.problems import DocumentWrong
 
 Origin = Literal["local", "cloud"]
 SUFFIXES = (".yaml", ".yml", ".json")
 INDEX = "workflow-index.json"
-_VERSION = f"2/{appliance.__version__}"
+_VERSION = f"3/{appliance.__version__}"
 """Another release may find other things wrong with a file."""
 
 
@@ -98,16 +99,22 @@ def _look(path: Path, origin: Origin, known: dict[str, WorkflowFile]) -> Workflo
 
 
 def _read(path: Path, origin: Origin, mtime_ns: int, size: int) -> WorkflowFile:
-    from appliance.workflow.loading import load_workflow  # noqa: PLC0415 - only a changed file needs the model
+    # Only a changed file needs the models.
+    from appliance.masking.registry import parameter_models  # noqa: PLC0415
+    from appliance.workflow.loading import load_workflow  # noqa: PLC0415
+    from appliance.workflow.mask_check import check_masks  # noqa: PLC0415
 
     try:
-        workflow = load_workflow(path).workflow
+        loaded = load_workflow(path)
+        if problems := check_masks(loaded.document, parameter_models()):
+            raise DocumentWrong(problems)
     except ApplianceError as error:
         return WorkflowFile(str(path), origin, mtime_ns, size, problem=error.text())
     except Exception as error:  # one file must never hide the others
         return WorkflowFile(
             str(path), origin, mtime_ns, size, problem=f"{path}: cannot be read ({type(error).__name__})"
         )
+    workflow = loaded.workflow
     return WorkflowFile(
         path=str(path),
         origin=origin,

@@ -96,6 +96,25 @@ def test_a_broken_file_is_shown_with_its_problem_and_hides_no_other(places: tupl
     assert not files["binary.yaml"].usable
 
 
+@pytest.mark.parametrize(
+    ("masks", "said"),
+    [
+        ('{"*.*.email": emial}', "did you mean email"),
+        ('{"*.*.email": {mask: partial, keep_frist: 2}}', "keep_frist"),
+    ],
+)
+def test_a_file_whose_masks_do_not_exist_or_do_not_take_their_parameters_is_no_usable_one(
+    places: tuple[Path, Path], masks: str, said: str
+) -> None:
+    config, state = places
+    path = write(config, "typo.yaml", "typo")
+    path.write_text(path.read_text() + f"masks: {masks}\n")
+    write(config, "good.yaml", "good")
+    for file in (*read_workflow_files(config, state), *read_workflow_files(config, state)):
+        assert file.usable == (file.id == "good")
+        assert file.usable or (said in (file.problem or "") and f"{path}:6" in (file.problem or ""))
+
+
 def test_two_files_with_one_id_both_do_not_run_and_each_names_both(places: tuple[Path, Path]) -> None:
     config, state = places
     first, second = write(config, "a.yaml", "twice"), write(state, "b.yaml", "twice")

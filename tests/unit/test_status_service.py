@@ -63,6 +63,18 @@ def test_with_everything_away_it_answers_and_says_what_is_away(tmp_path: Path) -
     assert asked.get("/metrics").status_code == asked.get("/").status_code == 200
 
 
+def test_with_everything_away_a_workflow_that_cannot_run_is_still_said_to_be_invalid(tmp_path: Path) -> None:
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "typo.yaml").write_text(
+        "id: typo\nsource: production\ntables: {include: [public.customer]}\n"
+        "masks: {public.customer.email: emial}\ndeliver: [{twin: {connection: staging}}]\n"
+    )
+    given = settings(tmp_path, CONFIG_DIR=str(tmp_path), STATE_DIR=str(tmp_path / "state"))
+    (shown,) = client(given).get("/status").json()["workflows"]
+    assert shown["state"] == "invalid"
+    assert "there is no mask `emial`" in shown["problem"] and "typo.yaml:4" in shown["problem"]
+
+
 def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     asked = client(settings(tmp_path))
     for path in ("/", "/page.css", "/page.js"):
