@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 import runpy
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +25,12 @@ _PATHS = (
     "policy_file",
 )
 
+_PORTS = ("firewall_allow_tcp", "firewall_allow_from_steps_tcp")
 _OR_NEVER = ("exports_max_days", "receipts_max_days")
+
+
+_CONNECTORS = ("_", "ssh_", "docker_identifier", "docker_platform", "docker_architecture")
+"""What names of pyinfra's own data begin with."""
 
 
 class Data(Protocol):
@@ -93,14 +100,15 @@ def read_knobs(data: Data) -> Knobs:
     for name in _PATHS:
         if values[name] is not None:
             values[name] = _file(name, values[name])
-    values["workflow_files"] = [_file("workflow_files", path) for path in values["workflow_files"]]
-    values["certificates"] = {
-        _plain_name(name): _file(f"certificates.{name}", path)
-        for name, path in values["certificates"].items()
-    }
+    values["workflow_files"] = [_file("workflow_files", path) for path in _words(values["workflow_files"])]
+    values["certificates"] = _certificates(values["certificates"])
     values["preflight_in_spite_of"] = _words(values["preflight_in_spite_of"])
+    for name in _PORTS:
+        values[name] = [_port(name, word) for word in _words(values[name])]
     for name, default in defaults().items():
-        if isinstance(default, bool):
+        if isinstance(default, str):
+            values[name] = str(values[name])
+        elif isinstance(default, bool):
             values[name] = _yes_or_no(name, values[name])
         elif isinstance(default, int) and not (name in _OR_NEVER and values[name] is None):
             values[name] = _whole_number(name, values[name])
@@ -114,17 +122,40 @@ def read_knobs(data: Data) -> Knobs:
     return knobs
 
 
-def _file(name: str, value: str) -> str:
-    path = Path(value).expanduser().resolve()
+def check_names(names: Iterable[str]) -> None:
+    """Refuse what `--data` sets and nothing reads: a mistyped knob would stay at its default in silence."""
+    known = sorted(defaults())
+    for name in names:
+        if name in known or name.startswith(_CONNECTORS):
+            continue
+        near = difflib.get_close_matches(name, known, n=1)
+        meant = f"did you mean {near[0]}?" if near else "all of them are in provisioning/group_data/all.py"
+        raise KnobWrong(f"{name}: there is no such knob; {meant}")
+
+
+def _file(name: str, value: Any) -> str:
+    path = Path(str(value)).expanduser().resolve()
     if not path.is_file():
         raise KnobWrong(f"{name}: there is no file {path}")
     return str(path)
 
 
 def _words(value: Any) -> list[str]:
-    """`--data` hands a list over as it was typed, with commas."""
-    words = value.split(",") if isinstance(value, str) else value
+    """`--data` hands a list over as it was typed, with commas, and a single number as a number."""
+    words = str(value).split(",") if isinstance(value, str | int) else value or []
     return [str(word).strip() for word in words if str(word).strip()]
+
+
+def _port(name: str, word: str) -> int:
+    if not word.isdecimal() or not 0 < int(word) < 65536:
+        raise KnobWrong(f"{name}: expected ports such as 5432,5433")
+    return int(word)
+
+
+def _certificates(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise KnobWrong('certificates: expected names and files such as {"db.pem": "certs/db.pem"}')
+    return {_plain_name(name): _file(f"certificates.{name}", path) for name, path in value.items()}
 
 
 def _plain_name(name: str) -> str:
@@ -166,7 +197,8 @@ def _check_proxy(knobs: Knobs) -> None:
 
 
 def _check_docker(knobs: Knobs) -> None:
-    for pool in knobs.docker_address_pools:
+    pools = knobs.docker_address_pools if isinstance(knobs.docker_address_pools, list) else [None]
+    for pool in pools:
         try:
             network = ipaddress.ip_network(pool["base"])
             fits = network.prefixlen <= int(pool["size"]) <= network.max_prefixlen

@@ -6,7 +6,7 @@ Paths are on the machine that runs pyinfra. ``None`` means off, or worked out fr
 
 # The release to install: a bundle made by `make bundle`. None takes the newest in build/bundle/.
 release_bundle = None
-# No internet at all: the Debian packages come from the bundle too (made with `make bundle DEBS=1`).
+# No internet at all: the Debian packages come from the bundle too (made with `make bundle DEBS=CODENAME`).
 offline = False
 # Checks of `appliance preflight` that may fail without ending the deploy, e.g. ["memory"]. Warnings never do.
 preflight_in_spite_of: list[str] = []

@@ -85,7 +85,7 @@ def _extract_debs(archive: tarfile.TarFile, manifest: dict[str, Any], root: Path
     _extract(archive, manifest, root / ".debs-unpacking", prefix="debs/")
     unpacked = root / ".debs-unpacking" / "debs"
     if not unpacked.is_dir():
-        raise Unfit("it holds no Debian packages; make it with DEBS=1")
+        raise Unfit("it holds no Debian packages; make it with DEBS=CODENAME")
     unpacked.rename(target)
     shutil.rmtree(root / ".debs-unpacking")
     (target / ".complete").write_text(sha256 + "\n", encoding="ascii")

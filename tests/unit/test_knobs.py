@@ -16,7 +16,7 @@ from appliance.settings import load_settings
 from provisioning.distributions import SUPPORTED, Distribution, recognise
 from provisioning.docker.deployer import daemon_json
 from provisioning.firewall.deployer import ruleset
-from provisioning.knobs import Knobs, KnobWrong, defaults, read_knobs
+from provisioning.knobs import Knobs, KnobWrong, check_names, defaults, read_knobs
 from provisioning.packages.deployer import mirror_sources, offline_sources
 from provisioning.preflight.deployer import DISK_MB_MIN, release_preflight
 from provisioning.release.wheels import PYTHONS
@@ -56,6 +56,10 @@ def test_the_installation_page_names_every_knob() -> None:
         ({"docker_address_pools": [{"base": "172.29.0.0/16", "size": 8}]}, "docker_address_pools"),
         ({"connections_file": "/nowhere"}, "connections_file: there is no file /nowhere"),
         ({"certificates": {"../db.pem": "/etc/hostname"}}, "not a plain file name"),
+        ({"certificates": "/etc/hostname"}, "certificates: expected names and files"),
+        ({"docker_address_pools": "172.29.0.0/16"}, "docker_address_pools"),
+        ({"firewall_allow_tcp": "ssh"}, "firewall_allow_tcp: expected ports"),
+        ({"firewall_allow_from_steps_tcp": [5432, 65536]}, "firewall_allow_from_steps_tcp: expected ports"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(values: dict[str, Any], told: str) -> None:
@@ -66,6 +70,34 @@ def test_a_wrong_value_is_refused_by_name(values: dict[str, Any], told: str) -> 
 def test_words_from_the_command_line_are_taken_as_what_they_say() -> None:
     read = knobs(offline="true", firewall="no", steps_parallel="7")
     assert (read.offline, read.firewall, read.steps_parallel) == (True, False, 7)
+
+
+def test_lists_from_the_command_line_are_taken_as_they_are_typed(tmp_path: Path) -> None:
+    """pyinfra hands over what is JSON as what it says, a single port as a number, and all else as text."""
+    files = [tmp_path / "a.yaml", tmp_path / "b.yaml"]
+    for file in files:
+        file.touch()
+    read = knobs(
+        firewall_allow_tcp=443,
+        firewall_allow_from_steps_tcp="5432, 5433",
+        workflow_files=f"{files[0]},{files[1]}",
+        docker_log_max_size=10485760,
+    )
+    assert read.firewall_allow_tcp == [443]
+    assert read.firewall_allow_from_steps_tcp == [5432, 5433]
+    assert read.workflow_files == [str(file) for file in files]
+    assert read.docker_log_max_size == "10485760"
+    assert knobs(firewall_allow_tcp=["443", 80]).firewall_allow_tcp == [443, 80]
+
+
+def test_a_mistyped_knob_on_the_command_line_is_refused() -> None:
+    check_names(["offline", "steps_memory_mb", "ssh_user", "docker_identifier", "_sudo"])
+    with pytest.raises(
+        KnobWrong, match="step_memory_mb: there is no such knob; did you mean steps_memory_mb"
+    ):
+        check_names(["step_memory_mb"])
+    with pytest.raises(KnobWrong, match="frobnication: there is no such knob; all of them are in"):
+        check_names(["frobnication"])
 
 
 def test_an_operators_own_docker_settings_are_kept() -> None:
