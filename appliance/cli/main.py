@@ -21,7 +21,7 @@ import typer.core
 import typer.main
 
 from appliance import __version__
-from appliance.errors import ApplianceError, ExitCode
+from appliance.errors import ApplianceError, ExitCode, RequestWrong
 
 DEBUG_VARIABLE = "APPLIANCE_DEBUG"
 INTERRUPTED = 130
@@ -152,8 +152,26 @@ def main() -> None:
         _exit(error.text(), error.exit_code, error)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except PermissionError as error:
+        wrong = _not_permitted(error)
+        _exit(
+            wrong.text() if wrong else _unexpected(error),
+            wrong.exit_code if wrong else ExitCode.WORK_FAILED,
+            error,
+        )
     except Exception as error:
         _exit(_unexpected(error), ExitCode.WORK_FAILED, error)
+
+
+def _not_permitted(error: PermissionError) -> RequestWrong | None:
+    """The appliance's files are closed to other users: for them it is no fault. For root it would be."""
+    if os.geteuid() == 0 or not isinstance(error.filename, str):
+        return None
+    return RequestWrong(
+        f"{error.filename} is not open to you.",
+        "What belongs to the appliance can be read by root only.",
+        "Put sudo before the command.",
+    )
 
 
 def _exit(message: str, code: int, error: Exception) -> None:

@@ -167,6 +167,22 @@ def test_a_fault_of_our_own_shows_its_kind_and_place_but_no_data() -> None:
     assert "APPLIANCE_DEBUG=1" in done.stderr
 
 
+def test_what_is_closed_to_a_user_is_no_fault_and_says_how_to_open_it(tmp_path: Path) -> None:
+    """Debian's home of the settings is closed to all but root and the appliance."""
+    settings = tmp_path / "appliance.yaml"
+    settings.touch(mode=0)
+    as_nobody = f"import os; os.geteuid() or os.setuid(65534); open({str(settings)!r})"
+    done = failing(as_nobody)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"{settings} is not open to you.\n"
+        "What belongs to the appliance can be read by root only.\n"
+        "Next: Put sudo before the command.\n"
+    )
+    # For root itself it is one, and shows its place.
+    assert failing("raise PermissionError(13, 'Denied', '/x')").returncode == 1
+
+
 def test_the_state_of_a_database_error_is_shown_without_its_text() -> None:
     done = failing('import psycopg.errors; raise psycopg.errors.UniqueViolation("Key (ssn)=(S3cret)")')
     assert "UniqueViolation" in done.stderr
