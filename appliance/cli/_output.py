@@ -26,7 +26,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
         from rich.console import Console  # noqa: PLC0415 - a pipe does without it, and is quicker
         from rich.table import Table  # noqa: PLC0415
 
-        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for i, column in enumerate(columns):
+            # Where the terminal is narrow, sentences wrap; an id that was cut could not be copied.
+            table.add_column(column, no_wrap=not any(" " in row[i] for row in rows))
         for row in rows:
             table.add_row(*(_coloured(cell) for cell in row))
         Console().print(table)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
+from appliance.cli._output import print_table
 from appliance.cli.status import _show
 
 
@@ -38,3 +40,18 @@ def test_what_was_refused_is_listed_with_its_rule(capsys: pytest.CaptureFixture[
 def test_where_nothing_was_refused_nothing_is_said_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     _show(status())
     assert "refused" not in capsys.readouterr().out
+
+
+def test_an_id_is_never_cut_on_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`runs` on 80 columns, where one of them failed: its id is what `logs` asks for."""
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    run = "vm-twin-20261125t210422z-3dcb"
+    why = "Files may not be exported here: destinations does not name `files`. (policy rule destinations)"
+    rows = [(run, "refused", "2026-11-25 21:04:25", "1.1s", why), (run, "succeeded", "", "", "")]
+    print_table(("run", "state", "started", "took", "why"), rows)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
+    assert shown.count(run) == 2
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80
