@@ -22,14 +22,17 @@ OVER = ("succeeded", "failed", "refused", "cancelled")
 
 
 def follow_run(settings: Settings, run_id: str, *, show: bool) -> dict[str, Any]:
-    """Wait for the end and return the run as /runs/{id} has it. ``show`` shows how far it is meanwhile."""
+    """Wait for the end and return the run as /runs/{id} has it.
+
+    ``show`` shows how far it is meanwhile; whoever asks for that has printed the run's id.
+    """
     if not show:
         return _wait(settings, run_id, lambda _: None)
     from rich.console import Console  # noqa: PLC0415 - waiting alone does without it
 
     from appliance.cli.progress import RunDisplay  # noqa: PLC0415
 
-    with RunDisplay(Console(), f"run {run_id}") as display:
+    with RunDisplay(Console(), f"run {run_id}", announced=True) as display:
         return _wait(settings, run_id, _Teller(display).tell)
 
 
@@ -75,7 +78,8 @@ class _Teller:
             for table in run["plan"]["tables"]:
                 self._display.state.expect(table["table"], table["rows"], table["parts"])
         for step in run["steps"]:
-            self._step(step, run)
+            self._began(step, run)
+        # Before the ends: what says that the copying is done also says how much it was.
         for row in run["progress"]:
             key = (row["step"], row["table"], row["part"])
             told = (row["rows"], row["bytes"], row["done"])
@@ -83,22 +87,28 @@ class _Teller:
                 self._progress[key] = told
                 fields = {name: value for name, value in row.items() if name in Progress.model_fields}
                 self._display.message(Progress(**fields))
+        for step in run["steps"]:
+            self._ended(step)
         for notice in run["notices"]:
             said = (notice["step"], notice["text"])
             if said not in self._said:
                 self._said.add(said)
                 self._display.message(Notice(step=notice["step"], text=notice["text"]))
 
-    def _step(self, step: dict[str, Any], run: dict[str, Any]) -> None:
+    def _began(self, step: dict[str, Any], run: dict[str, Any]) -> None:
         key = (step["step"], step["shard"])
-        before, now = self._steps.get(key), step["state"]
+        before = self._steps.get(key)
         if before is None:
             parts = run["plan"]["shards"] if step["step"] == "copy" and run["plan"] else 1
             self._display.step_started(step["step"], step["shard"], parts)
-            before = "running"
-        elif before in ("retrying", "failed") and now == "running":
+            self._steps[key] = "running"
+        elif before in ("retrying", "failed") and step["state"] == "running":
             self._display.step_started(step["step"], step["shard"], 1)
-        if before == "running" and now != "running":
+
+    def _ended(self, step: dict[str, Any]) -> None:
+        key = (step["step"], step["shard"])
+        now = step["state"]
+        if self._steps[key] == "running" and now != "running":
             self._display.step_ended(
                 step["step"], step["shard"], step["seconds"] or 0.0, worked=now == "succeeded"
             )

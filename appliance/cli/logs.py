@@ -16,7 +16,8 @@ from appliance.settings import Settings, load_settings
 
 app = typer.Typer()
 _NOISE = re.compile(
-    r"::(end)?group::|^(Task instance is in|DAG bundles loaded|Filling up the DagBag|Pushing xcom)"
+    r"::(end)?group::"
+    r"|^(Task instance is in|DAG bundles loaded|Filling up the DagBag|Pushing xcom|Worker startup parse)"
 )
 
 

@@ -26,11 +26,17 @@ _PLAIN_MARKS = {"✓": "+", "…": ".", "✗": "x"}
 class RunDisplay:
     """Shows a run while it is told about it. A context manager: the moving part ends with the block."""
 
-    def __init__(self, console: Console, title: str, *, ticked: bool = False) -> None:
-        """``ticked``: whoever uses it calls ``tick`` a few times a second, and no thread is started."""
+    def __init__(
+        self, console: Console, title: str, *, ticked: bool = False, announced: bool = False
+    ) -> None:
+        """``ticked``: whoever uses it calls ``tick`` a few times a second, and no thread is started.
+
+        ``announced``: the title has been printed already.
+        """
         self.console = console
         self.state = RunState()
         self._title = title
+        self._announced = announced
         self._moving = console.is_terminal and not console.is_dumb_terminal
         self._live = Live(
             console=console,
@@ -45,7 +51,7 @@ class RunDisplay:
     def __enter__(self) -> RunDisplay:
         if self._moving:
             self._live.start()
-        else:
+        elif not self._announced:
             self._line(self._title)
         return self
 

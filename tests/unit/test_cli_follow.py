@@ -1,0 +1,104 @@
+"""Following a run from the command line, and asking the status service for it."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from appliance.cli._follow import _Teller
+from appliance.cli._status_client import ask
+from appliance.cli.progress import RunDisplay
+from appliance.settings import load_settings
+
+
+def step(name: str, state: str, shard: int | None = None) -> dict[str, Any]:
+    return {"step": name, "shard": shard, "state": state, "seconds": 1.0 if state != "running" else None}
+
+
+def copied(table: str, rows: int, *, done: bool) -> dict[str, Any]:
+    return {"step": "copy", "table": table, "part": None, "rows": rows, "bytes": rows * 100, "done": done}
+
+
+def run(*steps: dict[str, Any], progress: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    tables = [{"table": "public.t", "rows": 9, "parts": 1}]
+    return {
+        "plan": {"tables": tables, "shards": 1},
+        "steps": steps,
+        "progress": progress or [],
+        "notices": [],
+    }
+
+
+def shown(*answers: dict[str, Any]) -> list[str]:
+    """What is printed in a pipe when the status service answers so."""
+    output = io.StringIO()
+    with RunDisplay(Console(file=output, width=120), "run r", announced=True) as display:
+        teller = _Teller(display)
+        for answer in answers:
+            teller.tell(answer)
+    return output.getvalue().splitlines()
+
+
+def test_the_end_of_the_copying_says_how_much_it_was() -> None:
+    """Between two questions a whole small copying begins and ends: its rows come in the same answer."""
+    lines = shown(
+        run(step("plan", "succeeded")),
+        run(
+            step("plan", "succeeded"),
+            step("copy", "succeeded", 0),
+            progress=[copied("public.t", 10, done=True)],
+        ),
+    )
+    assert lines[-1].startswith("copy: done in ")
+    assert lines[-1].endswith(", 10 rows, 1.0 KB")
+
+
+def test_the_run_is_named_once() -> None:
+    assert shown(run()) == []
+
+
+def test_a_step_that_is_tried_again_is_followed_to_its_end() -> None:
+    lines = shown(
+        run(step("verify", "running")),
+        run(step("verify", "retrying")),
+        run(step("verify", "running")),
+        run(step("verify", "succeeded")),
+    )
+    assert [line.split(" in ")[0] for line in lines] == ["verify: failed", "verify: done"]
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_the_status_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not reach the loopback address of this machine, and would be shown the token."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"path": self.path}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    config = tmp_path / "appliance.yaml"
+    config.write_text(f"status: {{host: 127.0.0.1, port: {server.server_port}}}\n")
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    try:
+        assert ask(load_settings(config, {}), "/status") == {"path": "/status"}
+    finally:
+        server.shutdown()
