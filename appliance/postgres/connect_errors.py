@@ -59,7 +59,7 @@ _CAUSES: tuple[tuple[str, type[ApplianceError], str, str], ...] = (
         r"no pg_hba\.conf entry|pg_hba\.conf rejects",
         RequestWrong,
         "The server's pg_hba.conf does not let '{user}' into '{dbname}' from here (with sslmode {sslmode}).",
-        "Add to pg_hba.conf:  hostssl {quoted_dbname} {quoted_user} <address of this host>/32 scram-sha-256",
+        "Add to pg_hba.conf:  {tls} {quoted_dbname} {quoted_user} <address of this host>/32 scram-sha-256",
     ),
     (
         r"password authentication failed|no password supplied|authentication failed|empty password",
@@ -129,6 +129,8 @@ def connect_failure(name: str, parameters: Mapping[str, str], error: psycopg.Err
     shown.update({key: parameters[key] for key in shown if key in parameters})
     shown |= {"name": name, "quoted_user": _quoted(shown["user"]), "quoted_dbname": _quoted(shown["dbname"])}
     kind, why, next_step = _cause(error)
+    # A line for TLS only lets nobody in who asks for none.
+    shown["tls"] = "host" if shown["sslmode"] in ("disable", "allow") else "hostssl"
     what = f"Connection '{name}' could not be opened ({shown['host']}:{shown['port']})."
     return kind(what, why.format_map(shown), next_step.format_map(shown))
 

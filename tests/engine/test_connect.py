@@ -249,16 +249,18 @@ def test_a_role_that_pg_hba_keeps_out_is_told_the_line_to_add(
     rules.write_text("host all postgres 127.0.0.1/32 scram-sha-256\n")
     with cluster.connect() as admin:
         admin.execute("SELECT pg_reload_conf()")
-    entry = Connection.model_validate(cluster.connection("postgres", "reader"))
-    write_secrets(tmp_path / "secrets", {"production": entry})
-    with pytest.raises(RequestWrong) as caught:
-        open_session(
-            "production",
-            read_service(tmp_path / "secrets", "production"),
-            application_name="a-test",
-            read_only=True,
-        )
-    assert 'hostssl "postgres" "reader"' in caught.value.next_step
+    # A line for TLS would not let in who asks for none.
+    for sslmode, line in (("prefer", "hostssl"), ("disable", "host")):
+        entry = Connection.model_validate(cluster.connection("postgres", "reader") | {"sslmode": sslmode})
+        write_secrets(tmp_path / sslmode, {"production": entry})
+        with pytest.raises(RequestWrong) as caught:
+            open_session(
+                "production",
+                read_service(tmp_path / sslmode, "production"),
+                application_name="a-test",
+                read_only=True,
+            )
+        assert f'pg_hba.conf:  {line} "postgres" "reader"' in caught.value.next_step
 
 
 def test_secrets_are_for_their_owner_only_and_leave_no_trace(secured: Cluster, tmp_path: Path) -> None:
