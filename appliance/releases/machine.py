@@ -89,7 +89,8 @@ def _next(update: Update, host: Host) -> Update:
         try:
             host.install(update.wanted.version)
         except ApplianceError as error:
-            return update.moved("failed", message=f"{error.what} {error.why} Nothing was changed.")
+            next_step = f"Next: {error.next_step}" if error.next_step else ""
+            return update.moved("failed", message=_said(error, "Nothing was changed.", next_step))
         return update.moved("saving")
     if update.state == "rolling_back":
         return _roll_back(update, host)
@@ -100,7 +101,7 @@ def _next(update: Update, host: Host) -> Update:
     try:
         return _forward(update, host)
     except ApplianceError as error:
-        return update.moved("rolling_back", message=f"{error.what} {error.why}".strip())
+        return update.moved("rolling_back", message=_said(error))
 
 
 def _forward(update: Update, host: Host) -> Update:
@@ -132,6 +133,10 @@ def _roll_back(update: Update, host: Host) -> Update:
     host.settle(update.former)
     back = f"{update.former} runs again." if not missing else f"{update.former} was put back: {missing}"
     return update.moved("failed", message=f"{update.message} {back}")
+
+
+def _said(error: ApplianceError, *more: str) -> str:
+    return " ".join(part for part in (error.what, error.why, *more) if part)
 
 
 def resumed(update: Update) -> Update:

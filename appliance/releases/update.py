@@ -69,9 +69,11 @@ def _perform(settings: Settings, use: str | None, interrupt: bool) -> int:
         write_outcome(FOLDER, update.wanted, "done" if done else "failed", update.message)
         forget_wanted(FOLDER, update.wanted)
         (state / "update.json").unlink()
+        if use and not done:
+            raise WorkFailed(update.message)
         _say(update.message)
         # Whoever asked is answered; a unit that stays failed would say that something is still wrong.
-        return ExitCode.WORK_FAILED if use and not done else ExitCode.DONE
+        return ExitCode.DONE
 
 
 def _begin(settings: Settings, wanted: Wanted, *, by_operator: bool, interrupt: bool) -> Update | None:
