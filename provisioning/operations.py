@@ -60,6 +60,11 @@ def ensured(commands: Sequence[str], unless: str) -> Commands:
             yield StringCommand(command)
 
 
+def gone(there: str) -> bool:
+    """Whether a command says that what it looks for is no longer there."""
+    return bool(there) and not host.get_fact(Succeeds, command=there)
+
+
 @operation()
 def unit(
     unit_name: str,
@@ -69,11 +74,13 @@ def unit(
     reads: Sequence[str] = (),
     restart_after: Sequence[OperationMeta] = (),
     reload_daemon_after: Sequence[OperationMeta] = (),
+    there: str = "",
 ) -> Commands:
     """Bring a unit to a state, and restart it exactly when something it read has changed since it started.
 
     ``reads`` are the paths it reads at its start. ``restart_after`` are the operations that write them:
-    before they have run, as in a dry run, it is from them that a restart is known.
+    before they have run, as in a dry run, it is from them that a restart is known. ``there`` is a command
+    that succeeds as long as what the unit has set up is there, for one that has no process to die with it.
     """
     state = host.get_fact(UnitState, unit=unit_name, reads=list(reads))
     quoted = shlex.quote(unit_name)
@@ -85,7 +92,7 @@ def unit(
         yield StringCommand(f"systemctl disable --quiet {quoted}")
     if running and not state.active:
         yield StringCommand(f"systemctl reset-failed {quoted} 2>/dev/null; systemctl start {quoted}")
-    elif running and (state.stale or changes(*restart_after)):
+    elif running and (state.stale or changes(*restart_after) or gone(there)):
         yield StringCommand(f"systemctl restart {quoted}")
     elif not running and state.active:
         yield StringCommand(f"systemctl stop {quoted}")

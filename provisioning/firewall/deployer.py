@@ -43,6 +43,8 @@ class Firewall(Deployer):
                 unit_name=UNIT,
                 reads=[RULES, f"/etc/systemd/system/{UNIT}"],
                 restart_after=self.changed,
+                # The distribution's nftables.service flushes everybody's tables when it starts.
+                there="nft list table inet appliance",
             )
         elif host.get_fact(Succeeds, command=f"test -e /etc/systemd/system/{UNIT}"):
             ensured(

@@ -37,20 +37,27 @@ _LINKS = {
 
 
 @operation()
-def bundle_unpacked(bundle: str, sha256: str, complete: str, debs_only: bool = False) -> Commands:
-    """Upload a bundle and unpack it, unless what it becomes is there already, whole and from this bundle."""
-    if host.get_fact(Succeeds, command=f'test "$(cat {shlex.quote(complete)})" = {sha256}'):
-        return
+def bundle_unpacked(bundle: str, sha256: str, complete: str, debs_of: str | None = None) -> Commands:
+    """Upload a bundle and unpack it, unless what it becomes is there already, whole and from this bundle.
+
+    ``debs_of``: only its Debian packages; the mark of the whole release, for which the upload is kept.
+    """
     uploads = f"{ROOT}/upload"
+    if host.get_fact(Succeeds, command=f'test "$(cat {shlex.quote(complete)})" = {sha256}'):
+        if not debs_of and host.get_fact(Succeeds, command=f"test -e {uploads}"):
+            # What a deploy that was cut off has left.
+            yield StringCommand(f"rm -rf {uploads}")
+        return
     here, program = f"{uploads}/bundle.tar", f"{uploads}/unpack.py"
     yield StringCommand(f"mkdir -p {uploads} && chmod 700 {uploads}")
     if not host.get_fact(Succeeds, command=f"echo '{sha256}  {here}' | sha256sum -c"):
         yield FileUploadCommand(bundle, here, remote_temp_filename=host.get_temp_filename(here))
     yield FileUploadCommand(str(_UNPACK), program, remote_temp_filename=host.get_temp_filename(program))
-    only = " --debs-only" if debs_only else ""
+    only = " --debs-only" if debs_of else ""
     yield StringCommand(f"python3 {program} {here} --sha256 {sha256} --root {ROOT}{only}")
-    if not debs_only:
-        yield StringCommand(f"rm -rf {uploads}")
+    # install.sh has unpacked the release itself, before the deploy.
+    still_wanted = f'test "$(cat {shlex.quote(debs_of)} 2>/dev/null)" != {sha256} || ' if debs_of else ""
+    yield StringCommand(f"{still_wanted}rm -rf {uploads}")
 
 
 class OfflinePackages(Deployer):
@@ -65,7 +72,7 @@ class OfflinePackages(Deployer):
                 bundle=str(bundle),
                 sha256=digest(bundle),
                 complete=f"{ROOT}/debs/.complete",
-                debs_only=True,
+                debs_of=f"{ROOT}/releases/{read_manifest(bundle)['version']}/.complete",
             )
 
 

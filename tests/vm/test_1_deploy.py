@@ -69,12 +69,21 @@ def test_a_service_whose_restart_was_missed_is_restarted_by_the_next_deploy(appl
     assert again.changed == ("Start appliance-status.service",)
 
 
+def test_a_firewall_that_somebody_has_flushed_is_loaded_by_the_next_deploy(appliance: Appliance) -> None:
+    """As the distribution's own nftables.service does when it starts."""
+    appliance.vm.sudo("nft delete table inet appliance")
+    again = appliance.deploy.run()
+    assert again.changed == ("Load the firewall's rules",)
+    assert "policy drop" in appliance.vm.sudo("nft list table inet appliance")
+
+
 @pytest.mark.parametrize(
     ("knob", "value", "expected"),
     [
         ("status_host", "0.0.0.0", "status_tls_certificate"),
         ("http_proxy", "http://user:word@proxy:3128", "http_proxy_credentials_file"),
         ("connections_file", "/nowhere/connections.yaml", "connections_file"),
+        ("firewall_allow_tcp", "ssh", "firewall_allow_tcp"),
     ],
 )
 def test_a_wrong_knob_ends_the_deploy_before_anything_is_done(
