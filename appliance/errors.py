@@ -46,6 +46,10 @@ class WorkFailed(ApplianceError):
     """The request was right and the work did not succeed (exit code 1). A retry may help."""
 
 
+class WorkFailedForGood(WorkFailed):
+    """The work did not succeed, and the same step would fail again (exit code 1)."""
+
+
 class RequestWrong(ApplianceError):
     """A document, a setting or an argument is wrong (exit code 2). A retry cannot help."""
 

@@ -117,7 +117,7 @@ SELECT s.classid, s.objid, s.thing, 'on the target only a superuser may create i
     UNION ALL SELECT 'pg_cast'::regclass, oid, 'a cast to ' || format_type(casttarget, NULL) FROM pg_cast
         WHERE castmethod = 'b'
     UNION ALL SELECT 'pg_type'::regclass, oid, 'the type ' || format_type(oid, NULL) FROM pg_type
-        WHERE typtype = 'b' AND typcategory <> 'A'
+        WHERE (typtype = 'b' AND typcategory <> 'A') OR NOT typisdefined
     UNION ALL SELECT 'pg_proc'::regclass, p.oid, 'the function ' || p.oid::regprocedure
         FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang
         LEFT JOIN pg_aggregate AS a ON a.aggfnoid = p.oid

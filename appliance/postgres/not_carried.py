@@ -27,6 +27,14 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
         "It would lead the twin's users to another server.",
     ),
     (
+        "foreign data wrapper",
+        "SELECT f.fdwname::text FROM pg_foreign_data_wrapper AS f"
+        " WHERE NOT EXISTS (SELECT FROM pg_depend AS d"
+        " WHERE d.classid = 'pg_foreign_data_wrapper'::regclass AND d.objid = f.oid AND d.deptype = 'e')"
+        " ORDER BY 1",
+        "It would lead the twin's users to other servers.",
+    ),
+    (
         "publication",
         "SELECT pubname::text FROM pg_publication ORDER BY 1",
         "Replication is not the twin's business.",
@@ -56,6 +64,13 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
         "The twin belongs to the role that delivers it; grant there what its users need.",
     ),
     (
+        "default privileges",
+        "SELECT DISTINCT 'of ' || r.rolname || coalesce(' in ' || n.nspname, '') FROM pg_default_acl AS a"
+        " JOIN pg_roles AS r ON r.oid = a.defaclrole"
+        " LEFT JOIN pg_namespace AS n ON n.oid = a.defaclnamespace ORDER BY 1",
+        "They are for what those roles make; the twin belongs to the role that delivers it.",
+    ),
+    (
         "owner",
         "SELECT DISTINCT r.rolname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
         " JOIN pg_roles AS r ON r.oid = c.relowner"
@@ -69,6 +84,28 @@ _KINDS: tuple[tuple[str, str, str], ...] = (
         " JOIN pg_database AS d ON d.oid = s.setdatabase, unnest(s.setconfig) AS setting"
         " WHERE d.datname = current_database() ORDER BY 1",
         "ALTER DATABASE … SET belongs to the server it was made for.",
+    ),
+    (
+        "comment",
+        "SELECT 'on the database ' || datname FROM pg_database WHERE datname = current_database()"
+        " AND shobj_description(oid, 'pg_database') IS NOT NULL",
+        "The appliance keeps its own mark there.",
+    ),
+    (
+        "tablespace",
+        "SELECT t.spcname || ' of ' || count(*)::text || ' object'"
+        " || CASE count(*) WHEN 1 THEN '' ELSE 's' END FROM pg_class AS c"
+        " JOIN pg_tablespace AS t ON t.oid = c.reltablespace"
+        " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        " WHERE n.nspname !~ '^pg_' GROUP BY t.spcname ORDER BY 1",
+        "Everything is put where the twin's database is.",
+    ),
+    (
+        "invalid index",
+        "SELECT n.nspname || '.' || c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid"
+        " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        " WHERE NOT i.indisvalid AND c.relkind = 'i' AND n.nspname !~ '^pg_' ORDER BY 1",
+        "It was never finished in the source, and pg_dump passes over it.",
     ),
     (
         "rows of an extension's table",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import RequestWrong, WorkFailed, WorkFailedForGood
 from appliance.postgres.archive_contents import Entry, read_archive
 
 PG_DUMP_VARIABLE = "APPLIANCE_PG_DUMP"
@@ -109,7 +109,7 @@ def dump_schema(
             assert process.stdout is not None  # noqa: S101
             content = process.stdout.read(MAX_ARCHIVE_BYTES + 1)
             if len(content) > MAX_ARCHIVE_BYTES:
-                raise WorkFailed(
+                raise WorkFailedForGood(
                     "The source's schema is too large.", f"It takes more than {MAX_ARCHIVE_BYTES} bytes."
                 )
             status = process.wait()
@@ -124,11 +124,19 @@ def dump_schema(
 def carried_entries(entries: Sequence[Entry], left_behind: Iterable[tuple[int, int]]) -> list[Entry]:
     """The entries of what the twin gets: without what no twin has or what is left behind."""
     objects = set(left_behind)
+    # The shell that pg_dump makes before a base type's functions has no oid of its own, only the type's name.
+    types_gone = {
+        (entry.schema_name, entry.tag)
+        for entry in entries
+        if entry.kind == "TYPE" and (entry.class_oid, entry.oid) in objects
+    }
     gone: set[int] = set()
     kept: list[Entry] = []
     for entry in entries:
         about_gone = entry.kind in _PARTS and not gone.isdisjoint(entry.depends_on)
-        if entry.kind in _NEVER or (entry.class_oid, entry.oid) in objects or about_gone:
+        shell_of_gone = entry.kind == "SHELL TYPE" and (entry.schema_name, entry.tag) in types_gone
+        in_objects = (entry.class_oid, entry.oid) in objects
+        if entry.kind in _NEVER or in_objects or about_gone or shell_of_gone:
             gone.add(entry.dump_id)
         else:
             kept.append(entry)

@@ -43,7 +43,11 @@ SELECT lo_create(0), lo_create(0);
 CREATE EXTENSION file_fdw;
 CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
 CREATE FOREIGN TABLE public.elsewhere (line text) SERVER files OPTIONS (filename '/etc/hostname');
+CREATE FOREIGN DATA WRAPPER lonely;
 CREATE PUBLICATION everything FOR ALL TABLES;
+COMMENT ON DATABASE everything IS 'ours';
+ALTER DEFAULT PRIVILEGES IN SCHEMA crm GRANT SELECT ON TABLES TO reader;
+UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'public.keys_d_idx'::regclass;
 CREATE FUNCTION public.nothing() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
 CREATE EVENT TRIGGER watch ON ddl_command_start EXECUTE FUNCTION public.nothing();
 GRANT USAGE ON SCHEMA public, crm, "Verkauf & Co" TO reader;
@@ -185,9 +189,27 @@ def test_what_a_twin_will_lack_is_listed(catalog: Catalog) -> None:
         ("event trigger", "watch"),
         ("owner", "postgres"),
         ("database setting", "work_mem"),
+        ("foreign data wrapper", "lonely"),
+        ("comment", "on the database everything"),
+        ("default privileges", "of postgres in crm"),
+        ("invalid index", "public.keys_d_idx"),
     } <= lacking
+    assert ("foreign data wrapper", "file_fdw") not in lacking
     assert any(kind == "grants" for kind, _ in lacking)
     assert all(item.why for item in catalog.not_carried)
+
+
+def test_objects_in_a_tablespace_are_counted(source: Cluster, source_database: str) -> None:
+    with source.connect(source_database) as connection:
+        connection.execute("SET allow_in_place_tablespaces = on")
+        connection.execute("CREATE TABLESPACE fast LOCATION ''")
+        connection.execute(
+            "CREATE TABLE t (id int PRIMARY KEY USING INDEX TABLESPACE fast, v text) TABLESPACE fast"
+        )
+        lacking = {(item.kind, item.name) for item in read_catalog(connection).not_carried}
+        connection.execute("DROP TABLE t")
+        connection.execute("DROP TABLESPACE fast")
+    assert ("tablespace", "fast of 2 objects") in lacking
 
 
 def test_the_database_itself_is_described(catalog: Catalog) -> None:

@@ -198,3 +198,35 @@ def test_a_locale_that_the_target_lacks_falls_back_and_is_reported(
         assert run.check.fallbacks == ()
     finally:
         source.drop_database(name)
+
+
+BASE_TYPE = """
+CREATE TYPE public.half_done;
+CREATE TYPE public.point_of_sale;
+CREATE FUNCTION public.pos_in(cstring) RETURNS public.point_of_sale LANGUAGE internal
+    STRICT IMMUTABLE AS 'int4in';
+CREATE FUNCTION public.pos_out(public.point_of_sale) RETURNS cstring LANGUAGE internal
+    STRICT IMMUTABLE AS 'int4out';
+CREATE TYPE public.point_of_sale (INPUT = public.pos_in, OUTPUT = public.pos_out, LIKE = integer);
+CREATE TABLE public.fine (id integer);
+"""
+
+
+def test_a_base_type_and_a_type_that_was_never_finished_are_left_out_with_their_shells(
+    start_run: StartRun, source: Cluster, target: Cluster, source_database: str, twin_database: str
+) -> None:
+    source.sql(source_database, BASE_TYPE)
+    run = start_run()
+    run.plan()
+    assert {(item.kind, item.name) for item in run.check.not_carried} == {
+        ("type", "public.half_done"),
+        ("type", "public.point_of_sale"),
+        ("function", "public.pos_in(pg_catalog.cstring)"),
+        ("function", "public.pos_out(public.point_of_sale)"),
+    }
+    run.schema()
+    run.copy()
+    run.finish()
+    run.publish()
+    types = "SELECT typname::text FROM pg_type WHERE typname IN ('half_done', 'point_of_sale', 'fine')"
+    assert target.rows(twin_database, types) == [("fine",)]
