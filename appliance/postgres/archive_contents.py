@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailed, WorkFailedForGood
 
 OLDEST, NEWEST = (1, 14), (1, 16)
 CUSTOM_FORMAT = 1
@@ -138,7 +138,7 @@ def _entry(reader: _Reader, version: tuple[int, int], offset_size: int) -> Entry
 
 
 def _unreadable(why: str) -> WorkFailed:
-    return WorkFailed(
+    return WorkFailedForGood(
         "The archive that pg_dump wrote cannot be read.",
         f"As an archive of pg_dump 12 to 18, {why}.",
         "Use a pg_dump between 12 and 18 (APPLIANCE_PG_DUMP names one).",

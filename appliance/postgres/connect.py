@@ -11,7 +11,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.errors import ApplianceError, RequestWrong, WorkFailed
+from appliance.errors import ApplianceError, RequestWrong, WorkFailed, WorkFailedForGood
 from appliance.postgres.connect_errors import connect_failure
 
 TCP_USER_TIMEOUT_MS = 180_000
@@ -104,6 +104,8 @@ def _prepare(connection: Connection[TupleRow], read_only: bool, statement_s: int
 
 def retry_can_help(error: BaseException) -> bool:
     """Whether the same step, tried again, may succeed: broken connections, restarts, locks, lack of room."""
+    if isinstance(error, WorkFailedForGood):
+        return False
     if isinstance(error, WorkFailed):
         return error.sqlstate is None or _passing(error.sqlstate)
     if isinstance(error, ApplianceError):

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import RequestWrong, WorkFailedForGood
 from appliance.postgres import ledger
 from appliance.postgres.connect import database_failure
 from appliance.postgres.former_grants import carry_grants, read_grants
@@ -81,14 +81,14 @@ class Publisher:
         following, twin = read_database(admin, self.names.next), read_database(admin, self.names.twin)
         if following is not None and following.marker is not None and following.marker.run == self.run:
             if following.marker.state == "building":
-                raise WorkFailed(
+                raise WorkFailedForGood(
                     f"The database '{following.name}' is not finished.",
                     "The step finish has not been done on it.",
                 )
             return False
         if twin is not None and twin.marker is not None and twin.marker.run == self.run:
             return True
-        raise WorkFailed(
+        raise WorkFailedForGood(
             f"There is nothing to publish: '{self.names.next}' of this run does not exist.",
             "It was dropped, or another run has taken its place.",
             "Start a new run.",

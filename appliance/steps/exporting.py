@@ -16,7 +16,7 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance import __version__
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import RequestWrong, WorkFailed, WorkFailedForGood
 from appliance.export_folder import write_manifest
 from appliance.exports import MANIFEST, ExportedTable, Manifest, read_manifest
 from appliance.postgres.connect import database_failure
@@ -119,7 +119,7 @@ def _write(
     except psycopg.Error as error:
         raise database_failure("A table could not be exported.", error, table=name) from None
     if written.rows != relation.rows:
-        raise WorkFailed(
+        raise WorkFailedForGood(
             f"The file of {name} has {written.rows:,} rows, and {relation.rows:,} were verified.",
             "Something else has written to the database that is being built.",
             "Start the run again.",

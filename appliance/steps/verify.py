@@ -9,7 +9,7 @@ from contextlib import closing
 import psycopg
 from pydantic import BaseModel
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedForGood
 from appliance.postgres.bindings import bind
 from appliance.postgres.connect import database_failure
 from appliance.postgres.evidence import Loaded, index, loads, seed_binding
@@ -63,7 +63,7 @@ def run(context: StepContext) -> VerifyResult:
         faults += _unchecked(context, number, target)
     if faults:
         shown = "\n".join(f"  {fault}" for fault in faults[:50])
-        raise WorkFailed(
+        raise WorkFailedForGood(
             "Verification failed, so the twin was not replaced.",
             f"{shown}\n  and {len(faults) - 50} more" if len(faults) > 50 else shown,
             "Nobody has seen the copy that failed. Mend the workflow's masks if one of them is named,"

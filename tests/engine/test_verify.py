@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from appliance.errors import WorkFailed
+from appliance.postgres.connect import retry_can_help
 from appliance.postgres.evidence import EXACT_ROWS
 from appliance.postgres.verification import SEARCHED_ROWS, chance_bound, one_in
 from tests.engine.clusters import Cluster
@@ -58,6 +59,7 @@ def the_fault(run: StepwiseRun) -> str:
     """What verification says; never a value."""
     with pytest.raises(WorkFailed) as failed:
         run.verify()
+    assert not retry_can_help(failed.value), "the same copy would fail again"
     text = failed.value.text()
     assert CANARY not in text
     assert CANARY not in (run.context.run_dir / "verify.json").read_text()
