@@ -76,7 +76,8 @@ def _free_numeric(sql: str, moved: str, share: float | None, amount: float | Non
     if share is not None:
         kept = f"round({moved}, scale({sql}))"
         farthest = f"round({sql} * {Decimal(str(1 + share))}, scale({sql}) + 6)"
-        return f"coalesce(nullif(nullif({kept}, {sql}), 0), {farthest})"
+        # A numeric has at most 16,383 digits after the point: there only a whole step is left to go.
+        return f"coalesce(nullif(nullif({kept}, {sql}), 0), nullif({farthest}, {sql}), {sql} * 2)"
     largest = Decimal(str(amount))
     digits = max(0, -largest.adjusted()) + 3
     kept = f"round({moved}, greatest(scale({sql}), {digits}))"

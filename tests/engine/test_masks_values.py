@@ -97,6 +97,13 @@ def test_noise_on_numeric_fits_its_precision(
             assert "amount" in limit or (masked > 0) == (value > 0) or abs(value) < Decimal("1e-1000")
 
 
+def test_noise_moves_the_smallest_numerics_too(lab: Lab) -> None:
+    smallest = ["1e-16383", "-1e-16383", "3e-16383", "1e-16380", "0"]
+    twin = lab.masked("numeric", smallest, spec("number_noise", percent=10), cast="numeric")
+    for value, masked in zip(map(Decimal, smallest), map(Decimal, twin), strict=True):
+        assert (masked == 0) if value == 0 else masked != value and (masked > 0) == (value > 0)
+
+
 def test_noise_leaves_infinite_numerics(lab: Lab) -> None:
     twin = lab.masked("numeric", ["Infinity", "-Infinity", "NaN"], spec("number_noise"), cast="numeric")
     assert twin == ["Infinity", "-Infinity", "NaN"]
