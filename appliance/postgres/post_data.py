@@ -15,6 +15,7 @@ import psycopg
 
 from appliance.postgres import ledger
 from appliance.postgres.archive_contents import Entry
+from appliance.postgres.index_memory import builds_b_tree, limit_sort_memory
 from appliance.postgres.parallel_jobs import Job, Session
 from appliance.postgres.server_errors import named_failure
 
@@ -102,6 +103,8 @@ def _jobs(
     key = str(entry.dump_id)
     needs = frozenset(str(needed) for needed in entry.depends_on if needed != entry.dump_id)
     statement = entry.sql.encode("utf-8", "surrogateescape")
+    if entry.kind in ("INDEX", "CONSTRAINT") and builds_b_tree(entry.sql):
+        statement = limit_sort_memory(int(-rank[1])).encode() + statement
     if entry.kind != "FK CONSTRAINT":
         # Several indexes can be built on a table at a time; everything else wants it for itself.
         alone = entry.kind != "INDEX" or "\nALTER TABLE" in entry.sql

@@ -88,8 +88,14 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> tuple[list[Tabl
     target, items = plan.targets[number], _items(plan, number)
     found: list[TableProof] = []
 
+    relations = loads(plan)
+    # Each relation has a session of its own already; workers besides would only build the same hash tables.
+    workers = max(0, plan.parallel // max(1, len(relations)) - 1)
+
     def open_session() -> Session:
-        return context.connect_target(target.connection, target.next_database)
+        session = context.connect_target(target.connection, target.next_database)
+        session.execute(f"SET max_parallel_workers_per_gather = {workers}")
+        return session
 
     with closing(open_session()) as session:
         try:
@@ -110,7 +116,7 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> tuple[list[Tabl
             (-rows,),
         )
 
-    run_jobs([job(loaded) for loaded in loads(plan)], open_session, plan.parallel)
+    run_jobs([job(loaded) for loaded in relations], open_session, plan.parallel)
     return sorted(found, key=lambda proof: proof.table), copying_faults(plan, items, set(copied))
 
 
