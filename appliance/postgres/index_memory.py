@@ -17,8 +17,8 @@ def sort_memory_kb(table_bytes: int) -> int:
 
     Runs that fit into the cache are sorted up to twice as fast as one run of everything: an index over 2.4
     million e-mail addresses took 2.6 s of processor time with 16 MB and 4.8 s with 256 MB, over numbers
-    1.15 s and 1.5 s. So a sort gets only as much as lets one merge take in every run: there are keys / memory runs,
-    and room for memory / ``_MERGE_BUFFER_KB``.
+    1.15 s and 1.5 s. So a sort gets only as much as lets one merge take in every run: there are keys / memory
+    runs, and room for memory / ``_MERGE_BUFFER_KB``.
     """
     # A row of a narrow table is smaller than its key with what a sort notes beside it.
     keys_kb = table_bytes * 3 // 2 // 1024
