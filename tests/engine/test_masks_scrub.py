@@ -38,6 +38,8 @@ FOUND = [
     ("müller@straße.de and 用户@例子.广告", "[email] and [email]"),
     ("Call +49 (170) 123-45-67 or 555-0199 now", "Call +[phone] or [phone] now"),
     ("tel. 0170.1234567/0171.7654321!", "tel. [phone]!"),
+    ("(519) 555-0196, then (0)170 1234567", "[phone], then [phone]"),
+    ("home (555-0199) and work (+1 (519) 555-0196)", "home ([phone]) and work (+[phone])"),
     ("card 4111 1111 1111 1111 exp 12/27", "card [card] exp 12/27"),
     ("5500-0000-0000-0004", "[card]"),
     ("SSN 078-05-1120.", "SSN [ssn]."),
@@ -47,6 +49,7 @@ FOUND = [
 LEFT = [
     "Nothing of anyone in here, at 10:30:15, for 3 of 12 rooms.",
     "ISO 9001, std::vector, room @ 4, 50% + 20%",
+    "rooms (12) and (345), of (2024) 12 and (3) 45.6",
     "2.5 kg; v1.2; chapter 3.4-3.6",
     "",
 ]

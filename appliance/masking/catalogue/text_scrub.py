@@ -35,7 +35,11 @@ _PATTERNS: dict[Scrubbed, tuple[str, ...]] = {
     "ssn": ("[0-9]{3}[- ][0-9]{2}[- ][0-9]{4}",),
     # Whatever has seven digits or more, with punctuation between them: better a date too many than a
     # phone number too few.
-    "phone": (r"[0-9](?:[ ().+/-]{0,3}[0-9]){6,}",),
+    # An area code's brackets go with it, and a number inside brackets leaves both of them.
+    "phone": (
+        r"\([0-9]{3,5}\)(?:[ ().+/-]{0,3}[0-9]){4,}|\([0-9]{1,2}\)(?:[ ().+/-]{0,3}[0-9]){6,}"
+        r"|[0-9](?:[ ().+/-]{0,3}[0-9]){6,}",
+    ),
 }
 _COLONS = "LIKE '%:%:%'"
 _GUARDS: dict[Scrubbed, tuple[str, ...]] = {
