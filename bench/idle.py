@@ -18,6 +18,7 @@ from pathlib import Path
 
 from appliance.supervision.rest import is_resting
 from bench.processes import cpu_seconds, pss_mib, tree
+from bench.quietly import quietly
 from tests.containers.appliance_host import PROCESSES, ApplianceHost, wait_for
 from tests.engine.clusters import free_port
 
@@ -53,7 +54,8 @@ def main() -> int:
     host = SupervisedHost("nothing-runs-here")
     try:
         host.write_workflow("idle.yaml", WORKFLOW)
-        host.start()
+        with quietly():
+            host.start()
         wait_for("the DAG processor rests", lambda: is_resting(host.folder / "run"), seconds=REST_S)
         time.sleep(SETTLE_S)
         ours = watched({name: host.pids(name) for name in PROCESSES}, seconds)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from appliance.reporting.database import connect
 from appliance.reporting.run_queries import run_details
 from bench.engine import write_documents
 from bench.processes import StepMemory
+from bench.quietly import quietly
 from bench.servers import Servers
 from tests.containers.appliance_host import GATEWAY, ApplianceHost
 
@@ -43,19 +43,6 @@ def build_step_image() -> None:
     extra_ca = os.environ.get("EXTRA_CA") or (str(bundle) if bundle.exists() else os.devnull)
     environment = {**os.environ, "EXTRA_CA": extra_ca, "DOCKER_GID": "0"}
     subprocess.run([*COMPOSE, "build", "--quiet", "prepare"], env=environment, check=True)
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """What programs print to standard output goes to standard error: only tables belong there."""
-    kept = os.dup(1)
-    sys.stdout.flush()
-    os.dup2(2, 1)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
 
 
 @contextmanager
