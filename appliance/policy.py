@@ -46,6 +46,8 @@ EXPORTS = "files"
 
 STABLE = "stable"
 """The channel of final releases: versions of numbers only, without a mark as 1.2.0rc1 or 1.2.0.dev3 have."""
+RELEASE_VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,63}")
+"""What the updater installs and moves to; appliance.releases has the same."""
 _FINAL_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _WINDOW = re.compile(
@@ -179,6 +181,10 @@ def check_workflow(
 def check_update(policy: Policy, version: str) -> tuple[Refusal, ...]:
     """Why this release may never be moved to; the window, which only puts it off, is not looked at."""
     pin, channel = policy.updates.pin, policy.updates.channel
+    if not RELEASE_VERSION.fullmatch(version):
+        # No rule of the owner's forbids it; there can be no such release on any channel.
+        what = f"{version} names no release: versions begin with a digit, as 1.2.0 or 1.2.0rc1."
+        return (Refusal("updates.channel", what),)
     if pin is not None:
         # Who names one version has judged it, whatever its kind.
         what = f"The appliance stays on {pin}, and {version} was asked for."
@@ -206,13 +212,15 @@ def update_may_start(policy: Policy, now: datetime) -> bool:
     return since_yesterday or (opens <= minute and (over_midnight or minute < closes))
 
 
-def enforce(refusals: tuple[Refusal, ...]) -> None:
+def enforce(
+    refusals: tuple[Refusal, ...], next_step: str = "Change the workflow, or ask whoever owns policy.yaml."
+) -> None:
     """Raise Refused (exit code 3), naming every rule, if there is anything to refuse."""
     if refusals:
         raise Refused(
             "\n".join(printable(f"{refusal.what} (policy rule {refusal.rule})") for refusal in refusals),
-            "The policy of this appliance belongs to its owner, and no workflow can change it.",
-            "Change the workflow, or ask whoever owns policy.yaml.",
+            "The policy of this appliance belongs to its owner, and nothing else can change it.",
+            next_step,
             rule=refusals[0].rule,
         )
 

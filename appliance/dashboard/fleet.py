@@ -141,8 +141,12 @@ def revoke(database: Database, actor: Actor, appliance_id: str) -> None:
 
 def set_wanted_version(database: Database, actor: Actor, appliance_id: str, version: str | None) -> None:
     """The release this appliance should be on; its own policy decides when, and whether."""
-    if version is not None and not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z.+~_:-]{0,59}", version):
-        raise RequestWrong("That is not a version.", "", "Write it as the release is named, like 1.4.0.")
+    if version is not None and not re.fullmatch(r"[0-9][0-9A-Za-z.+-]{0,59}", version):
+        raise RequestWrong(
+            "That is not a version.",
+            "A release's begins with a digit, and goes on with digits, letters, dots, + and -.",
+            "Write it as the release is named, like 1.4.0.",
+        )
     with database.write() as session:
         row = appliance(session, appliance_id)
         session.run("UPDATE appliance SET wanted_version = ? WHERE id = ?", version, appliance_id)

@@ -15,6 +15,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -111,7 +112,10 @@ def project_version() -> str:
     text = (ROOT / "appliance" / "__init__.py").read_text(encoding="utf-8")
     line = next(line for line in text.splitlines() if line.startswith("__version__"))
     exec(line, namespace)  # noqa: S102 -- one assignment of a string, in this very checkout
-    return str(namespace["__version__"])
+    version = str(namespace["__version__"])
+    if not re.fullmatch(r"[0-9][0-9A-Za-z.+-]{0,59}", version):
+        raise SystemExit(f"{version} is no version that an appliance installs: it must begin with a digit.")
+    return version
 
 
 def _build_environment(folder: Path) -> list[str]:

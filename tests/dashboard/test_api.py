@@ -164,3 +164,21 @@ def test_a_store_that_is_away_is_said_and_nothing_breaks(
     page = browser.get("/")
     assert page.status_code == 503 and "store does not answer" in page.text
     assert dashboard.client().get("/healthz").status_code == 503
+
+
+@pytest.mark.parametrize("version", ["v2.0.0", "latest", "1:2.0", "2.0~rc1"])
+def test_a_version_that_no_release_can_have_is_refused_where_it_is_asked_for(
+    dashboard: Dashboard, version: str
+) -> None:
+    """The updater on the appliance could not make anything of it, and would wait for ever."""
+    appliance_id = dashboard.api.post("/v1/appliances", json={"name": "North"}).json()["appliance_id"]
+    for answer in (
+        dashboard.api.patch(f"/v1/appliances/{appliance_id}", json={"wanted_version": version}),
+        dashboard.api.post(
+            f"/v1/appliances/{appliance_id}/commands", json={"kind": "update", "version": version}
+        ),
+    ):
+        assert answer.status_code == 422, answer.text
+        assert "begins with a digit" in answer.text
+    shown = dashboard.api.get(f"/v1/appliances/{appliance_id}").json()
+    assert shown["appliance"]["wanted_version"] is None

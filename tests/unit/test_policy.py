@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 
 from appliance.errors import Refused
-from appliance.policy import Policy, Refusal, check_workflow, enforce, load_policy, update_may_start
+from appliance.policy import (
+    Policy,
+    Refusal,
+    check_update,
+    check_workflow,
+    enforce,
+    load_policy,
+    update_may_start,
+)
 from appliance.problems import DocumentWrong
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.matching import match_rules
@@ -249,3 +257,12 @@ def test_every_key_of_the_policy_is_described_with_an_example() -> None:
 def test_an_update_starts_only_within_its_window(window: str | None, moment: str, may: bool) -> None:
     policy = Policy.model_validate({"updates": {"window": window}})
     assert update_may_start(policy, datetime.fromisoformat(moment)) is may
+
+
+@pytest.mark.parametrize("version", ["v2.0", "latest", "1:2.0", "2.0~rc1", "2_0", "2.0/..", ""])
+def test_a_version_that_no_release_can_have_is_refused_on_every_channel(version: str) -> None:
+    """The updater could not make anything of it, and the wish would wait for ever."""
+    for updates in ({}, {"channel": "edge"}, {"pin": version or None}):
+        (refusal,) = check_update(Policy.model_validate({"updates": updates}), version)
+        assert "names no release: versions begin with a digit" in refusal.what
+    assert check_update(Policy.model_validate({"updates": {"channel": "edge"}}), "2.0.0rc1") == ()
