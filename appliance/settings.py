@@ -115,6 +115,18 @@ class ReceiptSettings(StrictModel):
     )
 
 
+class ReleaseSettings(StrictModel):
+    """Releases of the appliance that are installed on this machine."""
+
+    kept: int = Field(
+        default=3,
+        ge=2,
+        le=100,
+        description="How many stay installed: the one that runs, the one before it, and others by their use.",
+        examples=[3],
+    )
+
+
 class Settings(StrictModel):
     """Everything that can be set on an appliance."""
 
@@ -193,6 +205,11 @@ class Settings(StrictModel):
         default_factory=ReceiptSettings,
         description="How long the records of runs are kept.",
         examples=[{"max_days": 3650}],
+    )
+    releases: ReleaseSettings = Field(
+        default_factory=ReleaseSettings,
+        description="How many releases stay installed.",
+        examples=[{"kept": 3}],
     )
 
     @property

@@ -26,6 +26,8 @@ _PATHS = (
 )
 
 _PORTS = ("firewall_allow_tcp", "firewall_allow_from_steps_tcp")
+RELEASES_KEPT_MIN = 2
+"""The one that runs and the one before it."""
 _OR_NEVER = ("exports_max_days", "receipts_max_days")
 
 
@@ -86,6 +88,7 @@ class Knobs:
     exports_max_days: int | None
     receipts_max_days: int | None
     journal_max_mb: int
+    releases_kept: int
 
 
 def defaults() -> dict[str, Any]:
@@ -119,6 +122,8 @@ def read_knobs(data: Data) -> Knobs:
     _check_proxy(knobs)
     _check_docker(knobs)
     _check_status(knobs)
+    if knobs.releases_kept < RELEASES_KEPT_MIN:
+        raise KnobWrong(f"releases_kept: expected {RELEASES_KEPT_MIN} or more")
     return knobs
 
 

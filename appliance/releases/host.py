@@ -12,6 +12,7 @@ from appliance.errors import WorkFailed
 from appliance.releases import bundles, metadata
 from appliance.releases.fitness import check_fitness
 from appliance.releases.installed import CURRENT, UPDATER, is_installed, linked, manifest, point
+from appliance.releases.prune import mark_used
 from appliance.systemd_units import PREPARE
 from appliance.systemd_units import SERVICES as LONG_RUNNING
 
@@ -73,6 +74,8 @@ class ThisMachine:
             raise WorkFailed(f"The release {version} is not installed.", "", "appliance release list")
         former = linked(self._root, CURRENT)
         replace_units(self._units_of(former), self._units_of(version), UNITS)
+        for used in (former, version):
+            mark_used(self._root, used)
         point(self._root, CURRENT, version)
 
     def unproven(self) -> str:

@@ -22,12 +22,17 @@ from appliance.policy import check_update, enforce, load_policy, update_may_star
 from appliance.releases.host import ThisMachine
 from appliance.releases.installed import CURRENT, ROOT, UPDATER, VERSION, linked, point
 from appliance.releases.machine import Update, carry_on, resumed
+from appliance.releases.prune import prune
 from appliance.releases.wanted import FOLDER, Wanted, forget_wanted, read_wanted, write_outcome
 from appliance.settings import Settings, load_settings
 
 STATE = ".update"
 """Folder under the root of all releases: how far an update is, its lock, the copy of the metadata."""
 _UNDER_WAY = "SELECT count(*) FROM appliance.run WHERE state = 'running'"
+
+
+class Busy(WorkFailed):
+    """Another process performs an update."""
 
 
 def main(arguments: list[str]) -> int:
@@ -42,6 +47,10 @@ def main(arguments: list[str]) -> int:
                 "Only root can move to another release.", "", "sudo appliance release use VERSION"
             )
         return _perform(load_settings(), given.use, given.interrupt)
+    except Busy as error:
+        sys.stderr.write(error.text() + "\n")
+        # To its timer that is no failure: whoever holds the lock brings the move to its end.
+        return error.exit_code if given.use else ExitCode.DONE
     except ApplianceError as error:
         sys.stderr.write(error.text() + "\n")
         return error.exit_code
@@ -69,6 +78,8 @@ def _perform(settings: Settings, use: str | None, interrupt: bool) -> int:
         write_outcome(FOLDER, update.wanted, "done" if done else "failed", update.message)
         forget_wanted(FOLDER, update.wanted)
         (state / "update.json").unlink()
+        for version in prune(ROOT, settings):
+            _say(f"Removed the release {version}, which is no longer kept.")
         if use and not done:
             raise WorkFailed(update.message)
         _say(update.message)
@@ -83,7 +94,9 @@ def _begin(settings: Settings, wanted: Wanted, *, by_operator: bool, interrupt: 
         raise WorkFailed(f"{ROOT / CURRENT} leads nowhere.", "", "Run the deploy again.")
     try:
         policy = load_policy(settings.policy_file if settings.policy_file.exists() else None)
-        enforce(check_update(policy, wanted.version))
+        enforce(
+            check_update(policy, wanted.version), "Ask whoever owns policy.yaml, which says so in updates."
+        )
     except ApplianceError as error:
         if by_operator:
             raise
@@ -163,7 +176,7 @@ def _lock(state: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise WorkFailed("Another update is being performed.", "", "appliance release list") from None
+            raise Busy("Another update is being performed.", "", "appliance release list") from None
         yield
 
 

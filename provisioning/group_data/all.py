@@ -8,6 +8,8 @@ Paths are on the machine that runs pyinfra. ``None`` means off, or worked out fr
 release_bundle = None
 # No internet at all: the Debian packages come from the bundle too (made with `make bundle DEBS=CODENAME`).
 offline = False
+# How many releases stay installed: the one that runs, the one before it and a pinned one always.
+releases_kept = 3
 # Checks of `appliance preflight` that may fail without ending the deploy, e.g. ["memory"]. Warnings never do.
 preflight_in_spite_of: list[str] = []
 

@@ -129,7 +129,11 @@ class Release(Deployer):
         """Let this release perform the updates to come: last of all, once its services have started."""
         ensured(
             name=f"Let {self.manifest['version']} perform updates",
-            commands=[f"ln -sfn {self.folder} {UPDATER}.new && mv -T {UPDATER}.new {UPDATER}"],
+            commands=[
+                f"touch $(readlink {UPDATER})/.used 2>/dev/null || true",
+                f"ln -sfn {self.folder} {UPDATER}.new && mv -T {UPDATER}.new {UPDATER}",
+                f"{self.folder}/venv/bin/python -I -m appliance.releases.prune",
+            ],
             unless=f'test "$(readlink {UPDATER})" = {self.folder}',
         )
 

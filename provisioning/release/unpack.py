@@ -104,6 +104,12 @@ def _install(archive: tarfile.TarFile, manifest: dict[str, Any], root: Path, sha
         encoding="ascii"
     ).strip() == sha256:
         return f"release {version} is already there"
+    for link in ("current", "updater"):
+        if (root / link).resolve() == folder.resolve() and (folder / ".complete").is_file():
+            raise Unfit(
+                f"release {version} is in use, and from another bundle; a version names one release for good"
+                ". Next: give this one another version, or move to another release first"
+            )
     free = shutil.disk_usage(root).free
     if free < size * _SPACE_FACTOR:
         raise Unfit(

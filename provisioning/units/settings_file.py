@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from provisioning.certificates.deployer import STATUS_CERTIFICATE, STATUS_KEY
-from provisioning.knobs import Knobs
+from provisioning.knobs import Knobs, defaults
 from provisioning.postgres.deployer import SOCKET_FOLDER
 
 
@@ -38,4 +38,7 @@ def settings_file(knobs: Knobs) -> str:
     ]
     if knobs.status_tls_certificate:
         lines += [f"  tls_certificate: {quoted(STATUS_CERTIFICATE)}", f"  tls_key: {quoted(STATUS_KEY)}"]
+    if knobs.releases_kept != defaults()["releases_kept"]:
+        # Only then: a release from before this setting would refuse the whole file for it.
+        lines.append(f"releases: {{kept: {knobs.releases_kept}}}")
     return "\n".join(lines) + "\n"

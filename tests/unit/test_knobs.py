@@ -56,6 +56,7 @@ def test_the_installation_page_names_every_knob() -> None:
         ({"docker_address_pools": [{"base": "172.29.0.0/16", "size": 8}]}, "docker_address_pools"),
         ({"connections_file": "/nowhere"}, "connections_file: there is no file /nowhere"),
         ({"certificates": {"../db.pem": "/etc/hostname"}}, "not a plain file name"),
+        ({"releases_kept": 1}, "releases_kept: expected 2 or more"),
         ({"certificates": "/etc/hostname"}, "certificates: expected names and files"),
         ({"docker_address_pools": "172.29.0.0/16"}, "docker_address_pools"),
         ({"firewall_allow_tcp": "ssh"}, "firewall_allow_tcp: expected ports"),

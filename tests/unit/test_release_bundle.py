@@ -77,6 +77,23 @@ def test_a_version_cannot_be_a_path(tmp_path: Path, version: str) -> None:
     assert "names no version" in install(tmp_path / "b.tar", sha256, tmp_path / "root").stderr
 
 
+@pytest.mark.parametrize("link", ["current", "updater"])
+def test_a_release_in_use_is_not_replaced_by_another_of_its_version(tmp_path: Path, link: str) -> None:
+    folder = tmp_path / "releases" / "9.9.9"
+    folder.mkdir(parents=True)
+    (folder / ".complete").write_text("0" * 64)
+    (tmp_path / link).symlink_to(folder)
+    sha256 = bundle(tmp_path / "b.tar", {"tools/uv": b"own"})
+    done = install(tmp_path / "b.tar", sha256, tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "release 9.9.9 is in use, and from another bundle" in done.stderr
+    assert "Next: give this one another version" in done.stderr
+    assert (folder / ".complete").exists()
+    # The bundle that it is from is no other.
+    (folder / ".complete").write_text(sha256)
+    assert "already there" in install(tmp_path / "b.tar", sha256, tmp_path).stdout
+
+
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_lock_files_agree_and_every_pin_has_hashes(python: str) -> None:
     lines = merged_lock(LOCKS, python).splitlines()

@@ -1,0 +1,111 @@
+"""``python -m appliance.releases.prune``: remove releases that are no longer kept, and their step images.
+
+The one that runs, the one before it, the one that performs updates and the one that policy pins always stay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from appliance.errors import ApplianceError, ExitCode
+from appliance.policy import load_policy
+from appliance.releases.installed import CURRENT, ROOT, UPDATER, installed, linked, manifest
+from appliance.settings import Settings, load_settings
+
+COMPLETE = ".complete"
+USED = ".used"
+"""Touched in a release's folder whenever it is moved to or away from."""
+
+
+def superfluous(root: Path, kept: int, pinned: str | None) -> list[str]:
+    """The releases that ``kept`` leaves no room for, the longest unused first."""
+    stays = {linked(root, CURRENT), linked(root, UPDATER), pinned}
+    by_use = sorted(installed(root), key=lambda version: _last_used(root / "releases" / version))
+    others = [version for version in by_use if version not in stays]
+    room = kept - (len(by_use) - len(others))
+    # The one before the current one is the last of them.
+    return others[: -max(room, 1)]
+
+
+def prune(root: Path, settings: Settings) -> list[str]:
+    """Remove what is superfluous, and what unpackings that were cut off have left; what was removed."""
+    path = settings.policy_file
+    try:
+        pinned = load_policy(path if path.exists() else None).updates.pin
+    except ApplianceError:
+        # What it pins is not known, and the services complain of it already.
+        return []
+    removed = superfluous(root, settings.releases.kept, pinned)
+    tags = {version: _step_image(root, version) for version in installed(root)}
+    for version in removed:
+        _remove(root / "releases" / version)
+        tag = tags.pop(version)
+        if tag and tag not in tags.values():
+            _docker("image", "rm", tag)
+    with contextlib.suppress(OSError), (root / ".lock").open("w") as lock:
+        # Whoever is unpacking holds it; without, a folder that is not complete never will be.
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        in_use = {linked(root, CURRENT), linked(root, UPDATER)}
+        for folder in (root / "releases").iterdir():
+            if folder.name not in in_use and not (folder / COMPLETE).exists():
+                _remove(folder)
+    return removed
+
+
+def mark_used(root: Path, version: str | None) -> None:
+    """Remember that this release was moved to or away from just now."""
+    with contextlib.suppress(OSError):
+        (root / "releases" / (version or "-") / USED).touch()
+
+
+def main() -> int:
+    """Remove them, unless an update is under way, and name them."""
+    lock_file = ROOT / ".update" / "lock"
+    lock_file.parent.mkdir(mode=0o700, exist_ok=True)
+    with lock_file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return ExitCode.DONE
+        if (lock_file.parent / "update.json").exists():
+            return ExitCode.DONE
+        try:
+            for version in prune(ROOT, load_settings()):
+                print(f"removed the release {version}")  # noqa: T201 - the deploy's output
+        except ApplianceError as error:
+            sys.stderr.write(error.text() + "\n")
+            return error.exit_code
+    return ExitCode.DONE
+
+
+def _last_used(folder: Path) -> float:
+    marks = (folder / COMPLETE, folder / USED)
+    return max(mark.stat().st_mtime for mark in marks if mark.exists())
+
+
+def _step_image(root: Path, version: str) -> str | None:
+    with contextlib.suppress(ApplianceError, KeyError, TypeError):
+        return str(manifest(root, version)["step_image"]["tag"])
+    return None
+
+
+def _remove(folder: Path) -> None:
+    """Its mark first: cut off from here on, it is not installed, and the next time removes the rest."""
+    (folder / COMPLETE).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _docker(*arguments: str) -> None:
+    """Without a word where it fails: an image that a container still uses stays, and does no harm."""
+    with contextlib.suppress(OSError):
+        subprocess.run(["docker", *arguments], env=os.environ, capture_output=True, check=False)  # noqa: S603, S607
+
+
+if __name__ == "__main__":
+    sys.exit(main())
