@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from appliance.errors import ApplianceError, WorkFailed
+from appliance.errors import ApplianceError
 from appliance.postgres.connect import database_failure
 
 _NEXT_STEPS = {
@@ -21,17 +21,26 @@ _REASONS = {
 }
 
 
-def named_failure(what: str, error: psycopg.Error) -> ApplianceError:
+def named_failure(what: str, error: psycopg.Error, *, table: str | None = None) -> ApplianceError:
     """Like ``database_failure``, with the constraint and the table that the server names."""
     state = error.sqlstate
     names = _names(error)
-    if state in _REASONS:
-        why = " ".join([_REASONS[state], names, f"(SQLSTATE {state})"])
-        return WorkFailed(what, " ".join(why.split()), _NEXT_STEPS[state], sqlstate=state)
-    failure = database_failure(what, error)
-    if names:
+    failure = database_failure(what, error, table=table)
+    if state == "23514" and not error.diag.constraint_name:
+        failure.why = _told("A row fits no partition.", names, state)
+        failure.next_step = "Keep the partition key, or choose a mask that stays in its bounds."
+    elif state in _REASONS:
+        failure.why = _told(_REASONS[state], names, state)
+        failure.next_step = _NEXT_STEPS[state]
+    elif names:
         failure.why = f"{failure.why} {names}"
-    return type(failure)(failure.what, failure.why, failure.next_step, sqlstate=state)
+    named = type(failure)(failure.what, failure.why, failure.next_step, sqlstate=state)
+    named.table = table
+    return named
+
+
+def _told(reason: str, names: str, state: str) -> str:
+    return " ".join(part for part in (reason, names, f"(SQLSTATE {state})") if part)
 
 
 def _names(error: psycopg.Error) -> str:
@@ -45,4 +54,7 @@ def _names(error: psycopg.Error) -> str:
         parts.append(f"Table: {schema}{diagnosis.table_name}.")
     if diagnosis.column_name:
         parts.append(f"Column: {diagnosis.column_name}.")
+    if diagnosis.datatype_name:
+        schema = f"{diagnosis.schema_name}." if diagnosis.schema_name else ""
+        parts.append(f"Type: {schema}{diagnosis.datatype_name}.")
     return " ".join(parts)

@@ -15,11 +15,11 @@ from pydantic import BaseModel
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.postgres import ledger
 from appliance.postgres.bindings import bind
-from appliance.postgres.connect import database_failure
 from appliance.postgres.copy_sql import copy_in, copy_out
 from appliance.postgres.copy_stream import Copied, HalfBrokeError, SourceBrokeError, pipe
 from appliance.postgres.evidence import gather, relation_numbers, seed_binding
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Shard
+from appliance.postgres.server_errors import named_failure
 from appliance.postgres.snapshot import import_snapshot
 from appliance.steps.context import StepContext
 
@@ -93,7 +93,7 @@ def _copy_once(  # noqa: PLR0917
         _stop(source)
         raise _explain(error, table) from None
     except psycopg.Error as error:
-        raise database_failure("A table could not be written.", error, table=table.qualified) from None
+        raise named_failure("A table could not be written.", error, table=table.qualified) from None
     except BaseException:
         _stop(source)
         raise
@@ -109,7 +109,7 @@ def _arrived(into: Connection[TupleRow], item: CopyItem) -> Copied:
 def _explain(error: HalfBrokeError, table: PlannedTable) -> ApplianceError:
     reading = isinstance(error, SourceBrokeError)
     what = "A table could not be read from the source." if reading else "A table could not be written."
-    return database_failure(what, error.error, table=table.qualified)
+    return named_failure(what, error.error, table=table.qualified)
 
 
 def _stop(source: Connection[TupleRow]) -> None:

@@ -243,10 +243,25 @@ def test_a_value_that_the_twin_does_not_accept(broken: Scenario) -> None:
     )
     broken.source.sql("broken_shop", "ALTER TABLE crm.customer VALIDATE CONSTRAINT customer_full_name_check")
     try:
-        ended = fails(broken, 1, "crm.customer")
+        ended = fails(broken, 1, "crm.customer", "customer_full_name_check")
         assert CANARY not in ended.text
     finally:
         broken.source.sql("broken_shop", "ALTER TABLE crm.customer DROP CONSTRAINT customer_full_name_check")
+
+
+def test_a_value_that_fits_no_partition(broken: Scenario) -> None:
+    broken.source.sql(
+        "broken_shop",
+        "CREATE TABLE public.by_area (area text) PARTITION BY LIST (area);"
+        "CREATE TABLE public.by_area_north PARTITION OF public.by_area FOR VALUES IN ('north');"
+        "INSERT INTO public.by_area VALUES ('north');"
+        "GRANT SELECT ON public.by_area, public.by_area_north TO reader;",
+    )
+    broken.workflow["masks"]["public.by_area.area"] = "city"
+    try:
+        fails(broken, 1, "A row fits no partition. Table: public.by_area.", "Keep the partition key")
+    finally:
+        broken.source.sql("broken_shop", "DROP TABLE public.by_area")
 
 
 def test_json_tells_the_same(broken: Scenario) -> None:
