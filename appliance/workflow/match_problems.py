@@ -87,9 +87,17 @@ class MatchProblems:
                 for each in around
                 for column in each.columns
             ]
-            close = did_you_mean(written.pattern.text, known)
+            close = _close(written.pattern.text, known)
         else:
             known = [literal_pattern(each.schema_name, each.name) for each in tables]
             text = written.pattern.text
-            close = did_you_mean(text if of_table else text.rpartition(".")[0], known)
+            close = _close(text if of_table else text.rpartition(".")[0], known)
         return f"{expected}: did you mean {close}?" if close else expected
+
+
+def _close(dotted: str, known: Sequence[str]) -> str | None:
+    """The known name closest to a dotted one. A schema in common makes no two tables alike."""
+    close = did_you_mean(dotted, known)
+    if close is None:
+        return None
+    return close if did_you_mean(dotted.rpartition(".")[2], [close.rpartition(".")[2]]) else None

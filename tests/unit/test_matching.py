@@ -118,6 +118,14 @@ def test_a_pattern_that_does_nothing_is_an_error(change: dict[str, Any], problem
     assert problem in found[0]
 
 
+@pytest.mark.parametrize(
+    "change", [{"masks": {"public.cassette.x": "hash"}}, {"keep": ["*.*.*", "public.x.y"]}]
+)
+def test_a_schema_in_common_makes_no_two_tables_alike(change: dict[str, Any]) -> None:
+    (found,) = said(match_rules(workflow(**{"keep": ["*.*.*"], **change}), SHOP))
+    assert "matches nothing" in found and "did you mean" not in found
+
+
 def test_a_pattern_to_keep_a_generated_column_does_no_harm() -> None:
     assert said(match_rules(workflow(keep=["*.*.*", "public.customer.upper"]), SHOP)) == []
 
