@@ -17,6 +17,7 @@ from psycopg.rows import TupleRow
 from appliance.workflow.catalog import NotCarried
 
 FIRST_USER_OID = 16384
+UNREADABLE = "the source's role may not read it"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ SELECT 'pg_event_trigger'::regclass, oid, 'the event trigger ' || evtname, 'only
 FROM pg_event_trigger
 UNION ALL
 SELECT 'pg_class'::regclass, c.oid, 'the table ' || n.nspname || '.' || c.relname,
-    'the source''s role may not read it'
+    %(unreadable)s
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
     AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'))
@@ -169,6 +170,7 @@ def find_left_behind(source: Connection[TupleRow], target: TargetAbilities) -> L
     """Everything of the source's database that this target cannot have. Raises psycopg errors."""
     seeds = _SEEDS if target.superuser else _SEEDS + _NEEDS_SUPERUSER
     parameters: dict[str, Any] = {
+        "unreadable": UNREADABLE,
         "extensions": sorted(target.extensions),
         "available": sorted(target.available),
         "roles": sorted(target.roles),

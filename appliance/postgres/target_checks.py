@@ -9,7 +9,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import RequestWrong
-from appliance.postgres.left_behind import LeftBehind, find_left_behind, read_abilities
+from appliance.postgres.left_behind import UNREADABLE, LeftBehind, find_left_behind, read_abilities
 from appliance.postgres.plan import TargetFacts
 from appliance.postgres.swap import sessions_in
 from appliance.postgres.target_database import (
@@ -236,9 +236,12 @@ def _empty(open_database: OpenDatabase, name: str) -> bool:
 def _check_selected(left_behind: LeftBehind, selected: Collection[TableKey], findings: _Findings) -> None:
     for table in sorted(left_behind.tables.keys() & set(selected)):
         schema, name = table
+        reason = left_behind.tables[table]
+        lacking = UNREADABLE in reason
+        fix = "Grant SELECT on {} to the source's role" if lacking else "Make available on the target {}"
         findings.add(
-            f"The table {schema}.{name} cannot be made there. {left_behind.tables[table]}",
-            "Make available on the target what these tables need, or leave them out under tables.exclude.",
+            f"The table {schema}.{name} cannot be made there. {reason}",
+            f"{fix.format('what these tables need')}, or leave them out under tables.exclude.",
         )
 
 

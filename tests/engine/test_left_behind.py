@@ -200,6 +200,24 @@ def test_a_locale_that_the_target_lacks_falls_back_and_is_reported(
         source.drop_database(name)
 
 
+def test_a_partition_of_a_table_that_may_not_be_read_says_what_to_grant(
+    source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
+) -> None:
+    source.sql(
+        source_database,
+        "CREATE TABLE public.whole (id integer) PARTITION BY LIST (id);"
+        "CREATE TABLE public.one PARTITION OF public.whole FOR VALUES IN (1);"
+        "GRANT SELECT ON public.one TO reader",
+    )
+    run = TwinRun(source, source_database, target, twin_database, tmp_path)
+    with pytest.raises(RequestWrong) as caught:
+        run.plan()
+    run.close()
+    text = caught.value.text()
+    assert "It needs the table public.whole, and the source's role may not read it." in text
+    assert "Next: Grant SELECT on what these tables need to the source's role" in text
+
+
 BASE_TYPE = """
 CREATE TYPE public.half_done;
 CREATE TYPE public.point_of_sale;
