@@ -1,22 +1,70 @@
-"""Airflow's LocalExecutor with workers only while there is work.
+"""Airflow's LocalExecutor with workers only while there is work, and none that can hold up another.
 
 LocalExecutor forks all of its workers when the scheduler starts and keeps them: on an appliance that works an
 hour a day they are most of what it takes when idle, and grow with each task. Here they are forked when a task
 comes, as many as there are tasks, and end when there have been none for a while.
 
-Two methods of LocalExecutor's own are refined. Should a later Airflow not have them, or call them otherwise,
-what is left is LocalExecutor as it comes.
+LocalExecutor's workers share one queue, and the one that waits at it holds its lock. Killed there, by hand or
+for lack of memory, it never lets go: no worker takes a task again, tasks stay queued, and no run ever ends.
+And a task whose worker was killed keeps its slot for ever. So here each worker has a line of its own to the
+scheduler, nothing is shared, and a worker that is gone is seen at once, and its task has failed.
 """
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
+import os
+import signal
 import time
+from collections import deque
+from collections.abc import Iterable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
+import structlog
+from airflow.executors.base_executor import BaseExecutor, get_execution_api_server_url
 from airflow.executors.local_executor import LocalExecutor
+from setproctitle import setproctitle
 
 IDLE_S = 30.0
 """Between two steps of a run nothing may be there to do for some seconds; forking for each would be waste."""
+TITLE = "airflow worker -- LocalExecutor:"
+DIED = "The process that ran this task is gone: it was killed, or there was no memory left for it."
+
+
+class Worker:
+    """One forked process, the line to it, and what it is at."""
+
+    def __init__(self, process: BaseProcess, line: Connection) -> None:
+        self.process = process
+        self.line = line
+        self.workload: Any = None
+        self.has_begun = False
+        self.idle_since = time.monotonic()
+        self.is_leaving = False
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it can be given something now."""
+        return self.workload is None and not self.is_leaving and self.process.is_alive()
+
+    def tell(self, what: Any) -> bool:
+        """Send it a workload, or None to leave; False when there is nobody to hear it."""
+        try:
+            self.line.send(what)
+        except OSError:
+            return False
+        return True
+
+    def said(self) -> Iterable[tuple[Any, str | None, bool]]:
+        """What it has said since: (state or None for having begun, error, whether that was the end)."""
+        try:
+            while self.line.poll():
+                yield self.line.recv()
+        except (EOFError, OSError):
+            return
 
 
 class OnDemandLocalExecutor(LocalExecutor):
@@ -24,39 +72,130 @@ class OnDemandLocalExecutor(LocalExecutor):
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)  # type: ignore[no-untyped-call]
-        self._starting = False
-        self._busy_at = time.monotonic()
+        self.staff: dict[int, Worker] = {}
+        self._waiting: deque[Any] = deque()
 
     def start(self) -> None:
-        """Make the queues, and no worker yet."""
-        self._starting = True
-        try:
-            super().start()
-        finally:
-            self._starting = False
+        """Nothing: the first worker comes with the first task."""
 
     def sync(self) -> None:
-        """What LocalExecutor does at every heartbeat; then let workers end that have been idle for long."""
-        super().sync()
-        if self.running or self.queued_tasks:
-            self._busy_at = time.monotonic()
-        elif time.monotonic() - self._busy_at > IDLE_S:
-            self._end_workers()
+        """At every heartbeat: hear what has ended, give out what waits, let go who has been idle for long."""
+        for worker in list(self.staff.values()):
+            was_alive = worker.process.is_alive()
+            self._hear(worker)
+            if not was_alive:
+                self._part_with(worker)
+        self._give_out()
+        self._let_go()
 
-    def _spawn_workers_with_gc_freeze(self, spawn_number: int) -> None:
-        if not self._starting:
-            with self._unread_messages:
-                waiting = int(self._unread_messages.value)
-            super()._spawn_workers_with_gc_freeze(  # type: ignore[no-untyped-call]
-                max(1, min(spawn_number, waiting))
+    def revoke_task(self, *, ti: Any) -> None:
+        """Airflow gives up a task that has not begun in time: nobody is to have it any more."""
+        self._waiting = deque(workload for workload in self._waiting if workload.key != ti.key)
+        for worker in self.staff.values():
+            if worker.workload is not None and worker.workload.key == ti.key:
+                # It is told of as given up already, not as failed.
+                worker.workload, worker.is_leaving = None, True
+                worker.process.kill()
+        self.queued_tasks.pop(ti.key, None)
+        self.running.discard(ti.key)
+
+    def end(self) -> None:
+        """Wait for what runs, then for the workers."""
+        for worker in self.staff.values():
+            worker.tell(None)
+        for worker in list(self.staff.values()):
+            worker.process.join()
+            self._hear(worker)
+            self._part_with(worker)
+
+    def _process_workloads(self, workload_list: Any) -> None:
+        for workload in workload_list:
+            for queued in (self.queued_tasks, self.queued_callbacks, self.queued_connection_tests):
+                queued.pop(workload.key, None)
+            self._waiting.append(workload)
+        self._give_out()
+
+    def _give_out(self) -> None:
+        while self._waiting:
+            # The one that was at work last, so that the others may go.
+            idle = [worker for worker in self.staff.values() if worker.is_free]
+            if not idle and len(self.staff) >= self.parallelism:
+                return
+            free = max(idle, key=lambda worker: worker.idle_since) if idle else self._fork()
+            if free.tell(self._waiting[0]):
+                free.workload, free.has_begun = self._waiting.popleft(), False
+            else:
+                self._part_with(free)
+
+    def _hear(self, worker: Worker) -> None:
+        for state, error, is_over in worker.said():
+            workload, worker.has_begun = worker.workload, True
+            if is_over:
+                worker.workload, worker.idle_since = None, time.monotonic()
+            if workload is not None and state is not None:
+                self.change_state(workload.key, state, error, remove_running=is_over)
+
+    def _part_with(self, worker: Worker) -> None:
+        """Forget one that has ended; what it was at has failed, what it had not begun waits for another."""
+        self.staff = {pid: other for pid, other in self.staff.items() if other is not worker}
+        worker.line.close()
+        if worker.workload is not None and not worker.has_begun:
+            self._waiting.appendleft(worker.workload)
+        elif worker.workload is not None:
+            self.log.error("%s exit=%s %s", DIED, worker.process.exitcode, worker.workload.display_name)
+            self.change_state(worker.workload.key, worker.workload.failure_state, DIED)
+        if not worker.process.is_alive():
+            worker.process.close()
+
+    def _let_go(self) -> None:
+        for worker in self.staff.values():
+            if worker.is_free and time.monotonic() - worker.idle_since > IDLE_S:
+                worker.is_leaving = True
+                worker.tell(None)
+
+    def _fork(self) -> Worker:
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.get_context("fork").Process(
+            target=_work, args=(theirs, ours, self.log.name, self.conf), name="on-demand-worker"
+        )
+        # What is there already is not looked through by the child's collector, and so stays shared with it.
+        gc.freeze()
+        try:
+            process.start()
+        finally:
+            gc.unfreeze()
+        theirs.close()
+        assert process.pid is not None  # noqa: S101 - it was started
+        worker = self.staff[process.pid] = Worker(process, ours)
+        return worker
+
+
+def _work(line: Connection, far_end: Connection, logger_name: str, conf: Any) -> None:
+    """The worker's life: take a workload, do it, say how it ended; until it is told to leave."""
+    far_end.close()
+    # Ctrl-C is for the scheduler; a task that runs ends by itself.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    log = structlog.get_logger(logger_name)
+    log.info("Worker starting up pid=%d", os.getpid())
+    while True:
+        setproctitle(f"{TITLE} <idle>")
+        try:
+            workload = line.recv()
+        except (EOFError, OSError):
+            return
+        if workload is None:
+            return
+        line.send((workload.running_state, None, False))
+        try:
+            BaseExecutor.run_workload(
+                workload,
+                server=get_execution_api_server_url(conf),
+                proctitle=f"{TITLE} {workload.display_name}",
+                subprocess_logs_to_stdout=True,
             )
-
-    def _end_workers(self) -> None:
-        """One message each, which ends whoever takes it: the same by which LocalExecutor ends them itself.
-
-        A worker that has not taken its message when the next task comes takes it then, and another is forked.
-        """
-        self._busy_at = time.monotonic()
-        for worker in self.workers.values():
-            if worker.is_alive():
-                self.activity_queue.put(None)
+            state, problem = workload.success_state, ""
+        except Exception as error:
+            log.exception("Workload execution failed.", workload_type=type(workload).__name__)
+            # By name only: it must fit into one write, which a reader sees whole or not at all.
+            state, problem = workload.failure_state, type(error).__name__
+        line.send((state, problem or None, True))

@@ -25,7 +25,7 @@ def work(workload, **_):
 BaseExecutor.run_workload = staticmethod(work)
 executor = OnDemandLocalExecutor(parallelism=4)
 executor.start()
-seen = {"at_start": len(executor.workers), "most": 0, "ended": {}, "none_left": 0}
+seen = {"at_start": len(executor.staff), "most": 0, "ended": {}, "none_left": 0}
 
 def ended(key, state, *_, **__):
     executor.running.discard(key)
@@ -46,14 +46,14 @@ for burst in range(60):
     give_up = time.monotonic() + 60
     while executor.running and time.monotonic() < give_up:
         executor.sync()
-        seen["most"] = max(seen["most"], len(executor.workers))
+        seen["most"] = max(seen["most"], len(executor.staff))
         time.sleep(0.001)
     if burst % 3 == 0:
         give_up = time.monotonic() + 60
-        while executor.workers and time.monotonic() < give_up:
+        while executor.staff and time.monotonic() < give_up:
             executor.sync()
             time.sleep(0.005)
-        seen["none_left"] += not executor.workers
+        seen["none_left"] += not executor.staff
     elif burst % 3 == 1:
         time.sleep(0.06)
         executor.sync()  # the messages that end workers are on their way when the next tasks come
@@ -80,3 +80,85 @@ def test_sixty_comings_and_goings_lose_no_task(tmp_path: Path) -> None:
     assert seen["at_start"] == 0
     assert 1 < seen["most"] <= 4
     assert seen["none_left"] == 20
+
+
+KILLED = """
+import json, os, signal, sys, time
+from types import SimpleNamespace
+from airflow.executors.base_executor import BaseExecutor
+from appliance.orchestration.on_demand_executor import DIED, OnDemandLocalExecutor
+
+def work(workload, **_):
+    time.sleep(workload.seconds)
+
+BaseExecutor.run_workload = staticmethod(work)
+executor = OnDemandLocalExecutor(parallelism=2)
+executor.start()
+ended = {}
+
+def change_state(key, state, info=None, remove_running=True):
+    executor.running.discard(key)
+    ended[key] = [state, info]
+
+executor.change_state = change_state
+
+def ask(key, seconds=0):
+    workload = SimpleNamespace(key=key, seconds=seconds, running_state=None, success_state="success",
+        failure_state="failed", display_name=key)
+    executor.queued_tasks[key] = workload
+    executor.running.add(key)
+    executor._process_workloads([workload])
+
+def until(done):
+    give_up = time.monotonic() + 30
+    while not done() and time.monotonic() < give_up:
+        executor.sync()
+        time.sleep(0.01)
+
+def kill(key=None):
+    if key:
+        until(lambda: any(each.workload and each.workload.key == key and each.has_begun
+            for each in executor.staff.values()))
+    for pid, worker in executor.staff.items():
+        if key is None or (worker.workload and worker.workload.key == key):
+            os.kill(pid, signal.SIGKILL)
+
+ask("first"), ask("second")
+until(lambda: len(ended) == 2)
+kill()                                  # idle ones, each waiting for something to do
+ask("after idle ones were killed")
+until(lambda: len(ended) == 3)
+ask("killed at work", 60)
+kill("killed at work")
+until(lambda: len(ended) == 4)
+ask("given up", 60), ask("beside it", 60), ask("waits for a place")
+executor.revoke_task(ti=SimpleNamespace(key="given up"))
+until(lambda: "waits for a place" in ended)
+kill("beside it")
+until(lambda: "beside it" in ended)
+executor.end()
+print(json.dumps([ended, sorted(executor.running), len(executor.staff), DIED]))
+"""
+
+
+def test_a_worker_that_is_killed_holds_up_no_other_and_its_task_is_told_as_failed(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED],
+        env={"AIRFLOW_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "AIRFLOW__CORE__LOAD_EXAMPLES": "False"},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    ended, running, workers, died = json.loads(done.stdout.splitlines()[-1])
+    worked, failed = ["success", None], ["failed", died]
+    assert ended == {
+        "first": worked,
+        "second": worked,
+        "after idle ones were killed": worked,
+        "killed at work": failed,
+        "waits for a place": worked,
+        "beside it": failed,
+    }
+    assert (running, workers) == ([], 0)
