@@ -143,6 +143,11 @@ _EXPLANATIONS: dict[str, tuple[str, str]] = {
         "The connection to the server broke.",
         "Run it again; if it happens again, look at the server's log.",
     ),
+    "22001": ("A value is longer than its column may hold.", "Choose a mask whose values are shorter."),
+    "22021": (
+        "A text holds bytes that are not valid in the encoding.",
+        "Mend it in the source, give the column a mask that replaces it whole, or filter its rows.",
+    ),
     "23502": ("A NULL arrived in a column that must not be NULL.", "Choose a mask that gives no NULL."),
     "23505": (
         "A value arrived twice in a column or key that must be unique.",

@@ -26,6 +26,11 @@ def test_it_names_step_table_sqlstate_class_and_place() -> None:
     assert "a row's value" not in failure.model_dump_json()
 
 
+def test_text_in_no_encoding_is_told_from_what_nobody_knows() -> None:
+    failure = database_failure("A table could not be read.", psycopg.errors.CharacterNotInRepertoire("\\xff"))
+    assert "not valid in the encoding" in failure.why and "22021" in failure.why
+
+
 def test_what_is_about_no_table_names_none() -> None:
     assert describe_failure("plan", failed_at(None)).table is None
     assert describe_failure("plan", ValueError("a row's value")).table is None
