@@ -19,7 +19,7 @@ from appliance.postgres.target_database import (
     read_database,
 )
 from appliance.postgres.target_locale import LocaleSettings, predict_locale
-from appliance.postgres.twin_names import NAME_BYTES, TwinNames, twin_names
+from appliance.postgres.twin_names import NAME_BYTES, TwinNames, is_beside_a_twin, twin_names
 from appliance.workflow.catalog import Catalog, NotCarried
 
 OLDEST_TARGET = 130000
@@ -194,6 +194,12 @@ def _check_databases(
         findings.add(
             f"The database '{names.twin}' belongs to the server itself.",
             "Give the twin a name of its own as dbname.",
+        )
+        return False
+    if is_beside_a_twin(names.twin):
+        findings.add(
+            f"The name '{names.twin}' is kept for what stands beside a twin, whose run would drop it.",
+            "Give the twin a dbname that does not end in __next, __prev, __gone or __swap.",
         )
         return False
     if len(names.twin.encode()) > NAME_BYTES:

@@ -9,6 +9,7 @@ NAME_BYTES = 63
 """What PostgreSQL keeps of a name; it cuts the rest off without a word, so we must not let it."""
 _SUFFIX_BYTES = len("__next")
 _DIGEST_BYTES = 8
+_PARTS = ("next", "prev", "gone", "swap")
 
 
 @dataclass(frozen=True)
@@ -33,4 +34,9 @@ def twin_names(twin: str) -> TwinNames:
         digest = hashlib.sha256(twin.encode()).hexdigest()[:_DIGEST_BYTES]
         kept = twin.encode()[: NAME_BYTES - _SUFFIX_BYTES - _DIGEST_BYTES - 1].decode(errors="ignore")
         base = f"{kept}_{digest}"
-    return TwinNames(twin, *(f"{base}__{part}" for part in ("next", "prev", "gone", "swap")))
+    return TwinNames(twin, *(f"{base}__{part}" for part in _PARTS))
+
+
+def is_beside_a_twin(name: str) -> bool:
+    """Whether a name is one that a run of another twin would take for its own, and drop."""
+    return name.endswith(tuple(f"__{part}" for part in _PARTS))

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 
 from appliance.errors import RequestWrong, WorkFailed
+from appliance.postgres.target_checks import target_problems
 from appliance.postgres.target_database import (
     ADOPT_COMMENT,
     create_next,
@@ -89,6 +90,15 @@ def test_a_database_that_holds_something_is_replaced_only_where_its_owner_says_s
     run.all()
     assert target.value(twin_database, "SELECT id FROM public.t") == 1
     assert target.value(f"{twin_database}__prev", "SELECT to_regclass('public.precious')::text") == "precious"
+
+
+def test_a_twin_under_a_name_that_another_twins_run_would_drop_is_refused(
+    open_admin: Callable[..., psycopg.Connection[Any]], twin_database: str
+) -> None:
+    for part in ("next", "prev", "gone", "swap"):
+        (problem,) = target_problems(open_admin(), open_admin, f"{twin_database}__{part}")
+        assert f"'{twin_database}__{part}'" in problem.what and "does not end in __next" in problem.fix
+    assert target_problems(open_admin(), open_admin, f"{twin_database}_next") == ()
 
 
 def test_an_empty_database_made_by_an_administrator_is_taken(
