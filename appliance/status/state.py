@@ -21,6 +21,7 @@ from appliance.reporting.database import Connection, connect
 from appliance.settings import Settings
 from appliance.status.certificates import expiries
 from appliance.strict_document import UNSTORABLE
+from appliance.supervision.docker_watch import noted_docker
 from appliance.supervision.rest import is_resting
 
 Row = dict[str, Any]
@@ -92,9 +93,11 @@ class State:
         files = read_workflow_files(self.settings.config_dir, self.settings.state_dir)
         ours, our_problem = _attempt(lambda: self.ours.ask(_our_part))
         theirs, their_problem = _attempt(lambda: self.airflow.ask(_airflow_part))
+        docker_problem = noted_docker(self.settings.runtime_dir)
         components = [
             _component("postgres", our_problem),
             *self._airflow_components(theirs, their_problem),
+            *([] if docker_problem is None else [_component("docker", docker_problem or None)]),
             _component("status", None),
             _component("disk", _disk_problem(disk)),
         ]

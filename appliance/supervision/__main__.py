@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from appliance.supervision.docker_watch import noting_docker
 from appliance.supervision.notify import notify
 from appliance.supervision.proof import Proof, answers, database_answers, job_beats
 from appliance.supervision.watch import wait_for, watch
@@ -84,9 +85,10 @@ def _proof(name: str, told: dict[str, Any]) -> Proof:
         # A page that says what is wrong is a status service that works: only silence is not.
         host, port, tls = told["status_host"], told["status_port"], told["status_tls"]
         return answers(host, port, "/healthz", accepted=range(200, 600), tls=tls)
-    return job_beats(
-        told["airflow_database"], "SchedulerJob" if name == "scheduler" else "DagProcessorJob", age_s
-    )
+    if name == "scheduler":
+        beats = job_beats(told["airflow_database"], "SchedulerJob", age_s)
+        return noting_docker(beats, Path(told["runtime_dir"]))
+    return job_beats(told["airflow_database"], "DagProcessorJob", age_s)
 
 
 def _prepare(told: dict[str, Any]) -> int:

@@ -63,6 +63,20 @@ def test_with_everything_away_it_answers_and_says_what_is_away(tmp_path: Path) -
     assert asked.get("/metrics").status_code == asked.get("/").status_code == 200
 
 
+def test_docker_is_a_part_where_its_watcher_has_looked(tmp_path: Path) -> None:
+    """A run that cannot start a container fails: a status that says all is well would be no help."""
+    asked = client(settings(tmp_path, RUNTIME_DIR=str(tmp_path)))
+    assert "docker" not in {part["name"] for part in asked.get("/status").json()["components"]}
+    for problem, state in (("does not answer (systemctl status docker)", "down"), ("", "ok")):
+        (tmp_path / "docker-answers").write_text(problem)
+        # What was told a moment ago is told again for a second.
+        fresh = client(settings(tmp_path, RUNTIME_DIR=str(tmp_path)))
+        (part,) = [part for part in fresh.get("/status").json()["components"] if part["name"] == "docker"]
+        assert (part["state"], part["problem"]) == (state, problem or None)
+        reasons = fresh.get("/healthz").json()["reasons"]
+        assert (f"docker: {problem}" in reasons) is bool(problem)
+
+
 def test_with_everything_away_a_workflow_that_cannot_run_is_still_said_to_be_invalid(tmp_path: Path) -> None:
     (tmp_path / "workflows").mkdir()
     (tmp_path / "workflows" / "typo.yaml").write_text(

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from appliance.supervision import watch
 from appliance.supervision.__main__ import make_secret
 from appliance.supervision.cleanup import DAY_S, STILL_WRITTEN_S, clean
+from appliance.supervision.docker_watch import NOTE, NOTE_FRESH_S, docker_answers, noted_docker, noting_docker
 from appliance.supervision.proof import answers
 from appliance.supervision.rest import is_resting
 
@@ -87,6 +89,39 @@ def test_an_answer_counts_only_with_an_accepted_status() -> None:
         server.shutdown()
         server.server_close()
     assert "does not answer" in answers("127.0.0.1", server.server_port, "/healthz")()
+
+
+def test_docker_answers_with_a_status_or_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "docker.sock"
+    asked = docker_answers(path)
+    assert asked() == "does not answer (systemctl status docker)"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        replies = [b"HTTP/1.0 200 OK\r\n\r\nOK", b"HTTP/1.0 500 Trouble\r\n\r\n", b""]
+
+        def engine() -> None:
+            for reply in replies:
+                connection, _ = listening.accept()
+                with connection:
+                    assert connection.recv(200).startswith(b"GET /_ping ")
+                    connection.sendall(reply)
+
+        threading.Thread(target=engine, daemon=True).start()
+        assert [bool(asked()) for _ in replies] == [False, True, True]
+    assert asked() != ""
+
+
+def test_what_is_wrong_with_docker_is_noted_and_is_no_part_of_the_proof(tmp_path: Path) -> None:
+    assert noted_docker(tmp_path) is None, "nobody has looked"
+    problems = ["does not answer", ""]
+    proof = noting_docker(lambda: "no heartbeat", tmp_path, lambda: problems.pop(0))
+    for problem in list(problems):
+        assert proof() == "no heartbeat"
+        assert noted_docker(tmp_path) == problem
+    long_ago = time.time() - NOTE_FRESH_S - 1
+    os.utime(tmp_path / NOTE, (long_ago, long_ago))
+    assert noted_docker(tmp_path) is None, "whoever looks has stopped looking"
 
 
 def test_a_supervisor_imports_nothing_but_the_standard_library() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 from tests.vm.conftest import Appliance
@@ -22,6 +23,8 @@ def test_a_minute_without_postgresql_and_docker_needs_no_person(appliance: Appli
     appliance.vm.sudo(f"systemctl stop docker.socket docker.service {postgres}")
     time.sleep(AWAY_S)
     assert appliance.host.service("appliance-status").is_running
+    reasons = " ".join(json.loads(appliance.vm.sudo("appliance status --json || true"))["reasons"])
+    assert "postgres: does not answer" in reasons and "docker: does not answer" in reasons
     appliance.vm.sudo(f"systemctl start {postgres} docker.socket docker.service")
     wait_until(appliance, RUNNING)
     run = run_workflow(appliance)
