@@ -29,13 +29,17 @@ ROTATION_WANTED = "rotate-token"
 
 @dataclass(frozen=True)
 class Identity:
-    """What enrolment gave. ``enrolled_with`` is the digest of the one-time token."""
+    """What enrolment gave. ``enrolled_with`` is the digest of the one-time token.
+
+    ``former`` is the token before this one, for as long as this one has not been seen to work.
+    """
 
     url: str
     appliance_id: str
     name: str
     token: str
     enrolled_with: str = ""
+    former: str = ""
 
     def __repr__(self) -> str:
         return f"Identity({self.url}, {self.name})"
@@ -71,7 +75,11 @@ def load_identity(path: Path) -> Identity | None:
 
 def save_identity(path: Path, identity: Identity) -> None:
     """Write it whole or not at all, for its owner only. Raises OSError."""
-    _write(path, json.dumps(asdict(identity)))
+    kept = asdict(identity)
+    if not identity.former:
+        # A release that does not know the word can read the file.
+        del kept["former"]
+    _write(path, json.dumps(kept))
 
 
 def digest(token: str) -> str:
@@ -121,17 +129,33 @@ def enrol(client: DashboardClient, token: str, path: Path, *, version: str) -> I
 def rotate(client: DashboardClient, identity: Identity, path: Path) -> Identity:
     """Ask for a new token and use it from now on; the dashboard retires the old one at its first use.
 
-    Raises DashboardAway, TokenRefused, and OSError when it cannot be kept: then the old one stays.
+    The old one is kept beside it: requests overtake each other on the way, and the dashboard may have given
+    another since. Raises DashboardAway, TokenRefused, and OSError when it cannot be kept; the old one stays.
     """
     answer = client.call("POST", "/v1/appliance/token")
     try:
         given = NewToken.from_wire(answer.body)
     except ValidationError:
         raise DashboardAway("It gave no token when asked for a new one.") from None
-    renewed = replace(identity, token=given.token)
+    renewed = replace(identity, token=given.token, former=identity.token)
     save_identity(path, renewed)
     client.token = renewed.token
     return renewed
+
+
+def settle(identity: Identity, path: Path) -> Identity:
+    """The new token has been used, so the former one is good for nothing. Raises OSError."""
+    settled = replace(identity, former="")
+    save_identity(path, settled)
+    return settled
+
+
+def go_back(client: DashboardClient, identity: Identity, path: Path) -> Identity:
+    """The new token was refused before it had ever been used: the former one is in force. Raises OSError."""
+    restored = replace(identity, token=identity.former, former="")
+    save_identity(path, restored)
+    client.token = restored.token
+    return restored
 
 
 def _attempt(path: Path, token: str) -> str:

@@ -1,4 +1,4 @@
-"""Enrolling from the appliance's own page, with a one-time token and without a terminal.
+"""Enrolling with a one-time token and without a terminal: from a file, or from the appliance's own page.
 
 Any user of the machine can open a page on loopback, so it takes no address: a token joins the appliance to
 the dashboard that its settings name, once, and to no other. The rest is for ``sudo appliance enrol``.
@@ -6,13 +6,22 @@ the dashboard that its settings name, once, and to no other. The rest is for ``s
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
 import appliance
-from appliance.errors import Refused, RequestWrong
+from appliance.errors import ApplianceError, Refused, RequestWrong
 from appliance.settings import Settings
+
+if TYPE_CHECKING:
+    from appliance.reporting.dashboard_client import DashboardClient
+    from appliance.reporting.enrolment import Identity
+    from appliance.reporting.outbox_sender import Backoff
+
+REFUSED_WAIT_S = 60.0
+"""A token that was revoked does not become good by asking every second."""
 
 
 class OneTimeToken(BaseModel):
@@ -28,8 +37,7 @@ def enrol_here(settings: Settings, token: str) -> str:
 
     Raises RequestWrong where that cannot be, WorkFailed where the dashboard does not answer.
     """
-    from appliance.reporting.dashboard_client import DashboardClient, checked_url  # noqa: PLC0415 - see serving
-    from appliance.reporting.enrolment import enrol, load_identity  # noqa: PLC0415 - the same
+    from appliance.reporting.enrolment import enrol, load_identity  # noqa: PLC0415 - see serving
 
     if settings.dashboard_url is None:
         raise RequestWrong(
@@ -43,12 +51,52 @@ def enrol_here(settings: Settings, token: str) -> str:
             "A page can enrol it only once.",
             f"sudo appliance enrol {settings.dashboard_url} -",
         )
-    url = checked_url(settings.dashboard_url, plain_http=settings.dashboard_plain_http)
-    client = DashboardClient(url, version=appliance.__version__, ca_file=settings.dashboard_ca_file)
+    client = client_of(settings, settings.dashboard_url)
     try:
         return enrol(client, token.strip(), settings.identity_file, version=appliance.__version__).name
     finally:
         client.close()
+
+
+def enrol_by_file(settings: Settings, identity: Identity | None, backoff: Backoff) -> Identity | None:
+    """The identity after enrolling with the token that the machine was set up with, if there is a new one.
+
+    Raises RequestWrong for an address that may not be used, and WorkFailed where there is no identity yet.
+    """
+    from appliance.reporting.dashboard_client import checked_url  # noqa: PLC0415 - see serving
+    from appliance.reporting.enrolment import digest, enrol  # noqa: PLC0415 - the same
+
+    url = checked_url(settings.dashboard_url or "", plain_http=settings.dashboard_plain_http)
+    try:
+        token = settings.enrolment_token_file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return identity
+    if not token or (identity is not None and identity.enrolled_with == digest(token)):
+        return identity
+    client = client_of(settings, url)
+    try:
+        made = enrol(client, token, settings.identity_file, version=appliance.__version__)
+        backoff.succeeded()
+        return made
+    except ApplianceError as error:
+        backoff.failed(getattr(error, "retry_after", REFUSED_WAIT_S))
+        if identity is None:
+            raise
+        return identity
+    finally:
+        client.close()
+
+
+def client_of(settings: Settings, url: str, token: str = "") -> DashboardClient:
+    """A client of the dashboard at ``url``. Raises RequestWrong for an address that may not be used."""
+    from appliance.reporting.dashboard_client import DashboardClient, checked_url  # noqa: PLC0415 - see serving
+
+    return DashboardClient(
+        checked_url(url, plain_http=settings.dashboard_plain_http),
+        version=appliance.__version__,
+        token=token,
+        ca_file=settings.dashboard_ca_file,
+    )
 
 
 def refuse_other_sites(origin: str | None, host: str | None) -> None:

@@ -16,18 +16,25 @@ from typing import Any
 import psycopg
 from pydantic import ValidationError
 
-import appliance
 from appliance.errors import ApplianceError
 from appliance.reporting import outbox
 from appliance.reporting.contract import HEARTBEAT_SECONDS, HEARTBEAT_SECONDS_RANGE, HeartbeatAnswer
-from appliance.reporting.dashboard_client import DashboardAway, DashboardClient, TokenRefused, checked_url
+from appliance.reporting.dashboard_client import DashboardAway, DashboardClient, TokenRefused
 from appliance.reporting.database import Connection, connect
-from appliance.reporting.enrolment import ROTATION_WANTED, Identity, digest, enrol, load_identity, rotate
+from appliance.reporting.enrolment import (
+    ROTATION_WANTED,
+    Identity,
+    go_back,
+    load_identity,
+    rotate,
+    settle,
+)
 from appliance.reporting.outbox_sender import Backoff, OutboxSender
 from appliance.reporting.scrub import Scrubber
 from appliance.settings import Settings
 from appliance.status.cloud_commands import CloudCommands
 from appliance.status.cloud_sync import CloudSync
+from appliance.status.enrolling import REFUSED_WAIT_S, client_of, enrol_by_file
 from appliance.status.heartbeat import connection_states, heartbeat, scrubber_of
 from appliance.status.state import State
 from appliance.status.wanted_release import WantedRelease
@@ -38,8 +45,6 @@ TURN_S = 1.0
 TURN_UNENROLLED_S = 5.0
 TRIM_EVERY_S = 60.0
 BATCHES_A_TURN = 20
-REFUSED_WAIT_S = 60.0
-"""A token that was revoked does not become good by asking every second."""
 SKEW_WORTH_TELLING_S = 30.0
 
 
@@ -96,7 +101,8 @@ class Reporter:
         try:
             return self._turn()
         except TokenRefused as error:
-            self._wait(error.why, REFUSED_WAIT_S)
+            if not self._has_gone_back():
+                self._wait(error.why, REFUSED_WAIT_S)
         except DashboardAway as error:
             self._wait(error.why, error.retry_after)
         except psycopg.Error:
@@ -157,6 +163,9 @@ class Reporter:
             raise
         self._beat.succeeded()
         self._note_contact(db, wish.server_time, time.monotonic() - sent)
+        if self._identity is not None and self._identity.former:
+            with contextlib.suppress(OSError):
+                self._identity = settle(self._identity, self._settings.identity_file)
         least, most = HEARTBEAT_SECONDS_RANGE
         self._beat_every_s = float(min(max(wish.heartbeat_seconds, least), most))
         self._next_beat = time.monotonic() + self._beat_every_s
@@ -190,6 +199,17 @@ class Reporter:
             raise
         marker.unlink(missing_ok=True)
         return True
+
+    def _has_gone_back(self) -> bool:
+        """A refused token that never worked is given up for the one before it."""
+        if self._client is None or self._identity is None or not self._identity.former:
+            return False
+        with contextlib.suppress(OSError):
+            self._identity = go_back(self._client, self._identity, self._settings.identity_file)
+            self._beat, self._events = Backoff(), Backoff()
+            self._next_beat = 0.0
+            return True
+        return False
 
     def _fetch(self, *, force: bool = False) -> None:
         if self._client is None or self._db is None:
@@ -227,41 +247,15 @@ class Reporter:
         settings = self._settings
         identity = load_identity(settings.identity_file)
         if settings.dashboard_url and self._enrol.is_over:
-            url = checked_url(settings.dashboard_url, plain_http=settings.dashboard_plain_http)
-            identity = self._enrol_by_file(url, identity)
+            identity = enrol_by_file(settings, identity, self._enrol)
         if identity != self._identity or self._client is None:
             self._forget_client()
             self._identity = identity
             if identity is not None:
-                self._client = DashboardClient(
-                    checked_url(identity.url, plain_http=settings.dashboard_plain_http),
-                    version=appliance.__version__,
-                    token=identity.token,
-                    ca_file=settings.dashboard_ca_file,
-                )
+                self._client = client_of(settings, identity.url, identity.token)
                 self._beat, self._events = Backoff(), Backoff()
                 self._next_beat = 0.0
         return identity is not None
-
-    def _enrol_by_file(self, url: str, identity: Identity | None) -> Identity | None:
-        try:
-            token = self._settings.enrolment_token_file.read_text(encoding="ascii").strip()
-        except (OSError, UnicodeDecodeError):
-            return identity
-        if not token or (identity is not None and identity.enrolled_with == digest(token)):
-            return identity
-        client = DashboardClient(url, version=appliance.__version__, ca_file=self._settings.dashboard_ca_file)
-        try:
-            made = enrol(client, token, self._settings.identity_file, version=appliance.__version__)
-            self._enrol.succeeded()
-            return made
-        except ApplianceError as error:
-            self._enrol.failed(getattr(error, "retry_after", REFUSED_WAIT_S))
-            if identity is None:
-                raise
-            return identity
-        finally:
-            client.close()
 
     def _trim(self, db: Connection) -> None:
         if dropped := outbox.trim(db):

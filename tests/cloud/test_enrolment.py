@@ -75,12 +75,41 @@ def test_a_rotated_token_replaces_the_old_one_at_its_first_use(enrolled: Applian
     assert old is not None
     client = DashboardClient(old.url, version="1", token=old.token)
     new = rotate(client, old, path)
-    assert new.token != old.token and load_identity(path) == new
+    assert new.token != old.token and load_identity(path) == new and new.former == old.token
     client.call("POST", "/v1/appliance/token")
     client.token = old.token
     with pytest.raises(TokenRefused):
         client.call("POST", "/v1/appliance/token")
     client.close()
+
+
+def test_a_new_token_that_a_delayed_request_made_void_is_given_up_for_the_one_before_it(
+    enrolled: ApplianceRig, cloud: CloudSide
+) -> None:
+    path = enrolled.settings.identity_file
+    old = load_identity(path)
+    assert old is not None
+    client, overtaken = (DashboardClient(old.url, version="1", token=old.token) for _ in range(2))
+    new = rotate(client, old, path)
+    # The request before it, whose answer never came, reaches the dashboard only now.
+    assert overtaken.call("POST", "/v1/appliance/token").status == 200
+    client.close(), overtaken.close()
+    enrolled.restart()
+    enrolled.tell_run("staging-twin-1")
+    enrolled.send_all()
+    assert cloud.runs["staging-twin-1"]["state"] == "succeeded"
+    kept = load_identity(path)
+    assert kept is not None and (kept.token, kept.former) == (old.token, "") and kept.token != new.token
+    with contextlib.closing(sqlite3.connect(cloud.store, timeout=30)) as store:
+        store.execute("UPDATE appliance SET token_at = 1 WHERE id = ?", [cloud.appliance_id])
+        store.commit()
+
+    def renewed() -> bool:
+        kept = load_identity(path)
+        return kept is not None and kept.token not in (old.token, new.token) and not kept.former
+
+    enrolled.turn_until(renewed)
+    assert enrolled.reporter.describe()["problem"] is None
 
 
 def test_an_old_token_is_renewed_by_itself_also_where_the_answer_is_lost_at_first(
