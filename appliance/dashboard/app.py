@@ -25,6 +25,7 @@ from . import (
     api_appliances,
     api_people,
     api_workflows,
+    bundles,
     openapi,
     pages_appliance,
     pages_edit,
@@ -73,6 +74,7 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
         pages_people,
     ):
         app.include_router(pages.router, include_in_schema=False)
+    app.include_router(bundles.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/healthz", _healthz, include_in_schema=False)
     app.add_middleware(Protection, secure=settings.secure)

@@ -50,8 +50,10 @@ def details(context: Context, appliance_id: str) -> dict[str, Any]:
         row["condition"] = fleet.condition(row, now, context.settings.heartbeat_seconds)
         found = placements(session, appliance_id)
         gaps = runs.gaps(session, appliance_id)
+        wanted = row["wanted_version"] or __version__
         return {
             "appliance": row,
+            "upgrade_command": onboarding.upgrade_command(context.settings, wanted),
             "report": fleet.report(session, appliance_id),
             "placements": found,
             "runs": runs.runs(session, appliance_id=appliance_id, limit=8),
@@ -69,9 +71,7 @@ def appliance_page(request: Request, appliance_id: str, visitor: Visitor) -> Res
     """The appliance's page."""
     data = details(visitor.context, appliance_id)
     visitor.context.attention.watch(appliance_id)
-    target = data["appliance"]["wanted_version"] or __version__
-    upgrade = onboarding.upgrade_command(visitor.context.settings, target)
-    return page(visitor, request, "appliance.html", upgrade=upgrade, newest=__version__, **data)
+    return page(visitor, request, "appliance.html", newest=__version__, **data)
 
 
 @router.get("/live")

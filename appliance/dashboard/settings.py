@@ -16,15 +16,21 @@ PREFIX = "DASHBOARD_"
 STATE_FOLDER = Path("/var/lib/appliance-dashboard")
 DEFAULT_ENROL_COMMAND = "sudo appliance enrol {url} {token}"
 DEFAULT_INSTALL_COMMAND = """\
-sha256=SHA256
-bundle=appliance-{version}-x86_64.tar
-echo "$sha256  $bundle" | sha256sum --check --quiet &&
+bundle={bundle} sha256={sha256}
+{fetch}echo "$sha256  $bundle" | sha256sum --check --quiet &&
 tar -xOf $bundle provisioning/install.sh > install.sh &&
 sudo sh install.sh $bundle $sha256 --data dashboard_url={url}"""
 DEFAULT_UPGRADE_COMMAND = """\
-bundle=appliance-{version}-x86_64.tar
+bundle={bundle}
+{fetch}sha256sum --check --quiet $bundle.sha256 &&
 sudo install -m 644 $bundle $bundle.sha256 /opt/appliance/bundles/ &&
 sudo appliance release use {version}"""
+IN_BRACES = {
+    "install_command": ("url", "version", "bundle", "sha256", "fetch", "token"),
+    "enrol_command": ("url", "version", "bundle", "sha256", "fetch", "token"),
+    "upgrade_command": ("url", "version", "bundle", "sha256", "fetch"),
+}
+"""What each command may ask for; any other brace is doubled."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class Settings:
     tls_key: str = ""
     trusted_proxies: str = ""
     """Addresses whose X-Forwarded-For is believed, comma-separated."""
+    bundles: str = ""
+    """A folder of release bundles, each with its .sha256, from which the printed commands fetch."""
     heartbeat_seconds: int = 30
     retention_days: int = 90
     """How long events and finished runs are kept."""
@@ -115,6 +123,14 @@ def _problems(settings: Settings) -> list[str]:
         problems.append("DASHBOARD_PUBLIC_URL must be http(s)://host[:port] without a path")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         problems.append("DASHBOARD_TLS_CERTIFICATE and DASHBOARD_TLS_KEY go together")
+    if settings.bundles and not Path(settings.bundles).is_dir():
+        problems.append("DASHBOARD_BUNDLES must be a folder")
+    for name, known in IN_BRACES.items():
+        try:
+            getattr(settings, name).format_map(dict.fromkeys(known, ""))
+        except (KeyError, ValueError, IndexError, AttributeError):
+            braces = ", ".join(f"{{{each}}}" for each in known)
+            problems.append(f"{PREFIX}{name.upper()} may hold {braces}; any other brace must be doubled")
     if not 3 <= settings.heartbeat_seconds <= 300:
         problems.append("DASHBOARD_HEARTBEAT_SECONDS must be from 3 to 300")
     if not 1 <= settings.retention_days <= 3650:

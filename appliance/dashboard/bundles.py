@@ -1,0 +1,56 @@
+"""The release bundles that a vendor has put into a folder, for customers' machines to fetch."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse
+
+from .context import Context
+
+router = APIRouter()
+_NAME = re.compile(r"appliance-(?P<version>[0-9A-Za-z][0-9A-Za-z.+_-]{0,59})-x86_64\.tar")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """One release, and the digest that was put beside it."""
+
+    path: Path
+    sha256: str
+
+
+def bundle_name(version: str) -> str:
+    """What the bundle of a version is called; it need not exist."""
+    return f"appliance-{version}-x86_64.tar"
+
+
+def find_bundle(folder: str, version: str) -> Bundle | None:
+    """The bundle of that version, if the folder holds it and its ``.sha256`` as ``make bundle`` writes it."""
+    name = bundle_name(version)
+    if not folder or not _NAME.fullmatch(name):
+        return None
+    path = Path(folder) / name
+    try:
+        words = path.with_suffix(".tar.sha256").read_text(encoding="ascii").split()
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not path.is_file() or not words or not _SHA256.fullmatch(words[0]):
+        return None
+    return Bundle(path, words[0])
+
+
+@router.get("/bundles/{name}")
+def download(request: Request, name: str) -> FileResponse:
+    """A bundle, for anybody: it holds no secret, and the machine that fetches it cannot sign in yet."""
+    context: Context = request.app.state.context
+    match = _NAME.fullmatch(name)
+    found = find_bundle(context.settings.bundles, match["version"]) if match else None
+    if found is None:
+        raise HTTPException(404)
+    return FileResponse(found.path, media_type="application/x-tar", filename=name)

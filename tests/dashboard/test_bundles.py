@@ -1,0 +1,131 @@
+"""The commands to install and to upgrade, pasted into a real shell, and the bundles that they fetch."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from appliance import __version__
+from appliance.dashboard.bundles import bundle_name
+from appliance.dashboard.settings import from_environment
+from appliance.errors import RequestWrong
+from tests.dashboard.running import RunningDashboard, running_dashboard
+
+NAME = bundle_name(__version__)
+INSTALLER = b'printf "%s\\n" "$@" > installed-with\n'
+SUDO = '#!/bin/sh\nprintf "%s " "$@" >> ../sudo; echo >> ../sudo\ncase $1 in sh) exec "$@" ;; esac\n'
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> Path:
+    """A folder with one release, whose installer only notes what it was given."""
+    folder = tmp_path / "bundles"
+    folder.mkdir()
+    with tarfile.open(folder / NAME, "w") as archive:
+        entry = tarfile.TarInfo("provisioning/install.sh")
+        entry.size = len(INSTALLER)
+        archive.addfile(entry, io.BytesIO(INSTALLER))
+    digest = hashlib.sha256((folder / NAME).read_bytes()).hexdigest()
+    (folder / f"{NAME}.sha256").write_text(f"{digest}  {NAME}\n")
+    return folder
+
+
+@pytest.fixture
+def dashboard(tmp_path: Path, bundles: Path) -> Iterator[RunningDashboard]:
+    with running_dashboard(tmp_path, DASHBOARD_BUNDLES=str(bundles)) as running:
+        yield running
+
+
+@pytest.fixture
+def editor(dashboard: RunningDashboard) -> httpx.Client:
+    return dashboard.client(dashboard.command("create-token", "editor", "--role", "editor"))
+
+
+def enrolment(editor: httpx.Client) -> dict[str, str]:
+    """What a new appliance's owner is given."""
+    answer = editor.post("/v1/appliances", json={"name": "Hospital West"})
+    given: dict[str, str] = answer.raise_for_status().json()
+    return given
+
+
+def paste(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run it in a shell and an empty folder, where sudo notes what it is asked."""
+    machine, programs = folder / "machine", folder / "programs"
+    machine.mkdir()
+    programs.mkdir()
+    (programs / "sudo").write_text(SUDO)
+    (programs / "sudo").chmod(0o755)
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(machine)}
+    return subprocess.run(
+        ["sh", "-c", command], cwd=machine, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_install_command_fetches_the_release_and_runs_its_installer(
+    tmp_path: Path, bundles: Path, dashboard: RunningDashboard, editor: httpx.Client
+) -> None:
+    done = paste(tmp_path, enrolment(editor)["install_command"])
+    assert done.returncode == 0, done.stderr
+    digest = hashlib.sha256((bundles / NAME).read_bytes()).hexdigest()
+    assert (tmp_path / "machine" / "installed-with").read_text().split() == [
+        *(NAME, digest),
+        *("--data", f"dashboard_url={dashboard.url}"),
+    ]
+
+
+def test_nothing_of_a_release_with_another_digest_runs(
+    tmp_path: Path, bundles: Path, editor: httpx.Client
+) -> None:
+    command = enrolment(editor)["install_command"]
+    (bundles / NAME).write_bytes((bundles / NAME).read_bytes() + b"\0")
+    assert paste(tmp_path, command).returncode != 0
+    assert {path.name for path in (tmp_path / "machine").iterdir()} == {NAME}
+
+
+def test_the_upgrade_command_fetches_it_too(tmp_path: Path, editor: httpx.Client) -> None:
+    shown = editor.get(f"/v1/appliances/{enrolment(editor)['appliance_id']}").raise_for_status().json()
+    done = paste(tmp_path, shown["upgrade_command"])
+    assert done.returncode == 0, done.stderr
+    install, use = (tmp_path / "sudo").read_text().splitlines()
+    assert install.split()[-3:] == [NAME, f"{NAME}.sha256", "/opt/appliance/bundles/"]
+    assert use.split() == ["appliance", "release", "use", __version__]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("appliance-9.9.9-x86_64.tar", f"{NAME}.sha256", "..%2fdashboard.db", "%2e%2e%2fsecret.key"),
+        *("appliance-..%2f..%2fx-x86_64.tar", "appliance-%00-x86_64.tar", "unfinished-1.0-x86_64.tar"),
+    ],
+)
+def test_nothing_else_can_be_fetched(bundles: Path, dashboard: RunningDashboard, name: str) -> None:
+    (bundles / "unfinished-1.0-x86_64.tar").write_bytes(b"x")
+    assert dashboard.client().get(f"/bundles/{name}").status_code == 404
+
+
+def test_a_bundle_without_its_digest_is_not_offered(
+    bundles: Path, dashboard: RunningDashboard, editor: httpx.Client
+) -> None:
+    (bundles / f"{NAME}.sha256").write_text("soon\n")
+    assert dashboard.client().get(f"/bundles/{NAME}").status_code == 404
+    command = enrolment(editor)["install_command"]
+    assert "sha256=SHA256" in command
+    assert "urlretrieve" not in command
+
+
+def test_a_command_of_the_vendor_s_own_is_filled_in_or_refused_at_the_start(tmp_path: Path) -> None:
+    good = from_environment({"DASHBOARD_INSTALL_COMMAND": "fetch {url}/{bundle} && x=${{HOME}} {sha256}"})
+    assert good.install_command.startswith("fetch")
+    for wrong in ("run {nothing}", "run ${HOME} {", "{}", "{url.secret}"):
+        with pytest.raises(RequestWrong, match="DASHBOARD_INSTALL_COMMAND may hold"):
+            from_environment({"DASHBOARD_INSTALL_COMMAND": wrong})
+    with pytest.raises(RequestWrong, match="DASHBOARD_BUNDLES must be a folder"):
+        from_environment({"DASHBOARD_BUNDLES": str(tmp_path / "nowhere")})
