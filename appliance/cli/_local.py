@@ -93,7 +93,7 @@ def interruptible(what: str) -> Iterator[None]:
     except Interrupted:
         raise WorkFailed(
             f"{what} was cancelled.",
-            "The former twin is as it was; what was being built beside it has been removed.",
+            "The former twin is as it was, and nobody has seen what was being built beside it.",
             "Start it again when it is wanted.",
         ) from None
     finally:

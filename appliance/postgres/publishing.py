@@ -16,7 +16,7 @@ from appliance.postgres.former_grants import carry_grants, read_grants
 from appliance.postgres.former_settings import FormerSettings, carry_settings, open_to_users, read_former
 from appliance.postgres.pre_data import force_row_security
 from appliance.postgres.swap import swap_back, swap_in, wait_for_sessions
-from appliance.postgres.target_database import OpenDatabase, mark, read_database, run_sql
+from appliance.postgres.target_database import OpenDatabase, drop_database, mark, read_database
 from appliance.postgres.twin_names import TwinNames
 
 
@@ -137,7 +137,7 @@ class Publisher:
             if gone is None:
                 return
             try:
-                run_sql(admin, "DROP DATABASE IF EXISTS {} WITH (FORCE)", self.names.gone)
+                drop_database(admin, gone)
             except psycopg.Error as error:
                 published.notes.append(
                     f"'{self.names.gone}', the twin before the former one, could not be dropped"

@@ -11,7 +11,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 import psycopg
 from psycopg import Connection
@@ -19,6 +18,7 @@ from psycopg.rows import TupleRow
 
 from appliance.errors import WorkFailed
 from appliance.postgres.connect import database_failure
+from appliance.postgres.database_sessions import DatabaseSession, end_sessions, sessions_in
 from appliance.postgres.target_database import read_database, run_sql
 from appliance.postgres.twin_names import TwinNames
 
@@ -30,39 +30,6 @@ _LOCK_TIMEOUT_MS = 10_000
 
 OpenAdmin = Callable[[], Connection[TupleRow]]
 """Opens a session on the target's maintenance database."""
-
-
-@dataclass(frozen=True)
-class SessionFacts:
-    """A session in one of the twin's databases."""
-
-    pid: int
-    database: str
-    role: str
-    superuser: bool
-    may_end: bool
-    """The role of the asking session may end it."""
-
-
-# Background workers without a role (autovacuum) are ended by the server itself.
-_SESSIONS = """
-SELECT a.pid, a.datname::text, r.rolname::text, r.rolsuper,
-    (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) OR NOT r.rolsuper AND (
-        pg_has_role(a.usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))
-FROM pg_stat_activity AS a JOIN pg_roles AS r ON r.oid = a.usesysid
-WHERE a.pid <> pg_backend_pid() AND a.datname = ANY (%s) ORDER BY a.pid
-"""
-_END_SESSIONS = """
-SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity AS a JOIN pg_roles AS r ON r.oid = a.usesysid
-WHERE a.pid <> pg_backend_pid() AND a.datid = %s AND (
-    (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) OR NOT r.rolsuper AND (
-        pg_has_role(a.usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')))
-"""
-
-
-def sessions_in(admin: Connection[TupleRow], databases: Sequence[str]) -> list[SessionFacts]:
-    """Everybody who is in one of these databases."""
-    return [SessionFacts(*row) for row in admin.execute(_SESSIONS, [list(databases)]).fetchall()]
 
 
 def wait_for_sessions(
@@ -198,11 +165,11 @@ class _Ender:
             with self._tick:
                 if self._database is not None:
                     with contextlib.suppress(psycopg.Error):
-                        self._admin.execute(_END_SESSIONS, [self._database])
+                        end_sessions(self._admin, self._database)
             self._closed.wait(_ENDING_EVERY_S)
 
 
-def _staying(admin: Connection[TupleRow], databases: Sequence[str]) -> list[SessionFacts]:
+def _staying(admin: Connection[TupleRow], databases: Sequence[str]) -> list[DatabaseSession]:
     """Sessions that the role may not end and that do not end by themselves in a moment, as a monitor's do."""
     held = [session for session in sessions_in(admin, databases) if not session.may_end]
     until = time.monotonic() + _MOMENT_S

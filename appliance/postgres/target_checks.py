@@ -9,9 +9,9 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import RequestWrong
+from appliance.postgres.database_sessions import sessions_in
 from appliance.postgres.left_behind import UNREADABLE, LeftBehind, find_left_behind, read_abilities
 from appliance.postgres.plan import TargetFacts
-from appliance.postgres.swap import sessions_in
 from appliance.postgres.target_database import (
     ADOPT_COMMENT,
     OpenDatabase,

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.postgres.connect import database_failure
+from appliance.postgres.database_sessions import end_sessions, sessions_in
 from appliance.postgres.target_locale import LocaleSettings, locale_attempts
 
 OpenDatabase = Callable[[str], Connection[TupleRow]]
@@ -27,6 +28,7 @@ ADOPT_COMMENT = "appliance: replace"
 """Whoever writes this as a database's comment lets the appliance replace it, whatever stands in it."""
 
 _REFUSED_LOCALE = {"42809", "22023", "0A000", "42P17", "42704"}
+_DROP_ATTEMPTS = 3
 _DEAD_RUN_WAIT_S = 15.0
 """How long the sessions of a run that died may take to end: the server looks for a dead client every 10 s."""
 
@@ -111,9 +113,11 @@ def drop_own(admin: Connection[TupleRow], name: str, *, run: str) -> bool:
     """
     database = read_database(admin, name)
     marker = database.marker if database is not None else None
-    if marker is None or marker.run != run or marker.state in {"verified", "published"}:
+    if database is None or marker is None:
         return False
-    _drop(admin, name)
+    if marker.run != run or marker.state in {"verified", "published"}:
+        return False
+    _drop(admin, database)
     return True
 
 
@@ -133,7 +137,7 @@ def drop_ours(admin: Connection[TupleRow], name: str, *, run: str, open_database
             f"Rename or drop '{name}' on the target.",
         )
     _wait_for_dead_run(admin, database, run)
-    _drop(admin, name)
+    _drop(admin, database)
     return True
 
 
@@ -172,11 +176,40 @@ def create_next(
     )
 
 
-def _drop(admin: Connection[TupleRow], name: str) -> None:
+def drop_database(admin: Connection[TupleRow], database: DatabaseFacts) -> None:
+    """Drop a database that the role owns, and end whoever is in it. Raises psycopg errors.
+
+    FORCE alone would not do: PostgreSQL refuses it to an owner while an autovacuum worker, which belongs to
+    no role, is in the database. A DROP without it ends these workers itself, and waits five seconds for them.
+    """
     try:
-        run_sql(admin, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+        return run_sql(admin, "DROP DATABASE IF EXISTS {} WITH (FORCE)", database.name)
+    except psycopg.errors.InsufficientPrivilege:
+        if not database.owned:
+            raise
+    for attempt in range(_DROP_ATTEMPTS):
+        end_sessions(admin, database.oid)
+        try:
+            return run_sql(admin, "DROP DATABASE IF EXISTS {}", database.name)
+        except psycopg.errors.ObjectInUse:
+            if attempt == _DROP_ATTEMPTS - 1:
+                raise
+
+
+def _drop(admin: Connection[TupleRow], database: DatabaseFacts) -> None:
+    what = f"The database '{database.name}' of an earlier run could not be dropped."
+    try:
+        drop_database(admin, database)
+    except psycopg.errors.ObjectInUse as error:
+        roles = ", ".join(sorted({session.role for session in sessions_in(admin, [database.name])}))
+        raise WorkFailed(
+            what,
+            f"Sessions of {roles or 'other roles'} are in it, and '{admin.info.user}' may not end them."
+            f" (SQLSTATE {error.sqlstate})",
+            "Let them disconnect, then run it again.",
+            sqlstate=error.sqlstate,
+        ) from None
     except psycopg.Error as error:
-        what = f"The database '{name}' of an earlier run could not be dropped."
         raise database_failure(what, error) from None
 
 

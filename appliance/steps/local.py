@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import time
 from collections.abc import Mapping
@@ -270,8 +269,11 @@ class LocalRun:
 
     def _drop_unfinished(self) -> None:
         """Remove what was built aside; the next run would do so too, but disk space is wanted now."""
-        with contextlib.suppress(ApplianceError, psycopg.Error, OSError):
+        try:
             discard.run(load_context("discard", self.run_dir, self.secrets_dir, lambda _: None))
+        except (ApplianceError, psycopg.Error, OSError):
+            left = "What was built beside the twin could not be dropped. The next run tries again."
+            self._observer.message(Notice(step="discard", text=left))
 
 
 def _keeper_left() -> Failure:

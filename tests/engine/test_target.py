@@ -25,6 +25,7 @@ from appliance.postgres.target_database import (
     read_database,
 )
 from appliance.postgres.target_locale import LocaleSettings, predict_locale
+from tests.engine.breakable_proxy import wait_until
 from tests.engine.clusters import Cluster, new_folder
 from tests.engine.twin_building import TwinRun
 
@@ -141,6 +142,62 @@ def test_somebody_elses_database_under_the_next_twins_name_is_never_dropped(
     with pytest.raises(RequestWrong, match="in the way"):
         run.schema()
     assert target.value(following, "SELECT to_regclass('public.precious')::text") == "precious"
+
+
+@pytest.fixture
+def busy_autovacuum(target: Cluster) -> Iterator[Callable[[str], None]]:
+    """Have an autovacuum worker at work in a database for long."""
+    target.sql("postgres", "ALTER SYSTEM SET autovacuum_naptime = 1")
+    target.sql("postgres", "SELECT pg_reload_conf()")
+
+    def start(database: str) -> None:
+        target.sql(
+            database,
+            "CREATE TABLE public.slow (v text) WITH (autovacuum_vacuum_cost_delay = 100,"
+            " autovacuum_vacuum_cost_limit = 1, autovacuum_vacuum_insert_threshold = 0);"
+            "INSERT INTO public.slow SELECT repeat('x', 500) FROM generate_series(1, 20000)",
+        )
+        wait_until(
+            lambda: (
+                target.value(
+                    "postgres",
+                    "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'"
+                    " AND datname = %s",
+                    [database],
+                )
+                > 0
+            )
+        )
+
+    yield start
+    target.sql("postgres", "ALTER SYSTEM RESET autovacuum_naptime")
+    target.sql("postgres", "SELECT pg_reload_conf()")
+
+
+def test_an_autovacuum_worker_does_not_keep_a_database_of_ours_from_being_dropped(
+    open_admin: Callable[..., psycopg.Connection[Any]],
+    target: Cluster,
+    twin_database: str,
+    busy_autovacuum: Callable[[str], None],
+) -> None:
+    following = f"{twin_database}__next"
+    admin = open_admin()
+    create_next(admin, following, UTF8, workflow="w", run="run-1", open_database=open_admin)
+    busy_autovacuum(following)
+    with target.connect(following, "twin_owner"):
+        assert drop_own(admin, following, run="run-1")
+    assert following not in target.databases()
+
+
+def test_who_keeps_a_database_of_ours_from_being_dropped_is_named(
+    open_admin: Callable[..., psycopg.Connection[Any]], target: Cluster, twin_database: str
+) -> None:
+    following = f"{twin_database}__next"
+    admin = open_admin()
+    create_next(admin, following, UTF8, workflow="w", run="run-1", open_database=open_admin)
+    with target.connect(following), pytest.raises(WorkFailed, match="Sessions of postgres are in it"):
+        drop_own(admin, following, run="run-1")
+    assert following in target.databases()
 
 
 def test_what_a_dead_run_left_is_replaced_even_if_it_died_before_it_could_mark_it(
