@@ -6,7 +6,8 @@ import sys
 import threading
 import time
 
-from uvicorn import Config, Server
+from uvicorn.config import Config
+from uvicorn.server import Server
 
 from appliance.errors import ApplianceError
 from appliance.settings import Settings, load_settings
