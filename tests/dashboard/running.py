@@ -43,21 +43,23 @@ class RunningDashboard:
         return httpx.Client(base_url=self.url, headers=headers, timeout=30)
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind((host, 0))
         return int(listener.getsockname()[1])
 
 
 @contextmanager
-def running_dashboard(folder: Path, database: str = "", **settings: str) -> Iterator[RunningDashboard]:
+def running_dashboard(
+    folder: Path, database: str = "", host: str = "127.0.0.1", **settings: str
+) -> Iterator[RunningDashboard]:
     """Start one and wait until it answers; ended and waited for at the end."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
+    port = free_port(host)
+    url = f"http://{host}:{port}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DASHBOARD_")} | {
         "DASHBOARD_DATABASE": database or f"sqlite:///{folder}/dashboard.db",
         "DASHBOARD_SECRET_KEY_FILE": str(folder / "secret.key"),
-        "DASHBOARD_BIND": f"127.0.0.1:{port}",
+        "DASHBOARD_BIND": f"{host}:{port}",
         "DASHBOARD_PUBLIC_URL": url,
         **settings,
     }

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.dashboard.running import running_dashboard
 from tests.vm.container_host import ContainerHost, Vm, docker
 from tests.vm.deploying import changed, make_bundle
 
@@ -36,18 +36,37 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def command(debian12: Vm, bundle: Path) -> str:
-    """What an operator pastes, with the bundle already on the machine."""
+def printed(debian12: Vm, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """What the vendor's dashboard prints: it has the bundle, and is all that the machine reaches."""
+    assert debian12.gateway
+    folder = tmp_path_factory.mktemp("dashboard12")
+    with running_dashboard(folder, host=debian12.gateway, DASHBOARD_BUNDLES=str(bundle.parent)) as dashboard:
+        token = dashboard.command("create-token", "vendor", "--role", "editor")
+        added = dashboard.client(token).post("/v1/appliances", json={"name": "Hospital West"})
+        # Its address is plain HTTP, which no appliance reports to.
+        yield added.json()["install_command"].replace(f"dashboard_url={dashboard.url}", "offline=true")
+
+
+@pytest.fixture(scope="module")
+def command(debian12: Vm, printed: str) -> str:
+    """What an operator pastes."""
     assert debian12.container
-    docker("cp", str(bundle), f"{debian12.container}:/root/{bundle.name}")
-    with bundle.open("rb") as opened:
-        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
-    debian12.sudo(f"cd /root && tar -xOf {bundle.name} provisioning/install.sh > install.sh")
-    return f"cd /root && sh install.sh {bundle.name} {sha256} --data offline=true 2>&1"
+    put = ("exec", "--interactive", debian12.container, "sh", "-c", "cat > /root/pasted")
+    docker(*put, text=f"{printed}\n")
+    return "cd /root && sh pasted 2>&1"
 
 
 def test_a_wrong_checksum_installs_nothing(debian12: Vm, bundle: Path, command: str) -> None:
-    done = debian12.ssh(f"sudo sh /root/install.sh /root/{bundle.name} {'0' * 64}", check=False)
+    debian12.sudo("cd /root && sed s/sha256=[0-9a-f]*/sha256=%s/ pasted > mistyped" % ("0" * 64))
+    done = debian12.ssh("sudo sh -c 'cd /root && sh mistyped'", check=False)
+    assert done.returncode != 0
+    assert f"{bundle.name}: FAILED" in done.stdout + done.stderr
+    debian12.sudo("test ! -e /root/install.sh && test ! -e /opt/appliance")
+
+
+def test_the_installer_checks_for_itself(debian12: Vm, bundle: Path, command: str) -> None:
+    debian12.sudo(f"cd /root && tar -xOf {bundle.name} provisioning/install.sh > by-hand.sh")
+    done = debian12.ssh(f"sudo sh /root/by-hand.sh /root/{bundle.name} {'0' * 64}", check=False)
     assert done.returncode == 2
     assert "Next:" in done.stderr
     debian12.sudo("test ! -e /opt/appliance")
