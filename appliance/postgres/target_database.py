@@ -106,19 +106,22 @@ def is_empty(connection: Connection[TupleRow]) -> bool:
     return row == (True,)
 
 
-def drop_own(admin: Connection[TupleRow], name: str, *, run: str) -> bool:
+def drop_own(admin: Connection[TupleRow], name: str, *, run: str, open_database: OpenDatabase) -> bool:
     """Drop a database if ``run`` made it and nobody has verified it; False otherwise.
 
     Raises WorkFailed where it cannot be dropped.
     """
     database = read_database(admin, name)
-    marker = database.marker if database is not None else None
-    if database is None or marker is None:
+    if database is None or not database.owned:
         return False
-    if marker.run != run or marker.state in {"verified", "published"}:
-        return False
-    _drop(admin, database)
-    return True
+    marker = database.marker
+    if marker is None:
+        unfinished = _just_created(database, open_database)
+    else:
+        unfinished = marker.run == run and marker.state not in {"verified", "published"}
+    if unfinished:
+        _drop(admin, database)
+    return unfinished
 
 
 def drop_ours(admin: Connection[TupleRow], name: str, *, run: str, open_database: OpenDatabase) -> bool:

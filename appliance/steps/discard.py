@@ -7,6 +7,7 @@ finished twin that could only not be swapped in stays, and the message of ``publ
 from __future__ import annotations
 
 from contextlib import closing
+from functools import partial
 
 import psycopg
 
@@ -25,9 +26,10 @@ def run(context: StepContext) -> dict[str, list[str]]:
     for twin in context.spec.workflow.twins.values():
         name = twin.connection
         unfinished = twin_names(context.twin_name(name)).next
+        open_database = partial(context.connect_target, name)
         with closing(context.connect_admin(name)) as admin:
             try:
-                if drop_own(admin, unfinished, run=context.spec.run_id):
+                if drop_own(admin, unfinished, run=context.spec.run_id, open_database=open_database):
                     dropped.append(unfinished)
             except psycopg.Error as error:
                 raise database_failure(f"'{unfinished}' could not be looked at.", error) from None

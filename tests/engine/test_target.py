@@ -185,7 +185,7 @@ def test_an_autovacuum_worker_does_not_keep_a_database_of_ours_from_being_droppe
     create_next(admin, following, UTF8, workflow="w", run="run-1", open_database=open_admin)
     busy_autovacuum(following)
     with target.connect(following, "twin_owner"):
-        assert drop_own(admin, following, run="run-1")
+        assert drop_own(admin, following, run="run-1", open_database=open_admin)
     assert following not in target.databases()
 
 
@@ -196,8 +196,21 @@ def test_who_keeps_a_database_of_ours_from_being_dropped_is_named(
     admin = open_admin()
     create_next(admin, following, UTF8, workflow="w", run="run-1", open_database=open_admin)
     with target.connect(following), pytest.raises(WorkFailed, match="Sessions of postgres are in it"):
-        drop_own(admin, following, run="run-1")
+        drop_own(admin, following, run="run-1", open_database=open_admin)
     assert following in target.databases()
+
+
+def test_a_run_that_ended_before_it_could_mark_its_database_leaves_none(
+    open_admin: Callable[..., psycopg.Connection[Any]], target: Cluster, twin_database: str
+) -> None:
+    following = f"{twin_database}__next"
+    admin = open_admin()
+    admin.execute(f'CREATE DATABASE "{following}"')
+    target.sql(following, "CREATE TABLE public.precious (id integer)")
+    assert not drop_own(admin, following, run="run-1", open_database=open_admin)
+    target.sql(following, "DROP TABLE public.precious")
+    assert drop_own(admin, following, run="run-1", open_database=open_admin)
+    assert following not in target.databases()
 
 
 def test_what_a_dead_run_left_is_replaced_even_if_it_died_before_it_could_mark_it(
@@ -342,11 +355,11 @@ def test_a_failed_run_drops_its_own_unfinished_database_and_no_other(
 ) -> None:
     following = f"{twin_database}__next"
     admin = open_admin()
-    assert not drop_own(admin, following, run="r")
+    assert not drop_own(admin, following, run="r", open_database=open_admin)
     create_next(admin, following, UTF8, workflow="w", run="r", open_database=open_admin)
-    assert not drop_own(admin, following, run="another")
+    assert not drop_own(admin, following, run="another", open_database=open_admin)
     mark(admin, following, workflow="w", run="r", state="verified")
-    assert not drop_own(admin, following, run="r")
+    assert not drop_own(admin, following, run="r", open_database=open_admin)
     mark(admin, following, workflow="w", run="r", state="finished")
-    assert drop_own(admin, following, run="r")
+    assert drop_own(admin, following, run="r", open_database=open_admin)
     assert following not in target.databases()
