@@ -31,7 +31,7 @@ from appliance.postgres.connect import database_failure
 from appliance.reporting.database import connect
 from appliance.reporting.enrolment import ROTATION_WANTED
 from appliance.settings import Settings
-from appliance.systemd_units import STOP, active_units
+from appliance.systemd_units import STOP, TIMERS, active_units
 
 FOLDER = "restore"
 PENDING = "pending"
@@ -79,7 +79,7 @@ def restore_backup(
     pending = pending_file(settings)
     folder, former = pending.parent, settings.state_dir / FORMER
     is_repeated = pending.exists()
-    _check_stopped()
+    _check_stopped(is_repeated=is_repeated)
     versions = {name: _server_version(name, url) for name, url in database_urls(settings).items()}
     if not (replace or is_repeated):
         _check_fresh(settings)
@@ -132,8 +132,9 @@ def restore_backup(
     )
 
 
-def _check_stopped() -> None:
-    running = active_units()
+def _check_stopped(*, is_repeated: bool) -> None:
+    """After a reboot in the middle the timers run again, but whatever they start waits for the end too."""
+    running = [unit for unit in active_units() if not (is_repeated and unit in TIMERS)]
     if running:
         raise RequestWrong(
             f"The appliance is running: {', '.join(running)}.",

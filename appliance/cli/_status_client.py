@@ -35,6 +35,12 @@ def ask(settings: Settings, path: str, *, accept_503: bool = False) -> Any:
         told = detail if isinstance(detail, str) else f"The status service answers {error.code}."
         raise (RequestWrong if error.code == 404 else WorkFailed)(told) from None
     except OSError as error:
+        if (settings.state_dir / "restore" / "pending").exists():
+            raise WorkFailed(
+                "A restore has not reached its end: until then no service starts.",
+                "",
+                "appliance backup restore FILE, with the same file",
+            ) from None
         raise WorkFailed(
             "The status service does not answer.",
             f"{type(getattr(error, 'reason', error)).__name__} at {url}.",
