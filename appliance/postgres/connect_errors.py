@@ -13,6 +13,11 @@ import psycopg
 
 from appliance.errors import ApplianceError, RequestWrong, WorkFailed
 
+
+class NoDatabase(RequestWrong):
+    """The server answers, and has no database of that name (exit code 2)."""
+
+
 _PASSWORD = (
     RequestWrong,
     "The server did not accept the password of '{user}'.",
@@ -73,7 +78,7 @@ _CAUSES: tuple[tuple[str, type[ApplianceError], str, str], ...] = (
     ),
     (
         r'database ".*" does not exist',
-        RequestWrong,
+        NoDatabase,
         "There is no database '{dbname}'.",
         "Correct {name}.dbname in connections.yaml.",
     ),

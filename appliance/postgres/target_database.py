@@ -29,6 +29,8 @@ ADOPT_COMMENT = "appliance: replace"
 
 _REFUSED_LOCALE = {"42809", "22023", "0A000", "42P17", "42704"}
 _DROP_ATTEMPTS = 3
+_BETWEEN_STEPS_S = 2.0
+"""How long a run on this machine takes from one step to the next, on a busy one."""
 _DEAD_RUN_WAIT_S = 15.0
 """How long the sessions of a run that died may take to end: the server looks for a dead client every 10 s."""
 
@@ -280,19 +282,24 @@ def _just_created(database: DatabaseFacts, open_database: OpenDatabase) -> bool:
 
 
 def _wait_for_dead_run(admin: Connection[TupleRow], database: DatabaseFacts, run: str) -> None:
-    """Let sessions of another run end; a run that is alive keeps its database."""
+    """Let sessions of another run end; a run that is alive keeps its database.
+
+    Between two steps a run that is alive has no session either.
+    """
     marker = database.marker
     if marker is None or marker.run == run:
         return
-    until = time.monotonic() + _DEAD_RUN_WAIT_S
-    while time.monotonic() < until:
+    seen = began = time.monotonic()
+    while (now := time.monotonic()) < began + _DEAD_RUN_WAIT_S:
         row = admin.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s",
             [marker.run[:63]],
         ).fetchone()
-        if row == (0,):
+        if row != (0,):
+            seen = now
+        elif now - seen >= _BETWEEN_STEPS_S:
             return
-        time.sleep(0.5)
+        time.sleep(0.25)
     raise WorkFailed(
         f"Another run is building '{database.name}'.",
         f"The run {marker.run} of the workflow {marker.workflow} is still at work on this server.",

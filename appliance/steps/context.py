@@ -14,9 +14,10 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from appliance.errors import RequestWrong
+from appliance.errors import RequestWrong, WorkFailedForGood
 from appliance.policy import Policy
 from appliance.postgres.connect import open_session
+from appliance.postgres.connect_errors import NoDatabase
 from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, SPEC_FILE, Plan, Snapshot
 from appliance.problems import Places
 from appliance.reporting.messages import Message, Notice, Progress
@@ -105,13 +106,23 @@ class StepContext:
         parameters = read_service(self.secrets_dir, service)
         if database is not None:
             parameters["dbname"] = database
-        return open_session(
-            name,
-            parameters,
-            application_name=self.application_name,
-            read_only=False,
-            statement_timeout_s=self.spec.workflow.limits.statement_timeout_min * 60,
-        )
+        try:
+            return open_session(
+                name,
+                parameters,
+                application_name=self.application_name,
+                read_only=False,
+                statement_timeout_s=self.spec.workflow.limits.statement_timeout_min * 60,
+            )
+        except NoDatabase:
+            if database is None:
+                raise
+            # The document has not changed: it was there when an earlier step used it.
+            raise WorkFailedForGood(
+                f"The database '{database}', which this run works on, is not there any more.",
+                "It was dropped, or another run that builds the same twin has taken its place.",
+                "Start a new run when no other is at work on that twin.",
+            ) from None
 
     def notice(self, text: str) -> None:
         """Tell a person something that is not a failure."""

@@ -6,6 +6,8 @@ import multiprocessing
 import os
 import shutil
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -266,13 +268,20 @@ def test_the_new_twin_goes_where_the_present_one_is_as_far_as_the_role_may(
         shutil.rmtree(folder)
 
 
+def _come_and_go(open_admin: Callable[..., psycopg.Connection[Any]], database: str) -> None:
+    for _ in range(4):
+        time.sleep(0.5)
+        with closing(open_admin(database, "run-before")):
+            time.sleep(0.5)
+
+
 def test_a_run_that_is_at_work_keeps_its_database(
     open_admin: Callable[..., psycopg.Connection[Any]],
     target: Cluster,
     twin_database: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("appliance.postgres.target_database._DEAD_RUN_WAIT_S", 1.0)
+    monkeypatch.setattr("appliance.postgres.target_database._DEAD_RUN_WAIT_S", 3.0)
     following = f"{twin_database}__next"
     admin = open_admin()
     create_next(admin, following, UTF8, workflow="w", run="run-before", open_database=open_admin)
@@ -280,6 +289,12 @@ def test_a_run_that_is_at_work_keeps_its_database(
         drop_ours(admin, following, run="run-now", open_database=open_admin)
     assert "run-before" in caught.value.text()
     assert following in target.databases()
+    # It is between two steps: a moment without a session is not its end.
+    sessions = threading.Thread(target=_come_and_go, args=(open_admin, following))
+    sessions.start()
+    with pytest.raises(WorkFailed, match="run-before"):
+        drop_ours(admin, following, run="run-now", open_database=open_admin)
+    sessions.join()
     assert drop_ours(admin, following, run="run-now", open_database=open_admin)
     assert following not in target.databases()
 

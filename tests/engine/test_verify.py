@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailed, WorkFailedForGood
 from appliance.postgres.connect import retry_can_help
 from appliance.postgres.evidence import EXACT_ROWS
 from appliance.postgres.verification import SEARCHED_ROWS, chance_bound, one_in
@@ -195,3 +195,8 @@ def test_the_bound_on_chance_is_never_below_what_is_expected(values: int, chance
 
 def test_without_chance_nothing_may_meet() -> None:
     assert chance_bound(10**9, 0.0) == 0
+
+
+def test_a_database_that_another_run_has_taken_is_said_to_be_gone(people: StepwiseRun) -> None:
+    with pytest.raises(WorkFailedForGood, match="another run that builds the same twin"):
+        people.context.connect_target("staging", people.next)
