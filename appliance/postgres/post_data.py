@@ -44,7 +44,9 @@ class Building:
     entries: Sequence[Entry]
     """All that the twin gets, also what stood before the rows: tables are found through it."""
     sizes: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """Bytes of each table, by schema and name: the largest begin first."""
+    """Bytes of each table, by schema and name."""
+    index_bytes: Mapping[int, int] = field(default_factory=dict)
+    """Bytes that each index has in the source, by its entry's ``oid``: what takes longest begins first."""
     incomplete: frozenset[tuple[str, str]] = frozenset()
     """Tables that hold fewer rows than the source's: what refers to them may have nothing to refer to."""
     partitioned: frozenset[tuple[str, str]] = frozenset()
@@ -92,19 +94,19 @@ def building_jobs(building: Building, after: Iterable[Entry]) -> dict[str, list[
     for number, entry in enumerate(after):
         phase = _PHASE_OF.get(entry.kind, REST)
         about = [tables[needed] for needed in dict.fromkeys(entry.depends_on) if needed in tables]
-        size = max((building.sizes.get((t.schema_name or "", t.tag), 0) for t in about), default=0)
-        jobs[phase] += _jobs(building, entry, about, (PHASES.index(phase), -size, number))
+        jobs[phase] += _jobs(building, entry, about, (PHASES.index(phase), number))
     return jobs
 
 
-def _jobs(
-    building: Building, entry: Entry, about: Sequence[Entry], rank: tuple[float, float, float]
-) -> Iterator[Job]:
+def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple[int, int]) -> Iterator[Job]:
+    phase, number = place
+    size = max((building.sizes.get((t.schema_name or "", t.tag), 0) for t in about), default=0)
+    rank = (phase, -building.index_bytes.get(entry.oid, size), number)
     key = str(entry.dump_id)
     needs = frozenset(str(needed) for needed in entry.depends_on if needed != entry.dump_id)
     statement = entry.sql.encode("utf-8", "surrogateescape")
     if entry.kind in ("INDEX", "CONSTRAINT") and builds_b_tree(entry.sql):
-        statement = limit_sort_memory(int(-rank[1])).encode() + statement
+        statement = limit_sort_memory(size).encode() + statement
     if entry.kind != "FK CONSTRAINT":
         # Several indexes can be built on a table at a time; everything else wants it for itself.
         alone = entry.kind != "INDEX" or "\nALTER TABLE" in entry.sql
@@ -116,13 +118,13 @@ def _jobs(
     partitions = match is None or not match["only"] or _referenced(match) in building.partitioned
     # Adding a foreign key locks both tables, and the partitions of both.
     locks = {_EVERY_FOREIGN_KEY: partitions} | {_label(table): True for table in about}
-    small = -rank[1] < _CHECKED_AT_ONCE and not _may_dangle(building, entry)
+    small = size < _CHECKED_AT_ONCE and not _may_dangle(building, entry)
     at_once = partitions or small or "NOT VALID" in entry.sql
     if match is None or at_once:
         yield Job(key, _runner(building, entry, key, statement), rank, needs, locks)
         return
     unchecked = statement.rstrip().removesuffix(b";") + b" NOT VALID"
-    first = (rank[0], float("-inf"), rank[2])
+    first = (phase, float("-inf"), number)
     yield Job(key, _runner(building, entry, key, unchecked), first, needs, locks)
     check = f"ALTER TABLE {match['table']} VALIDATE CONSTRAINT {match['name']}"
     yield Job(

@@ -20,6 +20,8 @@ class TwinSchema(BaseModel):
     sequences: tuple[SequenceValue, ...] = ()
     filled_views: tuple[tuple[str, str], ...] = ()
     """Materialised views (schema, name) that hold rows in the source."""
+    index_bytes: dict[int, int] = {}
+    """What each index takes in the source, by the ``oid`` of the entry that makes it: index or constraint."""
 
 
 class FinishedTwin(BaseModel):

@@ -122,9 +122,10 @@ class _Finisher:
             left_out = [(table.schema_name, table.name) for table in self.plan.left_out]
             building = Building(
                 self.schema.entries,
-                table_sizes(session),
-                with_ancestors(session, left_out),
-                partitioned_tables(session),
+                sizes=table_sizes(session),
+                incomplete=with_ancestors(session, left_out),
+                partitioned=partitioned_tables(session),
+                index_bytes=self.schema.index_bytes,
             )
         began = time.monotonic()
         jobs = building_jobs(building, after)

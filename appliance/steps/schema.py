@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 
 import psycopg
@@ -32,6 +33,23 @@ _FILLED_VIEWS = """
 SELECT n.nspname::text, c.relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind = 'm' AND c.relispopulated ORDER BY 1, 2
 """
+# A constraint's index is made by the constraint, and goes by its oid.
+_INDEX_BYTES = """
+SELECT coalesce(k.oid, i.indexrelid)::bigint, coalesce(pg_relation_size(i.indexrelid), 0)
+FROM pg_index AS i LEFT JOIN pg_constraint AS k
+ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
+WHERE i.indexrelid >= 16384
+"""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What the dump does not say."""
+
+    sequences: tuple[SequenceValue, ...]
+    filled_views: tuple[tuple[str, str], ...]
+    index_bytes: dict[int, int]
+    has_public: bool
 
 
 class SchemaResult(BaseModel):
@@ -51,7 +69,7 @@ def run(context: StepContext) -> SchemaResult:
     plan = context.plan()
     program = find_pg_dump(plan.source.server_version)
     left_behind = [_left_behind(context, target) for target in plan.targets]
-    sequences, views, has_public = _read_source(context)
+    read = _read_source(context)
     entries = dump_schema(
         program,
         service_environment(context.secrets_dir, plan.source.connection, context.application_name),
@@ -66,13 +84,17 @@ def run(context: StepContext) -> SchemaResult:
         kept = carried_entries(entries, found.objects)
         _check_planned_tables(plan, kept)
         notes += _create(context, plan, target)
-        rehearsed &= _load(context, target, kept, notes, has_public)
+        rehearsed &= _load(context, target, kept, notes, read.has_public)
         objects += len(kept)
         path = schema_file(context.run_dir, number)
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        write_document(
-            path, TwinSchema(entries=tuple(kept), sequences=tuple(sequences), filled_views=tuple(views))
+        twin_schema = TwinSchema(
+            entries=tuple(kept),
+            sequences=read.sequences,
+            filled_views=read.filled_views,
+            index_bytes=read.index_bytes,
         )
+        write_document(path, twin_schema)
     for note in notes:
         context.notice(note)
     return SchemaResult(
@@ -96,16 +118,19 @@ def _left_behind(context: StepContext, target: TargetFacts) -> LeftBehind:
             raise database_failure("The source and the target could not be compared.", error) from None
 
 
-def _read_source(context: StepContext) -> tuple[list[SequenceValue], list[tuple[str, str]], bool]:
-    """Sequences, filled materialised views, and whether there is a schema ``public``."""
+def _read_source(context: StepContext) -> _Source:
     with closing(context.connect_source()) as source:
         import_snapshot(source, context.snapshot())
         try:
-            views = [(schema, name) for schema, name in source.execute(_FILLED_VIEWS)]
             public = source.execute("SELECT FROM pg_namespace WHERE nspname = 'public'").fetchone()
-            return read_sequences(source), views, public is not None
+            return _Source(
+                sequences=tuple(read_sequences(source)),
+                filled_views=tuple((schema, name) for schema, name in source.execute(_FILLED_VIEWS)),
+                index_bytes=dict(source.execute(_INDEX_BYTES).fetchall()),
+                has_public=public is not None,
+            )
         except psycopg.Error as error:
-            raise database_failure("The source's sequences could not be read.", error) from None
+            raise database_failure("The source's sequences and indexes could not be read.", error) from None
 
 
 def _check_planned_tables(plan: Plan, entries: list[Entry]) -> None:
