@@ -29,6 +29,19 @@ PASSING = (StaleElementReferenceException, NoSuchElementException)
 """A part of a page may replace itself while it is looked at."""
 
 
+WORDY = f"""\
+id: {"w" * 63}
+title: "{"Ünïcödé" * 25}"
+schedule: "0 2 * * *"
+timezone: America/Argentina/ComodRivadavia
+source: {"s" * 63}
+tables: {{include: ["public.*"]}}
+masks: {{"*.*.{"c" * 63}": email}}
+deliver: [{{twin: {{connection: {"t" * 63}}}}}]
+"""
+"""As long as a name may be."""
+
+
 @pytest.fixture(scope="module")
 def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDashboard]:
     """A dashboard with a fleet to look at, and its admin ada."""
@@ -37,7 +50,10 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDashb
         made.command("create-user", "ada", "--role", "admin", "--password-stdin", given=f"{PASSWORD}\n")
         token = made.command("create-token", "seeds", "--role", "admin")
         made.environment["TOKEN"] = token
-        seeds.fleet(made.client(token))
+        api = made.client(token)
+        seeds.fleet(api)
+        api.post("/v1/workflows", json={"yaml": WORDY}).raise_for_status()
+        api.post("/v1/appliances", json={"name": "W" * 60}).raise_for_status()
         yield made
 
 
@@ -96,6 +112,9 @@ def pages(dashboard: RunningDashboard) -> dict[str, str]:
         "connections": f"/appliances/{ids['Hospital West']}/connections",
         "workflows": "/workflows",
         "a workflow": "/workflows/staging-twin",
+        "a workflow with long names": f"/workflows/{'w' * 63}",
+        "its editor": f"/workflows/{'w' * 63}/edit",
+        "an appliance with a long name": f"/appliances/{ids['W' * 60]}",
         "the editor": "/workflows/staging-twin/edit",
         "history": "/workflows/staging-twin/history",
         "a version": "/workflows/staging-twin/history/2",
