@@ -63,6 +63,17 @@ def unreadable_tables(selected: Iterable[SelectedTable], role: str) -> list[str]
     ]
 
 
+def unlogged_tables(selected: Iterable[SelectedTable]) -> list[str]:
+    """A line for the tables whose rows a standby does not have."""
+    unlogged = [each.table for each in selected if each.table.kind == "unlogged"]
+    if not unlogged:
+        return []
+    return [
+        f"The source is a standby, and has no rows of {_listed(unlogged)} (UNLOGGED): leave them out under"
+        " tables.exclude, or copy from the primary."
+    ]
+
+
 def filter_problems(workflow: Workflow, places: Places) -> list[Problem]:
     """Conditions in the document that cannot be conditions, whatever the source says."""
     return [

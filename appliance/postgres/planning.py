@@ -18,6 +18,7 @@ from appliance.postgres.plan_problems import (
     filter_problems,
     refused_filters,
     refused_selects,
+    unlogged_tables,
     unreadable_tables,
 )
 from appliance.postgres.row_filters import row_conditions
@@ -145,6 +146,8 @@ def _examine(
     if not malformed:
         findings.problems += refused_filters(source, matching.tables, workflow, places)
     findings.lines += unreadable_tables(matching.tables, source.info.user)
+    if request.snapshot.in_recovery:
+        findings.lines += unlogged_tables(matching.tables)
     findings.refusals += check_workflow(request.policy, workflow, matching, origin=request.origin)
     findings.uncovered = refusal(matching, workflow.id)
     return findings

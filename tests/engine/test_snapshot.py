@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from appliance.errors import WorkFailed
+from appliance.errors import RequestWrong, WorkFailed
 from appliance.postgres.connect import retry_can_help
 from appliance.postgres.plan import TableName
 from appliance.postgres.snapshot import export_snapshot, hold, import_snapshot, readable_tables
 from tests.engine.breakable_proxy import breakable_proxy
 from tests.engine.clusters import Cluster, start_standby
+from tests.engine.plan_making import plan_of
 from tests.engine.source_session import session
 
 THINGS = TableName(schema_name="public", name="thing")
@@ -108,7 +109,10 @@ def standby(new_cluster: Callable[..., Cluster]) -> Iterator[tuple[Cluster, Clus
 
 def test_a_hot_standby_can_be_the_source(standby: tuple[Cluster, Cluster]) -> None:
     primary, follower = standby
-    primary.sql("postgres", "CREATE TABLE thing (id int); INSERT INTO thing VALUES (1)")
+    primary.sql(
+        "postgres",
+        "CREATE TABLE thing (id int); INSERT INTO thing VALUES (1); CREATE UNLOGGED TABLE fleeting (id int)",
+    )
     position = primary.value("postgres", "SELECT pg_current_wal_lsn()::text")
     until = time.monotonic() + 30
     while not follower.value("postgres", "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [position]):
@@ -119,3 +123,6 @@ def test_a_hot_standby_can_be_the_source(standby: tuple[Cluster, Cluster]) -> No
         assert snapshot.in_recovery
         import_snapshot(reader, snapshot)
         assert reader.execute("SELECT count(*) FROM public.thing").fetchone() == (1,)
+    with pytest.raises(RequestWrong, match=r"has no rows of public.fleeting \(UNLOGGED\)"):
+        plan_of(follower, "postgres")
+    assert len(plan_of(follower, "postgres", tables={"include": ["public.thing"]}).tables) == 1
