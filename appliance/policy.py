@@ -263,6 +263,12 @@ def _check_columns(policy: Policy, matching: Matching, origin: Origin) -> list[R
         if selected.table.kind == "partitioned":
             # Its rows are its partitions', which are looked at under its name too.
             continue
+        chosen_by = selected.rows.by if selected.rows is not None and origin == "cloud" else None
+        if chosen_by and (pattern := _first_match(patterns, selected, chosen_by)):
+            # Which rows come would tell the value, one query of two windows after the other.
+            name = f"{selected.table.qualified}.{chosen_by}"
+            what = f"The column {name} must be masked ({pattern}), so the cloud may not choose rows by it."
+            refusals.append(Refusal("always_mask", what))
         decisions = {column.name: decision for column, decision in selected.columns}
         for column, decision in selected.columns:
             pattern = _first_match(patterns, selected, column.name)

@@ -222,6 +222,25 @@ def test_the_cloud_cannot_mask_an_always_masked_column_with_something_that_chang
     assert [rule for rule, _ in found] == (["always_mask"] if refused else [])
 
 
+def test_the_cloud_cannot_choose_rows_by_a_column_that_is_always_masked() -> None:
+    source = catalog(table("person", ["id", column("born", "date"), column("seen", "date")]))
+    policy = {
+        "always_mask": ["*.*.born"],
+        "workflows_from_cloud": True,
+        "read": ["production"],
+        "write": ["staging"],
+    }
+
+    def asked(by: str, origin: str) -> list[tuple[str, str]]:
+        rows = {"public.*": {"last_days": 6574, "by": by}}
+        changes = {"masks": {"*.*.born": "null"}, "keep": ["*.*.*"], "rows": rows}
+        return refusals(policy, changes, origin=origin, source=source)
+
+    what = "The column public.person.born must be masked (*.*.born), so the cloud may not choose rows by it."
+    assert asked("born", "cloud") == [("always_mask", what)]
+    assert asked("seen", "cloud") == asked("born", "local") == []
+
+
 def test_a_refusal_names_every_rule_and_exits_with_3() -> None:
     enforce(())
     with pytest.raises(Refused) as caught:
