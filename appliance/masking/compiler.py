@@ -144,6 +144,10 @@ def _keeping(shape: Shape) -> list[str]:
 def _compiled(column: Column, mask: str, masked: Masked, scope: Scope) -> CompiledColumn:
     shape = shape_of(column)
     facets: tuple[Facet, ...] = masked.facets
+    normal_form = masked.normal_form_sql
+    if shape.folded and not shape.is_array and masked.preserves_distinct:
+        # ANN and Ann are one value to citext, and to its masks.
+        normal_form = normal_form or column_value(column).key_text
     return CompiledColumn(
         name=column.name,
         type=column.type,
@@ -154,8 +158,8 @@ def _compiled(column: Column, mask: str, masked: Masked, scope: Scope) -> Compil
         chance=masked.chance,
         output_domain_sql=masked.output_domain_sql,
         leak_sql=masked.leak_sql,
-        preserves_distinct=masked.preserves_distinct,
-        normal_form_sql=masked.normal_form_sql,
+        preserves_distinct=masked.preserves_distinct and not (shape.folded and shape.is_array),
+        normal_form_sql=normal_form,
         facets=facets,
     )
 

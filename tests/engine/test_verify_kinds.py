@@ -208,6 +208,26 @@ def test_a_value_that_is_everywhere_raises_no_alarm(runs: Runs) -> None:
     assert run.verify().rows == 300
 
 
+def test_values_that_differ_in_their_case_only_are_one_value_to_citext(runs: Runs) -> None:
+    run = runs.copied(
+        "CREATE EXTENSION citext; CREATE DOMAIN mail AS citext;"
+        "CREATE TABLE public.t (n int PRIMARY KEY, a citext, b mail, c citext, d citext[], e text);"
+        "INSERT INTO public.t SELECT n, v, v, v, ARRAY[v]::citext[], v FROM (SELECT n,"
+        " CASE WHEN n % 2 = 0 THEN 'ann' ELSE 'ANN' END || n / 2 || '@raw.test'"
+        " FROM generate_series(1, 200) AS g (n)) AS s (n, v); GRANT SELECT ON public.t TO reader",
+        masks={
+            "*.*.a": "email",
+            "*.*.b": "hash",
+            "*.*.c": "random_string",
+            "*.*.d": "hash",
+            "*.*.e": {"mask": "email", "ignore_case": True},
+        },
+    )
+    assert run.verify().masked_columns == 5
+    run.spoil("UPDATE public.t SET b = 'Ann7@raw.test' WHERE n = 9")
+    assert "public.t.b (hash)" in faults(run)
+
+
 def test_a_constant_may_be_what_the_source_has(runs: Runs) -> None:
     masks = {**MASKS, "*.*.city": {"mask": "constant", "value": "Graz"}, "*.*.points": "null"}
     run = runs.copied(script(50), masks)
