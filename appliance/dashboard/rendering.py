@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from . import words
 from .access import Visit
 from .database import Told
+from .workflow_form import parameter_text
 
 STATIC = Path(__file__).with_name("static")
 
@@ -69,6 +70,7 @@ def environment() -> Environment:
         "paragraphs",
     ):
         made.filters[name] = getattr(words, name)
+    made.filters["parameter_text"] = parameter_text
     made.globals.update(
         nothing=Told(),
         asset=asset,

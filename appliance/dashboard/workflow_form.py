@@ -5,6 +5,7 @@ What the form has no field for stays as it was in the document.
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from typing import Any
 
@@ -170,21 +171,45 @@ def _masks(form: FormData, before: dict[str, Any]) -> dict[str, Any]:
         params = dict(was["params"]) if was["mask"] == name else {}
         for parameter in known[name].parameters if name in known else ():
             field = f"param.{row}.{parameter.name}"
-            if field in form:
-                _put(params, parameter.name, _parameter(parameter, _text(form, field)))
+            text = _text(form, field)
+            if field not in form or text == parameter_text(params, parameter).strip():
+                continue
+            if text:
+                params[parameter.name] = _parameter(parameter, text)
+            else:
+                params.pop(parameter.name, None)
         masks[pattern] = {"mask": name, **params} if params else name
     return masks
 
 
+def parameter_text(params: dict[str, Any], parameter: Parameter) -> str:
+    """A parameter as it stands in its field, from which it is read back as the same."""
+    if parameter.name not in params:
+        return ""
+    value = params[parameter.name]
+    if isinstance(value, str) and (
+        parameter.kind != "other" or (value.isprintable() and value and _any_value(value) == value)
+    ):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
 def _parameter(parameter: Parameter, text: str) -> Any:
-    if not text or parameter.kind == "text":
+    if parameter.kind == "text":
         return text
-    if parameter.kind == "other":
-        try:
-            return strict_yaml.load(f"value: {text}", "parameter").data["value"]
-        except DocumentWrong:
-            return text
-    return scalar(text)
+    return _any_value(text) if parameter.kind == "other" else scalar(text)
+
+
+def _any_value(text: str) -> Any:
+    """A value of any kind, written as in YAML; what says nothing there is a text all the same."""
+    try:
+        value = strict_yaml.load(f"value: {text}", "parameter").data["value"]
+    except DocumentWrong:
+        return text
+    if value is None:
+        return None if text == "null" else text
+    # A text that is not quoted is meant as it stands: with a "!" or a " #" in it as well.
+    return text if isinstance(value, str) and text[0] not in "\"'" else value
 
 
 def _deliveries(form: FormData, before: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,10 @@ from appliance.dashboard.pages_edit import BEGINNING
 from appliance.dashboard.pages_workflow import difference
 from appliance.masking.registry import MASKS
 from tests.dashboard.conftest import Browser, Dashboard
+from tests.dashboard.form_fields import FormFields
 from tests.dashboard.seeds import ANALYTICS, ON_DEMAND, STAGING
+
+DEMO = Path(__file__).parents[2] / "compose/demo/workflows/staging-twin.yaml"
 
 
 def data_of(text: str) -> dict[str, Any]:
@@ -205,6 +209,56 @@ def test_preview_follows_either_side(dashboard: Dashboard) -> None:
     assert answer["yaml"] == STAGING.replace("Nightly staging twin", "Another title")
     cut_off = browser.post("/preview-workflow", {**fields, "edited": "form", "yaml": "masks: {"}).json()
     assert cut_off["yaml"] == "masks: {" and not cut_off["readable"]
+
+
+AWKWARD = """\
+id: awkward
+source: production
+tables: {include: ["public.*"]}
+rows:
+  public.event:
+    where: |-
+      kind <> 'debug'   -- not those
+      AND "a<b" > 1
+masks:
+  public.a.json: {mask: json, paths: {contact.email: email, "orders[*].card": {mask: partial, keep_last: 4}}}
+  public.a.bang: {mask: constant, value: "!"}
+  public.a.quoted: {mask: constant, value: "\\"it's\\" <b> # & *x: {y}"}
+  public.a.empty: {mask: constant, value: ""}
+  public.a.number: {mask: constant, value: "12"}
+  public.a.true_number: {mask: constant, value: 12.5}
+  public.a.yes: {mask: constant, value: true, keep_null: false}
+  public.a.list: {mask: constant, value: [1, "two", null]}
+  public.a.lines: {mask: constant, value: "one\\ntwo"}
+  public.a.wrong: {mask: email, ignore_case: perhaps, at: nowhere.example}
+  public.a.nothing: "null"
+deliver: [{twin: {connection: staging, grace_s: 5}}]
+"""
+
+
+@pytest.mark.parametrize("text", [DEMO.read_text(), AWKWARD], ids=["the demo's", "an awkward one"])
+def test_the_form_changes_nothing_that_was_not_changed_in_it(dashboard: Dashboard, text: str) -> None:
+    browser = dashboard.signed_in()
+    shown = browser.post("/preview-workflow", {"edited": "yaml", "yaml": text, "based_on": "1"}).json()
+    assert shown["readable"]
+
+    def sent(changes: dict[str, str]) -> str:
+        body: dict[str, list[str]] = {"csrf": [browser.csrf("/account")], "edited": ["form"], "yaml": [text]}
+        for name, value in FormFields(shown["fields"]).fields:
+            body.setdefault(name, []).append(value)
+        body |= {name: [value] for name, value in changes.items()}
+        answer = browser.client.post("/preview-workflow", data={"based_on": "1", **body}).json()
+        return str(answer["yaml"])
+
+    assert sent({}) == text
+    assert data_of(sent({"title": "Another"})) == data_of(text) | {"title": "Another"}
+    # A mask that is moved to another column is read back from its fields alone.
+    moved = FormFields(shown["fields"]).fields
+    patterns = [f"x.{number}.z" for number, (name, _) in enumerate(moved) if name == "mask_pattern"]
+    form = FormData([(name, value) for name, value in moved if name != "mask_pattern"]
+                    + [("mask_pattern", pattern) for pattern in patterns])  # fmt: skip
+    masks = workflow_form.document(form, data_of(text))["masks"]
+    assert list(masks.values()) == list(data_of(text)["masks"].values())
 
 
 def test_a_workflow_is_only_for_appliances_that_exist(dashboard: Dashboard) -> None:
