@@ -243,7 +243,7 @@ def _check_selected(left_behind: LeftBehind, selected: Collection[TableKey], fin
     for table in sorted(left_behind.tables.keys() & set(selected)):
         schema, name = table
         reason = left_behind.tables[table]
-        lacking = UNREADABLE in reason
+        lacking = UNREADABLE.casefold() in reason.casefold()
         fix = "Grant SELECT on {} to the source's role" if lacking else "Make available on the target {}"
         findings.add(
             f"The table {schema}.{name} cannot be made there. {reason}",

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import RequestWrong
+from appliance.postgres.left_behind import LeftBehind, find_left_behind, read_abilities
+from appliance.postgres.target_checks import table_problems
 from tests.engine.clusters import Cluster
 from tests.engine.twin_building import TwinRun
 
@@ -200,6 +202,12 @@ def test_a_locale_that_the_target_lacks_falls_back_and_is_reported(
         source.drop_database(name)
 
 
+def find_left_behind_of(source: Cluster, database: str) -> LeftBehind:
+    """What cannot be read by the reader, for a target that can do everything."""
+    with source.connect(database, "reader") as connection:
+        return find_left_behind(connection, read_abilities(connection))
+
+
 def test_a_partition_of_a_table_that_may_not_be_read_says_what_to_grant(
     source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
 ) -> None:
@@ -216,6 +224,10 @@ def test_a_partition_of_a_table_that_may_not_be_read_says_what_to_grant(
     text = caught.value.text()
     assert "It needs the table public.whole, and the source's role may not read it." in text
     assert "Next: Grant SELECT on what these tables need to the source's role" in text
+    closed = find_left_behind_of(source, source_database)
+    (problem,) = table_problems(closed, [("public", "whole")])
+    assert problem.what == "The table public.whole cannot be made there. The source's role may not read it."
+    assert problem.fix.startswith("Grant SELECT")
 
 
 BASE_TYPE = """
