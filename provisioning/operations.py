@@ -16,7 +16,14 @@ from pyinfra.facts.files import File, Sha256File
 from provisioning.facts import MissingPackages, Succeeds, UnitState
 
 Commands = Generator[StringCommand | FileUploadCommand, None, None]
-_APT = "DEBIAN_FRONTEND=noninteractive apt-get -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=120"
+_APT = (
+    # Ubuntu's needrestart would ask, or restart services of its own accord in the middle of the deploy.
+    "DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l NEEDRESTART_SUSPEND=1 "
+    "apt-get -o Dpkg::Options::=--force-confold -o DPkg::Lock::Timeout=120"
+)
+_LOCKS = ("/var/lib/apt/lists/lock", "/var/lib/dpkg/lock-frontend")
+_LOCKED_MAX_S = 600
+"""A fresh machine brings itself up to date in its first minutes, and holds the locks while it does."""
 _BLOCK = "/usr/sbin/policy-rc.d"
 _MARK = "appliance-deploy"
 
@@ -24,6 +31,13 @@ _MARK = "appliance-deploy"
 def changes(*metas: OperationMeta) -> bool:
     """Whether any of these operations did change something or, before they have run, is going to."""
     return any(meta.did_change() if meta.is_complete() else meta.will_change for meta in metas)
+
+
+def when_free(locks: Sequence[str], most_s: int = _LOCKED_MAX_S) -> str:
+    """A command that waits until nobody holds these locks, which `apt-get update` and dpkg do not."""
+    program = "import fcntl, sys; [fcntl.lockf(open(path, 'a'), fcntl.LOCK_EX) for path in sys.argv[1:]]"
+    paths = " ".join(shlex.quote(path) for path in locks)
+    return f"timeout {most_s} python3 -c {shlex.quote(program)} {paths} 2>/dev/null || true"
 
 
 @operation()
@@ -37,16 +51,17 @@ def packages(names: Sequence[str], lists_stale_after: Sequence[OperationMeta] = 
     if host.get_fact(Succeeds, command=f"grep -q {_MARK} {_BLOCK}"):
         # A deploy that was cut off could not take its block away.
         yield StringCommand(f"rm -f {_BLOCK}")
+    update = f"{when_free(_LOCKS)}; {_APT} update"
     if not missing:
         if changes(*lists_stale_after):
-            yield StringCommand(f"{_APT} update")
+            yield StringCommand(update)
         return
-    yield StringCommand(f"{_APT} update")
+    yield StringCommand(update)
     yield StringCommand(
         f"if ! test -e {_BLOCK}; then trap 'rm -f {_BLOCK}' EXIT; "
         f"printf '#!/bin/sh\\n# {_MARK}\\nexit 101\\n' > {_BLOCK}; chmod 755 {_BLOCK}; fi; "
-        # An installation that was cut off is first brought to its end.
-        f"DEBIAN_FRONTEND=noninteractive dpkg --force-confold --configure -a && "
+        # An installation that was cut off is first brought to its end. dpkg waits for no lock.
+        f"{when_free(_LOCKS)}; DEBIAN_FRONTEND=noninteractive dpkg --force-confold --configure -a && "
         f"{_APT} install -y --fix-broken --no-install-recommends "
         f"{' '.join(shlex.quote(name) for name in missing)}"
     )

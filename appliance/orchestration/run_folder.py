@@ -29,6 +29,7 @@ class StopRequest:
 
     kind: Literal["cancel", "failed"]
     why: str
+    next_step: str = ""
 
 
 def run_folder(state_dir: Path, run_id: str) -> Path:

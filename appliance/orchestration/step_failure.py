@@ -84,8 +84,10 @@ def stopped(request: StopRequest, step: str, part: int | None) -> Failure:
         shard=part,
         exit_code=ExitCode.WORK_FAILED,
         retry=False,
-        what="The run was cancelled." if request.kind == "cancel" else "The run stopped early.",
-        why=request.why,
+        # What a list of runs shows is the first of the two: the reason, unless a person wanted it so.
+        what="The run was cancelled." if request.kind == "cancel" else request.why,
+        why=request.why if request.kind == "cancel" else "The run was stopped for that.",
+        next_step=request.next_step,
         exception=STOPPED,
     )
 

@@ -60,8 +60,11 @@ class DiskWatch:
     def _stop_runs(self, space: Space) -> None:
         """What runs would take the last room: they end now, and their own cleaning up gives some back."""
         why = f"The appliance's disk is full: {space.text}."
+        request = StopRequest(
+            "failed", why, "Make room (appliance exports list; df -h), then start the workflow again."
+        )
         for run_id, _ in open_runs(self._settings.state_dir):
-            request_stop(self._settings.state_dir, run_id, StopRequest("failed", why))
+            request_stop(self._settings.state_dir, run_id, request)
 
     def _remove_leftovers(self) -> None:
         """What a run that failed for lack of room has written of its files is most of that room."""

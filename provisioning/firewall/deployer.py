@@ -15,6 +15,12 @@ from provisioning.stages import Deployer
 
 RULES = "/etc/appliance/firewall.nft"
 UNIT = "appliance-firewall.service"
+SSH_PORTS = (
+    "sshd -T 2>/dev/null | awk '$1 == \"port\" {print $2}'; "
+    # Where systemd listens for it, as on Ubuntu: sshd itself may never have run, and says nothing then.
+    "for unit in ssh.socket sshd.socket; do systemctl is-active --quiet $unit && "
+    "systemctl show -p Listen --value $unit | sed -n 's/.*:\\([0-9][0-9]*\\) (Stream)$/\\1/p'; done; true"
+)
 _SOURCE = Path(__file__).parents[2] / "systemd" / UNIT
 
 
@@ -26,7 +32,7 @@ class Firewall(Deployer):
         self.changed = []
         if not self.knobs.firewall:
             return
-        ports = host.get_fact(Output, command="sshd -T 2>/dev/null | awk '$1 == \"port\" {print $2}'").split()
+        ports = host.get_fact(Output, command=SSH_PORTS).split()
         text = ruleset(
             [int(port) for port in ports] or [22], self._open(), self.knobs.firewall_allow_from_steps_tcp
         )

@@ -59,6 +59,8 @@ class Preflight(Deployer):
         disk = _number("df -Pm /var/lib | awk 'NR == 2 {print $4}'")
         installed = host.get_fact(Succeeds, command="test -L /opt/appliance/current")
         port = self.knobs.status_port
+        snap = host.get_fact(Succeeds, command="test -e /snap/docker/current")
+        own = "dpkg-query -W -f='${db:Status-Status}' docker-ce | grep -qx installed"
         return [
             (
                 host.get_fact(Succeeds, command="test -d /run/systemd/system"),
@@ -73,6 +75,12 @@ class Preflight(Deployer):
             (
                 installed or not host.get_fact(Succeeds, command=f"ss -Hltn sport = :{port} | grep -q ."),
                 f"port {port} is taken by another program (choose another status_port)",
+            ),
+            (not snap, "Docker is there as a snap, beside which no other engine works (snap remove docker)"),
+            (
+                not host.get_fact(Succeeds, command=own),
+                "docker-ce is installed, which the distribution's docker.io would take the place of "
+                "(apt-get remove docker-ce docker-ce-cli containerd.io, where nobody needs it)",
             ),
         ]
 

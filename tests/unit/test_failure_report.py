@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import psycopg
 
+from appliance.orchestration.run_folder import StopRequest
+from appliance.orchestration.step_failure import stopped
 from appliance.postgres.connect import database_failure
 from appliance.steps.execute import describe_failure
 
@@ -34,3 +36,12 @@ def test_text_in_no_encoding_is_told_from_what_nobody_knows() -> None:
 def test_what_is_about_no_table_names_none() -> None:
     assert describe_failure("plan", failed_at(None)).table is None
     assert describe_failure("plan", ValueError("a row's value")).table is None
+
+
+def test_a_run_that_was_stopped_is_listed_with_the_reason_and_what_to_do() -> None:
+    full = StopRequest("failed", "The appliance's disk is full: 0 bytes are free.", "Make room.")
+    failure = stopped(full, "finish", None)
+    assert (failure.what, failure.next_step) == (full.why, "Make room.")
+    assert failure.why == "The run was stopped for that."
+    cancelled = stopped(StopRequest("cancel", "Not today."), "copy", 3)
+    assert (cancelled.what, cancelled.why) == ("The run was cancelled.", "Not today.")

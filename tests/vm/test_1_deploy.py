@@ -96,6 +96,18 @@ def test_a_wrong_knob_ends_the_deploy_before_anything_is_done(
     assert wrong.changed == ()
 
 
+def test_a_docker_from_elsewhere_is_not_replaced_but_told_of(appliance: Appliance) -> None:
+    """Ubuntu's installer offers it as a snap."""
+    appliance.vm.sudo("mkdir -p /snap/docker/current")
+    try:
+        refused = appliance.deploy.run()
+    finally:
+        appliance.vm.sudo("rm -r /snap")
+    assert refused.status != 0
+    assert "snap remove docker" in refused.output
+    assert refused.changed == ()
+
+
 def test_packages_came_through_the_mirror_behind_the_proxy(appliance: Appliance) -> None:
     if appliance.proxy is None:
         pytest.skip("a real VM has its own network")
