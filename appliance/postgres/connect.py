@@ -27,6 +27,11 @@ SESSION_SETTINGS = {
     "timezone": "UTC",
     "xmloption": "content",
     "standard_conforming_strings": "on",
+    "quote_all_identifiers": "off",
+    "transform_null_equals": "off",
+    "array_nulls": "on",
+    "default_transaction_isolation": "read committed",
+    "default_transaction_deferrable": "off",
     # A mask is one large expression: compiling it takes seconds, also for a table of three rows.
     "jit": "off",
     # A keeper is idle in its transaction for as long as a run takes.

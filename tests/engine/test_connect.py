@@ -106,6 +106,29 @@ def test_a_reading_session_cannot_write_and_does_not_filter(open_with: Callable[
             session.execute("CREATE TABLE public.footprint ()")
 
 
+def test_what_a_role_has_set_changes_no_answer(
+    secured: Cluster, open_with: Callable[..., psycopg.Connection[Any]]
+) -> None:
+    answers = (
+        "SELECT format_type('text'::regtype, NULL), (1 = NULL)::text, '{NULL}'::text[],"
+        " current_setting('transaction_isolation'), '2020-03-04'::date::text, '\\xff'::bytea::text"
+    )
+    plain = open_with().execute(answers).fetchone()
+    for setting in (
+        "quote_all_identifiers = on",
+        "transform_null_equals = on",
+        "array_nulls = off",
+        "default_transaction_isolation = 'serializable'",
+        "datestyle = 'German'",
+        "bytea_output = 'escape'",
+    ):
+        secured.sql("postgres", f"ALTER ROLE reader SET {setting}")
+    try:
+        assert open_with().execute(answers).fetchone() == plain
+    finally:
+        secured.sql("postgres", "ALTER ROLE reader RESET ALL")
+
+
 def test_a_wrong_password_is_named_and_not_shown(open_with: Callable[..., Any]) -> None:
     error = failure(open_with, password="nobody-must-see-this")
     assert isinstance(error, RequestWrong)
