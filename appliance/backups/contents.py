@@ -13,6 +13,8 @@ from appliance.settings import Settings
 CONFIG, STATE = "config", "state"
 OF_THE_DEPLOY = frozenset({"proxy.env", "cleanup.env", "enrolment-token"})
 """The deploy writes these anew on every machine; an enrolment token has been used up."""
+FIREWALL = "firewall.nft"
+"""The deploy's too: another machine's rules could keep this one's operator out. Older backups may have it."""
 MACHINE_SETTINGS = "appliance.yaml"
 STATE_FOLDERS = ("keys", "receipts", "workflows")
 STATE_FILES = ("exports/deletions.jsonl",)
@@ -38,7 +40,7 @@ def state_files(settings: Settings) -> tuple[list[StateFile], list[str]]:
     for kind, root, folder in places:
         for path in _walk(folder):
             name = path.relative_to(root)
-            if kind == CONFIG and name.as_posix() in OF_THE_DEPLOY:
+            if kind == CONFIG and name.as_posix() in {*OF_THE_DEPLOY, FIREWALL}:
                 continue
             if why := _unfit(path):
                 left_out.append(f"{path}: {why}")

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from appliance.backups.contents import CONFIG, MACHINE_SETTINGS, MIRRORED, STATE, destination
+from appliance.backups.contents import CONFIG, FIREWALL, MACHINE_SETTINGS, MIRRORED, STATE, destination
 from appliance.backups.unpack import Unpacked
 from appliance.settings import Settings
 
@@ -24,6 +24,8 @@ def place_files(settings: Settings, files: Iterable[Unpacked], former: Path) -> 
     """
     placed: list[Path] = []
     for file in files:
+        if file.name == f"{CONFIG}/{FIREWALL}":
+            continue
         target = destination(settings, file.name)
         assert target is not None  # noqa: S101 - unpack has checked every name
         if file.name == f"{CONFIG}/{MACHINE_SETTINGS}" and target.exists():

@@ -67,6 +67,7 @@ def live_in(machine: Machine) -> Machine:
     machine.write("etc/policy.yaml", "read: [production]\n")
     machine.write("etc/workflows/mine.yaml", "id: mine\n", 0o644)
     machine.write("etc/certs/db.pem", "a certificate")
+    machine.write("etc/firewall.nft", "rules of a machine whose ssh listens at another port")
     machine.write("etc/proxy.env", "HTTPS_PROXY=http://user:word@proxy:3128\n", 0o600)
     machine.write_connections(
         {"production": {"host": "db", "dbname": "shop", "user": "u", "password": AWKWARD}}
@@ -98,14 +99,16 @@ def test_a_fresh_machine_becomes_the_same_appliance(
     fresh.write("state/keys/mask.key", os.urandom(32), 0o600)
     fresh.write("etc/workflows/example.yaml", "id: example\n")
     fresh.write("etc/appliance.yaml", "status: {port: 9000}\n")
+    fresh.write("etc/firewall.nft", "rules of this machine")
     restored = fresh.backup("restore", kept)
     assert restored.code == 0, restored.text
     before, after = lived_in.files(), fresh.files()
-    not_in_it = {"etc/proxy.env", "etc/appliance.yaml", "state/exports/w/run/a.csv.gz"}
+    not_in_it = {"etc/proxy.env", "etc/firewall.nft", "etc/appliance.yaml", "state/exports/w/run/a.csv.gz"}
     assert {name: after.get(name) for name in before.keys() - not_in_it} == {
         name: content for name, content in before.items() if name not in not_in_it
     }
     assert after["etc/appliance.yaml"] == b"status: {port: 9000}\n"
+    assert after["etc/firewall.nft"] == b"rules of this machine"
     assert after["etc/appliance.yaml.from-backup"] == before["etc/appliance.yaml"]
     assert "etc/workflows/example.yaml" not in after
     assert after["state/before-restore/config/workflows/example.yaml"] == b"id: example\n"
