@@ -14,6 +14,7 @@ value that came through shows in gathered rows, as in a search of all: see ``evi
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from typing import Any
@@ -36,6 +37,9 @@ _SESSION = "SET work_mem = '512MB'"
 SEARCHED_ROWS = 100_000
 """A search costs up to a third of copying a row, so that a large relation is searched in part."""
 MOST_ONE_IN = 16
+MOST_AT_ONCE, _WIDE, _AT_ONCE_IF_WIDE = 300, 1000, 50
+"""Facets in one query, columns that make a table wide, and facets in one query then: each facet has up to
+five results, and a query at most 1,664, the columns that it passes on among them."""
 _NEARLY_UNIQUE = 0.9
 """Kept columns that are no key tell rows apart well enough if so many of them are different."""
 
@@ -113,12 +117,20 @@ def prove(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, source_r
     connection.execute(_SESSION)
     search = _search(connection, plan, loaded, source_rows)
     (rows,) = _row(connection, queries.row_count(loaded))
-    gathered, distinct_rows, *source_distinct = _row(connection, queries.evidence_facts(search))
+    source_distinct: list[int] = []
+    for part in _parts(search):
+        gathered, distinct_rows, *distinct = _row(connection, queries.evidence_facts(part))
+        source_distinct += distinct
     whole, unique = gathered == source_rows, bool(search.table.row_key)
-    counted = _to_be_distinct(connection, search) if whole or unique else []
-    searched, found, *numbers = _row(connection, queries.counting(search, counted, whole=whole))
-    distinct = zip(counted, numbers[4 * len(search.facets) :], strict=True)
-    twin_distinct = {each.number: int(count) for each, count in distinct}
+    to_be_distinct = _to_be_distinct(connection, search) if whole or unique else []
+    numbers: list[int] = []
+    twin_distinct: dict[int, int] = {}
+    for part in _parts(search):
+        counted = [each for each in part.facets if each in to_be_distinct]
+        searched, found, *counts = _row(connection, queries.counting(part, counted, whole=whole))
+        numbers += counts[: 4 * len(part.facets)]
+        for each, count in zip(counted, counts[4 * len(part.facets) :], strict=True):
+            twin_distinct[each.number] = int(count)
     told_apart = search.paired and (unique or distinct_rows >= _NEARLY_UNIQUE * gathered)
     # Rows that kept columns do not tell apart may meet each other's values.
     alike = 0 if unique else 2 * (gathered - distinct_rows) if whole else gathered // 2
@@ -149,6 +161,16 @@ def prove(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, source_r
         columns=tuple(judged),
         missing=max(0, gathered - found) if hashed and unique and rows == source_rows else 0,
     )
+
+
+def _parts(search: Search) -> list[Search]:
+    """The search, in parts where one query would have more results than PostgreSQL allows."""
+    if len(search.facets) <= MOST_AT_ONCE and len(search.table.columns) <= _WIDE:
+        return [search]
+    return [
+        dataclasses.replace(search, facets=search.facets[start : start + _AT_ONCE_IF_WIDE])
+        for start in range(0, len(search.facets), _AT_ONCE_IF_WIDE)
+    ] or [search]
 
 
 def copying_faults(plan: Plan, items: list[CopyItem], copied: set[str]) -> list[str]:

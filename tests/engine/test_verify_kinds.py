@@ -228,6 +228,22 @@ def test_values_that_differ_in_their_case_only_are_one_value_to_citext(runs: Run
     assert "public.t.b (hash)" in faults(run)
 
 
+@pytest.mark.parametrize(("columns", "mask"), [(420, {"mask": "constant", "value": "x"}), (1599, "null")])
+def test_a_table_of_many_masked_columns_is_proven_in_parts(runs: Runs, columns: int, mask: Any) -> None:
+    names = [f"c{number}" for number in range(columns)]
+    values = ", 'y'" * columns
+    run = runs.copied(
+        f"CREATE TABLE public.wide (n int PRIMARY KEY, {', '.join(f'{name} text' for name in names)});"
+        f"INSERT INTO public.wide (n, {', '.join(names)})"
+        f" SELECT n{values} FROM generate_series(1, 3) AS g (n);"
+        "GRANT SELECT ON public.wide TO reader",
+        masks={"*.*.c*": mask},
+    )
+    assert run.verify().masked_columns == columns
+    run.spoil(f"UPDATE public.wide SET {names[-1]} = 'y' WHERE n = 2")
+    assert f"public.wide.{names[-1]} " in faults(run)
+
+
 def test_a_constant_may_be_what_the_source_has(runs: Runs) -> None:
     masks = {**MASKS, "*.*.city": {"mask": "constant", "value": "Graz"}, "*.*.points": "null"}
     run = runs.copied(script(50), masks)
