@@ -123,7 +123,9 @@ class State:
         parts = [_component("airflow_database", problem)]
         for name in airflow_state.JOBS.values():
             age = theirs["heartbeats"].get(name) if theirs else None
-            if age is None and name == "dag_processor" and is_resting(self.settings.runtime_dir):
+            is_silent = age is None or age > airflow_state.STALE_S
+            if is_silent and name == "dag_processor" and is_resting(self.settings.runtime_dir):
+                # One that was killed, by a power cut for one, is running for ever in Airflow's database.
                 age = 0.0
             if theirs is None:
                 parts.append(_component(name, "unknown: Airflow's database does not answer", state="unknown"))

@@ -19,6 +19,8 @@ from appliance.status.certificates import expiries
 from appliance.status.guard import required_token
 from appliance.status.metrics import metrics
 from appliance.status.service import create_app
+from appliance.status.state import State
+from appliance.supervision.rest import MARKER
 from appliance.x509_dates import not_after
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -61,6 +63,22 @@ def test_with_everything_away_it_answers_and_says_what_is_away(tmp_path: Path) -
     status = asked.get("/status").json()
     assert status["healthy"] is False and status["runs"]["current"] is None
     assert asked.get("/metrics").status_code == asked.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("heartbeats", [{}, {"dag_processor": 1093.0}], ids=["ended", "killed once"])
+def test_a_dag_processor_that_rests_is_well_whatever_became_of_an_earlier_one(
+    tmp_path: Path, heartbeats: dict[str, float]
+) -> None:
+    """A power cut leaves the row of the killed one as running, with its last heartbeat, for ever."""
+    state = State(settings(tmp_path, RUNTIME_DIR=str(tmp_path)))
+
+    def told() -> str | None:
+        parts = state._airflow_components({"heartbeats": heartbeats}, None)
+        return next(part["problem"] for part in parts if part["name"] == "dag_processor")
+
+    assert told() is not None
+    (tmp_path / MARKER).touch()
+    assert told() is None
 
 
 def test_docker_is_a_part_where_its_watcher_has_looked(tmp_path: Path) -> None:
