@@ -50,8 +50,12 @@ def install(root: Path, version: str) -> None:
     command = ["/usr/bin/python3", str(program), str(bundle), "--sha256", digest, "--root", str(root)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
-        said = " ".join(done.stderr.split())[-400:]
-        raise WorkFailed(f"The release {version} could not be installed.", said, "Fetch its bundle again.")
+        why, _, next_step = done.stderr.strip().partition("\nNext: ")
+        raise WorkFailed(
+            f"The release {version} could not be installed.",
+            " ".join(why.split())[-400:].replace("The release was not installed: i", "I"),
+            next_step[:1].upper() + next_step[1:] or "Fetch its bundle again.",
+        )
     if not (root / "releases" / version / ".complete").is_file():
         raise WorkFailed(f"{bundle} holds another release than {version}.", "", "Fetch its bundle again.")
 

@@ -47,6 +47,9 @@ def main(arguments: list[str]) -> int:
                 "Only root can move to another release.", "", "sudo appliance release use VERSION"
             )
         return _perform(load_settings(), given.use, given.interrupt)
+    except OSError as error:
+        sys.stderr.write(_not_written(error).text() + "\n")
+        return ExitCode.WORK_FAILED
     except Busy as error:
         sys.stderr.write(error.text() + "\n")
         # To its timer that is no failure: whoever holds the lock brings the move to its end.
@@ -54,6 +57,15 @@ def main(arguments: list[str]) -> int:
     except ApplianceError as error:
         sys.stderr.write(error.text() + "\n")
         return error.exit_code
+
+
+def _not_written(error: OSError) -> WorkFailed:
+    """A full disk, most likely. How far the move is stands in its file, and from there it is carried on."""
+    return WorkFailed(
+        f"The move cannot be written down: {error.strerror or type(error).__name__}.",
+        "It stays where it is until it can.",
+        f"df -h {ROOT} {FOLDER}; make room, and appliance-update.timer carries on within ten minutes.",
+    )
 
 
 def _perform(settings: Settings, use: str | None, interrupt: bool) -> int:

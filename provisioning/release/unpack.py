@@ -28,8 +28,15 @@ _SPACE_FACTOR = 4
 """A bundle's bytes against what it takes on disk: the wheels, and what they become."""
 
 
+_FETCH_AGAIN = "fetch the bundle again from where it came from"
+
+
 class Unfit(Exception):
-    """The bundle is not what it says it is, or does not fit this host."""
+    """The bundle is not what it says it is, or does not fit this host; and what to do about that."""
+
+    def __init__(self, why: str, next_step: str = _FETCH_AGAIN) -> None:
+        super().__init__(why)
+        self.next_step = next_step
 
 
 def main() -> int:
@@ -49,15 +56,25 @@ def main() -> int:
             fcntl.flock(lock, fcntl.LOCK_EX)
             print(_unpack(given.bundle, given.sha256, given.root, given.debs_only))  # noqa: T201
     except Unfit as error:
-        print(f"The release was not installed: {error}", file=sys.stderr)  # noqa: T201
-        return 1
+        return _refused(str(error), error.next_step)
+    except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError):
+        # It has the SHA-256 that was given: whoever wrote that down wrote down the damage too.
+        return _refused("it is not a whole bundle", _FETCH_AGAIN)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        return _refused(why, f"df -h {given.root}; make room, then run the same command again")
     return 0
+
+
+def _refused(why: str, next_step: str) -> int:
+    print(f"The release was not installed: {why}.\nNext: {next_step}.", file=sys.stderr)  # noqa: T201
+    return 1
 
 
 def _unpack(bundle: Path, sha256: str, root: Path, debs_only: bool) -> str:
     with bundle.open("rb") as opened:
         if hashlib.file_digest(opened, "sha256").hexdigest() != sha256:
-            raise Unfit("the bundle does not have the SHA-256 that was given; fetch it again")
+            raise Unfit("the bundle does not have the SHA-256 that was given")
         opened.seek(0)
         with tarfile.open(fileobj=opened, mode="r:") as archive:
             manifest = _manifest(archive)
@@ -85,7 +102,7 @@ def _extract_debs(archive: tarfile.TarFile, manifest: dict[str, Any], root: Path
     _extract(archive, manifest, root / ".debs-unpacking", prefix="debs/")
     unpacked = root / ".debs-unpacking" / "debs"
     if not unpacked.is_dir():
-        raise Unfit("it holds no Debian packages; make it with DEBS=CODENAME")
+        raise Unfit("it holds no Debian packages", "make it with DEBS=CODENAME")
     unpacked.rename(target)
     shutil.rmtree(root / ".debs-unpacking")
     (target / ".complete").write_text(sha256 + "\n", encoding="ascii")
@@ -107,15 +124,26 @@ def _install(archive: tarfile.TarFile, manifest: dict[str, Any], root: Path, sha
     for link in ("current", "updater"):
         if (root / link).resolve() == folder.resolve() and (folder / ".complete").is_file():
             raise Unfit(
-                f"release {version} is in use, and from another bundle; a version names one release for good"
-                ". Next: give this one another version, or move to another release first"
+                f"release {version} is in use, and from another bundle; a version names one release for good",
+                "give this one another version, or move to another release first",
             )
     free = shutil.disk_usage(root).free
     if free < size * _SPACE_FACTOR:
         raise Unfit(
-            f"it needs about {size * _SPACE_FACTOR >> 20} MB in {root}, where {free >> 20} MB are free"
+            f"it needs about {size * _SPACE_FACTOR >> 20} MB in {root}, where {free >> 20} MB are free",
+            f"df -h {root}; make room, then run the same command again",
         )
     shutil.rmtree(folder, ignore_errors=True)
+    try:
+        _fill(archive, manifest, folder, python, sha256)
+    except BaseException:
+        # Half of a release is of no use, and takes the room that may be all that was missing.
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return f"installed release {version}"
+
+
+def _fill(archive: tarfile.TarFile, manifest: dict[str, Any], folder: Path, python: str, sha256: str) -> None:
     _extract(archive, manifest, folder, skip="debs/")
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     _make_environment(folder, python)
@@ -125,7 +153,6 @@ def _install(archive: tarfile.TarFile, manifest: dict[str, Any], root: Path, sha
     (folder / "venv" / ".lock").unlink(missing_ok=True)
     (folder / ".complete").write_text(sha256 + "\n", encoding="ascii")
     os.sync()
-    return f"installed release {version}"
 
 
 def _extract(

@@ -63,12 +63,43 @@ def test_a_bundle_that_is_not_what_its_manifest_says_is_refused(
 def test_a_bundle_with_another_sha256_is_not_even_opened(tmp_path: Path) -> None:
     bundle(tmp_path / "b.tar", {"tools/uv": b"own"})
     done = install(tmp_path / "b.tar", "0" * 64, tmp_path / "root")
-    assert (done.returncode, "fetch it again" in done.stderr) == (1, True)
+    assert (done.returncode, "fetch the bundle again" in done.stderr) == (1, True)
 
 
 def test_a_bundle_for_other_pythons_is_refused_with_what_it_has(tmp_path: Path) -> None:
     sha256 = bundle(tmp_path / "b.tar", {"tools/uv": b"own"}, pythons=["2.7"])
     assert "only for 2.7" in install(tmp_path / "b.tar", sha256, tmp_path / "root").stderr
+
+
+@pytest.mark.parametrize("kept", [300, 600, 11_000], ids=["header", "manifest", "file"])
+def test_a_bundle_whose_sha256_was_taken_of_its_damage_is_refused_in_words(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "b.tar"
+    bundle(path, {"tools/uv": b"own" * 10_000})
+    path.write_bytes(path.read_bytes()[:kept])
+    done = install(path, hashlib.sha256(path.read_bytes()).hexdigest(), tmp_path / "root")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("The release was not installed: it ")
+    assert "\nNext: fetch the bundle again" in done.stderr
+    assert not list((tmp_path / "root").rglob("9.9.9")), "half of a release only takes room"
+
+
+def test_a_disk_that_fills_up_is_named_and_given_its_room_back(tmp_path: Path) -> None:
+    sha256 = bundle(tmp_path / "b.tar", {"tools/uv": b"own" * 100_000})
+    program = (
+        f"import resource, runpy, signal, sys; sys.argv = ['unpack.py', {str(tmp_path / 'b.tar')!r},"
+        f" '--sha256', {sha256!r}, '--root', {str(tmp_path / 'root')!r}];"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000));"
+        f"runpy.run_path({unpack.__file__!r}, run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "The release was not installed: File too large.\n"
+        f"Next: df -h {tmp_path / 'root'}; make room, then run the same command again.\n"
+    )
+    assert not list((tmp_path / "root").rglob("9.9.9"))
 
 
 @pytest.mark.parametrize("version", ["../9", "", "x", "9/../../etc"])

@@ -118,3 +118,15 @@ def test_the_timer_does_not_fail_because_an_operator_moves_by_hand(
 
 def test_policy_and_the_updater_agree_on_what_a_version_is() -> None:
     assert RELEASE_VERSION.pattern == VERSION.pattern
+
+
+def test_a_move_that_cannot_be_written_down_says_so_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A full disk, for one; here there is no folder at all."""
+    monkeypatch.setattr(update, "ROOT", tmp_path / "none")
+    monkeypatch.setattr(update.os, "geteuid", lambda: 0)
+    assert update.main(["--use", "2.0"]) == 1
+    told = capsys.readouterr().err
+    assert "The move cannot be written down: No such file or directory." in told
+    assert "appliance-update.timer carries on within ten minutes" in told
