@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 import shlex
+from collections.abc import Sequence
+from typing import Any
 
 from pyinfra.api.exceptions import DeployError
 from pyinfra.context import host
@@ -60,6 +63,9 @@ class Preflight(Deployer):
         installed = host.get_fact(Succeeds, command="test -L /opt/appliance/current")
         port = self.knobs.status_port
         snap = host.get_fact(Succeeds, command="test -e /snap/docker/current")
+        covering = covering_network(
+            host.get_fact(Output, command="ip -4 route show"), self.knobs.docker_address_pools
+        )
         own = "dpkg-query -W -f='${db:Status-Status}' docker-ce | grep -qx installed"
         return [
             (
@@ -76,6 +82,11 @@ class Preflight(Deployer):
                 installed or not host.get_fact(Succeeds, command=f"ss -Hltn sport = :{port} | grep -q ."),
                 f"port {port} is taken by another program (choose another status_port)",
             ),
+            (
+                covering is None,
+                f"its network {covering} leaves Docker's bridges no room in docker_address_pools "
+                '(set others, such as [{"base": "10.213.0.0/16", "size": 24}])',
+            ),
             (not snap, "Docker is there as a snap, beside which no other engine works (snap remove docker)"),
             (
                 not host.get_fact(Succeeds, command=own),
@@ -83,6 +94,30 @@ class Preflight(Deployer):
                 "(apt-get remove docker-ce docker-ce-cli containerd.io, where nobody needs it)",
             ),
         ]
+
+
+def covering_network(routes: str, pools: Sequence[dict[str, Any]]) -> str | None:
+    """A network of the machine's own that covers all of Docker's address pools, by ``ip -4 route show``.
+
+    Docker takes no subnet that meets one, and does not start where there is none to take.
+    """
+    networks = []
+    for line in routes.splitlines():
+        words = line.split()
+        device = words[words.index("dev") + 1] if "dev" in words[:-1] else ""
+        if words and words[0] != "default" and not device.startswith(("docker", "br-", "veth")):
+            try:
+                networks.append(ipaddress.IPv4Network(words[0]))
+            except ValueError:
+                continue
+    covering: str | None = None
+    for pool in pools:
+        base = ipaddress.ip_network(pool["base"])
+        met = [network for network in networks if base.version == 4 and base.subnet_of(network)]
+        if not met:
+            return None
+        covering = str(met[0])
+    return covering
 
 
 def _number(command: str) -> int:

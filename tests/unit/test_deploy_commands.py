@@ -10,6 +10,7 @@ import pytest
 
 from provisioning.firewall.deployer import SSH_PORTS
 from provisioning.operations import when_free
+from provisioning.preflight.deployer import covering_network
 
 HOLD = (
     "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True)"
@@ -38,6 +39,33 @@ def test_a_lock_that_is_never_given_up_does_not_hold_the_deploy_for_ever(tmp_pat
             subprocess.run(["sh", "-c", when_free([str(tmp_path / "lock")], 1)], check=False).returncode == 0
         )
         holder.communicate("")
+
+
+ROUTES = """\
+default via 172.29.0.1 dev eth0
+172.29.0.0/16 dev eth0 proto kernel scope link src 172.29.0.2
+unreachable 10.9.0.0/16
+10.1.2.3 via 172.29.0.1 dev eth0
+"""
+BRIDGES = "172.29.0.0/24 dev docker0 proto kernel scope link src 172.29.0.1 linkdown\n"
+
+
+@pytest.mark.parametrize(
+    ("routes", "pools", "covering"),
+    [
+        (ROUTES, ["172.29.0.0/16"], "172.29.0.0/16"),
+        (ROUTES, ["172.29.128.0/17", "172.29.0.0/20"], "172.29.0.0/16"),
+        (ROUTES, ["172.29.0.0/16", "10.213.0.0/16"], None),
+        (ROUTES, ["172.28.0.0/15"], None),
+        ("default via 192.0.2.1 dev eth0\n192.0.2.0/24 dev eth0\n" + BRIDGES, ["172.29.0.0/16"], None),
+        ("172.16.0.0/12 via 10.0.0.1 dev tun0\n", ["172.29.0.0/16"], "172.16.0.0/12"),
+        ("", ["172.29.0.0/16"], None),
+    ],
+)
+def test_a_machine_whose_network_covers_dockers_is_told_before_docker_does_not_start(
+    routes: str, pools: list[str], covering: str | None
+) -> None:
+    assert covering_network(routes, [{"base": base, "size": 24} for base in pools]) == covering
 
 
 @pytest.mark.parametrize(
