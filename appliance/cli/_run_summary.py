@@ -10,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from appliance.cli._output import duration, size
+from appliance.cli._output import counted, duration, size
 from appliance.postgres.plan import Plan, PlannedTable
+from appliance.problems import printable
 from appliance.steps.local import RunOutcome
 
 _SHOWN_TABLES = 40
@@ -32,14 +33,15 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
         files = next(each["files"] for each in outcome.results["publish"] if each["files"])
         _say(
             console,
-            f"Files: {files['tables']} tables, {files['rows']:,} rows, {size(files['bytes'])},"
-            f" {files['format']}, in {outcome.export}.",
+            f"Files: {counted(files['tables'], 'table')}, {counted(files['rows'], 'row')},"
+            f" {size(files['bytes'])}, {files['format']}, in {outcome.export}.",
         )
     total = sum(part.get("rows", 0) for part in copied)
     moved = sum(part.get("bytes", 0) for part in copied)
     _say(
         console,
-        f"{total:,} rows, {size(moved)}, in {duration(outcome.total_seconds)}: {_times(outcome.seconds)}.",
+        f"{counted(total, 'row')}, {size(moved)}, in {duration(outcome.total_seconds)}:"
+        f" {_times(outcome.seconds)}.",
     )
     _print_not_carried(console, plan, everything=False)
 
@@ -52,7 +54,10 @@ def print_plan(console: Console, plan: Plan, *, columns: bool) -> None:
     else:
         _show(console, _planned_tables(plan))
     pieces = sum(len(shard.items) for shard in plan.shards)
-    _say(console, f"{len(plan.shards)} shards of {pieces} pieces, {plan.parallel} at a time.")
+    _say(
+        console,
+        f"{counted(len(plan.shards), 'shard')} of {counted(pieces, 'piece')}, {plan.parallel} at a time.",
+    )
     for target in plan.targets:
         verb = "replaces" if target.twin_exists else "makes"
         _say(console, f"It {verb} the twin '{target.database}' on {target.connection}.")
@@ -95,7 +100,7 @@ def _copied_tables(plan: Plan, rows: dict[str, int]) -> Table:
     table = _table("table", "rows", "masked columns")
     ordered = sorted(plan.tables, key=lambda each: -rows.get(each.qualified, 0))
     for each in ordered[:_SHOWN_TABLES]:
-        table.add_row(Text(each.qualified), f"{rows.get(each.qualified, 0):,}", Text(_masks(each)))
+        table.add_row(_text(each.qualified), f"{rows.get(each.qualified, 0):,}", _text(_masks(each)))
     if len(ordered) > _SHOWN_TABLES:
         left = ordered[_SHOWN_TABLES:]
         count = sum(rows.get(each.qualified, 0) for each in left)
@@ -109,14 +114,14 @@ def _planned_tables(plan: Plan) -> Table:
         masked = len(each.masked_columns)
         name = each.qualified + (" (filtered)" if each.where_sql is not None else "")
         counts = (f"{each.estimated_rows:,}", size(each.bytes), str(masked), str(len(each.columns) - masked))
-        table.add_row(Text(name), *counts, Text(_masks(each)))
+        table.add_row(_text(name), *counts, _text(_masks(each)))
     return table
 
 
 def _planned_columns(planned: PlannedTable) -> Table:
-    table = _table("column", "type", "what happens", title=planned.qualified)
+    table = _table("column", "type", "what happens", title=_text(planned.qualified))
     for column in planned.columns:
-        table.add_row(Text(column.name), Text(column.type), column.mask or "keep")
+        table.add_row(_text(column.name), _text(column.type), column.mask or "keep")
     return table
 
 
@@ -134,8 +139,8 @@ def _verified(outcome: RunOutcome) -> str:
     rows, columns = found.get("rows", 0), found.get("masked_columns", 0)
     values = found.get("values_compared", 0)
     return (
-        f"Verified: {rows:,} rows counted against the snapshot, {columns:,} masked columns proven"
-        f" on {values:,} values."
+        f"Verified: {counted(rows, 'row')} counted against the snapshot,"
+        f" {counted(columns, 'masked column')} proven on {counted(values, 'value')}."
     )
 
 
@@ -167,10 +172,15 @@ def _show(console: Console, table: Table) -> None:
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(text, soft_wrap=True, markup=False, highlight=False)
+    console.print(printable(text), soft_wrap=True, markup=False, highlight=False)
 
 
-def _table(*columns: str, title: str | None = None) -> Table:
+def _text(name: str) -> Text:
+    """A name out of a database: no markup, and nothing that would move the cursor."""
+    return Text(printable(name))
+
+
+def _table(*columns: str, title: Text | None = None) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", title=title, title_justify="left")
     for column in columns:
         numeric = column in ("rows", "rows, about", "size", "masked", "kept")

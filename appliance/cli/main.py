@@ -178,7 +178,10 @@ def _exit(message: str, code: int, error: Exception) -> None:
     if os.environ.get(DEBUG_VARIABLE):
         traceback.print_exception(error)
     else:
-        typer.echo(message, err=True)
+        from appliance.problems import printable  # noqa: PLC0415 - only what fails needs it
+
+        # A name in it may be one that somebody gave a table to play with terminals.
+        typer.echo("\n".join(printable(line) for line in message.split("\n")), err=True)
     sys.exit(code)
 
 

@@ -11,9 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from appliance.cli._output import duration, size
+from appliance.cli._output import counted, duration, size
 from appliance.cli._run_state import RunState, TableProgress
 from appliance.postgres.plan import Plan
+from appliance.problems import printable
 from appliance.reporting.messages import Notice, Progress
 
 _LINE_EVERY_S = 5.0
@@ -73,10 +74,10 @@ class RunDisplay:
         """The plan is made: its tables are expected."""
         self.state.plan(plan)
         if not self._moving:
-            tables, shards = len(plan.tables), len(plan.shards)
-            masked = sum(len(table.masked_columns) for table in plan.tables)
-            rows = f"about {plan.estimated_rows:,} rows"
-            self._line(f"plan: {tables} tables, {rows}, {masked} masked columns, {shards} shards")
+            tables, shards = counted(len(plan.tables), "table"), counted(len(plan.shards), "shard")
+            masked = counted(sum(len(table.masked_columns) for table in plan.tables), "masked column")
+            rows = f"about {counted(plan.estimated_rows, 'row')}"
+            self._line(f"plan: {tables}, {rows}, {masked}, {shards}")
 
     def step_started(self, step: str, part: int | None, parts: int) -> None:  # noqa: ARG002
         """A part of a step begins."""
@@ -94,13 +95,15 @@ class RunDisplay:
         if not worked:
             self._line(f"{step}: failed")
         elif over.seconds is not None:
-            rows = f", {self.state.rows:,} rows, {size(self.state.bytes)}" if step == "copy" else ""
+            rows = f", {counted(self.state.rows, 'row')}, {size(self.state.bytes)}" if step == "copy" else ""
             self._line(f"{step}: done in {duration(over.seconds)}{rows}")
 
     def message(self, message: Progress | Notice) -> None:
         """A step says something."""
         if isinstance(message, Notice):
-            self.console.print(Text(f"{message.step}: {message.text}", style="yellow"), soft_wrap=True)
+            self.console.print(
+                Text(printable(f"{message.step}: {message.text}"), style="yellow"), soft_wrap=True
+            )
             return
         self.state.progress(message)
         now = time.monotonic()
@@ -109,7 +112,7 @@ class RunDisplay:
             self._line(self._copy_line() if message.step == "copy" else _phase_line(message))
 
     def _line(self, text: str) -> None:
-        self.console.print(text, soft_wrap=True, highlight=False, markup=False)
+        self.console.print(printable(text), soft_wrap=True, highlight=False, markup=False)
 
     def _copy_line(self) -> str:
         state = self.state
@@ -132,7 +135,7 @@ class RunDisplay:
         else:
             running = [step.name for step in self.state.steps.values() if step.state == "running"]
             parts += [
-                Text(f"  {_phase_line(self.state.other[name])}")
+                Text(printable(f"  {_phase_line(self.state.other[name])}"))
                 for name in running
                 if name in self.state.other
             ]
@@ -167,7 +170,7 @@ class RunDisplay:
         )
         for table in self._active_tables():
             grid.add_row(
-                Text(f"    {table.name}", style="dim"),
+                Text(printable(f"    {table.name}"), style="dim"),
                 ProgressBar(total=max(table.expected, 1), completed=table.rows, width=32),
                 f"{table.rows:,} / {table.expected:,}",
                 "",

@@ -80,6 +80,20 @@ def test_a_plan_changes_nothing_and_says_what_would_happen(scenario: Scenario) -
     scenario.assert_nothing_left()
 
 
+def test_no_name_plays_with_the_terminal(scenario: Scenario) -> None:
+    name = "[/b]\x1b[2J\n"
+    scenario.source.sql(scenario.source_database, f'CREATE TABLE public."{name}" ("{name}" text)')
+    scenario.source.sql(scenario.source_database, f'GRANT SELECT ON public."{name}" TO reader')
+    refused = scenario.run("plan")
+    assert refused.code == 3 and "\x1b" not in refused.text, refused.text
+    scenario.workflow["unlisted"] = "null"
+    for command in (("plan", "--columns"), ("plan",), ("run",)):
+        ended = scenario.run(*command)
+        assert ended.code == 0, ended.text
+        assert "\x1b" not in ended.text
+        assert r"public.[/b]\x1b[2J\n" in ended.text
+
+
 def test_a_large_table_is_copied_in_shards_and_json_tells_all_of_it(scenario: Scenario) -> None:
     with_a_big_table(scenario)
     ended = scenario.run("run", "--json")
