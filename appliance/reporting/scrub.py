@@ -56,7 +56,7 @@ class Scrubber:
     """Cleans text of the secrets it was told and of the shapes that personal data has.
 
     ``secrets`` go wherever they stand, also encoded as in URLs, JSON or SQL. ``names`` (hosts, roles) go
-    where they stand as words of their own.
+    where they stand as words of their own: a host called staging is no reason to hide what staging-twin did.
     """
 
     def __init__(self, secrets: Iterable[str] = (), names: Iterable[str] = ()) -> None:
@@ -64,7 +64,7 @@ class Scrubber:
         words = {name for name in names if len(name) >= SHORTEST_SECRET}
         self._known = [
             pattern
-            for pattern in (_any_of(known, r"", r""), _any_of(words, r"(?<!\w)", r"(?!\w)"))
+            for pattern in (_any_of(known, r"", r""), _any_of(words, r"(?<!\w)(?<!\w-)", r"(?!-?\w)"))
             if pattern is not None
         ]
 

@@ -170,6 +170,10 @@ def test_a_hosts_name_goes_as_a_word_and_not_as_a_part_of_one() -> None:
     assert scrubber.clean("shop at db.internal:5432, workshop and shopping") == (
         f"{GONE} at {GONE}:5432, workshop and shopping"
     )
+    assert scrubber.clean("put it into the workflow shop-twin, or pet-shop") == (
+        "put it into the workflow shop-twin, or pet-shop"
+    )
+    assert scrubber.clean("shop-, -shop and host=shop") == f"{GONE}-, -{GONE} and host={GONE}"
 
 
 @pytest.mark.parametrize(
