@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
-from appliance.problems import Problem, did_you_mean
+from appliance.problems import KeyPath, Problem, did_you_mean
 from appliance.strict_document import Document
 from appliance.strict_model import WORDED_ERRORS, problems_of
 from appliance.workflow.document import MaskSpec
+
+
+@runtime_checkable
+class Nesting(Protocol):
+    """Parameters that hold masks themselves, as those of ``json`` do."""
+
+    def nested(self) -> Iterable[tuple[KeyPath, str | MaskSpec]]:
+        """Places below the parameters, each with a mask, or with what is wrong there."""
 
 
 def check_masks(document: Document, models: Mapping[str, type[BaseModel]]) -> list[Problem]:
@@ -25,16 +34,28 @@ def check_masks(document: Document, models: Mapping[str, type[BaseModel]]) -> li
         except ValidationError:
             # What is not a mask at all is for the workflow's own model to say.
             continue
-        path = ("masks", pattern)
-        model = models.get(spec.mask)
-        if model is None:
-            close = did_you_mean(spec.mask, models) if len(problems) < WORDED_ERRORS else None
-            hint = f" (did you mean {close}?)" if close else ""
-            what = f"there is no mask `{spec.mask}`{hint}"
-            problems.append(document.problem(path, what, f"one of: {', '.join(sorted(models))}"))
+        problems += _check(document, ("masks", pattern), spec, models, len(problems))
+    return problems
+
+
+def _check(
+    document: Document, path: KeyPath, spec: MaskSpec, models: Mapping[str, type[BaseModel]], found: int
+) -> list[Problem]:
+    model = models.get(spec.mask)
+    if model is None:
+        close = did_you_mean(spec.mask, models) if found < WORDED_ERRORS else None
+        hint = f" (did you mean {close}?)" if close else ""
+        what = f"there is no mask `{spec.mask}`{hint}"
+        return [document.problem(path, what, f"one of: {', '.join(sorted(models))}")]
+    try:
+        params = model.model_validate(spec.params)
+    except ValidationError as error:
+        return problems_of(error, model, document, prefix=path)
+    problems: list[Problem] = []
+    for place, inner in params.nested() if isinstance(params, Nesting) else ():
+        if isinstance(inner, str):
+            problems.append(document.problem(path + place, inner))
             continue
-        try:
-            model.model_validate(spec.params)
-        except ValidationError as error:
-            problems += problems_of(error, model, document, prefix=path)
+        simple = {name: each for name, each in models.items() if not issubclass(each, Nesting)}
+        problems += _check(document, path + place, inner, simple, found + len(problems))
     return problems

@@ -57,6 +57,41 @@ def test_all_that_is_wrong_is_said_at_once_masks_included(wrong: Path) -> None:
     )
 
 
+NESTED = """\
+id: nested
+source: production
+tables: {include: ["public.*"]}
+masks:
+  public.a.doc:
+    mask: json
+    paths:
+      contact.email: emial
+      "x[1].y": email
+      deep: {mask: partial, keep_frist: 3}
+      in: {mask: json, paths: {a: email}}
+      a: email
+      a.b: hash
+deliver: [{twin: {connection: staging}}]
+"""
+
+
+def test_the_masks_inside_a_json_document_are_checked_with_their_lines(tmp_path: Path) -> None:
+    file = tmp_path / "nested.yaml"
+    file.write_text(NESTED)
+    status, _, said = validate(file)
+    assert status == 2
+    begin = f'{file}:%d: masks."public.a.doc".paths.%s: %s'
+    for line, place, what in (
+        (8, '"contact.email"', "there is no mask `emial` (did you mean email?)"),
+        (9, '"x[1].y"', "is no path to mask: a single element of a list cannot be masked"),
+        (10, "deep.keep_frist", "is not a known key (did you mean keep_first?)"),
+        (11, "in", "there is no mask `json`"),
+        (13, '"a.b"', "is no path to mask: it leads through another path"),
+    ):
+        assert begin % (line, place, what) in said
+    assert len(said.splitlines()) == 5
+
+
 def test_several_files_are_checked_and_the_valid_ones_named(valid: Path, wrong: Path) -> None:
     code, out, errors = validate(valid, wrong)
     assert code == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,16 @@ class JsonParams(Params):
         description="A mask for each path. Lists on the way are gone through, with or without [*].",
         examples=[{"contact.email": "email", "orders[*].card": {"mask": "partial", "keep_last": 4}}],
     )
+
+    def nested(self) -> Iterator[tuple[tuple[str, ...], str | MaskSpec]]:
+        """Each path with its mask, or with what is wrong with the path, for whoever checks a document."""
+        tree: Branch[bool] = Branch()
+        for path, spec in self.paths.items():
+            try:
+                tree.add(parse_path(path), True)
+            except PathWrong as wrong:
+                yield ("paths", path), f"is no path to mask: {wrong}"
+            yield ("paths", path), spec
 
 
 @dataclass(frozen=True)
