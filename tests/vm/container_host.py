@@ -150,7 +150,9 @@ class ContainerHost:
     def __init__(self, debian: str, key: Path) -> None:
         name = f"appliance-vm-{debian}-{secrets.token_hex(4)}"
         self.name, self._network, self._volume = name, f"{name}-net", f"{name}-docker"
-        docker("network", "create", "--internal", self._network)
+        # Not one that the outer engine picks: its twelfth would be the appliance's own pool for Docker.
+        subnet = f"10.{150 + secrets.randbelow(50)}.{secrets.randbelow(256)}.0/24"
+        docker("network", "create", "--internal", "--subnet", subnet, self._network)
         docker("volume", "create", self._volume)
         docker(
             *("run", "--detach", "--name", name, "--hostname", "appliance-vm", "--network", self._network),
