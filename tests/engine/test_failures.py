@@ -112,8 +112,10 @@ def test_a_snapshot_that_somebody_ends_stops_the_run(broken: Scenario) -> None:
     wait_until(lambda: any("COPY" in query for _, _, query in broken.source.sessions("staging-twin")))
     broken.source.sql(
         "postgres",
+        # The keeper's is the oldest; a copy's own session may be idle for a moment, too.
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name LIKE 'staging-twin%' AND state = 'idle in transaction'",
+        " WHERE application_name LIKE 'staging-twin%' AND state = 'idle in transaction'"
+        " ORDER BY xact_start LIMIT 1",
     )
     ended = broken.finish(process)
     assert ended.code == 1, ended.text
