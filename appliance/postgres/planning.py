@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 from appliance.errors import Refused, RequestWrong
 from appliance.masking.compiled import Binding, CompiledColumn
 from appliance.policy import Origin, Policy, Refusal, check_workflow
+from appliance.postgres import ledger
 from appliance.postgres.plan import Plan, PlannedTable, Shard, Snapshot, SourceFacts, TableName
 from appliance.postgres.plan_columns import CompiledTables, compile_tables
 from appliance.postgres.plan_problems import (
@@ -146,6 +147,11 @@ def _examine(
     if not malformed:
         findings.problems += refused_filters(source, matching.tables, workflow, places)
     findings.lines += unreadable_tables(matching.tables, source.info.user)
+    if any(table.schema_name == ledger.SCHEMA for table in request.catalog.tables):
+        findings.lines.append(
+            f"The source has a schema '{ledger.SCHEMA}', and the appliance makes one of that name in the twin"
+            " while it is built. Rename the source's."
+        )
     if request.snapshot.in_recovery:
         findings.lines += unlogged_tables(matching.tables)
     findings.refusals += check_workflow(request.policy, workflow, matching, origin=request.origin)

@@ -75,6 +75,14 @@ def test_generated_columns_need_no_cover(source: Cluster, source_database: str) 
     assert [column.name for column in table.columns] == ["a"]
 
 
+def test_a_schema_of_the_name_that_the_appliance_needs_is_said(source: Cluster, source_database: str) -> None:
+    source.sql(
+        source_database, "CREATE SCHEMA appliance_ledger; CREATE TABLE appliance_ledger.items (id int)"
+    )
+    with pytest.raises(RequestWrong, match="has a schema 'appliance_ledger'"):
+        plan_of(source, source_database)
+
+
 def test_everything_wrong_is_said_at_once(source: Cluster, shop: str) -> None:
     with pytest.raises(RequestWrong) as caught:
         plan_of(
