@@ -33,7 +33,8 @@ def ask(settings: Settings, path: str, *, accept_503: bool = False) -> Any:
             return body
         detail = body.get("detail") if isinstance(body, dict) else None
         told = detail if isinstance(detail, str) else f"The status service answers {error.code}."
-        raise (RequestWrong if error.code == 404 else WorkFailed)(told) from None
+        what, _, next_step = told.partition(" Next: ")
+        raise (RequestWrong if error.code == 404 else WorkFailed)(what, "", next_step) from None
     except OSError as error:
         if (settings.state_dir / "restore" / "pending").exists():
             raise WorkFailed(

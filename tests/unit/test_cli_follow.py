@@ -15,6 +15,7 @@ from rich.console import Console
 from appliance.cli._follow import _Teller
 from appliance.cli._status_client import ask
 from appliance.cli.progress import RunDisplay
+from appliance.errors import RequestWrong
 from appliance.settings import load_settings
 
 
@@ -81,8 +82,10 @@ def test_a_proxy_of_the_environment_is_not_asked_for_the_status_service(
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            body = json.dumps({"path": self.path}).encode()
-            self.send_response(200)
+            there = self.path == "/status"
+            told = {"path": self.path} if there else {"detail": "There is no run 'x'. Next: appliance runs"}
+            body = json.dumps(told).encode()
+            self.send_response(200 if there else 404)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -100,5 +103,8 @@ def test_a_proxy_of_the_environment_is_not_asked_for_the_status_service(
         monkeypatch.delenv(name, raising=False)
     try:
         assert ask(load_settings(config, {}), "/status") == {"path": "/status"}
+        with pytest.raises(RequestWrong) as caught:
+            ask(load_settings(config, {}), "/runs/x")
+        assert caught.value.text() == "There is no run 'x'.\nNext: appliance runs", "as every error is told"
     finally:
         server.shutdown()
