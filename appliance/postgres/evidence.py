@@ -87,10 +87,12 @@ def seed_binding(plan: Plan) -> Binding:
 
 
 def create(connection: Connection[TupleRow]) -> None:
-    """Add the evidence's table to the ledger's schema; what is there is kept."""
+    """Add the evidence's table to the ledger's schema; what is there is kept.
+
+    Not UNLOGGED: a server that crashes empties such a table, and nothing would be left to prove with.
+    """
     connection.execute(
-        f"CREATE UNLOGGED TABLE IF NOT EXISTS {SCHEMA}.evidence"
-        " (relation integer NOT NULL, hashes bigint[] NOT NULL)"
+        f"CREATE TABLE IF NOT EXISTS {SCHEMA}.evidence (relation integer NOT NULL, hashes bigint[] NOT NULL)"
     )
 
 

@@ -152,6 +152,10 @@ def prove(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, source_r
             proof = _allowing_chance(connection, search, each, proof, gathered, alike)
         judged.append(_judged(proof, source_distinct[place], twin_distinct.get(each.number)))
     hashed = any(each.hashed for each in search.facets)
+    if hashed and source_rows and not gathered:
+        judged = [
+            each.model_copy(update={"fault": "nothing was gathered to prove it with"}) for each in judged
+        ]
     return TableProof(
         table=loaded.relation.qualified,
         rows=rows,

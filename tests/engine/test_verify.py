@@ -115,6 +115,14 @@ def test_a_spoilt_copy_is_found_out(people: StepwiseRun, statement: str, said: s
     assert said in the_fault(run)
 
 
+def test_evidence_survives_a_crash_of_the_server_and_its_loss_is_no_proof(people: StepwiseRun) -> None:
+    run = people.copied()
+    kept = "SELECT relpersistence::text FROM pg_class WHERE oid = 'appliance_ledger.evidence'::regclass"
+    assert run.target.value(run.next, kept) == "p"
+    run.spoil("TRUNCATE appliance_ledger.evidence")
+    assert "public.person.email (email): nothing was gathered to prove it with" in the_fault(run)
+
+
 def test_a_constraint_that_was_never_checked_is_found_out(people: StepwiseRun) -> None:
     run = people.copied()
     run.spoil("ALTER TABLE public.purchase ADD CONSTRAINT odd CHECK (id > 0) NOT VALID")
