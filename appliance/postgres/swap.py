@@ -102,6 +102,8 @@ def _swap(
             _refuse_if_held(admin, names, databases, waiting, again)
             try:
                 with admin.transaction():
+                    # What is told as done must still be so after a crash of the server.
+                    admin.execute("SET LOCAL synchronous_commit = on")
                     admin.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
 
                     def rename(old: str, new: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.postgres.publishing import Published, Publisher, roll_back
+from appliance.postgres.swap import swap_in
 from appliance.postgres.target_database import mark
 from appliance.postgres.twin_names import TwinNames, twin_names
 from tests.engine.clusters import Cluster
@@ -120,6 +121,21 @@ def test_the_first_twin_takes_a_name_that_nothing_had(stage: Stage, someone: str
 def test_the_former_twin_is_kept_and_the_one_before_it_dropped(third_twin: Stage) -> None:
     assert third_twin.publish().replaced
     assert third_twin.found() == {"twin": "new", "prev": "old", "next": None, "gone": None, "swap": None}
+
+
+def test_a_swap_is_on_disk_before_it_is_told(third_twin: Stage) -> None:
+    asked: list[Any] = []
+
+    def ask(session: psycopg.Connection[Any]) -> None:
+        asked.append(session.execute("SHOW synchronous_commit").fetchone())
+
+    def in_a_hurry() -> psycopg.Connection[Any]:
+        session = third_twin.admin()
+        session.execute("SET synchronous_commit = off")
+        return session
+
+    swap_in(in_a_hurry, third_twin.names, ask)
+    assert asked == [("on",)]
 
 
 def test_publishing_again_finds_it_done(third_twin: Stage) -> None:
