@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -176,6 +179,31 @@ def test_killing_the_scheduler_while_copying_loses_neither_the_run_nor_the_twin(
     wait_for("no container is left", lambda: not containers_of(run_id))
     wait_for("no secret is left", lambda: not any((appliance.folder / "run").iterdir()))
     assert "twin_main__next" not in databases.databases()
+
+
+def workers_of(scheduler: int) -> list[int]:
+    """The processes that it has forked for tasks, at work or waiting for one."""
+    children = Path(f"/proc/{scheduler}/task/{scheduler}/children").read_text().split()
+    named = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+    return [pid for pid, name in named.items() if b"LocalExecutor" in name]
+
+
+def test_killing_every_worker_while_copying_leaves_the_scheduler_able_to_run(
+    appliance: ApplianceHost, databases: Cluster, main_run: dict[str, Any], customers: int
+) -> None:
+    appliance.write_workflow("main.yaml", slow_workflow("main", "main"))
+    run_id = appliance.start_run("main")
+    wait_for("the slow table is being copied", lambda: copying(appliance, run_id))
+    killed = workers_of(appliance.pids("scheduler"))
+    assert killed
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    run = appliance.wait_for_end(run_id, seconds=240)
+    assert run["state"] in ("succeeded", "failed"), run
+    wait_for("no container is left", lambda: not containers_of(run_id))
+    assert databases.value("twin_main", "SELECT count(*) FROM customer") == customers
+    appliance.write_workflow("main.yaml", workflow("main", "main"))
+    assert appliance.run_to_end("main")["state"] == "succeeded"
 
 
 def test_a_wrong_password_is_said_once_clearly_and_without_the_password(
