@@ -1,6 +1,6 @@
 """``python -m appliance`` is the command line."""
 
-from appliance.cli.main import main
+from appliance.cli.entry import main
 
 if __name__ == "__main__":
     main()

@@ -78,18 +78,32 @@ def local_run(
         )
 
 
-@contextlib.contextmanager
-def interruptible(what: str) -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into one clear failure, after everything has been cleaned up."""
+class Interruption:
+    """Whether somebody has asked to stop."""
 
-    def handle(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal calls it
+    def __init__(self) -> None:
+        self._asked = False
+
+    def handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as signal calls it
+        """Interrupt, the first time."""
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_IGN)
+        self._asked = True
         raise Interrupted
 
-    former = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM)}
+    def check(self) -> None:
+        """Raise Interrupted again: Python drops what a handler raises inside a destructor or a callback."""
+        if self._asked:
+            raise Interrupted
+
+
+@contextlib.contextmanager
+def interruptible(what: str) -> Iterator[Interruption]:
+    """Turn Ctrl-C and SIGTERM into one clear failure, after everything has been cleaned up."""
+    interruption = Interruption()
+    former = {each: signal.signal(each, interruption.handle) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield interruption
     except Interrupted:
         raise WorkFailed(
             f"{what} was cancelled.",

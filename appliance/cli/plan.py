@@ -37,9 +37,10 @@ def plan(  # noqa: PLR0917 - as typer has it
     from appliance.steps.local import SilentObserver  # noqa: PLC0415
 
     with (
-        interruptible("Planning"),
+        interruptible("Planning") as interruption,
         local_run(file, connections, policy, state) as prepared,
     ):
+        prepared.check = interruption.check
         made = prepared.only_plan(SilentObserver())
     if as_json:
         typer.echo(plan_json(made))

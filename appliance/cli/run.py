@@ -39,11 +39,12 @@ def run(  # noqa: PLR0917 - as typer has it
     from appliance.cli._local import console, display, interruptible, local_run  # noqa: PLC0415
     from appliance.cli._run_summary import print_outcome  # noqa: PLC0415
 
-    with interruptible("The run"):
+    with interruptible("The run") as interruption:
         if as_json:
             observer = JsonObserver()
             try:
                 with local_run(file, connections, policy, state, exports_dir) as prepared:
+                    prepared.check = interruption.check
                     observer.begin(prepared.spec)
                     observer.end(prepared.run(observer))
             except ApplianceError as error:
@@ -52,6 +53,7 @@ def run(  # noqa: PLR0917 - as typer has it
             return
         screen = console()
         with local_run(file, connections, policy, state, exports_dir) as prepared:
+            prepared.check = interruption.check
             with display(screen, prepared.spec) as shown:
                 outcome = prepared.run(shown)
             rows = {name: table.rows for name, table in shown.state.tables.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -114,6 +114,8 @@ class LocalRun:
     secrets_dir: Path
     exports_dir: Path
     """Where a workflow's files go: ``<workflow>/<run>/`` in it."""
+    check: Callable[[], None] = field(default=lambda: None)
+    """Called a few times a second; what it raises ends the run."""
     _alive: list[StepProcess] = field(default_factory=list)
     _results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
@@ -230,6 +232,7 @@ class LocalRun:
             )
         wait([process.reader for process in self._alive], timeout=_WATCH_EVERY_S)
         self._observer.tick()
+        self.check()
         over = []
         for process in list(self._alive):
             had_result = process.result is not None

@@ -202,6 +202,18 @@ def test_an_interrupt_exits_as_a_shell_expects() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_an_interrupt_while_the_command_line_is_imported_shows_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("raise KeyboardInterrupt")
+    done = subprocess.run(
+        [sys.executable, "-m", "appliance", "--help"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_an_interrupt_from_the_keyboard_exits_as_a_shell_expects(tmp_path: Path) -> None:
     pipe = tmp_path / "endless.yaml"
     os.mkfifo(pipe)
