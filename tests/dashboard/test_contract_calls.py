@@ -191,6 +191,19 @@ def test_what_the_appliance_says_of_a_workflow_is_shown_with_the_rule(stored: Da
     assert shown["placed_state"] is None
 
 
+def test_a_workflow_s_page_says_which_version_runs_where_the_new_one_was_refused(
+    dashboard: Dashboard,
+) -> None:
+    appliance_id, appliance = dashboard.enrolled()
+    workflow_id = assign(dashboard, appliance_id)
+    refused = WorkflowReport(id=workflow_id, origin="cloud", state="refused", rule="always_mask")
+    page = f"/workflows/{workflow_id}"
+    appliance.heartbeat(workflows=(refused,))
+    assert "stays in force" not in dashboard.signed_in().get(page).text
+    appliance.heartbeat(workflows=(refused.model_copy(update={"digest": "a" * 64}),))
+    assert "before stays in force, and Run now starts that one" in dashboard.signed_in().get(page).text
+
+
 def test_a_report_that_the_store_could_not_take_is_taken_the_next_time(
     stored: Dashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
