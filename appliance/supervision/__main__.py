@@ -40,7 +40,10 @@ def main(arguments: list[str]) -> int:
     if told is None:
         return 2
     if arguments[0] != "status":
-        wait_for(database_answers(told["airflow_database"]))
+        database = database_answers(told["airflow_database"])
+        # Whoever waits for the one can still tell about the other.
+        scheduler = arguments[0] == "scheduler"
+        wait_for(noting_docker(database, Path(told["runtime_dir"])) if scheduler else database)
     if arguments[0] == "prepare":
         return _prepare(told)
     return _watch(arguments[0], told)
