@@ -240,7 +240,7 @@ def test_a_full_disk_stops_the_run_and_nothing_else_and_all_is_well_when_there_i
         wait_for("the reserve is given up", lambda: not Reserve(served.state).is_held)
         wait_for("the run is stopped", (run / "stop.json").exists)
         assert "disk is full" in json.loads((run / "stop.json").read_text())["why"]
-        assert served.disk_told["level"] == "full"
+        wait_for("the status says so", lambda: served.disk_told["level"] == "full")
         assert "disk: " in served.reasons() and "a run needs" in served.reasons()
         with connect(served.database_url) as db:
             for number in range(2000):
