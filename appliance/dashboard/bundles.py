@@ -10,11 +10,12 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 
+from appliance.releases.bundles import read_digest
+
 from .context import Context
 
 router = APIRouter()
 _NAME = re.compile(r"appliance-(?P<version>[0-9A-Za-z][0-9A-Za-z.+_-]{0,59})-x86_64\.tar")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,10 @@ def find_bundle(folder: str, version: str) -> Bundle | None:
         return None
     path = Path(folder) / name
     try:
-        words = path.with_suffix(".tar.sha256").read_text(encoding="ascii").split()
-    except (OSError, UnicodeDecodeError):
+        sha256 = read_digest(path.with_suffix(".tar.sha256"))
+    except OSError:
         return None
-    if not path.is_file() or not words or not _SHA256.fullmatch(words[0]):
-        return None
-    return Bundle(path, words[0])
+    return Bundle(path, sha256) if sha256 and path.is_file() else None
 
 
 @router.get("/bundles/{name}")

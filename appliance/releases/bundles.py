@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from appliance.errors import WorkFailed
-from appliance.releases.installed import UPDATER
+from appliance.releases.installed import COMPLETE, UPDATER
 
 FOLDER = "bundles"
 """Under the root of all releases. What lies here is run as root, so only root may write here."""
@@ -31,12 +31,18 @@ def find_bundle(root: Path, version: str) -> tuple[Path, str]:
                 "Put the bundle and its .sha256 file there, then ask again.",
             )
         _only_root_writes(path)
-    words = beside.read_text(encoding="ascii", errors="replace").split()
-    if not words or not _SHA256.fullmatch(words[0]):
+    digest = read_digest(beside)
+    if digest is None:
         raise WorkFailed(
             f"{beside} does not hold a SHA-256.", "", "Fetch it again from where the bundle came from."
         )
-    return bundle, words[0]
+    return bundle, digest
+
+
+def read_digest(beside: Path) -> str | None:
+    """The SHA-256 in a file as `make bundle` and `sha256sum` write it; None without. Raises OSError."""
+    words = beside.read_text(encoding="ascii", errors="replace").split()
+    return words[0] if words and _SHA256.fullmatch(words[0]) else None
 
 
 def install(root: Path, version: str) -> None:
@@ -56,7 +62,7 @@ def install(root: Path, version: str) -> None:
             " ".join(why.split())[-400:].replace("The release was not installed: i", "I"),
             next_step[:1].upper() + next_step[1:] or "Fetch its bundle again.",
         )
-    if not (root / "releases" / version / ".complete").is_file():
+    if not (root / "releases" / version / COMPLETE).is_file():
         raise WorkFailed(f"{bundle} holds another release than {version}.", "", "Fetch its bundle again.")
 
 

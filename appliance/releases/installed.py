@@ -16,17 +16,19 @@ CURRENT = "current"
 UPDATER = "updater"
 """The release that has proven itself last. Updates run its code, so that a broken one can still be left."""
 VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,63}")
+COMPLETE = ".complete"
+"""Marks a release's folder as there whole."""
 
 
 def installed(root: Path) -> list[str]:
     """Versions that are there whole, the newest last."""
-    found = (root / "releases").glob("*/.complete")
+    found = (root / "releases").glob(f"*/{COMPLETE}")
     return sorted((path.parent.name for path in found if VERSION.fullmatch(path.parent.name)), key=_order)
 
 
 def is_installed(root: Path, version: str) -> bool:
     """Whether that release is there whole."""
-    return bool(VERSION.fullmatch(version)) and (root / "releases" / version / ".complete").is_file()
+    return bool(VERSION.fullmatch(version)) and (root / "releases" / version / COMPLETE).is_file()
 
 
 def linked(root: Path, link: str) -> str | None:
