@@ -21,20 +21,20 @@ class DatabaseSession:
     """The role of the asking session may end it."""
 
 
+_MAY_END = """(SELECT rolsuper FROM pg_roles WHERE rolname = current_user) OR NOT r.rolsuper AND (
+        pg_has_role(a.usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))"""
 # Background workers without a role (autovacuum) are ended by the server itself.
-_SESSIONS = """
+_SESSIONS = f"""
 SELECT a.pid, a.datname::text, r.rolname::text, r.rolsuper,
-    (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) OR NOT r.rolsuper AND (
-        pg_has_role(a.usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE'))
+    {_MAY_END}
 FROM pg_stat_activity AS a JOIN pg_roles AS r ON r.oid = a.usesysid
 WHERE a.pid <> pg_backend_pid() AND a.datname = ANY (%s) ORDER BY a.pid
-"""
-_END_SESSIONS = """
+"""  # noqa: S608
+_END_SESSIONS = f"""
 SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity AS a JOIN pg_roles AS r ON r.oid = a.usesysid
 WHERE a.pid <> pg_backend_pid() AND a.datid = %s AND (
-    (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) OR NOT r.rolsuper AND (
-        pg_has_role(a.usesysid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')))
-"""
+    {_MAY_END})
+"""  # noqa: S608
 
 
 def sessions_in(admin: Connection[TupleRow], databases: Sequence[str]) -> list[DatabaseSession]:
