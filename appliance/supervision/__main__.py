@@ -40,10 +40,8 @@ def main(arguments: list[str]) -> int:
     if told is None:
         return 2
     if arguments[0] != "status":
-        database = database_answers(told["airflow_database"])
-        # Whoever waits for the one can still tell about the other.
-        scheduler = arguments[0] == "scheduler"
-        wait_for(noting_docker(database, Path(told["runtime_dir"])) if scheduler else database)
+        # Whoever waits for the database can still tell about Docker.
+        wait_for(_noting(arguments[0], told, database_answers(told["airflow_database"])))
     if arguments[0] == "prepare":
         return _prepare(told)
     return _watch(arguments[0], told)
@@ -88,10 +86,13 @@ def _proof(name: str, told: dict[str, Any]) -> Proof:
         # A page that says what is wrong is a status service that works: only silence is not.
         host, port, tls = told["status_host"], told["status_port"], told["status_tls"]
         return answers(host, port, "/healthz", accepted=range(200, 600), tls=tls)
-    if name == "scheduler":
-        beats = job_beats(told["airflow_database"], "SchedulerJob", age_s)
-        return noting_docker(beats, Path(told["runtime_dir"]))
-    return job_beats(told["airflow_database"], "DagProcessorJob", age_s)
+    job = "SchedulerJob" if name == "scheduler" else "DagProcessorJob"
+    return _noting(name, told, job_beats(told["airflow_database"], job, age_s))
+
+
+def _noting(name: str, told: dict[str, Any], proof: Proof) -> Proof:
+    """The scheduler's supervisor, which may ask Docker, notes each time what it says."""
+    return noting_docker(proof, Path(told["runtime_dir"])) if name == "scheduler" else proof
 
 
 def _prepare(told: dict[str, Any]) -> int:
