@@ -2,6 +2,9 @@
 
 import sys
 
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
+
 
 def main() -> None:
     """Run the command line and exit."""
@@ -10,4 +13,4 @@ def main() -> None:
 
         run()
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)

@@ -21,11 +21,10 @@ import typer.core
 import typer.main
 
 from appliance import __version__
+from appliance.cli.entry import INTERRUPTED
 from appliance.errors import ApplianceError, ExitCode, RequestWrong
 
 DEBUG_VARIABLE = "APPLIANCE_DEBUG"
-INTERRUPTED = 130
-"""128 and the number of SIGINT, as shells have it."""
 
 _FOLDER = Path(__file__).parent
 _IS_COMMAND = re.compile(r"^app(: .*)? = ", re.MULTILINE)
