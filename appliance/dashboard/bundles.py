@@ -13,9 +13,10 @@ from starlette.responses import FileResponse
 from appliance.releases.bundles import read_digest
 
 from .context import Context
+from .fleet import VERSION
 
 router = APIRouter()
-_NAME = re.compile(r"appliance-(?P<version>[0-9A-Za-z][0-9A-Za-z.+_-]{0,59})-x86_64\.tar")
+_NAME = re.compile(r"appliance-(?P<version>.+)-x86_64\.tar")
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,9 @@ def bundle_name(version: str) -> str:
 
 def find_bundle(folder: str, version: str) -> Bundle | None:
     """The bundle of that version, if the folder holds it and its ``.sha256`` as ``make bundle`` writes it."""
-    name = bundle_name(version)
-    if not folder or not _NAME.fullmatch(name):
+    if not folder or not VERSION.fullmatch(version):
         return None
-    path = Path(folder) / name
+    path = Path(folder) / bundle_name(version)
     try:
         sha256 = read_digest(path.with_suffix(".tar.sha256"))
     except OSError:
