@@ -104,11 +104,13 @@ def domain_key(key: bytes, domain: str) -> bytes:
 
 
 def binding_value(key: bytes, binding: KeyedBinding) -> str:
-    """What is bound for a mask's SQL: 128 hex digits for a pad, a signed 64-bit decimal for a seed.
+    """What is bound for SQL: 64 hex digits for a key, 128 for a pad, a signed 64-bit decimal for a seed.
 
     Raises ValueError for a part that does not come from a key.
     """
     derived = domain_key(key, binding.domain)
+    if binding.part == "key":
+        return derived.hex()
     if binding.part == "seed":
         seed = hmac.digest(derived, b"seed", hashlib.sha256)[:8]
         return str(int.from_bytes(seed, "big", signed=True))

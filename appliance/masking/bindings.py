@@ -10,7 +10,7 @@ from appliance.masking.compiled import Binding
 from appliance.masking.word_lists import word_list_of
 
 
-def key_binding(domain: str, part: Literal["inner_pad", "outer_pad", "seed"]) -> Binding:
+def key_binding(domain: str, part: Literal["key", "inner_pad", "outer_pad", "seed"]) -> Binding:
     """One part of the key of a mask domain."""
     return Binding(setting=f"appliance.mask_{domain}_{part}", part=part, domain=domain)
 
