@@ -137,10 +137,11 @@ def _masks(table: PlannedTable) -> str:
 def _verified(outcome: RunOutcome) -> str:
     found = next(iter(outcome.results.get("verify", [])), {})
     rows, columns = found.get("rows", 0), found.get("masked_columns", 0)
-    values = found.get("values_compared", 0)
+    values, left_out = found.get("values_compared", 0), found.get("left_out", 0)
+    without = f" Left out by filters, and counted apart: {counted(left_out, 'row')}." if left_out else ""
     return (
         f"Verified: {counted(rows, 'row')} counted against the snapshot,"
-        f" {counted(columns, 'masked column')} proven on {counted(values, 'value')}."
+        f" {counted(columns, 'masked column')} proven on {counted(values, 'value')}.{without}"
     )
 
 

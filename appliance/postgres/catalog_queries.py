@@ -128,12 +128,52 @@ ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid
 # A constraint that references a partitioned table has copies for each of its partitions: those are left out.
 FOREIGN_KEYS = """
 SELECT k.conrelid, k.conname, k.conkey, n.nspname, c.relname, k.confrelid, k.confkey,
-       k.condeferrable, k.convalidated
+       k.condeferrable, k.convalidated, coalesce((to_jsonb(k) ->> 'conperiod')::boolean, false)
 FROM pg_constraint AS k
 JOIN pg_class AS c ON c.oid = k.confrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_constraint AS parent ON parent.oid = k.conparentid
 WHERE k.contype = 'f' AND k.conrelid = ANY (%s) AND parent.conrelid IS DISTINCT FROM k.conrelid
 ORDER BY k.conrelid, k.conname
+"""
+
+# What each pair of columns of a foreign key is compared with. The operator is the constraint's own, never one
+# that is found by its name. A NOT NULL that was never validated (since PostgreSQL 18) promises nothing.
+KEY_COMPARISONS = """
+SELECT k.conrelid, k.conname, pair.here,
+       format('OPERATOR(%%I.%%s)', s.nspname, o.oprname),
+       CASE WHEN l.typtype <> 'p' THEN format_type(l.oid, -1) END,
+       CASE WHEN r.typtype <> 'p' THEN format_type(r.oid, -1) END,
+       CASE WHEN b.attcollation <> a.attcollation AND b.attcollation <> 0
+            THEN format('%%I.%%I', cs.nspname, c.collname) END,
+       p.proowner IN (SELECT oid FROM pg_roles WHERE rolsuper)
+       AND NOT EXISTS (
+           WITH RECURSIVE used AS (
+               SELECT t.oid, t.typtype, t.typbasetype FROM pg_type AS t
+               WHERE t.oid IN (a.atttypid, b.atttypid)
+               UNION
+               SELECT t.oid, t.typtype, t.typbasetype FROM used JOIN pg_type AS t ON t.oid = used.typbasetype
+               WHERE used.typtype = 'd'
+           )
+           SELECT FROM pg_cast AS x JOIN pg_proc AS f ON f.oid = x.castfunc
+           WHERE x.castsource IN (SELECT oid FROM used) AND x.casttarget IN (o.oprleft, o.oprright)
+           AND f.proowner NOT IN (SELECT oid FROM pg_roles WHERE rolsuper)
+       ),
+       NOT a.attnotnull OR EXISTS (
+           SELECT FROM pg_constraint AS nn
+           WHERE nn.conrelid = a.attrelid AND nn.contype = 'n' AND a.attnum = ANY (nn.conkey)
+           AND NOT nn.convalidated
+       )
+FROM pg_constraint AS k
+CROSS JOIN LATERAL unnest(k.conkey, k.confkey, k.conpfeqop) WITH ORDINALITY AS pair (here, there, op, place)
+JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = pair.here
+JOIN pg_attribute AS b ON b.attrelid = k.confrelid AND b.attnum = pair.there
+JOIN pg_operator AS o ON o.oid = pair.op JOIN pg_namespace AS s ON s.oid = o.oprnamespace
+JOIN pg_proc AS p ON p.oid = o.oprcode
+JOIN pg_type AS l ON l.oid = o.oprleft JOIN pg_type AS r ON r.oid = o.oprright
+LEFT JOIN pg_collation AS c ON c.oid = b.attcollation
+LEFT JOIN pg_namespace AS cs ON cs.oid = c.collnamespace
+WHERE k.contype = 'f' AND k.conrelid = ANY (%s)
+ORDER BY k.conrelid, k.conname, pair.place
 """
 
 CHECKS = """

@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 from appliance.postgres import catalog_queries as queries
 from appliance.postgres.not_carried import read_not_carried
 from appliance.postgres.type_reader import read_types
-from appliance.workflow.catalog import Ancestor, Catalog, Column, ForeignKey, Table
+from appliance.workflow.catalog import Ancestor, Catalog, Column, ForeignKey, KeyComparison, Table
 
 # What a row of a table that was never analysed is taken to need, in bytes.
 _GUESSED_ROW_BYTES = 100
@@ -156,8 +156,20 @@ def _inherited(connection: Connection[TupleRow], oids: list[int]) -> dict[tuple[
 def _foreign_keys(
     connection: Connection[TupleRow], oids: list[int], names: dict[int, dict[int, str]]
 ) -> dict[int, list[ForeignKey]]:
+    compared: dict[tuple[int, str], list[KeyComparison]] = defaultdict(list)
+    nullable: dict[tuple[int, str], list[str]] = defaultdict(list)
+    for oid, name, here, operator, to_type, own_type, collation, trusted, may_be_null in connection.execute(
+        queries.KEY_COMPARISONS, [oids]
+    ):
+        compared[oid, name].append(
+            KeyComparison(
+                operator=operator, to_type=to_type, own_type=own_type, collation=collation, trusted=trusted
+            )
+        )
+        if may_be_null:
+            nullable[oid, name].append(names[oid][here])
     found: dict[int, list[ForeignKey]] = defaultdict(list)
-    for oid, name, key, schema, table, other, other_key, deferrable, validated in connection.execute(
+    for oid, name, key, schema, table, other, other_key, deferrable, validated, period in connection.execute(
         queries.FOREIGN_KEYS, [oids]
     ):
         found[oid].append(
@@ -167,6 +179,9 @@ def _foreign_keys(
                 to_schema=schema,
                 to_table=table,
                 to_columns=tuple(names[other][number] for number in other_key if other in names),
+                comparisons=tuple(compared[oid, name]),
+                nullable=tuple(nullable[oid, name]),
+                period=period,
                 deferrable=deferrable,
                 validated=validated,
             )

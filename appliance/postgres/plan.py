@@ -150,6 +150,9 @@ class Plan(PlanModel):
     """How many ``copy`` steps may run at a time, and jobs that index building may use."""
     bindings: tuple[Binding, ...]
     """Every binding any column needs, each once."""
+    left_out_sql: str | None = None
+    """What counts, on the source, the rows of filtered tables and why some are left out (``left_out``); None
+    where no table is filtered."""
     left_out: tuple[TableName, ...] = ()
     """Tables of the source that the workflow does not select, partitioned ones too: empty in the twin."""
     not_carried: tuple[NotCarried, ...] = ()

@@ -13,6 +13,7 @@ from appliance.errors import Refused, RequestWrong
 from appliance.masking.compiled import Binding, CompiledColumn
 from appliance.policy import Origin, Policy, Refusal, check_workflow
 from appliance.postgres import ledger
+from appliance.postgres.left_out import left_out_query
 from appliance.postgres.plan import Plan, PlannedTable, Shard, Snapshot, SourceFacts, TableName
 from appliance.postgres.plan_columns import CompiledTables, compile_tables
 from appliance.postgres.plan_problems import (
@@ -22,7 +23,7 @@ from appliance.postgres.plan_problems import (
     unlogged_tables,
     unreadable_tables,
 )
-from appliance.postgres.row_filters import row_conditions
+from appliance.postgres.row_filters import RowConditions, row_conditions
 from appliance.postgres.sharding import make_shards, table_size
 from appliance.postgres.target_checks import TargetCheck
 from appliance.problems import DocumentWrong, Places, Problem
@@ -102,7 +103,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
         findings.fixes.append(error.next_step)
     findings.stop()
     conditions = row_conditions(matching.tables, catalog.tables, request.snapshot.taken_at)
-    _check_conditions(conditions.where, conditions.cycle)
+    _check_conditions(conditions)
     tables = tuple(
         _planned(each, compiled, conditions.where.get(each.table.all_names[0]))
         for each in matching.tables
@@ -124,6 +125,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
         shards=_shards(workflow, catalog, tables, len(targets)),
         parallel=workflow.limits.parallel,
         bindings=_bindings(tables),
+        left_out_sql=left_out_query(matching.tables, catalog.tables, request.snapshot.taken_at, tables),
         left_out=_left_out(matching, catalog),
         not_carried=tuple(
             dict.fromkeys([*catalog.not_carried, *(item for check in checks for item in check.not_carried)])
@@ -159,7 +161,16 @@ def _examine(
     return findings
 
 
-def _check_conditions(where: dict[TableKey, str], cycle: tuple[str, ...]) -> None:
+def _check_conditions(conditions: RowConditions) -> None:
+    where, cycle = conditions.where, conditions.cycle
+    if conditions.unfollowed:
+        raise RequestWrong(
+            "\n".join(conditions.unfollowed),
+            "A row that refers to one that is left out is left out too. To find it, the reader would run what"
+            " somebody else may change, or compare otherwise than the constraint does.",
+            "Filter no table under rows that these keys lead to, or leave out the tables that have the keys"
+            " under tables.exclude.",
+        )
     if cycle:
         raise RequestWrong(
             f"Rows are filtered around a circle of foreign keys: {' → '.join(cycle)}.",

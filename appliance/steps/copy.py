@@ -15,9 +15,11 @@ from pydantic import BaseModel
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.postgres import ledger
 from appliance.postgres.bindings import bind
+from appliance.postgres.connect import database_failure
 from appliance.postgres.copy_sql import copy_in, copy_out
 from appliance.postgres.copy_stream import Copied, HalfBrokeError, SourceBrokeError, pipe
 from appliance.postgres.evidence import gather, relation_numbers, seed_binding
+from appliance.postgres.left_out import count_left_out
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Shard
 from appliance.postgres.server_errors import named_failure
 from appliance.postgres.snapshot import import_snapshot
@@ -55,6 +57,8 @@ def run(context: StepContext) -> CopyResult:
             copied = _copy_once(context, plan, item, source, into, relations)
             skipped += copied is None
             moved.append(copied or _arrived(into, item))
+        if plan.left_out_sql is not None and shard == _last_shard(plan, shard.target):
+            _count_left_out(source, into, plan.left_out_sql)
     return CopyResult(
         tables=len({item.table for item in shard.items}),
         rows=sum(copied.rows for copied in moved),
@@ -70,6 +74,19 @@ def _shard(plan: Plan, number: int | None) -> Shard:
             f"The plan has no shard {number}.", f"It has the shards 0 to {len(plan.shards) - 1}."
         )
     return plan.shards[number]
+
+
+def _last_shard(plan: Plan, target: int) -> Shard:
+    """The least costly one: it has time to count."""
+    return [shard for shard in plan.shards if shard.target == target][-1]
+
+
+def _count_left_out(source: Connection[TupleRow], into: Connection[TupleRow], query: str) -> None:
+    try:
+        count_left_out(source, into, query)
+    except psycopg.Error as error:
+        what = "The rows that filters leave out could not be counted."
+        raise database_failure(what, error) from None
 
 
 def _copy_once(  # noqa: PLR0917

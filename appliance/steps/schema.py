@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance.errors import WorkFailed
-from appliance.postgres import evidence, ledger
+from appliance.postgres import evidence, ledger, left_out
 from appliance.postgres.archive_contents import Entry
 from appliance.postgres.connect import database_failure
 from appliance.postgres.left_behind import LeftBehind, find_left_behind, read_abilities
@@ -191,6 +191,7 @@ def _rehearse(session: Connection[TupleRow], after: list[Entry]) -> bool:
     try:
         ledger.create(session)
         evidence.create(session)
+        left_out.create(session)
         create_ledger(session)
         return rehearse_post_data(session, after)
     except psycopg.Error as error:

@@ -14,6 +14,7 @@ from appliance.postgres.bindings import bind
 from appliance.postgres.connect import database_failure
 from appliance.postgres.evidence import Loaded, index, loads, seed_binding
 from appliance.postgres.ledger import arrived
+from appliance.postgres.left_out import LeftOut, counted
 from appliance.postgres.parallel_jobs import Job, Session, run_jobs
 from appliance.postgres.plan import CopyItem, Plan, TargetFacts
 from appliance.postgres.twin_schema import FinishedTwin, TwinSchema, finished_file, schema_file
@@ -43,6 +44,8 @@ class VerifyResult(BaseModel):
     rows: int
     masked_columns: int
     values_compared: int
+    left_out: int = 0
+    """Rows of the source that filters, and the keys behind them, leave out: counted there, apart."""
     notes: tuple[str, ...] = ()
     seconds: float
 
@@ -78,9 +81,16 @@ def run(context: StepContext) -> VerifyResult:
         rows=sum(table.rows for table in tables),
         masked_columns=sum(len(table.masked_columns) for table in plan.tables),
         values_compared=sum(column.compared for _, column in columns),
-        notes=tuple(notes),
+        left_out=sum(table.left_out for table in tables),
+        notes=(*notes, *(_left_out(table) for table in tables if table.left_out)),
         seconds=round(time.monotonic() - began, 3),
     )
+
+
+def _left_out(table: TableProof) -> str:
+    reasons = ((table.left_out_by_filter, "its filter"), (table.left_out_by_key, "keys to rows left out"))
+    said = " and ".join(f"{rows:,} by {reason}" for rows, reason in reasons if rows)
+    return f"{table.table}: left out {table.left_out:,} of {table.filtered_rows or 0:,} rows, {said}"
 
 
 def _prove_all(context: StepContext, plan: Plan, number: int) -> tuple[list[TableProof], list[str]]:
@@ -101,23 +111,36 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> tuple[list[Tabl
         try:
             index(session)
             copied = arrived(session)
+            left_out = counted(session) if plan.left_out_sql is not None else {}
         except psycopg.Error as error:
             raise database_failure("The ledger of the copied rows could not be read.", error) from None
     sent: Counter[int] = Counter()
     for item in items:
         sent[item.table] += copied.get(item.key, (0, 0))[0]
 
+    def proof_of(session: Session, loaded: Loaded, rows: int) -> TableProof:
+        proof = _prove(context, session, plan, loaded, rows)
+        if not left_out.keys() & set(loaded.sources):
+            return proof
+        # A table without a count is not filtered: all that the server sent is all there is.
+        return proof.with_left_out(
+            [left_out.get(source, LeftOut(sent[source], 0, 0)) for source in loaded.sources]
+        )
+
     def job(loaded: Loaded) -> Job:
         rows = sum(sent[source] for source in loaded.sources)
         # The largest first, so that the last to finish is a small one.
         return Job(
             loaded.relation.qualified,
-            lambda session: found.append(_prove(context, session, plan, loaded, rows)),
+            lambda session: found.append(proof_of(session, loaded, rows)),
             (-rows,),
         )
 
     run_jobs([job(loaded) for loaded in relations], open_session, plan.parallel)
-    return sorted(found, key=lambda proof: proof.table), copying_faults(plan, items, set(copied))
+    faults = copying_faults(plan, items, set(copied))
+    if plan.left_out_sql is not None and not left_out:
+        faults.append("what the filters leave out was not counted on the source")
+    return sorted(found, key=lambda proof: proof.table), faults
 
 
 def _prove(

@@ -71,6 +71,21 @@ class Column(CatalogModel):
     """Its binary COPY form means the same in another database (no foreign type oids inside)."""
 
 
+class KeyComparison(CatalogModel):
+    """How a foreign key compares one of its columns with the one that it refers to. All are SQL text."""
+
+    operator: str = "OPERATOR(pg_catalog.=)"
+    """The constraint's own, by its schema: for citext that of citext, whatever the session's search_path."""
+    to_type: str | None = None
+    """What the operator takes on its left, where the column that is referred to stands; None for any type."""
+    own_type: str | None = None
+    """What it takes on its right."""
+    collation: str | None = None
+    """That of the column that is referred to, where the other one's differs: PostgreSQL compares with it."""
+    trusted: bool = True
+    """Its function, and what casts the columns for it, belong to a superuser, as PostgreSQL's own do."""
+
+
 class ForeignKey(CatalogModel):
     """One foreign key of a table."""
 
@@ -79,8 +94,25 @@ class ForeignKey(CatalogModel):
     to_schema: str
     to_table: str
     to_columns: tuple[str, ...]
+    comparisons: tuple[KeyComparison, ...] = ()
+    """One for each pair of columns; ``compared`` gives the plain one where nothing is known."""
+    nullable: tuple[str, ...] | None = None
+    """Its own columns that may hold NULL, in the table itself and not by a domain; None if not known."""
+    period: bool = False
+    """Its last column is a range that others must cover (PERIOD, since PostgreSQL 18)."""
     deferrable: bool = False
     validated: bool = True
+
+    @property
+    def to_name(self) -> tuple[str, str]:
+        """(schema, name) of the table it refers to."""
+        return (self.to_schema, self.to_table)
+
+    @property
+    def compared(self) -> tuple[tuple[str, str, KeyComparison], ...]:
+        """Own column, the column it refers to, and how they are compared."""
+        known = self.comparisons or tuple(KeyComparison() for _ in self.columns)
+        return tuple(zip(self.columns, self.to_columns, known, strict=True))
 
 
 class Table(CatalogModel):

@@ -52,3 +52,20 @@ def copied_ids(source: Cluster, database: str, plan: Plan, table: str, column: s
     where = f" WHERE {planned.where_sql}" if planned.where_sql else ""
     query = f'SELECT t.{column} FROM ONLY "{planned.schema_name}"."{planned.name}" AS t{where} ORDER BY 1'
     return [value for (value,) in source.rows(database, query)]
+
+
+def left_out(source: Cluster, database: str, plan: Plan) -> dict[str, tuple[int, int, int]]:
+    """What is counted on the source for each filtered table: all rows, out by its filter, out by a key."""
+    if plan.left_out_sql is None:
+        return {}
+    rows = source.rows(database, plan.left_out_sql)
+    return {plan.tables[number].qualified: (total, own, key) for number, total, own, key in rows}
+
+
+def assert_nothing_is_lost(source: Cluster, database: str, plan: Plan, column: str = "id") -> None:
+    """Every row is copied or found among those left out, counted in two ways that share no code."""
+    counts = left_out(source, database, plan)
+    filtered = {table.qualified for table in plan.tables if table.where_sql}
+    assert filtered == counts.keys()
+    for name, (total, own, key) in counts.items():
+        assert total == len(copied_ids(source, database, plan, name, column)) + own + key, name

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from appliance.connections import Connection
 from appliance.policy import Policy
-from appliance.postgres.plan import SNAPSHOT_FILE
+from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, Plan
 from appliance.postgres.snapshot import export_snapshot, readable_tables
 from appliance.reporting.messages import Message
 from appliance.steps import copy, finish, plan, schema, verify
@@ -58,12 +58,14 @@ class StepwiseRun:
         self.messages: list[Message] = []
         self.context = StepContext("test", folder, folder / "secrets", spec, self.messages.append)
 
-    def copied(self) -> StepwiseRun:
-        """Everything up to the copied rows."""
+    def copied(self, change_plan: Callable[[Plan], Plan] | None = None) -> StepwiseRun:
+        """Everything up to the copied rows; what is planned may be spoilt before it is done."""
         keeper = self.context.connect_source()
         snapshot = export_snapshot(keeper, [name for name, _ in readable_tables(keeper)])
         write_document(self.context.run_dir / SNAPSHOT_FILE, snapshot)
         plan.run(self.step("plan"))
+        if change_plan is not None:
+            write_document(self.context.run_dir / PLAN_FILE, change_plan(self.context.plan()))
         schema.run(self.step("schema"))
         for shard in self.context.plan().shards:
             copy.run(dataclasses.replace(self.step("copy"), shard=shard.number))

@@ -6,7 +6,7 @@ import pytest
 
 from appliance.errors import RequestWrong
 from tests.engine.clusters import Cluster
-from tests.engine.plan_making import copied_ids, plan_of
+from tests.engine.plan_making import assert_nothing_is_lost, copied_ids, left_out, plan_of
 
 SHOP = """
 CREATE TABLE customer (id int PRIMARY KEY, kind text);
@@ -40,6 +40,7 @@ def test_without_filters_all_rows_are_copied(source: Cluster, shop: str) -> None
 def test_the_last_days_are_counted_from_the_snapshot(source: Cluster, shop: str, by: str) -> None:
     plan = plan_of(source, shop, rows={"public.invoice": {"last_days": 45, "by": by}})
     assert copied_ids(source, shop, plan, "public.invoice") == [1, 2, 3, 4]
+    assert_nothing_is_lost(source, shop, plan)
 
 
 def test_rows_below_a_lost_row_are_lost_too_and_others_are_not(source: Cluster, shop: str) -> None:
@@ -51,6 +52,7 @@ def test_rows_below_a_lost_row_are_lost_too_and_others_are_not(source: Cluster, 
     assert copied_ids(source, shop, plan, "public.line") == lines
     assert copied_ids(source, shop, plan, "public.note") == sorted([*lines, 18])
     assert next(table for table in plan.tables if table.name == "product").where_sql is None
+    assert_nothing_is_lost(source, shop, plan)
 
 
 def test_two_filters_meet_in_a_table_below_both(source: Cluster, shop: str) -> None:
@@ -60,6 +62,7 @@ def test_two_filters_meet_in_a_table_below_both(source: Cluster, shop: str) -> N
         rows={"public.product": {"where": "id = 1"}, "public.invoice": {"where": "customer IS NULL"}},
     )
     assert copied_ids(source, shop, plan, "public.line") == [8]
+    assert_nothing_is_lost(source, shop, plan)
 
 
 def test_a_table_that_points_to_itself_loses_what_hangs_below_a_lost_row(
@@ -73,6 +76,7 @@ def test_a_table_that_points_to_itself_loses_what_hangs_below_a_lost_row(
     )
     plan = plan_of(source, source_database, rows={"public.node": {"where": "name <> 'x'"}})
     assert copied_ids(source, source_database, plan, "public.node") == [1, 5]
+    assert left_out(source, source_database, plan) == {"public.node": (6, 2, 2)}
 
 
 def test_keys_of_several_columns_and_into_partitions_are_followed(
@@ -93,6 +97,8 @@ def test_keys_of_several_columns_and_into_partitions_are_followed(
     assert copied_ids(source, source_database, whole, "public.detail") == [1, 2, 4]
     part = plan_of(source, source_database, tables={"include": ["*.*"], "exclude": ["public.event_1"]})
     assert copied_ids(source, source_database, part, "public.detail") == [2, 3, 4]
+    for plan in (whole, part):
+        assert_nothing_is_lost(source, source_database, plan)
 
 
 def test_a_circle_of_foreign_keys_around_a_filter_is_an_error_that_names_it(
@@ -107,6 +113,108 @@ def test_a_circle_of_foreign_keys_around_a_filter_is_an_error_that_names_it(
     with pytest.raises(RequestWrong) as caught:
         plan_of(source, source_database, rows={"public.a": {"where": "id > 1"}})
     assert "public.a → public.b" in caught.value.what or "public.b → public.a" in caught.value.what
+
+
+def test_rows_that_refer_to_a_kept_row_by_the_keys_own_equality_are_copied(
+    source: Cluster, source_database: str
+) -> None:
+    source.sql(
+        source_database,
+        "CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext;"
+        "CREATE DOMAIN address AS ext.citext;"
+        "CREATE TABLE login (email ext.citext PRIMARY KEY, active boolean NOT NULL, sponsor address,"
+        " FOREIGN KEY (sponsor) REFERENCES login);"
+        "CREATE TABLE visit (id int PRIMARY KEY, email address NOT NULL REFERENCES login);"
+        "INSERT INTO login SELECT 'Person' || i || '@example.net', i % 2 = 0"
+        " FROM generate_series(1, 100) AS i;"
+        "UPDATE login SET sponsor = 'pERSON4@example.net' WHERE email::text ~ '^Person[67]@';"
+        "UPDATE login SET sponsor = 'PERSON5@example.net' WHERE email::text ~ '^Person8@';"
+        "INSERT INTO visit SELECT i, lower('Person' || i || '@example.net') FROM generate_series(1, 100) i",
+    )
+    plan = plan_of(source, source_database, rows={"public.login": {"where": "active"}})
+    kept = [i for i in range(2, 101, 2) if i != 8]
+    assert copied_ids(source, source_database, plan, "public.visit") == kept
+    assert left_out(source, source_database, plan) == {
+        "public.login": (100, 50, 1),
+        "public.visit": (100, 0, 51),
+    }
+    assert_nothing_is_lost(source, source_database, plan, "email")
+
+
+def test_equality_of_a_nondeterministic_collation_is_that_of_the_table_referred_to(
+    source: Cluster, source_database: str
+) -> None:
+    source.sql(
+        source_database,
+        "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+        "CREATE TABLE p (id int, code text COLLATE ci PRIMARY KEY);"
+        "CREATE TABLE c (id int PRIMARY KEY, code text COLLATE ci REFERENCES p);"
+        'CREATE TABLE d (id int PRIMARY KEY, code varchar(9) COLLATE "C" REFERENCES p);'
+        "INSERT INTO p SELECT i, 'Code' || i FROM generate_series(1, 20) AS i;"
+        "INSERT INTO c SELECT i, 'CODE' || i FROM generate_series(1, 20) AS i; INSERT INTO d SELECT * FROM c",
+    )
+    plan = plan_of(source, source_database, rows={"public.p": {"where": "id > 15"}})
+    for table in ("public.c", "public.d"):
+        assert copied_ids(source, source_database, plan, table) == [16, 17, 18, 19, 20]
+    assert_nothing_is_lost(source, source_database, plan)
+
+
+def test_a_key_that_is_compared_by_what_a_user_made_is_not_followed(
+    source: Cluster, source_database: str
+) -> None:
+    source.sql("postgres", "DO $$ BEGIN CREATE ROLE plain_owner; EXCEPTION WHEN duplicate_object THEN END $$")
+    source.sql(
+        source_database,
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE q (id int PRIMARY KEY, p int REFERENCES p);"
+        "CREATE TYPE weight AS (g int);"
+        "CREATE FUNCTION weight_int(weight) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT ($1).g';"
+        "ALTER FUNCTION weight_int(weight) OWNER TO plain_owner;"
+        "CREATE CAST (weight AS int) WITH FUNCTION weight_int(weight) AS IMPLICIT;"
+        "CREATE TABLE s (id int PRIMARY KEY, q weight, FOREIGN KEY (q) REFERENCES q)",
+    )
+    with pytest.raises(RequestWrong) as caught:
+        plan_of(source, source_database, rows={"public.q": {"where": "id > 1"}})
+    assert "public.s: foreign key s_q_fkey compares with an operator or a cast" in caught.value.what
+    assert plan_of(source, source_database).tables
+    without = {"include": ["*.*"], "exclude": ["public.s"]}
+    plan = plan_of(source, source_database, rows={"public.q": {"where": "id > 1"}}, tables=without)
+    assert left_out(source, source_database, plan) == {"public.q": (0, 0, 0)}
+
+
+def test_a_row_below_a_lost_one_by_any_of_several_keys_into_its_own_table_is_lost(
+    source: Cluster, source_database: str
+) -> None:
+    source.sql(
+        source_database,
+        "CREATE TABLE person (id int PRIMARY KEY, name text, boss int REFERENCES person,"
+        " mentor int REFERENCES person);"
+        "INSERT INTO person VALUES (1, 'x', NULL, NULL), (2, 'a', 1, NULL), (3, 'a', NULL, 2),"
+        " (4, 'a', 3, NULL), (5, 'a', NULL, NULL), (6, 'a', 5, 5)",
+    )
+    plan = plan_of(source, source_database, rows={"public.person": {"where": "name <> 'x'"}})
+    assert copied_ids(source, source_database, plan, "public.person") == [5, 6]
+    assert left_out(source, source_database, plan) == {"public.person": (6, 1, 3)}
+
+
+def test_keys_to_a_single_partition_and_into_partitions_that_are_not_selected_are_followed(
+    source: Cluster, source_database: str
+) -> None:
+    source.sql(
+        source_database,
+        "CREATE TABLE part (id int, kind int, above int, up int, PRIMARY KEY (id, kind),"
+        " FOREIGN KEY (up, above) REFERENCES part (id, kind)) PARTITION BY LIST (kind);"
+        "CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1);"
+        "CREATE TABLE part_2 PARTITION OF part FOR VALUES IN (2);"
+        "CREATE TABLE near (id int PRIMARY KEY, part int, kind int,"
+        " FOREIGN KEY (part, kind) REFERENCES part_2 (id, kind));"
+        "INSERT INTO part VALUES (1, 1, NULL, NULL), (2, 2, 1, 1), (3, 2, NULL, NULL), (4, 2, 2, 2),"
+        " (5, 2, 2, 3), (6, 2, NULL, 9);"
+        "INSERT INTO near VALUES (1, 2, 2), (2, 3, 2), (3, NULL, 2), (4, 5, 2)",
+    )
+    plan = plan_of(source, source_database, tables={"include": ["*.*"], "exclude": ["public.part_1"]})
+    assert copied_ids(source, source_database, plan, "public.part_2") == [3, 5, 6]
+    assert copied_ids(source, source_database, plan, "public.near") == [2, 3, 4]
+    assert_nothing_is_lost(source, source_database, plan)
 
 
 @pytest.mark.parametrize(
