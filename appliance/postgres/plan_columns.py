@@ -18,7 +18,7 @@ from appliance.masking.foreign_keys import End, reference_problem
 from appliance.problems import Places, Problem
 from appliance.workflow.catalog import Column, ForeignKey, Table
 from appliance.workflow.document import MaskSpec
-from appliance.workflow.matching import Computed, Decision, Rule, SelectedTable
+from appliance.workflow.matching import Computed, Decision, Keep, Rule, SelectedTable
 
 Name = tuple[str, str]
 
@@ -34,6 +34,7 @@ class CompiledTables:
 
 def compile_tables(selected: Iterable[SelectedTable], places: Places, encoding: str) -> CompiledTables:
     """Compile every column of the tables that hold rows. ``encoding`` is the source database's. Pure."""
+    selected = list(selected)
     with_rows = [each for each in selected if each.table.kind != "partitioned"]
     found: list[Problem] = []
     warnings: list[str] = []
@@ -50,6 +51,7 @@ def compile_tables(selected: Iterable[SelectedTable], places: Places, encoding: 
                 warnings += _warnings(each.table, column, decision)
         compiled[each.table.all_names[0]] = tuple(columns)
     found += _foreign_key_problems(with_rows, places)
+    warnings += _kept_below_a_mask(selected)
     return CompiledTables(compiled, tuple(dict.fromkeys(found)), tuple(dict.fromkeys(warnings)))
 
 
@@ -73,6 +75,25 @@ def _warnings(table: Table, column: Column, decision: Decision) -> list[str]:
     if not isinstance(decision, Rule) or decision.unlisted:
         return []
     return [f"{_name(table, column)}: {text}." for text in column_warnings(column, decision.mask)]
+
+
+def _kept_below_a_mask(selected: list[SelectedTable]) -> Iterator[str]:
+    """Columns that are kept by a rule of their own, and read through a table whose column is masked."""
+    masked = {
+        (*each.table.all_names[0], column.name)
+        for each in selected
+        for column, decision in each.columns
+        if isinstance(decision, Rule)
+    }
+    for each in selected:
+        for column, decision in each.columns:
+            through = [name for name in each.table.family(column)[1:] if (*name, column.name) in masked]
+            if isinstance(decision, Keep) and through:
+                names = " and ".join(".".join([*name, column.name]) for name in through)
+                yield (
+                    f"{each.table.qualified}.{column.name} is kept, and can be read through {names}, which is"
+                    " masked."
+                )
 
 
 def _name(table: Table, column: Column) -> str:

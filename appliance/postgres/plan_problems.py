@@ -102,6 +102,27 @@ def refused_filters(
     return found
 
 
+def unfiltered_children(selected: Sequence[SelectedTable]) -> list[str]:
+    """A sentence for each filtered table with children by INHERITS that are copied whole beside it."""
+    found = []
+    for each in selected:
+        if each.rows is None:
+            continue
+        name = each.table.all_names[0]
+        children = [
+            other.table
+            for other in selected
+            if other.rows is None
+            and any(above.names == name for column in other.table.columns for above in column.inherited_from)
+        ]
+        if children:
+            found.append(
+                f"The row filter of {each.table.qualified} does not reach {_listed(children)}, which inherits"
+                " from it: a query of the parent shows all of its rows."
+            )
+    return found
+
+
 def refused_selects(connection: Connection[TupleRow], tables: Iterable[PlannedTable]) -> list[str]:
     """Tables whose masked query the source does not accept. Only planned, never executed."""
     lines = []

@@ -20,6 +20,7 @@ from appliance.postgres.plan_problems import (
     filter_problems,
     refused_filters,
     refused_selects,
+    unfiltered_children,
     unlogged_tables,
     unreadable_tables,
 )
@@ -132,6 +133,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
         ),
         warnings=(
             *compiled.warnings,
+            *unfiltered_children(matching.tables),
             *_warnings(catalog, tables),
             *(text for check in checks for text in check.warnings),
         ),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from appliance.problems import Places, Problem
+from appliance.problems import KeyPath, Places, Problem
 from appliance.workflow.catalog import Catalog, Column, Table
 from appliance.workflow.document import MaskSpec, RowFilter, Workflow
 from appliance.workflow.match_problems import MatchProblems
@@ -79,7 +79,9 @@ def match_rules(workflow: Workflow, catalog: Catalog, places: Places | None = No
     """Match a workflow's patterns to a source's tables and columns. Pure; finds all problems at once.
 
     A partition is matched under its own name and those of the partitioned tables above it, the nearest being
-    the more specific of two that are otherwise equal. ``places`` adds lines to the problems.
+    the more specific of two that are otherwise equal. A mask for a column of a table that another INHERITS
+    from holds for that one's column too, in the same order; what is kept there does not. ``places`` adds
+    lines to the problems.
     """
     problems = MatchProblems(catalog, places or Places())
     patterns = written_patterns(workflow)
@@ -130,6 +132,7 @@ def _decide(
 ) -> tuple[tuple[Column, Decision], ...]:
     by_name: dict[str, list[Candidate]] = defaultdict(list)
     with_wildcard: list[Candidate] = []
+    rules = list(rules)
     for written in rules:
         rank = written.rank(table)
         if rank is not None:
@@ -139,8 +142,20 @@ def _decide(
     for column in table.columns:
         wild = [each for each in with_wildcard if each[1].matches_column(column.name)]
         candidates = by_name.get(column.name, []) + wild
+        if column.inherited_from:
+            candidates += _from_above(rules, column, {written.path for _, written in candidates})
         columns.append((column, _decide_column(workflow, problems, column, candidates)))
     return tuple(columns)
+
+
+def _from_above(
+    rules: Iterable[WrittenPattern],
+    column: Column,
+    own: Collection[KeyPath],
+) -> list[Candidate]:
+    """Masks for the column in a table that this one INHERITS from: a query of that one reads this one too."""
+    ranked = [(written.ancestor_rank(column), written) for written in rules if written.path not in own]
+    return [(rank, written) for rank, written in ranked if rank is not None]
 
 
 def _decide_column(
@@ -166,7 +181,9 @@ def _best(problems: MatchProblems, candidates: Sequence[Candidate], matched: str
         return None
     highest = max(rank for rank, _ in candidates)
     best = [written for rank, written in candidates if rank == highest]
-    if len(best) > 1:
+    # Two parents may mask alike what a child has from both.
+    from_above = highest[1] < 0 and best[0].mask is not None
+    if len(best) > 1 and not (from_above and all(each.mask == best[0].mask for each in best)):
         problems.tie(best, matched)
     return best[0]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from appliance.problems import KeyPath
-from appliance.workflow.catalog import Table
+from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec, RowFilter, Workflow
 from appliance.workflow.patterns import Pattern, Specificity, parse_pattern
 
@@ -45,6 +45,16 @@ class WrittenPattern:
             if self.matches_table(name):
                 return self.pattern.specificity, -distance
         return None
+
+    def ancestor_rank(self, column: Column) -> Rank | None:
+        """A mask's rank for a column of a table further up that this one is read through; None if for none.
+
+        What is kept there says nothing about this table: more may stand here than its author has looked at.
+        """
+        if self.mask is None or not self.matches_column(column.name):
+            return None
+        above = [each.distance for each in column.inherited_from if self.matches_table(each.names)]
+        return (self.pattern.specificity, -min(above)) if above else None
 
     def matches_table(self, name: TableName) -> bool:
         """Whether its first two parts match."""
@@ -111,5 +121,7 @@ class RuleIndex:
 
     def about(self, table: Table) -> list[WrittenPattern]:
         """Those that may concern a table."""
-        named = [written for name in table.all_names for written in self._by_table.get(name, ())]
+        above = [each.names for column in table.columns for each in column.inherited_from]
+        names = dict.fromkeys([*table.all_names, *above])
+        named = [written for name in names for written in self._by_table.get(name, ())]
         return named + self._with_wildcard

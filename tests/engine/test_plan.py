@@ -139,3 +139,42 @@ def test_row_level_security_is_an_error_and_not_a_filter(source: Cluster, shop: 
     with pytest.raises(RequestWrong) as caught:
         plan_of(source, shop, user="reader", tables={"include": ["public.customer"]})
     assert 'ALTER ROLE "reader" BYPASSRLS;' in caught.value.text()
+
+
+def test_a_mask_on_a_parent_masks_what_its_children_show_through_it(
+    source: Cluster, source_database: str
+) -> None:
+    source.sql(
+        source_database,
+        "CREATE TABLE person (id int PRIMARY KEY, email text);"
+        "CREATE TABLE staff (badge int) INHERITS (person);"
+        "CREATE TABLE chief () INHERITS (staff); CREATE TABLE open_list () INHERITS (person);",
+    )
+    plan = plan_of(
+        source,
+        source_database,
+        masks={"public.person.email": "email"},
+        keep=["*.*.*", "public.open_list.email"],
+    )
+    masked = {table.name: [column.name for column in table.masked_columns] for table in plan.tables}
+    assert masked == {"person": ["email"], "staff": ["email"], "chief": ["email"], "open_list": []}
+    assert [text for text in plan.warnings if "can be read through" in text] == [
+        "public.open_list.email is kept, and can be read through public.person.email, which is masked."
+    ]
+
+
+def test_a_filter_on_a_parent_says_which_children_it_does_not_reach(
+    source: Cluster, source_database: str
+) -> None:
+    source.sql(
+        source_database,
+        "CREATE TABLE person (id int PRIMARY KEY); CREATE TABLE staff (badge int) INHERITS (person);"
+        "CREATE TABLE chief () INHERITS (staff);",
+    )
+    plan = plan_of(
+        source,
+        source_database,
+        rows={"public.person": {"where": "id > 1"}, "public.chief": {"where": "true"}},
+    )
+    (said,) = [text for text in plan.warnings if "row filter" in text]
+    assert said.startswith("The row filter of public.person does not reach public.staff")
