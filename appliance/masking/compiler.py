@@ -7,6 +7,7 @@ from typing import Any
 from appliance.errors import RequestWrong
 from appliance.masking.arrays import masked_elements
 from appliance.masking.compiled import CompiledColumn, Facet
+from appliance.masking.foreign_keys import SAME_FOR_ALL
 from appliance.masking.lookup import MaskWrong, mask_and_params
 from appliance.masking.mask import Mask, Masked
 from appliance.masking.neutral import neutral_value
@@ -98,6 +99,11 @@ def column_warnings(column: Column, mask: MaskSpec) -> list[str]:
     if column.domain_has_check and not nothing:
         warnings.append(
             f"masked values must satisfy the CHECK of the domain {column.type}, or the twin cannot be loaded"
+        )
+    if not column.deterministic and chosen.name not in SAME_FOR_ALL:
+        warnings.append(
+            "its collation is nondeterministic: texts that it takes for equal get different masked values and"
+            " no longer match each other"
         )
     if column.unique_partial and not chosen.distinct(shape_of(column), params):
         warnings.append(

@@ -14,6 +14,8 @@ from appliance.masking.shape import Value, shape_of
 from appliance.workflow.catalog import Column, ForeignKey, Table
 from appliance.workflow.document import MaskSpec
 
+SAME_FOR_ALL = frozenset({"null", "constant"})
+"""Masks that give all values of a column the same output, whatever its collation takes for equal."""
 ColumnKey = tuple[str, str, str]
 """Schema, table and column, as the catalog has them."""
 
@@ -78,6 +80,11 @@ def _recipe(end: End) -> str:
     """What the mask does with a value, whichever column that stands in."""
     assert end.mask is not None  # noqa: S101
     mask, params = mask_and_params(end.mask, MASKS)
+    if not end.column.deterministic and mask.name not in SAME_FOR_ALL:
+        raise _Irreproducible(
+            "its collation is nondeterministic: texts that it takes for equal get different masked values; use"
+            " null or constant, or keep both"
+        )
     if mask.whole_value:
         raise _Irreproducible(f"the mask '{mask.name}' leaves no reference; use hash, or keep both")
     if isinstance(params, DateShiftParams) or (isinstance(params, SubjectParams) and params.subject):

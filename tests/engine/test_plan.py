@@ -178,3 +178,23 @@ def test_a_filter_on_a_parent_says_which_children_it_does_not_reach(
     )
     (said,) = [text for text in plan.warnings if "row filter" in text]
     assert said.startswith("The row filter of public.person does not reach public.staff")
+
+
+def test_a_masked_key_of_a_nondeterministic_collation_is_an_error_and_a_kept_one_is_none(
+    source: Cluster, source_database: str
+) -> None:
+    source.sql(
+        source_database,
+        "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);"
+        "CREATE DOMAIN code AS text COLLATE ci;"
+        "CREATE TABLE p (code code PRIMARY KEY, name text COLLATE ci);"
+        "CREATE TABLE c (id int PRIMARY KEY, code code REFERENCES p)",
+    )
+    with pytest.raises(RequestWrong) as caught:
+        plan_of(source, source_database, masks={"*.*.code": "hash"})
+    assert "public.c.code (masked with hash) refers to public.p.code" in caught.value.what
+    assert "nondeterministic" in caught.value.what
+    plan = plan_of(source, source_database, masks={"public.p.name": "hash"})
+    (said,) = [text for text in plan.warnings if "nondeterministic" in text]
+    assert said.startswith("public.p.name: ")
+    assert plan_of(source, source_database).warnings == ()

@@ -67,3 +67,25 @@ def test_a_mask_that_follows_a_subject_or_forgets_the_value_keeps_no_reference()
 
 def test_a_key_that_refers_to_a_table_that_is_left_out_is_not_looked_at() -> None:
     assert check_foreign_keys(tables()[1:], decisions(None, mask("email"))) == []
+
+
+def test_texts_that_only_a_collation_takes_for_equal_cannot_be_masked_at_both_ends() -> None:
+    person, letter = tables()
+    (email,) = person.columns
+    for changed in (
+        [person.model_copy(update={"columns": (email.model_copy(update={"deterministic": False}),)}), letter],
+        [
+            person,
+            letter.model_copy(
+                update={
+                    "columns": tuple(
+                        each.model_copy(update={"deterministic": False}) for each in letter.columns
+                    )
+                }
+            ),
+        ],
+    ):
+        (found,) = check_foreign_keys(changed, decisions(mask("hash"), mask("hash")))
+        assert "its collation is nondeterministic" in found
+        assert check_foreign_keys(changed, decisions(None, None)) == []
+        assert check_foreign_keys(changed, decisions(mask("hash"), mask("null"))) == []
