@@ -82,8 +82,8 @@ def _recipe(end: End) -> str:
     mask, params = mask_and_params(end.mask, MASKS)
     if not end.column.deterministic and mask.name not in SAME_FOR_ALL:
         raise _Irreproducible(
-            "its collation is nondeterministic: texts that it takes for equal get different masked values; use"
-            " null or constant, or keep both"
+            "its collation is nondeterministic: texts that it takes for equal get different masked values;"
+            " use null or constant, or keep both"
         )
     if mask.whole_value:
         raise _Irreproducible(f"the mask '{mask.name}' leaves no reference; use hash, or keep both")

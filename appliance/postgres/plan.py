@@ -87,6 +87,8 @@ class PlannedTable(PlanModel):
     row_key: tuple[str, ...] = ()
     """A primary or unique key without NULL that is copied: pairs the twin's rows with the source's, also
     where it is masked, since a mask can be computed again."""
+    order_by: tuple[str, ...] = ()
+    """Masked columns by which the twin's rows are to stand; none where they stand as in the source."""
     where_sql: str | None = None
     """A boolean expression over the table (aliased ``t``), or None for all rows."""
     format: Literal["binary", "text"]

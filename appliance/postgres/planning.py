@@ -25,6 +25,7 @@ from appliance.postgres.plan_problems import (
     unreadable_tables,
 )
 from appliance.postgres.row_filters import RowConditions, row_conditions
+from appliance.postgres.row_order import order_columns
 from appliance.postgres.sharding import make_shards, table_size
 from appliance.postgres.target_checks import TargetCheck
 from appliance.problems import DocumentWrong, Places, Problem
@@ -205,6 +206,7 @@ def _planned(selected: SelectedTable, compiled: CompiledTables, where: str | Non
         load_into=root if moved and root is not None else own,
         columns=columns,
         row_key=_row_key(table, columns),
+        order_by=order_columns(table, columns),
         where_sql=where,
         format="binary" if all(binary_safe[column.name] for column in columns) else "text",
         estimated_rows=table.estimated_rows,

@@ -22,6 +22,7 @@ from appliance.postgres.post_data import (
 )
 from appliance.postgres.pre_data import split_sections
 from appliance.postgres.refresh_analyze import analyze, refresh
+from appliance.postgres.row_order import ordering_jobs
 from appliance.postgres.sequences import set_sequences
 from appliance.postgres.target_database import mark
 from appliance.postgres.twin_schema import FinishedTwin, TwinSchema, finished_file, schema_file
@@ -86,6 +87,7 @@ class _Finisher:
 
     def work(self) -> None:
         """All phases in order; each can be done again after a failure."""
+        self._timed("order of rows", self._reorder)
         self._build()
         self._timed("sequences", self._set_sequences)
         self._timed("materialised views", self._refresh)
@@ -116,6 +118,21 @@ class _Finisher:
             raise database_failure("A session that builds could not be set up.", error) from None
         return session
 
+    def _reorder(self) -> None:
+        """Rows whose order would undo a mask stand in another one, before anything is built over them."""
+        with closing(self._open()) as session:
+            try:
+                jobs = ordering_jobs(session, self.plan)
+            except psycopg.Error as error:
+                raise database_failure("The twin's tables could not be looked at.", error) from None
+        left = {job.key for job in jobs}
+
+        def done(job: Job) -> None:
+            left.discard(job.key)
+            self._progress("order of rows", len(jobs) - len(left), len(jobs))
+
+        run_jobs(jobs, self._open, self.plan.parallel, done)
+
     def _build(self) -> None:
         _, after = split_sections(self.schema.entries)
         with closing(self._open()) as session:
@@ -127,7 +144,7 @@ class _Finisher:
                 partitioned=partitioned_tables(session),
                 index_bytes=self.schema.index_bytes,
             )
-        began = time.monotonic()
+        began = time.monotonic() - sum(self.seconds.values())
         jobs = building_jobs(building, after)
         phase_of = {job.key: phase for phase, found in jobs.items() for job in found}
         open_jobs = {phase: len(found) for phase, found in jobs.items()}
