@@ -133,6 +133,10 @@ class _Counting:
         """Selected rows are left out of what it points to, and not only whole partitions."""
         return any(inner in self.losing for inner in self.inside[key.to_name])
 
+    def _may_lead_nowhere(self, name: Name, key: ForeignKey) -> bool:
+        """What a row refers to may be nowhere: in a partition left out, or the key was never validated."""
+        return key.to_name in self.incomplete or not (key.validated or name in self.inside[key.to_name])
+
     def _referred_columns(self) -> dict[Name, list[str]]:
         """For what losing keys point to, the columns that they are about."""
         found: dict[Name, list[str]] = {}
@@ -174,7 +178,7 @@ class _Counting:
             own = self._fails(name)
             first += [f"{start} WHERE {own}"] if own else []
             for key in self._keys(name):
-                first += [f"{start} WHERE {self._nowhere(key)}"] if key.to_name in self.incomplete else []
+                first += [f"{start} WHERE {self._nowhere(key)}"] if self._may_lead_nowhere(name, key) else []
                 if key.to_name == target:
                     further.append(f"{start} JOIN known ON {_same(key, 'known')}")
                 elif key.to_name in self.shown:
@@ -192,7 +196,7 @@ class _Counting:
         passes = f"NOT ({own})" if own else "true"
         reasons: list[str] = []
         for key in self._keys(name):
-            reasons += [self._nowhere(key)] if key.to_name in self.incomplete else []
+            reasons += [self._nowhere(key)] if self._may_lead_nowhere(name, key) else []
             if self._leads_to_losing(key):
                 reasons.append(self._refers_to_gone(key))
         table = f"ONLY {_quoted(*name)} AS t"

@@ -105,7 +105,9 @@ class TableProof(BaseModel):
             found.insert(
                 0,
                 f"{self.table}: {self.filtered_rows:,} rows in the source, {self.source_rows:,} copied,"
-                f" {self.left_out:,} left out by filters: {abs(lost):,} {'lost' if lost > 0 else 'too many'}",
+                f" {self.left_out:,} left out by filters: {abs(lost):,} {'lost' if lost > 0 else 'too many'}."
+                " They refer to rows that the source lacks against its own foreign key, or a filter gave two"
+                " answers",
             )
         return found
 

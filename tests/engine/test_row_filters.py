@@ -181,6 +181,25 @@ def test_a_key_that_is_compared_by_what_a_user_made_is_not_followed(
     assert left_out(source, source_database, plan) == {"public.q": (0, 0, 0)}
 
 
+def test_rows_of_a_key_that_was_never_validated_may_refer_to_nothing_and_are_left_out(
+    source: Cluster, source_database: str
+) -> None:
+    source.sql(
+        source_database,
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY, p int);"
+        "CREATE TABLE d (id int PRIMARY KEY, c int REFERENCES c);"
+        "INSERT INTO p VALUES (1), (2); INSERT INTO c VALUES (1, 1), (2, 2), (3, 9), (4, NULL);"
+        "INSERT INTO d SELECT id, id FROM c; ALTER TABLE c ADD FOREIGN KEY (p) REFERENCES p NOT VALID",
+    )
+    plan = plan_of(source, source_database, rows={"public.p": {"where": "id = 1"}})
+    assert copied_ids(source, source_database, plan, "public.d") == [1, 4]
+    assert left_out(source, source_database, plan) == {
+        "public.p": (2, 1, 0),
+        "public.c": (4, 0, 2),
+        "public.d": (4, 0, 2),
+    }
+
+
 def test_a_row_below_a_lost_one_by_any_of_several_keys_into_its_own_table_is_lost(
     source: Cluster, source_database: str
 ) -> None:
