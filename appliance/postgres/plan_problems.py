@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -102,7 +103,25 @@ def refused_filters(
     return found
 
 
-def unfiltered_children(selected: Sequence[SelectedTable]) -> list[str]:
+def filter_warnings(selected: Sequence[SelectedTable]) -> list[str]:
+    """What a row filter may do otherwise than its author thinks, a sentence each."""
+    return [*_unfiltered_children(selected), *_compared_as_text(selected)]
+
+
+def _compared_as_text(selected: Sequence[SelectedTable]) -> Iterator[str]:
+    """Conditions over columns whose type brings operators of its own, which only their schema finds."""
+    for each in selected:
+        words = set(re.findall(r"\w+", (each.rows and each.rows.where) or ""))
+        for column in each.table.columns:
+            schema, dot, _ = column.base_type.rpartition(".")
+            if column.name in words and dot and column.base_kind == "base":
+                yield (
+                    f"The row filter of {each.table.qualified} speaks of {column.name} ({column.type}):"
+                    f" = compares it as text there; write OPERATOR({schema}.=) for the type's own comparison."
+                )
+
+
+def _unfiltered_children(selected: Sequence[SelectedTable]) -> list[str]:
     """A sentence for each filtered table with children by INHERITS that are copied whole beside it."""
     found = []
     for each in selected:

@@ -18,9 +18,9 @@ from appliance.postgres.plan import Plan, PlannedTable, Shard, Snapshot, SourceF
 from appliance.postgres.plan_columns import CompiledTables, compile_tables
 from appliance.postgres.plan_problems import (
     filter_problems,
+    filter_warnings,
     refused_filters,
     refused_selects,
-    unfiltered_children,
     unlogged_tables,
     unreadable_tables,
 )
@@ -134,7 +134,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
         ),
         warnings=(
             *compiled.warnings,
-            *unfiltered_children(matching.tables),
+            *filter_warnings(matching.tables),
             *_warnings(catalog, tables),
             *(text for check in checks for text in check.warnings),
         ),

@@ -7,7 +7,7 @@ import pytest
 from appliance.errors import Refused, RequestWrong
 from appliance.policy import Policy
 from tests.engine.clusters import Cluster
-from tests.engine.plan_making import plan_of
+from tests.engine.plan_making import copied_ids, plan_of
 
 SHOP = """
 CREATE TABLE customer (id int PRIMARY KEY, email text NOT NULL UNIQUE, name varchar(30), born date);
@@ -198,3 +198,24 @@ def test_a_masked_key_of_a_nondeterministic_collation_is_an_error_and_a_kept_one
     (said,) = [text for text in plan.warnings if "nondeterministic" in text]
     assert said.startswith("public.p.name: ")
     assert plan_of(source, source_database).warnings == ()
+
+
+def test_a_filter_over_a_type_with_operators_of_its_own_says_how_it_compares(
+    source: Cluster, source_database: str
+) -> None:
+    source.sql(
+        source_database,
+        "CREATE SCHEMA ext; CREATE EXTENSION citext SCHEMA ext; CREATE TYPE mood AS ENUM ('up');"
+        "CREATE TABLE t (id int, name ext.citext, mood mood);"
+        "INSERT INTO t VALUES (1, 'Ann')",
+    )
+    compared = [
+        plan_of(
+            source, source_database, rows={"public.t": {"where": f"name {operator} 'ANN' AND mood IS NULL"}}
+        )
+        for operator in ("=", "OPERATOR(ext.=)")
+    ]
+    for plan, found in zip(compared, ([], [1]), strict=True):
+        assert copied_ids(source, source_database, plan, "public.t") == found
+        (said,) = [text for text in plan.warnings if "row filter" in text]
+        assert "speaks of name" in said and "OPERATOR(ext.=)" in said
