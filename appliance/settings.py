@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from appliance import __version__, strict_yaml
 from appliance.problems import KeyPath
@@ -61,6 +61,11 @@ class StepSettings(StrictModel):
     )
 
 
+def _listed(value: Any) -> Any:
+    """What stands in a variable, which has no lists."""
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
 class StatusSettings(StrictModel):
     """The local status service."""
 
@@ -82,6 +87,15 @@ class StatusSettings(StrictModel):
         default=None,
         description="File with the token that callers need when it is not on loopback; else one is made.",
         examples=["/var/lib/appliance/keys/status-token"],
+    )
+    names: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        default=(),
+        description=(
+            "Names that a browser may ask for it by, besides localhost, the loopback addresses and `host`. "
+            "Looked at only while no token is asked for: with one, any name does. In a variable, "
+            "with commas between them."
+        ),
+        examples=[["appliance.corp"]],
     )
     guarded_elsewhere: bool = Field(
         default=False,
