@@ -49,8 +49,28 @@ ORDER BY own.nspname, own.relname
 """  # noqa: S608
 
 COLUMNS = """
-SELECT attrelid, attname, attnum, atttypid, atttypmod, attnotnull, attgenerated <> '', attidentity <> ''
-FROM pg_attribute WHERE attrelid = ANY (%s) AND attnum > 0 AND NOT attisdropped ORDER BY attrelid, attnum
+SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '',
+       a.attidentity <> '', coalesce(c.collisdeterministic, true)
+FROM pg_attribute AS a LEFT JOIN pg_collation AS c ON c.oid = a.attcollation
+WHERE a.attrelid = ANY (%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attrelid, a.attnum
+"""
+
+# A column that stands in a table above by INHERITS is the same one here: PostgreSQL merges columns
+# by name, and none can be renamed or dropped in the child alone.
+INHERITED = """
+WITH RECURSIVE up AS (
+    SELECT i.inhrelid AS child, i.inhparent AS ancestor, 1 AS distance
+    FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+    WHERE i.inhrelid = ANY (%s) AND NOT c.relispartition AND c.relkind IN ('r', 'f')
+    UNION
+    SELECT up.child, i.inhparent, up.distance + 1 FROM up JOIN pg_inherits AS i ON i.inhrelid = up.ancestor
+)
+SELECT up.child, own.attnum, n.nspname, c.relname, min(up.distance)
+FROM up JOIN pg_class AS c ON c.oid = up.ancestor JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = up.ancestor AND a.attnum > 0 AND NOT a.attisdropped
+JOIN pg_attribute AS own ON own.attrelid = up.child AND own.attname = a.attname AND NOT own.attisdropped
+GROUP BY up.child, own.attnum, n.nspname, c.relname
+ORDER BY up.child, own.attnum, min(up.distance), n.nspname, c.relname
 """
 
 # Only asked for tables that may not be read as a whole.

@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 from appliance.postgres import catalog_queries as queries
 from appliance.postgres.not_carried import read_not_carried
 from appliance.postgres.type_reader import read_types
-from appliance.workflow.catalog import Catalog, Column, ForeignKey, Table
+from appliance.workflow.catalog import Ancestor, Catalog, Column, ForeignKey, Table
 
 # What a row of a table that was never analysed is taken to need, in bytes.
 _GUESSED_ROW_BYTES = 100
@@ -114,9 +114,10 @@ def _columns(
     sources: dict[tuple[int, int], list[str]] = defaultdict(list)
     for oid, number, read in connection.execute(queries.GENERATED_FROM, [oids]):
         sources[oid, number].append(read)
+    inherited = _inherited(connection, oids)
     columns: dict[int, list[Column]] = defaultdict(list)
     names: dict[int, dict[int, str]] = defaultdict(dict)
-    for oid, name, number, type_oid, modifier, not_null, generated, identity in rows:
+    for oid, name, number, type_oid, modifier, not_null, generated, identity, deterministic in rows:
         facts = shared[type_oid, modifier]
         schema, table = tables[oid]
         place = (oid, number)
@@ -136,10 +137,20 @@ def _columns(
                     "unique_alone": place in alone,
                     "unique_partial": place in partial,
                     "check_constraints": tuple(checks.get(place, ())),
+                    "inherited_from": tuple(inherited.get(place, ())),
+                    "deterministic": deterministic,
                 }
             )
         )
     return {oid: tuple(found) for oid, found in columns.items()}, names
+
+
+def _inherited(connection: Connection[TupleRow], oids: list[int]) -> dict[tuple[int, int], list[Ancestor]]:
+    """By (table, column number): the tables above by INHERITS that have the column, the nearest first."""
+    found: dict[tuple[int, int], list[Ancestor]] = defaultdict(list)
+    for oid, number, schema, name, distance in connection.execute(queries.INHERITED, [oids]):
+        found[oid, number].append(Ancestor(schema_name=schema, name=name, distance=distance))
+    return found
 
 
 def _foreign_keys(

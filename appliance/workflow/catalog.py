@@ -16,6 +16,20 @@ class CatalogModel(BaseModel):
 TypeKind = Literal["base", "enum", "domain", "composite", "range", "multirange", "array"]
 
 
+class Ancestor(CatalogModel):
+    """A table that another one INHERITS from, directly or further up; not what partitions belong to."""
+
+    schema_name: str
+    name: str
+    distance: int
+    """1 for a parent, 2 for a parent's parent; the shortest way counts."""
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """(schema, name)."""
+        return (self.schema_name, self.name)
+
+
 class Column(CatalogModel):
     """One column. Type names are as ``format_type`` prints them, schema if that is not pg_catalog."""
 
@@ -49,6 +63,10 @@ class Column(CatalogModel):
     domain_has_check: bool = False
     check_constraints: tuple[str, ...] = ()
     """Names of table CHECK constraints that mention the column."""
+    inherited_from: tuple[Ancestor, ...] = ()
+    """Tables above by INHERITS that have this column, the nearest first: a query of them reads this one."""
+    deterministic: bool = True
+    """Only equal bytes are equal texts to its collation; False for a nondeterministic one."""
     binary_safe: bool = True
     """Its binary COPY form means the same in another database (no foreign type oids inside)."""
 
@@ -107,6 +125,14 @@ class Table(CatalogModel):
         if self.root_schema is None or self.root_name is None:
             return (own,)
         return (own, *self.ancestors, (self.root_schema, self.root_name))
+
+    def family(self, column: Column) -> tuple[tuple[str, str], ...]:
+        """(schema, name) of all tables through which one of the columns is read, its own first.
+
+        Those are ``all_names``, and the tables above by INHERITS that have the column too. What holds for the
+        column there (a mask, a policy's limit) has to hold for it here.
+        """
+        return (*self.all_names, *(ancestor.names for ancestor in column.inherited_from))
 
 
 class NotCarried(CatalogModel):

@@ -243,3 +243,24 @@ def test_a_thousand_tables_take_no_more_queries_than_ten(source: Cluster, source
     source.sql(source_database, ";".join(make.format(number) for number in range(11, 1001)))
     assert queries() == few
     assert len(catalog_of(source, source_database).tables) == 1001
+
+
+def test_a_column_knows_the_tables_above_that_show_it(source: Cluster, source_database: str) -> None:
+    source.sql(
+        source_database,
+        "CREATE TABLE being (id int, name text); CREATE TABLE person (email text) INHERITS (being);"
+        "CREATE TABLE payee (email text, iban text);"
+        "CREATE TABLE staff (email text, badge int) INHERITS (person, payee);",
+    )
+    catalog = catalog_of(source, source_database)
+    staff = table_of(catalog, "public.staff")
+    family = {column.name: [name for _, name in staff.family(column)] for column in staff.columns}
+    assert family == {
+        "id": ["staff", "person", "being"],
+        "name": ["staff", "person", "being"],
+        "email": ["staff", "payee", "person"],
+        "iban": ["staff", "payee"],
+        "badge": ["staff"],
+    }
+    distances = [ancestor.distance for ancestor in column_of(staff, "name").inherited_from]
+    assert distances == [1, 2]
