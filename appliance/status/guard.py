@@ -12,7 +12,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from appliance.errors import RequestWrong
-from appliance.settings import Settings, StatusSettings
+from appliance.settings import Settings
+from appliance.status_settings import StatusSettings
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
