@@ -7,39 +7,27 @@ take what is wanted and return the refusals, each with the name of the rule.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from appliance import strict_yaml
 from appliance.errors import Refused
 from appliance.names import ConnectionName
+from appliance.policy_caps import check_caps
+from appliance.policy_columns import KEEP_RULE, check_columns, check_keeps, check_tables, useless_patterns
 from appliance.problems import printable
+from appliance.refusal import Origin, Refusal
 from appliance.strict_model import StrictModel, describe, validate, wrong
+from appliance.workflow.catalog import Catalog
 from appliance.workflow.document import Workflow
 from appliance.workflow.document_types import ColumnPattern, TablePattern
-from appliance.workflow.matching import (
-    Computed,
-    Decision,
-    Keep,
-    Matching,
-    Rule,
-    SelectedTable,
-    Uncovered,
-)
-from appliance.workflow.patterns import Pattern, parse_pattern
+from appliance.workflow.matching import Matching
 
-Origin = Literal["local", "cloud"]
-"""Where a workflow or a command came from: a file on this machine, or the dashboard."""
-
-WHOLE_VALUE_MASKS = (
-    "null", "constant", "hash", "email", "first_name", "last_name", "full_name", "phone", "street", "city",
-    "company", "random_string",
-)  # fmt: skip
-"""Masks that leave nothing of a value, unless a parameter says ``keep…``."""
+__all__ = ["Origin", "Policy", "Refusal", "check_update", "check_workflow", "enforce", "load_policy"]
 
 EXPORTS = "files"
 """What ``destinations`` calls this appliance's own exports folder."""
@@ -92,12 +80,16 @@ class Policy(StrictModel):
     )
     always_mask: tuple[ColumnPattern, ...] = Field(
         default=(),
-        description="Patterns schema.table.column of columns that no workflow may keep.",
+        description=(
+            "Patterns schema.table.column of columns that no workflow may keep. Case, width, accents and "
+            "outer space do not count, and what holds the same data (partitions, tables that inherit, both "
+            "ends of a foreign key) is meant too."
+        ),
         examples=[["*.*.ssn", "*.*.password*"]],
     )
     never_copy: tuple[TablePattern, ...] = Field(
         default=(),
-        description="Patterns schema.table of tables that no workflow may select.",
+        description="Patterns schema.table of tables that no workflow may select, compared in the same way.",
         examples=[["public.audit_*"]],
     )
     read: tuple[ConnectionName, ...] | None = Field(
@@ -115,6 +107,35 @@ class Policy(StrictModel):
         strict=True,
         description="Whether workflows from the dashboard may hold SQL (rows: where).",
         examples=[False],
+    )
+    keep_from_cloud: tuple[ColumnPattern, ...] = Field(
+        default=(),
+        description=(
+            "Patterns schema.table.column of columns that workflows from the dashboard may keep, compared "
+            "exactly. What they keep besides waits until it is approved: appliance workflow approve ID."
+        ),
+        examples=[["public.*.id", "public.product.*"]],
+    )
+    snapshot_max_min: int | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        description="Minutes that a run may hold a snapshot of the source, if the cloud wrote its workflow.",
+        examples=[120],
+    )
+    min_interval_min: int | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        description="Minutes that lie at least between two runs of a workflow, if the cloud asks for them.",
+        examples=[60],
+    )
+    max_parallel: int | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        description="Shards that may be copied at the same time, if the cloud wrote the workflow.",
+        examples=[4],
     )
     images: tuple[str, ...] = Field(
         default=(),
@@ -136,14 +157,6 @@ class Policy(StrictModel):
     )
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """What policy says no to; ``rule`` is the key of policy.yaml that says it."""
-
-    rule: str
-    what: str
-
-
 def load_policy(path: Path | None) -> Policy:
     """Read the policy; without a file, the default one. Raises DocumentWrong with every problem at once.
 
@@ -155,12 +168,18 @@ def load_policy(path: Path | None) -> Policy:
 
 
 def check_workflow(
-    policy: Policy, workflow: Workflow, matching: Matching | None = None, *, origin: Origin = "local"
+    policy: Policy,
+    workflow: Workflow,
+    matching: Matching | None = None,
+    *,
+    origin: Origin = "local",
+    catalog: Catalog | None = None,
+    approved: Iterable[str] = (),
 ) -> tuple[Refusal, ...]:
     """Every reason why this workflow may not run.
 
     Without ``matching`` only what the document itself says can be judged; the tables and columns follow in
-    the plan, when the source's catalog is known.
+    the plan, when the source's ``catalog`` is known. ``approved`` is what the owner lets the cloud keep.
     """
     refusals = [*_check_connections(policy, workflow, origin), *_check_files(policy, workflow)]
     if origin == "cloud":
@@ -172,10 +191,26 @@ def check_workflow(
             refusals.append(
                 Refusal("sql_from_cloud", f"SQL from the cloud is not allowed here: rows of {patterns}.")
             )
+        if workflow.unlisted == "keep":
+            what = "The cloud may not keep what nobody has named (unlisted: keep)."
+            refusals.append(Refusal(KEEP_RULE, what))
+        refusals += check_caps(
+            workflow,
+            snapshot_max_min=policy.snapshot_max_min,
+            min_interval_min=policy.min_interval_min,
+            max_parallel=policy.max_parallel,
+        )
     if matching is not None:
-        refusals += _check_tables(policy, matching)
-        refusals += _check_columns(policy, matching, origin)
+        refusals += check_tables(policy.never_copy, matching)
+        refusals += check_columns(policy.always_mask, matching, origin, catalog)
+        if origin == "cloud":
+            refusals += check_keeps(policy.keep_from_cloud, approved, matching, workflow.id)
     return tuple(refusals)
+
+
+def notices(policy: Policy, catalog: Catalog) -> tuple[str, ...]:
+    """What the owner should know of the policy's patterns, once a source's catalog is known."""
+    return tuple(useless_patterns(policy.always_mask, policy.never_copy, catalog))
 
 
 def check_update(policy: Policy, version: str) -> tuple[Refusal, ...]:
@@ -242,72 +277,3 @@ def _check_files(policy: Policy, workflow: Workflow) -> list[Refusal]:
         return []
     what = f"Files may not be exported here: destinations does not name `{EXPORTS}`."
     return [Refusal("destinations", what)]
-
-
-def _check_tables(policy: Policy, matching: Matching) -> list[Refusal]:
-    refusals = []
-    patterns = [parse_pattern(text, 2) for text in policy.never_copy]
-    for selected in matching.tables:
-        for pattern in patterns:
-            if any(pattern.matches(*names) for names in selected.table.all_names):
-                what = f"The table {selected.table.qualified} may not be copied: {pattern.text}."
-                refusals.append(Refusal("never_copy", what))
-                break
-    return refusals
-
-
-def _check_columns(policy: Policy, matching: Matching, origin: Origin) -> list[Refusal]:
-    refusals = []
-    patterns = [parse_pattern(text, 3) for text in policy.always_mask]
-    for selected in matching.tables:
-        if selected.table.kind == "partitioned":
-            # Its rows are its partitions', which are looked at under its name too.
-            continue
-        chosen_by = selected.rows.by if selected.rows is not None and origin == "cloud" else None
-        if chosen_by and (pattern := _first_match(patterns, selected, chosen_by)):
-            # Which rows come would tell the value, one query of two windows after the other.
-            name = f"{selected.table.qualified}.{chosen_by}"
-            what = f"The column {name} must be masked ({pattern}), so the cloud may not choose rows by it."
-            refusals.append(Refusal("always_mask", what))
-        decisions = {column.name: decision for column, decision in selected.columns}
-        for column, decision in selected.columns:
-            pattern = _first_match(patterns, selected, column.name)
-            if pattern is None:
-                continue
-            why = _why_unmasked(decision, decisions, column.generated_from, origin)
-            if why:
-                name = f"{selected.table.qualified}.{column.name}"
-                refusals.append(
-                    Refusal("always_mask", f"The column {name} must be masked ({pattern}); {why}.")
-                )
-    return refusals
-
-
-def _first_match(patterns: list[Pattern], selected: SelectedTable, column: str) -> str | None:
-    for pattern in patterns:
-        if any(pattern.matches(*names, column) for names in selected.table.all_names):
-            return pattern.text
-    return None
-
-
-def _why_unmasked(
-    decision: Decision, others: dict[str, Decision], computed_from: tuple[str, ...] | None, origin: Origin
-) -> str:
-    """Why a column's values, or parts of them, could reach the twin; empty if they cannot."""
-    if isinstance(decision, Keep):
-        return f"the workflow keeps it ({decision.pattern or 'unlisted: keep'})"
-    if isinstance(decision, Uncovered):
-        return "nothing in the workflow masks it"
-    if isinstance(decision, Computed):
-        if computed_from is None:
-            return "it is generated from columns that are not known"
-        kept = [name for name in computed_from if not isinstance(others.get(name), Rule | Computed)]
-        return f"it is generated from {', '.join(kept)}, not masked" if kept else ""
-    # Who wrote the workflow here owns the policy as well; the cloud might choose a mask that changes nothing.
-    keeps = any(
-        name.startswith("keep") and name != "keep_null" and value
-        for name, value in decision.mask.params.items()
-    )
-    if origin == "cloud" and (decision.mask.mask not in WHOLE_VALUE_MASKS or keeps):
-        return f"from the cloud, {decision.mask.mask} with these parameters may leave parts of a value"
-    return ""

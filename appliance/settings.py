@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from appliance import __version__, strict_yaml
 from appliance.problems import KeyPath
+from appliance.status_settings import StatusSettings
 from appliance.strict_document import Document
 from appliance.strict_model import StrictModel, model_at, validate
 
@@ -58,36 +59,6 @@ class StepSettings(StrictModel):
         default=None,
         description="cgroup or systemd slice that step containers run under.",
         examples=["appliance-steps.slice"],
-    )
-
-
-class StatusSettings(StrictModel):
-    """The local status service."""
-
-    host: str = Field(
-        default="127.0.0.1", min_length=1, description="Address it listens on.", examples=["127.0.0.1"]
-    )
-    port: int = Field(default=8642, ge=1, le=65_535, description="Port it listens on.", examples=[8642])
-    tls_certificate: Path | None = Field(
-        default=None,
-        description="PEM file of its certificate; another address than loopback demands one.",
-        examples=["/etc/appliance/certs/status.pem"],
-    )
-    tls_key: Path | None = Field(
-        default=None,
-        description="PEM file of the certificate's key.",
-        examples=["/etc/appliance/certs/status.key"],
-    )
-    token_file: Path | None = Field(
-        default=None,
-        description="File with the token that callers need when it is not on loopback; else one is made.",
-        examples=["/var/lib/appliance/keys/status-token"],
-    )
-    guarded_elsewhere: bool = Field(
-        default=False,
-        strict=True,
-        description="Whether something else lets nobody but this machine in, as a container's port does.",
-        examples=[False],
     )
 
 
@@ -224,6 +195,11 @@ class Settings(StrictModel):
     def policy_file(self) -> Path:
         """The customer's own limits."""
         return self.config_dir / "policy.yaml"
+
+    @property
+    def approvals_dir(self) -> Path:
+        """What the owner has approved of what workflows from the dashboard keep."""
+        return self.config_dir / "approvals"
 
     @property
     def workflow_dirs(self) -> tuple[Path, Path]:

@@ -24,19 +24,27 @@ def check(
         Path | None,
         typer.Option(help="policy.yaml; else the appliance's own, if it has one.", metavar="FILE"),
     ] = None,
+    columns: Annotated[
+        bool, typer.Option("--columns", help="Look at the columns of its source too; no row is read.")
+    ] = False,
     from_cloud: Annotated[
         bool, typer.Option("--from-cloud", help="Judge the file as if the dashboard had sent it.")
     ] = False,
 ) -> None:
     """Say whether policy lets a workflow in, and every rule that does not: then the exit status is 3.
 
-    What the source's columns have to do with it (always_mask, never_copy) shows when it is planned:
-    appliance plan FILE.
+    What the source's columns have to do with it (always_mask, never_copy, what the cloud keeps) is looked at
+    with --columns, and whenever a run is planned. Patterns of the policy that match nothing there are named.
     """
+    from appliance.approvals import approved_columns, load_approval, waits_for_owner  # noqa: PLC0415
+    from appliance.cli._source_catalog import source_catalog  # noqa: PLC0415
     from appliance.orchestration.commands import find_workflow  # noqa: PLC0415 - help must be instant
-    from appliance.policy import Origin, check_workflow, load_policy  # noqa: PLC0415
+    from appliance.policy import Origin, check_workflow, load_policy, notices  # noqa: PLC0415
+    from appliance.policy_columns import waiting_refusal  # noqa: PLC0415
+    from appliance.problems import DocumentWrong  # noqa: PLC0415
     from appliance.settings import load_settings  # noqa: PLC0415
     from appliance.workflow.loading import load_workflow  # noqa: PLC0415
+    from appliance.workflow.matching import match_rules  # noqa: PLC0415
 
     settings = load_settings()
     origin: Origin = "cloud" if from_cloud else "local"
@@ -44,9 +52,26 @@ def check(
     if not path.is_file():
         found = find_workflow(settings, workflow)
         path, origin = Path(found.path), "cloud" if from_cloud else found.origin
-    document = load_workflow(path).workflow
+    loaded = load_workflow(path)
+    document = loaded.workflow
     file = policy or (settings.policy_file if settings.policy_file.exists() else None)
-    refusals = check_workflow(load_policy(file), document, origin=origin)
+    rules = load_policy(file)
+    refusals = check_workflow(rules, document, origin=origin)
+    approval = load_approval(settings.approvals_dir, document.id)
+    if columns:
+        catalog = source_catalog(settings, document, "appliance policy check")
+        matching = match_rules(document, catalog, loaded.document.places())
+        if matching.problems:
+            raise DocumentWrong(list(matching.problems))
+        approved = approved_columns(settings.approvals_dir, document) if origin == "cloud" else ()
+        refusals = check_workflow(
+            rules, document, matching, origin=origin, catalog=catalog, approved=approved
+        )
+        for line in notices(rules, catalog):
+            typer.echo(line)
+    elif origin == "cloud" and not refusals:
+        waiting = waits_for_owner(document, rules.keep_from_cloud, approval)
+        refusals = (waiting_refusal(waiting, document.id),) if waiting else ()
     where = file or "the default policy"
     if not refusals:
         typer.echo(f"{document.id}: nothing in {where} is against it ({origin})")

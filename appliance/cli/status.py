@@ -12,6 +12,8 @@ from appliance.errors import ExitCode
 from appliance.settings import load_settings
 
 app = typer.Typer()
+KEEP_RULE = "keep_from_cloud"
+"""As appliance.policy_columns has it, which is not loaded for this."""
 
 
 @app.command()
@@ -42,12 +44,30 @@ def _show(found: dict[str, Any]) -> None:
     if runs:
         typer.echo("")
         print_runs(runs)
+    if waiting := _waiting(found):
+        typer.echo("")
+        print_table(
+            ("waits for your approval", "next"),
+            [(each, f"appliance workflow approve {each}") for each in waiting],
+        )
     if lines := _refused(found):
         typer.echo("")
         print_table(("refused by policy", "rule"), lines)
     if disk := found["disk"]:
         typer.echo("")
         typer.echo(f"disk: {size(disk['free_bytes'])} of {size(disk['total_bytes'])} free at {disk['path']}")
+
+
+def _waiting(found: dict[str, Any]) -> list[str]:
+    """Workflows that would keep what the owner has not seen: in a new version, or at the last run."""
+    not_taken = [
+        each for each in (found["dashboard"] or {}).get("not_taken", []) if each["rule"] == KEEP_RULE
+    ]
+    newest: dict[str, dict[str, Any]] = {}
+    for run in found["runs"]["recent"] or []:
+        newest.setdefault(run.get("workflow", ""), run)
+    runs = [name for name, run in newest.items() if (run["failure"] or {}).get("rule") == KEEP_RULE]
+    return list(dict.fromkeys([*(each["id"] for each in not_taken), *runs]))
 
 
 def _refused(found: dict[str, Any]) -> list[tuple[str, str]]:

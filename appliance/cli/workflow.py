@@ -1,4 +1,4 @@
-"""Check, list, start and cancel workflows."""
+"""Check, list, approve, start and cancel workflows."""
 
 from __future__ import annotations
 
@@ -53,3 +53,22 @@ def validate(
                 typer.echo(f"{outcome.file}: {outcome.id} is valid")
     if wrong:
         raise typer.Exit(ExitCode.REQUEST_WRONG)
+
+
+@app.command()
+def approve(
+    workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="Its id.")],
+    digest: Annotated[
+        str | None,
+        typer.Option(help="Approve without a question exactly what was shown with this digest."),
+    ] = None,
+) -> None:
+    """Show which columns a workflow from the dashboard would keep, and let it keep them.
+
+    Without a terminal and without --digest it only shows them; the exit status is then 3.
+    """
+    from appliance.cli import _approve  # noqa: PLC0415 - help does without
+    from appliance.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings()
+    _approve.approve(settings, _approve.what_is_asked(settings, workflow), digest)

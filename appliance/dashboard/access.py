@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from starlette.responses import Response
 
 from appliance.errors import Refused
 
-from . import people
+from . import people, tokens
+from .authority import person_maker
 from .context import Context, address_of, context_of, take
 from .faults import TooMany, Unauthenticated
 from .security import API_PREFIX, Actor, Role, sign, signed_text
@@ -91,13 +93,15 @@ async def visit(request: Request) -> Visit:
             "Open your account page.",
             rule="must_change",
         )
-    actor = Actor(row["name"], row["role"], address_of(request), row["person_id"])
+    actor = Actor(
+        row["name"], row["role"], address_of(request), row["person_id"], person_maker(row["person_id"])
+    )
     return Visit(context, actor, row["csrf"], secret, bool(row["must_change"]))
 
 
 async def checked_form(request: Request, visitor: Annotated[Visit, Depends(visit)]) -> FormData:
     """The form that was sent, after checking that our own page sent it."""
-    take(visitor.context.limits.changes, visitor.actor.name)
+    take(visitor.context.limits.changes, visitor.actor.maker)
     check_origin(request, visitor.context)
     form = await read_form(request)
     sent = request.headers.get("x-csrf-token") or text_of(form, "csrf")
@@ -125,15 +129,33 @@ def text_of(form: FormData, name: str) -> str:
 def check_origin(request: Request, context: Context) -> None:
     """Refuse what another site made the browser send."""
     origin = request.headers.get("origin")
-    expected = {urlsplit(context.settings.public_url).netloc, request.headers.get("host", "")}
-    if origin is not None and urlsplit(origin).netloc not in expected:
+    if origin is not None and urlsplit(origin).netloc not in _own_names(request, context):
         raise Refused(
-            "This request came from another site.", "", "Use the dashboard's own pages.", rule="origin"
+            "This request came from another site.",
+            "",
+            f"Use the dashboard's own pages, at {context.settings.public_url}",
+            rule="origin",
         )
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise Refused(
             "This request came from another site.", "", "Use the dashboard's own pages.", rule="origin"
         )
+
+
+def _own_names(request: Request, context: Context) -> set[str]:
+    """What the browser may call this dashboard. A stranger can make a name of theirs point here, so the
+    request's own ``Host`` counts only where it is an address of this machine's loopback.
+    """
+    own, host = urlsplit(context.settings.public_url).netloc, request.headers.get("host", "")
+    return {own, host} if is_loopback_name(urlsplit(f"//{host}").hostname or "") else {own}
+
+
+def is_loopback_name(name: str) -> bool:
+    """Whether a name or address can only mean the very machine that asks."""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name == "localhost"
 
 
 def stranger_csrf(request: Request, context: Context) -> tuple[str, str]:
@@ -154,11 +176,22 @@ def check_stranger_csrf(request: Request, context: Context, token: str) -> None:
 
 def limit_sign_in(request: Request, context: Context, name: str) -> None:
     """Slow down guessing. A browser that signed in to the account before has a rate of its own."""
-    take(context.limits.sign_in_by_address, address_of(request))
+    take(context.limits.sign_in_by_address, network_of(address_of(request)))
     known = signed_text(context.secret_key, "device", request.cookies.get(cookie_name(context, "device"), ""))
     owner, _, device = (known or "").partition("/")
     caller = f"{name}/{device}" if owner == name and device else name
     take(context.limits.sign_in_by_name, caller)
+
+
+def network_of(address: str) -> str:
+    """Whom an address counts as: with IPv6, the network, of whose addresses one machine has all it wants."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return address
+    return str(found.ipv4_mapped or ipaddress.ip_network((found.packed[:8] + bytes(8), 64)))
 
 
 def remember_device(context: Context, response: Response, name: str) -> None:
@@ -174,7 +207,7 @@ async def api_actor(request: Request) -> Actor:
     token = token.strip()
     actor = None
     if scheme.lower() == "bearer" and token.startswith(API_PREFIX) and token.isascii() and len(token) < 200:
-        actor = await run_in_threadpool(people.actor_of_token, context.database, token, address)
+        actor = await run_in_threadpool(tokens.actor_of_token, context.database, token, address)
     if actor is None:
         if seconds := context.limits.bad_token.wait(address):
             raise TooMany(seconds)
@@ -182,7 +215,7 @@ async def api_actor(request: Request) -> Actor:
             "An API token is needed.", "It is missing, wrong, expired or revoked.", "Make one under Tokens."
         )
     if request.method not in {"GET", "HEAD"}:
-        take(context.limits.changes, actor.name)
+        take(context.limits.changes, actor.maker)
     return actor
 
 

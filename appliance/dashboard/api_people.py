@@ -9,7 +9,7 @@ from pydantic import Field
 
 from appliance.reporting.contract import Problem
 
-from . import audit, people
+from . import audit, people, tokens
 from .access import api_role
 from .api_appliances import Admin, Deck, Given, Limit, Viewer
 from .security import Role
@@ -76,20 +76,20 @@ def reset_password(actor: Admin, context: Deck, person_id: str) -> dict[str, str
 def list_tokens(context: Deck) -> list[dict[str, Any]]:
     """Every API token, never the tokens themselves."""
     with context.database.read() as session:
-        return people.tokens(session)
+        return tokens.tokens(session)
 
 
 @router.post("/tokens", status_code=201)
 def add_token(actor: Viewer, context: Deck, given: NewToken) -> dict[str, str]:
     """Make a token of at most one's own role; it is shown this once."""
-    token_id, token = people.create_token(context.database, actor, given.name, given.role, given.days)
+    token_id, token = tokens.create_token(context.database, actor, given.name, given.role, given.days)
     return {"id": token_id, "token": token}
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
 def revoke_token(actor: Viewer, context: Deck, token_id: str) -> None:
     """Make a token useless: one's own, or as an admin any."""
-    people.revoke_token(context.database, actor, token_id)
+    tokens.revoke_token(context.database, actor, token_id)
 
 
 @router.get("/audit")

@@ -12,6 +12,11 @@ from .security import Actor
 KEEP = 100_000
 """Rows; the oldest go first. Years of a busy fleet, and a bound on what a stolen token can write."""
 
+FAILED_SIGN_INS = ("session.sign_in_failed", "session.sign_in_refused")
+KEEP_FAILED_SIGN_INS = 10_000
+"""Fewer, because anybody can cause them: they must not push out what people with rights have done."""
+UNKNOWN_NAME = "(a name that nobody has)"
+
 
 def record(session: Session, actor: Actor, action: str, subject: str, **detail: Any) -> None:
     """Note a change. ``detail`` must hold no secret."""
@@ -40,3 +45,15 @@ def entries(session: Session, *, before: int | None = None, subject: str = "", l
         limit,
     )
     return [row | {"detail": json.loads(row["detail"])} for row in rows]
+
+
+def trim(session: Session) -> None:
+    """Forget the oldest rows, of either kind by itself: a flood of one must not push out the other."""
+    for negation, most in (("NOT ", KEEP), ("", KEEP_FAILED_SIGN_INS)):
+        of_this_kind = f"action {negation}IN (?, ?)"
+        last = session.value(
+            f"SELECT id FROM audit WHERE {of_this_kind} ORDER BY id DESC LIMIT 1 OFFSET ?",  # noqa: S608
+            *FAILED_SIGN_INS,
+            most,
+        )
+        session.run(f"DELETE FROM audit WHERE id <= ? AND {of_this_kind}", last or 0, *FAILED_SIGN_INS)  # noqa: S608

@@ -10,7 +10,7 @@ import uvicorn
 
 from appliance.errors import ApplianceError
 
-from . import fleet, onboarding, people
+from . import fleet, onboarding, people, tokens
 from .app import create_app
 from .context import Context
 from .database import Database, StoreAwayError
@@ -109,7 +109,7 @@ def create_token(
 ) -> None:
     """Print a new API token."""
     _, database = _open()
-    _say(people.create_token(database, people.SYSTEM, name, role, days)[1])
+    _say(tokens.create_token(database, people.SYSTEM, name, role, days)[1])
 
 
 @cli.command("add-appliance")

@@ -12,7 +12,7 @@ from appliance.errors import RequestWrong
 from appliance.reporting.contract import Command
 from appliance.reporting.contract_events import CommandChanged
 
-from . import audit
+from . import audit, authority
 from .database import Database, Row, Session
 from .faults import NotFound
 from .fleet import appliance
@@ -21,6 +21,7 @@ from .security import Actor
 LIFETIME_SECONDS = {"run": 900, "cancel": 900, "sync": 900, "update": 7 * 86400}
 """A run that somebody asked for must not surprise them next week."""
 OPEN_AT_MOST = 50
+POWERLESS = "Its maker may not ask for it any more."
 OPEN_STATES = "('waiting', 'accepted')"
 
 
@@ -55,13 +56,14 @@ def send(database: Database, actor: Actor, appliance_id: str, kind: str, argumen
             )
         session.run(
             "INSERT INTO command (id, appliance_id, kind, argument, state, created_at, created_by,"
-            " expires_at) VALUES (?, ?, ?, ?, 'waiting', ?, ?, ?)",
+            " maker, expires_at) VALUES (?, ?, ?, ?, 'waiting', ?, ?, ?, ?)",
             command_id,
             appliance_id,
             kind,
             text,
             now,
             actor.name,
+            actor.maker,
             now + LIFETIME_SECONDS[kind],
         )
         audit.record(session, actor, f"command.{kind}", row["name"], **argument)
@@ -69,13 +71,16 @@ def send(database: Database, actor: Actor, appliance_id: str, kind: str, argumen
 
 
 def waiting_for(session: Session, appliance_id: str, now: float) -> list[Command]:
-    """What to offer with a heartbeat, oldest first."""
+    """What to offer with a heartbeat, oldest first. What somebody asked for who may not any more expires."""
     rows = session.all(
-        "SELECT id, kind, argument, expires_at FROM command"
+        "SELECT id, kind, argument, expires_at, maker FROM command"
         " WHERE appliance_id = ? AND state = 'waiting' AND expires_at > ? ORDER BY created_at LIMIT 20",
         appliance_id,
         now,
     )
+    powerless = [row["id"] for row in rows if not authority.may(session, row["maker"], "editor")]
+    for command_id in powerless:
+        session.run("UPDATE command SET expires_at = ?, problem = ? WHERE id = ?", now, POWERLESS, command_id)
     return [
         Command.model_validate(
             {
@@ -85,6 +90,7 @@ def waiting_for(session: Session, appliance_id: str, now: float) -> list[Command
             }
         )
         for row in rows
+        if row["id"] not in powerless
     ]
 
 

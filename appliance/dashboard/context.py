@@ -22,6 +22,8 @@ class Limits:
     sign_in_by_address: RateLimit = field(default_factory=lambda: RateLimit(burst=20, per_minute=20))
     sign_in_by_name: RateLimit = field(default_factory=lambda: RateLimit(burst=10, per_minute=6))
     """For browsers that never signed in to that account, so that strangers cannot keep its owner out."""
+    refusals_noted: RateLimit = field(default_factory=lambda: RateLimit(burst=1, per_minute=1))
+    """How often the audit log says of one network that its sign-ins were refused for their number."""
     enrol: RateLimit = field(default_factory=lambda: RateLimit(burst=10, per_minute=10))
     bad_token: RateLimit = field(default_factory=lambda: RateLimit(burst=60, per_minute=60))
     events: RateLimit = field(default_factory=lambda: RateLimit(burst=100, per_minute=300))

@@ -9,7 +9,7 @@ from typing import Any
 
 from appliance.errors import RequestWrong
 
-from . import audit
+from . import audit, authority
 from .database import Database, Row, Session, told
 from .faults import Conflict, NotFound
 from .security import APPLIANCE_PREFIX, ENROLMENT_PREFIX, Actor, digest, new_token
@@ -68,12 +68,13 @@ def _enrolment(session: Session, actor: Actor, appliance_id: str) -> str:
     token, now = new_token(ENROLMENT_PREFIX), time.time()
     session.run("DELETE FROM enrolment WHERE appliance_id = ?", appliance_id)
     session.run(
-        "INSERT INTO enrolment (digest, appliance_id, created_at, created_by, expires_at)"
-        " VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO enrolment (digest, appliance_id, created_at, created_by, maker, expires_at)"
+        " VALUES (?, ?, ?, ?, ?, ?)",
         digest(token),
         appliance_id,
         now,
         actor.name,
+        actor.maker,
         now + ENROLMENT_SECONDS,
     )
     return token
@@ -163,13 +164,13 @@ def exchange(database: Database, token: str, attempt: str, version: str, address
     now, bearer = time.time(), new_token(APPLIANCE_PREFIX)
     with database.write() as session:
         row = session.one(
-            "SELECT e.digest, e.appliance_id, e.used_at, e.attempt_digest, a.name, a.last_seen"
+            "SELECT e.digest, e.appliance_id, e.used_at, e.attempt_digest, e.maker, a.name, a.last_seen"
             " FROM enrolment e JOIN appliance a ON a.id = e.appliance_id"
             " WHERE e.digest = ? AND e.expires_at > ?",
             digest(token),
             now,
         )
-        if row is None:
+        if row is None or not authority.may(session, row["maker"], "editor"):
             return None
         again = row["used_at"] is not None
         if again and (row["attempt_digest"] != digest(attempt) or (row["last_seen"] or 0) > row["used_at"]):

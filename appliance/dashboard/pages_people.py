@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from appliance.errors import RequestWrong
 
-from . import audit, people
+from . import audit, people, tokens
 from .access import Visit, checked_form, text_of, visit
 from .rendering import page
 from .security import ROLES
@@ -71,7 +71,7 @@ def disable(person_id: str, visitor: Visitor, form: Form) -> Response:
 
 def _tokens_page(request: Request, visitor: Visit, **data: Any) -> Response:
     with visitor.context.database.read() as session:
-        rows = people.tokens(session)
+        rows = tokens.tokens(session)
     roles = [role for role in ROLES if visitor.actor.may(role)]
     return page(visitor, request, "tokens.html", **{"rows": rows, "roles": roles, "token": None, **data})
 
@@ -89,7 +89,7 @@ def add_token(request: Request, visitor: Visitor, form: Form) -> Response:
     if not (days.isascii() and days.isdigit()):
         raise RequestWrong("A token lasts a whole number of days.", "", "Choose another number of days.")
     name = text_of(form, "name")
-    _, token = people.create_token(
+    _, token = tokens.create_token(
         visitor.context.database, visitor.actor, name, text_of(form, "role"), int(days)
     )
     return _tokens_page(request, visitor, token=token, token_name=name)
@@ -98,7 +98,7 @@ def add_token(request: Request, visitor: Visitor, form: Form) -> Response:
 @router.post("/tokens/{token_id}/revoke", dependencies=[Depends(checked_form)])
 def revoke_token(token_id: str, visitor: Visitor) -> Response:
     """Make a token useless."""
-    people.revoke_token(visitor.context.database, visitor.actor, token_id)
+    tokens.revoke_token(visitor.context.database, visitor.actor, token_id)
     return RedirectResponse("/tokens?note=token-revoked", 303)
 
 

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from . import access, people
 from .access import Visit, checked_form, text_of, visit
 from .context import Context, address_of, context_of
+from .faults import TooMany
 from .rendering import html, page
 from .security import digest
 
@@ -37,6 +38,12 @@ def _form(request: Request, context: Context, name: str = "", wrong: bool = Fals
     return response
 
 
+def _note_refused(context: Context, name: str, address: str) -> None:
+    """One a minute and network: what goes on is seen without a row for every guess."""
+    if not context.limits.refusals_noted.wait(access.network_of(address)):
+        people.note_failed_sign_in(context.database, "session.sign_in_refused", name, address)
+
+
 @router.get("/sign-in")
 def sign_in_page(request: Request) -> Response:
     """The form."""
@@ -50,7 +57,11 @@ async def sign_in(request: Request) -> Response:
     form = await access.read_form(request)
     name = text_of(form, "name").strip()[:64]
     access.check_stranger_csrf(request, context, text_of(form, "csrf"))
-    access.limit_sign_in(request, context, name)
+    try:
+        access.limit_sign_in(request, context, name)
+    except TooMany:
+        await run_in_threadpool(_note_refused, context, name, address_of(request))
+        raise
     secret = await run_in_threadpool(
         people.sign_in,
         context.database,
@@ -87,9 +98,12 @@ def account(request: Request, visitor: Annotated[Visit, Depends(visit)]) -> Resp
 
 @router.post("/account/password")
 def change_password(
-    visitor: Annotated[Visit, Depends(visit)], form: Annotated[FormData, Depends(checked_form)]
+    request: Request,
+    visitor: Annotated[Visit, Depends(visit)],
+    form: Annotated[FormData, Depends(checked_form)],
 ) -> Response:
-    """Change one's own password."""
+    """Change one's own password; the present one may be guessed no faster than at the door."""
+    access.limit_sign_in(request, visitor.context, visitor.actor.name)
     people.change_own_password(
         visitor.context.database, visitor.actor, text_of(form, "old"), text_of(form, "new"), visitor.secret
     )

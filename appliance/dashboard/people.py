@@ -1,4 +1,4 @@
-"""People, their sessions, and API tokens."""
+"""People and their sessions."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import time
 
 from appliance.errors import Refused, RequestWrong
 
-from . import audit
+from . import audit, authority
 from .database import Database, Row, Session
 from .faults import Conflict, NotFound
-from .security import API_PREFIX, ROLES, Actor, Role, digest, hash_password, new_token, password_matches
+from .security import ROLES, SYSTEM_MAKER, Actor, Role, digest, hash_password, password_matches
 
 SESSION_SECONDS = 12 * 3600
 SESSION_IDLE_SECONDS = 2 * 3600
 SEEN_EVERY_SECONDS = 60
 """How often a session or token writes that it was used."""
-SYSTEM = Actor("command line", "admin")
+SYSTEM = Actor("command line", "admin", maker=SYSTEM_MAKER)
 
 
 def _check_name(name: str) -> str:
@@ -48,13 +48,14 @@ def create_person(
         if session.one("SELECT id FROM person WHERE name = ?", _check_name(name)):
             raise Conflict(f"There is already somebody named {name}.", "", "Choose another name.")
         session.run(
-            "INSERT INTO person (id, name, password, role, must_change, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO person (id, name, password, role, must_change, one_time_by, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
             person_id,
             name,
             hashed,
             check_role(role),
             int(one_time is not None),
+            actor.maker if one_time else "",
             time.time(),
         )
         audit.record(session, actor, "person.create", name, role=role)
@@ -118,7 +119,12 @@ def reset_password(database: Database, actor: Actor, person_id: str) -> str:
     hashed = hash_password(one_time)
     with database.write() as session:
         row = person(session, person_id)
-        session.run("UPDATE person SET password = ?, must_change = 1 WHERE id = ?", hashed, person_id)
+        session.run(
+            "UPDATE person SET password = ?, must_change = 1, one_time_by = ? WHERE id = ?",
+            hashed,
+            actor.maker,
+            person_id,
+        )
         session.run("DELETE FROM session WHERE person_id = ?", person_id)
         audit.record(session, actor, "person.reset_password", row["name"])
     return one_time
@@ -129,6 +135,8 @@ def change_own_password(database: Database, actor: Actor, old: str, new: str, ke
     with database.read() as session:
         stored = session.value("SELECT password FROM person WHERE id = ?", actor.person_id)
     if not password_matches(stored, old):
+        with database.write() as session:
+            audit.record(session, actor, "person.change_password_failed", actor.name)
         raise RequestWrong("The present password is not right.", "", "Type it again.")
     if old == new:
         raise RequestWrong("The new password is the old one.", "", "Choose another.")
@@ -144,9 +152,13 @@ def change_own_password(database: Database, actor: Actor, old: str, new: str, ke
 def sign_in(database: Database, name: str, password: str, agent: str, address: str) -> str | None:
     """A new session's secret, or None. Takes as long for a name that nobody has."""
     with database.read() as session:
-        row = session.one("SELECT id, role, password, disabled_at FROM person WHERE name = ?", name)
-    usable = row if row and row["disabled_at"] is None else None
+        row = session.one(
+            "SELECT id, role, password, disabled_at, must_change, one_time_by FROM person WHERE name = ?",
+            name,
+        )
+        usable = row if row and row["disabled_at"] is None and _password_holds(session, row) else None
     if not password_matches(usable["password"] if usable else None, password) or usable is None:
+        note_failed_sign_in(database, "session.sign_in_failed", name, address)
         return None
     secret = secrets.token_urlsafe(32)
     now = time.time()
@@ -167,18 +179,35 @@ def sign_in(database: Database, name: str, password: str, agent: str, address: s
     return secret
 
 
+def _password_holds(session: Session, row: Row) -> bool:
+    """A one-time password is good for as long as whoever made it may make one."""
+    return not row["must_change"] or authority.may(session, row["one_time_by"], "admin")
+
+
+def note_failed_sign_in(database: Database, action: str, name: str, address: str) -> None:
+    """Put it in the audit log; a name that nobody has is left out, because it may be a mistyped password."""
+    with database.write(durable=False) as session:
+        known = session.one("SELECT id FROM person WHERE name = ?", name)
+        audit.record(
+            session, Actor("not signed in", "viewer", address), action, name if known else audit.UNKNOWN_NAME
+        )
+
+
 def session_of(database: Database, secret: str) -> Row | None:
     """The session and its person, or None where it is unknown, over or idle for too long."""
     now = time.time()
     with database.read() as session:
         row = session.one(
-            "SELECT s.digest, s.csrf, s.last_seen, p.id AS person_id, p.name, p.role, p.must_change"
+            "SELECT s.digest, s.csrf, s.last_seen, p.id AS person_id, p.name, p.role, p.must_change,"
+            " p.one_time_by"
             " FROM session s JOIN person p ON p.id = s.person_id"
             " WHERE s.digest = ? AND s.expires_at > ? AND s.last_seen > ? AND p.disabled_at IS NULL",
             digest(secret),
             now,
             now - SESSION_IDLE_SECONDS,
         )
+        if row and not _password_holds(session, row):
+            return None
     if row and now - row["last_seen"] > SEEN_EVERY_SECONDS:
         with database.write(durable=False) as session:
             session.run("UPDATE session SET last_seen = ? WHERE digest = ?", now, row["digest"])
@@ -199,78 +228,3 @@ def sessions_of(session: Session, person_id: str) -> list[Row]:
         person_id,
         time.time(),
     )
-
-
-def create_token(
-    database: Database, actor: Actor, name: str, role: str, days: int | None = 365
-) -> tuple[str, str]:
-    """An API token's id and the token itself, shown this once. Its role is at most its maker's."""
-    if not actor.may(check_role(role)):
-        raise Refused(
-            f"A {actor.role} cannot make a token with the role {role}.",
-            "",
-            "Choose a lesser role.",
-            rule="role",
-        )
-    if not 1 <= len(name.strip()) <= 80:
-        raise RequestWrong(
-            "A token needs a name.", "It says what the token is for.", "Give it up to 80 characters."
-        )
-    if days is not None and not 1 <= days <= 3650:
-        raise RequestWrong("A token lasts from 1 to 3650 days.", "", "Choose another number of days.")
-    token, token_id, now = new_token(API_PREFIX), secrets.token_hex(8), time.time()
-    with database.write() as session:
-        session.run(
-            "INSERT INTO api_token (id, name, digest, role, created_by, created_at, expires_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            token_id,
-            name.strip(),
-            digest(token),
-            role,
-            actor.name,
-            now,
-            now + days * 86400 if days is not None else None,
-        )
-        audit.record(session, actor, "token.create", name.strip(), role=role, days=days)
-    return token_id, token
-
-
-def tokens(session: Session) -> list[Row]:
-    """Every API token that is not revoked; never the tokens themselves."""
-    return session.all(
-        "SELECT id, name, role, created_by, created_at, expires_at, last_used_at FROM api_token"
-        " WHERE revoked_at IS NULL ORDER BY created_at DESC"
-    )
-
-
-def revoke_token(database: Database, actor: Actor, token_id: str) -> None:
-    """Make a token useless at once. An editor may revoke their own, an admin any."""
-    with database.write() as session:
-        row = session.one(
-            "SELECT name, created_by FROM api_token WHERE id = ? AND revoked_at IS NULL", token_id
-        )
-        if row is None:
-            raise NotFound("There is no such token.", "", "It may have been revoked already.")
-        if row["created_by"] != actor.name and not actor.may("admin"):
-            raise Refused("That token belongs to somebody else.", "", "Ask an admin.", rule="role")
-        session.run("UPDATE api_token SET revoked_at = ? WHERE id = ?", time.time(), token_id)
-        audit.record(session, actor, "token.revoke", row["name"])
-
-
-def actor_of_token(database: Database, token: str, address: str) -> Actor | None:
-    """Who an API token is, or None where it is unknown, revoked or expired."""
-    now = time.time()
-    with database.read() as session:
-        row = session.one(
-            "SELECT id, name, role, last_used_at FROM api_token"
-            " WHERE digest = ? AND revoked_at IS NULL AND coalesce(expires_at, ?) > ?",
-            digest(token),
-            now + 1,
-            now,
-        )
-    if row is None:
-        return None
-    if now - (row["last_used_at"] or 0) > SEEN_EVERY_SECONDS:
-        with database.write(durable=False) as session:
-            session.run("UPDATE api_token SET last_used_at = ? WHERE id = ?", now, row["id"])
-    return Actor(f"token {row['name']}", row["role"], address)

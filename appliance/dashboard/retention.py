@@ -24,8 +24,7 @@ def sweep(database: Database, retention_days: int) -> None:
         session.run("DELETE FROM session WHERE expires_at < ?", now)
         session.run("DELETE FROM enrolment WHERE expires_at < ? AND used_at IS NULL", now - 86400)
         session.run("DELETE FROM api_token WHERE coalesce(revoked_at, expires_at, ?) < ?", now, oldest)
-        newest = session.value("SELECT coalesce(max(id), 0) FROM audit")
-        session.run("DELETE FROM audit WHERE id <= ?", newest - audit.KEEP)
+        audit.trim(session)
     with database.write() as session:
         session.run("DELETE FROM event WHERE received_at < ?", oldest)
         session.run("DELETE FROM run WHERE changed_at < ? AND latest = 0", oldest)

@@ -214,3 +214,29 @@ CREATE INDEX command_open ON command (appliance_id, state);
 
 -- migration 2
 CREATE INDEX event_update ON event (appliance_id, ordinal) WHERE type = 'update_changed';
+
+-- migration 3
+-- Who stands behind it: system, person:ID or token:ID; empty where that is not known, and then it is worth nothing.
+ALTER TABLE api_token ADD COLUMN maker TEXT NOT NULL DEFAULT '';
+ALTER TABLE enrolment ADD COLUMN maker TEXT NOT NULL DEFAULT '';
+ALTER TABLE command ADD COLUMN maker TEXT NOT NULL DEFAULT '';
+ALTER TABLE person ADD COLUMN one_time_by TEXT NOT NULL DEFAULT '';
+UPDATE api_token SET maker = 'system' WHERE created_by = 'command line';
+UPDATE api_token SET maker = coalesce(
+    (SELECT 'person:' || p.id FROM person p WHERE p.name = api_token.created_by), '') WHERE maker = '';
+UPDATE api_token SET maker = coalesce(
+    (SELECT 'token:' || min(t.id) FROM api_token t WHERE 'token ' || t.name = api_token.created_by AND t.id <> api_token.id
+     HAVING count(*) = 1), '') WHERE maker = '';
+UPDATE enrolment SET maker = 'system' WHERE created_by = 'command line';
+UPDATE enrolment SET maker = coalesce(
+    (SELECT 'person:' || p.id FROM person p WHERE p.name = enrolment.created_by), '') WHERE maker = '';
+UPDATE enrolment SET maker = coalesce(
+    (SELECT 'token:' || min(t.id) FROM api_token t WHERE 'token ' || t.name = enrolment.created_by
+     HAVING count(*) = 1), '') WHERE maker = '';
+UPDATE command SET maker = 'system' WHERE created_by = 'command line';
+UPDATE command SET maker = coalesce(
+    (SELECT 'person:' || p.id FROM person p WHERE p.name = command.created_by), '') WHERE maker = '';
+UPDATE command SET maker = coalesce(
+    (SELECT 'token:' || min(t.id) FROM api_token t WHERE 'token ' || t.name = command.created_by
+     HAVING count(*) = 1), '') WHERE maker = '';
+UPDATE person SET one_time_by = 'system' WHERE must_change = 1;

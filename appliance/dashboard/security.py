@@ -16,6 +16,8 @@ from appliance.errors import RequestWrong
 
 Role = Literal["viewer", "editor", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "editor", "admin")
+SYSTEM_MAKER = "system"
+"""Whoever has the dashboard's own server; their rights end with their access to it."""
 
 API_PREFIX = "apd_"
 APPLIANCE_PREFIX = "apl_"
@@ -39,6 +41,8 @@ class Actor:
     role: Role
     address: str = ""
     person_id: str | None = None
+    maker: str = ""
+    """Names this actor in what they give out (see ``authority``); empty for who can give out nothing."""
 
     def may(self, role: Role) -> bool:
         """Whether this actor's role is at least ``role``."""

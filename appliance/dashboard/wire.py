@@ -78,7 +78,7 @@ async def enrol(request: Request) -> Response:
     if row is None:
         raise Unauthenticated(
             "That enrolment token is no good.",
-            "It was used, replaced, has expired, or was never given out.",
+            "It was used, replaced, has expired, its maker may add none any more, or it was never given out.",
             "Make a new one on the appliance's page of the dashboard.",
         )
     context.limits.enrol.give_back(address)

@@ -11,6 +11,7 @@ from typing import Literal
 import docker
 
 import appliance
+from appliance.approvals import approved_columns
 from appliance.connections import Connection, load_connections, select_connections
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.keys import load_or_create_key
@@ -99,6 +100,7 @@ def _begin(
         workflow=document,
         origin=origin,
         policy=policy,
+        approved=approved_columns(settings.approvals_dir, document) if origin == "cloud" else (),
         created_at=datetime.now(UTC),
         appliance_version=appliance.__version__,
     )

@@ -21,6 +21,7 @@ from appliance.problems import DocumentWrong
 Origin = Literal["local", "cloud"]
 SUFFIXES = (".yaml", ".yml", ".json")
 INDEX = "workflow-index.json"
+WAITING = ".waiting"
 _VERSION = f"3/{appliance.__version__}"
 """Another release may find other things wrong with a file."""
 
@@ -50,6 +51,11 @@ class WorkflowFile:
 def workflow_folders(config_dir: Path, state_dir: Path) -> list[tuple[Path, Origin]]:
     """Where workflow files lie: the operator's own, and those that came from the dashboard."""
     return [(config_dir / "workflows", "local"), (state_dir / "workflows", "cloud")]
+
+
+def waiting_file(state_dir: Path, workflow: str) -> Path:
+    """Where a workflow from the dashboard lies, as it was sent, until the owner approves what it keeps."""
+    return state_dir / "workflows" / WAITING / f"{workflow}.json"
 
 
 def read_workflow_files(config_dir: Path, state_dir: Path) -> list[WorkflowFile]:

@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 from appliance.postgres import catalog_queries as queries
 from appliance.postgres.not_carried import read_not_carried
 from appliance.postgres.type_reader import read_types
+from appliance.postgres.view_reader import read_view_columns
 from appliance.workflow.catalog import Ancestor, Catalog, Column, ForeignKey, KeyComparison, Table
 
 # What a row of a table that was never analysed is taken to need, in bytes.
@@ -83,6 +84,7 @@ def read_catalog(connection: Connection[TupleRow]) -> Catalog:
         tables=tables,
         extensions=tuple((name, version) for name, version in connection.execute(queries.EXTENSIONS)),
         not_carried=read_not_carried(connection),
+        view_columns=read_view_columns(connection),
     )
 
 

@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 
 from appliance.errors import Refused, RequestWrong
 from appliance.masking.compiled import Binding, CompiledColumn
-from appliance.policy import Origin, Policy, Refusal, check_workflow
+from appliance.policy import Origin, Policy, Refusal, check_workflow, notices
 from appliance.postgres import ledger
 from appliance.postgres.left_out import left_out_query
 from appliance.postgres.plan import Plan, PlannedTable, Shard, Snapshot, SourceFacts, TableName
@@ -53,6 +53,8 @@ class PlanRequest:
     places: Places
     catalog: Catalog
     snapshot: Snapshot
+    approved: tuple[str, ...] = ()
+    """What the owner lets the cloud keep of the source, besides what policy does."""
 
 
 @dataclass
@@ -136,6 +138,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
             *compiled.warnings,
             *filter_warnings(matching.tables),
             *_warnings(catalog, tables),
+            *notices(request.policy, catalog),
             *(text for check in checks for text in check.warnings),
         ),
         fallbacks=tuple(text for check in checks for text in check.fallbacks),
@@ -159,7 +162,14 @@ def _examine(
         )
     if request.snapshot.in_recovery:
         findings.lines += unlogged_tables(matching.tables)
-    findings.refusals += check_workflow(request.policy, workflow, matching, origin=request.origin)
+    findings.refusals += check_workflow(
+        request.policy,
+        workflow,
+        matching,
+        origin=request.origin,
+        catalog=request.catalog,
+        approved=request.approved,
+    )
     findings.uncovered = refusal(matching, workflow.id)
     return findings
 

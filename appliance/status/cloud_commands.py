@@ -16,7 +16,9 @@ from uuid import UUID
 from appliance.errors import ApplianceError, Refused, RequestWrong, WorkFailed
 from appliance.orchestration.commands import cancel_run, find_workflow, start_run
 from appliance.orchestration.run_names import run_id_for
+from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy import Policy, check_workflow, enforce, load_policy
+from appliance.policy_columns import KEEP_RULE
 from appliance.reporting.contract import Command
 from appliance.reporting.database import Connection
 from appliance.reporting.run_queries import run_state
@@ -108,9 +110,11 @@ class CloudCommands:
 
     def _run(self, db: Connection, row: Row) -> Settled | None:
         workflow = row["payload"]["workflow"]
+        refuse_waiting(self._settings, workflow)
         file = find_workflow(self._settings, workflow)
         document = load_workflow(Path(file.path)).workflow
-        enforce(check_workflow(self._policy(), document, origin=file.origin))
+        policy = self._policy()
+        enforce(check_workflow(policy, document, origin=file.origin))
         given = f"{row['received_at'].astimezone(UTC):%Y%m%dT%H%M%SZ}-{UUID(row['command_id']).hex[:4]}"
         run_id = run_id_for(workflow, given)
         waiting = db.execute(
@@ -124,6 +128,8 @@ class CloudCommands:
                 rule="one_run_waits",
                 problem=f"The run {waiting['run_id']} of this workflow waits to start already.",
             )
+        if too_soon := _too_soon(db, policy, workflow, run_id):
+            return too_soon
         # Known before Airflow knows it, so that nobody else can be told as the one who asked.
         made = db.execute(
             "INSERT INTO appliance.run (run_id, workflow, airflow_run_id, origin, trigger, command_id, state)"
@@ -159,3 +165,36 @@ class CloudCommands:
         """Raises DocumentWrong for one that cannot be read: then nothing is done."""
         path = self._settings.policy_file
         return load_policy(path if path.exists() else None)
+
+
+def refuse_waiting(settings: Settings, workflow: str) -> None:
+    """Raise Refused for a workflow of which there is only a version that waits for the owner."""
+    in_force = any(
+        file.id == workflow for file in read_workflow_files(settings.config_dir, settings.state_dir)
+    )
+    if in_force or not waiting_file(settings.state_dir, workflow).is_file():
+        return
+    raise Refused(
+        f"The workflow {workflow} keeps columns that the owner of this appliance has not approved.",
+        "Until then it does not run.",
+        f"appliance workflow approve {workflow}",
+        rule=KEEP_RULE,
+    )
+
+
+def _too_soon(db: Connection, policy: Policy, workflow: str, but: str) -> Settled | None:
+    """A refusal where the newest other run of the workflow, whoever asked for it, is too young."""
+    row = db.execute(
+        "SELECT max(queued_at) AS last FROM appliance.run WHERE workflow = %s AND run_id <> %s",
+        [workflow, but],
+    ).fetchone()
+    last: datetime | None = row["last"] if row else None
+    if policy.min_interval_min is None or last is None:
+        return None
+    if datetime.now(UTC) - last >= timedelta(minutes=policy.min_interval_min):
+        return None
+    problem = (
+        f"The last run of this workflow was asked for at {last.astimezone(UTC):%H:%M} UTC, and the cloud may"
+        f" ask for one every {policy.min_interval_min} minutes at most."
+    )
+    return Settled("refused", rule="min_interval_min", problem=problem)

@@ -1,7 +1,8 @@
 """Keeps ``<state_dir>/workflows`` in step with the dashboard, one whole and allowed document at a time.
 
 A document that is invalid, refused by policy or cut off changes nothing: the last good one stays in force,
-and the dashboard is told why. Nothing that it sends names a file: names are made of checked ids.
+and the dashboard is told why. So does one that keeps what the owner has not approved: it is put aside, where
+``appliance workflow approve`` finds it. Nothing that it sends names a file: names are made of checked ids.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from typing import Any
 from pydantic import ValidationError
 
 import appliance
+from appliance.approvals import approvals_mark, load_approval, waits_for_owner
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.masking.registry import parameter_models
 from appliance.orchestration.run_folder import SPEC
-from appliance.orchestration.workflow_files import read_workflow_files
+from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy import Policy, Refusal, check_workflow, load_policy
+from appliance.policy_columns import KEEP_RULE, waiting_refusal
 from appliance.problems import DocumentWrong
 from appliance.reporting.contract import (
     MAX_DOCUMENT_BYTES,
@@ -110,6 +113,7 @@ class CloudSync:
         for assigned in given.workflows:
             if assigned.id not in taken:
                 taken[assigned.id] = self._take_one(assigned, policy, local)
+        self._put_aside(given, taken)
         self._leaving = self._needed_by_runs(db) - taken.keys() - local
         removed = self._remove_all_but(taken.keys() - local)
         with db.transaction():
@@ -160,6 +164,10 @@ class CloudSync:
             what = f"A workflow of the operator's own on this appliance has the id {assigned.id}."
             refusals = (Refusal(LOCAL_ID, what), *refusals)
             in_force = None
+        if not refusals:
+            approval = load_approval(self._settings.approvals_dir, workflow.id)
+            if waiting := waits_for_owner(workflow, policy.keep_from_cloud, approval):
+                refusals = (waiting_refusal(waiting, workflow.id),)
         if refusals:
             why = "\n".join(refusal.what for refusal in refusals)
             return Taken("refused", assigned.digest, refusals[0].rule, why, in_force)
@@ -167,6 +175,21 @@ class CloudSync:
             _write_whole(path, text)
         names = tuple(dict.fromkeys(workflow.connections))
         return Taken("active", assigned.digest, in_force=assigned.digest, connections=names)
+
+    def _put_aside(self, given: WorkflowSet, taken: dict[str, Taken]) -> None:
+        """Store what only the owner's approval keeps out, and nothing that is not waiting any more."""
+        documents = {
+            assigned.id: assigned.document
+            for assigned in given.workflows
+            if taken[assigned.id].rule == KEEP_RULE and taken[assigned.id].digest == assigned.digest
+        }
+        for path in waiting_file(self._settings.state_dir, "*").parent.glob("*.json"):
+            if path.stem not in documents:
+                path.unlink(missing_ok=True)
+        for name, document in documents.items():
+            path = waiting_file(self._settings.state_dir, name)
+            path.parent.mkdir(mode=0o750, exist_ok=True)
+            _write_whole(path, json.dumps(document, ensure_ascii=False, indent=1))
 
     def _remove_all_but(self, wanted: set[str]) -> set[str]:
         """Delete the other documents. A run in progress has its own copy, and ends by itself."""
@@ -197,6 +220,7 @@ class CloudSync:
         except OSError:
             policy = b""
         parts = [appliance.__version__, policy.decode("utf-8", "replace"), *sorted(self._local_ids())]
+        parts.append(approvals_mark(self._settings.approvals_dir))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _read_known(self) -> None:

@@ -99,7 +99,8 @@ def client_of(settings: Settings, url: str, token: str = "") -> DashboardClient:
     )
 
 
-def refuse_other_sites(origin: str | None, host: str | None) -> None:
+def refuse_other_sites(origin: str | None, host: str | None, site: str | None = None) -> None:
     """Raise Refused for a request that another site made the browser send."""
-    if origin is not None and urlsplit(origin).netloc != host:
+    foreign = origin is not None and urlsplit(origin).netloc != host
+    if foreign or site not in {None, "same-origin", "none"}:
         raise Refused("This request came from another site.", "", "Use the appliance's own page.")

@@ -9,16 +9,16 @@ import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 from appliance.errors import RequestWrong
-from appliance.settings import Settings, StatusSettings
+from appliance.settings import Settings
+from appliance.status_settings import StatusSettings
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Any, Send], Awaitable[None]]
 
-LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 COOKIE = "appliance_token"
 SHORTEST_TOKEN = 16
 LONGEST_FORM_BYTES = 4096
@@ -81,8 +81,7 @@ class Guard:
     def __init__(self, app: App, status: StatusSettings, token: str | None) -> None:
         self._app = app
         self._token = token
-        # A page from elsewhere whose name was made to point here (DNS rebinding) sends that name.
-        self._only_local = is_loopback(status.host)
+        self._names = frozenset(name.lower() for name in ("localhost", status.host, *status.names))
 
     async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
         """Pass one request on, or refuse it."""
@@ -90,8 +89,10 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        if self._only_local and _host_name(headers.get(b"host", b"localhost")) not in LOCAL_NAMES:
-            await _refuse(send, 421, "This service answers to the names of this machine only.")
+        if self._token is None and not self._is_own_name(headers.get(b"host", b"localhost")):
+            await _refuse(
+                send, 421, "This service answers to the names of this machine and those in status.names only."
+            )
             return
         if self._token is not None and scope["path"] != "/page.css" and not self._has_token(headers):
             await self._ask_for_token(
@@ -107,6 +108,13 @@ class Guard:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+    def _is_own_name(self, host: bytes) -> bool:
+        """Whether the caller meant this service. A page from elsewhere, whose name was made to point here
+        (DNS rebinding), sends that name, and where no token is asked for nothing else would stop it.
+        """
+        name = _host_name(host)
+        return name in self._names or is_loopback(name)
 
     async def _ask_for_token(self, scope: Scope, receive: Any, send: Send, *, wants_page: bool) -> None:
         """A browser gets a form; what it sends becomes a cookie that scripts cannot read."""
@@ -132,8 +140,11 @@ class Guard:
 
 
 def _host_name(host: bytes) -> str:
-    text = host.decode("latin-1")
-    return text.rpartition(":")[0] if not text.endswith("]") and ":" in text else text
+    """The name or address without its port and brackets; empty for what is neither."""
+    try:
+        return (urlsplit(f"//{host.decode('ascii')}").hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 async def _refuse(send: Send, status: int, text: str) -> None:

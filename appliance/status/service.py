@@ -88,7 +88,8 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
     def enrol(request: Request, given: OneTimeToken) -> Row:
         """Enrol with the dashboard of the settings, once."""
         try:
-            refuse_other_sites(request.headers.get("origin"), request.headers.get("host"))
+            headers = request.headers
+            refuse_other_sites(headers.get("origin"), headers.get("host"), headers.get("sec-fetch-site"))
             return {"name": enrol_here(settings, given.token)}
         except Refused as error:
             raise HTTPException(403, error.text()) from None

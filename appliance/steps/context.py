@@ -37,6 +37,8 @@ class RunSpec(BaseModel):
     origin: Literal["local", "cloud"]
     """Where the workflow came from: policy is stricter with what the cloud sent."""
     policy: Policy
+    approved: tuple[str, ...] = ()
+    """What the owner lets the cloud keep of the source, besides what policy does."""
     created_at: datetime
     appliance_version: str
     places: Places = Places()

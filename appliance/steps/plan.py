@@ -66,6 +66,7 @@ def plan_of(context: StepContext) -> Plan:
                 places=spec.places,
                 catalog=catalog,
                 snapshot=snapshot,
+                approved=spec.approved,
             )
             return make_plan(
                 request, source, lambda selected: _check_targets(context, source, catalog, selected)

@@ -167,6 +167,25 @@ class Table(CatalogModel):
         return (*self.all_names, *(ancestor.names for ancestor in column.inherited_from))
 
 
+ColumnName = tuple[str, str, str]
+"""Schema, table (or view) and column."""
+
+
+class ViewColumn(CatalogModel):
+    """A column of a view or a materialised view, which is not copied: the twin computes it from what is."""
+
+    schema_name: str
+    view_name: str
+    name: str
+    reads: tuple[ColumnName, ...]
+    """All columns of tables and other views that the whole view reads."""
+
+    @property
+    def names(self) -> ColumnName:
+        """Schema, view and column."""
+        return (self.schema_name, self.view_name, self.name)
+
+
 class NotCarried(CatalogModel):
     """Something of the source that the twin will not have, and why: listed in the plan, never silent."""
 
@@ -193,3 +212,4 @@ class Catalog(CatalogModel):
     extensions: tuple[tuple[str, str], ...] = ()
     """(name, version), plpgsql left out."""
     not_carried: tuple[NotCarried, ...] = ()
+    view_columns: tuple[ViewColumn, ...] = ()

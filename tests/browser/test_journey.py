@@ -38,7 +38,14 @@ def two(appliance: ApplianceHost, tmp_path_factory: pytest.TempPathFactory) -> I
     folder = Path(tmp_path_factory.mktemp("dashboard"))
     policy = appliance.folder / "etc" / "policy.yaml"
     policy.write_text(
-        yaml.safe_dump({"workflows_from_cloud": True, "read": ["production"], "write": ["spare"]})
+        yaml.safe_dump(
+            {
+                "workflows_from_cloud": True,
+                "keep_from_cloud": ["public.*.*"],
+                "read": ["production"],
+                "write": ["spare"],
+            }
+        )
     )
     with running_dashboard(folder, DASHBOARD_HEARTBEAT_SECONDS="3") as dashboard:
         dashboard.command("create-user", "ada", "--role", "admin", "--password-stdin", given=f"{PASSWORD}\n")

@@ -26,6 +26,7 @@ POLICY: dict[str, Any] = {
     "read": ["production"],
     "write": ["staging"],
     "always_mask": ["*.*.ssn"],
+    "keep_from_cloud": ["public.*.id"],
 }
 WORKFLOW: dict[str, Any] = {
     "id": "staging-twin",

@@ -72,12 +72,19 @@ class Cloud:
 
 @contextmanager
 def enrolled_cloud(
-    appliance: ApplianceHost, folder: Path, *, read: tuple[str, ...] = (), write: tuple[str, ...] = ()
+    appliance: ApplianceHost,
+    folder: Path,
+    *,
+    read: tuple[str, ...] = (),
+    write: tuple[str, ...] = (),
+    keep: tuple[str, ...] = ("*.*.*",),
 ) -> Iterator[Cloud]:
-    """A dashboard in ``folder``; policy lets workflows use these connections beside the shop's."""
+    """A dashboard in ``folder``; policy lets workflows use these connections beside the shop's, and keep."""
     policy = appliance.folder / "etc" / "policy.yaml"
     allowed = {"read": ["production", *read], "write": ["main", "slow", "spare", *write]}
-    policy.write_text(yaml.safe_dump({"workflows_from_cloud": True, **allowed}))
+    policy.write_text(
+        yaml.safe_dump({"workflows_from_cloud": True, "keep_from_cloud": list(keep), **allowed})
+    )
     try:
         with running_dashboard(folder, DASHBOARD_HEARTBEAT_SECONDS="3") as running:
             token = running.command("create-token", "tests", "--role", "admin").splitlines()[-1]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from appliance.dashboard import people
+from appliance.dashboard import people, tokens
 from appliance.dashboard.app import create_app
 from appliance.dashboard.context import Context
 from appliance.dashboard.security import hash_password
@@ -43,7 +43,7 @@ class Dashboard:
         return TestClient(self.app, base_url="http://dashboard.test", headers=headers, follow_redirects=False)
 
     def api_as(self, role: str) -> TestClient:
-        _, token = people.create_token(self.context.database, people.SYSTEM, f"as {role}", role)
+        _, token = tokens.create_token(self.context.database, people.SYSTEM, f"as {role}", role)
         return self.client(authorization=f"Bearer {token}")
 
     def person(self, name: str, role: str) -> None:

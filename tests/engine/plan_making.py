@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.policy import Policy
+from appliance.policy import Origin, Policy
 from appliance.postgres.catalog_reader import read_catalog
 from appliance.postgres.plan import Plan
 from appliance.postgres.planning import PlanRequest, make_plan
@@ -29,7 +29,14 @@ def workflow_of(**changes: Any) -> Workflow:
 
 
 def plan_of(
-    source: Cluster, database: str, *, user: str = SUPERUSER, policy: Policy | None = None, **changes: Any
+    source: Cluster,
+    database: str,
+    *,
+    user: str = SUPERUSER,
+    policy: Policy | None = None,
+    origin: Origin = "local",
+    approved: tuple[str, ...] = (),
+    **changes: Any,
 ) -> Plan:
     """The plan of a workflow, or the error that planning ends with."""
     with session(source, database, user) as connection:
@@ -38,7 +45,8 @@ def plan_of(
             run_id="planned-20240101T000000Z-0000",
             workflow=workflow_of(**changes),
             policy=policy or Policy(),
-            origin="local",
+            origin=origin,
+            approved=approved,
             places=Places(),
             catalog=read_catalog(connection),
             snapshot=snapshot,

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from appliance import policy_columns
 from appliance.cli._output import print_table
-from appliance.cli.status import _show
+from appliance.cli.status import KEEP_RULE, _show
 
 
 def status(**changes: Any) -> dict[str, Any]:
@@ -35,6 +36,25 @@ def test_what_was_refused_is_listed_with_its_rule(capsys: pytest.CaptureFixture[
     shown = capsys.readouterr().out
     lines = [line.split() for line in shown.splitlines()]
     assert ["staging-twin", "write"] in lines and ["update", "2.0.0rc1", "updates.channel"] in lines
+
+
+def test_what_waits_for_the_owner_is_listed_with_the_command_that_lets_it_in(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whether a version was put aside, or the columns of the newest run were not those that were approved."""
+
+    def run(workflow: str, rule: str | None) -> dict[str, Any]:
+        failure = {"what": "Refused.", "rule": rule} if rule else None
+        times = dict.fromkeys(("queued_at", "started_at", "seconds"))
+        state = "refused" if rule else "succeeded"
+        return {"workflow": workflow, "run_id": f"{workflow}-1", "state": state, "failure": failure} | times
+
+    recent = [run("grown", KEEP_RULE), run("mended", None), run("mended", KEEP_RULE), run("other", "read")]
+    not_taken = [{"id": "new", "state": "refused", "rule": KEEP_RULE}]
+    _show(status(dashboard={"not_taken": not_taken}, runs={"recent": recent}))
+    shown = capsys.readouterr().out
+    assert re.findall(r"appliance workflow approve (\S+)", shown) == ["new", "grown"]
+    assert KEEP_RULE == policy_columns.KEEP_RULE
 
 
 def test_where_nothing_was_refused_nothing_is_said_of_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,10 @@ SHOP = catalog(table("person", ["id", "ssn", "name"]), table("audit_log", ["id"]
 
 WHOLE_POLICY = """\
 workflows_from_cloud: true
+keep_from_cloud: ["public.*.id"]
+snapshot_max_min: 120
+min_interval_min: 60
+max_parallel: 4
 always_mask: ["*.*.ssn", "*.*.password*"]
 never_copy: ["public.audit_*"]
 read: [production]
@@ -214,6 +218,7 @@ def test_the_cloud_cannot_mask_an_always_masked_column_with_something_that_chang
     policy = {
         "always_mask": ["*.*.ssn"],
         "workflows_from_cloud": True,
+        "keep_from_cloud": ["*.*.*"],
         "read": ["production"],
         "write": ["staging"],
     }
@@ -227,6 +232,7 @@ def test_the_cloud_cannot_choose_rows_by_a_column_that_is_always_masked() -> Non
     policy = {
         "always_mask": ["*.*.born"],
         "workflows_from_cloud": True,
+        "keep_from_cloud": ["*.*.*"],
         "read": ["production"],
         "write": ["staging"],
     }

@@ -175,6 +175,20 @@ def test_a_page_from_elsewhere_cannot_ask_under_a_name_of_its_own(tmp_path: Path
         assert client(settings(tmp_path), host).get("/page.js").status_code == 200
 
 
+def test_wherever_no_token_is_asked_for_the_name_is_looked_at(tmp_path: Path) -> None:
+    guarded = {"STATUS_HOST": "0.0.0.0", "STATUS_GUARDED_ELSEWHERE": "true"}
+    for given in (settings(tmp_path, **guarded), settings(tmp_path, STATUS_HOST="127.0.0.2")):
+        for host in ("http://evil.example", "http://status:8642", "http://localhost@evil.example"):
+            assert client(given, host).get("/status").status_code == 421
+            assert client(given, host).post("/enrol", json={"token": "ape_x"}).status_code == 421
+        for host in ("http://LocalHost:1", "http://127.0.0.1:8642", "http://[::1]:8642"):
+            assert client(given, host).get("/page.js").status_code == 200
+    named = settings(tmp_path, **guarded, STATUS_NAMES="status, appliance.corp")
+    for host in ("http://status:8642", "http://Appliance.corp"):
+        assert client(named, host).get("/page.js").status_code == 200
+    assert client(named, "http://evil.example").get("/page.js").status_code == 421
+
+
 def test_another_address_than_loopback_demands_tls(tmp_path: Path) -> None:
     with pytest.raises(RequestWrong, match=r"may not listen on 0\.0\.0\.0 without TLS"):
         create_app(settings(tmp_path, STATUS_HOST="0.0.0.0"))
@@ -262,6 +276,7 @@ def test_a_page_enrols_with_no_dashboard_but_the_settings_own_and_for_no_other_s
     assert enrol(settings(tmp_path))[0] == 409
     named = settings(tmp_path, DASHBOARD_URL="https://127.0.0.1:9")
     assert enrol(named, origin="https://evil.example")[0] == 403
+    assert enrol(named, **{"sec-fetch-site": "cross-site"})[0] == 403
     code, said = enrol(named, origin="http://127.0.0.1:8642")
     assert code == 503 and "could not be reached" in said
     as_form = client(named).post("/enrol", content='{"token": "x"}', headers={"content-type": "text/plain"})

@@ -1,0 +1,142 @@
+"""What the owner has approved of what the cloud keeps: one file a workflow, beside the policy.
+
+The folder is the owner's, like ``policy.yaml``: nothing that speaks to the cloud writes there. An approval
+holds the columns that were shown, and the part of the document that chose them, so that a later version is
+known to keep no more before a source is asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from appliance.errors import RequestWrong
+from appliance.names import WorkflowId
+from appliance.workflow.document import Workflow
+from appliance.workflow.kept import Kept, kept_patterns, not_covered
+
+LARGEST_FILE = 16 << 20
+
+
+class Choice(BaseModel):
+    """The part of a document that decides which columns are kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    kept: tuple[str, ...]
+    """Patterns that are kept, and with their mask those of which parts are."""
+    masked: tuple[str, ...]
+    """Patterns with a mask of their own, whatever it leaves: without it the column might be kept whole."""
+
+    @classmethod
+    def of(cls, workflow: Workflow) -> Choice:
+        """That of a workflow."""
+        return cls(
+            source=workflow.source,
+            include=tuple(sorted(workflow.tables.include)),
+            exclude=tuple(sorted(workflow.tables.exclude)),
+            kept=tuple(each.text for each in kept_patterns(workflow)),
+            masked=tuple(sorted(workflow.masks)),
+        )
+
+    def keeps_no_more_than(self, other: Choice) -> bool:
+        """Whether nothing that this chooses to keep could be missing from what ``other`` does.
+
+        It may say no where nothing changes. Which pattern wins depends on all of them, so only what is taken
+        away from the kept, or added to the masked, is known to be harmless.
+        """
+        return (
+            self.source == other.source
+            and set(self.include) <= set(other.include)
+            and set(self.exclude) >= set(other.exclude)
+            and set(self.kept) <= set(other.kept)
+            and set(self.masked) >= set(other.masked)
+        )
+
+
+class Approval(BaseModel):
+    """What of a workflow the owner has approved last."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workflow: WorkflowId
+    choice: Choice
+    columns: tuple[str, ...]
+    """``Kept.text`` of each."""
+    approved_at: datetime
+    approved_by: str
+    """The user's name on this machine."""
+
+
+def kept_digest(columns: tuple[str, ...]) -> str:
+    """Names a set of what is kept, so that what is approved is what was shown."""
+    return hashlib.sha256("\n".join(sorted(columns)).encode()).hexdigest()[:16]
+
+
+def waits_for_owner(
+    workflow: Workflow, allowed: tuple[str, ...], approval: Approval | None
+) -> tuple[Kept, ...]:
+    """What this version from the cloud keeps that the owner has not seen; empty if it may be taken up.
+
+    Judged by the document alone. The columns that are really there are looked at again when a run is planned.
+    """
+    asked = not_covered(kept_patterns(workflow), allowed)
+    if not asked or approval is None:
+        return asked
+    if Choice.of(workflow).keeps_no_more_than(approval.choice):
+        return ()
+    return not_covered(asked, (), approval.choice.kept) or asked
+
+
+def approved_columns(folder: Path, workflow: Workflow) -> tuple[str, ...]:
+    """What may be kept of the workflow's source, besides what policy allows for every workflow."""
+    approval = load_approval(folder, workflow.id)
+    return approval.columns if approval is not None and approval.choice.source == workflow.source else ()
+
+
+def load_approval(folder: Path, workflow: str) -> Approval | None:
+    """The approval of a workflow, if there is one. One that cannot be read approves nothing."""
+    try:
+        path = folder / f"{workflow}.json"
+        if path.stat().st_size > LARGEST_FILE:
+            return None
+        approval = Approval.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+    return approval if approval.workflow == workflow else None
+
+
+def save_approval(folder: Path, approval: Approval) -> None:
+    """Write it whole, readable by the services. Raises RequestWrong for who may not."""
+    path = folder / f"{approval.workflow}.json"
+    fresh = folder / f".{approval.workflow}.json.new"
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(approval.model_dump_json(indent=1) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.chmod(0o644)
+        fresh.replace(path)
+    except OSError as error:
+        raise RequestWrong(
+            f"The approval could not be written to {folder}.",
+            f"{error.strerror or type(error).__name__}. The folder belongs to the owner of policy.yaml.",
+            f"sudo appliance workflow approve {approval.workflow}",
+        ) from None
+
+
+def approvals_mark(folder: Path) -> str:
+    """Changes whenever an approval does."""
+    try:
+        files = sorted(path for path in folder.glob("[!.]*.json"))
+        return "\n".join(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files)
+    except OSError:
+        return ""
