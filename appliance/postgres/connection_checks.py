@@ -16,6 +16,7 @@ from appliance.findings import Finding, fail, failed, ok, warn
 from appliance.postgres.connect import database_failure, open_session
 from appliance.postgres.network_checks import check_network
 from appliance.postgres.parameters import libpq_parameters
+from appliance.postgres.poolers import PoolerBetween
 from appliance.postgres.session_checks import (
     judge_reader,
     judge_session,
@@ -126,6 +127,8 @@ def _with_session(
                 return [logged_in, *check(session)]
             except psycopg.Error as error:
                 raise database_failure("The server could not be asked.", error) from None
+    except PoolerBetween as error:
+        return [fail("pooler", error.why, error.next_step)]
     except ApplianceError as error:
         return [fail("login", error.why or error.what, error.next_step)]
 
