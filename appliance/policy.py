@@ -110,6 +110,14 @@ class Policy(StrictModel):
         description="Connections to deliver to. Left out: as for read.",
         examples=[["staging"]],
     )
+    powerful_roles: tuple[ConnectionName, ...] = Field(
+        default=(),
+        description=(
+            "Connections whose role may be a superuser or its like; it runs functions that others own in the "
+            "source. Left out: none."
+        ),
+        examples=[["staging"]],
+    )
     sql_from_cloud: bool = Field(
         default=False,
         strict=True,

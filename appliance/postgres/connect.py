@@ -69,7 +69,7 @@ def open_session(
 
     A read-only session can write nothing and fails, rather than filters, where row-level security applies.
     Times are in seconds, 0 is none. Raises RequestWrong where ``connections.yaml`` or the server's grants
-    must change, PoolerBetween before anything is set in a pooler's session, WorkFailed where a retry can help.
+    must change, PoolerBetween before anything is set in a pooler's session, WorkFailed where retrying helps.
     """
     options = dict(parameters)
     options.setdefault("connect_timeout", "10")

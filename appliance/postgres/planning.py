@@ -22,6 +22,7 @@ from appliance.postgres.plan_problems import (
     unlogged_tables,
     unreadable_tables,
 )
+from appliance.postgres.role_checks import powerful_reader
 from appliance.postgres.row_filters import row_conditions
 from appliance.postgres.sharding import make_shards, table_size
 from appliance.postgres.target_checks import TargetCheck
@@ -60,6 +61,7 @@ class _Findings:
     lines: list[str] = field(default_factory=list)
     fixes: list[str] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     uncovered: Refused | None = None
 
     def stop(self) -> None:
@@ -129,6 +131,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
             dict.fromkeys([*catalog.not_carried, *(item for check in checks for item in check.not_carried)])
         ),
         warnings=(
+            *findings.warnings,
             *compiled.warnings,
             *_warnings(catalog, tables),
             *(text for check in checks for text in check.warnings),
@@ -147,6 +150,7 @@ def _examine(
     if not malformed:
         findings.problems += refused_filters(source, matching.tables, workflow, places)
     findings.lines += unreadable_tables(matching.tables, source.info.user)
+    _examine_role(request, matching, source, findings)
     if any(table.schema_name == ledger.SCHEMA for table in request.catalog.tables):
         findings.lines.append(
             f"The source has a schema '{ledger.SCHEMA}', and the appliance makes one of that name in the twin"
@@ -157,6 +161,20 @@ def _examine(
     findings.refusals += check_workflow(request.policy, workflow, matching, origin=request.origin)
     findings.uncovered = refusal(matching, workflow.id)
     return findings
+
+
+def _examine_role(
+    request: PlanRequest, matching: Matching, source: Connection[TupleRow], findings: _Findings
+) -> None:
+    connection = request.workflow.source
+    powerful = powerful_reader(source, [each.table for each in matching.tables])
+    if powerful is None:
+        return
+    if connection in request.policy.powerful_roles:
+        findings.warnings.append(powerful.what)
+    else:
+        findings.lines.append(powerful.what)
+        findings.fixes += [powerful.fix(connection), *(f"  {statement}" for statement in powerful.sql)]
 
 
 def _check_conditions(where: dict[TableKey, str], cycle: tuple[str, ...]) -> None:
