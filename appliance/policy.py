@@ -111,12 +111,10 @@ class Policy(StrictModel):
         examples=[["staging"]],
     )
     powerful_roles: tuple[ConnectionName, ...] = Field(
-        default=(),
-        description=(
-            "Connections whose role may be a superuser or its like; it runs functions that others own in the "
-            "source. Left out: none."
-        ),
-        examples=[["staging"]],
+        default=(), description="Connections whose role may be a superuser.", examples=[["staging"]]
+    )
+    foreign_functions: Literal["warn", "refuse"] = Field(
+        default="warn", description="If a run calls functions that no superuser owns.", examples=["warn"]
     )
     sql_from_cloud: bool = Field(
         default=False,

@@ -22,7 +22,7 @@ from appliance.postgres.plan_problems import (
     unlogged_tables,
     unreadable_tables,
 )
-from appliance.postgres.role_checks import powerful_reader
+from appliance.postgres.reader_checks import check_reader
 from appliance.postgres.row_filters import row_conditions
 from appliance.postgres.sharding import make_shards, table_size
 from appliance.postgres.target_checks import TargetCheck
@@ -145,12 +145,15 @@ def _examine(
 ) -> _Findings:
     workflow, places = request.workflow, request.places
     findings = _Findings(problems=[*matching.problems, *compiled.problems])
+    reader = check_reader(source, request.policy, workflow.source, [each.table for each in matching.tables])
+    findings.lines += reader.lines
+    findings.fixes += reader.fixes
+    findings.warnings += reader.warnings
     malformed = filter_problems(workflow, places)
     findings.problems += malformed
     if not malformed:
         findings.problems += refused_filters(source, matching.tables, workflow, places)
     findings.lines += unreadable_tables(matching.tables, source.info.user)
-    _examine_role(request, matching, source, findings)
     if any(table.schema_name == ledger.SCHEMA for table in request.catalog.tables):
         findings.lines.append(
             f"The source has a schema '{ledger.SCHEMA}', and the appliance makes one of that name in the twin"
@@ -161,20 +164,6 @@ def _examine(
     findings.refusals += check_workflow(request.policy, workflow, matching, origin=request.origin)
     findings.uncovered = refusal(matching, workflow.id)
     return findings
-
-
-def _examine_role(
-    request: PlanRequest, matching: Matching, source: Connection[TupleRow], findings: _Findings
-) -> None:
-    connection = request.workflow.source
-    powerful = powerful_reader(source, [each.table for each in matching.tables])
-    if powerful is None:
-        return
-    if connection in request.policy.powerful_roles:
-        findings.warnings.append(powerful.what)
-    else:
-        findings.lines.append(powerful.what)
-        findings.fixes += [powerful.fix(connection), *(f"  {statement}" for statement in powerful.sql)]
 
 
 def _check_conditions(where: dict[TableKey, str], cycle: tuple[str, ...]) -> None:
