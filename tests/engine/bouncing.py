@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -52,6 +55,38 @@ class Bouncer:
             found = client.execute(LEFT_BEHIND).fetchone()
         assert found is not None
         return tuple(found)
+
+
+@contextmanager
+def gateway(cluster: Cluster) -> Iterator[int]:
+    """The port of something that passes on everything but the process that answers, as some gateways do."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pass_on() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", cluster.port))
+            threading.Thread(target=_forward, args=(client, server), daemon=True).start()
+            threading.Thread(target=_forward, args=(server, client), daemon=True).start()
+
+    threading.Thread(target=pass_on, daemon=True).start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def _forward(one: socket.socket, other: socket.socket) -> None:
+    key_data = b"K\x00\x00\x00\x0c"
+    with contextlib.suppress(OSError):
+        while data := one.recv(65536):
+            before, found, after = data.partition(key_data)
+            other.sendall(before + found + (b"\x00\x00\x00\x01" + after[4:] if found else after))
+        other.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

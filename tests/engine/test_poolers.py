@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 from contextlib import closing
 
+import psycopg
 import pytest
 
 from appliance.connections import Connection
 from appliance.postgres.connect import open_session
 from appliance.postgres.parameters import libpq_parameters
-from appliance.postgres.poolers import PoolerBetween
-from tests.engine.bouncing import LEFT_BEHIND, bouncer
+from appliance.postgres.poolers import PoolerBetween, Probe
+from tests.engine.bouncing import LEFT_BEHIND, bouncer, gateway
 from tests.engine.breakable_proxy import breakable_proxy
 from tests.engine.checking import Checking
 from tests.engine.clusters import Cluster, start_standby
@@ -96,3 +97,22 @@ def test_a_proxy_that_passes_bytes_on_and_a_standby_are_no_poolers(source: Clust
                     assert session.execute("SELECT 1").fetchone() == (1,)
     finally:
         standby.remove()
+
+
+def test_a_gateway_that_hides_the_process_passes_only_a_session_that_the_packet_began(
+    source: Cluster,
+) -> None:
+    with gateway(source) as port:
+        entry = source.connection("postgres", "reader", port=port, sslmode="disable")
+        parameters = libpq_parameters(Connection.model_validate(entry))
+        with closing(
+            open_session("production", parameters, application_name="a-test", read_only=True)
+        ) as session:
+            assert session.execute("SELECT pg_backend_pid()").fetchone() != (session.info.backend_pid,)
+        probe = Probe()
+        with psycopg.connect(autocommit=True, **parameters) as session:  # type: ignore[arg-type]
+            assert not probe.passes(session)
+            # As a pooler would bring a session that was there before into line with a client's wishes.
+            session.execute(f"SET appliance.direct = '{probe.value}'".encode())
+            session.execute("SET jit = off")
+            assert not probe.passes(session)
