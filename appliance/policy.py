@@ -102,6 +102,12 @@ class Policy(StrictModel):
         description="Connections to deliver to. Left out: as for read.",
         examples=[["staging"]],
     )
+    powerful_roles: tuple[ConnectionName, ...] = Field(
+        default=(), description="Connections whose role may be a superuser.", examples=[["staging"]]
+    )
+    foreign_functions: Literal["warn", "refuse"] = Field(
+        default="warn", description="If a run calls functions that no superuser owns.", examples=["warn"]
+    )
     sql_from_cloud: bool = Field(
         default=False,
         strict=True,

@@ -11,7 +11,7 @@ scripts/base-image.sh
 # Real servers, a real browser, and what a host is provisioned and looked at with.
 missing=()
 for package in postgresql postgresql-contrib openssl openssh-client chromium chromium-driver shellcheck procps \
-    mmdebstrap debian-archive-keyring; do
+    mmdebstrap debian-archive-keyring pgbouncer; do
     [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
         missing+=("$package")
 done

@@ -41,24 +41,30 @@ def check(
         list[Path] | None,
         typer.Option(help="A workflow to check them for; else all of the appliance's.", metavar="FILE"),
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(help="policy.yaml; else the appliance's own, if it has one.", metavar="FILE"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Try each connection, and say what to grant where something is missing, as SQL to paste.
 
-    Address, port, TLS, login, version, clock, privileges for what the workflows read and replace, sessions,
-    a standby's lag, extensions, space. Nothing is written to any server. The exit status is 1 if a check
-    fails; warnings are none.
+    Address, port, TLS, login, poolers, version, clock, privileges for what the workflows read and replace and
+    none beyond, sessions, a standby's lag, extensions, space. Nothing is written to any server. The exit
+    status is 1 if a check fails; warnings are none.
     """
     from appliance.cli._connections_check import known_workflows, print_reports  # noqa: PLC0415
     from appliance.connections import load_connections  # noqa: PLC0415
     from appliance.errors import ExitCode  # noqa: PLC0415
     from appliance.findings import failed  # noqa: PLC0415
+    from appliance.policy import load_policy  # noqa: PLC0415
     from appliance.postgres.connection_checks import check_connections  # noqa: PLC0415
     from appliance.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings()
     known = load_connections(connections or settings.connections_file)
-    reports = check_connections(known, known_workflows(settings, workflow or ()), names or ())
+    rules = load_policy(policy or (settings.policy_file if settings.policy_file.exists() else None))
+    reports = check_connections(known, known_workflows(settings, workflow or ()), rules, names or ())
     print_reports(reports, as_json=as_json)
     if any(failed(report.findings) for report in reports):
         raise typer.Exit(ExitCode.WORK_FAILED)

@@ -26,7 +26,7 @@ def masked_elements(value: Value, scope: Scope, compile_element: Callable[[Value
         f"CASE WHEN {array} IS NULL OR cardinality({array}) = 0 THEN {array}"
         f" WHEN array_ndims({array}) = 2 THEN {_rows(array, masked, element, scope)} ELSE {flat} END"
     )
-    normal = inner.normal_form_sql or f"nullif({element}::text, '')"
+    normal = inner.normal_form_sql or f"nullif({Value(element, single).text}, '')"
     some = f"EXISTS (SELECT FROM unnest({array}) AS appliance_list ({element}) WHERE ({normal}) IS NOT NULL)"
     partial = inner.proof == "partial"
     return Masked(
@@ -34,7 +34,7 @@ def masked_elements(value: Value, scope: Scope, compile_element: Callable[[Value
         "partial" if partial else "disjoint" if inner.proof == "disjoint" else "by_chance",
         chance=inner.chance,
         leak_sql=f"{array} IS DISTINCT FROM ({sql})::{shape.array_cast}" if partial else None,
-        normal_form_sql=f"CASE WHEN {some} THEN {array}::text END",
+        normal_form_sql=f"CASE WHEN {some} THEN {value.text} END",
         preserves_distinct=inner.preserves_distinct,
     )
 

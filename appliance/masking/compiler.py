@@ -13,7 +13,7 @@ from appliance.masking.mask import Mask, Masked
 from appliance.masking.neutral import neutral_value
 from appliance.masking.registry import MASKS
 from appliance.masking.scope import Scope
-from appliance.masking.shape import Shape, column_value, shape_of
+from appliance.masking.shape import OWNED, Shape, Value, column_value, shape_of
 from appliance.masking.sql_text import identifier
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec
@@ -48,7 +48,8 @@ def compile_unlisted(table: Table, column: Column) -> CompiledColumn:
     if not column.not_null:
         return compile_column(table, column, MaskSpec(mask="null"))
     neutral = neutral_value(column)
-    masked = Masked(f"{neutral}", "constant", output_domain_sql=f"SELECT ({neutral})::text")
+    text = Value(f"({neutral})", column_value(column).shape).text
+    masked = Masked(f"{neutral}", "constant", output_domain_sql=f"SELECT {text}")
     return _compiled(column, "constant", masked, Scope(table, column))
 
 
@@ -154,6 +155,8 @@ def _compiled(column: Column, mask: str, masked: Masked, scope: Scope) -> Compil
     if shape.folded and not shape.is_array and masked.preserves_distinct:
         # ANN and Ann are one value to citext, and to its masks.
         normal_form = normal_form or column_value(column).key_text
+    elif shape.kind in OWNED:
+        normal_form = normal_form or column_value(column).text
     return CompiledColumn(
         name=column.name,
         type=column.type,

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from appliance.masking.sql_text import identifier
+from appliance.masking.sql_text import identifier, output_text
 from appliance.workflow.catalog import Column
 
 Kind = Literal[
@@ -34,6 +34,8 @@ INTEGERS: frozenset[Kind] = frozenset({"smallint", "integer", "bigint"})
 FLOATS: frozenset[Kind] = frozenset({"real", "double"})
 DATES: frozenset[Kind] = frozenset({"date", "timestamp", "timestamptz"})
 TEXT: frozenset[Kind] = frozenset({"text"})
+OWNED: frozenset[Kind] = frozenset({"enum", "other"})
+"""Types among which are those that somebody in the source owns, with casts of their own."""
 JSON: frozenset[Kind] = frozenset({"json", "jsonb"})
 
 _KINDS: dict[str, Kind] = {
@@ -95,6 +97,8 @@ class Value:
     @property
     def text(self) -> str:
         """Its text form. Collation "C" everywhere: bytes decide, whatever a column's own collation says."""
+        if self.shape.kind in OWNED:
+            return f'({output_text(self.sql)} COLLATE "C")'
         return f'({self.sql}::text COLLATE "C")'
 
     @property

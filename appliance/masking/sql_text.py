@@ -16,6 +16,15 @@ def literal(text: str) -> str:
     return "E'" + quoted.replace("\\", "\\\\") + "'"
 
 
+def output_text(sql: str) -> str:
+    """A value's text by its type's own output function; NULL stays NULL.
+
+    ``::text`` would call a cast, and the owner of an enum or a composite type may define one: it would run as
+    the role that reads.
+    """
+    return f"(CASE WHEN num_nulls({sql}) = 0 THEN format('%s', {sql}) END)"
+
+
 def array_literal(texts: tuple[str, ...]) -> str:
     """The text form of a one-dimensional array, every element quoted (not yet an SQL literal)."""
     quoted = ('"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"' for text in texts)

@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError, RequestWrong, WorkFailed, WorkFailedForGood
 from appliance.postgres.connect_errors import connect_failure
+from appliance.postgres.poolers import Probe, pooler_between, refusing_pooler
 
 TCP_USER_TIMEOUT_MS = 180_000
 """How long sent bytes may stay unacknowledged. A server that flushes its disk for a minute is still alive."""
@@ -44,6 +45,8 @@ SESSION_SETTINGS = {
 READ_SETTINGS = {
     "default_transaction_read_only": "on",
     "row_security": "off",
+    # Else the planner may evaluate CHECK constraints, which hold whatever a table's owner has written.
+    "constraint_exclusion": "off",
     # limits.parallel says how many processes of the source may work for a run. And a mask's cost makes a
     # parallel scan of the whole table look cheaper than reading a piece of it by its pages.
     "max_parallel_workers_per_gather": "0",
@@ -68,7 +71,7 @@ def open_session(
 
     A read-only session can write nothing and fails, rather than filters, where row-level security applies.
     Times are in seconds, 0 is none. Raises RequestWrong where ``connections.yaml`` or the server's grants
-    must change, WorkFailed where a retry can help.
+    must change, PoolerBetween before anything is set in a pooler's session, WorkFailed where retrying helps.
     """
     options = dict(parameters)
     options.setdefault("connect_timeout", "10")
@@ -81,11 +84,18 @@ def open_session(
         keepalives_count="3",
         tcp_user_timeout=str(TCP_USER_TIMEOUT_MS),
     )
+    probe = Probe()
+    probed = {**options, "options": probe.added_to(options.get("options", ""))}
     try:
-        connection: Connection[TupleRow] = psycopg.connect(autocommit=True, **options)  # type: ignore[arg-type]
+        connection: Connection[TupleRow] = psycopg.connect(autocommit=True, **probed)  # type: ignore[arg-type]
     except psycopg.Error as error:
+        if pooler := refusing_pooler(error):
+            raise pooler_between(name, options, pooler) from None
         raise connect_failure(name, options, error) from None
     try:
+        if not probe.passes(connection):
+            connection.close()
+            raise pooler_between(name, options)
         _prepare(connection, read_only, statement_timeout_s, lock_timeout_s)
     except psycopg.Error as error:
         connection.close()

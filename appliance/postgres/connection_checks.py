@@ -13,11 +13,12 @@ from psycopg.rows import TupleRow
 from appliance.connections import PLACEHOLDER, Connection, unchanged_keys
 from appliance.errors import ApplianceError
 from appliance.findings import Finding, fail, failed, ok, warn
+from appliance.policy import Policy
 from appliance.postgres.connect import database_failure, open_session
 from appliance.postgres.network_checks import check_network
 from appliance.postgres.parameters import libpq_parameters
+from appliance.postgres.poolers import PoolerBetween
 from appliance.postgres.session_checks import (
-    judge_reader,
     judge_session,
     judge_standby,
     read_session,
@@ -40,6 +41,8 @@ class ConnectionReport:
     name: str
     reads: tuple[Workflow, ...] = ()
     writes: tuple[Workflow, ...] = ()
+    powerful_role: bool = False
+    """Policy lets its role be a superuser or its like."""
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -54,12 +57,15 @@ class ConnectionReport:
 
 
 def check_connections(
-    connections: Mapping[str, Connection], workflows: Sequence[Workflow], names: Iterable[str] = ()
+    connections: Mapping[str, Connection],
+    workflows: Sequence[Workflow],
+    policy: Policy,
+    names: Iterable[str] = (),
 ) -> list[ConnectionReport]:
     """Check these connections, else all of the file and all that workflows need, several at a time."""
     needed = {name for workflow in workflows for name in workflow.connections}
     wanted = list(names) or list(dict.fromkeys([*connections, *sorted(needed)]))
-    reports = [_report(name, workflows) for name in wanted]
+    reports = [_report(name, workflows, policy) for name in wanted]
     with ThreadPoolExecutor(max_workers=8) as pool:
         found = list(pool.map(lambda report: _check(report, connections.get(report.name)), reports))
         pairs = list(pool.map(lambda report: _check_pairs(report, connections, found), found))
@@ -68,11 +74,12 @@ def check_connections(
     ]
 
 
-def _report(name: str, workflows: Sequence[Workflow]) -> ConnectionReport:
+def _report(name: str, workflows: Sequence[Workflow], policy: Policy) -> ConnectionReport:
     return ConnectionReport(
         name,
         reads=tuple(workflow for workflow in workflows if workflow.source == name),
         writes=tuple(workflow for workflow in workflows if name in workflow.connections[1:]),
+        powerful_role=name in policy.powerful_roles,
     )
 
 
@@ -126,6 +133,8 @@ def _with_session(
                 return [logged_in, *check(session)]
             except psycopg.Error as error:
                 raise database_failure("The server could not be asked.", error) from None
+    except PoolerBetween as error:
+        return [fail("pooler", error.why, error.next_step)]
     except ApplianceError as error:
         return [fail("login", error.why or error.what, error.next_step)]
 
@@ -135,9 +144,8 @@ def _reading(report: ConnectionReport, session: Session) -> list[Finding]:
     findings = judge_session(facts, _sessions(report.reads))
     if report.reads:
         findings += [
-            *judge_reader(facts),
             judge_standby(report.name, read_standby(session)),
-            *check_reading(session, report.reads),
+            *check_reading(session, report.reads, report.name, powerful_role=report.powerful_role),
         ]
     return findings
 
@@ -147,7 +155,12 @@ def _writing(report: ConnectionReport, connection: Connection, admin: Session) -
         return _open(report.name, connection, database, read_only=False)
 
     findings = judge_session(read_session(admin), _sessions(report.writes))
-    return [*findings, *check_writing(admin, open_database, connection.dbname)]
+    return [
+        *findings,
+        *check_writing(
+            admin, open_database, connection.dbname, report.name, powerful_role=report.powerful_role
+        ),
+    ]
 
 
 def _check_pairs(

@@ -24,6 +24,7 @@ from appliance.postgres.plan_problems import (
     unlogged_tables,
     unreadable_tables,
 )
+from appliance.postgres.reader_checks import check_reader
 from appliance.postgres.row_filters import RowConditions, row_conditions
 from appliance.postgres.row_order import order_columns
 from appliance.postgres.sharding import make_shards, table_size
@@ -65,6 +66,7 @@ class _Findings:
     lines: list[str] = field(default_factory=list)
     fixes: list[str] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     uncovered: Refused | None = None
 
     def stop(self) -> None:
@@ -135,6 +137,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
             dict.fromkeys([*catalog.not_carried, *(item for check in checks for item in check.not_carried)])
         ),
         warnings=(
+            *findings.warnings,
             *compiled.warnings,
             *filter_warnings(matching.tables),
             *_warnings(catalog, tables),
@@ -150,6 +153,10 @@ def _examine(
 ) -> _Findings:
     workflow, places = request.workflow, request.places
     findings = _Findings(problems=[*matching.problems, *compiled.problems])
+    reader = check_reader(source, request.policy, workflow.source, [each.table for each in matching.tables])
+    findings.lines += reader.lines
+    findings.fixes += reader.fixes
+    findings.warnings += reader.warnings
     malformed = filter_problems(workflow, places)
     findings.problems += malformed
     if not malformed:

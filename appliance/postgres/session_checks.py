@@ -94,20 +94,6 @@ def judge_session(facts: SessionFacts, wanted: int) -> list[Finding]:
     return [_version(facts), _clock(facts), _slots(facts, wanted)]
 
 
-def judge_reader(facts: SessionFacts) -> list[Finding]:
-    """A role that reads needs no more than that."""
-    if not facts.superuser:
-        return []
-    return [
-        warn(
-            "role",
-            f"'{facts.role}' is a superuser, and reading needs none.",
-            "Make a role that may only read, and put it into connections.yaml. As a superuser:",
-            ["CREATE ROLE appliance_reader LOGIN PASSWORD 'changeme';"],
-        )
-    ]
-
-
 def judge_standby(name: str, facts: StandbyFacts | None) -> Finding:
     """How fresh a source is."""
     if facts is None:

@@ -12,6 +12,7 @@ from appliance.errors import RequestWrong
 from appliance.postgres.database_sessions import sessions_in
 from appliance.postgres.left_behind import UNREADABLE, LeftBehind, find_left_behind, read_abilities
 from appliance.postgres.plan import TargetFacts
+from appliance.postgres.role_checks import powerful_writer
 from appliance.postgres.target_database import (
     ADOPT_COMMENT,
     OpenDatabase,
@@ -46,7 +47,7 @@ class TargetProblem:
 
     what: str
     fix: str
-    sql: str = ""
+    sql: tuple[str, ...] = ()
 
 
 @dataclass
@@ -56,7 +57,7 @@ class _Findings:
     problems: list[TargetProblem] = field(default_factory=list)
     exists: bool = False
 
-    def add(self, problem: str, fix: str, sql: str = "") -> None:
+    def add(self, problem: str, fix: str, *sql: str) -> None:
         self.problems.append(TargetProblem(problem, fix, sql))
 
 
@@ -71,24 +72,27 @@ def check_target(
     catalog: Catalog,
     selected: Collection[TableKey],
     filtered: Collection[TableKey] = (),
+    powerful_role: bool = False,
 ) -> TargetCheck:
     """Look at the target from its maintenance database (``admin``), with the source's snapshot (``source``).
 
     ``selected`` are the tables whose rows are copied, ``filtered`` those of them that leave rows out; leaves
-    of a partitioned table stand for themselves. Changes nothing on either server. Raises RequestWrong with
-    all that makes the twin impossible, each with what to type; psycopg errors pass.
+    of a partitioned table stand for themselves. ``powerful_role``: policy lets this connection's role be one.
+    Changes nothing on either server. Raises RequestWrong with all that makes the twin impossible, each with
+    what to type; psycopg errors pass.
     """
     names = twin_names(twin)
     findings = _look_at(admin, open_database, names)
     left_behind = find_left_behind(source, read_abilities(admin))
     _check_selected(left_behind, selected, findings)
+    powerful = powerful_writer(admin, (names.twin, names.next, names.prev, names.gone))
+    if powerful is not None and not powerful_role:
+        findings.add(powerful.what, powerful.fix(connection), *powerful.sql)
     if findings.problems:
         raise RequestWrong(
             f"The connection '{connection}' cannot take the twin '{twin}'.",
             "\n".join(problem.what for problem in findings.problems),
-            "\n      ".join(
-                dict.fromkeys(f"{problem.fix} {problem.sql}".strip() for problem in findings.problems)
-            ),
+            "\n      ".join(dict.fromkeys(line for problem in findings.problems for line in _typed(problem))),
         )
     wanted = wanted_locale(catalog)
     chosen, fallback = predict_locale(admin, wanted)
@@ -111,7 +115,7 @@ def check_target(
         facts=facts,
         not_carried=(*left_behind.items, *_unchecked_keys(catalog, selected, filtered, left_behind)),
         fallbacks=(fallback,) if fallback else (),
-        warnings=tuple(_warnings(admin, names, catalog)),
+        warnings=(*([powerful.what] if powerful else []), *_warnings(admin, names, catalog)),
     )
 
 
@@ -232,6 +236,13 @@ def _check_databases(
             f"COMMENT ON DATABASE {_quoted(twin.name)} IS '{ADOPT_COMMENT}';",
         )
     return True
+
+
+def _typed(problem: TargetProblem) -> tuple[str, ...]:
+    """What to do about a problem, line by line."""
+    if len(problem.sql) > 1:
+        return (problem.fix, *(f"  {statement}" for statement in problem.sql))
+    return (" ".join([problem.fix, *problem.sql]),)
 
 
 def _empty(open_database: OpenDatabase, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -13,9 +13,11 @@ from appliance.postgres.catalog_reader import read_catalog
 from appliance.postgres.copy_sql import quoted
 from appliance.postgres.left_behind import find_left_behind, read_abilities
 from appliance.postgres.plan_problems import missing_privileges
+from appliance.postgres.role_checks import judge_role, powerful_reader, powerful_writer
 from appliance.postgres.room import target_space
 from appliance.postgres.target_checks import table_problems, target_problems
 from appliance.postgres.target_database import OpenDatabase
+from appliance.postgres.twin_names import twin_names
 from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import Workflow
 from appliance.workflow.matching import match_rules
@@ -28,10 +30,22 @@ _INDEXES = 1.5
 """What a table takes in the twin, with its indexes, against its rows in the source."""
 
 
-def check_reading(session: Connection[TupleRow], workflows: Sequence[Workflow]) -> list[Finding]:
-    """Every table that the workflows select, with all of its rows. psycopg errors pass."""
+def check_reading(
+    session: Connection[TupleRow], workflows: Sequence[Workflow], name: str, *, powerful_role: bool
+) -> list[Finding]:
+    """Every table that the workflows select, with all of its rows, and the role of connection ``name``.
+
+    ``powerful_role`` says that policy lets the role be one. psycopg errors pass.
+    """
     catalog = read_catalog(session)
     tables = {table.oid: table for workflow in workflows for table in _selected(workflow, catalog)}
+    role = judge_role(powerful_reader(session, tables.values()), name, allowed=powerful_role)
+    return [*role, *_check_tables(session, workflows, catalog, tables.values())]
+
+
+def _check_tables(
+    session: Connection[TupleRow], workflows: Sequence[Workflow], catalog: Catalog, tables: Collection[Table]
+) -> list[Finding]:
     ids = ", ".join(workflow.id for workflow in workflows)
     if not tables:
         return [
@@ -41,20 +55,26 @@ def check_reading(session: Connection[TupleRow], workflows: Sequence[Workflow]) 
                 "Look at tables.include in the workflow, and at dbname in connections.yaml.",
             )
         ]
-    missing = missing_privileges(tables.values(), session.info.user)
+    missing = missing_privileges(tables, session.info.user)
     if not missing:
         return [ok("read", f"All {len(tables)} tables that {ids} select can be read.")]
     return [fail("read", each.what, f"Run {each.whose}:", each.sql) for each in missing]
 
 
-def check_writing(admin: Connection[TupleRow], open_database: OpenDatabase, twin: str) -> list[Finding]:
-    """Building a twin aside and swapping it in. psycopg errors pass."""
-    findings = [
-        fail("write", problem.what, problem.fix, [problem.sql] if problem.sql else [])
+def check_writing(
+    admin: Connection[TupleRow], open_database: OpenDatabase, twin: str, name: str, *, powerful_role: bool
+) -> list[Finding]:
+    """Building a twin aside and swapping it in as the role of connection ``name``. psycopg errors pass."""
+    names = twin_names(twin)
+    powerful = powerful_writer(admin, (names.twin, names.next, names.prev, names.gone))
+    findings = judge_role(powerful, name, allowed=powerful_role)
+    problems = [
+        fail("write", problem.what, problem.fix, problem.sql)
         for problem in target_problems(admin, open_database, twin)
     ]
+    findings += problems
     role = admin.info.user
-    if not findings:
+    if not problems:
         findings.append(ok("write", f"'{role}' can build the twin '{twin}' and swap it in."))
     if admin.execute(_MAY_END).fetchone() == (True,):
         findings.append(ok("end sessions", f"'{role}' can end sessions that hold the former twin open."))

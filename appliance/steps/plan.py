@@ -148,6 +148,7 @@ def _check_target(
                 twin=twin,
                 catalog=catalog,
                 selected=selected,
+                powerful_role=connection in context.spec.policy.powerful_roles,
             )
     except psycopg.Error as error:
         raise database_failure(f"The target '{connection}' could not be looked at.", error) from None

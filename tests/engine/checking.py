@@ -45,6 +45,8 @@ class Checking:
     def text(self, *options: str) -> tuple[int, str]:
         arguments = self.scenario.write()
         given = ["--connections", arguments[arguments.index("--connections") + 1], "--workflow", arguments[0]]
+        if "--policy" in arguments:
+            given += ["--policy", arguments[arguments.index("--policy") + 1]]
         result = CliRunner().invoke(app, ["check", *given, *options])
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception

@@ -276,13 +276,6 @@ def test_room_on_a_disk_that_can_be_looked_at_is_told(check: Checking) -> None:
     assert " are free." in check().of("staging", "space")["what"]
 
 
-def test_a_superuser_is_more_than_reading_needs(check: Checking) -> None:
-    check.source_role("SUPERUSER")
-    checked = check()
-    assert checked.worst("production") == {"role": "warn"}
-    assert checked.code == 0
-
-
 def test_an_extension_that_the_target_cannot_have_is_named(check: Checking) -> None:
     check.scenario.source.sql(check.scenario.source_database, "CREATE EXTENSION pageinspect")
     finding = check().of("staging", "extensions")

@@ -97,7 +97,9 @@ def test_everything_wrong_is_said_at_once(source: Cluster, shop: str) -> None:
                 "public.nothing.x": "email",
             },
             rows={"public.customer": {"last_days": 3, "by": "name"}},
-            policy=Policy(never_copy=("public.login",), always_mask=("*.*.born",)),
+            policy=Policy(
+                never_copy=("public.login",), always_mask=("*.*.born",), powerful_roles=("production",)
+            ),
         )
     text = caught.value.text()
     for said in (

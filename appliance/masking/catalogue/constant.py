@@ -51,7 +51,8 @@ class Constant(Mask[ConstantParams]):
         cast = value.shape.array_cast or value.shape.cast
         typed = f"{literal(constant_text(value.shape, params.value))}::{cast}"
         sql = f"CASE WHEN {value.sql} IS NULL THEN NULL ELSE {typed} END" if params.keep_null else typed
-        return Masked(sql, proof="constant", output_domain_sql=f"SELECT ({typed})::text")
+        text = Value(f"({typed})", value.shape).text
+        return Masked(sql, proof="constant", output_domain_sql=f"SELECT {text}")
 
     def problems(self, shape: Shape, params: ConstantParams, scope: Scope) -> list[str]:
         """A value that is none of the column's type."""
