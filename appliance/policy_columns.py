@@ -115,7 +115,7 @@ def useless_patterns(always_mask: Sequence[str], never_copy: Sequence[str], cata
             read = ", ".join(reads[:SHOWN]) or "nothing known"
             lines.append(
                 f"The policy's always_mask pattern {pattern.text} matches a column of the view"
-                f" {apart[0].schema_name}.{apart[0].view_name} and of no table. A view is computed in the twin"
+                f" {apart[0].schema_name}.{apart[0].view_name} and of no table. The twin computes a view"
                 f" from what is copied, and this one reads {read}: name the column of a table."
             )
         elif not shown:

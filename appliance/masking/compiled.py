@@ -16,9 +16,9 @@ class CompiledModel(BaseModel):
 class Binding(CompiledModel):
     """One value that ``set_config(setting, value, true)`` must bind before the SQL runs.
 
-    ``part`` says how the value comes from the key of ``domain``: the key itself or the two HMAC pads in hex, a
-    decimal seed for ``hashtextextended``, or (``dictionary``) a word list as a PostgreSQL array literal, which
-    is no secret.
+    ``part`` says how the value comes from the key of ``domain``: the key itself or the two HMAC pads in hex,
+    a decimal seed for ``hashtextextended``, or (``dictionary``) a word list as a PostgreSQL array literal,
+    which is no secret.
     ``appliance.masking.bindings.bound_settings`` gives the values of all of them.
     """
 

@@ -199,7 +199,8 @@ def test_a_masked_key_of_a_nondeterministic_collation_is_an_error_and_a_kept_one
     plan = plan_of(source, source_database, masks={"public.p.name": "hash"})
     (said,) = [text for text in plan.warnings if "nondeterministic" in text]
     assert said.startswith("public.p.name: ")
-    assert plan_of(source, source_database).warnings == ()
+    kept = plan_of(source, source_database)
+    assert [text for text in kept.warnings if "nondeterministic" in text] == []
 
 
 def test_a_filter_over_a_type_with_operators_of_its_own_says_how_it_compares(
