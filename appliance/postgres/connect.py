@@ -63,16 +63,21 @@ def open_session(
     read_only: bool,
     statement_timeout_s: int = 0,
     lock_timeout_s: int = 0,
+    options: str = "",
 ) -> Connection[TupleRow]:
     """Open an autocommit session on connection ``name`` with libpq ``parameters``.
+
+    ``options`` (``-c name=value …``) goes into the start-up packet, which no server logs; it may hold keys.
 
     A read-only session can write nothing and fails, rather than filters, where row-level security applies.
     Times are in seconds, 0 is none. Raises RequestWrong where ``connections.yaml`` or the server's grants
     must change, WorkFailed where a retry can help.
     """
-    options = dict(parameters)
-    options.setdefault("connect_timeout", "10")
-    options.update(
+    given = dict(parameters)
+    given.setdefault("connect_timeout", "10")
+    if options:
+        given["options"] = options
+    given.update(
         application_name=application_name,
         client_encoding="UTF8",
         keepalives="1",
@@ -82,9 +87,9 @@ def open_session(
         tcp_user_timeout=str(TCP_USER_TIMEOUT_MS),
     )
     try:
-        connection: Connection[TupleRow] = psycopg.connect(autocommit=True, **options)  # type: ignore[arg-type]
+        connection: Connection[TupleRow] = psycopg.connect(autocommit=True, **given)  # type: ignore[arg-type]
     except psycopg.Error as error:
-        raise connect_failure(name, options, error) from None
+        raise connect_failure(name, given, error) from None
     try:
         _prepare(connection, read_only, statement_timeout_s, lock_timeout_s)
     except psycopg.Error as error:

@@ -66,6 +66,8 @@ def plan_of(context: StepContext) -> Plan:
                 places=spec.places,
                 catalog=catalog,
                 snapshot=snapshot,
+                key_name=spec.key_name,
+                epoch=spec.epoch,
             )
             return make_plan(
                 request, source, lambda selected: _check_targets(context, source, catalog, selected)

@@ -41,6 +41,8 @@ def plan_of(
             origin="local",
             places=Places(),
             catalog=read_catalog(connection),
+            key_name="production",
+            epoch=1,
             snapshot=snapshot,
         )
         return make_plan(request, connection, lambda _: [])
