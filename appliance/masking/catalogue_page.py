@@ -83,7 +83,8 @@ def _section(mask: Mask[Any]) -> str:
         f"| format | {promises.format} |",
         f"| proof | {_PROOFS[mask.proof]} |",
         "",
-        f"Who has the twin, this code and n pairs of an original and its output, but no key, learns {mask.learnt}",
+        "Who has the twin, this code and n pairs of an original and its output, but no key, learns"
+        f" {mask.learnt}",
         "",
     ]
     if mask.params.model_fields:
