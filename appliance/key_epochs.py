@@ -41,10 +41,13 @@ def read_epochs(keys: Path) -> Epochs:
     """
     path = keys / EPOCHS_FILE
     try:
-        return Epochs.model_validate_json(path.read_bytes())
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            return Epochs.model_validate_json(file.read())
     except FileNotFoundError:
         return Epochs({})
     except OSError as error:
+        if path.is_symlink():
+            raise RequestWrong(f"{path} is a link.", "The epochs are a file.", f"ls -l {path}") from None
         raise RequestWrong(f"The epochs of the mask keys {path} cannot be read: {error.strerror}.") from None
     except ValidationError:
         raise RequestWrong(

@@ -36,6 +36,8 @@ class PlanSummary(BaseModel):
     """Estimated, before row filters."""
     bytes: int
     not_carried: int
+    epoch: int
+    """The generation of the masks' keys."""
     warnings: list[str]
     fallbacks: list[str]
 
@@ -97,6 +99,7 @@ def summary_of(plan: Plan) -> PlanSummary:
         rows=plan.estimated_rows,
         bytes=sum(table.bytes for table in plan.tables),
         not_carried=len(plan.not_carried),
+        epoch=plan.epoch,
         warnings=list(plan.warnings),
         fallbacks=list(plan.fallbacks),
     )
