@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from appliance.errors import RequestWrong
 from appliance.keys import read_key, source_key
 from appliance.masking.bindings import KeyName, key_binding
+from appliance.orchestration.step_setting import StepSetting
 from appliance.postgres.bindings import check_room, start_options
 from appliance.postgres.plan import Plan
+from appliance.settings import load_settings
 from appliance.steps.context import RunSpec
 from appliance.steps.step_keys import step_settings
 from tests.engine.clusters import Cluster
@@ -160,3 +163,30 @@ def test_as_many_keys_as_a_plan_allows_reach_the_server_and_one_more_is_refused_
                 assert session.execute("SELECT current_setting(%s)", [setting]).fetchone() == ("5e" * 32,)
     finally:
         source.drop_database(longest)
+
+
+def test_the_orchestrator_gives_each_step_what_its_plan_asks_for(scenario: Scenario, tmp_path: Path) -> None:
+    ended = scenario.run()
+    assert ended.code == 0, ended.text
+    (folder,) = (scenario.state / "runs").iterdir()
+    spec = RunSpec.model_validate_json((folder / "spec.json").read_bytes())
+    root = read_key(scenario.state / "keys" / "mask.key")
+    settings = load_settings(
+        environment={
+            "APPLIANCE_STATE_DIR": str(scenario.state),
+            "APPLIANCE_CONFIG_DIR": str(scenario.folder),
+            "APPLIANCE_RUNTIME_DIR": str(scenario.runtime),
+        }
+    )
+    setting, keyed = StepSetting(settings, spec), set()
+    for step in ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "discard"):
+        given = tmp_path / step
+        setting.write_secrets(given, step, None)
+        for path in given.iterdir():
+            content = path.read_bytes()
+            assert root not in content and root.hex().encode() not in content
+            assert source_key(root, "production", 1).hex().encode() not in content
+            if path.name == "settings.json":
+                keyed.add(step)
+                assert path.stat().st_mode & 0o777 == 0o400
+    assert keyed == {"copy", "verify"}
