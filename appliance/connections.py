@@ -75,6 +75,13 @@ class Connection(StrictModel):
         examples=["postgres"],
     )
 
+    mask_key: ConnectionName | None = Field(
+        default=None,
+        description="Under which name this source's mask keys are derived, by default the connection's own."
+        " Sources of one name give the same value the same pseudonym, and share what a leaked key opens.",
+        examples=["shop"],
+    )
+
     @field_validator("host", "dbname", "user", "maintenance_db", "sslrootcert", "sslcert", "sslkey")
     @classmethod
     def _one_line(cls, value: str | None) -> str | None:

@@ -1,7 +1,8 @@
 """The appliance's key for pseudonyms, and what is derived from it for the masks' SQL.
 
-Deterministic masks are HMAC-SHA-256 (RFC 2104), written in SQL as two nested ``sha256`` over pads that are
-computed here, so that the key itself is never sent to a database. Every mask domain has its own key.
+From the appliance's key follows one for each source and epoch, and from that one for each mask kind and
+domain. Only those, or pads for HMAC (RFC 2104) made from them, are ever sent to a database, and to that
+source alone. So the key of one mask opens no other mask's pseudonyms, nor a source's keys those of another.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ class KeyedBinding(Protocol):
 
     @property
     def part(self) -> str:
-        """``inner_pad``, ``outer_pad`` or ``seed``."""
+        """``key``, ``inner_pad``, ``outer_pad`` or ``seed``."""
         ...
 
     @property
     def domain(self) -> str:
-        """The mask domain: values masked in the same one get the same pseudonym."""
+        """What the key is for: a mask kind and a domain of it, or something else with a name of its own."""
         ...
 
 
@@ -81,6 +82,10 @@ def _create(path: Path) -> None:
     descriptor = os.open(drafted, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
+            if os.geteuid() == 0:
+                # Made by hand as root, it is still for the user that the appliance runs as.
+                owner = path.parent.stat()
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
             file.write(secrets.token_bytes(KEY_BYTES))
             file.flush()
             os.fsync(file.fileno())
@@ -98,23 +103,45 @@ def _create(path: Path) -> None:
         os.close(folder)
 
 
-def domain_key(key: bytes, domain: str) -> bytes:
-    """The key of one mask domain: 32 bytes that say nothing about another domain's."""
-    return hmac.digest(key, b"mask-domain:" + domain.encode(), hashlib.sha256)
+def derived_key(key: bytes, *parts: str) -> bytes:
+    """32 bytes for a way of names below a key: HMAC-SHA-256 (RFC 2104) of the names, each with its length.
+
+    No two ways give the same message, and what one of them gives says nothing about another.
+    """
+    names = (part.encode() for part in parts)
+    message = b"".join(len(name).to_bytes(4, "big") + name for name in names)
+    return hmac.digest(key, message, hashlib.sha256)
+
+
+def source_key(key: bytes, name: str, epoch: int) -> bytes:
+    """The key of all masks of a source in an epoch, below the appliance's key.
+
+    ``name`` is the connection's, or what its ``mask_key`` says.
+    """
+    return derived_key(key, "source", name, "epoch", str(epoch))
+
+
+def run_key(key: bytes, run_id: str) -> bytes:
+    """The key of what one run compares and then forgets, below the appliance's key."""
+    return derived_key(key, "run", run_id)
+
+
+def fingerprint(key: bytes) -> str:
+    """Sixteen hexadecimal digits by which people can see whether two keys are the same."""
+    return derived_key(key, "fingerprint")[:8].hex()
 
 
 def binding_value(key: bytes, binding: KeyedBinding) -> str:
     """What is bound for SQL: 64 hex digits for a key, 128 for a pad, a signed 64-bit decimal for a seed.
 
-    Raises ValueError for a part that does not come from a key.
+    ``key`` is a source's or a run's. Raises ValueError for a part that does not come from a key.
     """
-    derived = domain_key(key, binding.domain)
+    own = derived_key(key, "domain", binding.domain)
     if binding.part == "key":
-        return derived.hex()
+        return own.hex()
     if binding.part == "seed":
-        seed = hmac.digest(derived, b"seed", hashlib.sha256)[:8]
-        return str(int.from_bytes(seed, "big", signed=True))
-    padded = derived.ljust(_BLOCK_BYTES, b"\0")
+        return str(int.from_bytes(derived_key(own, "seed")[:8], "big", signed=True))
+    padded = derived_key(own, "hmac").ljust(_BLOCK_BYTES, b"\0")
     if binding.part == "inner_pad":
         return padded.translate(_INNER).hex()
     if binding.part == "outer_pad":

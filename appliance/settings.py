@@ -239,7 +239,12 @@ class Settings(StrictModel):
     @property
     def mask_key_file(self) -> Path:
         """The key of all pseudonyms."""
-        return self.state_dir / "keys" / "mask.key"
+        return self.keys_dir / "mask.key"
+
+    @property
+    def keys_dir(self) -> Path:
+        """Where the appliance keeps its keys and their epochs."""
+        return self.state_dir / "keys"
 
 
 def load_settings(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:

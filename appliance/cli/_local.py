@@ -17,6 +17,7 @@ from appliance import __version__
 from appliance.cli.progress import RunDisplay
 from appliance.connections import load_connections, select_connections
 from appliance.errors import WorkFailed
+from appliance.key_epochs import read_epochs
 from appliance.keys import load_or_create_key
 from appliance.masking.registry import parameter_models
 from appliance.policy import check_workflow, enforce, load_policy
@@ -65,6 +66,8 @@ def local_run(
         policy=policy,
         created_at=now,
         appliance_version=__version__,
+        mask_key=connections[workflow.source].mask_key,
+        epoch=read_epochs(folder / "keys").of(connections[workflow.source].mask_key or workflow.source),
         places=loaded.document.places(),
     )
     with secrets_base(settings, spec.run_id) as secrets_dir:

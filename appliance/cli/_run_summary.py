@@ -58,6 +58,7 @@ def print_plan(console: Console, plan: Plan, *, columns: bool) -> None:
         console,
         f"{counted(len(plan.shards), 'shard')} of {counted(pieces, 'piece')}, {plan.parallel} at a time.",
     )
+    _say(console, f"Pseudonyms: keys of '{plan.key_name}', epoch {plan.epoch}.")
     for target in plan.targets:
         verb = "replaces" if target.twin_exists else "makes"
         _say(console, f"It {verb} the twin '{target.database}' on {target.connection}.")

@@ -43,6 +43,14 @@ empty text stays empty unless a mask says otherwise; a keyed mask gives the same
 every table and every run of the same appliance. Arrays are masked element by element. A mask that does not
 fit a column is an error before any row is read.
 
+A keyed mask draws from SHA-256 under a secret key of 256 bits: `sha256(key || kind || length || value)`,
+of which at most 128 bits are ever shown, or HMAC-SHA-256 where more is. Each source (its connection, or
+the `mask_key` that `connections.yaml` gives it), each epoch (`appliance keys rotate` starts one), each
+mask and each domain of a mask has a key of its own. So known pairs say nothing of values that are not
+among them, whatever their number, and the key of one mask opens no other. What can be seen without a key
+is said with each mask; one thing holds for all: the same original gives the same output, so who sees how
+often an output stands in a column, and knows how often which original does, can guess.
+
 What `proof` says is looked for in every row of a table of fewer than 200,000, and in a sample of a larger
 one: [how large](twin.md#what-is-proven-before-it-is-replaced).
 """
@@ -74,6 +82,9 @@ def _section(mask: Mask[Any]) -> str:
         f"| length | {promises.length} |",
         f"| format | {promises.format} |",
         f"| proof | {_PROOFS[mask.proof]} |",
+        "",
+        "Who has the twin, this code and n pairs of an original and its output, but no key, learns"
+        f" {mask.learnt}",
         "",
     ]
     if mask.params.model_fields:

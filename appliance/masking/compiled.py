@@ -14,12 +14,11 @@ class CompiledModel(BaseModel):
 
 
 class Binding(CompiledModel):
-    """One value that ``set_config(setting, value, true)`` must bind before the SQL runs.
+    """One setting that must have its value before the SQL runs.
 
-    ``part`` says how the value comes from the key of ``domain``: the key itself or the two HMAC pads in hex,
-    a decimal seed for ``hashtextextended``, or (``dictionary``) a word list as a PostgreSQL array literal,
+    ``part`` says how the value comes from the key of ``domain`` (a mask's key is named ``mask/domain``): the
+    key itself or the two HMAC pads in hex, or (``dictionary``) a word list as a PostgreSQL array literal,
     which is no secret.
-    ``appliance.masking.bindings.bound_settings`` gives the values of all of them.
     """
 
     setting: str
@@ -81,6 +80,8 @@ class CompiledColumn(CompiledModel):
     normal_form_sql: str | None = None
     """A text expression over the column that ``verify`` compares, NULL where the mask leaves a value as it is
     by design (zero, infinity); None means the column's text form. Empty text is never compared."""
+    repeats: bool = False
+    """``sql`` follows from the value alone, and values may come again: worth remembering while copying."""
     facets: tuple[Facet, ...] = ()
     """What is proven piece by piece instead of the column as a whole: the paths of a document."""
 

@@ -169,6 +169,7 @@ def _compiled(column: Column, mask: str, masked: Masked, scope: Scope) -> Compil
         leak_sql=masked.leak_sql,
         preserves_distinct=masked.preserves_distinct and not (shape.folded and shape.is_array),
         normal_form_sql=normal_form,
+        repeats=masked.repeats and not shape.is_array and not column.unique_alone,
         facets=facets,
     )
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field, StringConstraints
 
+from appliance.masking.bindings import KeyName
 from appliance.masking.compiled import Facet, Proof
 from appliance.masking.scope import Scope
 from appliance.masking.shape import Kind, Shape, Value
@@ -26,10 +27,14 @@ class KeyedParams(Params):
 
     domain: Domain | None = Field(
         default=None,
-        description="Values masked in the same domain get the same output in every table and every run."
-        " Another domain gives other output. By default the mask's name.",
+        description="Values that the same mask replaces in the same domain get the same output in every table"
+        " and every run. Another domain gives other output. By default the mask's name.",
         examples=["billing"],
     )
+
+    def key_of(self, mask: str) -> KeyName:
+        """The key of a mask with these parameters."""
+        return KeyName(mask, self.domain or mask)
 
 
 ColumnNames = Annotated[tuple[str, ...], Field(min_length=1, max_length=16)]
@@ -77,6 +82,8 @@ class Masked:
     normal_form_sql: str | None = None
     preserves_distinct: bool = False
     facets: tuple[Facet, ...] = ()
+    repeats: bool = False
+    """Its values are of a kind that comes again and again, and ``sql`` follows from the value alone."""
 
 
 P = TypeVar("P", bound=Params)
@@ -93,6 +100,8 @@ class Mask(ABC, Generic[P]):
     """Types it fits; arrays of them are masked element by element."""
     proof: ClassVar[Proof]
     promises: ClassVar[Promises]
+    learnt: ClassVar[str]
+    """What somebody learns who has the twin, this code and n pairs of original and output, but no key."""
     examples: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Pairs of input and output, for people; outputs of keyed masks are made up."""
     whole_value: ClassVar[bool] = False

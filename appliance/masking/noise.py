@@ -1,6 +1,6 @@
 """The arithmetic of noise on numbers: total over every value of a type, and never the number itself.
 
-A keyed hash of the number gives an odd whole number between -STEPS and STEPS, so the noise is never zero.
+A keyed digest of the number gives an odd whole number between -STEPS and STEPS, so the noise is never zero.
 Where rounding would undo it, the number moves by its smallest unit instead.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from appliance.masking.drawing import Digest
 from appliance.masking.shape import Shape
 
 STEPS = 1_048_575
@@ -20,9 +21,9 @@ _NEAR_LARGEST_BIGINT = "9223372036854774784"
 """The largest double below 2^63."""
 
 
-def _step(hash_sql: str) -> str:
+def _step(digest: Digest) -> str:
     """An odd number between -STEPS and STEPS."""
-    return f"(({hash_sql} & {STEPS}) * 2 - {STEPS})"
+    return f"({digest.number(0, 20)} * 2 - {STEPS})"
 
 
 def _scaled(limit: float, zeros: int = 0) -> str:
@@ -30,17 +31,16 @@ def _scaled(limit: float, zeros: int = 0) -> str:
     return format(Decimal(limit) / STEPS, f".{30 + zeros}f").rstrip("0")
 
 
-def integer_noise(sql: str, kind: str, share: float | None, amount: float | None, seed: str) -> str:
+def integer_noise(sql: str, kind: str, share: float | None, amount: float | None, digest: Digest) -> str:
     """For smallint, integer and bigint."""
-    hash_sql = f"hashint8extended({sql}::bigint, {seed})"
     lowest, highest = _RANGES[kind]
     if share is not None:
-        moved = f"{sql}::float8 * (1 + {_step(hash_sql)}::float8 * {_scaled(share)}::float8)"
+        moved = f"{sql}::float8 * (1 + {_step(digest)}::float8 * {_scaled(share)}::float8)"
     else:
-        moved = f"{sql}::float8 + {_step(hash_sql)}::float8 * {_scaled(amount or 0)}::float8"
+        moved = f"{sql}::float8 + {_step(digest)}::float8 * {_scaled(amount or 0)}::float8"
     top = _NEAR_LARGEST_BIGINT if kind == "bigint" else str(highest)
     whole = f"greatest(least({moved}, {top}::float8), '{lowest}'::float8)::{kind}"
-    up = f"({hash_sql} & 2097152) <> 0"
+    up = digest.bit(3)
     # greatest and least pass over NULL.
     unless_null = f"CASE WHEN {sql} IS NOT NULL THEN"
     if share is None:
@@ -53,10 +53,9 @@ def integer_noise(sql: str, kind: str, share: float | None, amount: float | None
     return f"{unless_null} coalesce(nullif(nullif({whole}, {sql}), 0), ({sql} + {unit})::{kind}) END"
 
 
-def numeric_noise(sql: str, shape: Shape, share: float | None, amount: float | None, seed: str) -> str:
+def numeric_noise(sql: str, shape: Shape, share: float | None, amount: float | None, digest: Digest) -> str:
     """For numeric. NaN and infinity have no scale, which is how every major can tell them."""
-    hash_sql = f"hash_numeric_extended({sql}, {seed})"
-    step = f"{_step(hash_sql)}::numeric"
+    step = f"{_step(digest)}::numeric"
     if share is not None:
         moved = f"{sql} * (1 + {step} * {_scaled(share)})"
     else:
@@ -64,7 +63,7 @@ def numeric_noise(sql: str, shape: Shape, share: float | None, amount: float | N
     if shape.precision is None:
         masked = _free_numeric(sql, moved, share, amount)
     else:
-        masked = _bounded_numeric(sql, moved, share, shape, hash_sql)
+        masked = _bounded_numeric(sql, moved, share, shape, digest)
     return (
         f"CASE WHEN scale({sql}) IS NULL THEN {sql} WHEN abs({sql}) > '1e130000'::numeric THEN {sql} * 0.5"
         f" ELSE {masked} END"
@@ -84,13 +83,13 @@ def _free_numeric(sql: str, moved: str, share: float | None, amount: float | Non
     return f"coalesce(nullif({kept}, {sql}), {sql} + {largest:f})"
 
 
-def _bounded_numeric(sql: str, moved: str, share: float | None, shape: Shape, hash_sql: str) -> str:
+def _bounded_numeric(sql: str, moved: str, share: float | None, shape: Shape, digest: Digest) -> str:
     precision, scale = shape.precision or 0, shape.scale or 0
     unit = Decimal(1).scaleb(-scale)
     highest = Decimal(1).scaleb(precision - scale) - unit
     top, one = f"{highest:f}", f"{unit:f}"
     whole = f"greatest(least(round({moved}, {scale}), {top}), -{top})"
-    up = f"({hash_sql} & 2097152) <> 0"
+    up = digest.bit(3)
     if share is None:
         direction = f"CASE WHEN {sql} < {top} AND ({up} OR {sql} <= -{top}) THEN {one} ELSE -{one} END"
         return f"coalesce(nullif({whole}, {sql}), {sql} + {direction})"
@@ -102,18 +101,17 @@ def _bounded_numeric(sql: str, moved: str, share: float | None, shape: Shape, ha
     return f"coalesce(nullif(nullif({whole}, {sql}), 0), {sql} + {direction})"
 
 
-def float_noise(sql: str, kind: str, share: float | None, amount: float | None, seed: str) -> str:
+def float_noise(sql: str, kind: str, share: float | None, amount: float | None, digest: Digest) -> str:
     """For real and double precision. Near the ends of the range there is nothing but zero and half."""
     cast = "float4" if kind == "real" else "float8"
     smallest, largest = ("1e-36", "1e38") if kind == "real" else ("1e-290", "1e307")
-    hash_sql = f"hashfloat8extended({sql}::float8, {seed})"
     wide = f"{sql}::float8"
     if share is not None:
-        moved = f"{wide} * (1 + {_step(hash_sql)}::float8 * {_scaled(share)}::float8)"
+        moved = f"{wide} * (1 + {_step(digest)}::float8 * {_scaled(share)}::float8)"
         farthest = f"({wide} * {1 + share}::float8)::{cast}"
         too_small = f" WHEN abs({wide}) < '{smallest}'::float8 THEN 0"
     else:
-        moved = f"{wide} + {_step(hash_sql)}::float8 * {_scaled(amount or 0)}::float8"
+        moved = f"{wide} + {_step(digest)}::float8 * {_scaled(amount or 0)}::float8"
         farthest = f"({wide} * 0.5::float8)::{cast}"
         too_small = ""
     return (

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from appliance.masking.bindings import key_binding, words_binding
+from appliance.masking.bindings import KeyName, key_binding, words_binding
 from appliance.masking.compiled import Binding
-from appliance.masking.shape import Value, column_value
+from appliance.masking.drawing import Digest, Message, integer_message, text_message
+from appliance.masking.shape import INTEGERS, Value, column_value
+from appliance.masking.sql_text import identifier
 from appliance.masking.word_lists import WordList
 from appliance.workflow.catalog import Column, Table
-
-LONG_TEXT_BYTES = 1_000_000
-"""Longer text enters an HMAC as two keyed 64-bit hashes: 1 GB and a pad do not fit into one datum."""
 
 
 @dataclass
@@ -24,33 +23,34 @@ class Scope:
     encoding: str = "UTF8"
     bindings: dict[str, Binding] = field(default_factory=dict)
 
-    def seed(self, domain: str) -> str:
-        """The secret 64-bit seed of a mask domain, read once a statement."""
-        binding = self._bind(key_binding(domain, "seed"))
-        return f"(SELECT current_setting('{binding.setting}')::bigint)"
+    def digest(self, key: KeyName, message: Message) -> Digest:
+        """A keyed digest, of which at most ``drawing.SHOWN_BYTES`` may be shown; NULL for NULL.
 
-    def text_hash(self, text: str, domain: str) -> str:
-        """A keyed 64-bit hash of a text expression, for picks from small sets; NULL for NULL."""
-        return f"hashtextextended({text}, {self.seed(domain)})"
-
-    def hmac(self, text: str, domain: str) -> str:
-        """HMAC-SHA-256 (RFC 2104) of a text expression's bytes, as bytea; NULL for NULL.
-
-        ``decode`` of escaped text gives the bytes without looking at them, so text that is not valid in the
-        database's encoding cannot make it fail, as ``convert_to`` would, with the bytes in the server's log.
+        Mentioned twice, it is computed twice: see ``drawn``.
         """
-        seed = self.seed(domain)
-        hashes = f"hashtextextended({text}, {seed}), ':', hashtextextended({text}, {seed} # 1)"
-        message = (
-            f"CASE WHEN octet_length({text}) > {LONG_TEXT_BYTES}"
-            f" THEN concat('long:', octet_length({text}), ':', {hashes}) ELSE {text} END"
-        )
-        return self._hmac_of(f"decode(replace({message}, E'\\\\', E'\\\\\\\\'), 'escape')", domain)
+        return Digest(f"sha256({self.prefix(key, message.header)} || {message.body})")
 
-    def hmac_bytes(self, value: str, domain: str) -> str:
-        """HMAC-SHA-256 of a bytea expression."""
-        message = f"CASE WHEN octet_length({value}) > {LONG_TEXT_BYTES} THEN sha256({value}) ELSE {value} END"
-        return self._hmac_of(message, domain)
+    def prefix(self, key: KeyName, header: str) -> str:
+        """The key and a header (hex), read once a statement."""
+        binding = self._bind(key_binding(key, "key"))
+        return f"(SELECT decode(current_setting('{binding.setting}') || '{header}', 'hex'))"
+
+    def hmac(self, key: KeyName, message: Message) -> Digest:
+        """HMAC-SHA-256 of header and message, all of which may be shown; NULL for NULL."""
+        inner, outer = (self._bind(key_binding(key, part)) for part in ("inner_pad", "outer_pad"))
+        begun = f"(SELECT decode(current_setting('{inner.setting}') || '{message.header}', 'hex'))"
+        pad = f"(SELECT decode(current_setting('{outer.setting}'), 'hex'))"
+        return Digest(f"sha256({pad} || sha256({begun} || {message.body}))")
+
+    def drawn(self, value: Value, key: KeyName, message: Message, use: Callable[[Digest], str]) -> str:
+        """An expression that mentions a keyed digest as often as it likes: it is computed once a row.
+
+        NULL where the value is NULL, which costs no digest.
+        """
+        name = identifier(self.alias("appliance_digest"))
+        digest = self.digest(key, message).sql
+        once = f"(SELECT {use(Digest(name))} FROM (SELECT {digest} AS {name} OFFSET 0) AS appliance_draw)"
+        return f"CASE WHEN {value.sql} IS NOT NULL THEN {once} END"
 
     def word(self, words: WordList, number: str) -> str:
         """One word of a list, by any non-negative int expression."""
@@ -58,11 +58,22 @@ class Scope:
         array = f"(SELECT current_setting('{binding.setting}')::name[])"
         return f"({array})[1 + mod({number}, {len(words)})]::text"
 
-    def subject_text(self, names: Sequence[str]) -> str:
-        """A text expression that identifies a row's subject by some of its columns; never NULL."""
+    def subject(self, names: Sequence[str]) -> Message:
+        """What identifies a row's subject by some of its columns; never NULL.
+
+        Of several columns each has its length before it, so that no two subjects are hashed alike.
+        """
         by_name = {column.name: column for column in self.table.columns}
-        parts = [f"coalesce({column_value(by_name[name]).key_text}, '')" for name in names]
-        return parts[0] if len(parts) == 1 else f"concat_ws(chr(31), {', '.join(parts)})"
+        values = [column_value(by_name[name]) for name in names]
+        if len(values) > 1:
+            texts = (value.key_text for value in values)
+            parts = ", ".join(f"coalesce(octet_length({text}), -1), coalesce({text}, '')" for text in texts)
+            return text_message(f"concat_ws(chr(31), {parts})")
+        (value,) = values
+        if value.shape.kind in INTEGERS and not value.shape.is_array:
+            number = integer_message(f"{value.sql}::bigint")
+            return Message(number.header, f"coalesce({number.body}, '')")
+        return text_message(f"coalesce({value.key_text}, '')")
 
     def alias(self, wanted: str) -> str:
         """A name that no column of the table has, for use inside a subquery."""
@@ -71,26 +82,8 @@ class Scope:
             wanted += "_"
         return wanted
 
-    def _hmac_of(self, message: str, domain: str) -> str:
-        inner, outer = (self._pad(domain, "inner_pad"), self._pad(domain, "outer_pad"))
-        return f"sha256({outer} || sha256({inner} || {message}))"
-
-    def _pad(self, domain: str, part: str) -> str:
-        binding = self._bind(key_binding(domain, "inner_pad" if part == "inner_pad" else "outer_pad"))
-        return f"(SELECT decode(current_setting('{binding.setting}'), 'hex'))"
-
     def _bind(self, binding: Binding) -> Binding:
         return self.bindings.setdefault(binding.setting, binding)
-
-
-def low_bits(hash_sql: str) -> str:
-    """A non-negative int of 30 bits out of a 64-bit hash."""
-    return f"({hash_sql} & 1073741823)::int"
-
-
-def high_bits(hash_sql: str) -> str:
-    """Another 30 bits of the same hash, independent of the low ones."""
-    return f"(({hash_sql} >> 32) & 1073741823)::int"
 
 
 def unless_empty(value: Value, masked: str) -> str:

@@ -1,4 +1,4 @@
-"""Which connections a step is given, and whether it gets the mask key: what its work needs, and no more."""
+"""Which connections a step is given, and whether it gets keys: what its work needs, and no more."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def connections_for(step: str, workflow: Workflow, delivery: int | None = None) 
 
 
 def needs_key(step: str) -> bool:
-    """Whether the step computes keyed values."""
+    """Whether the step's sessions compute keyed values: it gets the keys that its plan asks for."""
     return step in _NEEDS_KEY

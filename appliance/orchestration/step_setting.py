@@ -14,15 +14,18 @@ import appliance
 from appliance.approvals import approved_columns
 from appliance.connections import Connection, load_connections, select_connections
 from appliance.errors import RequestWrong, WorkFailed
+from appliance.key_epochs import read_epochs
 from appliance.keys import load_or_create_key
 from appliance.orchestration.host_paths import host_path
 from appliance.orchestration.run_folder import SPEC, freeze_spec, run_folder
 from appliance.orchestration.step_needs import connections_for, needs_key
 from appliance.policy import check_workflow, enforce, load_policy
+from appliance.postgres.plan import PLAN_FILE, Plan
 from appliance.reporting.scrub import Scrubber
 from appliance.settings import Settings
 from appliance.steps.context import RunSpec, read_document
 from appliance.steps.secrets import CONTAINER_PATH, write_secrets
+from appliance.steps.step_keys import step_settings
 from appliance.workflow.loading import load_workflow
 
 
@@ -67,16 +70,21 @@ class StepSetting:
         """Fill a folder on tmpfs with what this step may know, for this process's user only."""
         names = connections_for(step, self.spec.workflow, delivery)
         chosen = select_connections(load_connections(self.settings.connections_file), names)
-        key = load_or_create_key(self.settings.mask_key_file) if needs_key(step) else None
+        keys = self._keys(step) if needs_key(step) else {}
         try:
             folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_secrets(folder, chosen, key, seen_at=Path(self.secrets_seen_at))
+            write_secrets(folder, chosen, keys, seen_at=Path(self.secrets_seen_at))
         except OSError as error:
             raise WorkFailed(
                 f"The step's secrets could not be written below {self.settings.runtime_dir}.",
                 error.strerror or type(error).__name__,
                 f"df -h {self.settings.runtime_dir}",
             ) from None
+
+    def _keys(self, step: str) -> dict[str, str]:
+        """The keys that the run's plan asks for; the appliance's own stays in this process."""
+        plan = read_document(run_folder(self.settings.state_dir, self.spec.run_id) / PLAN_FILE, Plan)
+        return step_settings(step, self.spec, plan, load_or_create_key(self.settings.mask_key_file))
 
 
 def _begin(
@@ -95,6 +103,7 @@ def _begin(
         )
     policy = load_policy(settings.policy_file if settings.policy_file.exists() else None)
     enforce(check_workflow(policy, document, origin=origin))
+    (source,) = select_connections(load_connections(settings.connections_file), [document.source]).values()
     spec = RunSpec(
         run_id=run_id,
         workflow=document,
@@ -103,6 +112,8 @@ def _begin(
         approved=approved_columns(settings.approvals_dir, document) if origin == "cloud" else (),
         created_at=datetime.now(UTC),
         appliance_version=appliance.__version__,
+        mask_key=source.mask_key,
+        epoch=read_epochs(settings.keys_dir).of(source.mask_key or document.source),
     )
     folder = run_folder(settings.state_dir, run_id)
     try:

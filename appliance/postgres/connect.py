@@ -66,16 +66,19 @@ def open_session(
     read_only: bool,
     statement_timeout_s: int = 0,
     lock_timeout_s: int = 0,
+    options: str = "",
 ) -> Connection[TupleRow]:
     """Open an autocommit session on connection ``name`` with libpq ``parameters``.
+
+    ``options`` (``-c name=value …``) goes into the start-up packet, which no server logs; it may hold keys.
 
     A read-only session can write nothing and fails, rather than filters, where row-level security applies.
     Times are in seconds, 0 is none. Raises RequestWrong where ``connections.yaml`` or the server's grants
     must change, PoolerBetween before anything is set in a pooler's session, WorkFailed where retrying helps.
     """
-    options = dict(parameters)
-    options.setdefault("connect_timeout", "10")
-    options.update(
+    given = dict(parameters)
+    given.setdefault("connect_timeout", "10")
+    given.update(
         application_name=application_name,
         client_encoding="UTF8",
         keepalives="1",
@@ -84,23 +87,36 @@ def open_session(
         keepalives_count="3",
         tcp_user_timeout=str(TCP_USER_TIMEOUT_MS),
     )
-    probe = Probe()
-    probed = {**options, "options": probe.added_to(options.get("options", ""))}
+    if options:
+        # PgBouncer writes a start-up packet that it refuses into its log: the first one holds no key.
+        _connect(name, given).close()
+    connection = _connect(name, given, options)
     try:
-        connection: Connection[TupleRow] = psycopg.connect(autocommit=True, **probed)  # type: ignore[arg-type]
-    except psycopg.Error as error:
-        if pooler := refusing_pooler(error):
-            raise pooler_between(name, options, pooler) from None
-        raise connect_failure(name, options, error) from None
-    try:
-        if not probe.passes(connection):
-            connection.close()
-            raise pooler_between(name, options)
         _prepare(connection, read_only, statement_timeout_s, lock_timeout_s)
     except psycopg.Error as error:
         connection.close()
         raise database_failure(f"A session on '{name}' could not be set up.", error) from None
     return connection
+
+
+def _connect(name: str, given: Mapping[str, str], options: str = "") -> Connection[TupleRow]:
+    """A session of the server's own, in which nothing is set yet."""
+    probe = Probe()
+    probed = {**given, "options": probe.added_to(options)}
+    try:
+        connection: Connection[TupleRow] = psycopg.connect(autocommit=True, **probed)  # type: ignore[arg-type]
+    except psycopg.Error as error:
+        if pooler := refusing_pooler(error):
+            raise pooler_between(name, given, pooler) from None
+        raise connect_failure(name, given, error) from None
+    try:
+        if probe.passes(connection):
+            return connection
+    except psycopg.Error as error:
+        connection.close()
+        raise database_failure(f"A session on '{name}' could not be set up.", error) from None
+    connection.close()
+    raise pooler_between(name, given)
 
 
 def _prepare(connection: Connection[TupleRow], read_only: bool, statement_s: int, lock_s: int) -> None:

@@ -86,6 +86,11 @@ def seed_binding(plan: Plan) -> Binding:
     return Binding(setting=SEED_SETTING, part="seed", domain=f"evidence:{plan.run_id}")
 
 
+def bindings(plan: Plan) -> tuple[Binding, ...]:
+    """All that the SQL of evidence asks for, on the source and in the twin; their key is the run's own."""
+    return (seed_binding(plan),)
+
+
 def create(connection: Connection[TupleRow]) -> None:
     """Add the evidence's table to the ledger's schema; what is there is kept.
 

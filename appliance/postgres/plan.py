@@ -150,6 +150,10 @@ class Plan(PlanModel):
     shards: tuple[Shard, ...]
     parallel: int
     """How many ``copy`` steps may run at a time, and jobs that index building may use."""
+    key_name: str = ""
+    """Under which name the source's mask keys are derived; the connection's, unless its ``mask_key`` says."""
+    epoch: int = 1
+    """The generation of those keys."""
     bindings: tuple[Binding, ...]
     """Every binding any column needs, each once."""
     left_out_sql: str | None = None

@@ -12,7 +12,8 @@ from psycopg.rows import TupleRow
 from appliance.errors import Refused, RequestWrong
 from appliance.masking.compiled import Binding, CompiledColumn
 from appliance.policy import Origin, Policy, Refusal, check_workflow, notices
-from appliance.postgres import ledger
+from appliance.postgres import evidence, ledger
+from appliance.postgres.bindings import check_room
 from appliance.postgres.left_out import left_out_query
 from appliance.postgres.plan import Plan, PlannedTable, Shard, Snapshot, SourceFacts, TableName
 from appliance.postgres.plan_columns import CompiledTables, compile_tables
@@ -54,6 +55,8 @@ class PlanRequest:
     places: Places
     catalog: Catalog
     snapshot: Snapshot
+    key_name: str
+    epoch: int
     approved: tuple[str, ...] = ()
     """What the owner lets the cloud keep of the source, besides what policy does."""
 
@@ -121,7 +124,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
             "\n".join(refused), "No row has been read.", "Report this: a mask made SQL that is wrong."
         )
     targets = tuple(check.facts for check in checks)
-    return Plan(
+    plan = Plan(
         run_id=request.run_id,
         workflow_id=workflow.id,
         created_at=datetime.now(UTC),
@@ -130,6 +133,8 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
         tables=tables,
         shards=_shards(workflow, catalog, tables, len(targets)),
         parallel=workflow.limits.parallel,
+        key_name=request.key_name,
+        epoch=request.epoch,
         bindings=_bindings(tables),
         left_out_sql=left_out_query(matching.tables, catalog.tables, request.snapshot.taken_at, tables),
         left_out=_left_out(matching, catalog),
@@ -146,6 +151,8 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
         ),
         fallbacks=tuple(text for check in checks for text in check.fallbacks),
     )
+    check_room((*plan.bindings, *evidence.bindings(plan)))
+    return plan
 
 
 def _examine(

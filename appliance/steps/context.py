@@ -16,12 +16,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.errors import RequestWrong, WorkFailedForGood
 from appliance.policy import Policy
+from appliance.postgres.bindings import start_options
 from appliance.postgres.connect import open_session
 from appliance.postgres.connect_errors import NoDatabase
 from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, SPEC_FILE, Plan, Snapshot
 from appliance.problems import Places
 from appliance.reporting.messages import Message, Notice, Progress
-from appliance.steps.secrets import KEY_FILE, maintenance_service, read_service
+from appliance.steps.secrets import maintenance_service, read_service, read_settings
 from appliance.workflow.document import Workflow
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -41,8 +42,17 @@ class RunSpec(BaseModel):
     """What the owner lets the cloud keep of the source, besides what policy does."""
     created_at: datetime
     appliance_version: str
+    mask_key: str | None = None
+    """Under which name the source's mask keys are derived; None for the connection's own."""
+    epoch: int = 1
+    """The generation of those keys, as it was when the run began."""
     places: Places = Places()
     """Where the workflow's keys stand in its file, so that what is wrong with them can be pointed at."""
+
+    @property
+    def key_name(self) -> str:
+        """Under which name the source's mask keys are derived."""
+        return self.mask_key or self.workflow.source
 
 
 @dataclass(frozen=True)
@@ -73,15 +83,8 @@ class StepContext:
         """The snapshot that ``open_snapshot`` holds."""
         return read_document(self.run_dir / SNAPSHOT_FILE, Snapshot)
 
-    def key(self) -> bytes:
-        """The appliance's mask key; RequestWrong where this step was given none."""
-        try:
-            return (self.secrets_dir / KEY_FILE).read_bytes()
-        except FileNotFoundError:
-            raise RequestWrong(f"The step '{self.step}' was given no mask key.") from None
-
-    def connect_source(self) -> Connection[TupleRow]:
-        """A read-only session on the workflow's source."""
+    def connect_source(self, *, keyed: bool = False) -> Connection[TupleRow]:
+        """A read-only session on the workflow's source; ``keyed``: opened with the keys of this step."""
         limits = self.spec.workflow.limits
         return open_session(
             self.spec.workflow.source,
@@ -90,11 +93,17 @@ class StepContext:
             read_only=True,
             statement_timeout_s=limits.statement_timeout_min * 60,
             lock_timeout_s=limits.lock_timeout_s,
+            options=self._key_options() if keyed else "",
         )
 
-    def connect_target(self, connection: str, database: str | None = None) -> Connection[TupleRow]:
-        """A session on a delivery's connection: its own database, or another one of that server."""
-        return self._connect_to_write(connection, connection, database)
+    def connect_target(
+        self, connection: str, database: str | None = None, *, keyed: bool = False
+    ) -> Connection[TupleRow]:
+        """A session on a delivery's connection: its own database, or another one of that server.
+
+        ``keyed``: opened with the keys of this step.
+        """
+        return self._connect_to_write(connection, connection, database, keyed=keyed)
 
     def connect_admin(self, connection: str) -> Connection[TupleRow]:
         """A session on the maintenance database of a delivery's server, to create and rename others."""
@@ -104,7 +113,17 @@ class StepContext:
         """The database that a delivery's connection names: the twin."""
         return read_service(self.secrets_dir, connection)["dbname"]
 
-    def _connect_to_write(self, name: str, service: str, database: str | None) -> Connection[TupleRow]:
+    def _key_options(self) -> str:
+        try:
+            return start_options(read_settings(self.secrets_dir))
+        except ValueError as error:
+            raise RequestWrong(
+                f"The step '{self.step}' was given keys that no plan of this release asks for.", str(error)
+            ) from None
+
+    def _connect_to_write(
+        self, name: str, service: str, database: str | None, *, keyed: bool = False
+    ) -> Connection[TupleRow]:
         parameters = read_service(self.secrets_dir, service)
         if database is not None:
             parameters["dbname"] = database
@@ -115,6 +134,7 @@ class StepContext:
                 application_name=self.application_name,
                 read_only=False,
                 statement_timeout_s=self.spec.workflow.limits.statement_timeout_min * 60,
+                options=self._key_options() if keyed else "",
             )
         except NoDatabase:
             if database is None:

@@ -14,11 +14,11 @@ from pydantic import BaseModel
 
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.postgres import ledger
-from appliance.postgres.bindings import bind
+from appliance.postgres.bindings import bind_words
 from appliance.postgres.connect import database_failure
 from appliance.postgres.copy_sql import copy_in, copy_out
 from appliance.postgres.copy_stream import Copied, HalfBrokeError, SourceBrokeError, pipe
-from appliance.postgres.evidence import gather, relation_numbers, seed_binding
+from appliance.postgres.evidence import gather, relation_numbers
 from appliance.postgres.left_out import count_left_out
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Shard
 from appliance.postgres.server_errors import named_failure
@@ -47,11 +47,11 @@ def run(context: StepContext) -> CopyResult:
     target = plan.targets[shard.target]
     moved = []
     with (
-        closing(context.connect_source()) as source,
+        closing(context.connect_source(keyed=True)) as source,
         closing(context.connect_target(target.connection, target.next_database)) as into,
     ):
         import_snapshot(source, context.snapshot())
-        bind(source, context.key(), (*plan.bindings, seed_binding(plan)))
+        bind_words(source, plan.bindings)
         skipped, relations = 0, relation_numbers(plan)
         for item in shard.items:
             copied = _copy_once(context, plan, item, source, into, relations)

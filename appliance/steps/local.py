@@ -20,7 +20,8 @@ from appliance.reporting.messages import Failure, Notice, Progress
 from appliance.steps import discard
 from appliance.steps.context import RunSpec, load_context, read_document, write_document
 from appliance.steps.local_process import StepProcess, stop_all
-from appliance.steps.secrets import remove_secrets, write_secrets
+from appliance.steps.secrets import remove_secrets, write_secrets, write_settings
+from appliance.steps.step_keys import step_settings
 
 _RETRY_AFTER_S = (1.0, 5.0, 15.0)
 _WATCH_EVERY_S = 0.25
@@ -110,6 +111,7 @@ class LocalRun:
     spec: RunSpec
     connections: Mapping[str, Connection]
     key: bytes
+    """The appliance's mask key, of which no step sees more than what its plan asks for."""
     run_dir: Path
     secrets_dir: Path
     exports_dir: Path
@@ -129,13 +131,13 @@ class LocalRun:
         publishing = False
         export: Path | None = None
         try:
-            write_secrets(self.secrets_dir, self.connections, self.key)
+            write_secrets(self.secrets_dir, self.connections)
             plan = self._snapshot_and_plan()
             self._steps("schema", [_Job("schema")])
-            self._steps("copy", [_Job("copy", shard=shard.number) for shard in plan.shards])
+            self._keyed_steps("copy", [_Job("copy", shard=shard.number) for shard in plan.shards], plan)
             self._close_snapshot()
             self._steps("finish", [_Job("finish")])
-            self._steps("verify", [_Job("verify")])
+            self._keyed_steps("verify", [_Job("verify")], plan)
             publishing = True
             export = self._publish()
         except BaseException as error:
@@ -153,7 +155,7 @@ class LocalRun:
         """Make the plan and nothing else; nothing is left behind but the run's folder."""
         self._prepare(observer)
         try:
-            write_secrets(self.secrets_dir, self.connections, self.key)
+            write_secrets(self.secrets_dir, self.connections)
             return self._snapshot_and_plan()
         finally:
             stop_all(self._alive)
@@ -189,6 +191,14 @@ class LocalRun:
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
+
+    def _keyed_steps(self, step: str, jobs: list[_Job], plan: Plan) -> None:
+        """Steps that are given the keys of their plan, for as long as they take."""
+        write_settings(self.secrets_dir, step_settings(step, self.spec, plan, self.key))
+        try:
+            self._steps(step, jobs)
+        finally:
+            write_settings(self.secrets_dir, {})
 
     def _steps(self, step: str, jobs: list[_Job]) -> None:
         """Run all jobs of a step, ``limits.parallel`` at a time; raise for the first that fails for good."""

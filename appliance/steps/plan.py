@@ -36,6 +36,8 @@ class PlanSummary(BaseModel):
     """Estimated, before row filters."""
     bytes: int
     not_carried: int
+    epoch: int
+    """The generation of the masks' keys."""
     warnings: list[str]
     fallbacks: list[str]
 
@@ -67,6 +69,8 @@ def plan_of(context: StepContext) -> Plan:
                 catalog=catalog,
                 snapshot=snapshot,
                 approved=spec.approved,
+                key_name=spec.key_name,
+                epoch=spec.epoch,
             )
             return make_plan(
                 request, source, lambda selected: _check_targets(context, source, catalog, selected)
@@ -96,6 +100,7 @@ def summary_of(plan: Plan) -> PlanSummary:
         rows=plan.estimated_rows,
         bytes=sum(table.bytes for table in plan.tables),
         not_carried=len(plan.not_carried),
+        epoch=plan.epoch,
         warnings=list(plan.warnings),
         fallbacks=list(plan.fallbacks),
     )

@@ -1,4 +1,4 @@
-"""The secrets folder of a step: libpq service and pass files, certificates, and the mask key if it needs it.
+"""The secrets folder of a step: libpq service and pass files, certificates, and the keys its SQL asks for.
 
 It lies on tmpfs, belongs to the step's user, and is removed when the step has ended. Nothing in it is
 ever printed, logged, or put into an environment variable.
@@ -7,6 +7,7 @@ ever printed, logged, or put into an environment variable.
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,7 +16,8 @@ from appliance.connections import Connection
 from appliance.errors import RequestWrong
 
 SERVICE_FILE = "pg_service.conf"
-KEY_FILE = "mask.key"
+SETTINGS_FILE = "settings.json"
+"""Settings that the step's keyed sessions are opened with: keys of its plan, never the appliance's own."""
 CONTAINER_PATH = Path("/run/secrets/appliance")
 """Where the folder is mounted inside a step container."""
 
@@ -26,7 +28,7 @@ _CERTIFICATES = ("sslrootcert", "sslcert", "sslkey")
 def write_secrets(
     folder: Path,
     connections: Mapping[str, Connection],
-    key: bytes | None = None,
+    settings: Mapping[str, str] | None = None,
     *,
     seen_at: Path | None = None,
 ) -> None:
@@ -45,8 +47,25 @@ def write_secrets(
         sections += [f"[{name}]", _parameter(name, "dbname", "dbname", connection.dbname), *lines, ""]
         sections += [f"[{maintenance_service(name)}]", *maintenance, *lines, ""]
     _write(folder / SERVICE_FILE, "\n".join(sections).encode())
-    if key is not None:
-        _write(folder / KEY_FILE, key)
+    if settings:
+        write_settings(folder, settings)
+
+
+def write_settings(folder: Path, settings: Mapping[str, str]) -> None:
+    """Put what a step's keyed sessions are opened with into its secrets folder; nothing takes it away."""
+    if settings:
+        _write(folder / SETTINGS_FILE, json.dumps(dict(settings)).encode())
+    else:
+        (folder / SETTINGS_FILE).unlink(missing_ok=True)
+
+
+def read_settings(folder: Path) -> dict[str, str]:
+    """What this step's keyed sessions are opened with. Raises RequestWrong where it was given nothing."""
+    try:
+        found: dict[str, str] = json.loads((folder / SETTINGS_FILE).read_bytes())
+    except FileNotFoundError:
+        raise RequestWrong("This step was given no keys.") from None
+    return found
 
 
 def remove_secrets(folder: Path) -> None:
@@ -58,13 +77,13 @@ def remove_secrets(folder: Path) -> None:
 def secrets_folder(
     folder: Path,
     connections: Mapping[str, Connection],
-    key: bytes | None = None,
+    settings: Mapping[str, str] | None = None,
     *,
     seen_at: Path | None = None,
 ) -> Iterator[Path]:
     """``write_secrets`` for the length of a block."""
     try:
-        write_secrets(folder, connections, key, seen_at=seen_at)
+        write_secrets(folder, connections, settings, seen_at=seen_at)
         yield folder
     finally:
         remove_secrets(folder)

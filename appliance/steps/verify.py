@@ -10,9 +10,8 @@ import psycopg
 from pydantic import BaseModel
 
 from appliance.errors import WorkFailedForGood
-from appliance.postgres.bindings import bind
 from appliance.postgres.connect import database_failure
-from appliance.postgres.evidence import Loaded, index, loads, seed_binding
+from appliance.postgres.evidence import Loaded, index, loads
 from appliance.postgres.ledger import arrived
 from appliance.postgres.left_out import LeftOut, counted
 from appliance.postgres.parallel_jobs import Job, Session, run_jobs
@@ -103,7 +102,7 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> tuple[list[Tabl
     workers = max(0, plan.parallel // max(1, len(relations)) - 1)
 
     def open_session() -> Session:
-        session = context.connect_target(target.connection, target.next_database)
+        session = context.connect_target(target.connection, target.next_database, keyed=True)
         session.execute(f"SET max_parallel_workers_per_gather = {workers}")
         return session
 
@@ -149,7 +148,6 @@ def _prove(
     try:
         if plan.tables[loaded.number].masked_columns:
             with session.transaction():
-                bind(session, context.key(), [seed_binding(plan)])
                 found = prove(session, plan, loaded, source_rows)
         else:
             found = count(session, loaded, source_rows)

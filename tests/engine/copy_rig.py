@@ -27,7 +27,8 @@ from appliance.reporting.messages import Message
 from appliance.steps import copy
 from appliance.steps.context import RunSpec, StepContext, write_document
 from appliance.steps.copy import CopyResult
-from appliance.steps.secrets import read_service, write_secrets
+from appliance.steps.secrets import read_service, write_secrets, write_settings
+from appliance.steps.step_keys import step_settings
 from appliance.workflow.document import Workflow
 from tests.engine.clusters import Cluster
 from tests.engine.source_session import moment
@@ -60,9 +61,7 @@ class CopyRig:
             "production": source.connection(source_database, "postgres", **(source_changes or {})),
             "staging": target.connection(twin, "postgres", **(target_changes or {})),
         }
-        write_secrets(
-            self.secrets, {name: Connection.model_validate(each) for name, each in entries.items()}, KEY
-        )
+        write_secrets(self.secrets, {name: Connection.model_validate(each) for name, each in entries.items()})
         workflow = {
             "id": "rig",
             "source": "production",
@@ -112,6 +111,7 @@ class CopyRig:
             bindings=tuple(bindings),
         )
         write_document(self.run_dir / PLAN_FILE, self.plan)
+        write_settings(self.secrets, step_settings("copy", self.spec, self.plan, KEY))
 
     def prepare(self, script: str) -> None:
         """Make the database to copy into, with empty tables and the ledger."""

@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from appliance.keys import domain_key
-from appliance.masking.bindings import bound_settings
+from appliance.keys import derived_key
+from appliance.masking.bindings import secret_settings, word_settings
 from appliance.masking.compiled import CompiledColumn
 from appliance.masking.compiler import compile_column
 from appliance.postgres.catalog_reader import read_catalog
@@ -33,8 +33,15 @@ def spec(mask: str, **params: Any) -> MaskSpec:
 
 
 def keyed_hash(text: str, domain: str = "hash", key: bytes = KEY) -> bytes:
-    """HMAC-SHA-256 of a value, by Python's own hmac."""
-    return hmac.digest(domain_key(key, domain), text.encode(), hashlib.sha256)
+    """The digest of a text that the mask ``hash`` shows the beginning of."""
+    own, message = derived_key(key, "domain", f"hash/{domain}"), text.encode()
+    return hashlib.sha256(own + b"t" + len(message).to_bytes(4, "big") + message).digest()
+
+
+def keyed_hmac(message: bytes, letter: bytes, domain: str = "hash", key: bytes = KEY) -> bytes:
+    """What the mask ``hash`` shows all of, by Python's own hmac."""
+    own = derived_key(derived_key(key, "domain", f"hash/{domain}"), "hmac")
+    return hmac.digest(own, letter + len(message).to_bytes(4, "big") + message, hashlib.sha256)
 
 
 @dataclass
@@ -132,7 +139,8 @@ class Lab:
 def bind(session: psycopg.Connection[Any], columns: Iterable[CompiledColumn], key: bytes = KEY) -> None:
     """Bind the keys and words of some columns in the current transaction."""
     for column in columns:
-        for setting, value in bound_settings(key, column.bindings).items():
+        settings = secret_settings(key, column.bindings) | word_settings(column.bindings)
+        for setting, value in settings.items():
             session.execute("SELECT set_config(%s, %s, true)", (setting, value))
 
 
@@ -154,4 +162,4 @@ def remove_lab(lab: Lab) -> None:
         session.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(lab.reader)))
 
 
-__all__ = ["KEY", "OTHER_KEY", "Lab", "bind", "keyed_hash", "make_lab", "remove_lab", "spec"]
+__all__ = ["KEY", "OTHER_KEY", "Lab", "bind", "keyed_hash", "keyed_hmac", "make_lab", "remove_lab", "spec"]

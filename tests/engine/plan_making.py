@@ -49,6 +49,8 @@ def plan_of(
             approved=approved,
             places=Places(),
             catalog=read_catalog(connection),
+            key_name="production",
+            epoch=1,
             snapshot=snapshot,
         )
         return make_plan(request, connection, lambda _: [])

@@ -115,9 +115,12 @@ class Scenario:
 
     def start(self, command: str = "run", *options: str) -> subprocess.Popen[str]:
         """Start ``appliance COMMAND`` with the written documents."""
-        arguments = [sys.executable, "-m", "appliance.cli.main", command, *self.write(), *options]
+        return self.start_command(command, *self.write(), *options)
+
+    def start_command(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start ``appliance`` with these arguments."""
         return subprocess.Popen(
-            arguments,
+            [sys.executable, "-m", "appliance.cli.main", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -15,7 +15,8 @@ from appliance.postgres.snapshot import export_snapshot, readable_tables
 from appliance.reporting.messages import Message
 from appliance.steps import copy, finish, plan, schema, verify
 from appliance.steps.context import RunSpec, StepContext, write_document
-from appliance.steps.secrets import write_secrets
+from appliance.steps.secrets import write_secrets, write_settings
+from appliance.steps.step_keys import step_settings
 from appliance.workflow.document import Workflow
 from tests.engine.clusters import Cluster
 
@@ -38,7 +39,7 @@ class StepwiseRun:
             "production": Connection(**source.connection(source_database, "reader")),
             "staging": Connection(**target.connection(twin, "twin_owner")),
         }
-        write_secrets(folder / "secrets", connections, bytes(range(32)))
+        write_secrets(folder / "secrets", connections)
         whole = {
             "id": "stepwise",
             "source": "production",
@@ -83,4 +84,7 @@ class StepwiseRun:
 
     def step(self, name: str) -> StepContext:
         """The context of one step."""
+        if name in ("copy", "verify"):
+            settings = step_settings(name, self.context.spec, self.context.plan(), bytes(range(32)))
+            write_settings(self.context.secrets_dir, settings)
         return dataclasses.replace(self.context, step=name)

@@ -294,7 +294,7 @@ def test_secrets_are_for_their_owner_only_and_leave_no_trace(secured: Cluster, t
             secured.connection("postgres", "reader", maintenance_db="closed")
         ),
     }
-    write_secrets(folder, entries, b"k" * 32)
+    write_secrets(folder, entries, {"appliance.k_hash__hash": "00" * 32})
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o400}
     assert read_service(folder, maintenance_service("staging"))["dbname"] == "closed"

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.engine.clusters import Cluster
-from tests.engine.masking_lab import KEY, Lab, bind, keyed_hash, make_lab, remove_lab, spec
+from tests.engine.masking_lab import KEY, Lab, bind, keyed_hmac, make_lab, remove_lab, spec
 
 MANY = settings(
     max_examples=25,
@@ -196,7 +196,7 @@ def test_dates_of_one_subject_keep_their_intervals_across_tables_and_types(lab: 
             session.execute("SET LOCAL timezone = 'Europe/Vienna'")
             bind(session, [compiled], KEY)
             moved = f"{compiled.sql}::timestamp - {column_name}::timestamp"
-            query = f"SELECT patient, extract(epoch FROM {moved})::int / 86400 FROM lab.{table_name}"
+            query = f"SELECT patient, round(extract(epoch FROM {moved}) / 86400)::int FROM lab.{table_name}"
             for patient, days in session.execute(query.encode()):
                 shifts.setdefault(patient, set()).add(days)
     assert all(len(found) == 1 for found in shifts.values())
@@ -243,10 +243,7 @@ def test_a_hashed_uuid_is_a_random_uuid(lab: Lab) -> None:
 def test_hashed_bytes_are_pythons_own_hmac(lab: Lab, values: list[bytes | None]) -> None:
     twin = lab.masked("bytea", values, spec("hash"))
     for value, masked in zip(values, twin, strict=True):
-        if value is None:
-            assert masked is None
-        elif value.isascii():
-            assert masked == keyed_hash(value.decode())
+        assert masked == (None if value is None else keyed_hmac(value, b"b"))
 
 
 def test_a_hashed_address_is_a_private_one_of_its_family(lab: Lab) -> None:

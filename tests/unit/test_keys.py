@@ -13,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.errors import RequestWrong
-from appliance.keys import binding_value, domain_key, load_or_create_key, read_key
+from appliance.keys import (
+    binding_value,
+    derived_key,
+    fingerprint,
+    load_or_create_key,
+    read_key,
+    run_key,
+    source_key,
+)
 
 
 @dataclass(frozen=True)
@@ -70,29 +78,52 @@ def test_a_key_that_is_only_read_is_not_made(tmp_path: Path) -> None:
 
 
 @given(st.binary(min_size=32, max_size=32), st.text(max_size=20), st.binary(max_size=200))
-def test_two_nested_hashes_over_the_pads_are_the_hmac(key: bytes, domain: str, message: bytes) -> None:
+def test_two_nested_hashes_over_the_pads_are_an_hmac(key: bytes, domain: str, message: bytes) -> None:
     inner = bytes.fromhex(binding_value(key, Wanted("inner_pad", domain)))
     outer = bytes.fromhex(binding_value(key, Wanted("outer_pad", domain)))
     nested = hashlib.sha256(outer + hashlib.sha256(inner + message).digest()).digest()
-    expected = hmac.digest(key, b"mask-domain:" + domain.encode(), hashlib.sha256)
-    assert domain_key(key, domain) == expected
-    assert nested == hmac.digest(expected, message, hashlib.sha256)
+    own = derived_key(derived_key(key, "domain", domain), "hmac")
+    assert nested == hmac.digest(own, message, hashlib.sha256)
     assert len(inner) == len(outer) == 64
 
 
-@given(st.binary(min_size=32, max_size=32), st.text(max_size=20))
-def test_a_seed_is_a_bigint_of_its_domain(key: bytes, domain: str) -> None:
-    seed = binding_value(key, Wanted("seed", domain))
-    assert -(2**63) <= int(seed) < 2**63
-    assert seed == binding_value(key, Wanted("seed", domain))
-    assert seed != binding_value(key, Wanted("seed", domain + "x"))
+NAMES = st.lists(st.text(max_size=5), min_size=1, max_size=4)
+
+
+@given(NAMES, NAMES)
+def test_two_ways_below_a_key_are_two_keys(one: list[str], other: list[str]) -> None:
+    assert (derived_key(b"k" * 32, *one) == derived_key(b"k" * 32, *other)) == (one == other)
+
+
+def test_a_source_an_epoch_a_mask_and_a_domain_have_a_key_each() -> None:
+    root = bytes(range(32))
+    keys = {
+        binding_value(source_key(root, source, epoch), Wanted("key", f"{mask}/{domain}"))
+        for source in ("shop", "shop2")
+        for epoch in (1, 2, 12)
+        for mask in ("hash", "email")
+        for domain in ("hash", "email")
+    }
+    assert len(keys) == 24
+
+
+def test_a_run_has_a_key_that_is_no_source_s() -> None:
+    root = bytes(range(32))
+    assert len({run_key(root, "shop"), run_key(root, "other"), source_key(root, "shop", 1), root}) == 4
+
+
+def test_a_fingerprint_says_which_key_it_is_and_nothing_more() -> None:
+    one, other = source_key(bytes(32), "shop", 1), source_key(bytes(32), "shop", 2)
+    assert fingerprint(one) == fingerprint(bytes(one)) != fingerprint(other)
+    assert len(fingerprint(one)) == 16 and fingerprint(one) not in one.hex()
 
 
 def test_values_do_not_change_from_release_to_release() -> None:
-    key = bytes(range(32))
-    assert binding_value(key, Wanted("seed", "email")) == "-7483999689826320119"
+    key = source_key(bytes(range(32)), "production", 1)
+    assert key.hex() == "63af1437d8bcd0d3fa7a542c74828cc1345e81861492f2e189b5b8372c909150"
     assert (
-        domain_key(key, "email").hex() == "364e95d92c5d8dbb2b4f3a5921374e82d342d349e4154370f471de24a5bbf401"
+        binding_value(key, Wanted("key", "email/email"))
+        == "cbeda11747b57282a3e1e81356eb3d67eb18405e232c668e76343974e41ab86b"
     )
 
 

@@ -43,6 +43,7 @@ class Constant(Mask[ConstantParams]):
         length="the constant's, checked against the column's",
         format="the constant's, checked against the column's type",
     )
+    learnt = "nothing but where there is a row (with `keep_null`, which rows have a value)."
     examples = (("Ann Lee", "redacted"),)
     whole_value = True
 

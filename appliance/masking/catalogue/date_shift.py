@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from appliance.masking.drawing import Digest
 from appliance.masking.mask import Mask, Masked, Promises, SubjectParams, subject_problems
-from appliance.masking.scope import Scope, low_bits
+from appliance.masking.scope import Scope
 from appliance.masking.shape import DATES, Shape, Value
 from appliance.workflow.catalog import Column, Table
 
@@ -39,22 +40,30 @@ class DateShift(Mask[DateShiftParams]):
         deterministic="yes: the same subject is moved by the same number of days everywhere",
         format="time of day, and intervals within a subject, are kept; infinity stays",
     )
+    learnt = (
+        "the intervals between the dates of a subject and the time of day; with one pair of a "
+        "subject, all dates of that subject. Of another subject, that each date lies within "
+        "`max_days`."
+    )
     examples = (("1984-03-05", "1984-05-19"), ("2024-02-29 10:15", "2024-05-14 10:15"))
 
     def compile(self, value: Value, params: DateShiftParams, scope: Scope) -> Masked:
-        """A shift from the subject's keyed hash; by default the primary key is the subject."""
+        """A shift from the subject's keyed digest; by default the primary key is the subject."""
         kind, sql = value.shape.kind, value.sql
-        subject = scope.subject_text(subject_of(params, scope))
-        hash_sql = scope.text_hash(subject, params.domain or self.name)
-        days = f"(1 + mod({low_bits(hash_sql)}, {params.max_days}))"
-        by = days if kind == "date" else f"make_interval(0, 0, 0, 0, 24 * {days})"
-        moved = (
-            f"CASE WHEN {sql} > '{_LATEST[kind]}'::{_plain(kind)} THEN {sql} - {by}"
-            f" WHEN {sql} < '{_EARLIEST}'::{_plain(kind)} THEN {sql} + {by}"
-            f" WHEN {hash_sql} < 0 THEN {sql} - {by} ELSE {sql} + {by} END"
-        )
+        subject = scope.subject(subject_of(params, scope))
+
+        def moved(digest: Digest) -> str:
+            days = f"(1 + mod({digest.number(0, 30)}, {params.max_days}))"
+            by = days if kind == "date" else f"make_interval(0, 0, 0, 0, 24 * {days})"
+            return (
+                f"CASE WHEN {sql} > '{_LATEST[kind]}'::{_plain(kind)} THEN {sql} - {by}"
+                f" WHEN {sql} < '{_EARLIEST}'::{_plain(kind)} THEN {sql} + {by}"
+                f" WHEN {digest.bit(4)} THEN {sql} - {by} ELSE {sql} + {by} END"
+            )
+
+        shifted = scope.drawn(value, params.key_of(self.name), subject, moved)
         return Masked(
-            f"CASE WHEN isfinite({sql}) THEN {moved} ELSE {sql} END",
+            f"CASE WHEN isfinite({sql}) THEN {shifted} ELSE {sql} END",
             "by_chance",
             normal_form_sql=f"CASE WHEN isfinite({sql}) THEN {sql}::text END",
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from appliance.masking.bindings import KeyName
+from appliance.masking.drawing import SHOWN_BYTES, Digest, bytes_message, text_message, uuid_message
 from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
 from appliance.masking.permutation import BITS, permuted
 from appliance.masking.scope import Scope, unless_empty
@@ -28,7 +30,7 @@ class HashParams(KeyedParams):
 
 
 class Hash(Mask[HashParams]):
-    """HMAC-SHA-256 for text, uuid and bytea; a keyed permutation for whole numbers."""
+    """A keyed digest for text, uuid and bytea; a keyed permutation for whole numbers."""
 
     name = "hash"
     summary = "Replaces a value with a keyed pseudonym of the same type."
@@ -41,33 +43,47 @@ class Hash(Mask[HashParams]):
         format="a uuid stays a uuid (version 4), a whole number stays one of its type with its sign,"
         " an address becomes one of 10.0.0.0/8 or fd00::/8",
     )
+    learnt = (
+        "which rows have equal values, also in other tables of the domain; of whole numbers the "
+        "sign as well, of addresses the family and the length of the prefix. The n pairs open "
+        "themselves and nothing else: no other original can be computed or tried."
+    )
     examples = (("Ann Lee", "9f2c61a07be8d3541c0a7e6b52d9f318"), ("4711", "1830462977"))
 
     def compile(self, value: Value, params: HashParams, scope: Scope) -> Masked:
         """Depends on the kind of value."""
-        domain = params.domain or self.name
+        key = params.key_of(self.name)
         kind = value.shape.kind
         if kind in INTEGERS:
-            sql = permuted(value.sql, kind, value.shape.cast, scope.seed(domain))
-            return Masked(sql, "by_chance", chance=0.5 ** BITS[kind], preserves_distinct=True)
+            sql = permuted(value.sql, kind, value.shape.cast, scope, key)
+            return Masked(
+                sql,
+                "by_chance",
+                chance=0.5 ** BITS[kind],
+                preserves_distinct=True,
+                repeats=kind != "smallint",
+            )
         if kind == "uuid":
-            return Masked(_uuid(scope.hmac(value.text, domain)), "disjoint", preserves_distinct=True)
+            return Masked(
+                _uuid(scope.digest(key, uuid_message(value.sql))), "disjoint", preserves_distinct=True
+            )
         if kind == "bytea":
             # Its text form may be too long to be made: 1 GB of bytes are 2 GB of digits.
             digest = f"encode(sha256({value.sql}), 'hex')"
-            sql = scope.hmac_bytes(value.sql, domain)
+            sql = scope.hmac(key, bytes_message(value.sql)).sql
             return Masked(sql, "disjoint", normal_form_sql=digest, preserves_distinct=True)
         if kind == "inet":
-            return Masked(_address(value, scope, domain), "by_chance")
-        return self._text(value, params, scope, domain)
+            return Masked(_address(value, scope, key), "by_chance")
+        return self._text(value, params, scope)
 
-    def _text(self, value: Value, params: HashParams, scope: Scope, domain: str) -> Masked:
+    def _text(self, value: Value, params: HashParams, scope: Scope) -> Masked:
         digits = _digits(value.shape, params)
-        shown = f"encode(substr({scope.hmac(value.key_text, domain)}, 1, {(digits + 1) // 2}), 'hex')"
-        shown = f"left({shown}, {digits})" if digits % 2 else shown
+        key, message = params.key_of(self.name), text_message(value.key_text)
+        chopped = digits <= 2 * SHOWN_BYTES
+        digest = scope.digest(key, message) if chopped else scope.hmac(key, message)
         unique = digits >= UNIQUE_DIGITS
         return Masked(
-            unless_empty(value, shown),
+            unless_empty(value, digest.hex(digits)),
             "disjoint" if unique else "by_chance",
             chance=0.0 if unique else 16.0**-digits,
             preserves_distinct=unique,
@@ -90,17 +106,19 @@ def _digits(shape: Shape, params: HashParams) -> int:
     return params.length if shape.length is None else min(params.length, shape.length)
 
 
-def _uuid(hmac: str) -> str:
+def _uuid(digest: Digest) -> str:
     """Two of the bytes are fixed to make it a random (version 4) UUID of RFC 9562; 112 bits remain."""
-    return f"encode(set_byte(set_byte(substr({hmac}, 1, 16), 6, 64), 8, 128), 'hex')::uuid"
+    return f"encode(set_byte(set_byte(substr({digest.sql}, 1, 16), 6, 64), 8, 128), 'hex')::uuid"
 
 
-def _address(value: Value, scope: Scope, domain: str) -> str:
-    number = scope.text_hash(value.text, domain)
-    four = f"'10.0.0.0'::inet + ({number} & 16777215)"
-    other_four = f"'10.0.0.0'::inet + (({number} # 1) & 16777215)"
-    six = f"'fd00::'::inet + ({number} & 9223372036854775807)"
-    four = f"coalesce(nullif({four}, {value.sql}), {other_four})"
-    chosen = f"CASE WHEN family({value.sql}) = 6 THEN {six} ELSE {four} END"
+def _address(value: Value, scope: Scope, key: KeyName) -> str:
+    def chosen(digest: Digest) -> str:
+        number = digest.number(0, 24)
+        four = f"'10.0.0.0'::inet + {number}"
+        other_four = f"'10.0.0.0'::inet + ({number} # 1)"
+        six = f"'fd00::'::inet + {digest.number(0, 63)}"
+        four = f"coalesce(nullif({four}, {value.sql}), {other_four})"
+        return f"CASE WHEN family({value.sql}) = 6 THEN {six} ELSE {four} END"
+
     # A constant plus NULL is NULL, so NULL stays NULL.
-    return f"set_masklen({chosen}, masklen({value.sql}))"
+    return f"set_masklen({scope.drawn(value, key, text_message(value.text), chosen)}, masklen({value.sql}))"

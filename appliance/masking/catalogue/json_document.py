@@ -84,6 +84,7 @@ class JsonDocument(Mask[JsonParams]):
         format="always a valid document; a path that is missing stays missing; an object, or a list inside"
         " a list, where a path ends or forks becomes null; a json that jsonb cannot hold becomes null",
     )
+    learnt = "what the masks at the paths say, and the rest of the document as it is."
     examples = (
         ('{"contact": {"email": "ann@corp.test"}}', '{"contact": {"email": "mei.costa.1f0b…@example.com"}}'),
     )

@@ -22,6 +22,7 @@ class Null(Mask[Params]):
         deterministic="yes: always NULL",
         keeps_null="yes, and everything becomes NULL",
     )
+    learnt = "nothing but where there is a row."
     examples = (("Ann Lee", "NULL"),)
     whole_value = True
 

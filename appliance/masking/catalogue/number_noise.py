@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from appliance.masking.drawing import Digest, Message, float_message, integer_message, text_message
 from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
 from appliance.masking.noise import float_noise, integer_noise, numeric_noise
 from appliance.masking.scope import Scope
@@ -59,6 +60,10 @@ class NumberNoise(Mask[NumberNoiseParams]):
         length="fits the column's range and precision",
         format="with percent the sign is kept and zero stays zero; NaN and infinity stay",
     )
+    learnt = (
+        "the size of every number, which lies within the limit; which rows have equal numbers. "
+        "The n pairs open themselves and nothing else."
+    )
     examples = (("1200.00", "1147.35"), ("-3", "-4"))
 
     def example_params(self) -> dict[str, Any]:
@@ -67,15 +72,28 @@ class NumberNoise(Mask[NumberNoiseParams]):
 
     def compile(self, value: Value, params: NumberNoiseParams, scope: Scope) -> Masked:
         """By the kind of number."""
-        seed = scope.seed(params.domain or self.name)
         kind, sql = value.shape.kind, value.sql
         zero = f"{sql} <> 0" if params.share is not None else f"{sql} IS NOT NULL"
-        if kind in INTEGERS:
-            masked = integer_noise(sql, kind, params.share, params.amount, seed)
-        elif kind == "numeric":
-            masked = numeric_noise(sql, value.shape, params.share, params.amount, seed)
+        if kind == "numeric":
             zero += f" AND scale({sql}) IS NOT NULL AND abs({sql}) <= '1e130000'::numeric"
-        else:
-            masked = float_noise(sql, kind, params.share, params.amount, seed)
+        elif kind in FLOATS:
             zero += f" AND {sql} NOT IN ('NaN', 'Infinity', '-Infinity')"
+
+        def moved(digest: Digest) -> str:
+            if kind in INTEGERS:
+                return integer_noise(sql, kind, params.share, params.amount, digest)
+            if kind == "numeric":
+                return numeric_noise(sql, value.shape, params.share, params.amount, digest)
+            return float_noise(sql, kind, params.share, params.amount, digest)
+
+        masked = scope.drawn(value, params.key_of(self.name), _message(value), moved)
         return Masked(masked, "by_chance", normal_form_sql=f"CASE WHEN {zero} THEN {sql}::text END")
+
+
+def _message(value: Value) -> Message:
+    """Numbers that are equal have the same message, whatever their type's size or their zeros at the end."""
+    if value.shape.kind in INTEGERS:
+        return integer_message(f"{value.sql}::bigint")
+    if value.shape.kind == "numeric":
+        return text_message(f"trim_scale({value.sql})::text")
+    return float_message(f"{value.sql}::float8")

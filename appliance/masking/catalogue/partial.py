@@ -41,6 +41,11 @@ class Partial(Mask[PartialParams]):
         length="kept",
         format="the ends are kept; text is covered whole where less would be covered than kept",
     )
+    learnt = (
+        "all that is kept, and the length; there is no key. Who knows the kind of value can try "
+        "what is covered: four digits of twelve are soon tried where another column or a check "
+        "digit says which is right."
+    )
     examples = (("4111111111111111", "************1111"),)
 
     def compile(self, value: Value, params: PartialParams, scope: Scope) -> Masked:

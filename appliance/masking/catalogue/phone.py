@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from appliance.masking.drawing import text_message
 from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
 from appliance.masking.scope import Scope
 from appliance.masking.shape import TEXT, Value
@@ -16,6 +17,8 @@ _PLAIN = "'[^-0-9 +()/#*.]'"
 _OTHER = "'[^-0-9 +()/#*.,:;]'"
 _LONGEST_SEARCHED = 1_000_000
 _EIGHTEEN = "'000000000000000000'"
+_BITS = 58
+"""Of the number whose digits are shown: it has at most eighteen."""
 
 
 class PhoneParams(KeyedParams):
@@ -40,21 +43,28 @@ class Phone(Mask[PhoneParams]):
     kinds = TEXT
     proof = "by_chance"
     promises = Promises(length="kept", format="punctuation and blanks are kept, letters become x")
+    learnt = (
+        "which rows have the same number; its length, its punctuation, and the prefix that is "
+        "kept. Text that is no phone number (other characters, or more than 40 bytes) also "
+        "shows which of its digits are equal. The n pairs open themselves and nothing else."
+    )
     examples = (("+49 (170) 123-4567", "+83 (412) 960-3381"),)
 
     def compile(self, value: Value, params: PhoneParams, scope: Scope) -> Masked:
         """A fast way for what looks like a phone number, and a careful one for all else."""
         text = value.text
         kept = f"least({params.keep_prefix}, greatest(length({text}) - {ALWAYS_MASKED}, 0))"
-        hash_sql = scope.text_hash(value.key_text, params.domain or self.name)
         prefix = f"left({text}, {kept}) || " if params.keep_prefix else ""
         rest_length = f"length({text}) - {kept}" if params.keep_prefix else f"length({text})"
         rest = f"substr({text}, {kept} + 1)" if params.keep_prefix else text
-        careful = f"{prefix}{_careful(rest, hash_sql)}"
+
+        number = scope.digest(params.key_of(self.name), text_message(value.key_text)).number_once(_BITS)
+        careful = f"{prefix}{_careful(rest, number)}"
         # Two CASEs, because AND may look at its right side first, and a regular expression has its limits.
+        # The digest stands in every branch, and one of them is computed.
         masked = (
             f"CASE WHEN octet_length({text}) > {_LONGEST_PHONE} THEN {careful}"
-            f" WHEN {text} !~ {_PLAIN} THEN {prefix}{_fast(text, hash_sql, rest_length)} ELSE {careful} END"
+            f" WHEN {text} !~ {_PLAIN} THEN {prefix}{_fast(text, number, rest_length)} ELSE {careful} END"
         )
         # A digit is never its own successor, so this differs wherever there is a digit to mask.
         instead = f"{prefix}translate({rest}, '0123456789', '1234567890')"
@@ -66,23 +76,23 @@ class Phone(Mask[PhoneParams]):
         return Masked(sql, "by_chance", normal_form_sql=normal)
 
 
-def _fast(text: str, hash_sql: str, length: str) -> str:
-    """``to_char`` puts the digits of a hash where the number's digits are.
+def _fast(text: str, number: str, length: str) -> str:
+    """``to_char`` puts the digits of a number where the text's digits are.
 
-    The format gets eighteen more digit places in front, as many as the hash has, and the last characters are
-    cut off again. Eight times ``replace`` is faster than one ``translate``, which compares every character
-    with every other. A nine is a digit place as well. A point would be a decimal point: a bar stands for it.
+    The format gets eighteen more digit places in front, as many as the number has, and the last characters
+    are cut off again. Eight times ``replace`` is faster than one ``translate``, which compares every
+    character with every other. A nine is a digit place as well. A point would be a decimal point: a bar
+    stands for it.
     """
     places = f"replace({text}, '.', '|')"
     for digit in "12345678":
         places = f"replace({places}, '{digit}', '0')"
-    digits = f"({hash_sql} & 288230376151711743)"
-    return f"replace(right(to_char({digits}, {_EIGHTEEN} || {places}), {length}), '|', '.')"
+    return f"replace(right(to_char({number}, {_EIGHTEEN} || {places}), {length}), '|', '.')"
 
 
-def _careful(text: str, hash_sql: str) -> str:
+def _careful(text: str, number: str) -> str:
     """Any text: ten keyed digits for the ten digits, x for what is no punctuation."""
-    ten = f"right((({hash_sql} & 4611686018427387903) + 1000000000000000000)::text, 10)"
+    ten = f"right(({number} + 1000000000000000000)::text, 10)"
     replaced = f"regexp_replace(translate({text}, '0123456789', {ten}), {_OTHER}, 'x', 'g')"
     return (
         f"CASE WHEN octet_length({text}) <= {_LONGEST_SEARCHED} THEN {replaced}"

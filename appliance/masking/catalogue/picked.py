@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
+from appliance.masking.drawing import Digest, text_message
 from appliance.masking.mask import Mask, Masked, SubjectParams, subject_problems
-from appliance.masking.scope import Scope, high_bits, low_bits, never_itself, unless_empty
+from appliance.masking.scope import Scope, never_itself, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
 from appliance.masking.sql_text import literal
 from appliance.masking.word_lists import ENOUGH_WORDS, WordList, word_list
@@ -52,17 +53,21 @@ class PickedMask(Mask[SubjectParams], ABC):
     kinds = TEXT
     proof = "outside_domain"
     lists: ClassVar[tuple[str, ...]]
+    learnt = (
+        "which rows have the same output, and so may have equal values (or the same subject); many originals "
+        "share one output. The n pairs open themselves and nothing else."
+    )
 
     def words(self, length: int | None, encoding: str) -> Words:
         """The lists, cut to what fits a column."""
         return Words(tuple(word_list(name, longest=length, encoding=encoding) for name in self.lists))
 
-    def pick(self, words: Words, hash_sql: str, step: int, scope: Scope) -> str:
-        """The output for a hash; another ``step`` gives another output."""
-        first = scope.word(words.lists[0], f"{low_bits(hash_sql)} + {step}")
+    def pick(self, words: Words, digest: Digest, step: int, scope: Scope) -> str:
+        """The output for a digest; another ``step`` gives another output."""
+        first = scope.word(words.lists[0], f"{digest.number(0, 30)} + {step}")
         if len(words.lists) == 1:
             return first
-        return f"{first} || ' ' || {scope.word(words.lists[1], high_bits(hash_sql))}"
+        return f"{first} || ' ' || {scope.word(words.lists[1], digest.number(4, 30))}"
 
     def domain_sql(self, words: Words) -> str:
         """A query of everything that ``pick`` can give."""
@@ -71,19 +76,22 @@ class PickedMask(Mask[SubjectParams], ABC):
         return f"SELECT v || ' ' || w FROM {words.unnested(0)} AS a (v), {words.unnested(1)} AS b (w)"
 
     def compile(self, value: Value, params: SubjectParams, scope: Scope) -> Masked:
-        """A pick by the value's keyed hash, or by that of the row's subject."""
+        """A pick by the value's keyed digest, or by that of the row's subject."""
         words = self.words(value.shape.length, scope.encoding)
-        domain = params.domain or self.name
-        key = scope.subject_text(params.subject_columns) if params.subject_columns else value.key_text
-        hash_sql = scope.text_hash(key, domain)
-        masked = never_itself(
-            self.pick(words, hash_sql, 0, scope), value, self.pick(words, hash_sql, 1, scope)
+        subject = params.subject_columns
+        message = scope.subject(subject) if subject else text_message(value.key_text)
+
+        def picked(digest: Digest) -> str:
+            first, second = (self.pick(words, digest, step, scope) for step in (0, 1))
+            return never_itself(first, value, second)
+
+        sql = unless_empty(value, scope.drawn(value, params.key_of(self.name), message, picked))
+        return Masked(
+            sql,
+            "outside_domain",
+            output_domain_sql=self.domain_sql(words),
+            repeats=not subject,
         )
-        sql = unless_empty(value, masked)
-        if params.subject_columns:
-            # A subject is never NULL, but what it has may be.
-            sql = f"CASE WHEN {value.sql} IS NOT NULL THEN {sql} END"
-        return Masked(sql, "outside_domain", output_domain_sql=self.domain_sql(words))
 
     def problems(self, shape: Shape, params: SubjectParams, scope: Scope) -> list[str]:
         """A column too short for enough words, or a subject that is not there."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from appliance.masking.catalogue.picked import PickedMask, Words
+from appliance.masking.drawing import Digest
 from appliance.masking.mask import Promises
-from appliance.masking.scope import Scope, high_bits, low_bits
+from appliance.masking.scope import Scope
 from appliance.masking.word_lists import word_list
 
 HOUSE_NUMBERS = 199
@@ -25,10 +26,10 @@ class Street(PickedMask):
         room = None if length is None else length - _NUMBER_AND_BLANK
         return Words((word_list("street", longest=room, encoding=encoding),))
 
-    def pick(self, words: Words, hash_sql: str, step: int, scope: Scope) -> str:
-        """The number comes from other bits of the hash."""
-        number = f"(1 + mod({high_bits(hash_sql)}, {HOUSE_NUMBERS}))::text"
-        return f"{number} || ' ' || {scope.word(words.lists[0], f'{low_bits(hash_sql)} + {step}')}"
+    def pick(self, words: Words, digest: Digest, step: int, scope: Scope) -> str:
+        """The number comes from other bytes of the digest."""
+        number = f"(1 + mod({digest.number(4, 30)}, {HOUSE_NUMBERS}))::text"
+        return f"{number} || ' ' || {scope.word(words.lists[0], f'{digest.number(0, 30)} + {step}')}"
 
     def domain_sql(self, words: Words) -> str:
         """Every street with every number."""

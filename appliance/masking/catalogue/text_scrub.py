@@ -77,6 +77,7 @@ class TextScrub(Mask[TextScrubParams]):
     promises = Promises(
         format="all other text is kept; text of more than 16 MB becomes [scrubbed]",
     )
+    learnt = "all that is not replaced, and where what was; there is no key."
     examples = (("Call 555-0100-22 or ann@corp.test", "Call [phone] or [email]"),)
 
     def compile(self, value: Value, params: TextScrubParams, scope: Scope) -> Masked:

@@ -1,0 +1,103 @@
+"""Epochs: generations of a source's mask keys, so that new pseudonyms cannot be linked to older ones.
+
+``keys/epochs.json`` beside the appliance's key has the epoch of every source that was ever rotated; all
+others are in the first. A run writes the epoch into its spec when it begins, and stays in it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ConfigDict, PositiveInt, RootModel, ValidationError
+
+from appliance.errors import RequestWrong
+from appliance.names import ConnectionName
+
+FIRST_EPOCH = 1
+EPOCHS_FILE = "epochs.json"
+
+
+class Epochs(RootModel[dict[ConnectionName, PositiveInt]]):
+    """The epoch of each source, by the name under which its keys are derived."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    def of(self, name: str) -> int:
+        """The epoch of a source's keys now."""
+        return self.root.get(name, FIRST_EPOCH)
+
+
+def read_epochs(keys: Path) -> Epochs:
+    """The epochs in a folder of keys. Raises RequestWrong for a file that cannot be read or is none of ours.
+
+    A wrong epoch would silently give everybody a new pseudonym.
+    """
+    path = keys / EPOCHS_FILE
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            return Epochs.model_validate_json(file.read())
+    except FileNotFoundError:
+        return Epochs({})
+    except OSError as error:
+        if path.is_symlink():
+            raise RequestWrong(f"{path} is a link.", "The epochs are a file.", f"ls -l {path}") from None
+        raise RequestWrong(f"The epochs of the mask keys {path} cannot be read: {error.strerror}.") from None
+    except ValidationError:
+        raise RequestWrong(
+            f"{path} does not hold the epochs of the mask keys.",
+            "With a wrong epoch the same person would get a new pseudonym.",
+            "Restore the file from a backup of the appliance.",
+        ) from None
+
+
+def start_epoch(keys: Path, names: list[str]) -> Epochs:
+    """Put each of these sources into its next epoch, durably; all epochs then. Raises RequestWrong."""
+    with _locked(keys) as folder:
+        former = read_epochs(keys)
+        epochs = Epochs({**former.root, **{name: former.of(name) + 1 for name in names}})
+        _write(folder, json.dumps(epochs.root, indent=1, sort_keys=True).encode())
+    return epochs
+
+
+@contextmanager
+def _locked(keys: Path) -> Iterator[int]:
+    try:
+        folder = os.open(keys, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise RequestWrong(
+            f"The folder of the appliance's keys {keys} cannot be opened: {error.strerror}.",
+            "Epochs are written beside the mask key, which the first run makes.",
+            "appliance keys show",
+        ) from None
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _write(folder: int, content: bytes) -> None:
+    """A whole file or none, which belongs to the folder's owner."""
+    drafted = f".{EPOCHS_FILE}.{secrets.token_hex(8)}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    descriptor = os.open(drafted, flags, stat.S_IRUSR | stat.S_IWUSR, dir_fd=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            owner = os.fstat(folder)
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(drafted, EPOCHS_FILE, src_dir_fd=folder, dst_dir_fd=folder)
+    except BaseException:
+        os.unlink(drafted, dir_fd=folder)
+        raise
+    os.fsync(folder)
