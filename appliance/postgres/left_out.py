@@ -9,11 +9,11 @@ here was lost, whatever the reason, and ``verify`` fails: rows of the source = r
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
+from pydantic import BaseModel, ConfigDict
 
 from appliance.postgres.ledger import SCHEMA
 from appliance.postgres.plan import PlannedTable
@@ -24,16 +24,49 @@ from appliance.workflow.matching import SelectedTable
 Name = tuple[str, str]
 
 
-@dataclass(frozen=True)
-class LeftOut:
-    """What one filtered table's rows came to on the source."""
+class LeftOut(BaseModel):
+    """What the rows of filtered tables came to on the source. Numbers only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: int
-    """All of them."""
-    by_filter: int
+    """All of them: those of the twin, and those left out."""
+    by_filter: int = 0
     """They fail the table's own filter."""
-    by_key: int
+    by_key: int = 0
     """They pass it, and refer to a row that is left out."""
+
+    @property
+    def total(self) -> int:
+        """Rows that are left out."""
+        return self.by_filter + self.by_key
+
+    @property
+    def text(self) -> str:
+        """For a person."""
+        reasons = ((self.by_filter, "its filter"), (self.by_key, "keys to rows left out"))
+        said = " and ".join(f"{rows:,} by {reason}" for rows, reason in reasons if rows)
+        return f"left out {self.total:,} of {self.rows:,} rows, {said}"
+
+    def fault(self, copied: int) -> str | None:
+        """What is wrong, where the rows copied and those left out are not all that there are."""
+        lost = self.rows - copied - self.total
+        if not lost:
+            return None
+        return (
+            f"{self.rows:,} rows in the source, {copied:,} copied, {self.total:,} left out by filters:"
+            f" {abs(lost):,} {'lost' if lost > 0 else 'too many'}. They refer to rows that the source lacks"
+            " against its own foreign key, or a filter gave two answers"
+        )
+
+
+def together(counts: Sequence[LeftOut]) -> LeftOut:
+    """The sum of several tables."""
+    return LeftOut(
+        rows=sum(each.rows for each in counts),
+        by_filter=sum(each.by_filter for each in counts),
+        by_key=sum(each.by_key for each in counts),
+    )
 
 
 def create(connection: Connection[TupleRow]) -> None:
@@ -59,7 +92,10 @@ def count_left_out(source: Connection[TupleRow], into: Connection[TupleRow], que
 def counted(connection: Connection[TupleRow]) -> dict[int, LeftOut]:
     """The noted numbers, by the table's place in the plan."""
     rows = connection.execute(f"SELECT table_number, rows, by_filter, by_key FROM {SCHEMA}.left_out")  # noqa: S608
-    return {number: LeftOut(*numbers) for number, *numbers in rows}
+    return {
+        number: LeftOut(rows=total, by_filter=by_filter, by_key=by_key)
+        for number, total, by_filter, by_key in rows
+    }
 
 
 def left_out_query(

@@ -17,7 +17,6 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from psycopg import Connection
@@ -81,12 +80,7 @@ class TableProof(BaseModel):
     searched: int
     """Rows of the twin that were searched: all of them, or the gathered ones and a sample."""
     columns: tuple[ColumnProof, ...]
-    left_out_by_filter: int | None = None
-    """Rows of the source that fail the table's own filter, counted apart; None where none may be left out."""
-    left_out_by_key: int | None = None
-    """Rows that pass it, and refer to a row that is left out."""
-    filtered_rows: int | None = None
-    """All rows of the source: those of the twin and those left out."""
+    left_out: LeftOut | None = None
     missing: int = 0
     """Gathered rows that the twin does not have."""
 
@@ -100,31 +94,9 @@ class TableProof(BaseModel):
             found.insert(0, f"{self.table}: {self.missing:,} of {self.gathered:,} rows are not in the twin")
         if self.rows != self.source_rows:
             found.insert(0, f"{self.table}: the source has {self.source_rows:,} rows, the twin {self.rows:,}")
-        lost = (self.filtered_rows or 0) - self.source_rows - self.left_out
-        if lost and self.filtered_rows is not None:
-            found.insert(
-                0,
-                f"{self.table}: {self.filtered_rows:,} rows in the source, {self.source_rows:,} copied,"
-                f" {self.left_out:,} left out by filters: {abs(lost):,} {'lost' if lost > 0 else 'too many'}."
-                " They refer to rows that the source lacks against its own foreign key, or a filter gave two"
-                " answers",
-            )
+        if self.left_out is not None and (wrong := self.left_out.fault(self.source_rows)):
+            found.insert(0, f"{self.table}: {wrong}")
         return found
-
-    @property
-    def left_out(self) -> int:
-        """Rows that filters and the keys behind them leave out."""
-        return (self.left_out_by_filter or 0) + (self.left_out_by_key or 0)
-
-    def with_left_out(self, counted: Sequence[LeftOut]) -> TableProof:
-        """With what was counted on the source for each table that is loaded here."""
-        return self.model_copy(
-            update={
-                "left_out_by_filter": sum(each.by_filter for each in counted),
-                "left_out_by_key": sum(each.by_key for each in counted),
-                "filtered_rows": sum(each.rows for each in counted),
-            }
-        )
 
 
 def count(connection: Connection[TupleRow], loaded: Loaded, source_rows: int) -> TableProof:

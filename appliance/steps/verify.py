@@ -13,7 +13,7 @@ from appliance.errors import WorkFailedForGood
 from appliance.postgres.connect import database_failure
 from appliance.postgres.evidence import Loaded, index, loads
 from appliance.postgres.ledger import arrived
-from appliance.postgres.left_out import LeftOut, counted
+from appliance.postgres.left_out import LeftOut, counted, together
 from appliance.postgres.parallel_jobs import Job, Session, run_jobs
 from appliance.postgres.plan import CopyItem, Plan, TargetFacts
 from appliance.postgres.twin_schema import FinishedTwin, TwinSchema, finished_file, schema_file
@@ -75,21 +75,16 @@ def run(context: StepContext) -> VerifyResult:
     notes = dict.fromkeys(
         f"{table}.{column.column}: {column.note}" for table, column in columns if column.note
     )
+    filtered = [(table.table, table.left_out) for table in tables if table.left_out is not None]
     return VerifyResult(
         tables=len(tables),
         rows=sum(table.rows for table in tables),
         masked_columns=sum(len(table.masked_columns) for table in plan.tables),
         values_compared=sum(column.compared for _, column in columns),
-        left_out=sum(table.left_out for table in tables),
-        notes=(*notes, *(_left_out(table) for table in tables if table.left_out)),
+        left_out=sum(left.total for _, left in filtered),
+        notes=(*notes, *(f"{table}: {left.text}" for table, left in filtered if left.total)),
         seconds=round(time.monotonic() - began, 3),
     )
-
-
-def _left_out(table: TableProof) -> str:
-    reasons = ((table.left_out_by_filter, "its filter"), (table.left_out_by_key, "keys to rows left out"))
-    said = " and ".join(f"{rows:,} by {reason}" for rows, reason in reasons if rows)
-    return f"{table.table}: left out {table.left_out:,} of {table.filtered_rows or 0:,} rows, {said}"
 
 
 def _prove_all(context: StepContext, plan: Plan, number: int) -> tuple[list[TableProof], list[str]]:
@@ -122,9 +117,8 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> tuple[list[Tabl
         if not left_out.keys() & set(loaded.sources):
             return proof
         # A table without a count is not filtered: all that the server sent is all there is.
-        return proof.with_left_out(
-            [left_out.get(source, LeftOut(sent[source], 0, 0)) for source in loaded.sources]
-        )
+        counts = [left_out.get(source, LeftOut(rows=sent[source])) for source in loaded.sources]
+        return proof.model_copy(update={"left_out": together(counts)})
 
     def job(loaded: Loaded) -> Job:
         rows = sum(sent[source] for source in loaded.sources)

@@ -39,7 +39,7 @@ def test_rows_copied_and_left_out_are_all_that_the_source_has(logins: StepwiseRu
     assert "public.visit: left out 50 of 100 rows, 50 by keys to rows left out" in result.notes
     (twin,) = json.loads((logins.context.run_dir / "verify.json").read_text())["twins"]
     counted = {
-        each["table"]: (each["left_out_by_filter"], each["left_out_by_key"]) for each in twin["tables"]
+        each["table"]: (each["left_out"]["by_filter"], each["left_out"]["by_key"]) for each in twin["tables"]
     }
     assert counted == {"public.login": (50, 0), "public.visit": (0, 50)}
     assert logins.target.rows(logins.next, "SELECT count(*) FROM visit JOIN login USING (email)") == [(50,)]
