@@ -118,7 +118,8 @@ def save_approval(folder: Path, approval: Approval) -> None:
     path = folder / f"{approval.workflow}.json"
     fresh = folder / f".{approval.workflow}.json.new"
     try:
-        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
         with fresh.open("w", encoding="utf-8") as file:
             file.write(approval.model_dump_json(indent=1) + "\n")
             file.flush()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import psycopg
 import pytest
+import yaml
 
 from tests.containers.appliance_host import ApplianceHost, wait_for
 from tests.containers.cloud import Cloud, enrolled_cloud
@@ -79,3 +81,39 @@ def test_a_workflow_removed_there_ends_its_run_and_is_scheduled_no_more(
         wait_for("Airflow lets go of it", lambda: airflow.execute(stale).fetchone() == (True,), seconds=300)
     assert "removed-there" not in {each["id"] for each in appliance.status("/status")[1]["workflows"]}
     assert cloud.placement("removed-there") == {}
+
+
+def test_what_it_newly_keeps_waits_for_the_owner_and_so_does_a_column_of_tomorrow(
+    appliance: ApplianceHost, databases: Cluster, cloud: Cloud
+) -> None:
+    policy = appliance.folder / "etc" / "policy.yaml"
+    before = policy.read_text()
+    policy.write_text(yaml.safe_dump(yaml.safe_load(before) | {"keep_from_cloud": ["public.*.id"]}))
+    try:
+        cloud.write(workflow("asks-first", "spare"))
+        wait_for(
+            "it waits", lambda: cloud.placement("asks-first").get("rule") == "keep_from_cloud", seconds=120
+        )
+        refused = cloud.command(kind="run", workflow="asks-first")
+        assert (refused["state"], refused["rule"]) == ("refused", "keep_from_cloud")
+        approve(appliance, "asks-first")
+        wait_for(
+            "it is taken up", lambda: cloud.placement("asks-first").get("state") == "active", seconds=120
+        )
+        assert cloud.run_to_end("asks-first")["state"] == "succeeded"
+        databases.sql("shop", "ALTER TABLE purchase ADD COLUMN gift_for text")
+        run = cloud.run_to_end("asks-first")
+        assert run["state"] == "refused" and "public.purchase.gift_for" in run["outcome"]["failure"]["what"]
+        approve(appliance, "asks-first")
+        assert cloud.run_to_end("asks-first")["state"] == "succeeded"
+    finally:
+        databases.sql("shop", "ALTER TABLE purchase DROP COLUMN IF EXISTS gift_for")
+        policy.write_text(before)
+
+
+def approve(appliance: ApplianceHost, workflow_id: str) -> None:
+    """As the owner would without a terminal: look first, then say yes to exactly that."""
+    shown = appliance.cli("workflow", "approve", workflow_id, check=False)
+    digest = re.search(r"--digest (\w+)", shown.stderr)
+    assert shown.returncode == 3 and digest, shown.stderr
+    appliance.cli("workflow", "approve", workflow_id, "--digest", digest[1])
