@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from appliance.beneath import as_owner_of
 from appliance.settings import Settings
 
 CONFIG, STATE = "config", "state"
@@ -38,17 +39,21 @@ def state_files(settings: Settings) -> tuple[list[StateFile], list[str]]:
     places = [(CONFIG, settings.config_dir, settings.config_dir)]
     places += [(STATE, settings.state_dir, settings.state_dir / name) for name in STATE_FOLDERS]
     for kind, root, folder in places:
-        for path in _walk(folder):
+        with as_owner_of(folder):
+            walked = [(path, _unfit(path)) for path in _walk(folder)]
+        for path, why in walked:
             name = path.relative_to(root)
             if kind == CONFIG and name.as_posix() in {*OF_THE_DEPLOY, FIREWALL}:
                 continue
-            if why := _unfit(path):
+            if why:
                 left_out.append(f"{path}: {why}")
             else:
                 found.append(StateFile(f"{kind}/{name.as_posix()}", path))
     for relative in STATE_FILES:
         path = settings.state_dir / relative
-        if path.is_file():
+        with as_owner_of(path.parent):
+            is_there = path.is_file() and not path.is_symlink()
+        if is_there:
             found.append(StateFile(f"{STATE}/{relative}", path))
     return found, left_out
 
@@ -67,6 +72,9 @@ def destination(settings: Settings, name: str) -> Path | None:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
+    if folder.is_symlink():
+        yield folder
+        return
     for root, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
