@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 
 from tests.vm.conftest import SAMPLE_PORT, Appliance
-from tests.vm.sample_database import make_sample
+from tests.vm.running import wait_until
+from tests.vm.sample_database import make_sample, packed
 
 STRICT = (
     *("appliance-status", "appliance-api-server", "appliance-dag-processor", "appliance-prepare"),
-    *("appliance-cleanup", "appliance-firewall", "appliance-update"),
+    *("appliance-cleanup", "appliance-firewall", "appliance-reach", "appliance-update"),
 )
 REACH_DOCKER = ("appliance-scheduler", "appliance-reaper")
 
@@ -129,6 +130,78 @@ def test_steps_may_not_reach_the_host_but_for_the_ports_that_were_allowed(applia
     image = appliance.vm.sudo("docker image ls --format '{{.Repository}}:{{.Tag}}' appliance-step")
     tried = f'docker run --rm --entrypoint python {image} -c "{code}"'
     assert appliance.vm.ssh(f"sudo {tried}", check=False).returncode != 0
+
+
+FOREIGN = "192.0.2.2"
+METADATA = "169.254.169.254"
+NEIGHBOUR = f"""\
+set -e
+ip netns add foreign
+ip link add to-foreign type veth peer name from-foreign netns foreign
+ip address add 192.0.2.1/24 dev to-foreign && ip link set to-foreign up
+ip -n foreign address add {FOREIGN}/24 dev from-foreign && ip -n foreign link set from-foreign up
+ip -n foreign address add {METADATA}/32 dev lo && ip -n foreign link set lo up
+ip -n foreign route add default via 192.0.2.1
+ip route add {METADATA} via {FOREIGN}
+echo {FOREIGN} database.test >> /etc/hosts
+for port in 80 81; do
+  systemd-run --quiet --unit foreign-$port --property NetworkNamespacePath=/run/netns/foreign \
+    python3 -m http.server $port --directory /run/systemd
+done
+"""
+"""A machine of somebody else's, and a cloud's metadata, both an open door for whoever may reach them."""
+
+
+def test_steps_reach_the_connections_addresses_and_nothing_else(appliance: Appliance) -> None:
+    vm = appliance.vm
+    vm.sudo(f"printf %s {packed(NEIGHBOUR)} | base64 -d | sh")
+    try:
+        for address in (FOREIGN, METADATA):
+            wait_until(appliance, f"printf %s {packed(connecting(address, 80))} | base64 -d | python3")
+        assert not from_a_step(appliance, FOREIGN, 80)
+        assert not from_a_step(appliance, METADATA, 80)
+        wanted = json.dumps([["database.test", 80], [METADATA, 80], ["172.29.0.1", SAMPLE_PORT]])
+        ask = f"printf %s {packed(wanted)} | base64 -d > /run/appliance/reach.json"
+        vm.sudo(f"runuser -u appliance -- sh -c '{ask}'")
+        wait_until(appliance, "grep -q database.test /run/appliance-firewall/applied.json")
+        assert from_a_step(appliance, FOREIGN, 80)
+        assert not from_a_step(appliance, FOREIGN, 81)
+        assert not from_a_step(appliance, METADATA, 80)
+        # Nor another container's ports, a name server's, or the host's own status page.
+        assert not from_a_step(appliance, "172.29.0.1", 8642)
+        vm.sudo("systemctl restart appliance-firewall")
+        assert from_a_step(appliance, FOREIGN, 80)
+        assert not from_a_step(appliance, FOREIGN, 81)
+    finally:
+        vm.sudo(
+            "systemctl stop foreign-80 foreign-81; ip netns delete foreign; rm -f /run/appliance/reach.json"
+        )
+
+
+def test_a_step_has_no_ipv6_to_go_around_with(appliance: Appliance) -> None:
+    code = (
+        "import socket,sys; s=socket.socket(socket.AF_INET6); s.settimeout(3);"
+        ' sys.exit(s.connect_ex(("fd00:ec2::254", 80)) == 0)'
+    )
+    assert appliance.vm.ssh(f"sudo {in_a_step(appliance, code)}", check=False).returncode == 0
+
+
+def connecting(address: str, port: int) -> str:
+    """A program that succeeds where it can connect."""
+    return f'import socket; socket.create_connection(("{address}", {port}), 3)'
+
+
+def in_a_step(appliance: Appliance, code: str) -> str:
+    """The command that runs a program where steps run."""
+    image = appliance.vm.sudo("docker image ls --format '{{.Repository}}:{{.Tag}}' appliance-step")
+    return f"docker run --rm --entrypoint python {image} -c '{code}'"
+
+
+def from_a_step(appliance: Appliance, address: str, port: int) -> bool:
+    """Whether a step's container gets through."""
+    done = appliance.vm.ssh(f"sudo {in_a_step(appliance, connecting(address, port))}", check=False)
+    assert done.returncode in (0, 1), done
+    return done.returncode == 0
 
 
 def test_a_step_that_eats_memory_is_stopped_by_the_ceiling_of_all_steps(appliance: Appliance) -> None:
