@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from appliance import __version__, strict_yaml
+from appliance.kept_settings import ExportSettings, ReceiptSettings, ReleaseSettings
 from appliance.problems import KeyPath
 from appliance.strict_document import Document
 from appliance.strict_model import StrictModel, model_at, validate
@@ -83,47 +84,17 @@ class StatusSettings(StrictModel):
         description="File with the token that callers need when it is not on loopback; else one is made.",
         examples=["/var/lib/appliance/keys/status-token"],
     )
+    folder: Path | None = Field(
+        default=None,
+        description="Folder of the service's own user, who can read neither keys nor connections; null where"
+        " it has none, and is the appliance's user.",
+        examples=["/var/lib/appliance-status"],
+    )
     guarded_elsewhere: bool = Field(
         default=False,
         strict=True,
         description="Whether something else lets nobody but this machine in, as a container's port does.",
         examples=[False],
-    )
-
-
-class ExportSettings(StrictModel):
-    """Files that runs have delivered onto this machine."""
-
-    max_days: int | None = Field(
-        default=30,
-        ge=1,
-        le=36_500,
-        description="Days after which an export is deleted; null keeps it until someone deletes it.",
-        examples=[30],
-    )
-
-
-class ReceiptSettings(StrictModel):
-    """The records of runs."""
-
-    max_days: int | None = Field(
-        default=3_650,
-        ge=1,
-        le=36_500,
-        description="Days after which a receipt is deleted; null keeps it for ever.",
-        examples=[3650],
-    )
-
-
-class ReleaseSettings(StrictModel):
-    """Releases of the appliance that are installed on this machine."""
-
-    kept: int = Field(
-        default=3,
-        ge=2,
-        le=100,
-        description="How many stay installed: the one that runs, the one before it, and others by their use.",
-        examples=[3],
     )
 
 
@@ -253,7 +224,17 @@ class Settings(StrictModel):
     @property
     def identity_file(self) -> Path:
         """What enrolment gave: the dashboard's address and the token to speak to it with."""
-        return self.state_dir / "keys" / "dashboard.json"
+        return self.status_dir / "dashboard.json"
+
+    @property
+    def status_dir(self) -> Path:
+        """What only the status service needs: its token for the dashboard, and the one for its page."""
+        return self.status.folder or self.state_dir / "keys"
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the status service has a user of its own, and another process works for it."""
+        return self.status.folder is not None
 
     @property
     def enrolment_token_file(self) -> Path:

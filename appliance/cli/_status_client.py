@@ -57,7 +57,7 @@ def _address(host: str) -> str:
 
 def _token(settings: Settings) -> dict[str, str]:
     """What a service that others can reach asks for, where this user may read it."""
-    path = settings.status.token_file or settings.state_dir / "keys" / "status-token"
+    path = settings.status.token_file or settings.status_dir / "status-token"
     try:
         # What stands there is sent to a service of the user who owns the folder.
         with as_owner_of(path):

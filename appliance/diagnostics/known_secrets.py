@@ -52,10 +52,10 @@ def _connections(settings: Settings) -> list[Connection]:
 
 
 def _secret_files(settings: Settings) -> Iterator[Path]:
-    keys = settings.state_dir / "keys"
-    with as_owner_of(keys):
-        own = sorted(path for path in keys.rglob("*") if path.is_file()) if keys.is_dir() else []
-    yield from own
+    for keys in dict.fromkeys((settings.state_dir / "keys", settings.status_dir)):
+        with as_owner_of(keys):
+            own = sorted(path for path in keys.rglob("*") if path.is_file()) if keys.is_dir() else []
+        yield from own
     yield settings.enrolment_token_file
     yield settings.connections_file
     yield settings.config_dir / "proxy.env"

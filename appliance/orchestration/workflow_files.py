@@ -162,6 +162,8 @@ def _write_index(state_dir: Path, files: list[WorkflowFile]) -> None:
             unfinished.write_text(
                 json.dumps({"version": _VERSION, "files": [asdict(file) for file in files]}), encoding="utf-8"
             )
+            # The status service reads it, too, and may be another user.
+            unfinished.chmod(0o640)
             unfinished.replace(state_dir / INDEX)
         except OSError:
             unfinished.unlink(missing_ok=True)

@@ -9,14 +9,15 @@ from tests.vm.running import wait_until
 from tests.vm.sample_database import make_sample, packed
 
 STRICT = (
-    *("appliance-status", "appliance-api-server", "appliance-dag-processor", "appliance-prepare"),
+    *("appliance-status", "appliance-upkeep", "appliance-api-server", "appliance-dag-processor"),
+    "appliance-prepare",
     *("appliance-cleanup", "appliance-firewall", "appliance-reach", "appliance-update"),
 )
 REACH_DOCKER = ("appliance-scheduler", "appliance-reaper")
 
 
 def test_all_units_are_running(appliance: Appliance) -> None:
-    for name in ("api-server", "dag-processor", "scheduler", "status"):
+    for name in ("api-server", "dag-processor", "scheduler", "upkeep", "status"):
         service = appliance.host.service(f"appliance-{name}")
         assert service.is_running, name
         assert service.is_enabled, name
@@ -84,6 +85,46 @@ def test_the_database_is_reached_by_peer_authentication_alone(appliance: Applian
     assert appliance.vm.sudo(f"cd / && {ask}") == "appliance"
     assert appliance.vm.sudo(f"cd / && runuser -u nobody -- {ask}", check=False) == ""
     assert "5432" not in appliance.vm.sudo("ss -Hltn")
+
+
+AS_STATUS = "setpriv --reuid appliance-status --regid appliance-status --groups appliance"
+"""With all that its unit gives it."""
+
+
+def test_the_status_service_reads_neither_keys_nor_connections(appliance: Appliance) -> None:
+    vm = appliance.vm
+    pid = vm.sudo("systemctl show appliance-status -p MainPID --value")
+    assert vm.sudo(f"ps -o user:20= --pid {pid} --ppid {pid} | sort -u") == "appliance-status"
+    assert "policy" in vm.sudo(f"{AS_STATUS} ls /etc/appliance /etc/appliance/workflows && echo policy")
+    assert vm.sudo(f"{AS_STATUS} cat /etc/appliance/appliance.yaml") != ""
+    for forbidden in (
+        "cat /etc/appliance/connections.yaml",
+        "ls /var/lib/appliance/keys",
+        "cat /var/lib/appliance/keys/mask.key",
+        "cat /var/lib/appliance/keys/airflow-jwt",
+        "ls /var/lib/appliance/runs",
+        "ls /var/lib/appliance/exports",
+        "ls /run/appliance",
+        "test -w /run/docker.sock",
+        "touch /var/lib/appliance/mine",
+        "touch /etc/appliance/workflows/mine.yaml",
+    ):
+        assert vm.ssh(f"sudo {AS_STATUS} {forbidden}", check=False).returncode != 0, forbidden
+    # And what does the appliance's work listens to nobody.
+    assert vm.sudo("systemctl show appliance-upkeep -p User --value") == "appliance"
+    noted = json.loads(vm.sudo(f"{AS_STATUS} cat /run/appliance/connections-note.json"))
+    assert set(noted["states"]) == {"production", "staging"}
+    assert json.loads(vm.sudo("appliance status --json"))["reasons"] == []
+
+
+def test_the_status_services_role_changes_no_run(appliance: Appliance) -> None:
+    ask = 'psql -XAtq -v ON_ERROR_STOP=1 -h /run/postgresql "dbname=appliance user=appliance_status"'
+    as_status = f"cd / && runuser -u appliance-status -- {ask}"
+    assert appliance.vm.sudo(f'{as_status} -c "SELECT count(*) >= 0 FROM appliance.run"') == "t"
+    assert appliance.vm.sudo(f'{as_status} -c "DELETE FROM appliance.run"; echo $?') != "0"
+    assert appliance.vm.sudo(f"cd / && runuser -u appliance -- {ask} -c 'SELECT 1'", check=False) == ""
+    as_owner = f"{as_status} -c 'SELECT 1'".replace("user=appliance_status", "user=appliance")
+    assert appliance.vm.sudo(as_owner, check=False) == ""
 
 
 def test_docker_bounds_logs_outlives_its_restarts_and_uses_slices(appliance: Appliance) -> None:
