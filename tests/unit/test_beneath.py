@@ -19,6 +19,7 @@ from appliance.backups.contents import state_files
 from appliance.backups.placing import place_files
 from appliance.backups.unpack import Unpacked
 from appliance.beneath import as_owner_of, folder_of_our_own, lesser_owner
+from appliance.cli._local import _work_as_its_owner
 from appliance.cli._status_client import _token
 from appliance.cli.main import app
 from appliance.diagnostics.task_logs import parts as log_parts
@@ -311,3 +312,40 @@ def test_the_updater_looks_for_wishes_in_no_other_folder(ground: Ground) -> None
     assert read_wanted(folder) is None
     forget_wanted(folder, wish)
     assert (ground.outside / "wanted.json").exists()
+
+
+def test_a_run_of_roots_in_the_appliances_folder_becomes_the_appliance(ground: Ground) -> None:
+    """It starts programs and writes for as long as it lasts, so it has no way back."""
+    child = os.fork()
+    if child == 0:
+        _work_as_its_owner(ground.state, ground.state / "exports")
+        is_the_owner = {*os.getresuid(), *os.getresgid(), *os.getgroups()} == {LESSER}
+        os._exit(0 if is_the_owner else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_files_for_root_are_not_written_by_a_run_in_the_appliances_folder(ground: Ground) -> None:
+    with pytest.raises(RequestWrong, match="does not") as refused:
+        _work_as_its_owner(ground.state, ground.outside)
+    assert "--state DIR" in refused.value.next_step
+    assert os.geteuid() == 0
+
+
+def test_the_status_services_identity_is_backed_up_and_restored_where_it_lies(ground: Ground) -> None:
+    """Under one name in every backup, so that it goes from a machine without that user to one with it."""
+    own = give(ground.folder / "status")
+    config = ground.folder / "appliance.yaml"
+    config.write_text(config.read_text() + f"status: {{folder: {own}}}\n")
+    settings = load_settings(config, {})
+    save_identity(settings.identity_file, IDENTITY)
+    files, _ = state_files(settings)
+    assert [(file.name, file.path) for file in files] == [
+        ("state/keys/dashboard.json", own / "dashboard.json")
+    ]
+    staged = ground.folder / "staged"
+    staged.write_bytes(settings.identity_file.read_bytes())
+    settings.identity_file.unlink()
+    given = [Unpacked("state/keys/dashboard.json", staged, 0o600, "root", "root")]
+    assert place_files(settings, given, ground.state / "before-restore") == [own / "dashboard.json"]
+    assert load_identity(settings.identity_file) == IDENTITY
+    assert settings.identity_file.stat().st_uid == LESSER

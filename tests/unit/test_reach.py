@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+import yaml
 
 from appliance.connections import Connection
 from appliance.errors import WorkFailed
@@ -149,3 +150,14 @@ def test_steps_are_refused_all_but_the_connections() -> None:
     ]
     entered = rules.partition("chain input {")[2]
     assert entered.index('iifname { "docker0", "br-*" } drop') < entered.index("icmp")
+
+
+def test_in_compose_steps_are_on_a_network_that_has_no_way_out() -> None:
+    text = (Path(__file__).parents[2] / "compose" / "compose.yaml").read_text()
+    document = yaml.safe_load(text)
+    assert document["x-appliance"]["environment"]["APPLIANCE_STEPS_NETWORK"].endswith("_data")
+    assert document["networks"]["data"] == {"internal": True}
+    on_it = {
+        name for name, service in document["services"].items() if "data" in (service.get("networks") or [])
+    }
+    assert on_it == {"production", "staging"}
