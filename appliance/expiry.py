@@ -20,6 +20,7 @@ from pathlib import Path
 
 import psycopg
 
+from appliance.beneath import as_owner_of
 from appliance.errors import ApplianceError, ExitCode
 from appliance.exports import DELETIONS, delete_export, list_exports, remove_leftovers
 from appliance.reporting import outbox
@@ -83,6 +84,11 @@ def main() -> int:
     except ApplianceError as error:
         sys.stderr.write(error.text() + "\n")
         return error.exit_code
+    with as_owner_of(settings.state_dir):
+        return _expire(settings)
+
+
+def _expire(settings: Settings) -> int:
     failed = False
     passes = (
         expire_exports(settings.exports_dir, settings.exports.max_days),
@@ -108,12 +114,9 @@ def _tell(settings: Settings, expired: Expired) -> None:
 
 
 def _append(path: Path, line: str) -> None:
-    """On the disk before anything is deleted; the file belongs to whoever owns the folder."""
+    """On the disk before anything is deleted."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        owner = path.parent.stat()
-        if os.getuid() == 0 and owner.st_uid != 0:
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
         os.write(descriptor, (line + "\n").encode())
         os.fsync(descriptor)
     finally:

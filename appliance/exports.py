@@ -18,8 +18,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from appliance.beneath import as_owner_of, ways
 from appliance.errors import RequestWrong, WorkFailed
 
 MANIFEST = "manifest.json"
@@ -27,6 +28,8 @@ DELETIONS = "deletions.jsonl"
 """In the exports folder: one JSON object a line, for every export that was deleted."""
 UNFINISHED = ".unfinished"
 _DELETING = ".deleting"
+_NAME = r"^[^/\x00]*[^./\x00][^/\x00]*$"
+"""A name and no path: who may write a manifest must not choose where a copy of the export is written."""
 _BLOCK = 1 << 20
 
 DeletedBy = Literal["operator", "retention"]
@@ -39,7 +42,7 @@ class ExportedTable(BaseModel):
 
     table: str
     """schema.table."""
-    file: str
+    file: str = Field(pattern=_NAME)
     columns: tuple[str, ...]
     rows: int
     bytes: int
@@ -54,8 +57,8 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
-    workflow: str
-    run: str
+    workflow: str = Field(pattern=_NAME)
+    run: str = Field(pattern=_NAME)
     format: Literal["csv", "jsonl"]
     compression: Literal["gzip"] = "gzip"
     created_at: datetime
@@ -120,19 +123,21 @@ def read_manifest(folder: Path) -> Manifest:
 def list_exports(exports_dir: Path) -> list[Export]:
     """Every whole export, newest first. What is unfinished, malformed or foreign is passed over."""
     found = []
-    for folder in _folders(exports_dir):
-        try:
-            found.append(Export(folder, read_manifest(folder)))
-        except WorkFailed:
-            continue
+    with as_owner_of(exports_dir):
+        for folder in _folders(exports_dir):
+            try:
+                found.append(Export(folder, read_manifest(folder)))
+            except WorkFailed:
+                continue
     return sorted(found, key=lambda export: export.manifest.created_at, reverse=True)
 
 
 def find_export(exports_dir: Path, run: str) -> Export:
     """The export of a run. Raises RequestWrong where there is none."""
-    for folder in _folders(exports_dir):
-        if folder.name == run:
-            return Export(folder, read_manifest(folder))
+    with as_owner_of(exports_dir):
+        for folder in _folders(exports_dir):
+            if folder.name == run:
+                return Export(folder, read_manifest(folder))
     raise RequestWrong(f"There is no export of a run '{run}' in {exports_dir}.", "", "appliance exports list")
 
 
@@ -156,15 +161,16 @@ def delete_export(exports_dir: Path, export: Export, *, by: DeletedBy, why: str)
     )
     hidden = export.folder.with_name(f".{export.folder.name}{_DELETING}")
     try:
-        _append(exports_dir / DELETIONS, deletion)
-        export.folder.rename(hidden)
-        shutil.rmtree(hidden)
-        _remove_if_empty(export.folder.parent)
+        with as_owner_of(exports_dir):
+            _append(exports_dir / DELETIONS, deletion)
+            export.folder.rename(hidden)
+            shutil.rmtree(hidden)
+            _remove_if_empty(export.folder.parent)
     except OSError as error:
         raise WorkFailed(
             f"The export of {manifest.run} could not be deleted.",
             f"{error.strerror or type(error).__name__} in {exports_dir}.",
-            "Run it again as root, or as the user that owns the folder.",
+            ways(error, export.folder, f"df -h {exports_dir}; then run the same command again."),
         ) from None
     return deletion
 
@@ -172,7 +178,8 @@ def delete_export(exports_dir: Path, export: Export, *, by: DeletedBy, why: str)
 def deletions(exports_dir: Path) -> Iterator[Deletion]:
     """Every recorded deletion, oldest first."""
     try:
-        lines = (exports_dir / DELETIONS).read_text(encoding="utf-8").splitlines()
+        with as_owner_of(exports_dir):
+            lines = (exports_dir / DELETIONS).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return
     for line in lines:
@@ -188,15 +195,16 @@ def remove_leftovers(exports_dir: Path, *, older_than_s: float = 3600) -> list[s
     What a run is writing now is held, and stays; between two attempts it is young.
     """
     removed = []
-    for folder in _folders(exports_dir, hidden=True):
-        unfinished = folder.name.endswith(UNFINISHED)
-        if not unfinished and not folder.name.endswith(_DELETING):
-            continue
-        if unfinished and (time.time() - folder.stat().st_mtime < older_than_s or _held(folder)):
-            continue
-        shutil.rmtree(folder, ignore_errors=True)
-        _remove_if_empty(folder.parent)
-        removed.append(f"{folder.parent.name}/{folder.name}")
+    with as_owner_of(exports_dir):
+        for folder in _folders(exports_dir, hidden=True):
+            unfinished = folder.name.endswith(UNFINISHED)
+            if not unfinished and not folder.name.endswith(_DELETING):
+                continue
+            if unfinished and (time.time() - folder.stat().st_mtime < older_than_s or _held(folder)):
+                continue
+            shutil.rmtree(folder, ignore_errors=True)
+            _remove_if_empty(folder.parent)
+            removed.append(f"{folder.parent.name}/{folder.name}")
     return removed
 
 
@@ -206,7 +214,9 @@ def damage_of(export: Export) -> list[str]:
     for table in export.manifest.tables:
         path = export.folder / table.file
         try:
-            with path.open("rb") as opened:
+            with as_owner_of(path.parent):
+                opened = path.open("rb")
+            with opened:
                 digest = hashlib.file_digest(opened, "sha256").hexdigest()
         except OSError as error:
             found.append(f"{table.file}: {error.strerror or type(error).__name__}")
@@ -245,13 +255,10 @@ def _held(folder: Path) -> bool:
 
 
 def _append(path: Path, deletion: Deletion) -> None:
-    """One write of one line, on the disk before this returns; the file belongs to whoever owns the folder."""
+    """One write of one line, on the disk before this returns."""
     line = json.dumps(deletion.model_dump(mode="json"), ensure_ascii=False) + "\n"
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        owner = path.parent.stat()
-        if os.getuid() == 0 and owner.st_uid != 0:
-            os.fchown(descriptor, owner.st_uid, owner.st_gid)
         os.write(descriptor, line.encode())
         os.fsync(descriptor)
     finally:

@@ -15,6 +15,7 @@ import stat
 from pathlib import Path
 from typing import Protocol
 
+from appliance.beneath import as_owner_of
 from appliance.errors import RequestWrong
 
 KEY_BYTES = 32
@@ -44,17 +45,20 @@ def load_or_create_key(path: Path) -> bytes:
     Two processes that start at the same time get the same key. Raises RequestWrong for a file that is not a
     key or that others may read: a wrong key would silently give different pseudonyms.
     """
-    try:
-        return read_key(path)
-    except FileNotFoundError:
-        _create(path)
-        return read_key(path)
+    with as_owner_of(path):
+        try:
+            return read_key(path)
+        except FileNotFoundError:
+            _create(path)
+            return read_key(path)
 
 
 def read_key(path: Path) -> bytes:
     """The key in a file. Raises FileNotFoundError, and RequestWrong as ``load_or_create_key`` does."""
     try:
-        with path.open("rb") as file:
+        with as_owner_of(path):
+            opened = path.open("rb")
+        with opened as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             key = file.read(KEY_BYTES + 1)
     except FileNotFoundError:

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from appliance import __version__, strict_yaml
+from appliance.kept_settings import ExportSettings, ReceiptSettings, ReleaseSettings
 from appliance.problems import KeyPath
 from appliance.status_settings import StatusSettings
 from appliance.strict_document import Document
@@ -59,42 +60,6 @@ class StepSettings(StrictModel):
         default=None,
         description="cgroup or systemd slice that step containers run under.",
         examples=["appliance-steps.slice"],
-    )
-
-
-class ExportSettings(StrictModel):
-    """Files that runs have delivered onto this machine."""
-
-    max_days: int | None = Field(
-        default=30,
-        ge=1,
-        le=36_500,
-        description="Days after which an export is deleted; null keeps it until someone deletes it.",
-        examples=[30],
-    )
-
-
-class ReceiptSettings(StrictModel):
-    """The records of runs."""
-
-    max_days: int | None = Field(
-        default=3_650,
-        ge=1,
-        le=36_500,
-        description="Days after which a receipt is deleted; null keeps it for ever.",
-        examples=[3650],
-    )
-
-
-class ReleaseSettings(StrictModel):
-    """Releases of the appliance that are installed on this machine."""
-
-    kept: int = Field(
-        default=3,
-        ge=2,
-        le=100,
-        description="How many stay installed: the one that runs, the one before it, and others by their use.",
-        examples=[3],
     )
 
 
@@ -229,7 +194,17 @@ class Settings(StrictModel):
     @property
     def identity_file(self) -> Path:
         """What enrolment gave: the dashboard's address and the token to speak to it with."""
-        return self.state_dir / "keys" / "dashboard.json"
+        return self.status_dir / "dashboard.json"
+
+    @property
+    def status_dir(self) -> Path:
+        """What only the status service needs: its token for the dashboard, and the one for its page."""
+        return self.status.folder or self.state_dir / "keys"
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the status service has a user of its own, and another process works for it."""
+        return self.status.folder is not None
 
     @property
     def enrolment_token_file(self) -> Path:

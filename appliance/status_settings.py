@@ -46,6 +46,12 @@ class StatusSettings(StrictModel):
         ),
         examples=[["appliance.corp"]],
     )
+    folder: Path | None = Field(
+        default=None,
+        description="Folder of the service's own user, who can read neither keys nor connections; null where"
+        " it has none, and is the appliance's user.",
+        examples=["/var/lib/appliance-status"],
+    )
     guarded_elsewhere: bool = Field(
         default=False,
         strict=True,

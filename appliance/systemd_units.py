@@ -11,6 +11,7 @@ SERVICES = (
     "appliance-api-server.service",
     "appliance-dag-processor.service",
     "appliance-scheduler.service",
+    "appliance-upkeep.service",
     "appliance-status.service",
 )
 TIMERS = (

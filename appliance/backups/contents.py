@@ -8,16 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from appliance.beneath import as_owner_of
 from appliance.settings import Settings
 
 CONFIG, STATE = "config", "state"
-OF_THE_DEPLOY = frozenset({"proxy.env", "cleanup.env", "enrolment-token"})
+OF_THE_DEPLOY = frozenset({"proxy.env", "cleanup.env", "status.env", "enrolment-token"})
 """The deploy writes these anew on every machine; an enrolment token has been used up."""
 FIREWALL = "firewall.nft"
 """The deploy's too: another machine's rules could keep this one's operator out. Older backups may have it."""
 MACHINE_SETTINGS = "appliance.yaml"
 STATE_FOLDERS = ("keys", "receipts", "workflows")
 STATE_FILES = ("exports/deletions.jsonl",)
+IDENTITY = f"{STATE}/keys/dashboard.json"
+"""Its name in every backup, wherever this machine keeps it."""
 MIRRORED = (f"{CONFIG}/workflows", f"{STATE}/workflows")
 """Folders that hold after a restore exactly what the backup held."""
 LARGEST_FILE = 64 << 20
@@ -38,23 +41,32 @@ def state_files(settings: Settings) -> tuple[list[StateFile], list[str]]:
     places = [(CONFIG, settings.config_dir, settings.config_dir)]
     places += [(STATE, settings.state_dir, settings.state_dir / name) for name in STATE_FOLDERS]
     for kind, root, folder in places:
-        for path in _walk(folder):
+        with as_owner_of(folder):
+            walked = [(path, _unfit(path)) for path in _walk(folder)]
+        for path, why in walked:
             name = path.relative_to(root)
             if kind == CONFIG and name.as_posix() in {*OF_THE_DEPLOY, FIREWALL}:
                 continue
-            if why := _unfit(path):
+            if why:
                 left_out.append(f"{path}: {why}")
             else:
                 found.append(StateFile(f"{kind}/{name.as_posix()}", path))
-    for relative in STATE_FILES:
-        path = settings.state_dir / relative
-        if path.is_file():
-            found.append(StateFile(f"{STATE}/{relative}", path))
+    single = {f"{STATE}/{relative}": settings.state_dir / relative for relative in STATE_FILES}
+    if settings.is_split:
+        found = [file for file in found if file.name != IDENTITY]
+        single[IDENTITY] = settings.identity_file
+    for member, path in single.items():
+        with as_owner_of(path.parent):
+            is_there = path.is_file() and not path.is_symlink()
+        if is_there:
+            found.append(StateFile(member, path))
     return found, left_out
 
 
 def destination(settings: Settings, name: str) -> Path | None:
     """Where a member belongs; None for a name that no backup of ours has."""
+    if name == IDENTITY:
+        return settings.identity_file
     parts = PurePosixPath(name).parts
     if len(parts) < 2 or name.startswith("/") or any(part in ("..", ".", "") for part in name.split("/")):
         return None
@@ -67,6 +79,9 @@ def destination(settings: Settings, name: str) -> Path | None:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
+    if folder.is_symlink():
+        yield folder
+        return
     for root, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import secrets
@@ -21,6 +22,7 @@ from appliance.backups.age_file import AgeWriter
 from appliance.backups.contents import StateFile, state_files
 from appliance.backups.manifest import FORMAT, MANIFEST, DatabaseFacts, Manifest
 from appliance.backups.postgres_tools import Database
+from appliance.beneath import as_owner_of, lesser_owner, ways
 from appliance.errors import ApplianceError, RequestWrong, WorkFailed
 from appliance.postgres.connect import database_failure
 from appliance.reporting.database import connect
@@ -66,7 +68,7 @@ def create_backup(settings: Settings, file: Path, passphrase: str) -> Backup:
         raise WorkFailed(
             f"The backup {file} could not be written: {error.strerror or type(error).__name__}.",
             "Nothing has been left behind.",
-            f"df -h {file.absolute().parent} {settings.state_dir}",
+            ways(error, settings.state_dir, f"df -h {file.absolute().parent} {settings.state_dir}"),
         ) from None
     finally:
         unfinished.unlink(missing_ok=True)
@@ -128,7 +130,7 @@ def _dashboard_name(settings: Settings) -> str | None:
 def _add_dump(tar: tarfile.TarFile, settings: Settings, name: str, url: str, facts: DatabaseFacts) -> Entry:
     # Without a name: whatever ends this process, nothing stays behind.
     with tempfile.TemporaryFile(dir=settings.state_dir) as dump:
-        Database(name, url, facts.server_version).dump(dump)
+        Database(name, url, facts.server_version, lesser_owner(settings.state_dir)).dump(dump)
         size = dump.seek(0, os.SEEK_END)
         dump.seek(0)
         member = tarfile.TarInfo(f"databases/{name}.dump")
@@ -140,11 +142,18 @@ def _add_dump(tar: tarfile.TarFile, settings: Settings, name: str, url: str, fac
 def _add_file(tar: tarfile.TarFile, file: StateFile) -> Entry | None:
     """The file as it is now; one that is gone by now is no part of the state any more."""
     try:
-        with file.path.open("rb") as opened:
+        # A link since it was found: what it leads to is no part of the state.
+        with as_owner_of(file.path.parent):
+            descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as opened:
             member = tar.gettarinfo(arcname=file.name, fileobj=opened)
             content = opened.read()
     except FileNotFoundError:
         return None
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return None
+        raise
     member.type, member.linkname, member.size = tarfile.REGTYPE, "", len(content)
     tar.addfile(member, io.BytesIO(content))
     return Entry(file.name, member.size)

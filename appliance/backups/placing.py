@@ -5,12 +5,14 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-import shutil
+import stat
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.backups.contents import CONFIG, FIREWALL, MACHINE_SETTINGS, MIRRORED, STATE, destination
 from appliance.backups.unpack import Unpacked
+from appliance.beneath import as_owner_of
 from appliance.settings import Settings
 
 FROM_BACKUP = ".from-backup"
@@ -20,7 +22,8 @@ FROM_BACKUP = ".from-backup"
 def place_files(settings: Settings, files: Iterable[Unpacked], former: Path) -> list[Path]:
     """Place every file, and take away what a mirrored folder should not have; where files were put.
 
-    Whatever had other contents is kept below ``former`` first. Done again, it gives the same.
+    Whatever had other contents is kept below ``former`` first. Done again, it gives the same. Where a folder
+    belongs to a lesser user, all of it is done as that user. Raises OSError.
     """
     placed: list[Path] = []
     for file in files:
@@ -28,40 +31,68 @@ def place_files(settings: Settings, files: Iterable[Unpacked], former: Path) -> 
             continue
         target = destination(settings, file.name)
         assert target is not None  # noqa: S101 - unpack has checked every name
-        if file.name == f"{CONFIG}/{MACHINE_SETTINGS}" and target.exists():
-            if target.read_bytes() == file.staged.read_bytes():
-                continue
-            target = target.with_name(target.name + FROM_BACKUP)
-        if target.is_symlink() or not _is_same(target, file.staged):
-            _keep_former(target, former / file.name)
-        _place(file, target)
+        content = file.staged.read_bytes()
+        with as_owner_of(target.parent):
+            if file.name == f"{CONFIG}/{MACHINE_SETTINGS}" and target.exists():
+                if target.read_bytes() == content:
+                    continue
+                target = target.with_name(target.name + FROM_BACKUP)
+            kept = _present(target)
+        if kept is not None and kept.content != content:
+            _keep_former(kept, former, file.name)
+        with as_owner_of(target.parent):
+            _place(file, content, target)
         placed.append(target)
     _remove_others(settings, set(placed), former)
     return placed
 
 
-def _is_same(target: Path, staged: Path) -> bool:
+@dataclass(frozen=True)
+class _Present:
+    """What a name stands for now: the bytes of a file, or where a link leads."""
+
+    content: bytes | str
+    mode: int
+    modified_ns: int
+
+
+def _present(target: Path) -> _Present | None:
     try:
-        return target.read_bytes() == staged.read_bytes()
-    except OSError:
-        return not target.exists()
+        status = target.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            return _Present(str(target.readlink()), 0, status.st_mtime_ns)
+        return _Present(target.read_bytes(), stat.S_IMODE(status.st_mode), status.st_mtime_ns)
+    except FileNotFoundError:
+        return None
 
 
-def _keep_former(target: Path, kept: Path) -> None:
-    if kept.exists() or not (target.exists() or target.is_symlink()):
-        return
-    kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    shutil.copy2(target, kept, follow_symlinks=False)
+def _keep_former(present: _Present, former: Path, name: str) -> None:
+    kept = former / name
+    with as_owner_of(former):
+        if kept.exists() or kept.is_symlink():
+            return
+        kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if isinstance(present.content, str):
+            kept.symlink_to(present.content)
+            return
+        fresh = kept.with_name(f".{kept.name}.keeping")
+        fresh.unlink(missing_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(present.content)
+            os.fchmod(opened.fileno(), present.mode)
+        os.utime(fresh, ns=(present.modified_ns, present.modified_ns))
+        fresh.rename(kept)
 
 
-def _place(file: Unpacked, target: Path) -> None:
+def _place(file: Unpacked, content: bytes, target: Path) -> None:
     _make_folder(target.parent)
     fresh = target.with_name(f".{target.name}.restoring")
     fresh.unlink(missing_ok=True)
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as opened:
-        opened.write(file.staged.read_bytes())
-        if os.getuid() == 0:
+        opened.write(content)
+        if os.geteuid() == 0:
             os.fchown(opened.fileno(), *_owner(file, target.parent))
         os.fchmod(opened.fileno(), file.mode)
         opened.flush()
@@ -88,7 +119,7 @@ def _make_folder(folder: Path) -> None:
         return
     _make_folder(folder.parent)
     folder.mkdir(mode=0o700 if folder.name == "keys" else 0o750)
-    if os.getuid() == 0:
+    if os.geteuid() == 0:
         owner = folder.parent.stat()
         os.chown(folder, owner.st_uid, owner.st_gid)
 
@@ -98,7 +129,13 @@ def _remove_others(settings: Settings, placed: set[Path], former: Path) -> None:
     for mirrored in MIRRORED:
         kind, name = mirrored.split("/")
         folder = roots[kind] / name
-        for path in sorted(folder.rglob("*")) if folder.is_dir() else []:
-            if path not in placed and (path.is_symlink() or path.is_file()):
-                _keep_former(path, former / mirrored / path.relative_to(folder))
-                path.unlink()
+        with as_owner_of(folder):
+            found = sorted(folder.rglob("*")) if folder.is_dir() and not folder.is_symlink() else []
+            others = [path for path in found if path not in placed and (path.is_symlink() or path.is_file())]
+        for path in others:
+            with as_owner_of(folder):
+                present = _present(path)
+            if present is not None:
+                _keep_former(present, former, f"{mirrored}/{path.relative_to(folder)}")
+            with as_owner_of(folder):
+                path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from psycopg.conninfo import conninfo_to_dict
 
+from appliance.beneath import Owner
 from appliance.errors import WorkFailed
 from appliance.postgres.schema_dump import find_pg_dump
 
@@ -51,10 +52,15 @@ END $$;
 
 
 class Database:
-    """One of the two databases, as the client programs reach it."""
+    """One of the two databases, as the client programs reach it.
 
-    def __init__(self, name: str, conninfo: str, server_version: int) -> None:
+    What they read was written by the database's owner, and psql obeys more than SQL: so they run as
+    ``owner``, where that is not this process's own user, and are given open files, no names.
+    """
+
+    def __init__(self, name: str, conninfo: str, server_version: int, owner: Owner | None = None) -> None:
         self.name = name
+        self._owner = owner
         self._service = _service_file(conninfo)
         self._programs = find_pg_dump(server_version).path.parent
 
@@ -63,32 +69,49 @@ class Database:
         self._run("pg_dump", ["--format=custom", "--no-owner", "--no-privileges"], stdout=target)
 
     def write_script(self, dump: Path, script: Path) -> None:
-        """What restores the dump, as SQL: a dump that cannot be read is found before anything is replaced."""
-        options = ["--no-owner", "--no-privileges", f"--file={script}", str(dump)]
-        self._run("pg_restore", options)
+        """What empties the database and restores the dump, as SQL: a dump that cannot be read is found before
+        anything is replaced.
+        """
+        options = ["--no-owner", "--no-privileges", "--file=-"]
+        with dump.open("rb") as source, script.open("wb") as target:
+            target.write(_EMPTY.encode())
+            target.flush()
+            self._run("pg_restore", options, stdin=source, stdout=target)
 
     def replace_contents(self, script: Path) -> None:
-        """Empty the database and run the script in one transaction: all or nothing. Raises WorkFailed."""
-        empty = script.with_suffix(".empty.sql")
-        empty.write_text(_EMPTY, encoding="ascii")
-        options = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1"]
-        self._run("psql", [*options, f"--file={empty}", f"--file={script}"])
+        """Run the script in one transaction: all or nothing. Raises WorkFailed."""
+        options = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--file=-"]
+        with script.open("rb") as source:
+            self._run("psql", options, stdin=source)
 
-    def _run(self, program: str, options: Sequence[str], stdout: BinaryIO | None = None) -> None:
+    def _run(
+        self,
+        program: str,
+        options: Sequence[str],
+        *,
+        stdin: BinaryIO | None = None,
+        stdout: BinaryIO | None = None,
+    ) -> None:
         # A file that has no name and ends with this process: its copy of the password does too.
         service = os.memfd_create("pg_service")
         os.write(service, self._service)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
         environment |= {"PGSERVICEFILE": f"/proc/self/fd/{service}", "PGSERVICE": "own", "LC_ALL": "C"}
+        if self._owner:
+            # Root's home is closed to it, and libpq takes a home that it may not look into for a fault.
+            environment["HOME"] = "/nonexistent"
         try:
             done = subprocess.run(  # noqa: S603 - one thread, and a killed restore must not load on
                 [self._programs / program, *options],
                 env=environment,
-                stdin=subprocess.DEVNULL,
+                stdin=stdin or subprocess.DEVNULL,
                 stdout=stdout or subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=[service],
                 preexec_fn=_end_with_parent,
+                user=self._owner.uid if self._owner else None,
+                group=self._owner.gid if self._owner else None,
+                extra_groups=self._owner.groups if self._owner else None,
                 check=False,
             )
         finally:

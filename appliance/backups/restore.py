@@ -8,6 +8,7 @@ renamed into place. So whatever interrupts it, the same command again brings it 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,12 +21,14 @@ from typing import Literal
 
 import psycopg
 
+from appliance.backups.contents import MIRRORED
 from appliance.backups.create import database_urls
 from appliance.backups.manifest import DATABASES, Manifest
 from appliance.backups.placing import FROM_BACKUP, place_files
 from appliance.backups.postgres_tools import Database
 from appliance.backups.settling import settle_airflow, settle_appliance
 from appliance.backups.unpack import unpack
+from appliance.beneath import as_owner_of, folder_of_our_own, lesser_owner, refuse_link, ways
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.postgres.connect import database_failure
 from appliance.reporting.database import connect
@@ -76,8 +79,31 @@ def restore_backup(
     Raises RequestWrong, with nothing changed, while services run, for a file that cannot be used, and for an
     appliance that has state of its own unless ``replace``; WorkFailed when it could not be finished.
     """
-    pending = pending_file(settings)
-    folder, former = pending.parent, settings.state_dir / FORMER
+    for name in (FOLDER, FORMER, *(mirrored.partition("/")[2] for mirrored in MIRRORED)):
+        refuse_link(settings.state_dir / name)
+    # What will be believed is unpacked where the user whose state it is cannot change it.
+    try:
+        with folder_of_our_own(settings.state_dir, FOLDER) as folder:
+            restored = _restore(settings, file, passphrase, folder, replace=replace, entered=entered)
+    finally:
+        # Not where a restore is unfinished: then it holds the mark of it.
+        with contextlib.suppress(OSError):
+            (settings.state_dir / FOLDER).rmdir()
+    entered("done")
+    return restored
+
+
+def _restore(
+    settings: Settings,
+    file: Path,
+    passphrase: str,
+    folder: Path,
+    *,
+    replace: bool,
+    entered: Callable[[State], None],
+) -> Restored:
+    pending, former = folder / PENDING, settings.state_dir / FORMER
+    owner = lesser_owner(settings.state_dir)
     is_repeated = pending.exists()
     _check_stopped(is_repeated=is_repeated)
     versions = {name: _server_version(name, url) for name, url in database_urls(settings).items()}
@@ -90,16 +116,17 @@ def restore_backup(
         scripts = {}
         for name, url in database_urls(settings).items():
             scripts[name] = folder / "staged" / f"{name}.sql"
-            Database(name, url, versions[name]).write_script(contents.dumps[name], scripts[name])
+            Database(name, url, versions[name], owner).write_script(contents.dumps[name], scripts[name])
         entered("unpacked")
         if not is_repeated:
-            shutil.rmtree(former, ignore_errors=True)
+            with as_owner_of(settings.state_dir):
+                shutil.rmtree(former, ignore_errors=True)
         _note(pending, "replacing", contents.manifest)
         entered("replacing")
         ended = 0
         for name in DATABASES:
             url = database_urls(settings)[name]
-            Database(name, url, versions[name]).replace_contents(scripts[name])
+            Database(name, url, versions[name], owner).replace_contents(scripts[name])
             ended = settle_airflow(url) if name == "airflow" else settle_appliance(url)
             _note(pending, name, contents.manifest)
             entered("airflow" if name == "airflow" else "appliance")
@@ -115,13 +142,12 @@ def restore_backup(
             "The appliance's services stay stopped until it has been finished."
             if pending.exists()
             else "Nothing has been changed.",
-            f"df -h {settings.state_dir}; then run the same command again.",
+            ways(error, Path(error.filename or former), f"df -h {settings.state_dir}")
+            + "; then run the same command again.",
         ) from None
     finally:
         shutil.rmtree(folder / "staged", ignore_errors=True)
     pending.unlink()
-    folder.rmdir()
-    entered("done")
     return Restored(
         manifest=contents.manifest,
         files=len(placed),
@@ -203,10 +229,8 @@ def _check_servers(manifest: Manifest, versions: dict[str, int]) -> None:
 def _want_rotation(settings: Settings) -> None:
     """With its next contact the appliance changes its token, which turns away whoever else has it."""
     marker = settings.identity_file.with_name(ROTATION_WANTED)
-    marker.touch(mode=0o600)
-    if os.getuid() == 0:
-        owner = settings.identity_file.stat()
-        os.chown(marker, owner.st_uid, owner.st_gid)
+    with as_owner_of(marker.parent):
+        marker.touch(mode=0o600)
 
 
 def _note(pending: Path, state: State | str, manifest: Manifest) -> None:

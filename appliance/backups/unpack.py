@@ -78,7 +78,7 @@ def unpack(settings: Settings, file: Path, passphrase: str, folder: Path) -> Con
         raise WorkFailed(
             f"The backup could not be unpacked: {error.strerror or type(error).__name__}.",
             "Nothing of this appliance has been changed.",
-            f"df -h {folder.parent}",
+            f"df -h {settings.state_dir}",
         ) from None
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

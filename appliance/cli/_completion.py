@@ -47,7 +47,10 @@ def _beginning(incomplete: str, names: Callable[[Settings], Iterable[str]]) -> l
 
 
 def _workflow_ids(settings: Settings) -> list[str]:
-    index = json.loads((settings.state_dir / "workflow-index.json").read_bytes())
+    from appliance.beneath import as_owner_of  # noqa: PLC0415 - as above
+
+    with as_owner_of(settings.state_dir):
+        index = json.loads((settings.state_dir / "workflow-index.json").read_bytes())
     return sorted({file["id"] for file in index["files"] if file["id"]})
 
 

@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
+from appliance.beneath import as_owner_of
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.exports import MANIFEST, Export, ExportedTable, damage_of
 
@@ -32,7 +33,8 @@ def copy_export(export: Export, into: Path, *, unpack: bool) -> None:
     try:
         for table in export.manifest.tables:
             _copy(export, table, into, unpack=unpack)
-        shutil.copyfile(export.folder / MANIFEST, into / MANIFEST)
+        with _opened(export, MANIFEST) as source, (into / MANIFEST).open("xb") as out:
+            shutil.copyfileobj(source, out)
     except BaseException as error:
         with contextlib.suppress(OSError):
             for path in into.iterdir():
@@ -51,7 +53,7 @@ def write_tar(export: Export, out: BinaryIO) -> None:
     names = [*(table.file for table in export.manifest.tables), MANIFEST]
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for name in names:
-            with (export.folder / name).open("rb") as file:
+            with _opened(export, name) as file:
                 member = archive.gettarinfo(arcname=f"{export.manifest.run}/{name}", fileobj=file)
                 member.uid = member.gid = 0
                 member.uname = member.gname = ""
@@ -59,11 +61,16 @@ def write_tar(export: Export, out: BinaryIO) -> None:
                 archive.addfile(member, file)
 
 
+def _opened(export: Export, name: str) -> BinaryIO:
+    with as_owner_of(export.folder):
+        return (export.folder / name).open("rb")
+
+
 def _copy(export: Export, table: ExportedTable, into: Path, *, unpack: bool) -> None:
     digest = hashlib.sha256()
     unpacker = zlib.decompressobj(31)
     target = into / (table.file.removesuffix(".gz") if unpack else table.file)
-    with (export.folder / table.file).open("rb") as source, target.open("xb") as out:
+    with _opened(export, table.file) as source, target.open("xb") as out:
         target.chmod(0o600)
         while block := source.read(_BLOCK):
             digest.update(block)

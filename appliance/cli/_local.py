@@ -14,9 +14,10 @@ from types import FrameType
 from rich.console import Console
 
 from appliance import __version__
+from appliance.beneath import become_owner_of, lesser_owner
 from appliance.cli.progress import RunDisplay
 from appliance.connections import load_connections, select_connections
-from appliance.errors import WorkFailed
+from appliance.errors import RequestWrong, WorkFailed
 from appliance.key_epochs import read_epochs
 from appliance.keys import load_or_create_key
 from appliance.masking.registry import parameter_models
@@ -58,6 +59,7 @@ def local_run(
     enforce(check_workflow(policy, workflow, origin="local"))
     connections = select_connections(known, workflow.connections, str(known_file))
     folder = state_folder(settings, state)
+    _work_as_its_owner(folder, exports_dir)
     now = datetime.now(UTC)
     spec = RunSpec(
         run_id=f"{workflow.id}-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",
@@ -79,6 +81,23 @@ def local_run(
             secrets_dir=secrets_dir,
             exports_dir=exports_dir or folder / "exports",
         )
+
+
+def _work_as_its_owner(folder: Path, exports_dir: Path | None) -> None:
+    """Root that runs a workflow in the appliance's folder follows no link in it: it becomes the appliance.
+
+    Raises RequestWrong where the files would go to a folder that the appliance may not write to.
+    """
+    owner = lesser_owner(folder)
+    if owner is None:
+        return
+    if exports_dir is not None and lesser_owner(exports_dir) != owner:
+        raise RequestWrong(
+            f"{folder} belongs to {owner.name}, and {exports_dir} does not.",
+            "A run works with the rights of the one to whom its keys and its state belong.",
+            f"Name a folder of {owner.name}'s, or with --state DIR one of your own.",
+        )
+    become_owner_of(folder)
 
 
 class Interruption:

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from appliance.beneath import as_owner_of
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.settings import Settings
 
@@ -56,9 +57,11 @@ def _address(host: str) -> str:
 
 def _token(settings: Settings) -> dict[str, str]:
     """What a service that others can reach asks for, where this user may read it."""
-    path = settings.status.token_file or settings.state_dir / "keys" / "status-token"
+    path = settings.status.token_file or settings.status_dir / "status-token"
     try:
-        return {"Authorization": f"Bearer {path.read_text(encoding='ascii').strip()}"}
+        # What stands there is sent to a service of the user who owns the folder.
+        with as_owner_of(path):
+            return {"Authorization": f"Bearer {path.read_text(encoding='ascii').strip()}"}
     except (OSError, UnicodeDecodeError):
         return {}
 

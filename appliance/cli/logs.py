@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from appliance.beneath import as_owner_of
 from appliance.cli._completion import run_ids
 from appliance.errors import RequestWrong
 from appliance.orchestration.run_names import run_id_for
@@ -31,7 +32,13 @@ def logs(
     full: Annotated[bool, typer.Option("--full", help="Also what Airflow itself says.")] = False,
 ) -> None:
     """Print what the steps of a run wrote to their logs, oldest step first. Reads files only."""
-    folder = _folder(load_settings(), run_id)
+    settings = load_settings()
+    with as_owner_of(settings.log_dir):
+        _print(settings, run_id, step, full=full)
+
+
+def _print(settings: Settings, run_id: str, step: str | None, *, full: bool) -> None:
+    folder = _folder(settings, run_id)
     files = sorted(folder.glob("task_id=*/**/attempt=*.log"), key=lambda file: file.stat().st_mtime)
     shown = [file for file in files if step is None or f"task_id={step}" in file.parts]
     if not shown:

@@ -14,6 +14,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
 from appliance import strict_yaml
+from appliance.beneath import as_owner_of
 from appliance.connections import PLACEHOLDER, load_connections
 from appliance.diagnostics.part import Part, table
 from appliance.disk import readable
@@ -43,7 +44,8 @@ def parts(settings: Settings) -> list[Part]:
 
 def flattened(path: Path) -> str:
     """A YAML document as lines of ``path: value``, without quotes: what is quoted would be scrubbed."""
-    document = strict_yaml.read(path, empty_is_allowed=True)
+    with as_owner_of(path):
+        document = strict_yaml.read(path, empty_is_allowed=True)
     problems = [problem.text() for problem in document.problems]
     return "\n".join([*problems, *_lines(document.data, "")])
 

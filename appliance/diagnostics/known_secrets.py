@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
+from appliance.beneath import as_owner_of
 from appliance.connections import Connection, load_connections
 from appliance.errors import ApplianceError
 from appliance.reporting.scrub import Scrubber
@@ -51,8 +52,10 @@ def _connections(settings: Settings) -> list[Connection]:
 
 
 def _secret_files(settings: Settings) -> Iterator[Path]:
-    keys = settings.state_dir / "keys"
-    yield from sorted(path for path in keys.rglob("*") if path.is_file()) if keys.is_dir() else ()
+    for keys in dict.fromkeys((settings.state_dir / "keys", settings.status_dir)):
+        with as_owner_of(keys):
+            own = sorted(path for path in keys.rglob("*") if path.is_file()) if keys.is_dir() else []
+        yield from own
     yield settings.enrolment_token_file
     yield settings.connections_file
     yield settings.config_dir / "proxy.env"
@@ -64,7 +67,7 @@ def _secret_files(settings: Settings) -> Iterator[Path]:
 def _of_file(path: Path) -> Iterator[str]:
     """A file of secrets as a whole, by line, by word and by value; a key of bytes as people write it."""
     try:
-        with path.open("rb") as opened:
+        with as_owner_of(path), path.open("rb") as opened:
             content = opened.read(_LARGEST)
     except OSError:
         return

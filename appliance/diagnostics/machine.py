@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import appliance
+from appliance.beneath import as_owner_of
 from appliance.diagnostics.part import NotThere, Part, output_of, separated, table
 from appliance.disk import Reserve, space_of
 from appliance.settings import Settings
@@ -78,8 +79,9 @@ def _processes() -> Iterable[str]:
 def _history(settings: Settings) -> Iterable[str]:
     path = settings.state_dir / FILE
     try:
-        lines = path.read_text(encoding="ascii").splitlines()
-    except OSError:
+        with as_owner_of(path):
+            lines = path.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
         raise NotThere(f"There is no {path}: the status service has not written it yet.") from None
     columns = ("at", "disk free MB", "memory free MB", "load", "services MB", "steps MB")
     yield table(columns, (row for line in lines if (row := _sample(line))))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from appliance.beneath import as_owner_of
 from appliance.diagnostics.part import NotThere, Part
 from appliance.settings import Settings
 
@@ -26,13 +27,18 @@ def parts(settings: Settings) -> list[Part]:
 
 
 def _ends(folder: Path, most: int) -> Iterable[str]:
-    files = sorted(folder.rglob("*.log"), key=lambda path: path.stat().st_mtime, reverse=True)[:most]
+    with as_owner_of(folder):
+        files = sorted(folder.rglob("*.log"), key=lambda path: path.lstat().st_mtime, reverse=True)[:most]
     if not files:
         raise NotThere(f"There are no logs below {folder}.")
     for path in files:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            last = deque(lines, LINES)
         yield f"=== {path.relative_to(folder).as_posix()}"
+        try:
+            with as_owner_of(folder), path.open(encoding="utf-8", errors="replace") as lines:
+                last = deque(lines, LINES)
+        except OSError as error:
+            yield f"cannot be read: {error.strerror}"
+            continue
         yield from pieces(last)
 
 

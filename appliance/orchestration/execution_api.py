@@ -10,10 +10,10 @@ import secrets
 import time
 import urllib.error
 import urllib.request
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from appliance.beneath import as_owner_of
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.settings import Settings
 
@@ -91,7 +91,8 @@ def _secret(settings: Settings) -> bytes:
     if path is None:
         raise RequestWrong("airflow_jwt_secret_file is not set.", "", "Set it in appliance.yaml.")
     try:
-        return Path(path).read_bytes().strip()
+        with as_owner_of(path):
+            return path.read_bytes().strip()
     except OSError as error:
         raise RequestWrong(
             f"{path} cannot be read: {error.strerror}.",

@@ -65,14 +65,16 @@ def _run(name: str, settings: Settings, environment: dict[str, str]) -> int:
 def _migrate(settings: Settings, airflow: list[str]) -> int:
     from appliance.orchestration import migrated  # noqa: PLC0415 - only here
     from appliance.reporting.database import migrate  # noqa: PLC0415
+    from appliance.reporting.status_role import grant  # noqa: PLC0415
 
     migrate(settings.database_url)
-    if migrated.is_up_to_date(settings):
-        return ExitCode.DONE
-    status = subprocess.run([*airflow, "db", "migrate"], check=False).returncode  # noqa: S603
-    if status == 0:
+    if not migrated.is_up_to_date(settings):
+        status = subprocess.run([*airflow, "db", "migrate"], check=False).returncode  # noqa: S603
+        if status != 0:
+            return status
         migrated.remember(settings)
-    return status
+    grant(settings.database_url, settings.airflow_database_url)
+    return ExitCode.DONE
 
 
 def _in_background(action: object) -> None:

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from appliance.beneath import as_owner_of
+
 if TYPE_CHECKING:
     from appliance.steps.context import RunSpec
 
@@ -46,10 +48,10 @@ def freeze_spec(folder: Path, spec: RunSpec) -> bool:
 def request_stop(state_dir: Path, run_id: str, request: StopRequest) -> bool:
     """Ask every step of the run to stop; operators look twice a second. False if it was asked before."""
     folder = run_folder(state_dir, run_id)
-    if not folder.exists():
+    # Root may cancel a run that has not begun; the appliance must still be able to write to its folder.
+    with as_owner_of(state_dir):
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        _belongs_to_owner_of(state_dir, folder.parent, folder)
-    return _write_once(folder / STOP, json.dumps(asdict(request)))
+        return _write_once(folder / STOP, json.dumps(asdict(request)))
 
 
 def stop_request(folder: Path) -> StopRequest | None:
@@ -89,14 +91,6 @@ def open_runs(state_dir: Path) -> Iterator[tuple[str, Path]]:
                 yield entry.name, folder
         except OSError:
             continue
-
-
-def _belongs_to_owner_of(place: Path, *made: Path) -> None:
-    """Root may cancel a run that has not begun; the appliance must still be able to write to its folder."""
-    owner = place.stat()
-    if os.getuid() == 0 and owner.st_uid != 0:
-        for path in made:
-            os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _write_once(path: Path, text: str) -> bool:

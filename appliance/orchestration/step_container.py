@@ -81,6 +81,8 @@ class StepLimits:
     cpus: float
     network: str
     cgroup_parent: str | None = None
+    hosts: tuple[str, ...] = ()
+    """Lines for /etc/hosts, ``name:address``: where a firewall guards the steps they have no name server."""
 
 
 def host_settings(limits: StepLimits, mounts: list[Mount]) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def host_settings(limits: StepLimits, mounts: list[Mount]) -> dict[str, Any]:
         "oom_kill_disable": False,
     }
     if limits.network == "bridge":
-        settings["extra_hosts"] = {"host.docker.internal": "host-gateway"}
+        settings["extra_hosts"] = [*limits.hosts, "host.docker.internal:host-gateway"]
     if limits.cgroup_parent:
         settings["cgroup_parent"] = limits.cgroup_parent
     return settings

@@ -21,6 +21,7 @@ from appliance.errors import ApplianceError
 from appliance.export_folder import export_folder, finish_export
 from appliance.orchestration import step_failure
 from appliance.orchestration.host_paths import host_path
+from appliance.orchestration.reach import open_ways
 from appliance.orchestration.run_folder import StopRequest, run_folder, stop_request
 from appliance.orchestration.run_names import run_id_for
 from appliance.orchestration.step_container import StepCall, StepLimits, step_mounts
@@ -133,7 +134,7 @@ class StepOperator(DockerOperator):
             delivery=self.delivery,
             exports=self._writes_files(setting),
         )
-        self.run = self._new_run(client, setting, call, folder)
+        self.run = self._new_run(client, setting, call, folder, self._reached(setting))
         self.run.remove_stale()
         with self._secrets(setting, call) as secrets, self._exported(setting) as exported:
             keep = False
@@ -167,7 +168,12 @@ class StepOperator(DockerOperator):
         return self.step == "open_snapshot"
 
     def _new_run(
-        self, client: docker.APIClient, setting: StepSetting, call: StepCall, folder: Path
+        self,
+        client: docker.APIClient,
+        setting: StepSetting,
+        call: StepCall,
+        folder: Path,
+        hosts: tuple[str, ...],
     ) -> StepRun:
         limits = setting.spec.workflow.limits
         steps = self.settings.steps
@@ -181,6 +187,7 @@ class StepOperator(DockerOperator):
                 cpus=min(limits.cpus, steps.max_cpus, os.cpu_count() or 1),
                 network=steps.network,
                 cgroup_parent=steps.cgroup_parent,
+                hosts=hosts,
             ),
             store=self.store,
             deadline=self._deadline(setting),
@@ -189,6 +196,11 @@ class StepOperator(DockerOperator):
             clean=setting.scrubber.clean,
             clean_line=setting.scrubber.stream(),
         )
+
+    def _reached(self, setting: StepSetting) -> tuple[str, ...]:
+        """Have the databases of this step let through, where a firewall guards what steps may reach."""
+        known, wanted = setting.connections_to_reach(self.step, self.delivery)
+        return open_ways(self.settings.runtime_dir, known, wanted)
 
     def _writes_files(self, setting: StepSetting) -> bool:
         return self.step == "publish" and self.delivery == setting.spec.workflow.exporting_delivery

@@ -66,6 +66,13 @@ class StepSetting:
         names = sorted(set(self.spec.workflow.connections))
         return select_connections(load_connections(self.settings.connections_file), names)
 
+    def connections_to_reach(
+        self, step: str, delivery: int | None
+    ) -> tuple[dict[str, Connection], dict[str, Connection]]:
+        """All connections that there are, and those of them that this step speaks to."""
+        known = load_connections(self.settings.connections_file)
+        return known, select_connections(known, connections_for(step, self.spec.workflow, delivery))
+
     def write_secrets(self, folder: Path, step: str, delivery: int | None) -> None:
         """Fill a folder on tmpfs with what this step may know, for this process's user only."""
         names = connections_for(step, self.spec.workflow, delivery)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import appliance
+from appliance.beneath import as_owner_of
 from appliance.errors import ApplianceError
 from appliance.problems import DocumentWrong
 
@@ -61,11 +62,10 @@ def waiting_file(state_dir: Path, workflow: str) -> Path:
 def read_workflow_files(config_dir: Path, state_dir: Path) -> list[WorkflowFile]:
     """Every workflow file, by path. Two with one id both get a problem naming both files. Never raises."""
     known = _read_index(state_dir)
-    files = [
-        _look(path, origin, known)
-        for folder, origin in workflow_folders(config_dir, state_dir)
-        for path in _paths(folder)
-    ]
+    files: list[WorkflowFile] = []
+    for folder, origin in workflow_folders(config_dir, state_dir):
+        with as_owner_of(folder):
+            files += [_look(path, origin, known) for path in _paths(folder)]
     if {file.path: file for file in files} != known:
         _write_index(state_dir, files)
     return _refuse_shared_ids(files)
@@ -152,7 +152,8 @@ def _refuse_shared_ids(files: Iterable[WorkflowFile]) -> list[WorkflowFile]:
 
 def _read_index(state_dir: Path) -> dict[str, WorkflowFile]:
     try:
-        data: dict[str, Any] = json.loads((state_dir / INDEX).read_bytes())
+        with as_owner_of(state_dir):
+            data: dict[str, Any] = json.loads((state_dir / INDEX).read_bytes())
         if data["version"] != _VERSION:
             return {}
         return {entry["path"]: WorkflowFile(**entry) for entry in data["files"]}
@@ -162,10 +163,13 @@ def _read_index(state_dir: Path) -> dict[str, WorkflowFile]:
 
 def _write_index(state_dir: Path, files: list[WorkflowFile]) -> None:
     unfinished = state_dir / f".{INDEX}.{os.getpid()}"
-    try:
-        unfinished.write_text(
-            json.dumps({"version": _VERSION, "files": [asdict(file) for file in files]}), encoding="utf-8"
-        )
-        unfinished.replace(state_dir / INDEX)
-    except OSError:
-        unfinished.unlink(missing_ok=True)
+    with as_owner_of(state_dir):
+        try:
+            unfinished.write_text(
+                json.dumps({"version": _VERSION, "files": [asdict(file) for file in files]}), encoding="utf-8"
+            )
+            # The status service reads it, too, and may be another user.
+            unfinished.chmod(0o640)
+            unfinished.replace(state_dir / INDEX)
+        except OSError:
+            unfinished.unlink(missing_ok=True)

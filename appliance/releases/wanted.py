@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import stat
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -38,18 +39,33 @@ class Wanted(BaseModel):
 
 def read_wanted(folder: Path) -> Wanted | None:
     """What is asked for; None where nothing is, or nothing that can be understood."""
-    with contextlib.suppress(OSError, ValidationError):
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with os.fdopen(os.open(folder / _WANTED, flags), "rb") as file:
-            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return Wanted.model_validate_json(file.read(_BYTES_MAX))
+    with contextlib.suppress(OSError, ValidationError), _held(folder) as where:
+        return _read(where)
     return None
+
+
+def _read(where: int) -> Wanted | None:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with os.fdopen(os.open(_WANTED, flags, dir_fd=where), "rb") as file:
+        is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        return Wanted.model_validate_json(file.read(_BYTES_MAX)) if is_file else None
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[int]:
+    """The folder itself, whatever takes its name. Raises OSError, for a link too."""
+    where = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield where
+    finally:
+        os.close(where)
 
 
 def forget_wanted(folder: Path, wanted: Wanted) -> None:
     """It was answered. What has been asked for since stays."""
-    if read_wanted(folder) == wanted:
-        (folder / _WANTED).unlink(missing_ok=True)
+    with contextlib.suppress(OSError, ValidationError), _held(folder) as where:
+        if _read(where) == wanted:
+            os.unlink(_WANTED, dir_fd=where)
 
 
 def write_outcome(folder: Path, wanted: Wanted, result: Result, message: str) -> None:
@@ -61,9 +77,7 @@ def write_outcome(folder: Path, wanted: Wanted, result: Result, message: str) ->
         "at": datetime.now(UTC).isoformat(),
         "command_id": wanted.command_id,
     }
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    where = os.open(folder, flags)
-    try:
+    with _held(folder) as where:
         fresh = f".{_OUTCOME}.new"
         with contextlib.suppress(FileNotFoundError):
             os.unlink(fresh, dir_fd=where)
@@ -76,5 +90,3 @@ def write_outcome(folder: Path, wanted: Wanted, result: Result, message: str) ->
             os.fsync(file.fileno())
         os.rename(fresh, _OUTCOME, src_dir_fd=where, dst_dir_fd=where)
         os.fsync(where)
-    finally:
-        os.close(where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from appliance.beneath import as_owner_of, ways
 from appliance.errors import RequestWrong, WorkFailed
 
 from .contract import Enrolled, EnrolRequest, NewToken
@@ -51,8 +53,9 @@ def load_identity(path: Path) -> Identity | None:
     Raises RequestWrong for a file that others may read or that is broken.
     """
     try:
-        mode = stat.S_IMODE(path.stat().st_mode)
-        text = path.read_text(encoding="utf-8")
+        with as_owner_of(path):
+            mode = stat.S_IMODE(path.stat().st_mode)
+            text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -119,9 +122,10 @@ def enrol(client: DashboardClient, token: str, path: Path, *, version: str) -> I
         raise WorkFailed(
             f"{path} could not be written: {error.strerror}.",
             "The dashboard has answered; the same token can be used once more.",
-            f"df -h {path.parent}",
+            ways(error, path, f"df -h {path.parent}"),
         ) from None
-    attempt_file.unlink(missing_ok=True)
+    with as_owner_of(attempt_file.parent), contextlib.suppress(OSError):
+        attempt_file.unlink(missing_ok=True)
     client.token = identity.token
     return identity
 
@@ -161,7 +165,8 @@ def go_back(client: DashboardClient, identity: Identity, path: Path) -> Identity
 def _attempt(path: Path, token: str) -> str:
     """The random word that goes with this token, the same until it has been exchanged."""
     try:
-        kept = json.loads(path.read_bytes())
+        with as_owner_of(path):
+            kept = json.loads(path.read_bytes())
         if kept["token"] == digest(token):
             return str(kept["attempt"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -173,35 +178,25 @@ def _attempt(path: Path, token: str) -> str:
         raise WorkFailed(
             f"{path} could not be written: {error.strerror}.",
             "Enrolment has to be able to remember itself.",
-            f"ls -ld {path.parent}",
+            ways(error, path, f"ls -ld {path.parent}"),
         ) from None
     return attempt
 
 
 def _write(path: Path, text: str) -> None:
-    _make_folder(path.parent)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            owner = path.parent.stat()
-            if os.getuid() == 0 and owner.st_uid != 0:
-                # Root enrols, the appliance's own user speaks.
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-        fresh.rename(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-
-
-def _make_folder(folder: Path) -> None:
-    if folder.is_dir():
-        return
-    folder.mkdir(mode=0o700, parents=True)
-    owner = folder.parent.stat()
-    if os.getuid() == 0 and owner.st_uid != 0:
-        os.chown(folder, owner.st_uid, owner.st_gid)
+    """As the user who owns the place: root enrols, the appliance's own user speaks. Raises OSError."""
+    with as_owner_of(path.parent):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fresh = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            fresh.unlink(missing_ok=True)
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.rename(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                fresh.unlink(missing_ok=True)
+            raise

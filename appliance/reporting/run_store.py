@@ -14,8 +14,9 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from appliance.reporting.database import Connection, connect
+from appliance.reporting.known import own_scrubber
 from appliance.reporting.messages import Progress
-from appliance.reporting.scrub import Scrubber, scrub_fields
+from appliance.reporting.scrub import scrub_fields
 from appliance.reporting.verify_brief import verify_checks
 
 RunState = Literal["queued", "running", "succeeded", "failed", "refused", "cancelled"]
@@ -26,7 +27,6 @@ Row = dict[str, Any]
 NO_SHARD = -1
 _MAX_NOTICES = 200
 _REFUSED_EXIT_CODE = 3
-_SCRUBBER = Scrubber()
 
 Value = TypeVar("Value")
 
@@ -35,9 +35,10 @@ def append_event(connection: Connection, kind: str, run_id: str | None, payload:
     """Add an event to the outbox inside the caller's transaction; returns its number (no gaps, by commit).
 
     ``kind`` and ``payload`` follow appliance.reporting.contract_events. Free text is scrubbed here, so that
-    no outbox and no backup of one holds what it must not; the sender does so again, with what it knows.
+    no outbox and no backup of one holds what it must not, secrets of the connections included where this
+    process may know them. The sender, which may know none, does so again.
     """
-    payload = scrub_fields(payload, _SCRUBBER.clean)
+    payload = scrub_fields(payload, own_scrubber().clean)
     row = connection.execute("UPDATE appliance.event_counter SET last = last + 1 RETURNING last").fetchone()
     seq = int(row["last"]) if row else 0
     connection.execute(

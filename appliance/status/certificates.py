@@ -23,11 +23,12 @@ _PEM = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.+?)-----END", re.
 MAX_FILE_BYTES = 4 * 2**20
 
 
-def expiries(settings: Settings) -> list[Row]:
+def expiries(settings: Settings, *, of_connections: bool = True) -> list[Row]:
     """Each certificate file that is in use, with the moment when the first in it expires; soonest first."""
     files = {settings.status.tls_certificate: "status", settings.dashboard_ca_file: "dashboard"}
     try:
-        for name, connection in load_connections(settings.connections_file).items():
+        known = load_connections(settings.connections_file) if of_connections else {}
+        for name, connection in known.items():
             for named in (connection.sslcert, connection.sslrootcert):
                 if named and named != "system":
                     files.setdefault(Path(named), name)

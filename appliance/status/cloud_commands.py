@@ -38,10 +38,13 @@ FROM = "The dashboard asked for it."
 
 
 class CloudCommands:
-    """Takes commands in and works them off. ``sync`` fetches the workflows."""
+    """Takes commands in and works them off: all, or those of some kinds. ``sync`` fetches the workflows."""
 
-    def __init__(self, settings: Settings, releases: WantedRelease) -> None:
+    def __init__(
+        self, settings: Settings, releases: WantedRelease, *, kinds: tuple[str, ...] | None = None
+    ) -> None:
         self._settings = settings
+        self._kinds = list(kinds) if kinds else None
         self._releases = releases
 
     def take_in(self, db: Connection, commands: tuple[Command, ...]) -> None:
@@ -67,7 +70,9 @@ class CloudCommands:
         """Do what is open; how many were settled. Raises psycopg.Error."""
         rows = db.execute(
             "SELECT command_id, kind, payload, received_at, expires_at < now() AS expired"
-            " FROM appliance.command WHERE state = 'received' ORDER BY received_at LIMIT 20"
+            " FROM appliance.command WHERE state = 'received' AND (%(kinds)s::text[] IS NULL"
+            " OR kind = ANY(%(kinds)s)) ORDER BY received_at LIMIT 20",
+            {"kinds": self._kinds},
         ).fetchall()
         settled = 0
         for row in rows:

@@ -144,12 +144,27 @@ class CloudSync:
 
     def _needed_by_runs(self, db: Connection) -> set[str]:
         """Cloud workflows with a run that has no copy of the document yet: without it, it would never end."""
+        waiting = self._without_a_step(db) if self._settings.is_split else None
         return {
             run["workflow"]
             for run in current_runs(db)
-            if not (self._settings.runs_dir / run["run_id"] / SPEC).exists()
-            and (self._folder / f"{run['workflow']}.json").exists()
+            if (self._folder / f"{run['workflow']}.json").exists()
+            and (
+                run["run_id"] in waiting
+                if waiting is not None
+                else not (self._settings.runs_dir / run["run_id"] / SPEC).exists()
+            )
         }
+
+    def _without_a_step(self, db: Connection) -> set[str]:
+        """Open runs whose first step has not ended: only then is it certain that they have their copy. A
+        service with a user of its own may not look into the folders of runs.
+        """
+        rows = db.execute(
+            "SELECT run_id FROM appliance.run AS r WHERE state IN ('queued', 'running') AND NOT EXISTS"
+            " (SELECT FROM appliance.step WHERE run_id = r.run_id AND state <> 'running')"
+        ).fetchall()
+        return {row["run_id"] for row in rows}
 
     def _take_one(self, assigned: AssignedWorkflow, policy: Policy, local: set[str]) -> Taken:
         before = self.taken.get(assigned.id)

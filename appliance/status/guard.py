@@ -43,7 +43,7 @@ def is_loopback(host: str) -> bool:
 
 def token_file(settings: Settings) -> Path:
     """Where the token is, or will be made."""
-    return settings.status.token_file or settings.state_dir / "keys" / "status-token"
+    return settings.status.token_file or settings.status_dir / "status-token"
 
 
 def required_token(settings: Settings) -> str | None:

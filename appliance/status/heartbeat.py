@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import appliance
-from appliance.connections import PLACEHOLDER, Connection, load_connections
-from appliance.errors import ApplianceError
 from appliance.policy import Policy
 from appliance.reporting.contract import (
     MAX_WORKFLOWS,
@@ -67,33 +65,6 @@ def heartbeat(
         ),
         clock_offset_seconds=clock_offset_s,
     )
-
-
-def connection_states(file: Path, wanted: set[str]) -> dict[str, str]:
-    """How ready each connection is that the file has or a workflow names."""
-    try:
-        found = load_connections(file)
-    except ApplianceError:
-        return dict.fromkeys(wanted, "invalid" if file.exists() else "missing")
-    states = {name: "placeholder" if _is_unfilled(each) else "ready" for name, each in found.items()}
-    return dict.fromkeys(wanted, "missing") | states
-
-
-def scrubber_of(file: Path, *secrets: str) -> Scrubber:
-    """One that knows every secret of the connections, and whom and where they lead to."""
-    try:
-        found = list(load_connections(file).values())
-    except ApplianceError:
-        found = []
-    return Scrubber(
-        [*(each.password.get_secret_value() for each in found), *secrets],
-        [name for each in found for name in (each.host, each.user) if not each.host.startswith("/")],
-    )
-
-
-def _is_unfilled(connection: Connection) -> bool:
-    values = {**connection.model_dump(), "password": connection.password.get_secret_value()}
-    return PLACEHOLDER in values.values()
 
 
 def _components(parts: list[Row], scrubber: Scrubber) -> tuple[ComponentReport, ...]:

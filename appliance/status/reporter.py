@@ -29,13 +29,15 @@ from appliance.reporting.enrolment import (
     rotate,
     settle,
 )
+from appliance.reporting.known import scrubber_of
 from appliance.reporting.outbox_sender import Backoff, OutboxSender
 from appliance.reporting.scrub import Scrubber
 from appliance.settings import Settings
 from appliance.status.cloud_commands import CloudCommands
 from appliance.status.cloud_sync import CloudSync
+from appliance.status.connection_notes import states_of
 from appliance.status.enrolling import REFUSED_WAIT_S, client_of, enrol_by_file
-from appliance.status.heartbeat import connection_states, heartbeat, scrubber_of
+from appliance.status.heartbeat import heartbeat
 from appliance.status.state import State
 from appliance.status.wanted_release import WantedRelease
 
@@ -56,7 +58,8 @@ class Reporter:
         self._state = state
         self._sync = CloudSync(settings)
         self._releases = WantedRelease(settings)
-        self._commands = CloudCommands(settings, self._releases)
+        kinds = ("sync", "update") if settings.is_split else None
+        self._commands = CloudCommands(settings, self._releases, kinds=kinds)
         self._sender = OutboxSender()
         self._stop = threading.Event()
         self._db: Connection | None = None
@@ -144,7 +147,7 @@ class Reporter:
             self._state.status(),
             taken=self._sync.taken,
             etag=self._sync.etag,
-            connections=connection_states(self._settings.connections_file, wanted),
+            connections=states_of(self._settings, wanted),
             policy=self._sync.policy(),
             scrubber=self._scrubber,
             clock_offset_s=self._clock_offset_s,

@@ -55,12 +55,14 @@ def _work_behind(settings: Settings, state: State, server: Server) -> None:
         if server.should_exit:
             return
         time.sleep(_LOOK_S)
-    from appliance.status.disk_watch import DiskWatch  # noqa: PLC0415
     from appliance.status.reporter import Reporter  # noqa: PLC0415
-    from appliance.status.upkeep import Upkeep  # noqa: PLC0415
 
-    DiskWatch(settings).start()
+    if not settings.is_split:
+        from appliance.status.disk_watch import DiskWatch  # noqa: PLC0415
+        from appliance.status.upkeep import Upkeep  # noqa: PLC0415
+
+        DiskWatch(settings).start()
+        Upkeep(settings).start()
     reporter = Reporter(settings, state)
     state.dashboard = reporter.describe
-    Upkeep(settings).start()
     reporter.start()

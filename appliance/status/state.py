@@ -19,10 +19,11 @@ from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_f
 from appliance.reporting import run_queries
 from appliance.reporting.database import Connection, connect
 from appliance.settings import Settings
-from appliance.status.certificates import expiries
+from appliance.status.connection_notes import certificates_of
 from appliance.strict_document import UNSTORABLE
 from appliance.supervision.docker_watch import noted_docker
 from appliance.supervision.rest import is_resting
+from appliance.supervision.upkeep_mark import upkeep_works
 
 Row = dict[str, Any]
 Value = TypeVar("Value")
@@ -98,7 +99,7 @@ class State:
             _component("postgres", our_problem),
             *self._airflow_components(theirs, their_problem),
             *([] if docker_problem is None else [_component("docker", docker_problem or None)]),
-            _component("status", None),
+            _component("status", self._upkeep_problem()),
             _component("disk", _disk_problem(disk)),
         ]
         reasons = [f"{each['name']}: {each['problem']}" for each in components if each["problem"]]
@@ -116,7 +117,7 @@ class State:
             "wanted_release": (ours or {}).get("wish"),
             "disk": disk,
             "dashboard": self.dashboard(),
-            "certificates": expiries(self.settings),
+            "certificates": certificates_of(self.settings),
         }
 
     def _airflow_components(self, theirs: Row | None, problem: str | None) -> list[Row]:
@@ -147,6 +148,11 @@ class State:
             return f"answers {error.code}"
         except OSError:
             return "does not answer"
+
+    def _upkeep_problem(self) -> str | None:
+        if not self.settings.is_split or upkeep_works(self.settings.runtime_dir):
+            return None
+        return "what works behind it has given no sign of life (systemctl status appliance-upkeep)"
 
     def _disk(self) -> Row | None:
         try:

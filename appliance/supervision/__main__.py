@@ -17,6 +17,7 @@ from typing import Any
 from appliance.supervision.docker_watch import noting_docker
 from appliance.supervision.notify import notify
 from appliance.supervision.proof import Proof, answers, database_answers, job_beats
+from appliance.supervision.upkeep_mark import upkeep_proof
 from appliance.supervision.watch import wait_for, watch
 
 _PYTHON = [sys.executable, "-I", "-m"]
@@ -26,6 +27,7 @@ COMMANDS = {
     "dag-processor": [*_LAUNCH, "dag-processor"],
     "api-server": [*_LAUNCH, "api-server"],
     "status": [*_PYTHON, "appliance.status"],
+    "upkeep": [*_PYTHON, "appliance.status.keeping"],
 }
 JWT_SECRET_BYTES = 48
 
@@ -82,6 +84,8 @@ def _proof(name: str, told: dict[str, Any]) -> Proof:
 
     if name == "api-server":
         return answers("127.0.0.1", told["execution_api_port"], "/execution/health")
+    if name == "upkeep":
+        return upkeep_proof(Path(told["runtime_dir"]))
     if name == "status":
         # A page that says what is wrong is a status service that works: only silence is not.
         host, port, tls = told["status_host"], told["status_port"], told["status_tls"]

@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.beneath import as_owner_of
+
 DAY_S = 86_400
 FOLDER = Path("/var/log/appliance")
 MAX_DAYS_DEFAULT = 30
@@ -65,7 +67,8 @@ def main() -> None:
     """Clean the task logs by the bounds in the environment, and say what was done."""
     days = int(os.environ.get("APPLIANCE_TASK_LOG_MAX_DAYS", MAX_DAYS_DEFAULT))
     megabytes = int(os.environ.get("APPLIANCE_TASK_LOG_MAX_MB", MAX_MB_DEFAULT))
-    removed = clean(FOLDER, days, megabytes << 20, time.time())
+    with as_owner_of(FOLDER):
+        removed = clean(FOLDER, days, megabytes << 20, time.time())
     print(  # noqa: T201 -- the journal is where this is read
         f"Deleted {removed.files} task logs ({removed.bytes >> 20} MB), "
         f"{removed.left_bytes >> 20} MB are left."

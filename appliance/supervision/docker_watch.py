@@ -30,6 +30,7 @@ def noting_docker(proof: Proof, runtime_dir: Path, ask: Callable[[], str] | None
         with contextlib.suppress(OSError):
             fresh = runtime_dir / f".{NOTE}.new"
             fresh.write_text(asked(), encoding="ascii")
+            fresh.chmod(0o640)
             fresh.replace(runtime_dir / NOTE)
         return proof()
 

@@ -24,14 +24,20 @@ staging: {{type: postgres, host: staging, dbname: shop_twin, user: twin_owner, p
 def write_once(path: Path, text: str, owner: int) -> None:
     """Create the file whole, readable by its owner alone, unless it is there."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.chown(path.parent, owner, owner)
-    if path.exists():
-        return
-    unfinished = path.with_name(f".{path.name}")
-    unfinished.touch(mode=0o600)
-    unfinished.write_text(text, encoding="utf-8")
-    os.chown(unfinished, owner, owner)
-    unfinished.rename(path)
+    # The volume belongs to a lesser user after the first start: no link of its making is followed.
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchown(folder, owner, owner)
+        if path.name in os.listdir(folder):  # noqa: PTH208 - by its descriptor
+            return
+        unfinished = f".{path.name}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with os.fdopen(os.open(unfinished, flags, 0o600, dir_fd=folder), "w", encoding="utf-8") as file:
+            os.fchown(file.fileno(), owner, owner)
+            file.write(text)
+        os.rename(unfinished, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+    finally:
+        os.close(folder)
 
 
 def main() -> None:

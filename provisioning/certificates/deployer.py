@@ -38,7 +38,12 @@ class Certificates(Deployer):
                 (self.knobs.status_tls_key, STATUS_KEY),
             ):
                 secret_file(
-                    name=f"Upload {dest}", src=src, dest=dest, user="appliance", group="appliance", mode="400"
+                    name=f"Upload {dest}",
+                    src=src,
+                    dest=dest,
+                    user="appliance-status",
+                    group="appliance-status",
+                    mode="400",
                 )
 
     def _site(self) -> None:

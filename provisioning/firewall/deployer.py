@@ -15,13 +15,16 @@ from provisioning.stages import Deployer
 
 RULES = "/etc/appliance/firewall.nft"
 UNIT = "appliance-firewall.service"
+BRIDGES = '{ "docker0", "br-*" }'
+REACH = ("appliance-reach.service", "appliance-reach.path")
+REACHABLE = "/run/appliance-firewall/*.nft"
 SSH_PORTS = (
     "sshd -T 2>/dev/null | awk '$1 == \"port\" {print $2}'; "
     # Where systemd listens for it, as on Ubuntu: sshd itself may never have run, and says nothing then.
     "for unit in ssh.socket sshd.socket; do systemctl is-active --quiet $unit && "
     "systemctl show -p Listen --value $unit | sed -n 's/.*:\\([0-9][0-9]*\\) (Stream)$/\\1/p'; done; true"
 )
-_SOURCE = Path(__file__).parents[2] / "systemd" / UNIT
+_SOURCE = Path(__file__).parents[2] / "systemd"
 
 
 class Firewall(Deployer):
@@ -38,8 +41,14 @@ class Firewall(Deployer):
         )
         self.changed = [
             files.put(name="Write the firewall's rules", src=StringIO(text), dest=RULES, mode="644"),
-            files.put(name=f"Write {UNIT}", src=str(_SOURCE), dest=f"/etc/systemd/system/{UNIT}", mode="644"),
+            files.put(
+                name=f"Write {UNIT}", src=str(_SOURCE / UNIT), dest=f"/etc/systemd/system/{UNIT}", mode="644"
+            ),
         ]
+        for name in REACH:
+            files.put(
+                name=f"Write {name}", src=str(_SOURCE / name), dest=f"/etc/systemd/system/{name}", mode="644"
+            )
 
     def activate(self) -> None:
         """Load the rules, or take them away."""
@@ -52,10 +61,15 @@ class Firewall(Deployer):
                 # The distribution's nftables.service flushes everybody's tables when it starts.
                 there="nft list table inet appliance",
             )
+            unit(name=f"Start {REACH[1]}", unit_name=REACH[1], reads=[f"/etc/systemd/system/{REACH[1]}"])
         elif host.get_fact(Succeeds, command=f"test -e /etc/systemd/system/{UNIT}"):
             ensured(
                 name="Take the firewall away",
-                commands=[f"systemctl disable --now {UNIT}", f"rm -f {RULES} /etc/systemd/system/{UNIT}"],
+                commands=[
+                    f"systemctl disable --now {UNIT} {REACH[1]}",
+                    f"rm -rf {RULES} {' '.join(f'/etc/systemd/system/{name}' for name in (UNIT, *REACH))} "
+                    f"{Path(REACHABLE).parent}",
+                ],
                 unless="false",
             )
 
@@ -68,26 +82,39 @@ def ruleset(ssh: Sequence[int], allowed: Sequence[int], from_steps: Sequence[int
     """The nftables file. It replaces its own table and touches no other."""
     tcp = ", ".join(str(port) for port in sorted({*ssh, *allowed}))
     steps = ", ".join(str(port) for port in sorted(set(from_steps)))
-    reach = f'        iifname {{ "docker0", "br-*" }} tcp dport {{ {steps} }} accept\n' if steps else ""
+    own = f"        iifname {BRIDGES} tcp dport {{ {steps} }} accept\n" if steps else ""
     return f"""\
 #!/usr/sbin/nft -f
 # Written by the appliance's deploy. Only this table is the appliance's; all others are left alone.
 table inet appliance
 delete table inet appliance
 table inet appliance {{
+    # The connections' addresses, as appliance-reach.service found them before the last step.
+    set reachable4 {{ type ipv4_addr . inet_service; }}
+    set reachable6 {{ type ipv6_addr . inet_service; }}
     chain input {{
         type filter hook input priority filter + 10; policy drop;
         iif "lo" accept
         ct state established,related accept
         ct state invalid drop
+{own}        iifname {BRIDGES} drop
         meta l4proto {{ icmp, ipv6-icmp }} accept
         udp dport {{ 68, 546 }} accept comment "DHCP answers"
-{reach}        iifname {{ "docker0", "br-*" }} drop
         tcp dport {{ {tcp} }} accept
     }}
     chain forward {{
         type filter hook forward priority filter - 5; policy accept;
-        iifname {{ "docker0", "br-*" }} ip daddr 169.254.0.0/16 drop comment "a cloud's metadata"
+        iifname {BRIDGES} jump from_steps
+    }}
+    # Steps reach the connections and nothing else: no name server, no neighbour, no cloud's metadata.
+    chain from_steps {{
+        ct state established,related accept
+        ip daddr 169.254.0.0/16 reject comment "a cloud's metadata"
+        ip6 daddr {{ fe80::/10, fd00:ec2::/64 }} reject comment "a cloud's metadata"
+        ip daddr . tcp dport @reachable4 accept
+        ip6 daddr . tcp dport @reachable6 accept
+        reject
     }}
 }}
+include "{REACHABLE}"
 """

@@ -19,12 +19,16 @@ HBA = """\
 # Written by the appliance's deploy. Only these, over the Unix socket, as whom the kernel says they are.
 local  all                postgres   peer
 local  appliance,airflow  appliance  peer map=appliance
+local  appliance,airflow  appliance_status  peer map=appliance
 """
+STATUS_ROLE = "appliance_status"
+"""The status service's; what it may do is granted by whoever makes the tables."""
 
 IDENT = """\
 # Written by the appliance's deploy. root is who runs `sudo appliance ...`.
 appliance  appliance  appliance
 appliance  root       appliance
+appliance  appliance-status  appliance_status
 """
 
 RESTART = """\
@@ -105,6 +109,11 @@ class Postgres(Deployer):
             name="Make the role of the appliance",
             commands=[self._psql("CREATE ROLE appliance LOGIN")],
             unless=f"{self._psql(_ROLES)} | grep -qx appliance",
+        )
+        ensured(
+            name="Make the role of the status service",
+            commands=[self._psql(f"CREATE ROLE {STATUS_ROLE} LOGIN")],
+            unless=f"{self._psql(_ROLES)} | grep -qx {STATUS_ROLE}",
         )
         for database in DATABASES:
             ensured(

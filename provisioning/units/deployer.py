@@ -15,7 +15,7 @@ from provisioning.operations import ensured, secret_file, unit
 from provisioning.packages.deployer import proxy_with_credentials
 from provisioning.release.deployer import CURRENT, ROOT, Release
 from provisioning.stages import Deployer
-from provisioning.units.settings_file import settings_file
+from provisioning.units.settings_file import STATUS_FOLDER, settings_file, status_environment
 
 UNIT_FOLDER = "/etc/systemd/system"
 CONFIG = "/etc/appliance"
@@ -26,6 +26,7 @@ SERVICES = (
     "appliance-api-server.service",
     "appliance-dag-processor.service",
     "appliance-scheduler.service",
+    "appliance-upkeep.service",
     "appliance-status.service",
 )
 """In the order in which they start."""
@@ -53,7 +54,7 @@ class Units(Deployer):
         ensured(
             name="Make the user appliance",
             commands=["systemd-sysusers appliance.conf"],
-            unless="getent passwd appliance",
+            unless="getent passwd appliance && getent passwd appliance-status",
         )
         files.put(
             name="Declare the folders",
@@ -65,7 +66,20 @@ class Units(Deployer):
             name="Make the folders",
             commands=["systemd-tmpfiles --create appliance.conf"],
             unless="test -d /run/appliance && test -d /var/lib/appliance/keys && test -d /var/log/appliance "
-            f"&& test -d {CONFIG}/workflows && test -d {ROOT}/bundles && test -d /var/lib/appliance/update",
+            f"&& test -d {CONFIG}/workflows && test -d {ROOT}/bundles && test -d {STATUS_FOLDER} "
+            '&& test "$(stat -c %a /var/lib/appliance/workflows /var/lib/appliance/update /run/appliance '
+            '| tr "\\n" " ")" = "2770 2770 710 "',
+        )
+        former, own = "/var/lib/appliance/keys/dashboard.json", f"{STATUS_FOLDER}/dashboard.json"
+        ensured(
+            name="Give the status service its own token for the dashboard",
+            # As each of the two users: neither could lead root anywhere by a link.
+            commands=[
+                f"runuser -u appliance -- cat {former} | runuser -u appliance-status -- "
+                f"sh -c 'umask 077; cat > {own}.new && mv {own}.new {own}' "
+                f"&& runuser -u appliance -- rm {former}"
+            ],
+            unless=f"! test -f {former} || test -e {own}",
         )
 
     def configure(self) -> None:
@@ -80,6 +94,12 @@ class Units(Deployer):
                 mode="640",
             ),
             self._proxy(),
+            files.put(
+                name="Write the settings that only the status service has",
+                src=StringIO(status_environment(self.knobs)),
+                dest=f"{CONFIG}/status.env",
+                mode="644",
+            ),
         ]
         self._documents()
         self.units = [self._unit_file(name) for name in (*SLICES, *SERVICES)]
@@ -133,6 +153,7 @@ class Units(Deployer):
                     f"{UNIT_FOLDER}/{name}",
                     f"{CONFIG}/appliance.yaml",
                     f"{CONFIG}/proxy.env",
+                    f"{CONFIG}/status.env",
                     CURRENT,
                     f"{CURRENT}/.complete",
                 ],
@@ -203,8 +224,8 @@ class Units(Deployer):
                 src=self.knobs.enrolment_token_file,
                 dest=f"{CONFIG}/enrolment-token",
                 mode="400",
-                user="appliance",
-                group="appliance",
+                user="appliance-status",
+                group="appliance-status",
             )
 
 

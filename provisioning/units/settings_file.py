@@ -6,7 +6,22 @@ import json
 
 from provisioning.certificates.deployer import STATUS_CERTIFICATE, STATUS_KEY
 from provisioning.knobs import Knobs, defaults
-from provisioning.postgres.deployer import SOCKET_FOLDER
+from provisioning.postgres.deployer import SOCKET_FOLDER, STATUS_ROLE
+
+STATUS_FOLDER = "/var/lib/appliance-status"
+
+
+def conninfo(knobs: Knobs, database: str, role: str) -> str:
+    """How one of the appliance's own databases is reached."""
+    return f"host={SOCKET_FOLDER} port={knobs.postgres_port} dbname={database} user={role}"
+
+
+def status_environment(knobs: Knobs) -> str:
+    """The environment file of the status service, whose role in the databases is its own."""
+    return (
+        f'APPLIANCE_DATABASE_URL="{conninfo(knobs, "appliance", STATUS_ROLE)}"\n'
+        f'APPLIANCE_AIRFLOW_DATABASE_URL="{conninfo(knobs, "airflow", STATUS_ROLE)}"\n'
+    )
 
 
 def settings_file(knobs: Knobs) -> str:
@@ -19,7 +34,7 @@ def settings_file(knobs: Knobs) -> str:
         return json.dumps(value)
 
     def database(name: str) -> str:
-        return quoted(f"host={SOCKET_FOLDER} port={knobs.postgres_port} dbname={name} user=appliance")
+        return quoted(conninfo(knobs, name, "appliance"))
 
     lines = [
         "# Written by the deploy, which will overwrite changes: set the deploy's knobs instead.",
@@ -35,6 +50,7 @@ def settings_file(knobs: Knobs) -> str:
         "status:",
         f"  host: {quoted(knobs.status_host)}",
         f"  port: {knobs.status_port}",
+        f"  folder: {quoted(STATUS_FOLDER)}",
     ]
     if knobs.status_tls_certificate:
         lines += [f"  tls_certificate: {quoted(STATUS_CERTIFICATE)}", f"  tls_key: {quoted(STATUS_KEY)}"]

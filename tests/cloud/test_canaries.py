@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from appliance.orchestration.step_output import StepOutput
+from appliance.reporting.known import scrubber_of
 from appliance.reporting.messages import Failure
-from appliance.status.heartbeat import scrubber_of
 from appliance.steps.execute import describe_failure
 from tests.cloud.appliance_rig import ApplianceRig, CloudSide
 from tests.dashboard.running import RunningDashboard

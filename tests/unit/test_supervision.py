@@ -125,8 +125,10 @@ def test_what_is_wrong_with_docker_is_noted_and_is_no_part_of_the_proof(tmp_path
 
 
 def test_a_supervisor_imports_nothing_but_the_standard_library() -> None:
-    runs = ROOT / "appliance" / "orchestration" / "run_folder.py"
-    for path in (*SUPERVISION.glob("*.py"), runs):
+    theirs = [
+        ROOT / "appliance" / name for name in ("orchestration/run_folder.py", "beneath.py", "errors.py")
+    ]
+    for path in (*SUPERVISION.glob("*.py"), *theirs):
         if path.name == "told.py":
             continue
         # What stands under `if TYPE_CHECKING` is never imported.
@@ -136,8 +138,8 @@ def test_a_supervisor_imports_nothing_but_the_standard_library() -> None:
             if isinstance(node, ast.ImportFrom) and node.module:
                 names = [node.module]
             for name in names:
-                ours = (
-                    name.startswith("appliance.supervision") or name == "appliance.orchestration.run_folder"
+                ours = name.startswith("appliance.supervision") or name in (
+                    *("appliance.orchestration.run_folder", "appliance.beneath", "appliance.errors"),
                 )
                 assert ours or name.split(".")[0] in sys.stdlib_module_names, f"{path.name} imports {name}"
 

@@ -7,7 +7,7 @@ import pytest
 from tests.vm.certificate_authority import NAME
 from tests.vm.conftest import Appliance
 
-SERVICES = ("prepare", "api-server", "dag-processor", "scheduler", "status")
+SERVICES = ("prepare", "api-server", "dag-processor", "scheduler", "upkeep", "status")
 
 
 def test_a_dry_run_touches_nothing(appliance: Appliance) -> None:

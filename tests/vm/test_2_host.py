@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 
 from tests.vm.conftest import SAMPLE_PORT, Appliance
-from tests.vm.sample_database import make_sample
+from tests.vm.running import wait_until
+from tests.vm.sample_database import make_sample, packed
 
 STRICT = (
-    *("appliance-status", "appliance-api-server", "appliance-dag-processor", "appliance-prepare"),
-    *("appliance-cleanup", "appliance-firewall", "appliance-update"),
+    *("appliance-status", "appliance-upkeep", "appliance-api-server", "appliance-dag-processor"),
+    "appliance-prepare",
+    *("appliance-cleanup", "appliance-firewall", "appliance-reach", "appliance-update"),
 )
 REACH_DOCKER = ("appliance-scheduler", "appliance-reaper")
 
 
 def test_all_units_are_running(appliance: Appliance) -> None:
-    for name in ("api-server", "dag-processor", "scheduler", "status"):
+    for name in ("api-server", "dag-processor", "scheduler", "upkeep", "status"):
         service = appliance.host.service(f"appliance-{name}")
         assert service.is_running, name
         assert service.is_enabled, name
@@ -85,6 +87,46 @@ def test_the_database_is_reached_by_peer_authentication_alone(appliance: Applian
     assert "5432" not in appliance.vm.sudo("ss -Hltn")
 
 
+AS_STATUS = "setpriv --reuid appliance-status --regid appliance-status --groups appliance"
+"""With all that its unit gives it."""
+
+
+def test_the_status_service_reads_neither_keys_nor_connections(appliance: Appliance) -> None:
+    vm = appliance.vm
+    pid = vm.sudo("systemctl show appliance-status -p MainPID --value")
+    assert vm.sudo(f"ps -o user:20= --pid {pid} --ppid {pid} | sort -u") == "appliance-status"
+    assert "policy" in vm.sudo(f"{AS_STATUS} ls /etc/appliance /etc/appliance/workflows && echo policy")
+    assert vm.sudo(f"{AS_STATUS} cat /etc/appliance/appliance.yaml") != ""
+    for forbidden in (
+        "cat /etc/appliance/connections.yaml",
+        "ls /var/lib/appliance/keys",
+        "cat /var/lib/appliance/keys/mask.key",
+        "cat /var/lib/appliance/keys/airflow-jwt",
+        "ls /var/lib/appliance/runs",
+        "ls /var/lib/appliance/exports",
+        "ls /run/appliance",
+        "test -w /run/docker.sock",
+        "touch /var/lib/appliance/mine",
+        "touch /etc/appliance/workflows/mine.yaml",
+    ):
+        assert vm.ssh(f"sudo {AS_STATUS} {forbidden}", check=False).returncode != 0, forbidden
+    # And what does the appliance's work listens to nobody.
+    assert vm.sudo("systemctl show appliance-upkeep -p User --value") == "appliance"
+    noted = json.loads(vm.sudo(f"{AS_STATUS} cat /run/appliance/connections-note.json"))
+    assert set(noted["states"]) == {"production", "staging"}
+    assert json.loads(vm.sudo("appliance status --json"))["reasons"] == []
+
+
+def test_the_status_services_role_changes_no_run(appliance: Appliance) -> None:
+    ask = 'psql -XAtq -v ON_ERROR_STOP=1 -h /run/postgresql "dbname=appliance user=appliance_status"'
+    as_status = f"cd / && runuser -u appliance-status -- {ask}"
+    assert appliance.vm.sudo(f'{as_status} -c "SELECT count(*) >= 0 FROM appliance.run"') == "t"
+    assert appliance.vm.sudo(f'{as_status} -c "DELETE FROM appliance.run"; echo $?') != "0"
+    assert appliance.vm.sudo(f"cd / && runuser -u appliance -- {ask} -c 'SELECT 1'", check=False) == ""
+    as_owner = f"{as_status} -c 'SELECT 1'".replace("user=appliance_status", "user=appliance")
+    assert appliance.vm.sudo(as_owner, check=False) == ""
+
+
 def test_docker_bounds_logs_outlives_its_restarts_and_uses_slices(appliance: Appliance) -> None:
     info = json.loads(appliance.vm.sudo("docker info --format '{{json .}}'"))
     assert info["LiveRestoreEnabled"] is True
@@ -129,6 +171,78 @@ def test_steps_may_not_reach_the_host_but_for_the_ports_that_were_allowed(applia
     image = appliance.vm.sudo("docker image ls --format '{{.Repository}}:{{.Tag}}' appliance-step")
     tried = f'docker run --rm --entrypoint python {image} -c "{code}"'
     assert appliance.vm.ssh(f"sudo {tried}", check=False).returncode != 0
+
+
+FOREIGN = "192.0.2.2"
+METADATA = "169.254.169.254"
+NEIGHBOUR = f"""\
+set -e
+ip netns add foreign
+ip link add to-foreign type veth peer name from-foreign netns foreign
+ip address add 192.0.2.1/24 dev to-foreign && ip link set to-foreign up
+ip -n foreign address add {FOREIGN}/24 dev from-foreign && ip -n foreign link set from-foreign up
+ip -n foreign address add {METADATA}/32 dev lo && ip -n foreign link set lo up
+ip -n foreign route add default via 192.0.2.1
+ip route add {METADATA} via {FOREIGN}
+echo {FOREIGN} database.test >> /etc/hosts
+for port in 80 81; do
+  systemd-run --quiet --unit foreign-$port --property NetworkNamespacePath=/run/netns/foreign \
+    python3 -m http.server $port --directory /run/systemd
+done
+"""
+"""A machine of somebody else's, and a cloud's metadata, both an open door for whoever may reach them."""
+
+
+def test_steps_reach_the_connections_addresses_and_nothing_else(appliance: Appliance) -> None:
+    vm = appliance.vm
+    vm.sudo(f"printf %s {packed(NEIGHBOUR)} | base64 -d | sh")
+    try:
+        for address in (FOREIGN, METADATA):
+            wait_until(appliance, f"printf %s {packed(connecting(address, 80))} | base64 -d | python3")
+        assert not from_a_step(appliance, FOREIGN, 80)
+        assert not from_a_step(appliance, METADATA, 80)
+        wanted = json.dumps([["database.test", 80], [METADATA, 80], ["172.29.0.1", SAMPLE_PORT]])
+        ask = f"printf %s {packed(wanted)} | base64 -d > /run/appliance/reach.json"
+        vm.sudo(f"runuser -u appliance -- sh -c '{ask}'")
+        wait_until(appliance, "grep -q database.test /run/appliance-firewall/applied.json")
+        assert from_a_step(appliance, FOREIGN, 80)
+        assert not from_a_step(appliance, FOREIGN, 81)
+        assert not from_a_step(appliance, METADATA, 80)
+        # Nor another container's ports, a name server's, or the host's own status page.
+        assert not from_a_step(appliance, "172.29.0.1", 8642)
+        vm.sudo("systemctl restart appliance-firewall")
+        assert from_a_step(appliance, FOREIGN, 80)
+        assert not from_a_step(appliance, FOREIGN, 81)
+    finally:
+        vm.sudo(
+            "systemctl stop foreign-80 foreign-81; ip netns delete foreign; rm -f /run/appliance/reach.json"
+        )
+
+
+def test_a_step_has_no_ipv6_to_go_around_with(appliance: Appliance) -> None:
+    code = (
+        "import socket,sys; s=socket.socket(socket.AF_INET6); s.settimeout(3);"
+        ' sys.exit(s.connect_ex(("fd00:ec2::254", 80)) == 0)'
+    )
+    assert appliance.vm.ssh(f"sudo {in_a_step(appliance, code)}", check=False).returncode == 0
+
+
+def connecting(address: str, port: int) -> str:
+    """A program that succeeds where it can connect."""
+    return f'import socket; socket.create_connection(("{address}", {port}), 3)'
+
+
+def in_a_step(appliance: Appliance, code: str) -> str:
+    """The command that runs a program where steps run."""
+    image = appliance.vm.sudo("docker image ls --format '{{.Repository}}:{{.Tag}}' appliance-step")
+    return f"docker run --rm --entrypoint python {image} -c '{code}'"
+
+
+def from_a_step(appliance: Appliance, address: str, port: int) -> bool:
+    """Whether a step's container gets through."""
+    done = appliance.vm.ssh(f"sudo {in_a_step(appliance, connecting(address, port))}", check=False)
+    assert done.returncode in (0, 1), done
+    return done.returncode == 0
 
 
 def test_a_step_that_eats_memory_is_stopped_by_the_ceiling_of_all_steps(appliance: Appliance) -> None:

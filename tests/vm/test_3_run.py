@@ -8,7 +8,7 @@ import pytest
 
 from tests.vm.conftest import Appliance
 from tests.vm.running import assert_masked_twin, run_workflow, wait_until
-from tests.vm.sample_database import make_sample, put_workflow
+from tests.vm.sample_database import make_sample, packed, put_workflow
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +52,25 @@ def test_no_secret_and_no_row_is_in_any_log(shop: Appliance) -> None:
     assert shop.vm.sudo(f"grep -rlFf {patterns} {places}", check=False) == ""
 
 
+ASKED = "5f3f7dd2-8d1c-4b0e-9a52-0f3f2f0a9a11"
+COMMAND = f"""
+INSERT INTO appliance.command (command_id, kind, payload, state, expires_at)
+VALUES ('{ASKED}', 'run', '{{"workflow": "vm-twin"}}', 'received', now() + interval '1 day')
+"""
+
+
+def test_what_the_dashboard_asks_for_is_done_by_the_process_behind_the_service(shop: Appliance) -> None:
+    """The service itself may note the request, and nothing more."""
+    psql = "psql -XAtq -v ON_ERROR_STOP=1 -h /run/postgresql -d appliance"
+    noted = (
+        f"printf %s {packed(COMMAND)} | base64 -d | runuser -u appliance-status -- {psql} -U appliance_status"
+    )
+    shop.vm.sudo(f"cd / && {noted}")
+    state = packed(f"SELECT state FROM appliance.run WHERE command_id = '{ASKED}'")
+    asked = f"printf %s {state} | base64 -d | runuser -u appliance -- {psql} -U appliance"
+    wait_until(shop, f"cd / && {asked} | grep -q succeeded")
+
+
 CREDENTIAL = """
 set -eu
 # What systemd decrypts comes in from another mount namespace, and a container's root shares no mounts.
@@ -59,19 +78,19 @@ mount --make-rshared /
 cd /etc/appliance
 cp -p connections.yaml /root/connections.yaml
 systemd-creds encrypt --name=connections.yaml connections.yaml connections.cred
-for unit in appliance-scheduler appliance-status; do
+for unit in appliance-scheduler appliance-upkeep; do
     install -D -m 644 /opt/appliance/current/systemd/connections-credential.conf \
         /etc/systemd/system/$unit.service.d/connections-credential.conf
 done
 rm connections.yaml
 systemctl daemon-reload
-systemctl restart appliance-scheduler appliance-status
+systemctl restart appliance-scheduler appliance-upkeep
 """
 NO_CREDENTIAL = """
 mv /root/connections.yaml /etc/appliance/connections.yaml
 rm -f /etc/appliance/connections.cred /etc/systemd/system/appliance-*.service.d/connections-credential.conf
 systemctl daemon-reload
-systemctl restart appliance-scheduler appliance-status
+systemctl restart appliance-scheduler appliance-upkeep
 """
 
 

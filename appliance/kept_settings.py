@@ -1,0 +1,43 @@
+"""How long, or how many, of what lies on this machine is kept: three sections of ``appliance.yaml``."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from appliance.strict_model import StrictModel
+
+
+class ExportSettings(StrictModel):
+    """Files that runs have delivered onto this machine."""
+
+    max_days: int | None = Field(
+        default=30,
+        ge=1,
+        le=36_500,
+        description="Days after which an export is deleted; null keeps it until someone deletes it.",
+        examples=[30],
+    )
+
+
+class ReceiptSettings(StrictModel):
+    """The records of runs."""
+
+    max_days: int | None = Field(
+        default=3_650,
+        ge=1,
+        le=36_500,
+        description="Days after which a receipt is deleted; null keeps it for ever.",
+        examples=[3650],
+    )
+
+
+class ReleaseSettings(StrictModel):
+    """Releases of the appliance that are installed on this machine."""
+
+    kept: int = Field(
+        default=3,
+        ge=2,
+        le=100,
+        description="How many stay installed: the one that runs, the one before it, and others by their use.",
+        examples=[3],
+    )

@@ -1,0 +1,55 @@
+"""The scrubber that knows this appliance's connections: their passwords, and whom and where they lead to.
+
+Whoever adds an event to the outbox and may read connections.yaml scrubs with it there and then. The status
+service, which sends the events, may not read that file, and needs to know no secret but its own.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from appliance.connections import load_connections
+from appliance.errors import ApplianceError
+from appliance.reporting.scrub import Scrubber
+from appliance.settings import load_settings
+
+
+def scrubber_of(file: Path, *secrets: str) -> Scrubber:
+    """One that knows every secret of the connections, and whom and where they lead to."""
+    try:
+        found = list(load_connections(file).values())
+    except (ApplianceError, OSError):
+        found = []
+    return Scrubber(
+        [*(each.password.get_secret_value() for each in found), *secrets],
+        [name for each in found for name in (each.host, each.user) if not each.host.startswith("/")],
+    )
+
+
+def own_scrubber() -> Scrubber:
+    """The same for the connections of this process's settings, as they are now."""
+    file = _own_file()
+    try:
+        status = file.stat()
+    except OSError:
+        return _plain()
+    return _kept(file, status.st_mtime_ns, status.st_size, status.st_ino)
+
+
+@lru_cache(maxsize=1)
+def _own_file() -> Path:
+    try:
+        return load_settings().connections_file
+    except ApplianceError:
+        return Path("/nowhere")
+
+
+@lru_cache(maxsize=1)
+def _plain() -> Scrubber:
+    return Scrubber()
+
+
+@lru_cache(maxsize=1)
+def _kept(file: Path, mtime_ns: int, size: int, inode: int) -> Scrubber:  # noqa: ARG001 - they make it read afresh
+    return scrubber_of(file)

@@ -1,0 +1,100 @@
+"""What the status service may know of connections: their names, whether they are filled in, and when their
+certificates expire.
+
+Where it has a user of its own it may not read connections.yaml. Whoever may (appliance-upkeep) writes this
+down for it, without an address or a secret.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from appliance.connections import PLACEHOLDER, Connection, load_connections
+from appliance.errors import ApplianceError
+from appliance.settings import Settings
+from appliance.status.certificates import Row, expiries
+
+NOTE = "connections-note.json"
+"""In the runtime folder."""
+FRESH_S = 120.0
+
+
+class CertificateNote(BaseModel):
+    """One certificate file that a connection uses."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file: str
+    used_by: str
+    expires_at: datetime
+
+
+class ConnectionNote(BaseModel):
+    """Of all connections."""
+
+    model_config = ConfigDict(frozen=True)
+
+    is_there: bool
+    states: dict[str, str]
+    """``ready`` or ``placeholder``, by name."""
+    certificates: tuple[CertificateNote, ...]
+
+
+def write_note(settings: Settings) -> None:
+    """Write down how the connections are now. Raises OSError."""
+    note = ConnectionNote(
+        is_there=settings.connections_file.exists(),
+        states=connection_states(settings.connections_file, set()),
+        certificates=tuple(CertificateNote.model_validate(each) for each in expiries(settings)),
+    )
+    fresh = settings.runtime_dir / f".{NOTE}.new"
+    fresh.write_text(note.model_dump_json(), encoding="utf-8")
+    fresh.chmod(0o640)
+    fresh.replace(settings.runtime_dir / NOTE)
+
+
+def states_of(settings: Settings, wanted: set[str]) -> dict[str, str]:
+    """How ready each connection is that there is or that a workflow names."""
+    if not settings.is_split:
+        return connection_states(settings.connections_file, wanted)
+    note = _read(settings)
+    if note is None:
+        return {}
+    return dict.fromkeys(wanted, "missing" if note.states or not note.is_there else "invalid") | note.states
+
+
+def connection_states(file: Path, wanted: set[str]) -> dict[str, str]:
+    """How ready each connection is that the file has or a workflow names."""
+    try:
+        found = load_connections(file)
+    except ApplianceError:
+        return dict.fromkeys(wanted, "invalid" if file.exists() else "missing")
+    states = {name: "placeholder" if _is_unfilled(each) else "ready" for name, each in found.items()}
+    return dict.fromkeys(wanted, "missing") | states
+
+
+def certificates_of(settings: Settings) -> list[Row]:
+    """Every certificate in use; soonest to expire first."""
+    own = expiries(settings, of_connections=not settings.is_split)
+    note = _read(settings) if settings.is_split else None
+    theirs = [each.model_dump() for each in note.certificates] if note else []
+    by_file = {each["file"]: each for each in (*theirs, *own)}
+    return sorted(by_file.values(), key=lambda entry: entry["expires_at"])
+
+
+def _read(settings: Settings) -> ConnectionNote | None:
+    path: Path = settings.runtime_dir / NOTE
+    with contextlib.suppress(OSError, ValidationError):
+        if time.time() - path.stat().st_mtime < FRESH_S:
+            return ConnectionNote.model_validate_json(path.read_bytes())
+    return None
+
+
+def _is_unfilled(connection: Connection) -> bool:
+    values = {**connection.model_dump(), "password": connection.password.get_secret_value()}
+    return PLACEHOLDER in values.values()

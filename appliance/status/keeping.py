@@ -1,0 +1,98 @@
+"""``python -m appliance.status.keeping``: what needs the appliance's rights, out of every network's reach.
+
+The status service, which speaks to the cloud, has a user of its own and few rights. Here runs are started
+and cancelled as the dashboard asks, once policy has been asked here, the disk is watched, run state kept
+true, and connections described without their secrets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import psycopg
+
+from appliance.errors import ApplianceError
+from appliance.reporting.database import Connection, connect
+from appliance.settings import Settings, load_settings
+from appliance.status.cloud_commands import CloudCommands
+from appliance.status.connection_notes import write_note
+from appliance.status.disk_watch import DiskWatch
+from appliance.status.upkeep import Upkeep
+from appliance.status.wanted_release import WantedRelease
+from appliance.supervision.upkeep_mark import MARK
+
+RUNS = ("run", "cancel")
+"""The commands that are done here; the status service does the others."""
+TURN_S = 1.0
+NOTE_EVERY_S = 10.0
+
+
+class RunCommands:
+    """Works off the commands that start and cancel runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._commands = CloudCommands(settings, WantedRelease(settings), kinds=RUNS)
+        self._db: Connection | None = None
+
+    def turn(self) -> None:
+        """Do what is open. Raises nothing that was foreseen."""
+        try:
+            if self._db is None or self._db.closed:
+                self._db = connect(self._settings.database_url)
+            self._commands.work(self._db, lambda: None)
+        except psycopg.Error:
+            if self._db is not None:
+                with contextlib.suppress(psycopg.Error):
+                    self._db.close()
+            self._db = None
+
+
+class ConnectionNotes:
+    """Writes the note about connections now and then."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._next = 0.0
+
+    def turn(self) -> None:
+        """Write it if it is time. Raises nothing that was foreseen."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + NOTE_EVERY_S
+            with contextlib.suppress(OSError, ApplianceError):
+                write_note(self._settings)
+
+
+def keep(settings: Settings, stop: threading.Event) -> None:
+    """Work until asked to stop. Each turn that came to its end is marked, for the supervisor to see."""
+    DiskWatch(settings).start()
+    Upkeep(settings).start()
+    turns: tuple[Callable[[], None], ...] = (RunCommands(settings).turn, ConnectionNotes(settings).turn)
+    while not stop.wait(TURN_S):
+        for turn in turns:
+            turn()
+        with contextlib.suppress(OSError):
+            (settings.runtime_dir / MARK).touch(mode=0o640)
+
+
+def main() -> int:
+    """Read the settings and work until ended; the exit status."""
+    try:
+        settings = load_settings()
+    except ApplianceError as error:
+        sys.stderr.write(error.text() + "\n")
+        return error.exit_code
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    keep(settings, stop)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""The status service with a user of its own: it sends what it may, and knows neither keys nor connections."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psycopg
+import pytest
+import yaml
+
+from appliance.keys import load_or_create_key
+from appliance.reporting import known, status_role
+from appliance.reporting.database import connect
+from appliance.reporting.enrolment import Identity, save_identity
+from appliance.reporting.outbox_sender import event_of
+from appliance.reporting.run_store import append_event
+from appliance.reporting.scrub import Scrubber
+from appliance.settings import Settings
+from appliance.status.cloud_commands import CloudCommands
+from appliance.status.connection_notes import NOTE, certificates_of, states_of, write_note
+from appliance.status.keeping import RUNS, RunCommands
+from appliance.status.reporter import Reporter
+from appliance.status.state import State
+from appliance.status.wanted_release import WantedRelease
+from tests.cloud.appliance_rig import ApplianceRig
+
+PASSWORD = "correct horse: battery"
+CONNECTIONS = {
+    "production": {"host": "db.hospital.internal", "dbname": "shop", "user": "reader", "password": PASSWORD},
+    "staging": {"host": "stage.internal", "dbname": "twin", "user": "owner", "password": "changeme"},
+}
+
+
+@pytest.fixture
+def split(rig: ApplianceRig, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The rig's settings, with a folder for the status service; and connections."""
+    connections = rig.folder / "etc" / "connections.yaml"
+    connections.touch(mode=0o600)
+    connections.write_text(yaml.safe_dump(CONNECTIONS))
+    folder = rig.folder / "status"
+    folder.mkdir(mode=0o700)
+    rig.environment["APPLIANCE_STATUS_FOLDER"] = str(folder)
+    for name, value in rig.process_environment.items():
+        monkeypatch.setenv(name, value)
+    known._own_file.cache_clear()
+    yield rig.settings
+    known._own_file.cache_clear()
+
+
+def test_the_note_names_connections_and_neither_hosts_nor_secrets(split: Settings) -> None:
+    write_note(split)
+    text = (split.runtime_dir / NOTE).read_text()
+    assert (split.runtime_dir / NOTE).stat().st_mode & 0o777 == 0o640
+    assert not [word for word in (PASSWORD, "internal", "reader", "owner", "shop") if word in text]
+    split.connections_file.unlink()
+    states = states_of(split, {"production", "lake"})
+    assert states == {"production": "ready", "staging": "placeholder", "lake": "missing"}
+    assert certificates_of(split) == []
+
+
+def test_a_secret_of_a_connection_is_gone_before_the_sender_sees_the_event(
+    split: Settings, rig: ApplianceRig
+) -> None:
+    """The sender here knows no secret at all."""
+    problem = f"could not log in to db.hospital.internal as reader with {PASSWORD}"
+    with rig.db.transaction():
+        append_event(
+            rig.db, "workflow_changed", None, {"workflow": "w", "state": "invalid", "problem": problem}
+        )
+    row = rig.db.execute("SELECT * FROM appliance.event ORDER BY seq DESC LIMIT 1").fetchone()
+    assert row is not None
+    sent = event_of(row, Scrubber())
+    assert sent is not None
+    for text in (str(row["payload"]), sent.model_dump_json()):
+        assert PASSWORD not in text
+        assert "hospital" not in text
+
+
+def test_the_service_leaves_runs_to_the_process_that_may_start_them(
+    split: Settings, rig: ApplianceRig
+) -> None:
+    for number, kind in enumerate(("run", "cancel", "sync")):
+        rig.db.execute(
+            "INSERT INTO appliance.command (command_id, kind, payload, state, expires_at)"
+            " VALUES (%s, %s, %s::jsonb, 'received', now() - interval '1 second')",
+            [f"00000000-0000-4000-8000-00000000000{number}", kind, "{}"],
+        )
+    service = CloudCommands(split, WantedRelease(split), kinds=("sync", "update"))
+    assert service.work(rig.db, lambda: None) == 1
+    RunCommands(split).turn()
+    rows = rig.db.execute("SELECT kind, state FROM appliance.command ORDER BY command_id").fetchall()
+    assert {row["kind"]: row["state"] for row in rows} == dict.fromkeys((*RUNS, "sync"), "failed")
+
+
+def test_the_identity_lies_with_the_service_and_no_key_does(split: Settings) -> None:
+    save_identity(split.identity_file, Identity("https://d.example.com", "1", "Hospital", "apl_x"))
+    load_or_create_key(split.mask_key_file)
+    assert os.listdir(split.status_dir) == ["dashboard.json"]  # noqa: PTH208 - names only
+    assert not (split.state_dir / "keys" / "dashboard.json").exists()
+
+
+def test_it_says_when_what_works_behind_it_does_not(split: Settings) -> None:
+    def status_of() -> str | None:
+        parts = State(split).status()["components"]
+        problem: str | None = next(part["problem"] for part in parts if part["name"] == "status")
+        return problem
+
+    assert "appliance-upkeep" in (status_of() or "")
+    (split.runtime_dir / "upkeep-works").touch()
+    assert status_of() is None
+
+
+def test_its_role_sends_events_and_takes_commands_and_changes_no_run(
+    split: Settings, rig: ApplianceRig
+) -> None:
+    rig.store.run_queued("w-1", "w", airflow_run_id="1", origin="local", trigger="operator")
+    with rig.db.transaction():
+        rig.db.execute("CREATE TABLE IF NOT EXISTS job ()")
+        rig.db.execute("CREATE TABLE IF NOT EXISTS dag (is_stale boolean)")
+        rig.db.execute("CREATE TABLE IF NOT EXISTS dag_run ()")
+    if rig.db.execute("SELECT FROM pg_roles WHERE rolname = %s", [status_role.ROLE]).fetchone() is None:
+        rig.db.execute(f"CREATE ROLE {status_role.ROLE} LOGIN".encode())
+    for _ in range(2):
+        status_role.grant(split.database_url, split.database_url)
+    with connect(split.database_url) as db:
+        db.execute(f"SET ROLE {status_role.ROLE}".encode())
+        append_event(db, "noticed", None, {"kind": "clock_skew", "amount": 1})
+        db.execute("DELETE FROM appliance.event")
+        db.execute("UPDATE appliance.reporting SET problem = NULL")
+        assert db.execute("SELECT state FROM appliance.run").fetchone() == {"state": "queued"}
+        for forbidden in (
+            "UPDATE appliance.run SET state = 'succeeded'",
+            "DELETE FROM appliance.step",
+            "INSERT INTO appliance.notice VALUES ('w-1', 'plan', 'all is well')",
+            "DROP TABLE appliance.event",
+            "UPDATE dag SET is_stale = false",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                db.execute(forbidden.encode())
+    rig.db.execute(f"DROP OWNED BY {status_role.ROLE}".encode())
+
+
+def test_the_service_does_not_even_try_to_read_connections(
+    split: Settings, rig: ApplianceRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_note(split)
+
+    def refuse(path: Path) -> None:
+        raise AssertionError(path)
+
+    for module in ("certificates", "connection_notes"):
+        monkeypatch.setattr(f"appliance.status.{module}.load_connections", refuse)
+    state = State(split)
+    assert state.status()["certificates"] == []
+    assert states_of(split, set()) == {"production": "ready", "staging": "placeholder"}
+    assert Reporter(split, state).turn() > 0
