@@ -49,7 +49,10 @@ ORDER BY own.nspname, own.relname
 """  # noqa: S608
 
 COLUMNS = """
-SELECT attrelid, attname, attnum, atttypid, atttypmod, attnotnull, attgenerated <> '', attidentity <> ''
+SELECT attrelid, attname, attnum, atttypid, atttypmod, attnotnull, attgenerated <> '', attidentity <> '',
+       EXISTS (SELECT FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
+               WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+               AND d.refobjid = attrelid AND d.refobjsubid = attnum AND d.deptype IN ('a', 'i'))
 FROM pg_attribute WHERE attrelid = ANY (%s) AND attnum > 0 AND NOT attisdropped ORDER BY attrelid, attnum
 """
 

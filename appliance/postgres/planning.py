@@ -11,6 +11,7 @@ from psycopg.rows import TupleRow
 
 from appliance.errors import Refused, RequestWrong
 from appliance.masking.compiled import Binding, CompiledColumn
+from appliance.masking.uncovered import refusal
 from appliance.policy import Origin, Policy, Refusal, check_workflow
 from appliance.postgres import ledger
 from appliance.postgres.plan import Plan, PlannedTable, Shard, Snapshot, SourceFacts, TableName
@@ -29,7 +30,6 @@ from appliance.problems import DocumentWrong, Places, Problem
 from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import Workflow
 from appliance.workflow.matching import Matching, SelectedTable, match_rules
-from appliance.workflow.suggestions import refusal
 
 TableKey = tuple[str, str]
 CheckTargets = Callable[[Collection[TableKey]], Sequence[TargetCheck]]
@@ -155,7 +155,7 @@ def _examine(
     if request.snapshot.in_recovery:
         findings.lines += unlogged_tables(matching.tables)
     findings.refusals += check_workflow(request.policy, workflow, matching, origin=request.origin)
-    findings.uncovered = refusal(matching, workflow.id)
+    findings.uncovered = refusal(matching, workflow.id, request.catalog.encoding)
     return findings
 
 

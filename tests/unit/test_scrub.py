@@ -271,6 +271,15 @@ def test_marked_text_fits_the_wire(text: str) -> None:
     assert len(PLAIN.mark(text)) <= SCRUBBED_TEXT_MAX
 
 
+def test_a_list_that_is_too_long_for_an_event_ends_at_a_line_and_says_how_many_are_left() -> None:
+    lines = [f"  public.person.field_{number}: null" for number in range(71)]
+    shown = PLAIN.mark("\n".join(lines))
+    *whole, last = shown.split("\n")
+    assert len(shown) <= SCRUBBED_TEXT_MAX
+    assert whole == lines[: len(whole)]
+    assert last == f"… and {71 - len(whole)} more lines, which the appliance itself shows."
+
+
 def test_every_free_text_of_an_event_is_cleaned_and_nothing_else_is_touched() -> None:
     event = {
         "run_id": "a@b",
