@@ -19,6 +19,7 @@ from appliance.errors import Refused
 from appliance.names import ConnectionName
 from appliance.problems import printable
 from appliance.strict_model import StrictModel, describe, validate, wrong
+from appliance.workflow.condition_grammar import why_free
 from appliance.workflow.document import Workflow
 from appliance.workflow.document_types import ColumnPattern, TablePattern
 from appliance.workflow.matching import (
@@ -113,7 +114,10 @@ class Policy(StrictModel):
     sql_from_cloud: bool = Field(
         default=False,
         strict=True,
-        description="Whether workflows from the dashboard may hold SQL (rows: where).",
+        description=(
+            "Whether workflows from the dashboard may hold free SQL: in rows: where, all but columns,"
+            " literals, comparisons, AND, OR, NOT, IN, LIKE, BETWEEN and IS. It sees what the reader sees."
+        ),
         examples=[False],
     )
     images: tuple[str, ...] = Field(
@@ -166,12 +170,14 @@ def check_workflow(
     if origin == "cloud":
         if not policy.workflows_from_cloud:
             refusals.append(Refusal("workflows_from_cloud", "Workflows from the cloud are not allowed here."))
-        with_sql = [pattern for pattern, rows in workflow.rows.items() if rows.where is not None]
-        if with_sql and not policy.sql_from_cloud:
-            patterns = ", ".join(with_sql)
-            refusals.append(
-                Refusal("sql_from_cloud", f"SQL from the cloud is not allowed here: rows of {patterns}.")
-            )
+        free = [
+            f"rows of {pattern} ({why})"
+            for pattern, rows in workflow.rows.items()
+            if rows.where is not None and (why := why_free(rows.where)) is not None
+        ]
+        if free and not policy.sql_from_cloud:
+            what = f"SQL from the cloud is not allowed here: {'; '.join(free)}."
+            refusals.append(Refusal("sql_from_cloud", what))
     if matching is not None:
         refusals += _check_tables(policy, matching)
         refusals += _check_columns(policy, matching, origin)

@@ -23,6 +23,7 @@ from appliance.postgres.plan_problems import (
     unlogged_tables,
     unreadable_tables,
 )
+from appliance.postgres.row_condition_sql import apart
 from appliance.postgres.row_filters import row_conditions
 from appliance.postgres.sharding import make_shards, table_size
 from appliance.postgres.target_checks import TargetCheck
@@ -103,8 +104,9 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
     findings.stop()
     conditions = row_conditions(matching.tables, catalog.tables, request.snapshot.taken_at)
     _check_conditions(conditions.where, conditions.cycle)
+    free = apart(matching.tables)
     tables = tuple(
-        _planned(each, compiled, conditions.where.get(each.table.all_names[0]))
+        _planned(each, compiled, conditions.where.get(each.table.all_names[0]), free)
         for each in matching.tables
         if each.table.kind != "partitioned"
     )
@@ -131,6 +133,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
         warnings=(
             *compiled.warnings,
             *_warnings(catalog, tables),
+            *_free_sql(tables),
             *(text for check in checks for text in check.warnings),
         ),
         fallbacks=tuple(text for check in checks for text in check.fallbacks),
@@ -175,7 +178,9 @@ def _check_conditions(where: dict[TableKey, str], cycle: tuple[str, ...]) -> Non
         )
 
 
-def _planned(selected: SelectedTable, compiled: CompiledTables, where: str | None) -> PlannedTable:
+def _planned(
+    selected: SelectedTable, compiled: CompiledTables, where: str | None, free: Collection[TableKey]
+) -> PlannedTable:
     table = selected.table
     columns = compiled.columns[table.all_names[0]]
     binary_safe = {column.name: column.binary_safe for column in table.columns}
@@ -193,6 +198,7 @@ def _planned(selected: SelectedTable, compiled: CompiledTables, where: str | Non
         columns=columns,
         row_key=_row_key(table, columns),
         where_sql=where,
+        apart=where is not None and table.all_names[0] in free,
         format="binary" if all(binary_safe[column.name] for column in columns) else "text",
         estimated_rows=table.estimated_rows,
         bytes=table.bytes,
@@ -264,6 +270,16 @@ def _source_facts(connection: str, catalog: Catalog) -> SourceFacts:
         extensions=catalog.extensions,
         in_recovery=catalog.in_recovery,
     )
+
+
+def _free_sql(tables: Sequence[PlannedTable]) -> list[str]:
+    names = ", ".join(table.qualified for table in tables if table.apart)
+    if not names:
+        return []
+    return [
+        f"Free SQL under rows chooses the rows of {names}: it runs with the reader's rights, sees all that"
+        " the reader may see, and has no mask's key in its session."
+    ]
 
 
 def _warnings(catalog: Catalog, tables: Sequence[PlannedTable]) -> list[str]:
