@@ -70,7 +70,7 @@ class Scrubber:
         clean_line = self.stream()
         text = self._without_known(text[:LONGEST_TEXT])
         cleaned: list[str] = []
-        for line in re.split(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]", text):
+        for line in re.split(r"\r\n|[\n\r\v\f\x1c-\x1e\x85]", text):
             shown = clean_line(line)
             if shown != GONE or cleaned[-1:] != [GONE]:
                 cleaned.append(shown)

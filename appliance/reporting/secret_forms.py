@@ -28,7 +28,7 @@ def _written(text: str) -> Iterator[str]:
     yield from _percent(text)
     yield from _escaped(text)
     yield from _html(text)
-    for codec in ("utf-8", "latin-1", "utf-16-le", "utf-16-be"):
+    for codec in ("utf-8", "latin-1"):
         try:
             raw = text.encode(codec)
         except UnicodeEncodeError:
