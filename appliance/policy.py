@@ -23,6 +23,7 @@ from appliance.problems import printable
 from appliance.refusal import Origin, Refusal
 from appliance.strict_model import StrictModel, describe, validate, wrong
 from appliance.workflow.catalog import Catalog
+from appliance.workflow.condition_grammar import why_free
 from appliance.workflow.document import Workflow
 from appliance.workflow.document_types import ColumnPattern, TablePattern
 from appliance.workflow.matching import Matching
@@ -111,7 +112,10 @@ class Policy(StrictModel):
     sql_from_cloud: bool = Field(
         default=False,
         strict=True,
-        description="Whether workflows from the dashboard may hold SQL (rows: where).",
+        description=(
+            "Whether workflows from the dashboard may hold free SQL: in rows: where, all but columns,"
+            " literals, comparisons, AND, OR, NOT, IN, LIKE, BETWEEN and IS. It sees what the reader sees."
+        ),
         examples=[False],
     )
     keep_from_cloud: tuple[ColumnPattern, ...] = Field(
@@ -191,12 +195,14 @@ def check_workflow(
     if origin == "cloud":
         if not policy.workflows_from_cloud:
             refusals.append(Refusal("workflows_from_cloud", "Workflows from the cloud are not allowed here."))
-        with_sql = [pattern for pattern, rows in workflow.rows.items() if rows.where is not None]
-        if with_sql and not policy.sql_from_cloud:
-            patterns = ", ".join(with_sql)
-            refusals.append(
-                Refusal("sql_from_cloud", f"SQL from the cloud is not allowed here: rows of {patterns}.")
-            )
+        free = [
+            f"rows of {pattern} ({why})"
+            for pattern, rows in workflow.rows.items()
+            if rows.where is not None and (why := why_free(rows.where)) is not None
+        ]
+        if free and not policy.sql_from_cloud:
+            what = f"SQL from the cloud is not allowed here: {'; '.join(free)}."
+            refusals.append(Refusal("sql_from_cloud", what))
         if workflow.unlisted == "keep":
             what = "The cloud may not keep what nobody has named (unlisted: keep)."
             refusals.append(Refusal(KEEP_RULE, what))

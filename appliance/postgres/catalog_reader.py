@@ -119,7 +119,7 @@ def _columns(
     inherited = _inherited(connection, oids)
     columns: dict[int, list[Column]] = defaultdict(list)
     names: dict[int, dict[int, str]] = defaultdict(dict)
-    for oid, name, number, type_oid, modifier, not_null, generated, identity, deterministic in rows:
+    for oid, name, number, type_oid, modifier, not_null, generated, identity, deterministic, counted in rows:
         facts = shared[type_oid, modifier]
         schema, table = tables[oid]
         place = (oid, number)
@@ -136,6 +136,7 @@ def _columns(
                     "generated": generated,
                     "generated_from": tuple(sources.get(place, ())) if generated else None,
                     "identity": identity,
+                    "from_sequence": counted,
                     "unique_alone": place in alone,
                     "unique_partial": place in partial,
                     "check_constraints": tuple(checks.get(place, ())),

@@ -24,6 +24,9 @@ def rows_of(table: PlannedTable, item: CopyItem | None = None, beside: str = "")
     ONLY: a parent's children are tables of their own. ``beside`` is what else stands in FROM.
     """
     conditions = []
+    if item is not None and item.ctids is not None:
+        # Chosen in another session by all the conditions that there are.
+        return f"FROM ONLY {table_reference(table)} AS t WHERE t.ctid = ANY ('{item.ctids}'::tid[])"
     if table.where_sql is not None:
         conditions.append(f"({table.where_sql})")
     if item is not None and item.first_page is not None:

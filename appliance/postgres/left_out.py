@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from appliance.postgres.ledger import SCHEMA
 from appliance.postgres.plan import PlannedTable
+from appliance.postgres.row_condition_sql import condition_sql
 from appliance.workflow.catalog import ForeignKey, Table
 from appliance.workflow.document import RowFilter
 from appliance.workflow.matching import SelectedTable
@@ -253,7 +254,7 @@ class _Counting:
         if rows is None:
             return None
         if rows.where is not None:
-            return f"((({rows.where}\n)) IS NOT TRUE)"
+            return f"({condition_sql(self.tables[name].table, rows.where)} IS NOT TRUE)"
         return self._too_old(self.tables[name].table, rows)
 
     def _too_old(self, table: Table, rows: RowFilter) -> str:

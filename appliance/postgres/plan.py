@@ -91,6 +91,8 @@ class PlannedTable(PlanModel):
     """Masked columns by which the twin's rows are to stand; none where they stand as in the source."""
     where_sql: str | None = None
     """A boolean expression over the table (aliased ``t``), or None for all rows."""
+    apart: bool = False
+    """``where_sql`` holds free SQL of an author: it runs only in a session that no key is bound in."""
     format: Literal["binary", "text"]
     estimated_rows: int
     """For all rows of the table, before ``where_sql``; never negative."""
@@ -121,6 +123,8 @@ class CopyItem(PlanModel):
     """First page (ctid block) read; None reads from the beginning."""
     end_page: int | None = None
     """First page that is no longer read; None reads to the end, also what was added since planning."""
+    ctids: str | None = None
+    """While copying: the places of the rows that free SQL has chosen, as an array; never in a plan."""
 
     @property
     def key(self) -> str:

@@ -12,9 +12,11 @@ from psycopg.rows import TupleRow
 
 from appliance.postgres.copy_sql import masked_select, quoted
 from appliance.postgres.plan import PlannedTable
+from appliance.postgres.row_condition_sql import condition_misfits, condition_sql
 from appliance.postgres.sql_condition import condition_problem
 from appliance.problems import Places, Problem
 from appliance.workflow.catalog import Table
+from appliance.workflow.condition_grammar import why_free
 from appliance.workflow.document import Workflow
 from appliance.workflow.matching import SelectedTable
 
@@ -87,16 +89,25 @@ def filter_problems(workflow: Workflow, places: Places) -> list[Problem]:
 def refused_filters(
     connection: Connection[TupleRow], selected: Iterable[SelectedTable], workflow: Workflow, places: Places
 ) -> list[Problem]:
-    """Conditions that the source does not accept for the table they are for; nothing is executed."""
+    """Conditions that do not fit the table they are for, or that the source does not accept.
+
+    Nothing is executed, and no key is bound in this session.
+    """
     found = []
     for each in selected:
         if each.rows is None or each.rows.where is None or each.table.kind == "partitioned":
             continue
-        name = quoted(*each.table.all_names[0])
-        state = _explain(connection, f"SELECT FROM ONLY {name} AS t WHERE ({each.rows.where}\n)")
-        if state is not None:
+        reasons = condition_misfits(each.table, each.rows.where)
+        if not reasons:
+            name = quoted(*each.table.all_names[0])
+            condition = condition_sql(each.table, each.rows.where)
+            state = _explain(connection, f"SELECT FROM ONLY {name} AS t WHERE {condition}")
+            reasons = [] if state is None else [_reason(state)]
+        if not each.table.ctid_readable and why_free(each.rows.where) is not None:
+            reasons.append("the role may read only columns, and free SQL chooses rows by their place")
+        if reasons:
             pattern = next(pattern for pattern, rows in workflow.rows.items() if rows == each.rows)
-            what = f"{each.table.qualified}: the source does not accept the condition ({_reason(state)})"
+            what = f"{each.table.qualified}: the source does not accept the condition ({'; '.join(reasons)})"
             found.append(
                 places.problem(("rows", pattern, "where"), what, "a condition over the table's columns")
             )

@@ -11,6 +11,7 @@ from psycopg.rows import TupleRow
 
 from appliance.errors import Refused, RequestWrong
 from appliance.masking.compiled import Binding, CompiledColumn
+from appliance.masking.uncovered import refusal
 from appliance.policy import Origin, Policy, Refusal, check_workflow, notices
 from appliance.postgres import evidence, ledger
 from appliance.postgres.bindings import check_room
@@ -26,6 +27,7 @@ from appliance.postgres.plan_problems import (
     unreadable_tables,
 )
 from appliance.postgres.reader_checks import check_reader
+from appliance.postgres.row_condition_sql import apart
 from appliance.postgres.row_filters import RowConditions, row_conditions
 from appliance.postgres.row_order import order_columns
 from appliance.postgres.sharding import make_shards, table_size
@@ -34,7 +36,6 @@ from appliance.problems import DocumentWrong, Places, Problem
 from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import Workflow
 from appliance.workflow.matching import Matching, SelectedTable, match_rules
-from appliance.workflow.suggestions import refusal
 
 TableKey = tuple[str, str]
 CheckTargets = Callable[[Collection[TableKey]], Sequence[TargetCheck]]
@@ -113,8 +114,9 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
     findings.stop()
     conditions = row_conditions(matching.tables, catalog.tables, request.snapshot.taken_at)
     _check_conditions(conditions)
+    free = apart(matching.tables)
     tables = tuple(
-        _planned(each, compiled, conditions.where.get(each.table.all_names[0]))
+        _planned(each, compiled, conditions.where.get(each.table.all_names[0]), free)
         for each in matching.tables
         if each.table.kind != "partitioned"
     )
@@ -147,6 +149,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
             *filter_warnings(matching.tables),
             *_warnings(catalog, tables),
             *notices(request.policy, catalog),
+            *_free_sql(tables),
             *(text for check in checks for text in check.warnings),
         ),
         fallbacks=tuple(text for check in checks for text in check.fallbacks),
@@ -184,7 +187,7 @@ def _examine(
         catalog=request.catalog,
         approved=request.approved,
     )
-    findings.uncovered = refusal(matching, workflow.id)
+    findings.uncovered = refusal(matching, workflow.id, request.catalog.encoding)
     return findings
 
 
@@ -213,7 +216,9 @@ def _check_conditions(conditions: RowConditions) -> None:
         )
 
 
-def _planned(selected: SelectedTable, compiled: CompiledTables, where: str | None) -> PlannedTable:
+def _planned(
+    selected: SelectedTable, compiled: CompiledTables, where: str | None, free: Collection[TableKey]
+) -> PlannedTable:
     table = selected.table
     columns = compiled.columns[table.all_names[0]]
     binary_safe = {column.name: column.binary_safe for column in table.columns}
@@ -232,6 +237,7 @@ def _planned(selected: SelectedTable, compiled: CompiledTables, where: str | Non
         row_key=_row_key(table, columns),
         order_by=order_columns(table, columns),
         where_sql=where,
+        apart=where is not None and table.all_names[0] in free,
         format="binary" if all(binary_safe[column.name] for column in columns) else "text",
         estimated_rows=table.estimated_rows,
         bytes=table.bytes,
@@ -303,6 +309,16 @@ def _source_facts(connection: str, catalog: Catalog) -> SourceFacts:
         extensions=catalog.extensions,
         in_recovery=catalog.in_recovery,
     )
+
+
+def _free_sql(tables: Sequence[PlannedTable]) -> list[str]:
+    names = ", ".join(table.qualified for table in tables if table.apart)
+    if not names:
+        return []
+    return [
+        f"Free SQL under rows chooses the rows of {names}: it runs with the reader's rights, sees all that"
+        " the reader may see, and has no mask's key in its session."
+    ]
 
 
 def _warnings(catalog: Catalog, tables: Sequence[PlannedTable]) -> list[str]:

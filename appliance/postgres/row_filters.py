@@ -15,6 +15,7 @@ from graphlib import CycleError, TopologicalSorter
 from psycopg import sql
 
 from appliance.postgres.copy_sql import quoted
+from appliance.postgres.row_condition_sql import condition_sql
 from appliance.workflow.catalog import Column, ForeignKey, Table
 from appliance.workflow.document import RowFilter
 from appliance.workflow.matching import SelectedTable
@@ -44,7 +45,7 @@ def row_conditions(
 def own_condition(table: Table, rows: RowFilter, taken_at: datetime) -> str:
     """The SQL of a workflow's row filter, for the alias ``t``."""
     if rows.where is not None:
-        return f"({rows.where}\n)"
+        return condition_sql(table, rows.where)
     column = next(column for column in table.columns if column.name == rows.by)
     since = taken_at - timedelta(days=rows.last_days or 0)
     return f"t.{quoted(column.name)} >= {_moment(column, since)}"

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pydantic_core import CoreSchema, core_schema
 
 SCRUBBED_TEXT_MAX = 1000
+_ROOM_FOR_THE_REST = 80
 _PRINTABLE = r"[^\x00-\x1f\x7f]"
 
 
@@ -45,7 +46,13 @@ class ScrubbedText(str):
     def mark(cls, scrubbed: str) -> ScrubbedText:
         """Vouch for text that the scrubber has just cleaned; cuts it to length, drops control characters."""
         shown = "".join(c if c.isprintable() or c == "\n" else " " for c in scrubbed)
-        return cls(shown if len(shown) <= SCRUBBED_TEXT_MAX else shown[: SCRUBBED_TEXT_MAX - 1] + "…")
+        if len(shown) <= SCRUBBED_TEXT_MAX:
+            return cls(shown)
+        whole_lines, _, _ = shown[: SCRUBBED_TEXT_MAX - _ROOM_FOR_THE_REST].rpartition("\n")
+        if not whole_lines:
+            return cls(shown[: SCRUBBED_TEXT_MAX - 1] + "…")
+        left = shown[len(whole_lines) + 1 :].count("\n") + 1
+        return cls(f"{whole_lines}\n… and {left} more lines, which the appliance itself shows.")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

@@ -8,20 +8,15 @@ needs to be acted on: names of tables and columns, SQLSTATEs, classes, places in
 
 from __future__ import annotations
 
-import base64
-import json
 import re
 from collections.abc import Callable, Iterable
 from typing import Any
-from urllib.parse import quote
 
 from .contract_fields import ScrubbedText
 from .scrub_shapes import GONE, opens_quote, scrub_line
+from .secret_forms import SHORTEST_SECRET, secret_forms
 
 __all__ = ["GONE", "Scrubber", "scrub_fields"]
-
-SHORTEST_SECRET = 3
-"""A shorter password would take half of every word with it."""
 
 LONGEST_LINE = 2000
 """Longer lines are cut, at a blank where there is one: nobody reads on, and a shape's time stays bounded."""
@@ -60,7 +55,9 @@ class Scrubber:
     """
 
     def __init__(self, secrets: Iterable[str] = (), names: Iterable[str] = ()) -> None:
-        known = {form for secret in secrets if len(secret) >= SHORTEST_SECRET for form in _forms(secret)}
+        known = {
+            form for secret in secrets if len(secret) >= SHORTEST_SECRET for form in secret_forms(secret)
+        }
         words = {name for name in names if len(name) >= SHORTEST_SECRET}
         self._known = [
             pattern
@@ -73,7 +70,7 @@ class Scrubber:
         clean_line = self.stream()
         text = self._without_known(text[:LONGEST_TEXT])
         cleaned: list[str] = []
-        for line in re.split(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]", text):
+        for line in re.split(r"\r\n|[\n\r\v\f\x1c-\x1e\x85]", text):
             shown = clean_line(line)
             if shown != GONE or cleaned[-1:] != [GONE]:
                 cleaned.append(shown)
@@ -153,24 +150,6 @@ def _cut(line: str) -> str:
     # Half of a number has no shape any more.
     kept = line[: LONGEST_LINE - 2].rpartition(" ")[0].rstrip("0123456789 ()./-+")
     return (kept or GONE) + " …"
-
-
-def _forms(secret: str) -> set[str]:
-    """A secret as URLs, JSON, Python, SQL, pass files and headers write it."""
-    forms = {
-        secret,
-        quote(secret, safe=""),
-        quote(secret),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
-        repr(secret)[1:-1],
-        secret.replace("'", "''"),
-        secret.replace("\\", "\\\\").replace(":", "\\:"),
-        secret.replace("\\", "\\\\").replace("'", "\\'"),
-    }
-    if len(secret) >= 4:
-        forms.add(base64.b64encode(secret.encode()).decode().rstrip("="))
-    return {form for form in forms if len(form) >= SHORTEST_SECRET}
 
 
 def _any_of(words: set[str], before: str, after: str) -> re.Pattern[str] | None:

@@ -8,6 +8,9 @@ told apart by what stands around it.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+
+from appliance.lookalikes import fold
 
 GONE = "[removed]"
 
@@ -21,6 +24,10 @@ _ASSIGNED = re.compile(
 _LIBPQ = re.compile(r"(?i)\b(host|hostaddr|user|passfile|sslkey|service)\s*+=\s*+(?:'[^']*+'|[^\s,;)]++)")
 _AUTHORITY = re.compile(r"(?i)\b(bearer|basic)\s++[A-Za-z0-9._~+/=-]{6,}+")
 _EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%'&*/=?^`{|}~!#$-]++@[\w-]++(?:\.[\w-]++)*+")
+_SPACED_EMAIL = re.compile(
+    r"(?i)(?<![\w.+%-])[\w.+%'-]++\s{0,3}+(?:@|[(\[{<]\s?(?:at|@)\s?[)\]}>])\s{0,3}+"
+    r"[\w-]++(?:\.[\w-]++|\s{0,3}[(\[{<]\s?dot\s?[)\]}>]\s{0,3}[\w-]++)++"
+)
 _IBAN = re.compile(r"(?i)(?<![a-z0-9])[a-z]{2}\d{2}(?: ?[a-z0-9]{4}){2,7}(?: ?[a-z0-9]{1,4})?(?![a-z0-9])")
 _IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d])(?:/\d{1,2})?")
 _IPV6 = re.compile(r"(?i)(?<![\w:])(?=[0-9a-f]*+:[0-9a-f]*+:)[0-9a-f:]{3,45}+(?:%\w++)?(?![\w:])")
@@ -28,10 +35,24 @@ _PREFIXED = re.compile(
     r"\beyJ[\w-]{8,}+(?:\.[\w-]++)*+|\b(?:ap[dle]|gh[pousr]|sk|pk|xox[abp]|glpat|AKIA)[_-]?[A-Za-z0-9_-]{12,}+"
 )
 _LONG_WORD = re.compile(r"[A-Za-z0-9_+=-]{24,}+(?:\.[A-Za-z0-9_+=-]{8,}+)*+")
-_MOMENT = r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9}+)?)?"
-_DIGITS = re.compile(rf"(?P<moment>(?<!\d){_MOMENT})|(?P<run>\+?\(?\d(?:[ ()./\-]{{0,3}}+\d)*+)")
-_SHORT_PHONE = re.compile(r"(?<![\w.-])\d{3}[-. ]\d{4}(?![\w-])")
-_SOCIAL_SECURITY = re.compile(r"(?<!\d)\d{3}[- ]\d{2}[- ]\d{4}(?!\d)")
+_UUID = r"(?<![0-9A-Za-z-])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Za-z-])"
+_DATE = r"(?<![\d.-])(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?![\d-])"
+_MOMENT = rf"{_DATE}(?:[ T]\d\d:\d\d(?::\d\d(?:[.,]\d{{1,9}}+)?)?(?:Z|[+-]\d\d(?::?\d\d)?)?(?!\d))?"
+_DIGITS = re.compile(rf"(?P<kept>{_UUID}|{_MOMENT})|(?P<run>\+?\(?\d(?:[ ()./_\-]{{0,3}}+\d)*+\)?)")
+_BETWEEN = r"(?:[^\w\[\]]{1,3}|_{1,3})"
+_GROUPS = re.compile(
+    rf"(?<!\d)(?:\d{{4}}{_BETWEEN}\d{{4}}{_BETWEEN}\d{{4}}{_BETWEEN}\d{{1,7}}"
+    rf"|\d{{4}}{_BETWEEN}\d{{6}}{_BETWEEN}\d{{4,5}}|\d{{3}}{_BETWEEN}\d{{2}}{_BETWEEN}\d{{4}})(?!\d)"
+)
+"""A card's number, or an SSN, by its groups of digits. Thousands come in threes."""
+_THOUSANDS = re.compile(r"\d{1,3}(?:([ ._])\d{3})(?:\1\d{3})*")
+_DOTTED = re.compile(r"[\d.]+")
+_COUNTED = re.compile(
+    r"(?i)\b(?:rows?|bytes?|pid|process|oid|xid|transaction|line|lines|page|pages|block|port|size|count|total"
+    r"|offset|limit|memory|shard|attempt|timeline|relfilenode|uid|gid|version|release|postgres(?:ql)?|python"
+    r"|docker|airflow|kernel|linux|debian|server|position)(?:\s?[:=]\s?|\s)$"
+)
+"""What stands before a number of ours."""
 _UNIT = re.compile(r" ?(?:bytes?|rows?|[kKMGT]i?B|B|ms|seconds?)\b")
 _KEY_VALUES = re.compile(
     r"(?:=\(|\b(?:row|rows?|key|record|values?) contains? \(|\bVALUES\s*+\().*", re.IGNORECASE
@@ -48,6 +69,8 @@ _QUOTED = re.compile(
     re.VERBOSE,
 )
 
+_FEWEST_DIGITS = 7
+"""A local telephone number has so many; fewer are a year, a count, a port."""
 FEW_DIGITS = 9
 """A telephone number has rarely fewer digits, an SSN has exactly so many."""
 MANY_DIGITS = 13
@@ -57,21 +80,22 @@ _HEX = frozenset("0123456789abcdefABCDEF-")
 
 def scrub_line(text: str) -> str:
     """One line, at most a few thousand characters long, without anything that has one of the shapes."""
-    text = _KEY_VALUES.sub(GONE, text)
-    text = _ADDRESS.sub(GONE, text)
-    text = _ASSIGNED.sub(rf"\1{GONE}", text)
-    text = _LIBPQ.sub(rf"\1={GONE}", text)
-    text = _AUTHORITY.sub(rf"\1 {GONE}", text)
-    text = _QUOTED.sub(_quoted, text)
-    text = _EMAIL.sub(GONE, text)
-    text = _IBAN.sub(_account, text)
-    text = _IPV6.sub(_address, text)
-    text = _IPV4.sub(GONE, text)
-    text = _PREFIXED.sub(GONE, text)
-    text = _LONG_WORD.sub(_long_word, text)
-    text = _SOCIAL_SECURITY.sub(GONE, text)
-    text = _DIGITS.sub(_digits, text)
-    return _SHORT_PHONE.sub(GONE, text)
+    for pattern, replacement in _STEPS:
+        text = _replaced(pattern, replacement, text)
+    return text
+
+
+def _replaced(pattern: re.Pattern[str], replacement: Replacement, text: str) -> str:
+    """Search in the folded text, and leave what is around as it was written."""
+    folded = fold(text)
+    if folded == text:
+        return pattern.sub(replacement, text)
+    parts, end = [], 0
+    for match in pattern.finditer(folded):
+        new = match.expand(replacement) if isinstance(replacement, str) else replacement(match)
+        parts += [text[end : match.start()], text[slice(*match.span())] if new == match.group() else new]
+        end = match.end()
+    return "".join([*parts, text[end:]])
 
 
 def opens_quote(text: str) -> bool:
@@ -108,17 +132,54 @@ def _long_word(match: re.Match[str]) -> str:
 
 def _is_random(word: str) -> bool:
     kinds = (any(c.isupper() for c in word), any(c.islower() for c in word), any(c.isdigit() for c in word))
+    if re.fullmatch(_UUID, word):
+        return False
     return (len(word) >= 24 and all(kinds)) or (len(word) >= 32 and _HEX.issuperset(word))
 
 
 def _digits(match: re.Match[str]) -> str:
-    if match["moment"]:
-        return match.group()
     run = match["run"]
+    if run is None:
+        return match.group()
+    before, after = "", ""
+    if run.count(")") > run.count("("):
+        run, after = run[:-1], ")"
+    elif run.startswith("(") and run.count("(") > run.count(")"):
+        run, before = run[1:], "("
+    start = match.start() + len(before)
+    gone = _is_someones(run, match.string[:start], match.string[start + len(run) :])
+    return before + (GONE if gone else run) + after
+
+
+def _is_someones(run: str, before: str, after: str) -> bool:
+    """Whether a run of digits could be a phone, a card or an SSN, by itself and by what is around it."""
     count = sum(character.isdigit() for character in run)
-    before = match.string[match.start() - 1 : match.start()]
-    if count < FEW_DIGITS or (before == "_" and count < MANY_DIGITS):
-        return run
-    if run.isdigit() and count < 16 and _UNIT.match(match.string, match.end()):
-        return run
-    return GONE
+    if count < _FEWEST_DIGITS or (before.endswith("_") and count < MANY_DIGITS):
+        return False
+    ours = _UNIT.match(after) or _COUNTED.search(before[-40:])
+    if ours and count < 16 and (run.isdigit() or _THOUSANDS.fullmatch(run) or _DOTTED.fullmatch(run)):
+        return False
+    # Part of a name, a path or a version.
+    in_a_name = re.search(r"[\w./:#-]$", before) or re.match(r"[\w/:#]|[-.]\w", after)
+    return count >= FEW_DIGITS or not in_a_name
+
+
+Replacement = str | Callable[[re.Match[str]], str]
+_STEPS: tuple[tuple[re.Pattern[str], Replacement], ...] = (
+    (_KEY_VALUES, GONE),
+    (_ADDRESS, GONE),
+    (_ASSIGNED, rf"\1{GONE}"),
+    (_LIBPQ, rf"\1={GONE}"),
+    (_AUTHORITY, rf"\1 {GONE}"),
+    (_QUOTED, _quoted),
+    (_EMAIL, GONE),
+    (_SPACED_EMAIL, GONE),
+    (_IBAN, _account),
+    (_IPV6, _address),
+    (_IPV4, GONE),
+    (_PREFIXED, GONE),
+    (_LONG_WORD, _long_word),
+    (_GROUPS, GONE),
+    (_DIGITS, _digits),
+)
+"""In the order in which they are applied."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, closing
+from functools import partial
 
 import psycopg
 from psycopg import Connection
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.postgres import ledger
 from appliance.postgres.bindings import bind_words
+from appliance.postgres.chosen_rows import chosen_rows, gives_evidence
 from appliance.postgres.connect import database_failure
 from appliance.postgres.copy_sql import copy_in, copy_out
 from appliance.postgres.copy_stream import Copied, HalfBrokeError, SourceBrokeError, pipe
@@ -47,18 +49,25 @@ def run(context: StepContext) -> CopyResult:
     target = plan.targets[shard.target]
     moved = []
     with (
+        ExitStack() as stack,
         closing(context.connect_source(keyed=True)) as source,
         closing(context.connect_target(target.connection, target.next_database)) as into,
     ):
         import_snapshot(source, context.snapshot())
         bind_words(source, plan.bindings)
+        counts = plan.left_out_sql is not None and shard == _last_shard(plan, shard.target)
+        without_keys = None
+        if counts or any(plan.tables[item.table].apart for item in shard.items):
+            without_keys = stack.enter_context(closing(context.connect_source()))
+            import_snapshot(without_keys, context.snapshot())
         skipped, relations = 0, relation_numbers(plan)
         for item in shard.items:
-            copied = _copy_once(context, plan, item, source, into, relations)
+            copied = _copy_once(context, plan, item, source, into, relations, without_keys)
             skipped += copied is None
             moved.append(copied or _arrived(into, item))
-        if plan.left_out_sql is not None and shard == _last_shard(plan, shard.target):
-            _count_left_out(source, into, plan.left_out_sql)
+        if counts and without_keys is not None and plan.left_out_sql is not None:
+            # What somebody has written as a condition is part of this query.
+            _count_left_out(without_keys, into, plan.left_out_sql)
     return CopyResult(
         tables=len({item.table for item in shard.items}),
         rows=sum(copied.rows for copied in moved),
@@ -96,6 +105,7 @@ def _copy_once(  # noqa: PLR0917
     source: Connection[TupleRow],
     into: Connection[TupleRow],
     relations: Mapping[int, int],
+    without_keys: Connection[TupleRow] | None,
 ) -> Copied | None:
     """Copy one piece; None where it had arrived already."""
     table = plan.tables[item.table]
@@ -103,8 +113,13 @@ def _copy_once(  # noqa: PLR0917
     try:
         if not ledger.begin(into, item.key, table.qualified):
             return None
-        copied = pipe(source.pgconn, into.pgconn, copy_out(table, item), copy_in(table), report)
-        gather(source, into, plan, item, copied.rows, relations[item.table])
+        copied = Copied(0, 0)
+        for batch, piece in enumerate(_pieces(table, item, without_keys)):
+            on_bytes = partial(report.after, copied)
+            moved = pipe(source.pgconn, into.pgconn, copy_out(table, piece), copy_in(table), on_bytes)
+            copied = Copied(copied.rows + moved.rows, copied.bytes + moved.bytes)
+            if piece.ctids is None or gives_evidence(batch):
+                gather(source, into, plan, piece, moved.rows, relations[item.table])
         ledger.commit(into, item.key, copied.rows, copied.bytes)
     except HalfBrokeError as error:
         _stop(source)
@@ -116,6 +131,16 @@ def _copy_once(  # noqa: PLR0917
         raise
     report.done(copied)
     return copied
+
+
+def _pieces(
+    table: PlannedTable, item: CopyItem, without_keys: Connection[TupleRow] | None
+) -> Iterable[CopyItem]:
+    """The piece as it is, or batch by batch where free SQL chooses its rows in a session of its own."""
+    if not table.apart:
+        return (item,)
+    assert without_keys is not None  # noqa: S101
+    return chosen_rows(without_keys, table, item)
 
 
 def _arrived(into: Connection[TupleRow], item: CopyItem) -> Copied:
@@ -144,6 +169,10 @@ class _Reporter:
         self._part = f"{item.part + 1}/{item.parts}" if item.parts > 1 else None
         self._expected = table.estimated_rows // item.parts
         self._next = time.monotonic() + _REPORT_EVERY_S
+
+    def after(self, before: Copied, rows: int, size: int) -> None:
+        """So far, with what earlier batches of the piece have moved."""
+        self(before.rows + rows, before.bytes + size)
 
     def __call__(self, rows: int, size: int) -> None:
         now = time.monotonic()

@@ -55,6 +55,8 @@ class Column(CatalogModel):
     generated_from: tuple[str, ...] | None = None
     """For a generated column: the columns that its expression reads; None where that is not known."""
     identity: bool = False
+    from_sequence: bool = False
+    """A sequence of the table's own counts it: an identity, or serial."""
     unique_alone: bool = False
     """A unique or primary key (not partial) consists of this column only."""
     unique_partial: bool = False

@@ -56,7 +56,10 @@ class RowFilter(StrictModel):
         default=None,
         min_length=1,
         max_length=4_000,
-        description="An SQL condition over the table's columns. Policy decides whose SQL may run.",
+        description=(
+            "A condition over the table's columns: literals, comparisons, AND, OR, NOT, IN, LIKE, BETWEEN, "
+            "IS. Any other SQL is free SQL: it sees all that the reader sees, and policy decides whose runs."
+        ),
         examples=["kind <> 'debug'"],
     )
 

@@ -137,7 +137,8 @@ def test_keys_and_constraints_are_told_apart(catalog: Catalog) -> None:
     assert {column.name for column in keys.columns if column.not_null} == {"a", "b"}
     customer = table_of(catalog, "crm.customer")
     assert column_of(customer, "born").check_constraints == ("born before today",)
-    assert column_of(customer, "id").identity
+    assert column_of(customer, "id").identity and column_of(customer, "id").from_sequence
+    assert not column_of(customer, "born").from_sequence
     assert column_of(customer, "shouted").generated
     assert column_of(customer, "shouted").generated_from == ("Full Name",)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from appliance.errors import Refused, RequestWrong
 from appliance.policy import Policy
@@ -60,11 +61,47 @@ def test_no_key_stands_in_a_plan(source: Cluster, shop: str) -> None:
 def test_a_column_that_nothing_covers_stops_the_run_with_lines_to_paste(source: Cluster, shop: str) -> None:
     with pytest.raises(Refused) as caught:
         plan_of(
-            source, shop, unlisted="halt", keep=["public.event.*", "public.login.*", "public.customer.id"]
+            source, shop, unlisted="halt", keep=["public.event.*", "public.login.at", "public.customer.id"]
         )
     assert caught.value.rule == "unlisted"
-    assert "3 columns are neither masked nor kept" in caught.value.what
+    assert "4 columns are neither masked nor kept" in caught.value.what
     assert "public.customer.email: email" in caught.value.text()
+    assert "public.login.email: email" in caught.value.text()
+
+
+def test_what_must_stay_like_a_kept_column_is_left_to_a_person(source: Cluster, shop: str) -> None:
+    with pytest.raises(Refused, match=r"# decide: public\.customer\.email .* ties it to public\.login"):
+        plan_of(
+            source, shop, unlisted="halt", keep=["public.event.*", "public.login.*", "public.customer.id"]
+        )
+
+
+def test_what_the_refusal_suggests_is_taken_by_the_source_and_keeps_no_document(
+    source: Cluster, source_database: str
+) -> None:
+    source.sql(
+        source_database,
+        """
+        CREATE TYPE state AS ENUM ('new', 'old');
+        CREATE TABLE person (id bigserial PRIMARY KEY, profile jsonb NOT NULL, tags text[] NOT NULL,
+            papers xml NOT NULL, photo bytea NOT NULL, asked int4range NOT NULL, born date NOT NULL,
+            waits interval NOT NULL, place point NOT NULL, bits bit(5) NOT NULL, state state NOT NULL,
+            fine boolean NOT NULL, pay numeric(9,2) NOT NULL, code char(2) NOT NULL, words tsvector NOT NULL,
+            at timestamptz NOT NULL, hours time NOT NULL, mac macaddr NOT NULL, net cidr NOT NULL);
+        CREATE TABLE visit (id int GENERATED ALWAYS AS IDENTITY, person bigint NOT NULL REFERENCES person);
+        """,
+    )
+    with pytest.raises(Refused) as caught:
+        plan_of(source, source_database, unlisted="halt")
+    lines = caught.value.why.partition("looked at:")[2]
+    pasted = yaml.safe_load(lines)
+    assert set(pasted["keep"]) == {
+        *("public.person.id", "public.visit.id", "public.visit.person"),
+        *("public.person.state", "public.person.fine"),
+    }
+    assert "# decide: public.person.code  # character(2)" in lines
+    asked = {"masks": pasted["masks"], "keep": [*pasted["keep"], "public.person.code"]}
+    assert plan_of(source, source_database, unlisted="halt", **asked).tables
 
 
 def test_generated_columns_need_no_cover(source: Cluster, source_database: str) -> None:

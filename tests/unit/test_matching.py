@@ -5,15 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from appliance.errors import Refused
-from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import MaskSpec
 from appliance.workflow.loading import parse_workflow
 from appliance.workflow.matching import Computed, Keep, Matching, Rule, Uncovered, match_rules
-from appliance.workflow.suggestions import lines_to_paste, refusal
 from tests.unit.example_documents import catalog, column, partition, table, workflow
 
 SHOP = catalog(
@@ -272,87 +267,6 @@ def test_rows_that_a_partitioned_table_does_not_have_itself_need_no_rule() -> No
     matching = match_rules(workflow(keep=["public.event_2*.*"]), EVENTS)
     assert matching.uncovered == ()
     assert said(matching) == []
-
-
-def test_the_refusal_of_uncovered_columns_has_lines_to_paste_that_cover_them() -> None:
-    source = catalog(
-        table(
-            "customer",
-            [
-                column("id", "integer", not_null=True),
-                column("contact_email", "character varying(60)"),
-                column("mobileNumber"),
-                column("first_name"),
-                column("surname"),
-                column("display_name"),
-                column("company", "citext"),
-                column("street_address"),
-                column("city"),
-                column("notes"),
-                column("password_hash"),
-                column("favourite"),
-                column("code", not_null=True),
-                column("birth_date", "date"),
-                column("created_at", "timestamp with time zone"),
-                column("is_active", "boolean"),
-                column("status", "public.status", base_kind="enum", type_kind="enum"),
-                column("avatar", "bytea"),
-                column("tags", "text[]", base_kind="array", type_kind="array", not_null=True),
-            ],
-        ),
-        table("odd", ["Weird Näme", "a: b"]).model_copy(update={"name": "Odd.Table"}),
-    )
-    empty = match_rules(workflow(), source)
-    said_no = refusal(empty, "twin")
-    assert isinstance(said_no, Refused)
-    assert said_no.exit_code == 3
-    assert said_no.rule == "unlisted"
-    assert "21 columns are neither masked nor kept, in public.Odd.Table, public.customer." in said_no.what
-    lines = lines_to_paste(empty.uncovered)
-    assert lines in said_no.text()
-    masks = parse_workflow(BASE + lines, "w.yaml").workflow.masks
-    assert {pattern.rpartition(".")[2]: spec.mask for pattern, spec in masks.items()} == {
-        "contact_email": "email",
-        "mobileNumber": "phone",
-        "first_name": "first_name",
-        "surname": "last_name",
-        "display_name": "full_name",
-        "company": "company",
-        "street_address": "street",
-        "city": "city",
-        "notes": "text_scrub",
-        "password_hash": "hash",
-        "favourite": "null",
-        "code": "hash",
-        "birth_date": "date_shift",
-        "avatar": "null",
-        '"Weird Näme"': "null",
-        '"a: b"': "null",
-    }
-    covered = match_rules(parse_workflow(BASE + lines, "w.yaml").workflow, source)
-    assert covered.uncovered == ()
-    assert said(covered) == []
-    assert refusal(covered, "twin") is None
-
-
-BASE = "id: twin\nsource: production\ntables: {include: ['*.*']}\ndeliver: [{twin: {connection: staging}}]\n"
-
-ODD_NAMES = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=10
-)
-
-
-@given(st.dictionaries(ODD_NAMES, st.sets(ODD_NAMES, min_size=1, max_size=3), min_size=1, max_size=3))
-def test_pasted_lines_cover_columns_of_any_name(names: dict[str, set[str]]) -> None:
-    tables = [_odd_table(name, sorted(columns), oid) for oid, (name, columns) in enumerate(names.items())]
-    source: Catalog = catalog(*tables)
-    lines = lines_to_paste(match_rules(workflow(tables={"include": ["*.*"]}), source).uncovered)
-    matching = match_rules(parse_workflow(BASE + lines, "w.yaml").workflow, source)
-    assert (said(matching), matching.uncovered) == ([], ())
-
-
-def _odd_table(name: str, columns: list[str], oid: int) -> Table:
-    return table("t", columns).model_copy(update={"name": name, "oid": oid})
 
 
 def test_a_thousand_rules_for_ten_thousand_columns_are_matched() -> None:

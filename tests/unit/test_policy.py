@@ -113,12 +113,16 @@ def test_only_listed_connections_may_be_read_and_written_by_anyone() -> None:
 
 def test_sql_from_the_cloud_needs_leave_and_local_sql_does_not() -> None:
     with_sql = {
-        "rows": {"public.person": {"where": "true"}, "public.audit_log": {"last_days": 1, "by": "at"}}
+        "rows": {
+            "public.person": {"where": "id IN (SELECT id FROM crm.secret)"},
+            "public.audit_log": {"last_days": 1, "by": "at"},
+            "public.event": {"where": "kind <> 'debug' AND NOT (size BETWEEN 1 AND 2 OR note IS NULL)"},
+        }
     }
     policy = {"workflows_from_cloud": True, "read": ["production"], "write": ["staging"]}
     assert refusals(policy, with_sql) == []
     assert refusals(policy, with_sql, origin="cloud") == [
-        ("sql_from_cloud", "SQL from the cloud is not allowed here: rows of public.person.")
+        ("sql_from_cloud", "SQL from the cloud is not allowed here: rows of public.person (has a subquery).")
     ]
     assert refusals({**policy, "sql_from_cloud": True}, with_sql, origin="cloud") == []
 

@@ -1,0 +1,75 @@
+"""The refusal of a run with columns that nothing covers, with the lines that would cover them."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import yaml
+
+from appliance.errors import Refused
+from appliance.masking.suggestions import Suggestion, suggestions
+from appliance.problems import printable
+from appliance.workflow.document import MaskSpec
+from appliance.workflow.matching import Matching
+from appliance.workflow.patterns import literal_pattern
+
+_SHOWN_TABLES = 10
+_SHOWN_COLUMNS = 10_000
+"""A step's message is one line of at most a MiB, and this many fit."""
+_PLAIN = re.compile(r"[^\W\d][\w.$]*")
+"""Text that YAML reads as itself without quotes."""
+_UNDECIDED = Suggestion(False, why="look at it")
+
+
+def lines_to_paste(matching: Matching, encoding: str = "UTF8", most: int | None = None) -> str:
+    """YAML for a workflow's ``masks`` and ``keep``: one line a column, with its type as a comment.
+
+    A column of which only a person can say what becomes of it is a comment. It stays uncovered, and the next
+    run says so again.
+    """
+    found = suggestions(matching, encoding)
+    masks, keep, decide = [], [], []
+    for table, column in matching.uncovered[:most]:
+        name = literal_pattern(table.schema_name, table.name, column.name)
+        said = found.get((table.schema_name, table.name, column.name), _UNDECIDED)
+        about = printable(column.type) + (f": {printable(said.why)}" if said.why else "")
+        if not said.decided:
+            decide.append(f"# decide: {_scalar(name)}  # {about}")
+        elif said.mask is None:
+            keep.append(f"  - {_scalar(name)}  # {about}")
+        else:
+            masks.append(f"  {_scalar(name)}: {_mask(said.mask)}  # {about}")
+    return "\n".join((["masks:", *masks] if masks else []) + (["keep:", *keep] if keep else []) + decide)
+
+
+def refusal(matching: Matching, workflow_id: str, encoding: str = "UTF8") -> Refused | None:
+    """Why the run may not begin, with what to paste; None if every column is covered."""
+    if not matching.uncovered:
+        return None
+    count = len(matching.uncovered)
+    columns = "1 column is" if count == 1 else f"{count} columns are"
+    tables = sorted({printable(table.qualified) for table, _ in matching.uncovered})
+    others = f" and {len(tables) - _SHOWN_TABLES} other tables" if len(tables) > _SHOWN_TABLES else ""
+    left = f"\n# and {count - _SHOWN_COLUMNS} more columns" if count > _SHOWN_COLUMNS else ""
+    return Refused(
+        f"{columns} neither masked nor kept, in {', '.join(tables[:_SHOWN_TABLES])}{others}.",
+        "Every column must be one or the other (unlisted: halt), so nothing was read. A first guess by name"
+        " and type, for no value was looked at:\n\n"
+        f"{lines_to_paste(matching, encoding, _SHOWN_COLUMNS)}{left}\n",
+        f"judge each line, put it into the workflow {workflow_id}, and run it again. On the appliance,"
+        " `appliance runs RUN` and `appliance plan FILE` print all lines.",
+        rule="unlisted",
+    )
+
+
+def _mask(mask: MaskSpec) -> str:
+    if not mask.params:
+        return mask.mask
+    return json.dumps({"mask": mask.mask, **mask.params}, ensure_ascii=True)
+
+
+def _scalar(text: str) -> str:
+    if _PLAIN.fullmatch(text):
+        return text
+    return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=10_000).rstrip("\n")
