@@ -13,11 +13,12 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance.errors import ApplianceError, RequestWrong
-from appliance.postgres import ledger
+from appliance.postgres import evidence, ledger
 from appliance.postgres.bindings import bind
 from appliance.postgres.copy_sql import copy_in, copy_out
 from appliance.postgres.copy_stream import Copied, HalfBrokeError, SourceBrokeError, pipe
-from appliance.postgres.evidence import gather, relation_numbers, seed_binding
+from appliance.postgres.evidence_parts import Loaded
+from appliance.postgres.evidence_parts import relations as relations_of
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Shard
 from appliance.postgres.server_errors import named_failure
 from appliance.postgres.snapshot import import_snapshot
@@ -49,8 +50,8 @@ def run(context: StepContext) -> CopyResult:
         closing(context.connect_target(target.connection, target.next_database)) as into,
     ):
         import_snapshot(source, context.snapshot())
-        bind(source, context.key(), (*plan.bindings, seed_binding(plan)))
-        skipped, relations = 0, relation_numbers(plan)
+        bind(source, context.key(), (*plan.bindings, *evidence.bindings(plan)))
+        skipped, relations = 0, relations_of(plan)
         for item in shard.items:
             copied = _copy_once(context, plan, item, source, into, relations)
             skipped += copied is None
@@ -78,7 +79,7 @@ def _copy_once(  # noqa: PLR0917
     item: CopyItem,
     source: Connection[TupleRow],
     into: Connection[TupleRow],
-    relations: Mapping[int, int],
+    relations: Mapping[int, Loaded],
 ) -> Copied | None:
     """Copy one piece; None where it had arrived already."""
     table = plan.tables[item.table]
@@ -87,7 +88,7 @@ def _copy_once(  # noqa: PLR0917
         if not ledger.begin(into, item.key, table.qualified):
             return None
         copied = pipe(source.pgconn, into.pgconn, copy_out(table, item), copy_in(table), report)
-        gather(source, into, plan, item, copied.rows, relations[item.table])
+        evidence.gather(source, into, plan, item, copied.rows, relations[item.table])
         ledger.commit(into, item.key, copied.rows, copied.bytes)
     except HalfBrokeError as error:
         _stop(source)

@@ -9,6 +9,7 @@ from pydantic import Field
 from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
 from appliance.masking.scope import Scope, low_bits, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
+from appliance.masking.sql_text import short_match
 from appliance.masking.word_lists import word_list
 
 # Reserved for documentation and tests by RFC 2606 and RFC 6761: no mail is ever delivered there.
@@ -59,10 +60,16 @@ class Email(Mask[EmailParams]):
         digits = TOKEN_DIGITS if room is None else min(TOKEN_DIGITS, room)
         token = f"encode(substr({scope.hmac(key, domain)}, 1, {(digits + 1) // 2}), 'hex')"
         token = f"left({token}, {digits})" if digits % 2 else token
+        at = ending.replace(".", "[.]")
         names = word_list("mailbox", longest=None if room is None else room - digits - 1)
         if len(names) >= 20:
             token = f"{scope.word(names, low_bits(scope.text_hash(key, domain)))} || '.' || {token}"
-        return Masked(unless_empty(value, f"{token} || '{ending}'"), "disjoint", preserves_distinct=not fold)
+        return Masked(
+            unless_empty(value, f"{token} || '{ending}'"),
+            "disjoint",
+            shape_sql=short_match(value.text, f"(([a-z]+[.])*[0-9a-f]{{{digits}}}{at})?"),
+            preserves_distinct=not fold,
+        )
 
     def problems(self, shape: Shape, params: EmailParams, scope: Scope) -> list[str]:
         """A column too short for a unique address."""
