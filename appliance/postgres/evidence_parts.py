@@ -29,7 +29,7 @@ class Proved:
 
     @property
     def by_row(self) -> bool:
-        """Its values stand in the source anyway: the source counts those that the mask leaves as they were."""
+        """Its values stand in the source anyway: the source counts what the mask leaves as it was."""
         return self.facet.proof in _BY_ROW
 
     @property
