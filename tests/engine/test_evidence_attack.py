@@ -1,4 +1,4 @@
-"""Who sees the evidence of a verification, in a killed run's ``__next`` or in the server's log, learns nothing.
+"""Who sees the evidence of a verification, in a killed run's ``__next`` or in its log, learns nothing.
 
 The attacker administers the target, and has the code, the rows of the twin and lists of guesses.
 """
