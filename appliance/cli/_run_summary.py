@@ -141,7 +141,7 @@ def _verified(outcome: RunOutcome) -> str:
     return (
         f"Verified: {counted(rows, 'row')} counted against the snapshot,"
         f" {counted(columns, 'masked column')} looked at: {counted(equal, 'value')} of a sample equal to what"
-        f" the mask gives for the row, and no original found by {counted(values, 'value')}."
+        f" the mask gives for the row, and no original among {counted(values, 'value')}."
     )
 
 

@@ -43,6 +43,8 @@ class TableProof(BaseModel):
     searched: int
     """Rows of the twin that were searched: all of them, or the gathered ones and a sample."""
     columns: tuple[ColumnProof, ...]
+    equal: int = 0
+    """Values, of all columns together, that are what their mask gave."""
     missing: int = 0
     """Gathered rows that the twin does not have."""
 

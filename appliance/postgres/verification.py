@@ -77,6 +77,7 @@ def prove(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, source_r
         gathered=min((each.gathered for each in needed), default=0),
         searched=min((each.searched for each in found), default=0),
         columns=tuple(proof for each in found for proof in each.proofs()),
+        equal=sum(each.equal for each in found),
         missing=max((each.missing for each in needed), default=0) if rows == source_rows else 0,
     )
 
@@ -101,6 +102,11 @@ class _Part:
         if not unique:
             self._without_a_key(part.made)
         self._kept = self._left_as_they_were(part.by_row)
+
+    @property
+    def equal(self) -> int:
+        """Values that are what their mask gave."""
+        return sum(equal for equal, _ in self._compared.values())
 
     def proofs(self) -> list[ColumnProof]:
         """One for each facet."""

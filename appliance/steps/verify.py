@@ -77,9 +77,7 @@ def run(context: StepContext) -> VerifyResult:
         rows=sum(table.rows for table in tables),
         masked_columns=sum(len(table.masked_columns) for table in plan.tables),
         values_compared=sum(column.compared for _, column in columns),
-        values_equal=sum(
-            {(name, each.column.split()[0]): each.equal or 0 for name, each in columns}.values()
-        ),
+        values_equal=sum(table.equal for table in tables),
         notes=tuple(notes),
         seconds=round(time.monotonic() - began, 3),
     )

@@ -145,7 +145,8 @@ def test_every_type_and_key_reads_the_same_on_both_sides(runs: Runs) -> None:
             words citext, addresses inet[], PRIMARY KEY (a, b, c));
         INSERT INTO public.by_text SELECT E'k\\\\,' || n, 'x ' || n,
             CASE WHEN n % 2 = 0 THEN 'sad' ELSE 'ok' END::mood, 'Ann ' || n, 'Ann ' || n, n * 1.50000,
-            n * 1.5, 'A ' || n, n / 3.0, '2024-03-31 02:30:00.5+02', n * 10^12, n, ARRAY[[n, n + 1], [n + 2, n + 3]],
+            n * 1.5, 'A ' || n, n / 3.0, '2024-03-31 02:30:00.5+02', n * 10^12, n,
+            ARRAY[[n, n + 1], [n + 2, n + 3]],
             json_build_object('b', 'x' || n, 'aa', 1), 'Ann ' || n,
             ARRAY['10.1.1.1'::inet, '::1'] FROM generate_series(1, 40) AS n;
         CREATE TABLE public.by_numbers (a bigint, b smallint, born date, PRIMARY KEY (b, a));
