@@ -138,11 +138,13 @@ def _masks(table: PlannedTable) -> str:
 def _verified(outcome: RunOutcome) -> str:
     found = next(iter(outcome.results.get("verify", [])), {})
     rows, columns = found.get("rows", 0), found.get("masked_columns", 0)
-    values, left_out = found.get("values_compared", 0), found.get("left_out", 0)
+    values, equal = found.get("values_compared", 0), found.get("values_equal", 0)
+    left_out = found.get("left_out", 0)
     without = f" Left out by filters, and counted apart: {counted(left_out, 'row')}." if left_out else ""
     return (
         f"Verified: {counted(rows, 'row')} counted against the snapshot,"
-        f" {counted(columns, 'masked column')} proven on {counted(values, 'value')}.{without}"
+        f" {counted(columns, 'masked column')} looked at: {counted(equal, 'value')} of a sample equal to what"
+        f" the mask gives for the row, and no original among {counted(values, 'value')}.{without}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from appliance.masking.mask import Masked
+from appliance.masking.mask import Masked, shape_of_output
 from appliance.masking.scope import Scope
 from appliance.masking.shape import Shape, Value
 from appliance.masking.sql_text import identifier
@@ -29,11 +29,14 @@ def masked_elements(value: Value, scope: Scope, compile_element: Callable[[Value
     normal = inner.normal_form_sql or f"nullif({Value(element, single).text}, '')"
     some = f"EXISTS (SELECT FROM unnest({array}) AS appliance_list ({element}) WHERE ({normal}) IS NOT NULL)"
     partial = inner.proof == "partial"
+    made = shape_of_output(element, inner)
+    odd = f"EXISTS (SELECT FROM unnest({array}) AS appliance_list ({element}) WHERE NOT ({made}))"
     return Masked(
         sql,
         "partial" if partial else "disjoint" if inner.proof == "disjoint" else "by_chance",
         chance=inner.chance,
         leak_sql=f"{array} IS DISTINCT FROM ({sql})::{shape.array_cast}" if partial else None,
+        shape_sql=f"NOT {odd}" if made is not None else None,
         normal_form_sql=f"CASE WHEN {some} THEN {value.text} END",
         preserves_distinct=inner.preserves_distinct,
     )

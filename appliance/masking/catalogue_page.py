@@ -12,9 +12,9 @@ from appliance.masking.mask import Mask
 from appliance.masking.registry import MASKS
 
 _PROOFS = {
-    "disjoint": "No value may stand in both source and twin.",
-    "outside_domain": "Every value of the twin is one that the mask can give, and no row keeps its own.",
-    "by_chance": "Rows are compared by their key: none keeps its own value (but for the mask's odds).",
+    "disjoint": "No value may stand in both source and twin, and each has the mask's shape.",
+    "outside_domain": "Every value of the twin is one that the mask can give, and none is left as it was.",
+    "by_chance": "None of the source's values is left as it was (but for the mask's odds).",
     "constant": "Every value of the twin is the constant.",
     "partial": "Masking the twin again would change nothing.",
     "none": "Nothing to prove.",
@@ -51,8 +51,9 @@ among them, whatever their number, and the key of one mask opens no other. What 
 is said with each mask; one thing holds for all: the same original gives the same output, so who sees how
 often an output stands in a column, and knows how often which original does, can guess.
 
-What `proof` says is looked for in every row of a table of fewer than 200,000, and in a sample of a larger
-one: [how large](twin.md#what-is-proven-before-it-is-replaced).
+Whatever the mask, but for `constant` and `null`, the twin's value is compared with what the mask gives for
+the source's row, over a sample. What `proof` says besides is looked for in every row of a table of fewer than
+200,000, and in a sample of a larger one: [how large](twin.md#what-is-proven-before-it-is-replaced).
 """
 
 

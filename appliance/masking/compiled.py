@@ -29,12 +29,12 @@ class Binding(CompiledModel):
 Proof = Literal["disjoint", "outside_domain", "by_chance", "constant", "partial", "none"]
 """How ``verify`` can prove that a column was masked.
 
-``disjoint``: no value may be in both source and twin. ``outside_domain``: every value of the twin is one of
-the mask's own output domain, and none stands in the row it came from. ``by_chance``: source and twin share
-values anyway (dates, numbers, phones), so rows are compared: a row keeps its value with a probability of at
-most ``chance``. ``constant``: every twin value is the mask's constant (or NULL).
-``partial``: text that is only scrubbed in places; proven by searching the twin for what the mask removes.
-``none``: kept, nothing to prove.
+Whatever it is, the twin's value is what the mask gives for the row, over the sample. Besides, ``disjoint``:
+no value may be in both source and twin. ``outside_domain``: every value of the twin is one of the mask's own
+output domain. ``by_chance``: source and twin share values anyway (dates, numbers, phones), so the source
+counts the values that the mask leaves as they were: each with a probability of at most ``chance``.
+``constant``: every twin value is the mask's constant (or NULL). ``partial``: text that is only scrubbed in
+places; proven by searching the twin for what the mask removes. ``none``: kept, nothing to prove.
 """
 
 
@@ -49,6 +49,9 @@ class Facet(CompiledModel):
     chance: float = 0.0
     output_domain_sql: str | None = None
     leak_sql: str | None = None
+    shape_sql: str | None = None
+    """A boolean expression over the column, never an error: false where the mask cannot have made the value.
+    None where the type, the domain or ``leak_sql`` says all there is to say."""
     preserves_distinct: bool = False
 
 
@@ -75,6 +78,8 @@ class CompiledColumn(CompiledModel):
     with no binding. None for ``constant`` means that everything must be NULL."""
     leak_sql: str | None = None
     """For ``partial``: a boolean expression over the twin's column, true where something was left."""
+    shape_sql: str | None = None
+    """As in a facet."""
     preserves_distinct: bool = False
     """The mask promises distinct outputs for distinct inputs."""
     normal_form_sql: str | None = None
@@ -99,6 +104,7 @@ class CompiledColumn(CompiledModel):
                 chance=self.chance,
                 output_domain_sql=self.output_domain_sql,
                 leak_sql=self.leak_sql,
+                shape_sql=self.shape_sql,
                 preserves_distinct=self.preserves_distinct,
             ),
         )

@@ -167,6 +167,7 @@ def _compiled(column: Column, mask: str, masked: Masked, scope: Scope) -> Compil
         chance=masked.chance,
         output_domain_sql=masked.output_domain_sql,
         leak_sql=masked.leak_sql,
+        shape_sql=masked.shape_sql,
         preserves_distinct=masked.preserves_distinct and not (shape.folded and shape.is_array),
         normal_form_sql=normal_form,
         repeats=masked.repeats and not shape.is_array and not column.unique_alone,

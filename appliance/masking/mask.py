@@ -79,11 +79,25 @@ class Masked:
     chance: float = 0.0
     output_domain_sql: str | None = None
     leak_sql: str | None = None
+    shape_sql: str | None = None
+    """See ``Facet``: what every output looks like, where that says more than its type."""
     normal_form_sql: str | None = None
     preserves_distinct: bool = False
     facets: tuple[Facet, ...] = ()
     repeats: bool = False
     """Its values are of a kind that comes again and again, and ``sql`` follows from the value alone."""
+
+
+def shape_of_output(value: str, masked: Masked) -> str | None:
+    """What every output of a mask looks like where a column holds several of them: SQL over ``value``.
+
+    Empty text stays empty.
+    """
+    if masked.shape_sql is not None or masked.proof != "outside_domain":
+        return masked.shape_sql
+    text = f'({value}::text COLLATE "C")'
+    members = f"SELECT d.member FROM ({masked.output_domain_sql}) AS d (member)"
+    return f"({text} = '' OR {text} IN ({members}))"
 
 
 P = TypeVar("P", bound=Params)

@@ -1,33 +1,36 @@
-"""Prove, inside the finished ``<twin>__next``, that it is complete and that nothing masked came through.
+"""Prove, inside the finished ``<twin>__next``, that it is complete and masked.
 
 Per relation: its row count against the rows that the source's server sent in the run's snapshot. Per masked
-column, as its mask's proof asks: no value of the twin is one that was gathered from the source; no row kept
-its value; every value belongs to the mask's own output; nothing that the mask removes is left; distinct
-values stay distinct.
+column: over the gathered rows, the twin's value is what the mask gives for the row; the mask has left no more
+values as they were than chance allows, or, where no original may stand in the twin at all, none is found
+there; every value belongs to the mask's own output and has its shape; nothing that the mask removes is left;
+distinct values stay distinct.
 
-A relation of less than twice ``SEARCHED_ROWS`` is searched row by row. Of a larger one whose rows a key tells
-apart, those that were gathered are, and beside them one row in up to ``MOST_ONE_IN``, chosen by a keyed hash
-that nothing in the data can foresee. A fault that shows in the row itself (outside the mask's domain,
-something left) in one row of ten thousand escapes 100,000 with a probability of one in twenty thousand. A raw
-value that came through shows in gathered rows, as in a search of all: see ``evidence``. All rows are counted.
+A relation of less than twice ``SEARCHED_ROWS`` is searched row by row. Of a larger one those that were
+gathered are, and beside them one row in up to ``MOST_ONE_IN``, chosen so that nothing in the data can foresee
+it. A fault that shows in the row itself (outside the mask's domain or shape, something left) in one row of
+ten thousand escapes 100,000 with a probability of one in twenty thousand. A value that is not what the mask
+gives shows in gathered rows: see ``evidence``. All rows are counted.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
+import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
-from pydantic import BaseModel, ConfigDict
 
+from appliance.masking.compiled import CompiledColumn
 from appliance.postgres import proof_queries as queries
-from appliance.postgres.evidence import Loaded, Proved, encodings_differ, proved
-from appliance.postgres.left_out import LeftOut
+from appliance.postgres.evidence_hashes import encodings_differ
+from appliance.postgres.evidence_parts import Loaded, Proved, finder_of, parts, same_text
 from appliance.postgres.plan import CopyItem, Plan
 from appliance.postgres.proof_queries import Search
+from appliance.postgres.proof_results import ColumnProof, TableProof
 
 FALSE_ALARM = 1e-9
 """The probability with which chance alone may fail one column."""
@@ -38,65 +41,8 @@ _SESSION = "SET work_mem = '512MB'"
 SEARCHED_ROWS = 100_000
 """A search costs up to a third of copying a row, so that a large relation is searched in part."""
 MOST_ONE_IN = 16
-MOST_AT_ONCE, _WIDE, _AT_ONCE_IF_WIDE = 300, 1000, 50
-"""Facets in one query, columns that make a table wide, and facets in one query then: each facet has up to
-five results, and a query at most 1,664, the columns that it passes on among them."""
 _NEARLY_UNIQUE = 0.9
 """Kept columns that are no key tell rows apart well enough if so many of them are different."""
-
-
-class ColumnProof(BaseModel):
-    """What came of one masked column (or of a path inside it). Numbers only, never a value."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    column: str
-    mask: str
-    proof: str
-    compared: int
-    """Values of the twin (by_chance: of rows that were gathered from the source) that were looked at."""
-    met: int = 0
-    """Values (or rows) that the source has too."""
-    allowed: int = 0
-    """As many may meet by chance."""
-    outside: int = 0
-    """Values that the mask could not have made."""
-    left: int = 0
-    """Rows in which something the mask removes was found."""
-    fault: str | None = None
-    note: str | None = None
-
-
-class TableProof(BaseModel):
-    """What came of one relation of the twin."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    table: str
-    rows: int
-    source_rows: int
-    gathered: int
-    """Rows of the source whose values the twin was searched for: all of them, or a sample."""
-    searched: int
-    """Rows of the twin that were searched: all of them, or the gathered ones and a sample."""
-    columns: tuple[ColumnProof, ...]
-    left_out: LeftOut | None = None
-    missing: int = 0
-    """Gathered rows that the twin does not have."""
-
-    @property
-    def faults(self) -> list[str]:
-        """One sentence for each thing that is not as it must be."""
-        found = [
-            f"{self.table}.{each.column} ({each.mask}): {each.fault}" for each in self.columns if each.fault
-        ]
-        if self.missing:
-            found.insert(0, f"{self.table}: {self.missing:,} of {self.gathered:,} rows are not in the twin")
-        if self.rows != self.source_rows:
-            found.insert(0, f"{self.table}: the source has {self.source_rows:,} rows, the twin {self.rows:,}")
-        if self.left_out is not None and (wrong := self.left_out.fault(self.source_rows)):
-            found.insert(0, f"{self.table}: {wrong}")
-        return found
 
 
 def count(connection: Connection[TupleRow], loaded: Loaded, source_rows: int) -> TableProof:
@@ -115,70 +61,152 @@ def count(connection: Connection[TupleRow], loaded: Loaded, source_rows: int) ->
 def prove(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, source_rows: int) -> TableProof:
     """Hold one relation of the twin against the source's evidence, which must be indexed.
 
-    The run's seed must be bound in the session. ``source_rows`` is how many the source's server has sent.
+    The run's keys must be bound in the session. ``source_rows`` is how many the source's server has sent.
     Raises psycopg errors.
     """
     connection.execute(_SESSION)
-    search = _search(connection, plan, loaded, source_rows)
     (rows,) = _row(connection, queries.row_count(loaded))
-    source_distinct: list[int] = []
-    for part in _parts(search):
-        gathered, distinct_rows, *distinct = _row(connection, queries.evidence_facts(part))
-        source_distinct += distinct
-    whole, unique = gathered == source_rows, bool(search.table.row_key)
-    to_be_distinct = _to_be_distinct(connection, search) if whole or unique else []
-    numbers: list[int] = []
-    twin_distinct: dict[int, int] = {}
-    for part in _parts(search):
-        counted = [each for each in part.facets if each in to_be_distinct]
-        searched, found, *counts = _row(connection, queries.counting(part, counted, whole=whole))
-        numbers += counts[: 4 * len(part.facets)]
-        for each, count in zip(counted, counts[4 * len(part.facets) :], strict=True):
-            twin_distinct[each.number] = int(count)
-    told_apart = search.paired and (unique or distinct_rows >= _NEARLY_UNIQUE * gathered)
-    # Rows that kept columns do not tell apart may meet each other's values.
-    alike = 0 if unique else 2 * (gathered - distinct_rows) if whole else gathered // 2
-    judged = []
-    for place, each in enumerate(search.facets):
-        compared, met, outside, left = (int(number) for number in numbers[4 * place : 4 * place + 4])
-        proof = ColumnProof(
-            column=each.label,
-            mask=each.mask,
-            proof=each.facet.proof,
-            compared=compared,
-            met=met,
-            outside=outside,
-            left=left,
-        )
-        if each.by_row and not told_apart:
-            proof = _unpaired(connection, search, each, proof, whole=whole)
-        else:
-            proof = _allowing_chance(connection, search, each, proof, gathered, alike)
-        judged.append(_judged(proof, source_distinct[place], twin_distinct.get(each.number)))
-    hashed = any(each.hashed for each in search.facets)
-    if hashed and source_rows and not gathered:
-        judged = [
-            each.model_copy(update={"fault": "nothing was gathered to prove it with"}) for each in judged
-        ]
+    found = [
+        _Part(connection, search, source_rows) for search in _searches(connection, plan, loaded, source_rows)
+    ]
+    needed = [each for each in found if each.search.part.gathers]
     return TableProof(
         table=loaded.relation.qualified,
         rows=rows,
         source_rows=source_rows,
-        gathered=gathered,
-        searched=searched,
-        columns=tuple(judged),
-        missing=max(0, gathered - found) if hashed and unique and rows == source_rows else 0,
+        gathered=min((each.gathered for each in needed), default=0),
+        searched=min((each.searched for each in found), default=0),
+        columns=tuple(proof for each in found for proof in each.proofs()),
+        equal=sum(each.equal for each in found),
+        missing=max((each.missing for each in needed), default=0) if rows == source_rows else 0,
     )
 
 
-def _parts(search: Search) -> list[Search]:
-    """The search, in parts where one query would have more results than PostgreSQL allows."""
-    if len(search.facets) <= MOST_AT_ONCE and len(search.table.columns) <= _WIDE:
-        return [search]
-    return [
-        dataclasses.replace(search, facets=search.facets[start : start + _AT_ONCE_IF_WIDE])
-        for start in range(0, len(search.facets), _AT_ONCE_IF_WIDE)
-    ] or [search]
+class _Part:
+    """What came of one part of a relation."""
+
+    def __init__(self, connection: Connection[TupleRow], search: Search, source_rows: int) -> None:
+        self.connection, self.search, self.source_rows = connection, search, source_rows
+        self.gathered, self._apart = _row(connection, queries.gathered(search))
+        self._whole = self.gathered == source_rows
+        part, unique = search.part, search.finder.unique
+        counted = _to_be_distinct(connection, search) if self._whole or unique else []
+        numbers = iter(_row(connection, queries.counting(search, counted, whole=self._whole)))
+        self.searched, present = next(numbers), next(numbers)
+        self.missing = max(0, self.gathered - present) if unique else 0
+        self._seen = {each.number: (next(numbers), next(numbers), next(numbers)) for each in part.facets}
+        self._compared = {column.name: (next(numbers), next(numbers)) for column in part.made}
+        twin = [int(number) for number in numbers]
+        source = self._distinct(counted)
+        self._distinct_of = {each.number: pair for each, *pair in zip(counted, source, twin, strict=True)}
+        if not unique:
+            self._without_a_key(part.made)
+        self._kept = self._left_as_they_were(part.by_row)
+
+    @property
+    def equal(self) -> int:
+        """Values that are what their mask gave."""
+        return sum(equal for equal, _ in self._compared.values())
+
+    def proofs(self) -> list[ColumnProof]:
+        """One for each facet."""
+        part = self.search.part
+        if part.gathers and self.source_rows and not self.gathered:
+            fault = "nothing was gathered to prove it with"
+            return [self._proof(each).model_copy(update={"fault": fault}) for each in part.facets]
+        return [self._proof(each) for each in part.facets]
+
+    def _proof(self, each: Proved) -> ColumnProof:
+        compared, met, outside = self._seen[each.number]
+        if each.by_row:
+            compared, met, allowed, too_many = self._kept[each.number]
+        else:
+            # Two different values with one 64-bit hash.
+            allowed = chance_bound(self.gathered, compared / 2**64, _EQUAL_HASHES) if each.disjoint else 0
+            too_many = met > allowed
+        equal, differ = self._compared.get(each.column.name, (None, 0))
+        source, twin = self._distinct_of.get(each.number, (0, 0))
+        faults = []
+        if too_many and each.by_row:
+            faults.append(f"the mask has left {met:,} of {compared:,} values as they were")
+        elif too_many:
+            faults.append(f"{met:,} of {compared:,} compared values stand in the source too")
+        if twin < source:
+            faults.append(f"{source:,} distinct values became {twin:,}")
+        if outside and each.facet.proof == "partial":
+            faults.append(f"{outside:,} rows still hold what the mask removes")
+        elif outside:
+            faults.append(
+                f"{outside:,} of {self._looked_at(each, compared):,} values were not made by the mask"
+            )
+        if differ:
+            faults.append(
+                f"{differ:,} of {(equal or 0) + differ:,} values are not what the mask gives for their row"
+            )
+        return ColumnProof(
+            column=each.label,
+            mask=each.column.mask or "",
+            proof=each.facet.proof,
+            compared=compared,
+            met=met,
+            allowed=allowed,
+            outside=outside,
+            equal=equal,
+            differ=differ,
+            fault="; ".join(faults) or None,
+            note=self._note(each),
+        )
+
+    def _looked_at(self, each: Proved, compared: int) -> int:
+        return self._seen[each.number][0] or (self.searched if each.by_row else compared)
+
+    def _note(self, each: Proved) -> str | None:
+        if not same_text(each.column, converted=self.search.converted):
+            return (
+                "the two databases' encodings order its keys differently: its shape was looked at, and no"
+                " original found, but it was not compared with what the mask gives"
+            )
+        finder, apart = self.search.finder, self._apart >= _NEARLY_UNIQUE * self.gathered
+        if self.search.part.made and not finder.unique and not apart:
+            return (
+                "rows could not be paired with the source's: no key, and what is kept does not tell them"
+                " apart; what the mask gives was looked for in all of them"
+            )
+        return None
+
+    def _distinct(self, what: Sequence[Proved | CompiledColumn]) -> list[int]:
+        if not what:
+            return []
+        return [int(number) for number in _row(self.connection, queries.distinct_hashes(self.search, what))]
+
+    def _without_a_key(self, made: Sequence[CompiledColumn]) -> None:
+        """Every value that a mask gave must stand in the twin, beside what is kept."""
+        for column, given in zip(made, self._distinct(made), strict=True):
+            present, others = self._compared[column.name]
+            lacking = max(others, given - present)
+            self._compared[column.name] = (self.searched - others if self._whole else present, lacking)
+
+    def _left_as_they_were(self, facets: Sequence[Proved]) -> dict[int, tuple[int, int, int, bool]]:
+        """Values given, distinct ones kept, how many chance allows, and whether a piece has more of them."""
+        pieces = self.connection.execute(queries.left_as_they_were(self.search).encode()).fetchall()
+        found = {}
+        for place, each in enumerate(facets):
+            counts = [(given[place], kept[place]) for given, kept in pieces]
+            bounds = [chance_bound(given, each.facet.chance) for given, _ in counts]
+            too_many = any(kept > bound for (_, kept), bound in zip(counts, bounds, strict=True))
+            given, kept = (sum(numbers) for numbers in zip(*counts, strict=True)) if counts else (0, 0)
+            found[each.number] = (given, kept, sum(bounds), too_many)
+        return found
+
+
+def _searches(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, rows: int) -> list[Search]:
+    ours = connection.info.parameter_status("server_encoding") or ""
+    converted = encodings_differ(ours, plan.source.encoding)
+    finder, seed = finder_of(plan, loaded), secrets.randbits(62)
+    # Rows that nothing tells apart are all searched for what the masks gave.
+    part_of = one_in(rows) if finder.columns else 1
+    found = parts(plan.tables[loaded.number], loaded.number, converted=converted)
+    return [Search(loaded, part, finder, converted, part_of, seed) for part in found]
 
 
 def copying_faults(plan: Plan, items: list[CopyItem], copied: set[str]) -> list[str]:
@@ -234,14 +262,6 @@ def one_in(rows: int) -> int:
     return part
 
 
-def _search(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, rows: int) -> Search:
-    ours = connection.info.parameter_status("server_encoding") or ""
-    table = plan.tables[loaded.number]
-    converted = encodings_differ(ours, plan.source.encoding)
-    # Without a key, equal rows have equal hashes: a part chosen by them would not be a fair one.
-    return Search(loaded, table, proved(table), converted, one_in(rows) if table.row_key else 1)
-
-
 def _to_be_distinct(connection: Connection[TupleRow], search: Search) -> list[Proved]:
     """What is to have as many distinct values as in the source.
 
@@ -250,10 +270,10 @@ def _to_be_distinct(connection: Connection[TupleRow], search: Search) -> list[Pr
     unique = _unique_columns(connection, search)
     return [
         each
-        for each in search.facets
+        for each in search.part.facets
         if each.facet.preserves_distinct
         and each.facet.proof == "disjoint"
-        and not (each.column in unique and not each.facet.label)
+        and not (each.column.name in unique and not each.facet.label)
     ]
 
 
@@ -267,49 +287,6 @@ def _unique_columns(connection: Connection[TupleRow], search: Search) -> set[str
         " AND i.indnkeyatts = 1 AND i.indpred IS NULL"
     )
     return {name for (name,) in connection.execute(query, (relation.schema_name, relation.name))}
-
-
-def _allowing_chance(  # noqa: PLR0917
-    connection: Connection[TupleRow],
-    search: Search,
-    each: Proved,
-    proof: ColumnProof,
-    gathered: int,
-    alike: int,
-) -> ColumnProof:
-    """How many may meet, and how many did: values, where one value's bad luck hits all its rows."""
-    if not each.by_row:
-        # Two different values with one 64-bit hash.
-        return proof.model_copy(
-            update={"allowed": chance_bound(gathered, proof.compared / 2**64, _EQUAL_HASHES)}
-        )
-    allowed = max(chance_bound(proof.compared, each.facet.chance), alike)
-    met = proof.met
-    if met > allowed and each.facet.chance:
-        met = int(_row(connection, queries.met_values(search, each))[0])
-    return proof.model_copy(update={"allowed": allowed, "met": met})
-
-
-def _unpaired(
-    connection: Connection[TupleRow], search: Search, each: Proved, proof: ColumnProof, *, whole: bool
-) -> ColumnProof:
-    """Rows that cannot be told apart: only the source's values, each as often, are no accident."""
-    same = whole and _row(connection, queries.same_values(search, each))[0]
-    note = "rows could not be paired with the source's: no key, and what is kept does not tell them apart"
-    return proof.model_copy(update={"met": max(1, proof.compared) if same else 0, "note": note})
-
-
-def _judged(proof: ColumnProof, source_distinct: int, twin_distinct: int | None) -> ColumnProof:
-    fault = None
-    if proof.met > proof.allowed:
-        fault = f"{proof.met:,} of {proof.compared:,} compared values stand in the source too"
-    elif proof.outside:
-        fault = f"{proof.outside:,} of {proof.compared:,} values were not made by the mask"
-    elif proof.left:
-        fault = f"{proof.left:,} rows still hold what the mask removes"
-    elif twin_distinct is not None and twin_distinct < source_distinct:
-        fault = f"{source_distinct:,} distinct values became {twin_distinct:,}"
-    return proof.model_copy(update={"fault": fault})
 
 
 def _row(connection: Connection[TupleRow], query: str) -> tuple[Any, ...]:

@@ -14,13 +14,14 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance.errors import ApplianceError, RequestWrong
-from appliance.postgres import ledger
+from appliance.postgres import evidence, ledger
 from appliance.postgres.bindings import bind_words
 from appliance.postgres.chosen_rows import chosen_rows, gives_evidence
 from appliance.postgres.connect import database_failure
 from appliance.postgres.copy_sql import copy_in, copy_out
 from appliance.postgres.copy_stream import Copied, HalfBrokeError, SourceBrokeError, pipe
-from appliance.postgres.evidence import gather, relation_numbers
+from appliance.postgres.evidence_parts import Loaded
+from appliance.postgres.evidence_parts import relations as relations_of
 from appliance.postgres.left_out import count_left_out
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Shard
 from appliance.postgres.server_errors import named_failure
@@ -60,7 +61,7 @@ def run(context: StepContext) -> CopyResult:
         if counts or any(plan.tables[item.table].apart for item in shard.items):
             without_keys = stack.enter_context(closing(context.connect_source()))
             import_snapshot(without_keys, context.snapshot())
-        skipped, relations = 0, relation_numbers(plan)
+        skipped, relations = 0, relations_of(plan)
         for item in shard.items:
             copied = _copy_once(context, plan, item, source, into, relations, without_keys)
             skipped += copied is None
@@ -104,7 +105,7 @@ def _copy_once(  # noqa: PLR0917
     item: CopyItem,
     source: Connection[TupleRow],
     into: Connection[TupleRow],
-    relations: Mapping[int, int],
+    relations: Mapping[int, Loaded],
     without_keys: Connection[TupleRow] | None,
 ) -> Copied | None:
     """Copy one piece; None where it had arrived already."""
@@ -119,7 +120,7 @@ def _copy_once(  # noqa: PLR0917
             moved = pipe(source.pgconn, into.pgconn, copy_out(table, piece), copy_in(table), on_bytes)
             copied = Copied(copied.rows + moved.rows, copied.bytes + moved.bytes)
             if piece.ctids is None or gives_evidence(batch):
-                gather(source, into, plan, piece, moved.rows, relations[item.table])
+                evidence.gather(source, into, plan, piece, moved.rows, relations[item.table])
         ledger.commit(into, item.key, copied.rows, copied.bytes)
     except HalfBrokeError as error:
         _stop(source)

@@ -21,7 +21,7 @@ from appliance.export_folder import write_manifest
 from appliance.exports import MANIFEST, ExportedTable, Manifest, read_manifest
 from appliance.postgres.connect import database_failure
 from appliance.postgres.copy_sql import table_reference
-from appliance.postgres.evidence import loads
+from appliance.postgres.evidence_parts import loads
 from appliance.postgres.export_stream import Format, copy_to_file, file_name, write_table
 from appliance.postgres.plan import Plan, TableName, TargetFacts
 from appliance.steps.context import StepContext, read_document

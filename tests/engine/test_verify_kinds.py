@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,8 +10,7 @@ from typing import Any
 import pytest
 
 from appliance.errors import WorkFailed
-from appliance.masking.compiled import Facet
-from appliance.postgres.evidence import SEED, SEED_SETTING, Proved, encodings_differ, value_text
+from appliance.postgres.evidence_hashes import VALUE_SETTING, encodings_differ, hashed, tagged
 from tests.engine.clusters import Cluster
 from tests.engine.stepwise_run import StepwiseRun
 
@@ -130,7 +130,7 @@ def test_rows_are_paired_by_a_key_that_is_masked_too(runs: Runs) -> None:
     )
     masks = {"*.*.token": "hash", "*.*.born": "date_shift"}
     run = runs.copied(statements, masks, keep=[])
-    assert run.verify().notes == ()
+    assert run.verify(again=True).notes == ()
     run.spoil("UPDATE public.thing SET token = md5('x' || token)::uuid")
     assert "public.thing: 300 of 300 rows are not in the twin" in faults(run)
 
@@ -154,7 +154,7 @@ def test_rows_without_a_key_are_paired_by_what_is_kept(runs: Runs) -> None:
     )
     masks = {"*.*.born": {"mask": "date_shift", "subject": "kept"}}
     run = runs.copied(statements, masks, keep=["*.*.kept"])
-    assert run.verify().notes == ()
+    assert run.verify(again=True).notes == ()
     run.spoil("UPDATE public.thing SET born = date '1980-01-01' + kept WHERE kept % 20 = 0")
     assert "public.thing.born (date_shift): 15 of 300" in faults(run)
 
@@ -170,15 +170,13 @@ def test_rows_that_cannot_be_paired_must_not_all_be_as_they_were(runs: Runs, bes
     if not beside:
         masks["*.*.kept"] = {"mask": "constant", "value": 1}
     run = runs.copied(statements, masks, keep=["*.*.kept"] if beside else [])
-    assert any("could not be paired" in note for note in run.verify().notes)
+    assert any("could not be paired" in note for note in run.verify(again=True).notes)
     run.spoil(
         "TRUNCATE public.thing; INSERT INTO public.thing"
         f" SELECT {'n % 2' if beside else '1'}, date '1980-01-01' + n % 9, 'Graz'"
         " FROM generate_series(1, 90) AS g (n)"
     )
-    assert "public.thing.born (date_shift): 90 of 90" in faults(run) or "born (date_shift): 1 of" in faults(
-        run
-    )
+    assert "public.thing.born (date_shift): " in faults(run)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 3])
@@ -223,12 +221,15 @@ def test_values_that_differ_in_their_case_only_are_one_value_to_citext(runs: Run
             "*.*.e": {"mask": "email", "ignore_case": True},
         },
     )
-    assert run.verify().masked_columns == 5
+    assert run.verify(again=True).masked_columns == 5
     run.spoil("UPDATE public.t SET b = 'Ann7@raw.test' WHERE n = 9")
     assert "public.t.b (hash)" in faults(run)
 
 
-@pytest.mark.parametrize(("columns", "mask"), [(420, {"mask": "constant", "value": "x"}), (1599, "null")])
+@pytest.mark.parametrize(
+    ("columns", "mask"),
+    [(420, {"mask": "constant", "value": "x"}), (1599, "null"), (420, "hash"), (1599, "phone")],
+)
 def test_a_table_of_many_masked_columns_is_proven_in_parts(runs: Runs, columns: int, mask: Any) -> None:
     names = [f"c{number}" for number in range(columns)]
     values = ", 'y'" * columns
@@ -239,15 +240,15 @@ def test_a_table_of_many_masked_columns_is_proven_in_parts(runs: Runs, columns: 
         "GRANT SELECT ON public.wide TO reader",
         masks={"*.*.c*": mask},
     )
-    assert run.verify().masked_columns == columns
-    run.spoil(f"UPDATE public.wide SET {names[-1]} = 'y' WHERE n = 2")
+    assert run.verify(again=True).masked_columns == columns
+    run.spoil(f"UPDATE public.wide SET {names[-1]} = 'z' WHERE n = 2")
     assert f"public.wide.{names[-1]} " in faults(run)
 
 
 def test_a_constant_may_be_what_the_source_has(runs: Runs) -> None:
     masks = {**MASKS, "*.*.city": {"mask": "constant", "value": "Graz"}, "*.*.points": "null"}
     run = runs.copied(script(50), masks)
-    assert run.verify().rows == 50
+    assert run.verify(again=True).rows == 50
     run.spoil("UPDATE public.thing SET points = 3 WHERE n = 7")
     assert "public.thing.points (null): 1 of 1 values were not made by the mask" in faults(run)
 
@@ -290,16 +291,17 @@ def test_the_ledger_holds_neither_a_value_nor_the_seed(runs: Runs) -> None:
 
 
 def test_text_is_hashed_alike_in_two_encodings(source: Cluster) -> None:
-    facet = Facet(value_sql="v", proof="disjoint")
-    shown = value_text(Proved(0, "v", "hash", facet), converted=True)
+    shown = hashed("v", tagged(1, 2, 3), None, converted=True)
     hashes = set()
     for name, encoding in (("one_latin1", "LATIN1"), ("one_utf8", "UTF8")):
         source.create_database(name, f"ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
         with source.connect(name, client_encoding="UTF8") as session:
-            session.execute("SELECT set_config(%s, '5', false)", (SEED_SETTING,))
-            query = f"SELECT hashtextextended({shown}, {SEED}) FROM (VALUES ('Zoë Ñandú'::text)) AS t (v)"
-            hashes.update(session.execute(query.encode()).fetchall())
+            session.execute("SELECT set_config(%s, %s, false)", (VALUE_SETTING, "5c" * 32))
+            hashes.update(
+                session.execute(f"SELECT {shown} FROM (VALUES ('Zoë Ñandú'::text)) AS t (v)".encode())
+            )
         source.drop_database(name)
-    assert len(hashes) == 1
+    message = bytes.fromhex("5c" * 32 + tagged(1, 2, 3)) + "Zoë Ñandú".encode()
+    assert hashes == {(hashlib.sha256(message).digest()[:8],)}
     assert encodings_differ("LATIN1", "UTF8")
     assert not encodings_differ("UTF8", "UTF8") and not encodings_differ("SQL_ASCII", "UTF8")

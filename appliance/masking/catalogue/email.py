@@ -10,6 +10,7 @@ from appliance.masking.drawing import Digest, text_message
 from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
+from appliance.masking.sql_text import short_match
 from appliance.masking.word_lists import ENOUGH_WORDS, word_list
 
 # Reserved for documentation and tests by RFC 2606 and RFC 6761: no mail is ever delivered there.
@@ -60,6 +61,7 @@ class Email(Mask[EmailParams]):
         ending = f"@{params.at}"
         room = None if value.shape.length is None else value.shape.length - len(ending)
         digits = TOKEN_DIGITS if room is None else min(TOKEN_DIGITS, room)
+        at = ending.replace(".", "[.]")
         names = word_list("mailbox", longest=None if room is None else room - digits - 1)
 
         def address(digest: Digest) -> str:
@@ -69,7 +71,12 @@ class Email(Mask[EmailParams]):
             return f"{scope.word(names, digest.number(_MAILBOX_FROM, 30))} || '.' || {token} || '{ending}'"
 
         sql = scope.drawn(value, params.key_of(self.name), text_message(key), address)
-        return Masked(unless_empty(value, sql), "disjoint", preserves_distinct=not fold)
+        return Masked(
+            unless_empty(value, sql),
+            "disjoint",
+            shape_sql=short_match(value.text, f"(([a-z]+[.])*[0-9a-f]{{{digits}}}{at})?"),
+            preserves_distinct=not fold,
+        )
 
     def problems(self, shape: Shape, params: EmailParams, scope: Scope) -> list[str]:
         """A column too short for a unique address."""

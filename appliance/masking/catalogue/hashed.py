@@ -10,6 +10,7 @@ from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
 from appliance.masking.permutation import BITS, permuted
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import INTEGERS, Kind, Shape, Value
+from appliance.masking.sql_text import short_match
 
 UNIQUE_DIGITS = 16
 """64 bits: among a million values two meet with a probability of 3e-8."""
@@ -64,16 +65,19 @@ class Hash(Mask[HashParams]):
                 repeats=kind != "smallint",
             )
         if kind == "uuid":
-            return Masked(
-                _uuid(scope.digest(key, uuid_message(value.sql))), "disjoint", preserves_distinct=True
-            )
+            version_4 = short_match(value.text, ".{14}4.{4}[89ab].*")
+            sql = _uuid(scope.digest(key, uuid_message(value.sql)))
+            return Masked(sql, "disjoint", shape_sql=version_4, preserves_distinct=True)
         if kind == "bytea":
             # Its text form may be too long to be made: 1 GB of bytes are 2 GB of digits.
             digest = f"encode(sha256({value.sql}), 'hex')"
             sql = scope.hmac(key, bytes_message(value.sql)).sql
-            return Masked(sql, "disjoint", normal_form_sql=digest, preserves_distinct=True)
+            long = f"octet_length({value.sql}) = 32"
+            return Masked(sql, "disjoint", normal_form_sql=digest, shape_sql=long, preserves_distinct=True)
         if kind == "inet":
-            return Masked(_address(value, scope, key), "by_chance")
+            alone = f"set_masklen({value.sql}, CASE WHEN family({value.sql}) = 4 THEN 32 ELSE 128 END)"
+            private = f"({alone} << '10.0.0.0/8'::inet OR {alone} << 'fd00::/8'::inet)"
+            return Masked(_address(value, scope, key), "by_chance", shape_sql=private)
         return self._text(value, params, scope)
 
     def _text(self, value: Value, params: HashParams, scope: Scope) -> Masked:
@@ -86,6 +90,7 @@ class Hash(Mask[HashParams]):
             unless_empty(value, digest.hex(digits)),
             "disjoint" if unique else "by_chance",
             chance=0.0 if unique else 16.0**-digits,
+            shape_sql=short_match(value.text, f"([0-9a-f]{{{digits}}})?"),
             preserves_distinct=unique,
         )
 

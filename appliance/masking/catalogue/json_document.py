@@ -15,7 +15,7 @@ from appliance.masking.json_guard import is_jsonb
 from appliance.masking.json_paths import Branch, PathWrong, jsonpath, parse_path, path_text
 from appliance.masking.json_sql import NULL, Replacement, masked_document
 from appliance.masking.lookup import MaskWrong, mask_and_params
-from appliance.masking.mask import Mask, Masked, Params, Promises
+from appliance.masking.mask import Mask, Masked, Params, Promises, shape_of_output
 from appliance.masking.scope import Scope
 from appliance.masking.shape import JSON, Kind, Shape, Value
 from appliance.masking.sql_text import identifier, literal
@@ -127,7 +127,13 @@ class JsonDocument(Mask[JsonParams]):
             leak = f"{value.sql}{form} IS DISTINCT FROM ({self._document(value, [leaf], scope)}){form}"
             return Facet(label=label, value_sql=shown, proof="partial", leak_sql=leak)
         proof: Proof = "disjoint" if inner.proof == "disjoint" else "by_chance"
-        return Facet(label=label, value_sql=shown, proof=proof, chance=inner.chance)
+        return Facet(
+            label=label,
+            value_sql=shown,
+            proof=proof,
+            chance=inner.chance,
+            shape_sql=_shape(shown, leaf, scope),
+        )
 
     def problems(self, shape: Shape, params: JsonParams, scope: Scope) -> list[str]:
         """Paths that are none or cross each other, and masks that do not go with JSON values."""
@@ -182,6 +188,18 @@ def _constant_facet(value: Value, leaf: _Leaf, scope: Scope, label: str) -> Face
         _ANYTHING if fixed == "null" else f"{_ANYTHING} && ((@ == {fixed}) is unknown || @ != {fixed})"
     )
     return Facet(label=label, value_sql=_at(value, leaf.keys, condition, scope), proof="constant")
+
+
+def _shape(shown: str, leaf: _Leaf, scope: Scope) -> str | None:
+    """Whether each of the values that stand at a path is one that the mask there makes."""
+    if leaf.shape is not _TEXT:
+        return None
+    one = "appliance_list.appliance_text"
+    made = shape_of_output(one, leaf.mask.compile(Value(one, leaf.shape), leaf.params, scope))
+    if made is None:
+        return None
+    listed = f"jsonb_array_elements_text(({shown})::jsonb) AS appliance_list (appliance_text)"
+    return f"NOT EXISTS (SELECT FROM {listed} WHERE NOT ({made}))"
 
 
 def _in_json(params: ConstantParams) -> Any:

@@ -73,7 +73,11 @@ class Phone(Mask[PhoneParams]):
             f"CASE WHEN octet_length({text}) > {_LONGEST_SEARCHED} THEN {text}"
             f" WHEN {rest} ~ '[0-9]' THEN {text} END"
         )
-        return Masked(sql, "by_chance", normal_form_sql=normal)
+        shape = (
+            f"CASE WHEN octet_length({text}) > {_LONGEST_SEARCHED} THEN {rest} = repeat('x', length({rest}))"
+            f" ELSE {rest} !~ '[^-0-9 +()/#*.,:;x]' END"
+        )
+        return Masked(sql, "by_chance", normal_form_sql=normal, shape_sql=shape)
 
 
 def _fast(text: str, number: str, length: str) -> str:

@@ -8,6 +8,7 @@ from appliance.masking.drawing import SHOWN_BYTES, text_message
 from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
+from appliance.masking.sql_text import short_match
 
 UNIQUE_LENGTH = 16
 """82 bits: lower-case base64 holds 5.1 bits a character."""
@@ -53,6 +54,7 @@ class RandomString(Mask[RandomStringParams]):
             unless_empty(value, f"left({letters}, {length})"),
             "disjoint" if unique else "by_chance",
             chance=0.0 if unique else _CHANCE**length,
+            shape_sql=short_match(value.text, f"([a-z0-9]{{{length}}})?"),
             preserves_distinct=unique,
         )
 
