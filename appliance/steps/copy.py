@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections import defaultdict, deque
 
-import psycopg
-from psycopg import Connection
-from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
-from appliance.errors import ApplianceError, RequestWrong
-from appliance.postgres import ledger
-from appliance.postgres.bindings import bind
-from appliance.postgres.copy_sql import copy_in, copy_out
-from appliance.postgres.copy_stream import Copied, HalfBrokeError, SourceBrokeError, pipe
-from appliance.postgres.evidence import gather, relation_numbers, seed_binding
+from appliance.errors import RequestWrong, WorkFailed
+from appliance.postgres.copy_stream import Copied
+from appliance.postgres.lock_watch import GaveWayError, LockWatch, described, still_in_the_way
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Shard
-from appliance.postgres.server_errors import named_failure
-from appliance.postgres.snapshot import import_snapshot
 from appliance.steps.context import StepContext
+from appliance.steps.copy_ends import CopyEnds, LockedError
 
 _REPORT_EVERY_S = 0.5
+_FIRST_WAIT_S = 1.0
+"""For a locked table, while there are others to go on with."""
+_LONGEST_WAIT_S = 5.0
+_MOST_YIELDS = 20
+"""Of one piece: then somebody locks its table again and again."""
 
 
 class CopyResult(BaseModel):
@@ -42,24 +38,18 @@ def run(context: StepContext) -> CopyResult:
     began = time.monotonic()
     plan = context.plan()
     shard = _shard(plan, context.shard)
-    target = plan.targets[shard.target]
-    moved = []
+    limits = context.spec.workflow.limits
     with (
-        closing(context.connect_source()) as source,
-        closing(context.connect_target(target.connection, target.next_database)) as into,
+        LockWatch(context.connect_source, limits.yield_s) as watch,
+        CopyEnds(context, plan, plan.targets[shard.target], watch) as ends,
     ):
-        import_snapshot(source, context.snapshot())
-        bind(source, context.key(), (*plan.bindings, seed_binding(plan)))
-        skipped, relations = 0, relation_numbers(plan)
-        for item in shard.items:
-            copied = _copy_once(context, plan, item, source, into, relations)
-            skipped += copied is None
-            moved.append(copied or _arrived(into, item))
+        copying = _Copying(context, plan, ends)
+        moved = copying.all_of(shard)
     return CopyResult(
         tables=len({item.table for item in shard.items}),
         rows=sum(copied.rows for copied in moved),
         bytes=sum(copied.bytes for copied in moved),
-        skipped=skipped,
+        skipped=copying.skipped,
         seconds=round(time.monotonic() - began, 3),
     )
 
@@ -72,50 +62,75 @@ def _shard(plan: Plan, number: int | None) -> Shard:
     return plan.shards[number]
 
 
-def _copy_once(  # noqa: PLR0917
-    context: StepContext,
-    plan: Plan,
-    item: CopyItem,
-    source: Connection[TupleRow],
-    into: Connection[TupleRow],
-    relations: Mapping[int, int],
-) -> Copied | None:
-    """Copy one piece; None where it had arrived already."""
-    table = plan.tables[item.table]
-    report = _Reporter(context, table, item)
-    try:
-        if not ledger.begin(into, item.key, table.qualified):
-            return None
-        copied = pipe(source.pgconn, into.pgconn, copy_out(table, item), copy_in(table), report)
-        gather(source, into, plan, item, copied.rows, relations[item.table])
-        ledger.commit(into, item.key, copied.rows, copied.bytes)
-    except HalfBrokeError as error:
-        _stop(source)
-        raise _explain(error, table) from None
-    except psycopg.Error as error:
-        raise named_failure("A table could not be written.", error, table=table.qualified) from None
-    except BaseException:
-        _stop(source)
-        raise
-    report.done(copied)
-    return copied
+class _Copying:
+    """The pieces of a shard in turn: one whose table is locked by somebody else is put off."""
+
+    def __init__(self, context: StepContext, plan: Plan, ends: CopyEnds) -> None:
+        self._context, self._plan, self._ends = context, plan, ends
+        self.skipped = 0
+        self._waited: dict[str, float] = defaultdict(float)
+        self._yielded: dict[str, int] = defaultdict(int)
+
+    def all_of(self, shard: Shard) -> list[Copied]:
+        """Copy everything."""
+        queue = deque(shard.items)
+        moved = []
+        while queue:
+            item = queue.popleft()
+            try:
+                moved.append(self._one(item))
+            except LockedError:
+                queue.append(item)
+            except GaveWayError:
+                self._give_way(item)
+                queue.appendleft(item)
+        return moved
+
+    def _one(self, item: CopyItem) -> Copied:
+        table = self._plan.tables[item.table]
+        report = _Reporter(self._context, table, item)
+        waited = self._waited[item.key]
+        wait_s = min(_LONGEST_WAIT_S if waited else _FIRST_WAIT_S, self._longest_wait_s - waited)
+        try:
+            copied = self._ends.copy(item, wait_s, report)
+        except LockedError:
+            self._waited[item.key] += wait_s
+            if self._waited[item.key] >= self._longest_wait_s:
+                raise _locked(table, self._longest_wait_s) from None
+            raise
+        if copied is None:
+            self.skipped += 1
+            return self._ends.arrived(item)
+        report.done(copied)
+        return copied
+
+    def _give_way(self, item: CopyItem) -> None:
+        tables = self._ends.in_the_way_of
+        self._yielded[item.key] += 1
+        if self._yielded[item.key] > _MOST_YIELDS:
+            raise still_in_the_way(tables, _MOST_YIELDS)
+        name = self._plan.tables[item.table].qualified
+        self._context.notice(
+            f"Somebody waited on the source for {described(tables)}: the run let go of it, and takes up again"
+            f" what it was reading of {name}."
+        )
+        self._ends.reopen()
+
+    @property
+    def _longest_wait_s(self) -> int:
+        return self._context.spec.workflow.limits.lock_timeout_s
 
 
-def _arrived(into: Connection[TupleRow], item: CopyItem) -> Copied:
-    rows, size = ledger.arrived_item(into, item.key)
-    return Copied(rows, size)
-
-
-def _explain(error: HalfBrokeError, table: PlannedTable) -> ApplianceError:
-    reading = isinstance(error, SourceBrokeError)
-    what = "A table could not be read from the source." if reading else "A table could not be written."
-    return named_failure(what, error.error, table=table.qualified)
-
-
-def _stop(source: Connection[TupleRow]) -> None:
-    """The source's server should not go on computing rows that nobody takes."""
-    with contextlib.suppress(psycopg.Error):
-        source.cancel_safe(timeout=5)
+def _locked(table: PlannedTable, waited_s: int) -> WorkFailed:
+    failure = WorkFailed(
+        f"A table of the source is locked by somebody else. Table: {table.qualified}.",
+        "An ALTER TABLE, TRUNCATE or VACUUM FULL holds it for longer than limits.lock_timeout_s"
+        f" ({waited_s} s).",
+        "Run it again when that has ended: SELECT * FROM pg_locks WHERE mode = 'AccessExclusiveLock';",
+        sqlstate="55P03",
+    )
+    failure.table = table.qualified
+    return failure
 
 
 class _Reporter:

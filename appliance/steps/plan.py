@@ -14,12 +14,13 @@ from appliance.disk import space_of
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.postgres.catalog_reader import read_catalog
 from appliance.postgres.connect import database_failure
+from appliance.postgres.lock_watch import LockWatch
 from appliance.postgres.plan import PLAN_FILE, Plan
 from appliance.postgres.planning import PlanRequest, TableKey, make_plan
 from appliance.postgres.room import bytes_of_files, check_room, check_target_room, target_space
-from appliance.postgres.snapshot import import_snapshot
 from appliance.postgres.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext, write_document
+from appliance.steps.reading import read_source
 from appliance.workflow.catalog import Catalog
 
 _SYSTEM_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
@@ -53,25 +54,26 @@ def run(context: StepContext) -> PlanSummary:
 
 def plan_of(context: StepContext) -> Plan:
     """The plan, in the run's snapshot."""
-    spec, snapshot = context.spec, context.snapshot()
-    with closing(context.connect_source()) as source:
-        import_snapshot(source, snapshot)
-        try:
-            catalog = read_catalog(source)
-            request = PlanRequest(
-                run_id=spec.run_id,
-                workflow=spec.workflow,
-                policy=spec.policy,
-                origin=spec.origin,
-                places=spec.places,
-                catalog=catalog,
-                snapshot=snapshot,
-            )
-            return make_plan(
-                request, source, lambda selected: _check_targets(context, source, catalog, selected)
-            )
-        except psycopg.Error as error:
-            raise database_failure("The source's catalog could not be read.", error) from None
+    with LockWatch(context.connect_source, context.spec.workflow.limits.yield_s) as watch:
+        return read_source(context, watch, "the catalog", lambda source: _plan_in(context, source))
+
+
+def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
+    spec = context.spec
+    try:
+        catalog = read_catalog(source)
+        request = PlanRequest(
+            run_id=spec.run_id,
+            workflow=spec.workflow,
+            policy=spec.policy,
+            origin=spec.origin,
+            places=spec.places,
+            catalog=catalog,
+            snapshot=context.snapshot(),
+        )
+        return make_plan(request, source, lambda selected: _check_targets(context, source, catalog, selected))
+    except psycopg.Error as error:
+        raise database_failure("The source's catalog could not be read.", error) from None
 
 
 def _check_targets_room(context: StepContext, plan: Plan) -> None:

@@ -152,6 +152,28 @@ class Limits(StrictModel):
         description="Seconds to wait for a lock on a source table before giving up.",
         examples=[30],
     )
+    yield_s: int = Field(
+        default=5,
+        strict=True,
+        ge=1,
+        le=3_600,
+        description=(
+            "Seconds that somebody may wait on the source for a lock that the run holds: then it lets go and "
+            "takes that piece up again. Who waits for its snapshot (CREATE INDEX CONCURRENTLY) ends the run."
+        ),
+        examples=[5],
+    )
+    source_mb_per_s: float | None = Field(
+        default=None,
+        strict=True,
+        gt=0,
+        le=100_000,
+        description=(
+            "Megabytes a second that all copies of a run together take from the source, as they leave it; "
+            "null for no limit."
+        ),
+        examples=[20],
+    )
     statement_timeout_min: int = Field(
         default=240,
         strict=True,

@@ -11,7 +11,7 @@ from typing import Any
 from appliance.connections import Connection
 from appliance.policy import Policy
 from appliance.postgres.plan import SNAPSHOT_FILE
-from appliance.postgres.snapshot import export_snapshot, readable_tables
+from appliance.postgres.snapshot import export_snapshot
 from appliance.reporting.messages import Message
 from appliance.steps import copy, finish, plan, schema, verify
 from appliance.steps.context import RunSpec, StepContext, write_document
@@ -61,7 +61,7 @@ class StepwiseRun:
     def copied(self) -> StepwiseRun:
         """Everything up to the copied rows."""
         keeper = self.context.connect_source()
-        snapshot = export_snapshot(keeper, [name for name, _ in readable_tables(keeper)])
+        snapshot = export_snapshot(keeper)
         write_document(self.context.run_dir / SNAPSHOT_FILE, snapshot)
         plan.run(self.step("plan"))
         schema.run(self.step("schema"))
