@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -18,7 +19,7 @@ from appliance.postgres.target_checks import table_problems, target_problems
 from appliance.postgres.target_database import OpenDatabase
 from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import Workflow
-from appliance.workflow.matching import match_rules
+from appliance.workflow.matching import match_rules, selected_oids
 
 _MAY_END = """
 SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
@@ -30,7 +31,7 @@ _INDEXES = 1.5
 
 def check_reading(session: Connection[TupleRow], workflows: Sequence[Workflow]) -> list[Finding]:
     """Every table that the workflows select, with all of its rows. psycopg errors pass."""
-    catalog = read_catalog(session)
+    catalog = read_catalog(session, lambda _: ())
     tables = {table.oid: table for workflow in workflows for table in _selected(workflow, catalog)}
     ids = ", ".join(workflow.id for workflow in workflows)
     if not tables:
@@ -74,7 +75,7 @@ def check_pair(
     workflow: Workflow, source: Connection[TupleRow], admin: Connection[TupleRow]
 ) -> list[Finding]:
     """What the target lacks of what a workflow's source has, and its room. psycopg errors pass."""
-    catalog = read_catalog(source)
+    catalog = read_catalog(source, partial(selected_oids, workflow))
     tables = [table for table in _selected(workflow, catalog) if table.kind != "partitioned"]
     left_behind = find_left_behind(source, read_abilities(admin))
     findings = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import closing
+from functools import partial
 
 import psycopg
 from psycopg import Connection
@@ -22,6 +23,7 @@ from appliance.postgres.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext, write_document
 from appliance.steps.reading import read_source
 from appliance.workflow.catalog import Catalog
+from appliance.workflow.matching import selected_oids
 
 _SYSTEM_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
 
@@ -61,7 +63,7 @@ def plan_of(context: StepContext) -> Plan:
 def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
     spec = context.spec
     try:
-        catalog = read_catalog(source)
+        catalog = read_catalog(source, partial(selected_oids, spec.workflow))
         request = PlanRequest(
             run_id=spec.run_id,
             workflow=spec.workflow,

@@ -46,7 +46,7 @@ def giving_way(context: StepContext, watch: LockWatch, what: str, work: Callable
                 return work(covered)
             except (ApplianceError, psycopg.Error) as error:
                 if not covered.gave_way:
-                    raise _named(watch, error) from None
+                    raise named(watch, error) from None
                 tables = covered.tables
         context.notice(
             f"Somebody waited on the source for {described(tables)}: the run let go of it, and reads {what}"
@@ -55,7 +55,7 @@ def giving_way(context: StepContext, watch: LockWatch, what: str, work: Callable
     raise still_in_the_way(tables, MOST_YIELDS)
 
 
-def _named(watch: LockWatch, error: ApplianceError | psycopg.Error) -> ApplianceError | psycopg.Error:
+def named(watch: LockWatch, error: ApplianceError | psycopg.Error) -> ApplianceError | psycopg.Error:
     """With the names of what is locked, where something is."""
     if isinstance(error, ApplianceError) and error.sqlstate == "55P03":
         locked = watch.locked_tables()

@@ -22,6 +22,7 @@ from appliance.steps.copy import CopyResult
 from appliance.steps.reading import read_source
 from tests.engine.clusters import Cluster, start_standby
 from tests.engine.copy_rig import CopyRig
+from tests.engine.scenario import Scenario
 from tests.engine.source_session import catalog_of, kept, table_of
 from tests.engine.twin_building import TwinRun
 
@@ -312,3 +313,69 @@ def test_a_standby_whose_replay_waits_for_a_copy_gets_on(
         assert any("waited on the source for public.big" in text for text in notices(rig))
     finally:
         follower.remove()
+
+
+def test_a_table_that_is_left_out_is_never_waited_for(scenario: Scenario) -> None:
+    scenario.source.sql(
+        scenario.source_database,
+        "CREATE VIEW public.audited AS SELECT * FROM public.audit_log;"
+        "GRANT SELECT ON public.audited TO reader;"
+        "ALTER TABLE public.audit_log ALTER id SET NOT NULL, ALTER id ADD GENERATED ALWAYS AS IDENTITY",
+    )
+    with scenario.source.connect(scenario.source_database) as other, other.transaction():
+        other.execute("LOCK TABLE public.audit_log IN ACCESS EXCLUSIVE MODE")
+        other.execute("TRUNCATE public.audit_log RESTART IDENTITY")
+        ended = scenario.run()
+    assert ended.code == 0, ended.text
+    assert "does not have public.audit_log" in ended.text
+    assert "view public.audited" in ended.text
+    assert scenario.twin_rows("SELECT count(*) FROM public.invoice") == [(3000,)]
+    assert scenario.twin_rows("SELECT to_regclass('public.audit_log'), to_regclass('public.audited')") == [
+        (None, None)
+    ]
+    assert scenario.run().code == 0
+    assert scenario.twin_rows("SELECT count(*) FROM public.audited") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "change", ["DROP TABLE aside", "ALTER TABLE aside RENAME TO elsewhere", "DROP VIEW seen"]
+)
+def test_what_is_left_out_may_go_while_a_run_is_under_way(
+    start_run: Callable[..., TwinRun], source: Cluster, target: Cluster, source_database: str, change: str
+) -> None:
+    small_table(source, source_database, "aside")
+    small_table(source, source_database, "thing")
+    source.sql(source_database, "CREATE VIEW seen AS SELECT id FROM thing")
+    run = start_run(exclude={"public.aside"})
+    run.plan()
+    source.sql(source_database, change)
+    run.schema()
+    run.copy()
+    run.finish()
+    assert target.value(run.check.facts.next_database, "SELECT count(*) FROM thing") == 9
+
+
+def test_who_locks_a_table_that_is_left_out_while_it_is_dumped_gets_it(
+    start_run: Callable[..., TwinRun], source: Cluster, target: Cluster, source_database: str
+) -> None:
+    for name in ("aside", "thing"):
+        small_table(source, source_database, name)
+    run = start_run(exclude={"public.aside"})
+    run.plan()
+    with (
+        source.connect(source_database) as first,
+        source.connect(source_database) as second,
+        second.transaction(),
+    ):
+        with first.transaction():
+            first.execute("LOCK TABLE thing IN ACCESS EXCLUSIVE MODE")
+            dumping = InBackground(run.schema)
+            wait_until(lambda: is_reading(source, source_database, "aside"))
+            second.execute("LOCK TABLE aside IN ACCESS EXCLUSIVE MODE")
+            assert dumping.is_alive()
+        dumping.result()
+    assert any("does not have public.aside" in text for text in run.notices)
+    tables = target.rows(
+        run.check.facts.next_database, "SELECT relname FROM pg_class WHERE relname IN ('aside', 'thing')"
+    )
+    assert tables == [("thing",)]
