@@ -12,13 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import TracebackType
 
 import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.errors import ApplianceError, WorkFailed
+from appliance.errors import ApplianceError, WorkFailed, WorkFailedForGood
 from appliance.postgres.connect import database_failure
 
 _LONGEST_NAP_S = 1.0
@@ -66,6 +67,16 @@ Name = tuple[str, str]
 OpenSession = Callable[[], Connection[TupleRow]]
 
 
+@dataclass(frozen=True)
+class Age:
+    """How old the run's snapshot may become, by the source's own clock."""
+
+    taken_at: datetime
+    most_s: float
+    on_half: Callable[[], None]
+    """Called when half of that has passed while it is watched."""
+
+
 class GaveWayError(Exception):
     """The step's session was ended, because somebody waited for what it held."""
 
@@ -80,6 +91,8 @@ class Covered:
     never_wait_for: frozenset[Name] = frozenset()
     """Tables that these sessions may not wait for, not even for a second."""
     gave_way: bool = False
+    too_old: bool = False
+    """The sessions were ended because of the snapshot's age."""
     tables: set[Name] = field(default_factory=set)
     """Which tables it was about; empty where somebody waited for the transaction."""
 
@@ -87,8 +100,10 @@ class Covered:
 class LockWatch:
     """Watches in a thread of its own, from ``with`` on, whatever sessions it is given to cover."""
 
-    def __init__(self, open_session: OpenSession, yield_s: float) -> None:
+    def __init__(self, open_session: OpenSession, yield_s: float, age: Age | None = None) -> None:
         self._open = open_session
+        self._age = age
+        self._former_age_s: float | None = None
         self._nap = min(_LONGEST_NAP_S, yield_s / 4)
         # Noticing takes a nap, ending a session less than a second.
         self._patience = max(0.0, yield_s - self._nap - 1)
@@ -130,6 +145,8 @@ class LockWatch:
         """Raise GaveWayError if the sessions were ended, or one of our errors if watching broke."""
         if covered.gave_way:
             raise GaveWayError
+        if covered.too_old and self._age is not None:
+            raise snapshot_too_old(self._age.most_s)
         failure = self._failure
         if isinstance(failure, psycopg.Error):
             raise database_failure("The source's locks could not be watched.", failure) from None
@@ -177,7 +194,11 @@ class LockWatch:
 
     def _look(self) -> None:
         covered = self._covered
-        if covered is None or covered.gave_way:
+        if covered is None or covered.gave_way or covered.too_old:
+            return
+        if self._age is not None and self._grown_too_old(self._age):
+            covered.too_old = True
+            self._end(set(covered.pids))
             return
         rows = self._session.execute(_LOOK, {"pids": list(covered.pids), "name": covered.name}).fetchall()
         waited_for = {_name(schema, table): pid for in_the_way, schema, table, pid in rows if in_the_way}
@@ -191,6 +212,17 @@ class LockWatch:
             covered.tables |= {name for name in due if name is not None} | set(stuck)
             covered.gave_way = True
             self._end({pid for *_, pid in rows} | set(covered.pids))
+
+    def _grown_too_old(self, age: Age) -> bool:
+        row = self._session.execute(
+            "SELECT extract(epoch FROM clock_timestamp() - %s)::float8", [age.taken_at]
+        ).fetchone()
+        seconds: float = row[0] if row else 0.0
+        half = age.most_s / 2
+        if self._former_age_s is not None and self._former_age_s < half <= seconds:
+            age.on_half()
+        self._former_age_s = seconds
+        return seconds >= age.most_s
 
     def _has_waited(self, name: Name | None) -> bool:
         now = time.monotonic()
@@ -217,6 +249,16 @@ def described(tables: Collection[Name]) -> str:
     """The tables as people write them, the first few."""
     names = sorted(".".join(table) for table in tables)
     return ", ".join(names[:5]) + (" …" if len(names) > 5 else "") if names else "the run's transaction"
+
+
+def snapshot_too_old(most_s: float) -> WorkFailedForGood:
+    """The run has kept its snapshot for as long as it may."""
+    return WorkFailedForGood(
+        f"The run's snapshot is older than it may become ({most_s / 60:g} minutes).",
+        "While it is kept, vacuum can clean nothing that was deleted since on the source.",
+        "Raise limits.snapshot_max_min (or limits.run_timeout_min, which bounds it), raise limits.parallel,"
+        " or copy fewer rows.",
+    )
 
 
 def still_in_the_way(tables: Collection[Name], times: int) -> WorkFailed:

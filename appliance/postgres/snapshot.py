@@ -87,7 +87,8 @@ def hold(connection: Connection[TupleRow], until: float, stopped: Callable[[], b
             raise WorkFailed(
                 "The snapshot was held for as long as the run may take.",
                 "A longer one would keep the source from vacuuming.",
-                "Raise limits.run_timeout_min, or look at what takes so long.",
+                "Raise limits.snapshot_max_min (or limits.run_timeout_min, which bounds it), raise"
+                " limits.parallel, or copy fewer rows.",
                 sqlstate="57014",
             )
         try:

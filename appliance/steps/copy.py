@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.postgres.copy_stream import Copied
-from appliance.postgres.lock_watch import GaveWayError, LockWatch, described, still_in_the_way
+from appliance.postgres.lock_watch import Age, GaveWayError, LockWatch, described, still_in_the_way
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Shard
 from appliance.steps.context import StepContext
 from appliance.steps.copy_ends import CopyEnds, LockedError
@@ -39,8 +39,9 @@ def run(context: StepContext) -> CopyResult:
     plan = context.plan()
     shard = _shard(plan, context.shard)
     limits = context.spec.workflow.limits
+    age = Age(context.snapshot().taken_at, limits.snapshot_s, lambda: _half_over(context))
     with (
-        LockWatch(context.connect_source, limits.yield_s) as watch,
+        LockWatch(context.connect_source, limits.yield_s, age) as watch,
         CopyEnds(context, plan, plan.targets[shard.target], watch) as ends,
     ):
         copying = _Copying(context, plan, ends)
@@ -51,6 +52,14 @@ def run(context: StepContext) -> CopyResult:
         bytes=sum(copied.bytes for copied in moved),
         skipped=copying.skipped,
         seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _half_over(context: StepContext) -> None:
+    minutes = context.spec.workflow.limits.snapshot_s / 60
+    context.notice(
+        f"The run's snapshot of the source is half as old as it may become ({minutes:g} minutes): vacuum"
+        " cleans nothing behind it. The run ends then (limits.snapshot_max_min)."
     )
 
 
@@ -78,6 +87,7 @@ class _Copying:
         while queue:
             item = queue.popleft()
             try:
+                self._ends.wait_for_room()
                 moved.append(self._one(item))
             except LockedError:
                 queue.append(item)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
@@ -20,7 +21,7 @@ from appliance.postgres.lock_watch import Covered, GaveWayError, LockWatch
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, TargetFacts
 from appliance.postgres.server_errors import named_failure
 from appliance.postgres.snapshot import import_snapshot
-from appliance.postgres.source_load import Throttle, share
+from appliance.postgres.source_load import MOST_PAUSE_S, PAUSE_S, ROOM, Throttle, has_room, share
 from appliance.postgres.table_identity import SAVEPOINT, check_same, identities, question, take
 from appliance.steps.context import StepContext
 
@@ -81,7 +82,24 @@ class CopyEnds:
             # The watch ended the session on purpose: whatever that has led to.
             if self._covered.gave_way:
                 raise GaveWayError from None
+            self._watch.check(self._covered)
             raise
+
+    def wait_for_room(self) -> None:
+        """Hold nothing on the source while it is short of connections or its replicas lag; not for ever."""
+        limits = self._context.spec.workflow.limits
+        free, lag = limits.source_free_connections, limits.source_replica_lag_s
+        if (free is None and lag is None) or self._has_room(free, lag):
+            return
+        self._open.close()
+        self._context.notice("The source is short of connections, or its replicas lag: a copy waits.")
+        until = time.monotonic() + MOST_PAUSE_S
+        while time.monotonic() < until and not self._has_room(free, lag):
+            time.sleep(PAUSE_S)
+        self.reopen()
+
+    def _has_room(self, free: int | None, lag: int | None) -> bool:
+        return has_room(self._watch.ask(lambda session: session.execute(ROOM).fetchall())[0], free, lag)
 
     @property
     def in_the_way_of(self) -> set[tuple[str, str]]:

@@ -17,7 +17,7 @@ KEEPER = True
 def run(context: StepContext, publish: Callable[[dict[str, Any]], None], stopped: Callable[[], bool]) -> None:
     """Export the snapshot, write ``snapshot.json``, ``publish`` the result, hold it until ``stopped()``."""
     limits = context.spec.workflow.limits
-    until = time.monotonic() + limits.run_timeout_min * 60
+    until = time.monotonic() + limits.snapshot_s
     with context.connect_source() as connection:
         snapshot = export_snapshot(connection)
         write_document(context.run_dir / SNAPSHOT_FILE, snapshot)
