@@ -30,7 +30,7 @@ class KeyedBinding(Protocol):
 
     @property
     def part(self) -> str:
-        """``key``, ``inner_pad``, ``outer_pad`` or ``seed``."""
+        """``key``, ``inner_pad`` or ``outer_pad``."""
         ...
 
     @property
@@ -136,15 +136,13 @@ def fingerprint(key: bytes) -> str:
 
 
 def binding_value(key: bytes, binding: KeyedBinding) -> str:
-    """What is bound for SQL: 64 hex digits for a key, 128 for a pad, a signed 64-bit decimal for a seed.
+    """What is bound for SQL: 64 hex digits for a key, 128 for a pad.
 
     ``key`` is a source's or a run's. Raises ValueError for a part that does not come from a key.
     """
     own = derived_key(key, "domain", binding.domain)
     if binding.part == "key":
         return own.hex()
-    if binding.part == "seed":
-        return str(int.from_bytes(derived_key(own, "seed")[:8], "big", signed=True))
     padded = derived_key(own, "hmac").ljust(_BLOCK_BYTES, b"\0")
     if binding.part == "inner_pad":
         return padded.translate(_INNER).hex()

@@ -22,7 +22,7 @@ class Binding(CompiledModel):
     """
 
     setting: str
-    part: Literal["key", "inner_pad", "outer_pad", "seed", "dictionary"]
+    part: Literal["key", "inner_pad", "outer_pad", "dictionary"]
     domain: str
 
 

@@ -25,7 +25,7 @@ MOST_OPTIONS = 9_000
 """Bytes. A server takes a start-up packet of 10,000, and names of databases and roles are in it, too."""
 _SETTING = re.compile(r"appliance\.[a-z0-9_]+")
 _VALUE = re.compile(r"-?[0-9a-f]+")
-_LONGEST_VALUES = {"key": 64, "inner_pad": 128, "outer_pad": 128, "seed": 20}
+_LONGEST_VALUES = {"key": 64, "inner_pad": 128, "outer_pad": 128}
 
 
 def start_options(settings: Mapping[str, str]) -> str:

@@ -35,9 +35,7 @@ WITH RECURSIVE own AS (
 )
 SELECT own.oid, own.nspname, own.relname, own.relkind::text, own.relpersistence::text,
        root_schema.nspname, root_class.relname,
-       CASE WHEN own.relkind = 'r' THEN pg_relation_size(own.oid) ELSE 0 END,
-       CASE WHEN own.relkind = 'r' THEN pg_table_size(own.oid) ELSE 0 END,
-       own.reltuples, own.relpages,
+       own.reltuples, CASE WHEN own.relkind = 'r' THEN greatest(own.relpages, 0) ELSE 0 END,
        has_schema_privilege(own.relnamespace, 'USAGE'),
        has_table_privilege(own.oid, 'SELECT'),
        row_security_active(own.oid)
@@ -47,6 +45,15 @@ LEFT JOIN pg_class AS root_class ON root_class.oid = root.ancestor
 LEFT JOIN pg_namespace AS root_schema ON root_schema.oid = root_class.relnamespace
 ORDER BY own.nspname, own.relname
 """  # noqa: S608
+
+# Measuring locks a table for a moment: only what a run reads is measured, and only if nobody has locked it.
+SIZES = """
+SELECT s.oid, pg_relation_size(s.oid), pg_table_size(s.oid) FROM unnest(%s::oid[]) AS s (oid)
+WHERE NOT EXISTS (
+    SELECT FROM pg_locks AS l WHERE l.locktype = 'relation' AND l.relation = s.oid
+    AND l.mode = 'AccessExclusiveLock'
+    AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()))
+"""
 
 COLUMNS = """
 SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '',

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
+import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
@@ -18,14 +20,54 @@ from appliance.workflow.catalog import Ancestor, Catalog, Column, ForeignKey, Ke
 # What a row of a table that was never analysed is taken to need, in bytes.
 _GUESSED_ROW_BYTES = 100
 
+_LOCK_TIMEOUT_MS = 1000
+"""For measuring, which is worth no longer wait."""
+
 Key = dict[int, list[Any]]
 
 
-def read_catalog(connection: Connection[TupleRow]) -> Catalog:
+def read_catalog(
+    connection: Connection[TupleRow], measured: Callable[[Catalog], Collection[int]] | None = None
+) -> Catalog:
     """Everything planning needs, as the session's role and snapshot see it.
 
+    ``measured`` says by oid which tables are measured, all of them where it is None. The others, and those
+    that somebody has locked, have the size that the last VACUUM or ANALYZE noted, and are not touched.
     The session must have an empty ``search_path`` (``open_session`` sees to it). Raises psycopg errors.
     """
+    catalog, block = _read(connection)
+    wanted = measured(catalog) if measured is not None else [table.oid for table in catalog.tables]
+    with_rows = {table.oid for table in catalog.tables if table.kind in {"table", "unlogged"}}
+    sizes = _sizes(connection, sorted(with_rows.intersection(wanted)))
+    tables = tuple(
+        table.model_copy(update=_measured(table, *sizes[table.oid], block)) if table.oid in sizes else table
+        for table in catalog.tables
+    )
+    return catalog.model_copy(update={"tables": tables})
+
+
+def _sizes(connection: Connection[TupleRow], oids: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Bytes without and with TOAST; without those that are locked or gone, and without waiting for them."""
+    try:
+        with connection.transaction():
+            connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_MS}ms'")
+            rows = connection.execute(queries.SIZES, [list(oids)]).fetchall()
+            raise psycopg.Rollback
+    except psycopg.errors.LockNotAvailable:
+        return {}
+    return {oid: (size, whole) for oid, size, whole in rows if size is not None and whole is not None}
+
+
+def _measured(table: Table, size: int, whole: int, block: int) -> dict[str, int]:
+    noted = table.pages
+    return {
+        "pages": size // block,
+        "bytes": whole,
+        "estimated_rows": _estimate(table.estimated_rows if noted else 0, noted, size, block),
+    }
+
+
+def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
     database = connection.execute(queries.DATABASE).fetchone()
     assert database is not None  # noqa: S101
     name, encoding, collate, ctype, version, in_recovery, block, provider, locale = database
@@ -44,7 +86,7 @@ def read_catalog(connection: Connection[TupleRow]) -> Catalog:
     parents: dict[int, int] = dict(connection.execute(queries.PARTITIONED_BY).fetchall())
     partition_keys = _partition_keys(connection, parents)
     known = {row[0]: (row[1], row[2]) for row in rows}
-    partly = [row[0] for row in rows if not row[12]]
+    partly = [row[0] for row in rows if not row[10]]
     unreadable = (
         {oid for (oid,) in connection.execute(queries.UNREADABLE_COLUMNS, [partly])} if partly else set()
     )
@@ -62,17 +104,17 @@ def read_catalog(connection: Connection[TupleRow]) -> Catalog:
             root_name=root_name,
             ancestors=tuple(known[each] for each in _between(oid, parents) if each in known),
             partition_key=partition_keys.get(oid, ()),
-            pages=size // block,
-            bytes=whole_size,
-            estimated_rows=_estimate(tuples, analysed_pages, size, block),
+            pages=pages,
+            bytes=pages * block,
+            estimated_rows=_estimate(tuples, pages, pages * block, block),
             readable=usage and (whole or oid not in unreadable),
             ctid_readable=usage and whole,
             row_security=secured,
         )
         for oid, schema, table, kind, persistence, root_schema, root_name, *measured in rows
-        for size, whole_size, tuples, analysed_pages, usage, whole, secured in (measured,)
+        for tuples, pages, usage, whole, secured in (measured,)
     )
-    return Catalog(
+    catalog = Catalog(
         server_version=version,
         database=name,
         encoding=encoding,
@@ -86,6 +128,7 @@ def read_catalog(connection: Connection[TupleRow]) -> Catalog:
         not_carried=read_not_carried(connection),
         view_columns=read_view_columns(connection),
     )
+    return catalog, block
 
 
 _PROVIDERS = {"c": "libc", "i": "icu", "b": "builtin"}

@@ -50,13 +50,16 @@ def pipe(
     copy_out: str,
     copy_in: str,
     on_bytes: Callable[[int, int], None],
+    *,
+    on_nap: Callable[[], None] = lambda: None,
 ) -> Copied:
     """Run ``copy_out`` on the source and feed it to ``copy_in`` on the target, in the caller's transactions.
 
-    ``on_bytes(rows, bytes)`` is called now and then with the totals so far. Raises SourceBrokeError or
-    TargetBrokeError; both sessions may then be inside a COPY and must be closed.
+    ``on_bytes(rows, bytes)`` is called now and then with the totals so far, ``on_nap()`` before waiting for
+    either server; what they raise ends the copying. Raises SourceBrokeError or TargetBrokeError; both
+    sessions may then be inside a COPY and must be closed.
     """
-    out, into = _End(source, SourceBrokeError), _End(target, TargetBrokeError)
+    out, into = _End(source, SourceBrokeError, on_nap), _End(target, TargetBrokeError, on_nap)
     into.start(copy_in, pq.ExecStatus.COPY_IN)
     out.start(copy_out, pq.ExecStatus.COPY_OUT)
     rows = size = waiting = dry = 0
@@ -97,9 +100,12 @@ def pipe(
 class _End:
     """One connection's half of the work."""
 
-    def __init__(self, connection: pq.abc.PGconn, failure: type[HalfBrokeError]) -> None:
+    def __init__(
+        self, connection: pq.abc.PGconn, failure: type[HalfBrokeError], on_nap: Callable[[], None]
+    ) -> None:
         self.connection = connection
         self.failure = failure
+        self.on_nap = on_nap
         self.poll = select.poll()
         try:
             connection.nonblocking = 1
@@ -126,7 +132,7 @@ class _End:
             while connection.flush():
                 self.poll.modify(connection.socket, select.POLLIN | select.POLLOUT)
                 try:
-                    self.poll.poll(_NAP_MS)
+                    self._nap()
                 finally:
                     self.poll.modify(connection.socket, select.POLLIN)
                 connection.consume_input()
@@ -136,7 +142,7 @@ class _End:
     def read(self, *, may_nap: bool) -> None:
         """Take in what has come, after waiting for it where that is allowed."""
         if may_nap:
-            self.poll.poll(_NAP_MS)
+            self._nap()
         try:
             self.connection.consume_input()
         except psycopg.Error as error:
@@ -174,9 +180,13 @@ class _End:
             return self._failure_of(result)
         return self.failure(error)
 
+    def _nap(self) -> None:
+        self.on_nap()
+        self.poll.poll(_NAP_MS)
+
     def _result(self) -> pq.abc.PGresult | None:
         while self.connection.is_busy():
-            self.poll.poll(_NAP_MS)
+            self._nap()
             self.connection.consume_input()
         return self.connection.get_result()
 

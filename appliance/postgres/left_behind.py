@@ -7,7 +7,7 @@ schema is loaded without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from appliance.workflow.catalog import NotCarried
 
 FIRST_USER_OID = 16384
 UNREADABLE = "the source's role may not read it"
+SET_ASIDE = "the workflow leaves it out, and somebody had locked or dropped it when the schema was read"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class LeftBehind:
     """(schema, name) of tables among them, with the reason."""
     missing_extensions: tuple[str, ...] = ()
     unreadable: tuple[tuple[str, str], ...] = ()
-    """Tables that the source's role may not read: pg_dump could not lock them."""
+    """Tables that the source's role may not read, or that are set aside: pg_dump could not lock them."""
+    views: tuple[tuple[str, str], ...] = ()
+    """Views among the objects: to describe one, pg_dump locks what it reads."""
 
 
 def read_abilities(admin: Connection[TupleRow]) -> TargetAbilities:
@@ -93,6 +96,11 @@ WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'informat
     AND NOT (has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'))
     AND NOT EXISTS (SELECT FROM pg_depend AS d
         WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+UNION ALL
+SELECT 'pg_class'::regclass, c.oid, 'the table ' || n.nspname || '.' || c.relname, %(set_aside)s
+FROM unnest(%(aside_schemas)s::text[], %(aside_names)s::text[]) AS a (schema_name, name)
+JOIN pg_namespace AS n ON n.nspname = a.schema_name
+JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = a.name
 UNION ALL
 SELECT 'pg_policy'::regclass, p.oid, 'the policy ' || p.polname,
     'the target does not have the role ' || min(r.rolname)
@@ -166,11 +174,19 @@ ORDER BY l.classid, l.objid
 _LISTED_ALREADY = {"event trigger", "foreign-data wrapper", "server", "user mapping", "foreign table"}
 
 
-def find_left_behind(source: Connection[TupleRow], target: TargetAbilities) -> LeftBehind:
-    """Everything of the source's database that this target cannot have. Raises psycopg errors."""
+def find_left_behind(
+    source: Connection[TupleRow], target: TargetAbilities, aside: Collection[tuple[str, str]] = ()
+) -> LeftBehind:
+    """Everything of the source's database that this target cannot have. Raises psycopg errors.
+
+    ``aside`` are tables and the like (schema, name) that are not to be touched now.
+    """
     seeds = _SEEDS if target.superuser else _SEEDS + _NEEDS_SUPERUSER
     parameters: dict[str, Any] = {
         "unreadable": UNREADABLE,
+        "set_aside": SET_ASIDE,
+        "aside_schemas": [schema for schema, _ in aside],
+        "aside_names": [name for _, name in aside],
         "extensions": sorted(target.extensions),
         "available": sorted(target.available),
         "roles": sorted(target.roles),
@@ -186,6 +202,7 @@ def find_left_behind(source: Connection[TupleRow], target: TargetAbilities) -> L
             row[2].removeprefix("the extension ") for row in rows if row[5] == "extension"
         ),
         unreadable=tuple((row[7], row[8]) for row in tables if row[4]),
+        views=tuple((row[7], row[8]) for row in rows if row[9] in {"v", "m"}),
     )
 
 

@@ -171,6 +171,8 @@ def _explain(connection: Connection[TupleRow], query: str) -> str | None:
     try:
         with connection.transaction():
             connection.execute(f"EXPLAIN (COSTS false) {query}".encode())
+            # Nothing to keep, and the tables' locks go with it.
+            raise psycopg.Rollback
     except psycopg.errors.OperationalError:
         raise
     except psycopg.Error as error:

@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel, ConfigDict
 
 _READ_AT_ONCE = 100
+_LOCK_TIMEOUT_MS = 200
 # A sequence that an extension made is the extension's to set.
 _SEQUENCES = """
 SELECT n.nspname::text, c.relname::text, t.schema_name, t.table_name, t.column_name,
@@ -41,7 +42,7 @@ class SequenceValue(BaseModel):
     schema_name: str
     name: str
     last_value: int | None = None
-    """None where the source's role may not read it."""
+    """None where the source's role may not read it, or it was locked or dropped meanwhile."""
     is_called: bool = False
     owned_by: tuple[str, str, str] | None = None
     """(schema, table, column) of the column it numbers."""
@@ -53,7 +54,7 @@ def read_sequences(source: Connection[TupleRow]) -> list[SequenceValue]:
     values: dict[tuple[str, str], tuple[int, bool]] = {}
     readable = [(schema, name) for schema, name, *_, allowed in rows if allowed]
     for start in range(0, len(readable), _READ_AT_ONCE):
-        values.update(_values(source, readable[start : start + _READ_AT_ONCE]))
+        values.update(_read(source, readable[start : start + _READ_AT_ONCE]))
     sequences = []
     for schema, name, *owner, _ in rows:
         last_value, is_called = values.get((schema, name), (None, False))
@@ -67,6 +68,24 @@ def read_sequences(source: Connection[TupleRow]) -> list[SequenceValue]:
             )
         )
     return sequences
+
+
+def _read(
+    source: Connection[TupleRow], names: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], tuple[int, bool]]:
+    """Values by name, without those of sequences that are locked or gone."""
+    try:
+        with source.transaction():
+            # What is read is let go at once: others may want to drop it.
+            source.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_MS}ms'")
+            found = dict(_values(source, names))
+            raise psycopg.Rollback
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable):
+        if len(names) == 1:
+            return {}
+        middle = len(names) // 2
+        return _read(source, names[:middle]) | _read(source, names[middle:])
+    return found
 
 
 def _values(
@@ -104,10 +123,14 @@ def set_sequences(target: Connection[TupleRow], sequences: Iterable[SequenceValu
                     _continue_after_rows(target, name, sequence.owned_by)
                     notes.append(
                         f"The sequence {label} continues after the twin's highest number: the source's role"
-                        " may not read it (GRANT SELECT ON ALL SEQUENCES IN SCHEMA … TO it)."
+                        " may not read it (GRANT SELECT ON ALL SEQUENCES IN SCHEMA … TO it), or it was"
+                        " locked."
                     )
                 else:
-                    notes.append(f"The sequence {label} begins anew: the source's role may not read it.")
+                    notes.append(
+                        f"The sequence {label} begins anew: the source's role may not read it, or it was"
+                        " locked."
+                    )
         except psycopg.errors.DataError:
             notes.append(f"The sequence {label} could not be set.")
     return notes

@@ -4,71 +4,42 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
-from appliance.errors import ApplianceError, WorkFailed
+from appliance.errors import ApplianceError, WorkFailed, WorkFailedForGood
 from appliance.postgres.connect import database_failure
-from appliance.postgres.plan import Snapshot, TableName
+from appliance.postgres.plan import Snapshot
 
-# A statement with thousands of names is slow to parse and says nothing about who is waited for.
-_LOCKS_A_STATEMENT = 100
-_ASK_EVERY_S = 60.0
 _NAP_MS = 500
+_LOOK_EVERY_S = 1.0
 
 _FACTS = """
 SELECT pg_export_snapshot(), now(), current_setting('server_version_num')::int, pg_is_in_recovery(),
        (SELECT system_identifier::text FROM pg_control_system()), pg_backend_pid()
 """
+# A function and not the view pg_locks: the session that keeps the snapshot locks no relation at all.
+_WAITED_FOR = """
+SELECT true FROM (SELECT locktype, virtualxid, pid, granted FROM pg_lock_status()) AS w
+WHERE w.locktype = 'virtualxid' AND NOT w.granted AND w.virtualxid = (
+    SELECT h.virtualxid FROM pg_lock_status() AS h
+    WHERE h.locktype = 'virtualxid' AND h.granted AND h.pid = pg_backend_pid())
+LIMIT 1
+"""
 
 
-def readable_tables(connection: Connection[TupleRow]) -> list[tuple[TableName, TableName | None]]:
-    """Tables with rows that the role may lock against being emptied or changed (it needs SELECT).
+def export_snapshot(connection: Connection[TupleRow]) -> Snapshot:
+    """Begin the read-only transaction that holds the snapshot, and export it. Raises our errors.
 
-    Each with the partitioned table at its top, if it is a partition. Raises our errors.
-    """
-    query = (
-        "SELECT n.nspname, c.relname, rn.nspname, rc.relname FROM pg_class AS c"
-        " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-        " LEFT JOIN pg_class AS rc ON c.relispartition AND rc.oid = pg_partition_root(c.oid)"
-        " LEFT JOIN pg_namespace AS rn ON rn.oid = rc.relnamespace"
-        " WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname <> 'information_schema'"
-        " AND n.nspname !~ '^pg_' AND has_schema_privilege(n.oid, 'USAGE')"
-        " AND has_table_privilege(c.oid, 'SELECT') ORDER BY 1, 2"
-    )
-    try:
-        rows = connection.execute(query).fetchall()
-    except psycopg.Error as error:
-        raise database_failure("The source's tables could not be listed.", error) from None
-    return [
-        (
-            TableName(schema_name=schema, name=name),
-            None if root is None else TableName(schema_name=root_schema, name=root),
-        )
-        for schema, name, root_schema, root in rows
-    ]
-
-
-def export_snapshot(connection: Connection[TupleRow], tables: Iterable[TableName]) -> Snapshot:
-    """Begin the read-only transaction that holds the snapshot, and export it.
-
-    The tables are locked first, in ACCESS SHARE mode as reading does: a TRUNCATE or rewriting ALTER TABLE
-    between snapshot and copy would make rows invisible without an error. Raises our errors.
+    No table is locked: a lock that lasts for a whole run would stop whoever changes a table, and everybody
+    behind them. Whoever reads sees to it that a table still is what the snapshot saw (``table_identity``).
     """
     try:
         connection.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        _lock(connection, list(tables))
         row = connection.execute(_FACTS).fetchone()
-    except psycopg.errors.LockNotAvailable as error:
-        raise WorkFailed(
-            "A table of the source is locked by somebody else.",
-            "An ALTER TABLE, TRUNCATE or VACUUM FULL holds it for longer than limits.lock_timeout_s.",
-            "Run it again when that has ended: SELECT * FROM pg_locks WHERE NOT granted;",
-            sqlstate=error.sqlstate,
-        ) from None
     except psycopg.Error as error:
         raise database_failure("The source's snapshot could not be taken.", error) from None
     assert row is not None  # noqa: S101
@@ -100,12 +71,14 @@ def import_snapshot(connection: Connection[TupleRow], snapshot: Snapshot) -> Non
         ) from None
 
 
-def hold(connection: Connection[TupleRow], until: float, stopped: Callable[[], bool]) -> None:
+def hold(connection: Connection[TupleRow], until: float, stopped: Callable[[], bool], yield_s: float) -> None:
     """Keep the transaction open until ``stopped()`` or the monotonic time ``until``.
 
-    Raises WorkFailed when the session dies or the time is over.
+    Raises WorkFailed when the session dies, the time is over, or somebody waits for the transaction's end
+    for ``yield_s``: what is done CONCURRENTLY waits for every older snapshot, and others may wait for it.
     """
-    ask_at = time.monotonic() + _ASK_EVERY_S
+    look_at = time.monotonic()
+    waited_since: float | None = None
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     while not stopped():
@@ -114,16 +87,25 @@ def hold(connection: Connection[TupleRow], until: float, stopped: Callable[[], b
             raise WorkFailed(
                 "The snapshot was held for as long as the run may take.",
                 "A longer one would keep the source from vacuuming.",
-                "Raise limits.run_timeout_min, or look at what takes so long.",
+                "Raise limits.snapshot_max_min (or limits.run_timeout_min, which bounds it), raise"
+                " limits.parallel, or copy fewer rows.",
                 sqlstate="57014",
             )
         try:
             # Anything that arrives unasked is the end of the session; a question keeps firewalls awake.
-            if poll.poll(_NAP_MS) or now >= ask_at:
-                connection.execute("SELECT")
-                ask_at = now + _ASK_EVERY_S
+            if poll.poll(_NAP_MS) or now >= look_at:
+                waited_for = connection.execute(_WAITED_FOR).fetchone() is not None
+                look_at = now + _LOOK_EVERY_S
+                waited_since = (waited_since or now) if waited_for else None
         except psycopg.Error as error:
             raise _died(error) from None
+        if waited_since is not None and now - waited_since >= max(0.0, yield_s - 2 * _LOOK_EVERY_S):
+            raise WorkFailedForGood(
+                "The run ended, because somebody waited for its snapshot to end.",
+                "CREATE INDEX, REINDEX and others that work CONCURRENTLY wait for older snapshots, and one"
+                f" did so for limits.yield_s ({yield_s:g} s).",
+                "Start a new run when that has ended, or raise limits.yield_s to let it wait for longer.",
+            )
 
 
 def _died(error: psycopg.Error) -> ApplianceError:
@@ -135,13 +117,3 @@ def _died(error: psycopg.Error) -> ApplianceError:
             sqlstate=error.sqlstate,
         )
     return database_failure("The session that held the run's snapshot has ended.", error)
-
-
-def _lock(connection: Connection[TupleRow], tables: list[TableName]) -> None:
-    for start in range(0, len(tables), _LOCKS_A_STATEMENT):
-        names = [
-            sql.SQL("ONLY {}").format(sql.Identifier(table.schema_name, table.name))
-            for table in tables[start : start + _LOCKS_A_STATEMENT]
-        ]
-        statement = sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(sql.SQL(", ").join(names))
-        connection.execute(statement)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -20,7 +21,7 @@ from appliance.postgres.target_database import OpenDatabase
 from appliance.postgres.twin_names import twin_names
 from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import Workflow
-from appliance.workflow.matching import match_rules
+from appliance.workflow.matching import match_rules, selected_oids
 
 _MAY_END = """
 SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
@@ -37,7 +38,7 @@ def check_reading(
 
     ``powerful_role`` says that policy lets the role be one. psycopg errors pass.
     """
-    catalog = read_catalog(session)
+    catalog = read_catalog(session, lambda _: ())
     tables = {table.oid: table for workflow in workflows for table in _selected(workflow, catalog)}
     role = judge_role(powerful_reader(session, tables.values()), name, allowed=powerful_role)
     return [*role, *_check_tables(session, workflows, catalog, tables.values())]
@@ -94,7 +95,7 @@ def check_pair(
     workflow: Workflow, source: Connection[TupleRow], admin: Connection[TupleRow]
 ) -> list[Finding]:
     """What the target lacks of what a workflow's source has, and its room. psycopg errors pass."""
-    catalog = read_catalog(source)
+    catalog = read_catalog(source, partial(selected_oids, workflow))
     tables = [table for table in _selected(workflow, catalog) if table.kind != "partitioned"]
     left_behind = find_left_behind(source, read_abilities(admin))
     findings = [

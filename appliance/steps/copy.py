@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, closing
-from functools import partial
+from collections import defaultdict, deque
 
-import psycopg
-from psycopg import Connection
-from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
-from appliance.errors import ApplianceError, RequestWrong
-from appliance.postgres import evidence, ledger
-from appliance.postgres.bindings import bind_words
-from appliance.postgres.chosen_rows import chosen_rows, gives_evidence
-from appliance.postgres.connect import database_failure
-from appliance.postgres.copy_sql import copy_in, copy_out
-from appliance.postgres.copy_stream import Copied, HalfBrokeError, SourceBrokeError, pipe
-from appliance.postgres.evidence_parts import Loaded
-from appliance.postgres.evidence_parts import relations as relations_of
-from appliance.postgres.left_out import count_left_out
+from appliance.errors import RequestWrong, WorkFailed
+from appliance.postgres.copy_stream import Copied
+from appliance.postgres.lock_watch import Age, GaveWayError, LockWatch, described, still_in_the_way
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Shard
-from appliance.postgres.server_errors import named_failure
-from appliance.postgres.snapshot import import_snapshot
 from appliance.steps.context import StepContext
+from appliance.steps.copy_ends import CopyEnds, LockedError
 
 _REPORT_EVERY_S = 0.5
+_FIRST_WAIT_S = 1.0
+"""For a locked table, while there are others to go on with."""
+_LONGEST_WAIT_S = 5.0
+_MOST_YIELDS = 20
+"""Of one piece: then somebody locks its table again and again."""
+_COUNT = "left out"
 
 
 class CopyResult(BaseModel):
@@ -47,34 +39,32 @@ def run(context: StepContext) -> CopyResult:
     began = time.monotonic()
     plan = context.plan()
     shard = _shard(plan, context.shard)
-    target = plan.targets[shard.target]
-    moved = []
+    limits = context.spec.workflow.limits
+    age = Age(context.snapshot().taken_at, limits.snapshot_s, lambda: _half_over(context))
+    counts = plan.left_out_sql is not None and shard == _last_shard(plan, shard.target)
+    apart = counts or any(plan.tables[item.table].apart for item in shard.items)
     with (
-        ExitStack() as stack,
-        closing(context.connect_source(keyed=True)) as source,
-        closing(context.connect_target(target.connection, target.next_database)) as into,
+        LockWatch(context.connect_source, limits.yield_s, age) as watch,
+        CopyEnds(context, plan, plan.targets[shard.target], watch, apart=apart) as ends,
     ):
-        import_snapshot(source, context.snapshot())
-        bind_words(source, plan.bindings)
-        counts = plan.left_out_sql is not None and shard == _last_shard(plan, shard.target)
-        without_keys = None
-        if counts or any(plan.tables[item.table].apart for item in shard.items):
-            without_keys = stack.enter_context(closing(context.connect_source()))
-            import_snapshot(without_keys, context.snapshot())
-        skipped, relations = 0, relations_of(plan)
-        for item in shard.items:
-            copied = _copy_once(context, plan, item, source, into, relations, without_keys)
-            skipped += copied is None
-            moved.append(copied or _arrived(into, item))
-        if counts and without_keys is not None and plan.left_out_sql is not None:
-            # What somebody has written as a condition is part of this query.
-            _count_left_out(without_keys, into, plan.left_out_sql)
+        copying = _Copying(context, plan, ends)
+        moved = copying.all_of(shard)
+        if counts and plan.left_out_sql is not None:
+            copying.count_left_out(plan.left_out_sql)
     return CopyResult(
         tables=len({item.table for item in shard.items}),
         rows=sum(copied.rows for copied in moved),
         bytes=sum(copied.bytes for copied in moved),
-        skipped=skipped,
+        skipped=copying.skipped,
         seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _half_over(context: StepContext) -> None:
+    minutes = context.spec.workflow.limits.snapshot_s / 60
+    context.notice(
+        f"The run's snapshot of the source is half as old as it may become ({minutes:g} minutes): vacuum"
+        " cleans nothing behind it. The run ends then (limits.snapshot_max_min)."
     )
 
 
@@ -91,74 +81,88 @@ def _last_shard(plan: Plan, target: int) -> Shard:
     return [shard for shard in plan.shards if shard.target == target][-1]
 
 
-def _count_left_out(source: Connection[TupleRow], into: Connection[TupleRow], query: str) -> None:
-    try:
-        count_left_out(source, into, query)
-    except psycopg.Error as error:
-        what = "The rows that filters leave out could not be counted."
-        raise database_failure(what, error) from None
+class _Copying:
+    """The pieces of a shard in turn: one whose table is locked by somebody else is put off."""
+
+    def __init__(self, context: StepContext, plan: Plan, ends: CopyEnds) -> None:
+        self._context, self._plan, self._ends = context, plan, ends
+        self.skipped = 0
+        self._waited: dict[str, float] = defaultdict(float)
+        self._yielded: dict[str, int] = defaultdict(int)
+
+    def all_of(self, shard: Shard) -> list[Copied]:
+        """Copy everything."""
+        queue = deque(shard.items)
+        moved = []
+        while queue:
+            item = queue.popleft()
+            try:
+                self._ends.wait_for_room()
+                moved.append(self._one(item))
+            except LockedError:
+                queue.append(item)
+            except GaveWayError:
+                self._give_way(item)
+                queue.appendleft(item)
+        return moved
+
+    def _one(self, item: CopyItem) -> Copied:
+        table = self._plan.tables[item.table]
+        report = _Reporter(self._context, table, item)
+        waited = self._waited[item.key]
+        wait_s = min(_LONGEST_WAIT_S if waited else _FIRST_WAIT_S, self._longest_wait_s - waited)
+        try:
+            copied = self._ends.copy(item, wait_s, report)
+        except LockedError:
+            self._waited[item.key] += wait_s
+            if self._waited[item.key] >= self._longest_wait_s:
+                raise _locked(table, self._longest_wait_s) from None
+            raise
+        if copied is None:
+            self.skipped += 1
+            return self._ends.arrived(item)
+        report.done(copied)
+        return copied
+
+    def count_left_out(self, query: str) -> None:
+        """Bring what filters leave out, as the source counts it, to the target."""
+        while True:
+            try:
+                self._ends.count_left_out(query)
+            except GaveWayError:
+                self._let_go(_COUNT, "counts anew what filters leave out")
+            else:
+                return
+
+    def _give_way(self, item: CopyItem) -> None:
+        name = self._plan.tables[item.table].qualified
+        self._let_go(item.key, f"takes up again what it was reading of {name}")
+
+    def _let_go(self, work: str, then: str) -> None:
+        tables = self._ends.in_the_way_of
+        self._yielded[work] += 1
+        if self._yielded[work] > _MOST_YIELDS:
+            raise still_in_the_way(tables, _MOST_YIELDS)
+        self._context.notice(
+            f"Somebody waited on the source for {described(tables)}: the run let go of it, and {then}."
+        )
+        self._ends.reopen()
+
+    @property
+    def _longest_wait_s(self) -> int:
+        return self._context.spec.workflow.limits.lock_timeout_s
 
 
-def _copy_once(  # noqa: PLR0917
-    context: StepContext,
-    plan: Plan,
-    item: CopyItem,
-    source: Connection[TupleRow],
-    into: Connection[TupleRow],
-    relations: Mapping[int, Loaded],
-    without_keys: Connection[TupleRow] | None,
-) -> Copied | None:
-    """Copy one piece; None where it had arrived already."""
-    table = plan.tables[item.table]
-    report = _Reporter(context, table, item)
-    try:
-        if not ledger.begin(into, item.key, table.qualified):
-            return None
-        copied = Copied(0, 0)
-        for batch, piece in enumerate(_pieces(table, item, without_keys)):
-            on_bytes = partial(report.after, copied)
-            moved = pipe(source.pgconn, into.pgconn, copy_out(table, piece), copy_in(table), on_bytes)
-            copied = Copied(copied.rows + moved.rows, copied.bytes + moved.bytes)
-            if piece.ctids is None or gives_evidence(batch):
-                evidence.gather(source, into, plan, piece, moved.rows, relations[item.table])
-        ledger.commit(into, item.key, copied.rows, copied.bytes)
-    except HalfBrokeError as error:
-        _stop(source)
-        raise _explain(error, table) from None
-    except psycopg.Error as error:
-        raise named_failure("A table could not be written.", error, table=table.qualified) from None
-    except BaseException:
-        _stop(source)
-        raise
-    report.done(copied)
-    return copied
-
-
-def _pieces(
-    table: PlannedTable, item: CopyItem, without_keys: Connection[TupleRow] | None
-) -> Iterable[CopyItem]:
-    """The piece as it is, or batch by batch where free SQL chooses its rows in a session of its own."""
-    if not table.apart:
-        return (item,)
-    assert without_keys is not None  # noqa: S101
-    return chosen_rows(without_keys, table, item)
-
-
-def _arrived(into: Connection[TupleRow], item: CopyItem) -> Copied:
-    rows, size = ledger.arrived_item(into, item.key)
-    return Copied(rows, size)
-
-
-def _explain(error: HalfBrokeError, table: PlannedTable) -> ApplianceError:
-    reading = isinstance(error, SourceBrokeError)
-    what = "A table could not be read from the source." if reading else "A table could not be written."
-    return named_failure(what, error.error, table=table.qualified)
-
-
-def _stop(source: Connection[TupleRow]) -> None:
-    """The source's server should not go on computing rows that nobody takes."""
-    with contextlib.suppress(psycopg.Error):
-        source.cancel_safe(timeout=5)
+def _locked(table: PlannedTable, waited_s: int) -> WorkFailed:
+    failure = WorkFailed(
+        f"A table of the source is locked by somebody else. Table: {table.qualified}.",
+        "An ALTER TABLE, TRUNCATE or VACUUM FULL holds it for longer than limits.lock_timeout_s"
+        f" ({waited_s} s).",
+        "Run it again when that has ended: SELECT * FROM pg_locks WHERE mode = 'AccessExclusiveLock';",
+        sqlstate="55P03",
+    )
+    failure.table = table.qualified
+    return failure
 
 
 class _Reporter:
@@ -170,10 +174,6 @@ class _Reporter:
         self._part = f"{item.part + 1}/{item.parts}" if item.parts > 1 else None
         self._expected = table.estimated_rows // item.parts
         self._next = time.monotonic() + _REPORT_EVERY_S
-
-    def after(self, before: Copied, rows: int, size: int) -> None:
-        """So far, with what earlier batches of the piece have moved."""
-        self(before.rows + rows, before.bytes + size)
 
     def __call__(self, rows: int, size: int) -> None:
         now = time.monotonic()

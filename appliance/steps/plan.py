@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import closing
+from functools import partial
 
 import psycopg
 from psycopg import Connection
@@ -14,13 +15,15 @@ from appliance.disk import space_of
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.postgres.catalog_reader import read_catalog
 from appliance.postgres.connect import database_failure
+from appliance.postgres.lock_watch import LockWatch
 from appliance.postgres.plan import PLAN_FILE, Plan
 from appliance.postgres.planning import PlanRequest, TableKey, make_plan
 from appliance.postgres.room import bytes_of_files, check_room, check_target_room, target_space
-from appliance.postgres.snapshot import import_snapshot
 from appliance.postgres.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext, write_document
+from appliance.steps.reading import read_source
 from appliance.workflow.catalog import Catalog
+from appliance.workflow.matching import selected_oids
 
 _SYSTEM_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
 
@@ -55,28 +58,29 @@ def run(context: StepContext) -> PlanSummary:
 
 def plan_of(context: StepContext) -> Plan:
     """The plan, in the run's snapshot."""
-    spec, snapshot = context.spec, context.snapshot()
-    with closing(context.connect_source()) as source:
-        import_snapshot(source, snapshot)
-        try:
-            catalog = read_catalog(source)
-            request = PlanRequest(
-                run_id=spec.run_id,
-                workflow=spec.workflow,
-                policy=spec.policy,
-                origin=spec.origin,
-                places=spec.places,
-                catalog=catalog,
-                snapshot=snapshot,
-                approved=spec.approved,
-                key_name=spec.key_name,
-                epoch=spec.epoch,
-            )
-            return make_plan(
-                request, source, lambda selected: _check_targets(context, source, catalog, selected)
-            )
-        except psycopg.Error as error:
-            raise database_failure("The source's catalog could not be read.", error) from None
+    with LockWatch(context.connect_source, context.spec.workflow.limits.yield_s) as watch:
+        return read_source(context, watch, "the catalog", lambda source: _plan_in(context, source))
+
+
+def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
+    spec = context.spec
+    try:
+        catalog = read_catalog(source, partial(selected_oids, spec.workflow))
+        request = PlanRequest(
+            run_id=spec.run_id,
+            workflow=spec.workflow,
+            policy=spec.policy,
+            origin=spec.origin,
+            places=spec.places,
+            catalog=catalog,
+            snapshot=context.snapshot(),
+            approved=spec.approved,
+            key_name=spec.key_name,
+            epoch=spec.epoch,
+        )
+        return make_plan(request, source, lambda selected: _check_targets(context, source, catalog, selected))
+    except psycopg.Error as error:
+        raise database_failure("The source's catalog could not be read.", error) from None
 
 
 def _check_targets_room(context: StepContext, plan: Plan) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import dataclass
 from functools import partial
 
 import psycopg
@@ -16,40 +15,15 @@ from appliance.errors import WorkFailed
 from appliance.postgres import evidence, ledger, left_out
 from appliance.postgres.archive_contents import Entry
 from appliance.postgres.connect import database_failure
-from appliance.postgres.left_behind import LeftBehind, find_left_behind, read_abilities
 from appliance.postgres.plan import Plan, TargetFacts
 from appliance.postgres.post_data import create_ledger
 from appliance.postgres.pre_data import load_pre_data, rehearse_post_data, split_sections
-from appliance.postgres.schema_dump import carried_entries, dump_schema, find_pg_dump
-from appliance.postgres.sequences import SequenceValue, read_sequences
-from appliance.postgres.snapshot import import_snapshot
+from appliance.postgres.schema_dump import carried_entries
 from appliance.postgres.target_database import create_next
 from appliance.postgres.target_locale import LocaleSettings
 from appliance.postgres.twin_schema import TwinSchema, schema_file
 from appliance.steps.context import StepContext, write_document
-from appliance.steps.secrets import service_environment
-
-_FILLED_VIEWS = """
-SELECT n.nspname::text, c.relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind = 'm' AND c.relispopulated ORDER BY 1, 2
-"""
-# A constraint's index is made by the constraint, and goes by its oid.
-_INDEX_BYTES = """
-SELECT coalesce(k.oid, i.indexrelid)::bigint, coalesce(pg_relation_size(i.indexrelid), 0)
-FROM pg_index AS i LEFT JOIN pg_constraint AS k
-ON k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
-WHERE i.indexrelid >= 16384
-"""
-
-
-@dataclass(frozen=True)
-class _Source:
-    """What the dump does not say."""
-
-    sequences: tuple[SequenceValue, ...]
-    filled_views: tuple[tuple[str, str], ...]
-    index_bytes: dict[int, int]
-    has_public: bool
+from appliance.steps.schema_source import read_schema
 
 
 class SchemaResult(BaseModel):
@@ -67,21 +41,12 @@ def run(context: StepContext) -> SchemaResult:
     """Dump the source's schema in the run's snapshot and load it on every target. Raises our errors."""
     began = time.monotonic()
     plan = context.plan()
-    program = find_pg_dump(plan.source.server_version)
-    left_behind = [_left_behind(context, target) for target in plan.targets]
-    read = _read_source(context)
-    entries = dump_schema(
-        program,
-        service_environment(context.secrets_dir, plan.source.connection, context.application_name),
-        snapshot=context.snapshot().snapshot_id,
-        lock_timeout_s=context.spec.workflow.limits.lock_timeout_s,
-        left_out={table for found in left_behind for table in found.unreadable},
-    )
+    read = read_schema(context, plan)
     notes: list[str] = []
     rehearsed = True
     objects = 0
-    for number, (target, found) in enumerate(zip(plan.targets, left_behind, strict=True)):
-        kept = carried_entries(entries, found.objects)
+    for number, (target, found) in enumerate(zip(plan.targets, read.left_behind, strict=True)):
+        kept = carried_entries(read.entries, found.objects)
         _check_planned_tables(plan, kept)
         notes += _create(context, plan, target)
         rehearsed &= _load(context, target, kept, notes, read.has_public)
@@ -104,33 +69,6 @@ def run(context: StepContext) -> SchemaResult:
         notes=tuple(notes),
         seconds=round(time.monotonic() - began, 3),
     )
-
-
-def _left_behind(context: StepContext, target: TargetFacts) -> LeftBehind:
-    with (
-        closing(context.connect_admin(target.connection)) as admin,
-        closing(context.connect_source()) as source,
-    ):
-        import_snapshot(source, context.snapshot())
-        try:
-            return find_left_behind(source, read_abilities(admin))
-        except psycopg.Error as error:
-            raise database_failure("The source and the target could not be compared.", error) from None
-
-
-def _read_source(context: StepContext) -> _Source:
-    with closing(context.connect_source()) as source:
-        import_snapshot(source, context.snapshot())
-        try:
-            public = source.execute("SELECT FROM pg_namespace WHERE nspname = 'public'").fetchone()
-            return _Source(
-                sequences=tuple(read_sequences(source)),
-                filled_views=tuple((schema, name) for schema, name in source.execute(_FILLED_VIEWS)),
-                index_bytes=dict(source.execute(_INDEX_BYTES).fetchall()),
-                has_public=public is not None,
-            )
-        except psycopg.Error as error:
-            raise database_failure("The source's sequences and indexes could not be read.", error) from None
 
 
 def _check_planned_tables(plan: Plan, entries: list[Entry]) -> None:

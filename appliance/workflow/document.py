@@ -155,6 +155,61 @@ class Limits(StrictModel):
         description="Seconds to wait for a lock on a source table before giving up.",
         examples=[30],
     )
+    yield_s: int = Field(
+        default=5,
+        strict=True,
+        ge=1,
+        le=3_600,
+        description=(
+            "Seconds that somebody may wait on the source for a lock that the run holds: then it lets go and "
+            "takes that piece up again. Who waits for its snapshot (CREATE INDEX CONCURRENTLY) ends the run."
+        ),
+        examples=[5],
+    )
+    snapshot_max_min: int | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        le=10_080,
+        description=(
+            "Minutes that a run may keep its snapshot of the source, which vacuum cannot clean behind; a "
+            "notice comes at half of them, and then the run ends. null for as long as the run may take."
+        ),
+        examples=[60],
+    )
+    source_free_connections: int | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        le=10_000,
+        description=(
+            "Connections that the source must have free before a copy takes its next piece; fewer copies go "
+            "on at a time meanwhile. null to take no heed."
+        ),
+        examples=[20],
+    )
+    source_replica_lag_s: int | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        le=86_400,
+        description=(
+            "Seconds that the source's own replicas may lag before copies wait to take their next piece; the "
+            "role needs pg_monitor to see it. null to take no heed."
+        ),
+        examples=[30],
+    )
+    source_mb_per_s: float | None = Field(
+        default=None,
+        strict=True,
+        gt=0,
+        le=100_000,
+        description=(
+            "Megabytes a second that all copies of a run together take from the source, as they leave it; "
+            "null for no limit."
+        ),
+        examples=[20],
+    )
     statement_timeout_min: int = Field(
         default=240,
         strict=True,
@@ -171,6 +226,11 @@ class Limits(StrictModel):
         description="Times a failed step is tried again, if that can help.",
         examples=[2],
     )
+
+    @property
+    def snapshot_s(self) -> int:
+        """How long a snapshot may be held, in seconds."""
+        return 60 * min(self.snapshot_max_min or self.run_timeout_min, self.run_timeout_min)
 
 
 class Workflow(StrictModel):

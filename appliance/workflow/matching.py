@@ -72,6 +72,11 @@ class Matching:
     """What ``unlisted: halt`` stops at. A column of a partitioned table stands here once, under its root."""
 
 
+def selected_oids(workflow: Workflow, catalog: Catalog) -> set[int]:
+    """The tables that a workflow selects, partitioned ones too."""
+    return _select(catalog, written_patterns(workflow))
+
+
 Candidate = tuple[Rank, WrittenPattern]
 
 

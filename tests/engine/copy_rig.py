@@ -52,6 +52,7 @@ class CopyRig:
         items: Sequence[Sequence[CopyItem]] | None = None,
         source_changes: dict[str, Any] | None = None,
         target_changes: dict[str, Any] | None = None,
+        limits: dict[str, Any] | None = None,
     ) -> None:
         self.target, self.next = target, f"{twin}__next"
         self.run_dir, self.secrets = folder / "run", folder / "secrets"
@@ -67,6 +68,7 @@ class CopyRig:
             "source": "production",
             "tables": {"include": ["*.*"]},
             "deliver": [{"twin": {"connection": "staging"}}],
+            "limits": limits or {},
         }
         self.spec = RunSpec(
             run_id="rig-20240101T000000Z-0000",
@@ -80,7 +82,7 @@ class CopyRig:
         self.keeper = open_session(
             "production", read_service(self.secrets, "production"), application_name="keeper", read_only=True
         )
-        self.snapshot = export_snapshot(self.keeper, [])
+        self.snapshot = export_snapshot(self.keeper)
         write_document(self.run_dir / SNAPSHOT_FILE, self.snapshot)
         whole = items or [[CopyItem(table=number) for number in range(len(tables))]]
         bindings = {binding for table in tables for column in table.columns for binding in column.bindings}

@@ -40,7 +40,7 @@ def plan_of(
 ) -> Plan:
     """The plan of a workflow, or the error that planning ends with. Without a policy a superuser may read."""
     with session(source, database, user) as connection:
-        snapshot = export_snapshot(connection, [])
+        snapshot = export_snapshot(connection)
         request = PlanRequest(
             run_id="planned-20240101T000000Z-0000",
             workflow=workflow_of(**changes),

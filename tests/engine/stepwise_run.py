@@ -11,7 +11,7 @@ from typing import Any
 from appliance.connections import Connection
 from appliance.policy import Policy
 from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, Plan
-from appliance.postgres.snapshot import export_snapshot, readable_tables
+from appliance.postgres.snapshot import export_snapshot
 from appliance.reporting.messages import Message
 from appliance.steps import copy, finish, plan, schema, verify
 from appliance.steps.context import RunSpec, StepContext, write_document
@@ -62,7 +62,7 @@ class StepwiseRun:
     def copied(self, change_plan: Callable[[Plan], Plan] | None = None) -> StepwiseRun:
         """Everything up to the copied rows; what is planned may be spoilt before it is done."""
         keeper = self.context.connect_source()
-        snapshot = export_snapshot(keeper, [name for name, _ in readable_tables(keeper)])
+        snapshot = export_snapshot(keeper)
         write_document(self.context.run_dir / SNAPSHOT_FILE, snapshot)
         plan.run(self.step("plan"))
         if change_plan is not None:

@@ -27,7 +27,7 @@ from appliance.postgres.plan import (
     SourceFacts,
     TableName,
 )
-from appliance.postgres.snapshot import export_snapshot, import_snapshot, readable_tables
+from appliance.postgres.snapshot import export_snapshot, import_snapshot
 from appliance.postgres.target_checks import TargetCheck, check_target
 from appliance.reporting.messages import Message, Notice
 from appliance.steps import copy, finish, publish, schema
@@ -104,8 +104,7 @@ class TwinRun:
         return [message.text for message in self.messages if isinstance(message, Notice)]
 
     def plan(self) -> Plan:
-        tables = [name for name, _ in readable_tables(self.keeper)]
-        self.snapshot = export_snapshot(self.keeper, tables)
+        self.snapshot = export_snapshot(self.keeper)
         write_document(self.run_dir / SNAPSHOT_FILE, self.snapshot)
         with (
             closing(self.context.connect_source()) as source,

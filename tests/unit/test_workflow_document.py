@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from appliance.problems import DocumentWrong
-from appliance.workflow.document import MaskSpec, Workflow
+from appliance.workflow.document import Limits, MaskSpec, Workflow
 from appliance.workflow.loading import load_workflow, parse_workflow, workflow_yaml
 from appliance.workflow.patterns import literal_pattern
 from tests.unit.example_documents import WHOLE_WORKFLOW, workflow
@@ -111,7 +111,7 @@ limits: {parallel: "4", memory_mb: 1, cpus: yes, runtime: 5}
 keep: public.x.y
 """
     names = "id, title, schedule, timezone, source, tables, rows, masks, keep, unlisted, deliver, limits"
-    limits = "parallel, memory_mb, cpus, run_timeout_min, lock_timeout_s, statement_timeout_min, retries"
+    limits = ", ".join(Limits.model_fields)
     assert problems(text) == [
         "w.yaml:1: id: `Staging-` is not allowed; "
         "expected 1 to 63 of a-z, 0-9 and -, with no - at either end",

@@ -1,0 +1,239 @@
+"""The sessions of a ``copy`` step, and one piece between them, which gives way to who waits for it."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from types import TracebackType
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from appliance.errors import ApplianceError
+from appliance.postgres import evidence, ledger
+from appliance.postgres.bindings import bind_words
+from appliance.postgres.chosen_rows import chosen_rows, gives_evidence
+from appliance.postgres.connect import database_failure
+from appliance.postgres.copy_sql import copy_in, copy_out
+from appliance.postgres.copy_stream import Copied, HalfBrokeError, SourceBrokeError, pipe
+from appliance.postgres.evidence_parts import relations
+from appliance.postgres.left_out import count_left_out
+from appliance.postgres.lock_watch import Covered, GaveWayError, LockWatch
+from appliance.postgres.plan import CopyItem, Plan, PlannedTable, TargetFacts
+from appliance.postgres.server_errors import named_failure
+from appliance.postgres.snapshot import import_snapshot
+from appliance.postgres.source_load import MOST_PAUSE_S, PAUSE_S, ROOM, Throttle, has_room, share
+from appliance.postgres.table_identity import SAVEPOINT, check_same, identities, question, take
+from appliance.steps.context import StepContext
+
+Report = Callable[[int, int], None]
+
+
+class LockedError(Exception):
+    """A table was locked by somebody else for as long as was waited. Nothing was begun."""
+
+
+class CopyEnds:
+    """A session on the source, in the run's snapshot, and one on the target; opened anew after giving way.
+
+    ``apart``: another session on the source, in the same snapshot and without keys, runs what authors have
+    written as SQL.
+    """
+
+    def __init__(
+        self, context: StepContext, plan: Plan, target: TargetFacts, watch: LockWatch, *, apart: bool
+    ) -> None:
+        self._context, self._plan, self._target, self._watch = context, plan, target, watch
+        self._apart = apart
+        self._relations = relations(plan)
+        limits = context.spec.workflow.limits
+        self._throttle = Throttle(share(limits.source_mb_per_s, limits.parallel, len(plan.shards)))
+        self._open = contextlib.ExitStack()
+        self.reopen()
+
+    def __enter__(self) -> CopyEnds:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def reopen(self) -> None:
+        """Close both sessions, whatever they are in, and begin anew in the same snapshot."""
+        self._open.close()
+        self._open = contextlib.ExitStack()
+        self._source = self._entered(self._context.connect_source(keyed=True))
+        self._into = self._entered(
+            self._context.connect_target(self._target.connection, self._target.next_database)
+        )
+        reading = [self._source]
+        self._without_keys: Connection[TupleRow] | None = None
+        if self._apart:
+            self._without_keys = self._entered(self._context.connect_source())
+            reading.append(self._without_keys)
+        self._covered: Covered = self._open.enter_context(
+            self._watch.covering(*(each.info.backend_pid for each in reading))
+        )
+        for session in reading:
+            import_snapshot(session, self._context.snapshot())
+        bind_words(self._source, self._plan.bindings)
+        try:
+            for session in reading:
+                session.execute(f"SAVEPOINT {SAVEPOINT}")
+        except psycopg.Error as error:
+            raise named_failure("The source could not be read.", error) from None
+
+    def _entered(self, connection: Connection[TupleRow]) -> Connection[TupleRow]:
+        self._open.callback(connection.close)
+        return connection
+
+    def copy(self, item: CopyItem, wait_s: float, report: Report) -> Copied | None:
+        """Copy one piece; None where it had arrived already.
+
+        Raises LockedError, GaveWayError where the sessions have to be opened anew, or our errors.
+        """
+        with self._ended_on_purpose():
+            return self._copy(item, wait_s, report)
+
+    def count_left_out(self, query: str) -> None:
+        """Bring what filters leave out, as the source counts it, to the target.
+
+        What somebody has written as a condition is part of the query, so it runs where no key is bound.
+        Raises GaveWayError where the sessions have to be opened anew, or our errors.
+        """
+        assert self._without_keys is not None  # noqa: S101 - the caller asked for it
+        with self._ended_on_purpose():
+            try:
+                self._without_keys.execute(f"ROLLBACK TO SAVEPOINT {SAVEPOINT}")
+                count_left_out(self._without_keys, self._into, query)
+            except psycopg.Error as error:
+                what = "The rows that filters leave out could not be counted."
+                raise database_failure(what, error) from None
+
+    @contextlib.contextmanager
+    def _ended_on_purpose(self) -> Iterator[None]:
+        try:
+            yield
+        except (ApplianceError, GaveWayError):
+            # The watch ended the session on purpose: whatever that has led to.
+            if self._covered.gave_way:
+                raise GaveWayError from None
+            self._watch.check(self._covered)
+            raise
+
+    def wait_for_room(self) -> None:
+        """Hold nothing on the source while it is short of connections or its replicas lag; not for ever."""
+        limits = self._context.spec.workflow.limits
+        free, lag = limits.source_free_connections, limits.source_replica_lag_s
+        if (free is None and lag is None) or self._has_room(free, lag):
+            return
+        self._open.close()
+        self._context.notice("The source is short of connections, or its replicas lag: a copy waits.")
+        until = time.monotonic() + MOST_PAUSE_S
+        while time.monotonic() < until and not self._has_room(free, lag):
+            time.sleep(PAUSE_S)
+        self.reopen()
+
+    def _has_room(self, free: int | None, lag: int | None) -> bool:
+        return has_room(self._watch.ask(lambda session: session.execute(ROOM).fetchall())[0], free, lag)
+
+    @property
+    def in_the_way_of(self) -> set[tuple[str, str]]:
+        """The tables that somebody waited for when the sessions were ended."""
+        return self._covered.tables
+
+    def arrived(self, item: CopyItem) -> Copied:
+        """What the target's ledger says of a finished piece."""
+        return Copied(*ledger.arrived_item(self._into, item.key))
+
+    def _copy(self, item: CopyItem, wait_s: float, report: Report) -> Copied | None:
+        table = self._plan.tables[item.table]
+        source, into = self._source, self._into
+
+        def look() -> None:
+            self._watch.check(self._covered)
+
+        copied, before = Copied(0, 0), 0
+
+        def on_bytes(rows: int, size: int) -> None:
+            nonlocal before
+            rows, size = copied.rows + rows, copied.bytes + size
+            report(rows, size)
+            look()
+            self._throttle.passed(size - before, look)
+            before = size
+
+        with _explained(source, table):
+            if not ledger.begin(into, item.key, table.qualified):
+                return None
+            self._take(table, wait_s)
+            for batch, piece in enumerate(self._pieces(table, item)):
+                moved = pipe(
+                    source.pgconn,
+                    into.pgconn,
+                    copy_out(table, piece),
+                    copy_in(table),
+                    on_bytes,
+                    on_nap=look,
+                )
+                copied = Copied(copied.rows + moved.rows, copied.bytes + moved.bytes)
+                if piece.ctids is None or gives_evidence(batch):
+                    evidence.gather(source, into, self._plan, piece, moved.rows, self._relations[item.table])
+            ledger.commit(into, item.key, copied.rows, copied.bytes)
+        return copied
+
+    def _pieces(self, table: PlannedTable, item: CopyItem) -> Iterable[CopyItem]:
+        """The piece as it is, or batch by batch where free SQL chooses its rows in a session of its own."""
+        if not table.apart:
+            return (item,)
+        assert self._without_keys is not None  # noqa: S101 - the caller asked for it
+        return chosen_rows(self._without_keys, table, item)
+
+    def _take(self, table: PlannedTable, wait_s: float) -> None:
+        """Hold what reading the table needs, and make sure that it is what the plan was made for."""
+        if not table.apart:
+            self._hold(self._source, table, wait_s)
+            return
+        assert self._without_keys is not None  # noqa: S101 - the caller asked for it
+        # Planning a condition may call what it names: not where keys are bound.
+        self._hold(self._source, table.model_copy(update={"where_sql": None, "apart": False}), wait_s)
+        self._hold(self._without_keys, table, wait_s)
+
+    def _hold(self, session: Connection[TupleRow], table: PlannedTable, wait_s: float) -> None:
+        try:
+            then = take(session, table, round(wait_s * 1000))
+        except psycopg.errors.LockNotAvailable:
+            self._into.execute("ROLLBACK")
+            raise LockedError from None
+        except psycopg.Error as error:
+            raise SourceBrokeError(error) from None
+        asked = question(table, session.info.backend_pid)
+        now = self._watch.ask(lambda watching: watching.execute(asked).fetchall())
+        check_same(table, then, identities(now))
+
+
+@contextlib.contextmanager
+def _explained(source: Connection[TupleRow], table: PlannedTable) -> Iterator[None]:
+    try:
+        yield
+    except LockedError:
+        raise
+    except HalfBrokeError as error:
+        _stop(source)
+        reading = isinstance(error, SourceBrokeError)
+        what = "A table could not be read from the source." if reading else "A table could not be written."
+        raise named_failure(what, error.error, table=table.qualified) from None
+    except psycopg.Error as error:
+        raise named_failure("A table could not be written.", error, table=table.qualified) from None
+    except BaseException:
+        _stop(source)
+        raise
+
+
+def _stop(source: Connection[TupleRow]) -> None:
+    """The source's server should not go on computing rows that nobody takes."""
+    with contextlib.suppress(psycopg.Error):
+        source.cancel_safe(timeout=5)
