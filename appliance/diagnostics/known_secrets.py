@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from appliance.connections import Connection, load_connections
 from appliance.errors import ApplianceError
+from appliance.key_epochs import EPOCHS_FILE
 from appliance.reporting.scrub import Scrubber
 from appliance.settings import Settings
 
@@ -52,7 +53,9 @@ def _connections(settings: Settings) -> list[Connection]:
 
 def _secret_files(settings: Settings) -> Iterator[Path]:
     keys = settings.state_dir / "keys"
-    yield from sorted(path for path in keys.rglob("*") if path.is_file()) if keys.is_dir() else ()
+    found = sorted(path for path in keys.rglob("*") if path.is_file()) if keys.is_dir() else ()
+    # Epochs are numbers beside the names of connections: no secret, and the archive speaks of connections.
+    yield from (path for path in found if path.name != EPOCHS_FILE)
     yield settings.enrolment_token_file
     yield settings.connections_file
     yield settings.config_dir / "proxy.env"
