@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from appliance.beneath import as_owner_of
 from appliance.connections import Connection, load_connections
 from appliance.errors import ApplianceError
+from appliance.key_epochs import EPOCHS_FILE
 from appliance.reporting.scrub import Scrubber
 from appliance.settings import Settings
 
@@ -55,7 +56,8 @@ def _secret_files(settings: Settings) -> Iterator[Path]:
     for keys in dict.fromkeys((settings.state_dir / "keys", settings.status_dir)):
         with as_owner_of(keys):
             own = sorted(path for path in keys.rglob("*") if path.is_file()) if keys.is_dir() else []
-        yield from own
+        # Epochs are numbers beside the names of connections: no secret, and the archive speaks of connections.
+        yield from (path for path in own if path.name != EPOCHS_FILE)
     yield settings.enrolment_token_file
     yield settings.connections_file
     yield settings.config_dir / "proxy.env"

@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 from appliance.diagnostics.archive import _collected
+from appliance.diagnostics.known_secrets import scrubber
 from appliance.diagnostics.part import NotThere, Part, separated, table
 from appliance.diagnostics.services import readable_journal
 from appliance.diagnostics.task_logs import pieces, readable
+from appliance.key_epochs import start_epoch
 from appliance.reporting.scrub import Scrubber
+from appliance.settings import load_settings
 from appliance.status.history import History
 from appliance.systemd_units import PREPARE, SERVICES, STARTED_BY_TIMERS, STOP, TIMERS
 
@@ -116,3 +119,11 @@ def test_every_unit_is_known_and_held_off_while_a_restore_is_unfinished() -> Non
     ]
     assert unheld == []
     assert "firewall" not in STOP
+
+
+def test_epochs_make_no_secret_of_the_names_of_connections(tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    start_epoch(tmp_path / "keys", ["production-eu-west", "other"])
+    settings = load_settings(environment={"APPLIANCE_STATE_DIR": str(tmp_path)})
+    text = "copy from production-eu-west failed"
+    assert scrubber(settings).clean(text) == text
