@@ -56,7 +56,7 @@ def _secret_files(settings: Settings) -> Iterator[Path]:
     for keys in dict.fromkeys((settings.state_dir / "keys", settings.status_dir)):
         with as_owner_of(keys):
             own = sorted(path for path in keys.rglob("*") if path.is_file()) if keys.is_dir() else []
-        # Epochs are numbers beside the names of connections: no secret, and the archive speaks of connections.
+        # Epochs are numbers beside names of connections: no secret, and the archive speaks of them.
         yield from (path for path in own if path.name != EPOCHS_FILE)
     yield settings.enrolment_token_file
     yield settings.connections_file
