@@ -26,6 +26,7 @@ from appliance.postgres.plan_problems import (
     unlogged_tables,
     unreadable_tables,
 )
+from appliance.postgres.plan_warnings import free_sql_warnings, source_warnings
 from appliance.postgres.reader_checks import check_reader
 from appliance.postgres.row_condition_sql import apart
 from appliance.postgres.row_filters import RowConditions, row_conditions
@@ -147,9 +148,9 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
             *findings.warnings,
             *compiled.warnings,
             *filter_warnings(matching.tables),
-            *_warnings(catalog, tables),
+            *source_warnings(catalog, tables),
             *notices(request.policy, catalog),
-            *_free_sql(tables),
+            *free_sql_warnings(tables),
             *(text for check in checks for text in check.warnings),
         ),
         fallbacks=tuple(text for check in checks for text in check.fallbacks),
@@ -309,32 +310,3 @@ def _source_facts(connection: str, catalog: Catalog) -> SourceFacts:
         extensions=catalog.extensions,
         in_recovery=catalog.in_recovery,
     )
-
-
-def _free_sql(tables: Sequence[PlannedTable]) -> list[str]:
-    names = ", ".join(table.qualified for table in tables if table.apart)
-    if not names:
-        return []
-    return [
-        f"Free SQL under rows chooses the rows of {names}: it runs with the reader's rights, sees all that"
-        " the reader may see, and has no mask's key in its session."
-    ]
-
-
-def _warnings(catalog: Catalog, tables: Sequence[PlannedTable]) -> list[str]:
-    found = []
-    if catalog.encoding == "SQL_ASCII":
-        found.append(
-            "The source has no encoding (SQL_ASCII): text that is not valid UTF-8 would stop the run."
-        )
-    if catalog.in_recovery:
-        found.append("The source is a standby: its replay may end a long run (see hot_standby_feedback).")
-    moved = sorted(
-        {table.load_into.qualified for table in tables if table.load_into.qualified != table.qualified}
-    )
-    if moved:
-        found.append(
-            f"A mask changes the partition key of {', '.join(moved)}: rows may land in another partition than"
-            " they came from, and one that fits none stops the run."
-        )
-    return found

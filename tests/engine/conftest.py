@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from appliance.postgres.plan import PlannedTable
 from appliance.postgres.schema_dump import PG_DUMP_VARIABLE
 from tests.engine.clusters import Cluster, majors_present, start_cluster
 from tests.engine.container_cluster import (
@@ -17,6 +18,8 @@ from tests.engine.container_cluster import (
     pg_dump_wrapper,
     start_container_cluster,
 )
+from tests.engine.copy_rig import CopyRig
+from tests.engine.locking import MakeRig, small_table
 from tests.engine.machines import AIRFLOW_MADE, OWNER, Machine, NewMachine, make_airflow_template
 from tests.engine.scenario import SHOP, Scenario
 from tests.engine.twin_building import TwinRun
@@ -170,5 +173,33 @@ def new_machine(machines_cluster: Cluster, tmp_path_factory: pytest.TempPathFact
         return machine
 
     yield make
+    for rig in made:
+        rig.close()
     for name in made:
         machines_cluster.drop_database(name)
+
+
+@pytest.fixture
+def make_rig(
+    source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
+) -> Iterator[MakeRig]:
+    """``make_rig(tables, **options)``: a rig that is closed at the end."""
+    made: list[CopyRig] = []
+
+    def make(tables: list[PlannedTable], **options: Any) -> CopyRig:
+        of = options.pop("source", source), options.pop("source_database", source_database)
+        rig = CopyRig(*of, target, twin_database, tmp_path, tables, **options)
+        made.append(rig)
+        return rig
+
+    yield make
+
+
+@pytest.fixture
+def twin_run(start_run: Callable[..., TwinRun], source: Cluster, source_database: str) -> TwinRun:
+    """A run of three small tables, whose snapshot is taken."""
+    for name in ("first", "second", "third"):
+        small_table(source, source_database, name)
+    run = start_run()
+    run.plan()
+    return run

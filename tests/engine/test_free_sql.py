@@ -102,7 +102,7 @@ def test_free_sql_sees_no_key_nor_changes_one_and_its_rows_arrive_masked(  # noq
     assert settings
     # Whoever sees a key, or whose change of one holds, chooses no row at all.
     asked = " AND ".join(
-        f"coalesce(current_setting('{each}', true), 'taken') = 'taken'"
+        f"coalesce(nullif(current_setting('{each}', true), ''), 'taken') = 'taken'"
         f" AND set_config('{each}', 'taken', false) = 'taken'"
         for each in settings
     )

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 from psycopg import Connection
@@ -16,100 +11,23 @@ from psycopg.rows import TupleRow
 
 from appliance.errors import WorkFailed, WorkFailedForGood
 from appliance.postgres.connect import retry_can_help
-from appliance.postgres.lock_watch import Age, LockWatch
-from appliance.postgres.plan import SNAPSHOT_FILE, PlannedTable
-from appliance.postgres.source_load import has_room
-from appliance.reporting.messages import Notice
-from appliance.steps import copy_ends
-from appliance.steps.context import write_document
+from appliance.postgres.lock_watch import LockWatch
 from appliance.steps.copy import CopyResult
 from appliance.steps.reading import read_source
 from tests.engine.clusters import Cluster, start_standby
-from tests.engine.copy_rig import CopyRig
+from tests.engine.locking import (
+    BIG,
+    SLOW,
+    InBackground,
+    MakeRig,
+    big_table,
+    is_reading,
+    notices,
+    small_table,
+    wait_until,
+)
 from tests.engine.scenario import Scenario
-from tests.engine.source_session import catalog_of, kept, table_of
 from tests.engine.twin_building import TwinRun
-
-MakeRig = Callable[..., CopyRig]
-BIG = "CREATE TABLE big (id int, filler text)"
-SLOW = {"source_mb_per_s": 1, "yield_s": 2}
-
-
-@pytest.fixture
-def make_rig(
-    source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
-) -> Iterator[MakeRig]:
-    """``make_rig(tables, **options)``: a rig that is closed at the end."""
-    made: list[CopyRig] = []
-
-    def make(tables: list[PlannedTable], **options: Any) -> CopyRig:
-        of = options.pop("source", source), options.pop("source_database", source_database)
-        rig = CopyRig(*of, target, twin_database, tmp_path, tables, **options)
-        made.append(rig)
-        return rig
-
-    yield make
-    for rig in made:
-        rig.close()
-
-
-class InBackground(threading.Thread):
-    """Some work in a thread; ``result()`` waits for it and raises what it raised."""
-
-    def __init__(self, work: Callable[[], Any]) -> None:
-        super().__init__(daemon=True)
-        self._work = work
-        self._error: BaseException | None = None
-        self._result: Any = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self._result = self._work()
-        except BaseException as error:
-            self._error = error
-
-    def result(self) -> Any:
-        self.join(120)
-        assert not self.is_alive()
-        if self._error is not None:
-            raise self._error
-        return self._result
-
-
-def wait_until(fulfilled: Callable[[], object]) -> None:
-    until = time.monotonic() + 40
-    while not fulfilled():
-        assert time.monotonic() < until
-        time.sleep(0.05)
-
-
-def big_table(source: Cluster, database: str, rows: int = 40_000) -> PlannedTable:
-    source.sql(
-        database,
-        "CREATE TABLE big (id int PRIMARY KEY, filler text);"
-        f"INSERT INTO big SELECT i, repeat('x', 100) FROM generate_series(1, {rows}) AS i; ANALYZE big",
-    )
-    return kept(table_of(catalog_of(source, database), "public.big"))
-
-
-def small_table(source: Cluster, database: str, name: str, where: str | None = None) -> PlannedTable:
-    source.sql(database, f"CREATE TABLE {name} (id int PRIMARY KEY, a text, b text)")
-    source.sql(database, f"INSERT INTO {name} SELECT i, 'a' || i, 'b' || i FROM generate_series(1, 9) AS i")
-    return kept(table_of(catalog_of(source, database), f"public.{name}"), where_sql=where)
-
-
-def is_reading(cluster: Cluster, database: str, table: str) -> bool:
-    """Whether a run holds a lock on the table."""
-    query = (
-        "SELECT EXISTS (SELECT FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) WHERE l.granted"
-        f" AND l.relation = '{table}'::regclass AND a.application_name ~ '^(rig|copy-all)')"
-    )
-    return bool(cluster.value(database, query))
-
-
-def notices(rig: CopyRig) -> list[str]:
-    return [message.text for message in rig.messages if isinstance(message, Notice)]
 
 
 def test_an_alter_table_in_the_middle_of_a_copy_gets_its_lock_and_no_row_is_missing(
@@ -250,16 +168,6 @@ def test_a_table_that_stays_locked_is_named(make_rig: MakeRig, source: Cluster, 
     assert retry_can_help(caught.value)
 
 
-@pytest.fixture
-def twin_run(start_run: Callable[..., TwinRun], source: Cluster, source_database: str) -> TwinRun:
-    """A run of three small tables, whose snapshot is taken."""
-    for name in ("first", "second", "third"):
-        small_table(source, source_database, name)
-    run = start_run()
-    run.plan()
-    return run
-
-
 def test_pg_dump_gives_way_and_dumps_again(
     twin_run: TwinRun, source: Cluster, target: Cluster, source_database: str
 ) -> None:
@@ -383,41 +291,3 @@ def test_who_locks_a_table_that_is_left_out_while_it_is_dumped_gets_it(
         run.check.facts.next_database, "SELECT relname FROM pg_class WHERE relname IN ('aside', 'thing')"
     )
     assert tables == [("thing",)]
-
-
-def test_a_snapshot_that_is_too_old_ends_the_copying(
-    make_rig: MakeRig, source: Cluster, target: Cluster, source_database: str
-) -> None:
-    rig = make_rig([big_table(source, source_database)], limits={**SLOW, "snapshot_max_min": 1})
-    rig.prepare(BIG)
-    old = rig.snapshot.model_copy(update={"taken_at": rig.snapshot.taken_at - timedelta(minutes=5)})
-    write_document(rig.run_dir / SNAPSHOT_FILE, old)
-    with pytest.raises(WorkFailedForGood, match=r"snapshot is older than it may become \(1 minutes\)"):
-        rig.copy()
-    wait_until(lambda: target.value(rig.next, "SELECT count(*) FROM big") == 0)
-
-
-def test_half_of_a_snapshots_time_is_told(twin_run: TwinRun) -> None:
-    told = threading.Event()
-    age = Age(twin_run.snapshot.taken_at, 10, told.set)
-    with LockWatch(twin_run.context.connect_source, 4, age) as watch, watch.covering() as covered:
-        assert told.wait(40)
-        wait_until(lambda: covered.too_old)
-
-
-def test_a_copy_waits_while_the_source_is_short_of_connections_but_not_for_ever(
-    make_rig: MakeRig, source: Cluster, source_database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(copy_ends, "MOST_PAUSE_S", 0.1)
-    rig = make_rig([small_table(source, source_database, "thing")], limits={"source_free_connections": 5000})
-    rig.prepare("CREATE TABLE thing (id int, a text, b text)")
-    assert rig.copy().rows == 9
-    assert any("short of connections" in text for text in notices(rig))
-
-
-def test_what_a_source_has_room_for() -> None:
-    assert has_room((3, None), None, None)
-    assert has_room((3, None), 3, 10)
-    assert not has_room((3, None), 4, None)
-    assert has_room((0, 9.0), None, 10)
-    assert not has_room((90, 11.0), 3, 10)

@@ -32,7 +32,8 @@ from appliance.postgres.target_checks import TargetCheck, check_target
 from appliance.reporting.messages import Message, Notice
 from appliance.steps import copy, finish, publish, schema
 from appliance.steps.context import RunSpec, StepContext, write_document
-from appliance.steps.secrets import write_secrets
+from appliance.steps.secrets import write_secrets, write_settings
+from appliance.steps.step_keys import step_settings
 from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import Workflow
 from tests.engine.clusters import Cluster
@@ -165,8 +166,8 @@ class TwinRun:
         return schema.run(dataclasses.replace(self.context, step="schema"))
 
     def copy(self) -> None:
-        key = self.run_dir / "secrets" / "mask.key"
-        key.write_bytes(bytes(32))
+        settings = step_settings("copy", self.context.spec, self.context.plan(), bytes(32))
+        write_settings(self.context.secrets_dir, settings)
         copy.run(dataclasses.replace(self.context, step="copy", shard=0))
 
     def finish(self) -> finish.FinishResult:
