@@ -120,9 +120,11 @@ def filter_warnings(selected: Sequence[SelectedTable]) -> list[str]:
 
 
 def _compared_as_text(selected: Sequence[SelectedTable]) -> Iterator[str]:
-    """Conditions over columns whose type brings operators of its own, which only their schema finds."""
+    """Free SQL over columns whose type brings operators of its own, which only their schema finds."""
     for each in selected:
-        words = set(re.findall(r"\w+", (each.rows and each.rows.where) or ""))
+        if each.rows is None or each.rows.where is None or why_free(each.rows.where) is None:
+            continue
+        words = set(re.findall(r"\w+", each.rows.where))
         for column in each.table.columns:
             schema, dot, _ = column.base_type.rpartition(".")
             if column.name in words and dot and column.base_kind == "base":

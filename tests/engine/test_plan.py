@@ -240,7 +240,7 @@ def test_a_masked_key_of_a_nondeterministic_collation_is_an_error_and_a_kept_one
     assert [text for text in kept.warnings if "nondeterministic" in text] == []
 
 
-def test_a_filter_over_a_type_with_operators_of_its_own_says_how_it_compares(
+def test_a_filter_compares_as_the_type_does_and_free_sql_is_warned_where_it_may_not(
     source: Cluster, source_database: str
 ) -> None:
     source.sql(
@@ -249,13 +249,10 @@ def test_a_filter_over_a_type_with_operators_of_its_own_says_how_it_compares(
         "CREATE TABLE t (id int, name ext.citext, mood mood);"
         "INSERT INTO t VALUES (1, 'Ann')",
     )
-    compared = [
-        plan_of(
-            source, source_database, rows={"public.t": {"where": f"name {operator} 'ANN' AND mood IS NULL"}}
-        )
-        for operator in ("=", "OPERATOR(ext.=)")
-    ]
-    for plan, found in zip(compared, ([], [1]), strict=True):
-        assert copied_ids(source, source_database, plan, "public.t") == found
-        (said,) = [text for text in plan.warnings if "row filter" in text]
-        assert "speaks of name" in said and "OPERATOR(ext.=)" in said
+    for operator, warned in (("=", False), ("OPERATOR(ext.=)", True)):
+        where = f"name {operator} 'ANN' AND mood IS NULL"
+        plan = plan_of(source, source_database, rows={"public.t": {"where": where}})
+        assert copied_ids(source, source_database, plan, "public.t") == [1]
+        said = [text for text in plan.warnings if "row filter" in text]
+        assert len(said) == warned
+        assert all("speaks of name" in text and "OPERATOR(ext.=)" in text for text in said)
