@@ -173,8 +173,6 @@ def new_machine(machines_cluster: Cluster, tmp_path_factory: pytest.TempPathFact
         return machine
 
     yield make
-    for rig in made:
-        rig.close()
     for name in made:
         machines_cluster.drop_database(name)
 
@@ -193,6 +191,8 @@ def make_rig(
         return rig
 
     yield make
+    for rig in made:
+        rig.close()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -193,7 +194,8 @@ def test_sessions_that_end_in_their_grace_are_not_ended_by_force(third_twin: Sta
     third_twin.publish(grace_s=600)
     pause.join()
     assert third_twin.which(third_twin.names.twin) == "new"
-    assert "postgres in the twin get 600 s to end" in third_twin.told[0]
+    # A session that has just been closed may still be listed for a moment.
+    assert re.search(r"postgres\b.* in the twin get 600 s to end", third_twin.told[0])
 
 
 def test_sessions_that_may_be_ended_are_ended_when_their_grace_is_over(third_twin: Stage) -> None:
