@@ -19,22 +19,15 @@ done
 
 scripts/venv.sh test
 
-failed=()
-check() {
-    local name=$1
-    shift
-    say "== $name"
-    "$@" >&2 || failed+=("$name")
-}
-check "ruff check" .venv/bin/ruff check .
-check "ruff format" .venv/bin/ruff format --check .
-check "mypy --strict" .venv/bin/mypy
+checks=0
+# With tests named on the command line, only they run.
+[ "$#" -gt 0 ] || scripts/check.sh || checks=$?
 
 say "== pytest"
 status=0
 .venv/bin/pytest --numprocesses logical --dist loadscope --no-loadscope-reorder --color no --durations 15 "$@" || status=$?
-if [ "${#failed[@]}" -gt 0 ]; then
-    say "These checks failed, above the tests: ${failed[*]}"
+if [ "$checks" -ne 0 ]; then
+    say "A check failed, above the tests. Next: make check"
     exit 1
 fi
 exit "$status"

@@ -24,14 +24,28 @@ TOGETHER = ("vm", "containers", "browser")
 """Each of these starts something big (a host with systemd, Airflow, Chromium) that all its tests use."""
 ELSEWHERE = {"containers/test_demo.py": "demo", "browser/test_journey.py": "containers"}
 """Files that use what another group starts, or nothing of their own folder's."""
-ORDER = (*TOGETHER, "cloud", "engine", "dashboard", "unit")
+ORDER = (*TOGETHER, "cloud", "engine", "dashboard", "project", "unit")
 """What takes longest begins first, so that at the end no core waits for one long group on another."""
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "project": ("packages",),
+    "dashboard": ("postgres",),
+    "cloud": ("postgres",),
+    "engine": ("postgres",),
+    "containers": ("docker",),
+    "browser": ("docker", "browser"),
+    "vm": ("docker", "root"),
+}
+"""The marks of each folder: what its tests need of the machine. A folder that is not here needs nothing."""
 
 LINES_OF_A_FAILURE = 40
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest."""
+    """Mark each test with what it needs, and begin with what takes longest."""
+    for item in items:
+        for need in NEEDS.get(item.path.relative_to(TESTS).parts[0], ()):
+            item.add_marker(need)
     items.sort(key=lambda item: _turn(item.path.relative_to(TESTS)))
 
 

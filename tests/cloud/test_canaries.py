@@ -104,7 +104,6 @@ def pages_of(cloud: CloudSide, dashboard: RunningDashboard) -> dict[str, str]:
         return pages(browser, start, lambda link: about in link)
 
 
-@pytest.mark.slow
 def test_no_canary_reaches_the_dashboard_and_reports_still_say_enough(
     enrolled: ApplianceRig, cloud: CloudSide, dashboard: RunningDashboard
 ) -> None:
