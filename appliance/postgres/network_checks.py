@@ -9,9 +9,10 @@ import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+from cryptography import x509
+
 from appliance.connections import Connection
 from appliance.findings import Finding, fail, failed, ok, warn
-from appliance.x509_dates import not_after
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 EXPIRES_SOON = timedelta(days=30)
@@ -180,13 +181,9 @@ def _distrusted(name: str, connection: Connection, error: ssl.SSLCertVerificatio
 
 def _check_expiry(connection: Connection, certificate: bytes) -> Finding:
     try:
-        end = not_after(certificate)
-    except (ValueError, IndexError):
-        return warn(
-            "expiry",
-            "The server's certificate cannot be read.",
-            "Replace it.",
-        )
+        end = x509.load_der_x509_certificate(certificate).not_valid_after_utc
+    except ValueError:
+        return warn("expiry", "The server's certificate cannot be read.", "Replace it.")
     left = end - datetime.now(UTC)
     if left < timedelta(0):
         what, step = f"The server's certificate expired on {end:%Y-%m-%d}.", "Give the server a new one."

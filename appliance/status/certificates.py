@@ -5,21 +5,21 @@ They are read from the files themselves.
 
 from __future__ import annotations
 
-import base64
 import re
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
 from appliance.connections import load_connections
 from appliance.errors import ApplianceError
 from appliance.settings import Settings
-from appliance.x509_dates import not_after
 
 Row = dict[str, Any]
 
-_PEM = re.compile(rb"-----BEGIN (?:TRUSTED )?CERTIFICATE-----(.+?)-----END", re.DOTALL)
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 MAX_FILE_BYTES = 4 * 2**20
 
 
@@ -54,7 +54,7 @@ def _read(path: Path, mtime_ns: int, size: int) -> datetime | None:  # noqa: ARG
     if size > MAX_FILE_BYTES:
         return None
     try:
-        bodies = _PEM.findall(path.read_bytes())
-        return min((not_after(base64.b64decode(body)) for body in bodies), default=None)
-    except (OSError, ValueError, IndexError):
+        found = _PEM.findall(path.read_bytes())
+        return min((x509.load_pem_x509_certificate(each).not_valid_after_utc for each in found), default=None)
+    except (OSError, ValueError):
         return None

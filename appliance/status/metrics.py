@@ -1,4 +1,4 @@
-"""``/metrics``: what ``/status`` says, in Prometheus' text format (exposition format 0.0.4).
+"""``/metrics``: what ``/status`` says, as Prometheus reads it.
 
 Names follow Prometheus' conventions: base units, ``_total`` for what only grows, moments as
 ``_timestamp_seconds``. A value that is not known is left out rather than made up.
@@ -6,88 +6,99 @@ Names follow Prometheus' conventions: base units, ``_total`` for what only grows
 
 from __future__ import annotations
 
-import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
+from prometheus_client.registry import Collector
+
 Row = dict[str, Any]
 Labels = dict[str, str]
-Sample = tuple[Labels, float | int | bool | datetime | None]
+Value = float | int | bool | datetime | None
+Sample = tuple[Labels, Value]
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+__all__ = ["CONTENT_TYPE", "metrics"]
 STATES = ("queued", "running")
 
 
 def metrics(status: Row) -> str:
     """The whole page, from what ``/status`` says."""
+    registry = CollectorRegistry()
+    registry.register(_Status(status))
+    return generate_latest(registry).decode()
+
+
+class _Status(Collector):
+    """One answer of ``/status``; read once and thrown away."""
+
+    def __init__(self, status: Row) -> None:
+        self._status = status
+
+    def collect(self) -> Iterator[Metric]:
+        """Every metric that has a value."""
+        for metric in _metrics(self._status):
+            if metric.samples:
+                yield metric
+
+
+def _metrics(status: Row) -> Iterator[Metric]:
     outbox, disk, dashboard = status["outbox"] or {}, status["disk"] or {}, status["dashboard"] or {}
     current = status["runs"]["current"]
-    parts = [
-        _metric("appliance_build_info", "gauge", "The release.", [({"version": status["version"]}, 1)]),
-        _one("appliance_healthy", "Whether every part works.", status["healthy"]),
-        _metric(
-            "appliance_component_up",
-            "gauge",
-            "Whether a part works.",
-            [({"component": each["name"]}, each["state"] == "ok") for each in status["components"]],
-        ),
-        _one("appliance_start_timestamp_seconds", "When the service began.", status["started_at"]),
-        _metric(
-            "appliance_runs",
-            "gauge",
-            "Runs that wait or are under way.",
-            []
-            if current is None
-            else [({"state": state}, sum(run["state"] == state for run in current)) for state in STATES],
-        ),
-        *_workflows([each for each in status["workflows"] if each["id"]]),
-        _one("appliance_outbox_events", "Events that wait to be sent.", outbox.get("waiting")),
-        _one(
-            "appliance_outbox_oldest_event_age_seconds",
-            "How long the oldest event has waited.",
-            outbox.get("oldest_seconds"),
-        ),
-        _one(
-            "appliance_outbox_dropped_events_total",
-            "Progress events dropped to make room.",
-            outbox.get("dropped"),
-            "counter",
-        ),
-        _one("appliance_dashboard_enrolled", "Whether there is a dashboard.", dashboard.get("enrolled")),
-        _one(
-            "appliance_dashboard_last_contact_timestamp_seconds",
-            "When the dashboard last answered.",
-            dashboard.get("last_contact_at"),
-        ),
-        _one(
-            "appliance_clock_offset_seconds",
-            "How far this clock is ahead of the dashboard's.",
-            dashboard.get("clock_offset_seconds"),
-        ),
-        _one("appliance_disk_size_bytes", "The disk that holds the state.", disk.get("total_bytes")),
-        _one("appliance_disk_free_bytes", "What is free of it.", disk.get("free_bytes")),
-        _metric(
-            "appliance_certificate_expiry_timestamp_seconds",
-            "gauge",
-            "When the first certificate of a file expires.",
-            [
-                ({"file": each["file"], "used_by": each["used_by"]}, each["expires_at"])
-                for each in status["certificates"]
-            ],
-        ),
-        _one("process_resident_memory_bytes", "Memory of the status service.", _resident_bytes()),
-        _one("process_cpu_seconds_total", "CPU time of the status service.", time.process_time(), "counter"),
-    ]
-    return "".join(parts)
+    yield _gauge("appliance_build_info", "The release.", [({"version": status["version"]}, 1)])
+    yield _one("appliance_healthy", "Whether every part works.", status["healthy"])
+    yield _gauge(
+        "appliance_component_up",
+        "Whether a part works.",
+        [({"component": each["name"]}, each["state"] == "ok") for each in status["components"]],
+    )
+    yield _one("appliance_start_timestamp_seconds", "When the service began.", status["started_at"])
+    if current is not None:
+        counted = [({"state": state}, sum(run["state"] == state for run in current)) for state in STATES]
+        yield _gauge("appliance_runs", "Runs that wait or are under way.", counted)
+    yield from _workflows([each for each in status["workflows"] if each["id"]])
+    yield _one("appliance_outbox_events", "Events that wait to be sent.", outbox.get("waiting"))
+    yield _one(
+        "appliance_outbox_oldest_event_age_seconds",
+        "How long the oldest event has waited.",
+        outbox.get("oldest_seconds"),
+    )
+    yield _counter(
+        "appliance_outbox_dropped_events", "Progress events dropped to make room.", outbox.get("dropped")
+    )
+    yield _one("appliance_dashboard_enrolled", "Whether there is a dashboard.", dashboard.get("enrolled"))
+    yield _one(
+        "appliance_dashboard_last_contact_timestamp_seconds",
+        "When the dashboard last answered.",
+        dashboard.get("last_contact_at"),
+    )
+    yield _one(
+        "appliance_clock_offset_seconds",
+        "How far this clock is ahead of the dashboard's.",
+        dashboard.get("clock_offset_seconds"),
+    )
+    yield _one("appliance_disk_size_bytes", "The disk that holds the state.", disk.get("total_bytes"))
+    yield _one("appliance_disk_free_bytes", "What is free of it.", disk.get("free_bytes"))
+    yield _gauge(
+        "appliance_certificate_expiry_timestamp_seconds",
+        "When the first certificate of a file expires.",
+        [
+            ({"file": each["file"], "used_by": each["used_by"]}, each["expires_at"])
+            for each in status["certificates"]
+        ],
+    )
+    yield _one("process_resident_memory_bytes", "Memory of the status service.", _resident_bytes())
+    yield _counter("process_cpu_seconds", "CPU time of the status service.", time.process_time())
 
 
-def _workflows(workflows: list[Row]) -> Iterable[str]:
-    def each(name: str, text: str, value: Any) -> str:
-        return _metric(name, "gauge", text, [({"workflow": w["id"]}, value(w)) for w in workflows])
+def _workflows(workflows: list[Row]) -> Iterator[Metric]:
+    def each(name: str, text: str, value: Any) -> Metric:
+        return _gauge(name, text, [({"workflow": w["id"]}, value(w)) for w in workflows])
 
     def last(workflow: Row, key: str) -> Any:
         return (workflow["last_run"] or {}).get(key)
@@ -113,29 +124,25 @@ def _workflows(workflows: list[Row]) -> Iterable[str]:
     )
 
 
-def _one(name: str, text: str, value: Any, kind: str = "gauge") -> str:
-    return _metric(name, kind, text, [({}, value)])
+def _one(name: str, text: str, value: Value) -> Metric:
+    return _gauge(name, text, [({}, value)])
 
 
-def _metric(name: str, kind: str, text: str, samples: Iterable[Sample]) -> str:
-    lines = [f"{name}{_labels(labels)} {_number(value)}\n" for labels, value in samples if value is not None]
-    return f"# HELP {name} {text}\n# TYPE {name} {kind}\n{''.join(lines)}" if lines else ""
+def _gauge(name: str, text: str, samples: Iterable[Sample]) -> Metric:
+    return _filled(GaugeMetricFamily(name, text), name, samples)
 
 
-def _labels(labels: Labels) -> str:
-    def quoted(value: str) -> str:
-        escaped = value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
-        return f'"{escaped}"'
-
-    inner = ",".join(f"{name}={quoted(value)}" for name, value in labels.items())
-    return f"{{{inner}}}" if inner else ""
+def _counter(name: str, text: str, value: Value) -> Metric:
+    """``name`` without ``_total``, which the format adds."""
+    return _filled(CounterMetricFamily(name, text), f"{name}_total", [({}, value)])
 
 
-def _number(value: float | bool | datetime) -> str:
-    if isinstance(value, datetime):
-        return repr(value.timestamp())
-    number = float(value)
-    return str(int(number)) if number.is_integer() and math.fabs(number) < 2**53 else repr(number)
+def _filled(metric: Metric, name: str, samples: Iterable[Sample]) -> Metric:
+    for labels, value in samples:
+        if value is not None:
+            number = value.timestamp() if isinstance(value, datetime) else float(value)
+            metric.add_sample(name, labels, number)
+    return metric
 
 
 def _resident_bytes() -> int | None:

@@ -7,7 +7,6 @@ import json
 import traceback
 
 import psycopg
-import pytest
 
 from appliance.orchestration.step_output import StepOutput
 from appliance.reporting.known import scrubber_of
