@@ -9,7 +9,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,7 +20,6 @@ from psycopg.rows import dict_row
 
 from appliance.errors import RequestWrong
 
-from .group_commit import GroupCommit
 from .migrations import split_migrations, statements
 
 Row = dict[str, Any]
@@ -108,7 +107,8 @@ class Database:
         self.is_postgres = not url.startswith("sqlite:///")
         self._idle: list[Any] = []
         self._guard = threading.Lock()
-        self._writer = GroupCommit(self._open)
+        self._writing = threading.Lock()
+        self._writer: Any = None
         if not self.is_postgres:
             self._path = Path(url.removeprefix("sqlite:///"))
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +152,8 @@ class Database:
     def close(self) -> None:
         """Close every connection that nobody uses."""
         self._close_idle()
-        self._writer.close()
+        with self._writing:
+            self._drop_writer()
 
     def _close_idle(self) -> None:
         with self._guard:
@@ -179,8 +180,37 @@ class Database:
                     session.run("SET LOCAL synchronous_commit = off")
                 yield session
             return
-        with _in_our_words(), self._writer.transaction(durable=durable) as connection:
+        with _in_our_words(), self._sqlite_writer(durable) as connection:
             yield Session(connection, is_postgres=False)
+
+    @contextmanager
+    def _sqlite_writer(self, durable: bool) -> Iterator[Any]:
+        """SQLite takes one writer at a time: threads wait here instead of in SQLite, which polls."""
+        with self._writing:
+            if self._writer is None:
+                self._writer = self._open()
+            try:
+                self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                self._undo()
+                raise
+
+    def _undo(self) -> None:
+        """Roll back; a connection that cannot is replaced by the next one to write."""
+        try:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._drop_writer()
+
+    def _drop_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with suppress(sqlite3.Error):
+                writer.close()
 
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[Session]:
