@@ -1,4 +1,4 @@
-"""Threads that write to one SQLite store: no failure reaches another's work, and no success comes too early."""
+"""Threads that write to one SQLite store: no failure reaches another, and no success comes too early."""
 
 from __future__ import annotations
 
