@@ -56,7 +56,7 @@ def _run(name: str, settings: Settings, environment: dict[str, str]) -> int:
         host, port = api_server_address(settings)
         _in_background(lambda: _warm_up(settings))
         served = ["--apps", "execution", "--host", host, "--port", str(port)]
-        ours = [sys.executable, "-m", "appliance.orchestration.api_server"]
+        ours = [sys.executable, "-m", "appliance.orchestration.patches"]
         os.execv(ours[0], [*ours, "api-server", *served])  # noqa: S606
     sys.stderr.write(USAGE + "\n")
     return ExitCode.REQUEST_WRONG

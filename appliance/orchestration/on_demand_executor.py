@@ -72,26 +72,26 @@ class OnDemandLocalExecutor(LocalExecutor):
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)  # type: ignore[no-untyped-call]
-        self.staff: dict[int, Worker] = {}
+        self.forked: dict[int, Worker] = {}
         self._waiting: deque[Any] = deque()
 
     def start(self) -> None:
         """Nothing: the first worker comes with the first task."""
 
     def sync(self) -> None:
-        """At every heartbeat: hear what has ended, give out what waits, let go who has been idle for long."""
-        for worker in list(self.staff.values()):
+        """At every heartbeat: take in results, dispatch what waits, retire workers that are idle for long."""
+        for worker in list(self.forked.values()):
             was_alive = worker.process.is_alive()
-            self._hear(worker)
+            self._drain(worker)
             if not was_alive:
-                self._part_with(worker)
-        self._give_out()
-        self._let_go()
+                self._remove(worker)
+        self._dispatch()
+        self._retire_idle()
 
     def revoke_task(self, *, ti: Any) -> None:
         """Airflow gives up a task that has not begun in time: nobody is to have it any more."""
         self._waiting = deque(workload for workload in self._waiting if workload.key != ti.key)
-        for worker in self.staff.values():
+        for worker in self.forked.values():
             if worker.workload is not None and worker.workload.key == ti.key:
                 # It is told of as given up already, not as failed.
                 worker.workload, worker.is_leaving = None, True
@@ -101,33 +101,33 @@ class OnDemandLocalExecutor(LocalExecutor):
 
     def end(self) -> None:
         """Wait for what runs, then for the workers."""
-        for worker in self.staff.values():
+        for worker in self.forked.values():
             worker.tell(None)
-        for worker in list(self.staff.values()):
+        for worker in list(self.forked.values()):
             worker.process.join()
-            self._hear(worker)
-            self._part_with(worker)
+            self._drain(worker)
+            self._remove(worker)
 
     def _process_workloads(self, workload_list: Any) -> None:
         for workload in workload_list:
             for queued in (self.queued_tasks, self.queued_callbacks, self.queued_connection_tests):
                 queued.pop(workload.key, None)
             self._waiting.append(workload)
-        self._give_out()
+        self._dispatch()
 
-    def _give_out(self) -> None:
+    def _dispatch(self) -> None:
         while self._waiting:
             # The one that was at work last, so that the others may go.
-            idle = [worker for worker in self.staff.values() if worker.is_free]
-            if not idle and len(self.staff) >= self.parallelism:
+            idle = [worker for worker in self.forked.values() if worker.is_free]
+            if not idle and len(self.forked) >= self.parallelism:
                 return
             free = max(idle, key=lambda worker: worker.idle_since) if idle else self._fork()
             if free.tell(self._waiting[0]):
                 free.workload, free.has_begun = self._waiting.popleft(), False
             else:
-                self._part_with(free)
+                self._remove(free)
 
-    def _hear(self, worker: Worker) -> None:
+    def _drain(self, worker: Worker) -> None:
         for state, error, is_over in worker.said():
             workload, worker.has_begun = worker.workload, True
             if is_over:
@@ -135,9 +135,9 @@ class OnDemandLocalExecutor(LocalExecutor):
             if workload is not None and state is not None:
                 self.change_state(workload.key, state, error, remove_running=is_over)
 
-    def _part_with(self, worker: Worker) -> None:
+    def _remove(self, worker: Worker) -> None:
         """Forget one that has ended; what it was at has failed, what it had not begun waits for another."""
-        self.staff = {pid: other for pid, other in self.staff.items() if other is not worker}
+        self.forked = {pid: other for pid, other in self.forked.items() if other is not worker}
         worker.line.close()
         if worker.workload is not None and not worker.has_begun:
             self._waiting.appendleft(worker.workload)
@@ -147,8 +147,8 @@ class OnDemandLocalExecutor(LocalExecutor):
         if not worker.process.is_alive():
             worker.process.close()
 
-    def _let_go(self) -> None:
-        for worker in self.staff.values():
+    def _retire_idle(self) -> None:
+        for worker in self.forked.values():
             if worker.is_free and time.monotonic() - worker.idle_since > IDLE_S:
                 worker.is_leaving = True
                 worker.tell(None)
@@ -166,7 +166,7 @@ class OnDemandLocalExecutor(LocalExecutor):
             gc.unfreeze()
         theirs.close()
         assert process.pid is not None  # noqa: S101 - it was started
-        worker = self.staff[process.pid] = Worker(process, ours)
+        worker = self.forked[process.pid] = Worker(process, ours)
         return worker
 
 

@@ -15,8 +15,7 @@ from typing import Any, Literal
 
 from airflow.listeners import hookimpl
 
-from appliance.orchestration.die_together import end_with_parent
-from appliance.orchestration.pace import Pace
+from appliance.orchestration.patches import SchedulerSleep, end_with_parent
 from appliance.orchestration.quiet_store import QuietStore
 from appliance.orchestration.run_folder import mark_over
 from appliance.orchestration.run_names import run_id_for
@@ -42,19 +41,19 @@ class RunListener:
         return load_settings()
 
     @cached_property
-    def pace(self) -> Pace:
-        """How quick this scheduler is to look again."""
-        return Pace(self.settings)
+    def sleep(self) -> SchedulerSleep:
+        """How long this scheduler sleeps."""
+        return SchedulerSleep(self.settings)
 
     @hookimpl
     def on_starting(self, component: Any) -> None:
-        """In the scheduler only: let it keep our pace, and reap what ended runs left."""
+        """In the scheduler only: set its sleep, and reap what ended runs left."""
         # The hook comes before the job knows its type; tasks, forked from here, call it with something else.
         if type(component).__name__ != "Job" or "scheduler" not in sys.argv:
             return
         end_with_parent()
         with contextlib.suppress(Exception):
-            self.pace.apply()
+            self.sleep.apply()
         threading.Thread(target=self._reap_for_ever, name="reaper", daemon=True).start()
 
     @hookimpl
@@ -62,7 +61,7 @@ class RunListener:
         """A run began."""
         workflow, airflow_run_id = dag_run.dag_id, dag_run.run_id
         run_id = run_id_for(workflow, airflow_run_id)
-        self.pace.run_started(run_id)
+        self.sleep.run_started(run_id)
         trigger: Trigger = "schedule" if dag_run.run_type == "scheduled" else "operator"
         queued, started = dag_run.queued_at, dag_run.start_date
         origin = origin_of(self.settings.state_dir, workflow)
@@ -88,7 +87,7 @@ class RunListener:
     def _ended(self, dag_run: Any, state: Literal["succeeded", "failed"]) -> None:
         run_id = run_id_for(dag_run.dag_id, dag_run.run_id)
         at = dag_run.end_date
-        self.pace.run_ended(run_id)
+        self.sleep.run_ended(run_id)
         self._store.write(lambda store: store.run_ended(run_id, state, at=at))
         with contextlib.suppress(OSError):
             mark_over(self.settings.state_dir, run_id, state)

@@ -25,7 +25,7 @@ def work(workload, **_):
 BaseExecutor.run_workload = staticmethod(work)
 executor = OnDemandLocalExecutor(parallelism=4)
 executor.start()
-seen = {"at_start": len(executor.staff), "most": 0, "ended": {}, "none_left": 0}
+seen = {"at_start": len(executor.forked), "most": 0, "ended": {}, "none_left": 0}
 
 def ended(key, state, *_, **__):
     executor.running.discard(key)
@@ -46,14 +46,14 @@ for burst in range(60):
     give_up = time.monotonic() + 60
     while executor.running and time.monotonic() < give_up:
         executor.sync()
-        seen["most"] = max(seen["most"], len(executor.staff))
+        seen["most"] = max(seen["most"], len(executor.forked))
         time.sleep(0.001)
     if burst % 3 == 0:
         give_up = time.monotonic() + 60
-        while executor.staff and time.monotonic() < give_up:
+        while executor.forked and time.monotonic() < give_up:
             executor.sync()
             time.sleep(0.005)
-        seen["none_left"] += not executor.staff
+        seen["none_left"] += not executor.forked
     elif burst % 3 == 1:
         time.sleep(0.06)
         executor.sync()  # the messages that end workers are on their way when the next tasks come
@@ -118,8 +118,8 @@ def until(done):
 def kill(key=None):
     if key:
         until(lambda: any(each.workload and each.workload.key == key and each.has_begun
-            for each in executor.staff.values()))
-    for pid, worker in executor.staff.items():
+            for each in executor.forked.values()))
+    for pid, worker in executor.forked.items():
         if key is None or (worker.workload and worker.workload.key == key):
             os.kill(pid, signal.SIGKILL)
 
@@ -137,7 +137,7 @@ until(lambda: "waits for a place" in ended)
 kill("beside it")
 until(lambda: "beside it" in ended)
 executor.end()
-print(json.dumps([ended, sorted(executor.running), len(executor.staff), DIED]))
+print(json.dumps([ended, sorted(executor.running), len(executor.forked), DIED]))
 """
 
 

@@ -1,8 +1,12 @@
-"""The api-server serves the newest execution API whole, without building the ones that nobody here speaks."""
+"""What is changed in Airflow from within, held against the Airflow that is installed."""
 
 from __future__ import annotations
 
+import importlib.metadata
+import inspect
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from appliance.orchestration.patches import WRITTEN_FOR
+
 DESCRIBE = """
 import asyncio, json, sys
-from appliance.orchestration.api_server import keep_newest_versions
-kept = keep_newest_versions() if sys.argv[1] == "newest" else None
+from appliance.orchestration.patches import keep_newest_api_versions
+kept = keep_newest_api_versions() if sys.argv[1] == "newest" else None
 from airflow.api_fastapi.execution_api.app import create_task_execution_api_app
 app = create_task_execution_api_app()
 app._cadwyn_initialize()
@@ -61,3 +67,35 @@ def test_older_versions_are_not_built(api: dict[str, dict[str, Any]]) -> None:
     assert api["newest"]["kept"] is True
     assert api["newest"]["versions"] == 3
     assert api["all"]["versions"] > 3
+
+
+def test_the_patches_are_written_for_the_airflow_that_is_installed() -> None:
+    installed = importlib.metadata.version("apache-airflow-core")
+    assert installed.startswith(f"{WRITTEN_FOR}."), "read patches.py against the new Airflow"
+
+
+def test_the_scheduler_reads_the_sleep_that_is_patched() -> None:
+    from airflow.jobs.scheduler_job_runner import SchedulerJobRunner
+
+    assert "self._scheduler_idle_sleep_time" in inspect.getsource(SchedulerJobRunner._run_scheduler_loop)
+    assert "_scheduler_idle_sleep_time =" in inspect.getsource(SchedulerJobRunner.__init__)
+
+
+def test_a_forked_process_ends_with_the_one_that_forked_it() -> None:
+    program = (
+        "import os, sys, time\n"
+        "from appliance.orchestration.patches import end_with_parent\n"
+        "end_with_parent()\n"
+        "if child := os.fork():\n"
+        "    print(child, flush=True); time.sleep(600)\n"
+        "else:\n"
+        "    os.close(1); time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.send_signal(signal.SIGKILL)
+    # Orphans go to the nearest reaper, which may leave a zombie; a zombie runs no more.
+    stat = Path(f"/proc/{child}/stat")
+    while stat.exists() and stat.read_text().split()[2] != "Z":
+        os.sched_yield()
