@@ -15,13 +15,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
+from appliance.dashboard import people, tokens
+from appliance.dashboard.authority import person_maker
+from appliance.dashboard.context import Context, address_of, context_of, take
+from appliance.dashboard.faults import TooMany, Unauthenticated
+from appliance.dashboard.security import API_PREFIX, Actor, Role, sign, signed_text
 from appliance.errors import Refused
-
-from . import people, tokens
-from .authority import person_maker
-from .context import Context, address_of, context_of, take
-from .faults import TooMany, Unauthenticated
-from .security import API_PREFIX, Actor, Role, sign, signed_text
 
 MAX_FORM_FIELDS = 4000
 _YEAR = 365 * 86400

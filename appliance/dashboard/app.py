@@ -18,10 +18,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from appliance import __version__
-from appliance.errors import ApplianceError
-from appliance.reporting.contract import Problem
-
-from . import (
+from appliance.dashboard import (
     api_appliances,
     api_people,
     api_workflows,
@@ -36,14 +33,16 @@ from . import (
     pages_workflow,
     wire,
 )
-from .access import SignInNeededError
-from .context import Context
-from .database import StoreAwayError
-from .faults import TooMany, status_of
-from .limits import Protection
-from .rendering import STATIC, html
-from .retention import sweep
-from .settings import Settings
+from appliance.dashboard.access import SignInNeededError
+from appliance.dashboard.context import Context
+from appliance.dashboard.database import StoreAwayError
+from appliance.dashboard.faults import TooMany, status_of
+from appliance.dashboard.limits import Protection
+from appliance.dashboard.rendering import STATIC, html
+from appliance.dashboard.retention import sweep
+from appliance.dashboard.settings import Settings
+from appliance.errors import ApplianceError
+from appliance.reporting.contract import Problem
 
 SWEEP_EVERY_SECONDS = 600
 log = logging.getLogger("appliance.dashboard")

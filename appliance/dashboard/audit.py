@@ -6,8 +6,8 @@ import json
 import time
 from typing import Any
 
-from .database import Row, Session
-from .security import Actor
+from appliance.dashboard.database import Row, Session
+from appliance.dashboard.security import Actor
 
 KEEP = 100_000
 """Rows; the oldest go first. Years of a busy fleet, and a bound on what a stolen token can write."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 
-from .database import Row, Session
-from .security import ROLES, SYSTEM_MAKER, Role
+from appliance.dashboard.database import Row, Session
+from appliance.dashboard.security import ROLES, SYSTEM_MAKER, Role
 
 LONGEST_CHAIN = 8
 """Tokens that made tokens: each use looks at all of them, so their number is bounded."""

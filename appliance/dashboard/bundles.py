@@ -10,10 +10,9 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 
+from appliance.dashboard.context import Context
+from appliance.dashboard.fleet import VERSION
 from appliance.releases.bundles import read_digest
-
-from .context import Context
-from .fleet import VERSION
 
 router = APIRouter()
 _NAME = re.compile(r"appliance-(?P<version>.+)-x86_64\.tar")

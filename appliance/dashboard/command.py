@@ -8,14 +8,13 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from appliance.dashboard import fleet, onboarding, people, tokens
+from appliance.dashboard.app import create_app
+from appliance.dashboard.context import Context
+from appliance.dashboard.database import Database, StoreAwayError
+from appliance.dashboard.faults import NotFound
+from appliance.dashboard.settings import Settings, first_password, from_environment
 from appliance.errors import ApplianceError
-
-from . import fleet, onboarding, people, tokens
-from .app import create_app
-from .context import Context
-from .database import Database, StoreAwayError
-from .faults import NotFound
-from .settings import Settings, first_password, from_environment
 
 cli = typer.Typer(
     help="The dashboard for a fleet of appliances. Settings are DASHBOARD_* environment variables.",

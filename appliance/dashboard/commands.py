@@ -8,15 +8,14 @@ import time
 import uuid
 from typing import Any
 
+from appliance.dashboard import audit, authority
+from appliance.dashboard.database import Database, Row, Session
+from appliance.dashboard.faults import NotFound
+from appliance.dashboard.fleet import appliance
+from appliance.dashboard.security import Actor
 from appliance.errors import RequestWrong
 from appliance.reporting.contract import Command
 from appliance.reporting.contract_events import CommandChanged
-
-from . import audit, authority
-from .database import Database, Row, Session
-from .faults import NotFound
-from .fleet import appliance
-from .security import Actor
 
 LIFETIME_SECONDS = {"run": 900, "cancel": 900, "sync": 900, "update": 7 * 86400}
 """A run that somebody asked for must not surprise them next week."""

@@ -8,11 +8,11 @@ from typing import cast
 
 from starlette.requests import Request
 
-from .database import Database
-from .faults import TooMany
-from .heartbeats import Attention, Heartbeats
-from .limits import RateLimit
-from .settings import Settings, load_secret_key
+from appliance.dashboard.database import Database
+from appliance.dashboard.faults import TooMany
+from appliance.dashboard.heartbeats import Attention, Heartbeats
+from appliance.dashboard.limits import RateLimit
+from appliance.dashboard.settings import Settings, load_secret_key
 
 
 @dataclass

@@ -18,9 +18,8 @@ from typing import Any, Protocol, cast
 import psycopg
 from psycopg.rows import dict_row
 
+from appliance.dashboard.migrations import split_migrations, statements
 from appliance.errors import RequestWrong
-
-from .migrations import split_migrations, statements
 
 Row = dict[str, Any]
 IDLE_CONNECTIONS = 8

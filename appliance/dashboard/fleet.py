@@ -7,12 +7,11 @@ import time
 import uuid
 from typing import Any
 
+from appliance.dashboard import audit, authority
+from appliance.dashboard.database import Database, Row, Session, told
+from appliance.dashboard.faults import Conflict, NotFound
+from appliance.dashboard.security import APPLIANCE_PREFIX, ENROLMENT_PREFIX, Actor, digest, new_token
 from appliance.errors import RequestWrong
-
-from . import audit, authority
-from .database import Database, Row, Session, told
-from .faults import Conflict, NotFound
-from .security import APPLIANCE_PREFIX, ENROLMENT_PREFIX, Actor, digest, new_token
 
 ENROLMENT_SECONDS = 24 * 3600
 ROTATE_AFTER_SECONDS = 30 * 86400

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TypedDict
 
 from appliance import __version__
-
-from .bundles import bundle_name, find_bundle
-from .settings import Settings
+from appliance.dashboard.bundles import bundle_name, find_bundle
+from appliance.dashboard.settings import Settings
 
 NO_DIGEST = "SHA256"
 """Stands where the digest belongs that comes with a bundle which the dashboard does not have."""

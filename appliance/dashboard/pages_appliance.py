@@ -10,14 +10,13 @@ from starlette.datastructures import FormData
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from appliance import __version__
-
-from . import commands, connection_template, fleet, onboarding, runs, workflows
-from .access import Visit, checked_form, text_of, visit
-from .context import Context
-from .database import Row, Session
-from .pages_fleet import enrolment_page
-from .rendering import fragment, page
-from .security import Actor
+from appliance.dashboard import commands, connection_template, fleet, onboarding, runs, workflows
+from appliance.dashboard.access import Visit, checked_form, text_of, visit
+from appliance.dashboard.context import Context
+from appliance.dashboard.database import Row, Session
+from appliance.dashboard.pages_fleet import enrolment_page
+from appliance.dashboard.rendering import fragment, page
+from appliance.dashboard.security import Actor
 
 router = APIRouter(prefix="/appliances/{appliance_id}")
 Visitor = Annotated[Visit, Depends(visit)]

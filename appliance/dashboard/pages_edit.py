@@ -8,14 +8,13 @@ from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from appliance.dashboard import documents, workflow_form, workflows, yaml_edit
+from appliance.dashboard.access import Visit, checked_form, text_of, visit
+from appliance.dashboard.database import Row
+from appliance.dashboard.documents import Checked
+from appliance.dashboard.masks import cards
+from appliance.dashboard.rendering import environment, page
 from appliance.problems import DocumentWrong
-
-from . import documents, workflow_form, workflows, yaml_edit
-from .access import Visit, checked_form, text_of, visit
-from .database import Row
-from .documents import Checked
-from .masks import cards
-from .rendering import environment, page
 
 router = APIRouter()
 Visitor = Annotated[Visit, Depends(visit)]

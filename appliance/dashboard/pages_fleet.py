@@ -9,11 +9,11 @@ from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from . import fleet, onboarding
-from .access import Visit, checked_form, text_of, visit
-from .context import Context
-from .database import Row
-from .rendering import fragment, page
+from appliance.dashboard import fleet, onboarding
+from appliance.dashboard.access import Visit, checked_form, text_of, visit
+from appliance.dashboard.context import Context
+from appliance.dashboard.database import Row
+from appliance.dashboard.rendering import fragment, page
 
 router = APIRouter()
 PAGE_ROWS = 50

@@ -8,12 +8,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
+from appliance.dashboard import audit, people, tokens
+from appliance.dashboard.access import Visit, checked_form, text_of, visit
+from appliance.dashboard.rendering import page
+from appliance.dashboard.security import ROLES
 from appliance.errors import RequestWrong
-
-from . import audit, people, tokens
-from .access import Visit, checked_form, text_of, visit
-from .rendering import page
-from .security import ROLES
 
 router = APIRouter()
 Visitor = Annotated[Visit, Depends(visit)]

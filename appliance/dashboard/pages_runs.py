@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import RedirectResponse, Response
 
-from . import commands, fleet, runs
-from .access import Visit, checked_form, visit
-from .faults import NotFound
-from .rendering import fragment, page
+from appliance.dashboard import commands, fleet, runs
+from appliance.dashboard.access import Visit, checked_form, visit
+from appliance.dashboard.faults import NotFound
+from appliance.dashboard.rendering import fragment, page
 
 router = APIRouter()
 Visitor = Annotated[Visit, Depends(visit)]

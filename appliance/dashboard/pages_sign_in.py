@@ -9,12 +9,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
-from . import access, people
-from .access import Visit, checked_form, text_of, visit
-from .context import Context, address_of, context_of
-from .faults import TooMany
-from .rendering import html, page
-from .security import digest
+from appliance.dashboard import access, people
+from appliance.dashboard.access import Visit, checked_form, text_of, visit
+from appliance.dashboard.context import Context, address_of, context_of
+from appliance.dashboard.faults import TooMany
+from appliance.dashboard.rendering import html, page
+from appliance.dashboard.security import digest
 
 router = APIRouter()
 

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Path, Request
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
-from . import commands, fleet, runs, workflows
-from .access import Visit, checked_form, text_of, visit
-from .masks import explain
-from .rendering import fragment, page
+from appliance.dashboard import commands, fleet, runs, workflows
+from appliance.dashboard.access import Visit, checked_form, text_of, visit
+from appliance.dashboard.masks import explain
+from appliance.dashboard.rendering import fragment, page
 
 router = APIRouter(prefix="/workflows")
 Visitor = Annotated[Visit, Depends(visit)]

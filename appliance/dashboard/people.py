@@ -6,12 +6,19 @@ import re
 import secrets
 import time
 
+from appliance.dashboard import audit, authority
+from appliance.dashboard.database import Database, Row, Session
+from appliance.dashboard.faults import Conflict, NotFound
+from appliance.dashboard.security import (
+    ROLES,
+    SYSTEM_MAKER,
+    Actor,
+    Role,
+    digest,
+    hash_password,
+    password_matches,
+)
 from appliance.errors import Refused, RequestWrong
-
-from . import audit, authority
-from .database import Database, Row, Session
-from .faults import Conflict, NotFound
-from .security import ROLES, SYSTEM_MAKER, Actor, Role, digest, hash_password, password_matches
 
 SESSION_SECONDS = 12 * 3600
 SESSION_IDLE_SECONDS = 2 * 3600

@@ -12,10 +12,10 @@ from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
-from . import words
-from .access import Visit
-from .database import Told
-from .workflow_form import parameter_text
+from appliance.dashboard import words
+from appliance.dashboard.access import Visit
+from appliance.dashboard.database import Told
+from appliance.dashboard.workflow_form import parameter_text
 
 STATIC = Path(__file__).with_name("static")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from . import audit
-from .database import Database, Session
+from appliance.dashboard import audit
+from appliance.dashboard.database import Database, Session
 
 EVENTS_PER_APPLIANCE = 20_000
 RUNS_PER_APPLIANCE = 1_000

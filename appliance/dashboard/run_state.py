@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from appliance.dashboard import commands
+from appliance.dashboard.database import Row, Session
 from appliance.reporting.contract import Event
 from appliance.reporting.contract_events import (
     CommandChanged,
@@ -14,9 +16,6 @@ from appliance.reporting.contract_events import (
     TableProgress,
     WorkflowChanged,
 )
-
-from . import commands
-from .database import Row, Session
 
 MAX_STEP_ROWS = 3000
 MAX_PROGRESS_ROWS = 5000

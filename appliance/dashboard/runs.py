@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from .database import Row, Session, told
-from .faults import NotFound
-from .run_state import WHOLE_STEP
+from appliance.dashboard.database import Row, Session, told
+from appliance.dashboard.faults import NotFound
+from appliance.dashboard.run_state import WHOLE_STEP
 
 STEPS = ("open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "publish")
 OVER = ("succeeded", "failed", "refused", "cancelled")

@@ -5,13 +5,12 @@ from __future__ import annotations
 import secrets
 import time
 
+from appliance.dashboard import audit, authority
+from appliance.dashboard.database import Database, Row, Session
+from appliance.dashboard.faults import NotFound
+from appliance.dashboard.people import SEEN_EVERY_SECONDS, check_role
+from appliance.dashboard.security import API_PREFIX, Actor, digest, new_token
 from appliance.errors import Refused, RequestWrong
-
-from . import audit, authority
-from .database import Database, Row, Session
-from .faults import NotFound
-from .people import SEEN_EVERY_SECONDS, check_role
-from .security import API_PREFIX, Actor, digest, new_token
 
 
 def create_token(

@@ -9,6 +9,11 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from appliance.dashboard import fleet, ingest, workflows
+from appliance.dashboard.context import Context, address_of, context_of, take
+from appliance.dashboard.database import Row
+from appliance.dashboard.faults import TooMany, Unauthenticated
+from appliance.dashboard.openapi import body_of
 from appliance.reporting.contract import (
     Enrolled,
     EnrolRequest,
@@ -21,12 +26,6 @@ from appliance.reporting.contract import (
     WorkflowSet,
 )
 from appliance.reporting.contract_fields import WireModel
-
-from . import fleet, ingest, workflows
-from .context import Context, address_of, context_of, take
-from .database import Row
-from .faults import TooMany, Unauthenticated
-from .openapi import body_of
 
 router = APIRouter(
     prefix="/v1",

@@ -12,11 +12,10 @@ from typing import Any
 from starlette.datastructures import FormData
 
 from appliance import strict_yaml
+from appliance.dashboard.masks import Parameter, cards
 from appliance.problems import DocumentWrong
 from appliance.strict_document import scalar
 from appliance.workflow.document import Limits
-
-from .masks import Parameter, cards
 
 UNLISTED = ("halt", "null", "keep")
 LIMITS: tuple[tuple[str, str, str], ...] = (

@@ -7,6 +7,11 @@ import json
 import time
 from typing import Any, NamedTuple
 
+from appliance.dashboard import audit, documents
+from appliance.dashboard.database import Database, Row, Session
+from appliance.dashboard.faults import Conflict, NotFound, TooLarge
+from appliance.dashboard.fleet import appliance
+from appliance.dashboard.security import Actor
 from appliance.errors import RequestWrong
 from appliance.reporting.contract import (
     MAX_DOCUMENT_BYTES,
@@ -16,12 +21,6 @@ from appliance.reporting.contract import (
     WorkflowSet,
     document_digest,
 )
-
-from . import audit, documents
-from .database import Database, Row, Session
-from .faults import Conflict, NotFound, TooLarge
-from .fleet import appliance
-from .security import Actor
 
 KEEP_REVISIONS = 500
 MAX_SET_BYTES = MAX_WORKFLOW_SET_BYTES * 3 // 4

@@ -20,8 +20,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from .contract_events import Event, EventBatch, EventsAccepted, FailureReport, RejectedEvent
-from .contract_fields import (
+from appliance.reporting.contract_events import (
+    Event,
+    EventBatch,
+    EventsAccepted,
+    FailureReport,
+    RejectedEvent,
+)
+from appliance.reporting.contract_fields import (
     ConnectionName,
     Count,
     Digest,

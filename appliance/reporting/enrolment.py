@@ -15,9 +15,8 @@ from pydantic import ValidationError
 
 from appliance.beneath import as_owner_of, ways
 from appliance.errors import RequestWrong, WorkFailed
-
-from .contract import Enrolled, EnrolRequest, NewToken
-from .dashboard_client import DashboardAway, DashboardClient, TokenRefused
+from appliance.reporting.contract import Enrolled, EnrolRequest, NewToken
+from appliance.reporting.dashboard_client import DashboardAway, DashboardClient, TokenRefused
 
 BAD_TOKEN = (
     "The dashboard does not accept that enrolment token.",

@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from . import outbox
-from .contract import Event, EventBatch, EventsAccepted
-from .contract_events import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_LOG_LINES
-from .dashboard_client import DashboardAway, DashboardClient
-from .database import Connection
-from .scrub import Scrubber, scrub_fields
+from appliance.reporting import outbox
+from appliance.reporting.contract import Event, EventBatch, EventsAccepted
+from appliance.reporting.contract_events import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_LOG_LINES
+from appliance.reporting.dashboard_client import DashboardAway, DashboardClient
+from appliance.reporting.database import Connection
+from appliance.reporting.scrub import Scrubber, scrub_fields
 
 Row = dict[str, Any]
 

@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .contract_fields import ScrubbedText
-from .scrub_shapes import GONE, opens_quote, scrub_line
-from .secret_forms import SHORTEST_SECRET, secret_forms
+from appliance.reporting.contract_fields import ScrubbedText
+from appliance.reporting.scrub_shapes import GONE, opens_quote, scrub_line
+from appliance.reporting.secret_forms import SHORTEST_SECRET, secret_forms
 
 __all__ = ["GONE", "Scrubber", "scrub_fields"]
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from .contract import OUTBOUND
-from .contract_fields import SCRUBBED_TEXT_MAX, WireModel
+from appliance.reporting.contract import OUTBOUND
+from appliance.reporting.contract_fields import SCRUBBED_TEXT_MAX, WireModel
 
 PAGE = Path(__file__).parents[2] / "docs" / "what-leaves.md"
 
