@@ -14,8 +14,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from appliance.documents.names import WorkflowId
 from appliance.errors import RequestWrong
-from appliance.names import WorkflowId
 from appliance.workflow.document import Workflow
 from appliance.workflow.kept import Kept, kept_patterns, not_covered
 

@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
 
-from appliance import strict_yaml
+from appliance.documents import yaml as strict_yaml
+from appliance.documents.document import Document
+from appliance.documents.model import StrictModel, problems_of, wrong
+from appliance.documents.names import ConnectionName
+from appliance.documents.problems import DocumentWrong, Problem, did_you_mean
 from appliance.errors import RequestWrong
-from appliance.names import ConnectionName
-from appliance.problems import DocumentWrong, Problem, did_you_mean
-from appliance.strict_document import Document
-from appliance.strict_model import StrictModel, problems_of, wrong
 
 PLACEHOLDER = "changeme"
 

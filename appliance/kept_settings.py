@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from appliance.strict_model import StrictModel
+from appliance.documents.model import StrictModel
 
 
 class ExportSettings(StrictModel):

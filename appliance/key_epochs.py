@@ -17,8 +17,8 @@ from pathlib import Path
 
 from pydantic import ConfigDict, PositiveInt, RootModel, ValidationError
 
+from appliance.documents.names import ConnectionName
 from appliance.errors import RequestWrong
-from appliance.names import ConnectionName
 
 FIRST_EPOCH = 1
 EPOCHS_FILE = "epochs.json"

@@ -14,14 +14,14 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from appliance import strict_yaml
+from appliance.documents import yaml as strict_yaml
+from appliance.documents.model import StrictModel, describe, validate, wrong
+from appliance.documents.names import ConnectionName
+from appliance.documents.problems import printable
 from appliance.errors import Refused
-from appliance.names import ConnectionName
 from appliance.policy_caps import check_caps
 from appliance.policy_columns import KEEP_RULE, check_columns, check_keeps, check_tables, useless_patterns
-from appliance.problems import printable
 from appliance.refusal import Origin, Refusal
-from appliance.strict_model import StrictModel, describe, validate, wrong
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.condition_grammar import why_free
 from appliance.workflow.document import Workflow

@@ -13,12 +13,13 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from appliance import __version__, strict_yaml
+from appliance import __version__
+from appliance.documents import yaml as strict_yaml
+from appliance.documents.document import Document
+from appliance.documents.model import StrictModel, model_at, validate
+from appliance.documents.problems import KeyPath
 from appliance.kept_settings import ExportSettings, ReceiptSettings, ReleaseSettings
-from appliance.problems import KeyPath
 from appliance.status_settings import StatusSettings
-from appliance.strict_document import Document
-from appliance.strict_model import StrictModel, model_at, validate
 
 PREFIX = "APPLIANCE_"
 CONFIG_VARIABLE = "APPLIANCE_CONFIG"

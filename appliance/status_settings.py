@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from appliance.strict_model import StrictModel
+from appliance.documents.model import StrictModel
 
 
 def _listed(value: Any) -> Any:

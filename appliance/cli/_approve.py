@@ -12,11 +12,11 @@ import typer
 
 from appliance.approvals import Approval, Choice, approved_columns, kept_digest, save_approval
 from appliance.cli._source_catalog import source_catalog
+from appliance.documents.problems import DocumentWrong, printable
 from appliance.errors import Refused, RequestWrong
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy import check_workflow, enforce, load_policy
 from appliance.policy_columns import KEEP_RULE
-from appliance.problems import DocumentWrong, printable
 from appliance.settings import Settings
 from appliance.workflow.document import Workflow
 from appliance.workflow.kept import Kept, kept_columns, not_covered

@@ -17,12 +17,12 @@ from appliance import __version__
 from appliance.beneath import become_owner_of, lesser_owner
 from appliance.cli.progress import RunDisplay
 from appliance.connections import load_connections, select_connections
+from appliance.documents.problems import DocumentWrong
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.key_epochs import read_epochs
 from appliance.keys import load_or_create_key
 from appliance.masking.registry import parameter_models
 from appliance.policy import check_workflow, enforce, load_policy
-from appliance.problems import DocumentWrong
 from appliance.settings import load_settings
 from appliance.steps.context import RunSpec
 from appliance.steps.local import LocalRun

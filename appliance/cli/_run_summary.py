@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from appliance.cli._output import counted, duration, size
+from appliance.documents.problems import printable
 from appliance.postgres.plan import Plan, PlannedTable
-from appliance.problems import printable
 from appliance.steps.local import RunOutcome
 
 _SHOWN_TABLES = 40

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance import strict_yaml
+from appliance.documents import yaml as strict_yaml
+from appliance.documents.document import MAX_BYTES, Document
+from appliance.documents.problems import DocumentWrong, Problem, path_text
 from appliance.masking.registry import parameter_models
-from appliance.problems import DocumentWrong, Problem, path_text
-from appliance.strict_document import MAX_BYTES, Document
 from appliance.workflow.loading import workflow_of
 from appliance.workflow.mask_check import check_masks
 

@@ -177,7 +177,7 @@ def _exit(message: str, code: int, error: Exception) -> None:
     if os.environ.get(DEBUG_VARIABLE):
         traceback.print_exception(error)
     else:
-        from appliance.problems import printable  # noqa: PLC0415 - only what fails needs it
+        from appliance.documents.problems import printable  # noqa: PLC0415 - only what fails needs it
 
         # A name in it may be one that somebody gave a table to play with terminals.
         typer.echo("\n".join(printable(line) for line in message.split("\n")), err=True)

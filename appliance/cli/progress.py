@@ -13,8 +13,8 @@ from rich.text import Text
 
 from appliance.cli._output import counted, duration, size
 from appliance.cli._run_state import RunState, TableProgress
+from appliance.documents.problems import printable
 from appliance.postgres.plan import Plan
-from appliance.problems import printable
 from appliance.reporting.messages import Notice, Progress
 
 _LINE_EVERY_S = 5.0

@@ -38,7 +38,7 @@ def validate(
     source knows its columns.
     """
     from appliance.cli._validate import validate_files  # noqa: PLC0415 - help does without
-    from appliance.problems import DocumentWrong  # noqa: PLC0415
+    from appliance.documents.problems import DocumentWrong  # noqa: PLC0415
 
     outcomes = validate_files(files)
     wrong = any(outcome.problems for outcome in outcomes)

@@ -14,7 +14,7 @@ from appliance.dashboard.database import Row
 from appliance.dashboard.documents import Checked
 from appliance.dashboard.masks import cards
 from appliance.dashboard.rendering import environment, page
-from appliance.problems import DocumentWrong
+from appliance.documents.problems import DocumentWrong
 
 router = APIRouter()
 Visitor = Annotated[Visit, Depends(visit)]

@@ -11,10 +11,10 @@ from typing import Any
 
 from starlette.datastructures import FormData
 
-from appliance import strict_yaml
 from appliance.dashboard.masks import Parameter, cards
-from appliance.problems import DocumentWrong
-from appliance.strict_document import scalar
+from appliance.documents import yaml as strict_yaml
+from appliance.documents.document import scalar
+from appliance.documents.problems import DocumentWrong
 from appliance.workflow.document import Limits
 
 UNLISTED = ("halt", "null", "keep")

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from appliance.documents.problems import did_you_mean, path_text
 from appliance.masking.mask import Mask
-from appliance.problems import did_you_mean, path_text
 from appliance.workflow.document import MaskSpec
 
 

@@ -8,11 +8,11 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import Field, StringConstraints
 
+from appliance.documents.model import StrictModel
 from appliance.masking.bindings import KeyName
 from appliance.masking.compiled import Facet, Proof
 from appliance.masking.scope import Scope
 from appliance.masking.shape import Kind, Shape, Value
-from appliance.strict_model import StrictModel
 from appliance.workflow.catalog import Column, Table
 
 Domain = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]

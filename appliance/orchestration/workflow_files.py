@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import appliance
 from appliance.beneath import as_owner_of
+from appliance.documents.problems import DocumentWrong
 from appliance.errors import ApplianceError
-from appliance.problems import DocumentWrong
 
 Origin = Literal["local", "cloud"]
 SUFFIXES = (".yaml", ".yml", ".json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from appliance.documents.problems import Places, Problem
 from appliance.masking.compiled import CompiledColumn
 from appliance.masking.compiler import (
     check_column,
@@ -15,7 +16,6 @@ from appliance.masking.compiler import (
     keep_column,
 )
 from appliance.masking.foreign_keys import End, reference_problem
-from appliance.problems import Places, Problem
 from appliance.workflow.catalog import Column, ForeignKey, Table
 from appliance.workflow.document import MaskSpec
 from appliance.workflow.matching import Computed, Decision, Keep, Rule, SelectedTable

@@ -10,11 +10,11 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from appliance.documents.problems import Places, Problem
 from appliance.postgres.copy_sql import masked_select, quoted
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.row_condition_sql import condition_misfits, condition_sql
 from appliance.postgres.sql_condition import condition_problem
-from appliance.problems import Places, Problem
 from appliance.workflow.catalog import Table
 from appliance.workflow.condition_grammar import why_free
 from appliance.workflow.document import Workflow

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from appliance.documents.problems import DocumentWrong, Places, Problem
 from appliance.errors import Refused, RequestWrong
 from appliance.masking.compiled import Binding, CompiledColumn
 from appliance.masking.uncovered import refusal
@@ -33,7 +34,6 @@ from appliance.postgres.row_filters import RowConditions, row_conditions
 from appliance.postgres.row_order import order_columns
 from appliance.postgres.sharding import make_shards, table_size
 from appliance.postgres.target_checks import TargetCheck
-from appliance.problems import DocumentWrong, Places, Problem
 from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import Workflow
 from appliance.workflow.matching import Matching, SelectedTable, match_rules

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from appliance.documents.problems import did_you_mean
 from appliance.masking.sql_text import identifier, literal
-from appliance.problems import did_you_mean
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.condition_grammar import BeyondGrammar, parse_condition, why_free
 from appliance.workflow.matching import SelectedTable

@@ -14,13 +14,13 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from appliance.documents.problems import Places
 from appliance.errors import RequestWrong, WorkFailedForGood
 from appliance.policy import Policy
 from appliance.postgres.bindings import start_options
 from appliance.postgres.connect import open_session
 from appliance.postgres.connect_errors import NoDatabase
 from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, SPEC_FILE, Plan, Snapshot
-from appliance.problems import Places
 from appliance.reporting.messages import Message, Notice, Progress
 from appliance.steps.secrets import maintenance_service, read_service, read_settings
 from appliance.workflow.document import Workflow

@@ -13,8 +13,8 @@ from pydantic import (
     model_validator,
 )
 
-from appliance.names import ConnectionName
-from appliance.strict_model import StrictModel, wrong
+from appliance.documents.model import StrictModel, wrong
+from appliance.documents.names import ConnectionName
 
 DELIVERY_KINDS = ("twin", "files")
 """What this release can deliver."""

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from appliance import strict_yaml
-from appliance.problems import DocumentWrong, Problem
-from appliance.strict_document import Document
-from appliance.strict_model import validate
+from appliance.documents import yaml as strict_yaml
+from appliance.documents.document import Document
+from appliance.documents.model import validate
+from appliance.documents.problems import DocumentWrong, Problem
 from appliance.workflow.document import Workflow
 
 

@@ -7,9 +7,9 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
-from appliance.problems import KeyPath, Problem, did_you_mean
-from appliance.strict_document import Document
-from appliance.strict_model import WORDED_ERRORS, problems_of
+from appliance.documents.document import Document
+from appliance.documents.model import WORDED_ERRORS, problems_of
+from appliance.documents.problems import KeyPath, Problem, did_you_mean
 from appliance.workflow.document import MaskSpec
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from appliance.problems import KeyPath, Places, Problem, did_you_mean
+from appliance.documents.problems import KeyPath, Places, Problem, did_you_mean
 from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import RowFilter
 from appliance.workflow.patterns import literal_pattern

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from appliance.problems import KeyPath, Places, Problem
+from appliance.documents.problems import KeyPath, Places, Problem
 from appliance.workflow.catalog import Catalog, Column, Table
 from appliance.workflow.document import MaskSpec, RowFilter, Workflow
 from appliance.workflow.match_problems import MatchProblems

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from appliance.problems import KeyPath
+from appliance.documents.problems import KeyPath
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec, RowFilter, Workflow
 from appliance.workflow.patterns import Pattern, Specificity, parse_pattern

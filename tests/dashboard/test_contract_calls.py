@@ -308,7 +308,7 @@ def test_one_appliance_cannot_answer_for_another(dashboard: Dashboard) -> None:
 def test_the_contract_and_the_documents_agree_on_names() -> None:
     from pydantic import TypeAdapter, ValidationError
 
-    from appliance import names
+    from appliance.documents import names
     from appliance.reporting.contract_fields import ConnectionName
 
     pairs = ((WorkflowId, names.WorkflowId), (ConnectionName, names.ConnectionName))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from appliance.documents.problems import Places
 from appliance.policy import Origin, Policy
 from appliance.postgres.catalog_reader import read_catalog
 from appliance.postgres.plan import Plan
 from appliance.postgres.planning import PlanRequest, make_plan
 from appliance.postgres.snapshot import export_snapshot
-from appliance.problems import Places
 from appliance.workflow.document import Workflow
 from tests.engine.clusters import SUPERUSER, Cluster
 from tests.engine.source_session import session

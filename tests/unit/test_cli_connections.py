@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from appliance.cli.connections import app
 from appliance.connections import connections_of, load_connections, select_connections
+from appliance.documents.yaml import load
 from appliance.errors import RequestWrong
-from appliance.strict_yaml import load
 from tests.unit.example_documents import WHOLE_WORKFLOW
 
 SECOND = WHOLE_WORKFLOW.replace("staging-twin", "second").replace("staging}", "attic}")

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.connections import Connection, connections_of, load_connections, select_connections
+from appliance.documents.problems import DocumentWrong
+from appliance.documents.yaml import load
 from appliance.errors import ApplianceError, RequestWrong
-from appliance.problems import DocumentWrong
-from appliance.strict_yaml import load
 
 SECRET = "S3cr3t"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from appliance.documents.problems import DocumentWrong
 from appliance.errors import Refused
 from appliance.policy import (
     Policy,
@@ -18,7 +19,6 @@ from appliance.policy import (
     load_policy,
     update_may_start,
 )
-from appliance.problems import DocumentWrong
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.matching import match_rules
 from tests.unit.example_documents import catalog, column, partition, table, workflow

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.connections import load_connections
-from appliance.problems import DocumentWrong
+from appliance.documents.problems import DocumentWrong
 from appliance.settings import CONNECTIONS, Settings, load_settings, variables
 
 

@@ -7,9 +7,9 @@ from typing import Annotated
 import pytest
 from pydantic import Field, StringConstraints
 
-from appliance.problems import DocumentWrong
-from appliance.strict_model import StrictModel, model_at, validate
-from appliance.strict_yaml import load
+from appliance.documents.model import StrictModel, model_at, validate
+from appliance.documents.problems import DocumentWrong
+from appliance.documents.yaml import load
 
 
 class Inner(StrictModel):

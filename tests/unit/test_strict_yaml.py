@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance import strict_yaml
-from appliance.problems import DocumentWrong, Places, Problem, path_text
-from appliance.strict_document import MAX_BYTES, MAX_NODES
+from appliance.documents import yaml as strict_yaml
+from appliance.documents.document import MAX_BYTES, MAX_NODES
+from appliance.documents.problems import DocumentWrong, Places, Problem, path_text
 
 
 def refused(text: str | bytes, *, as_json: bool = False) -> str:

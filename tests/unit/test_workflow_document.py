@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from appliance.problems import DocumentWrong
+from appliance.documents.problems import DocumentWrong
 from appliance.workflow.document import Limits, MaskSpec, Workflow
 from appliance.workflow.loading import load_workflow, parse_workflow, workflow_yaml
 from appliance.workflow.patterns import literal_pattern

@@ -6,12 +6,12 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from appliance.documents.model import wrong
 from appliance.masking.drawing import Digest, Message, float_message, integer_message, text_message
 from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
 from appliance.masking.noise import float_noise, integer_noise, numeric_noise
 from appliance.masking.scope import Scope
 from appliance.masking.shape import FLOATS, INTEGERS, Kind, Value
-from appliance.strict_model import wrong
 
 DEFAULT_PERCENT = 10.0
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from appliance.problems import DocumentWrong, KeyPath, Problem, did_you_mean
-from appliance.strict_document import Document, scalar
+from appliance.documents.document import Document, scalar
+from appliance.documents.problems import DocumentWrong, KeyPath, Problem, did_you_mean
 
 SHOWN_VALUE = 60
 """Characters of a wrong value that a message repeats."""

@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
-from appliance.strict_document import MAX_DEPTH, MAX_NODES, UNSTORABLE, Document, refuse, scalar, unstorable
+from appliance.documents.document import (
+    MAX_DEPTH,
+    MAX_NODES,
+    UNSTORABLE,
+    Document,
+    refuse,
+    scalar,
+    unstorable,
+)
 
 
 def load_json(text: str, source: str) -> Document:

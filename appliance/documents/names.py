@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from appliance.strict_model import describe, wrong
+from appliance.documents.model import describe, wrong
 
 
 def named(pattern: str, expected: str) -> AfterValidator:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from appliance.problems import DocumentWrong, KeyPath, Places, Problem, path_text
+from appliance.documents.problems import DocumentWrong, KeyPath, Places, Problem, path_text
 
 MAX_BYTES = 1024 * 1024
 """A workflow of a thousand tables with a mask for every column is about a third of this."""

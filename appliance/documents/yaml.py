@@ -16,8 +16,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from appliance.problems import KeyPath, Problem
-from appliance.strict_document import (
+from appliance.documents.document import (
     MAX_BYTES,
     MAX_DEPTH,
     MAX_NODES,
@@ -27,7 +26,8 @@ from appliance.strict_document import (
     scalar,
     unstorable,
 )
-from appliance.strict_json import load_json
+from appliance.documents.json_text import load_json
+from appliance.documents.problems import KeyPath, Problem
 
 __all__ = ["Document", "load", "read", "scalar"]
 

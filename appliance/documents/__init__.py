@@ -1,0 +1,1 @@
+"""Documents as people write them: YAML and JSON read strictly, with all problems at once."""
