@@ -20,12 +20,12 @@ from pathlib import Path
 
 import psycopg
 
-from appliance.beneath import as_owner_of
 from appliance.errors import ApplianceError, ExitCode
 from appliance.exports import DELETIONS, delete_export, list_exports, remove_leftovers
 from appliance.reporting import outbox
 from appliance.reporting.database import connect
 from appliance.settings import Settings, load_settings
+from appliance.system.beneath import as_owner_of
 
 DAY_S = 86_400
 

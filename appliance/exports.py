@@ -20,8 +20,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from appliance.beneath import as_owner_of, ways
 from appliance.errors import RequestWrong, WorkFailed
+from appliance.system.beneath import as_owner_of, ways
 
 MANIFEST = "manifest.json"
 DELETIONS = "deletions.jsonl"

@@ -15,8 +15,8 @@ import stat
 from pathlib import Path
 from typing import Protocol
 
-from appliance.beneath import as_owner_of
 from appliance.errors import RequestWrong
+from appliance.system.beneath import as_owner_of
 
 KEY_BYTES = 32
 _BLOCK_BYTES = 64

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from appliance.beneath import as_owner_of
 from appliance.settings import Settings
+from appliance.system.beneath import as_owner_of
 
 CONFIG, STATE = "config", "state"
 OF_THE_DEPLOY = frozenset({"proxy.env", "cleanup.env", "status.env", "enrolment-token"})

@@ -22,12 +22,12 @@ from appliance.backups.age_file import AgeWriter
 from appliance.backups.contents import StateFile, state_files
 from appliance.backups.manifest import FORMAT, MANIFEST, DatabaseFacts, Manifest
 from appliance.backups.postgres_tools import Database
-from appliance.beneath import as_owner_of, lesser_owner, ways
 from appliance.errors import ApplianceError, RequestWrong, WorkFailed
 from appliance.postgres.connect import database_failure
 from appliance.reporting.database import connect
 from appliance.reporting.enrolment import load_identity
 from appliance.settings import Settings
+from appliance.system.beneath import as_owner_of, lesser_owner, ways
 
 _VERSIONS = {
     "airflow": "SELECT version_num::text AS version FROM alembic_version",

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from appliance.backups.contents import CONFIG, FIREWALL, MACHINE_SETTINGS, MIRRORED, STATE, destination
 from appliance.backups.unpack import Unpacked
-from appliance.beneath import as_owner_of
 from appliance.settings import Settings
+from appliance.system.beneath import as_owner_of
 
 FROM_BACKUP = ".from-backup"
 """What the backup's appliance.yaml is called beside this machine's own, which stays."""

@@ -12,9 +12,9 @@ from typing import BinaryIO
 
 from psycopg.conninfo import conninfo_to_dict
 
-from appliance.beneath import Owner
 from appliance.errors import WorkFailed
 from appliance.postgres.schema_dump import find_pg_dump
+from appliance.system.beneath import Owner
 
 _PR_SET_PDEATHSIG = 1
 _EMPTY = """\

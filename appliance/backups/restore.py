@@ -28,13 +28,13 @@ from appliance.backups.placing import FROM_BACKUP, place_files
 from appliance.backups.postgres_tools import Database
 from appliance.backups.settling import settle_airflow, settle_appliance
 from appliance.backups.unpack import unpack
-from appliance.beneath import as_owner_of, folder_of_our_own, lesser_owner, refuse_link, ways
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.postgres.connect import database_failure
 from appliance.reporting.database import connect
 from appliance.reporting.enrolment import ROTATION_WANTED
 from appliance.settings import Settings
-from appliance.systemd_units import STOP, TIMERS, active_units
+from appliance.system.beneath import as_owner_of, folder_of_our_own, lesser_owner, refuse_link, ways
+from appliance.system.units import STOP, TIMERS, active_units
 
 FOLDER = "restore"
 PENDING = "pending"

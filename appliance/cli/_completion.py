@@ -47,7 +47,7 @@ def _beginning(incomplete: str, names: Callable[[Settings], Iterable[str]]) -> l
 
 
 def _workflow_ids(settings: Settings) -> list[str]:
-    from appliance.beneath import as_owner_of  # noqa: PLC0415 - as above
+    from appliance.system.beneath import as_owner_of  # noqa: PLC0415 - as above
 
     with as_owner_of(settings.state_dir):
         index = json.loads((settings.state_dir / "workflow-index.json").read_bytes())

@@ -10,9 +10,9 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from appliance.beneath import as_owner_of
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.exports import MANIFEST, Export, ExportedTable, damage_of
+from appliance.system.beneath import as_owner_of
 
 _BLOCK = 1 << 20
 

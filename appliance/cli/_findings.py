@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from appliance.findings import Finding
+from appliance.system.findings import Finding
 
 _COLOURS = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "fail": typer.colors.RED}
 _NARROWEST = 60

@@ -14,7 +14,6 @@ from types import FrameType
 from rich.console import Console
 
 from appliance import __version__
-from appliance.beneath import become_owner_of, lesser_owner
 from appliance.cli.progress import RunDisplay
 from appliance.connections import load_connections, select_connections
 from appliance.documents.problems import DocumentWrong
@@ -27,6 +26,7 @@ from appliance.settings import load_settings
 from appliance.steps.context import RunSpec
 from appliance.steps.local import LocalRun
 from appliance.steps.local_folders import secrets_base, state_folder
+from appliance.system.beneath import become_owner_of, lesser_owner
 from appliance.workflow.loading import load_workflow
 from appliance.workflow.mask_check import check_masks
 

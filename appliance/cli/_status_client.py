@@ -9,9 +9,9 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from appliance.beneath import as_owner_of
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.settings import Settings
+from appliance.system.beneath import as_owner_of
 
 TIMEOUT_S = 15
 

@@ -93,7 +93,7 @@ def restore(
     """
     from appliance.backups.restore import restore_backup  # noqa: PLC0415
     from appliance.cli._passphrase import read_passphrase  # noqa: PLC0415
-    from appliance.systemd_units import START  # noqa: PLC0415
+    from appliance.system.units import START  # noqa: PLC0415
 
     settings = load_settings()
     passphrase = read_passphrase(passphrase_file, is_new=False)

@@ -56,10 +56,10 @@ def check(
     from appliance.cli._connections_check import known_workflows, print_reports  # noqa: PLC0415
     from appliance.connections import load_connections  # noqa: PLC0415
     from appliance.errors import ExitCode  # noqa: PLC0415
-    from appliance.findings import failed  # noqa: PLC0415
     from appliance.policy import load_policy  # noqa: PLC0415
     from appliance.postgres.connection_checks import check_connections  # noqa: PLC0415
     from appliance.settings import load_settings  # noqa: PLC0415
+    from appliance.system.findings import failed  # noqa: PLC0415
 
     settings = load_settings()
     known = load_connections(connections or settings.connections_file)

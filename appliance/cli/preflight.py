@@ -28,10 +28,10 @@ def preflight(
     from appliance.cli._findings import print_findings  # noqa: PLC0415 - help is instant
     from appliance.cli._output import print_json, print_table  # noqa: PLC0415
     from appliance.errors import ExitCode, RequestWrong  # noqa: PLC0415
-    from appliance.findings import failed  # noqa: PLC0415
     from appliance.preflight.checks import CHECKS, run_checks  # noqa: PLC0415
     from appliance.preflight.gather import gather  # noqa: PLC0415
     from appliance.settings import load_settings  # noqa: PLC0415
+    from appliance.system.findings import failed  # noqa: PLC0415
 
     names = [check.name for check in CHECKS]
     if explain:

@@ -13,13 +13,13 @@ from typing import Any
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from appliance.beneath import as_owner_of
 from appliance.connections import PLACEHOLDER, load_connections
 from appliance.diagnostics.part import Part, table
-from appliance.disk import readable
 from appliance.documents import yaml as strict_yaml
 from appliance.reporting.scrub import GONE
 from appliance.settings import Settings
+from appliance.system.beneath import as_owner_of
+from appliance.system.disk import readable
 
 HIDDEN_KEYS = frozenset({"value", "values", "where", "password", "user", "host"})
 """Under these a document holds what somebody wrote freely: a constant, a condition on rows."""

@@ -12,12 +12,12 @@ from urllib.parse import unquote, urlsplit
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from appliance.beneath import as_owner_of
 from appliance.connections import Connection, load_connections
 from appliance.errors import ApplianceError
 from appliance.key_epochs import EPOCHS_FILE
 from appliance.reporting.scrub import Scrubber
 from appliance.settings import Settings
+from appliance.system.beneath import as_owner_of
 
 OWN_NAMES = frozenset({"appliance", "airflow", "postgres", "root", "localhost", "127.0.0.1", "::1"})
 """Everybody's names: without them nothing could be read any more."""

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import appliance
-from appliance.beneath import as_owner_of
 from appliance.diagnostics.part import NotThere, Part, output_of, separated, table
-from appliance.disk import Reserve, space_of
 from appliance.settings import Settings
 from appliance.status.history import FILE
+from appliance.system.beneath import as_owner_of
+from appliance.system.disk import Reserve, space_of
 
 _RELEASES = Path("/opt/appliance")
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from appliance.diagnostics.part import Part, output_of
-from appliance.disk import readable
-from appliance.systemd_units import PREPARE, SERVICES, STARTED_BY_TIMERS, TIMERS
+from appliance.system.disk import readable
+from appliance.system.units import PREPARE, SERVICES, STARTED_BY_TIMERS, TIMERS
 
 _PROPERTIES = (
     "Id,LoadState,ActiveState,SubState,Result,ExecMainStatus,NRestarts,StatusText,ActiveEnterTimestamp,"

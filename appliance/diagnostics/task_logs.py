@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from appliance.beneath import as_owner_of
 from appliance.diagnostics.part import NotThere, Part
 from appliance.settings import Settings
+from appliance.system.beneath import as_owner_of
 
 FILES = 60
 LINES = 200

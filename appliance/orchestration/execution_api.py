@@ -10,9 +10,9 @@ import urllib.request
 from typing import Any
 from uuid import UUID
 
-from appliance.beneath import as_owner_of
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.settings import Settings
+from appliance.system.beneath import as_owner_of
 
 AUDIENCE = "urn:airflow.apache.org:task"
 """Airflow's default for [execution_api] jwt_audience."""

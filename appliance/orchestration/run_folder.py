@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from appliance.beneath import as_owner_of
+from appliance.system.beneath import as_owner_of
 
 if TYPE_CHECKING:
     from appliance.steps.context import RunSpec

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import appliance
-from appliance.beneath import as_owner_of
 from appliance.documents.problems import DocumentWrong
 from appliance.errors import ApplianceError
+from appliance.system.beneath import as_owner_of
 
 Origin = Literal["local", "cloud"]
 SUFFIXES = (".yaml", ".yml", ".json")

@@ -12,7 +12,6 @@ from psycopg.rows import TupleRow
 
 from appliance.connections import PLACEHOLDER, Connection, unchanged_keys
 from appliance.errors import ApplianceError
-from appliance.findings import Finding, fail, failed, ok, warn
 from appliance.policy import Policy
 from appliance.postgres.connect import database_failure, open_session
 from appliance.postgres.network_checks import check_network
@@ -25,6 +24,7 @@ from appliance.postgres.session_checks import (
     read_standby,
 )
 from appliance.postgres.use_checks import check_pair, check_reading, check_writing
+from appliance.system.findings import Finding, fail, failed, ok, warn
 from appliance.workflow.document import Workflow
 
 APPLICATION_NAME = "appliance connections check"

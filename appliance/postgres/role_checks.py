@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.findings import Finding, fail, warn
 from appliance.postgres.copy_sql import quoted
+from appliance.system.findings import Finding, fail, warn
 from appliance.workflow.catalog import Table
 
 READER, WRITER = "appliance_reader", "appliance_writer"

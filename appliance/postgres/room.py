@@ -7,9 +7,9 @@ from pathlib import Path
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.disk import MB, Space, readable, space_of
 from appliance.errors import Refused
 from appliance.postgres.plan import Plan
+from appliance.system.disk import MB, Space, readable, space_of
 
 INDEX_SHARE = 0.5
 """Indexes take about half of what their tables take, and are built after them."""

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.findings import Finding, fail, ok, warn
 from appliance.postgres.copy_sql import quoted
+from appliance.system.findings import Finding, fail, ok, warn
 
 OLDEST, NEWEST = 13, 18
 """Majors that the appliance is tested with."""

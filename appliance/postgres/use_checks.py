@@ -8,8 +8,6 @@ from functools import partial
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.disk import readable
-from appliance.findings import Finding, fail, ok, warn
 from appliance.postgres.catalog_reader import read_catalog
 from appliance.postgres.copy_sql import quoted
 from appliance.postgres.left_behind import find_left_behind, read_abilities
@@ -19,6 +17,8 @@ from appliance.postgres.room import target_space
 from appliance.postgres.target_checks import table_problems, target_problems
 from appliance.postgres.target_database import OpenDatabase
 from appliance.postgres.twin_names import twin_names
+from appliance.system.disk import readable
+from appliance.system.findings import Finding, fail, ok, warn
 from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import Workflow
 from appliance.workflow.matching import match_rules, selected_oids

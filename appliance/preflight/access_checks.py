@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from appliance.findings import Finding
 from appliance.preflight.check import Check, adding_to, look, stop, well
 from appliance.preflight.facts import Facts
+from appliance.system.findings import Finding
 
 KEY_DISTINCT = 12
 """Of 32 random bytes fewer than 20 are different once in a million million; a typed key has as few."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from appliance.findings import Finding, fail, ok, warn
 from appliance.preflight.facts import Facts
+from appliance.system.findings import Finding, fail, ok, warn
 
 Judge = Callable[[Facts], Finding]
 

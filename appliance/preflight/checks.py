@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from appliance.findings import Finding
 from appliance.preflight import access_checks, machine_checks
 from appliance.preflight.facts import Facts
+from appliance.system.findings import Finding
 
 CHECKS = (*machine_checks.CHECKS, *access_checks.CHECKS)
 

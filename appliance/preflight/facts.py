@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from appliance.findings import Finding
+from appliance.system.findings import Finding
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ import httpx
 
 from appliance.connections import Connection, load_connections, unchanged_keys
 from appliance.errors import ApplianceError
-from appliance.findings import Finding
 from appliance.keys import KEY_BYTES
 from appliance.postgres.network_checks import check_network
 from appliance.preflight.facts import Dashboard, Facts
@@ -21,6 +20,7 @@ from appliance.preflight.gather_docker import gather_docker
 from appliance.preflight.gather_storage import fsync_ms, gather_disks, gather_keys, gather_ports
 from appliance.preflight.gather_system import gather_system, read
 from appliance.settings import Settings
+from appliance.system.findings import Finding
 
 CURRENT = Path("/opt/appliance/current")
 _DASHBOARD_WAIT_S = 10

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from appliance.disk import INSTALL_MB, UPGRADE_MB
-from appliance.findings import Finding
 from appliance.preflight.check import Check, adding_to, look, stop, well
 from appliance.preflight.facts import Disk, Facts
+from appliance.system.disk import INSTALL_MB, UPGRADE_MB
+from appliance.system.findings import Finding
 
 SUPPORTED = {("debian", "12"), ("debian", "13"), ("ubuntu", "24.04")}
 SUPPORTED_NAMES = "Debian 12, Debian 13 or Ubuntu 24.04"

@@ -13,8 +13,8 @@ from appliance.releases import bundles, metadata
 from appliance.releases.fitness import check_fitness
 from appliance.releases.installed import CURRENT, UPDATER, is_installed, linked, manifest, point
 from appliance.releases.prune import mark_used
-from appliance.systemd_units import PREPARE
-from appliance.systemd_units import SERVICES as LONG_RUNNING
+from appliance.system.units import PREPARE
+from appliance.system.units import SERVICES as LONG_RUNNING
 
 UNITS = Path("/etc/systemd/system")
 SERVICES = (PREPARE, *LONG_RUNNING)

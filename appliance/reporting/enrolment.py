@@ -13,10 +13,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from appliance.beneath import as_owner_of, ways
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.reporting.contract import Enrolled, EnrolRequest, NewToken
 from appliance.reporting.dashboard_client import DashboardAway, DashboardClient, TokenRefused
+from appliance.system.beneath import as_owner_of, ways
 
 BAD_TOKEN = (
     "The dashboard does not accept that enrolment token.",

@@ -11,13 +11,13 @@ from collections.abc import Callable
 
 import psycopg
 
-from appliance.disk import Reserve, Space, space_of
 from appliance.exports import remove_leftovers
 from appliance.orchestration.run_folder import StopRequest, open_runs, request_stop
 from appliance.reporting import outbox
 from appliance.reporting.database import connect
 from appliance.settings import Settings
 from appliance.status.history import History
+from appliance.system.disk import Reserve, Space, space_of
 
 LOOK_EVERY_S = 1.0
 LEFTOVERS_S = 60.0

@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from appliance.disk import Space
+from appliance.system.disk import Space
 
 FILE = "history.jsonl"
 SAMPLE_EVERY_S = 60.0

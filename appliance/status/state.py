@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 import psycopg
 
 import appliance
-from appliance.disk import Reserve, readable, space_of
 from appliance.documents.document import UNSTORABLE
 from appliance.orchestration import airflow_state
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
@@ -24,6 +23,7 @@ from appliance.status.connection_notes import certificates_of
 from appliance.supervision.docker_watch import noted_docker
 from appliance.supervision.rest import is_resting
 from appliance.supervision.upkeep_mark import upkeep_works
+from appliance.system.disk import Reserve, readable, space_of
 
 Row = dict[str, Any]
 Value = TypeVar("Value")

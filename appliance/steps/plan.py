@@ -11,7 +11,6 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
-from appliance.disk import space_of
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.postgres.catalog_reader import read_catalog
 from appliance.postgres.connect import database_failure
@@ -22,6 +21,7 @@ from appliance.postgres.room import bytes_of_files, check_room, check_target_roo
 from appliance.postgres.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext, write_document
 from appliance.steps.reading import read_source
+from appliance.system.disk import space_of
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.matching import selected_oids
 

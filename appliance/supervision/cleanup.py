@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.beneath import as_owner_of
+from appliance.system.beneath import as_owner_of
 
 DAY_S = 86_400
 FOLDER = Path("/var/log/appliance")

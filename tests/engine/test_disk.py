@@ -17,7 +17,6 @@ from typing import Any
 
 import pytest
 
-from appliance.disk import Reserve, Space, space_of
 from appliance.errors import Refused
 from appliance.postgres.room import check_room
 from appliance.postgres.snapshot import export_snapshot
@@ -26,6 +25,7 @@ from appliance.reporting.database import connect, migrate
 from appliance.reporting.messages import Failure, Message, Result
 from appliance.steps.context import write_document
 from appliance.steps.execute import execute_step
+from appliance.system.disk import Reserve, Space, space_of
 from tests.containers.appliance_host import wait_for
 from tests.engine.clusters import Cluster, free_port
 from tests.engine.scenario import Scenario

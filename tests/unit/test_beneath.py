@@ -18,7 +18,6 @@ from appliance import exports
 from appliance.backups.contents import state_files
 from appliance.backups.placing import place_files
 from appliance.backups.unpack import Unpacked
-from appliance.beneath import as_owner_of, folder_of_our_own, lesser_owner
 from appliance.cli._local import _work_as_its_owner
 from appliance.cli._status_client import _token
 from appliance.cli.main import app
@@ -31,6 +30,7 @@ from appliance.orchestration.workflow_files import read_workflow_files
 from appliance.releases.wanted import Wanted, forget_wanted, read_wanted
 from appliance.reporting.enrolment import Identity, load_identity, save_identity
 from appliance.settings import Settings, load_settings
+from appliance.system.beneath import as_owner_of, folder_of_our_own, lesser_owner
 from tests.lesser_user import LESSER, everything, give, put_link, secret_of_root, world
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="it is root that must not follow")

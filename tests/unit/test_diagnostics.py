@@ -14,7 +14,7 @@ from appliance.key_epochs import start_epoch
 from appliance.reporting.scrub import Scrubber
 from appliance.settings import load_settings
 from appliance.status.history import History
-from appliance.systemd_units import PREPARE, SERVICES, STARTED_BY_TIMERS, STOP, TIMERS
+from appliance.system.units import PREPARE, SERVICES, STARTED_BY_TIMERS, STOP, TIMERS
 
 ROOT = Path(__file__).parents[2]
 NAME = "Wilhelmina Canaryson"

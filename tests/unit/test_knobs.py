@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import appliance
-from appliance.disk import INSTALL_MB
 from appliance.settings import load_settings
+from appliance.system.disk import INSTALL_MB
 from provisioning.distributions import SUPPORTED, Distribution, recognise
 from provisioning.docker.deployer import daemon_json
 from provisioning.firewall.deployer import ruleset

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import WorkFailed
-from appliance.findings import fail, ok, warn
 from appliance.releases import bundles
 from appliance.releases.bundles import find_bundle
 from appliance.releases.fitness import failures_in
@@ -20,6 +19,7 @@ from appliance.releases.installed import CURRENT, installed, linked, point
 from appliance.releases.machine import PROVING_MAX, Update, carry_on, resumed
 from appliance.releases.update import keep_update, read_update
 from appliance.releases.wanted import Wanted, forget_wanted, read_wanted, write_outcome
+from appliance.system.findings import fail, ok, warn
 
 WANTED = Wanted(version="2.0", requested_at=datetime(2026, 1, 1, tzinfo=UTC), command_id="c-1")
 DEEDS = (

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from appliance.connections import Connection
-from appliance.findings import Finding
 from appliance.postgres.network_checks import _mode, _without_tls, is_loopback
 from appliance.postgres.session_checks import SessionFacts, StandbyFacts, judge_session, judge_standby
+from appliance.system.findings import Finding
 
 WELL = SessionFacts(
     version=150018,
