@@ -24,7 +24,7 @@ from appliance.errors import ApplianceError, ExitCode
 from appliance.exports import DELETIONS, delete_export, list_exports, remove_leftovers
 from appliance.reporting import outbox
 from appliance.reporting.database import connect
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 from appliance.system.beneath import as_owner_of
 
 DAY_S = 86_400

@@ -26,7 +26,7 @@ from appliance.errors import ApplianceError, RequestWrong, WorkFailed
 from appliance.postgres.connect import database_failure
 from appliance.reporting.database import connect
 from appliance.reporting.enrolment import load_identity
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of, lesser_owner, ways
 
 _VERSIONS = {

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from appliance.backups.contents import CONFIG, FIREWALL, MACHINE_SETTINGS, MIRRORED, STATE, destination
 from appliance.backups.unpack import Unpacked
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
 
 FROM_BACKUP = ".from-backup"

@@ -32,7 +32,7 @@ from appliance.errors import RequestWrong, WorkFailed
 from appliance.postgres.connect import database_failure
 from appliance.reporting.database import connect
 from appliance.reporting.enrolment import ROTATION_WANTED
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of, folder_of_our_own, lesser_owner, refuse_link, ways
 from appliance.system.units import STOP, TIMERS, active_units
 

@@ -16,7 +16,7 @@ from appliance.backups.contents import LARGEST_FILE, destination
 from appliance.backups.create import Backup, Entry
 from appliance.backups.manifest import DATABASES, LARGEST_MANIFEST, MANIFEST, Manifest, read_manifest
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 
 DUMPS = {f"databases/{name}.dump": name for name in DATABASES}
 

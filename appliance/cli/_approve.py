@@ -17,7 +17,7 @@ from appliance.errors import Refused, RequestWrong
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy import check_workflow, enforce, load_policy
 from appliance.policy_columns import KEEP_RULE
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.workflow.document import Workflow
 from appliance.workflow.kept import Kept, kept_columns, not_covered
 from appliance.workflow.loading import LoadedWorkflow, load_workflow

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from appliance.settings import Settings
+    from appliance.settings.settings import Settings
 
 _NEWEST = 50
 
@@ -38,7 +38,7 @@ def connection_names(incomplete: str) -> list[str]:
 
 
 def _beginning(incomplete: str, names: Callable[[Settings], Iterable[str]]) -> list[str]:
-    from appliance.settings import load_settings  # noqa: PLC0415 - every command's help imports this module
+    from appliance.settings.settings import load_settings  # noqa: PLC0415 - every command's help imports this module
 
     try:
         return [name for name in names(load_settings()) if name.startswith(incomplete)]

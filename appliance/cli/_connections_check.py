@@ -11,7 +11,7 @@ from appliance.cli._findings import print_findings
 from appliance.cli._output import print_json
 from appliance.errors import ApplianceError
 from appliance.postgres.connection_checks import ConnectionReport
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.system.findings import failed
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import load_workflow

@@ -11,7 +11,7 @@ import typer
 from appliance.cli._status_client import ask
 from appliance.cli.runs import failure_text
 from appliance.errors import ApplianceError, RequestWrong
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 
 EVERY_S = 0.5
 UNKNOWN_S = 30

@@ -22,7 +22,7 @@ from appliance.key_epochs import read_epochs
 from appliance.keys import load_or_create_key
 from appliance.masking.registry import parameter_models
 from appliance.policy import check_workflow, enforce, load_policy
-from appliance.settings import load_settings
+from appliance.settings.settings import load_settings
 from appliance.steps.context import RunSpec
 from appliance.steps.local import LocalRun
 from appliance.steps.local_folders import secrets_base, state_folder

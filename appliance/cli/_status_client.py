@@ -10,7 +10,7 @@ import urllib.request
 from typing import Any
 
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
 
 TIMEOUT_S = 15

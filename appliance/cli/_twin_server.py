@@ -15,7 +15,7 @@ from appliance.postgres.parameters import libpq_parameters
 from appliance.postgres.publishing import Publisher, roll_back
 from appliance.postgres.target_database import DatabaseFacts, read_database
 from appliance.postgres.twin_names import twin_names
-from appliance.settings import load_settings
+from appliance.settings.settings import load_settings
 
 _APPLICATION_NAME = "appliance twin"
 

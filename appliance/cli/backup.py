@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from appliance.errors import RequestWrong
-from appliance.settings import load_settings
+from appliance.settings.settings import load_settings
 
 app = typer.Typer(
     no_args_is_help=True,

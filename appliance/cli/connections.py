@@ -58,7 +58,7 @@ def check(
     from appliance.errors import ExitCode  # noqa: PLC0415
     from appliance.policy import load_policy  # noqa: PLC0415
     from appliance.postgres.connection_checks import check_connections  # noqa: PLC0415
-    from appliance.settings import load_settings  # noqa: PLC0415
+    from appliance.settings.settings import load_settings  # noqa: PLC0415
     from appliance.system.findings import failed  # noqa: PLC0415
 
     settings = load_settings()

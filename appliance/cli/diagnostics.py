@@ -31,7 +31,7 @@ def diagnostics(
     from appliance.cli._output import print_table, size  # noqa: PLC0415 - help must be instant
     from appliance.diagnostics.archive import collect, write_archive  # noqa: PLC0415
     from appliance.errors import RequestWrong  # noqa: PLC0415
-    from appliance.settings import load_settings  # noqa: PLC0415
+    from appliance.settings.settings import load_settings  # noqa: PLC0415
 
     path = output or Path(f"appliance-diagnostics-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar.gz")
     if path.exists() and not only_list:

@@ -27,7 +27,7 @@ def enrol(
     from appliance import __version__  # noqa: PLC0415 - help must be instant
     from appliance.reporting.dashboard_client import DashboardClient, checked_url  # noqa: PLC0415
     from appliance.reporting.enrolment import enrol as exchange  # noqa: PLC0415
-    from appliance.settings import load_settings  # noqa: PLC0415
+    from appliance.settings.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings()
     address = checked_url(url, plain_http=settings.dashboard_plain_http)

@@ -130,6 +130,6 @@ def rm(
 
 
 def _folder(given: Path | None) -> Path:
-    from appliance.settings import load_settings  # noqa: PLC0415
+    from appliance.settings.settings import load_settings  # noqa: PLC0415
 
     return given or load_settings().exports_dir

@@ -12,7 +12,7 @@ import typer
 from appliance.cli._completion import run_ids
 from appliance.errors import RequestWrong
 from appliance.orchestration.run_names import run_id_for
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 from appliance.system.beneath import as_owner_of
 
 app = typer.Typer()

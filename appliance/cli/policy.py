@@ -42,7 +42,7 @@ def check(
     from appliance.orchestration.commands import find_workflow  # noqa: PLC0415 - help must be instant
     from appliance.policy import Origin, check_workflow, load_policy, notices  # noqa: PLC0415
     from appliance.policy_columns import waiting_refusal  # noqa: PLC0415
-    from appliance.settings import load_settings  # noqa: PLC0415
+    from appliance.settings.settings import load_settings  # noqa: PLC0415
     from appliance.workflow.loading import load_workflow  # noqa: PLC0415
     from appliance.workflow.matching import match_rules  # noqa: PLC0415
 

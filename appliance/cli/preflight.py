@@ -30,7 +30,7 @@ def preflight(
     from appliance.errors import ExitCode, RequestWrong  # noqa: PLC0415
     from appliance.preflight.checks import CHECKS, run_checks  # noqa: PLC0415
     from appliance.preflight.gather import gather  # noqa: PLC0415
-    from appliance.settings import load_settings  # noqa: PLC0415
+    from appliance.settings.settings import load_settings  # noqa: PLC0415
     from appliance.system.findings import failed  # noqa: PLC0415
 
     names = [check.name for check in CHECKS]

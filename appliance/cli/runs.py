@@ -11,7 +11,7 @@ from appliance.cli._completion import run_ids
 from appliance.cli._output import duration, moment, print_json, print_table, size
 from appliance.cli._status_client import ask
 from appliance.cli.status import print_runs
-from appliance.settings import load_settings
+from appliance.settings.settings import load_settings
 
 app = typer.Typer()
 

@@ -9,7 +9,7 @@ import typer
 from appliance.cli._output import duration, moment, print_json, print_table, size
 from appliance.cli._status_client import ask
 from appliance.errors import ExitCode
-from appliance.settings import load_settings
+from appliance.settings.settings import load_settings
 
 app = typer.Typer()
 KEEP_RULE = "keep_from_cloud"

@@ -68,7 +68,7 @@ def approve(
     Without a terminal and without --digest it only shows them; the exit status is then 3.
     """
     from appliance.cli import _approve  # noqa: PLC0415 - help does without
-    from appliance.settings import load_settings  # noqa: PLC0415
+    from appliance.settings.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings()
     _approve.approve(settings, _approve.what_is_asked(settings, workflow), digest)

@@ -13,7 +13,7 @@ from appliance.cli._output import print_json
 from appliance.cli._status_client import ask
 from appliance.cli.status import print_workflows
 from appliance.errors import ApplianceError, ExitCode, RequestWrong
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 
 commands = typer.Typer()
 """Added to the group by appliance.cli.workflow."""

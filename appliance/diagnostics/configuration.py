@@ -17,7 +17,7 @@ from appliance.connections import PLACEHOLDER, load_connections
 from appliance.diagnostics.part import Part, table
 from appliance.documents import yaml as strict_yaml
 from appliance.reporting.scrub import GONE
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
 from appliance.system.disk import readable
 

@@ -10,7 +10,7 @@ import psycopg
 
 from appliance.diagnostics.part import NotThere, Part, table
 from appliance.reporting.database import connect
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 
 _SERVER: tuple[tuple[str, str], ...] = (
     (

@@ -16,7 +16,7 @@ from appliance.connections import Connection, load_connections
 from appliance.errors import ApplianceError
 from appliance.key_epochs import EPOCHS_FILE
 from appliance.reporting.scrub import Scrubber
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
 
 OWN_NAMES = frozenset({"appliance", "airflow", "postgres", "root", "localhost", "127.0.0.1", "::1"})

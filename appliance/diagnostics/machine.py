@@ -13,7 +13,7 @@ from typing import Any
 
 import appliance
 from appliance.diagnostics.part import NotThere, Part, output_of, separated, table
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.status.history import FILE
 from appliance.system.beneath import as_owner_of
 from appliance.system.disk import Reserve, space_of

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.diagnostics.part import NotThere, Part
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
 
 FILES = 60

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from psycopg.conninfo import conninfo_to_dict
 
 from appliance.errors import RequestWrong
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 
 IDLE_TRANSACTION = "idle_in_transaction_session_timeout=120s"
 PLUGINS = Path(__file__).with_name("airflow_plugins")

@@ -12,7 +12,7 @@ from appliance.orchestration import step_failure
 from appliance.orchestration.reaping import remove_run
 from appliance.orchestration.run_names import run_id_for
 from appliance.orchestration.step_run import DockerTrouble, EngineAway
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context

@@ -12,7 +12,7 @@ from appliance.orchestration.run_names import new_airflow_run_id, run_id_for
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.reporting.run_queries import run_state
 from appliance.reporting.run_store import RunStore, Trigger
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 
 TAKEN_UP_S = 90.0
 """How long a file that is valid may take until Airflow knows its workflow: its DAG processor may rest."""

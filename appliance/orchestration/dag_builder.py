@@ -15,7 +15,7 @@ from appliance.orchestration.run_folder import SPEC, open_runs
 from appliance.orchestration.step_needs import DISCARD
 from appliance.orchestration.step_operator import DiscardOperator, OpenSnapshotOperator, StepOperator
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 
 NOT_BEFORE_ITS_TIME = timedelta(0)
 """A workflow first runs when its schedule next says so. With a start date, or a wider window, Airflow would

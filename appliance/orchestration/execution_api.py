@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
 
 AUDIENCE = "urn:airflow.apache.org:task"

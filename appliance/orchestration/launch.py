@@ -14,7 +14,7 @@ from pathlib import Path
 from appliance.errors import ApplianceError, ExitCode
 from appliance.orchestration.airflow_config import airflow_environment, api_server_address
 from appliance.orchestration.execution_api import call
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 
 WARM_UP_S = 120
 USAGE = (

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 
 from appliance.reporting.database import connect
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 
 _SCHEMA = "SELECT string_agg(version_num, ',' ORDER BY version_num) AS version FROM alembic_version"
 

@@ -20,7 +20,7 @@ import signal
 import sys
 
 from appliance.orchestration.run_folder import open_runs
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 
 WRITTEN_FOR = "3.3"
 """Airflow's version whose inside this file knows."""

@@ -14,7 +14,7 @@ import docker
 from appliance.errors import ApplianceError, ExitCode
 from appliance.orchestration.reaping import reap
 from appliance.orchestration.step_run import DockerTrouble
-from appliance.settings import load_settings
+from appliance.settings.settings import load_settings
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from appliance.orchestration.run_folder import is_over, run_folder
 from appliance.orchestration.step_container import LABEL
 from appliance.orchestration.step_run import DockerTrouble, stop_container
 from appliance.orchestration.step_setting import instance_name
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 
 SECRETS_OF_NOBODY_S = 3600
 """Secrets of a run without a folder (it was deleted meanwhile) go after this long."""

@@ -19,7 +19,7 @@ from appliance.orchestration.run_names import run_id_for
 from appliance.orchestration.step_needs import DISCARD
 from appliance.reporting.plan_brief import parts_of_tables, plan_brief
 from appliance.reporting.run_store import RunStore, StepState
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 
 
 class StepListener:

@@ -30,7 +30,7 @@ from appliance.orchestration.step_setting import StepSetting, instance_name
 from appliance.orchestration.workflow_files import Origin
 from appliance.reporting.messages import Failure, Result
 from appliance.reporting.run_store import RunStore
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context

@@ -22,7 +22,7 @@ from appliance.orchestration.step_needs import connections_for, needs_key
 from appliance.policy import check_workflow, enforce, load_policy
 from appliance.postgres.plan import PLAN_FILE, Plan
 from appliance.reporting.scrub import Scrubber
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.steps.context import RunSpec, read_document
 from appliance.steps.secrets import CONTAINER_PATH, write_secrets
 from appliance.steps.step_keys import step_settings

@@ -19,7 +19,7 @@ from appliance.preflight.facts import Dashboard, Facts
 from appliance.preflight.gather_docker import gather_docker
 from appliance.preflight.gather_storage import fsync_ms, gather_disks, gather_keys, gather_ports
 from appliance.preflight.gather_system import gather_system, read
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.system.findings import Finding
 
 CURRENT = Path("/opt/appliance/current")

@@ -16,7 +16,7 @@ from pathlib import Path
 from appliance.errors import ApplianceError, ExitCode
 from appliance.policy import load_policy
 from appliance.releases.installed import COMPLETE, CURRENT, ROOT, UPDATER, installed, linked, manifest
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 
 USED = ".used"
 """Touched in a release's folder whenever it is moved to or away from."""

@@ -24,7 +24,7 @@ from appliance.releases.installed import CURRENT, ROOT, UPDATER, VERSION, linked
 from appliance.releases.machine import Update, carry_on, resumed
 from appliance.releases.prune import prune
 from appliance.releases.wanted import FOLDER, Wanted, forget_wanted, read_wanted, write_outcome
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 
 STATE = ".update"
 """Folder under the root of all releases: how far an update is, its lock, the copy of the metadata."""

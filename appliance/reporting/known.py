@@ -12,7 +12,7 @@ from pathlib import Path
 from appliance.connections import load_connections
 from appliance.errors import ApplianceError
 from appliance.reporting.scrub import Scrubber
-from appliance.settings import load_settings
+from appliance.settings.settings import load_settings
 
 
 def scrubber_of(file: Path, *secrets: str) -> Scrubber:

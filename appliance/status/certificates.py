@@ -15,7 +15,7 @@ from cryptography import x509
 
 from appliance.connections import load_connections
 from appliance.errors import ApplianceError
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 
 Row = dict[str, Any]
 

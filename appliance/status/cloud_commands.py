@@ -22,7 +22,7 @@ from appliance.policy_columns import KEEP_RULE
 from appliance.reporting.contract import Command
 from appliance.reporting.database import Connection
 from appliance.reporting.run_queries import run_state
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.status.command_state import Settled, settle
 from appliance.status.wanted_release import WantedRelease
 from appliance.workflow.loading import load_workflow

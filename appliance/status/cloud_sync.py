@@ -37,7 +37,7 @@ from appliance.reporting.dashboard_client import DashboardAway, DashboardClient
 from appliance.reporting.database import Connection
 from appliance.reporting.run_queries import current_runs
 from appliance.reporting.run_store import append_event
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import parse_workflow
 from appliance.workflow.mask_check import check_masks

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.connections import PLACEHOLDER, Connection, load_connections
 from appliance.errors import ApplianceError
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.status.certificates import Row, expiries
 
 NOTE = "connections-note.json"

@@ -15,7 +15,7 @@ from appliance.exports import remove_leftovers
 from appliance.orchestration.run_folder import StopRequest, open_runs, request_stop
 from appliance.reporting import outbox
 from appliance.reporting.database import connect
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.status.history import History
 from appliance.system.disk import Reserve, Space, space_of
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import appliance
 from appliance.errors import ApplianceError, Refused, RequestWrong
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 
 if TYPE_CHECKING:
     from appliance.reporting.dashboard_client import DashboardClient

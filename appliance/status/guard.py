@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from appliance.errors import RequestWrong
-from appliance.settings import Settings
-from appliance.status_settings import StatusSettings
+from appliance.settings.settings import Settings
+from appliance.settings.status import StatusSettings
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

@@ -18,7 +18,7 @@ import psycopg
 
 from appliance.errors import ApplianceError
 from appliance.reporting.database import Connection, connect
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 from appliance.status.cloud_commands import CloudCommands
 from appliance.status.connection_notes import write_note
 from appliance.status.disk_watch import DiskWatch

@@ -32,7 +32,7 @@ from appliance.reporting.enrolment import (
 from appliance.reporting.known import scrubber_of
 from appliance.reporting.outbox_sender import Backoff, OutboxSender
 from appliance.reporting.scrub import Scrubber
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.status.cloud_commands import CloudCommands
 from appliance.status.cloud_sync import CloudSync
 from appliance.status.connection_notes import states_of

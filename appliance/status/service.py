@@ -15,7 +15,7 @@ from fastapi.responses import PlainTextResponse
 
 import appliance
 from appliance.errors import ApplianceError, Refused, RequestWrong
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.status.enrolling import OneTimeToken, enrol_here, refuse_other_sites
 from appliance.status.guard import Guard, required_token
 from appliance.status.metrics import CONTENT_TYPE, metrics

@@ -10,7 +10,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server
 
 from appliance.errors import ApplianceError
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 from appliance.status.service import create_app
 from appliance.status.state import State
 

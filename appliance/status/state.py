@@ -18,7 +18,7 @@ from appliance.orchestration import airflow_state
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.reporting import run_queries
 from appliance.reporting.database import Connection, connect
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.status.connection_notes import certificates_of
 from appliance.supervision.docker_watch import noted_docker
 from appliance.supervision.rest import is_resting

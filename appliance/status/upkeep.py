@@ -11,7 +11,7 @@ from appliance.errors import ApplianceError
 from appliance.orchestration.reconcile import reconcile
 from appliance.reporting.database import Connection, connect, migrate
 from appliance.reporting.run_store import RunStore
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 
 BUSY_EVERY_S = 2.0
 IDLE_EVERY_S = 5.0

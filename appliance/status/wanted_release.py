@@ -23,7 +23,7 @@ from appliance.policy import Refusal, check_update, enforce, load_policy
 from appliance.reporting.contract_fields import VersionName
 from appliance.reporting.database import Connection
 from appliance.reporting.run_store import append_event
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.status.command_state import Settled, settle
 
 Row = dict[str, Any]

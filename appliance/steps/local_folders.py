@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.errors import RequestWrong
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 
 _LOCK = "lock"
 

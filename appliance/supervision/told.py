@@ -7,7 +7,7 @@ import sys
 from urllib.parse import urlsplit
 
 from appliance.errors import ApplianceError
-from appliance.settings import load_settings
+from appliance.settings.settings import load_settings
 
 
 def main() -> int:

@@ -17,7 +17,7 @@ from appliance.reporting.dashboard_client import DashboardClient
 from appliance.reporting.database import Connection, connect, migrate
 from appliance.reporting.enrolment import Identity, enrol
 from appliance.reporting.run_store import RunStore, append_event
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 from appliance.status.reporter import Reporter
 from appliance.status.state import State
 

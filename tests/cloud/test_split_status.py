@@ -16,7 +16,7 @@ from appliance.reporting.enrolment import Identity, save_identity
 from appliance.reporting.outbox_sender import event_of
 from appliance.reporting.run_store import append_event
 from appliance.reporting.scrub import Scrubber
-from appliance.settings import Settings
+from appliance.settings.settings import Settings
 from appliance.status.cloud_commands import CloudCommands
 from appliance.status.connection_notes import NOTE, certificates_of, states_of, write_note
 from appliance.status.keeping import RUNS, RunCommands

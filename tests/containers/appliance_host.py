@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 from tests.engine.clusters import Cluster, free_port, start_cluster
 
 PROCESSES = ("status", "api-server", "scheduler", "dag-processor")

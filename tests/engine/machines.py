@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from appliance.reporting.database import Connection, connect, migrate
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 from tests.engine.clusters import Cluster
 from tests.engine.scenario import Ended
 

@@ -25,7 +25,7 @@ KILLED_IN = """
 import os, signal, sys
 from pathlib import Path
 from appliance.backups.restore import restore_backup
-from appliance.settings import load_settings
+from appliance.settings.settings import load_settings
 
 def entered(state):
     if state == sys.argv[3]:

@@ -15,7 +15,7 @@ from appliance.masking.bindings import KeyName, key_binding
 from appliance.orchestration.step_setting import StepSetting
 from appliance.postgres.bindings import check_room, start_options
 from appliance.postgres.plan import Plan
-from appliance.settings import load_settings
+from appliance.settings.settings import load_settings
 from appliance.steps.context import RunSpec
 from appliance.steps.step_keys import step_settings
 from tests.engine.clusters import Cluster

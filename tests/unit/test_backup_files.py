@@ -6,7 +6,7 @@ from pathlib import Path
 
 from appliance.backups.placing import place_files
 from appliance.backups.unpack import Unpacked
-from appliance.settings import load_settings
+from appliance.settings.settings import load_settings
 
 
 def test_the_firewall_of_another_machine_is_not_put_in_place(tmp_path: Path) -> None:

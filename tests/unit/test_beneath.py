@@ -29,7 +29,7 @@ from appliance.orchestration.run_folder import StopRequest, request_stop
 from appliance.orchestration.workflow_files import read_workflow_files
 from appliance.releases.wanted import Wanted, forget_wanted, read_wanted
 from appliance.reporting.enrolment import Identity, load_identity, save_identity
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 from appliance.system.beneath import as_owner_of, folder_of_our_own, lesser_owner
 from tests.lesser_user import LESSER, everything, give, put_link, secret_of_root, world
 

@@ -16,7 +16,7 @@ from appliance.cli._follow import _Teller
 from appliance.cli._status_client import ask
 from appliance.cli.progress import RunDisplay
 from appliance.errors import RequestWrong
-from appliance.settings import load_settings
+from appliance.settings.settings import load_settings
 
 
 def step(name: str, state: str, shard: int | None = None) -> dict[str, Any]:

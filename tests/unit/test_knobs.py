@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import appliance
-from appliance.settings import load_settings
+from appliance.settings.settings import load_settings
 from appliance.system.disk import INSTALL_MB
 from provisioning.distributions import SUPPORTED, Distribution, recognise
 from provisioning.docker.deployer import daemon_json

@@ -19,7 +19,7 @@ from appliance.preflight.checks import CHECKS, run_checks
 from appliance.preflight.facts import Dashboard, Disk, Docker, Facts, Key, Port, System
 from appliance.preflight.gather import gather
 from appliance.preflight.gather_storage import gather_disks, gather_keys, gather_ports
-from appliance.settings import load_settings
+from appliance.settings.settings import load_settings
 from appliance.system.findings import Finding, fail, failed, ok
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

@@ -15,7 +15,7 @@ from appliance.policy import RELEASE_VERSION
 from appliance.releases import update
 from appliance.releases.installed import CURRENT, UPDATER, VERSION, installed, point
 from appliance.releases.prune import mark_used, prune, superfluous
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.connections import load_connections
 from appliance.documents.problems import DocumentWrong
-from appliance.settings import CONNECTIONS, Settings, load_settings, variables
+from appliance.settings.settings import CONNECTIONS, Settings, load_settings, variables
 
 
 def test_everything_has_a_default_and_the_usual_places() -> None:

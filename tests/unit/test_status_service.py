@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from appliance.errors import RequestWrong
 from appliance.reporting.enrolment import Identity, save_identity
-from appliance.settings import Settings, load_settings
+from appliance.settings.settings import Settings, load_settings
 from appliance.status.certificates import expiries
 from appliance.status.guard import required_token
 from appliance.status.metrics import metrics

@@ -18,8 +18,8 @@ from appliance.documents import yaml as strict_yaml
 from appliance.documents.document import Document
 from appliance.documents.model import StrictModel, model_at, validate
 from appliance.documents.problems import KeyPath
-from appliance.kept_settings import ExportSettings, ReceiptSettings, ReleaseSettings
-from appliance.status_settings import StatusSettings
+from appliance.settings.kept import ExportSettings, ReceiptSettings, ReleaseSettings
+from appliance.settings.status import StatusSettings
 
 PREFIX = "APPLIANCE_"
 CONFIG_VARIABLE = "APPLIANCE_CONFIG"
