@@ -18,8 +18,8 @@ from appliance.cli.progress import RunDisplay
 from appliance.connections import load_connections, select_connections
 from appliance.documents.problems import DocumentWrong
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.key_epochs import read_epochs
-from appliance.keys import load_or_create_key
+from appliance.keys.epochs import read_epochs
+from appliance.keys.keys import load_or_create_key
 from appliance.masking.registry import parameter_models
 from appliance.policy import check_workflow, enforce, load_policy
 from appliance.settings.settings import load_settings

@@ -24,8 +24,8 @@ def _keys() -> None:
 def show(connections: _Connections = None, state: _State = None) -> None:
     """Print the epoch of each connection's mask keys, and a fingerprint to compare appliances by."""
     from appliance.connections import load_connections  # noqa: PLC0415 - help must be instant
-    from appliance.key_epochs import read_epochs  # noqa: PLC0415
-    from appliance.keys import fingerprint, load_or_create_key, source_key  # noqa: PLC0415
+    from appliance.keys.epochs import read_epochs  # noqa: PLC0415
+    from appliance.keys.keys import fingerprint, load_or_create_key, source_key  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
     from appliance.steps.local_folders import state_folder  # noqa: PLC0415
 
@@ -56,8 +56,8 @@ def rotate(
     """
     from appliance.connections import load_connections  # noqa: PLC0415 - help must be instant
     from appliance.errors import RequestWrong  # noqa: PLC0415
-    from appliance.key_epochs import start_epoch  # noqa: PLC0415
-    from appliance.keys import load_or_create_key  # noqa: PLC0415
+    from appliance.keys.epochs import start_epoch  # noqa: PLC0415
+    from appliance.keys.keys import load_or_create_key  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
     from appliance.steps.local_folders import state_folder  # noqa: PLC0415
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from appliance.keys import binding_value
+from appliance.keys.keys import binding_value
 from appliance.masking.compiled import Binding
 from appliance.masking.word_lists import word_list_of
 

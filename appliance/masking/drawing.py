@@ -6,7 +6,7 @@ message's length in bytes, so no two values are ever hashed alike. A mask that s
 Revisited", CRYPTO 2005), which stays a pseudorandom function where all of a keyed hash's output would let
 somebody lengthen the message. A mask that shows more draws from HMAC (RFC 2104).
 
-Every mask kind and domain has its own key (``appliance.keys``), so one that falls opens nothing else.
+Every mask kind and domain has its own key (``appliance.keys.keys``), so one that falls opens nothing else.
 """
 
 from __future__ import annotations

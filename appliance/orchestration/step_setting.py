@@ -14,8 +14,8 @@ import appliance
 from appliance.approvals import approved_columns
 from appliance.connections import Connection, load_connections, select_connections
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.key_epochs import read_epochs
-from appliance.keys import load_or_create_key
+from appliance.keys.epochs import read_epochs
+from appliance.keys.keys import load_or_create_key
 from appliance.orchestration.host_paths import host_path
 from appliance.orchestration.run_folder import SPEC, freeze_spec, run_folder
 from appliance.orchestration.step_needs import connections_for, needs_key

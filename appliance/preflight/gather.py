@@ -13,7 +13,7 @@ import httpx
 
 from appliance.connections import Connection, load_connections, unchanged_keys
 from appliance.errors import ApplianceError
-from appliance.keys import KEY_BYTES
+from appliance.keys.keys import KEY_BYTES
 from appliance.postgres.network_checks import check_network
 from appliance.preflight.facts import Dashboard, Facts
 from appliance.preflight.gather_docker import gather_docker

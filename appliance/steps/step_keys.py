@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.keys import run_key, source_key
+from appliance.keys.keys import run_key, source_key
 from appliance.masking.bindings import secret_settings
 from appliance.postgres import evidence
 from appliance.postgres.plan import Plan

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import yaml
 
-from appliance.keys import load_or_create_key
+from appliance.keys.keys import load_or_create_key
 from appliance.reporting import known, status_role
 from appliance.reporting.database import connect
 from appliance.reporting.enrolment import Identity, save_identity

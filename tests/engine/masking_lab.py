@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from appliance.keys import derived_key
+from appliance.keys.keys import derived_key
 from appliance.masking.bindings import secret_settings, word_settings
 from appliance.masking.compiled import CompiledColumn
 from appliance.masking.compiler import compile_column

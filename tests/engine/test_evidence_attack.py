@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from appliance.keys import binding_value
+from appliance.keys.keys import binding_value
 from appliance.postgres import evidence
 from tests.engine.clusters import Cluster
 from tests.engine.stepwise_run import StepwiseRun

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from appliance.key_epochs import start_epoch
-from appliance.keys import read_key
+from appliance.keys.epochs import start_epoch
+from appliance.keys.keys import read_key
 from appliance.postgres.plan import Plan
 from appliance.steps.context import RunSpec
 from appliance.steps.step_keys import step_settings

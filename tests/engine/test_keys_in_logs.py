@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import RequestWrong
-from appliance.keys import read_key, source_key
+from appliance.keys.keys import read_key, source_key
 from appliance.masking.bindings import KeyName, key_binding
 from appliance.orchestration.step_setting import StepSetting
 from appliance.postgres.bindings import check_room, start_options

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from appliance.keys import source_key
+from appliance.keys.keys import source_key
 from appliance.masking.mask import KeyedParams
 from appliance.masking.registry import MASKS
 from tests.engine.clusters import Cluster

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from appliance.keys import binding_value
+from appliance.keys.keys import binding_value
 from appliance.masking.compiler import check_column, compile_column, compile_unlisted, fitting
 from appliance.masking.neutral import neutral_value
 from appliance.masking.registry import MASKS

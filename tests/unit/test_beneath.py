@@ -24,7 +24,7 @@ from appliance.cli.main import app
 from appliance.diagnostics.task_logs import parts as log_parts
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.expiry import main as expire
-from appliance.keys import load_or_create_key
+from appliance.keys.keys import load_or_create_key
 from appliance.orchestration.run_folder import StopRequest, request_stop
 from appliance.orchestration.workflow_files import read_workflow_files
 from appliance.releases.wanted import Wanted, forget_wanted, read_wanted

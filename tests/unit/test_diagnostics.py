@@ -10,7 +10,7 @@ from appliance.diagnostics.known_secrets import scrubber
 from appliance.diagnostics.part import NotThere, Part, separated, table
 from appliance.diagnostics.services import readable_journal
 from appliance.diagnostics.task_logs import pieces, readable
-from appliance.key_epochs import start_epoch
+from appliance.keys.epochs import start_epoch
 from appliance.reporting.scrub import Scrubber
 from appliance.settings.settings import load_settings
 from appliance.status.history import History

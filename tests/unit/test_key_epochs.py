@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import RequestWrong
-from appliance.key_epochs import EPOCHS_FILE, read_epochs, start_epoch
+from appliance.keys.epochs import EPOCHS_FILE, read_epochs, start_epoch
 
 
 def test_every_source_begins_in_the_first_epoch(tmp_path: Path) -> None:

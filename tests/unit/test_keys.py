@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.errors import RequestWrong
-from appliance.keys import (
+from appliance.keys.keys import (
     binding_value,
     derived_key,
     fingerprint,

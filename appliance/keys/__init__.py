@@ -1,0 +1,1 @@
+"""The mask key, what is derived from it, and its epochs."""
