@@ -10,13 +10,13 @@ from pathlib import Path
 
 import typer
 
-from appliance.approvals import Approval, Choice, approved_columns, kept_digest, save_approval
 from appliance.cli._source_catalog import source_catalog
 from appliance.documents.problems import DocumentWrong, printable
 from appliance.errors import Refused, RequestWrong
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
-from appliance.policy import check_workflow, enforce, load_policy
-from appliance.policy_columns import KEEP_RULE
+from appliance.policy.approvals import Approval, Choice, approved_columns, kept_digest, save_approval
+from appliance.policy.columns import KEEP_RULE
+from appliance.policy.policy import check_workflow, enforce, load_policy
 from appliance.settings.settings import Settings
 from appliance.workflow.document import Workflow
 from appliance.workflow.kept import Kept, kept_columns, not_covered

@@ -21,7 +21,7 @@ from appliance.errors import RequestWrong, WorkFailed
 from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
 from appliance.masking.registry import parameter_models
-from appliance.policy import check_workflow, enforce, load_policy
+from appliance.policy.policy import check_workflow, enforce, load_policy
 from appliance.settings.settings import load_settings
 from appliance.steps.context import RunSpec
 from appliance.steps.local import LocalRun

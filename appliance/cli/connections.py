@@ -56,7 +56,7 @@ def check(
     from appliance.cli._connections_check import known_workflows, print_reports  # noqa: PLC0415
     from appliance.connections import load_connections  # noqa: PLC0415
     from appliance.errors import ExitCode  # noqa: PLC0415
-    from appliance.policy import load_policy  # noqa: PLC0415
+    from appliance.policy.policy import load_policy  # noqa: PLC0415
     from appliance.postgres.connection_checks import check_connections  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
     from appliance.system.findings import failed  # noqa: PLC0415

@@ -36,12 +36,12 @@ def check(
     What the source's columns have to do with it (always_mask, never_copy, what the cloud keeps) is looked at
     with --columns, and whenever a run is planned. Patterns of the policy that match nothing there are named.
     """
-    from appliance.approvals import approved_columns, load_approval, waits_for_owner  # noqa: PLC0415
     from appliance.cli._source_catalog import source_catalog  # noqa: PLC0415
     from appliance.documents.problems import DocumentWrong  # noqa: PLC0415
     from appliance.orchestration.commands import find_workflow  # noqa: PLC0415 - help must be instant
-    from appliance.policy import Origin, check_workflow, load_policy, notices  # noqa: PLC0415
-    from appliance.policy_columns import waiting_refusal  # noqa: PLC0415
+    from appliance.policy.approvals import approved_columns, load_approval, waits_for_owner  # noqa: PLC0415
+    from appliance.policy.columns import waiting_refusal  # noqa: PLC0415
+    from appliance.policy.policy import Origin, check_workflow, load_policy, notices  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
     from appliance.workflow.loading import load_workflow  # noqa: PLC0415
     from appliance.workflow.matching import match_rules  # noqa: PLC0415

@@ -13,7 +13,7 @@ from appliance.settings.settings import load_settings
 
 app = typer.Typer()
 KEEP_RULE = "keep_from_cloud"
-"""As appliance.policy_columns has it, which is not loaded for this."""
+"""As appliance.policy.columns has it, which is not loaded for this."""
 
 
 @app.command()

@@ -11,7 +11,6 @@ from typing import Literal
 import docker
 
 import appliance
-from appliance.approvals import approved_columns
 from appliance.connections import Connection, load_connections, select_connections
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.keys.epochs import read_epochs
@@ -19,7 +18,8 @@ from appliance.keys.keys import load_or_create_key
 from appliance.orchestration.host_paths import host_path
 from appliance.orchestration.run_folder import SPEC, freeze_spec, run_folder
 from appliance.orchestration.step_needs import connections_for, needs_key
-from appliance.policy import check_workflow, enforce, load_policy
+from appliance.policy.approvals import approved_columns
+from appliance.policy.policy import check_workflow, enforce, load_policy
 from appliance.postgres.plan import PLAN_FILE, Plan
 from appliance.reporting.scrub import Scrubber
 from appliance.settings.settings import Settings

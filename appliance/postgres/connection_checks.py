@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 
 from appliance.connections import PLACEHOLDER, Connection, unchanged_keys
 from appliance.errors import ApplianceError
-from appliance.policy import Policy
+from appliance.policy.policy import Policy
 from appliance.postgres.connect import database_failure, open_session
 from appliance.postgres.network_checks import check_network
 from appliance.postgres.parameters import libpq_parameters

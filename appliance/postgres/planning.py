@@ -13,7 +13,7 @@ from appliance.documents.problems import DocumentWrong, Places, Problem
 from appliance.errors import Refused, RequestWrong
 from appliance.masking.compiled import Binding, CompiledColumn
 from appliance.masking.uncovered import refusal
-from appliance.policy import Origin, Policy, Refusal, check_workflow, notices
+from appliance.policy.policy import Origin, Policy, Refusal, check_workflow, notices
 from appliance.postgres import evidence, ledger
 from appliance.postgres.bindings import check_room
 from appliance.postgres.left_out import left_out_query

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.policy import Policy, Refusal, enforce
+from appliance.policy.policy import Policy, Refusal, enforce
 from appliance.postgres.foreign_functions import find_foreign_functions, foreign_function_lines
 from appliance.postgres.role_checks import powerful_reader
 from appliance.workflow.catalog import Table

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from appliance.errors import ApplianceError, ExitCode
-from appliance.policy import load_policy
+from appliance.policy.policy import load_policy
 from appliance.releases.installed import COMPLETE, CURRENT, ROOT, UPDATER, installed, linked, manifest
 from appliance.settings.settings import Settings, load_settings
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from appliance.errors import ApplianceError, ExitCode, RequestWrong, WorkFailed
-from appliance.policy import check_update, enforce, load_policy, update_may_start
+from appliance.policy.policy import check_update, enforce, load_policy, update_may_start
 from appliance.releases.host import ThisMachine
 from appliance.releases.installed import CURRENT, ROOT, UPDATER, VERSION, linked, point
 from appliance.releases.machine import Update, carry_on, resumed

@@ -18,14 +18,14 @@ from typing import Any
 from pydantic import ValidationError
 
 import appliance
-from appliance.approvals import approvals_mark, load_approval, waits_for_owner
 from appliance.documents.problems import DocumentWrong
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.masking.registry import parameter_models
 from appliance.orchestration.run_folder import SPEC
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
-from appliance.policy import Policy, Refusal, check_workflow, load_policy
-from appliance.policy_columns import KEEP_RULE, waiting_refusal
+from appliance.policy.approvals import approvals_mark, load_approval, waits_for_owner
+from appliance.policy.columns import KEEP_RULE, waiting_refusal
+from appliance.policy.policy import Policy, Refusal, check_workflow, load_policy
 from appliance.reporting.contract import (
     MAX_DOCUMENT_BYTES,
     MAX_WORKFLOW_SET_BYTES,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import appliance
-from appliance.policy import Policy
+from appliance.policy.policy import Policy
 from appliance.reporting.contract import (
     MAX_WORKFLOWS,
     ComponentReport,

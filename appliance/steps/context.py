@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.documents.problems import Places
 from appliance.errors import RequestWrong, WorkFailedForGood
-from appliance.policy import Policy
+from appliance.policy.policy import Policy
 from appliance.postgres.bindings import start_options
 from appliance.postgres.connect import open_session
 from appliance.postgres.connect_errors import NoDatabase

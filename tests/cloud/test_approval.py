@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from appliance.approvals import approved_columns
 from appliance.orchestration.workflow_files import waiting_file
+from appliance.policy.approvals import approved_columns
 from appliance.status.cloud_sync import CloudSync
 from appliance.workflow.document import Workflow
 from tests.cloud.appliance_rig import POLICY, WORKFLOW, ApplianceRig, CloudSide

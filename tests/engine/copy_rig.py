@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.connections import Connection
-from appliance.policy import Policy
+from appliance.policy.policy import Policy
 from appliance.postgres import evidence, ledger
 from appliance.postgres.connect import open_session
 from appliance.postgres.plan import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from appliance.documents.problems import Places
-from appliance.policy import Origin, Policy
+from appliance.policy.policy import Origin, Policy
 from appliance.postgres.catalog_reader import read_catalog
 from appliance.postgres.plan import Plan
 from appliance.postgres.planning import PlanRequest, make_plan

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.connections import Connection
-from appliance.policy import Policy
+from appliance.policy.policy import Policy
 from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, Plan
 from appliance.postgres.snapshot import export_snapshot
 from appliance.reporting.messages import Message

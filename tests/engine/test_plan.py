@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from appliance.errors import Refused, RequestWrong
-from appliance.policy import Policy
+from appliance.policy.policy import Policy
 from tests.engine.clusters import Cluster
 from tests.engine.plan_making import copied_ids, plan_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.errors import Refused
-from appliance.policy import Policy
+from appliance.policy.policy import Policy
 from appliance.postgres.plan import Plan
 from tests.engine.clusters import Cluster
 from tests.engine.plan_making import plan_of

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from appliance.connections import Connection
 from appliance.masking.compiled import CompiledColumn
-from appliance.policy import Policy
+from appliance.policy.policy import Policy
 from appliance.postgres.catalog_reader import read_catalog
 from appliance.postgres.plan import (
     PLAN_FILE,

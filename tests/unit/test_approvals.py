@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from appliance.approvals import (
+from appliance.errors import RequestWrong
+from appliance.policy.approvals import (
     Approval,
     Choice,
     approvals_mark,
@@ -19,7 +20,6 @@ from appliance.approvals import (
     save_approval,
     waits_for_owner,
 )
-from appliance.errors import RequestWrong
 from tests.unit.example_documents import workflow
 
 BEFORE: dict[str, Any] = {

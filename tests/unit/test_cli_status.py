@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from appliance import policy_columns
 from appliance.cli._output import print_table
 from appliance.cli.status import KEEP_RULE, _show
+from appliance.policy import columns as policy_columns
 
 
 def status(**changes: Any) -> dict[str, Any]:

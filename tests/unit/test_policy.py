@@ -10,7 +10,7 @@ import pytest
 
 from appliance.documents.problems import DocumentWrong
 from appliance.errors import Refused
-from appliance.policy import (
+from appliance.policy.policy import (
     Policy,
     Refusal,
     check_update,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from appliance.policy import Policy, check_workflow
+from appliance.policy.policy import Policy, check_workflow
 from appliance.workflow.cron import parse_cron
 from appliance.workflow.cron_interval import least_interval_min
 from tests.unit.example_documents import workflow

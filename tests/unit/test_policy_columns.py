@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from appliance.policy import Policy, check_workflow, notices
+from appliance.policy.policy import Policy, check_workflow, notices
 from appliance.workflow.catalog import Catalog, ForeignKey, ViewColumn
 from appliance.workflow.folded_patterns import folded_pattern
 from appliance.workflow.kept import Kept, kept_columns, not_covered

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.policy import RELEASE_VERSION
+from appliance.policy.policy import RELEASE_VERSION
 from appliance.releases import update
 from appliance.releases.installed import CURRENT, UPDATER, VERSION, installed, point
 from appliance.releases.prune import mark_used, prune, superfluous

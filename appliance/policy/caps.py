@@ -5,7 +5,7 @@ A wish above is refused and named, not cut down: who reads a workflow must find 
 
 from __future__ import annotations
 
-from appliance.refusal import Refusal
+from appliance.policy.refusal import Refusal
 from appliance.workflow.cron import parse_cron
 from appliance.workflow.cron_interval import least_interval_min
 from appliance.workflow.document import Workflow

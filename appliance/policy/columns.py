@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from appliance.refusal import Origin, Refusal
+from appliance.policy.refusal import Origin, Refusal
 from appliance.workflow.catalog import Catalog, ColumnName, ViewColumn
 from appliance.workflow.folded_patterns import folded, folded_patterns
 from appliance.workflow.kept import Kept, kept_columns, leaves_parts, not_covered

@@ -19,9 +19,9 @@ from appliance.documents.model import StrictModel, describe, validate, wrong
 from appliance.documents.names import ConnectionName
 from appliance.documents.problems import printable
 from appliance.errors import Refused
-from appliance.policy_caps import check_caps
-from appliance.policy_columns import KEEP_RULE, check_columns, check_keeps, check_tables, useless_patterns
-from appliance.refusal import Origin, Refusal
+from appliance.policy.caps import check_caps
+from appliance.policy.columns import KEEP_RULE, check_columns, check_keeps, check_tables, useless_patterns
+from appliance.policy.refusal import Origin, Refusal
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.condition_grammar import why_free
 from appliance.workflow.document import Workflow

@@ -1,0 +1,1 @@
+"""The customer's own limits, which nothing from the cloud can widen."""
