@@ -23,7 +23,7 @@ from appliance.policy.caps import check_caps
 from appliance.policy.columns import KEEP_RULE, check_columns, check_keeps, check_tables, useless_patterns
 from appliance.policy.refusal import Origin, Refusal
 from appliance.workflow.catalog import Catalog
-from appliance.workflow.condition_grammar import why_free
+from appliance.workflow.conditions.grammar import why_free
 from appliance.workflow.document import Workflow
 from appliance.workflow.document_types import ColumnPattern, TablePattern
 from appliance.workflow.matching import Matching

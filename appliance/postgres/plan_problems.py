@@ -16,7 +16,7 @@ from appliance.postgres.plan import PlannedTable
 from appliance.postgres.row_condition_sql import condition_misfits, condition_sql
 from appliance.postgres.sql_condition import condition_problem
 from appliance.workflow.catalog import Table
-from appliance.workflow.condition_grammar import why_free
+from appliance.workflow.conditions.grammar import why_free
 from appliance.workflow.document import Workflow
 from appliance.workflow.matching import SelectedTable
 

@@ -13,9 +13,8 @@ from collections.abc import Iterable
 from appliance.documents.problems import did_you_mean
 from appliance.masking.sql_text import identifier, literal
 from appliance.workflow.catalog import Column, Table
-from appliance.workflow.condition_grammar import BeyondGrammar, parse_condition, why_free
-from appliance.workflow.matching import SelectedTable
-from appliance.workflow.row_condition import (
+from appliance.workflow.conditions.grammar import BeyondGrammar, parse_condition, why_free
+from appliance.workflow.conditions.tree import (
     ColumnName,
     Compared,
     Condition,
@@ -31,6 +30,7 @@ from appliance.workflow.row_condition import (
     columns_of,
     operands_of,
 )
+from appliance.workflow.matching import SelectedTable
 
 Name = tuple[str, str]
 _CAST = {"integer": "int4", "bigint": "int8"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from appliance.postgres.row_condition_sql import apart, condition_misfits, condition_sql
 from appliance.workflow.catalog import ForeignKey
-from appliance.workflow.condition_grammar import why_free
+from appliance.workflow.conditions.grammar import why_free
 from appliance.workflow.matching import match_rules
 from tests.unit.example_documents import catalog, workflow
 from tests.unit.example_documents import table as named_table

@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from appliance.workflow.row_condition import (
+from appliance.workflow.conditions.tree import (
     CastType,
     ColumnName,
     Comparator,

@@ -1,0 +1,1 @@
+"""The conditions of ``rows: where``: their grammar and their tree."""
