@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 from appliance.documents.problems import DocumentWrong, Places, Problem
 from appliance.errors import Refused, RequestWrong
 from appliance.masking.compiled import Binding, CompiledColumn
-from appliance.masking.uncovered import refusal
+from appliance.masking.suggesting.uncovered import refusal
 from appliance.policy.policy import Origin, Policy, Refusal, check_workflow, notices
 from appliance.postgres import evidence, ledger
 from appliance.postgres.bindings import check_room

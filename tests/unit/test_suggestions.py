@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from appliance.documents.problems import Places
 from appliance.errors import Refused
-from appliance.masking.uncovered import lines_to_paste, refusal
+from appliance.masking.suggesting.uncovered import lines_to_paste, refusal
 from appliance.postgres.plan_columns import compile_tables
 from appliance.workflow.catalog import Catalog, Column, ForeignKey, Table
 from appliance.workflow.document import Workflow

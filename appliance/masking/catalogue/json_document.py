@@ -11,9 +11,9 @@ from pydantic import Field
 
 from appliance.masking.catalogue.constant import ConstantParams
 from appliance.masking.compiled import Facet, Proof
-from appliance.masking.json_guard import is_jsonb
-from appliance.masking.json_paths import Branch, PathWrong, jsonpath, parse_path, path_text
-from appliance.masking.json_sql import NULL, Replacement, masked_document
+from appliance.masking.json.guard import is_jsonb
+from appliance.masking.json.paths import Branch, PathWrong, jsonpath, parse_path, path_text
+from appliance.masking.json.sql import NULL, Replacement, masked_document
 from appliance.masking.lookup import MaskWrong, mask_and_params
 from appliance.masking.mask import Mask, Masked, Params, Promises, shape_of_output
 from appliance.masking.scope import Scope

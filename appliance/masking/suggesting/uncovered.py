@@ -9,7 +9,7 @@ import yaml
 
 from appliance.documents.problems import printable
 from appliance.errors import Refused
-from appliance.masking.suggestions import Suggestion, suggestions
+from appliance.masking.suggesting.suggestions import Suggestion, suggestions
 from appliance.workflow.document import MaskSpec
 from appliance.workflow.matching import Matching
 from appliance.workflow.patterns import literal_pattern

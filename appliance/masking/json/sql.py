@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from appliance.masking.json_paths import Branch
+from appliance.masking.json.paths import Branch
 from appliance.masking.sql_text import literal
 
 NULL = "'null'::jsonb"

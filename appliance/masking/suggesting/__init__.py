@@ -1,0 +1,1 @@
+"""What to write for columns that nothing covers."""
