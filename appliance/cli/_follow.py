@@ -71,7 +71,7 @@ class _Teller:
 
     def tell(self, run: dict[str, Any]) -> None:
         """Pass on what is new."""
-        from appliance.reporting.messages import Notice, Progress  # noqa: PLC0415
+        from appliance.contract.step_messages import Notice, Progress  # noqa: PLC0415
 
         if run["plan"] and not self._planned:
             self._planned = True

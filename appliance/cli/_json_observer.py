@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from appliance.cli._run_summary import print_json_line
+from appliance.contract.step_messages import Notice, Progress
 from appliance.errors import ApplianceError
 from appliance.postgres.plan import Plan
-from appliance.reporting.messages import Notice, Progress
 from appliance.steps.context import RunSpec
 from appliance.steps.local import RunOutcome, SilentObserver
 from appliance.steps.plan import summary_of

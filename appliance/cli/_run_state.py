@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from appliance.contract.step_messages import Progress
 from appliance.postgres.plan import Plan
-from appliance.reporting.messages import Progress
 
 _RATE_WINDOW_S = 10.0
 _SHORTEST_TRAIL_S = 0.2

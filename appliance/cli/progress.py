@@ -13,9 +13,9 @@ from rich.text import Text
 
 from appliance.cli._output import counted, duration, size
 from appliance.cli._run_state import RunState, TableProgress
+from appliance.contract.step_messages import Notice, Progress
 from appliance.documents.problems import printable
 from appliance.postgres.plan import Plan
-from appliance.reporting.messages import Notice, Progress
 
 _LINE_EVERY_S = 5.0
 _REFRESH_A_SECOND = 4

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from appliance.contract.calls import CancelCommand, Problem, RunCommand, SyncCommand, UpdateCommand
 from appliance.dashboard import commands, fleet, onboarding, pages_appliance, pages_fleet, runs
 from appliance.dashboard.access import api_role
 from appliance.dashboard.context import Context, context_of
 from appliance.dashboard.security import Actor
-from appliance.reporting.contract import CancelCommand, Problem, RunCommand, SyncCommand, UpdateCommand
 
 router = APIRouter(
     prefix="/v1",

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
+from appliance.contract.calls import Problem
 from appliance.dashboard import audit, people, tokens
 from appliance.dashboard.access import api_role
 from appliance.dashboard.api_appliances import Admin, Deck, Given, Limit, Viewer
 from appliance.dashboard.security import Role
-from appliance.reporting.contract import Problem
 
 router = APIRouter(
     prefix="/v1",

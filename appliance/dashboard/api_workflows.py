@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
+from appliance.contract.calls import MAX_DOCUMENT_BYTES, Problem
 from appliance.dashboard import commands, documents, workflows
 from appliance.dashboard.access import api_role
 from appliance.dashboard.api_appliances import Deck, Editor, Given
 from appliance.dashboard.faults import NotFound
 from appliance.dashboard.masks import Card, cards
-from appliance.reporting.contract import MAX_DOCUMENT_BYTES, Problem
 
 router = APIRouter(
     prefix="/v1",

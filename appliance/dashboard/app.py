@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from appliance import __version__
+from appliance.contract.calls import Problem
 from appliance.dashboard import (
     api_appliances,
     api_people,
@@ -42,7 +43,6 @@ from appliance.dashboard.rendering import STATIC, html
 from appliance.dashboard.retention import sweep
 from appliance.dashboard.settings import Settings
 from appliance.errors import ApplianceError
-from appliance.reporting.contract import Problem
 
 SWEEP_EVERY_SECONDS = 600
 log = logging.getLogger("appliance.dashboard")

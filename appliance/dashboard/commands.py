@@ -8,14 +8,14 @@ import time
 import uuid
 from typing import Any
 
+from appliance.contract.calls import Command
+from appliance.contract.events import CommandChanged
 from appliance.dashboard import audit, authority
 from appliance.dashboard.database import Database, Row, Session
 from appliance.dashboard.faults import NotFound
 from appliance.dashboard.fleet import appliance
 from appliance.dashboard.security import Actor
 from appliance.errors import RequestWrong
-from appliance.reporting.contract import Command
-from appliance.reporting.contract_events import CommandChanged
 
 LIFETIME_SECONDS = {"run": 900, "cancel": 900, "sync": 900, "update": 7 * 86400}
 """A run that somebody asked for must not surprise them next week."""

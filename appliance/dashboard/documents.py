@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from appliance.contract.calls import MAX_DOCUMENT_BYTES
 from appliance.documents import yaml as strict_yaml
 from appliance.documents.document import Document
 from appliance.documents.problems import DocumentWrong, Problem, path_text
 from appliance.masking.registry import parameter_models
-from appliance.reporting.contract import MAX_DOCUMENT_BYTES
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import workflow_of
 from appliance.workflow.mask_check import check_masks

@@ -7,10 +7,10 @@ import threading
 import time
 from datetime import UTC, datetime
 
+from appliance.contract.calls import Heartbeat, HeartbeatAnswer, WantedRelease
 from appliance.dashboard import commands, workflows
 from appliance.dashboard.database import Database, Row, Session
 from appliance.dashboard.fleet import ROTATE_AFTER_SECONDS
-from appliance.reporting.contract import Heartbeat, HeartbeatAnswer, WantedRelease
 
 WATCHED_HEARTBEAT_SECONDS = 3
 WATCHED_FOR_SECONDS = 60

@@ -15,13 +15,13 @@ from uuid import UUID
 from pydantic import Field, ValidationError
 from pydantic_core import to_json
 
+from appliance.contract.calls import Event, EventBatch, EventsAccepted, RejectedEvent
+from appliance.contract.events import MAX_BATCH_EVENTS, StepChanged, TableProgress
+from appliance.contract.fields import Identifier, Instant, WireModel
 from appliance.dashboard import run_state
 from appliance.dashboard.database import Database, Session
 from appliance.dashboard.numbering import Numbering
 from appliance.dashboard.run_state import Stamped
-from appliance.reporting.contract import Event, EventBatch, EventsAccepted, RejectedEvent
-from appliance.reporting.contract_events import MAX_BATCH_EVENTS, StepChanged, TableProgress
-from appliance.reporting.contract_fields import Identifier, Instant, WireModel
 
 MAX_STREAMS = 20
 SKEW_WORTH_CORRECTING_SECONDS = 5

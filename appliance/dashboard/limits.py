@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from appliance.reporting.contract import MAX_DOCUMENT_BYTES, MAX_HEARTBEAT_BYTES
-from appliance.reporting.contract_events import MAX_BATCH_BYTES
+from appliance.contract.calls import MAX_DOCUMENT_BYTES, MAX_HEARTBEAT_BYTES
+from appliance.contract.events import MAX_BATCH_BYTES
 
 USUAL_BODY_BYTES = 64 * 2**10
 BODY_BYTES = {

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from appliance.dashboard import commands
-from appliance.dashboard.database import Row, Session
-from appliance.reporting.contract import Event
-from appliance.reporting.contract_events import (
+from appliance.contract.calls import Event
+from appliance.contract.events import (
     CommandChanged,
     RunFinished,
     RunPlanned,
@@ -16,6 +14,8 @@ from appliance.reporting.contract_events import (
     TableProgress,
     WorkflowChanged,
 )
+from appliance.dashboard import commands
+from appliance.dashboard.database import Row, Session
 
 MAX_STEP_ROWS = 3000
 MAX_PROGRESS_ROWS = 5000

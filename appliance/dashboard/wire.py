@@ -9,12 +9,7 @@ from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from appliance.dashboard import fleet, ingest, workflows
-from appliance.dashboard.context import Context, address_of, context_of, take
-from appliance.dashboard.database import Row
-from appliance.dashboard.faults import TooMany, Unauthenticated
-from appliance.dashboard.openapi import body_of
-from appliance.reporting.contract import (
+from appliance.contract.calls import (
     Enrolled,
     EnrolRequest,
     EventBatch,
@@ -25,7 +20,12 @@ from appliance.reporting.contract import (
     Problem,
     WorkflowSet,
 )
-from appliance.reporting.contract_fields import WireModel
+from appliance.contract.fields import WireModel
+from appliance.dashboard import fleet, ingest, workflows
+from appliance.dashboard.context import Context, address_of, context_of, take
+from appliance.dashboard.database import Row
+from appliance.dashboard.faults import TooMany, Unauthenticated
+from appliance.dashboard.openapi import body_of
 
 router = APIRouter(
     prefix="/v1",

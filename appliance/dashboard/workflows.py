@@ -7,13 +7,7 @@ import json
 import time
 from typing import Any, NamedTuple
 
-from appliance.dashboard import audit, documents
-from appliance.dashboard.database import Database, Row, Session
-from appliance.dashboard.faults import Conflict, NotFound, TooLarge
-from appliance.dashboard.fleet import appliance
-from appliance.dashboard.security import Actor
-from appliance.errors import RequestWrong
-from appliance.reporting.contract import (
+from appliance.contract.calls import (
     MAX_DOCUMENT_BYTES,
     MAX_WORKFLOW_SET_BYTES,
     MAX_WORKFLOWS,
@@ -21,6 +15,12 @@ from appliance.reporting.contract import (
     WorkflowSet,
     document_digest,
 )
+from appliance.dashboard import audit, documents
+from appliance.dashboard.database import Database, Row, Session
+from appliance.dashboard.faults import Conflict, NotFound, TooLarge
+from appliance.dashboard.fleet import appliance
+from appliance.dashboard.security import Actor
+from appliance.errors import RequestWrong
 
 KEEP_REVISIONS = 500
 MAX_SET_BYTES = MAX_WORKFLOW_SET_BYTES * 3 // 4

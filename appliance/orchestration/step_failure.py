@@ -6,9 +6,9 @@ from typing import Any
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
+from appliance.contract.step_messages import Failure
 from appliance.errors import ApplianceError, ExitCode, WorkFailed
 from appliance.orchestration.run_folder import StopRequest
-from appliance.reporting.messages import Failure
 
 KILLED = 137
 STOPPED = "Stopped"

@@ -17,6 +17,7 @@ import docker
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk.exceptions import AirflowException
 
+from appliance.contract.step_messages import Failure, Result
 from appliance.errors import ApplianceError
 from appliance.export_folder import export_folder, finish_export
 from appliance.orchestration import step_failure
@@ -28,7 +29,6 @@ from appliance.orchestration.step_container import StepCall, StepLimits, step_mo
 from appliance.orchestration.step_run import DockerTrouble, EngineAway, StepRun
 from appliance.orchestration.step_setting import StepSetting, instance_name
 from appliance.orchestration.workflow_files import Origin
-from appliance.reporting.messages import Failure, Result
 from appliance.reporting.run_store import RunStore
 from appliance.settings.settings import Settings, load_settings
 

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from appliance.reporting.messages import Failure, Notice, Progress, Result, parse_message
+from appliance.contract.step_messages import Failure, Notice, Progress, Result, parse_message
 from appliance.reporting.run_store import RunStore
 
 LONGEST_LINE = 1024 * 1024

@@ -12,11 +12,11 @@ import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
+from appliance.contract.step_messages import Result
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.orchestration.run_folder import StopRequest
 from appliance.orchestration.step_container import STOP_GRACE_S, StepCall, StepLimits, host_settings
 from appliance.orchestration.step_output import ProgressKeeper, StepOutput
-from appliance.reporting.messages import Result
 from appliance.reporting.run_store import RunStore
 
 WATCH_EVERY_S = 0.5

@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from appliance.contract.calls import Event, EventBatch, EventsAccepted
+from appliance.contract.events import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_LOG_LINES
 from appliance.reporting import outbox
-from appliance.reporting.contract import Event, EventBatch, EventsAccepted
-from appliance.reporting.contract_events import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_LOG_LINES
 from appliance.reporting.dashboard_client import DashboardAway, DashboardClient
 from appliance.reporting.database import Connection
 from appliance.reporting.scrub import Scrubber, scrub_fields

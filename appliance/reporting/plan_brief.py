@@ -9,7 +9,7 @@ MOST_TABLES = 2000
 
 
 def plan_brief(plan: dict[str, Any]) -> dict[str, Any]:
-    """The ``run_planned`` event of a plan.json, shaped as appliance.reporting.contract_events.RunPlanned."""
+    """The ``run_planned`` event of a plan.json, shaped as appliance.contract.events.RunPlanned."""
     tables = plan.get("tables", [])
     return {
         "shards": len(plan.get("shards", [])),

@@ -13,9 +13,9 @@ from typing import Any, Literal, TypeVar
 import psycopg
 from psycopg.types.json import Jsonb
 
+from appliance.contract.step_messages import Progress
 from appliance.reporting.database import Connection, connect
 from appliance.reporting.known import own_scrubber
-from appliance.reporting.messages import Progress
 from appliance.reporting.scrub import scrub_fields
 from appliance.reporting.verify_brief import verify_checks
 
@@ -34,7 +34,7 @@ Value = TypeVar("Value")
 def append_event(connection: Connection, kind: str, run_id: str | None, payload: Row) -> int:
     """Add an event to the outbox inside the caller's transaction; returns its number (no gaps, by commit).
 
-    ``kind`` and ``payload`` follow appliance.reporting.contract_events. Free text is scrubbed here, so that
+    ``kind`` and ``payload`` follow appliance.contract.events. Free text is scrubbed here, so that
     no outbox and no backup of one holds what it must not, secrets of the connections included where this
     process may know them. The sender, which may know none, does so again.
     """

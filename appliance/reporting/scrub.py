@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from appliance.reporting.contract_fields import ScrubbedText
+from appliance.contract.fields import ScrubbedText
 from appliance.reporting.scrub_shapes import GONE, opens_quote, scrub_line
 from appliance.reporting.secret_forms import SHORTEST_SECRET, secret_forms
 

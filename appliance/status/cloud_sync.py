@@ -18,6 +18,13 @@ from typing import Any
 from pydantic import ValidationError
 
 import appliance
+from appliance.contract.calls import (
+    MAX_DOCUMENT_BYTES,
+    MAX_WORKFLOW_SET_BYTES,
+    AssignedWorkflow,
+    WorkflowSet,
+    document_digest,
+)
 from appliance.documents.problems import DocumentWrong
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.masking.registry import parameter_models
@@ -26,13 +33,6 @@ from appliance.orchestration.workflow_files import read_workflow_files, waiting_
 from appliance.policy.approvals import approvals_mark, load_approval, waits_for_owner
 from appliance.policy.columns import KEEP_RULE, waiting_refusal
 from appliance.policy.policy import Policy, Refusal, check_workflow, load_policy
-from appliance.reporting.contract import (
-    MAX_DOCUMENT_BYTES,
-    MAX_WORKFLOW_SET_BYTES,
-    AssignedWorkflow,
-    WorkflowSet,
-    document_digest,
-)
 from appliance.reporting.dashboard_client import DashboardAway, DashboardClient
 from appliance.reporting.database import Connection
 from appliance.reporting.run_queries import current_runs

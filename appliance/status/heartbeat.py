@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import appliance
-from appliance.policy.policy import Policy
-from appliance.reporting.contract import (
+from appliance.contract.calls import (
     MAX_WORKFLOWS,
     ComponentReport,
     ConnectionReport,
@@ -22,6 +21,7 @@ from appliance.reporting.contract import (
     PolicyReport,
     WorkflowReport,
 )
+from appliance.policy.policy import Policy
 from appliance.reporting.scrub import Scrubber
 from appliance.status.cloud_sync import Taken
 

@@ -16,9 +16,9 @@ from typing import Any
 import psycopg
 from pydantic import ValidationError
 
+from appliance.contract.calls import HEARTBEAT_SECONDS, HEARTBEAT_SECONDS_RANGE, HeartbeatAnswer
 from appliance.errors import ApplianceError
 from appliance.reporting import outbox
-from appliance.reporting.contract import HEARTBEAT_SECONDS, HEARTBEAT_SECONDS_RANGE, HeartbeatAnswer
 from appliance.reporting.dashboard_client import DashboardAway, DashboardClient, TokenRefused
 from appliance.reporting.database import Connection, connect
 from appliance.reporting.enrolment import (

@@ -18,9 +18,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 import appliance
+from appliance.contract.fields import VersionName
 from appliance.errors import Refused
 from appliance.policy.policy import Refusal, check_update, enforce, load_policy
-from appliance.reporting.contract_fields import VersionName
 from appliance.reporting.database import Connection
 from appliance.reporting.run_store import append_event
 from appliance.settings.settings import Settings

@@ -8,7 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
-from appliance.reporting.messages import Message
+from appliance.contract.step_messages import Message
 from appliance.steps.execute import STEPS, execute_step
 
 

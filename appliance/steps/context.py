@@ -14,6 +14,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from appliance.contract.step_messages import Message, Notice, Progress
 from appliance.documents.problems import Places
 from appliance.errors import RequestWrong, WorkFailedForGood
 from appliance.policy.policy import Policy
@@ -21,7 +22,6 @@ from appliance.postgres.bindings import start_options
 from appliance.postgres.connect import open_session
 from appliance.postgres.connect_errors import NoDatabase
 from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, SPEC_FILE, Plan, Snapshot
-from appliance.reporting.messages import Message, Notice, Progress
 from appliance.steps.secrets import maintenance_service, read_service, read_settings
 from appliance.workflow.document import Workflow
 

@@ -17,11 +17,11 @@ from typing import Any
 import psycopg
 from pydantic import BaseModel
 
+from appliance.contract.step_messages import Failure, Message, Result
 from appliance.errors import ApplianceError, ExitCode, Refused
 from appliance.postgres.connect import database_failure, retry_can_help
 from appliance.postgres.plan import PLAN_FILE, Plan
 from appliance.postgres.room import target_is_full
-from appliance.reporting.messages import Failure, Message, Result
 from appliance.steps.context import StepContext, load_context, read_document
 
 STEPS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "publish", "discard")

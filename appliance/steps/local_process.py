@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 from pathlib import Path
 
-from appliance.reporting.messages import Failure, Message, Notice, Progress, Result, parse_message
+from appliance.contract.step_messages import Failure, Message, Notice, Progress, Result, parse_message
 from appliance.steps.execute import execute_step
 
 _GRACE_S = 10.0

@@ -11,9 +11,9 @@ from typing import Any
 from rich.console import Console
 
 from appliance.cli.progress import RunDisplay
+from appliance.contract.step_messages import Notice, Progress
 from appliance.errors import WorkFailed
 from appliance.postgres.plan import Plan
-from appliance.reporting.messages import Notice, Progress
 
 EVERY_S = 0.4
 UNKNOWN_FOR_S = 60

@@ -8,9 +8,9 @@ import traceback
 
 import psycopg
 
+from appliance.contract.step_messages import Failure
 from appliance.orchestration.step_output import StepOutput
 from appliance.reporting.known import scrubber_of
-from appliance.reporting.messages import Failure
 from appliance.steps.execute import describe_failure
 from tests.cloud.appliance_rig import ApplianceRig, CloudSide
 from tests.dashboard.running import RunningDashboard

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from appliance.connections import load_connections
-from appliance.reporting.contract import WorkflowSet, document_digest
+from appliance.contract.calls import WorkflowSet, document_digest
 from appliance.reporting.dashboard_client import DashboardAway, DashboardClient
 from appliance.reporting.enrolment import Identity, save_identity
 from appliance.status.cloud_sync import CloudSync

@@ -9,9 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from appliance.contract.step_messages import Progress
 from appliance.reporting import run_queries
 from appliance.reporting.database import migrate
-from appliance.reporting.messages import Progress
 from appliance.reporting.run_store import RunStore, append_event
 from tests.engine.clusters import Cluster, start_cluster
 

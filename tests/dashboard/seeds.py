@@ -8,8 +8,8 @@ from typing import Any
 
 import httpx
 
-from appliance.reporting.contract import ComponentReport, ConnectionReport, ScrubbedText, WorkflowReport
-from appliance.reporting.contract_events import Noticed, WorkflowChanged
+from appliance.contract.calls import ComponentReport, ConnectionReport, ScrubbedText, WorkflowReport
+from appliance.contract.events import Noticed, WorkflowChanged
 
 from .simulated_appliance import SimulatedAppliance, now
 

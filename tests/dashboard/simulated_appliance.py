@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 import httpx
 
-from appliance.reporting.contract import (
+from appliance.contract.calls import (
     Command,
     ComponentReport,
     ConnectionReport,
@@ -35,7 +35,7 @@ from appliance.reporting.contract import (
     WorkflowReport,
     WorkflowSet,
 )
-from appliance.reporting.contract_events import (
+from appliance.contract.events import (
     Check,
     CommandChanged,
     EventData,

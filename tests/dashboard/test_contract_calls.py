@@ -7,11 +7,11 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from appliance.contract.calls import ComponentReport, ScrubbedText, WorkflowReport, document_digest
+from appliance.contract.events import CommandChanged, UpdateChanged
+from appliance.contract.fields import WorkflowId
 from appliance.dashboard import commands, fleet
 from appliance.dashboard.database import StoreAwayError
-from appliance.reporting.contract import ComponentReport, ScrubbedText, WorkflowReport, document_digest
-from appliance.reporting.contract_events import CommandChanged, UpdateChanged
-from appliance.reporting.contract_fields import WorkflowId
 from tests.dashboard.conftest import Dashboard
 from tests.dashboard.seeds import STAGING
 from tests.dashboard.simulated_appliance import SimulatedAppliance, now
@@ -308,8 +308,8 @@ def test_one_appliance_cannot_answer_for_another(dashboard: Dashboard) -> None:
 def test_the_contract_and_the_documents_agree_on_names() -> None:
     from pydantic import TypeAdapter, ValidationError
 
+    from appliance.contract.fields import ConnectionName
     from appliance.documents import names
-    from appliance.reporting.contract_fields import ConnectionName
 
     pairs = ((WorkflowId, names.WorkflowId), (ConnectionName, names.ConnectionName))
     for wire, document in pairs:

@@ -10,15 +10,15 @@ from uuid import uuid4
 
 import pytest
 
-from appliance.dashboard import heartbeats, ingest, retention, run_state, runs
-from appliance.reporting.contract import Event, EventBatch
-from appliance.reporting.contract_events import (
+from appliance.contract.calls import Event, EventBatch
+from appliance.contract.events import (
     Noticed,
     RunFinished,
     RunStarted,
     StepChanged,
     TableProgress,
 )
+from appliance.dashboard import heartbeats, ingest, retention, run_state, runs
 from tests.dashboard.conftest import Dashboard
 from tests.dashboard.simulated_appliance import TABLES, SimulatedAppliance, now
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from appliance.contract.calls import MAX_HEARTBEAT_BYTES
 from appliance.dashboard import limits, people
 from appliance.dashboard.limits import RateLimit
-from appliance.reporting.contract import MAX_HEARTBEAT_BYTES
 from tests.dashboard.conftest import Browser, Dashboard
 from tests.dashboard.running import PASSWORD
 

@@ -8,9 +8,9 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
+from appliance.contract.calls import ScrubbedText
+from appliance.contract.events import CommandChanged, FailureReport, Noticed, RunFinished
 from appliance.dashboard.rendering import STATIC
-from appliance.reporting.contract import ScrubbedText
-from appliance.reporting.contract_events import CommandChanged, FailureReport, Noticed, RunFinished
 from tests.dashboard import seeds
 from tests.dashboard.conftest import Browser, Dashboard
 from tests.dashboard.running import PASSWORD

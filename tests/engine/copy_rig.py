@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.connections import Connection
+from appliance.contract.step_messages import Message
 from appliance.policy.policy import Policy
 from appliance.postgres import evidence, ledger
 from appliance.postgres.connect import open_session
@@ -23,7 +24,6 @@ from appliance.postgres.plan import (
     TargetFacts,
 )
 from appliance.postgres.snapshot import export_snapshot
-from appliance.reporting.messages import Message
 from appliance.steps import copy
 from appliance.steps.context import RunSpec, StepContext, write_document
 from appliance.steps.copy import CopyResult

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from appliance.contract.step_messages import Notice
 from appliance.postgres.plan import PlannedTable
-from appliance.reporting.messages import Notice
 from tests.engine.clusters import Cluster
 from tests.engine.copy_rig import CopyRig
 from tests.engine.source_session import catalog_of, kept, table_of

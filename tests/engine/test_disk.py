@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
+from appliance.contract.step_messages import Failure, Message, Result
 from appliance.errors import Refused
 from appliance.postgres.room import check_room
 from appliance.postgres.snapshot import export_snapshot
 from appliance.reporting import outbox
 from appliance.reporting.database import connect, migrate
-from appliance.reporting.messages import Failure, Message, Result
 from appliance.steps.context import write_document
 from appliance.steps.execute import execute_step
 from appliance.system.disk import Reserve, Space, space_of

@@ -13,6 +13,7 @@ from typing import Any
 from psycopg import sql
 
 from appliance.connections import Connection
+from appliance.contract.step_messages import Message, Notice
 from appliance.masking.compiled import CompiledColumn
 from appliance.policy.policy import Policy
 from appliance.postgres.catalog_reader import read_catalog
@@ -29,7 +30,6 @@ from appliance.postgres.plan import (
 )
 from appliance.postgres.snapshot import export_snapshot, import_snapshot
 from appliance.postgres.target_checks import TargetCheck, check_target
-from appliance.reporting.messages import Message, Notice
 from appliance.steps import copy, finish, publish, schema
 from appliance.steps.context import RunSpec, StepContext, write_document
 from appliance.steps.secrets import write_secrets, write_settings

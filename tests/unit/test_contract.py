@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from appliance.reporting import what_leaves
-from appliance.reporting.contract import OUTBOUND, EnrolRequest, Event, EventBatch, Heartbeat
-from appliance.reporting.contract_events import FailureReport, RunStarted, WorkflowChanged
-from appliance.reporting.contract_fields import SCRUBBED_TEXT_MAX, ScrubbedText, WireModel
+from appliance.contract import what_leaves
+from appliance.contract.calls import OUTBOUND, EnrolRequest, Event, EventBatch, Heartbeat
+from appliance.contract.events import FailureReport, RunStarted, WorkflowChanged
+from appliance.contract.fields import SCRUBBED_TEXT_MAX, ScrubbedText, WireModel
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 FREE_TEXT_FIELDS = {"what", "why", "next_step", "log_tail", "problem"}
@@ -157,7 +157,7 @@ def test_a_short_enrolment_token_is_refused() -> None:
 
 def test_the_page_about_what_leaves_is_current() -> None:
     page = what_leaves.PAGE.read_text(encoding="utf-8")
-    assert page == what_leaves.page(), "run: python -m appliance.reporting.what_leaves"
+    assert page == what_leaves.page(), "run: python -m appliance.contract.what_leaves"
 
 
 def test_the_page_names_every_field() -> None:

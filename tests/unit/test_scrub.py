@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appliance.contract.fields import SCRUBBED_TEXT_MAX
 from appliance.lookalikes import written_for
-from appliance.reporting.contract_fields import SCRUBBED_TEXT_MAX
 from appliance.reporting.scrub import GONE, LONGEST_LINE, Scrubber, scrub_fields
 
 PLAIN = Scrubber()

@@ -242,7 +242,7 @@ def test_what_goes_on_behind_the_page_is_not_loaded_before_it_answers() -> None:
     behind = (
         "appliance.masking",
         "appliance.postgres",
-        "appliance.reporting.contract",
+        "appliance.contract.calls",
         "appliance.status.reporter",
     )
     assert [name for name in loaded if name.startswith(behind)] == []

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from appliance.contract.step_messages import Failure, Result
 from appliance.orchestration import step_failure
 from appliance.orchestration.airflow_config import sqlalchemy_url
 from appliance.orchestration.step_output import StepOutput
-from appliance.reporting.messages import Failure, Result
 from appliance.reporting.scrub import GONE, Scrubber
 
 

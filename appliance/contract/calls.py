@@ -20,14 +20,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from appliance.reporting.contract_events import (
+from appliance.contract.events import (
     Event,
     EventBatch,
     EventsAccepted,
     FailureReport,
     RejectedEvent,
 )
-from appliance.reporting.contract_fields import (
+from appliance.contract.fields import (
     ConnectionName,
     Count,
     Digest,

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from appliance.reporting.contract_fields import (
+from appliance.contract.fields import (
     CodeLocation,
     ConnectionName,
     Count,

@@ -1,6 +1,6 @@
 """Writes ``docs/what-leaves.md``: every field that can ever leave an appliance, from the models themselves.
 
-``python -m appliance.reporting.what_leaves`` writes the page; ``--check`` exits with 1 when it is out of
+``python -m appliance.contract.what_leaves`` writes the page; ``--check`` exits with 1 when it is out of
 date.
 """
 
@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from appliance.reporting.contract import OUTBOUND
-from appliance.reporting.contract_fields import SCRUBBED_TEXT_MAX, WireModel
+from appliance.contract.calls import OUTBOUND
+from appliance.contract.fields import SCRUBBED_TEXT_MAX, WireModel
 
 PAGE = Path(__file__).parents[2] / "docs" / "what-leaves.md"
 
 _OPENING = f"""# What leaves an appliance
 
-Made by `python -m appliance.reporting.what_leaves` from the models in `appliance/reporting/contract.py`. They
+Made by `python -m appliance.contract.what_leaves` from the models in `appliance/contract/calls.py`. They
 are the only thing the appliance can send; a test keeps this page current. Edit the models, not this page.
 
 An appliance opens every connection itself, to its dashboard's address and nowhere else. It sends the three
@@ -112,7 +112,7 @@ def main() -> int:
     if "--check" in sys.argv[1:]:
         if PAGE.exists() and PAGE.read_text(encoding="utf-8") == current:
             return 0
-        sys.stderr.write(f"{PAGE} is out of date.\nNext: python -m appliance.reporting.what_leaves\n")
+        sys.stderr.write(f"{PAGE} is out of date.\nNext: python -m appliance.contract.what_leaves\n")
         return 1
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(current, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Both protocols: what crosses to the dashboard, and what a step prints."""
