@@ -19,7 +19,7 @@ from appliance.diagnostics import configuration, containers, databases, machine,
 from appliance.diagnostics.known_secrets import scrubber
 from appliance.diagnostics.part import NotThere, Part, table
 from appliance.errors import ApplianceError, WorkFailed
-from appliance.reporting.scrub import Scrubber
+from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 
 MOST_PART_BYTES = 8 << 20

@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from appliance.connections import Connection, load_connections
 from appliance.errors import ApplianceError
 from appliance.keys.epochs import EPOCHS_FILE
-from appliance.reporting.scrub import Scrubber
+from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
 

@@ -21,7 +21,7 @@ from appliance.orchestration.step_needs import connections_for, needs_key
 from appliance.policy.approvals import approved_columns
 from appliance.policy.policy import check_workflow, enforce, load_policy
 from appliance.postgres.plan import PLAN_FILE, Plan
-from appliance.reporting.scrub import Scrubber
+from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 from appliance.steps.context import RunSpec, read_document
 from appliance.steps.secrets import CONTAINER_PATH, write_secrets

@@ -14,7 +14,7 @@ from appliance.contract.events import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_LOG
 from appliance.reporting import outbox
 from appliance.reporting.dashboard_client import DashboardAway, DashboardClient
 from appliance.reporting.database import Connection
-from appliance.reporting.scrub import Scrubber, scrub_fields
+from appliance.scrubbing.scrub import Scrubber, scrub_fields
 
 Row = dict[str, Any]
 

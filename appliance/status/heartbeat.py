@@ -22,7 +22,7 @@ from appliance.contract.calls import (
     WorkflowReport,
 )
 from appliance.policy.policy import Policy
-from appliance.reporting.scrub import Scrubber
+from appliance.scrubbing.scrub import Scrubber
 from appliance.status.cloud_sync import Taken
 
 Row = dict[str, Any]

@@ -29,9 +29,9 @@ from appliance.reporting.enrolment import (
     rotate,
     settle,
 )
-from appliance.reporting.known import scrubber_of
 from appliance.reporting.outbox_sender import Backoff, OutboxSender
-from appliance.reporting.scrub import Scrubber
+from appliance.scrubbing.known import scrubber_of
+from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 from appliance.status.cloud_commands import CloudCommands
 from appliance.status.cloud_sync import CloudSync

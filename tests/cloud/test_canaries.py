@@ -10,7 +10,7 @@ import psycopg
 
 from appliance.contract.step_messages import Failure
 from appliance.orchestration.step_output import StepOutput
-from appliance.reporting.known import scrubber_of
+from appliance.scrubbing.known import scrubber_of
 from appliance.steps.execute import describe_failure
 from tests.cloud.appliance_rig import ApplianceRig, CloudSide
 from tests.dashboard.running import RunningDashboard

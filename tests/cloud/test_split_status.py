@@ -10,12 +10,13 @@ import pytest
 import yaml
 
 from appliance.keys.keys import load_or_create_key
-from appliance.reporting import known, status_role
+from appliance.reporting import status_role
 from appliance.reporting.database import connect
 from appliance.reporting.enrolment import Identity, save_identity
 from appliance.reporting.outbox_sender import event_of
 from appliance.reporting.run_store import append_event
-from appliance.reporting.scrub import Scrubber
+from appliance.scrubbing import known
+from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 from appliance.status.cloud_commands import CloudCommands
 from appliance.status.connection_notes import NOTE, certificates_of, states_of, write_note

@@ -11,7 +11,7 @@ from appliance.diagnostics.part import NotThere, Part, separated, table
 from appliance.diagnostics.services import readable_journal
 from appliance.diagnostics.task_logs import pieces, readable
 from appliance.keys.epochs import start_epoch
-from appliance.reporting.scrub import Scrubber
+from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import load_settings
 from appliance.status.history import History
 from appliance.system.units import PREPARE, SERVICES, STARTED_BY_TIMERS, STOP, TIMERS

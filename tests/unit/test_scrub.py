@@ -17,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appliance.contract.fields import SCRUBBED_TEXT_MAX
-from appliance.lookalikes import written_for
-from appliance.reporting.scrub import GONE, LONGEST_LINE, Scrubber, scrub_fields
+from appliance.scrubbing.lookalikes import written_for
+from appliance.scrubbing.scrub import GONE, LONGEST_LINE, Scrubber, scrub_fields
 
 PLAIN = Scrubber()
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="'\"„“”«»"), max_size=60)

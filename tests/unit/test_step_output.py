@@ -11,7 +11,7 @@ from appliance.contract.step_messages import Failure, Result
 from appliance.orchestration import step_failure
 from appliance.orchestration.airflow_config import sqlalchemy_url
 from appliance.orchestration.step_output import StepOutput
-from appliance.reporting.scrub import GONE, Scrubber
+from appliance.scrubbing.scrub import GONE, Scrubber
 
 
 def line(**message: Any) -> bytes:

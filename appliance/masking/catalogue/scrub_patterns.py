@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from appliance.lookalikes import ranges, written_for
+from appliance.scrubbing.lookalikes import ranges, written_for
 
 Scrubbed = Literal["email", "ip", "card", "ssn", "phone"]
 ALL: tuple[Scrubbed, ...] = ("email", "ip", "card", "ssn", "phone")

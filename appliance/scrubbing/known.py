@@ -11,7 +11,7 @@ from pathlib import Path
 
 from appliance.connections import load_connections
 from appliance.errors import ApplianceError
-from appliance.reporting.scrub import Scrubber
+from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import load_settings
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from appliance.contract.fields import ScrubbedText
-from appliance.reporting.scrub_shapes import GONE, opens_quote, scrub_line
-from appliance.reporting.secret_forms import SHORTEST_SECRET, secret_forms
+from appliance.scrubbing.secret_forms import SHORTEST_SECRET, secret_forms
+from appliance.scrubbing.shapes import GONE, opens_quote, scrub_line
 
 __all__ = ["GONE", "Scrubber", "scrub_fields"]
 

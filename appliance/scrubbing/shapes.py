@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from appliance.lookalikes import fold
+from appliance.scrubbing.lookalikes import fold
 
 GONE = "[removed]"
 

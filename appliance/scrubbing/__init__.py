@@ -1,0 +1,1 @@
+"""Free text without secrets, personal data or quoted values."""
