@@ -22,9 +22,9 @@ import psycopg
 
 from appliance.errors import ApplianceError, ExitCode
 from appliance.exports import DELETIONS, delete_export, list_exports, remove_leftovers
-from appliance.reporting import outbox
-from appliance.reporting.database import connect
 from appliance.settings.settings import Settings, load_settings
+from appliance.store import outbox
+from appliance.store.database import connect
 from appliance.system.beneath import as_owner_of
 
 DAY_S = 86_400

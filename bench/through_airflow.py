@@ -15,8 +15,8 @@ from typing import Any
 from appliance.errors import ApplianceError
 from appliance.orchestration.commands import start_run
 from appliance.orchestration.step_setting import instance_name
-from appliance.reporting.database import connect
-from appliance.reporting.run_queries import run_details
+from appliance.store.database import connect
+from appliance.store.queries import run_details
 from bench.engine import write_documents
 from bench.processes import StepMemory
 from bench.quietly import quietly

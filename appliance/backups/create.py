@@ -24,9 +24,9 @@ from appliance.backups.manifest import FORMAT, MANIFEST, DatabaseFacts, Manifest
 from appliance.backups.postgres_tools import Database
 from appliance.errors import ApplianceError, RequestWrong, WorkFailed
 from appliance.postgres.connect import database_failure
-from appliance.reporting.database import connect
 from appliance.reporting.enrolment import load_identity
 from appliance.settings.settings import Settings
+from appliance.store.database import connect
 from appliance.system.beneath import as_owner_of, lesser_owner, ways
 
 _VERSIONS = {

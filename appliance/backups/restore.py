@@ -30,9 +30,9 @@ from appliance.backups.settling import settle_airflow, settle_appliance
 from appliance.backups.unpack import unpack
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.postgres.connect import database_failure
-from appliance.reporting.database import connect
 from appliance.reporting.enrolment import ROTATION_WANTED
 from appliance.settings.settings import Settings
+from appliance.store.database import connect
 from appliance.system.beneath import as_owner_of, folder_of_our_own, lesser_owner, refuse_link, ways
 from appliance.system.units import STOP, TIMERS, active_units
 

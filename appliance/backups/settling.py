@@ -7,10 +7,10 @@ from contextlib import closing
 import psycopg
 
 from appliance.postgres.connect import database_failure
-from appliance.reporting import outbox
-from appliance.reporting.database import connect, migrate
-from appliance.reporting.run_queries import current_runs
-from appliance.reporting.run_store import RunStore
+from appliance.store import outbox
+from appliance.store.database import connect, migrate
+from appliance.store.queries import current_runs
+from appliance.store.runs import RunStore
 
 ENDED = {
     "step": "run",

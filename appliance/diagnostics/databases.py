@@ -9,8 +9,8 @@ from functools import partial
 import psycopg
 
 from appliance.diagnostics.part import NotThere, Part, table
-from appliance.reporting.database import connect
 from appliance.settings.settings import Settings
+from appliance.store.database import connect
 
 _SERVER: tuple[tuple[str, str], ...] = (
     (

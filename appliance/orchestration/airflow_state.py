@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from appliance.reporting.database import Connection
+from appliance.store.database import Connection
 
 Row = dict[str, Any]
 JOBS = {"SchedulerJob": "scheduler", "DagProcessorJob": "dag_processor"}

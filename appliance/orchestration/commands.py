@@ -10,9 +10,9 @@ from appliance.orchestration.execution_api import create_dag_run
 from appliance.orchestration.run_folder import StopRequest, request_stop
 from appliance.orchestration.run_names import new_airflow_run_id, run_id_for
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
-from appliance.reporting.run_queries import run_state
-from appliance.reporting.run_store import RunStore, Trigger
 from appliance.settings.settings import Settings
+from appliance.store.queries import run_state
+from appliance.store.runs import RunStore, Trigger
 
 TAKEN_UP_S = 90.0
 """How long a file that is valid may take until Airflow knows its workflow: its DAG processor may rest."""

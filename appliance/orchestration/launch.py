@@ -64,8 +64,8 @@ def _run(name: str, settings: Settings, environment: dict[str, str]) -> int:
 
 def _migrate(settings: Settings, airflow: list[str]) -> int:
     from appliance.orchestration import migrated  # noqa: PLC0415 - only here
-    from appliance.reporting.database import migrate  # noqa: PLC0415
-    from appliance.reporting.status_role import grant  # noqa: PLC0415
+    from appliance.store.database import migrate  # noqa: PLC0415
+    from appliance.store.status_role import grant  # noqa: PLC0415
 
     migrate(settings.database_url)
     if not migrated.is_up_to_date(settings):

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psycopg
 
-from appliance.reporting.database import connect
 from appliance.settings.settings import Settings
+from appliance.store.database import connect
 
 _SCHEMA = "SELECT string_agg(version_num, ',' ORDER BY version_num) AS version FROM alembic_version"
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from appliance.reporting.run_store import RunStore
+from appliance.store.runs import RunStore
 
 PAUSE_AFTER_LOSS_S = 5.0
 """After a loss the database is not asked again for so long: each try may cost the scheduler two seconds."""

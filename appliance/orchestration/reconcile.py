@@ -15,9 +15,9 @@ from appliance.orchestration.run_folder import mark_over
 from appliance.orchestration.run_names import run_id_for
 from appliance.orchestration.step_needs import DISCARD
 from appliance.orchestration.workflow_files import origin_of
-from appliance.reporting.database import Connection
-from appliance.reporting.run_queries import current_runs, step_states
-from appliance.reporting.run_store import RunStore, StepState
+from appliance.store.database import Connection
+from appliance.store.queries import current_runs, step_states
+from appliance.store.runs import RunStore, StepState
 
 GONE = {
     "step": "run",

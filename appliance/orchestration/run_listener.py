@@ -20,8 +20,8 @@ from appliance.orchestration.quiet_store import QuietStore
 from appliance.orchestration.run_folder import mark_over
 from appliance.orchestration.run_names import run_id_for
 from appliance.orchestration.workflow_files import origin_of
-from appliance.reporting.run_store import RunStore, Trigger
 from appliance.settings.settings import Settings, load_settings
+from appliance.store.runs import RunStore, Trigger
 
 REAP_EVERY_S = 600.0
 """Besides the end of each run. A look takes a second of processor time, all day and night."""

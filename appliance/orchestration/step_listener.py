@@ -17,9 +17,9 @@ from appliance.orchestration.quiet_store import QuietStore
 from appliance.orchestration.run_folder import StopRequest, request_stop, run_folder
 from appliance.orchestration.run_names import run_id_for
 from appliance.orchestration.step_needs import DISCARD
-from appliance.reporting.plan_brief import parts_of_tables, plan_brief
-from appliance.reporting.run_store import RunStore, StepState
 from appliance.settings.settings import Settings, load_settings
+from appliance.store.plan_brief import parts_of_tables, plan_brief
+from appliance.store.runs import RunStore, StepState
 
 
 class StepListener:

@@ -29,8 +29,8 @@ from appliance.orchestration.step_container import StepCall, StepLimits, step_mo
 from appliance.orchestration.step_run import DockerTrouble, EngineAway, StepRun
 from appliance.orchestration.step_setting import StepSetting, instance_name
 from appliance.orchestration.workflow_files import Origin
-from appliance.reporting.run_store import RunStore
 from appliance.settings.settings import Settings, load_settings
+from appliance.store.runs import RunStore
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context

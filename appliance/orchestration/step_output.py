@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
 from appliance.contract.step_messages import Failure, Notice, Progress, Result, parse_message
-from appliance.reporting.run_store import RunStore
+from appliance.store.runs import RunStore
 
 LONGEST_LINE = 1024 * 1024
 """A longer line is no message of ours; it is cut, so that a step cannot fill this process's memory."""

@@ -17,7 +17,7 @@ from appliance.errors import RequestWrong, WorkFailed
 from appliance.orchestration.run_folder import StopRequest
 from appliance.orchestration.step_container import STOP_GRACE_S, StepCall, StepLimits, host_settings
 from appliance.orchestration.step_output import ProgressKeeper, StepOutput
-from appliance.reporting.run_store import RunStore
+from appliance.store.runs import RunStore
 
 WATCH_EVERY_S = 0.5
 ENGINE_AWAY_S = 60

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from appliance.contract.calls import Event, EventBatch, EventsAccepted
 from appliance.contract.events import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_LOG_LINES
-from appliance.reporting import outbox
 from appliance.reporting.dashboard_client import DashboardAway, DashboardClient
-from appliance.reporting.database import Connection
 from appliance.scrubbing.scrub import Scrubber, scrub_fields
+from appliance.store import outbox
+from appliance.store.database import Connection
 
 Row = dict[str, Any]
 

@@ -20,11 +20,11 @@ from appliance.orchestration.run_names import run_id_for
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.columns import KEEP_RULE
 from appliance.policy.policy import Policy, check_workflow, enforce, load_policy
-from appliance.reporting.database import Connection
-from appliance.reporting.run_queries import run_state
 from appliance.settings.settings import Settings
 from appliance.status.command_state import Settled, settle
 from appliance.status.wanted_release import WantedRelease
+from appliance.store.database import Connection
+from appliance.store.queries import run_state
 from appliance.workflow.loading import load_workflow
 
 Row = dict[str, Any]

@@ -34,10 +34,10 @@ from appliance.policy.approvals import approvals_mark, load_approval, waits_for_
 from appliance.policy.columns import KEEP_RULE, waiting_refusal
 from appliance.policy.policy import Policy, Refusal, check_workflow, load_policy
 from appliance.reporting.dashboard_client import DashboardAway, DashboardClient
-from appliance.reporting.database import Connection
-from appliance.reporting.run_queries import current_runs
-from appliance.reporting.run_store import append_event
 from appliance.settings.settings import Settings
+from appliance.store.database import Connection
+from appliance.store.queries import current_runs
+from appliance.store.runs import append_event
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import parse_workflow
 from appliance.workflow.mask_check import check_masks

@@ -7,8 +7,8 @@ from typing import Literal
 
 from psycopg.types.json import Jsonb
 
-from appliance.reporting.database import Connection
-from appliance.reporting.run_store import append_event
+from appliance.store.database import Connection
+from appliance.store.runs import append_event
 
 
 @dataclass(frozen=True)

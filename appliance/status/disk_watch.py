@@ -13,10 +13,10 @@ import psycopg
 
 from appliance.exports import remove_leftovers
 from appliance.orchestration.run_folder import StopRequest, open_runs, request_stop
-from appliance.reporting import outbox
-from appliance.reporting.database import connect
 from appliance.settings.settings import Settings
 from appliance.status.history import History
+from appliance.store import outbox
+from appliance.store.database import connect
 from appliance.system.disk import Reserve, Space, space_of
 
 LOOK_EVERY_S = 1.0

@@ -18,9 +18,7 @@ from pydantic import ValidationError
 
 from appliance.contract.calls import HEARTBEAT_SECONDS, HEARTBEAT_SECONDS_RANGE, HeartbeatAnswer
 from appliance.errors import ApplianceError
-from appliance.reporting import outbox
 from appliance.reporting.dashboard_client import DashboardAway, DashboardClient, TokenRefused
-from appliance.reporting.database import Connection, connect
 from appliance.reporting.enrolment import (
     ROTATION_WANTED,
     Identity,
@@ -40,6 +38,8 @@ from appliance.status.enrolling import REFUSED_WAIT_S, client_of, enrol_by_file
 from appliance.status.heartbeat import heartbeat
 from appliance.status.state import State
 from appliance.status.wanted_release import WantedRelease
+from appliance.store import outbox
+from appliance.store.database import Connection, connect
 
 Row = dict[str, Any]
 

@@ -16,10 +16,10 @@ import appliance
 from appliance.documents.document import UNSTORABLE
 from appliance.orchestration import airflow_state
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
-from appliance.reporting import run_queries
-from appliance.reporting.database import Connection, connect
 from appliance.settings.settings import Settings
 from appliance.status.connection_notes import certificates_of
+from appliance.store import queries as run_queries
+from appliance.store.database import Connection, connect
 from appliance.supervision.docker_watch import noted_docker
 from appliance.supervision.rest import is_resting
 from appliance.supervision.upkeep_mark import upkeep_works

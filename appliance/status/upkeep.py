@@ -9,9 +9,9 @@ import psycopg
 
 from appliance.errors import ApplianceError
 from appliance.orchestration.reconcile import reconcile
-from appliance.reporting.database import Connection, connect, migrate
-from appliance.reporting.run_store import RunStore
 from appliance.settings.settings import Settings
+from appliance.store.database import Connection, connect, migrate
+from appliance.store.runs import RunStore
 
 BUSY_EVERY_S = 2.0
 IDLE_EVERY_S = 5.0

@@ -21,10 +21,10 @@ import appliance
 from appliance.contract.fields import VersionName
 from appliance.errors import Refused
 from appliance.policy.policy import Refusal, check_update, enforce, load_policy
-from appliance.reporting.database import Connection
-from appliance.reporting.run_store import append_event
 from appliance.settings.settings import Settings
 from appliance.status.command_state import Settled, settle
+from appliance.store.database import Connection
+from appliance.store.runs import append_event
 
 Row = dict[str, Any]
 State = Literal["done", "refused", "failed"]

@@ -14,12 +14,12 @@ import httpx
 import yaml
 
 from appliance.reporting.dashboard_client import DashboardClient
-from appliance.reporting.database import Connection, connect, migrate
 from appliance.reporting.enrolment import Identity, enrol
-from appliance.reporting.run_store import RunStore, append_event
 from appliance.settings.settings import Settings, load_settings
 from appliance.status.reporter import Reporter
 from appliance.status.state import State
+from appliance.store.database import Connection, connect, migrate
+from appliance.store.runs import RunStore, append_event
 
 POLICY: dict[str, Any] = {
     "workflows_from_cloud": True,

@@ -10,11 +10,8 @@ import pytest
 import yaml
 
 from appliance.keys.keys import load_or_create_key
-from appliance.reporting import status_role
-from appliance.reporting.database import connect
 from appliance.reporting.enrolment import Identity, save_identity
 from appliance.reporting.outbox_sender import event_of
-from appliance.reporting.run_store import append_event
 from appliance.scrubbing import known
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
@@ -24,6 +21,9 @@ from appliance.status.keeping import RUNS, RunCommands
 from appliance.status.reporter import Reporter
 from appliance.status.state import State
 from appliance.status.wanted_release import WantedRelease
+from appliance.store import status_role
+from appliance.store.database import connect
+from appliance.store.runs import append_event
 from tests.cloud.appliance_rig import ApplianceRig
 
 PASSWORD = "correct horse: battery"

@@ -12,8 +12,8 @@ import yaml
 from appliance.contract.calls import AssignedWorkflow, WorkflowSet, document_digest
 from appliance.orchestration.run_folder import SPEC
 from appliance.orchestration.workflow_files import INDEX, read_workflow_files
-from appliance.reporting import outbox
 from appliance.status.cloud_sync import CloudSync
+from appliance.store import outbox
 from tests.cloud.appliance_rig import POLICY, WORKFLOW, ApplianceRig, CloudSide
 from tests.engine.breakable_proxy import BreakableProxy
 

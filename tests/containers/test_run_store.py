@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from appliance.contract.step_messages import Progress
-from appliance.reporting import run_queries
-from appliance.reporting.database import migrate
-from appliance.reporting.run_store import RunStore, append_event
+from appliance.store import queries as run_queries
+from appliance.store.database import migrate
+from appliance.store.runs import RunStore, append_event
 from tests.engine.clusters import Cluster, start_cluster
 
 

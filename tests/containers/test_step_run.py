@@ -17,7 +17,7 @@ from appliance.orchestration import step_failure
 from appliance.orchestration.run_folder import StopRequest
 from appliance.orchestration.step_container import StepCall, StepLimits
 from appliance.orchestration.step_run import EngineAway, StepRun
-from appliance.reporting.run_store import RunStore
+from appliance.store.runs import RunStore
 
 EATER = "import sys; print('eating', flush=True); x = [bytearray(2**20) for _ in range(4000)]"
 WAITER = "import time; print('waiting', flush=True); time.sleep(600)"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from appliance.reporting.database import Connection, connect, migrate
 from appliance.settings.settings import Settings, load_settings
+from appliance.store.database import Connection, connect, migrate
 from tests.engine.clusters import Cluster
 from tests.engine.scenario import Ended
 

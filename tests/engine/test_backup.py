@@ -17,7 +17,7 @@ import pytest
 import appliance
 from appliance.backups.age_file import AgeReader, AgeWriter
 from appliance.backups.restore import STATES
-from appliance.reporting.run_store import RunStore
+from appliance.store.runs import RunStore
 from tests.engine.machines import AWKWARD, PASSPHRASE, Machine, NewMachine
 from tests.engine.scenario import Ended, Scenario
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from appliance.reporting.run_store import RunStore
+from appliance.store.runs import RunStore
 from tests.engine.clusters import free_port
 from tests.engine.machines import AWKWARD, Machine, NewMachine
 from tests.engine.scenario import Ended

@@ -21,10 +21,10 @@ from appliance.contract.step_messages import Failure, Message, Result
 from appliance.errors import Refused
 from appliance.postgres.room import check_room
 from appliance.postgres.snapshot import export_snapshot
-from appliance.reporting import outbox
-from appliance.reporting.database import connect, migrate
 from appliance.steps.context import write_document
 from appliance.steps.execute import execute_step
+from appliance.store import outbox
+from appliance.store.database import connect, migrate
 from appliance.system.disk import Reserve, Space, space_of
 from tests.containers.appliance_host import wait_for
 from tests.engine.clusters import Cluster, free_port

@@ -14,10 +14,10 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from appliance.contract.step_messages import Progress
-from appliance.reporting.database import Connection, connect
-from appliance.reporting.verify_brief import verify_checks
 from appliance.scrubbing.known import own_scrubber
 from appliance.scrubbing.scrub import scrub_fields
+from appliance.store.database import Connection, connect
+from appliance.store.verify_brief import verify_checks
 
 RunState = Literal["queued", "running", "succeeded", "failed", "refused", "cancelled"]
 StepState = Literal["running", "retrying", "succeeded", "failed", "cancelled", "skipped"]

@@ -1,5 +1,5 @@
 -- The appliance's own state: runs, their steps and progress, and the outbox of events.
--- Numbered blocks are applied once each, in order, by appliance.reporting.database.migrate.
+-- Numbered blocks are applied once each, in order, by appliance.store.database.migrate.
 
 -- migration 1
 CREATE TABLE appliance.run (

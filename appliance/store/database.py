@@ -16,7 +16,7 @@ Connection = psycopg.Connection[dict[str, Any]]
 CONNECT_TIMEOUT_S = 2
 """Nothing waits long for this database: a run goes on without it, and a page says that it is away."""
 
-_SCHEMA_FILE = Path(__file__).with_name("store_schema.sql")
+_SCHEMA_FILE = Path(__file__).with_name("schema.sql")
 _MIGRATION_LOCK = 0x6170706C  # "appl": any number that only this code uses
 
 
@@ -39,7 +39,7 @@ def connect(conninfo: str, *, read_only: bool = False) -> Connection:
 
 
 def migrations() -> list[tuple[int, str]]:
-    """The numbered blocks of store_schema.sql, in order."""
+    """The numbered blocks of schema.sql, in order."""
     parts = re.split(r"^-- migration (\d+)$", _SCHEMA_FILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return [(int(parts[i]), parts[i + 1]) for i in range(1, len(parts), 2)]
 

@@ -10,7 +10,7 @@ from contextlib import closing
 import psycopg
 
 from appliance.errors import WorkFailed
-from appliance.reporting.database import connect
+from appliance.store.database import connect
 
 ROLE = "appliance_status"
 _OURS = f"""

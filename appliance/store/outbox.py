@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from appliance.reporting.database import Connection
-from appliance.reporting.run_store import append_event
+from appliance.store.database import Connection
+from appliance.store.runs import append_event
 
 Row = dict[str, Any]
 

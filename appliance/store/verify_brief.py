@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.reporting.database import Connection
+from appliance.store.database import Connection
 
 _COUNTED = (("row_counts", "tables"), ("masked_values", "masked_columns"))
 

@@ -1,0 +1,1 @@
+"""The appliance's own database: runs, events waiting to leave, queries."""
