@@ -21,7 +21,7 @@ from pathlib import Path
 import psycopg
 
 from appliance.errors import ApplianceError, ExitCode
-from appliance.exports import DELETIONS, delete_export, list_exports, remove_leftovers
+from appliance.exports.stored import DELETIONS, delete_export, list_exports, remove_leftovers
 from appliance.settings.settings import Settings, load_settings
 from appliance.store import outbox
 from appliance.store.database import connect

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.exports import MANIFEST, Export, ExportedTable, damage_of
+from appliance.exports.stored import MANIFEST, Export, ExportedTable, damage_of
 from appliance.system.beneath import as_owner_of
 
 _BLOCK = 1 << 20

@@ -38,7 +38,7 @@ def list_(
 ) -> None:
     """List the exports on this appliance, the newest first."""
     from appliance.cli._output import duration, print_json, print_table, size  # noqa: PLC0415 - help is instant
-    from appliance.exports import list_exports  # noqa: PLC0415
+    from appliance.exports.stored import list_exports  # noqa: PLC0415
 
     found = [
         export
@@ -90,7 +90,7 @@ def get(
     """Copy an export to a folder, or as a tar to standard output. Every file's SHA-256 is checked."""
     from appliance.cli._exports_copy import copy_export, write_tar  # noqa: PLC0415
     from appliance.errors import RequestWrong  # noqa: PLC0415
-    from appliance.exports import find_export  # noqa: PLC0415
+    from appliance.exports.stored import find_export  # noqa: PLC0415
 
     export = find_export(_folder(exports_dir), run)
     if into == STANDARD_OUTPUT:
@@ -117,7 +117,7 @@ def rm(
 ) -> None:
     """Delete exports. Each deletion is recorded in deletions.jsonl beside them."""
     from appliance.cli._output import size  # noqa: PLC0415
-    from appliance.exports import delete_export, find_export  # noqa: PLC0415
+    from appliance.exports.stored import delete_export, find_export  # noqa: PLC0415
 
     folder = _folder(exports_dir)
     found = [find_export(folder, run) for run in dict.fromkeys(runs)]

@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from appliance.contract.step_messages import Failure, Result
 from appliance.errors import ApplianceError
-from appliance.export_folder import export_folder, finish_export
+from appliance.exports.writing import export_folder, finish_export
 from appliance.orchestration import step_failure
 from appliance.orchestration.host_paths import host_path
 from appliance.orchestration.reach import open_ways

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import psycopg
 
-from appliance.exports import remove_leftovers
+from appliance.exports.stored import remove_leftovers
 from appliance.orchestration.run_folder import StopRequest, open_runs, request_stop
 from appliance.settings.settings import Settings
 from appliance.status.history import History

@@ -17,8 +17,8 @@ from pydantic import BaseModel
 
 from appliance import __version__
 from appliance.errors import RequestWrong, WorkFailed, WorkFailedForGood
-from appliance.export_folder import write_manifest
-from appliance.exports import MANIFEST, ExportedTable, Manifest, read_manifest
+from appliance.exports.stored import MANIFEST, ExportedTable, Manifest, read_manifest
+from appliance.exports.writing import write_manifest
 from appliance.postgres.connect import database_failure
 from appliance.postgres.copy_sql import table_reference
 from appliance.postgres.evidence_parts import loads

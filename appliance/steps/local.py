@@ -15,7 +15,7 @@ import psycopg
 from appliance.connections import Connection
 from appliance.contract.step_messages import Failure, Notice, Progress
 from appliance.errors import ApplianceError, ExitCode, WorkFailed
-from appliance.export_folder import export_folder, finish_export
+from appliance.exports.writing import export_folder, finish_export
 from appliance.postgres.plan import PLAN_FILE, SPEC_FILE, Plan
 from appliance.steps import discard
 from appliance.steps.context import RunSpec, load_context, read_document, write_document

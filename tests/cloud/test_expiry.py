@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from appliance.exports import Manifest, deletions
+from appliance.exports.stored import Manifest, deletions
 from tests.cloud.appliance_rig import ApplianceRig
 
 DAY_S = 86_400

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from appliance.exports import Export, damage_of, list_exports
+from appliance.exports.stored import Export, damage_of, list_exports
 from tests.engine.breakable_proxy import breakable_proxy, wait_until
 from tests.engine.scenario import CANARY, Scenario
 

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from appliance import exports
 from appliance.backups.contents import state_files
 from appliance.backups.placing import place_files
 from appliance.backups.unpack import Unpacked
@@ -24,6 +23,7 @@ from appliance.cli.main import app
 from appliance.diagnostics.task_logs import parts as log_parts
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.expiry import main as expire
+from appliance.exports import stored as exports
 from appliance.keys.keys import load_or_create_key
 from appliance.orchestration.run_folder import StopRequest, request_stop
 from appliance.orchestration.workflow_files import read_workflow_files

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from appliance.cli.exports import app
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.exports import MANIFEST, deletions, list_exports
+from appliance.exports.stored import MANIFEST, deletions, list_exports
 from tests.unit.test_exports import make_export
 
 FILE = "public.customer.csv.gz"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance import exports
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.export_folder import export_folder, finish_export, write_manifest
+from appliance.exports import stored as exports
+from appliance.exports.writing import export_folder, finish_export, write_manifest
 
 
 def write_export(folder: Path, run: str, *, workflow: str = "nightly", days_old: float = 0) -> None:
@@ -145,7 +145,7 @@ def test_whoever_may_not_read_them_is_told_so(tmp_path: Path) -> None:
     make_export(tmp_path, "one")
     tmp_path.chmod(0o000)
     program = (
-        "import os, sys\nfrom pathlib import Path\nfrom appliance import exports\n"
+        "import os, sys\nfrom pathlib import Path\nfrom appliance.exports import stored as exports\n"
         "os.getuid() or os.setresuid(65534, 65534, 65534)\n"
         "exports.list_exports(Path(sys.argv[1]))"
     )

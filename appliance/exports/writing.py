@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.errors import WorkFailed
-from appliance.exports import MANIFEST, UNFINISHED, Manifest, read_manifest
+from appliance.exports.stored import MANIFEST, UNFINISHED, Manifest, read_manifest
 
 
 @contextlib.contextmanager

@@ -1,0 +1,1 @@
+"""Delivered files on the appliance's disk."""
