@@ -42,7 +42,7 @@ def receipt(rig: ApplianceRig, name: str, days: float) -> Path:
 
 def expire(rig: ApplianceRig, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "appliance.expiry"],
+        [sys.executable, "-m", "appliance.cleanup.exports_and_receipts"],
         env={**rig.process_environment, **settings},
         capture_output=True,
         text=True,

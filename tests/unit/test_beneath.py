@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 from appliance.backups.contents import state_files
 from appliance.backups.placing import place_files
 from appliance.backups.unpack import Unpacked
+from appliance.cleanup.exports_and_receipts import main as expire
 from appliance.cli._local import _work_as_its_owner
 from appliance.cli._status_client import _token
 from appliance.cli.main import app
 from appliance.diagnostics.task_logs import parts as log_parts
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.expiry import main as expire
 from appliance.exports import stored as exports
 from appliance.keys.keys import load_or_create_key
 from appliance.orchestration.run_folder import StopRequest, request_stop

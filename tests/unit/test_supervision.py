@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance.cleanup.task_logs import DAY_S, STILL_WRITTEN_S, clean
 from appliance.supervision import watch
 from appliance.supervision.__main__ import make_secret
-from appliance.supervision.cleanup import DAY_S, STILL_WRITTEN_S, clean
 from appliance.supervision.docker_watch import NOTE, NOTE_FRESH_S, docker_answers, noted_docker, noting_docker
 from appliance.supervision.proof import answers
 from appliance.supervision.rest import is_resting

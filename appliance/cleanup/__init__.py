@@ -1,0 +1,1 @@
+"""Keeps task logs, exports and receipts within their bounds."""
