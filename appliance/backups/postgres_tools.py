@@ -13,7 +13,7 @@ from typing import BinaryIO
 from psycopg.conninfo import conninfo_to_dict
 
 from appliance.errors import WorkFailed
-from appliance.postgres.schema_dump import find_pg_dump
+from appliance.postgres.source.schema_dump import find_pg_dump
 from appliance.system.beneath import Owner
 
 _PR_SET_PDEATHSIG = 1

@@ -29,7 +29,7 @@ from appliance.backups.postgres_tools import Database
 from appliance.backups.settling import settle_airflow, settle_appliance
 from appliance.backups.unpack import unpack
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.postgres.connect import database_failure
+from appliance.postgres.sessions.connect import database_failure
 from appliance.reporting.enrolment import ROTATION_WANTED
 from appliance.settings.settings import Settings
 from appliance.store.database import connect

@@ -10,7 +10,7 @@ import typer
 from appliance.cli._findings import print_findings
 from appliance.cli._output import print_json
 from appliance.errors import ApplianceError
-from appliance.postgres.connection_checks import ConnectionReport
+from appliance.postgres.checks.connection import ConnectionReport
 from appliance.settings.settings import Settings
 from appliance.system.findings import failed
 from appliance.workflow.document import Workflow

@@ -7,9 +7,9 @@ from contextlib import closing
 import psycopg
 
 from appliance.connections import load_connections, select_connections
-from appliance.postgres.catalog_reader import read_catalog
-from appliance.postgres.connect import database_failure, open_session
-from appliance.postgres.parameters import libpq_parameters
+from appliance.postgres.sessions.connect import database_failure, open_session
+from appliance.postgres.sessions.parameters import libpq_parameters
+from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.settings.settings import Settings
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.document import Workflow

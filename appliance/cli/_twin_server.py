@@ -10,11 +10,11 @@ from psycopg.rows import TupleRow
 
 from appliance.connections import load_connections, select_connections
 from appliance.errors import RequestWrong
-from appliance.postgres.connect import database_failure, open_session
-from appliance.postgres.parameters import libpq_parameters
-from appliance.postgres.publishing import Publisher, roll_back
-from appliance.postgres.target_database import DatabaseFacts, read_database
-from appliance.postgres.twin_names import twin_names
+from appliance.postgres.sessions.connect import database_failure, open_session
+from appliance.postgres.sessions.parameters import libpq_parameters
+from appliance.postgres.twin.database import DatabaseFacts, read_database
+from appliance.postgres.twin.names import twin_names
+from appliance.postgres.twin.publishing import Publisher, roll_back
 from appliance.settings.settings import load_settings
 
 _APPLICATION_NAME = "appliance twin"

@@ -57,7 +57,7 @@ def check(
     from appliance.connections import load_connections  # noqa: PLC0415
     from appliance.errors import ExitCode  # noqa: PLC0415
     from appliance.policy.policy import load_policy  # noqa: PLC0415
-    from appliance.postgres.connection_checks import check_connections  # noqa: PLC0415
+    from appliance.postgres.checks.connection import check_connections  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
     from appliance.system.findings import failed  # noqa: PLC0415
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from appliance.errors import ApplianceError
-from appliance.postgres.connect import database_failure
+from appliance.postgres.sessions.connect import database_failure
 
 _NEXT_STEPS = {
     "23505": "Give the column a mask that keeps values apart (email, hash …), or list it under keep.",

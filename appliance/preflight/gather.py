@@ -14,7 +14,7 @@ import httpx
 from appliance.connections import Connection, load_connections, unchanged_keys
 from appliance.errors import ApplianceError
 from appliance.keys.keys import KEY_BYTES
-from appliance.postgres.network_checks import check_network
+from appliance.postgres.sessions.network_checks import check_network
 from appliance.preflight.facts import Dashboard, Facts
 from appliance.preflight.gather_docker import gather_docker
 from appliance.preflight.gather_storage import fsync_ms, gather_disks, gather_keys, gather_ports

@@ -8,9 +8,9 @@ from collections import defaultdict, deque
 from pydantic import BaseModel
 
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.postgres.copy_stream import Copied
-from appliance.postgres.lock_watch import Age, GaveWayError, LockWatch, described, still_in_the_way
+from appliance.postgres.copying.copy_stream import Copied
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Shard
+from appliance.postgres.source.lock_watch import Age, GaveWayError, LockWatch, described, still_in_the_way
 from appliance.steps.context import StepContext
 from appliance.steps.copy_ends import CopyEnds, LockedError
 

@@ -11,10 +11,10 @@ from functools import partial
 
 import psycopg
 
-from appliance.postgres.connect import database_failure
 from appliance.postgres.plan import PLAN_FILE
-from appliance.postgres.target_database import drop_own
-from appliance.postgres.twin_names import twin_names
+from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.twin.database import drop_own
+from appliance.postgres.twin.names import twin_names
 from appliance.steps.context import StepContext
 
 

@@ -9,10 +9,11 @@ from contextlib import closing
 import psycopg
 from pydantic import BaseModel
 
-from appliance.postgres.connect import database_failure
-from appliance.postgres.parallel_jobs import Job, Session, run_jobs
 from appliance.postgres.plan import Plan, TargetFacts
-from appliance.postgres.post_data import (
+from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
+from appliance.postgres.twin.database import mark
+from appliance.postgres.twin.post_data import (
     Building,
     building_jobs,
     partitioned_tables,
@@ -20,12 +21,11 @@ from appliance.postgres.post_data import (
     table_sizes,
     with_ancestors,
 )
-from appliance.postgres.pre_data import split_sections
-from appliance.postgres.refresh_analyze import analyze, refresh
-from appliance.postgres.row_order import ordering_jobs
-from appliance.postgres.sequences import set_sequences
-from appliance.postgres.target_database import mark
-from appliance.postgres.twin_schema import FinishedTwin, TwinSchema, finished_file, schema_file
+from appliance.postgres.twin.pre_data import split_sections
+from appliance.postgres.twin.refresh_analyze import analyze, refresh
+from appliance.postgres.twin.row_order import ordering_jobs
+from appliance.postgres.twin.schema import FinishedTwin, TwinSchema, finished_file, schema_file
+from appliance.postgres.twin.sequences import set_sequences
 from appliance.steps.context import StepContext, read_document, write_document
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from appliance.postgres.plan import SNAPSHOT_FILE
-from appliance.postgres.snapshot import export_snapshot, hold
+from appliance.postgres.source.snapshot import export_snapshot, hold
 from appliance.steps.context import StepContext, write_document
 
 KEEPER = True

@@ -12,13 +12,18 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance.errors import ApplianceError, RequestWrong
-from appliance.postgres.catalog_reader import read_catalog
-from appliance.postgres.connect import database_failure
-from appliance.postgres.lock_watch import LockWatch
 from appliance.postgres.plan import PLAN_FILE, Plan
-from appliance.postgres.planning import PlanRequest, TableKey, make_plan
-from appliance.postgres.room import bytes_of_files, check_room, check_target_room, target_space
-from appliance.postgres.target_checks import TargetCheck, check_target
+from appliance.postgres.planning.planning import PlanRequest, TableKey, make_plan
+from appliance.postgres.planning.space_estimate import (
+    bytes_of_files,
+    check_room,
+    check_target_room,
+    target_space,
+)
+from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.source.catalog_reader import read_catalog
+from appliance.postgres.source.lock_watch import LockWatch
+from appliance.postgres.twin.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext, write_document
 from appliance.steps.reading import read_source
 from appliance.system.disk import space_of

@@ -13,8 +13,8 @@ from functools import partial
 from pydantic import BaseModel
 
 from appliance.errors import RequestWrong
-from appliance.postgres.publishing import Publisher
-from appliance.postgres.twin_names import twin_names
+from appliance.postgres.twin.names import twin_names
+from appliance.postgres.twin.publishing import Publisher
 from appliance.steps.context import StepContext
 from appliance.steps.exporting import ExportResult, write_export
 

@@ -11,8 +11,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError
-from appliance.postgres.lock_watch import Covered, LockWatch, described, still_in_the_way
-from appliance.postgres.snapshot import import_snapshot
+from appliance.postgres.source.lock_watch import Covered, LockWatch, described, still_in_the_way
+from appliance.postgres.source.snapshot import import_snapshot
 from appliance.steps.context import StepContext
 
 Read = TypeVar("Read")

@@ -12,16 +12,17 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance.errors import WorkFailed
-from appliance.postgres import evidence, ledger, left_out
-from appliance.postgres.archive_contents import Entry
-from appliance.postgres.connect import database_failure
+from appliance.postgres.copying import ledger, left_out
 from appliance.postgres.plan import Plan, TargetFacts
-from appliance.postgres.post_data import create_ledger
-from appliance.postgres.pre_data import load_pre_data, rehearse_post_data, split_sections
-from appliance.postgres.schema_dump import carried_entries
-from appliance.postgres.target_database import create_next
-from appliance.postgres.target_locale import LocaleSettings
-from appliance.postgres.twin_schema import TwinSchema, schema_file
+from appliance.postgres.proof import evidence
+from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.source.archive_contents import Entry
+from appliance.postgres.source.schema_dump import carried_entries
+from appliance.postgres.twin.database import create_next
+from appliance.postgres.twin.locale import LocaleSettings
+from appliance.postgres.twin.post_data import create_ledger
+from appliance.postgres.twin.pre_data import load_pre_data, rehearse_post_data, split_sections
+from appliance.postgres.twin.schema import TwinSchema, schema_file
 from appliance.steps.context import StepContext, write_document
 from appliance.steps.schema_source import read_schema
 

@@ -16,13 +16,18 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError
-from appliance.postgres.archive_contents import Entry
-from appliance.postgres.connect import database_failure
-from appliance.postgres.left_behind import SET_ASIDE, LeftBehind, find_left_behind, read_abilities
-from appliance.postgres.lock_watch import LockWatch, Name, described, still_in_the_way
 from appliance.postgres.plan import Plan, TargetFacts
-from appliance.postgres.schema_dump import dump_schema, find_pg_dump
-from appliance.postgres.sequences import SequenceValue, read_sequences
+from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.source.archive_contents import Entry
+from appliance.postgres.source.lock_watch import LockWatch, Name, described, still_in_the_way
+from appliance.postgres.source.schema_dump import dump_schema, find_pg_dump
+from appliance.postgres.source.unsupported_objects import (
+    SET_ASIDE,
+    LeftBehind,
+    find_left_behind,
+    read_abilities,
+)
+from appliance.postgres.twin.sequences import SequenceValue, read_sequences
 from appliance.steps.context import StepContext
 from appliance.steps.reading import MOST_YIELDS, named, read_source
 from appliance.steps.secrets import service_environment

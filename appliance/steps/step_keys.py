@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from appliance.keys.keys import run_key, source_key
 from appliance.masking.bindings import secret_settings
-from appliance.postgres import evidence
 from appliance.postgres.plan import Plan
+from appliance.postgres.proof import evidence
 from appliance.steps.context import RunSpec
 
 

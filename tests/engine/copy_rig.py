@@ -10,8 +10,7 @@ from typing import Any
 from appliance.connections import Connection
 from appliance.contract.step_messages import Message
 from appliance.policy.policy import Policy
-from appliance.postgres import evidence, ledger
-from appliance.postgres.connect import open_session
+from appliance.postgres.copying import ledger
 from appliance.postgres.plan import (
     PLAN_FILE,
     SNAPSHOT_FILE,
@@ -23,7 +22,9 @@ from appliance.postgres.plan import (
     SourceFacts,
     TargetFacts,
 )
-from appliance.postgres.snapshot import export_snapshot
+from appliance.postgres.proof import evidence
+from appliance.postgres.sessions.connect import open_session
+from appliance.postgres.source.snapshot import export_snapshot
 from appliance.steps import copy
 from appliance.steps.context import RunSpec, StepContext, write_document
 from appliance.steps.copy import CopyResult

@@ -16,8 +16,8 @@ from appliance.keys.keys import derived_key
 from appliance.masking.bindings import secret_settings, word_settings
 from appliance.masking.compiled import CompiledColumn
 from appliance.masking.compiler import compile_column
-from appliance.postgres.catalog_reader import read_catalog
-from appliance.postgres.connect import open_session
+from appliance.postgres.sessions.connect import open_session
+from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec
 from tests.engine.clusters import Cluster

@@ -6,10 +6,10 @@ from typing import Any
 
 from appliance.documents.problems import Places
 from appliance.policy.policy import Origin, Policy
-from appliance.postgres.catalog_reader import read_catalog
 from appliance.postgres.plan import Plan
-from appliance.postgres.planning import PlanRequest, make_plan
-from appliance.postgres.snapshot import export_snapshot
+from appliance.postgres.planning.planning import PlanRequest, make_plan
+from appliance.postgres.source.catalog_reader import read_catalog
+from appliance.postgres.source.snapshot import export_snapshot
 from appliance.workflow.document import Workflow
 from tests.engine.clusters import SUPERUSER, Cluster
 from tests.engine.source_session import session

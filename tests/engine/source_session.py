@@ -10,9 +10,9 @@ from typing import Any
 import psycopg
 
 from appliance.masking.compiler import keep_column
-from appliance.postgres.catalog_reader import read_catalog
-from appliance.postgres.connect import open_session
 from appliance.postgres.plan import PlannedTable, TableName
+from appliance.postgres.sessions.connect import open_session
+from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.workflow.catalog import Catalog, Column, Table
 from tests.engine.clusters import SUPERUSER, Cluster
 

@@ -12,7 +12,7 @@ from appliance.connections import Connection
 from appliance.contract.step_messages import Message
 from appliance.policy.policy import Policy
 from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, Plan
-from appliance.postgres.snapshot import export_snapshot
+from appliance.postgres.source.snapshot import export_snapshot
 from appliance.steps import copy, finish, plan, schema, verify
 from appliance.steps.context import RunSpec, StepContext, write_document
 from appliance.steps.secrets import write_secrets, write_settings

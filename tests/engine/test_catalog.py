@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from appliance.postgres.catalog_reader import read_catalog
+from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.workflow.catalog import Catalog
 from tests.engine.clusters import Cluster
 from tests.engine.source_session import catalog_of, column_of, session, table_of

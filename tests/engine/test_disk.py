@@ -19,8 +19,8 @@ import pytest
 
 from appliance.contract.step_messages import Failure, Message, Result
 from appliance.errors import Refused
-from appliance.postgres.room import check_room
-from appliance.postgres.snapshot import export_snapshot
+from appliance.postgres.planning.space_estimate import check_room
+from appliance.postgres.source.snapshot import export_snapshot
 from appliance.steps.context import write_document
 from appliance.steps.execute import execute_step
 from appliance.store import outbox

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from appliance.keys.keys import binding_value
-from appliance.postgres import evidence
+from appliance.postgres.proof import evidence
 from tests.engine.clusters import Cluster
 from tests.engine.stepwise_run import StepwiseRun
 

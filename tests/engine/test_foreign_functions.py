@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from appliance.policy.policy import Policy
-from appliance.postgres.foreign_functions import find_foreign_functions
+from appliance.postgres.planning.foreign_functions import find_foreign_functions
 from tests.engine.plan_making import plan_of
 from tests.engine.scenario import Scenario
 from tests.engine.source_session import session

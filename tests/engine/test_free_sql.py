@@ -8,8 +8,8 @@ import pytest
 
 from appliance.errors import RequestWrong
 from appliance.masking.compiler import compile_column
-from appliance.postgres import chosen_rows
-from appliance.postgres.row_condition_sql import condition_misfits, condition_sql
+from appliance.postgres.copying import chosen_rows
+from appliance.postgres.planning.row_condition_sql import condition_misfits, condition_sql
 from appliance.workflow.conditions.grammar import why_free
 from appliance.workflow.document import MaskSpec
 from tests.engine.clusters import Cluster

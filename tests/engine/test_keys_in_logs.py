@@ -13,8 +13,8 @@ from appliance.errors import RequestWrong
 from appliance.keys.keys import read_key, source_key
 from appliance.masking.bindings import KeyName, key_binding
 from appliance.orchestration.step_setting import StepSetting
-from appliance.postgres.bindings import check_room, start_options
 from appliance.postgres.plan import Plan
+from appliance.postgres.sessions.bindings import check_room, start_options
 from appliance.settings.settings import load_settings
 from appliance.steps.context import RunSpec
 from appliance.steps.step_keys import step_settings

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import RequestWrong
-from appliance.postgres.left_behind import LeftBehind, find_left_behind, read_abilities
-from appliance.postgres.target_checks import table_problems
+from appliance.postgres.source.unsupported_objects import LeftBehind, find_left_behind, read_abilities
+from appliance.postgres.twin.target_checks import table_problems
 from tests.engine.clusters import Cluster
 from tests.engine.twin_building import TwinRun
 

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from appliance.connections import Connection
-from appliance.postgres.connect import open_session
-from appliance.postgres.parameters import libpq_parameters
-from appliance.postgres.poolers import PoolerBetween, Probe
+from appliance.postgres.sessions.connect import open_session
+from appliance.postgres.sessions.parameters import libpq_parameters
+from appliance.postgres.sessions.poolers import PoolerBetween, Probe
 from tests.engine.bouncing import LEFT_BEHIND, bouncer, gateway
 from tests.engine.breakable_proxy import breakable_proxy
 from tests.engine.checking import Checking

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from appliance.postgres.role_checks import READER, WRITER
+from appliance.postgres.sessions.role_checks import READER, WRITER
 from tests.engine.checking import Checking
 from tests.engine.clusters import Cluster
 from tests.engine.scenario import Scenario

@@ -13,10 +13,10 @@ import psycopg
 import pytest
 
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.postgres.publishing import Published, Publisher, roll_back
-from appliance.postgres.swap import swap_in
-from appliance.postgres.target_database import mark
-from appliance.postgres.twin_names import TwinNames, twin_names
+from appliance.postgres.twin.database import mark
+from appliance.postgres.twin.names import TwinNames, twin_names
+from appliance.postgres.twin.publishing import Published, Publisher, roll_back
+from appliance.postgres.twin.swap import swap_in
 from tests.engine.clusters import Cluster
 
 RUN = "run-now"

@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from appliance.postgres.target_database import mark
-from appliance.postgres.twin_names import twin_names
+from appliance.postgres.twin.database import mark
+from appliance.postgres.twin.names import twin_names
 from tests.engine.clusters import Cluster
 from tests.engine.test_publish import RUN, Stage
 

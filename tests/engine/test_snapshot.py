@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from appliance.errors import RequestWrong, WorkFailed, WorkFailedForGood
-from appliance.postgres.connect import retry_can_help
-from appliance.postgres.snapshot import export_snapshot, hold, import_snapshot
+from appliance.postgres.sessions.connect import retry_can_help
+from appliance.postgres.source.snapshot import export_snapshot, hold, import_snapshot
 from tests.engine.breakable_proxy import breakable_proxy
 from tests.engine.clusters import Cluster, start_standby
 from tests.engine.plan_making import plan_of

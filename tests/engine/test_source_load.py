@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from appliance.errors import WorkFailedForGood
-from appliance.postgres.lock_watch import Age, LockWatch
 from appliance.postgres.plan import SNAPSHOT_FILE
-from appliance.postgres.source_load import has_room
+from appliance.postgres.source.lock_watch import Age, LockWatch
+from appliance.postgres.source.source_load import has_room
 from appliance.steps import copy_ends
 from appliance.steps.context import write_document
 from tests.engine.clusters import Cluster

@@ -17,8 +17,7 @@ import psycopg
 import pytest
 
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.postgres.target_checks import target_problems
-from appliance.postgres.target_database import (
+from appliance.postgres.twin.database import (
     ADOPT_COMMENT,
     create_next,
     drop_ours,
@@ -26,7 +25,8 @@ from appliance.postgres.target_database import (
     mark,
     read_database,
 )
-from appliance.postgres.target_locale import LocaleSettings, predict_locale
+from appliance.postgres.twin.locale import LocaleSettings, predict_locale
+from appliance.postgres.twin.target_checks import target_problems
 from tests.engine.breakable_proxy import wait_until
 from tests.engine.clusters import Cluster, new_folder
 from tests.engine.twin_building import TwinRun
@@ -281,7 +281,7 @@ def test_a_run_that_is_at_work_keeps_its_database(
     twin_database: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("appliance.postgres.target_database._DEAD_RUN_WAIT_S", 3.0)
+    monkeypatch.setattr("appliance.postgres.twin.database._DEAD_RUN_WAIT_S", 3.0)
     following = f"{twin_database}__next"
     admin = open_admin()
     create_next(admin, following, UTF8, workflow="w", run="run-before", open_database=open_admin)

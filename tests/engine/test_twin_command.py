@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import WorkFailed
-from appliance.postgres.twin_names import twin_names
+from appliance.postgres.twin.names import twin_names
 from tests.engine.clusters import Cluster
 from tests.engine.test_publish import RUN, Stage
 

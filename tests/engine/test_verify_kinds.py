@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from appliance.errors import WorkFailed
-from appliance.postgres.evidence_hashes import VALUE_SETTING, encodings_differ, hashed, tagged
+from appliance.postgres.proof.hashes import VALUE_SETTING, encodings_differ, hashed, tagged
 from tests.engine.clusters import Cluster
 from tests.engine.stepwise_run import StepwiseRun
 

@@ -16,7 +16,6 @@ from appliance.connections import Connection
 from appliance.contract.step_messages import Message, Notice
 from appliance.masking.compiled import CompiledColumn
 from appliance.policy.policy import Policy
-from appliance.postgres.catalog_reader import read_catalog
 from appliance.postgres.plan import (
     PLAN_FILE,
     SNAPSHOT_FILE,
@@ -28,8 +27,9 @@ from appliance.postgres.plan import (
     SourceFacts,
     TableName,
 )
-from appliance.postgres.snapshot import export_snapshot, import_snapshot
-from appliance.postgres.target_checks import TargetCheck, check_target
+from appliance.postgres.source.catalog_reader import read_catalog
+from appliance.postgres.source.snapshot import export_snapshot, import_snapshot
+from appliance.postgres.twin.target_checks import TargetCheck, check_target
 from appliance.steps import copy, finish, publish, schema
 from appliance.steps.context import RunSpec, StepContext, write_document
 from appliance.steps.secrets import write_secrets, write_settings

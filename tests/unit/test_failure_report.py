@@ -6,7 +6,7 @@ import psycopg
 
 from appliance.orchestration.run_folder import StopRequest
 from appliance.orchestration.step_failure import stopped
-from appliance.postgres.connect import database_failure
+from appliance.postgres.sessions.connect import database_failure
 from appliance.steps.execute import describe_failure
 
 

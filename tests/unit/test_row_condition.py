@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.postgres.row_condition_sql import apart, condition_misfits, condition_sql
+from appliance.postgres.planning.row_condition_sql import apart, condition_misfits, condition_sql
 from appliance.workflow.catalog import ForeignKey
 from appliance.workflow.conditions.grammar import why_free
 from appliance.workflow.matching import match_rules

@@ -7,8 +7,13 @@ from dataclasses import replace
 import pytest
 
 from appliance.connections import Connection
-from appliance.postgres.network_checks import _mode, _without_tls, is_loopback
-from appliance.postgres.session_checks import SessionFacts, StandbyFacts, judge_session, judge_standby
+from appliance.postgres.sessions.network_checks import _mode, _without_tls, is_loopback
+from appliance.postgres.sessions.session_checks import (
+    SessionFacts,
+    StandbyFacts,
+    judge_session,
+    judge_standby,
+)
 from appliance.system.findings import Finding
 
 WELL = SessionFacts(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.postgres.plan import Shard
-from appliance.postgres.sharding import TableSize, make_shards
+from appliance.postgres.planning.sharding import TableSize, make_shards
 
 MIB = 1 << 20
 PAGE = 8192

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.postgres.sql_condition import condition_problem
+from appliance.postgres.planning.sql_condition import condition_problem
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from appliance.documents.problems import Places
 from appliance.errors import Refused
 from appliance.masking.suggesting.uncovered import lines_to_paste, refusal
-from appliance.postgres.plan_columns import compile_tables
+from appliance.postgres.planning.columns import compile_tables
 from appliance.workflow.catalog import Catalog, Column, ForeignKey, Table
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import parse_workflow

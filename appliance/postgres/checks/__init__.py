@@ -1,0 +1,1 @@
+"""Whether a connection works, and for what."""

@@ -1,0 +1,313 @@
+"""Decide everything about a run before a row is read. Whatever is wrong is found here, all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from appliance.documents.problems import DocumentWrong, Places, Problem
+from appliance.errors import Refused, RequestWrong
+from appliance.masking.compiled import Binding, CompiledColumn
+from appliance.masking.suggesting.uncovered import refusal
+from appliance.policy.policy import Origin, Policy, Refusal, check_workflow, notices
+from appliance.postgres.copying import ledger
+from appliance.postgres.copying.left_out import left_out_query
+from appliance.postgres.plan import Plan, PlannedTable, Shard, Snapshot, SourceFacts, TableName
+from appliance.postgres.planning.columns import CompiledTables, compile_tables
+from appliance.postgres.planning.problems import (
+    filter_problems,
+    filter_warnings,
+    refused_filters,
+    refused_selects,
+    unlogged_tables,
+    unreadable_tables,
+)
+from appliance.postgres.planning.reader_checks import check_reader
+from appliance.postgres.planning.row_condition_sql import apart
+from appliance.postgres.planning.row_filters import RowConditions, row_conditions
+from appliance.postgres.planning.sharding import make_shards, table_size
+from appliance.postgres.planning.warnings import free_sql_warnings, source_warnings
+from appliance.postgres.proof import evidence
+from appliance.postgres.sessions.bindings import check_room
+from appliance.postgres.twin.row_order import order_columns
+from appliance.postgres.twin.target_checks import TargetCheck
+from appliance.workflow.catalog import Catalog, Table
+from appliance.workflow.document import Workflow
+from appliance.workflow.matching import Matching, SelectedTable, match_rules
+
+TableKey = tuple[str, str]
+CheckTargets = Callable[[Collection[TableKey]], Sequence[TargetCheck]]
+"""Looks at every target for the tables that are copied; RequestWrong for one that cannot take a twin."""
+
+_LONGEST_CONDITION = 1 << 20
+"""Row filters that reach a table by very many paths would make a statement that no server plans in time."""
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What a plan is made from."""
+
+    run_id: str
+    workflow: Workflow
+    policy: Policy
+    origin: Origin
+    places: Places
+    catalog: Catalog
+    snapshot: Snapshot
+    key_name: str
+    epoch: int
+    approved: tuple[str, ...] = ()
+    """What the owner lets the cloud keep of the source, besides what policy does."""
+
+
+@dataclass
+class _Findings:
+    """All that is wrong so far."""
+
+    problems: list[Problem] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    fixes: list[str] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    uncovered: Refused | None = None
+
+    def stop(self) -> None:
+        """Raise one error with everything, if there is anything."""
+        refused = [f"{refusal.what} (policy rule {refusal.rule})" for refusal in self.refusals]
+        texts = [problem.text() for problem in DocumentWrong(self.problems).problems[:100]] + self.lines
+        if texts:
+            uncovered = [self.uncovered.what, self.uncovered.why] if self.uncovered else []
+            fixes = self.fixes or ["correct what is listed above, and run it again."]
+            raise RequestWrong(
+                "\n".join([*texts, *refused, *uncovered]), "No row has been read.", "\n".join(fixes)
+            )
+        if refused:
+            more = [self.uncovered.what, self.uncovered.why] if self.uncovered else []
+            raise Refused(
+                "\n".join(refused + more),
+                "The policy of this appliance belongs to its owner, and no workflow can change it.",
+                "Change the workflow, or ask whoever owns policy.yaml.",
+                rule=self.refusals[0].rule,
+            )
+        if self.uncovered is not None:
+            raise self.uncovered
+
+
+def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets: CheckTargets) -> Plan:
+    """The plan, made in the run's snapshot that ``source`` has imported.
+
+    Raises RequestWrong with all that must be corrected, or else Refused where policy or an uncovered column
+    forbids the run. psycopg errors of the source pass.
+    """
+    workflow, catalog = request.workflow, request.catalog
+    matching = match_rules(workflow, catalog, request.places)
+    compiled = compile_tables(matching.tables, request.places, catalog.encoding)
+    findings = _examine(request, matching, compiled, source)
+    checks: Sequence[TargetCheck] = ()
+    try:
+        checks = check_targets(_with_rows(matching))
+    except RequestWrong as error:
+        findings.lines += [error.what, error.why]
+        findings.fixes.append(error.next_step)
+    findings.stop()
+    conditions = row_conditions(matching.tables, catalog.tables, request.snapshot.taken_at)
+    _check_conditions(conditions)
+    free = apart(matching.tables)
+    tables = tuple(
+        _planned(each, compiled, conditions.where.get(each.table.all_names[0]), free)
+        for each in matching.tables
+        if each.table.kind != "partitioned"
+    )
+    refused = refused_selects(source, tables)
+    if refused:
+        raise RequestWrong(
+            "\n".join(refused), "No row has been read.", "Report this: a mask made SQL that is wrong."
+        )
+    targets = tuple(check.facts for check in checks)
+    plan = Plan(
+        run_id=request.run_id,
+        workflow_id=workflow.id,
+        created_at=datetime.now(UTC),
+        source=_source_facts(workflow.source, catalog),
+        targets=targets,
+        tables=tables,
+        shards=_shards(workflow, catalog, tables, len(targets)),
+        parallel=workflow.limits.parallel,
+        key_name=request.key_name,
+        epoch=request.epoch,
+        bindings=_bindings(tables),
+        left_out_sql=left_out_query(matching.tables, catalog.tables, request.snapshot.taken_at, tables),
+        left_out=_left_out(matching, catalog),
+        not_carried=tuple(
+            dict.fromkeys([*catalog.not_carried, *(item for check in checks for item in check.not_carried)])
+        ),
+        warnings=(
+            *findings.warnings,
+            *compiled.warnings,
+            *filter_warnings(matching.tables),
+            *source_warnings(catalog, tables),
+            *notices(request.policy, catalog),
+            *free_sql_warnings(tables),
+            *(text for check in checks for text in check.warnings),
+        ),
+        fallbacks=tuple(text for check in checks for text in check.fallbacks),
+    )
+    check_room((*plan.bindings, *evidence.bindings(plan)))
+    return plan
+
+
+def _examine(
+    request: PlanRequest, matching: Matching, compiled: CompiledTables, source: Connection[TupleRow]
+) -> _Findings:
+    workflow, places = request.workflow, request.places
+    findings = _Findings(problems=[*matching.problems, *compiled.problems])
+    reader = check_reader(source, request.policy, workflow.source, [each.table for each in matching.tables])
+    findings.lines += reader.lines
+    findings.fixes += reader.fixes
+    findings.warnings += reader.warnings
+    malformed = filter_problems(workflow, places)
+    findings.problems += malformed
+    if not malformed:
+        findings.problems += refused_filters(source, matching.tables, workflow, places)
+    findings.lines += unreadable_tables(matching.tables, source.info.user)
+    if any(table.schema_name == ledger.SCHEMA for table in request.catalog.tables):
+        findings.lines.append(
+            f"The source has a schema '{ledger.SCHEMA}', and the appliance makes one of that name in the twin"
+            " while it is built. Rename the source's."
+        )
+    if request.snapshot.in_recovery:
+        findings.lines += unlogged_tables(matching.tables)
+    findings.refusals += check_workflow(
+        request.policy,
+        workflow,
+        matching,
+        origin=request.origin,
+        catalog=request.catalog,
+        approved=request.approved,
+    )
+    findings.uncovered = refusal(matching, workflow.id, request.catalog.encoding)
+    return findings
+
+
+def _check_conditions(conditions: RowConditions) -> None:
+    where, cycle = conditions.where, conditions.cycle
+    if conditions.unfollowed:
+        raise RequestWrong(
+            "\n".join(conditions.unfollowed),
+            "A row that refers to one that is left out is left out too. To find it, the reader would run what"
+            " somebody else may change, or compare otherwise than the constraint does.",
+            "Filter no table under rows that these keys lead to, or leave out the tables that have the keys"
+            " under tables.exclude.",
+        )
+    if cycle:
+        raise RequestWrong(
+            f"Rows are filtered around a circle of foreign keys: {' → '.join(cycle)}.",
+            "Which rows to copy would depend on itself.",
+            "Filter none of these tables under rows, or leave one of them out under tables.exclude.",
+        )
+    longest = max(where, key=lambda name: len(where[name]), default=None)
+    if longest is not None and len(where[longest]) > _LONGEST_CONDITION:
+        raise RequestWrong(
+            f"Row filters reach the table {'.'.join(longest)} through too many foreign keys.",
+            "Each way is a part of the condition, and it became too long.",
+            "Filter fewer tables under rows, or leave some out under tables.exclude.",
+        )
+
+
+def _planned(
+    selected: SelectedTable, compiled: CompiledTables, where: str | None, free: Collection[TableKey]
+) -> PlannedTable:
+    table = selected.table
+    columns = compiled.columns[table.all_names[0]]
+    binary_safe = {column.name: column.binary_safe for column in table.columns}
+    own = TableName(schema_name=table.schema_name, name=table.name)
+    root = None
+    if table.root_schema is not None and table.root_name is not None:
+        root = TableName(schema_name=table.root_schema, name=table.root_name)
+    masked = {column.name for column in columns if column.mask is not None}
+    moved = bool(masked & set(table.partition_key))
+    return PlannedTable(
+        schema_name=table.schema_name,
+        name=table.name,
+        root=root,
+        load_into=root if moved and root is not None else own,
+        columns=columns,
+        row_key=_row_key(table, columns),
+        order_by=order_columns(table, columns),
+        where_sql=where,
+        apart=where is not None and table.all_names[0] in free,
+        format="binary" if all(binary_safe[column.name] for column in columns) else "text",
+        estimated_rows=table.estimated_rows,
+        bytes=table.bytes,
+        pages=table.pages,
+    )
+
+
+def _row_key(table: Table, columns: tuple[CompiledColumn, ...]) -> tuple[str, ...]:
+    """A key that tells every row from every other (NULL would not), a kept one if there is one."""
+    never_null = {column.name for column in table.columns if column.not_null}
+    copied = {column.name for column in columns} & never_null
+    masked = {column.name for column in columns if column.mask is not None}
+    keys = [key for key in (table.primary_key, *table.unique_keys) if key and copied.issuperset(key)]
+    return min(keys, key=lambda key: len(masked & set(key)), default=())
+
+
+def _shards(
+    workflow: Workflow, catalog: Catalog, tables: Sequence[PlannedTable], targets: int
+) -> tuple[Shard, ...]:
+    ctid_readable = {table.all_names[0]: table.ctid_readable for table in catalog.tables}
+    sizes = [
+        table_size(
+            table,
+            server_version=catalog.server_version,
+            ctid_readable=ctid_readable[table.schema_name, table.name],
+        )
+        for table in tables
+    ]
+    shards: list[Shard] = []
+    for target in range(targets):
+        shards += make_shards(
+            sizes, parallel=workflow.limits.parallel, target=target, first_number=len(shards)
+        )
+    return tuple(shards)
+
+
+def _bindings(tables: Sequence[PlannedTable]) -> tuple[Binding, ...]:
+    found: dict[str, Binding] = {}
+    for table in tables:
+        for column in table.columns:
+            for binding in column.bindings:
+                found.setdefault(binding.setting, binding)
+    return tuple(found.values())
+
+
+def _with_rows(matching: Matching) -> list[TableKey]:
+    return [each.table.all_names[0] for each in matching.tables if each.table.kind != "partitioned"]
+
+
+def _left_out(matching: Matching, catalog: Catalog) -> tuple[TableName, ...]:
+    chosen = {each.table.oid for each in matching.tables}
+    return tuple(
+        TableName(schema_name=table.schema_name, name=table.name)
+        for table in catalog.tables
+        if table.oid not in chosen
+    )
+
+
+def _source_facts(connection: str, catalog: Catalog) -> SourceFacts:
+    return SourceFacts(
+        connection=connection,
+        database=catalog.database,
+        server_version=catalog.server_version,
+        encoding=catalog.encoding,
+        locale_provider=catalog.locale_provider,
+        collate=catalog.collate,
+        ctype=catalog.ctype,
+        locale=catalog.locale,
+        extensions=catalog.extensions,
+        in_recovery=catalog.in_recovery,
+    )

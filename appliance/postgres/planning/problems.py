@@ -1,0 +1,204 @@
+"""What the source itself says against a plan: privileges, row-level security, SQL it does not accept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from appliance.documents.problems import Places, Problem
+from appliance.postgres.copying.copy_sql import masked_select, quoted
+from appliance.postgres.plan import PlannedTable
+from appliance.postgres.planning.row_condition_sql import condition_misfits, condition_sql
+from appliance.postgres.planning.sql_condition import condition_problem
+from appliance.workflow.catalog import Table
+from appliance.workflow.conditions.grammar import why_free
+from appliance.workflow.document import Workflow
+from appliance.workflow.matching import SelectedTable
+
+_SHOWN = 50
+
+
+@dataclass(frozen=True)
+class MissingPrivilege:
+    """What a role may not do on the source, and the SQL that lets it."""
+
+    what: str
+    whose: str
+    """Who can run the SQL, as the end of a sentence."""
+    sql: tuple[str, ...]
+
+
+def missing_privileges(tables: Iterable[Table], role: str) -> list[MissingPrivilege]:
+    """Why the role may not read some of the tables, or not all rows of them."""
+    with_rows = [table for table in tables if table.kind != "partitioned"]
+    closed = [table for table in with_rows if not table.readable]
+    hidden = [table for table in with_rows if table.readable and table.row_security]
+    found = []
+    if closed:
+        schemas = dict.fromkeys(table.schema_name for table in closed)
+        names = ", ".join(quoted(table.schema_name, table.name) for table in closed)
+        usage = [f"GRANT USAGE ON SCHEMA {quoted(schema)} TO {quoted(role)};" for schema in schemas]
+        what = f"The role '{role}' may not read {_listed(closed)}."
+        found.append(
+            MissingPrivilege(what, "on the source", (*usage, f"GRANT SELECT ON {names} TO {quoted(role)};"))
+        )
+    if hidden:
+        what = (
+            f"Row-level security would hide rows of {_listed(hidden)} from '{role}', and a part of a table is"
+            " not what the workflow asks for."
+        )
+        sql = (f"ALTER ROLE {quoted(role)} BYPASSRLS;",)
+        found.append(MissingPrivilege(what, "on the source, as a superuser", sql))
+    return found
+
+
+def unreadable_tables(selected: Iterable[SelectedTable], role: str) -> list[str]:
+    """Lines that say which tables the role may not read, with the SQL that lets it."""
+    return [
+        line
+        for missing in missing_privileges((each.table for each in selected), role)
+        for line in (f"{missing.what} Run {missing.whose}:", *(f"  {statement}" for statement in missing.sql))
+    ]
+
+
+def unlogged_tables(selected: Iterable[SelectedTable]) -> list[str]:
+    """A line for the tables whose rows a standby does not have."""
+    unlogged = [each.table for each in selected if each.table.kind == "unlogged"]
+    if not unlogged:
+        return []
+    return [
+        f"The source is a standby, and has no rows of {_listed(unlogged)} (UNLOGGED): leave them out under"
+        " tables.exclude, or copy from the primary."
+    ]
+
+
+def filter_problems(workflow: Workflow, places: Places) -> list[Problem]:
+    """Conditions in the document that cannot be conditions, whatever the source says."""
+    return [
+        places.problem(("rows", pattern, "where"), problem, "one SQL condition")
+        for pattern, rows in workflow.rows.items()
+        if rows.where is not None and (problem := condition_problem(rows.where)) is not None
+    ]
+
+
+def refused_filters(
+    connection: Connection[TupleRow], selected: Iterable[SelectedTable], workflow: Workflow, places: Places
+) -> list[Problem]:
+    """Conditions that do not fit the table they are for, or that the source does not accept.
+
+    Nothing is executed, and no key is bound in this session.
+    """
+    found = []
+    for each in selected:
+        if each.rows is None or each.rows.where is None or each.table.kind == "partitioned":
+            continue
+        reasons = condition_misfits(each.table, each.rows.where)
+        if not reasons:
+            name = quoted(*each.table.all_names[0])
+            condition = condition_sql(each.table, each.rows.where)
+            state = _explain(connection, f"SELECT FROM ONLY {name} AS t WHERE {condition}")
+            reasons = [] if state is None else [_reason(state)]
+        if not each.table.ctid_readable and why_free(each.rows.where) is not None:
+            reasons.append("the role may read only columns, and free SQL chooses rows by their place")
+        if reasons:
+            pattern = next(pattern for pattern, rows in workflow.rows.items() if rows == each.rows)
+            what = f"{each.table.qualified}: the source does not accept the condition ({'; '.join(reasons)})"
+            found.append(
+                places.problem(("rows", pattern, "where"), what, "a condition over the table's columns")
+            )
+    return found
+
+
+def filter_warnings(selected: Sequence[SelectedTable]) -> list[str]:
+    """What a row filter may do otherwise than its author thinks, a sentence each."""
+    return [*_unfiltered_children(selected), *_compared_as_text(selected)]
+
+
+def _compared_as_text(selected: Sequence[SelectedTable]) -> Iterator[str]:
+    """Free SQL over columns whose type brings operators of its own, which only their schema finds."""
+    for each in selected:
+        if each.rows is None or each.rows.where is None or why_free(each.rows.where) is None:
+            continue
+        words = set(re.findall(r"\w+", each.rows.where))
+        for column in each.table.columns:
+            schema, dot, _ = column.base_type.rpartition(".")
+            if column.name in words and dot and column.base_kind == "base":
+                yield (
+                    f"The row filter of {each.table.qualified} speaks of {column.name} ({column.type}):"
+                    f" = compares it as text there; write OPERATOR({schema}.=) for the type's own comparison."
+                )
+
+
+def _unfiltered_children(selected: Sequence[SelectedTable]) -> list[str]:
+    """A sentence for each filtered table with children by INHERITS that are copied whole beside it."""
+    found = []
+    for each in selected:
+        if each.rows is None:
+            continue
+        name = each.table.all_names[0]
+        children = [
+            other.table
+            for other in selected
+            if other.rows is None
+            and any(above.names == name for column in other.table.columns for above in column.inherited_from)
+        ]
+        if children:
+            found.append(
+                f"The row filter of {each.table.qualified} does not reach {_listed(children)}, which inherits"
+                " from it: a query of the parent shows all of its rows."
+            )
+    return found
+
+
+def refused_selects(connection: Connection[TupleRow], tables: Iterable[PlannedTable]) -> list[str]:
+    """Tables whose masked query the source does not accept. Only planned, never executed."""
+    lines = []
+    for table in tables:
+        if table.masked_columns or table.where_sql is not None:
+            state = _explain(connection, masked_select(table))
+            if state is not None:
+                lines.append(
+                    f"The source does not accept the query for {table.qualified} ({_reason(state)})."
+                )
+    return lines
+
+
+def _explain(connection: Connection[TupleRow], query: str) -> str | None:
+    """The SQLSTATE with which the server refuses the query; None if it accepts it."""
+    try:
+        with connection.transaction():
+            connection.execute(f"EXPLAIN (COSTS false) {query}".encode())
+            # Nothing to keep, and the tables' locks go with it.
+            raise psycopg.Rollback
+    except psycopg.errors.OperationalError:
+        raise
+    except psycopg.Error as error:
+        return error.sqlstate or "unknown"
+    return None
+
+
+_REASONS = {
+    "42601": "syntax error",
+    "42703": "unknown column",
+    "42883": "unknown function or operator; one outside pg_catalog needs its schema",
+    "42P01": "unknown table; it needs its schema",
+    "42804": "not of type boolean",
+    "42803": "an aggregate has no place here",
+    "42P20": "a window function has no place here",
+    "42501": "a privilege is missing",
+}
+
+
+def _reason(state: str) -> str:
+    return f"{_REASONS[state]}, SQLSTATE {state}" if state in _REASONS else f"SQLSTATE {state}"
+
+
+def _listed(tables: Sequence[Table]) -> str:
+    names = ", ".join(table.qualified for table in tables[:_SHOWN])
+    more = len(tables) - _SHOWN
+    return f"{names} and {more} more" if more > 0 else names

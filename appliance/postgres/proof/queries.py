@@ -1,0 +1,203 @@
+"""The SQL with which ``verify`` searches one relation of the twin: one pass, whatever there is to prove."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from appliance.masking.compiled import CompiledColumn
+from appliance.postgres.copying.copy_sql import quoted
+from appliance.postgres.proof.evidence import FOUND, TABLE
+from appliance.postgres.proof.hashes import NOTHING, Finder, hashed
+from appliance.postgres.proof.parts import Loaded, Part, Proved, out_text
+
+# Beside the relation's own columns, so named that none of them is called so.
+_GATHERED = "appliance_gathered"
+_HASHES = "appliance_hashes"
+
+
+@dataclass(frozen=True)
+class Search:
+    """Everything about one part of a relation that its queries are made from."""
+
+    loaded: Loaded
+    part: Part
+    finder: Finder
+    """What its rows are found by."""
+    converted: bool
+    """Text is converted before it is hashed, as it was on the source."""
+    one_in: int = 1
+    """A power of two: beside the gathered rows, one row in so many is searched."""
+    seed: int = 0
+    """Of the hash that chooses them."""
+
+    @property
+    def only_gathered(self) -> bool:
+        """Whether what the masks gave is looked for in the gathered rows only, and not in all of them."""
+        return bool(self.finder.columns)
+
+
+def row_count(loaded: Loaded) -> str:
+    """A query of one number: all rows of the relation."""
+    return f"SELECT count(*) {_rows(loaded)}"
+
+
+def gathered(search: Search) -> str:
+    """A query of one row: gathered rows, and how many of them are told apart."""
+    kept_in = search.finder.kept_in
+    return f"SELECT count(*), count(DISTINCT {kept_in}) FROM {TABLE} WHERE {_of(search)}"  # noqa: S608
+
+
+def left_as_they_were(search: Search) -> str:
+    """A query of a row a piece: two arrays, how many values each by-row facet's mask was given, and kept."""
+    part = search.part
+    return (
+        f"SELECT given, kept FROM {TABLE}"  # noqa: S608
+        f" WHERE relation = {part.relation} AND part = {part.number} AND given IS NOT NULL"
+    )
+
+
+def distinct_hashes(search: Search, what: Sequence[Proved | CompiledColumn]) -> str:
+    """A query of one row: for each of ``what``, its distinct hashes in the evidence."""
+    numbers = [f"count(DISTINCT hashes[{search.part.place(each)}])" for each in what]
+    return f"SELECT {', '.join(numbers)} FROM {TABLE} WHERE {_of(search)}"  # noqa: S608
+
+
+def counting(search: Search, counted: Sequence[Proved], *, whole: bool) -> str:
+    """A query of one row: rows searched, rows that were gathered, then three and two numbers each.
+
+    For each facet: values looked at, values that the source has too, values that the mask cannot have made or
+    in which something is left. For each column that is compared: rows (or without a key distinct values) that
+    are what the mask gave, and rows that are not. At the end, for each of ``counted``, its distinct values in
+    the rows that were gathered, which are all if ``whole``.
+    """
+    part = search.part
+    numbers = [f"count(*) FILTER (WHERE {_GATHERED})"]
+    for each in part.facets:
+        numbers += _numbers(search, each)
+    for place in range(len(part.made)):
+        numbers += _compared(search, place, whole=whole)
+    among = "" if whole else f" FILTER (WHERE {_GATHERED})"
+    numbers += [f"count(DISTINCT {_name(each)}){among}" for each in counted]
+    values = ", ".join([_GATHERED, *_values(search)])
+    flags = ", ".join([_GATHERED, *_flags(search)])
+    return (
+        f"SELECT count(*), {', '.join(numbers)} FROM (SELECT {flags} FROM"  # noqa: S608
+        f" (SELECT {values}, {_HASHES}, {FOUND} FROM {_searched(search)} AS s OFFSET 0) AS v OFFSET 0) AS q"
+    )
+
+
+def _rows(loaded: Loaded) -> str:
+    """``FROM …`` for the relation's own rows."""
+    relation = quoted(loaded.relation.schema_name, loaded.relation.name)
+    return f"FROM {'ONLY ' if loaded.only else ''}{relation} AS t"
+
+
+def _of(search: Search) -> str:
+    part = search.part
+    return f"relation = {part.relation} AND part = {part.number} AND hashes IS NOT NULL"
+
+
+def _searched(search: Search) -> str:
+    """A subquery of the rows that are searched: what the proofs read, and what was gathered of the row."""
+    found = search.finder
+    names = dict.fromkeys(column.name for column in (*search.part.columns, *found.columns))
+    by = found.found_by([quoted(column.name) for column in found.columns], converted=search.converted)
+    columns = ", ".join([*map(quoted, names), f"{by} AS {FOUND}"])
+    rows = f"(SELECT {columns} {_rows(search.loaded)} OFFSET 0) AS r"
+    chosen = ""
+    if search.one_in > 1:
+        chosen = f" OR {found.one_in(FOUND, search.one_in, search.seed)}"
+    if found.unique:
+        # Of a gathered row there is one, so a join finds its hashes.
+        evidence = f"SELECT DISTINCT ON ({found.kept_in}) {found.kept_in} AS by, hashes FROM {TABLE}"  # noqa: S608
+        joined = f"{rows} LEFT JOIN ({evidence} WHERE {_of(search)}) AS e ON e.by = {FOUND}"
+        where = f" WHERE e.by IS NOT NULL{chosen}" if chosen else ""
+        shown = f"r.*, e.by IS NOT NULL AS {_GATHERED}, e.hashes AS {_HASHES}"
+        return f"(SELECT {shown} FROM {joined}{where} OFFSET 0)"  # noqa: S608
+    is_gathered = "false"
+    if found.columns:
+        is_gathered = f"{FOUND} IN (SELECT {found.kept_in} FROM {TABLE} WHERE {_of(search)})"  # noqa: S608
+    rows = f"(SELECT r.*, {is_gathered} AS {_GATHERED}, NULL::bytea[] AS {_HASHES} FROM {rows} OFFSET 0)"  # noqa: S608
+    return f"(SELECT * FROM {rows} AS g WHERE {_GATHERED}{chosen} OFFSET 0)" if chosen else rows  # noqa: S608
+
+
+def _values(search: Search) -> list[str]:
+    """What is read of every row that is searched, each computed once."""
+    found = []
+    for each in search.part.facets:
+        if each.facet.proof in ("disjoint", "outside_domain", "constant"):
+            found.append(f"{each.value} AS {_name(each)}")
+        elif each.facet.proof == "partial":
+            found.append(f"({each.facet.leak_sql}) AS {_name(each)}")
+        if each.facet.shape_sql is not None:
+            found.append(f"(({each.facet.shape_sql}) IS FALSE) AS {_name(each)}_odd")
+    for place, column in enumerate(search.part.made):
+        text = out_text(column)
+        text = f"CASE WHEN {_GATHERED} THEN {text} END" if search.only_gathered else text
+        found.append(f"{text} AS appliance_out_{place}")
+    return found
+
+
+def _flags(search: Search) -> list[str]:
+    """What is counted, from what was read: hashes in place of values, which are not read again."""
+    part, row = search.part, search.finder.row_bytes(FOUND)
+    found = []
+    for each in part.facets:
+        name = _name(each)
+        if each.disjoint:
+            found.append(f"{hashed(name, part.tag(each), None, converted=search.converted)} AS {name}")
+        elif each.facet.proof in ("outside_domain", "constant", "partial"):
+            found.append(name)
+        if each.facet.shape_sql is not None:
+            found.append(f"{name}_odd")
+    for place, column in enumerate(part.made):
+        name = f"appliance_out_{place}"
+        given = f"coalesce({hashed(name, part.tag(column), row, converted=search.converted)}, {NOTHING})"
+        if search.finder.unique:
+            given = f"{given} = {_HASHES}[{part.place(column)}]"
+        found.append(
+            f"CASE WHEN {_GATHERED} THEN {given} END AS {name}"
+            if search.only_gathered
+            else f"{given} AS {name}"
+        )
+    return found
+
+
+def _numbers(search: Search, each: Proved) -> tuple[str, str, str]:
+    proof, name = each.facet.proof, _name(each)
+    odd = f"count(*) FILTER (WHERE {name}_odd)" if each.facet.shape_sql is not None else "0"
+    if proof == "partial":
+        return "count(*)", "0", f"count(*) FILTER (WHERE {name})"
+    if proof == "disjoint":
+        return f"count({name})", f"count(*) FILTER (WHERE {name} IN {_evidence(search, each)})", odd
+    if proof in ("constant", "outside_domain"):
+        return f"count({name})", "0", _outside(each)
+    return "0", "0", odd
+
+
+def _compared(search: Search, place: int, *, whole: bool) -> tuple[str, str]:
+    name, column = f"appliance_out_{place}", search.part.made[place]
+    if search.finder.unique:
+        return f"count(*) FILTER (WHERE {name})", f"count(*) FILTER (WHERE NOT {name})"
+    is_given = f"{name} IN {_evidence(search, column)}"
+    others = f"count(*) FILTER (WHERE NOT ({is_given}))" if whole else "0"
+    return f"count(DISTINCT {name}) FILTER (WHERE {is_given})", others
+
+
+def _evidence(search: Search, what: Proved | CompiledColumn) -> str:
+    """The gathered hashes in one place, as the right side of IN: the server makes a hash table of them."""
+    place = search.part.place(what)
+    return f"(SELECT hashes[{place}] FROM {TABLE} WHERE {_of(search)} AND hashes[{place}] IS NOT NULL)"  # noqa: S608
+
+
+def _outside(each: Proved) -> str:
+    name = _name(each)
+    if each.facet.output_domain_sql is None:
+        return f"count({name})" if each.facet.proof == "constant" else "0"
+    members = f"SELECT d.member FROM ({each.facet.output_domain_sql}) AS d (member)"  # noqa: S608
+    return f"count(*) FILTER (WHERE {name} NOT IN ({members}))"
+
+
+def _name(each: Proved) -> str:
+    return f"appliance_value_{each.number}"

@@ -1,0 +1,294 @@
+"""Prove, inside the finished ``<twin>__next``, that it is complete and masked.
+
+Per relation: its row count against the rows that the source's server sent in the run's snapshot. Per masked
+column: over the gathered rows, the twin's value is what the mask gives for the row; the mask has left no more
+values as they were than chance allows, or, where no original may stand in the twin at all, none is found
+there; every value belongs to the mask's own output and has its shape; nothing that the mask removes is left;
+distinct values stay distinct.
+
+A relation of less than twice ``SEARCHED_ROWS`` is searched row by row. Of a larger one those that were
+gathered are, and beside them one row in up to ``MOST_ONE_IN``, chosen so that nothing in the data can foresee
+it. A fault that shows in the row itself (outside the mask's domain or shape, something left) in one row of
+ten thousand escapes 100,000 with a probability of one in twenty thousand. A value that is not what the mask
+gives shows in gathered rows: see ``evidence``. All rows are counted.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from appliance.masking.compiled import CompiledColumn
+from appliance.postgres.plan import CopyItem, Plan
+from appliance.postgres.proof import queries
+from appliance.postgres.proof.hashes import encodings_differ
+from appliance.postgres.proof.parts import Loaded, Proved, finder_of, parts, same_text
+from appliance.postgres.proof.queries import Search
+from appliance.postgres.proof.results import ColumnProof, TableProof
+
+FALSE_ALARM = 1e-9
+"""The probability with which chance alone may fail one column."""
+_EQUAL_HASHES = 1e-6
+"""The same for two values with one hash, where a single value that meets must not be excused."""
+# The evidence of a relation becomes hash tables in memory; a smaller limit would mean a search for each row.
+_SESSION = "SET work_mem = '512MB'"
+SEARCHED_ROWS = 100_000
+"""A search costs up to a third of copying a row, so that a large relation is searched in part."""
+MOST_ONE_IN = 16
+_NEARLY_UNIQUE = 0.9
+"""Kept columns that are no key tell rows apart well enough if so many of them are different."""
+
+
+def count(connection: Connection[TupleRow], loaded: Loaded, source_rows: int) -> TableProof:
+    """All there is to prove about a relation without masked columns. Raises psycopg errors."""
+    (rows,) = _row(connection, queries.row_count(loaded))
+    return TableProof(
+        table=loaded.relation.qualified,
+        rows=rows,
+        source_rows=source_rows,
+        gathered=0,
+        searched=0,
+        columns=(),
+    )
+
+
+def prove(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, source_rows: int) -> TableProof:
+    """Hold one relation of the twin against the source's evidence, which must be indexed.
+
+    The run's keys must be bound in the session. ``source_rows`` is how many the source's server has sent.
+    Raises psycopg errors.
+    """
+    connection.execute(_SESSION)
+    (rows,) = _row(connection, queries.row_count(loaded))
+    found = [
+        _Part(connection, search, source_rows) for search in _searches(connection, plan, loaded, source_rows)
+    ]
+    needed = [each for each in found if each.search.part.gathers]
+    return TableProof(
+        table=loaded.relation.qualified,
+        rows=rows,
+        source_rows=source_rows,
+        gathered=min((each.gathered for each in needed), default=0),
+        searched=min((each.searched for each in found), default=0),
+        columns=tuple(proof for each in found for proof in each.proofs()),
+        equal=sum(each.equal for each in found),
+        missing=max((each.missing for each in needed), default=0) if rows == source_rows else 0,
+    )
+
+
+class _Part:
+    """What came of one part of a relation."""
+
+    def __init__(self, connection: Connection[TupleRow], search: Search, source_rows: int) -> None:
+        self.connection, self.search, self.source_rows = connection, search, source_rows
+        self.gathered, self._apart = _row(connection, queries.gathered(search))
+        self._whole = self.gathered == source_rows
+        part, unique = search.part, search.finder.unique
+        counted = _to_be_distinct(connection, search) if self._whole or unique else []
+        numbers = iter(_row(connection, queries.counting(search, counted, whole=self._whole)))
+        self.searched, present = next(numbers), next(numbers)
+        self.missing = max(0, self.gathered - present) if unique else 0
+        self._seen = {each.number: (next(numbers), next(numbers), next(numbers)) for each in part.facets}
+        self._compared = {column.name: (next(numbers), next(numbers)) for column in part.made}
+        twin = [int(number) for number in numbers]
+        source = self._distinct(counted)
+        self._distinct_of = {each.number: pair for each, *pair in zip(counted, source, twin, strict=True)}
+        if not unique:
+            self._without_a_key(part.made)
+        self._kept = self._left_as_they_were(part.by_row)
+
+    @property
+    def equal(self) -> int:
+        """Values that are what their mask gave."""
+        return sum(equal for equal, _ in self._compared.values())
+
+    def proofs(self) -> list[ColumnProof]:
+        """One for each facet."""
+        part = self.search.part
+        if part.gathers and self.source_rows and not self.gathered:
+            fault = "nothing was gathered to prove it with"
+            return [self._proof(each).model_copy(update={"fault": fault}) for each in part.facets]
+        return [self._proof(each) for each in part.facets]
+
+    def _proof(self, each: Proved) -> ColumnProof:
+        compared, met, outside = self._seen[each.number]
+        if each.by_row:
+            compared, met, allowed, too_many = self._kept[each.number]
+        else:
+            # Two different values with one 64-bit hash.
+            allowed = chance_bound(self.gathered, compared / 2**64, _EQUAL_HASHES) if each.disjoint else 0
+            too_many = met > allowed
+        equal, differ = self._compared.get(each.column.name, (None, 0))
+        source, twin = self._distinct_of.get(each.number, (0, 0))
+        faults = []
+        if too_many and each.by_row:
+            faults.append(f"the mask has left {met:,} of {compared:,} values as they were")
+        elif too_many:
+            faults.append(f"{met:,} of {compared:,} compared values stand in the source too")
+        if twin < source:
+            faults.append(f"{source:,} distinct values became {twin:,}")
+        if outside and each.facet.proof == "partial":
+            faults.append(f"{outside:,} rows still hold what the mask removes")
+        elif outside:
+            faults.append(
+                f"{outside:,} of {self._looked_at(each, compared):,} values were not made by the mask"
+            )
+        if differ:
+            faults.append(
+                f"{differ:,} of {(equal or 0) + differ:,} values are not what the mask gives for their row"
+            )
+        return ColumnProof(
+            column=each.label,
+            mask=each.column.mask or "",
+            proof=each.facet.proof,
+            compared=compared,
+            met=met,
+            allowed=allowed,
+            outside=outside,
+            equal=equal,
+            differ=differ,
+            fault="; ".join(faults) or None,
+            note=self._note(each),
+        )
+
+    def _looked_at(self, each: Proved, compared: int) -> int:
+        return self._seen[each.number][0] or (self.searched if each.by_row else compared)
+
+    def _note(self, each: Proved) -> str | None:
+        if not same_text(each.column, converted=self.search.converted):
+            return (
+                "the two databases' encodings order its keys differently: its shape was looked at, and no"
+                " original found, but it was not compared with what the mask gives"
+            )
+        finder, apart = self.search.finder, self._apart >= _NEARLY_UNIQUE * self.gathered
+        if self.search.part.made and not finder.unique and not apart:
+            return (
+                "rows could not be paired with the source's: no key, and what is kept does not tell them"
+                " apart; what the mask gives was looked for in all of them"
+            )
+        return None
+
+    def _distinct(self, what: Sequence[Proved | CompiledColumn]) -> list[int]:
+        if not what:
+            return []
+        return [int(number) for number in _row(self.connection, queries.distinct_hashes(self.search, what))]
+
+    def _without_a_key(self, made: Sequence[CompiledColumn]) -> None:
+        """Every value that a mask gave must stand in the twin, beside what is kept."""
+        for column, given in zip(made, self._distinct(made), strict=True):
+            present, others = self._compared[column.name]
+            lacking = max(others, given - present)
+            self._compared[column.name] = (self.searched - others if self._whole else present, lacking)
+
+    def _left_as_they_were(self, facets: Sequence[Proved]) -> dict[int, tuple[int, int, int, bool]]:
+        """Values given, distinct ones kept, how many chance allows, and whether a piece has more of them."""
+        pieces = self.connection.execute(queries.left_as_they_were(self.search).encode()).fetchall()
+        found = {}
+        for place, each in enumerate(facets):
+            counts = [(given[place], kept[place]) for given, kept in pieces]
+            bounds = [chance_bound(given, each.facet.chance) for given, _ in counts]
+            too_many = any(kept > bound for (_, kept), bound in zip(counts, bounds, strict=True))
+            given, kept = (sum(numbers) for numbers in zip(*counts, strict=True)) if counts else (0, 0)
+            found[each.number] = (given, kept, sum(bounds), too_many)
+        return found
+
+
+def _searches(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, rows: int) -> list[Search]:
+    ours = connection.info.parameter_status("server_encoding") or ""
+    converted = encodings_differ(ours, plan.source.encoding)
+    finder, seed = finder_of(plan, loaded), secrets.randbits(62)
+    # Rows that nothing tells apart are all searched for what the masks gave.
+    part_of = one_in(rows) if finder.columns else 1
+    found = parts(plan.tables[loaded.number], loaded.number, converted=converted)
+    return [Search(loaded, part, finder, converted, part_of, seed) for part in found]
+
+
+def copying_faults(plan: Plan, items: list[CopyItem], copied: set[str]) -> list[str]:
+    """Pieces that have not arrived, and tables that the pieces do not cover without a gap."""
+    found = [
+        f"{plan.table_name(item)}: piece {item.part + 1} of {item.parts} has not arrived"
+        for item in items
+        if item.key not in copied
+    ]
+    for number, table in enumerate(plan.tables):
+        pieces = sorted((item for item in items if item.table == number), key=lambda item: item.part)
+        whole = [item.part for item in pieces] == list(range(len(pieces))) and bool(pieces)
+        ends = whole and pieces[0].first_page is None and pieces[-1].end_page is None
+        gaps = any(one.end_page != other.first_page for one, other in itertools.pairwise(pieces))
+        if not ends or gaps:
+            found.append(f"{table.qualified}: its pieces do not cover it")
+    return found
+
+
+def unchecked_constraints(connection: Connection[TupleRow]) -> list[str]:
+    """Constraints of the twin that were never validated, as ``table name`` in pg_dump's words."""
+    # One that is not enforced (since PostgreSQL 18) is never validated.
+    query = (
+        "SELECT c.relname::text || ' ' || k.conname::text FROM pg_constraint AS k"
+        " JOIN pg_class AS c ON c.oid = k.conrelid WHERE NOT k.convalidated"
+        " AND to_jsonb(k) ->> 'conenforced' IS DISTINCT FROM 'false' ORDER BY 1"
+    )
+    return [name for (name,) in connection.execute(query)]
+
+
+def chance_bound(values: int, chance: float, false_alarm: float = FALSE_ALARM) -> int:
+    """How many of ``values`` may meet at probability ``chance`` each, so that more are no accident.
+
+    The smallest number that a Poisson variable of the same mean, which bounds the binomial's tail here,
+    exceeds with a probability below ``false_alarm``.
+    """
+    mean = values * chance
+    if mean > 500:
+        return math.ceil(mean + 7 * math.sqrt(mean))
+    bound, term = 0, math.exp(-mean)
+    # Past the mean each term is less than half of the one before, or soon is: twice the next bounds the rest.
+    while bound + 1 < mean or term * (mean / (bound + 1)) * 2 > false_alarm:
+        bound += 1
+        term *= mean / bound
+    return bound
+
+
+def one_in(rows: int) -> int:
+    """Which part of so many rows is searched: one in 1, 2, 4 or at most ``MOST_ONE_IN``."""
+    part = 1
+    while part < MOST_ONE_IN and rows // (2 * part) >= SEARCHED_ROWS:
+        part *= 2
+    return part
+
+
+def _to_be_distinct(connection: Connection[TupleRow], search: Search) -> list[Proved]:
+    """What is to have as many distinct values as in the source.
+
+    A column with a unique index of its own needs no count: the index is the proof.
+    """
+    unique = _unique_columns(connection, search)
+    return [
+        each
+        for each in search.part.facets
+        if each.facet.preserves_distinct
+        and each.facet.proof == "disjoint"
+        and not (each.column.name in unique and not each.facet.label)
+    ]
+
+
+def _unique_columns(connection: Connection[TupleRow], search: Search) -> set[str]:
+    relation = search.loaded.relation
+    query = (
+        "SELECT a.attname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid"
+        " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        " JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]"
+        " WHERE n.nspname = %s AND c.relname = %s AND i.indisunique AND i.indisvalid"
+        " AND i.indnkeyatts = 1 AND i.indpred IS NULL"
+    )
+    return {name for (name,) in connection.execute(query, (relation.schema_name, relation.name))}
+
+
+def _row(connection: Connection[TupleRow], query: str) -> tuple[Any, ...]:
+    row = connection.execute(query.encode()).fetchone()
+    return tuple(row) if row is not None else ()

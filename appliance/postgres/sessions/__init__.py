@@ -1,0 +1,1 @@
+"""Sessions on the source and the target: opening, settings, checks."""

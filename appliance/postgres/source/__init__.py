@@ -1,0 +1,1 @@
+"""Reading the source: catalog, types, snapshot, schema dump."""

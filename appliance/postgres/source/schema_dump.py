@@ -1,0 +1,200 @@
+"""The source's schema through pg_dump: the program found, run in the run's snapshot, its archive read.
+
+The archive comes through a pipe. What a twin never has (foreign servers and the passwords in their user
+mappings, grants, optimizer statistics, …) is dropped before anything is written to the run's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from appliance.errors import RequestWrong, WorkFailed, WorkFailedForGood
+from appliance.postgres.source.archive_contents import Entry, read_archive
+
+PG_DUMP_VARIABLE = "APPLIANCE_PG_DUMP"
+"""Environment variable with the path of the pg_dump to use, where it is not found by itself."""
+MAX_ARCHIVE_BYTES = 512 * 1024 * 1024
+_PLACES = (
+    "/usr/lib/postgresql/*/bin/pg_dump",
+    "/usr/pgsql-*/bin/pg_dump",
+    "/opt/homebrew/opt/postgresql@*/bin/pg_dump",
+)
+
+# Never in a twin. Rows, and what holds values out of rows, come first.
+_NEVER = {
+    "TABLE DATA", "SEQUENCE SET", "MATERIALIZED VIEW DATA", "STATISTICS DATA", "LARGE OBJECT",
+    "LARGE OBJECTS", "BLOB", "BLOBS", "BLOB METADATA",
+    "ACL", "DEFAULT ACL", "SECURITY LABEL", "SHSECLABEL", "DATABASE", "DATABASE PROPERTIES",
+    "FOREIGN DATA WRAPPER", "SERVER", "FOREIGN SERVER", "USER MAPPING", "FOREIGN TABLE", "EVENT TRIGGER",
+    "PUBLICATION", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA", "SUBSCRIPTION", "SUBSCRIPTION TABLE",
+}  # fmt: skip
+# Settings of the session that loads: ours are set by whoever loads.
+_SETTINGS = {"ENCODING", "STDSTRINGS", "SEARCHPATH"}
+# Entries that are about another one, and go where that goes. All others have a catalog row of their own.
+_PARTS = {"COMMENT", "TABLE ATTACH", "INDEX ATTACH", "ROW SECURITY", "SEQUENCE OWNED BY"}
+
+
+@dataclass(frozen=True)
+class PgDump:
+    """A pg_dump program."""
+
+    path: Path
+    major: int
+
+
+def find_pg_dump(server_version: int) -> PgDump:
+    """The oldest pg_dump that can read a server of that ``server_version_num``.
+
+    Raises RequestWrong where there is none.
+    """
+    major = server_version // 10000
+    named = os.environ.get(PG_DUMP_VARIABLE)
+    found = [Path(named)] if named else [path for place in _PLACES for path in Path("/").glob(place[1:])]
+    on_path = shutil.which("pg_dump")
+    if not named and on_path:
+        found.append(Path(on_path))
+    programs = [program for path in found if (program := _program(path)) is not None]
+    able = [program for program in programs if program.major >= major]
+    if able:
+        return min(able, key=lambda program: program.major)
+    there = ", ".join(f"{program.path} ({program.major})" for program in programs) or "none"
+    raise RequestWrong(
+        f"No pg_dump can read the source: it is PostgreSQL {major}, and pg_dump must be at least as new.",
+        f"Found: {there}.",
+        f"Install postgresql-client-{major} or newer, or name a pg_dump in {PG_DUMP_VARIABLE}.",
+    )
+
+
+def dump_schema(
+    program: PgDump,
+    environment: Mapping[str, str],
+    *,
+    snapshot: str,
+    lock_timeout_s: int,
+    left_out: Iterable[tuple[str, str]] = (),
+) -> list[Entry]:
+    """Every object of the source's schema as the snapshot sees it, without what a twin never has.
+
+    ``environment`` names the service file, so that no secret stands in an argument or a variable; tables in
+    ``left_out`` (schema, name) are neither locked nor dumped. Raises WorkFailed, pg_dump's words left out.
+    """
+    command = [
+        str(program.path),
+        *("--format=custom", "--compress=0", "--schema-only", f"--snapshot={snapshot}", "--encoding=UTF8"),
+        *("--no-owner", "--no-privileges", "--no-tablespaces", "--no-password"),
+        *("--no-publications", "--no-subscriptions", "--no-security-labels"),
+        f"--lock-wait-timeout={lock_timeout_s * 1000}",
+        *(f"--exclude-table={_pattern(schema)}.{_pattern(name)}" for schema, name in left_out),
+    ]
+    if program.major >= 18:
+        command.append("--no-statistics")
+    base = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"}
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            env={**base, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
+        try:
+            assert process.stdout is not None  # noqa: S101
+            content = process.stdout.read(MAX_ARCHIVE_BYTES + 1)
+            if len(content) > MAX_ARCHIVE_BYTES:
+                raise WorkFailedForGood(
+                    "The source's schema is too large.", f"It takes more than {MAX_ARCHIVE_BYTES} bytes."
+                )
+            status = process.wait()
+        finally:
+            process.kill()
+            process.wait()
+        if status != 0:
+            raise _dump_failed(errors, status)
+    return [entry for entry in read_archive(content) if entry.kind not in _SETTINGS]
+
+
+def carried_entries(entries: Sequence[Entry], left_behind: Iterable[tuple[int, int]]) -> list[Entry]:
+    """The entries of what the twin gets: without what no twin has or what is left behind."""
+    objects = set(left_behind)
+    # The shell that pg_dump makes before a base type's functions has no oid of its own, only the type's name.
+    types_gone = {
+        (entry.schema_name, entry.tag)
+        for entry in entries
+        if entry.kind == "TYPE" and (entry.class_oid, entry.oid) in objects
+    }
+    gone: set[int] = set()
+    kept: list[Entry] = []
+    for entry in entries:
+        about_gone = entry.kind in _PARTS and not gone.isdisjoint(entry.depends_on)
+        shell_of_gone = entry.kind == "SHELL TYPE" and (entry.schema_name, entry.tag) in types_gone
+        in_objects = (entry.class_oid, entry.oid) in objects
+        if entry.kind in _NEVER or in_objects or about_gone or shell_of_gone:
+            gone.add(entry.dump_id)
+        else:
+            kept.append(entry)
+    return kept
+
+
+def _program(path: Path) -> PgDump | None:
+    try:
+        command = [str(path), "--version"]
+        output = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    version = re.search(r"\) (\d+)", output)
+    return PgDump(path, int(version.group(1))) if version else None
+
+
+def _pattern(name: str) -> str:
+    """A name as a pattern that matches only it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+_AGAIN = "Run it again."
+# What pg_dump says when it fails, in the C locale; only names of objects are taken from it.
+_FAILURES = (
+    (
+        r"permission denied for (?:table|schema|sequence|relation) (\S+)",
+        (
+            "42501",
+            "The source's role may not read {0}.",
+            "GRANT it SELECT (on a schema: USAGE) on {0}.",
+        ),
+    ),
+    (
+        r"lock timeout|canceling statement due to lock",
+        ("55P03", "A table of the source stayed locked for limits.lock_timeout_s.", _AGAIN),
+    ),
+    (
+        r"invalid snapshot identifier|could not import the requested snapshot|snapshot .* does not exist",
+        ("08006", "The run's snapshot is gone: the session that holds it has ended.", _AGAIN),
+    ),
+    (
+        r"could not connect|connection to server|server closed|terminating connection",
+        ("08006", "The connection to the source broke.", f"{_AGAIN} See also: appliance connections check"),
+    ),
+    (
+        r"cache lookup failed|does not exist",
+        ("40001", "The source's schema was changed at the same moment.", _AGAIN),
+    ),
+)
+
+
+def _dump_failed(errors: BinaryIO, status: int) -> WorkFailed:
+    errors.seek(0)
+    text = errors.read(64 * 1024).decode(errors="replace")
+    what = "pg_dump could not read the source's schema."
+    for pattern, (state, why, next_step) in _FAILURES:
+        match = re.search(pattern, text)
+        if match:
+            names = match.groups()
+            return WorkFailed(what, why.format(*names), next_step.format(*names), sqlstate=state)
+    return WorkFailed(what, f"It ended with status {status}.", "Look at the source's log for its answer.")

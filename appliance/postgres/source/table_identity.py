@@ -1,0 +1,130 @@
+"""Whether a table is still the one that the run's snapshot saw.
+
+A snapshot says which rows are seen, not which file holds them or what a column is called: those are looked up
+as they are now. A table that was emptied or rewritten since shows no rows to an old snapshot, without an
+error; one whose columns or whose name were exchanged shows other values than planned. So a table is locked as
+reading does it, and then what the catalog says now is compared with what it said in the snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import Connection, sql
+from psycopg.rows import TupleRow
+
+from appliance.errors import WorkFailedForGood
+from appliance.postgres.copying.copy_sql import rows_of
+from appliance.postgres.plan import PlannedTable
+
+SAVEPOINT = "appliance_piece"
+
+# relfilenode says where the rows are. A partitioned table has none, and reads those of its partitions.
+_FACTS = """
+SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relfilenode,
+    ARRAY(SELECT concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped)
+          FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 ORDER BY a.attnum),
+    ARRAY(SELECT i.inhrelid::bigint FROM pg_inherits AS i
+          WHERE i.inhparent = c.oid AND c.relkind = 'p' ORDER BY 1)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'm') AND
+"""
+_BY_NAME = "n.nspname = {schema} AND c.relname = {name}"
+_BY_LOCK = (
+    "c.oid >= 16384 AND c.oid IN (SELECT l.relation FROM pg_locks AS l"
+    " WHERE l.locktype = 'relation' AND l.granted AND l.pid = {pid}"
+    " AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()))"
+)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a table is, as the catalog has it at one time."""
+
+    oid: int
+    schema_name: str
+    name: str
+    kind: str
+    file: int
+    columns: frozenset[str]
+    partitions: frozenset[int]
+
+    def still(self, now: Identity | None) -> bool:
+        """Whether reading gives what the snapshot saw. What came since does not matter."""
+        return (
+            now is not None
+            and (now.oid, now.schema_name, now.name, now.kind, now.file)
+            == (self.oid, self.schema_name, self.name, self.kind, self.file)
+            and self.columns <= now.columns
+            and self.partitions <= now.partitions
+        )
+
+
+def question(table: PlannedTable, pid: int) -> sql.Composed:
+    """The query whose answer must be the same in the snapshot as now.
+
+    A table that is filtered may read others: whatever session ``pid`` has locked is looked at then.
+    """
+    if table.where_sql is None:
+        which = sql.SQL(_BY_NAME).format(schema=table.schema_name, name=table.name)
+    else:
+        which = sql.SQL(_BY_LOCK).format(pid=pid)
+    return sql.SQL(_FACTS) + which
+
+
+def take(source: Connection[TupleRow], table: PlannedTable, wait_ms: int) -> list[Identity]:
+    """Let go of the piece before, lock what reading this table needs, and see what it was in the snapshot.
+
+    One round trip, in the caller's transaction, whose savepoint must have been made. Waits for locks no
+    longer than ``wait_ms``. Raises psycopg errors.
+    """
+    script = sql.SQL("ROLLBACK TO SAVEPOINT {}; SET LOCAL lock_timeout = {}; SELECT {} LIMIT 0; {}").format(
+        sql.Identifier(SAVEPOINT),
+        sql.Literal(f"{wait_ms}ms"),
+        # Planning locks every table of the statement, reading none of them.
+        sql.SQL(rows_of(table)),
+        question(table, source.info.backend_pid),
+    )
+    answers = source.execute(script)
+    while answers.nextset():
+        pass
+    return identities(answers.fetchall())
+
+
+def identities(rows: Sequence[TupleRow]) -> list[Identity]:
+    """The rows of ``question``'s answer."""
+    return [
+        Identity(oid, schema, name, kind, file, frozenset(columns), frozenset(partitions))
+        for oid, schema, name, kind, file, columns, partitions in rows
+    ]
+
+
+def check_same(table: PlannedTable, then: Sequence[Identity], now: Sequence[Identity]) -> None:
+    """Raise WorkFailedForGood where something has changed that the snapshot does not fit."""
+    current = {each.oid: each for each in now}
+    known = {each.oid for each in then}
+    # Partitions that came since held none of what the snapshot saw in their parent.
+    came = {oid for each in now for oid in each.partitions} - {
+        oid for each in then for oid in each.partitions
+    }
+    came -= {each.oid for each in then if each.name == table.name and each.schema_name == table.schema_name}
+    changed = [each for each in then if each.oid not in came and not each.still(current.get(each.oid))]
+    # What is read now and was not there, under that name or at all, in the snapshot.
+    strange = [each for each in now if each.oid not in known | came]
+    if then and not changed and not strange:
+        return
+    names = sorted({f"{each.schema_name}.{each.name}" for each in (*changed, *strange)})
+    raise _no_longer_fits(table, names or [table.qualified])
+
+
+def _no_longer_fits(table: PlannedTable, names: Sequence[str]) -> WorkFailedForGood:
+    failure = WorkFailedForGood(
+        f"The run's snapshot does not fit {', '.join(names)} any more.",
+        "It was emptied, rewritten, renamed or altered since the run began (TRUNCATE, VACUUM FULL, ALTER"
+        " TABLE …). Read in the old snapshot it would show other rows than it had, or none.",
+        "Start a new run.",
+        sqlstate="40001",
+    )
+    failure.table = table.qualified
+    return failure

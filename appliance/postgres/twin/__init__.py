@@ -1,0 +1,1 @@
+"""The next twin: making, finishing, proving and publishing it."""

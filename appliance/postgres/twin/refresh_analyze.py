@@ -1,0 +1,145 @@
+"""The last work inside a twin: materialised views are filled from its masked rows, statistics are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import psycopg
+from psycopg import sql
+
+from appliance.postgres.copying import ledger
+from appliance.postgres.server_errors import named_failure
+from appliance.postgres.sessions.connect import retry_can_help
+from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
+
+_VIEWS = """
+WITH RECURSIVE reads AS MATERIALIZED (
+    SELECT r.ev_class AS view, d.refobjid AS read FROM pg_rewrite AS r
+    JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+        AND d.refclassid = 'pg_class'::regclass
+    WHERE r.rulename = '_RETURN' AND d.refobjid <> r.ev_class
+), reach AS (
+    SELECT r.view, r.read FROM reads AS r JOIN pg_class AS c ON c.oid = r.view WHERE c.relkind = 'm'
+    UNION
+    SELECT f.view, r.read FROM reach AS f JOIN reads AS r ON r.view = f.read
+)
+SELECT n.nspname::text, c.relname::text, c.oid::text,
+    coalesce((SELECT array_agg(f.read::text) FROM reach AS f JOIN pg_class AS m ON m.oid = f.read
+              WHERE f.view = c.oid AND m.relkind = 'm'), '{}')
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind = 'm' AND NOT c.relispopulated
+"""
+
+_SMALL = 1 << 20
+"""Bytes of a table below which several are analysed by one statement."""
+_AT_ONCE = 50
+
+# A partitioned table takes its partitions with it; so does nothing else.
+_TABLES = """
+SELECT n.nspname::text, c.relname::text, c.oid::text, pg_table_size(c.oid)
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition AND n.nspname !~ '^pg_'
+    AND n.nspname NOT IN ('information_schema', %s)
+"""
+
+
+def refresh(
+    open_session: Callable[[], Session],
+    parallel: int,
+    wanted: Iterable[tuple[str, str]],
+    done: Callable[[int, int], None],
+) -> list[str]:
+    """Fill the materialised views that the source has filled, each after those it reads.
+
+    Returns sentences about those that stay empty because they fail on masked rows (a cast, a unique index):
+    that is no reason to have no twin. ``done`` gets how many are filled, and how many there are.
+    Raises ApplianceError where a retry can help.
+    """
+    filled = set(wanted)
+    notes: dict[str, str] = {}
+    count = len(filled)
+    while True:
+        with open_session() as session:
+            rows = [row for row in session.execute(_VIEWS).fetchall() if (row[0], row[1]) in filled]
+        failed: dict[str, str] = {}
+        jobs = [
+            Job(oid, _refresher(schema, name, oid, failed), (number,), frozenset(needs) - {oid}, {oid: True})
+            for number, (schema, name, oid, needs) in enumerate(rows)
+        ]
+        run_jobs(jobs, open_session, parallel)
+        done(count - len(failed), count)
+        # One that reads another through a function is not known to need it: tried again while that helps.
+        if not failed or len(failed) == len(rows) or failed.keys() == notes.keys():
+            return list(failed.values())
+        notes = failed
+
+
+def _refresher(schema: str, name: str, oid: str, failed: dict[str, str]) -> Callable[[Session], None]:
+    statement = sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(schema, name))
+
+    def run(session: Session) -> None:
+        try:
+            # Its functions may rely on a search path, as they do for whoever uses the source.
+            session.execute('SET search_path = "$user", public')
+            session.execute(statement)
+        except psycopg.errors.DeadlockDetected:
+            raise
+        except psycopg.Error as error:
+            if retry_can_help(error):
+                raise named_failure(
+                    f"The materialised view {schema}.{name} could not be filled.", error
+                ) from None
+            failed[oid] = (
+                f"The materialised view {schema}.{name} is empty: its query fails on the twin's rows"
+                f" (SQLSTATE {error.sqlstate})."
+            )
+
+    return run
+
+
+def analyze(
+    open_session: Callable[[], Session], parallel: int, done: Callable[[int, int], None]
+) -> list[str]:
+    """Take statistics of every table, the largest first; returns what could not be analysed."""
+    with open_session() as session:
+        rows: Sequence[tuple[str, str, str, int]] = session.execute(_TABLES, [ledger.SCHEMA]).fetchall()
+    notes: list[str] = []
+    jobs = [
+        Job(oid, _analyzer([(schema, name)], notes), (-size,))
+        for schema, name, oid, size in rows
+        if size >= _SMALL
+    ]
+    small = [(schema, name) for schema, name, _, size in rows if size < _SMALL]
+    jobs += [
+        Job(f"small {start}", _analyzer(small[start : start + _AT_ONCE], notes), (0,))
+        for start in range(0, len(small), _AT_ONCE)
+    ]
+    finished = [0]
+
+    def count(_: Job) -> None:
+        finished[0] += 1
+        done(finished[0], len(jobs))
+
+    run_jobs(jobs, open_session, parallel, count)
+    return notes
+
+
+def _analyzer(tables: Sequence[tuple[str, str]], notes: list[str]) -> Callable[[Session], None]:
+    def run(session: Session) -> None:
+        try:
+            session.execute(_analyze_statement(tables))
+        except psycopg.Error as error:
+            names = ", ".join(f"{schema}.{name}" for schema, name in tables[:3])
+            if retry_can_help(error):
+                raise named_failure(f"{names} could not be analysed.", error) from None
+            if len(tables) > 1:
+                for table in tables:
+                    _analyzer([table], notes)(session)
+            else:
+                notes.append(f"There are no statistics of {names} (SQLSTATE {error.sqlstate}).")
+
+    return run
+
+
+def _analyze_statement(tables: Sequence[tuple[str, str]]) -> sql.Composed:
+    return sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(sql.Identifier(*table) for table in tables))

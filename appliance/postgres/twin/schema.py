@@ -1,0 +1,43 @@
+"""What the ``schema`` step leaves for ``finish``, and that for ``verify``, in the run's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from appliance.postgres.source.archive_contents import Entry
+from appliance.postgres.twin.sequences import SequenceValue
+
+
+class TwinSchema(BaseModel):
+    """One target's schema. It holds definitions (defaults, function bodies), never a row."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    entries: tuple[Entry, ...]
+    """All that the twin gets, in an order that can be loaded."""
+    sequences: tuple[SequenceValue, ...] = ()
+    filled_views: tuple[tuple[str, str], ...] = ()
+    """Materialised views (schema, name) that hold rows in the source."""
+    index_bytes: dict[int, int] = {}
+    """What each index takes in the source, by the ``oid`` of the entry that makes it: index or constraint."""
+
+
+class FinishedTwin(BaseModel):
+    """What ``finish`` leaves for ``verify``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    unchecked: tuple[str, ...] = ()
+    """Foreign keys, as ``table name``, that hold for new rows only: rows they refer to were not copied."""
+
+
+def finished_file(run_dir: Path, target: int) -> Path:
+    """Where that is kept for the plan's target ``target``."""
+    return run_dir / "schema" / f"{target}.finished.json"
+
+
+def schema_file(run_dir: Path, target: int) -> Path:
+    """Where the schema of the plan's target ``target`` is kept."""
+    return run_dir / "schema" / f"{target}.json"
