@@ -9,7 +9,7 @@ from appliance.contract.step_messages import Notice, Progress
 from appliance.errors import ApplianceError
 from appliance.postgres.plan import Plan
 from appliance.steps.context import RunSpec
-from appliance.steps.local import RunOutcome, SilentObserver
+from appliance.steps.local.run import RunOutcome, SilentObserver
 from appliance.steps.plan import summary_of
 
 

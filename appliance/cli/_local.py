@@ -24,8 +24,8 @@ from appliance.masking.registry import parameter_models
 from appliance.policy.policy import check_workflow, enforce, load_policy
 from appliance.settings.settings import load_settings
 from appliance.steps.context import RunSpec
-from appliance.steps.local import LocalRun
-from appliance.steps.local_folders import secrets_base, state_folder
+from appliance.steps.local.folders import secrets_base, state_folder
+from appliance.steps.local.run import LocalRun
 from appliance.system.beneath import become_owner_of, lesser_owner
 from appliance.workflow.loading import load_workflow
 from appliance.workflow.mask_check import check_masks

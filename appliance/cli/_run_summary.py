@@ -13,7 +13,7 @@ from rich.text import Text
 from appliance.cli._output import counted, duration, size
 from appliance.documents.problems import printable
 from appliance.postgres.plan import Plan, PlannedTable
-from appliance.steps.local import RunOutcome
+from appliance.steps.local.run import RunOutcome
 
 _SHOWN_TABLES = 40
 _SHOWN_COLUMNS = 4

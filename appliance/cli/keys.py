@@ -27,7 +27,7 @@ def show(connections: _Connections = None, state: _State = None) -> None:
     from appliance.keys.epochs import read_epochs  # noqa: PLC0415
     from appliance.keys.keys import fingerprint, load_or_create_key, source_key  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
-    from appliance.steps.local_folders import state_folder  # noqa: PLC0415
+    from appliance.steps.local.folders import state_folder  # noqa: PLC0415
 
     settings = load_settings()
     folder = state_folder(settings, state) / "keys"
@@ -59,7 +59,7 @@ def rotate(
     from appliance.keys.epochs import start_epoch  # noqa: PLC0415
     from appliance.keys.keys import load_or_create_key  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
-    from appliance.steps.local_folders import state_folder  # noqa: PLC0415
+    from appliance.steps.local.folders import state_folder  # noqa: PLC0415
 
     settings = load_settings()
     folder = state_folder(settings, state) / "keys"

@@ -34,7 +34,7 @@ def plan(  # noqa: PLR0917 - as typer has it
     """
     from appliance.cli._local import console, interruptible, local_run  # noqa: PLC0415 - help must be instant
     from appliance.cli._run_summary import plan_json, print_plan  # noqa: PLC0415
-    from appliance.steps.local import SilentObserver  # noqa: PLC0415
+    from appliance.steps.local.run import SilentObserver  # noqa: PLC0415
 
     with (
         interruptible("Planning") as interruption,

@@ -19,7 +19,7 @@ from appliance.exports.writing import export_folder, finish_export
 from appliance.postgres.plan import PLAN_FILE, SPEC_FILE, Plan
 from appliance.steps import discard
 from appliance.steps.context import RunSpec, load_context, read_document, write_document
-from appliance.steps.local_process import StepProcess, stop_all
+from appliance.steps.local.process import StepProcess, stop_all
 from appliance.steps.secrets import remove_secrets, write_secrets, write_settings
 from appliance.steps.step_keys import step_settings
 

@@ -1,0 +1,1 @@
+"""The same steps in this process, without Airflow or Docker."""
