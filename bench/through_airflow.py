@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from appliance.errors import ApplianceError
-from appliance.orchestration.commands import start_run
-from appliance.orchestration.step_setting import instance_name
+from appliance.orchestration.containers.inputs import instance_name
+from appliance.orchestration.start_and_stop import start_run
 from appliance.store.database import connect
 from appliance.store.queries import run_details
 from bench.engine import write_documents

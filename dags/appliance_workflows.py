@@ -1,5 +1,5 @@
 """All that Airflow loads: the DAGs of this appliance's workflow files."""
 
-from appliance.orchestration.dag_builder import build_dags
+from appliance.orchestration.airflow.dags import build_dags
 
 globals().update(build_dags())

@@ -38,7 +38,7 @@ def check(
     """
     from appliance.cli._source_catalog import source_catalog  # noqa: PLC0415
     from appliance.documents.problems import DocumentWrong  # noqa: PLC0415
-    from appliance.orchestration.commands import find_workflow  # noqa: PLC0415 - help must be instant
+    from appliance.orchestration.start_and_stop import find_workflow  # noqa: PLC0415 - help must be instant
     from appliance.policy.approvals import approved_columns, load_approval, waits_for_owner  # noqa: PLC0415
     from appliance.policy.columns import waiting_refusal  # noqa: PLC0415
     from appliance.policy.policy import Origin, check_workflow, load_policy, notices  # noqa: PLC0415

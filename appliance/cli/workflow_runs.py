@@ -65,7 +65,7 @@ def start(
 
     With --wait or --follow the exit status is the run's: 0 done, 1 failed, 2 wrong, 3 refused.
     """
-    from appliance.orchestration.commands import start_run  # noqa: PLC0415
+    from appliance.orchestration.start_and_stop import start_run  # noqa: PLC0415
 
     settings = load_settings()
     started = start_run(settings, workflow)
@@ -99,7 +99,7 @@ def cancel(
     as_json: AsJson = False,
 ) -> None:
     """Stop a run within seconds. Its twin stays as it was; a workflow's id stops all of its runs."""
-    from appliance.orchestration.commands import cancel_run  # noqa: PLC0415
+    from appliance.orchestration.start_and_stop import cancel_run  # noqa: PLC0415
 
     settings = load_settings()
     asked = {run_id: cancel_run(settings, run_id, why) for run_id in _runs_to_cancel(settings, name)}

@@ -14,7 +14,7 @@ import psycopg
 
 import appliance
 from appliance.documents.document import UNSTORABLE
-from appliance.orchestration import airflow_state
+from appliance.orchestration.airflow import metadata as airflow_state
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.settings.settings import Settings
 from appliance.status.connection_notes import certificates_of

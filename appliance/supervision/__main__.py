@@ -21,7 +21,7 @@ from appliance.supervision.upkeep_mark import upkeep_proof
 from appliance.supervision.watch import wait_for, watch
 
 _PYTHON = [sys.executable, "-I", "-m"]
-_LAUNCH = [*_PYTHON, "appliance.orchestration.launch"]
+_LAUNCH = [*_PYTHON, "appliance.orchestration.airflow.launch"]
 COMMANDS = {
     "scheduler": [*_LAUNCH, "scheduler"],
     "dag-processor": [*_LAUNCH, "dag-processor"],

@@ -9,7 +9,7 @@ import traceback
 import psycopg
 
 from appliance.contract.step_messages import Failure
-from appliance.orchestration.step_output import StepOutput
+from appliance.orchestration.containers.output import StepOutput
 from appliance.scrubbing.known import scrubber_of
 from appliance.steps.execute import describe_failure
 from tests.cloud.appliance_rig import ApplianceRig, CloudSide

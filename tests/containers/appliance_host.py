@@ -213,4 +213,4 @@ class ApplianceHost:
     def _launch(self, name: str) -> list[str]:
         if name == "status":
             return [sys.executable, "-m", "appliance.status"]
-        return [sys.executable, "-m", "appliance.orchestration.launch", name]
+        return [sys.executable, "-m", "appliance.orchestration.airflow.launch", name]

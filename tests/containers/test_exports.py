@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.orchestration.step_container import EXPORT_DIR, StepCall, step_mounts
+from appliance.orchestration.containers.container import EXPORT_DIR, StepCall, step_mounts
 from tests.containers.appliance_host import ApplianceHost
 from tests.containers.shop import workflow
 from tests.engine.clusters import Cluster

@@ -13,10 +13,10 @@ import docker
 import pytest
 
 from appliance.errors import RequestWrong
-from appliance.orchestration import step_failure
+from appliance.orchestration.containers import failure as step_failure
+from appliance.orchestration.containers.attempt import EngineAway, StepRun
+from appliance.orchestration.containers.container import StepCall, StepLimits
 from appliance.orchestration.run_folder import StopRequest
-from appliance.orchestration.step_container import StepCall, StepLimits
-from appliance.orchestration.step_run import EngineAway, StepRun
 from appliance.store.runs import RunStore
 
 EATER = "import sys; print('eating', flush=True); x = [bytearray(2**20) for _ in range(4000)]"

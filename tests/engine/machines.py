@@ -27,7 +27,7 @@ def make_airflow_template(cluster: Cluster, folder: Path) -> None:
     cluster.create_database(AIRFLOW_MADE, f"OWNER {OWNER}")
     cluster.create_database("scratch", f"OWNER {OWNER}")
     made = Machine(cluster, folder, AIRFLOW_MADE, "scratch")
-    launch = [sys.executable, "-m", "appliance.orchestration.launch", "migrate"]
+    launch = [sys.executable, "-m", "appliance.orchestration.airflow.launch", "migrate"]
     subprocess.run(launch, env=made.environment, check=True, capture_output=True, cwd=folder)
 
 

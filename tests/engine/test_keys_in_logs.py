@@ -12,7 +12,7 @@ import pytest
 from appliance.errors import RequestWrong
 from appliance.keys.keys import read_key, source_key
 from appliance.masking.bindings import KeyName, key_binding
-from appliance.orchestration.step_setting import StepSetting
+from appliance.orchestration.containers.inputs import StepSetting
 from appliance.postgres.plan import Plan
 from appliance.postgres.sessions.bindings import check_room, start_options
 from appliance.settings.settings import load_settings

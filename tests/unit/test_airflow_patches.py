@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from appliance.orchestration.patches import WRITTEN_FOR
+from appliance.orchestration.airflow.patches import WRITTEN_FOR
 
 DESCRIBE = """
 import asyncio, json, sys
-from appliance.orchestration.patches import keep_newest_api_versions
+from appliance.orchestration.airflow.patches import keep_newest_api_versions
 kept = keep_newest_api_versions() if sys.argv[1] == "newest" else None
 from airflow.api_fastapi.execution_api.app import create_task_execution_api_app
 app = create_task_execution_api_app()
@@ -84,7 +84,7 @@ def test_the_scheduler_reads_the_sleep_that_is_patched() -> None:
 def test_a_forked_process_ends_with_the_one_that_forked_it() -> None:
     program = (
         "import os, sys, time\n"
-        "from appliance.orchestration.patches import end_with_parent\n"
+        "from appliance.orchestration.airflow.patches import end_with_parent\n"
         "end_with_parent()\n"
         "if child := os.fork():\n"
         "    print(child, flush=True); time.sleep(600)\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import psycopg
 
+from appliance.orchestration.containers.failure import stopped
 from appliance.orchestration.run_folder import StopRequest
-from appliance.orchestration.step_failure import stopped
 from appliance.postgres.sessions.connect import database_failure
 from appliance.steps.execute import describe_failure
 

@@ -11,8 +11,8 @@ SOAK = """
 import json, os, random, sys, time
 from types import SimpleNamespace
 from airflow.executors.base_executor import BaseExecutor
-from appliance.orchestration import on_demand_executor
-from appliance.orchestration.on_demand_executor import OnDemandLocalExecutor
+from appliance.orchestration.airflow import executor as on_demand_executor
+from appliance.orchestration.airflow.executor import OnDemandLocalExecutor
 
 on_demand_executor.IDLE_S = 0.05
 log = open(sys.argv[1], "a")
@@ -86,7 +86,7 @@ KILLED = """
 import json, os, signal, sys, time
 from types import SimpleNamespace
 from airflow.executors.base_executor import BaseExecutor
-from appliance.orchestration.on_demand_executor import DIED, OnDemandLocalExecutor
+from appliance.orchestration.airflow.executor import DIED, OnDemandLocalExecutor
 
 def work(workload, **_):
     time.sleep(workload.seconds)

@@ -13,8 +13,8 @@ import yaml
 
 from appliance.connections import Connection
 from appliance.errors import WorkFailed
-from appliance.orchestration.reach import WANTED, asked_for, open_ways
-from appliance.orchestration.step_container import StepLimits, host_settings
+from appliance.orchestration.containers.container import StepLimits, host_settings
+from appliance.orchestration.containers.reach import WANTED, asked_for, open_ways
 from appliance.supervision import reach
 from provisioning.firewall.deployer import ruleset
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from appliance.contract.step_messages import Failure, Result
-from appliance.orchestration import step_failure
-from appliance.orchestration.airflow_config import sqlalchemy_url
-from appliance.orchestration.step_output import StepOutput
+from appliance.orchestration.airflow.config import sqlalchemy_url
+from appliance.orchestration.containers import failure as step_failure
+from appliance.orchestration.containers.output import StepOutput
 from appliance.scrubbing.scrub import GONE, Scrubber
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
 
-from appliance.orchestration.close_snapshot_operator import CloseSnapshotOperator
+from appliance.orchestration.airflow.close_snapshot_operator import CloseSnapshotOperator
+from appliance.orchestration.airflow.step_operator import DiscardOperator, OpenSnapshotOperator, StepOperator
+from appliance.orchestration.containers.needs import DISCARD
 from appliance.orchestration.run_folder import SPEC, open_runs
-from appliance.orchestration.step_needs import DISCARD
-from appliance.orchestration.step_operator import DiscardOperator, OpenSnapshotOperator, StepOperator
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.settings.settings import Settings, load_settings
 

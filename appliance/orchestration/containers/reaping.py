@@ -9,10 +9,10 @@ from pathlib import Path
 
 import docker
 
+from appliance.orchestration.containers.attempt import DockerTrouble, stop_container
+from appliance.orchestration.containers.container import LABEL
+from appliance.orchestration.containers.inputs import instance_name
 from appliance.orchestration.run_folder import is_over, run_folder
-from appliance.orchestration.step_container import LABEL
-from appliance.orchestration.step_run import DockerTrouble, stop_container
-from appliance.orchestration.step_setting import instance_name
 from appliance.settings.settings import Settings
 
 SECRETS_OF_NOBODY_S = 3600

@@ -9,13 +9,13 @@ import sys
 
 from airflow.plugins_manager import AirflowPlugin
 
-from appliance.orchestration.run_listener import RunListener
-from appliance.orchestration.step_listener import StepListener
+from appliance.orchestration.airflow.run_listener import RunListener
+from appliance.orchestration.airflow.step_listener import StepListener
 
 if {"scheduler", "dag-processor"} & set(sys.argv):
     import airflow.sdk.execution_time.supervisor  # noqa: F401 - each worker would at its first task
 
-    import appliance.orchestration.dag_builder  # noqa: F401
+    import appliance.orchestration.airflow.dags  # noqa: F401
 
 
 class AppliancePlugin(AirflowPlugin):

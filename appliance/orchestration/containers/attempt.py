@@ -14,9 +14,9 @@ from requests.exceptions import RequestException
 
 from appliance.contract.step_messages import Result
 from appliance.errors import RequestWrong, WorkFailed
+from appliance.orchestration.containers.container import STOP_GRACE_S, StepCall, StepLimits, host_settings
+from appliance.orchestration.containers.output import ProgressKeeper, StepOutput
 from appliance.orchestration.run_folder import StopRequest
-from appliance.orchestration.step_container import STOP_GRACE_S, StepCall, StepLimits, host_settings
-from appliance.orchestration.step_output import ProgressKeeper, StepOutput
 from appliance.store.runs import RunStore
 
 WATCH_EVERY_S = 0.5

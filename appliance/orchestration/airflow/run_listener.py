@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from airflow.listeners import hookimpl
 
-from appliance.orchestration.patches import SchedulerSleep, end_with_parent
-from appliance.orchestration.quiet_store import QuietStore
+from appliance.orchestration.airflow.best_effort_store import QuietStore
+from appliance.orchestration.airflow.patches import SchedulerSleep, end_with_parent
 from appliance.orchestration.run_folder import mark_over
 from appliance.orchestration.run_names import run_id_for
 from appliance.orchestration.workflow_files import origin_of
@@ -97,7 +97,7 @@ class RunListener:
         """In a process of its own each time: the scheduler must not wait for Docker, nor hold its client."""
         while True:
             with contextlib.suppress(OSError, subprocess.SubprocessError):
-                command = [sys.executable, "-m", "appliance.orchestration.reaper", "--once"]
+                command = [sys.executable, "-m", "appliance.orchestration.containers.reaper", "--once"]
                 subprocess.run(  # noqa: S603
                     command, check=False, timeout=REAP_TIMEOUT_S, stdin=subprocess.DEVNULL
                 )

@@ -1,6 +1,6 @@
 """How Airflow is set up on an appliance: the one place, used in compose and on a VM alike.
 
-``python -m appliance.orchestration.launch`` applies it. Each value that differs from Airflow's own says why.
+``python -m appliance.orchestration.airflow.launch`` applies it. Each value that differs from Airflow's own says why.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from appliance.errors import RequestWrong
 from appliance.settings.settings import Settings
 
 IDLE_TRANSACTION = "idle_in_transaction_session_timeout=120s"
-PLUGINS = Path(__file__).with_name("airflow_plugins")
+PLUGINS = Path(__file__).with_name("plugin")
 DAGS_VARIABLE = "APPLIANCE_DAGS_DIR"
 _CHATTY = (
     "airflow.dag_processing.dagbag.BundleDagBag",
@@ -94,7 +94,7 @@ def _core(settings: Settings) -> dict[str, str]:
     return {
         "dags_folder": str(dags_folder()),
         "plugins_folder": str(PLUGINS),
-        "executor": "appliance.orchestration.on_demand_executor.OnDemandLocalExecutor",
+        "executor": "appliance.orchestration.airflow.executor.OnDemandLocalExecutor",
         "load_examples": "False",
         # One more than may copy.
         "parallelism": str(settings.steps.max_parallel + 1),

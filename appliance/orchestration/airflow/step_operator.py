@@ -20,14 +20,14 @@ from airflow.sdk.exceptions import AirflowException
 from appliance.contract.step_messages import Failure, Result
 from appliance.errors import ApplianceError
 from appliance.exports.writing import export_folder, finish_export
-from appliance.orchestration import step_failure
-from appliance.orchestration.host_paths import host_path
-from appliance.orchestration.reach import open_ways
+from appliance.orchestration.containers import failure as step_failure
+from appliance.orchestration.containers.attempt import DockerTrouble, EngineAway, StepRun
+from appliance.orchestration.containers.container import StepCall, StepLimits, step_mounts
+from appliance.orchestration.containers.host_paths import host_path
+from appliance.orchestration.containers.inputs import StepSetting, instance_name
+from appliance.orchestration.containers.reach import open_ways
 from appliance.orchestration.run_folder import StopRequest, run_folder, stop_request
 from appliance.orchestration.run_names import run_id_for
-from appliance.orchestration.step_container import StepCall, StepLimits, step_mounts
-from appliance.orchestration.step_run import DockerTrouble, EngineAway, StepRun
-from appliance.orchestration.step_setting import StepSetting, instance_name
 from appliance.orchestration.workflow_files import Origin
 from appliance.settings.settings import Settings, load_settings
 from appliance.store.runs import RunStore

@@ -1,4 +1,4 @@
-"""Removes containers and secrets of runs that are over: ``python -m appliance.orchestration.reaper --once``.
+"""Removes containers and secrets of runs that are over: ``python -m appliance.orchestration.containers.reaper --once``.
 
 Whatever killed the process that should have done so (a crash, a reboot, kill -9), nothing stays for long.
 """
@@ -12,8 +12,8 @@ import time
 import docker
 
 from appliance.errors import ApplianceError, ExitCode
-from appliance.orchestration.reaping import reap
-from appliance.orchestration.step_run import DockerTrouble
+from appliance.orchestration.containers.attempt import DockerTrouble
+from appliance.orchestration.containers.reaping import reap
 from appliance.settings.settings import load_settings
 
 

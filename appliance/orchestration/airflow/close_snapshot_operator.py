@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import docker
 from airflow.sdk import BaseOperator
 
-from appliance.orchestration import step_failure
-from appliance.orchestration.reaping import remove_run
+from appliance.orchestration.containers import failure as step_failure
+from appliance.orchestration.containers.attempt import DockerTrouble, EngineAway
+from appliance.orchestration.containers.reaping import remove_run
 from appliance.orchestration.run_names import run_id_for
-from appliance.orchestration.step_run import DockerTrouble, EngineAway
 from appliance.settings.settings import Settings, load_settings
 
 if TYPE_CHECKING:

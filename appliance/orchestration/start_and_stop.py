@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from appliance.errors import RequestWrong
-from appliance.orchestration.execution_api import create_dag_run
+from appliance.orchestration.airflow.execution_api import create_dag_run
 from appliance.orchestration.run_folder import StopRequest, request_stop
 from appliance.orchestration.run_names import new_airflow_run_id, run_id_for
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files

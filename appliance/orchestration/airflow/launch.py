@@ -1,4 +1,4 @@
-"""Starts one of Airflow's processes our way: ``python -m appliance.orchestration.launch NAME``.
+"""Starts one of Airflow's processes our way: ``python -m appliance.orchestration.airflow.launch NAME``.
 
 ``migrate`` brings both databases up to date and ends; ``environment`` prints what Airflow is told.
 """
@@ -12,14 +12,12 @@ import time
 from pathlib import Path
 
 from appliance.errors import ApplianceError, ExitCode
-from appliance.orchestration.airflow_config import airflow_environment, api_server_address
-from appliance.orchestration.execution_api import call
+from appliance.orchestration.airflow.config import airflow_environment, api_server_address
+from appliance.orchestration.airflow.execution_api import call
 from appliance.settings.settings import Settings, load_settings
 
 WARM_UP_S = 120
-USAGE = (
-    "usage: python -m appliance.orchestration.launch scheduler|dag-processor|api-server|migrate|environment"
-)
+USAGE = "usage: python -m appliance.orchestration.airflow.launch scheduler|dag-processor|api-server|migrate|environment"
 
 
 def main(arguments: list[str]) -> int:
@@ -56,14 +54,14 @@ def _run(name: str, settings: Settings, environment: dict[str, str]) -> int:
         host, port = api_server_address(settings)
         _in_background(lambda: _warm_up(settings))
         served = ["--apps", "execution", "--host", host, "--port", str(port)]
-        ours = [sys.executable, "-m", "appliance.orchestration.patches"]
+        ours = [sys.executable, "-m", "appliance.orchestration.airflow.patches"]
         os.execv(ours[0], [*ours, "api-server", *served])  # noqa: S606
     sys.stderr.write(USAGE + "\n")
     return ExitCode.REQUEST_WRONG
 
 
 def _migrate(settings: Settings, airflow: list[str]) -> int:
-    from appliance.orchestration import migrated  # noqa: PLC0415 - only here
+    from appliance.orchestration.airflow import migrated  # noqa: PLC0415 - only here
     from appliance.store.database import migrate  # noqa: PLC0415
     from appliance.store.status_role import grant  # noqa: PLC0415
 
