@@ -15,11 +15,11 @@ from uuid import UUID
 
 from appliance.contract.calls import Command
 from appliance.errors import ApplianceError, Refused, RequestWrong, WorkFailed
-from appliance.orchestration.run_names import run_id_for
 from appliance.orchestration.start_and_stop import cancel_run, find_workflow, start_run
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.columns import KEEP_RULE
 from appliance.policy.policy import Policy, check_workflow, enforce, load_policy
+from appliance.run_names import run_id_for
 from appliance.settings.settings import Settings
 from appliance.status.command_state import Settled, settle
 from appliance.status.wanted_release import WantedRelease

@@ -28,12 +28,12 @@ from appliance.contract.calls import (
 from appliance.documents.problems import DocumentWrong
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.masking.registry import parameter_models
-from appliance.orchestration.run_folder import SPEC
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.approvals import approvals_mark, load_approval, waits_for_owner
 from appliance.policy.columns import KEEP_RULE, waiting_refusal
 from appliance.policy.policy import Policy, Refusal, check_workflow, load_policy
 from appliance.reporting.dashboard_client import DashboardAway, DashboardClient
+from appliance.run_folder import SPEC
 from appliance.settings.settings import Settings
 from appliance.store.database import Connection
 from appliance.store.queries import current_runs

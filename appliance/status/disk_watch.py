@@ -12,7 +12,7 @@ from collections.abc import Callable
 import psycopg
 
 from appliance.exports.stored import remove_leftovers
-from appliance.orchestration.run_folder import StopRequest, open_runs, request_stop
+from appliance.run_folder import StopRequest, open_runs, request_stop
 from appliance.settings.settings import Settings
 from appliance.status.history import History
 from appliance.store import outbox

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-from appliance.orchestration.run_folder import open_runs
+from appliance.run_folder import open_runs
 from appliance.supervision.notify import notify, watchdog_seconds
 from appliance.supervision.proof import Proof
 from appliance.supervision.watch import PROOFS_PER_WATCHDOG, WATCHDOG_DEFAULT_S, watch

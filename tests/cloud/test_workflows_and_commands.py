@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from appliance.contract.calls import AssignedWorkflow, WorkflowSet, document_digest
-from appliance.orchestration.run_folder import SPEC
 from appliance.orchestration.workflow_files import INDEX, read_workflow_files
+from appliance.run_folder import SPEC
 from appliance.status.cloud_sync import CloudSync
 from appliance.store import outbox
 from tests.cloud.appliance_rig import POLICY, WORKFLOW, ApplianceRig, CloudSide

@@ -16,7 +16,7 @@ from appliance.errors import RequestWrong
 from appliance.orchestration.containers import failure as step_failure
 from appliance.orchestration.containers.attempt import EngineAway, StepRun
 from appliance.orchestration.containers.container import StepCall, StepLimits
-from appliance.orchestration.run_folder import StopRequest
+from appliance.run_folder import StopRequest
 from appliance.store.runs import RunStore
 
 EATER = "import sys; print('eating', flush=True); x = [bytearray(2**20) for _ in range(4000)]"

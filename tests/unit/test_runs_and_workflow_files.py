@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.orchestration.run_folder import (
+from appliance.orchestration.workflow_files import INDEX, origin_of, read_workflow_files
+from appliance.run_folder import (
     StopRequest,
     is_over,
     mark_over,
@@ -17,8 +18,7 @@ from appliance.orchestration.run_folder import (
     run_folder,
     stop_request,
 )
-from appliance.orchestration.run_names import new_airflow_run_id, run_id_for
-from appliance.orchestration.workflow_files import INDEX, origin_of, read_workflow_files
+from appliance.run_names import new_airflow_run_id, run_id_for
 
 WORKFLOW = """
 id: {id}

@@ -139,7 +139,7 @@ def test_a_supervisor_imports_nothing_but_the_standard_library() -> None:
                 names = [node.module]
             for name in names:
                 ours = name.startswith("appliance.supervision") or name in (
-                    *("appliance.orchestration.run_folder", "appliance.system.beneath", "appliance.errors"),
+                    *("appliance.run_folder", "appliance.system.beneath", "appliance.errors"),
                 )
                 assert ours or name.split(".")[0] in sys.stdlib_module_names, f"{path.name} imports {name}"
 

@@ -13,8 +13,8 @@ from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
 from appliance.orchestration.airflow.close_snapshot_operator import CloseSnapshotOperator
 from appliance.orchestration.airflow.step_operator import DiscardOperator, OpenSnapshotOperator, StepOperator
 from appliance.orchestration.containers.needs import DISCARD
-from appliance.orchestration.run_folder import SPEC, open_runs
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
+from appliance.run_folder import SPEC, open_runs
 from appliance.settings.settings import Settings, load_settings
 
 NOT_BEFORE_ITS_TIME = timedelta(0)

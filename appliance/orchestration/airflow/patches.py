@@ -19,7 +19,7 @@ import os
 import signal
 import sys
 
-from appliance.orchestration.run_folder import open_runs
+from appliance.run_folder import open_runs
 from appliance.settings.settings import Settings
 
 WRITTEN_FOR = "3.3"

@@ -15,8 +15,8 @@ from airflow.listeners import hookimpl
 from appliance.orchestration.airflow.best_effort_store import QuietStore
 from appliance.orchestration.containers import failure as step_failure
 from appliance.orchestration.containers.needs import DISCARD
-from appliance.orchestration.run_folder import StopRequest, request_stop, run_folder
-from appliance.orchestration.run_names import run_id_for
+from appliance.run_folder import StopRequest, request_stop, run_folder
+from appliance.run_names import run_id_for
 from appliance.settings.settings import Settings, load_settings
 from appliance.store.plan_brief import parts_of_tables, plan_brief
 from appliance.store.runs import RunStore, StepState

@@ -26,9 +26,9 @@ from appliance.orchestration.containers.container import StepCall, StepLimits, s
 from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.inputs import StepSetting, instance_name
 from appliance.orchestration.containers.reach import open_ways
-from appliance.orchestration.run_folder import StopRequest, run_folder, stop_request
-from appliance.orchestration.run_names import run_id_for
 from appliance.orchestration.workflow_files import Origin
+from appliance.run_folder import StopRequest, run_folder, stop_request
+from appliance.run_names import run_id_for
 from appliance.settings.settings import Settings, load_settings
 from appliance.store.runs import RunStore
 

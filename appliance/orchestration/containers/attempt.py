@@ -16,7 +16,7 @@ from appliance.contract.step_messages import Result
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.orchestration.containers.container import STOP_GRACE_S, StepCall, StepLimits, host_settings
 from appliance.orchestration.containers.output import ProgressKeeper, StepOutput
-from appliance.orchestration.run_folder import StopRequest
+from appliance.run_folder import StopRequest
 from appliance.store.runs import RunStore
 
 WATCH_EVERY_S = 0.5

@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from appliance.contract.step_messages import Failure
 from appliance.errors import ApplianceError, ExitCode, WorkFailed
-from appliance.orchestration.run_folder import StopRequest
+from appliance.run_folder import StopRequest
 
 KILLED = 137
 STOPPED = "Stopped"

@@ -17,10 +17,10 @@ from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
 from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.needs import connections_for, needs_key
-from appliance.orchestration.run_folder import SPEC, freeze_spec, run_folder
 from appliance.policy.approvals import approved_columns
 from appliance.policy.policy import check_workflow, enforce, load_policy
 from appliance.postgres.plan import PLAN_FILE, Plan
+from appliance.run_folder import SPEC, freeze_spec, run_folder
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 from appliance.steps.context import RunSpec, read_document

@@ -12,7 +12,7 @@ import docker
 from appliance.orchestration.containers.attempt import DockerTrouble, stop_container
 from appliance.orchestration.containers.container import LABEL
 from appliance.orchestration.containers.inputs import instance_name
-from appliance.orchestration.run_folder import is_over, run_folder
+from appliance.run_folder import is_over, run_folder
 from appliance.settings.settings import Settings
 
 SECRETS_OF_NOBODY_S = 3600
