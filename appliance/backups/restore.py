@@ -28,9 +28,9 @@ from appliance.backups.placing import FROM_BACKUP, place_files
 from appliance.backups.postgres_tools import Database
 from appliance.backups.settling import settle_airflow, settle_appliance
 from appliance.backups.unpack import unpack
+from appliance.cloud.enrolment import ROTATION_WANTED
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.postgres.sessions.connect import database_failure
-from appliance.reporting.enrolment import ROTATION_WANTED
 from appliance.settings.settings import Settings
 from appliance.store.database import connect
 from appliance.system.beneath import as_owner_of, folder_of_our_own, lesser_owner, refuse_link, ways

@@ -25,8 +25,8 @@ def enrol(
     Prefer - (the default): what stands on a command line can be seen by others on this machine.
     """
     from appliance import __version__  # noqa: PLC0415 - help must be instant
-    from appliance.reporting.dashboard_client import DashboardClient, checked_url  # noqa: PLC0415
-    from appliance.reporting.enrolment import enrol as exchange  # noqa: PLC0415
+    from appliance.cloud.client import DashboardClient, checked_url  # noqa: PLC0415
+    from appliance.cloud.enrolment import enrol as exchange  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings()

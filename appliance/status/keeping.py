@@ -16,13 +16,13 @@ from collections.abc import Callable
 
 import psycopg
 
+from appliance.cloud.commands import CloudCommands
+from appliance.cloud.wanted_release import WantedRelease
 from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings, load_settings
-from appliance.status.cloud_commands import CloudCommands
 from appliance.status.connection_notes import write_note
 from appliance.status.disk_watch import DiskWatch
 from appliance.status.upkeep import Upkeep
-from appliance.status.wanted_release import WantedRelease
 from appliance.store.database import Connection, connect
 from appliance.supervision.upkeep_mark import MARK
 

@@ -14,9 +14,9 @@ from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
 import appliance
+from appliance.cloud.enrol_unattended import OneTimeToken, enrol_here, refuse_other_sites
 from appliance.errors import ApplianceError, Refused, RequestWrong
 from appliance.settings.settings import Settings
-from appliance.status.enrolling import OneTimeToken, enrol_here, refuse_other_sites
 from appliance.status.guard import Guard, required_token
 from appliance.status.metrics import CONTENT_TYPE, metrics
 from appliance.status.state import State

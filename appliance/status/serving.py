@@ -55,7 +55,7 @@ def _work_behind(settings: Settings, state: State, server: Server) -> None:
         if server.should_exit:
             return
         time.sleep(_LOOK_S)
-    from appliance.status.reporter import Reporter  # noqa: PLC0415
+    from appliance.cloud.reporter import Reporter  # noqa: PLC0415
 
     if not settings.is_split:
         from appliance.status.disk_watch import DiskWatch  # noqa: PLC0415

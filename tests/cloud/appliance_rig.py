@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import yaml
 
-from appliance.reporting.dashboard_client import DashboardClient
-from appliance.reporting.enrolment import Identity, enrol
+from appliance.cloud.client import DashboardClient
+from appliance.cloud.enrolment import Identity, enrol
+from appliance.cloud.reporter import Reporter
 from appliance.settings.settings import Settings, load_settings
-from appliance.status.reporter import Reporter
 from appliance.status.state import State
 from appliance.store.database import Connection, connect, migrate
 from appliance.store.runs import RunStore, append_event

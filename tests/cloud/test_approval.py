@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from appliance.cloud.workflows import CloudSync
 from appliance.orchestration.workflow_files import waiting_file
 from appliance.policy.approvals import approved_columns
-from appliance.status.cloud_sync import CloudSync
 from appliance.workflow.document import Workflow
 from tests.cloud.appliance_rig import POLICY, WORKFLOW, ApplianceRig, CloudSide
 from tests.cloud.test_workflows_and_commands import assign, changed, given, in_force, told

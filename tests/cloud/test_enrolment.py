@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance.cloud.client import DashboardAway, DashboardClient, TokenRefused, checked_url
+from appliance.cloud.enrolment import load_identity, rotate
 from appliance.errors import RequestWrong
-from appliance.reporting.dashboard_client import DashboardAway, DashboardClient, TokenRefused, checked_url
-from appliance.reporting.enrolment import load_identity, rotate
 from tests.cloud.appliance_rig import ApplianceRig, CloudSide
 from tests.cloud.faithless_proxy import faithless_proxy
 from tests.dashboard.running import RunningDashboard

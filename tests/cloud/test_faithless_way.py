@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.reporting.enrolment import load_identity
+from appliance.cloud.enrolment import load_identity
 from tests.cloud.appliance_rig import ApplianceRig, CloudSide
 from tests.cloud.faithless_proxy import FaithlessProxy, faithless_proxy
 from tests.dashboard.running import RunningDashboard

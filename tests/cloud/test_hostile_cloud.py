@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from appliance.cloud.client import DashboardAway, DashboardClient
+from appliance.cloud.enrolment import Identity, save_identity
+from appliance.cloud.workflows import CloudSync
 from appliance.connections import load_connections
 from appliance.contract.calls import WorkflowSet, document_digest
-from appliance.reporting.dashboard_client import DashboardAway, DashboardClient
-from appliance.reporting.enrolment import Identity, save_identity
-from appliance.status.cloud_sync import CloudSync
 from tests.cloud import hostile
 from tests.cloud.appliance_rig import WORKFLOW, ApplianceRig
 from tests.cloud.hostile import body, cut, drip, endless, hostile_dashboard
@@ -55,7 +55,7 @@ def test_however_it_answers_the_call_ends_in_time_and_in_memory(
 ) -> None:
     sync = CloudSync(rig.settings)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    monkeypatch.setattr("appliance.status.cloud_sync.SYNC_TIMEOUT_S", 2.0)
+    monkeypatch.setattr("appliance.cloud.workflows.SYNC_TIMEOUT_S", 2.0)
     with hostile_dashboard(answer) as url:
         client = DashboardClient(url, version="1", token="x" * 20)
         began = time.monotonic()

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from appliance.reporting.dashboard_client import DashboardAway, DashboardClient
-from appliance.reporting.enrolment import load_identity
-from appliance.reporting.outbox_sender import OutboxSender
+from appliance.cloud.client import DashboardAway, DashboardClient
+from appliance.cloud.enrolment import load_identity
+from appliance.cloud.outbox_sender import OutboxSender
 from appliance.scrubbing.scrub import Scrubber
 from appliance.store import outbox
 from tests.cloud.appliance_rig import ApplianceRig, CloudSide
@@ -115,9 +115,9 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(
         enrolled.tell_run(f"staging-twin-{number}", progress=8)
     enrolled.reporter.stop()
     program = (
-        "import sys; from appliance.reporting import outbox_sender as s; from appliance.store import database as d\n"
-        "from appliance.reporting import dashboard_client as c; from appliance.scrubbing import scrub\n"
-        "from appliance.reporting.enrolment import load_identity; from pathlib import Path\n"
+        "import sys; from appliance.cloud import outbox_sender as s; from appliance.store import database as d\n"
+        "from appliance.cloud import client as c; from appliance.scrubbing import scrub\n"
+        "from appliance.cloud.enrolment import load_identity; from pathlib import Path\n"
         "i = load_identity(Path(sys.argv[1])); k = c.DashboardClient(i.url, version='1', token=i.token)\n"
         "db = d.connect(sys.argv[2]); o = s.OutboxSender(); print('ready', flush=True)\n"
         "while True:\n    o._most = 25; o.send(db, k, scrub.Scrubber())"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from appliance.reporting.enrolment import ROTATION_WANTED, load_identity
+from appliance.cloud.enrolment import ROTATION_WANTED, load_identity
 from tests.cloud.appliance_rig import ApplianceRig
 from tests.engine.breakable_proxy import BreakableProxy
 

@@ -9,18 +9,18 @@ import psycopg
 import pytest
 import yaml
 
+from appliance.cloud.commands import CloudCommands
+from appliance.cloud.enrolment import Identity, save_identity
+from appliance.cloud.outbox_sender import event_of
+from appliance.cloud.reporter import Reporter
+from appliance.cloud.wanted_release import WantedRelease
 from appliance.keys.keys import load_or_create_key
-from appliance.reporting.enrolment import Identity, save_identity
-from appliance.reporting.outbox_sender import event_of
 from appliance.scrubbing import known
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
-from appliance.status.cloud_commands import CloudCommands
 from appliance.status.connection_notes import NOTE, certificates_of, states_of, write_note
 from appliance.status.keeping import RUNS, RunCommands
-from appliance.status.reporter import Reporter
 from appliance.status.state import State
-from appliance.status.wanted_release import WantedRelease
 from appliance.store import status_role
 from appliance.store.database import connect
 from appliance.store.runs import append_event

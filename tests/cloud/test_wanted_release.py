@@ -171,7 +171,7 @@ def test_an_answer_that_never_comes_is_given_up(
 ) -> None:
     command = cloud.command(kind="update", version=NEXT)
     enrolled.turn_until(lambda: cloud.command_state(command)["state"] == "accepted")
-    monkeypatch.setattr("appliance.status.wanted_release.ANSWER_WITHIN", timedelta(0))
+    monkeypatch.setattr("appliance.cloud.wanted_release.ANSWER_WITHIN", timedelta(0))
     enrolled.turn_until(lambda: cloud.command_state(command)["state"] == "failed")
     assert "appliance-update.timer" in cloud.command_state(command)["problem"] and wanted(enrolled) is None
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from appliance.cloud.workflows import CloudSync
 from appliance.contract.calls import AssignedWorkflow, WorkflowSet, document_digest
 from appliance.orchestration.workflow_files import INDEX, read_workflow_files
 from appliance.run_folder import SPEC
-from appliance.status.cloud_sync import CloudSync
 from appliance.store import outbox
 from tests.cloud.appliance_rig import POLICY, WORKFLOW, ApplianceRig, CloudSide
 from tests.engine.breakable_proxy import BreakableProxy

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from appliance.cloud.workflows import LOCAL_ID
 from appliance.dashboard.command import cli
 from appliance.dashboard.database import Database, StoreAwayError
 from appliance.dashboard.migrations import split_migrations, statements
 from appliance.dashboard.settings import Settings, from_environment, load_secret_key
 from appliance.errors import RequestWrong
 from appliance.policy.policy import Policy
-from appliance.status.cloud_sync import LOCAL_ID
 from tests.dashboard.running import PASSWORD, running_dashboard
 from tests.dashboard.simulated_appliance import SimulatedAppliance
 

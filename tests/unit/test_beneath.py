@@ -21,13 +21,13 @@ from appliance.cleanup.exports_and_receipts import main as expire
 from appliance.cli._local import _work_as_its_owner
 from appliance.cli._status_client import _token
 from appliance.cli.main import app
+from appliance.cloud.enrolment import Identity, load_identity, save_identity
 from appliance.diagnostics.task_logs import parts as log_parts
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.exports import stored as exports
 from appliance.keys.keys import load_or_create_key
 from appliance.orchestration.workflow_files import read_workflow_files
 from appliance.releases.wanted import Wanted, forget_wanted, read_wanted
-from appliance.reporting.enrolment import Identity, load_identity, save_identity
 from appliance.run_folder import StopRequest, request_stop
 from appliance.settings.settings import Settings, load_settings
 from appliance.system.beneath import as_owner_of, folder_of_our_own, lesser_owner

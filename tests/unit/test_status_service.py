@@ -12,8 +12,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
+from appliance.cloud.enrolment import Identity, save_identity
 from appliance.errors import RequestWrong
-from appliance.reporting.enrolment import Identity, save_identity
 from appliance.settings.settings import Settings, load_settings
 from appliance.status.certificates import expiries
 from appliance.status.guard import required_token
@@ -243,7 +243,7 @@ def test_what_goes_on_behind_the_page_is_not_loaded_before_it_answers() -> None:
         "appliance.masking",
         "appliance.postgres",
         "appliance.contract.calls",
-        "appliance.status.reporter",
+        "appliance.cloud.reporter",
     )
     assert [name for name in loaded if name.startswith(behind)] == []
 

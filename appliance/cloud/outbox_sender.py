@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from appliance.cloud.client import DashboardAway, DashboardClient
 from appliance.contract.calls import Event, EventBatch, EventsAccepted
 from appliance.contract.events import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, MAX_LOG_LINES
-from appliance.reporting.dashboard_client import DashboardAway, DashboardClient
 from appliance.scrubbing.scrub import Scrubber, scrub_fields
 from appliance.store import outbox
 from appliance.store.database import Connection

@@ -16,9 +16,9 @@ from appliance.errors import ApplianceError, Refused, RequestWrong
 from appliance.settings.settings import Settings
 
 if TYPE_CHECKING:
-    from appliance.reporting.dashboard_client import DashboardClient
-    from appliance.reporting.enrolment import Identity
-    from appliance.reporting.outbox_sender import Backoff
+    from appliance.cloud.client import DashboardClient
+    from appliance.cloud.enrolment import Identity
+    from appliance.cloud.outbox_sender import Backoff
 
 REFUSED_WAIT_S = 60.0
 """A token that was revoked does not become good by asking every second."""
@@ -37,7 +37,7 @@ def enrol_here(settings: Settings, token: str) -> str:
 
     Raises RequestWrong where that cannot be, WorkFailed where the dashboard does not answer.
     """
-    from appliance.reporting.enrolment import enrol, load_identity  # noqa: PLC0415 - see serving
+    from appliance.cloud.enrolment import enrol, load_identity  # noqa: PLC0415 - see serving
 
     if settings.dashboard_url is None:
         raise RequestWrong(
@@ -63,8 +63,8 @@ def enrol_by_file(settings: Settings, identity: Identity | None, backoff: Backof
 
     Raises RequestWrong for an address that may not be used, and WorkFailed where there is no identity yet.
     """
-    from appliance.reporting.dashboard_client import checked_url  # noqa: PLC0415 - see serving
-    from appliance.reporting.enrolment import digest, enrol  # noqa: PLC0415 - the same
+    from appliance.cloud.client import checked_url  # noqa: PLC0415 - see serving
+    from appliance.cloud.enrolment import digest, enrol  # noqa: PLC0415 - the same
 
     url = checked_url(settings.dashboard_url or "", plain_http=settings.dashboard_plain_http)
     try:
@@ -89,7 +89,7 @@ def enrol_by_file(settings: Settings, identity: Identity | None, backoff: Backof
 
 def client_of(settings: Settings, url: str, token: str = "") -> DashboardClient:
     """A client of the dashboard at ``url``. Raises RequestWrong for an address that may not be used."""
-    from appliance.reporting.dashboard_client import DashboardClient, checked_url  # noqa: PLC0415 - see serving
+    from appliance.cloud.client import DashboardClient, checked_url  # noqa: PLC0415 - see serving
 
     return DashboardClient(
         checked_url(url, plain_http=settings.dashboard_plain_http),

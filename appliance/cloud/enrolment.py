@@ -13,9 +13,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from appliance.cloud.client import DashboardAway, DashboardClient, TokenRefused
 from appliance.contract.calls import Enrolled, EnrolRequest, NewToken
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.reporting.dashboard_client import DashboardAway, DashboardClient, TokenRefused
 from appliance.system.beneath import as_owner_of, ways
 
 BAD_TOKEN = (

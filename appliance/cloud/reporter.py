@@ -16,10 +16,10 @@ from typing import Any
 import psycopg
 from pydantic import ValidationError
 
-from appliance.contract.calls import HEARTBEAT_SECONDS, HEARTBEAT_SECONDS_RANGE, HeartbeatAnswer
-from appliance.errors import ApplianceError
-from appliance.reporting.dashboard_client import DashboardAway, DashboardClient, TokenRefused
-from appliance.reporting.enrolment import (
+from appliance.cloud.client import DashboardAway, DashboardClient, TokenRefused
+from appliance.cloud.commands import CloudCommands
+from appliance.cloud.enrol_unattended import REFUSED_WAIT_S, client_of, enrol_by_file
+from appliance.cloud.enrolment import (
     ROTATION_WANTED,
     Identity,
     go_back,
@@ -27,17 +27,17 @@ from appliance.reporting.enrolment import (
     rotate,
     settle,
 )
-from appliance.reporting.outbox_sender import Backoff, OutboxSender
+from appliance.cloud.heartbeat import heartbeat
+from appliance.cloud.outbox_sender import Backoff, OutboxSender
+from appliance.cloud.wanted_release import WantedRelease
+from appliance.cloud.workflows import CloudSync
+from appliance.contract.calls import HEARTBEAT_SECONDS, HEARTBEAT_SECONDS_RANGE, HeartbeatAnswer
+from appliance.errors import ApplianceError
 from appliance.scrubbing.known import scrubber_of
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
-from appliance.status.cloud_commands import CloudCommands
-from appliance.status.cloud_sync import CloudSync
 from appliance.status.connection_notes import states_of
-from appliance.status.enrolling import REFUSED_WAIT_S, client_of, enrol_by_file
-from appliance.status.heartbeat import heartbeat
 from appliance.status.state import State
-from appliance.status.wanted_release import WantedRelease
 from appliance.store import outbox
 from appliance.store.database import Connection, connect
 

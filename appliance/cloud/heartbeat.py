@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import appliance
+from appliance.cloud.workflows import Taken
 from appliance.contract.calls import (
     MAX_WORKFLOWS,
     ComponentReport,
@@ -23,7 +24,6 @@ from appliance.contract.calls import (
 )
 from appliance.policy.policy import Policy
 from appliance.scrubbing.scrub import Scrubber
-from appliance.status.cloud_sync import Taken
 
 Row = dict[str, Any]
 

@@ -18,11 +18,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 import appliance
+from appliance.cloud.command_state import Settled, settle
 from appliance.contract.fields import VersionName
 from appliance.errors import Refused
 from appliance.policy.policy import Refusal, check_update, enforce, load_policy
 from appliance.settings.settings import Settings
-from appliance.status.command_state import Settled, settle
 from appliance.store.database import Connection
 from appliance.store.runs import append_event
 

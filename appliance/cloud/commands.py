@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from appliance.cloud.command_state import Settled, settle
+from appliance.cloud.wanted_release import WantedRelease
 from appliance.contract.calls import Command
 from appliance.errors import ApplianceError, Refused, RequestWrong, WorkFailed
 from appliance.orchestration.start_and_stop import cancel_run, find_workflow, start_run
@@ -21,8 +23,6 @@ from appliance.policy.columns import KEEP_RULE
 from appliance.policy.policy import Policy, check_workflow, enforce, load_policy
 from appliance.run_names import run_id_for
 from appliance.settings.settings import Settings
-from appliance.status.command_state import Settled, settle
-from appliance.status.wanted_release import WantedRelease
 from appliance.store.database import Connection
 from appliance.store.queries import run_state
 from appliance.workflow.loading import load_workflow

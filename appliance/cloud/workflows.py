@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import ValidationError
 
 import appliance
+from appliance.cloud.client import DashboardAway, DashboardClient
 from appliance.contract.calls import (
     MAX_DOCUMENT_BYTES,
     MAX_WORKFLOW_SET_BYTES,
@@ -32,7 +33,6 @@ from appliance.orchestration.workflow_files import read_workflow_files, waiting_
 from appliance.policy.approvals import approvals_mark, load_approval, waits_for_owner
 from appliance.policy.columns import KEEP_RULE, waiting_refusal
 from appliance.policy.policy import Policy, Refusal, check_workflow, load_policy
-from appliance.reporting.dashboard_client import DashboardAway, DashboardClient
 from appliance.run_folder import SPEC
 from appliance.settings.settings import Settings
 from appliance.store.database import Connection
