@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from appliance.supervision.rest import is_resting
+from appliance.supervision.idle_dag_processor import is_resting
 from bench.processes import cpu_seconds, pss_mib, tree
 from bench.quietly import quietly
 from tests.containers.appliance_host import PROCESSES, ApplianceHost, wait_for

@@ -20,8 +20,8 @@ from appliance.settings.settings import Settings
 from appliance.status.connection_notes import certificates_of
 from appliance.store import queries as run_queries
 from appliance.store.database import Connection, connect
-from appliance.supervision.docker_watch import noted_docker
-from appliance.supervision.rest import is_resting
+from appliance.supervision.docker_probe import noted_docker
+from appliance.supervision.idle_dag_processor import is_resting
 from appliance.supervision.upkeep_mark import upkeep_works
 from appliance.system.disk import Reserve, readable, space_of
 

@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from appliance.supervision.docker_watch import noting_docker
+from appliance.supervision.docker_probe import noting_docker
+from appliance.supervision.health_probes import Proof, answers, database_answers, job_beats
 from appliance.supervision.notify import notify
-from appliance.supervision.proof import Proof, answers, database_answers, job_beats
 from appliance.supervision.upkeep_mark import upkeep_proof
 from appliance.supervision.watch import wait_for, watch
 
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
 def _watch(name: str, told: dict[str, Any]) -> int:
     command, proof = COMMANDS[name], _proof(name, told)
     if name == "dag-processor":
-        from appliance.supervision.rest import watch_and_rest  # noqa: PLC0415 -- memory of this one only
+        from appliance.supervision.idle_dag_processor import watch_and_rest  # noqa: PLC0415 -- memory of this one only
 
         return watch_and_rest(
             command,
@@ -68,7 +68,9 @@ def _watch(name: str, told: dict[str, Any]) -> int:
 
 def _told() -> dict[str, Any] | None:
     """What the settings say, asked of a process that ends again: the modules that read them are 25 MB."""
-    done = subprocess.run([*_PYTHON, "appliance.supervision.told"], stdout=subprocess.PIPE, check=False)  # noqa: S603
+    done = subprocess.run(
+        [*_PYTHON, "appliance.supervision.settings_json"], stdout=subprocess.PIPE, check=False
+    )  # noqa: S603
     if done.returncode != 0:
         notify("STATUS=appliance.yaml is wrong; the journal says where")
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from appliance.supervision.proof import Proof
+from appliance.supervision.health_probes import Proof
 
 MARK = "upkeep-works"
 """In the runtime folder."""

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 
+from appliance.supervision.health_probes import Proof
 from appliance.supervision.notify import notify, watchdog_seconds
-from appliance.supervision.proof import Proof
 
 STARTING_POLL_S = 1.0
 """How often a proof is tried until the first one; a start should be noticed at once."""

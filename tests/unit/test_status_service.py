@@ -20,7 +20,7 @@ from appliance.status.guard import required_token
 from appliance.status.metrics import metrics
 from appliance.status.service import create_app
 from appliance.status.state import State
-from appliance.supervision.rest import MARKER
+from appliance.supervision.idle_dag_processor import MARKER
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

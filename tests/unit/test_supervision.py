@@ -19,9 +19,9 @@ import pytest
 from appliance.cleanup.task_logs import DAY_S, STILL_WRITTEN_S, clean
 from appliance.supervision import watch
 from appliance.supervision.__main__ import make_secret
-from appliance.supervision.docker_watch import NOTE, NOTE_FRESH_S, docker_answers, noted_docker, noting_docker
-from appliance.supervision.proof import answers
-from appliance.supervision.rest import is_resting
+from appliance.supervision.docker_probe import NOTE, NOTE_FRESH_S, docker_answers, noted_docker, noting_docker
+from appliance.supervision.health_probes import answers
+from appliance.supervision.idle_dag_processor import is_resting
 
 ROOT = Path(__file__).parents[2]
 SUPERVISION = ROOT / "appliance" / "supervision"
@@ -190,7 +190,7 @@ def test_a_start_that_waits_for_the_database_asks_for_time_and_says_why(
 REST = """
 import os, sys
 from pathlib import Path
-from appliance.supervision import rest, watch
+from appliance.supervision import idle_dag_processor as rest; from appliance.supervision import watch
 watch.STARTING_POLL_S = rest.LOOK_EVERY_S = 0.02
 rest.AWAKE_S = 0.2
 here = Path(sys.argv[1])

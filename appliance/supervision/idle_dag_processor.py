@@ -16,8 +16,8 @@ from pathlib import Path
 from types import FrameType
 
 from appliance.run_folder import open_runs
+from appliance.supervision.health_probes import Proof
 from appliance.supervision.notify import notify, watchdog_seconds
-from appliance.supervision.proof import Proof
 from appliance.supervision.watch import PROOFS_PER_WATCHDOG, WATCHDOG_DEFAULT_S, watch
 
 AWAKE_S = 300.0

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.supervision.proof import Proof
+from appliance.supervision.health_probes import Proof
 
 NOTE = "docker-answers"
 """In the runtime folder. What stands in it is what is wrong with Docker; nothing where it answers."""
