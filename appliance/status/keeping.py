@@ -22,7 +22,7 @@ from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings, load_settings
 from appliance.status.connection_notes import write_note
 from appliance.status.disk_watch import DiskWatch
-from appliance.status.upkeep import Upkeep
+from appliance.status.reconcile_loop import Upkeep
 from appliance.store.database import Connection, connect
 from appliance.supervision.upkeep_mark import MARK
 

@@ -59,7 +59,7 @@ def _work_behind(settings: Settings, state: State, server: Server) -> None:
 
     if not settings.is_split:
         from appliance.status.disk_watch import DiskWatch  # noqa: PLC0415
-        from appliance.status.upkeep import Upkeep  # noqa: PLC0415
+        from appliance.status.reconcile_loop import Upkeep  # noqa: PLC0415
 
         DiskWatch(settings).start()
         Upkeep(settings).start()
