@@ -21,12 +21,12 @@ from typing import Literal
 
 import psycopg
 
+from appliance.backups.after_restore import settle_airflow, settle_appliance
 from appliance.backups.contents import MIRRORED
 from appliance.backups.create import database_urls
 from appliance.backups.manifest import DATABASES, Manifest
-from appliance.backups.placing import FROM_BACKUP, place_files
 from appliance.backups.postgres_tools import Database
-from appliance.backups.settling import settle_airflow, settle_appliance
+from appliance.backups.restore_files import FROM_BACKUP, place_files
 from appliance.backups.unpack import unpack
 from appliance.cloud.enrolment import ROTATION_WANTED
 from appliance.errors import RequestWrong, WorkFailed

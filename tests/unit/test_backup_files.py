@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from appliance.backups.placing import place_files
+from appliance.backups.restore_files import place_files
 from appliance.backups.unpack import Unpacked
 from appliance.settings.settings import load_settings
 

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from appliance.backups.contents import state_files
-from appliance.backups.placing import place_files
+from appliance.backups.restore_files import place_files
 from appliance.backups.unpack import Unpacked
 from appliance.cleanup.exports_and_receipts import main as expire
 from appliance.cli._local import _work_as_its_owner
