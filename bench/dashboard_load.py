@@ -21,9 +21,9 @@ from pathlib import Path
 
 import httpx
 
-from appliance.dashboard import people, workflows
-from appliance.dashboard.database import Database
 from appliance.dashboard.security import APPLIANCE_PREFIX, Actor, digest, new_token
+from appliance.dashboard.store import people, workflows
+from appliance.dashboard.store.database import Database
 from bench.processes import cpu_seconds, pss_mib, tree
 from tests.dashboard.running import RunningDashboard, running_dashboard
 from tests.dashboard.seeds import STAGING

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from appliance.dashboard.command import main
+from appliance.dashboard.cli import main
 
 main()

@@ -19,29 +19,26 @@ from starlette.staticfiles import StaticFiles
 
 from appliance import __version__
 from appliance.contract.calls import Problem
-from appliance.dashboard import (
-    api_appliances,
-    api_people,
-    api_workflows,
-    bundles,
-    openapi,
-    pages_appliance,
-    pages_edit,
-    pages_fleet,
-    pages_people,
-    pages_runs,
-    pages_sign_in,
-    pages_workflow,
-    wire,
-)
-from appliance.dashboard.access import SignInNeededError
-from appliance.dashboard.context import Context
-from appliance.dashboard.database import StoreAwayError
-from appliance.dashboard.faults import TooMany, status_of
-from appliance.dashboard.limits import Protection
-from appliance.dashboard.rendering import STATIC, html
-from appliance.dashboard.retention import sweep
+from appliance.dashboard.api import appliance_api as wire
+from appliance.dashboard.api import appliances as api_appliances
+from appliance.dashboard.api import people as api_people
+from appliance.dashboard.api import workflows as api_workflows
+from appliance.dashboard.http_errors import TooMany, status_of
+from appliance.dashboard.pages import appliance as pages_appliance
+from appliance.dashboard.pages import edit as pages_edit
+from appliance.dashboard.pages import fleet as pages_fleet
+from appliance.dashboard.pages import people as pages_people
+from appliance.dashboard.pages import runs as pages_runs
+from appliance.dashboard.pages import sign_in as pages_sign_in
+from appliance.dashboard.pages import workflow as pages_workflow
+from appliance.dashboard.pages.rendering import STATIC, html
 from appliance.dashboard.settings import Settings
+from appliance.dashboard.store.database import StoreAwayError
+from appliance.dashboard.store.retention import sweep
+from appliance.dashboard.web import bundles, openapi
+from appliance.dashboard.web.access import SignInNeededError
+from appliance.dashboard.web.context import Context
+from appliance.dashboard.web.limits import Protection
 from appliance.errors import ApplianceError
 
 SWEEP_EVERY_SECONDS = 600

@@ -22,7 +22,7 @@ fi
 cat {KEPT_TOKEN}
 """
 TELL_PASSWORD = f"""
-from appliance.dashboard.database import Database
+from appliance.dashboard.store.database import Database
 from appliance.dashboard.security import password_matches
 from appliance.dashboard.settings import first_password, from_environment
 

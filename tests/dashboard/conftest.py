@@ -12,11 +12,11 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from appliance.dashboard import people, tokens
 from appliance.dashboard.app import create_app
-from appliance.dashboard.context import Context
 from appliance.dashboard.security import hash_password
 from appliance.dashboard.settings import Settings
+from appliance.dashboard.store import people, tokens
+from appliance.dashboard.web.context import Context
 from tests.dashboard.running import PASSWORD
 from tests.dashboard.simulated_appliance import SimulatedAppliance
 from tests.engine.clusters import Cluster, start_cluster

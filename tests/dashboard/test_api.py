@@ -11,7 +11,7 @@ import pytest
 import schemathesis
 from schemathesis import GenerationMode
 
-from appliance.dashboard.limits import RateLimit
+from appliance.dashboard.web.limits import RateLimit
 from tests.dashboard import seeds
 from tests.dashboard.conftest import Dashboard
 from tests.dashboard.conftest import settings as dashboard_settings
@@ -152,7 +152,7 @@ def test_nothing_that_is_sent_ends_in_a_5xx(probed: Dashboard, mode: GenerationM
 def test_a_store_that_is_away_is_said_and_nothing_breaks(
     dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from appliance.dashboard.database import Database, StoreAwayError
+    from appliance.dashboard.store.database import Database, StoreAwayError
 
     def away(self: Database) -> None:
         raise StoreAwayError("OperationalError SQLITE_FULL")

@@ -9,12 +9,12 @@ import httpx
 import pytest
 from starlette.testclient import TestClient
 
-from appliance.dashboard import audit, authority, people, tokens
-from appliance.dashboard.context import Context
-from appliance.dashboard.limits import RateLimit
-from appliance.dashboard.migrations import split_migrations, statements
-from appliance.dashboard.retention import sweep
 from appliance.dashboard.security import Actor
+from appliance.dashboard.store import audit, authority, people, tokens
+from appliance.dashboard.store.migrations import split_migrations, statements
+from appliance.dashboard.store.retention import sweep
+from appliance.dashboard.web.context import Context
+from appliance.dashboard.web.limits import RateLimit
 from tests.dashboard.conftest import Browser, Dashboard, settings
 from tests.dashboard.running import PASSWORD
 from tests.dashboard.simulated_appliance import SimulatedAppliance

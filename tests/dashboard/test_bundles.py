@@ -14,8 +14,8 @@ import httpx
 import pytest
 
 from appliance import __version__
-from appliance.dashboard.bundles import bundle_name
 from appliance.dashboard.settings import from_environment
+from appliance.dashboard.web.bundles import bundle_name
 from appliance.errors import RequestWrong
 from tests.dashboard.running import RunningDashboard, running_dashboard
 

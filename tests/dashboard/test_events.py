@@ -18,7 +18,7 @@ from appliance.contract.events import (
     StepChanged,
     TableProgress,
 )
-from appliance.dashboard import heartbeats, ingest, retention, run_state, runs
+from appliance.dashboard.store import heartbeats, ingest, retention, run_state, runs
 from tests.dashboard.conftest import Dashboard
 from tests.dashboard.simulated_appliance import TABLES, SimulatedAppliance, now
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from appliance.contract.calls import MAX_HEARTBEAT_BYTES
-from appliance.dashboard import limits, people
-from appliance.dashboard.limits import RateLimit
+from appliance.dashboard.store import people
+from appliance.dashboard.web import limits
+from appliance.dashboard.web.limits import RateLimit
 from tests.dashboard.conftest import Browser, Dashboard
 from tests.dashboard.running import PASSWORD
 

@@ -10,7 +10,7 @@ import pytest
 
 from appliance.contract.calls import ScrubbedText
 from appliance.contract.events import CommandChanged, FailureReport, Noticed, RunFinished
-from appliance.dashboard.rendering import STATIC
+from appliance.dashboard.pages.rendering import STATIC
 from tests.dashboard import seeds
 from tests.dashboard.conftest import Browser, Dashboard
 from tests.dashboard.running import PASSWORD

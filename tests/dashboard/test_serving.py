@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from appliance.cloud.workflows import LOCAL_ID
-from appliance.dashboard.command import cli
-from appliance.dashboard.database import Database, StoreAwayError
-from appliance.dashboard.migrations import split_migrations, statements
+from appliance.dashboard.cli import cli
 from appliance.dashboard.settings import Settings, from_environment, load_secret_key
+from appliance.dashboard.store.database import Database, StoreAwayError
+from appliance.dashboard.store.migrations import split_migrations, statements
 from appliance.errors import RequestWrong
 from appliance.policy.policy import Policy
 from tests.dashboard.running import PASSWORD, running_dashboard

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.dashboard.database import Database, StoreAwayError
+from appliance.dashboard.store.database import Database, StoreAwayError
 from appliance.errors import RequestWrong
 
 
@@ -103,7 +103,7 @@ def test_a_lasting_write_is_on_the_disk_and_a_passing_one_need_not_be(store: Dat
 def test_what_was_written_is_there_after_a_kill(tmp_path: Path) -> None:
     program = (
         "import sys, threading\n"
-        "from appliance.dashboard.database import Database\n"
+        "from appliance.dashboard.store.database import Database\n"
         "database = Database(sys.argv[1])\n"
         "with database.write() as session: session.run('CREATE TABLE note (text TEXT PRIMARY KEY)')\n"
         "def work(name):\n"

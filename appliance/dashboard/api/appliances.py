@@ -1,0 +1,192 @@
+"""Management calls about appliances, commands and runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Depends, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from appliance.contract.calls import CancelCommand, Problem, RunCommand, SyncCommand, UpdateCommand
+from appliance.dashboard.pages import appliance as pages_appliance
+from appliance.dashboard.pages import fleet as pages_fleet
+from appliance.dashboard.security import Actor
+from appliance.dashboard.store import commands, fleet, runs
+from appliance.dashboard.web import onboarding
+from appliance.dashboard.web.access import api_role
+from appliance.dashboard.web.context import Context, context_of
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["management"],
+    dependencies=[Depends(api_role("viewer"))],
+    responses={code: {"model": Problem} for code in (401, 403, 404, 409, 413, 422, 429, 503)},
+)
+Viewer = Annotated[Actor, Depends(api_role("viewer"))]
+Editor = Annotated[Actor, Depends(api_role("editor"))]
+Admin = Annotated[Actor, Depends(api_role("admin"))]
+Deck = Annotated[Context, Depends(context_of)]
+Limit = Annotated[int, Query(ge=1, le=500)]
+Ordinal = Annotated[int | None, Query(ge=0, le=2**62)]
+
+
+class Given(BaseModel):
+    """The body of a management call; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewAppliance(Given):
+    """An appliance to add."""
+
+    name: str = Field(min_length=1, max_length=80, examples=["Hospital West"])
+
+
+class AppliancePatch(Given):
+    """What to change of an appliance."""
+
+    name: str | None = Field(default=None, min_length=1, max_length=80)
+    wanted_version: str | None = Field(default=None, max_length=60, examples=["1.4.0"])
+
+
+class Enrolment(BaseModel):
+    """What the customer needs; the token is shown this once and is good for a day."""
+
+    appliance_id: str
+    enrolment_token: str
+    install_command: str
+    enrol_command: str
+
+
+def _enrolment(context: Context, appliance_id: str, token: str) -> Enrolment:
+    told = onboarding.commands(context.settings, token)
+    return Enrolment(
+        appliance_id=appliance_id,
+        enrolment_token=token,
+        install_command=told["install"],
+        enrol_command=told["enrol"],
+    )
+
+
+@router.get("/appliances")
+def list_appliances(context: Deck, search: str = "") -> list[dict[str, Any]]:
+    """Every appliance, with its condition and how many runs go on or have failed."""
+    return pages_fleet.rows_of(context, search)
+
+
+@router.post("/appliances", status_code=201)
+def add_appliance(actor: Editor, context: Deck, given: NewAppliance) -> Enrolment:
+    """Add an appliance and get its enrolment token."""
+    return _enrolment(context, *fleet.create(context.database, actor, given.name))
+
+
+@router.get("/appliances/{appliance_id}")
+def show_appliance(context: Deck, appliance_id: str) -> dict[str, Any]:
+    """All that the appliance's page shows."""
+    return pages_appliance.details(context, appliance_id)
+
+
+@router.patch("/appliances/{appliance_id}")
+def change_appliance(
+    actor: Editor, context: Deck, appliance_id: str, given: AppliancePatch
+) -> dict[str, Any]:
+    """Rename it, or say which release it should be on."""
+    if given.name is not None:
+        fleet.rename(context.database, actor, appliance_id, given.name)
+    if "wanted_version" in given.model_fields_set:
+        fleet.set_wanted_version(context.database, actor, appliance_id, given.wanted_version)
+    with context.database.read() as session:
+        return fleet.appliance(session, appliance_id)
+
+
+@router.delete("/appliances/{appliance_id}", status_code=204)
+def revoke_appliance(actor: Admin, context: Deck, appliance_id: str) -> None:
+    """Take its token away; its history stays."""
+    fleet.revoke(context.database, actor, appliance_id)
+
+
+@router.post("/appliances/{appliance_id}/enrolment", status_code=201)
+def new_enrolment(actor: Editor, context: Deck, appliance_id: str) -> Enrolment:
+    """Another enrolment token for it."""
+    return _enrolment(context, appliance_id, fleet.new_enrolment(context.database, actor, appliance_id))
+
+
+@router.get("/appliances/{appliance_id}/connections-template")
+def connections_template(context: Deck, appliance_id: str) -> dict[str, str]:
+    """The connections.yaml that its workflows need, with changeme to fill in."""
+    return {"yaml": pages_appliance.template_text(context, appliance_id)}
+
+
+@router.get("/appliances/{appliance_id}/events")
+def list_events(
+    context: Deck, appliance_id: str, before: Ordinal = None, limit: Limit = 50
+) -> list[dict[str, Any]]:
+    """What it told, newest first, progress left out; ``before`` is the last ordinal seen."""
+    with context.database.read() as session:
+        fleet.appliance(session, appliance_id)
+        return runs.events(session, appliance_id, before=before, limit=limit)
+
+
+CommandRequest = Annotated[
+    RunCommand | CancelCommand | SyncCommand | UpdateCommand, Body(discriminator="kind")
+]
+
+
+@router.post("/appliances/{appliance_id}/commands", status_code=202)
+def send_command(actor: Editor, context: Deck, appliance_id: str, given: CommandRequest) -> dict[str, Any]:
+    """Ask for a run, a cancel, a sync or an update; the appliance's policy decides."""
+    if isinstance(given, UpdateCommand):
+        command_id = pages_appliance.request_update(context, actor, appliance_id, given.version)
+    else:
+        argument = given.model_dump(exclude={"kind"})
+        command_id = commands.send(context.database, actor, appliance_id, given.kind, argument)
+    with context.database.read() as session:
+        return commands.command(session, command_id)
+
+
+@router.get("/commands/{command_id}")
+def show_command(context: Deck, command_id: str) -> dict[str, Any]:
+    """What became of a command."""
+    with context.database.read() as session:
+        return commands.command(session, command_id)
+
+
+class RunFilter(Given):
+    """Which runs to list; ``before`` is the last ``started_at`` seen."""
+
+    workflow: str = Field(default="", max_length=63)
+    appliance: str = Field(default="", max_length=36)
+    state: Literal["", "running", "succeeded", "failed", "refused", "cancelled", "lost"] = ""
+    before: float | None = Field(default=None, ge=0, le=1e11)
+    limit: int = Field(default=50, ge=1, le=500)
+
+
+@router.get("/runs")
+def list_runs(context: Deck, wanted: Annotated[RunFilter, Query()]) -> list[dict[str, Any]]:
+    """Runs, newest first."""
+    with context.database.read() as session:
+        return runs.runs(
+            session,
+            workflow_id=wanted.workflow,
+            appliance_id=wanted.appliance,
+            state=wanted.state,
+            before=wanted.before,
+            limit=wanted.limit,
+        )
+
+
+@router.get("/runs/{appliance_id}/{run_id}")
+def show_run(context: Deck, appliance_id: str, run_id: str) -> dict[str, Any]:
+    """One run: steps, progress by table, verification, and why it failed."""
+    with context.database.read() as session:
+        return runs.run(session, appliance_id, run_id)
+
+
+@router.post("/runs/{appliance_id}/{run_id}/cancel", status_code=202)
+def cancel_run(actor: Editor, context: Deck, appliance_id: str, run_id: str) -> dict[str, Any]:
+    """Ask the appliance to end it."""
+    with context.database.read() as session:
+        runs.run(session, appliance_id, run_id)
+    command_id = commands.send(context.database, actor, appliance_id, "cancel", {"run_id": run_id})
+    with context.database.read() as session:
+        return commands.command(session, command_id)

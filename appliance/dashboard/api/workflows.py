@@ -1,0 +1,162 @@
+"""Management calls about workflows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import Field
+
+from appliance.contract.calls import MAX_DOCUMENT_BYTES, Problem
+from appliance.dashboard.api.appliances import Deck, Editor, Given
+from appliance.dashboard.http_errors import NotFound
+from appliance.dashboard.pages.masks import Card, cards
+from appliance.dashboard.store import commands, documents, workflows
+from appliance.dashboard.web.access import api_role
+
+router = APIRouter(
+    prefix="/v1",
+    tags=["management"],
+    dependencies=[Depends(api_role("viewer"))],
+    responses={code: {"model": Problem} for code in (401, 403, 404, 409, 413, 422, 429, 503)},
+)
+Number = Annotated[int, Path(ge=1, le=2**31)]
+
+
+class WorkflowText(Given):
+    """A workflow as YAML."""
+
+    yaml: str = Field(max_length=MAX_DOCUMENT_BYTES, examples=["id: nightly-twin\nsource: production\n"])
+    note: str = Field(default="", max_length=200, description="Why it was changed.")
+
+
+class WorkflowVersion(WorkflowText):
+    """A new version of a workflow."""
+
+    based_on: int | None = Field(
+        default=None,
+        ge=1,
+        le=2**31,
+        description="The version that was edited; another one since is a conflict.",
+    )
+
+
+class RollBack(Given):
+    """Which version to go back to."""
+
+    version: int = Field(ge=1, le=2**31)
+
+
+class Assigned(Given):
+    """The appliances that a workflow is for."""
+
+    appliance_ids: set[Annotated[str, Field(max_length=36)]] = Field(max_length=1000)
+
+
+class RunRequest(Given):
+    """Where to run a workflow; on all of its appliances where none is named."""
+
+    appliance_ids: set[Annotated[str, Field(max_length=36)]] = Field(default_factory=set, max_length=1000)
+
+
+@router.get("/masks")
+def list_masks() -> list[Card]:
+    """Every mask: what it does, an example, and its parameters."""
+    return list(cards())
+
+
+@router.post("/workflows/check")
+def check_workflow(given: WorkflowText) -> dict[str, Any]:
+    """Everything that is wrong with a document, by line and key, without saving it."""
+    checked = documents.check(given.yaml)
+    return {"valid": checked.workflow is not None, "problems": checked.by_line()}
+
+
+@router.get("/workflows")
+def list_workflows(context: Deck, search: str = "") -> list[dict[str, Any]]:
+    """Every workflow that is not archived."""
+    with context.database.read() as session:
+        return workflows.workflows(session, search[:80])
+
+
+@router.post("/workflows", status_code=201)
+def add_workflow(actor: Editor, context: Deck, given: WorkflowText) -> dict[str, Any]:
+    """Save a new workflow."""
+    workflow_id, _ = workflows.save(context.database, actor, given.yaml, note=given.note)
+    with context.database.read() as session:
+        return workflows.workflow(session, workflow_id)
+
+
+@router.get("/workflows/{workflow_id}")
+def show_workflow(context: Deck, workflow_id: str) -> dict[str, Any]:
+    """One workflow, the appliances it is for, and what each says of it."""
+    with context.database.read() as session:
+        found = workflows.workflow(session, workflow_id)
+        return found | {"appliances": workflows.assignments(session, workflow_id)}
+
+
+@router.put("/workflows/{workflow_id}")
+def change_workflow(actor: Editor, context: Deck, workflow_id: str, given: WorkflowVersion) -> dict[str, Any]:
+    """Save a new version."""
+    workflows.save(
+        context.database,
+        actor,
+        given.yaml,
+        workflow_id=workflow_id,
+        based_on=given.based_on,
+        note=given.note,
+    )
+    with context.database.read() as session:
+        return workflows.workflow(session, workflow_id)
+
+
+@router.delete("/workflows/{workflow_id}", status_code=204)
+def archive_workflow(actor: Editor, context: Deck, workflow_id: str) -> None:
+    """Take it from every appliance and out of the list; its history stays."""
+    workflows.archive(context.database, actor, workflow_id)
+
+
+@router.get("/workflows/{workflow_id}/versions")
+def list_versions(context: Deck, workflow_id: str) -> list[dict[str, Any]]:
+    """Every version, newest first."""
+    with context.database.read() as session:
+        workflows.workflow(session, workflow_id)
+        return workflows.history(session, workflow_id)
+
+
+@router.get("/workflows/{workflow_id}/versions/{number}")
+def show_version(context: Deck, workflow_id: str, number: Number) -> dict[str, Any]:
+    """One version with its text."""
+    with context.database.read() as session:
+        return workflows.revision(session, workflow_id, number)
+
+
+@router.post("/workflows/{workflow_id}/roll-back")
+def roll_back(actor: Editor, context: Deck, workflow_id: str, given: RollBack) -> dict[str, int]:
+    """Make an earlier version the newest again."""
+    return {"revision": workflows.roll_back(context.database, actor, workflow_id, given.version)}
+
+
+@router.put("/workflows/{workflow_id}/appliances")
+def assign_workflow(actor: Editor, context: Deck, workflow_id: str, given: Assigned) -> list[dict[str, Any]]:
+    """Say which appliances it is for."""
+    workflows.assign(context.database, actor, workflow_id, given.appliance_ids)
+    with context.database.read() as session:
+        return workflows.assignments(session, workflow_id)
+
+
+@router.post("/workflows/{workflow_id}/run", status_code=202)
+def run_workflow(actor: Editor, context: Deck, workflow_id: str, given: RunRequest) -> list[dict[str, Any]]:
+    """Ask its appliances for a run; returns the commands."""
+    with context.database.read() as session:
+        workflows.workflow(session, workflow_id)
+        assigned = {row["appliance_id"] for row in workflows.assignments(session, workflow_id)}
+    wanted = given.appliance_ids or assigned
+    if not wanted or wanted - assigned:
+        raise NotFound("The workflow is not assigned to such an appliance.", "", "Assign it first.")
+    sent = [
+        commands.send(context.database, actor, appliance_id, "run", {"workflow": workflow_id})
+        for appliance_id in sorted(wanted)
+    ]
+    with context.database.read() as session:
+        return [commands.command(session, command_id) for command_id in sent]

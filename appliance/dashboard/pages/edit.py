@@ -1,0 +1,154 @@
+"""Writing a workflow: form and YAML side by side, checked as they are typed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.datastructures import FormData
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from appliance.dashboard.pages import workflow_form, yaml_edit
+from appliance.dashboard.pages.masks import cards
+from appliance.dashboard.pages.rendering import environment, page
+from appliance.dashboard.store import documents, workflows
+from appliance.dashboard.store.database import Row
+from appliance.dashboard.store.documents import Checked
+from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
+from appliance.documents.problems import DocumentWrong
+
+router = APIRouter()
+Visitor = Annotated[Visit, Depends(visit)]
+Form = Annotated[FormData, Depends(checked_form)]
+
+BEGINNING = """\
+id: nightly-twin
+title: Nightly twin
+schedule: "0 2 * * *"
+source: production
+tables:
+  include: ["public.*"]
+masks:
+  # The most specific pattern wins. A column that nothing covers stops the run before a row is read.
+  "public.*.email": email
+keep:
+  - "public.*.id"
+deliver:
+  - twin: {connection: staging}
+"""
+
+
+def _editor(request: Request, visitor: Visit, row: Row | None, checked: Checked, **data: Any) -> Response:
+    shown = {
+        "workflow": row,
+        "checked": checked,
+        "problems": checked.by_line(),
+        "form": workflow_form.view(checked.data),
+        "cards": cards(),
+        "based_on": row["revision"] if row else 0,
+        "change_note": "",
+    }
+    return page(visitor, request, "workflow_edit.html", **{**shown, **data})
+
+
+@router.get("/new-workflow")
+def new_page(request: Request, visitor: Visitor) -> Response:
+    """A new workflow, begun with an example."""
+    visitor.needs("editor")
+    return _editor(request, visitor, None, documents.check(BEGINNING))
+
+
+@router.get("/workflows/{workflow_id}/edit")
+def edit_page(request: Request, workflow_id: str, visitor: Visitor) -> Response:
+    """Change a workflow."""
+    visitor.needs("editor")
+    with visitor.context.database.read() as session:
+        row = workflows.workflow(session, workflow_id)
+    return _editor(request, visitor, row, documents.check(row["yaml"]))
+
+
+@router.post("/preview-workflow")
+def preview(visitor: Visitor, form: Form) -> Response:
+    """What the other side should show, and what is wrong: after each pause in typing.
+
+    ``edited`` says which side was changed; ``add`` (``mask``, ``row`` or ``twin``) asks for an empty row.
+    """
+    visitor.needs("editor")
+    text = text_of(form, "yaml").replace("\r\n", "\n")
+    if text_of(form, "edited") == "form":
+        before = documents.check(text)
+        if not before.data and text.strip():
+            # Not readable as YAML: the form cannot know what it would overwrite.
+            return _previewed(before, form)
+        text = yaml_edit.edit(text, before.data, workflow_form.document(form, before.data))
+    return _previewed(documents.check(text), form)
+
+
+def _previewed(checked: Checked, form: FormData) -> Response:
+    view = workflow_form.view(checked.data)
+    match text_of(form, "add"):
+        case "mask":
+            view["masks"].append({"pattern": "", "mask": "", "params": {}})
+        case "row":
+            view["rows"].append({"pattern": "", "last_days": "", "by": "", "where": ""})
+        case "twin":
+            view["twins"].append("")
+    templates = environment()
+    fields = templates.get_template("workflow_fields.html").render(
+        form=view, cards=cards(), is_new=text_of(form, "based_on") == "0"
+    )
+    problems = templates.get_template("problems.html").render(problems=checked.by_line())
+    return JSONResponse(
+        {
+            "yaml": checked.text,
+            "readable": bool(checked.data) or not checked.text.strip(),
+            "fields": fields,
+            "problems": problems,
+            "lines": sorted({problem.line for problem in checked.problems if problem.line}),
+            "valid": checked.workflow is not None,
+        }
+    )
+
+
+def _save(request: Request, visitor: Visit, form: FormData, workflow_id: str | None) -> Response:
+    visitor.needs("editor")
+    text = text_of(form, "yaml").replace("\r\n", "\n")
+    based_on = text_of(form, "based_on")
+    number = int(based_on) if based_on.isascii() and based_on.isdigit() and len(based_on) < 10 else 0
+    try:
+        saved, now = workflows.save(
+            visitor.context.database,
+            visitor.actor,
+            text,
+            workflow_id=workflow_id,
+            based_on=number if workflow_id else None,
+            note=text_of(form, "note"),
+        )
+    except DocumentWrong:
+        row = None
+        if workflow_id is not None:
+            with visitor.context.database.read() as session:
+                row = workflows.workflow(session, workflow_id)
+        response = _editor(
+            request,
+            visitor,
+            row,
+            documents.check(text),
+            based_on=number,
+            change_note=text_of(form, "note")[:200],
+        )
+        response.status_code = 422
+        return response
+    return RedirectResponse(f"/workflows/{saved}?note={'unchanged' if now == number else 'saved'}", 303)
+
+
+@router.post("/workflows")
+def create(request: Request, visitor: Visitor, form: Form) -> Response:
+    """Save a new workflow."""
+    return _save(request, visitor, form, None)
+
+
+@router.post("/workflows/{workflow_id}/edit")
+def change(request: Request, workflow_id: str, visitor: Visitor, form: Form) -> Response:
+    """Save a new version."""
+    return _save(request, visitor, form, workflow_id)

@@ -1,0 +1,117 @@
+"""The fleet: every appliance at a glance, and adding one."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.datastructures import FormData
+from starlette.responses import Response
+
+from appliance.dashboard.pages.rendering import fragment, page
+from appliance.dashboard.store import fleet
+from appliance.dashboard.store.database import Row
+from appliance.dashboard.web import onboarding
+from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
+from appliance.dashboard.web.context import Context
+
+router = APIRouter()
+PAGE_ROWS = 50
+FILTERS = ("all", "attention", "running", "offline", "new")
+
+
+def rows_of(context: Context, search: str) -> list[Row]:
+    """The fleet's rows with their condition, and whether somebody should look."""
+    now, beat = time.time(), context.settings.heartbeat_seconds
+    with context.database.read() as session:
+        rows = fleet.appliances(session, search[:80])
+    for row in rows:
+        row["condition"] = fleet.condition(row, now, beat)
+        trouble = row["condition"] in {"offline", "unhealthy"} or row["failing"] or row["refused"]
+        row["attention"] = bool(trouble)
+    return rows
+
+
+def listing(visitor: Visit, search: str, chosen: str, number: int) -> dict[str, Any]:
+    """One page of the fleet, those that need somebody first, and the totals."""
+    rows = rows_of(visitor.context, search)
+    totals = {
+        "all": len(rows),
+        "healthy": sum(row["condition"] == "healthy" for row in rows),
+        "running": sum(row["running"] > 0 for row in rows),
+        "attention": sum(bool(row["attention"]) for row in rows),
+        "offline": sum(row["condition"] == "offline" for row in rows),
+        "new": sum(row["condition"] == "new" for row in rows),
+    }
+    shown = [row for row in rows if _matches(row, chosen)]
+    shown.sort(key=lambda row: (not row["attention"], row["name"].lower()))
+    pages = max(1, -(-len(shown) // PAGE_ROWS))
+    number = min(max(1, number), pages)
+    first = (number - 1) * PAGE_ROWS
+    return {
+        "rows": shown[first : first + PAGE_ROWS],
+        "found": len(shown),
+        "totals": totals,
+        "search": search[:80],
+        "chosen": chosen,
+        "number": number,
+        "pages": pages,
+    }
+
+
+def _matches(row: Row, chosen: str) -> bool:
+    match chosen:
+        case "attention":
+            return bool(row["attention"])
+        case "running":
+            return bool(row["running"])
+        case "offline" | "new":
+            return bool(row["condition"] == chosen)
+        case _:
+            return True
+
+
+@router.get("/")
+def fleet_page(
+    request: Request, visitor: Annotated[Visit, Depends(visit)], q: str = "", show: str = "all", p: int = 1
+) -> Response:
+    """The fleet."""
+    return page(visitor, request, "fleet.html", **listing(visitor, q, show if show in FILTERS else "all", p))
+
+
+@router.get("/fleet/live")
+def fleet_live(
+    request: Request, visitor: Annotated[Visit, Depends(visit)], q: str = "", show: str = "all", p: int = 1
+) -> Response:
+    """The part of the fleet's page that changes by itself."""
+    data = listing(visitor, q, show if show in FILTERS else "all", p)
+    return fragment(request, "fleet_live.html", may_edit=visitor.actor.may("editor"), **data)
+
+
+@router.get("/appliances/new")
+def new_page(request: Request, visitor: Annotated[Visit, Depends(visit)]) -> Response:
+    """The form to add an appliance."""
+    visitor.needs("editor")
+    return page(visitor, request, "appliance_new.html")
+
+
+@router.post("/appliances")
+def create(
+    request: Request,
+    visitor: Annotated[Visit, Depends(visit)],
+    form: Annotated[FormData, Depends(checked_form)],
+) -> Response:
+    """Add an appliance; its enrolment token is on this answer and nowhere else."""
+    visitor.needs("editor")
+    context = visitor.context
+    appliance_id, token = fleet.create(context.database, visitor.actor, text_of(form, "name"))
+    return enrolment_page(request, visitor, appliance_id, token)
+
+
+def enrolment_page(request: Request, visitor: Visit, appliance_id: str, token: str) -> Response:
+    """The one page that shows an enrolment token, with the commands to copy."""
+    with visitor.context.database.read() as session:
+        row = fleet.appliance(session, appliance_id)
+    commands = onboarding.commands(visitor.context.settings, token)
+    return page(visitor, request, "appliance_enrol.html", appliance=row, token=token, commands=commands)

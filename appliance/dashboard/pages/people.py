@@ -1,0 +1,130 @@
+"""People, API tokens, the audit log, and the page about the API."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.datastructures import FormData
+from starlette.responses import RedirectResponse, Response
+
+from appliance.dashboard.pages.rendering import page
+from appliance.dashboard.security import ROLES
+from appliance.dashboard.store import audit, people, tokens
+from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
+from appliance.errors import RequestWrong
+
+router = APIRouter()
+Visitor = Annotated[Visit, Depends(visit)]
+Form = Annotated[FormData, Depends(checked_form)]
+AUDIT_ROWS = 100
+
+
+def _people_page(request: Request, visitor: Visit, **data: Any) -> Response:
+    with visitor.context.database.read() as session:
+        rows = people.people(session)
+    return page(visitor, request, "people.html", **{"rows": rows, "roles": ROLES, "one_time": None, **data})
+
+
+@router.get("/people")
+def people_page(request: Request, visitor: Visitor) -> Response:
+    """Everybody."""
+    return _people_page(request, visitor)
+
+
+@router.post("/people")
+def add_person(request: Request, visitor: Visitor, form: Form) -> Response:
+    """Add somebody; their one-time password is on this answer and nowhere else."""
+    visitor.needs("admin")
+    name = text_of(form, "name").strip()
+    _, one_time = people.create_person(visitor.context.database, visitor.actor, name, text_of(form, "role"))
+    return _people_page(request, visitor, one_time=one_time, one_time_name=name)
+
+
+@router.post("/people/{person_id}/password", dependencies=[Depends(checked_form)])
+def reset_password(request: Request, person_id: str, visitor: Visitor) -> Response:
+    """A one-time password for somebody who lost theirs."""
+    visitor.needs("admin")
+    one_time = people.reset_password(visitor.context.database, visitor.actor, person_id)
+    with visitor.context.database.read() as session:
+        name = people.person(session, person_id)["name"]
+    return _people_page(request, visitor, one_time=one_time, one_time_name=name)
+
+
+@router.post("/people/{person_id}/role")
+def change_role(person_id: str, visitor: Visitor, form: Form) -> Response:
+    """Give another role."""
+    visitor.needs("admin")
+    people.change_person(visitor.context.database, visitor.actor, person_id, role=text_of(form, "role"))
+    return RedirectResponse("/people?note=role", 303)
+
+
+@router.post("/people/{person_id}/disabled")
+def disable(person_id: str, visitor: Visitor, form: Form) -> Response:
+    """Disable or enable somebody."""
+    visitor.needs("admin")
+    disabled = text_of(form, "disabled") == "yes"
+    people.change_person(visitor.context.database, visitor.actor, person_id, disabled=disabled)
+    return RedirectResponse(f"/people?note={'disabled' if disabled else 'enabled'}", 303)
+
+
+def _tokens_page(request: Request, visitor: Visit, **data: Any) -> Response:
+    with visitor.context.database.read() as session:
+        rows = tokens.tokens(session)
+    roles = [role for role in ROLES if visitor.actor.may(role)]
+    return page(visitor, request, "tokens.html", **{"rows": rows, "roles": roles, "token": None, **data})
+
+
+@router.get("/tokens")
+def tokens_page(request: Request, visitor: Visitor) -> Response:
+    """API tokens."""
+    return _tokens_page(request, visitor)
+
+
+@router.post("/tokens")
+def add_token(request: Request, visitor: Visitor, form: Form) -> Response:
+    """Make a token; it is on this answer and nowhere else."""
+    days = text_of(form, "days")
+    if not (days.isascii() and days.isdigit()):
+        raise RequestWrong("A token lasts a whole number of days.", "", "Choose another number of days.")
+    name = text_of(form, "name")
+    _, token = tokens.create_token(
+        visitor.context.database, visitor.actor, name, text_of(form, "role"), int(days)
+    )
+    return _tokens_page(request, visitor, token=token, token_name=name)
+
+
+@router.post("/tokens/{token_id}/revoke", dependencies=[Depends(checked_form)])
+def revoke_token(token_id: str, visitor: Visitor) -> Response:
+    """Make a token useless."""
+    tokens.revoke_token(visitor.context.database, visitor.actor, token_id)
+    return RedirectResponse("/tokens?note=token-revoked", 303)
+
+
+@router.get("/audit")
+def audit_page(
+    request: Request,
+    visitor: Visitor,
+    q: str = "",
+    before: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+) -> Response:
+    """Every change, newest first."""
+    with visitor.context.database.read() as session:
+        rows = audit.entries(session, before=before, subject=q[:80], limit=AUDIT_ROWS + 1)
+    more = rows[AUDIT_ROWS - 1]["id"] if len(rows) > AUDIT_ROWS else None
+    return page(
+        visitor, request, "audit.html", rows=rows[:AUDIT_ROWS], more=more, search=q[:80], before=before
+    )
+
+
+@router.get("/api")
+def api_page(request: Request, visitor: Visitor) -> Response:
+    """Every call that an API token can make, from the OpenAPI document."""
+    document = request.app.openapi()
+    calls = [
+        {"method": method.upper(), "path": path, "about": call.get("summary", ""), "tag": call["tags"][0]}
+        for path, methods in document["paths"].items()
+        for method, call in methods.items()
+    ]
+    url = visitor.context.settings.public_url.rstrip("/")
+    return page(visitor, request, "api.html", calls=calls, url=url)

@@ -1,0 +1,117 @@
+"""Turns templates into pages."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from appliance.dashboard.pages import display as words
+from appliance.dashboard.pages.workflow_form import parameter_text
+from appliance.dashboard.store.database import Told
+from appliance.dashboard.web.access import Visit
+
+STATIC = Path(__file__).with_name("static")
+
+NAVIGATION = (
+    ("fleet", "/", "Fleet"),
+    ("workflows", "/workflows", "Workflows"),
+    ("runs", "/runs", "Runs"),
+    ("people", "/people", "People"),
+    ("tokens", "/tokens", "Tokens"),
+    ("audit", "/audit", "Audit log"),
+)
+"""Receipts and releases will stand between runs and people."""
+
+NOTES = {
+    "saved": "Saved. Appliances fetch it with their next heartbeat.",
+    "unchanged": "Nothing had changed.",
+    "assigned": "Assigned. Appliances fetch it with their next heartbeat.",
+    "rolled-back": "Rolled back. Appliances fetch it with their next heartbeat.",
+    "archived": "Archived. It is gone from every appliance's schedule after the run in progress.",
+    "sent": "Asked. The appliance answers with its next heartbeat.",
+    "renamed": "Renamed.",
+    "revoked": "Revoked. The appliance can no longer report here.",
+    "role": "Changed.",
+    "disabled": "Disabled; every session of theirs has ended.",
+    "enabled": "Enabled.",
+    "password": "Your password is changed; your other sessions have ended.",
+    "token-revoked": "Revoked.",
+}
+"""What a page says after a change; ``?note=`` picks one, so that an address cannot put words on a page."""
+
+
+@cache
+def environment() -> Environment:
+    """The template environment, made once."""
+    made = Environment(
+        loader=PackageLoader("appliance.dashboard", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    for name in (
+        "state",
+        "when",
+        "ago",
+        "duration",
+        "count",
+        "size",
+        "percent",
+        "schedule",
+        "action",
+        "paragraphs",
+    ):
+        made.filters[name] = getattr(words, name)
+    made.filters["parameter_text"] = parameter_text
+    made.globals.update(
+        nothing=Told(),
+        asset=asset,
+        navigation=NAVIGATION,
+        STEPS=words.STEPS,
+        COMPONENTS=words.COMPONENTS,
+        CHECKS=words.CHECKS,
+    )
+    return made
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of a static file, which changes whenever the file does."""
+    mark = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={mark}"
+
+
+def page(visit: Visit, request: Request, template: str, *, status: int = 200, **data: Any) -> HTMLResponse:
+    """A whole page for somebody who is signed in."""
+    shown = {
+        "actor": visit.actor,
+        "csrf": visit.csrf,
+        "note": NOTES.get(request.query_params.get("note", "")),
+        "may_edit": visit.actor.may("editor"),
+        "may_admin": visit.actor.may("admin"),
+    }
+    return html(request, template, shown | data, status=status)
+
+
+def html(request: Request, template: str, data: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
+    """A page for anybody."""
+    theme = request.cookies.get("theme", "")
+    shown = {"theme": theme if theme in {"light", "dark"} else "", "path": request.url.path, "actor": None}
+    return HTMLResponse(environment().get_template(template).render({**shown, **data}), status)
+
+
+def fragment(request: Request, template: str, **data: Any) -> Response:
+    """A part of a page, for a page that keeps itself current; 204 where it is what the page already has."""
+    text = environment().get_template(template).render(data)
+    mark = hashlib.sha256(text.encode()).hexdigest()[:24]
+    if request.headers.get("x-have") == mark:
+        return Response(status_code=204)
+    return HTMLResponse(text, headers={"x-mark": mark})

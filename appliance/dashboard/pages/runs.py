@@ -1,0 +1,150 @@
+"""Runs: the list, one run as it goes, and the moment between asking for one and its start."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import RedirectResponse, Response
+
+from appliance.dashboard.http_errors import NotFound
+from appliance.dashboard.pages.rendering import fragment, page
+from appliance.dashboard.store import commands, fleet, runs
+from appliance.dashboard.web.access import Visit, checked_form, visit
+
+router = APIRouter()
+Visitor = Annotated[Visit, Depends(visit)]
+PAGE_ROWS = 50
+
+
+class RunFilter(BaseModel):
+    """Which runs to list; ``before`` is the start of the last one seen."""
+
+    workflow: str = Field(default="", max_length=63)
+    appliance: str = Field(default="", max_length=36)
+    state: str = Field(default="", max_length=20)
+    before: float | None = Field(default=None, ge=0, le=1e11)
+
+
+def listing(visitor: Visit, wanted: RunFilter) -> dict[str, Any]:
+    """One page of runs, newest first."""
+    state = wanted.state if wanted.state in runs.RUN_STATES else ""
+    with visitor.context.database.read() as session:
+        rows = runs.runs(
+            session,
+            workflow_id=wanted.workflow,
+            appliance_id=wanted.appliance,
+            state=state,
+            before=wanted.before,
+            limit=PAGE_ROWS + 1,
+        )
+        name = fleet.appliance(session, wanted.appliance)["name"] if wanted.appliance else ""
+        title = session.value("SELECT title FROM workflow WHERE id = ?", wanted.workflow)
+    more = rows[PAGE_ROWS - 1]["started_at"] if len(rows) > PAGE_ROWS else None
+    return {
+        "rows": rows[:PAGE_ROWS],
+        "more": more,
+        "workflow": wanted.workflow,
+        "appliance": wanted.appliance,
+        "appliance_name": name,
+        "workflow_title": title,
+        "state": state,
+        "states": runs.RUN_STATES,
+        "before": wanted.before,
+    }
+
+
+@router.get("/runs")
+def runs_page(request: Request, visitor: Visitor, wanted: Annotated[RunFilter, Query()]) -> Response:
+    """All runs, newest first."""
+    return page(visitor, request, "runs.html", **listing(visitor, wanted))
+
+
+@router.get("/runs/live")
+def runs_live(request: Request, visitor: Visitor, wanted: Annotated[RunFilter, Query()]) -> Response:
+    """The part of the list that changes by itself."""
+    return fragment(request, "runs_live.html", **listing(visitor, wanted))
+
+
+def _details(visitor: Visit, appliance_id: str, run_id: str) -> dict[str, Any]:
+    visitor.context.attention.watch(appliance_id)
+    with visitor.context.database.read() as session:
+        return {
+            "run": runs.run(session, appliance_id, run_id),
+            "events": runs.events(session, appliance_id, run_id=run_id, limit=30),
+            "may_edit": visitor.actor.may("editor"),
+            "csrf": visitor.csrf,
+        }
+
+
+@router.get("/runs/{appliance_id}/{run_id}")
+def run_page(request: Request, appliance_id: str, run_id: str, visitor: Visitor) -> Response:
+    """One run. Where it has been accepted and has not begun, the page that waits for it."""
+    try:
+        data = _details(visitor, appliance_id, run_id)
+    except NotFound:
+        with visitor.context.database.read() as session:
+            command_id = commands.that_starts(session, appliance_id, run_id)
+        if command_id is None:
+            raise
+        return RedirectResponse(f"/commands/{command_id}", 303)
+    return page(visitor, request, "run.html", every=every(data["run"]["state"]), **data)
+
+
+def every(state: str) -> int:
+    """How often, in seconds, a run's page asks for news."""
+    return 2 if state in {"running", "lost"} else 15
+
+
+@router.get("/runs/{appliance_id}/{run_id}/live")
+def run_live(request: Request, appliance_id: str, run_id: str, visitor: Visitor) -> Response:
+    """The part of the run's page that changes by itself."""
+    data = _details(visitor, appliance_id, run_id)
+    response = fragment(request, "run_live.html", **data)
+    response.headers["x-every"] = str(every(data["run"]["state"]))
+    return response
+
+
+@router.post("/runs/{appliance_id}/{run_id}/cancel", dependencies=[Depends(checked_form)])
+def cancel(appliance_id: str, run_id: str, visitor: Visitor) -> Response:
+    """Ask the appliance to end a run."""
+    visitor.needs("editor")
+    with visitor.context.database.read() as session:
+        runs.run(session, appliance_id, run_id)
+    commands.send(visitor.context.database, visitor.actor, appliance_id, "cancel", {"run_id": run_id})
+    return RedirectResponse(f"/runs/{appliance_id}/{run_id}?note=sent", 303)
+
+
+def _command(visitor: Visit, command_id: str) -> dict[str, Any]:
+    with visitor.context.database.read() as session:
+        row = commands.command(session, command_id)
+        appliance = fleet.appliance(session, row["appliance_id"])
+        # A command that is done names its run, which may still wait its turn and be unknown here.
+        started = session.value(
+            "SELECT run_id FROM run WHERE command_id = ? OR appliance_id = ? AND run_id = ?",
+            command_id,
+            row["appliance_id"],
+            row["run_id"],
+        )
+    visitor.context.attention.watch(row["appliance_id"])
+    return {"command": row, "appliance": appliance, "started": started}
+
+
+@router.get("/commands/{command_id}")
+def command_page(request: Request, command_id: str, visitor: Visitor) -> Response:
+    """What became of a command; a run that has begun is shown itself."""
+    data = _command(visitor, command_id)
+    if data["started"] and data["command"]["kind"] == "run":
+        return RedirectResponse(f"/runs/{data['appliance']['id']}/{data['started']}", 303)
+    return page(visitor, request, "command.html", **data)
+
+
+@router.get("/commands/{command_id}/live")
+def command_live(request: Request, command_id: str, visitor: Visitor) -> Response:
+    """The part that changes by itself; says where to go once the run has begun."""
+    data = _command(visitor, command_id)
+    response = fragment(request, "command_live.html", **data)
+    if data["started"] and data["command"]["kind"] == "run":
+        response.headers["x-go"] = f"/runs/{data['appliance']['id']}/{data['started']}"
+    return response

@@ -1,0 +1,223 @@
+"""The workflow's form: a document's data as fields, and the fields as data again.
+
+What the form has no field for stays as it was in the document.
+"""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from typing import Any
+
+from starlette.datastructures import FormData
+
+from appliance.dashboard.pages.masks import Parameter, cards
+from appliance.documents import yaml as strict_yaml
+from appliance.documents.document import scalar
+from appliance.documents.problems import DocumentWrong
+from appliance.workflow.document import Limits
+
+UNLISTED = ("halt", "null", "keep")
+LIMITS: tuple[tuple[str, str, str], ...] = (
+    ("parallel", "Parallel copies", ""),
+    ("memory_mb", "Memory of a step", "MiB"),
+    ("cpus", "CPUs of a step", ""),
+    ("run_timeout_min", "Time limit of a run", "min"),
+)
+"""The limits that the form has a field for: key, label and unit."""
+
+
+def as_text(value: Any) -> str:
+    """A scalar as it stands in a field; empty for what no field can show."""
+    if value is None or isinstance(value, dict | list):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _lines(value: Any) -> str:
+    return "\n".join(as_text(entry) for entry in value) if isinstance(value, list) else ""
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def view(data: dict[str, Any]) -> dict[str, Any]:
+    """What the form's template shows of a document, valid or not yet."""
+    tables, limits = _mapping(data.get("tables")), _mapping(data.get("limits"))
+    deliveries = data.get("deliver") if isinstance(data.get("deliver"), list) else []
+    twins = [_mapping(_mapping(delivery).get("twin")) for delivery in deliveries or []]
+    return {
+        "id": as_text(data.get("id")),
+        "title": as_text(data.get("title")),
+        "schedule": as_text(data.get("schedule")),
+        "timezone": as_text(data.get("timezone")),
+        "source": as_text(data.get("source")),
+        "include": _lines(tables.get("include")),
+        "exclude": _lines(tables.get("exclude")),
+        "keep": _lines(data.get("keep")),
+        "unlisted": _unlisted(data),
+        "twins": [as_text(twin.get("connection")) for twin in twins] or [""],
+        "masks": [_mask_row(pattern, value) for pattern, value in _mapping(data.get("masks")).items()],
+        "rows": [_filter_row(pattern, value) for pattern, value in _mapping(data.get("rows")).items()],
+        "limits": [
+            {
+                "key": key,
+                "label": label,
+                "unit": unit,
+                "value": as_text(limits.get(key)),
+                "usual": as_text(Limits.model_fields[key].default),
+            }
+            for key, label, unit in LIMITS
+        ],
+    }
+
+
+def _unlisted(data: dict[str, Any]) -> str:
+    if "unlisted" in data and data["unlisted"] is None:
+        return "null"
+    return as_text(data.get("unlisted")) or "halt"
+
+
+def _mask_row(pattern: str, value: Any) -> dict[str, Any]:
+    params = {key: each for key, each in _mapping(value).items() if key != "mask"}
+    name = (
+        as_text(value.get("mask")) if isinstance(value, dict) else "null" if value is None else as_text(value)
+    )
+    return {"pattern": pattern, "mask": name, "params": params}
+
+
+def _filter_row(pattern: str, value: Any) -> dict[str, str]:
+    known = _mapping(value)
+    return {
+        "pattern": pattern,
+        "last_days": as_text(known.get("last_days")),
+        "by": as_text(known.get("by")),
+        "where": as_text(known.get("where")),
+    }
+
+
+def document(form: FormData, before: dict[str, Any]) -> dict[str, Any]:
+    """The document that the fields say, on the ground of what it was before."""
+    data = deepcopy(before)
+    for key in ("id", "title", "schedule", "timezone", "source"):
+        _put(data, key, _text(form, key))
+    tables = dict(_mapping(data.get("tables")))
+    _put(tables, "include", _split(form, "include"))
+    _put(tables, "exclude", _split(form, "exclude"))
+    _put(data, "tables", tables)
+    _put(data, "rows", _filters(form))
+    _put(data, "masks", _masks(form, _mapping(before.get("masks"))))
+    _put(data, "keep", _split(form, "keep"))
+    unlisted = _text(form, "unlisted")
+    if unlisted in UNLISTED and not (unlisted == "halt" and "unlisted" not in before):
+        data["unlisted"] = unlisted
+    _put(data, "deliver", _deliveries(form, before.get("deliver")))
+    limits = dict(_mapping(data.get("limits")))
+    for key, _, _ in LIMITS:
+        text = _text(form, f"limit_{key}")
+        _put(limits, key, scalar(text) if text else "")
+    _put(data, "limits", limits)
+    return data
+
+
+def _text(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _texts(form: FormData, name: str) -> list[str]:
+    return [value.strip() for value in form.getlist(name) if isinstance(value, str)]
+
+
+def _split(form: FormData, name: str) -> list[str]:
+    return [line.strip() for line in _text(form, name).splitlines() if line.strip()]
+
+
+def _put(data: dict[str, Any], key: str, value: Any) -> None:
+    """Set it, or take an empty one away."""
+    if value in ("", [], {}):
+        data.pop(key, None)
+    else:
+        data[key] = value
+
+
+def _filters(form: FormData) -> dict[str, Any]:
+    filters: dict[str, Any] = {}
+    columns = [_texts(form, f"row_{name}") for name in ("pattern", "last_days", "by", "where")]
+    for pattern, last_days, by, where in zip(*columns, strict=False):
+        if pattern or last_days or by or where:
+            row: dict[str, Any] = {}
+            _put(row, "last_days", scalar(last_days) if last_days else "")
+            _put(row, "by", by)
+            _put(row, "where", where)
+            filters[pattern] = row
+    return filters
+
+
+def _masks(form: FormData, before: dict[str, Any]) -> dict[str, Any]:
+    masks: dict[str, Any] = {}
+    known = {card.name: card for card in cards()}
+    rows = zip(
+        _texts(form, "mask_row"), _texts(form, "mask_pattern"), _texts(form, "mask_name"), strict=False
+    )
+    for row, pattern, name in rows:
+        if not pattern and not name:
+            continue
+        was = _mask_row(pattern, before.get(pattern))
+        params = dict(was["params"]) if was["mask"] == name else {}
+        for parameter in known[name].parameters if name in known else ():
+            field = f"param.{row}.{parameter.name}"
+            text = _text(form, field)
+            if field not in form or text == parameter_text(params, parameter).strip():
+                continue
+            if text:
+                params[parameter.name] = _parameter(parameter, text)
+            else:
+                params.pop(parameter.name, None)
+        masks[pattern] = {"mask": name, **params} if params else name
+    return masks
+
+
+def parameter_text(params: dict[str, Any], parameter: Parameter) -> str:
+    """A parameter as it stands in its field, from which it is read back as the same."""
+    if parameter.name not in params:
+        return ""
+    value = params[parameter.name]
+    if isinstance(value, str) and (
+        parameter.kind != "other" or (value.isprintable() and value and _any_value(value) == value)
+    ):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _parameter(parameter: Parameter, text: str) -> Any:
+    if parameter.kind == "text":
+        return text
+    return _any_value(text) if parameter.kind == "other" else scalar(text)
+
+
+def _any_value(text: str) -> Any:
+    """A value of any kind, written as in YAML; what says nothing there is a text all the same."""
+    try:
+        value = strict_yaml.load(f"value: {text}", "parameter").data["value"]
+    except DocumentWrong:
+        return text
+    if value is None:
+        return None if text == "null" else text
+    # A text that is not quoted is meant as it stands: with a "!" or a " #" in it as well.
+    return text if isinstance(value, str) and text[0] not in "\"'" else value
+
+
+def _deliveries(form: FormData, before: Any) -> list[Any]:
+    kept = before if isinstance(before, list) else []
+    twins = {
+        as_text(_mapping(_mapping(delivery).get("twin")).get("connection")): delivery
+        for delivery in kept
+        if "twin" in _mapping(delivery)
+    }
+    others = [delivery for delivery in kept if "twin" not in _mapping(delivery)]
+    named = [name for name in _texts(form, "twin") if name]
+    return [twins.get(name, {"twin": {"connection": name}}) for name in named] + others

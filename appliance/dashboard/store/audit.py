@@ -1,0 +1,59 @@
+"""The audit log: every change, who made it, from where. Written in the transaction of the change itself."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from appliance.dashboard.security import Actor
+from appliance.dashboard.store.database import Row, Session
+
+KEEP = 100_000
+"""Rows; the oldest go first. Years of a busy fleet, and a bound on what a stolen token can write."""
+
+FAILED_SIGN_INS = ("session.sign_in_failed", "session.sign_in_refused")
+KEEP_FAILED_SIGN_INS = 10_000
+"""Fewer, because anybody can cause them: they must not push out what people with rights have done."""
+UNKNOWN_NAME = "(a name that nobody has)"
+
+
+def record(session: Session, actor: Actor, action: str, subject: str, **detail: Any) -> None:
+    """Note a change. ``detail`` must hold no secret."""
+    session.run(
+        "INSERT INTO audit (at, actor, action, subject, detail, address) VALUES (?, ?, ?, ?, ?, ?)",
+        time.time(),
+        actor.name,
+        action,
+        subject,
+        json.dumps({key: value for key, value in detail.items() if value is not None}),
+        actor.address,
+    )
+
+
+def entries(session: Session, *, before: int | None = None, subject: str = "", limit: int = 100) -> list[Row]:
+    """The newest first; ``before`` is the id to go on from, ``subject`` part of subject, actor or action."""
+    like = f"%{subject.lower()}%"
+    rows = session.all(
+        "SELECT id, at, actor, action, subject, detail, address FROM audit"
+        " WHERE id < ? AND (lower(subject) LIKE ? OR lower(actor) LIKE ? OR lower(action) LIKE ?)"
+        " ORDER BY id DESC LIMIT ?",
+        before if before is not None else 2**62,
+        like,
+        like,
+        like,
+        limit,
+    )
+    return [row | {"detail": json.loads(row["detail"])} for row in rows]
+
+
+def trim(session: Session) -> None:
+    """Forget the oldest rows, of either kind by itself: a flood of one must not push out the other."""
+    for negation, most in (("NOT ", KEEP), ("", KEEP_FAILED_SIGN_INS)):
+        of_this_kind = f"action {negation}IN (?, ?)"
+        last = session.value(
+            f"SELECT id FROM audit WHERE {of_this_kind} ORDER BY id DESC LIMIT 1 OFFSET ?",  # noqa: S608
+            *FAILED_SIGN_INS,
+            most,
+        )
+        session.run(f"DELETE FROM audit WHERE id <= ? AND {of_this_kind}", last or 0, *FAILED_SIGN_INS)  # noqa: S608

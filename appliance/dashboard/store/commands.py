@@ -1,0 +1,154 @@
+"""Commands to appliances: requests that wait until they are acknowledged or expire."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from typing import Any
+
+from appliance.contract.calls import Command
+from appliance.contract.events import CommandChanged
+from appliance.dashboard.http_errors import NotFound
+from appliance.dashboard.security import Actor
+from appliance.dashboard.store import audit, authority
+from appliance.dashboard.store.database import Database, Row, Session
+from appliance.dashboard.store.fleet import appliance
+from appliance.errors import RequestWrong
+
+LIFETIME_SECONDS = {"run": 900, "cancel": 900, "sync": 900, "update": 7 * 86400}
+"""A run that somebody asked for must not surprise them next week."""
+OPEN_AT_MOST = 50
+POWERLESS = "Its maker may not ask for it any more."
+OPEN_STATES = "('waiting', 'accepted')"
+
+
+def send(database: Database, actor: Actor, appliance_id: str, kind: str, argument: dict[str, Any]) -> str:
+    """Ask an appliance for something; returns the command's id. An equal one that waits is not doubled."""
+    if kind not in LIFETIME_SECONDS:
+        raise RequestWrong(f"There is no command {kind[:20]}.", "", "Use run, cancel, sync or update.")
+    now, command_id, text = time.time(), str(uuid.uuid4()), json.dumps(argument, sort_keys=True)
+    Command.model_validate({"id": command_id, "expires_in": 1, "request": {"kind": kind, **argument}})
+    with database.write() as session:
+        row = appliance(session, appliance_id)
+        if row["revoked_at"] is not None:
+            raise RequestWrong(f"{row['name']} is revoked.", "It takes no commands.", "Enrol it again first.")
+        waiting = session.one(
+            "SELECT id FROM command WHERE appliance_id = ? AND kind = ? AND argument = ?"
+            " AND state = 'waiting' AND expires_at > ?",
+            appliance_id,
+            kind,
+            text,
+            now,
+        )
+        if waiting:
+            return str(waiting["id"])
+        count = session.value(
+            "SELECT count(*) FROM command WHERE appliance_id = ? AND state = 'waiting' AND expires_at > ?",
+            appliance_id,
+            now,
+        )
+        if count >= OPEN_AT_MOST:
+            raise RequestWrong(
+                f"{row['name']} has {count} commands waiting already.", "", "Wait until it has taken them."
+            )
+        session.run(
+            "INSERT INTO command (id, appliance_id, kind, argument, state, created_at, created_by,"
+            " maker, expires_at) VALUES (?, ?, ?, ?, 'waiting', ?, ?, ?, ?)",
+            command_id,
+            appliance_id,
+            kind,
+            text,
+            now,
+            actor.name,
+            actor.maker,
+            now + LIFETIME_SECONDS[kind],
+        )
+        audit.record(session, actor, f"command.{kind}", row["name"], **argument)
+    return command_id
+
+
+def waiting_for(session: Session, appliance_id: str, now: float) -> list[Command]:
+    """What to offer with a heartbeat, oldest first. What somebody asked for who may not any more expires."""
+    rows = session.all(
+        "SELECT id, kind, argument, expires_at, maker FROM command"
+        " WHERE appliance_id = ? AND state = 'waiting' AND expires_at > ? ORDER BY created_at LIMIT 20",
+        appliance_id,
+        now,
+    )
+    powerless = [row["id"] for row in rows if not authority.may(session, row["maker"], "editor")]
+    for command_id in powerless:
+        session.run("UPDATE command SET expires_at = ?, problem = ? WHERE id = ?", now, POWERLESS, command_id)
+    return [
+        Command.model_validate(
+            {
+                "id": row["id"],
+                "expires_in": row["expires_at"] - now,
+                "request": {"kind": row["kind"], **json.loads(row["argument"])},
+            }
+        )
+        for row in rows
+        if row["id"] not in powerless
+    ]
+
+
+def mark_offered(session: Session, commands: list[Command], now: float) -> None:
+    """Note that the appliance has been told."""
+    session.many(
+        "UPDATE command SET offered_at = ? WHERE id = ? AND offered_at IS NULL",
+        [(now, str(command.id)) for command in commands],
+    )
+
+
+def apply(session: Session, appliance_id: str, change: CommandChanged, at: float, ordinal: int) -> None:
+    """Take an acknowledgement, unless a newer one is known."""
+    session.run(
+        "UPDATE command SET state = ?, changed_at = ?, ordinal = ?, run_id = coalesce(?, run_id), rule = ?,"
+        " problem = ? WHERE id = ? AND appliance_id = ? AND ordinal < ?",
+        change.state,
+        at,
+        ordinal,
+        change.run_id,
+        change.rule,
+        change.problem,
+        str(change.command_id),
+        appliance_id,
+        ordinal,
+    )
+
+
+def recent(session: Session, appliance_id: str, limit: int = 20) -> list[Row]:
+    """An appliance's latest commands; one that waited too long reads ``expired``."""
+    rows = session.all(
+        "SELECT id, kind, argument, state, created_at, created_by, expires_at, offered_at, changed_at,"
+        " run_id, rule, problem FROM command WHERE appliance_id = ? ORDER BY created_at DESC LIMIT ?",
+        appliance_id,
+        limit,
+    )
+    return [_shown(row) for row in rows]
+
+
+def command(session: Session, command_id: str) -> Row:
+    """One command; raises RequestWrong for an unknown id."""
+    row = session.one(
+        "SELECT id, appliance_id, kind, argument, state, created_at, created_by, expires_at, offered_at,"
+        " changed_at, run_id, rule, problem FROM command WHERE id = ?",
+        command_id if re.fullmatch(r"[0-9a-f-]{36}", command_id) else "",
+    )
+    if row is None:
+        raise NotFound("There is no such command.", "", "It may have been long ago.")
+    return _shown(row)
+
+
+def that_starts(session: Session, appliance_id: str, run_id: str) -> str | None:
+    """The command that an appliance has answered with this run, or None."""
+    found = session.value(
+        "SELECT id FROM command WHERE appliance_id = ? AND run_id = ? AND kind = 'run'", appliance_id, run_id
+    )
+    return str(found) if found else None
+
+
+def _shown(row: Row) -> Row:
+    expired = row["state"] == "waiting" and row["expires_at"] < time.time()
+    return row | {"state": "expired" if expired else row["state"], "argument": json.loads(row["argument"])}

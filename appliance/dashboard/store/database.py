@@ -1,0 +1,278 @@
+"""A thin layer over SQLite and PostgreSQL: the same SQL, rows as dicts.
+
+``?`` stands for a parameter and for nothing else: no SQL text may hold one in a literal.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import psycopg
+from psycopg.rows import dict_row
+
+from appliance.dashboard.store.migrations import split_migrations, statements
+from appliance.errors import RequestWrong
+
+Row = dict[str, Any]
+IDLE_CONNECTIONS = 8
+BUSY_MS = 15_000
+_MIGRATION_LOCK = 0x64617368  # "dash": any number that only this code uses
+
+
+class StoreAwayError(Exception):
+    """The store does not answer, is full, or stayed locked. Nothing of what was asked for has been done."""
+
+
+class Told(dict[str, Any]):
+    """JSON that came from an appliance: a key that was left out reads None."""
+
+    def __missing__(self, key: str) -> None:
+        return None
+
+
+def told(text: str | None) -> dict[str, Any]:
+    """Stored JSON as ``Told``; empty where there is none."""
+    return cast("dict[str, Any]", json.loads(text, object_hook=Told)) if text else Told()
+
+
+class _Cursor(Protocol):
+    rowcount: int
+
+    def fetchall(self) -> list[Any]: ...
+
+
+class _Connection(Protocol):
+    def execute(self, sql: str, parameters: Sequence[Any], /) -> _Cursor: ...
+
+    def close(self) -> None: ...
+
+
+class Session:
+    """One transaction."""
+
+    def __init__(self, connection: Any, is_postgres: bool) -> None:
+        self._connection = connection
+        self._is_postgres = is_postgres
+
+    def _execute(self, sql: str, values: Sequence[Any]) -> Any:
+        return self._connection.execute(_for_psycopg(sql) if self._is_postgres else sql, values)
+
+    def all(self, sql: str, *values: Any) -> list[Row]:
+        """Every row."""
+        return list(self._execute(sql, values).fetchall())
+
+    def one(self, sql: str, *values: Any) -> Row | None:
+        """The first row, or None."""
+        rows = self.all(sql, *values)
+        return rows[0] if rows else None
+
+    def value(self, sql: str, *values: Any) -> Any:
+        """The first column of the first row, or None."""
+        row = self.one(sql, *values)
+        return next(iter(row.values())) if row else None
+
+    def run(self, sql: str, *values: Any) -> int:
+        """Execute; returns how many rows it touched."""
+        return int(self._execute(sql, values).rowcount)
+
+    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+        """Execute once for each row of values."""
+        for values in rows:
+            self._execute(sql, values)
+
+
+@lru_cache(maxsize=512)
+def _for_psycopg(sql: str) -> str:
+    return sql.replace("%", "%%").replace("?", "%s")
+
+
+def _as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Row:
+    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
+
+
+class Database:
+    """A few pooled connections to one store. Threads share it; every use is one transaction."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.is_postgres = not url.startswith("sqlite:///")
+        self._idle: list[Any] = []
+        self._guard = threading.Lock()
+        self._writing = threading.Lock()
+        self._writer: Any = None
+        if not self.is_postgres:
+            self._path = Path(url.removeprefix("sqlite:///"))
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+
+    def _open(self) -> Any:
+        if self.is_postgres:
+            return psycopg.connect(
+                self._url,
+                autocommit=True,
+                row_factory=dict_row,
+                connect_timeout=5,
+                options="-c statement_timeout=30s -c lock_timeout=10s -c timezone=UTC",
+                application_name="appliance-dashboard",
+            )
+        connection = sqlite3.connect(
+            self._path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000
+        )
+        connection.row_factory = _as_dict
+        for pragma in (
+            "journal_mode=WAL",
+            "foreign_keys=ON",
+            "journal_size_limit=67108864",
+            "cache_size=-8000",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+        return connection
+
+    def _take(self) -> Any:
+        with self._guard:
+            if self._idle:
+                return self._idle.pop()
+        return self._open()
+
+    def _give_back(self, connection: Any) -> None:
+        with self._guard:
+            if len(self._idle) < IDLE_CONNECTIONS:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+    def close(self) -> None:
+        """Close every connection that nobody uses."""
+        self._close_idle()
+        with self._writing:
+            self._drop_writer()
+
+    def _close_idle(self) -> None:
+        with self._guard:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A consistent view; writes nothing. Raises StoreAwayError."""
+        with self._transaction("BEGIN READ ONLY" if self.is_postgres else "BEGIN") as session:
+            yield session
+
+    @contextmanager
+    def write(self, *, durable: bool = True) -> Iterator[Session]:
+        """A transaction that commits unless the block raises.
+
+        ``durable=False`` leaves it to the store when the disk is told: a power cut may lose the last of them.
+        It is for what the next heartbeat says again. Raises StoreAwayError.
+        """
+        if self.is_postgres:
+            with self._transaction("BEGIN") as session:
+                if not durable:
+                    session.run("SET LOCAL synchronous_commit = off")
+                yield session
+            return
+        with _in_our_words(), self._sqlite_writer(durable) as connection:
+            yield Session(connection, is_postgres=False)
+
+    @contextmanager
+    def _sqlite_writer(self, durable: bool) -> Iterator[Any]:
+        """SQLite takes one writer at a time: threads wait here instead of in SQLite, which polls."""
+        with self._writing:
+            if self._writer is None:
+                self._writer = self._open()
+            try:
+                self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                self._undo()
+                raise
+
+    def _undo(self) -> None:
+        """Roll back; a connection that cannot is replaced by the next one to write."""
+        try:
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._drop_writer()
+
+    def _drop_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with suppress(sqlite3.Error):
+                writer.close()
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Session]:
+        connection = None
+        try:
+            with _in_our_words():
+                connection = self._take()
+                connection.execute(begin)
+                yield Session(connection, self.is_postgres)
+                connection.execute("COMMIT")
+        except StoreAwayError:
+            self._discard(connection)
+            # The others to a server that went away are no better.
+            self._close_idle()
+            raise
+        except BaseException:
+            self._roll_back(connection)
+            raise
+        self._give_back(connection)
+
+    def _roll_back(self, connection: Any) -> None:
+        try:
+            connection.execute("ROLLBACK")
+        except (sqlite3.Error, psycopg.Error):
+            self._discard(connection)
+        else:
+            self._give_back(connection)
+
+    @staticmethod
+    def _discard(connection: Any) -> None:
+        if connection is not None:
+            connection.close()
+
+    def migrate(self) -> int:
+        """Bring the schema up to date; returns its version. Safe when several processes start at once."""
+        schema = files("appliance.dashboard.store").joinpath("schema.sql").read_text(encoding="utf-8")
+        with self.write() as session:
+            if self.is_postgres:
+                session.run("SELECT pg_advisory_xact_lock(?)", _MIGRATION_LOCK)
+            session.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)")
+            version = int(session.value("SELECT coalesce(max(version), 0) FROM schema_version"))
+            for number, block in split_migrations(schema):
+                if number <= version:
+                    continue
+                for statement in statements(block, self.is_postgres):
+                    session.run(statement)
+                session.run("INSERT INTO schema_version (version) VALUES (?)", number)
+                version = number
+            return version
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Turns what a driver raises into StoreAwayError, or RequestWrong where the value is at fault."""
+    try:
+        yield
+    except (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError) as error:
+        raise StoreAwayError(_reason(error)) from error
+    except (psycopg.DataError, OverflowError, UnicodeEncodeError) as error:
+        # A NUL, half a surrogate pair, a number beyond 64 bits: nothing that a store could hold.
+        raise RequestWrong("A value cannot be stored.", "", "Correct it and try again.") from error
+
+
+def _reason(error: Exception) -> str:
+    state = getattr(error, "sqlstate", None) or getattr(error, "sqlite_errorname", None)
+    return f"{type(error).__name__} {state}" if state else type(error).__name__

@@ -1,0 +1,237 @@
+"""People and their sessions."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+
+from appliance.dashboard.http_errors import Conflict, NotFound
+from appliance.dashboard.security import (
+    ROLES,
+    SYSTEM_MAKER,
+    Actor,
+    Role,
+    digest,
+    hash_password,
+    password_matches,
+)
+from appliance.dashboard.store import audit, authority
+from appliance.dashboard.store.database import Database, Row, Session
+from appliance.errors import Refused, RequestWrong
+
+SESSION_SECONDS = 12 * 3600
+SESSION_IDLE_SECONDS = 2 * 3600
+SEEN_EVERY_SECONDS = 60
+"""How often a session or token writes that it was used."""
+SYSTEM = Actor("command line", "admin", maker=SYSTEM_MAKER)
+
+
+def _check_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", name):
+        raise RequestWrong(
+            "That name cannot be used.",
+            "A name has up to 64 letters, digits and . _ @ + -",
+            "Choose another name.",
+        )
+    return name
+
+
+def check_role(role: str) -> Role:
+    """The role, or RequestWrong."""
+    if role not in ROLES:
+        raise RequestWrong("There is no such role.", f"Roles are {', '.join(ROLES)}.", "Choose one of them.")
+    return role
+
+
+def create_person(
+    database: Database, actor: Actor, name: str, role: str, password: str | None = None
+) -> tuple[str, str | None]:
+    """Add somebody; returns the id and, where no password was given, a one-time one to hand over."""
+    one_time = None if password else secrets.token_urlsafe(12)
+    hashed = hash_password(password or one_time or "")
+    person_id = secrets.token_hex(8)
+    with database.write() as session:
+        if session.one("SELECT id FROM person WHERE name = ?", _check_name(name)):
+            raise Conflict(f"There is already somebody named {name}.", "", "Choose another name.")
+        session.run(
+            "INSERT INTO person (id, name, password, role, must_change, one_time_by, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            person_id,
+            name,
+            hashed,
+            check_role(role),
+            int(one_time is not None),
+            actor.maker if one_time else "",
+            time.time(),
+        )
+        audit.record(session, actor, "person.create", name, role=role)
+    return person_id, one_time
+
+
+def person(session: Session, person_id: str) -> Row:
+    """One person; raises RequestWrong for an unknown id."""
+    row = session.one(
+        "SELECT id, name, role, must_change, created_at, disabled_at, last_sign_in FROM person WHERE id = ?",
+        person_id,
+    )
+    if row is None:
+        raise NotFound("There is no such person.", "", "Go back to the list of people.")
+    return row
+
+
+def people(session: Session) -> list[Row]:
+    """Everybody, by name."""
+    return session.all(
+        "SELECT id, name, role, must_change, created_at, disabled_at, last_sign_in FROM person ORDER BY name"
+    )
+
+
+def _keep_an_admin(session: Session, person_id: str) -> None:
+    others = session.value(
+        "SELECT count(*) FROM person WHERE role = 'admin' AND disabled_at IS NULL AND id <> ?", person_id
+    )
+    if not others:
+        raise Refused(
+            "This is the last admin.",
+            "Without one, nobody could manage people any more.",
+            "Make somebody else an admin first.",
+            rule="last_admin",
+        )
+
+
+def change_person(
+    database: Database, actor: Actor, person_id: str, *, role: str | None = None, disabled: bool | None = None
+) -> None:
+    """Give another role, or disable (which ends every session) or enable again."""
+    with database.write() as session:
+        row = person(session, person_id)
+        if row["role"] == "admin" and (disabled or (role is not None and role != "admin")):
+            _keep_an_admin(session, person_id)
+        if role is not None and role != row["role"]:
+            session.run("UPDATE person SET role = ? WHERE id = ?", check_role(role), person_id)
+            audit.record(session, actor, "person.role", row["name"], was=row["role"], now=role)
+        if disabled is not None and disabled != (row["disabled_at"] is not None):
+            session.run(
+                "UPDATE person SET disabled_at = ? WHERE id = ?", time.time() if disabled else None, person_id
+            )
+            if disabled:
+                session.run("DELETE FROM session WHERE person_id = ?", person_id)
+            audit.record(session, actor, "person.disable" if disabled else "person.enable", row["name"])
+
+
+def reset_password(database: Database, actor: Actor, person_id: str) -> str:
+    """A one-time password for somebody; ends every session of theirs."""
+    one_time = secrets.token_urlsafe(12)
+    hashed = hash_password(one_time)
+    with database.write() as session:
+        row = person(session, person_id)
+        session.run(
+            "UPDATE person SET password = ?, must_change = 1, one_time_by = ? WHERE id = ?",
+            hashed,
+            actor.maker,
+            person_id,
+        )
+        session.run("DELETE FROM session WHERE person_id = ?", person_id)
+        audit.record(session, actor, "person.reset_password", row["name"])
+    return one_time
+
+
+def change_own_password(database: Database, actor: Actor, old: str, new: str, keep_session: str) -> None:
+    """Change one's own password; ends one's other sessions."""
+    with database.read() as session:
+        stored = session.value("SELECT password FROM person WHERE id = ?", actor.person_id)
+    if not password_matches(stored, old):
+        with database.write() as session:
+            audit.record(session, actor, "person.change_password_failed", actor.name)
+        raise RequestWrong("The present password is not right.", "", "Type it again.")
+    if old == new:
+        raise RequestWrong("The new password is the old one.", "", "Choose another.")
+    hashed = hash_password(new)
+    with database.write() as session:
+        session.run("UPDATE person SET password = ?, must_change = 0 WHERE id = ?", hashed, actor.person_id)
+        session.run(
+            "DELETE FROM session WHERE person_id = ? AND digest <> ?", actor.person_id, digest(keep_session)
+        )
+        audit.record(session, actor, "person.change_password", actor.name)
+
+
+def sign_in(database: Database, name: str, password: str, agent: str, address: str) -> str | None:
+    """A new session's secret, or None. Takes as long for a name that nobody has."""
+    with database.read() as session:
+        row = session.one(
+            "SELECT id, role, password, disabled_at, must_change, one_time_by FROM person WHERE name = ?",
+            name,
+        )
+        usable = row if row and row["disabled_at"] is None and _password_holds(session, row) else None
+    if not password_matches(usable["password"] if usable else None, password) or usable is None:
+        note_failed_sign_in(database, "session.sign_in_failed", name, address)
+        return None
+    secret = secrets.token_urlsafe(32)
+    now = time.time()
+    with database.write() as session:
+        session.run(
+            "INSERT INTO session (digest, person_id, csrf, created_at, last_seen, expires_at, agent)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            digest(secret),
+            usable["id"],
+            secrets.token_urlsafe(24),
+            now,
+            now,
+            now + SESSION_SECONDS,
+            agent[:200],
+        )
+        session.run("UPDATE person SET last_sign_in = ? WHERE id = ?", now, usable["id"])
+        audit.record(session, Actor(name, usable["role"], address), "session.sign_in", name)
+    return secret
+
+
+def _password_holds(session: Session, row: Row) -> bool:
+    """A one-time password is good for as long as whoever made it may make one."""
+    return not row["must_change"] or authority.may(session, row["one_time_by"], "admin")
+
+
+def note_failed_sign_in(database: Database, action: str, name: str, address: str) -> None:
+    """Put it in the audit log; a name that nobody has is left out, because it may be a mistyped password."""
+    with database.write(durable=False) as session:
+        known = session.one("SELECT id FROM person WHERE name = ?", name)
+        audit.record(
+            session, Actor("not signed in", "viewer", address), action, name if known else audit.UNKNOWN_NAME
+        )
+
+
+def session_of(database: Database, secret: str) -> Row | None:
+    """The session and its person, or None where it is unknown, over or idle for too long."""
+    now = time.time()
+    with database.read() as session:
+        row = session.one(
+            "SELECT s.digest, s.csrf, s.last_seen, p.id AS person_id, p.name, p.role, p.must_change,"
+            " p.one_time_by"
+            " FROM session s JOIN person p ON p.id = s.person_id"
+            " WHERE s.digest = ? AND s.expires_at > ? AND s.last_seen > ? AND p.disabled_at IS NULL",
+            digest(secret),
+            now,
+            now - SESSION_IDLE_SECONDS,
+        )
+        if row and not _password_holds(session, row):
+            return None
+    if row and now - row["last_seen"] > SEEN_EVERY_SECONDS:
+        with database.write(durable=False) as session:
+            session.run("UPDATE session SET last_seen = ? WHERE digest = ?", now, row["digest"])
+    return row
+
+
+def sign_out(database: Database, secret: str) -> None:
+    """End one session."""
+    with database.write() as session:
+        session.run("DELETE FROM session WHERE digest = ?", digest(secret))
+
+
+def sessions_of(session: Session, person_id: str) -> list[Row]:
+    """A person's sessions, newest first."""
+    return session.all(
+        "SELECT digest, created_at, last_seen, agent FROM session WHERE person_id = ? AND expires_at > ?"
+        " ORDER BY last_seen DESC LIMIT 50",
+        person_id,
+        time.time(),
+    )

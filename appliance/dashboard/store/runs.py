@@ -1,0 +1,211 @@
+"""Runs as people look at them: lists, and one run with its progress by table and step."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from appliance.dashboard.http_errors import NotFound
+from appliance.dashboard.store.database import Row, Session, told
+from appliance.dashboard.store.run_state import WHOLE_STEP
+
+STEPS = ("open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "publish")
+OVER = ("succeeded", "failed", "refused", "cancelled")
+RUN_STATES = ("running", *OVER, "lost")
+GAP_SETTLES_SECONDS = 60
+"""Batches may overtake one another for a moment; a gap younger than this is not shown."""
+
+_COLUMNS = (
+    "r.appliance_id, r.run_id, r.workflow_id, r.state, r.started_by, r.origin, r.digest, r.command_id,"
+    " r.started_at, r.ended_at, r.seconds, r.rows, r.bytes, r.changed_at, a.name AS appliance_name,"
+    " w.title AS workflow_title"
+)
+
+
+_TABLES = "run r JOIN appliance a ON a.id = r.appliance_id LEFT JOIN workflow w ON w.id = r.workflow_id"
+"""``workflow_title`` is None for a workflow that is not of this dashboard."""
+
+
+def runs(
+    session: Session,
+    *,
+    workflow_id: str = "",
+    appliance_id: str = "",
+    state: str = "",
+    before: float | None = None,
+    limit: int = 50,
+) -> list[Row]:
+    """Runs, newest first; ``before`` is the start of the last one seen."""
+    where, values = ["r.started_at < ?"], [before if before is not None else time.time() + 86400.0]
+    for column, value in (
+        ("r.workflow_id", workflow_id),
+        ("r.appliance_id", appliance_id),
+        ("r.state", state),
+    ):
+        if value:
+            where.append(f"{column} = ?")
+            values.append(value)  # type: ignore[arg-type]
+    return session.all(
+        f"SELECT {_COLUMNS} FROM {_TABLES}"  # noqa: S608
+        f" WHERE {' AND '.join(where)} ORDER BY r.started_at DESC LIMIT ?",
+        *values,
+        limit,
+    )
+
+
+def run(session: Session, appliance_id: str, run_id: str) -> dict[str, Any]:
+    """One run with ``plan``, ``outcome``, ``steps`` and ``tables``; raises NotFound."""
+    row = session.one(
+        f"SELECT {_COLUMNS}, r.plan, r.outcome FROM {_TABLES}"  # noqa: S608
+        " WHERE r.appliance_id = ? AND r.run_id = ?",
+        appliance_id,
+        run_id,
+    )
+    if row is None:
+        raise NotFound("There is no such run.", "It may have been so long ago that it was removed.", "")
+    plan = told(row["plan"])
+    outcome = told(row["outcome"])
+    steps = _steps(session, appliance_id, run_id, row, outcome)
+    tables = _tables(session, appliance_id, run_id, row, plan)
+    return row | {"plan": plan, "outcome": outcome, "steps": steps, "tables": tables} | _totals(row, tables)
+
+
+def _steps(
+    session: Session, appliance_id: str, run_id: str, run_row: Row, outcome: dict[str, Any]
+) -> list[dict[str, Any]]:
+    told = session.all(
+        "SELECT step, shard, state, attempt, seconds, at FROM run_step WHERE appliance_id = ? AND run_id = ?"
+        " ORDER BY shard",
+        appliance_id,
+        run_id,
+    )
+    timed = {entry["step"]: entry["seconds"] for entry in outcome.get("steps", [])}
+    steps = []
+    for name in STEPS:
+        own = [row for row in told if row["step"] == name]
+        whole = next((row for row in own if row["shard"] == WHOLE_STEP), None)
+        shards = [row for row in own if row["shard"] != WHOLE_STEP]
+        state = whole["state"] if whole else _of_shards(shards)
+        if state == "waiting" and run_row["state"] in OVER:
+            state = "succeeded" if run_row["state"] == "succeeded" else "skipped"
+        slowest = None
+        if state in OVER:
+            slowest = max((row["seconds"] for row in shards if row["seconds"]), default=None)
+        seconds = timed.get(name, whole["seconds"] if whole else slowest)
+        began = min((row["at"] for row in own), default=None)
+        if state == "running" and seconds is None and began is not None:
+            seconds = max(0.0, time.time() - began)
+        steps.append(
+            {
+                "step": name,
+                "state": state,
+                "seconds": seconds,
+                "attempt": max((row["attempt"] for row in own), default=1),
+                "shards": len(shards),
+                "shards_done": sum(row["state"] == "succeeded" for row in shards),
+            }
+        )
+    return steps
+
+
+def _of_shards(shards: list[Row]) -> str:
+    states = {row["state"] for row in shards}
+    for state in ("failed", "retrying", "running", "cancelled"):
+        if state in states:
+            return state
+    return "succeeded" if states == {"succeeded"} else "running" if states else "waiting"
+
+
+def _tables(
+    session: Session, appliance_id: str, run_id: str, run_row: Row, plan: dict[str, Any]
+) -> list[dict[str, Any]]:
+    told = session.all(
+        "SELECT table_name, CAST(sum(rows) AS BIGINT) AS rows,"
+        " CAST(sum(rows_expected) AS BIGINT) AS expected,"
+        " CAST(sum(bytes) AS BIGINT) AS bytes, min(done) AS done FROM run_progress"
+        " WHERE appliance_id = ? AND run_id = ? AND step = 'copy' AND table_name <> '' GROUP BY table_name",
+        appliance_id,
+        run_id,
+    )
+    by_name = {row["table_name"]: row for row in told}
+    planned = {entry["table"]: entry for entry in plan.get("tables", [])}
+    tables = []
+    for name in sorted({*by_name, *planned}):
+        row, brief = by_name.get(name), planned.get(name, {})
+        rows = row["rows"] if row else 0
+        expected = max(brief.get("rows", 0), (row["expected"] or 0) if row else 0, rows)
+        over = run_row["state"] == "succeeded"
+        done = over or bool(row and row["done"] and rows >= brief.get("rows", 0))
+        tables.append(
+            {
+                "table": name,
+                "rows": rows,
+                "expected": rows if done and row else expected,
+                "bytes": row["bytes"] if row else 0,
+                "done": done,
+                "begun": row is not None,
+                "masked": brief.get("masked", 0),
+                "kept": brief.get("kept", 0),
+            }
+        )
+    return sorted(tables, key=lambda table: -table["expected"])
+
+
+def _totals(row: Row, tables: list[dict[str, Any]]) -> dict[str, Any]:
+    rows = sum(table["rows"] for table in tables)
+    expected = sum(table["expected"] for table in tables)
+    elapsed = (row["ended_at"] or time.time()) - row["started_at"]
+    return {
+        "rows_done": rows,
+        "rows_expected": expected,
+        "elapsed": row["seconds"] if row["seconds"] is not None else max(0.0, elapsed),
+        "share": min(1.0, rows / expected) if expected else 0.0,
+        "tables_done": sum(table["done"] for table in tables),
+    }
+
+
+def gaps(session: Session, appliance_id: str) -> list[Row]:
+    """Numbers that have not arrived, newest first."""
+    return session.all(
+        "SELECT first, last, noticed_at FROM gap WHERE appliance_id = ? AND noticed_at < ?"
+        " ORDER BY noticed_at DESC, first DESC LIMIT 20",
+        appliance_id,
+        time.time() - GAP_SETTLES_SECONDS,
+    )
+
+
+def events(
+    session: Session, appliance_id: str, *, run_id: str = "", before: int | None = None, limit: int = 50
+) -> list[Row]:
+    """What an appliance told, newest first, progress left out."""
+    rows = session.all(
+        "SELECT ordinal, at, received_at, type, run_id, workflow_id, rule, data FROM event"
+        " WHERE appliance_id = ? AND ordinal < ? AND (? = '' OR run_id = ?) ORDER BY ordinal DESC LIMIT ?",
+        appliance_id,
+        before if before is not None else 2**62,
+        run_id,
+        run_id,
+        limit,
+    )
+    return [row | {"data": told(row["data"])} for row in rows]
+
+
+def latest_update(session: Session, appliance_id: str) -> Row | None:
+    """How the newest update of its release goes, as the appliance told it last; None before there was one."""
+    row = session.one(
+        "SELECT at, rule, data FROM event WHERE appliance_id = ? AND type = 'update_changed'"
+        " ORDER BY ordinal DESC LIMIT 1",
+        appliance_id,
+    )
+    return row | {"data": told(row["data"])} if row else None
+
+
+def refusals(session: Session, appliance_id: str, limit: int = 20) -> list[Row]:
+    """What the appliance refused, newest first, with the rule's name."""
+    rows = session.all(
+        "SELECT at, type, run_id, workflow_id, rule, data FROM event"
+        " WHERE appliance_id = ? AND rule IS NOT NULL ORDER BY ordinal DESC LIMIT ?",
+        appliance_id,
+        limit,
+    )
+    return [row | {"data": told(row["data"])} for row in rows]

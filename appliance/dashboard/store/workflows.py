@@ -1,0 +1,280 @@
+"""Workflows as the dashboard keeps them: every version, who wrote it, and which appliances it is for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from typing import Any, NamedTuple
+
+from appliance.contract.calls import (
+    MAX_DOCUMENT_BYTES,
+    MAX_WORKFLOW_SET_BYTES,
+    MAX_WORKFLOWS,
+    AssignedWorkflow,
+    WorkflowSet,
+    document_digest,
+)
+from appliance.dashboard.http_errors import Conflict, NotFound, TooLarge
+from appliance.dashboard.security import Actor
+from appliance.dashboard.store import audit, documents
+from appliance.dashboard.store.database import Database, Row, Session
+from appliance.dashboard.store.fleet import appliance
+from appliance.errors import RequestWrong
+
+KEEP_REVISIONS = 500
+MAX_SET_BYTES = MAX_WORKFLOW_SET_BYTES * 3 // 4
+"""Of one appliance's documents; the rest of an answer is for what is around them, and for long characters."""
+
+
+class _Version(NamedTuple):
+    workflow_id: str
+    yaml: str
+    document: dict[str, Any]
+    note: str
+    based_on: int | None
+
+
+def save(
+    database: Database,
+    actor: Actor,
+    yaml: str,
+    *,
+    workflow_id: str | None = None,
+    based_on: int | None = None,
+    note: str = "",
+) -> tuple[str, int]:
+    """Store a new version; returns the id and the version's number (the present one where nothing changed).
+
+    ``workflow_id`` is None for a new workflow. ``based_on`` is the version that was edited: another one in
+    between is an error rather than overwritten. Raises DocumentWrong with every problem of the document.
+    """
+    wanted = documents.require(yaml)
+    document = wanted.model_dump(mode="json", exclude_unset=True)
+    text = json.dumps(document, ensure_ascii=False)
+    if len(text.encode()) > MAX_DOCUMENT_BYTES or len(yaml.encode()) > MAX_DOCUMENT_BYTES:
+        raise TooLarge(
+            "That workflow is too large.",
+            f"An appliance takes documents of up to {MAX_DOCUMENT_BYTES // 1024} KiB.",
+            "Use patterns instead of single columns, or split it.",
+        )
+    new_id = wanted.id
+    if workflow_id is not None and workflow_id != new_id:
+        raise RequestWrong(
+            f"The id must stay {workflow_id}.",
+            "It names the runs and the schedule on every appliance.",
+            "Make a new workflow to have another id.",
+        )
+    with database.write() as session:
+        present = session.one("SELECT revision, archived_at FROM workflow WHERE id = ?", new_id)
+        if workflow_id is None and present is not None:
+            raise Conflict(
+                f"There is already a workflow {new_id}.", "", "Choose another id, or open that workflow."
+            )
+        if workflow_id is not None and present is None:
+            raise NotFound(f"There is no workflow {workflow_id}.", "", "Go back to the list.")
+        version = _Version(new_id, yaml, document, note.strip()[:200], based_on)
+        number = _store(session, actor, version, present)
+        session.run(
+            "UPDATE workflow SET title = ?, revision = ?, changed_at = ?, archived_at = NULL WHERE id = ?",
+            wanted.title or new_id,
+            number,
+            time.time(),
+            new_id,
+        )
+        for assigned in assignments(session, new_id):
+            _check_size(session, {"id": assigned["appliance_id"], "name": assigned["name"]})
+    return new_id, number
+
+
+def _store(session: Session, actor: Actor, version: _Version, present: Row | None) -> int:
+    workflow_id = version.workflow_id
+    now, last = time.time(), int(present["revision"]) if present else 0
+    if present is None:
+        session.run(
+            "INSERT INTO workflow (id, title, revision, created_at, changed_at) VALUES (?, '', 0, ?, ?)",
+            workflow_id,
+            now,
+            now,
+        )
+    elif version.based_on is not None and version.based_on != last:
+        raise Conflict(
+            "Somebody else has changed this workflow meanwhile.",
+            f"You began from version {version.based_on}; the present one is {last}.",
+            "Open the history to see what changed, then make your change again.",
+        )
+    if present and version.yaml == session.value(
+        "SELECT yaml FROM revision WHERE workflow_id = ? AND number = ?", workflow_id, last
+    ):
+        return last
+    session.run(
+        "INSERT INTO revision (workflow_id, number, yaml, document, digest, note, author, at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        workflow_id,
+        last + 1,
+        version.yaml,
+        json.dumps(version.document, ensure_ascii=False),
+        document_digest(version.document),
+        version.note,
+        actor.name,
+        now,
+    )
+    session.run(
+        "DELETE FROM revision WHERE workflow_id = ? AND number <= ?", workflow_id, last + 1 - KEEP_REVISIONS
+    )
+    audit.record(
+        session, actor, "workflow.change" if present else "workflow.create", workflow_id, version=last + 1
+    )
+    return last + 1
+
+
+def roll_back(database: Database, actor: Actor, workflow_id: str, number: int) -> int:
+    """Make an earlier version the newest again; history only ever grows."""
+    with database.read() as session:
+        yaml = revision(session, workflow_id, number)["yaml"]
+    return save(database, actor, yaml, workflow_id=workflow_id, note=f"Back to version {number}")[1]
+
+
+def archive(database: Database, actor: Actor, workflow_id: str) -> None:
+    """Take it from every appliance and out of the list. Its history stays; saving it again brings it back."""
+    with database.write() as session:
+        workflow(session, workflow_id)
+        session.run("DELETE FROM assignment WHERE workflow_id = ?", workflow_id)
+        session.run("UPDATE workflow SET archived_at = ? WHERE id = ?", time.time(), workflow_id)
+        audit.record(session, actor, "workflow.archive", workflow_id)
+
+
+def assign(database: Database, actor: Actor, workflow_id: str, appliance_ids: set[str]) -> None:
+    """Say which appliances the workflow is for; it replaces what was said before."""
+    with database.write() as session:
+        if workflow(session, workflow_id)["archived_at"] is not None:
+            raise RequestWrong(f"{workflow_id} is archived.", "", "Save it again to bring it back.")
+        before = {row["appliance_id"] for row in assignments(session, workflow_id)}
+        for appliance_id in sorted(appliance_ids - before):
+            row = appliance(session, appliance_id)
+            if row["revoked_at"] is not None:
+                raise RequestWrong(f"{row['name']} is revoked.", "", "Enrol it again first.")
+            held = session.value("SELECT count(*) FROM assignment WHERE appliance_id = ?", appliance_id)
+            if held >= MAX_WORKFLOWS:
+                raise RequestWrong(f"{row['name']} has {MAX_WORKFLOWS} workflows, the most it takes.", "", "")
+            session.run(
+                "INSERT INTO assignment (workflow_id, appliance_id, at) VALUES (?, ?, ?)",
+                workflow_id,
+                appliance_id,
+                time.time(),
+            )
+            _check_size(session, row)
+            audit.record(session, actor, "workflow.assign", workflow_id, appliance=row["name"])
+        for appliance_id in sorted(before - appliance_ids):
+            session.run(
+                "DELETE FROM assignment WHERE workflow_id = ? AND appliance_id = ?", workflow_id, appliance_id
+            )
+            name = appliance(session, appliance_id)["name"]
+            audit.record(session, actor, "workflow.unassign", workflow_id, appliance=name)
+
+
+def _check_size(session: Session, row: Row) -> None:
+    """Raise TooLarge where an appliance would get more than it takes in one answer: it would take nothing."""
+    held = session.value(
+        "SELECT sum(length(r.document)) FROM assignment s JOIN workflow w ON w.id = s.workflow_id"
+        " JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision WHERE s.appliance_id = ?",
+        row["id"],
+    )
+    if held > MAX_SET_BYTES:
+        raise TooLarge(
+            f"{row['name']} would have more workflows than it takes.",
+            f"All of its documents together may have {MAX_SET_BYTES / 2**20:.0f} MiB.",
+            "Use patterns instead of single columns, or assign fewer.",
+        )
+
+
+def workflow(session: Session, workflow_id: str) -> Row:
+    """One workflow with its newest version; raises RequestWrong for an unknown id."""
+    row = session.one(
+        "SELECT w.id, w.title, w.revision, w.created_at, w.changed_at, w.archived_at, r.yaml, r.document,"
+        " r.digest, r.author FROM workflow w JOIN revision r"
+        " ON r.workflow_id = w.id AND r.number = w.revision"
+        " WHERE w.id = ?",
+        workflow_id,
+    )
+    if row is None:
+        raise NotFound("There is no such workflow.", "", "Go back to the list of workflows.")
+    return row | {"document": json.loads(row["document"])}
+
+
+def workflows(session: Session, search: str = "") -> list[Row]:
+    """Every workflow that is not archived, with how many appliances it is for and how its last runs went."""
+    rows = session.all(
+        "SELECT w.id, w.title, w.revision, w.changed_at, r.document, r.author,"
+        " (SELECT count(*) FROM assignment s WHERE s.workflow_id = w.id) AS appliances,"
+        " (SELECT count(*) FROM run x WHERE x.workflow_id = w.id AND x.state = 'running') AS running,"
+        " (SELECT count(*) FROM run x WHERE x.workflow_id = w.id AND x.latest = 1"
+        "   AND x.state IN ('failed', 'refused')) AS failing,"
+        " (SELECT count(*) FROM placement p WHERE p.workflow_id = w.id"
+        "   AND p.state IN ('refused', 'invalid')) AS refused"
+        " FROM workflow w JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision"
+        " WHERE w.archived_at IS NULL AND (lower(w.id) LIKE ? OR lower(w.title) LIKE ?) ORDER BY w.id",
+        f"%{search.lower()}%",
+        f"%{search.lower()}%",
+    )
+    return [row | {"document": json.loads(row["document"])} for row in rows]
+
+
+def revision(session: Session, workflow_id: str, number: int) -> Row:
+    """One version; raises RequestWrong where there is none."""
+    row = session.one(
+        "SELECT number, yaml, digest, note, author, at FROM revision WHERE workflow_id = ? AND number = ?",
+        workflow_id,
+        number,
+    )
+    if row is None:
+        raise NotFound(f"There is no version {number} of {workflow_id}.", "", "Open its history.")
+    return row
+
+
+def history(session: Session, workflow_id: str) -> list[Row]:
+    """Every version without its text, newest first."""
+    return session.all(
+        "SELECT number, digest, note, author, at FROM revision WHERE workflow_id = ? ORDER BY number DESC",
+        workflow_id,
+    )
+
+
+def assignments(session: Session, workflow_id: str) -> list[Row]:
+    """The appliances a workflow is for, with what each says of it (``placed_*``; None before it does)."""
+    return session.all(
+        "SELECT s.appliance_id, a.name, a.last_seen, a.healthy, a.revoked_at, s.at, p.state AS placed_state,"
+        " p.digest AS placed_digest, p.rule AS placed_rule, p.problem AS placed_problem,"
+        " p.next_run_at AS placed_next_run_at"
+        " FROM assignment s JOIN appliance a ON a.id = s.appliance_id"
+        " LEFT JOIN placement p ON p.appliance_id = s.appliance_id AND p.workflow_id = s.workflow_id"
+        " WHERE s.workflow_id = ? ORDER BY a.name",
+        workflow_id,
+    )
+
+
+def etag(session: Session, appliance_id: str) -> str:
+    """Names the set of workflows that an appliance should have, without reading the documents."""
+    rows = session.all(
+        "SELECT w.id, r.digest FROM assignment s JOIN workflow w ON w.id = s.workflow_id"
+        " JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision"
+        " WHERE s.appliance_id = ? ORDER BY w.id",
+        appliance_id,
+    )
+    lines = sorted(f"{row['id']} {row['digest']}" for row in rows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def wanted_by(session: Session, appliance_id: str) -> WorkflowSet:
+    """The whole set of an appliance's workflows."""
+    rows = session.all(
+        "SELECT w.id, w.revision, r.digest, r.document"
+        " FROM assignment s JOIN workflow w ON w.id = s.workflow_id"
+        " JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision"
+        " WHERE s.appliance_id = ? ORDER BY w.id",
+        appliance_id,
+    )
+    assigned = [
+        AssignedWorkflow.model_validate(row | {"document": json.loads(row["document"])}) for row in rows
+    ]
+    return WorkflowSet(etag=etag(session, appliance_id), workflows=tuple(assigned))

@@ -1,0 +1,58 @@
+"""The commands that a customer copies from the dashboard."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from appliance import __version__
+from appliance.dashboard.settings import Settings
+from appliance.dashboard.web.bundles import bundle_name, find_bundle
+
+NO_DIGEST = "SHA256"
+"""Stands where the digest belongs that comes with a bundle which the dashboard does not have."""
+_FETCH = (
+    "python3 -c 'import sys, urllib.request as r; r.urlretrieve(*sys.argv[1:])'"
+    " {url}/bundles/$bundle $bundle &&\n"
+)
+"""With what every machine has that the appliance can be installed on."""
+
+
+class Commands(TypedDict):
+    """What to type on the virtual machine."""
+
+    install: str
+    enrol: str
+    fetches: bool
+    """Whether the first of them fetches the release by itself."""
+
+
+def commands(settings: Settings, token: str) -> Commands:
+    """Install and enrol, for a new appliance."""
+    filled = _filled(settings, __version__) | {"token": token}
+    return {
+        "install": settings.install_command.format_map(filled),
+        "enrol": settings.enrol_command.format_map(filled),
+        "fetches": bool(filled["fetch"]),
+    }
+
+
+def upgrade_command(settings: Settings, version: str) -> str:
+    """Move an appliance to a release by hand."""
+    filled = _filled(settings, version)
+    if filled["fetch"]:
+        # A bundle that came another way has its digest beside it already.
+        filled["fetch"] += f'echo "{filled["sha256"]}  $bundle" > $bundle.sha256 &&\n'
+    return settings.upgrade_command.format_map(filled)
+
+
+def _filled(settings: Settings, version: str) -> dict[str, str]:
+    """Everything that a command may ask for, by the name it has in braces."""
+    url = settings.public_url.rstrip("/")
+    found = find_bundle(settings.bundles, version)
+    return {
+        "url": url,
+        "version": version,
+        "bundle": bundle_name(version),
+        "sha256": found.sha256 if found else NO_DIGEST,
+        "fetch": _FETCH.format(url=url) if found else "",
+    }
