@@ -35,7 +35,7 @@ def create(
     of age.
     """
     from appliance.backups.create import create_backup  # noqa: PLC0415 - help must be instant
-    from appliance.cli._passphrase import read_passphrase  # noqa: PLC0415
+    from appliance.cli.terminal.passphrase import read_passphrase  # noqa: PLC0415
 
     if file.exists() and not force:
         raise RequestWrong(
@@ -62,8 +62,8 @@ def create(
 def list_(file: File, passphrase_file: PassphraseFile = None, as_json: AsJson = False) -> None:
     """Read a backup to its end, prove that it is whole, and list what it holds. Changes nothing."""
     from appliance.backups.unpack import list_backup  # noqa: PLC0415
-    from appliance.cli._output import print_table  # noqa: PLC0415
-    from appliance.cli._passphrase import read_passphrase  # noqa: PLC0415
+    from appliance.cli.terminal.output import print_table  # noqa: PLC0415
+    from appliance.cli.terminal.passphrase import read_passphrase  # noqa: PLC0415
 
     backup = list_backup(load_settings(), file, read_passphrase(passphrase_file, is_new=False))
     if as_json:
@@ -92,7 +92,7 @@ def restore(
     Nothing is changed before the whole file has been proven. If it is interrupted, run it again.
     """
     from appliance.backups.restore import restore_backup  # noqa: PLC0415
-    from appliance.cli._passphrase import read_passphrase  # noqa: PLC0415
+    from appliance.cli.terminal.passphrase import read_passphrase  # noqa: PLC0415
     from appliance.system.units import START  # noqa: PLC0415
 
     settings = load_settings()
@@ -118,13 +118,13 @@ def restore(
 
 
 def _size(count: float) -> str:
-    from appliance.cli._output import size  # noqa: PLC0415
+    from appliance.cli.terminal.output import size  # noqa: PLC0415
 
     return size(count)
 
 
 def _print_json(file: Path, backup: Any) -> None:
-    from appliance.cli._output import print_json  # noqa: PLC0415
+    from appliance.cli.terminal.output import print_json  # noqa: PLC0415
 
     manifest = backup.manifest.model_dump(mode="json")
     entries = [{"name": entry.name, "bytes": entry.bytes} for entry in backup.entries]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from appliance.cli._completion import connection_names
+from appliance.cli.terminal.completion import connection_names
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -22,7 +22,7 @@ def template(
     files: Annotated[list[Path], typer.Argument(help="Workflow files.", metavar="WORKFLOW…")],
 ) -> None:
     """Print a connections.yaml with a changeme for each value that the workflows' connections need."""
-    from appliance.cli._connections_template import connections_template  # noqa: PLC0415 - help does without
+    from appliance.cli.work.connections_template import connections_template  # noqa: PLC0415 - help does without
     from appliance.workflow.loading import load_workflow  # noqa: PLC0415
 
     typer.echo(connections_template(load_workflow(file).workflow for file in files), nl=False)
@@ -53,7 +53,7 @@ def check(
     none beyond, sessions, a standby's lag, extensions, space. Nothing is written to any server. The exit
     status is 1 if a check fails; warnings are none.
     """
-    from appliance.cli._connections_check import known_workflows, print_reports  # noqa: PLC0415
+    from appliance.cli.work.connections_check import known_workflows, print_reports  # noqa: PLC0415
     from appliance.connections import load_connections  # noqa: PLC0415
     from appliance.errors import ExitCode  # noqa: PLC0415
     from appliance.policy.policy import load_policy  # noqa: PLC0415

@@ -28,7 +28,7 @@ def diagnostics(
     Nothing is sent: it shows what is inside and where it lies, and what becomes of it is up to you. It also
     works while PostgreSQL, Docker or systemd does not.
     """
-    from appliance.cli._output import print_table, size  # noqa: PLC0415 - help must be instant
+    from appliance.cli.terminal.output import print_table, size  # noqa: PLC0415 - help must be instant
     from appliance.diagnostics.archive import collect, write_archive  # noqa: PLC0415
     from appliance.errors import RequestWrong  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from appliance.cli._completion import export_ids
+from appliance.cli.terminal.completion import export_ids
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -37,7 +37,7 @@ def list_(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the exports on this appliance, the newest first."""
-    from appliance.cli._output import duration, print_json, print_table, size  # noqa: PLC0415 - help is instant
+    from appliance.cli.terminal.output import duration, print_json, print_table, size  # noqa: PLC0415 - help is instant
     from appliance.exports.stored import list_exports  # noqa: PLC0415
 
     found = [
@@ -88,7 +88,7 @@ def get(
     exports_dir: ExportsDir = None,
 ) -> None:
     """Copy an export to a folder, or as a tar to standard output. Every file's SHA-256 is checked."""
-    from appliance.cli._exports_copy import copy_export, write_tar  # noqa: PLC0415
+    from appliance.cli.work.exports_copy import copy_export, write_tar  # noqa: PLC0415
     from appliance.errors import RequestWrong  # noqa: PLC0415
     from appliance.exports.stored import find_export  # noqa: PLC0415
 
@@ -116,7 +116,7 @@ def rm(
     exports_dir: ExportsDir = None,
 ) -> None:
     """Delete exports. Each deletion is recorded in deletions.jsonl beside them."""
-    from appliance.cli._output import size  # noqa: PLC0415
+    from appliance.cli.terminal.output import size  # noqa: PLC0415
     from appliance.exports.stored import delete_export, find_export  # noqa: PLC0415
 
     folder = _folder(exports_dir)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from appliance.cli._completion import run_ids
+from appliance.cli.terminal.completion import run_ids
 from appliance.errors import RequestWrong
 from appliance.run_names import run_id_for
 from appliance.settings.settings import Settings, load_settings

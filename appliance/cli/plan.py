@@ -32,8 +32,8 @@ def plan(  # noqa: PLR0917 - as typer has it
 
     Whatever is wrong with the workflow, the source or the target is said at once.
     """
-    from appliance.cli._local import console, interruptible, local_run  # noqa: PLC0415 - help must be instant
-    from appliance.cli._run_summary import plan_json, print_plan  # noqa: PLC0415
+    from appliance.cli.terminal.run_summary import plan_json, print_plan  # noqa: PLC0415
+    from appliance.cli.work.local import console, interruptible, local_run  # noqa: PLC0415 - help must be instant
     from appliance.steps.local.run import SilentObserver  # noqa: PLC0415
 
     with (

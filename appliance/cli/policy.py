@@ -36,7 +36,7 @@ def check(
     What the source's columns have to do with it (always_mask, never_copy, what the cloud keeps) is looked at
     with --columns, and whenever a run is planned. Patterns of the policy that match nothing there are named.
     """
-    from appliance.cli._source_catalog import source_catalog  # noqa: PLC0415
+    from appliance.cli.work.source_catalog import source_catalog  # noqa: PLC0415
     from appliance.documents.problems import DocumentWrong  # noqa: PLC0415
     from appliance.orchestration.start_and_stop import find_workflow  # noqa: PLC0415 - help must be instant
     from appliance.policy.approvals import approved_columns, load_approval, waits_for_owner  # noqa: PLC0415

@@ -25,8 +25,8 @@ def preflight(
     It changes nothing, and runs before the appliance is installed, before every upgrade, and whenever it is
     asked for. The exit status is 1 if a check fails; warnings are none. As root it sees more.
     """
-    from appliance.cli._findings import print_findings  # noqa: PLC0415 - help is instant
-    from appliance.cli._output import print_json, print_table  # noqa: PLC0415
+    from appliance.cli.terminal.findings import print_findings  # noqa: PLC0415 - help is instant
+    from appliance.cli.terminal.output import print_json, print_table  # noqa: PLC0415
     from appliance.errors import ExitCode, RequestWrong  # noqa: PLC0415
     from appliance.preflight.checks import CHECKS, run_checks  # noqa: PLC0415
     from appliance.preflight.gather import gather  # noqa: PLC0415

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from appliance.cli._output import print_json, print_table
+from appliance.cli.terminal.output import print_json, print_table
 
 app = typer.Typer(no_args_is_help=True)
 

@@ -35,9 +35,9 @@ def run(  # noqa: PLR0917 - as typer has it
 
     The twin is replaced only by one that is complete and verified. Ctrl-C leaves it as it was.
     """
-    from appliance.cli._json_observer import JsonObserver  # noqa: PLC0415 - help must be instant
-    from appliance.cli._local import console, display, interruptible, local_run  # noqa: PLC0415
-    from appliance.cli._run_summary import print_outcome  # noqa: PLC0415
+    from appliance.cli.terminal.json_observer import JsonObserver  # noqa: PLC0415 - help must be instant
+    from appliance.cli.terminal.run_summary import print_outcome  # noqa: PLC0415
+    from appliance.cli.work.local import console, display, interruptible, local_run  # noqa: PLC0415
 
     with interruptible("The run") as interruption:
         if as_json:

@@ -7,10 +7,10 @@ from urllib.parse import quote, urlencode
 
 import typer
 
-from appliance.cli._completion import run_ids
-from appliance.cli._output import duration, moment, print_json, print_table, size
-from appliance.cli._status_client import ask
 from appliance.cli.status import print_runs
+from appliance.cli.terminal.completion import run_ids
+from appliance.cli.terminal.output import duration, moment, print_json, print_table, size
+from appliance.cli.work.status_client import ask
 from appliance.settings.settings import load_settings
 
 app = typer.Typer()

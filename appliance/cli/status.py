@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from appliance.cli._output import duration, moment, print_json, print_table, size
-from appliance.cli._status_client import ask
+from appliance.cli.terminal.output import duration, moment, print_json, print_table, size
+from appliance.cli.work.status_client import ask
 from appliance.errors import ExitCode
 from appliance.settings.settings import load_settings
 

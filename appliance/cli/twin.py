@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from appliance.cli._completion import connection_names
+from appliance.cli.terminal.completion import connection_names
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -34,8 +34,8 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Which databases of the twin there are, and which run made them."""
-    from appliance.cli._output import print_json, print_table  # noqa: PLC0415 - help does without
-    from appliance.cli._twin_server import TwinServer  # noqa: PLC0415
+    from appliance.cli.terminal.output import print_json, print_table  # noqa: PLC0415 - help does without
+    from appliance.cli.work.twin_server import TwinServer  # noqa: PLC0415
 
     rows = TwinServer(connection, connections).databases()
     columns = ("database", "is", "run", "since")
@@ -48,7 +48,7 @@ def show(
 @app.command()
 def publish(connection: Connection, connections: ConnectionsFile = None, grace: Grace = 30) -> None:
     """Swap in a verified twin that could not be swapped in when its run ended."""
-    from appliance.cli._twin_server import TwinServer  # noqa: PLC0415
+    from appliance.cli.work.twin_server import TwinServer  # noqa: PLC0415
 
     for line in TwinServer(connection, connections).publish(grace):
         typer.echo(line)
@@ -57,6 +57,6 @@ def publish(connection: Connection, connections: ConnectionsFile = None, grace: 
 @app.command()
 def rollback(connection: Connection, connections: ConnectionsFile = None, grace: Grace = 30) -> None:
     """Put the former twin in the twin's place. Doing it again goes forward again."""
-    from appliance.cli._twin_server import TwinServer  # noqa: PLC0415
+    from appliance.cli.work.twin_server import TwinServer  # noqa: PLC0415
 
     typer.echo(TwinServer(connection, connections).roll_back(grace))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from appliance.cli import workflow_runs
+from appliance.cli.work import workflow_runs
 from appliance.errors import ExitCode
 
 app = typer.Typer(no_args_is_help=True)
@@ -37,7 +37,7 @@ def validate(
     Whether patterns match tables and masks fit their columns is decided when a run is planned: only the
     source knows its columns.
     """
-    from appliance.cli._validate import validate_files  # noqa: PLC0415 - help does without
+    from appliance.cli.work.validate import validate_files  # noqa: PLC0415 - help does without
     from appliance.documents.problems import DocumentWrong  # noqa: PLC0415
 
     outcomes = validate_files(files)
@@ -67,7 +67,7 @@ def approve(
 
     Without a terminal and without --digest it only shows them; the exit status is then 3.
     """
-    from appliance.cli import _approve  # noqa: PLC0415 - help does without
+    from appliance.cli.work import approve as _approve  # noqa: PLC0415 - help does without
     from appliance.settings.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings()

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from rich.console import Console
 
-from appliance.cli._output import duration
+from appliance.cli.terminal.output import duration
 from appliance.errors import ApplianceError, ExitCode, RequestWrong
 from appliance.postgres.plan import Plan
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from appliance.cli.progress import RunDisplay
+from appliance.cli.terminal.progress import RunDisplay
 from appliance.contract.step_messages import Notice, Progress
 from appliance.errors import WorkFailed
 from appliance.postgres.plan import Plan

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from appliance.cli._output import duration
+from appliance.cli.terminal.output import duration
 from appliance.postgres.plan import Plan
 
 from .dashboard import ADMIN

@@ -18,9 +18,9 @@ from appliance.backups.contents import state_files
 from appliance.backups.restore_files import place_files
 from appliance.backups.unpack import Unpacked
 from appliance.cleanup.exports_and_receipts import main as expire
-from appliance.cli._local import _work_as_its_owner
-from appliance.cli._status_client import _token
 from appliance.cli.main import app
+from appliance.cli.work.local import _work_as_its_owner
+from appliance.cli.work.status_client import _token
 from appliance.cloud.enrolment import Identity, load_identity, save_identity
 from appliance.diagnostics.task_logs import parts as log_parts
 from appliance.errors import RequestWrong, WorkFailed

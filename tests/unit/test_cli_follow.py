@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from appliance.cli._follow import _Teller
-from appliance.cli._status_client import ask
-from appliance.cli.progress import RunDisplay
+from appliance.cli.terminal.follow import _Teller
+from appliance.cli.terminal.progress import RunDisplay
+from appliance.cli.work.status_client import ask
 from appliance.errors import RequestWrong
 from appliance.settings.settings import load_settings
 

@@ -136,7 +136,10 @@ def test_a_run_is_shown_by_either_name() -> None:
 
 def test_the_man_page_has_every_command_with_what_its_options_take() -> None:
     page = subprocess.run(
-        [sys.executable, "-m", "appliance.cli.shell_files", "man"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "appliance.cli.work.shell_files", "man"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     for name in CommandModules():
         assert re.search(rf"^\.SS appliance {name}( |$)", page, re.MULTILINE), name

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from appliance.cli._output import print_table
 from appliance.cli.status import KEEP_RULE, _show
+from appliance.cli.terminal.output import print_table
 from appliance.policy import columns as policy_columns
 
 

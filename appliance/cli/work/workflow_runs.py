@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 import typer
 
-from appliance.cli._completion import workflow_ids
-from appliance.cli._output import print_json
-from appliance.cli._status_client import ask
 from appliance.cli.status import print_workflows
+from appliance.cli.terminal.completion import workflow_ids
+from appliance.cli.terminal.output import print_json
+from appliance.cli.work.status_client import ask
 from appliance.errors import ApplianceError, ExitCode, RequestWrong
 from appliance.settings.settings import Settings, load_settings
 
@@ -75,7 +75,7 @@ def start(
         else:
             typer.echo(started.run_id)
         return
-    from appliance.cli._follow import follow_run  # noqa: PLC0415
+    from appliance.cli.terminal.follow import follow_run  # noqa: PLC0415
 
     if not as_json:
         typer.echo(f"run {started.run_id}")

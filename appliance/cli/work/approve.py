@@ -10,7 +10,7 @@ from pathlib import Path
 
 import typer
 
-from appliance.cli._source_catalog import source_catalog
+from appliance.cli.work.source_catalog import source_catalog
 from appliance.documents.problems import DocumentWrong, printable
 from appliance.errors import Refused, RequestWrong
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file

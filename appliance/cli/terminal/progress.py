@@ -11,8 +11,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from appliance.cli._output import counted, duration, size
-from appliance.cli._run_state import RunState, TableProgress
+from appliance.cli.terminal.output import counted, duration, size
+from appliance.cli.terminal.run_state import RunState, TableProgress
 from appliance.contract.step_messages import Notice, Progress
 from appliance.documents.problems import printable
 from appliance.postgres.plan import Plan

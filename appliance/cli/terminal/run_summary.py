@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from appliance.cli._output import counted, duration, size
+from appliance.cli.terminal.output import counted, duration, size
 from appliance.documents.problems import printable
 from appliance.postgres.plan import Plan, PlannedTable
 from appliance.steps.local.run import RunOutcome

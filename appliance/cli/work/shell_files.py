@@ -1,6 +1,6 @@
 """The command line's man page and shell completion, written from the commands themselves.
 
-``python -m appliance.cli.shell_files man`` and ``… completion bash|zsh|fish``: run when a release is
+``python -m appliance.cli.work.shell_files man`` and ``… completion bash|zsh|fish``: run when a release is
 installed.
 """
 
@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
             script = get_completion_script(prog_name=PROGRAM, complete_var=variable, shell=shell)
             sys.stdout.write(script + "\n")
         case _:
-            sys.stderr.write("usage: python -m appliance.cli.shell_files man|completion bash|zsh|fish\n")
+            sys.stderr.write("usage: python -m appliance.cli.work.shell_files man|completion bash|zsh|fish\n")
             return 2
     return 0
 

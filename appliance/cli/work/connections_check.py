@@ -7,8 +7,8 @@ from pathlib import Path
 
 import typer
 
-from appliance.cli._findings import print_findings
-from appliance.cli._output import print_json
+from appliance.cli.terminal.findings import print_findings
+from appliance.cli.terminal.output import print_json
 from appliance.errors import ApplianceError
 from appliance.postgres.checks.connection import ConnectionReport
 from appliance.settings.settings import Settings

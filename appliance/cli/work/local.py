@@ -14,7 +14,7 @@ from types import FrameType
 from rich.console import Console
 
 from appliance import __version__
-from appliance.cli.progress import RunDisplay
+from appliance.cli.terminal.progress import RunDisplay
 from appliance.connections import load_connections, select_connections
 from appliance.documents.problems import DocumentWrong
 from appliance.errors import RequestWrong, WorkFailed

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import typer
 
-from appliance.cli._status_client import ask
 from appliance.cli.runs import failure_text
+from appliance.cli.work.status_client import ask
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.settings.settings import Settings
 
@@ -30,7 +30,7 @@ def follow_run(settings: Settings, run_id: str, *, show: bool) -> dict[str, Any]
         return _wait(settings, run_id, lambda _: None)
     from rich.console import Console  # noqa: PLC0415 - waiting alone does without it
 
-    from appliance.cli.progress import RunDisplay  # noqa: PLC0415
+    from appliance.cli.terminal.progress import RunDisplay  # noqa: PLC0415
 
     with RunDisplay(Console(), f"run {run_id}", announced=True) as display:
         return _wait(settings, run_id, _Teller(display).tell)
