@@ -11,18 +11,23 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 from appliance.system.beneath import as_owner_of
-
-if TYPE_CHECKING:
-    from appliance.steps.context import RunSpec
 
 SPEC = "spec.json"
 STOP = "stop.json"
 OVER = "over.json"
 LONGEST_OPEN_S = 8 * 24 * 3600
 """A run that never got its mark (the disk was full, say) does not count as open for ever."""
+
+
+class Document(Protocol):
+    """A pydantic model. Supervisors import this module, and pydantic is memory that they do not spend."""
+
+    def model_dump_json(self) -> str:
+        """The whole document."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ def run_folder(state_dir: Path, run_id: str) -> Path:
     return state_dir / "runs" / run_id
 
 
-def freeze_spec(folder: Path, spec: RunSpec) -> bool:
+def freeze_spec(folder: Path, spec: Document) -> bool:
     """Write spec.json unless a step of this run has done so already: the first one holds."""
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     return _write_once(folder / SPEC, spec.model_dump_json())

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 from pydantic import ValidationError
@@ -36,8 +36,6 @@ from appliance.errors import ApplianceError
 from appliance.scrubbing.known import scrubber_of
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
-from appliance.status.connection_notes import states_of
-from appliance.status.state import State
 from appliance.store import outbox
 from appliance.store.database import Connection, connect
 
@@ -50,10 +48,22 @@ BATCHES_A_TURN = 20
 SKEW_WORTH_TELLING_S = 30.0
 
 
+class Known(Protocol):
+    """What the status service knows of this appliance, whoever asks."""
+
+    def status(self) -> dict[str, Any]:
+        """What ``/status`` says."""
+        ...
+
+    def connection_states(self, wanted: set[str]) -> dict[str, str]:
+        """How ready each connection is that there is or that a workflow names."""
+        ...
+
+
 class Reporter:
     """Start it once; it ends with the process."""
 
-    def __init__(self, settings: Settings, state: State) -> None:
+    def __init__(self, settings: Settings, state: Known) -> None:
         self._settings = settings
         self._state = state
         self._sync = CloudSync(settings)
@@ -147,7 +157,7 @@ class Reporter:
             self._state.status(),
             taken=self._sync.taken,
             etag=self._sync.etag,
-            connections=states_of(self._settings, wanted),
+            connections=self._state.connection_states(wanted),
             policy=self._sync.policy(),
             scrubber=self._scrubber,
             clock_offset_s=self._clock_offset_s,

@@ -17,7 +17,7 @@ from appliance.documents.document import UNSTORABLE
 from appliance.orchestration.airflow import metadata as airflow_state
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.settings.settings import Settings
-from appliance.status.connection_notes import certificates_of
+from appliance.status.connection_notes import certificates_of, states_of
 from appliance.store import queries as run_queries
 from appliance.store.database import Connection, connect
 from appliance.supervision.docker_probe import noted_docker
@@ -67,6 +67,10 @@ class State:
         """What is known of the dashboard; whoever talks to it sets this."""
         self._kept: tuple[float, Row] | None = None
         self._lock = threading.Lock()
+
+    def connection_states(self, wanted: set[str]) -> dict[str, str]:
+        """How ready each connection is that there is or that a workflow names."""
+        return states_of(self.settings, wanted)
 
     def status(self) -> Row:
         """Everything that ``/status`` says. Never raises: what is away is said to be away."""

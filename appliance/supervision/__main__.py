@@ -68,9 +68,8 @@ def _watch(name: str, told: dict[str, Any]) -> int:
 
 def _told() -> dict[str, Any] | None:
     """What the settings say, asked of a process that ends again: the modules that read them are 25 MB."""
-    done = subprocess.run(
-        [*_PYTHON, "appliance.supervision.settings_json"], stdout=subprocess.PIPE, check=False
-    )  # noqa: S603
+    command = [*_PYTHON, "appliance.supervision.settings_json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=False)  # noqa: S603
     if done.returncode != 0:
         notify("STATUS=appliance.yaml is wrong; the journal says where")
         return None

@@ -115,7 +115,8 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(
         enrolled.tell_run(f"staging-twin-{number}", progress=8)
     enrolled.reporter.stop()
     program = (
-        "import sys; from appliance.cloud import outbox_sender as s; from appliance.store import database as d\n"
+        "import sys; from appliance.cloud import outbox_sender as s\n"
+        "from appliance.store import database as d\n"
         "from appliance.cloud import client as c; from appliance.scrubbing import scrub\n"
         "from appliance.cloud.enrolment import load_identity; from pathlib import Path\n"
         "i = load_identity(Path(sys.argv[1])); k = c.DashboardClient(i.url, version='1', token=i.token)\n"

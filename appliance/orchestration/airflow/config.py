@@ -1,6 +1,7 @@
 """How Airflow is set up on an appliance: the one place, used in compose and on a VM alike.
 
-``python -m appliance.orchestration.airflow.launch`` applies it. Each value that differs from Airflow's own says why.
+``python -m appliance.orchestration.airflow.launch`` applies it. Each value that differs from Airflow's own
+says why.
 """
 
 from __future__ import annotations

@@ -17,7 +17,10 @@ from appliance.orchestration.airflow.execution_api import call
 from appliance.settings.settings import Settings, load_settings
 
 WARM_UP_S = 120
-USAGE = "usage: python -m appliance.orchestration.airflow.launch scheduler|dag-processor|api-server|migrate|environment"
+USAGE = (
+    "usage: python -m appliance.orchestration.airflow.launch"
+    " scheduler|dag-processor|api-server|migrate|environment"
+)
 
 
 def main(arguments: list[str]) -> int:

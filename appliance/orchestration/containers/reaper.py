@@ -1,4 +1,6 @@
-"""Removes containers and secrets of runs that are over: ``python -m appliance.orchestration.containers.reaper --once``.
+"""Removes containers and secrets of runs that are over.
+
+``python -m appliance.orchestration.containers.reaper --once``
 
 Whatever killed the process that should have done so (a crash, a reboot, kill -9), nothing stays for long.
 """
