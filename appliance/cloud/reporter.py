@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 from pydantic import ValidationError
@@ -28,6 +28,7 @@ from appliance.cloud.enrolment import (
     settle,
 )
 from appliance.cloud.heartbeat import heartbeat
+from appliance.cloud.known import Known
 from appliance.cloud.outbox_sender import Backoff, OutboxSender
 from appliance.cloud.wanted_release import WantedRelease
 from appliance.cloud.workflows import CloudSync
@@ -46,18 +47,6 @@ TURN_UNENROLLED_S = 5.0
 TRIM_EVERY_S = 60.0
 BATCHES_A_TURN = 20
 SKEW_WORTH_TELLING_S = 30.0
-
-
-class Known(Protocol):
-    """What the status service knows of this appliance, whoever asks."""
-
-    def status(self) -> dict[str, Any]:
-        """What ``/status`` says."""
-        ...
-
-    def connection_states(self, wanted: set[str]) -> dict[str, str]:
-        """How ready each connection is that there is or that a workflow names."""
-        ...
 
 
 class Reporter:

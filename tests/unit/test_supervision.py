@@ -125,9 +125,7 @@ def test_what_is_wrong_with_docker_is_noted_and_is_no_part_of_the_proof(tmp_path
 
 
 def test_a_supervisor_imports_nothing_but_the_standard_library() -> None:
-    theirs = [
-        ROOT / "appliance" / name for name in ("orchestration/run_folder.py", "beneath.py", "errors.py")
-    ]
+    theirs = [ROOT / "appliance" / name for name in ("run_folder.py", "system/beneath.py", "errors.py")]
     for path in (*SUPERVISION.glob("*.py"), *theirs):
         if path.name == "settings_json.py":
             continue

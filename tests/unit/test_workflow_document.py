@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from appliance.documents.problems import DocumentWrong
-from appliance.workflow.document import Limits, MaskSpec, Workflow
+from appliance.workflow.document import MaskSpec, Workflow
+from appliance.workflow.limits import Limits
 from appliance.workflow.loading import load_workflow, parse_workflow, workflow_yaml
 from appliance.workflow.patterns import literal_pattern
 from tests.unit.example_documents import WHOLE_WORKFLOW, workflow

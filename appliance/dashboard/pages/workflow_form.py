@@ -15,7 +15,7 @@ from appliance.dashboard.pages.masks import Parameter, cards
 from appliance.documents import yaml as strict_yaml
 from appliance.documents.document import scalar
 from appliance.documents.problems import DocumentWrong
-from appliance.workflow.document import Limits
+from appliance.workflow.limits import Limits
 
 UNLISTED = ("halt", "null", "keep")
 LIMITS: tuple[tuple[str, str, str], ...] = (
