@@ -99,6 +99,8 @@ def _proofs(context: StepContext, plan: Plan) -> tuple[tuple[TwinProof, ...], li
             try:
                 there = there and evidence.is_there(session)
                 missing += copying_faults(plan, _items(plan, number), set(arrived(session)))
+                if plan.left_out_sql is not None and not counted(session):
+                    missing.append("what the filters leave out was not counted on the source")
             except psycopg.Error as error:
                 raise database_failure("The ledger of the copied rows could not be read.", error) from None
     written = context.run_dir / VERIFY_FILE

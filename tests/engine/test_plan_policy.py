@@ -21,6 +21,7 @@ PEOPLE = """
     CREATE VIEW report.people AS SELECT "SSN" AS ssn, upper(name) AS full_name FROM person;
     CREATE MATERIALIZED VIEW report.staff AS SELECT ssn, full_name FROM report.people;
 """
+SUPERUSER_MAY_READ = {"powerful_roles": ["production"]}
 FROM_CLOUD = {"workflows_from_cloud": True, "read": ["production"], "write": ["staging"]}
 
 
@@ -32,7 +33,7 @@ def people(source: Cluster, source_database: str) -> str:
 
 def refusal(source: Cluster, database: str, **policy: object) -> str:
     with pytest.raises(Refused) as caught:
-        plan_of(source, database, policy=Policy.model_validate(policy))
+        plan_of(source, database, policy=Policy.model_validate({**SUPERUSER_MAY_READ, **policy}))
     return caught.value.what
 
 
@@ -53,7 +54,7 @@ def test_a_view_is_followed_to_the_tables_column_of_that_name(source: Cluster, p
 
 
 def planned(source: Cluster, database: str, **policy: object) -> Plan:
-    return plan_of(source, database, policy=Policy.model_validate(policy))
+    return plan_of(source, database, policy=Policy.model_validate({**SUPERUSER_MAY_READ, **policy}))
 
 
 def test_a_prohibition_that_does_nothing_is_said_and_stops_nothing(source: Cluster, people: str) -> None:
@@ -69,7 +70,7 @@ def test_a_prohibition_that_does_nothing_is_said_and_stops_nothing(source: Clust
 def test_what_the_cloud_keeps_is_looked_at_again_when_the_columns_are_known(
     source: Cluster, people: str
 ) -> None:
-    policy = Policy.model_validate(FROM_CLOUD)
+    policy = Policy.model_validate({**SUPERUSER_MAY_READ, **FROM_CLOUD})
     asked = {"tables": {"include": ["public.badge", "public.person"]}, "keep": ["*.*.*"], "unlisted": "halt"}
     with pytest.raises(Refused) as caught:
         plan_of(source, people, policy=policy, origin="cloud", **asked)
