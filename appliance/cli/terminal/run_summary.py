@@ -140,12 +140,17 @@ def _verified(outcome: RunOutcome) -> str:
     rows, columns = found.get("rows", 0), found.get("masked_columns", 0)
     values, equal = found.get("values_compared", 0), found.get("values_equal", 0)
     left_out = found.get("left_out", 0)
-    without = f" Left out by filters, and counted apart: {counted(left_out, 'row')}." if left_out else ""
-    return (
-        f"Verified: {counted(rows, 'row')} counted against the snapshot,"
-        f" {counted(columns, 'masked column')} looked at: {counted(equal, 'value')} of a sample equal to what"
-        f" the mask gives for the row, and no original among {counted(values, 'value')}.{without}"
-    )
+    parts = [f"Verified: {counted(rows, 'row')} counted against the snapshot."]
+    if columns:
+        parts.append(
+            f"Looked at {counted(columns, 'masked column')}: {counted(equal, 'value')} of a sample equal to"
+            f" what the mask gives for the row, and no original among {counted(values, 'value')}."
+        )
+    else:
+        parts.append("No column is masked, so nothing was proven of any value.")
+    if left_out:
+        parts.append(f"Left out by filters, and counted apart: {counted(left_out, 'row')}.")
+    return " ".join(parts)
 
 
 def _times(seconds: dict[str, float]) -> str:
