@@ -40,7 +40,8 @@ class Demo:
     def page(self, address: str) -> str:
         """A page of the dashboard, for who signs in with what the demo has printed."""
         name, password = SIGN_IN.findall(self.second)[-1]
-        with httpx.Client(timeout=60, follow_redirects=True) as browser:
+        alone = httpx.Limits(max_keepalive_connections=0)
+        with httpx.Client(timeout=60, follow_redirects=True, limits=alone) as browser:
             form = browser.get(f"{self.stack.address('dashboard')}/sign-in")
             [csrf] = re.findall(r'name="csrf" value="([^"]+)"', form.text)
             signed_in = browser.post(form.url, data={"name": name, "password": password, "csrf": csrf})

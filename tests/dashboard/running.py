@@ -40,7 +40,9 @@ class RunningDashboard:
     def client(self, token: str = "") -> httpx.Client:
         """An HTTP client for its API."""
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        # A server may close an idle connection just as a slow test sends its next request on it.
+        alone = httpx.Limits(max_keepalive_connections=0)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, limits=alone)
 
 
 def free_port(host: str = "127.0.0.1") -> int:
