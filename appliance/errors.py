@@ -11,8 +11,10 @@ Those that reach a person embed an ``Explanation``::
     │   └── Busy               another update is being performed
     ├── RequestWrong           a document, a setting or an argument is wrong (2); a retry cannot help
     │   ├── DocumentWrong      with every problem of a document
-    │   ├── NoDatabase, PoolerBetween     what a connection leads to
-    │   └── NotFound, Conflict, TooLarge, TooMany, Unauthenticated     each an HTTP status of the dashboard's
+    │   ├── NoDatabase         a connection's database is not there
+    │   ├── PoolerBetween      a pooler stands between
+    │   └── NotFound, Conflict, TooLarge, TooMany, Unauthenticated
+    │                          the dashboard's, each with an HTTP status
     ├── Refused                policy or fail-closed planning said no (3)
     └── StepFailedError        a step of ``appliance run`` failed, with the step's own exit code
 
