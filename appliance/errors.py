@@ -1,8 +1,33 @@
-"""The one exception that reaches a person, and the exit codes that go with it."""
+"""What is said about a failure, the exceptions that reach a person, and the exit codes that go with them.
+
+Those that reach a person embed an ``Explanation``::
+
+    ApplianceError             understood
+    ├── WorkFailed             the work did not succeed (exit code 1); a retry may help
+    │   ├── WorkFailedForGood  the same step would fail again
+    │   ├── EngineAway         Docker does not answer
+    │   ├── DashboardAway      the dashboard does not answer
+    │   ├── TokenRefused       the dashboard does not take the appliance's token
+    │   └── Busy               another update is being performed
+    ├── RequestWrong           a document, a setting or an argument is wrong (2); a retry cannot help
+    │   ├── DocumentWrong      with every problem of a document
+    │   ├── NoDatabase         a connection's database is not there
+    │   ├── PoolerBetween      a pooler stands between
+    │   └── NotFound, Conflict, TooLarge, TooMany, Unauthenticated
+    │                          the dashboard's, each with an HTTP status
+    ├── Refused                policy or fail-closed planning said no (3)
+    └── StepFailedError        a step of ``appliance run`` failed, with the step's own exit code
+
+All other exception classes are internal: what raises one knows what catches it.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Self
 
 
 class ExitCode(IntEnum):
@@ -14,32 +39,126 @@ class ExitCode(IntEnum):
     REFUSED = 3
 
 
-class ApplianceError(Exception):
-    """A failure that has been understood.
+_NEXT = "Next: "
 
-    ``what`` happened, ``why``, and the ``next_step`` a person should take. None of the three may
-    hold a secret's value or a value out of a row; whoever raises it answers for that.
+
+@dataclass(frozen=True)
+class Explanation:
+    """What happened, why, and what a person should do next. The only place that puts the three together.
+
+    None of it may hold a secret's value or a value out of a row; who makes one answers for that.
     """
 
-    exit_code: ExitCode = ExitCode.WORK_FAILED
+    what: str
+    why: str = ""
+    next_step: str = ""
+    rule: str | None = None
+    """The policy rule that refused, or ``unlisted`` for a column that nothing covers."""
+    sqlstate: str | None = None
     table: str | None = None
-    """The table that it is about, by name, where it is about one."""
+    """The table that it is about, by name."""
 
-    def __init__(self, what: str, why: str = "", next_step: str = "", *, sqlstate: str | None = None) -> None:
-        self.what = what
-        self.why = why
-        self.next_step = next_step
-        self.sqlstate = sqlstate
-        super().__init__(self.text())
+    @classmethod
+    def parsed(cls, text: str) -> Explanation:
+        """What ``text`` or ``line`` has made; why it happened stays a part of what happened."""
+        what, *more = re.split(rf"\s{_NEXT}", text.strip(), maxsplit=1)
+        return cls(what, next_step=more[0] if more else "")
+
+    @classmethod
+    def joined(cls, several: Sequence[Explanation]) -> Explanation:
+        """One for all of them, which must not be none; codes are those of the first."""
+        return replace(
+            several[0],
+            what="\n".join(each.what for each in several),
+            why="\n".join(each.why for each in several),
+            next_step="\n".join(each.next_step for each in several),
+        )
+
+    @property
+    def next_line(self) -> str:
+        """``Next: …``; empty where there is nothing to do."""
+        return f"{_NEXT}{self.next_step}" if self.next_step else ""
 
     def text(self) -> str:
-        """The message as it is printed: what happened, why, and what to do, each on its own lines."""
-        parts = [self.what]
-        if self.why:
-            parts.append(self.why)
-        if self.next_step:
-            parts.append(f"Next: {self.next_step}")
-        return "\n".join(parts)
+        """As it is printed: what happened, why, and what to do, each on its own lines."""
+        return "\n".join(self._parts())
+
+    def line(self) -> str:
+        """The same on one line."""
+        return " ".join(self._parts())
+
+    def _parts(self) -> list[str]:
+        return [part for part in (self.what, self.why, self.next_line) if part]
+
+
+class ApplianceError(Exception):
+    """A failure that has been understood, with its explanation."""
+
+    exit_code: ExitCode = ExitCode.WORK_FAILED
+
+    def __init__(
+        self,
+        what: str,
+        why: str = "",
+        next_step: str = "",
+        *,
+        rule: str | None = None,
+        sqlstate: str | None = None,
+        table: str | None = None,
+    ) -> None:
+        self.explanation = Explanation(what, why, next_step, rule, sqlstate, table)
+        super().__init__(self.text())
+
+    @classmethod
+    def of(cls, explanation: Explanation) -> Self:
+        """The error that says so."""
+        error = cls(explanation.what)
+        error.explanation = explanation
+        return error
+
+    def __str__(self) -> str:
+        return self.text()
+
+    @property
+    def what(self) -> str:
+        """What happened."""
+        return self.explanation.what
+
+    @property
+    def why(self) -> str:
+        """Why it happened; may be empty."""
+        return self.explanation.why
+
+    @property
+    def next_step(self) -> str:
+        """What a person should do; may be empty."""
+        return self.explanation.next_step
+
+    @property
+    def rule(self) -> str | None:
+        """The policy rule that refused, where one did."""
+        return self.explanation.rule
+
+    @property
+    def table(self) -> str | None:
+        """The table that it is about, where it is about one."""
+        return self.explanation.table
+
+    @property
+    def sqlstate(self) -> str | None:
+        """PostgreSQL's code, where it comes from there."""
+        return self.explanation.sqlstate
+
+    def text(self) -> str:
+        """The message as it is printed."""
+        return self.explanation.text()
+
+    def explain(self, why: str, next_step: str | None = None) -> Self:
+        """Give another reason, and with ``next_step`` another thing to do; the same error, for ``raise``."""
+        told = self.explanation
+        step = told.next_step if next_step is None else next_step
+        self.explanation = replace(told, why=why, next_step=step)
+        return self
 
 
 class WorkFailed(ApplianceError):
@@ -57,13 +176,6 @@ class RequestWrong(ApplianceError):
 
 
 class Refused(ApplianceError):
-    """Policy or fail-closed planning said no (exit code 3). A retry cannot help.
-
-    ``rule`` names the policy rule, or ``unlisted`` for a column that nothing covers.
-    """
+    """Policy or fail-closed planning said no (exit code 3), by a ``rule``. A retry cannot help."""
 
     exit_code = ExitCode.REFUSED
-
-    def __init__(self, what: str, why: str = "", next_step: str = "", *, rule: str = "") -> None:
-        self.rule = rule
-        super().__init__(what, why, next_step)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import io
 import os
-import secrets
 import socket
 import tarfile
 import tempfile
@@ -23,6 +22,7 @@ from appliance.backups.contents import StateFile, state_files
 from appliance.backups.manifest import FORMAT, MANIFEST, DatabaseFacts, Manifest
 from appliance.backups.postgres_tools import Database
 from appliance.cloud.enrolment import load_identity
+from appliance.durable import whole_file
 from appliance.errors import ApplianceError, RequestWrong, WorkFailed
 from appliance.postgres.sessions.connect import database_failure
 from appliance.settings.settings import Settings
@@ -56,22 +56,15 @@ def create_backup(settings: Settings, file: Path, passphrase: str) -> Backup:
 
     The appliance may be running. Raises WorkFailed when a database is away or the disk is full.
     """
-    unfinished = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as target:
+        with whole_file(file, durable=True, mode=0o600) as target:
             backup = _write(settings, target, passphrase)
-            target.flush()
-            os.fsync(target.fileno())
-        unfinished.rename(file)
     except OSError as error:
         raise WorkFailed(
             f"The backup {file} could not be written: {error.strerror or type(error).__name__}.",
             "Nothing has been left behind.",
             ways(error, settings.state_dir, f"df -h {file.absolute().parent} {settings.state_dir}"),
         ) from None
-    finally:
-        unfinished.unlink(missing_ok=True)
     return backup
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from appliance.backups.postgres_tools import Database
 from appliance.backups.restore_files import FROM_BACKUP, place_files
 from appliance.backups.unpack import unpack
 from appliance.cloud.enrolment import ROTATION_WANTED
+from appliance.durable import write_file
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.postgres.sessions.connect import database_failure
 from appliance.settings.settings import Settings
@@ -236,14 +236,4 @@ def _want_rotation(settings: Settings) -> None:
 def _note(pending: Path, state: State | str, manifest: Manifest) -> None:
     """Write down how far it is, durably, before anything further happens."""
     told = {"state": state, "release": manifest.release, "created_at": manifest.created_at.isoformat()}
-    fresh = pending.with_name(f".{pending.name}")
-    with fresh.open("w", encoding="ascii") as opened:
-        json.dump(told, opened)
-        opened.flush()
-        os.fsync(opened.fileno())
-    fresh.rename(pending)
-    folder = os.open(pending.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_file(pending, json.dumps(told), durable=True, mode=0o600)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from appliance.backups.contents import CONFIG, FIREWALL, MACHINE_SETTINGS, MIRRORED, STATE, destination
 from appliance.backups.unpack import Unpacked
+from appliance.durable import whole_file, write_file
 from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
 
@@ -75,29 +76,16 @@ def _keep_former(present: _Present, former: Path, name: str) -> None:
         if isinstance(present.content, str):
             kept.symlink_to(present.content)
             return
-        fresh = kept.with_name(f".{kept.name}.keeping")
-        fresh.unlink(missing_ok=True)
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(present.content)
-            os.fchmod(opened.fileno(), present.mode)
-        os.utime(fresh, ns=(present.modified_ns, present.modified_ns))
-        fresh.rename(kept)
+        with whole_file(kept, durable=True, mode=present.mode) as file:
+            file.write(present.content)
+            file.flush()
+            os.utime(file.fileno(), ns=(present.modified_ns, present.modified_ns))
 
 
 def _place(file: Unpacked, content: bytes, target: Path) -> None:
     _make_folder(target.parent)
-    fresh = target.with_name(f".{target.name}.restoring")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as opened:
-        opened.write(content)
-        if os.geteuid() == 0:
-            os.fchown(opened.fileno(), *_owner(file, target.parent))
-        os.fchmod(opened.fileno(), file.mode)
-        opened.flush()
-        os.fsync(opened.fileno())
-    fresh.rename(target)
+    owner = _owner(file, target.parent) if os.geteuid() == 0 else None
+    write_file(target, content, durable=True, mode=file.mode, owner=owner)
 
 
 def _owner(file: Unpacked, folder: Path) -> tuple[int, int]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import psycopg
 
+from appliance.durable import append_line
 from appliance.errors import ApplianceError, ExitCode
 from appliance.exports.stored import DELETIONS, delete_export, list_exports, remove_leftovers
 from appliance.settings.settings import Settings, load_settings
@@ -72,7 +72,7 @@ def expire_receipts(folder: Path, max_days: int | None, now: float) -> Iterator[
             "bytes": len(content),
             "sha256": hashlib.sha256(content).hexdigest(),
         }
-        _append(folder / DELETIONS, json.dumps(record))
+        append_line(folder / DELETIONS, json.dumps(record), durable=True, mode=0o600)
         path.unlink()
         yield Expired("receipt_deleted", name, len(content))
 
@@ -111,16 +111,6 @@ def _expire(settings: Settings) -> int:
 def _tell(settings: Settings, expired: Expired) -> None:
     with contextlib.suppress(psycopg.Error), connect(settings.database_url) as db:
         outbox.tell(db, "noticed", {"kind": expired.kind, "amount": expired.bytes})
-
-
-def _append(path: Path, line: str) -> None:
-    """On the disk before anything is deleted."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, (line + "\n").encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 if __name__ == "__main__":

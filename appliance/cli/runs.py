@@ -11,6 +11,7 @@ from appliance.cli.status import print_runs
 from appliance.cli.terminal.completion import run_ids
 from appliance.cli.terminal.output import duration, moment, print_json, print_table, size
 from appliance.cli.work.status_client import ask
+from appliance.errors import Explanation
 from appliance.settings.settings import load_settings
 
 app = typer.Typer()
@@ -62,10 +63,7 @@ def print_run(run: dict[str, Any]) -> None:
 
 def failure_text(failure: dict[str, Any]) -> str:
     """What happened, why, and what to do."""
-    lines = [failure["what"], failure.get("why", "")]
-    if failure.get("next_step"):
-        lines.append(f"Next: {failure['next_step']}")
-    return "\n".join(line for line in lines if line)
+    return Explanation(failure["what"], failure.get("why", ""), failure.get("next_step", "")).text()
 
 
 def _step(step: dict[str, Any]) -> tuple[str, str, str, str, str]:

@@ -95,7 +95,7 @@ class CloudCommands:
                 raise WorkFailed("It could not be done before it expired.")
             return self._done(db, row, sync)
         except Refused as error:
-            return Settled("refused", rule=error.rule or None, problem=error.text())
+            return Settled("refused", rule=error.rule, problem=error.text())
         except ApplianceError as error:
             return Settled("failed", problem=error.text())
         except OSError as error:

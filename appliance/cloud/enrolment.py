@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import secrets
 import stat
 from dataclasses import asdict, dataclass, replace
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 
 from appliance.cloud.client import DashboardAway, DashboardClient, TokenRefused
 from appliance.contract.calls import Enrolled, EnrolRequest, NewToken
+from appliance.durable import write_file
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.system.beneath import as_owner_of, ways
 
@@ -186,16 +186,4 @@ def _write(path: Path, text: str) -> None:
     """As the user who owns the place: root enrols, the appliance's own user speaks. Raises OSError."""
     with as_owner_of(path.parent):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            fresh.unlink(missing_ok=True)
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.rename(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                fresh.unlink(missing_ok=True)
-            raise
+        write_file(path, text, durable=True, mode=0o600)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -20,7 +19,8 @@ from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 import appliance
 from appliance.cloud.command_state import Settled, settle
 from appliance.contract.fields import VersionName
-from appliance.errors import Refused
+from appliance.durable import write_file
+from appliance.errors import Explanation, Refused
 from appliance.policy.policy import Refusal, check_update, enforce, load_policy
 from appliance.settings.settings import Settings
 from appliance.store.database import Connection
@@ -131,8 +131,10 @@ class WantedRelease:
         elif datetime.now(UTC) - row["requested_at"] > ANSWER_WITHIN:
             self._forget()
             days = ANSWER_WITHIN.days
-            why = f"No update was made within {days} days. Next: systemctl status appliance-update.timer"
-            _settle(db, row, "failed", problem=why)
+            why = Explanation(
+                f"No update was made within {days} days.", next_step="systemctl status appliance-update.timer"
+            )
+            _settle(db, row, "failed", problem=why.line())
 
     def _refusals(self, version: str) -> tuple[Refusal, ...]:
         """Raises DocumentWrong for a policy that cannot be read: then nothing is asked for."""
@@ -167,12 +169,8 @@ class WantedRelease:
     def _write(self, row: Row) -> None:
         self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         told = {key: row[key] for key in ("version", "command_id")}
-        fresh = self._folder / ".wanted.json.new"
-        with fresh.open("w", encoding="utf-8") as file:
-            json.dump(told | {"requested_at": row["requested_at"].isoformat()}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._folder / "wanted.json")
+        text = json.dumps(told | {"requested_at": row["requested_at"].isoformat()})
+        write_file(self._folder / "wanted.json", text, durable=True, mode=0o600)
 
     def _answer_to(self, row: Row) -> Outcome | None:
         try:

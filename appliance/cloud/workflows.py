@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -27,6 +25,7 @@ from appliance.contract.calls import (
     document_digest,
 )
 from appliance.documents.problems import DocumentWrong
+from appliance.durable import write_file
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.masking.registry import parameter_models
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
@@ -187,7 +186,7 @@ class CloudSync:
             why = "\n".join(refusal.what for refusal in refusals)
             return Taken("refused", assigned.digest, refusals[0].rule, why, in_force)
         if in_force != assigned.digest:
-            _write_whole(path, text)
+            write_file(path, text, durable=True, mode=0o640)
         names = tuple(dict.fromkeys(workflow.connections))
         return Taken("active", assigned.digest, in_force=assigned.digest, connections=names)
 
@@ -204,7 +203,7 @@ class CloudSync:
         for name, document in documents.items():
             path = waiting_file(self._settings.state_dir, name)
             path.parent.mkdir(mode=0o750, exist_ok=True)
-            _write_whole(path, json.dumps(document, ensure_ascii=False, indent=1))
+            write_file(path, json.dumps(document, ensure_ascii=False, indent=1), durable=True, mode=0o640)
 
     def _remove_all_but(self, wanted: set[str]) -> set[str]:
         """Delete the other documents. A run in progress has its own copy, and ends by itself."""
@@ -255,7 +254,7 @@ class CloudSync:
         taken = {name: asdict(entry) for name, entry in self.taken.items()}
         known = {"etag": self.etag, "circumstances": self._circumstances, "taken": taken}
         with contextlib.suppress(OSError):
-            _write_whole(self._folder / KNOWN, json.dumps(known))
+            write_file(self._folder / KNOWN, json.dumps(known), durable=True, mode=0o640)
 
 
 def _read(assigned: AssignedWorkflow, text: str) -> tuple[Workflow | None, str]:
@@ -275,18 +274,3 @@ def _read(assigned: AssignedWorkflow, text: str) -> tuple[Workflow | None, str]:
     except (RecursionError, UnicodeEncodeError):
         return None, "The document is nested too deeply, or holds text that cannot be stored."
     return loaded.workflow, ""
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Replace the file in one step, or leave it as it is."""
-    fresh = path.with_name(f".{path.name}.new")
-    try:
-        with fresh.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.chmod(0o640)
-        fresh.replace(path)
-    except (OSError, UnicodeEncodeError):
-        fresh.unlink(missing_ok=True)
-        raise

@@ -46,6 +46,7 @@ from appliance.contract.fields import (
     WireModel,
     WorkflowId,
 )
+from appliance.errors import Explanation
 
 __all__ = [
     "OUTBOUND",
@@ -301,6 +302,14 @@ class Problem(WireModel):
     what: Annotated[str, Field(max_length=1000)]
     why: Annotated[str, Field(max_length=2000)] = ""
     next_step: Annotated[str, Field(max_length=1000)] = ""
+
+    @classmethod
+    def of(cls, code: str, explanation: Explanation) -> Problem:
+        """The answer with this explanation, cut to what an answer may hold."""
+        told = explanation
+        return cls(
+            code=code[:64], what=told.what[:1000], why=told.why[:2000], next_step=told.next_step[:1000]
+        )
 
 
 OUTBOUND: tuple[type[WireModel], ...] = (EnrolRequest, Heartbeat, EventBatch)

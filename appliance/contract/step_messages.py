@@ -6,9 +6,12 @@ A step prints any number of ``progress`` and ``notice`` lines and ends with exac
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from appliance.errors import ExitCode, Explanation
 
 
 class Message(BaseModel):
@@ -65,6 +68,34 @@ class Failure(Message):
     location: str | None = Field(default=None, description="module:line of our code that raised it.")
     table: str | None = None
     log_tail: tuple[str, ...] = Field(default=(), description="The step's last stray lines, scrubbed.")
+
+    @classmethod
+    def of(
+        cls,
+        explanation: Explanation,
+        *,
+        step: str,
+        shard: int | None = None,
+        exit_code: int = ExitCode.WORK_FAILED,
+        retry: bool,
+        exception: str | None = None,
+        location: str | None = None,
+    ) -> Failure:
+        """The failure with this explanation, laid out flat as it is sent."""
+        return cls(
+            step=step,
+            shard=shard,
+            exit_code=int(exit_code),
+            retry=retry,
+            exception=exception,
+            location=location,
+            **asdict(explanation),
+        )
+
+    @property
+    def explanation(self) -> Explanation:
+        """What a person is shown of it."""
+        return Explanation(self.what, self.why, self.next_step, self.rule, self.sqlstate, self.table)
 
 
 AnyMessage = Annotated[Progress | Notice | Result | Failure, Field(discriminator="type")]

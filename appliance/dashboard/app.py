@@ -23,7 +23,7 @@ from appliance.dashboard.api import appliance_api as wire
 from appliance.dashboard.api import appliances as api_appliances
 from appliance.dashboard.api import people as api_people
 from appliance.dashboard.api import workflows as api_workflows
-from appliance.dashboard.http_errors import TooMany, status_of
+from appliance.dashboard.http_errors import TooMany, problem_of, status_of
 from appliance.dashboard.pages import appliance as pages_appliance
 from appliance.dashboard.pages import edit as pages_edit
 from appliance.dashboard.pages import fleet as pages_fleet
@@ -39,7 +39,7 @@ from appliance.dashboard.web import bundles, openapi
 from appliance.dashboard.web.access import SignInNeededError
 from appliance.dashboard.web.context import Context
 from appliance.dashboard.web.limits import Protection
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, Explanation
 
 SWEEP_EVERY_SECONDS = 600
 log = logging.getLogger("appliance.dashboard")
@@ -116,11 +116,7 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(ApplianceError)
     async def _known(request: Request, error: ApplianceError) -> Response:
         headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany) else {}
-        code = getattr(error, "rule", "") or type(error).__name__.lower()
-        problem = Problem(
-            code=code[:64], what=error.what[:1000], why=error.why[:2000], next_step=error.next_step[:1000]
-        )
-        return _told(request, status_of(error), problem, headers)
+        return _told(request, status_of(error), problem_of(error), headers)
 
     @app.exception_handler(ValidationError)
     async def _invalid(request: Request, error: ValidationError) -> Response:
@@ -131,26 +127,26 @@ def _add_error_handlers(app: FastAPI) -> None:
         places = [
             f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}" for found in error.errors()
         ]
-        why = "; ".join(places)[:2000]
-        return _told(request, 422, Problem(code="invalid", what="The request is not well formed.", why=why))
+        wrong = Explanation("The request is not well formed.", "; ".join(places))
+        return _told(request, 422, Problem.of("invalid", wrong))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
         what = {404: "There is nothing here.", 405: "That cannot be done here."}.get(
             error.status_code, "The request was not understood."
         )
-        problem = Problem(code=f"http_{error.status_code}", what=what, next_step="Check the address.")
+        problem = Problem.of(f"http_{error.status_code}", Explanation(what, next_step="Check the address."))
         return _told(request, error.status_code, problem, dict(error.headers or {}))
 
     @app.exception_handler(StoreAwayError)
     async def _away(request: Request, error: StoreAwayError) -> Response:
         log.error("The store did not answer: %s", error)
-        problem = Problem(
-            code="store_away",
-            what="The dashboard's store does not answer.",
-            why="It is starting, full, or out of reach. Nothing was changed.",
-            next_step="Try again in a moment; the dashboard's log says more.",
+        away = Explanation(
+            "The dashboard's store does not answer.",
+            "It is starting, full, or out of reach. Nothing was changed.",
+            "Try again in a moment; the dashboard's log says more.",
         )
+        problem = Problem.of("store_away", away)
         return _told(request, 503, problem, {"retry-after": "5"})
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from appliance.contract.calls import Problem
+from appliance.documents.problems import DocumentWrong
 from appliance.errors import ApplianceError, Refused, RequestWrong
 
 
@@ -31,15 +33,26 @@ class TooMany(RequestWrong):
         )
 
 
+_ANSWERS: tuple[tuple[type[ApplianceError], int, str], ...] = (
+    (NotFound, 404, "notfound"),
+    (Conflict, 409, "conflict"),
+    (TooLarge, 413, "toolarge"),
+    (Unauthenticated, 401, "unauthenticated"),
+    (TooMany, 429, "toomany"),
+    (Refused, 403, "refused"),
+    (DocumentWrong, 422, "documentwrong"),
+    (RequestWrong, 422, "requestwrong"),
+    (ApplianceError, 500, "workfailed"),
+)
+"""HTTP's status and the contract's code for an error; the first kind that fits."""
+
+
 def status_of(error: ApplianceError) -> int:
     """The HTTP status that goes with an error."""
-    by_type: list[tuple[type[ApplianceError], int]] = [
-        (NotFound, 404),
-        (Conflict, 409),
-        (TooLarge, 413),
-        (Unauthenticated, 401),
-        (TooMany, 429),
-        (Refused, 403),
-        (RequestWrong, 422),
-    ]
-    return next((status for kind, status in by_type if isinstance(error, kind)), 500)
+    return next(status for kind, status, _ in _ANSWERS if isinstance(error, kind))
+
+
+def problem_of(error: ApplianceError) -> Problem:
+    """The answer's body. Its code is the rule that refused, else a name for the kind of error."""
+    code = error.explanation.rule or next(code for kind, _, code in _ANSWERS if isinstance(error, kind))
+    return Problem.of(code, error.explanation)

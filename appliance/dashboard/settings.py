@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from appliance.durable import create_file
 from appliance.errors import RequestWrong
 
 PREFIX = "DASHBOARD_"
@@ -141,13 +142,8 @@ def _problems(settings: Settings) -> list[str]:
 def load_secret_key(path: Path) -> bytes:
     """Read the key, or make one (mode 0600) on first use. Safe when two processes start at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        pass
-    else:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(32))
+    if not path.exists():
+        create_file(path, secrets.token_bytes(32), durable=True, mode=0o600)
     key = path.read_bytes()
     if len(key) < 32:
         raise RequestWrong(

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import re
-import secrets
 import tarfile
 import time
 from collections.abc import Iterator
@@ -18,6 +16,7 @@ import appliance
 from appliance.diagnostics import configuration, containers, databases, machine, services, task_logs
 from appliance.diagnostics.known_secrets import scrubber
 from appliance.diagnostics.part import NotThere, Part, table
+from appliance.durable import whole_file
 from appliance.errors import ApplianceError, WorkFailed
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
@@ -52,11 +51,9 @@ def collect(settings: Settings) -> list[Collected]:
 
 def write_archive(files: list[Collected], path: Path) -> None:
     """Write them as one .tar.gz of mode 0600, whole or not at all. Raises WorkFailed."""
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with (
-            os.fdopen(descriptor, "wb") as opened,
+            whole_file(path, durable=False, mode=0o600) as opened,
             gzip.GzipFile(filename="", fileobj=opened, mode="wb") as packed,
             tarfile.open(fileobj=packed, mode="w") as tar,
         ):
@@ -64,15 +61,12 @@ def write_archive(files: list[Collected], path: Path) -> None:
                 member = tarfile.TarInfo(f"{FOLDER}/{file.name}")
                 member.size, member.mode, member.mtime = file.bytes, 0o600, int(time.time())
                 tar.addfile(member, io.BytesIO(file.text.encode()))
-        unfinished.rename(path)
     except OSError as error:
         raise WorkFailed(
             f"{path} could not be written: {error.strerror or type(error).__name__}.",
             "",
             "Name another place with --output FILE.",
         ) from None
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _parts(settings: Settings) -> Iterator[Part]:

@@ -20,6 +20,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from appliance.durable import append_line
 from appliance.errors import RequestWrong, WorkFailed
 from appliance.system.beneath import as_owner_of, ways
 
@@ -162,7 +163,8 @@ def delete_export(exports_dir: Path, export: Export, *, by: DeletedBy, why: str)
     hidden = export.folder.with_name(f".{export.folder.name}{_DELETING}")
     try:
         with as_owner_of(exports_dir):
-            _append(exports_dir / DELETIONS, deletion)
+            line = json.dumps(deletion.model_dump(mode="json"), ensure_ascii=False)
+            append_line(exports_dir / DELETIONS, line, durable=True, mode=0o600)
             export.folder.rename(hidden)
             shutil.rmtree(hidden)
             _remove_if_empty(export.folder.parent)
@@ -252,17 +254,6 @@ def _held(folder: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
-
-
-def _append(path: Path, deletion: Deletion) -> None:
-    """One write of one line, on the disk before this returns."""
-    line = json.dumps(deletion.model_dump(mode="json"), ensure_ascii=False) + "\n"
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, line.encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove_if_empty(folder: Path) -> None:

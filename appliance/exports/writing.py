@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from appliance.durable import sync_folder, write_file
 from appliance.errors import WorkFailed
 from appliance.exports.stored import MANIFEST, UNFINISHED, Manifest, read_manifest
 
@@ -46,29 +47,13 @@ def finish_export(exports_dir: Path, workflow: str, run: str) -> Path | None:
     if not hidden.exists():
         return shown if shown.exists() else None
     read_manifest(hidden)
-    _sync_folder(hidden)
+    sync_folder(hidden)
     hidden.rename(shown)
-    _sync_folder(shown.parent)
+    sync_folder(shown.parent)
     return shown
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Complete the export in ``folder``: its files are on the disk before the manifest is. Raises OSError."""
-    _sync_folder(folder)
-    unfinished = folder / f".{MANIFEST}"
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(manifest.model_dump_json(indent=1) + "\n")
-        file.flush()
-        os.fsync(descriptor)
-    unfinished.replace(folder / MANIFEST)
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(folder)
+    write_file(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n", durable=True, mode=0o600)

@@ -9,8 +9,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +16,9 @@ from pathlib import Path
 from pydantic import ConfigDict, PositiveInt, RootModel, ValidationError
 
 from appliance.documents.names import ConnectionName
+from appliance.durable import write_file
 from appliance.errors import RequestWrong
+from appliance.keys.keys import owner_in
 
 FIRST_EPOCH = 1
 EPOCHS_FILE = "epochs.json"
@@ -62,7 +62,9 @@ def start_epoch(keys: Path, names: list[str]) -> Epochs:
     with _locked(keys) as folder:
         former = read_epochs(keys)
         epochs = Epochs({**former.root, **{name: former.of(name) + 1 for name in names}})
-        _write(folder, json.dumps(epochs.root, indent=1, sort_keys=True).encode())
+        text = json.dumps(epochs.root, indent=1, sort_keys=True)
+        owner = owner_in(folder)
+        write_file(Path(EPOCHS_FILE), text, durable=True, mode=0o600, owner=owner, within=folder)
     return epochs
 
 
@@ -81,23 +83,3 @@ def _locked(keys: Path) -> Iterator[int]:
         yield folder
     finally:
         os.close(folder)
-
-
-def _write(folder: int, content: bytes) -> None:
-    """A whole file or none, which belongs to the folder's owner."""
-    drafted = f".{EPOCHS_FILE}.{secrets.token_hex(8)}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    descriptor = os.open(drafted, flags, stat.S_IRUSR | stat.S_IWUSR, dir_fd=folder)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            owner = os.fstat(folder)
-            if os.geteuid() == 0:
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(drafted, EPOCHS_FILE, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
-        os.unlink(drafted, dir_fd=folder)
-        raise
-    os.fsync(folder)

@@ -15,6 +15,7 @@ import stat
 from pathlib import Path
 from typing import Protocol
 
+from appliance.durable import Owner, create_file
 from appliance.errors import RequestWrong
 from appliance.system.beneath import as_owner_of
 
@@ -82,29 +83,20 @@ def read_key(path: Path) -> bytes:
 
 def _create(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    drafted = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(drafted, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            if os.geteuid() == 0:
-                # Made by hand as root, it is still for the user that the appliance runs as.
-                owner = path.parent.stat()
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            file.write(secrets.token_bytes(KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        # A link fails where the name is taken, so the first of two processes wins and nobody sees half a key.
-        try:
-            os.link(drafted, path)
-        except FileExistsError:
-            return
-    finally:
-        drafted.unlink()
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    # The first of two processes wins, and nobody sees half a key.
+    key = secrets.token_bytes(KEY_BYTES)
+    create_file(path, key, durable=True, mode=0o600, owner=owner_in(path.parent))
+
+
+def owner_in(folder: Path | int) -> Owner | None:
+    """The owner of what is made in a folder (its path, or itself held open).
+
+    Made by hand as root, it is still for the user that the appliance runs as, who has the folder.
+    """
+    if os.geteuid() != 0:
+        return None
+    status = folder.stat() if isinstance(folder, Path) else os.fstat(folder)
+    return status.st_uid, status.st_gid
 
 
 def derived_key(key: bytes, *parts: str) -> bytes:

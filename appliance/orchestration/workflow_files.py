@@ -6,6 +6,7 @@ each is kept in an index beside the runs. Losing the index costs a few milliseco
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections import defaultdict
@@ -16,6 +17,7 @@ from typing import Any, Literal
 
 import appliance
 from appliance.documents.problems import DocumentWrong
+from appliance.durable import write_file
 from appliance.errors import ApplianceError
 from appliance.system.beneath import as_owner_of
 
@@ -162,14 +164,7 @@ def _read_index(state_dir: Path) -> dict[str, WorkflowFile]:
 
 
 def _write_index(state_dir: Path, files: list[WorkflowFile]) -> None:
-    unfinished = state_dir / f".{INDEX}.{os.getpid()}"
-    with as_owner_of(state_dir):
-        try:
-            unfinished.write_text(
-                json.dumps({"version": _VERSION, "files": [asdict(file) for file in files]}), encoding="utf-8"
-            )
-            # The status service reads it, too, and may be another user.
-            unfinished.chmod(0o640)
-            unfinished.replace(state_dir / INDEX)
-        except OSError:
-            unfinished.unlink(missing_ok=True)
+    text = json.dumps({"version": _VERSION, "files": [asdict(file) for file in files]})
+    with as_owner_of(state_dir), contextlib.suppress(OSError):
+        # The status service reads it, too, and may be another user.
+        write_file(state_dir / INDEX, text, durable=False, mode=0o640)

@@ -8,13 +8,13 @@ known to keep no more before a source is asked.
 from __future__ import annotations
 
 import hashlib
-import os
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.documents.names import WorkflowId
+from appliance.durable import write_file
 from appliance.errors import RequestWrong
 from appliance.workflow.document import Workflow
 from appliance.workflow.kept import Kept, kept_patterns, not_covered
@@ -116,16 +116,10 @@ def load_approval(folder: Path, workflow: str) -> Approval | None:
 def save_approval(folder: Path, approval: Approval) -> None:
     """Write it whole, readable by the services. Raises RequestWrong for who may not."""
     path = folder / f"{approval.workflow}.json"
-    fresh = folder / f".{approval.workflow}.json.new"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
-        with fresh.open("w", encoding="utf-8") as file:
-            file.write(approval.model_dump_json(indent=1) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.chmod(0o644)
-        fresh.replace(path)
+        write_file(path, approval.model_dump_json(indent=1) + "\n", durable=True, mode=0o644)
     except OSError as error:
         raise RequestWrong(
             f"The approval could not be written to {folder}.",

@@ -27,16 +27,11 @@ def named_failure(what: str, error: psycopg.Error, *, table: str | None = None) 
     names = _names(error)
     failure = database_failure(what, error, table=table)
     if state == "23514" and not error.diag.constraint_name:
-        failure.why = _told("A row fits no partition.", names, state)
-        failure.next_step = "Keep the partition key, or choose a mask that stays in its bounds."
-    elif state in _REASONS:
-        failure.why = _told(_REASONS[state], names, state)
-        failure.next_step = _NEXT_STEPS[state]
-    elif names:
-        failure.why = f"{failure.why} {names}"
-    named = type(failure)(failure.what, failure.why, failure.next_step, sqlstate=state)
-    named.table = table
-    return named
+        step = "Keep the partition key, or choose a mask that stays in its bounds."
+        return failure.explain(_told("A row fits no partition.", names, state), step)
+    if state in _REASONS:
+        return failure.explain(_told(_REASONS[state], names, state), _NEXT_STEPS[state])
+    return failure.explain(f"{failure.why} {names}") if names else failure
 
 
 def _told(reason: str, names: str, state: str) -> str:

@@ -16,8 +16,11 @@ def run_checks(facts: Facts, in_spite_of: Collection[str] = ()) -> list[Finding]
     """What every check says, in order. One that fails and is named in ``in_spite_of`` only warns."""
     found = [replace(each.judge(facts), check=each.name) for each in CHECKS]
     return [
-        replace(finding, state="warn", what=f"{finding.what} (Gone on in spite of it.)")
-        if finding.state == "fail" and finding.check in in_spite_of
-        else finding
-        for finding in found
+        _only_a_warning(each) if each.state == "fail" and each.check in in_spite_of else each
+        for each in found
     ]
+
+
+def _only_a_warning(finding: Finding) -> Finding:
+    what = f"{finding.what} (Gone on in spite of it.)"
+    return replace(finding, state="warn", explanation=replace(finding.explanation, what=what))

@@ -8,7 +8,7 @@ import stat
 import subprocess
 from pathlib import Path
 
-from appliance.errors import WorkFailed
+from appliance.errors import Explanation, WorkFailed
 from appliance.releases.installed import COMPLETE, UPDATER
 
 FOLDER = "bundles"
@@ -56,11 +56,11 @@ def install(root: Path, version: str) -> None:
     command = ["/usr/bin/python3", str(program), str(bundle), "--sha256", digest, "--root", str(root)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
-        why, _, next_step = done.stderr.strip().partition("\nNext: ")
+        said = Explanation.parsed(done.stderr)
         raise WorkFailed(
             f"The release {version} could not be installed.",
-            " ".join(why.split())[-400:].replace("The release was not installed: i", "I"),
-            next_step[:1].upper() + next_step[1:] or "Fetch its bundle again.",
+            " ".join(said.what.split())[-400:].replace("The release was not installed: i", "I"),
+            said.next_step[:1].upper() + said.next_step[1:] or "Fetch its bundle again.",
         )
     if not (root / "releases" / version / COMPLETE).is_file():
         raise WorkFailed(f"{bundle} holds another release than {version}.", "", "Fetch its bundle again.")

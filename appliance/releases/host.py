@@ -8,6 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from appliance.durable import write_file
 from appliance.errors import WorkFailed
 from appliance.releases import bundles, metadata
 from appliance.releases.fitness import check_fitness
@@ -137,11 +138,7 @@ def _unit_files(folder: Path) -> dict[str, bytes]:
 def _write(path: Path, text: bytes) -> None:
     if path.exists() and path.read_bytes() == text:
         return
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(text)
-    fresh = Path(file.name)
-    fresh.chmod(0o644)
-    fresh.replace(path)
+    write_file(path, text, durable=True, mode=0o644)
 
 
 def _states() -> dict[str, dict[str, str]]:

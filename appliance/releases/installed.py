@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any
 
+from appliance.durable import point_link
 from appliance.errors import WorkFailed
 
 ROOT = Path("/opt/appliance")
@@ -43,15 +43,7 @@ def point(root: Path, link: str, version: str) -> None:
     """Lead the link to that release, in one step: there is no moment without one."""
     if linked(root, link) == version:
         return
-    fresh = root / f"{link}.new"
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(root / "releases" / version)
-    fresh.replace(root / link)
-    folder = os.open(root, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    point_link(root / link, root / "releases" / version, durable=True)
 
 
 def manifest(root: Path, version: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ has proven itself, or the former one runs again with the metadata that it had.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -89,8 +90,8 @@ def _next(update: Update, host: Host) -> Update:
         try:
             host.install(update.wanted.version)
         except ApplianceError as error:
-            next_step = f"Next: {error.next_step}" if error.next_step else ""
-            return update.moved("failed", message=_said(error, "Nothing was changed.", next_step))
+            why = " ".join(part for part in (error.why, "Nothing was changed.") if part)
+            return update.moved("failed", message=replace(error.explanation, why=why).line())
         return update.moved("saving")
     if update.state == "rolling_back":
         return _roll_back(update, host)
@@ -101,7 +102,7 @@ def _next(update: Update, host: Host) -> Update:
     try:
         return _forward(update, host)
     except ApplianceError as error:
-        return update.moved("rolling_back", message=_said(error))
+        return update.moved("rolling_back", message=replace(error.explanation, next_step="").line())
 
 
 def _forward(update: Update, host: Host) -> Update:
@@ -133,10 +134,6 @@ def _roll_back(update: Update, host: Host) -> Update:
     host.settle(update.former)
     back = f"{update.former} runs again." if not missing else f"{update.former} was put back: {missing}"
     return update.moved("failed", message=f"{update.message} {back}")
-
-
-def _said(error: ApplianceError, *more: str) -> str:
-    return " ".join(part for part in (error.what, error.why, *more) if part)
 
 
 def resumed(update: Update) -> Update:

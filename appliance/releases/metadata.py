@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+from appliance.durable import remove_unfinished, whole_file
 from appliance.errors import WorkFailed
 
 _VERSION = "SELECT coalesce((SELECT string_agg(version_num, ',') FROM alembic_version), '')"
@@ -23,19 +24,15 @@ def version(conninfo: str) -> str:
 
 def save(conninfo: str, copy: Path) -> None:
     """Write the whole metadata as SQL into a file that only its owner reads. Whole or not at all."""
-    fresh = copy.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    fresh.touch(mode=0o600)
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(_START_AFRESH)
+    remove_unfinished(copy)
+    with whole_file(copy, durable=True, mode=0o600) as file:
+        file.write(_START_AFRESH.encode())
         file.flush()
         options = ["--format=plain", "--no-owner", "--no-privileges", "--no-password", "--dbname", conninfo]
         command = [_program("pg_dump", conninfo), *options]
         done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
-    if done.returncode != 0:
-        fresh.unlink()
-        raise _failed("Airflow's metadata could not be copied aside.", done.stderr)
-    fresh.replace(copy)
+        if done.returncode != 0:
+            raise _failed("Airflow's metadata could not be copied aside.", done.stderr)
 
 
 def restore(conninfo: str, copy: Path) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from appliance.durable import write_file
 from appliance.errors import ApplianceError, ExitCode, RequestWrong, WorkFailed
 from appliance.policy.policy import check_update, enforce, load_policy, update_may_start
 from appliance.releases.host import ThisMachine
@@ -168,17 +169,7 @@ def read_update(state: Path) -> Update | None:
 
 def keep_update(state: Path, update: Update) -> None:
     """Write down how far it is, so that it survives a power cut from here on."""
-    fresh = state / "update.json.new"
-    with fresh.open("w", encoding="utf-8") as file:
-        file.write(update.model_dump_json())
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(state / "update.json")
-    folder = os.open(state, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_file(state / "update.json", update.model_dump_json(), durable=True, mode=0o644)
     _say(f"{update.former} → {update.wanted.version}: {update.state.replace('_', ' ')}")
 
 

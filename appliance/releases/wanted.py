@@ -19,6 +19,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from appliance.durable import write_file
+
 FOLDER = Path("/var/lib/appliance/update")
 _WANTED = "wanted.json"
 _OUTCOME = "outcome.json"
@@ -78,15 +80,5 @@ def write_outcome(folder: Path, wanted: Wanted, result: Result, message: str) ->
         "command_id": wanted.command_id,
     }
     with _held(folder) as where:
-        fresh = f".{_OUTCOME}.new"
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(fresh, dir_fd=where)
-        create = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(fresh, create, 0o644, dir_fd=where), "w", encoding="utf-8") as file:
-            # Whatever the umask: the status service is another user, and reads it.
-            os.fchmod(file.fileno(), 0o644)
-            json.dump(answer, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(fresh, _OUTCOME, src_dir_fd=where, dst_dir_fd=where)
-        os.fsync(where)
+        # The status service is another user, and reads it.
+        write_file(Path(_OUTCOME), json.dumps(answer), durable=True, mode=0o644, within=where)

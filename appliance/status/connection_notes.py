@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.connections import PLACEHOLDER, Connection, load_connections
+from appliance.durable import write_file
 from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings
 from appliance.status.certificates import Row, expiries
@@ -52,10 +53,7 @@ def write_note(settings: Settings) -> None:
         states=connection_states(settings.connections_file, set()),
         certificates=tuple(CertificateNote.model_validate(each) for each in expiries(settings)),
     )
-    fresh = settings.runtime_dir / f".{NOTE}.new"
-    fresh.write_text(note.model_dump_json(), encoding="utf-8")
-    fresh.chmod(0o640)
-    fresh.replace(settings.runtime_dir / NOTE)
+    write_file(settings.runtime_dir / NOTE, note.model_dump_json(), durable=False, mode=0o640)
 
 
 def states_of(settings: Settings, wanted: set[str]) -> dict[str, str]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-import os
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from appliance.durable import create_file
 from appliance.errors import RequestWrong
 from appliance.settings.settings import Settings
 from appliance.settings.status import StatusSettings
@@ -66,9 +66,7 @@ def required_token(settings: Settings) -> str | None:
 def _read_or_make(path: Path) -> str:
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
+        create_file(path, secrets.token_urlsafe(32) + "\n", durable=True, mode=0o600)
     token = path.read_text(encoding="ascii").strip()
     if len(token) < SHORTEST_TOKEN:
         raise RequestWrong(f"The token in {path} is too short.", "", "Delete the file: a new one is made.")

@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from appliance.durable import append_line, write_file
 from appliance.system.disk import Space
 
 FILE = "history.jsonl"
@@ -38,14 +39,11 @@ class History:
         """Append one line, and forget the oldest when there are too many."""
         if self._count is None:
             self._count = len(self._lines())
-        with self._path.open("a", encoding="ascii") as file:
-            file.write(line + "\n")
+        append_line(self._path, line, durable=False, mode=0o600)
         self._count += 1
         if self._count > self._kept + self._surplus:
             kept = self._lines()[-self._kept :]
-            fresh = self._path.with_name(f".{FILE}")
-            fresh.write_text("".join(each + "\n" for each in kept), encoding="ascii")
-            fresh.rename(self._path)
+            write_file(self._path, "".join(each + "\n" for each in kept), durable=False, mode=0o600)
             self._count = len(kept)
 
     def _lines(self) -> list[str]:

@@ -15,7 +15,7 @@ from fastapi.responses import PlainTextResponse
 
 import appliance
 from appliance.cloud.enrol_unattended import OneTimeToken, enrol_here, refuse_other_sites
-from appliance.errors import ApplianceError, Refused, RequestWrong
+from appliance.errors import ApplianceError, Explanation, Refused, RequestWrong
 from appliance.settings.settings import Settings
 from appliance.status.guard import Guard, required_token
 from appliance.status.metrics import CONTENT_TYPE, metrics
@@ -35,7 +35,10 @@ ENROLS: Described = {
     409: {"description": "It cannot be enrolled from here, or not with this token; the answer says why."},
     503: {"description": "The dashboard does not answer."},
 }
-AWAY = "The appliance's database does not answer, so nothing can be said about runs. Next: appliance status"
+AWAY = Explanation(
+    "The appliance's database does not answer, so nothing can be said about runs.",
+    next_step="appliance status",
+)
 
 
 def create_app(settings: Settings, state: State | None = None) -> FastAPI:
@@ -66,7 +69,7 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
         try:
             return state.runs(workflow, limit)
         except psycopg.Error:
-            raise HTTPException(503, AWAY) from None
+            raise HTTPException(503, AWAY.line()) from None
 
     @app.get("/runs/{run_id}", responses=NO_DATABASE | {404: {"description": "There is no such run."}})
     def run(run_id: str) -> Row:
@@ -74,9 +77,10 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
         try:
             found = state.run(run_id)
         except psycopg.Error:
-            raise HTTPException(503, AWAY) from None
+            raise HTTPException(503, AWAY.line()) from None
         if found is None:
-            raise HTTPException(404, f"There is no run '{run_id[:200]}'. Next: appliance runs")
+            unknown = Explanation(f"There is no run '{run_id[:200]}'.", next_step="appliance runs")
+            raise HTTPException(404, unknown.line())
         return found
 
     @app.get("/metrics", response_class=PlainTextResponse)

@@ -154,15 +154,14 @@ class _Copying:
 
 
 def _locked(table: PlannedTable, waited_s: int) -> WorkFailed:
-    failure = WorkFailed(
+    return WorkFailed(
         f"A table of the source is locked by somebody else. Table: {table.qualified}.",
         "An ALTER TABLE, TRUNCATE or VACUUM FULL holds it for longer than limits.lock_timeout_s"
         f" ({waited_s} s).",
         "Run it again when that has ended: SELECT * FROM pg_locks WHERE mode = 'AccessExclusiveLock';",
         sqlstate="55P03",
+        table=table.qualified,
     )
-    failure.table = table.qualified
-    return failure
 
 
 class _Reporter:

@@ -18,7 +18,7 @@ import psycopg
 from pydantic import BaseModel
 
 from appliance.contract.step_messages import Failure, Message, Result
-from appliance.errors import ApplianceError, ExitCode, Refused
+from appliance.errors import ApplianceError, ExitCode
 from appliance.postgres.plan import PLAN_FILE, Plan
 from appliance.postgres.planning.space_estimate import target_is_full
 from appliance.postgres.sessions.connect import database_failure, retry_can_help
@@ -92,20 +92,14 @@ def describe_failure(name: str, error: BaseException, *, shard: int | None = Non
     """What may be said about an exception: our own words, names of classes and places, no value."""
     place = code_location(error)
     told = _told(name, error, place)
-    rule = told.rule if isinstance(told, Refused) else None
-    return Failure(
+    return Failure.of(
+        told.explanation,
         step=name,
         shard=shard,
-        exit_code=int(told.exit_code),
+        exit_code=told.exit_code,
         retry=_worth_a_retry(error),
-        what=told.what,
-        why=told.why,
-        next_step=told.next_step,
-        rule=rule or None,
-        sqlstate=told.sqlstate if not isinstance(told, Refused) else None,
         exception=type(error).__name__,
         location=place,
-        table=told.table,
     )
 
 

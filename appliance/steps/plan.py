@@ -11,7 +11,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
-from appliance.errors import ApplianceError, RequestWrong
+from appliance.errors import ApplianceError, Explanation, RequestWrong
 from appliance.postgres.plan import PLAN_FILE, Plan
 from appliance.postgres.planning.planning import PlanRequest, TableKey, make_plan
 from appliance.postgres.planning.space_estimate import (
@@ -127,12 +127,7 @@ def _check_targets(
         except RequestWrong as error:
             wrong.append(error)
     if wrong:
-        raise RequestWrong(
-            "\n".join(error.what for error in wrong),
-            "\n".join(error.why for error in wrong),
-            "\n".join(error.next_step for error in wrong),
-            sqlstate=wrong[0].sqlstate,
-        )
+        raise RequestWrong.of(Explanation.joined([error.explanation for error in wrong]))
     return checks
 
 

@@ -60,5 +60,5 @@ def named(watch: LockWatch, error: ApplianceError | psycopg.Error) -> ApplianceE
     if isinstance(error, ApplianceError) and error.sqlstate == "55P03":
         locked = watch.locked_tables()
         if locked:
-            error.why = f"{error.why} Locked as a whole by somebody now: {described(locked)}."
+            return error.explain(f"{error.why} Locked as a whole by somebody now: {described(locked)}.")
     return error

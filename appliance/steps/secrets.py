@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from appliance.connections import Connection
+from appliance.durable import write_file
 from appliance.errors import RequestWrong
 
 SERVICE_FILE = "pg_service.conf"
@@ -46,7 +47,7 @@ def write_secrets(
         maintenance = [_parameter(name, "maintenance_db", "dbname", connection.maintenance_db)]
         sections += [f"[{name}]", _parameter(name, "dbname", "dbname", connection.dbname), *lines, ""]
         sections += [f"[{maintenance_service(name)}]", *maintenance, *lines, ""]
-    _write(folder / SERVICE_FILE, "\n".join(sections).encode())
+    write_file(folder / SERVICE_FILE, "\n".join(sections), durable=False, mode=0o400)
     if settings:
         write_settings(folder, settings)
 
@@ -54,7 +55,7 @@ def write_secrets(
 def write_settings(folder: Path, settings: Mapping[str, str]) -> None:
     """Put what a step's keyed sessions are opened with into its secrets folder; nothing takes it away."""
     if settings:
-        _write(folder / SETTINGS_FILE, json.dumps(dict(settings)).encode())
+        write_file(folder / SETTINGS_FILE, json.dumps(dict(settings)), durable=False, mode=0o400)
     else:
         (folder / SETTINGS_FILE).unlink(missing_ok=True)
 
@@ -140,7 +141,7 @@ def _service_lines(folder: Path, shown: Path, name: str, connection: Connection)
     # Without a file of ours libpq would look for one in the home directory.
     lines.append(f"passfile={shown / f'{name}.pgpass' if password else '/dev/null'}")
     if password:
-        _write(folder / f"{name}.pgpass", f"*:*:*:*:{_escape(password)}\n".encode())
+        write_file(folder / f"{name}.pgpass", f"*:*:*:*:{_escape(password)}\n", durable=False, mode=0o400)
     for key in _CERTIFICATES:
         path = getattr(connection, key)
         if path is None:
@@ -150,7 +151,7 @@ def _service_lines(folder: Path, shown: Path, name: str, connection: Connection)
             continue
         copied = f"{name}.{key}.pem"
         try:
-            _write(folder / copied, Path(path).read_bytes())
+            write_file(folder / copied, Path(path).read_bytes(), durable=False, mode=0o400)
         except OSError as error:
             raise RequestWrong(
                 f"The {key} of connection '{name}' cannot be read: {path}",
@@ -179,10 +180,3 @@ def _plain(name: str, parameter: str, value: str) -> str:
             f"Correct {name}.{parameter}.",
         )
     return value
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_bytes(content)
-    path.chmod(0o400)

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from appliance.durable import create_file
 from appliance.supervision.docker_probe import noting_docker
 from appliance.supervision.health_probes import Proof, answers, database_answers, job_beats
 from appliance.supervision.notify import notify
@@ -114,13 +115,7 @@ def make_secret(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     import secrets  # noqa: PLC0415 -- memory that the supervisors do not spend
 
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secrets.token_urlsafe(JWT_SECRET_BYTES))
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.rename(path)
+    create_file(path, secrets.token_urlsafe(JWT_SECRET_BYTES), durable=True, mode=0o600)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from appliance.durable import write_file
 from appliance.supervision.health_probes import Proof
 
 NOTE = "docker-answers"
@@ -28,10 +29,7 @@ def noting_docker(proof: Proof, runtime_dir: Path, ask: Callable[[], str] | None
 
     def proved() -> str:
         with contextlib.suppress(OSError):
-            fresh = runtime_dir / f".{NOTE}.new"
-            fresh.write_text(asked(), encoding="ascii")
-            fresh.chmod(0o640)
-            fresh.replace(runtime_dir / NOTE)
+            write_file(runtime_dir / NOTE, asked(), durable=False, mode=0o640)
         return proof()
 
     return proved

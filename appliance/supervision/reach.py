@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from appliance.durable import write_file
+
 ASKED = Path("/run/appliance/reach.json")
 FOLDER = Path("/run/appliance-firewall")
 ELEMENTS = "reach.nft"
@@ -48,12 +50,12 @@ def main() -> int:
 
 def apply(ways: Ways, at: float, folder: Path, load: Callable[[], bool]) -> int:
     """Write the elements, have them loaded, and only then say so."""
-    _write(folder / ELEMENTS, elements(ways))
+    write_file(folder / ELEMENTS, elements(ways), durable=False, mode=0o644)
     if not load():
         sys.stderr.write("The firewall did not take the addresses of the connections.\n")
         return 1
     shown = [[host, port, [str(each) for each in found]] for (host, port), found in sorted(ways.items())]
-    _write(folder / APPLIED, json.dumps({"at": at, "ways": shown}))
+    write_file(folder / APPLIED, json.dumps({"at": at, "ways": shown}), durable=False, mode=0o644)
     return 0
 
 
@@ -112,13 +114,6 @@ def _elements(ways: Ways) -> Iterable[str]:
     pairs = {(address, port) for (_, port), found in ways.items() for address in found}
     for address, port in sorted(pairs, key=lambda pair: (pair[0].version, int(pair[0]), pair[1])):
         yield f"add element inet appliance reachable{address.version} {{ {address} . {port} }}"
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(text, encoding="ascii")
-    fresh.chmod(0o644)
-    fresh.replace(path)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ absolute on a disk of an ordinary size and a share of a small one.
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from appliance.durable import remove_unfinished, whole_file
 
 Level = Literal["ok", "low", "full"]
 
@@ -111,17 +112,9 @@ class Reserve:
         return False
 
     def _take(self, size: int) -> None:
-        fresh = self._path.with_name(f".{RESERVE}")
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            os.posix_fallocate(descriptor, 0, size)
-        except OSError:
-            with contextlib.suppress(OSError):
-                fresh.unlink()
-            raise
-        finally:
-            os.close(descriptor)
-        fresh.rename(self._path)
+        remove_unfinished(self._path)
+        with whole_file(self._path, durable=False, mode=0o600) as file:
+            os.posix_fallocate(file.fileno(), 0, size)
 
 
 def _least(size: int, share: float, total: int) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from appliance.errors import Explanation
+
 State = Literal["ok", "warn", "fail"]
 
 
@@ -15,11 +17,20 @@ class Finding:
 
     check: str
     state: State
-    what: str
-    next_step: str = ""
-    """What a person does about it; empty where it is well."""
+    explanation: Explanation
+    """Without a next step where it is well."""
     sql: tuple[str, ...] = ()
     """Statements to paste, in order, that do it."""
+
+    @property
+    def what(self) -> str:
+        """What was found."""
+        return self.explanation.what
+
+    @property
+    def next_step(self) -> str:
+        """What a person does about it; empty where it is well."""
+        return self.explanation.next_step
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -34,17 +45,17 @@ class Finding:
 
 def ok(check: str, what: str) -> Finding:
     """It is well."""
-    return Finding(check, "ok", what)
+    return Finding(check, "ok", Explanation(what))
 
 
 def warn(check: str, what: str, next_step: str, sql: Iterable[str] = ()) -> Finding:
     """It works, and somebody should look at it."""
-    return Finding(check, "warn", what, next_step, tuple(sql))
+    return Finding(check, "warn", Explanation(what, next_step=next_step), tuple(sql))
 
 
 def fail(check: str, what: str, next_step: str, sql: Iterable[str] = ()) -> Finding:
     """It does not work."""
-    return Finding(check, "fail", what, next_step, tuple(sql))
+    return Finding(check, "fail", Explanation(what, next_step=next_step), tuple(sql))
 
 
 def failed(findings: Iterable[Finding]) -> bool:

@@ -242,10 +242,10 @@ def test_an_export_is_not_deleted_elsewhere_when_a_link_is_put_there_half_way(
     give(ground.state)
     export = exports.find_export(ground.settings.exports_dir, "r")
 
-    def swap(*_: object) -> None:
+    def swap(*_: object, **__: object) -> None:
         put_link(ground.state / "exports", elsewhere)
 
-    monkeypatch.setattr(exports, "_append", swap)
+    monkeypatch.setattr(exports, "append_line", swap)
     with pytest.raises(WorkFailed, match="could not be deleted"):
         exports.delete_export(ground.settings.exports_dir, export, by="operator", why="old")
     assert everything(elsewhere) == before

@@ -125,7 +125,8 @@ def test_what_is_wrong_with_docker_is_noted_and_is_no_part_of_the_proof(tmp_path
 
 
 def test_a_supervisor_imports_nothing_but_the_standard_library() -> None:
-    theirs = [ROOT / "appliance" / name for name in ("run_folder.py", "system/beneath.py", "errors.py")]
+    beneath = ("run_folder.py", "system/beneath.py", "errors.py", "durable.py")
+    theirs = [ROOT / "appliance" / name for name in beneath]
     for path in (*SUPERVISION.glob("*.py"), *theirs):
         if path.name == "settings_json.py":
             continue
@@ -137,7 +138,8 @@ def test_a_supervisor_imports_nothing_but_the_standard_library() -> None:
                 names = [node.module]
             for name in names:
                 ours = name.startswith("appliance.supervision") or name in (
-                    *("appliance.run_folder", "appliance.system.beneath", "appliance.errors"),
+                    *("appliance.run_folder", "appliance.system.beneath"),
+                    *("appliance.errors", "appliance.durable"),
                 )
                 assert ours or name.split(".")[0] in sys.stdlib_module_names, f"{path.name} imports {name}"
 

@@ -25,7 +25,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
         first, *more = _lines(finding.what, column)
         typer.echo(f"  {state}  {finding.check.ljust(column - 8)}{first}")
         if finding.state != "ok" and finding.next_step:
-            more += _lines(f"Next: {finding.next_step}", column)
+            more += _lines(finding.explanation.next_line, column)
         if finding.state != "ok":
             more += [f"  {statement}" for statement in finding.sql]
         for line in more:

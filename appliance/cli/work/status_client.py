@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import Explanation, RequestWrong, WorkFailed
 from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
 
@@ -34,8 +34,7 @@ def ask(settings: Settings, path: str, *, accept_503: bool = False) -> Any:
             return body
         detail = body.get("detail") if isinstance(body, dict) else None
         told = detail if isinstance(detail, str) else f"The status service answers {error.code}."
-        what, _, next_step = told.partition(" Next: ")
-        raise (RequestWrong if error.code == 404 else WorkFailed)(what, "", next_step) from None
+        raise (RequestWrong if error.code == 404 else WorkFailed).of(Explanation.parsed(told)) from None
     except OSError as error:
         if (settings.state_dir / "restore" / "pending").exists():
             raise WorkFailed(

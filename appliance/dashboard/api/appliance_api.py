@@ -26,6 +26,7 @@ from appliance.dashboard.store import fleet, ingest, workflows
 from appliance.dashboard.store.database import Row
 from appliance.dashboard.web.context import Context, address_of, context_of, take
 from appliance.dashboard.web.openapi import body_of
+from appliance.errors import Explanation
 
 router = APIRouter(
     prefix="/v1",
@@ -151,9 +152,9 @@ def validation_problem(error: ValidationError) -> Problem:
     places = [
         f"{'.'.join(str(part) for part in entry['loc']) or 'body'}: {entry['type']}" for entry in found[:10]
     ]
-    return Problem(
-        code="invalid",
-        what="The request's body does not fit the contract.",
-        why="; ".join(places)[:2000],
-        next_step="Compare it with /v1/openapi.json.",
+    wrong = Explanation(
+        "The request's body does not fit the contract.",
+        "; ".join(places),
+        "Compare it with /v1/openapi.json.",
     )
+    return Problem.of("invalid", wrong)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections import OrderedDict
@@ -11,8 +10,9 @@ from collections.abc import Awaitable, Callable
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from appliance.contract.calls import MAX_DOCUMENT_BYTES, MAX_HEARTBEAT_BYTES
+from appliance.contract.calls import MAX_DOCUMENT_BYTES, MAX_HEARTBEAT_BYTES, Problem
 from appliance.contract.events import MAX_BATCH_BYTES
+from appliance.errors import Explanation
 
 USUAL_BODY_BYTES = 64 * 2**10
 BODY_BYTES = {
@@ -139,13 +139,9 @@ def _counted(receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
 
 
 async def _refuse_large(send: Callable[[Message], Awaitable[None]], limit: int) -> None:
-    problem = {
-        "code": "too_large",
-        "what": "The request is too large.",
-        "why": f"At most {limit // 1024} KiB are taken here.",
-        "next_step": "Send less at once.",
-    }
-    body = json.dumps(problem).encode()
+    why = f"At most {limit // 1024} KiB are taken here."
+    told = Explanation("The request is too large.", why, "Send less at once.")
+    body = Problem.of("too_large", told).model_dump_json().encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     # The rest of the body is not read, so the connection cannot serve another request.
     headers.append((b"connection", b"close"))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 
+from appliance.durable import write_file
 from appliance.settings.settings import Settings
 from appliance.store.database import connect
 
@@ -31,7 +32,7 @@ def remember(settings: Settings) -> None:
     """Note what the database has after a migration. Without the note, it is only migrated again."""
     facts = _facts(settings)
     if facts is not None:
-        _file(settings).write_text(json.dumps(facts), encoding="utf-8")
+        write_file(_file(settings), json.dumps(facts), durable=False, mode=0o600)
 
 
 def _file(settings: Settings) -> Path:

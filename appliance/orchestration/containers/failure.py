@@ -7,7 +7,7 @@ from typing import Any
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from appliance.contract.step_messages import Failure
-from appliance.errors import ApplianceError, ExitCode, WorkFailed
+from appliance.errors import ApplianceError, ExitCode
 from appliance.run_folder import StopRequest
 
 KILLED = 137
@@ -20,7 +20,7 @@ class StepFailed(AirflowException):
 
     def __init__(self, failure: Failure) -> None:
         self.failure = failure
-        super().__init__(failure_text(failure))
+        super().__init__(failure.explanation.text())
 
 
 class StepFailedForGood(AirflowFailException):
@@ -28,17 +28,12 @@ class StepFailedForGood(AirflowFailException):
 
     def __init__(self, failure: Failure) -> None:
         self.failure = failure
-        super().__init__(failure_text(failure))
+        super().__init__(failure.explanation.text())
 
 
 def raise_failure(failure: Failure) -> None:
     """Raise as Airflow needs it: with or without another try."""
     raise StepFailed(failure) if failure.retry else StepFailedForGood(failure)
-
-
-def failure_text(failure: Failure) -> str:
-    """The message as the task's log shows it."""
-    return WorkFailed(failure.what, failure.why, failure.next_step).text()
 
 
 def failure_of(error: BaseException | str | None, step: str, part: int | None) -> Failure:
@@ -63,16 +58,12 @@ def failure_of(error: BaseException | str | None, step: str, part: int | None) -
 
 def from_error(error: ApplianceError, step: str, part: int | None) -> Failure:
     """An error that was understood, raised before or around the container."""
-    return Failure(
+    return Failure.of(
+        error.explanation,
         step=step,
         shard=part,
         exit_code=error.exit_code,
         retry=error.exit_code == ExitCode.WORK_FAILED,
-        what=error.what,
-        why=error.why,
-        next_step=error.next_step,
-        rule=getattr(error, "rule", None) or None,
-        sqlstate=error.sqlstate,
         exception=type(error).__name__,
     )
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.connections import Connection
+from appliance.durable import write_file
 from appliance.errors import WorkFailed
 
 WANTED = "reach.json"
@@ -98,9 +99,7 @@ def ask(file: Path, known: tuple[Place, ...], wanted: tuple[Place, ...]) -> None
     with file.with_name(f".{WANTED}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         places = {place for place in asked_for(file) if place in known} | set(wanted)
-        fresh = file.with_name(f".{WANTED}.new")
-        fresh.write_text(json.dumps(sorted(places)), encoding="utf-8")
-        fresh.replace(file)
+        write_file(file, json.dumps(sorted(places)), durable=False, mode=0o600)
 
 
 def asked_for(file: Path) -> list[Place]:

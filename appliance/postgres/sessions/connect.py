@@ -164,9 +164,7 @@ def database_failure(what: str, error: psycopg.Error, *, table: str | None = Non
         what = f"{what} Table: {table}."
     kind = RequestWrong if state is not None and state[:2] in {"28", "42", "3D"} else WorkFailed
     suffix = f" (SQLSTATE {state})" if state else ""
-    failure = kind(what, f"{why}{suffix}", next_step, sqlstate=state)
-    failure.table = table
-    return failure
+    return kind(what, f"{why}{suffix}", next_step, sqlstate=state, table=table)
 
 
 _EXPLANATIONS: dict[str, tuple[str, str]] = {

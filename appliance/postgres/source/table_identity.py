@@ -119,12 +119,11 @@ def check_same(table: PlannedTable, then: Sequence[Identity], now: Sequence[Iden
 
 
 def _no_longer_fits(table: PlannedTable, names: Sequence[str]) -> WorkFailedForGood:
-    failure = WorkFailedForGood(
+    return WorkFailedForGood(
         f"The run's snapshot does not fit {', '.join(names)} any more.",
         "It was emptied, rewritten, renamed or altered since the run began (TRUNCATE, VACUUM FULL, ALTER"
         " TABLE …). Read in the old snapshot it would show other rows than it had, or none.",
         "Start a new run.",
         sqlstate="40001",
+        table=table.qualified,
     )
-    failure.table = table.qualified
-    return failure

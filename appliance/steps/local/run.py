@@ -69,7 +69,8 @@ class StepFailedError(ApplianceError):
     """A step failed for good; the text and exit code are its own."""
 
     def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.what, failure.why, failure.next_step, sqlstate=failure.sqlstate)
+        super().__init__(failure.what)
+        self.explanation = failure.explanation
         self.failure = failure
         self.exit_code = (
             ExitCode(failure.exit_code) if failure.exit_code in (1, 2, 3) else ExitCode.WORK_FAILED
