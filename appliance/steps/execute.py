@@ -19,10 +19,10 @@ from pydantic import BaseModel
 
 from appliance.contract.step_messages import Failure, Message, Result
 from appliance.errors import ApplianceError, ExitCode, Refused
-from appliance.postgres.plan import PLAN_FILE, Plan
 from appliance.postgres.planning.space_estimate import target_is_full
 from appliance.postgres.sessions.connect import database_failure, retry_can_help
-from appliance.steps.context import StepContext, load_context, read_document
+from appliance.steps.context import StepContext, load_context
+from appliance.steps.run_files import PLAN
 
 STEPS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "publish", "discard")
 PACKAGE = "appliance"
@@ -114,7 +114,7 @@ def _with_numbers(failure: Failure, run_dir: Path) -> Failure:
     if failure.sqlstate != DISK_FULL:
         return failure
     try:
-        plan = read_document(run_dir / PLAN_FILE, Plan)
+        plan = PLAN.read(run_dir)
     except (ApplianceError, OSError):
         return failure
     return failure.model_copy(update={"why": f"{failure.why} {target_is_full(plan)}"})

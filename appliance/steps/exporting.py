@@ -24,8 +24,8 @@ from appliance.postgres.plan import Plan, TableName, TargetFacts
 from appliance.postgres.proof.parts import loads
 from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.twin.export_stream import Format, copy_to_file, file_name, write_table
-from appliance.steps.context import StepContext, read_document
-from appliance.steps.verify import VERIFY_FILE, VerifiedTwins
+from appliance.steps.context import StepContext
+from appliance.steps.run_files import VERIFIED
 
 _REPORT_EVERY_S = 0.5
 _COLUMNS = """
@@ -139,7 +139,7 @@ def _write(
 
 def _relations(context: StepContext, plan: Plan, target: TargetFacts) -> list[_Relation]:
     """In the order of their names, each with the rows that ``verify`` has found in it."""
-    verified = read_document(context.run_dir / VERIFY_FILE, VerifiedTwins)
+    verified = VERIFIED.read(context.run_dir)
     (proof,) = [twin for twin in verified.twins if twin.database == target.next_database]
     rows_of = {table.table: table.rows for table in proof.tables}
     rows: dict[TableName, int] = {}

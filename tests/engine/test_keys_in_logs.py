@@ -16,7 +16,7 @@ from appliance.orchestration.containers.inputs import StepSetting
 from appliance.postgres.plan import Plan
 from appliance.postgres.sessions.bindings import check_room, start_options
 from appliance.settings.settings import load_settings
-from appliance.steps.context import RunSpec
+from appliance.steps.run_spec import RunSpec
 from appliance.steps.step_keys import step_settings
 from tests.engine.clusters import Cluster
 from tests.engine.scenario import Scenario

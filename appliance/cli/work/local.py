@@ -23,9 +23,9 @@ from appliance.keys.keys import load_or_create_key
 from appliance.masking.registry import parameter_models
 from appliance.policy.policy import check_workflow, enforce, load_policy
 from appliance.settings.settings import load_settings
-from appliance.steps.context import RunSpec
 from appliance.steps.local.folders import secrets_base, state_folder
 from appliance.steps.local.run import LocalRun
+from appliance.steps.run_spec import RunSpec
 from appliance.system.beneath import become_owner_of, lesser_owner
 from appliance.workflow.loading import load_workflow
 from appliance.workflow.mask_check import check_masks

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import time
@@ -27,9 +26,9 @@ from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.inputs import StepSetting, instance_name
 from appliance.orchestration.containers.reach import open_ways
 from appliance.orchestration.workflow_files import Origin
-from appliance.run_folder import StopRequest, run_folder, stop_request
-from appliance.run_names import run_id_for
+from appliance.run_folder import StopRequest, run_folder, run_id_for, stop_request
 from appliance.settings.settings import Settings, load_settings
+from appliance.steps.run_files import PLAN
 from appliance.store.runs import RunStore
 
 if TYPE_CHECKING:
@@ -245,8 +244,7 @@ class StepOperator(DockerOperator):
     def _mapped_value(self, folder: Path, setting: StepSetting) -> list[int] | None:
         """What the next step is mapped over: shards after ``plan``, deliveries after ``verify``."""
         if self.step == "plan":
-            plan = json.loads((folder / "plan.json").read_bytes())
-            return list(range(max(1, len(plan["shards"]))))
+            return list(range(max(1, len(PLAN.read(folder).shards))))
         if self.step == "verify":
             return list(setting.spec.workflow.twins)
         return None

@@ -7,6 +7,8 @@ from typing import Any
 
 from docker.types import LogConfig, Mount
 
+from appliance.run_folder import SPEC
+
 RUN_DIR = "/appliance/run"
 """Where a step finds its run's folder; spec.json in it is read-only."""
 EXPORT_DIR = "/appliance/export"
@@ -120,6 +122,6 @@ def step_mounts(
     return [
         *exported,
         Mount(RUN_DIR, run_dir, type="bind"),
-        Mount(f"{RUN_DIR}/spec.json", f"{run_dir}/spec.json", type="bind", read_only=True),
+        Mount(f"{RUN_DIR}/{SPEC}", f"{run_dir}/{SPEC}", type="bind", read_only=True),
         Mount(secrets_seen_at, secrets_dir, type="bind", read_only=True),
     ]

@@ -19,11 +19,11 @@ from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.needs import connections_for, needs_key
 from appliance.policy.approvals import approved_columns
 from appliance.policy.policy import check_workflow, enforce, load_policy
-from appliance.postgres.plan import PLAN_FILE, Plan
-from appliance.run_folder import SPEC, freeze_spec, run_folder
+from appliance.run_folder import run_folder
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
-from appliance.steps.context import RunSpec, read_document
+from appliance.steps.run_files import PLAN, SPEC
+from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import CONTAINER_PATH, write_secrets
 from appliance.steps.step_keys import step_settings
 from appliance.workflow.loading import load_workflow
@@ -54,9 +54,9 @@ class StepSetting:
         Raises RequestWrong for a document that has become wrong or is gone, Refused where policy says no.
         """
         folder = run_folder(settings.state_dir, run_id)
-        if may_begin and not (folder / SPEC).exists():
+        if may_begin and not SPEC.is_in(folder):
             _begin(settings, run_id, workflow, source_file, origin)
-        spec = read_document(folder / SPEC, RunSpec)
+        spec = SPEC.read(folder)
         setting = cls(settings, spec)
         setting.scrubber = Scrubber(_secret_values(setting.connections_of_workflow()))
         return setting
@@ -90,7 +90,7 @@ class StepSetting:
 
     def _keys(self, step: str) -> dict[str, str]:
         """The keys that the run's plan asks for; the appliance's own stays in this process."""
-        plan = read_document(run_folder(self.settings.state_dir, self.spec.run_id) / PLAN_FILE, Plan)
+        plan = PLAN.read(run_folder(self.settings.state_dir, self.spec.run_id))
         return step_settings(step, self.spec, plan, load_or_create_key(self.settings.mask_key_file))
 
 
@@ -124,7 +124,7 @@ def _begin(
     )
     folder = run_folder(settings.state_dir, run_id)
     try:
-        freeze_spec(folder, spec)
+        SPEC.freeze(folder, spec)
     except OSError as error:
         raise WorkFailed(
             f"The run's folder {folder} could not be written.",

@@ -16,10 +16,12 @@ from appliance.connections import Connection
 from appliance.contract.step_messages import Failure, Notice, Progress
 from appliance.errors import ApplianceError, ExitCode, WorkFailed
 from appliance.exports.writing import export_folder, finish_export
-from appliance.postgres.plan import PLAN_FILE, SPEC_FILE, Plan
+from appliance.postgres.plan import Plan
 from appliance.steps import discard
-from appliance.steps.context import RunSpec, load_context, read_document, write_document
+from appliance.steps.context import load_context
 from appliance.steps.local.process import StepProcess, stop_all
+from appliance.steps.run_files import PLAN, SPEC
+from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import remove_secrets, write_secrets, write_settings
 from appliance.steps.step_keys import step_settings
 
@@ -164,14 +166,13 @@ class LocalRun:
     def _prepare(self, observer: Observer) -> None:
         self._observer = observer
         self._deadline = time.monotonic() + self.spec.workflow.limits.run_timeout_min * 60
-        self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-        write_document(self.run_dir / SPEC_FILE, self.spec)
+        SPEC.freeze(self.run_dir, self.spec)
 
     def _snapshot_and_plan(self) -> Plan:
         """Open the snapshot, whose keeper stays alive, and make the plan in it."""
         self._steps("open_snapshot", [_Job("open_snapshot")])
         self._steps("plan", [_Job("plan")])
-        plan = read_document(self.run_dir / PLAN_FILE, Plan)
+        plan = PLAN.read(self.run_dir)
         self._observer.planned(plan)
         return plan
 
