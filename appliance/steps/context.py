@@ -16,6 +16,7 @@ from appliance.postgres.connect_errors import NoDatabase
 from appliance.postgres.plan import Plan, Snapshot
 from appliance.postgres.sessions.bindings import start_options
 from appliance.postgres.sessions.connect import open_session
+from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.run_files import PLAN, SNAPSHOT, SPEC
 from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import maintenance_service, read_service, read_settings
@@ -25,16 +26,26 @@ from appliance.steps.secrets import maintenance_service, read_service, read_sett
 class StepContext:
     """One step of one run."""
 
-    step: str
-    run_dir: Path
-    secrets_dir: Path
+    call: StepCall
+    paths: StepPaths
     spec: RunSpec
     emit: Callable[[Message], None]
     """Prints (or passes on) a message; never blocks for long."""
-    shard: int | None = None
-    delivery: int | None = None
-    export_dir: Path | None = None
-    """Where ``publish`` writes files, if its delivery has any."""
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return self.call.step
+
+    @property
+    def run_dir(self) -> Path:
+        """The run's folder."""
+        return self.paths.run_dir
+
+    @property
+    def secrets_dir(self) -> Path:
+        """The folder with service and pass files."""
+        return self.paths.secrets_dir
 
     @property
     def application_name(self) -> str:
@@ -118,19 +129,15 @@ class StepContext:
 
     def progress(self, **fields: Any) -> None:
         """Emit a Progress message of this step."""
-        self.emit(Progress(step=self.step, shard=self.shard, **fields))
+        self.emit(Progress(step=self.step, shard=self.call.shard, **fields))
 
 
-def load_context(
-    step: str,
-    run_dir: Path,
-    secrets_dir: Path,
-    emit: Callable[[Message], None],
-    *,
-    shard: int | None = None,
-    delivery: int | None = None,
-    export_dir: Path | None = None,
-) -> StepContext:
-    """The context of a step from its run folder."""
-    spec = SPEC.read(run_dir)
-    return StepContext(step, run_dir, secrets_dir, spec, emit, shard, delivery, export_dir)
+def load_context(call: StepCall, paths: StepPaths, emit: Callable[[Message], None]) -> StepContext:
+    """The context of a step from its run's folder. Raises RequestWrong where that is another run's."""
+    spec = SPEC.read(paths.run_dir)
+    if spec.run_id != call.run_id:
+        raise RequestWrong(
+            f"The step '{call.step}' was given the folder of another run.",
+            f"It belongs to {spec.run_id}, and the step to {call.run_id}.",
+        )
+    return StepContext(call, paths, spec, emit)

@@ -59,7 +59,7 @@ def write_export(context: StepContext, plan: Plan, target: TargetFacts) -> Expor
     What an earlier attempt has completed stays; what it has not is written anew. Raises our errors, with no
     file of ours left in the folder.
     """
-    folder, files = context.export_dir, context.spec.workflow.files
+    folder, files = context.paths.export_dir, context.spec.workflow.files
     if folder is None or files is None:
         raise RequestWrong("The step 'publish' was given no folder for files.")
     if (folder / MANIFEST).exists():

@@ -23,6 +23,7 @@ from appliance.postgres.proof import evidence
 from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.source.snapshot import export_snapshot
 from appliance.steps import copy
+from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import StepContext
 from appliance.steps.copy import CopyResult
 from appliance.steps.run_files import PLAN, SNAPSHOT, SPEC
@@ -123,9 +124,18 @@ class CopyRig:
             ledger.create(connection)
             evidence.create(connection)
 
+    @property
+    def paths(self) -> StepPaths:
+        """Where the step finds everything."""
+        return StepPaths(self.run_dir, self.secrets)
+
+    def call(self, shard: int = 0) -> StepCall:
+        """The step's call."""
+        return StepCall(self.spec.run_id, self.spec.workflow.id, "copy", shard=shard)
+
     def context(self, shard: int = 0) -> StepContext:
         """The step's context."""
-        return StepContext("copy", self.run_dir, self.secrets, self.spec, self.messages.append, shard)
+        return StepContext(self.call(shard), self.paths, self.spec, self.messages.append)
 
     def copy(self, shard: int = 0) -> CopyResult:
         """Run the step in this process."""

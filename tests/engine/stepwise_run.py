@@ -14,6 +14,7 @@ from appliance.policy.policy import Policy
 from appliance.postgres.plan import Plan
 from appliance.postgres.source.snapshot import export_snapshot
 from appliance.steps import copy, finish, plan, schema, verify
+from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import PLAN, SNAPSHOT, SPEC
 from appliance.steps.run_spec import RunSpec
@@ -59,7 +60,12 @@ class StepwiseRun:
         )
         SPEC.write(folder, spec)
         self.messages: list[Message] = []
-        self.context = StepContext("test", folder, folder / "secrets", spec, self.messages.append)
+        self.context = StepContext(
+            StepCall(spec.run_id, spec.workflow.id, "test"),
+            StepPaths(folder, folder / "secrets"),
+            spec,
+            self.messages.append,
+        )
 
     def copied(self, change_plan: Callable[[Plan], Plan] | None = None) -> StepwiseRun:
         """Everything up to the copied rows; what is planned may be spoilt before it is done."""
@@ -71,7 +77,7 @@ class StepwiseRun:
             PLAN.write(self.context.run_dir, change_plan(self.context.plan()))
         schema.run(self.step("schema"))
         for shard in self.context.plan().shards:
-            copy.run(dataclasses.replace(self.step("copy"), shard=shard.number))
+            copy.run(self.step("copy", shard=shard.number))
         keeper.close()
         return self
 
@@ -91,9 +97,10 @@ class StepwiseRun:
         self.target.sql(self.next, back, user="twin_owner")
         return result
 
-    def step(self, name: str) -> StepContext:
+    def step(self, name: str, *, shard: int | None = None) -> StepContext:
         """The context of one step."""
         if name in ("copy", "verify"):
             settings = step_settings(name, self.context.spec, self.context.plan(), bytes(range(32)))
             write_settings(self.context.secrets_dir, settings)
-        return dataclasses.replace(self.context, step=name)
+        call = dataclasses.replace(self.context.call, step=name, shard=shard)
+        return dataclasses.replace(self.context, call=call)

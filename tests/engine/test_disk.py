@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def test_a_disk_that_fills_up_during_a_run_fails_the_step_and_the_next_try_succe
 
     def step(name: str) -> int:
         messages.clear()
-        return execute_step(name, run.context.run_dir, run.context.secrets_dir, messages.append)
+        return execute_step(replace(run.context.call, step=name), run.context.paths, messages.append)
 
     with run.context.connect_source() as keeper:
         snapshot = export_snapshot(keeper)

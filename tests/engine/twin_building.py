@@ -28,6 +28,7 @@ from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.snapshot import export_snapshot, import_snapshot
 from appliance.postgres.twin.target_checks import TargetCheck, check_target
 from appliance.steps import copy, finish, publish, schema
+from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import PLAN, SNAPSHOT, SPEC
 from appliance.steps.run_spec import RunSpec
@@ -86,9 +87,8 @@ class TwinRun:
         )
         SPEC.write(self.run_dir, spec)
         self.context = StepContext(
-            step="test",
-            run_dir=self.run_dir,
-            secrets_dir=self.run_dir / "secrets",
+            call=StepCall(spec.run_id, spec.workflow.id, "test"),
+            paths=StepPaths(self.run_dir, self.run_dir / "secrets"),
             spec=spec,
             emit=self.messages.append,
         )
