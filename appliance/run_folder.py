@@ -1,33 +1,105 @@
-"""A run's folder: the spec frozen when the run starts, the request to stop it, and the mark that it is over.
+"""A run's folder: how a run is called, the name of every file in it, and how each is read and written.
 
 Files, not rows: they work while every database is away, and whoever may cancel a run may write here.
+``appliance.steps.run_files`` says of which type each document is: the types stand higher in the house, and
+the supervisors, which import this module, have no memory for the types' libraries.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
+from appliance.durable import create_file, write_file
+from appliance.errors import RequestWrong
 from appliance.system.beneath import as_owner_of
 
 SPEC = "spec.json"
+"""The run as it was asked for, frozen before its first step. A step's container may only read it."""
+SNAPSHOT = "snapshot.json"
+"""The source's exported snapshot, by ``open_snapshot``."""
+PLAN = "plan.json"
+"""What ``plan`` decided."""
+SCHEMA = "schema/{target}.json"
+"""What ``schema`` leaves for ``finish``, for each of the plan's targets."""
+FINISHED = "schema/{target}.finished.json"
+"""What ``finish`` leaves for ``verify``."""
+VERIFIED = "verify.json"
+"""What ``verify`` proved."""
 STOP = "stop.json"
+"""The request to stop."""
 OVER = "over.json"
+"""The mark that the run has ended."""
+
+_MODE = 0o640
 LONGEST_OPEN_S = 8 * 24 * 3600
 """A run that never got its mark (the disk was full, say) does not count as open for ever."""
+_LONGEST_ID = 120
+"""Run ids name folders and container labels; this keeps any path well under the limits of a file system."""
 
 
 class Document(Protocol):
-    """A pydantic model. Supervisors import this module, and pydantic is memory that they do not spend."""
+    """A pydantic model."""
 
     def model_dump_json(self) -> str:
         """The whole document."""
         ...
+
+    @classmethod
+    def model_validate_json(cls, json_data: bytes, /) -> Self:
+        """The document that JSON holds; a ValueError where it holds none."""
+        ...
+
+
+Model = TypeVar("Model", bound=Document)
+
+
+@dataclass(frozen=True)
+class RunFile(Generic[Model]):
+    """One of the documents in a run's folder: its name there, and its type."""
+
+    name: str
+    model: type[Model]
+
+    def path(self, folder: Path) -> Path:
+        """Where it lies in a run's folder."""
+        return folder / self.name
+
+    def is_in(self, folder: Path) -> bool:
+        """Whether it has been written."""
+        return self.path(folder).exists()
+
+    def read(self, folder: Path) -> Model:
+        """The document. Raises RequestWrong where it is missing or is none of this type."""
+        try:
+            return self.model.model_validate_json(self.path(folder).read_bytes())
+        except FileNotFoundError:
+            raise RequestWrong(
+                f"{self.name} is not in the run's folder.", "An earlier step that writes it has not finished."
+            ) from None
+        except ValueError as error:
+            raise RequestWrong(
+                f"{self.name} in the run's folder cannot be read.",
+                f"Unexpected at: {_places(error)}."
+                " It may have been written by another version of the appliance.",
+            ) from None
+
+    def write(self, folder: Path, document: Model) -> None:
+        """Write it anew: a reader sees the former document or the whole new one."""
+        path = self.path(folder)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        write_file(path, document.model_dump_json(), durable=False, mode=_MODE)
+
+    def freeze(self, folder: Path, document: Model) -> bool:
+        """Write it unless it is there: the first one holds. False if it was. Makes the folder if need be."""
+        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        return create_file(self.path(folder), document.model_dump_json(), durable=False, mode=_MODE)
 
 
 @dataclass(frozen=True)
@@ -39,15 +111,29 @@ class StopRequest:
     next_step: str = ""
 
 
+def new_airflow_run_id() -> str:
+    """A run id for Airflow that sorts by time and that nobody else makes: ``20261123T020000Z-3f9a``."""
+    return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(2).hex()}"
+
+
+def run_id_for(workflow: str, airflow_run_id: str) -> str:
+    """The appliance's id of an Airflow run: ``<workflow>-<airflow run id>``, of ``[a-z0-9-]`` only.
+
+    >>> run_id_for("staging-twin", "scheduled__2026-11-23T02:00:00+00:00")
+    'staging-twin-scheduled-2026-11-23t02-00-00-00-00'
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", airflow_run_id.lower()).strip("-")
+    return f"{workflow}-{plain}"[:_LONGEST_ID].rstrip("-")
+
+
 def run_folder(state_dir: Path, run_id: str) -> Path:
     """Where a run keeps its plan and results. Holds no row values and no secrets."""
     return state_dir / "runs" / run_id
 
 
-def freeze_spec(folder: Path, spec: Document) -> bool:
-    """Write spec.json unless a step of this run has done so already: the first one holds."""
-    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    return _write_once(folder / SPEC, spec.model_dump_json())
+def has_begun(folder: Path) -> bool:
+    """Whether the run that owns the folder has its spec: from then on it needs no workflow file."""
+    return (folder / SPEC).exists()
 
 
 def request_stop(state_dir: Path, run_id: str, request: StopRequest) -> bool:
@@ -56,7 +142,7 @@ def request_stop(state_dir: Path, run_id: str, request: StopRequest) -> bool:
     # Root may cancel a run that has not begun; the appliance must still be able to write to its folder.
     with as_owner_of(state_dir):
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        return _write_once(folder / STOP, json.dumps(asdict(request)))
+        return create_file(folder / STOP, json.dumps(asdict(request)), durable=False, mode=_MODE)
 
 
 def stop_request(folder: Path) -> StopRequest | None:
@@ -74,7 +160,7 @@ def mark_over(state_dir: Path, run_id: str, state: str) -> None:
     """Note that the run is over: its containers may be reaped, its workflow need not be kept for it."""
     folder = run_folder(state_dir, run_id)
     if folder.is_dir():
-        _write_once(folder / OVER, json.dumps({"state": state}))
+        create_file(folder / OVER, json.dumps({"state": state}), durable=False, mode=_MODE)
 
 
 def is_over(folder: Path) -> bool:
@@ -98,14 +184,7 @@ def open_runs(state_dir: Path) -> Iterator[tuple[str, Path]]:
             continue
 
 
-def _write_once(path: Path, text: str) -> bool:
-    """Create the file whole or not at all; False if it is there."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        os.link(unfinished, path)
-    except FileExistsError:
-        return False
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return True
+def _places(error: ValueError) -> str:
+    """Where in the document, by key and never by value. The error is pydantic's."""
+    details: list[dict[str, Any]] = error.errors() if hasattr(error, "errors") else []
+    return ", ".join(".".join(str(part) for part in detail["loc"]) for detail in details[:5])

@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 from types import TracebackType
 
+from appliance.system.container_labels import STEP, shown
+
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -63,7 +65,7 @@ class StepMemory:
         self._thread.join()
 
     def _watch(self) -> None:
-        form = '{{.ID}} {{.Label "appliance.step"}}'
+        form = f"{{{{.ID}}}} {shown(STEP)}"
         listed = ["docker", "ps", "--filter", f"label={self._label}", "--format", form]
         while not self._stop.wait(0.2):
             for line in _output(listed).splitlines():

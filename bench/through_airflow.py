@@ -17,6 +17,7 @@ from appliance.orchestration.containers.inputs import instance_name
 from appliance.orchestration.start_and_stop import start_run
 from appliance.store.database import connect
 from appliance.store.queries import run_details
+from appliance.system.container_labels import INSTANCE, labelled
 from bench.engine import write_documents
 from bench.processes import StepMemory
 from bench.quietly import quietly
@@ -70,7 +71,7 @@ def run_once(host: ApplianceHost, servers: Servers, source: str, name: str, para
     began = time.monotonic()
     import docker  # noqa: PLC0415
 
-    label = f"appliance.instance={instance_name(host.settings, docker.from_env().api)}"
+    label = labelled(INSTANCE, instance_name(host.settings, docker.from_env().api))
     with StepMemory(label) as memory:
         run = _wait(host, run_id)
     if run["state"] != "succeeded":

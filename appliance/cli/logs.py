@@ -11,7 +11,7 @@ import typer
 
 from appliance.cli.terminal.completion import run_ids
 from appliance.errors import RequestWrong
-from appliance.run_names import run_id_for
+from appliance.run_folder import run_id_for
 from appliance.settings.settings import Settings, load_settings
 from appliance.system.beneath import as_owner_of
 

@@ -21,7 +21,7 @@ from appliance.orchestration.start_and_stop import cancel_run, find_workflow, st
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.columns import KEEP_RULE
 from appliance.policy.policy import Policy, check_workflow, enforce, load_policy
-from appliance.run_names import run_id_for
+from appliance.run_folder import run_id_for
 from appliance.settings.settings import Settings
 from appliance.store.database import Connection
 from appliance.store.queries import run_state

@@ -32,7 +32,7 @@ from appliance.orchestration.workflow_files import read_workflow_files, waiting_
 from appliance.policy.approvals import approvals_mark, load_approval, waits_for_owner
 from appliance.policy.columns import KEEP_RULE, waiting_refusal
 from appliance.policy.policy import Policy, Refusal, check_workflow, load_policy
-from appliance.run_folder import SPEC
+from appliance.run_folder import has_begun, run_folder
 from appliance.settings.settings import Settings
 from appliance.store.database import Connection
 from appliance.store.queries import current_runs
@@ -151,7 +151,7 @@ class CloudSync:
             and (
                 run["run_id"] in waiting
                 if waiting is not None
-                else not (self._settings.runs_dir / run["run_id"] / SPEC).exists()
+                else not has_begun(run_folder(self._settings.state_dir, run["run_id"]))
             )
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from appliance.diagnostics.part import Part, output_of, separated
+from appliance.system.container_labels import PART, RUN, STEP, shown
 
 _ENGINE = (
     "server {{.ServerVersion}}, storage {{.Driver}}, cgroups {{.CgroupDriver}} {{.CgroupVersion}}, logs"
@@ -12,9 +13,7 @@ _ENGINE = (
     " {{.ContainersRunning}}), images {{.Images}}, cores {{.NCPU}}"
 )
 _CONTAINER = "{{.ID}} | {{.Image}} | {{.State}} | {{.Status}} | {{.CreatedAt}}"
-_STEP = (
-    ' | run {{.Label "appliance.run"}} | step {{.Label "appliance.step"}} | part {{.Label "appliance.part"}}'
-)
+_STEP = f" | run {shown(RUN)} | step {shown(STEP)} | part {shown(PART)}"
 
 
 def parts() -> list[Part]:
@@ -27,7 +26,7 @@ def _look() -> Iterable[str]:
     yield "=== room\n" + output_of(["docker", "system", "df"])
     yield "=== images\n" + separated(output_of(["docker", "image", "ls"]), 2)
     yield "=== containers of steps\n" + output_of(
-        ["docker", "ps", "--all", "--filter=label=appliance.run", "--format", _CONTAINER + _STEP]
+        ["docker", "ps", "--all", f"--filter=label={RUN}", "--format", _CONTAINER + _STEP]
     )
     yield "=== all containers\n" + output_of(
         ["docker", "ps", "--all", "--format", "{{.ID}} | {{.Image}} | {{.State}} | {{.Status}}"]

@@ -13,8 +13,7 @@ from typing import Any
 from appliance.orchestration.airflow import metadata as airflow_state
 from appliance.orchestration.containers.needs import DISCARD
 from appliance.orchestration.workflow_files import origin_of
-from appliance.run_folder import mark_over
-from appliance.run_names import run_id_for
+from appliance.run_folder import mark_over, run_id_for
 from appliance.store.database import Connection
 from appliance.store.queries import current_runs, step_states
 from appliance.store.runs import RunStore, StepState

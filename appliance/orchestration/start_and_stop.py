@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from appliance.errors import RequestWrong
 from appliance.orchestration.airflow.execution_api import create_dag_run
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
-from appliance.run_folder import StopRequest, request_stop
-from appliance.run_names import new_airflow_run_id, run_id_for
+from appliance.run_folder import StopRequest, new_airflow_run_id, request_stop, run_id_for
 from appliance.settings.settings import Settings
 from appliance.store.queries import run_state
 from appliance.store.runs import RunStore, Trigger

@@ -192,8 +192,3 @@ class Snapshot(PlanModel):
     system_identifier: str | None = None
     backend_pid: int
     """Of the session that holds it."""
-
-
-PLAN_FILE = "plan.json"
-SNAPSHOT_FILE = "snapshot.json"
-SPEC_FILE = "spec.json"

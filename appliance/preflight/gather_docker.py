@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from appliance.preflight.facts import Docker
+from appliance.system import container_labels
 
 SOCKET = Path("/run/docker.sock")
-OURS = "appliance.run"
-"""The label of every step container."""
 _WAIT_S = 20
 
 
@@ -74,6 +73,6 @@ def _foreign(containers: list[dict[str, Any]]) -> tuple[str, ...]:
     names = [
         str((container.get("Names") or ["?"])[0]).lstrip("/")
         for container in containers
-        if OURS not in (container.get("Labels") or {})
+        if container_labels.RUN not in (container.get("Labels") or {})
     ]
     return tuple(sorted(names))

@@ -2,73 +2,50 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.contract.step_messages import Message, Notice, Progress
-from appliance.documents.problems import Places
 from appliance.errors import RequestWrong, WorkFailedForGood
-from appliance.policy.policy import Policy
 from appliance.postgres.connect_errors import NoDatabase
-from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, SPEC_FILE, Plan, Snapshot
+from appliance.postgres.plan import Plan, Snapshot
 from appliance.postgres.sessions.bindings import start_options
 from appliance.postgres.sessions.connect import open_session
+from appliance.steps.call import StepCall, StepPaths
+from appliance.steps.run_files import PLAN, SNAPSHOT, SPEC
+from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import maintenance_service, read_service, read_settings
-from appliance.workflow.document import Workflow
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-class RunSpec(BaseModel):
-    """``spec.json``: the run as it was asked for. Written once, before the first step."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    run_id: str
-    workflow: Workflow
-    origin: Literal["local", "cloud"]
-    """Where the workflow came from: policy is stricter with what the cloud sent."""
-    policy: Policy
-    approved: tuple[str, ...] = ()
-    """What the owner lets the cloud keep of the source, besides what policy does."""
-    created_at: datetime
-    appliance_version: str
-    mask_key: str | None = None
-    """Under which name the source's mask keys are derived; None for the connection's own."""
-    epoch: int = 1
-    """The generation of those keys, as it was when the run began."""
-    places: Places = Places()
-    """Where the workflow's keys stand in its file, so that what is wrong with them can be pointed at."""
-
-    @property
-    def key_name(self) -> str:
-        """Under which name the source's mask keys are derived."""
-        return self.mask_key or self.workflow.source
 
 
 @dataclass(frozen=True)
 class StepContext:
     """One step of one run."""
 
-    step: str
-    run_dir: Path
-    secrets_dir: Path
+    call: StepCall
+    paths: StepPaths
     spec: RunSpec
     emit: Callable[[Message], None]
     """Prints (or passes on) a message; never blocks for long."""
-    shard: int | None = None
-    delivery: int | None = None
-    export_dir: Path | None = None
-    """Where ``publish`` writes files, if its delivery has any."""
+
+    @property
+    def step(self) -> str:
+        """The step's name."""
+        return self.call.step
+
+    @property
+    def run_dir(self) -> Path:
+        """The run's folder."""
+        return self.paths.run_dir
+
+    @property
+    def secrets_dir(self) -> Path:
+        """The folder with service and pass files."""
+        return self.paths.secrets_dir
 
     @property
     def application_name(self) -> str:
@@ -77,11 +54,11 @@ class StepContext:
 
     def plan(self) -> Plan:
         """What the ``plan`` step decided."""
-        return read_document(self.run_dir / PLAN_FILE, Plan)
+        return PLAN.read(self.run_dir)
 
     def snapshot(self) -> Snapshot:
         """The snapshot that ``open_snapshot`` holds."""
-        return read_document(self.run_dir / SNAPSHOT_FILE, Snapshot)
+        return SNAPSHOT.read(self.run_dir)
 
     def connect_source(self, *, keyed: bool = False) -> Connection[TupleRow]:
         """A read-only session on the workflow's source; ``keyed``: opened with the keys of this step."""
@@ -152,43 +129,15 @@ class StepContext:
 
     def progress(self, **fields: Any) -> None:
         """Emit a Progress message of this step."""
-        self.emit(Progress(step=self.step, shard=self.shard, **fields))
+        self.emit(Progress(step=self.step, shard=self.call.shard, **fields))
 
 
-def read_document(path: Path, model: type[Model]) -> Model:
-    """Read one of the run folder's JSON documents; RequestWrong when it is missing or malformed."""
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+def load_context(call: StepCall, paths: StepPaths, emit: Callable[[Message], None]) -> StepContext:
+    """The context of a step from its run's folder. Raises RequestWrong where that is another run's."""
+    spec = SPEC.read(paths.run_dir)
+    if spec.run_id != call.run_id:
         raise RequestWrong(
-            f"{path.name} is not in the run's folder.", "An earlier step that writes it has not finished."
-        ) from None
-    except ValidationError as error:
-        places = ", ".join(".".join(str(part) for part in detail["loc"]) for detail in error.errors()[:5])
-        raise RequestWrong(
-            f"{path.name} in the run's folder cannot be read.",
-            f"Unexpected at: {places}. It may have been written by another version of the appliance.",
-        ) from None
-
-
-def write_document(path: Path, document: BaseModel | dict[str, Any]) -> None:
-    """Write JSON atomically: a reader sees the former file or the whole new one."""
-    text = document.model_dump_json() if isinstance(document, BaseModel) else json.dumps(document)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
-
-
-def load_context(
-    step: str,
-    run_dir: Path,
-    secrets_dir: Path,
-    emit: Callable[[Message], None],
-    *,
-    shard: int | None = None,
-    delivery: int | None = None,
-    export_dir: Path | None = None,
-) -> StepContext:
-    """The context of a step from its run folder."""
-    spec = read_document(run_dir / SPEC_FILE, RunSpec)
-    return StepContext(step, run_dir, secrets_dir, spec, emit, shard, delivery, export_dir)
+            f"The step '{call.step}' was given the folder of another run.",
+            f"It belongs to {spec.run_id}, and the step to {call.run_id}.",
+        )
+    return StepContext(call, paths, spec, emit)

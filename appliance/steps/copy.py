@@ -38,7 +38,7 @@ def run(context: StepContext) -> CopyResult:
     """Copy every piece of the shard, each in a transaction of its own on the target. Raises our errors."""
     began = time.monotonic()
     plan = context.plan()
-    shard = _shard(plan, context.shard)
+    shard = _shard(plan, context.call.shard)
     limits = context.spec.workflow.limits
     age = Age(context.snapshot().taken_at, limits.snapshot_s, lambda: _half_over(context))
     counts = plan.left_out_sql is not None and shard == _last_shard(plan, shard.target)

@@ -11,17 +11,17 @@ from functools import partial
 
 import psycopg
 
-from appliance.postgres.plan import PLAN_FILE
 from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.twin.database import drop_own
 from appliance.postgres.twin.names import twin_names
 from appliance.steps.context import StepContext
+from appliance.steps.run_files import PLAN
 
 
 def run(context: StepContext) -> dict[str, list[str]]:
     """Drop each delivery's unfinished database, if this run made it; the names of those that were dropped."""
     dropped: list[str] = []
-    if not (context.run_dir / PLAN_FILE).exists():
+    if not PLAN.is_in(context.run_dir):
         return {"dropped": dropped}
     for twin in context.spec.workflow.twins.values():
         name = twin.connection

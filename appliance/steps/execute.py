@@ -19,12 +19,12 @@ from pydantic import BaseModel
 
 from appliance.contract.step_messages import Failure, Message, Result
 from appliance.errors import ApplianceError, ExitCode
-from appliance.postgres.plan import PLAN_FILE, Plan
 from appliance.postgres.planning.space_estimate import target_is_full
 from appliance.postgres.sessions.connect import database_failure, retry_can_help
-from appliance.steps.context import StepContext, load_context, read_document
+from appliance.steps.call import StepCall, StepPaths
+from appliance.steps.context import StepContext, load_context
+from appliance.steps.run_files import PLAN
 
-STEPS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "publish", "discard")
 PACKAGE = "appliance"
 DISK_FULL = "53100"
 # What the operating system may get over by itself.
@@ -44,33 +44,26 @@ class Cancelled(KeyboardInterrupt):
 
 
 def execute_step(
-    name: str,
-    run_dir: Path,
-    secrets_dir: Path,
+    call: StepCall,
+    paths: StepPaths,
     emit: Callable[[Message], None],
-    *,
-    shard: int | None = None,
-    delivery: int | None = None,
-    export_dir: Path | None = None,
 ) -> int:
-    """Run step ``name`` in this process's main thread; returns its exit code (0, 1, 2 or 3).
+    """Run the step in this process's main thread; returns its exit code (0, 1, 2 or 3).
 
     Ends with exactly one Result or Failure through ``emit``. SIGTERM ends it soon, queries cancelled.
     """
     forget_libpq_variables()
     try:
         with _until_sigterm() as stopped:
-            module = importlib.import_module(f"appliance.steps.{name}")
-            context = load_context(
-                name, run_dir, secrets_dir, emit, shard=shard, delivery=delivery, export_dir=export_dir
-            )
+            module = importlib.import_module(f"appliance.steps.{call.step}")
+            context = load_context(call, paths, emit)
             if getattr(module, "KEEPER", False):
                 stopped.only_note()
                 module.run(context, lambda data: _publish(context, data), stopped)
             else:
                 _publish(context, module.run(context))
     except BaseException as error:
-        failure = _with_numbers(describe_failure(name, error, shard=shard), run_dir)
+        failure = _with_numbers(describe_failure(call.step, error, shard=call.shard), paths.run_dir)
         with contextlib.suppress(OSError):
             emit(failure)
         return failure.exit_code
@@ -85,7 +78,7 @@ def forget_libpq_variables() -> None:
 
 def _publish(context: StepContext, data: BaseModel | dict[str, Any] | None) -> None:
     shown = data.model_dump(mode="json") if isinstance(data, BaseModel) else dict(data or {})
-    context.emit(Result(step=context.step, shard=context.shard, data=shown))
+    context.emit(Result(step=context.step, shard=context.call.shard, data=shown))
 
 
 def describe_failure(name: str, error: BaseException, *, shard: int | None = None) -> Failure:
@@ -108,7 +101,7 @@ def _with_numbers(failure: Failure, run_dir: Path) -> Failure:
     if failure.sqlstate != DISK_FULL:
         return failure
     try:
-        plan = read_document(run_dir / PLAN_FILE, Plan)
+        plan = PLAN.read(run_dir)
     except (ApplianceError, OSError):
         return failure
     return failure.model_copy(update={"why": f"{failure.why} {target_is_full(plan)}"})

@@ -24,8 +24,8 @@ from appliance.postgres.plan import Plan, TableName, TargetFacts
 from appliance.postgres.proof.parts import loads
 from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.twin.export_stream import Format, copy_to_file, file_name, write_table
-from appliance.steps.context import StepContext, read_document
-from appliance.steps.verify import VERIFY_FILE, VerifiedTwins
+from appliance.steps.context import StepContext
+from appliance.steps.run_files import VERIFIED
 
 _REPORT_EVERY_S = 0.5
 _COLUMNS = """
@@ -59,7 +59,7 @@ def write_export(context: StepContext, plan: Plan, target: TargetFacts) -> Expor
     What an earlier attempt has completed stays; what it has not is written anew. Raises our errors, with no
     file of ours left in the folder.
     """
-    folder, files = context.export_dir, context.spec.workflow.files
+    folder, files = context.paths.export_dir, context.spec.workflow.files
     if folder is None or files is None:
         raise RequestWrong("The step 'publish' was given no folder for files.")
     if (folder / MANIFEST).exists():
@@ -139,7 +139,7 @@ def _write(
 
 def _relations(context: StepContext, plan: Plan, target: TargetFacts) -> list[_Relation]:
     """In the order of their names, each with the rows that ``verify`` has found in it."""
-    verified = read_document(context.run_dir / VERIFY_FILE, VerifiedTwins)
+    verified = VERIFIED.read(context.run_dir)
     (proof,) = [twin for twin in verified.twins if twin.database == target.next_database]
     rows_of = {table.table: table.rows for table in proof.tables}
     rows: dict[TableName, int] = {}

@@ -24,9 +24,10 @@ from appliance.postgres.twin.post_data import (
 from appliance.postgres.twin.pre_data import split_sections
 from appliance.postgres.twin.refresh_analyze import analyze, refresh
 from appliance.postgres.twin.row_order import ordering_jobs
-from appliance.postgres.twin.schema import FinishedTwin, TwinSchema, finished_file, schema_file
+from appliance.postgres.twin.schema import FinishedTwin
 from appliance.postgres.twin.sequences import set_sequences
-from appliance.steps.context import StepContext, read_document, write_document
+from appliance.steps.context import StepContext
+from appliance.steps.run_files import finished_of, schema_of
 
 
 class FinishResult(BaseModel):
@@ -80,7 +81,7 @@ class _Finisher:
         self.plan = plan
         self.number = number
         self.target: TargetFacts = plan.targets[number]
-        self.schema = read_document(schema_file(context.run_dir, number), TwinSchema)
+        self.schema = schema_of(number).read(context.run_dir)
         self.notes: list[str] = []
         self.counts: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
@@ -159,10 +160,8 @@ class _Finisher:
 
         run_jobs([job for found in jobs.values() for job in found], self._open, self.plan.parallel, done)
         self.notes += building.notes
-        write_document(
-            finished_file(self.context.run_dir, self.number),
-            FinishedTwin(unchecked=tuple(sorted(building.unchecked))),
-        )
+        finished = FinishedTwin(unchecked=tuple(sorted(building.unchecked)))
+        finished_of(self.number).write(self.context.run_dir, finished)
         self.counts |= {phase: len(found) for phase, found in jobs.items()}
 
     def _set_sequences(self) -> None:

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from appliance.postgres.plan import SNAPSHOT_FILE
 from appliance.postgres.source.snapshot import export_snapshot, hold
-from appliance.steps.context import StepContext, write_document
+from appliance.steps.context import StepContext
+from appliance.steps.run_files import SNAPSHOT
 
 KEEPER = True
 """Its result comes first; then it works on until SIGTERM, which is its proper end."""
@@ -20,6 +20,6 @@ def run(context: StepContext, publish: Callable[[dict[str, Any]], None], stopped
     until = time.monotonic() + limits.snapshot_s
     with context.connect_source() as connection:
         snapshot = export_snapshot(connection)
-        write_document(context.run_dir / SNAPSHOT_FILE, snapshot)
+        SNAPSHOT.write(context.run_dir, snapshot)
         publish({"server_version": snapshot.server_version, "in_recovery": snapshot.in_recovery})
         hold(connection, until, stopped, limits.yield_s)

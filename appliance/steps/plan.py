@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance.errors import ApplianceError, Explanation, RequestWrong
-from appliance.postgres.plan import PLAN_FILE, Plan
+from appliance.postgres.plan import Plan
 from appliance.postgres.planning.planning import PlanRequest, TableKey, make_plan
 from appliance.postgres.planning.space_estimate import (
     bytes_of_files,
@@ -24,8 +24,9 @@ from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.lock_watch import LockWatch
 from appliance.postgres.twin.target_checks import TargetCheck, check_target
-from appliance.steps.context import StepContext, write_document
+from appliance.steps.context import StepContext
 from appliance.steps.reading import read_source
+from appliance.steps.run_files import PLAN
 from appliance.system.disk import space_of
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.matching import selected_oids
@@ -55,7 +56,7 @@ def run(context: StepContext) -> PlanSummary:
     plan = plan_of(context)
     check_room(space_of(context.run_dir), bytes_of_files(plan) if context.spec.workflow.files else 0)
     _check_targets_room(context, plan)
-    write_document(context.run_dir / PLAN_FILE, plan)
+    PLAN.write(context.run_dir, plan)
     for text in (*plan.warnings, *plan.fallbacks):
         context.notice(text)
     return summary_of(plan)

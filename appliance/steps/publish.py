@@ -39,9 +39,11 @@ def run(context: StepContext) -> PublishResult:
     """Publish the delivery that the step was started for. Raises our errors, the former twin in place."""
     began = time.monotonic()
     plan = context.plan()
-    targets = [target for target in plan.targets if target.delivery == (context.delivery or 0)]
+    targets = [target for target in plan.targets if target.delivery == (context.call.delivery or 0)]
     if not targets:
-        raise RequestWrong(f"The plan has no delivery {context.delivery}.", f"It has {len(plan.targets)}.")
+        raise RequestWrong(
+            f"The plan has no delivery {context.call.delivery}.", f"It has {len(plan.targets)}."
+        )
     target = targets[0]
     files = None
     if target.delivery == context.spec.workflow.exporting_delivery:

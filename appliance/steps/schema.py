@@ -22,8 +22,9 @@ from appliance.postgres.twin.database import create_next
 from appliance.postgres.twin.locale import LocaleSettings
 from appliance.postgres.twin.post_data import create_ledger
 from appliance.postgres.twin.pre_data import load_pre_data, rehearse_post_data, split_sections
-from appliance.postgres.twin.schema import TwinSchema, schema_file
-from appliance.steps.context import StepContext, write_document
+from appliance.postgres.twin.schema import TwinSchema
+from appliance.steps.context import StepContext
+from appliance.steps.run_files import schema_of
 from appliance.steps.schema_source import read_schema
 
 
@@ -52,15 +53,13 @@ def run(context: StepContext) -> SchemaResult:
         notes += _create(context, plan, target)
         rehearsed &= _load(context, target, kept, notes, read.has_public)
         objects += len(kept)
-        path = schema_file(context.run_dir, number)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
         twin_schema = TwinSchema(
             entries=tuple(kept),
             sequences=read.sequences,
             filled_views=read.filled_views,
             index_bytes=read.index_bytes,
         )
-        write_document(path, twin_schema)
+        schema_of(number).write(context.run_dir, twin_schema)
     for note in notes:
         context.notice(note)
     return SchemaResult(

@@ -6,7 +6,7 @@ from appliance.keys.keys import run_key, source_key
 from appliance.masking.bindings import secret_settings
 from appliance.postgres.plan import Plan
 from appliance.postgres.proof import evidence
-from appliance.steps.context import RunSpec
+from appliance.steps.run_spec import RunSpec
 
 
 def step_settings(step: str, spec: RunSpec, plan: Plan, key: bytes) -> dict[str, str]:

@@ -15,27 +15,12 @@ from appliance.postgres.copying.left_out import LeftOut, counted, together
 from appliance.postgres.plan import CopyItem, Plan, TargetFacts
 from appliance.postgres.proof import evidence
 from appliance.postgres.proof.parts import Loaded, loads
-from appliance.postgres.proof.results import TableProof
+from appliance.postgres.proof.results import TableProof, TwinProof, VerifiedTwins
 from appliance.postgres.proof.verification import copying_faults, count, prove, unchecked_constraints
 from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
-from appliance.postgres.twin.schema import FinishedTwin, TwinSchema, finished_file, schema_file
-from appliance.steps.context import StepContext, read_document, write_document
-
-VERIFY_FILE = "verify.json"
-
-
-class TwinProof(BaseModel):
-    """What came of one twin."""
-
-    database: str
-    tables: tuple[TableProof, ...]
-
-
-class VerifiedTwins(BaseModel):
-    """``verify.json``."""
-
-    twins: tuple[TwinProof, ...]
+from appliance.steps.context import StepContext
+from appliance.steps.run_files import VERIFIED, finished_of, schema_of
 
 
 class VerifyResult(BaseModel):
@@ -103,13 +88,12 @@ def _proofs(context: StepContext, plan: Plan) -> tuple[tuple[TwinProof, ...], li
                     missing.append("what the filters leave out was not counted on the source")
             except psycopg.Error as error:
                 raise database_failure("The ledger of the copied rows could not be read.", error) from None
-    written = context.run_dir / VERIFY_FILE
-    if there or not written.exists():
+    if there or not VERIFIED.is_in(context.run_dir):
         twins = [
             TwinProof(database=target.next_database, tables=tuple(_prove_all(context, plan, number)))
             for number, target in enumerate(plan.targets)
         ]
-        write_document(written, VerifiedTwins(twins=tuple(twins)))
+        VERIFIED.write(context.run_dir, VerifiedTwins(twins=tuple(twins)))
     for number in range(len(plan.targets)):
         with closing(_session(context, plan, number)) as session:
             try:
@@ -118,7 +102,7 @@ def _proofs(context: StepContext, plan: Plan) -> tuple[tuple[TwinProof, ...], li
                 raise database_failure(
                     "The evidence of the verification could not be removed.", error
                 ) from None
-    return read_document(written, VerifiedTwins).twins, missing
+    return VERIFIED.read(context.run_dir).twins, missing
 
 
 def _session(context: StepContext, plan: Plan, number: int) -> Session:
@@ -195,10 +179,10 @@ def _items(plan: Plan, number: int) -> list[CopyItem]:
 
 def _unchecked(context: StepContext, number: int, target: TargetFacts) -> list[str]:
     """Constraints that nobody has validated, unless the source had not either."""
-    entries = read_document(schema_file(context.run_dir, number), TwinSchema).entries
+    entries = schema_of(number).read(context.run_dir).entries
     as_in_source = {entry.tag for entry in entries if "NOT VALID" in entry.sql}
     # A key into rows that the workflow leaves out is in the plan, as not carried.
-    as_planned = read_document(finished_file(context.run_dir, number), FinishedTwin).unchecked
+    as_planned = finished_of(number).read(context.run_dir).unchecked
     with closing(context.connect_target(target.connection, target.next_database)) as session:
         try:
             names = unchecked_constraints(session)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.orchestration.containers.container import EXPORT_DIR, StepCall, step_mounts
+from appliance.orchestration.containers.container import EXPORT_DIR, paths_inside, step_mounts
+from appliance.steps.call import StepCall, StepPaths, to_arguments
 from tests.containers.appliance_host import ApplianceHost
 from tests.containers.shop import workflow
 from tests.engine.clusters import Cluster
@@ -52,11 +53,13 @@ def test_files_need_a_word_of_the_policy_and_then_hold_what_the_twin_holds(
 
 
 def test_a_container_sees_the_one_folder_that_it_writes_files_to() -> None:
-    mounts = step_mounts("/s/runs/r", "/run/x", "/run/secrets/appliance", "/s/exports/w/.r.unfinished")
+    host = StepPaths(Path("/s/runs/r"), Path("/run/x"), Path("/s/exports/w/.r.unfinished"))
+    call = StepCall("r", "w", "publish", delivery=0, exports=True)
+    mounts = step_mounts(paths_inside(call), host)
     writable = {mount["Target"]: mount["Source"] for mount in mounts if not mount["ReadOnly"]}
     assert writable == {"/appliance/run": "/s/runs/r", EXPORT_DIR: "/s/exports/w/.r.unfinished"}
-    call = StepCall("i", "r", "w", "publish", 1, delivery=0, exports=True)
-    assert call.arguments("/x")[-2:] == ["--export-dir", EXPORT_DIR]
-    other = StepCall("i", "r", "w", "publish", 1, delivery=1)
-    assert "--export-dir" not in other.arguments("/x")
-    assert EXPORT_DIR not in {mount["Target"] for mount in step_mounts("/s/runs/r", "/run/x", "/y")}
+    assert to_arguments(call, paths_inside(call))[-2:] == ["--export-dir", EXPORT_DIR]
+    other = StepCall("r", "w", "publish", delivery=1)
+    assert "--export-dir" not in to_arguments(other, paths_inside(other))
+    mounts = step_mounts(paths_inside(other), StepPaths(Path("/s/runs/r"), Path("/run/x")))
+    assert EXPORT_DIR not in {mount["Target"] for mount in mounts}

@@ -15,8 +15,9 @@ import pytest
 from appliance.errors import RequestWrong
 from appliance.orchestration.containers import failure as step_failure
 from appliance.orchestration.containers.attempt import EngineAway, StepRun
-from appliance.orchestration.containers.container import StepCall, StepLimits
+from appliance.orchestration.containers.container import StepLimits, same_place
 from appliance.run_folder import StopRequest
+from appliance.steps.call import StepCall, StepPaths
 from appliance.store.runs import RunStore
 
 EATER = "import sys; print('eating', flush=True); x = [bytearray(2**20) for _ in range(4000)]"
@@ -39,6 +40,7 @@ def new_run(
         log: list[str] = []
         instance = f"test-{os.urandom(4).hex()}"
         options: dict[str, object] = {
+            "instance": instance,
             "connect": lambda: docker.from_env(version="auto").api,
             "image": step_image,
             "limits": StepLimits(128, 1.0, "none"),
@@ -49,7 +51,7 @@ def new_run(
             "clean": str,
             "clean_line": str,
         }
-        call = StepCall(instance, "run-1", "workflow-1", "copy", 1, shard=3)
+        call = StepCall("run-1", "workflow-1", "copy", shard=3)
         run = StepRun(client, call, **(options | changes))  # type: ignore[arg-type]
         run.entrypoint = ["python", "-c", code]
         made.append(run)
@@ -61,7 +63,7 @@ def new_run(
 
 
 def start(run: StepRun) -> None:
-    run.start([], "/run/secrets/appliance", "65534:65534")
+    run.start([], StepPaths(Path("/appliance/run"), Path("/run/secrets/appliance")), "65534:65534")
 
 
 def test_a_step_that_needs_more_memory_than_it_may_use_says_so(
@@ -88,7 +90,7 @@ def test_a_step_that_is_asked_to_stop_is_gone_in_seconds(
     assert run.follow() is None
     assert run.stopped_by == request
     run.remove()
-    assert not client.containers(all=True, filters={"label": run.call.same_place()})
+    assert not client.containers(all=True, filters={"label": same_place(run.instance, run.call)})
 
 
 def test_a_step_that_runs_past_its_deadline_is_ended(
@@ -105,9 +107,9 @@ def test_what_an_earlier_attempt_left_is_removed_before_a_new_one_starts(
 ) -> None:
     run, _ = new_run()
     start(run)
-    assert client.containers(filters={"label": run.call.same_place()})
+    assert client.containers(filters={"label": same_place(run.instance, run.call)})
     run.remove_stale()
-    assert not client.containers(all=True, filters={"label": run.call.same_place()})
+    assert not client.containers(all=True, filters={"label": same_place(run.instance, run.call)})
 
 
 def test_an_image_that_is_not_there_is_named_and_not_pulled(

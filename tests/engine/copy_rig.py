@@ -12,9 +12,6 @@ from appliance.contract.step_messages import Message
 from appliance.policy.policy import Policy
 from appliance.postgres.copying import ledger
 from appliance.postgres.plan import (
-    PLAN_FILE,
-    SNAPSHOT_FILE,
-    SPEC_FILE,
     CopyItem,
     Plan,
     PlannedTable,
@@ -26,8 +23,11 @@ from appliance.postgres.proof import evidence
 from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.source.snapshot import export_snapshot
 from appliance.steps import copy
-from appliance.steps.context import RunSpec, StepContext, write_document
+from appliance.steps.call import StepCall, StepPaths
+from appliance.steps.context import StepContext
 from appliance.steps.copy import CopyResult
+from appliance.steps.run_files import PLAN, SNAPSHOT, SPEC
+from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import read_service, write_secrets, write_settings
 from appliance.steps.step_keys import step_settings
 from appliance.workflow.document import Workflow
@@ -79,12 +79,12 @@ class CopyRig:
             created_at=moment(),
             appliance_version="0",
         )
-        write_document(self.run_dir / SPEC_FILE, self.spec)
+        SPEC.write(self.run_dir, self.spec)
         self.keeper = open_session(
             "production", read_service(self.secrets, "production"), application_name="keeper", read_only=True
         )
         self.snapshot = export_snapshot(self.keeper)
-        write_document(self.run_dir / SNAPSHOT_FILE, self.snapshot)
+        SNAPSHOT.write(self.run_dir, self.snapshot)
         whole = items or [[CopyItem(table=number) for number in range(len(tables))]]
         bindings = {binding for table in tables for column in table.columns for binding in column.bindings}
         self.plan = Plan(
@@ -113,7 +113,7 @@ class CopyRig:
             parallel=2,
             bindings=tuple(bindings),
         )
-        write_document(self.run_dir / PLAN_FILE, self.plan)
+        PLAN.write(self.run_dir, self.plan)
         write_settings(self.secrets, step_settings("copy", self.spec, self.plan, KEY))
 
     def prepare(self, script: str) -> None:
@@ -124,9 +124,18 @@ class CopyRig:
             ledger.create(connection)
             evidence.create(connection)
 
+    @property
+    def paths(self) -> StepPaths:
+        """Where the step finds everything."""
+        return StepPaths(self.run_dir, self.secrets)
+
+    def call(self, shard: int = 0) -> StepCall:
+        """The step's call."""
+        return StepCall(self.spec.run_id, self.spec.workflow.id, "copy", shard=shard)
+
     def context(self, shard: int = 0) -> StepContext:
         """The step's context."""
-        return StepContext("copy", self.run_dir, self.secrets, self.spec, self.messages.append, shard)
+        return StepContext(self.call(shard), self.paths, self.spec, self.messages.append)
 
     def copy(self, shard: int = 0) -> CopyResult:
         """Run the step in this process."""

@@ -11,10 +11,13 @@ from typing import Any
 from appliance.connections import Connection
 from appliance.contract.step_messages import Message
 from appliance.policy.policy import Policy
-from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, Plan
+from appliance.postgres.plan import Plan
 from appliance.postgres.source.snapshot import export_snapshot
 from appliance.steps import copy, finish, plan, schema, verify
-from appliance.steps.context import RunSpec, StepContext, write_document
+from appliance.steps.call import StepCall, StepPaths
+from appliance.steps.context import StepContext
+from appliance.steps.run_files import PLAN, SNAPSHOT, SPEC
+from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import write_secrets, write_settings
 from appliance.steps.step_keys import step_settings
 from appliance.workflow.document import Workflow
@@ -55,21 +58,26 @@ class StepwiseRun:
             created_at=datetime.now(UTC),
             appliance_version="0",
         )
-        write_document(folder / "spec.json", spec)
+        SPEC.write(folder, spec)
         self.messages: list[Message] = []
-        self.context = StepContext("test", folder, folder / "secrets", spec, self.messages.append)
+        self.context = StepContext(
+            StepCall(spec.run_id, spec.workflow.id, "test"),
+            StepPaths(folder, folder / "secrets"),
+            spec,
+            self.messages.append,
+        )
 
     def copied(self, change_plan: Callable[[Plan], Plan] | None = None) -> StepwiseRun:
         """Everything up to the copied rows; what is planned may be spoilt before it is done."""
         keeper = self.context.connect_source()
         snapshot = export_snapshot(keeper)
-        write_document(self.context.run_dir / SNAPSHOT_FILE, snapshot)
+        SNAPSHOT.write(self.context.run_dir, snapshot)
         plan.run(self.step("plan"))
         if change_plan is not None:
-            write_document(self.context.run_dir / PLAN_FILE, change_plan(self.context.plan()))
+            PLAN.write(self.context.run_dir, change_plan(self.context.plan()))
         schema.run(self.step("schema"))
         for shard in self.context.plan().shards:
-            copy.run(dataclasses.replace(self.step("copy"), shard=shard.number))
+            copy.run(self.step("copy", shard=shard.number))
         keeper.close()
         return self
 
@@ -89,9 +97,10 @@ class StepwiseRun:
         self.target.sql(self.next, back, user="twin_owner")
         return result
 
-    def step(self, name: str) -> StepContext:
+    def step(self, name: str, *, shard: int | None = None) -> StepContext:
         """The context of one step."""
         if name in ("copy", "verify"):
             settings = step_settings(name, self.context.spec, self.context.plan(), bytes(range(32)))
             write_settings(self.context.secrets_dir, settings)
-        return dataclasses.replace(self.context, step=name)
+        call = dataclasses.replace(self.context.call, step=name, shard=shard)
+        return dataclasses.replace(self.context, call=call)

@@ -18,6 +18,7 @@ from appliance.masking.compiler import compile_column
 from appliance.postgres.copying import ledger
 from appliance.postgres.plan import CopyItem, PlannedTable, TableName
 from appliance.postgres.sessions.connect import retry_can_help
+from appliance.steps.call import to_arguments
 from appliance.workflow.document import MaskSpec
 from tests.engine.breakable_proxy import breakable_proxy, wait_until
 from tests.engine.clusters import Cluster
@@ -282,8 +283,7 @@ as the program's own, and these tests, once they have run for a while, are large
 
 def peak_memory_mib(rig: CopyRig) -> float:
     """Run the step as a container does, as a program, and measure it."""
-    arguments = [sys.executable, "-m", "appliance.steps", "copy", "--shard", "0"]
-    arguments += ["--run-dir", str(rig.run_dir), "--secrets", str(rig.secrets)]
+    arguments = [sys.executable, "-m", "appliance.steps", *to_arguments(rig.call(), rig.paths)]
     measured = subprocess.run(
         [sys.executable, "-c", MEASURE, *arguments], stdout=subprocess.PIPE, text=True, check=True
     )

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,8 @@ from appliance.contract.step_messages import Failure, Message, Result
 from appliance.errors import Refused
 from appliance.postgres.planning.space_estimate import check_room
 from appliance.postgres.source.snapshot import export_snapshot
-from appliance.steps.context import write_document
 from appliance.steps.execute import execute_step
+from appliance.steps.run_files import SNAPSHOT
 from appliance.store import outbox
 from appliance.store.database import connect, migrate
 from appliance.system.disk import Reserve, Space, space_of
@@ -101,11 +102,11 @@ def test_a_disk_that_fills_up_during_a_run_fails_the_step_and_the_next_try_succe
 
     def step(name: str) -> int:
         messages.clear()
-        return execute_step(name, run.context.run_dir, run.context.secrets_dir, messages.append)
+        return execute_step(replace(run.context.call, step=name), run.context.paths, messages.append)
 
     with run.context.connect_source() as keeper:
         snapshot = export_snapshot(keeper)
-        write_document(run.context.run_dir / "snapshot.json", snapshot)
+        SNAPSHOT.write(run.context.run_dir, snapshot)
         assert step("plan") == 0
         with filled(disk):
             assert step("schema") == 1

@@ -8,7 +8,7 @@ from typing import Any
 from appliance.keys.epochs import start_epoch
 from appliance.keys.keys import read_key
 from appliance.postgres.plan import Plan
-from appliance.steps.context import RunSpec
+from appliance.steps.run_spec import RunSpec
 from appliance.steps.step_keys import step_settings
 from tests.engine.scenario import Ended, Scenario
 

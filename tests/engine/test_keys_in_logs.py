@@ -12,11 +12,12 @@ import pytest
 from appliance.errors import RequestWrong
 from appliance.keys.keys import read_key, source_key
 from appliance.masking.bindings import KeyName, key_binding
-from appliance.orchestration.containers.inputs import StepSetting
+from appliance.orchestration.containers.inputs import StepInputs
 from appliance.postgres.plan import Plan
 from appliance.postgres.sessions.bindings import check_room, start_options
 from appliance.settings.settings import load_settings
-from appliance.steps.context import RunSpec
+from appliance.steps.call import StepCall
+from appliance.steps.run_spec import RunSpec
 from appliance.steps.step_keys import step_settings
 from tests.engine.clusters import Cluster
 from tests.engine.scenario import Scenario
@@ -178,10 +179,10 @@ def test_the_orchestrator_gives_each_step_what_its_plan_asks_for(scenario: Scena
             "APPLIANCE_RUNTIME_DIR": str(scenario.runtime),
         }
     )
-    setting, keyed = StepSetting(settings, spec), set()
+    inputs, keyed = StepInputs(settings, spec), set()
     for step in ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "discard"):
         given = tmp_path / step
-        setting.write_secrets(given, step, None)
+        inputs.write_secrets(given, StepCall(spec.run_id, spec.workflow.id, step))
         for path in given.iterdir():
             content = path.read_bytes()
             assert root not in content and root.hex().encode() not in content

@@ -8,11 +8,10 @@ from datetime import timedelta
 import pytest
 
 from appliance.errors import WorkFailedForGood
-from appliance.postgres.plan import SNAPSHOT_FILE
 from appliance.postgres.source.lock_watch import Age, LockWatch
 from appliance.postgres.source.source_load import has_room
 from appliance.steps import copy_ends
-from appliance.steps.context import write_document
+from appliance.steps.run_files import SNAPSHOT
 from tests.engine.clusters import Cluster
 from tests.engine.locking import BIG, SLOW, MakeRig, big_table, notices, small_table, wait_until
 from tests.engine.twin_building import TwinRun
@@ -24,7 +23,7 @@ def test_a_snapshot_that_is_too_old_ends_the_copying(
     rig = make_rig([big_table(source, source_database)], limits={**SLOW, "snapshot_max_min": 1})
     rig.prepare(BIG)
     old = rig.snapshot.model_copy(update={"taken_at": rig.snapshot.taken_at - timedelta(minutes=5)})
-    write_document(rig.run_dir / SNAPSHOT_FILE, old)
+    SNAPSHOT.write(rig.run_dir, old)
     with pytest.raises(WorkFailedForGood, match=r"snapshot is older than it may become \(1 minutes\)"):
         rig.copy()
     wait_until(lambda: target.value(rig.next, "SELECT count(*) FROM big") == 0)

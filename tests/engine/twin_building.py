@@ -17,9 +17,6 @@ from appliance.contract.step_messages import Message, Notice
 from appliance.masking.compiled import CompiledColumn
 from appliance.policy.policy import Policy
 from appliance.postgres.plan import (
-    PLAN_FILE,
-    SNAPSHOT_FILE,
-    SPEC_FILE,
     CopyItem,
     Plan,
     PlannedTable,
@@ -31,7 +28,10 @@ from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.snapshot import export_snapshot, import_snapshot
 from appliance.postgres.twin.target_checks import TargetCheck, check_target
 from appliance.steps import copy, finish, publish, schema
-from appliance.steps.context import RunSpec, StepContext, write_document
+from appliance.steps.call import StepCall, StepPaths
+from appliance.steps.context import StepContext
+from appliance.steps.run_files import PLAN, SNAPSHOT, SPEC
+from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import write_secrets, write_settings
 from appliance.steps.step_keys import step_settings
 from appliance.workflow.catalog import Catalog, Table
@@ -85,11 +85,10 @@ class TwinRun:
             created_at=datetime.now(UTC),
             appliance_version="0",
         )
-        write_document(self.run_dir / SPEC_FILE, spec)
+        SPEC.write(self.run_dir, spec)
         self.context = StepContext(
-            step="test",
-            run_dir=self.run_dir,
-            secrets_dir=self.run_dir / "secrets",
+            call=StepCall(spec.run_id, spec.workflow.id, "test"),
+            paths=StepPaths(self.run_dir, self.run_dir / "secrets"),
             spec=spec,
             emit=self.messages.append,
         )
@@ -106,7 +105,7 @@ class TwinRun:
 
     def plan(self) -> Plan:
         self.snapshot = export_snapshot(self.keeper)
-        write_document(self.run_dir / SNAPSHOT_FILE, self.snapshot)
+        SNAPSHOT.write(self.run_dir, self.snapshot)
         with (
             closing(self.context.connect_source()) as source,
             closing(self.context.connect_admin("staging")) as admin,
@@ -125,7 +124,7 @@ class TwinRun:
                 selected={(table.schema_name, table.name) for table in selected},
             )
         plan = self._plan(catalog, selected)
-        write_document(self.run_dir / PLAN_FILE, plan)
+        PLAN.write(self.run_dir, plan)
         return plan
 
     def _selected(self, table: Table) -> bool:

@@ -7,18 +7,23 @@ import os
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel, ConfigDict
 
+from appliance.errors import RequestWrong
 from appliance.orchestration.workflow_files import INDEX, origin_of, read_workflow_files
 from appliance.run_folder import (
+    RunFile,
     StopRequest,
     is_over,
     mark_over,
+    new_airflow_run_id,
     open_runs,
     request_stop,
     run_folder,
+    run_id_for,
     stop_request,
 )
-from appliance.run_names import new_airflow_run_id, run_id_for
+from appliance.steps.run_files import SPEC_OF_ANY_RELEASE
 
 WORKFLOW = """
 id: {id}
@@ -150,3 +155,64 @@ def test_a_damaged_index_costs_nothing_but_time(places: tuple[Path, Path]) -> No
 
 def test_missing_folders_are_no_workflows(tmp_path: Path) -> None:
     assert read_workflow_files(tmp_path / "nowhere", tmp_path / "neither") == []
+
+
+class Note(BaseModel):
+    """Any document."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str
+
+
+NOTE = RunFile("schema/note.json", Note)
+
+
+def test_a_document_that_is_written_again_is_the_newer_one_and_nothing_else_lies_beside_it(
+    tmp_path: Path,
+) -> None:
+    assert not NOTE.is_in(tmp_path)
+    NOTE.write(tmp_path, Note(text="first"))
+    NOTE.write(tmp_path, Note(text="second"))
+    assert NOTE.read(tmp_path) == Note(text="second")
+    assert [path.name for path in (tmp_path / "schema").iterdir()] == ["note.json"]
+
+
+def test_a_frozen_document_stays_as_it_is(tmp_path: Path) -> None:
+    frozen = RunFile("note.json", Note)
+    assert frozen.freeze(tmp_path / "run", Note(text="first"))
+    assert not frozen.freeze(tmp_path / "run", Note(text="second"))
+    assert frozen.read(tmp_path / "run") == Note(text="first")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["note.json"]
+
+
+def test_a_document_that_is_missing_or_of_another_release_is_said_to_be_so_without_its_values(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(RequestWrong, match=r"schema/note\.json is not in the run's folder"):
+        NOTE.read(tmp_path)
+    NOTE.write(tmp_path, Note(text="x"))
+    for content, said in (
+        ('{"text": "x", "more": "secret"}', "more"),
+        ('{"text": ["secret"]}', "text"),
+        ("{", ""),
+    ):
+        NOTE.path(tmp_path).write_text(content)
+        with pytest.raises(RequestWrong, match=r"another version") as raised:
+            NOTE.read(tmp_path)
+        assert f"Unexpected at: {said}" in raised.value.why
+        assert "secret" not in raised.value.text()
+
+
+def test_what_scheduling_reads_of_a_spec_is_read_of_any_release(tmp_path: Path) -> None:
+    SPEC_OF_ANY_RELEASE.path(tmp_path).write_text(
+        json.dumps(
+            {
+                "origin": "cloud",
+                "unheard_of": 1,
+                "workflow": {"id": "twin", "later": {}, "limits": {"parallel": 3, "other": 1}},
+            }
+        )
+    )
+    spec = SPEC_OF_ANY_RELEASE.read(tmp_path)
+    assert (spec.origin, spec.workflow.id, spec.workflow.limits.parallel) == ("cloud", "twin", 3)

@@ -8,9 +8,9 @@ from appliance.cli.terminal.run_summary import print_json_line
 from appliance.contract.step_messages import Notice, Progress
 from appliance.errors import ApplianceError
 from appliance.postgres.plan import Plan
-from appliance.steps.context import RunSpec
 from appliance.steps.local.run import RunOutcome, SilentObserver
 from appliance.steps.plan import summary_of
+from appliance.steps.run_spec import RunSpec
 
 
 class JsonObserver(SilentObserver):

@@ -22,10 +22,12 @@ from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
 from appliance.masking.registry import parameter_models
 from appliance.policy.policy import check_workflow, enforce, load_policy
+from appliance.run_folder import run_folder
 from appliance.settings.settings import load_settings
-from appliance.steps.context import RunSpec
+from appliance.steps.call import StepPaths
 from appliance.steps.local.folders import secrets_base, state_folder
 from appliance.steps.local.run import LocalRun
+from appliance.steps.run_spec import RunSpec
 from appliance.system.beneath import become_owner_of, lesser_owner
 from appliance.workflow.loading import load_workflow
 from appliance.workflow.mask_check import check_masks
@@ -77,8 +79,7 @@ def local_run(
             spec=spec,
             connections=connections,
             key=load_or_create_key(folder / "keys" / "mask.key"),
-            run_dir=folder / "runs" / spec.run_id,
-            secrets_dir=secrets_dir,
+            paths=StepPaths(run_folder(folder, spec.run_id), secrets_dir),
             exports_dir=exports_dir or folder / "exports",
         )
 

@@ -11,7 +11,7 @@ from airflow.sdk import BaseOperator
 from appliance.orchestration.containers import failure as step_failure
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAway
 from appliance.orchestration.containers.reaping import remove_run
-from appliance.run_names import run_id_for
+from appliance.run_folder import run_id_for
 from appliance.settings.settings import Settings, load_settings
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -10,12 +9,14 @@ from typing import Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
 
+from appliance.errors import ApplianceError
 from appliance.orchestration.airflow.close_snapshot_operator import CloseSnapshotOperator
 from appliance.orchestration.airflow.step_operator import DiscardOperator, OpenSnapshotOperator, StepOperator
 from appliance.orchestration.containers.needs import DISCARD
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
-from appliance.run_folder import SPEC, open_runs
+from appliance.run_folder import open_runs
 from appliance.settings.settings import Settings, load_settings
+from appliance.steps.run_files import SPEC_OF_ANY_RELEASE
 
 NOT_BEFORE_ITS_TIME = timedelta(0)
 """A workflow first runs when its schedule next says so. With a start date, or a wider window, Airflow would
@@ -90,26 +91,24 @@ def _kept_for_their_runs(settings: Settings, present: Iterable[str | None]) -> l
     known = set(present)
     kept: dict[str, WorkflowFile] = {}
     for _, folder in open_runs(settings.state_dir):
-        file = _from_spec(folder / SPEC)
+        file = _from_spec(folder)
         if file is not None and file.id is not None and file.id not in known:
             kept[file.id] = file
     return list(kept.values())
 
 
-def _from_spec(path: Path) -> WorkflowFile | None:
+def _from_spec(folder: Path) -> WorkflowFile | None:
     try:
-        spec = json.loads(path.read_bytes())
-        workflow = spec["workflow"]
-        limits = workflow.get("limits", {})
-        return WorkflowFile(
-            path=str(path),
-            origin=spec["origin"],
-            mtime_ns=0,
-            size=0,
-            id=workflow["id"],
-            title=workflow.get("title", ""),
-            parallel=limits.get("parallel", 1),
-            retries=limits.get("retries", 0),
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+        spec = SPEC_OF_ANY_RELEASE.read(folder)
+    except (ApplianceError, OSError):
         return None
+    return WorkflowFile(
+        path=str(SPEC_OF_ANY_RELEASE.path(folder)),
+        origin=spec.origin,
+        mtime_ns=0,
+        size=0,
+        id=spec.workflow.id,
+        title=spec.workflow.title,
+        parallel=spec.workflow.limits.parallel,
+        retries=spec.workflow.limits.retries,
+    )

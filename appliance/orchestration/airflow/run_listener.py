@@ -18,8 +18,7 @@ from airflow.listeners import hookimpl
 from appliance.orchestration.airflow.best_effort_store import QuietStore
 from appliance.orchestration.airflow.patches import SchedulerSleep, end_with_parent
 from appliance.orchestration.workflow_files import origin_of
-from appliance.run_folder import mark_over
-from appliance.run_names import run_id_for
+from appliance.run_folder import mark_over, run_id_for
 from appliance.settings.settings import Settings, load_settings
 from appliance.store.runs import RunStore, Trigger
 

@@ -6,7 +6,6 @@ A task that is killed outright tells nothing; appliance.orchestration.reconcile 
 from __future__ import annotations
 
 import contextlib
-import json
 from functools import cached_property
 from typing import Any
 
@@ -15,10 +14,10 @@ from airflow.listeners import hookimpl
 from appliance.orchestration.airflow.best_effort_store import QuietStore
 from appliance.orchestration.containers import failure as step_failure
 from appliance.orchestration.containers.needs import DISCARD
-from appliance.run_folder import StopRequest, request_stop, run_folder
-from appliance.run_names import run_id_for
+from appliance.orchestration.plan_brief import parts_of_tables, plan_brief
+from appliance.run_folder import StopRequest, request_stop, run_folder, run_id_for
 from appliance.settings.settings import Settings, load_settings
-from appliance.store.plan_brief import parts_of_tables, plan_brief
+from appliance.steps.run_files import PLAN
 from appliance.store.runs import RunStore, StepState
 
 
@@ -53,7 +52,7 @@ class StepListener:
 
         def write(store: RunStore) -> None:
             if step == "plan":
-                plan = json.loads((run_folder(self.settings.state_dir, run_id) / "plan.json").read_bytes())
+                plan = PLAN.read(run_folder(self.settings.state_dir, run_id))
                 store.run_planned(run_id, plan_brief(plan), parts_of_tables(plan))
             store.step_ended(run_id, step, part, "succeeded", result=data)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import dataclasses
 import os
 import shutil
 import time
@@ -22,14 +22,15 @@ from appliance.errors import ApplianceError
 from appliance.exports.writing import export_folder, finish_export
 from appliance.orchestration.containers import failure as step_failure
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAway, StepRun
-from appliance.orchestration.containers.container import StepCall, StepLimits, step_mounts
+from appliance.orchestration.containers.container import StepLimits, paths_inside, step_mounts
 from appliance.orchestration.containers.host_paths import host_path
-from appliance.orchestration.containers.inputs import StepSetting, instance_name
+from appliance.orchestration.containers.inputs import StepInputs, instance_name
 from appliance.orchestration.containers.reach import open_ways
 from appliance.orchestration.workflow_files import Origin
-from appliance.run_folder import StopRequest, run_folder, stop_request
-from appliance.run_names import run_id_for
+from appliance.run_folder import StopRequest, run_folder, run_id_for, stop_request
 from appliance.settings.settings import Settings, load_settings
+from appliance.steps.call import StepCall, StepPaths
+from appliance.steps.run_files import PLAN
 from appliance.store.runs import RunStore
 
 if TYPE_CHECKING:
@@ -116,70 +117,56 @@ class StepOperator(DockerOperator):
         if request := self._stop_request(folder):
             step_failure.raise_failure(step_failure.stopped(request, self.step, self.part))
         client = self.cli
-        setting = StepSetting.of_run(
-            self.settings,
-            run_id,
-            self.workflow,
-            Path(self.source_file),
-            self.origin,
-            may_begin=self._begins_run,
-        )
         call = StepCall(
-            instance=instance_name(self.settings, client),
             run_id=run_id,
             workflow=self.workflow,
             step=self.step,
             attempt=context["ti"].try_number,
             shard=self.shard,
             delivery=self.delivery,
-            exports=self._writes_files(setting),
         )
-        self.run = self._new_run(client, setting, call, folder, self._reached(setting))
+        inputs = StepInputs.of_run(self.settings, call, Path(self.source_file), self.origin)
+        call = dataclasses.replace(call, exports=self._writes_files(inputs))
+        self.run = self._new_run(client, inputs, call, folder, self._reached(inputs, call))
         self.run.remove_stale()
-        with self._secrets(setting, call) as secrets, self._exported(setting) as exported:
+        with self._secrets(inputs, call) as secrets, self._exported(inputs, call) as exported:
             keep = False
             try:
-                mounts = step_mounts(
-                    host_path(client, folder),
-                    host_path(client, secrets),
-                    setting.secrets_seen_at,
-                    host_path(client, exported) if exported else None,
-                )
-                self.run.start(mounts, setting.secrets_seen_at, f"{os.getuid()}:{os.getgid()}")
+                inside = paths_inside(call)
+                here = StepPaths(folder, secrets, exported)
+                on_host = here.each(lambda path: Path(host_path(client, path)))
+                self.run.start(step_mounts(inside, on_host), inside, f"{os.getuid()}:{os.getgid()}")
                 self.result = self.run.follow(until_result=self.keeps_running)
                 if self.result is None or self.killed:
-                    step_failure.raise_failure(self._failure(self.run, setting))
+                    step_failure.raise_failure(self._failure(self.run, inputs))
                 keep = self.keeps_running
             finally:
                 if not keep:
                     self.run.remove()
             if exported:
                 finish_export(self.settings.exports_dir, self.workflow, run_id)
-        return self._mapped_value(folder, setting)
+        return self._mapped_value(folder, inputs)
 
     def _stop_request(self, folder: Path) -> StopRequest | None:
         return stop_request(folder)
 
-    def _deadline(self, setting: StepSetting) -> datetime:
-        return setting.spec.created_at + timedelta(minutes=setting.spec.workflow.limits.run_timeout_min)
-
-    @property
-    def _begins_run(self) -> bool:
-        return self.step == "open_snapshot"
+    def _deadline(self, inputs: StepInputs) -> datetime:
+        return inputs.spec.created_at + timedelta(minutes=inputs.spec.workflow.limits.run_timeout_min)
 
     def _new_run(
         self,
         client: docker.APIClient,
-        setting: StepSetting,
+        inputs: StepInputs,
         call: StepCall,
         folder: Path,
         hosts: tuple[str, ...],
     ) -> StepRun:
-        limits = setting.spec.workflow.limits
+        limits = inputs.spec.workflow.limits
         steps = self.settings.steps
         return StepRun(
             client,
             call,
+            instance=instance_name(self.settings, client),
             connect=lambda: docker.from_env(version=client.api_version).api,
             image=steps.image,
             limits=StepLimits(
@@ -190,36 +177,36 @@ class StepOperator(DockerOperator):
                 hosts=hosts,
             ),
             store=self.store,
-            deadline=self._deadline(setting),
+            deadline=self._deadline(inputs),
             asked_to_stop=lambda: self._stop_request(folder),
             log=self.log.info,
-            clean=setting.scrubber.clean,
-            clean_line=setting.scrubber.stream(),
+            clean=inputs.scrubber.clean,
+            clean_line=inputs.scrubber.stream(),
         )
 
-    def _reached(self, setting: StepSetting) -> tuple[str, ...]:
+    def _reached(self, inputs: StepInputs, call: StepCall) -> tuple[str, ...]:
         """Have the databases of this step let through, where a firewall guards what steps may reach."""
-        known, wanted = setting.connections_to_reach(self.step, self.delivery)
+        known, wanted = inputs.connections_to_reach(call)
         return open_ways(self.settings.runtime_dir, known, wanted)
 
-    def _writes_files(self, setting: StepSetting) -> bool:
-        return self.step == "publish" and self.delivery == setting.spec.workflow.exporting_delivery
+    def _writes_files(self, inputs: StepInputs) -> bool:
+        return self.step == "publish" and self.delivery == inputs.spec.workflow.exporting_delivery
 
-    def _exported(self, setting: StepSetting) -> contextlib.AbstractContextManager[Path | None]:
+    def _exported(self, inputs: StepInputs, call: StepCall) -> contextlib.AbstractContextManager[Path | None]:
         """The folder that this step writes files to, if it does."""
-        if not self._writes_files(setting):
+        if not call.exports:
             return contextlib.nullcontext()
-        return export_folder(self.settings.exports_dir, self.workflow, setting.spec.run_id)
+        return export_folder(self.settings.exports_dir, self.workflow, inputs.spec.run_id)
 
     @contextlib.contextmanager
-    def _secrets(self, setting: StepSetting, call: StepCall) -> Iterator[Path]:
+    def _secrets(self, inputs: StepInputs, call: StepCall) -> Iterator[Path]:
         """The step's secrets on tmpfs, for as long as its container runs."""
         folder = (
             self.settings.runtime_dir / call.run_id / f"{call.place}-{call.attempt}-{time.monotonic_ns()}"
         )
         kept = False
         try:
-            setting.write_secrets(folder, self.step, self.delivery)
+            inputs.write_secrets(folder, call)
             yield folder
             kept = self.keeps_running
         finally:
@@ -228,27 +215,26 @@ class StepOperator(DockerOperator):
                 with contextlib.suppress(OSError):
                     folder.parent.rmdir()
 
-    def _failure(self, run: StepRun, setting: StepSetting) -> Failure:
+    def _failure(self, run: StepRun, inputs: StepInputs) -> Failure:
         if run.stopped_by:
             return step_failure.stopped(run.stopped_by, self.step, self.part)
-        minutes = setting.spec.workflow.limits.run_timeout_min
+        minutes = inputs.spec.workflow.limits.run_timeout_min
         if run.out_of_time:
             return step_failure.out_of_time(minutes, self.step, self.part)
         if self.killed:
             return step_failure.interrupted(self.step, self.part)
-        memory = min(setting.spec.workflow.limits.memory_mb, self.settings.steps.max_memory_mb)
+        memory = min(inputs.spec.workflow.limits.memory_mb, self.settings.steps.max_memory_mb)
         failure = step_failure.of_container(
             run.state, run.output.failure, memory_mb=memory, step=self.step, part=self.part
         )
         return failure.model_copy(update={"log_tail": tuple(run.output.tail)})
 
-    def _mapped_value(self, folder: Path, setting: StepSetting) -> list[int] | None:
+    def _mapped_value(self, folder: Path, inputs: StepInputs) -> list[int] | None:
         """What the next step is mapped over: shards after ``plan``, deliveries after ``verify``."""
         if self.step == "plan":
-            plan = json.loads((folder / "plan.json").read_bytes())
-            return list(range(max(1, len(plan["shards"]))))
+            return list(range(max(1, len(PLAN.read(folder).shards))))
         if self.step == "verify":
-            return list(setting.spec.workflow.twins)
+            return list(inputs.spec.workflow.twins)
         return None
 
 
@@ -269,5 +255,5 @@ class DiscardOperator(StepOperator):
     def _stop_request(self, folder: Path) -> StopRequest | None:  # noqa: ARG002
         return None
 
-    def _deadline(self, setting: StepSetting) -> datetime:  # noqa: ARG002
+    def _deadline(self, inputs: StepInputs) -> datetime:  # noqa: ARG002
         return datetime.now(UTC) + TIDYING_UP

@@ -14,9 +14,16 @@ from requests.exceptions import RequestException
 
 from appliance.contract.step_messages import Result
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.orchestration.containers.container import STOP_GRACE_S, StepCall, StepLimits, host_settings
+from appliance.orchestration.containers.container import (
+    STOP_GRACE_S,
+    StepLimits,
+    host_settings,
+    labels_of,
+    same_place,
+)
 from appliance.orchestration.containers.output import ProgressKeeper, StepOutput
 from appliance.run_folder import StopRequest
+from appliance.steps.call import PROGRAM, StepCall, StepPaths, to_arguments
 from appliance.store.runs import RunStore
 
 WATCH_EVERY_S = 0.5
@@ -45,6 +52,7 @@ class StepRun:
         client: docker.APIClient,
         call: StepCall,
         *,
+        instance: str,
         connect: Callable[[], docker.APIClient],
         image: str,
         limits: StepLimits,
@@ -56,7 +64,8 @@ class StepRun:
         clean_line: Callable[[str], str],
     ) -> None:
         self.call = call
-        self.entrypoint = ["python", "-m", "appliance.steps"]
+        self.instance = instance
+        self.entrypoint = list(PROGRAM)
         self.output = StepOutput(log, clean, clean_line)
         self.stopped_by: StopRequest | None = None
         self.out_of_time = False
@@ -75,24 +84,24 @@ class StepRun:
     def remove_stale(self) -> None:
         """Remove what an earlier attempt at the same place left: the process that watched it was killed."""
         try:
-            found = self._client.containers(all=True, filters={"label": self.call.same_place()})
+            found = self._client.containers(all=True, filters={"label": same_place(self.instance, self.call)})
             for container in found:
                 self._log(f"Removing the container of an earlier attempt, {container['Id'][:12]}")
                 _remove(self._client, container["Id"])
         except DockerTrouble as error:
             raise EngineAway(error) from None
 
-    def start(self, mounts: list[docker.types.Mount], secrets_dir: str, user: str) -> None:
+    def start(self, mounts: list[docker.types.Mount], paths: StepPaths, user: str) -> None:
         """Create and start the container, with its output attached. Raises RequestWrong without the image."""
         try:
             created = self._client.create_container(
                 image=self._image,
                 entrypoint=self.entrypoint,
-                command=self.call.arguments(secrets_dir),
+                command=to_arguments(self.call, paths),
                 user=user,
                 working_dir="/tmp",  # noqa: S108 - its own tmpfs
                 environment={"HOME": "/tmp", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"},  # noqa: S108
-                labels=self.call.labels(),
+                labels=labels_of(self.instance, self.call),
                 host_config=self._client.create_host_config(**host_settings(self._limits, mounts)),
             )
             self._container = created["Id"]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from docker.types import LogConfig, Mount
+
+from appliance.run_folder import SPEC
+from appliance.steps.call import StepCall, StepPaths
+from appliance.steps.secrets import CONTAINER_PATH
+from appliance.system import container_labels as labels
 
 RUN_DIR = "/appliance/run"
 """Where a step finds its run's folder; spec.json in it is read-only."""
 EXPORT_DIR = "/appliance/export"
 """Where ``publish`` finds the one folder that it writes files to, if its workflow delivers any."""
-LABEL = "appliance."
 PIDS_LIMIT = 128
 TMP_BYTES = 64 * 2**20
 LOG_OPTIONS = {"max-size": "5m", "max-file": "2"}
@@ -20,57 +25,32 @@ STOP_GRACE_S = 3
 """How long a step has to end its queries before it is killed."""
 
 
-@dataclass(frozen=True)
-class StepCall:
-    """One attempt at one step of one run."""
+def paths_inside(call: StepCall) -> StepPaths:
+    """Where the step finds its folders in its container."""
+    return StepPaths(Path(RUN_DIR), CONTAINER_PATH, Path(EXPORT_DIR) if call.exports else None)
 
-    instance: str
-    run_id: str
-    workflow: str
-    step: str
-    attempt: int
-    shard: int | None = None
-    delivery: int | None = None
-    exports: bool = False
 
-    @property
-    def part(self) -> int | None:
-        """Which of the step's parallel parts this is, whatever they are parts of."""
-        return self.shard if self.shard is not None else self.delivery
+def labels_of(instance: str, call: StepCall) -> dict[str, str]:
+    """How the container is found again, by whoever reaps it."""
+    return {
+        **_place(instance, call),
+        labels.WORKFLOW: call.workflow,
+        labels.ATTEMPT: str(call.attempt),
+    }
 
-    @property
-    def place(self) -> str:
-        """Names the step within its run: ``copy-3``, ``plan``."""
-        return self.step if self.part is None else f"{self.step}-{self.part}"
 
-    def arguments(self, secrets_dir: str) -> list[str]:
-        """What follows ``python -m appliance.steps``."""
-        arguments = [self.step, "--run-dir", RUN_DIR, "--secrets", secrets_dir]
-        if self.shard is not None:
-            arguments += ["--shard", str(self.shard)]
-        if self.delivery is not None:
-            arguments += ["--delivery", str(self.delivery)]
-        if self.exports:
-            arguments += ["--export-dir", EXPORT_DIR]
-        return arguments
+def same_place(instance: str, call: StepCall) -> list[str]:
+    """Label filters for any attempt at this step of this run."""
+    return [labels.labelled(label, value) for label, value in _place(instance, call).items()]
 
-    def labels(self) -> dict[str, str]:
-        """How the container is found again, by whoever reaps it."""
-        named = {
-            "instance": self.instance,
-            "run": self.run_id,
-            "workflow": self.workflow,
-            "step": self.step,
-            "part": "" if self.part is None else str(self.part),
-            "try": str(self.attempt),
-        }
-        return {LABEL + name: value for name, value in named.items()}
 
-    def same_place(self) -> list[str]:
-        """Label filters for any attempt at this step of this run."""
-        return [
-            f"{LABEL}{name}={self.labels()[LABEL + name]}" for name in ("instance", "run", "step", "part")
-        ]
+def _place(instance: str, call: StepCall) -> dict[str, str]:
+    return {
+        labels.INSTANCE: instance,
+        labels.RUN: call.run_id,
+        labels.STEP: call.step,
+        labels.PART: "" if call.part is None else str(call.part),
+    }
 
 
 @dataclass(frozen=True)
@@ -110,16 +90,20 @@ def host_settings(limits: StepLimits, mounts: list[Mount]) -> dict[str, Any]:
     return settings
 
 
-def step_mounts(
-    run_dir: str, secrets_dir: str, secrets_seen_at: str, export_dir: str | None = None
-) -> list[Mount]:
+def step_mounts(inside: StepPaths, host: StepPaths) -> list[Mount]:
     """The run's folder, its spec read-only over it, the step's secrets read-only, and the folder for files
-    where the step writes any. Paths are the host's.
+    where the step writes any: the host's paths, where the step finds them.
     """
-    exported = [Mount(EXPORT_DIR, export_dir, type="bind")] if export_dir else []
+    exported = []
+    if inside.export_dir is not None and host.export_dir is not None:
+        exported = [_bind(inside.export_dir, host.export_dir)]
     return [
         *exported,
-        Mount(RUN_DIR, run_dir, type="bind"),
-        Mount(f"{RUN_DIR}/spec.json", f"{run_dir}/spec.json", type="bind", read_only=True),
-        Mount(secrets_seen_at, secrets_dir, type="bind", read_only=True),
+        _bind(inside.run_dir, host.run_dir),
+        _bind(inside.run_dir / SPEC, host.run_dir / SPEC, read_only=True),
+        _bind(inside.secrets_dir, host.secrets_dir, read_only=True),
     ]
+
+
+def _bind(inside: Path, host: Path, *, read_only: bool = False) -> Mount:
+    return Mount(str(inside), str(host), type="bind", read_only=read_only)

@@ -19,68 +19,63 @@ from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.needs import connections_for, needs_key
 from appliance.policy.approvals import approved_columns
 from appliance.policy.policy import check_workflow, enforce, load_policy
-from appliance.postgres.plan import PLAN_FILE, Plan
-from appliance.run_folder import SPEC, freeze_spec, run_folder
+from appliance.run_folder import run_folder
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
-from appliance.steps.context import RunSpec, read_document
+from appliance.steps.call import StepCall
+from appliance.steps.run_files import PLAN, SPEC
+from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import CONTAINER_PATH, write_secrets
 from appliance.steps.step_keys import step_settings
 from appliance.workflow.loading import load_workflow
 
 
 @dataclass
-class StepSetting:
+class StepInputs:
     """The spec of a run, and access to what its steps may know."""
 
     settings: Settings
     spec: RunSpec
-    secrets_seen_at: str = str(CONTAINER_PATH)
     scrubber: Scrubber = field(default_factory=Scrubber)
 
     @classmethod
     def of_run(
         cls,
         settings: Settings,
-        run_id: str,
-        workflow: str,
+        call: StepCall,
         source_file: Path,
         origin: Literal["local", "cloud"],
-        *,
-        may_begin: bool,
-    ) -> StepSetting:
-        """The run's setting. Its first step (``may_begin``) freezes the document as it is then.
+    ) -> StepInputs:
+        """What the run's steps are given. Its first one freezes the document as it is then.
 
         Raises RequestWrong for a document that has become wrong or is gone, Refused where policy says no.
         """
-        folder = run_folder(settings.state_dir, run_id)
-        if may_begin and not (folder / SPEC).exists():
-            _begin(settings, run_id, workflow, source_file, origin)
-        spec = read_document(folder / SPEC, RunSpec)
-        setting = cls(settings, spec)
-        setting.scrubber = Scrubber(_secret_values(setting.connections_of_workflow()))
-        return setting
+        folder = run_folder(settings.state_dir, call.run_id)
+        if call.begins_run and not SPEC.is_in(folder):
+            _begin(settings, call, source_file, origin)
+        spec = SPEC.read(folder)
+        inputs = cls(settings, spec)
+        inputs.scrubber = Scrubber(_secret_values(inputs.connections_of_workflow()))
+        return inputs
 
     def connections_of_workflow(self) -> dict[str, Connection]:
         """Every connection that the workflow names, as connections.yaml has it now."""
         names = sorted(set(self.spec.workflow.connections))
         return select_connections(load_connections(self.settings.connections_file), names)
 
-    def connections_to_reach(
-        self, step: str, delivery: int | None
-    ) -> tuple[dict[str, Connection], dict[str, Connection]]:
+    def connections_to_reach(self, call: StepCall) -> tuple[dict[str, Connection], dict[str, Connection]]:
         """All connections that there are, and those of them that this step speaks to."""
         known = load_connections(self.settings.connections_file)
-        return known, select_connections(known, connections_for(step, self.spec.workflow, delivery))
+        return known, select_connections(known, connections_for(call, self.spec.workflow))
 
-    def write_secrets(self, folder: Path, step: str, delivery: int | None) -> None:
+    def write_secrets(self, folder: Path, call: StepCall) -> None:
         """Fill a folder on tmpfs with what this step may know, for this process's user only."""
-        names = connections_for(step, self.spec.workflow, delivery)
+        names = connections_for(call, self.spec.workflow)
         chosen = select_connections(load_connections(self.settings.connections_file), names)
-        keys = self._keys(step) if needs_key(step) else {}
+        keys = self._keys(call.step) if needs_key(call.step) else {}
         try:
             folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_secrets(folder, chosen, keys, seen_at=Path(self.secrets_seen_at))
+            write_secrets(folder, chosen, keys, seen_at=CONTAINER_PATH)
         except OSError as error:
             raise WorkFailed(
                 f"The step's secrets could not be written below {self.settings.runtime_dir}.",
@@ -90,21 +85,20 @@ class StepSetting:
 
     def _keys(self, step: str) -> dict[str, str]:
         """The keys that the run's plan asks for; the appliance's own stays in this process."""
-        plan = read_document(run_folder(self.settings.state_dir, self.spec.run_id) / PLAN_FILE, Plan)
+        plan = PLAN.read(run_folder(self.settings.state_dir, self.spec.run_id))
         return step_settings(step, self.spec, plan, load_or_create_key(self.settings.mask_key_file))
 
 
 def _begin(
     settings: Settings,
-    run_id: str,
-    workflow: str,
+    call: StepCall,
     source_file: Path,
     origin: Literal["local", "cloud"],
 ) -> None:
     document = load_workflow(source_file).workflow
-    if document.id != workflow:
+    if document.id != call.workflow:
         raise RequestWrong(
-            f"{source_file} no longer holds the workflow '{workflow}'.",
+            f"{source_file} no longer holds the workflow '{call.workflow}'.",
             f"It holds '{document.id}' now.",
             "appliance workflow list",
         )
@@ -112,7 +106,7 @@ def _begin(
     enforce(check_workflow(policy, document, origin=origin))
     (source,) = select_connections(load_connections(settings.connections_file), [document.source]).values()
     spec = RunSpec(
-        run_id=run_id,
+        run_id=call.run_id,
         workflow=document,
         origin=origin,
         policy=policy,
@@ -122,9 +116,9 @@ def _begin(
         mask_key=source.mask_key,
         epoch=read_epochs(settings.keys_dir).of(source.mask_key or document.source),
     )
-    folder = run_folder(settings.state_dir, run_id)
+    folder = run_folder(settings.state_dir, call.run_id)
     try:
-        freeze_spec(folder, spec)
+        SPEC.freeze(folder, spec)
     except OSError as error:
         raise WorkFailed(
             f"The run's folder {folder} could not be written.",

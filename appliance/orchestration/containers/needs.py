@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from appliance.steps.call import StepCall
     from appliance.workflow.document import Workflow
 
 DISCARD = "discard"
@@ -16,14 +17,14 @@ _WRITES_TARGET = frozenset({"plan", "schema", "copy", "finish", "verify", "disca
 _NEEDS_KEY = frozenset({"copy", "verify"})
 
 
-def connections_for(step: str, workflow: Workflow, delivery: int | None = None) -> list[str]:
+def connections_for(call: StepCall, workflow: Workflow) -> list[str]:
     """The names of the connections that a step may use. ``publish`` sees only the place it publishes to."""
     targets = {place: twin.connection for place, twin in workflow.twins.items()}
-    names = [workflow.source] if step in _READS_SOURCE else []
-    if step in _WRITES_TARGET:
+    names = [workflow.source] if call.step in _READS_SOURCE else []
+    if call.step in _WRITES_TARGET:
         names += targets.values()
-    elif delivery is not None:
-        names.append(targets[delivery])
+    elif call.delivery is not None:
+        names.append(targets[call.delivery])
     return names
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import docker
 
 from appliance.orchestration.containers.attempt import DockerTrouble, stop_container
-from appliance.orchestration.containers.container import LABEL
 from appliance.orchestration.containers.inputs import instance_name
 from appliance.run_folder import is_over, run_folder
 from appliance.settings.settings import Settings
+from appliance.system import container_labels as labels
 
 SECRETS_OF_NOBODY_S = 3600
 """Secrets of a run without a folder (it was deleted meanwhile) go after this long."""
@@ -21,10 +21,13 @@ SECRETS_OF_NOBODY_S = 3600
 
 def remove_run(client: docker.APIClient, settings: Settings, run_id: str, *, step: str | None = None) -> int:
     """Stop and remove a run's containers, or those of one step, and its secrets; how many there were."""
-    labels = [f"{LABEL}instance={instance_name(settings, client)}", f"{LABEL}run={run_id}"]
+    wanted = [
+        labels.labelled(labels.INSTANCE, instance_name(settings, client)),
+        labels.labelled(labels.RUN, run_id),
+    ]
     if step:
-        labels.append(f"{LABEL}step={step}")
-    found = client.containers(all=True, filters={"label": labels})
+        wanted.append(labels.labelled(labels.STEP, step))
+    found = client.containers(all=True, filters={"label": wanted})
     for container in found:
         remove_container(client, container["Id"])
     secrets = settings.runtime_dir / run_id
@@ -44,11 +47,9 @@ def remove_container(client: docker.APIClient, container: str) -> None:
 
 def reap(client: docker.APIClient, settings: Settings) -> list[str]:
     """Remove the containers and secrets of every run that is over; the ids of those runs."""
-    instance = f"{LABEL}instance={instance_name(settings, client)}"
-    found = client.containers(all=True, filters={"label": [instance, f"{LABEL}run"]})
-    runs = {container["Labels"][f"{LABEL}run"] for container in found} | _runs_with_secrets(
-        settings.runtime_dir
-    )
+    ours = [labels.labelled(labels.INSTANCE, instance_name(settings, client)), labels.RUN]
+    found = client.containers(all=True, filters={"label": ours})
+    runs = {container["Labels"][labels.RUN] for container in found} | _runs_with_secrets(settings.runtime_dir)
     over = sorted(run for run in runs if _is_over(settings, run))
     for run in over:
         remove_run(client, settings, run)

@@ -64,3 +64,16 @@ class TableProof(BaseModel):
         if self.left_out is not None and (wrong := self.left_out.fault(self.source_rows)):
             found.insert(0, f"{self.table}: {wrong}")
         return found
+
+
+class TwinProof(BaseModel):
+    """What came of one twin."""
+
+    database: str
+    tables: tuple[TableProof, ...]
+
+
+class VerifiedTwins(BaseModel):
+    """What came of all twins of a run."""
+
+    twins: tuple[TwinProof, ...]

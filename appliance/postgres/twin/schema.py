@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import BaseModel, ConfigDict
 
 from appliance.postgres.source.archive_contents import Entry
@@ -31,13 +29,3 @@ class FinishedTwin(BaseModel):
 
     unchecked: tuple[str, ...] = ()
     """Foreign keys, as ``table name``, that hold for new rows only: rows they refer to were not copied."""
-
-
-def finished_file(run_dir: Path, target: int) -> Path:
-    """Where that is kept for the plan's target ``target``."""
-    return run_dir / "schema" / f"{target}.finished.json"
-
-
-def schema_file(run_dir: Path, target: int) -> Path:
-    """Where the schema of the plan's target ``target`` is kept."""
-    return run_dir / "schema" / f"{target}.json"

@@ -12,12 +12,11 @@ import os
 import signal
 import threading
 import time
-from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
-from pathlib import Path
 
 from appliance.contract.step_messages import Failure, Message, Notice, Progress, Result, parse_message
+from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.execute import execute_step
 
 _GRACE_S = 10.0
@@ -29,27 +28,15 @@ AnyMessage = Progress | Notice | Result | Failure
 class StepProcess:
     """One attempt at a step."""
 
-    def __init__(
-        self,
-        step: str,
-        run_dir: Path,
-        secrets_dir: Path,
-        *,
-        shard: int | None = None,
-        delivery: int | None = None,
-        export_dir: Path | None = None,
-    ) -> None:
-        self.step = step
-        self.shard = shard
-        self.delivery = delivery
+    def __init__(self, call: StepCall, paths: StepPaths) -> None:
+        self.call = call
         self.began = time.monotonic()
         self.result: Result | None = None
         self.failure: Failure | None = None
         self.ended = False
         context = multiprocessing.get_context("fork")
         self.reader, writer = context.Pipe(duplex=False)
-        call = _Call(step, run_dir, secrets_dir, shard, delivery, export_dir)
-        self._process = context.Process(target=_child, args=(call, writer), daemon=True)
+        self._process = context.Process(target=_child, args=(call, paths, writer), daemon=True)
         self._process.start()
         writer.close()
 
@@ -97,7 +84,7 @@ class StepProcess:
         code = self._process.exitcode
         silent = self.result is None or (code is not None and code > 0)
         if silent and self.failure is None:
-            self.failure = _silent_end(self.step, self.shard, code)
+            self.failure = _silent_end(self.call, code)
 
 
 def stop_all(processes: list[StepProcess]) -> None:
@@ -114,31 +101,21 @@ def stop_all(processes: list[StepProcess]) -> None:
         process.kill()
 
 
-def _silent_end(step: str, shard: int | None, code: int | None) -> Failure:
+def _silent_end(call: StepCall, code: int | None) -> Failure:
     killed = code is not None and code < 0
     name = signal.Signals(-code).name if killed and code is not None else f"exit status {code}"
     return Failure(
-        step=step,
-        shard=shard,
+        step=call.step,
+        shard=call.shard,
         exit_code=1,
         retry=False,
-        what=f"The step '{step}' ended without a word ({name}).",
+        what=f"The step '{call.step}' ended without a word ({name}).",
         why="It was killed, perhaps because memory ran out." if killed else "",
         next_step="free -m; dmesg | tail",
     )
 
 
-@dataclass(frozen=True)
-class _Call:
-    step: str
-    run_dir: Path
-    secrets_dir: Path
-    shard: int | None
-    delivery: int | None
-    export_dir: Path | None
-
-
-def _child(call: _Call, writer: Pipe) -> None:
+def _child(call: StepCall, paths: StepPaths, writer: Pipe) -> None:
     # What the parent does on a signal is not for the child.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -150,15 +127,7 @@ def _child(call: _Call, writer: Pipe) -> None:
         with turn:
             writer.send_bytes(message.model_dump_json(exclude_none=True).encode())
 
-    code = execute_step(
-        call.step,
-        call.run_dir,
-        call.secrets_dir,
-        emit,
-        shard=call.shard,
-        delivery=call.delivery,
-        export_dir=call.export_dir,
-    )
+    code = execute_step(call, paths, emit)
     writer.close()
     os._exit(code)
 

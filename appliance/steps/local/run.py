@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,10 +16,13 @@ from appliance.connections import Connection
 from appliance.contract.step_messages import Failure, Notice, Progress
 from appliance.errors import ApplianceError, ExitCode, WorkFailed
 from appliance.exports.writing import export_folder, finish_export
-from appliance.postgres.plan import PLAN_FILE, SPEC_FILE, Plan
+from appliance.postgres.plan import Plan
 from appliance.steps import discard
-from appliance.steps.context import RunSpec, load_context, read_document, write_document
+from appliance.steps.call import StepCall, StepPaths
+from appliance.steps.context import load_context
 from appliance.steps.local.process import StepProcess, stop_all
+from appliance.steps.run_files import PLAN, SPEC
+from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import remove_secrets, write_secrets, write_settings
 from appliance.steps.step_keys import step_settings
 
@@ -93,28 +96,20 @@ class RunOutcome:
 
 @dataclass
 class _Job:
-    step: str
-    shard: int | None = None
-    delivery: int | None = None
-    export_dir: Path | None = None
-    attempt: int = 0
+    call: StepCall
+    paths: StepPaths
     not_before: float = 0.0
-
-    @property
-    def part(self) -> int | None:
-        return self.shard if self.shard is not None else self.delivery
 
 
 @dataclass
 class LocalRun:
-    """One run. ``run_dir`` is made here; ``secrets_dir`` is filled here and removed at the end."""
+    """One run. Its folder is made here; that of its secrets is filled here and removed at the end."""
 
     spec: RunSpec
     connections: Mapping[str, Connection]
     key: bytes
     """The appliance's mask key, of which no step sees more than what its plan asks for."""
-    run_dir: Path
-    secrets_dir: Path
+    paths: StepPaths
     exports_dir: Path
     """Where a workflow's files go: ``<workflow>/<run>/`` in it."""
     check: Callable[[], None] = field(default=lambda: None)
@@ -132,13 +127,13 @@ class LocalRun:
         publishing = False
         export: Path | None = None
         try:
-            write_secrets(self.secrets_dir, self.connections)
+            write_secrets(self.paths.secrets_dir, self.connections)
             plan = self._snapshot_and_plan()
-            self._steps("schema", [_Job("schema")])
-            self._keyed_steps("copy", [_Job("copy", shard=shard.number) for shard in plan.shards], plan)
+            self._steps("schema", [self._job("schema")])
+            self._keyed_steps("copy", [self._job("copy", shard=shard.number) for shard in plan.shards], plan)
             self._close_snapshot()
-            self._steps("finish", [_Job("finish")])
-            self._keyed_steps("verify", [_Job("verify")], plan)
+            self._steps("finish", [self._job("finish")])
+            self._keyed_steps("verify", [self._job("verify")], plan)
             publishing = True
             export = self._publish()
         except BaseException as error:
@@ -149,43 +144,44 @@ class LocalRun:
             raise
         finally:
             stop_all(self._alive)
-            remove_secrets(self.secrets_dir)
+            remove_secrets(self.paths.secrets_dir)
         return RunOutcome(plan, self._results, self._seconds, time.monotonic() - began, export)
 
     def only_plan(self, observer: Observer) -> Plan:
         """Make the plan and nothing else; nothing is left behind but the run's folder."""
         self._prepare(observer)
         try:
-            write_secrets(self.secrets_dir, self.connections)
+            write_secrets(self.paths.secrets_dir, self.connections)
             return self._snapshot_and_plan()
         finally:
             stop_all(self._alive)
-            remove_secrets(self.secrets_dir)
+            remove_secrets(self.paths.secrets_dir)
 
     def _prepare(self, observer: Observer) -> None:
         self._observer = observer
         self._deadline = time.monotonic() + self.spec.workflow.limits.run_timeout_min * 60
-        self.run_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-        write_document(self.run_dir / SPEC_FILE, self.spec)
+        SPEC.freeze(self.paths.run_dir, self.spec)
 
     def _snapshot_and_plan(self) -> Plan:
         """Open the snapshot, whose keeper stays alive, and make the plan in it."""
-        self._steps("open_snapshot", [_Job("open_snapshot")])
-        self._steps("plan", [_Job("plan")])
-        plan = read_document(self.run_dir / PLAN_FILE, Plan)
+        self._steps("open_snapshot", [self._job("open_snapshot")])
+        self._steps("plan", [self._job("plan")])
+        plan = PLAN.read(self.paths.run_dir)
         self._observer.planned(plan)
         return plan
 
     def _publish(self) -> Path | None:
         """Swap the twins in; the files, if there are any, get their name when all of that has worked."""
         workflow = self.spec.workflow
-        jobs = [_Job("publish", delivery=number) for number in workflow.twins]
+        jobs = [self._job("publish", delivery=number) for number in workflow.twins]
         if workflow.files is None:
             self._steps("publish", jobs)
             return None
         with export_folder(self.exports_dir, workflow.id, self.spec.run_id) as folder:
             for job in jobs:
-                job.export_dir = folder if job.delivery == workflow.exporting_delivery else None
+                if job.call.delivery == workflow.exporting_delivery:
+                    job.call = replace(job.call, exports=True)
+                    job.paths = replace(job.paths, export_dir=folder)
             try:
                 self._steps("publish", jobs)
                 return finish_export(self.exports_dir, workflow.id, self.spec.run_id)
@@ -195,11 +191,15 @@ class LocalRun:
 
     def _keyed_steps(self, step: str, jobs: list[_Job], plan: Plan) -> None:
         """Steps that are given the keys of their plan, for as long as they take."""
-        write_settings(self.secrets_dir, step_settings(step, self.spec, plan, self.key))
+        write_settings(self.paths.secrets_dir, step_settings(step, self.spec, plan, self.key))
         try:
             self._steps(step, jobs)
         finally:
-            write_settings(self.secrets_dir, {})
+            write_settings(self.paths.secrets_dir, {})
+
+    def _job(self, step: str, *, shard: int | None = None, delivery: int | None = None) -> _Job:
+        call = StepCall(self.spec.run_id, self.spec.workflow.id, step, shard=shard, delivery=delivery)
+        return _Job(call, self.paths)
 
     def _steps(self, step: str, jobs: list[_Job]) -> None:
         """Run all jobs of a step, ``limits.parallel`` at a time; raise for the first that fails for good."""
@@ -213,7 +213,7 @@ class LocalRun:
             ready = [job for job in waiting if job.not_before <= now][: width - len(running)]
             for job in ready:
                 waiting.remove(job)
-                self._observer.step_started(step, job.part, parts)
+                self._observer.step_started(step, job.call.part, parts)
                 running[self._start(job)] = job
             for process in self._listen():
                 job_over = running.pop(process, None)
@@ -222,14 +222,7 @@ class LocalRun:
         self._seconds[step] = time.monotonic() - began
 
     def _start(self, job: _Job) -> StepProcess:
-        process = StepProcess(
-            job.step,
-            self.run_dir,
-            self.secrets_dir,
-            shard=job.shard,
-            delivery=job.delivery,
-            export_dir=job.export_dir,
-        )
+        process = StepProcess(job.call, job.paths)
         self._alive.append(process)
         return process
 
@@ -252,28 +245,29 @@ class LocalRun:
                     self._observer.message(message)
             if process.ended:
                 self._alive.remove(process)
-                if process.step == "open_snapshot" and had_result:
+                if process.call.step == "open_snapshot" and had_result:
                     raise StepFailedError(process.failure or _keeper_left())
                 over.append(process)
-            elif process.step == "open_snapshot" and process.result is not None and not had_result:
+            elif process.call.step == "open_snapshot" and process.result is not None and not had_result:
                 over.append(process)
         return over
 
     def _finished(self, process: StepProcess, job: _Job) -> bool:
         """Take in a process's end; whether its job is to be tried again."""
         worked = process.failure is None
-        self._observer.step_ended(job.step, job.part, process.seconds, worked=worked)
+        self._observer.step_ended(job.call.step, job.call.part, process.seconds, worked=worked)
         if process.failure is None:
-            self._results[job.step].append(process.result.data if process.result else {})
+            self._results[job.call.step].append(process.result.data if process.result else {})
             return False
-        retries = self.spec.workflow.limits.retries if job.step not in ("open_snapshot", "plan") else 0
-        if not process.failure.retry or job.attempt >= retries:
+        retries = self.spec.workflow.limits.retries if job.call.step not in ("open_snapshot", "plan") else 0
+        if not process.failure.retry or job.call.attempt > retries:
             raise StepFailedError(process.failure)
-        pause = _RETRY_AFTER_S[min(job.attempt, len(_RETRY_AFTER_S) - 1)]
-        job.attempt += 1
+        again = job.call.attempt
+        pause = _RETRY_AFTER_S[min(again, len(_RETRY_AFTER_S)) - 1]
+        job.call = replace(job.call, attempt=again + 1)
         job.not_before = time.monotonic() + pause
-        text = f"{process.failure.what} Trying again in {pause:.0f} s ({job.attempt} of {retries})."
-        self._observer.message(Notice(step=job.step, text=text))
+        text = f"{process.failure.what} Trying again in {pause:.0f} s ({again} of {retries})."
+        self._observer.message(Notice(step=job.call.step, text=text))
         return True
 
     def _close_snapshot(self) -> None:
@@ -284,7 +278,7 @@ class LocalRun:
     def _drop_unfinished(self) -> None:
         """Remove what was built aside; the next run would do so too, but disk space is wanted now."""
         try:
-            discard.run(load_context("discard", self.run_dir, self.secrets_dir, lambda _: None))
+            discard.run(load_context(self._job("discard").call, self.paths, lambda _: None))
         except (ApplianceError, psycopg.Error, OSError):
             left = "What was built beside the twin could not be dropped. The next run tries again."
             self._observer.message(Notice(step="discard", text=left))

@@ -1,0 +1,26 @@
+"""Every document in a run's folder with its type. Names, reading and writing: ``appliance.run_folder``."""
+
+from __future__ import annotations
+
+from appliance import run_folder
+from appliance.postgres.plan import Plan, Snapshot
+from appliance.postgres.proof.results import VerifiedTwins
+from appliance.postgres.twin.schema import FinishedTwin, TwinSchema
+from appliance.run_folder import RunFile
+from appliance.steps.run_spec import RunSpec, SpecBrief
+
+SPEC = RunFile(run_folder.SPEC, RunSpec)
+SPEC_OF_ANY_RELEASE = RunFile(run_folder.SPEC, SpecBrief)
+SNAPSHOT = RunFile(run_folder.SNAPSHOT, Snapshot)
+PLAN = RunFile(run_folder.PLAN, Plan)
+VERIFIED = RunFile(run_folder.VERIFIED, VerifiedTwins)
+
+
+def schema_of(target: int) -> RunFile[TwinSchema]:
+    """The schema of the plan's target of that number."""
+    return RunFile(run_folder.SCHEMA.format(target=target), TwinSchema)
+
+
+def finished_of(target: int) -> RunFile[FinishedTwin]:
+    """What ``finish`` says of that target."""
+    return RunFile(run_folder.FINISHED.format(target=target), FinishedTwin)
