@@ -6,7 +6,7 @@ from contextlib import closing
 
 import psycopg
 
-from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.errors import database_failure
 from appliance.store import outbox
 from appliance.store.database import connect, migrate
 from appliance.store.queries import current_runs

@@ -30,7 +30,7 @@ from appliance.backups.restore_files import FROM_BACKUP, place_files
 from appliance.backups.unpack import unpack
 from appliance.cloud.enrolment import ROTATION_WANTED
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.errors import database_failure
 from appliance.settings.settings import Settings
 from appliance.store.database import connect
 from appliance.system.beneath import as_owner_of, folder_of_our_own, lesser_owner, refuse_link, ways

@@ -18,7 +18,7 @@ from appliance.contract.step_messages import Message, Notice, Progress
 from appliance.documents.problems import Places
 from appliance.errors import RequestWrong, WorkFailedForGood
 from appliance.policy.policy import Policy
-from appliance.postgres.connect_errors import NoDatabase
+from appliance.postgres.errors import NoDatabase
 from appliance.postgres.plan import PLAN_FILE, SNAPSHOT_FILE, SPEC_FILE, Plan, Snapshot
 from appliance.postgres.sessions.bindings import start_options
 from appliance.postgres.sessions.connect import open_session

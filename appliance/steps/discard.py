@@ -11,8 +11,8 @@ from functools import partial
 
 import psycopg
 
+from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import PLAN_FILE
-from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.twin.database import drop_own
 from appliance.postgres.twin.names import twin_names
 from appliance.steps.context import StepContext

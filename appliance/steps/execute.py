@@ -19,9 +19,9 @@ from pydantic import BaseModel
 
 from appliance.contract.step_messages import Failure, Message, Result
 from appliance.errors import ApplianceError, ExitCode, Refused
+from appliance.postgres.errors import database_failure, retry_can_help
 from appliance.postgres.plan import PLAN_FILE, Plan
 from appliance.postgres.planning.space_estimate import target_is_full
-from appliance.postgres.sessions.connect import database_failure, retry_can_help
 from appliance.steps.context import StepContext, load_context, read_document
 
 STEPS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "publish", "discard")

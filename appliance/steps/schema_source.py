@@ -16,8 +16,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError
+from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan, TargetFacts
-from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.source.archive_contents import Entry
 from appliance.postgres.source.lock_watch import LockWatch, Name, described, still_in_the_way
 from appliance.postgres.source.schema_dump import dump_schema, find_pg_dump
