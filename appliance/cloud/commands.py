@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from appliance.cloud.command_state import Settled, settle
+from appliance.cloud.command_state import Settled, finish_command
 from appliance.cloud.wanted_release import WantedRelease
 from appliance.contract.calls import Command
 from appliance.errors import ApplianceError, Refused, RequestWrong, WorkFailed
@@ -78,7 +78,7 @@ class CloudCommands:
         for row in rows:
             outcome = self._outcome(db, row, sync)
             if outcome is not None:
-                settle(db, row["command_id"], outcome)
+                finish_command(db, row["command_id"], outcome)
                 settled += 1
         if settled:
             db.execute(
@@ -108,7 +108,7 @@ class CloudCommands:
             case "cancel":
                 return self._cancel(db, row["payload"]["run_id"])
             case "update":
-                asked = self._releases.ask(db, row["payload"]["version"], row["command_id"])
+                asked = self._releases.request(db, row["payload"]["version"], row["command_id"])
                 return Settled("accepted" if asked else "done")
         sync()
         return Settled("done")

@@ -16,20 +16,21 @@ from typing import Any
 import psycopg
 from pydantic import ValidationError
 
+from appliance.cloud.backoff import Backoff
 from appliance.cloud.client import DashboardAway, DashboardClient, TokenRefused
 from appliance.cloud.commands import CloudCommands
 from appliance.cloud.enrol_unattended import REFUSED_WAIT_S, client_of, enrol_by_file
 from appliance.cloud.enrolment import (
     ROTATION_WANTED,
     Identity,
+    drop_former_token,
     go_back,
     load_identity,
     rotate,
-    settle,
 )
 from appliance.cloud.heartbeat import heartbeat
 from appliance.cloud.known import Known
-from appliance.cloud.outbox_sender import Backoff, OutboxSender
+from appliance.cloud.outbox_sender import OutboxSender
 from appliance.cloud.wanted_release import WantedRelease
 from appliance.cloud.workflows import CloudSync
 from appliance.contract.calls import HEARTBEAT_SECONDS, HEARTBEAT_SECONDS_RANGE, HeartbeatAnswer
@@ -167,7 +168,7 @@ class Reporter:
         self._note_contact(db, wish.server_time, time.monotonic() - sent)
         if self._identity is not None and self._identity.former:
             with contextlib.suppress(OSError):
-                self._identity = settle(self._identity, self._settings.identity_file)
+                self._identity = drop_former_token(self._identity, self._settings.identity_file)
         least, most = HEARTBEAT_SECONDS_RANGE
         self._beat_every_s = float(min(max(wish.heartbeat_seconds, least), most))
         self._next_beat = time.monotonic() + self._beat_every_s
@@ -181,7 +182,7 @@ class Reporter:
                 self._identity = rotate(client, self._identity, self._settings.identity_file)
         if db is None:
             return
-        self._releases.hear(wish.wanted_release.version if wish.wanted_release else None)
+        self._releases.note(wish.wanted_release.version if wish.wanted_release else None)
         if wish.commands:
             self._commands.take_in(db, wish.commands)
         if not self._sync.is_current(wish.workflows_etag):

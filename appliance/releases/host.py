@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tempfile
@@ -10,7 +11,6 @@ from pathlib import Path
 
 from appliance.errors import WorkFailed
 from appliance.releases import bundles, metadata
-from appliance.releases.fitness import check_fitness
 from appliance.releases.installed import CURRENT, UPDATER, is_installed, linked, manifest, point
 from appliance.releases.prune import mark_used
 from appliance.system.units import PREPARE
@@ -25,6 +25,9 @@ CRASHES_MAX = 4
 STEADY_S = 30.0
 """How long all services must then stay up: what crashes at its first real work shows by then."""
 _POLL_S = 1.0
+# Preflight runs in a service of its own: the updater's sees neither the network nor the kernel as they are.
+_OUTSIDE = ("systemd-run", "--wait", "--pipe", "--quiet", "--collect")
+_CHECK_FAILED = 1
 
 
 class ThisMachine:
@@ -109,6 +112,32 @@ class ThisMachine:
 
     def _units_of(self, version: str | None) -> Path:
         return self._root / "releases" / (version or "-") / "systemd"
+
+
+def check_fitness(release: Path) -> None:
+    """Run the preflight that a release brings. Raises WorkFailed with what fails; warnings are none.
+
+    A release from before there was a preflight, or one that cannot be asked, is not held up.
+    """
+    command = [*_OUTSIDE, str(release / "venv" / "bin" / "appliance"), "preflight", "--json"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError:
+        return
+    unfit = failures_in(done.stdout) if done.returncode == _CHECK_FAILED else []
+    if unfit:
+        raise WorkFailed(
+            f"This machine is not fit for {release.name}.", " ".join(unfit), "sudo appliance preflight"
+        )
+
+
+def failures_in(report: str) -> list[str]:
+    """The checks that fail in the report of ``preflight --json``."""
+    try:
+        findings = json.loads(report)["findings"]
+        return [f"{each['check']}: {each['what']}" for each in findings if each["state"] == "fail"]
+    except (ValueError, KeyError, TypeError):
+        return []
 
 
 def replace_units(former: Path, wanted: Path, live: Path) -> None:

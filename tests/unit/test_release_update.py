@@ -13,8 +13,7 @@ import pytest
 from appliance.errors import WorkFailed
 from appliance.releases import bundles
 from appliance.releases.bundles import find_bundle
-from appliance.releases.fitness import failures_in
-from appliance.releases.host import replace_units
+from appliance.releases.host import failures_in, replace_units
 from appliance.releases.installed import CURRENT, installed, linked, point
 from appliance.releases.machine import PROVING_MAX, Update, carry_on, resumed
 from appliance.releases.update import keep_update, read_update
