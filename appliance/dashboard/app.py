@@ -120,11 +120,11 @@ def _add_error_handlers(app: FastAPI) -> None:
         problem = Problem(
             code=code[:64], what=error.what[:1000], why=error.why[:2000], next_step=error.next_step[:1000]
         )
-        return _told(request, status_of(error), problem, headers)
+        return _answer(request, status_of(error), problem, headers)
 
     @app.exception_handler(ValidationError)
     async def _invalid(request: Request, error: ValidationError) -> Response:
-        return _told(request, 422, wire.validation_problem(error))
+        return _answer(request, 422, wire.validation_problem(error))
 
     @app.exception_handler(RequestValidationError)
     async def _unfit(request: Request, error: RequestValidationError) -> Response:
@@ -132,7 +132,7 @@ def _add_error_handlers(app: FastAPI) -> None:
             f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}" for found in error.errors()
         ]
         why = "; ".join(places)[:2000]
-        return _told(request, 422, Problem(code="invalid", what="The request is not well formed.", why=why))
+        return _answer(request, 422, Problem(code="invalid", what="The request is not well formed.", why=why))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
@@ -140,7 +140,7 @@ def _add_error_handlers(app: FastAPI) -> None:
             error.status_code, "The request was not understood."
         )
         problem = Problem(code=f"http_{error.status_code}", what=what, next_step="Check the address.")
-        return _told(request, error.status_code, problem, dict(error.headers or {}))
+        return _answer(request, error.status_code, problem, dict(error.headers or {}))
 
     @app.exception_handler(StoreAwayError)
     async def _away(request: Request, error: StoreAwayError) -> Response:
@@ -151,10 +151,12 @@ def _add_error_handlers(app: FastAPI) -> None:
             why="It is starting, full, or out of reach. Nothing was changed.",
             next_step="Try again in a moment; the dashboard's log says more.",
         )
-        return _told(request, 503, problem, {"retry-after": "5"})
+        return _answer(request, 503, problem, {"retry-after": "5"})
 
 
-def _told(request: Request, status: int, problem: Problem, headers: dict[str, str] | None = None) -> Response:
+def _answer(
+    request: Request, status: int, problem: Problem, headers: dict[str, str] | None = None
+) -> Response:
     as_data = request.url.path.startswith("/v1/") or request.headers.get("x-requested-with")
     if as_data:
         return JSONResponse(problem.model_dump(), status, headers)

@@ -10,7 +10,7 @@ from typing import Any
 from appliance.dashboard.http_errors import Conflict, NotFound
 from appliance.dashboard.security import APPLIANCE_PREFIX, ENROLMENT_PREFIX, Actor, digest, new_token
 from appliance.dashboard.store import audit, authority
-from appliance.dashboard.store.database import Database, Row, Session, told
+from appliance.dashboard.store.database import Database, Row, Session, from_json
 from appliance.errors import RequestWrong
 
 ENROLMENT_SECONDS = 24 * 3600
@@ -98,7 +98,7 @@ def appliance(session: Session, appliance_id: str) -> Row:
 
 def report(session: Session, appliance_id: str) -> dict[str, Any]:
     """What the appliance last said of itself, as ``Heartbeat`` JSON; empty before its first heartbeat."""
-    return told(session.value("SELECT state FROM appliance WHERE id = ?", appliance_id))
+    return from_json(session.value("SELECT state FROM appliance WHERE id = ?", appliance_id))
 
 
 def appliances(session: Session, search: str = "") -> list[Row]:
@@ -113,6 +113,24 @@ def appliances(session: Session, search: str = "") -> list[Row]:
         " (SELECT count(*) FROM placement p WHERE p.appliance_id = a.id) AS workflows"
         " FROM appliance a WHERE a.revoked_at IS NULL AND lower(a.name) LIKE ? ORDER BY a.name",
         f"%{search.lower()}%",
+    )
+
+
+def placements(session: Session, appliance_id: str) -> list[Row]:
+    """Its workflows: those assigned to it here and those it reports, with how the last run went."""
+    return session.all(
+        "SELECT i.workflow_id, w.title, s.at AS assigned_at, r.digest AS wanted_digest, p.origin, p.state,"
+        " p.digest, p.rule, p.problem, p.next_run_at, l.run_id AS last_run_id, l.state AS last_state,"
+        " l.started_at AS last_started_at FROM ("
+        "   SELECT workflow_id FROM assignment WHERE appliance_id = ?"
+        "   UNION SELECT workflow_id FROM placement WHERE appliance_id = ?) i"
+        " LEFT JOIN assignment s ON s.workflow_id = i.workflow_id AND s.appliance_id = ?"
+        " LEFT JOIN workflow w ON w.id = i.workflow_id AND w.archived_at IS NULL"
+        " LEFT JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision"
+        " LEFT JOIN placement p ON p.workflow_id = i.workflow_id AND p.appliance_id = ?"
+        " LEFT JOIN run l ON l.workflow_id = i.workflow_id AND l.appliance_id = ? AND l.latest = 1"
+        " ORDER BY i.workflow_id",
+        *[appliance_id] * 5,
     )
 
 
