@@ -20,7 +20,7 @@ from appliance.errors import ApplianceError, Refused, RequestWrong, WorkFailed
 from appliance.orchestration.start_and_stop import cancel_run, find_workflow, start_run
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.columns import KEEP_RULE
-from appliance.policy.policy import Policy, check_workflow, enforce, load_policy
+from appliance.policy.policy import Policy, check_workflow, enforce, read_policy
 from appliance.run_names import run_id_for
 from appliance.settings.settings import Settings
 from appliance.store.database import Connection
@@ -168,8 +168,7 @@ class CloudCommands:
 
     def _policy(self) -> Policy:
         """Raises DocumentWrong for one that cannot be read: then nothing is done."""
-        path = self._settings.policy_file
-        return load_policy(path if path.exists() else None)
+        return read_policy(self._settings)
 
 
 def refuse_waiting(settings: Settings, workflow: str) -> None:

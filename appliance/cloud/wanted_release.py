@@ -21,7 +21,7 @@ import appliance
 from appliance.cloud.command_state import Settled, finish_command
 from appliance.contract.fields import VersionName
 from appliance.errors import Refused
-from appliance.policy.policy import Refusal, check_update, enforce, load_policy
+from appliance.policy.policy import Refusal, check_update, enforce, read_policy
 from appliance.settings.settings import Settings
 from appliance.store.database import Connection
 from appliance.store.runs import append_event
@@ -136,8 +136,7 @@ class WantedRelease:
 
     def _refusals(self, version: str) -> tuple[Refusal, ...]:
         """Raises DocumentWrong for a policy that cannot be read: then nothing is asked for."""
-        path = self._settings.policy_file
-        return check_update(load_policy(path if path.exists() else None), version)
+        return check_update(read_policy(self._settings), version)
 
     def _note_refusal(
         self, db: Connection, version: str, command_id: str | None, refusals: tuple[Refusal, ...]

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, PositiveInt, RootModel, ValidationError
 
-from appliance.documents.names import ConnectionName
+from appliance.documents.named_types import ConnectionName
 from appliance.errors import RequestWrong
 
 FIRST_EPOCH = 1

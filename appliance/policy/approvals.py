@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from appliance.documents.names import WorkflowId
+from appliance.documents.named_types import WorkflowId
 from appliance.errors import RequestWrong
 from appliance.workflow.document import Workflow
 from appliance.workflow.kept import Kept, kept_patterns, not_covered

@@ -19,6 +19,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from appliance.documents.names import RELEASE
+
 FOLDER = Path("/var/lib/appliance/update")
 _WANTED = "wanted.json"
 _OUTCOME = "outcome.json"
@@ -32,7 +34,7 @@ class Wanted(BaseModel):
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    version: Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+-]{0,63}$")]
+    version: Annotated[str, Field(pattern=f"^{RELEASE}$")]
     requested_at: AwareDatetime
     command_id: str | None = Field(default=None, max_length=100)
 

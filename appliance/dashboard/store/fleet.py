@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from typing import Any
@@ -11,14 +10,13 @@ from appliance.dashboard.http_errors import Conflict, NotFound
 from appliance.dashboard.security import APPLIANCE_PREFIX, ENROLMENT_PREFIX, Actor, digest, new_token
 from appliance.dashboard.store import audit, authority
 from appliance.dashboard.store.database import Database, Row, Session, from_json
+from appliance.documents.names import is_release
 from appliance.errors import RequestWrong
 
 ENROLMENT_SECONDS = 24 * 3600
 ROTATE_AFTER_SECONDS = 30 * 86400
 MISSED_HEARTBEATS = 3
 """An appliance that is silent for this many heartbeats counts as offline."""
-VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,59}")
-"""What a release may be called."""
 
 _COLUMNS = (
     "a.id, a.name, a.created_at, a.created_by, a.enrolled_at, a.revoked_at, a.last_seen, a.version,"
@@ -161,7 +159,7 @@ def revoke(database: Database, actor: Actor, appliance_id: str) -> None:
 
 def set_wanted_version(database: Database, actor: Actor, appliance_id: str, version: str | None) -> None:
     """The release this appliance should be on; its own policy decides when, and whether."""
-    if version is not None and not VERSION.fullmatch(version):
+    if version is not None and not is_release(version):
         raise RequestWrong(
             "That is not a version.",
             "A release's begins with a digit, and goes on with digits, letters, dots, + and -.",
