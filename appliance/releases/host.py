@@ -13,10 +13,9 @@ from appliance.errors import WorkFailed
 from appliance.releases import bundles, metadata
 from appliance.releases.installed import CURRENT, UPDATER, is_installed, linked, manifest, point
 from appliance.releases.prune import mark_used
-from appliance.system.units import PREPARE
+from appliance.system.units import PREPARE, UNIT_FOLDER
 from appliance.system.units import SERVICES as LONG_RUNNING
 
-UNITS = Path("/etc/systemd/system")
 SERVICES = (PREPARE, *LONG_RUNNING)
 PROVEN_WITHIN_S = 600.0
 """A start on a slow disk, with Airflow's migration before it, takes a minute or two."""
@@ -76,7 +75,7 @@ class ThisMachine:
         if not is_installed(self._root, version):
             raise WorkFailed(f"The release {version} is not installed.", "", "appliance release list")
         former = linked(self._root, CURRENT)
-        replace_units(self._units_of(former), self._units_of(version), UNITS)
+        replace_units(self._units_of(former), self._units_of(version), Path(UNIT_FOLDER))
         for used in (former, version):
             mark_used(self._root, used)
         point(self._root, CURRENT, version)
@@ -144,8 +143,14 @@ def replace_units(former: Path, wanted: Path, live: Path) -> None:
     """Write the units of a release over those of another; what only the other had goes.
 
     A unit that both releases have and that is not live was left out by a knob of the deploy, and stays out.
+    What all units share is always there.
     """
     before, after = _unit_files(former), _unit_files(wanted)
+    drop_ins = _drop_ins(wanted)
+    # The restrictions that units share are there before a unit that relies on them.
+    for name, text in sorted(drop_ins.items()):
+        (live / name).parent.mkdir(mode=0o755, exist_ok=True)
+        _write(live / name, text)
     for name in sorted(before.keys() - after.keys()):
         _run("systemctl", "disable", "--now", "--quiet", name, check=False)
         (live / name).unlink(missing_ok=True)
@@ -153,6 +158,8 @@ def replace_units(former: Path, wanted: Path, live: Path) -> None:
         path = live / name
         if path.exists() or name not in before:
             _write(path, text)
+    for name in _drop_ins(former).keys() - drop_ins.keys():
+        (live / name).unlink(missing_ok=True)
     for name in sorted(after.keys() - before.keys()):
         if b"[Install]" in after[name]:
             _run("systemctl", "enable", "--quiet", name, check=False)
@@ -161,6 +168,12 @@ def replace_units(former: Path, wanted: Path, live: Path) -> None:
 def _unit_files(folder: Path) -> dict[str, bytes]:
     kinds = (".service", ".timer", ".path", ".slice")
     return {path.name: path.read_bytes() for path in folder.glob("appliance*") if path.suffix in kinds}
+
+
+def _drop_ins(folder: Path) -> dict[str, bytes]:
+    """What a release adds to all its units of a kind, as ``appliance-.service.d`` does."""
+    found = folder.glob("appliance*.d/*.conf")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
 def _write(path: Path, text: bytes) -> None:
