@@ -7,8 +7,6 @@ bounded, each failure makes the next try later, and every decision was made by p
 from __future__ import annotations
 
 import contextlib
-import sys
-import threading
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -40,6 +38,7 @@ from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 from appliance.store import outbox
 from appliance.store.database import Connection, connect
+from appliance.system.background import Background
 
 Row = dict[str, Any]
 
@@ -51,7 +50,7 @@ SKEW_WORTH_TELLING_S = 30.0
 
 
 class Reporter:
-    """Start it once; it ends with the process."""
+    """``background.start()`` begins it; tests take single turns."""
 
     def __init__(self, settings: Settings, state: Known) -> None:
         self._settings = settings
@@ -61,7 +60,7 @@ class Reporter:
         kinds = ("sync", "update") if settings.is_split else None
         self._commands = CloudCommands(settings, self._releases, kinds=kinds)
         self._sender = OutboxSender()
-        self._stop = threading.Event()
+        self.background = Background("Talking to the dashboard", self.turn, on_fault=self._begin_anew)
         self._db: Connection | None = None
         self._client: DashboardClient | None = None
         self._identity: Identity | None = None
@@ -73,14 +72,6 @@ class Reporter:
         self._clock_offset_s: float | None = None
         self._told_skew = False
         self._problem = ""
-
-    def start(self) -> None:
-        """Begin, in a thread that does not keep the process alive."""
-        threading.Thread(target=self._run, name="reporter", daemon=True).start()
-
-    def stop(self) -> None:
-        """End after the present turn."""
-        self._stop.set()
 
     def describe(self) -> Row:
         """What ``/status`` says of the dashboard; asks nobody."""
@@ -226,7 +217,7 @@ class Reporter:
     def _send(self, client: DashboardClient, db: Connection) -> None:
         try:
             for _ in range(BATCHES_A_TURN):
-                if not self._sender.send(db, client, self._scrubber) or self._stop.is_set():
+                if not self._sender.send(db, client, self._scrubber) or self.background.is_stopping:
                     break
             self._events.succeeded()
         except (DashboardAway, TokenRefused) as error:
@@ -296,19 +287,13 @@ class Reporter:
 
     def _wait(self, problem: str, seconds: float) -> None:
         self._problem = self._scrubber.clean(problem)
-        self._stop.wait(min(seconds, 1.0))
+        self.background.rest(min(seconds, 1.0))
         if self._db is not None:
             with contextlib.suppress(psycopg.Error):
                 outbox.note_problem(self._db, self._problem)
 
-    def _run(self) -> None:
-        wait = 0.0
-        while not self._stop.wait(wait):
-            try:
-                wait = self.turn()
-            except Exception as error:  # the thread must outlive what nobody foresaw
-                sys.stderr.write(f"Talking to the dashboard failed: {type(error).__name__}\n")
-                self._problem = f"A fault of the appliance itself ({type(error).__name__})."
-                self._forget_client()
-                self._identity = None
-                wait = REFUSED_WAIT_S
+    def _begin_anew(self, error: Exception) -> None:
+        """After a fault of a turn: nothing is left of a state that was not foreseen."""
+        self._problem = f"A fault of the appliance itself ({type(error).__name__})."
+        self._forget_client()
+        self._identity = None
