@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from appliance.releases.prune import prune
 from appliance.releases.wanted import FOLDER, Wanted, forget_wanted, read_wanted, write_outcome
 from appliance.releases.window import update_may_start
 from appliance.settings.settings import Settings, load_settings
+from appliance.system.postgres_programs import ask
 
 STATE = ".update"
 """Folder under the root of all releases: how far an update is, its lock, the copy of the metadata."""
@@ -148,9 +148,7 @@ def _asked_by_operator(version: str) -> Wanted:
 
 def _runs_under_way(settings: Settings) -> bool:
     """Whether a run would be interrupted. A database that is away has none."""
-    command = ["psql", "-XAtq", "--no-password", "--dbname", settings.database_url, "--command", _UNDER_WAY]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    return done.returncode == 0 and done.stdout.strip() not in ("", "0")
+    return ask(settings.database_url, _UNDER_WAY) not in (None, "", "0")
 
 
 def read_update(state: Path) -> Update | None:
