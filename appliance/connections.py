@@ -17,7 +17,7 @@ from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_valid
 from appliance.documents import yaml as strict_yaml
 from appliance.documents.document import Document
 from appliance.documents.model import StrictModel, problems_of, wrong
-from appliance.documents.names import ConnectionName
+from appliance.documents.named_types import ConnectionName
 from appliance.documents.problems import DocumentWrong, Problem, did_you_mean
 from appliance.errors import RequestWrong
 

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import psycopg
 
-from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.errors import database_failure
 from appliance.store import outbox
 from appliance.store.database import connect, migrate
 from appliance.store.queries import current_runs
@@ -30,7 +30,7 @@ WHERE (run_id, dag_id) = (%s, %s) AND (state IS NULL OR state NOT IN
 _END_RUN = "UPDATE dag_run SET state = 'failed', end_date = now() WHERE (run_id, dag_id) = (%s, %s)"
 
 
-def settle_airflow(conninfo: str) -> int:
+def end_airflow_runs(conninfo: str) -> int:
     """End the runs that were under way, so that the scheduler takes none of them up; how many."""
     try:
         with closing(connect(conninfo)) as session, session.transaction():
@@ -43,7 +43,7 @@ def settle_airflow(conninfo: str) -> int:
         raise database_failure("Runs in the restored database 'airflow' could not be ended.", error) from None
 
 
-def settle_appliance(conninfo: str) -> int:
+def begin_anew(conninfo: str) -> int:
     """Number the outbox afresh, and end the runs that were under way; how many."""
     migrate(conninfo)
     store = RunStore(conninfo)

@@ -24,7 +24,7 @@ from appliance.backups.postgres_tools import Database
 from appliance.cloud.enrolment import load_identity
 from appliance.durable import whole_file
 from appliance.errors import ApplianceError, RequestWrong, WorkFailed
-from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.errors import database_failure
 from appliance.settings.settings import Settings
 from appliance.store.database import connect
 from appliance.system.beneath import as_owner_of, lesser_owner, ways

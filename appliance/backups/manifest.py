@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
 import appliance
+from appliance.documents.names import release_order
 from appliance.errors import RequestWrong
 
 FORMAT = 1
@@ -60,7 +60,7 @@ def read_manifest(content: bytes) -> Manifest:
             f"It was written by {than} release of the appliance, {found.release}.",
             f"Install release {found.release} on this machine, then restore again.",
         )
-    if _parts(found.release) > _parts(appliance.__version__):
+    if release_order(found.release) > release_order(appliance.__version__):
         raise RequestWrong(
             f"The backup was made by release {found.release}, and this is {appliance.__version__}.",
             "A release reads backups of its own age and older ones: it cannot take a database's schema back.",
@@ -73,7 +73,3 @@ def read_manifest(content: bytes) -> Manifest:
             "Use another backup.",
         )
     return found
-
-
-def _parts(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version.split("+", maxsplit=1)[0])[:3])

@@ -13,8 +13,8 @@ from typing import BinaryIO
 from psycopg.conninfo import conninfo_to_dict
 
 from appliance.errors import WorkFailed
-from appliance.postgres.source.schema_dump import find_pg_dump
 from appliance.system.beneath import Owner
+from appliance.system.postgres_programs import find_pg_dump
 
 _PR_SET_PDEATHSIG = 1
 _EMPTY = """\

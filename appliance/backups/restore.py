@@ -20,7 +20,7 @@ from typing import Literal
 
 import psycopg
 
-from appliance.backups.after_restore import settle_airflow, settle_appliance
+from appliance.backups.after_restore import begin_anew, end_airflow_runs
 from appliance.backups.contents import MIRRORED
 from appliance.backups.create import database_urls
 from appliance.backups.manifest import DATABASES, Manifest
@@ -30,7 +30,7 @@ from appliance.backups.unpack import unpack
 from appliance.cloud.enrolment import ROTATION_WANTED
 from appliance.durable import write_file
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.errors import database_failure
 from appliance.settings.settings import Settings
 from appliance.store.database import connect
 from appliance.system.beneath import as_owner_of, folder_of_our_own, lesser_owner, refuse_link, ways
@@ -127,7 +127,7 @@ def _restore(
         for name in DATABASES:
             url = database_urls(settings)[name]
             Database(name, url, versions[name], owner).replace_contents(scripts[name])
-            ended = settle_airflow(url) if name == "airflow" else settle_appliance(url)
+            ended = end_airflow_runs(url) if name == "airflow" else begin_anew(url)
             _note(pending, name, contents.manifest)
             entered("airflow" if name == "airflow" else "appliance")
         placed = place_files(settings, contents.files, former)

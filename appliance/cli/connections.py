@@ -56,14 +56,14 @@ def check(
     from appliance.cli.work.connections_check import known_workflows, print_reports  # noqa: PLC0415
     from appliance.connections import load_connections  # noqa: PLC0415
     from appliance.errors import ExitCode  # noqa: PLC0415
-    from appliance.policy.policy import load_policy  # noqa: PLC0415
+    from appliance.policy.policy import read_policy  # noqa: PLC0415
     from appliance.postgres.checks.connection import check_connections  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
     from appliance.system.findings import failed  # noqa: PLC0415
 
     settings = load_settings()
     known = load_connections(connections or settings.connections_file)
-    rules = load_policy(policy or (settings.policy_file if settings.policy_file.exists() else None))
+    rules = read_policy(settings, policy)
     reports = check_connections(known, known_workflows(settings, workflow or ()), rules, names or ())
     print_reports(reports, as_json=as_json)
     if any(failed(report.findings) for report in reports):

@@ -41,7 +41,7 @@ def check(
     from appliance.orchestration.start_and_stop import find_workflow  # noqa: PLC0415 - help must be instant
     from appliance.policy.approvals import approved_columns, load_approval, waits_for_owner  # noqa: PLC0415
     from appliance.policy.columns import waiting_refusal  # noqa: PLC0415
-    from appliance.policy.policy import Origin, check_workflow, load_policy, notices  # noqa: PLC0415
+    from appliance.policy.policy import Origin, check_workflow, notices, read_policy  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
     from appliance.workflow.loading import load_workflow  # noqa: PLC0415
     from appliance.workflow.matching import match_rules  # noqa: PLC0415
@@ -55,7 +55,7 @@ def check(
     loaded = load_workflow(path)
     document = loaded.workflow
     file = policy or (settings.policy_file if settings.policy_file.exists() else None)
-    rules = load_policy(file)
+    rules = read_policy(settings, policy)
     refusals = check_workflow(rules, document, origin=origin)
     approval = load_approval(settings.approvals_dir, document.id)
     if columns:

@@ -21,7 +21,7 @@ class Settled:
     problem: str | None = None
 
 
-def settle(db: Connection, command_id: str, outcome: Settled) -> None:
+def finish_command(db: Connection, command_id: str, outcome: Settled) -> None:
     """Write down what became of a command, and answer for it. The same again changes and tells nothing."""
     why = {"run_id": outcome.run_id, "rule": outcome.rule, "problem": outcome.problem}
     with db.transaction():

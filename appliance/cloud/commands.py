@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from appliance.cloud.command_state import Settled, settle
+from appliance.cloud.command_state import Settled, finish_command
 from appliance.cloud.wanted_release import WantedRelease
 from appliance.contract.calls import Command
 from appliance.errors import ApplianceError, Refused, RequestWrong, WorkFailed
 from appliance.orchestration.start_and_stop import cancel_run, find_workflow, start_run
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.columns import KEEP_RULE
-from appliance.policy.policy import Policy, check_workflow, enforce, load_policy
+from appliance.policy.policy import Policy, check_workflow, enforce, read_policy
 from appliance.run_folder import run_id_for
 from appliance.settings.settings import Settings
 from appliance.store.database import Connection
@@ -78,7 +78,7 @@ class CloudCommands:
         for row in rows:
             outcome = self._outcome(db, row, sync)
             if outcome is not None:
-                settle(db, row["command_id"], outcome)
+                finish_command(db, row["command_id"], outcome)
                 settled += 1
         if settled:
             db.execute(
@@ -108,7 +108,7 @@ class CloudCommands:
             case "cancel":
                 return self._cancel(db, row["payload"]["run_id"])
             case "update":
-                asked = self._releases.ask(db, row["payload"]["version"], row["command_id"])
+                asked = self._releases.request(db, row["payload"]["version"], row["command_id"])
                 return Settled("accepted" if asked else "done")
         sync()
         return Settled("done")
@@ -168,8 +168,7 @@ class CloudCommands:
 
     def _policy(self) -> Policy:
         """Raises DocumentWrong for one that cannot be read: then nothing is done."""
-        path = self._settings.policy_file
-        return load_policy(path if path.exists() else None)
+        return read_policy(self._settings)
 
 
 def refuse_waiting(settings: Settings, workflow: str) -> None:

@@ -16,9 +16,9 @@ from appliance.errors import ApplianceError, Refused, RequestWrong
 from appliance.settings.settings import Settings
 
 if TYPE_CHECKING:
+    from appliance.cloud.backoff import Backoff
     from appliance.cloud.client import DashboardClient
     from appliance.cloud.enrolment import Identity
-    from appliance.cloud.outbox_sender import Backoff
 
 REFUSED_WAIT_S = 60.0
 """A token that was revoked does not become good by asking every second."""

@@ -146,7 +146,7 @@ def rotate(client: DashboardClient, identity: Identity, path: Path) -> Identity:
     return renewed
 
 
-def settle(identity: Identity, path: Path) -> Identity:
+def drop_former_token(identity: Identity, path: Path) -> Identity:
     """The new token has been used, so the former one is good for nothing. Raises OSError."""
     settled = replace(identity, former="")
     save_identity(path, settled)

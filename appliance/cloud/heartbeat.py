@@ -6,7 +6,6 @@ import os
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import appliance
@@ -24,6 +23,7 @@ from appliance.contract.calls import (
 )
 from appliance.policy.policy import Policy
 from appliance.scrubbing.scrub import Scrubber
+from appliance.system.proc import memory_kb
 
 Row = dict[str, Any]
 
@@ -162,11 +162,7 @@ def _system() -> str | None:
 
 
 def _memory_used_percent() -> float | None:
-    """Of the machine's memory, what is not available; None where /proc does not tell (a hardened unit)."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.split()[1:]}
+    """Of the machine's memory, what is not available; None where /proc does not say (a hardened unit)."""
+    kilobytes = memory_kb()
     total, available = kilobytes.get("MemTotal", 0), kilobytes.get("MemAvailable", 0)
     return max(0.0, 100 * (1 - available / total)) if total else None

@@ -7,8 +7,6 @@ bounded, each failure makes the next try later, and every decision was made by p
 from __future__ import annotations
 
 import contextlib
-import sys
-import threading
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -16,20 +14,21 @@ from typing import Any
 import psycopg
 from pydantic import ValidationError
 
+from appliance.cloud.backoff import Backoff
 from appliance.cloud.client import DashboardAway, DashboardClient, TokenRefused
 from appliance.cloud.commands import CloudCommands
 from appliance.cloud.enrol_unattended import REFUSED_WAIT_S, client_of, enrol_by_file
 from appliance.cloud.enrolment import (
     ROTATION_WANTED,
     Identity,
+    drop_former_token,
     go_back,
     load_identity,
     rotate,
-    settle,
 )
 from appliance.cloud.heartbeat import heartbeat
 from appliance.cloud.known import Known
-from appliance.cloud.outbox_sender import Backoff, OutboxSender
+from appliance.cloud.outbox_sender import OutboxSender
 from appliance.cloud.wanted_release import WantedRelease
 from appliance.cloud.workflows import CloudSync
 from appliance.contract.calls import HEARTBEAT_SECONDS, HEARTBEAT_SECONDS_RANGE, HeartbeatAnswer
@@ -39,6 +38,7 @@ from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 from appliance.store import outbox
 from appliance.store.database import Connection, connect
+from appliance.system.background import Background
 
 Row = dict[str, Any]
 
@@ -50,7 +50,7 @@ SKEW_WORTH_TELLING_S = 30.0
 
 
 class Reporter:
-    """Start it once; it ends with the process."""
+    """``background.start()`` begins it; tests take single turns."""
 
     def __init__(self, settings: Settings, state: Known) -> None:
         self._settings = settings
@@ -60,7 +60,7 @@ class Reporter:
         kinds = ("sync", "update") if settings.is_split else None
         self._commands = CloudCommands(settings, self._releases, kinds=kinds)
         self._sender = OutboxSender()
-        self._stop = threading.Event()
+        self.background = Background("Talking to the dashboard", self.turn, on_fault=self._begin_anew)
         self._db: Connection | None = None
         self._client: DashboardClient | None = None
         self._identity: Identity | None = None
@@ -72,14 +72,6 @@ class Reporter:
         self._clock_offset_s: float | None = None
         self._told_skew = False
         self._problem = ""
-
-    def start(self) -> None:
-        """Begin, in a thread that does not keep the process alive."""
-        threading.Thread(target=self._run, name="reporter", daemon=True).start()
-
-    def stop(self) -> None:
-        """End after the present turn."""
-        self._stop.set()
 
     def describe(self) -> Row:
         """What ``/status`` says of the dashboard; asks nobody."""
@@ -167,7 +159,7 @@ class Reporter:
         self._note_contact(db, wish.server_time, time.monotonic() - sent)
         if self._identity is not None and self._identity.former:
             with contextlib.suppress(OSError):
-                self._identity = settle(self._identity, self._settings.identity_file)
+                self._identity = drop_former_token(self._identity, self._settings.identity_file)
         least, most = HEARTBEAT_SECONDS_RANGE
         self._beat_every_s = float(min(max(wish.heartbeat_seconds, least), most))
         self._next_beat = time.monotonic() + self._beat_every_s
@@ -181,7 +173,7 @@ class Reporter:
                 self._identity = rotate(client, self._identity, self._settings.identity_file)
         if db is None:
             return
-        self._releases.hear(wish.wanted_release.version if wish.wanted_release else None)
+        self._releases.note(wish.wanted_release.version if wish.wanted_release else None)
         if wish.commands:
             self._commands.take_in(db, wish.commands)
         if not self._sync.is_current(wish.workflows_etag):
@@ -225,7 +217,7 @@ class Reporter:
     def _send(self, client: DashboardClient, db: Connection) -> None:
         try:
             for _ in range(BATCHES_A_TURN):
-                if not self._sender.send(db, client, self._scrubber) or self._stop.is_set():
+                if not self._sender.send(db, client, self._scrubber) or self.background.is_stopping:
                     break
             self._events.succeeded()
         except (DashboardAway, TokenRefused) as error:
@@ -295,19 +287,13 @@ class Reporter:
 
     def _wait(self, problem: str, seconds: float) -> None:
         self._problem = self._scrubber.clean(problem)
-        self._stop.wait(min(seconds, 1.0))
+        self.background.rest(min(seconds, 1.0))
         if self._db is not None:
             with contextlib.suppress(psycopg.Error):
                 outbox.note_problem(self._db, self._problem)
 
-    def _run(self) -> None:
-        wait = 0.0
-        while not self._stop.wait(wait):
-            try:
-                wait = self.turn()
-            except Exception as error:  # the thread must outlive what nobody foresaw
-                sys.stderr.write(f"Talking to the dashboard failed: {type(error).__name__}\n")
-                self._problem = f"A fault of the appliance itself ({type(error).__name__})."
-                self._forget_client()
-                self._identity = None
-                wait = REFUSED_WAIT_S
+    def _begin_anew(self, error: Exception) -> None:
+        """After a fault of a turn: nothing is left of a state that was not foreseen."""
+        self._problem = f"A fault of the appliance itself ({type(error).__name__})."
+        self._forget_client()
+        self._identity = None

@@ -1,4 +1,4 @@
-"""The release that the dashboard wants: judged by policy, handed to the updater, and what became of it told.
+"""The release that the dashboard wants: judged by policy, handed to the updater, its answer reported.
 
 The updater runs as root and by itself. It is asked and answers in two files of ``<state_dir>/update``:
 
@@ -17,11 +17,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 import appliance
-from appliance.cloud.command_state import Settled, settle
+from appliance.cloud.command_state import Settled, finish_command
 from appliance.contract.fields import VersionName
 from appliance.durable import write_file
 from appliance.errors import Explanation, Refused
-from appliance.policy.policy import Refusal, check_update, enforce, load_policy
+from appliance.policy.policy import Refusal, check_update, enforce, read_policy
 from appliance.settings.settings import Settings
 from appliance.store.database import Connection
 from appliance.store.runs import append_event
@@ -32,7 +32,7 @@ State = Literal["done", "refused", "failed"]
 ANSWER_WITHIN = timedelta(days=8)
 """A weekly update window passes in that time; what has not been answered then never will be."""
 BELIEVED_AFTER_S = 3600.0
-"""A release that has run for so long was moved to, whoever did it; until then it may be moved back from."""
+"""A release that has run for so long was moved to; until then it may be moved back from."""
 LONGEST_ANSWER = 64 * 1024
 KEPT = 50
 
@@ -54,22 +54,22 @@ class WantedRelease:
         self._settings = settings
         self._folder = settings.update_dir
         self._began = time.monotonic()
-        self._heard: list[str | None] = []
+        self._noted: list[str | None] = []
 
-    def hear(self, version: str | None) -> None:
+    def note(self, version: str | None) -> None:
         """Keep the wish of a heartbeat for ``follow``: a command that came with it is answered first."""
-        self._heard = [version]
+        self._noted = [version]
 
     def follow(self, db: Connection) -> None:
         """Act on the wish, and take the updater's answer. Raises psycopg.Error."""
-        heard, self._heard = self._heard, []
-        for version in heard:
+        noted, self._noted = self._noted, []
+        for version in noted:
             # The next heartbeat says the wish again, and the disk may have room by then.
             with contextlib.suppress(OSError):
-                self.wish(db, version)
-        self.look(db)
+                self.apply(db, version)
+        self.collect(db)
 
-    def ask(self, db: Connection, version: str, command_id: str | None = None) -> bool:
+    def request(self, db: Connection, version: str, command_id: str | None = None) -> bool:
         """Ask the updater for a release. False when it runs already, so that nothing is to be done.
 
         Raises Refused by policy, psycopg.Error, and OSError when the wish cannot be kept.
@@ -91,11 +91,11 @@ class WantedRelease:
             else:
                 self._withdraw(db)
                 _insert(db, version, command_id, "waiting")
-            # Inside the transaction: what is told as waiting is there for the updater, or neither is.
+            # Inside the transaction: what is reported as waiting is there for the updater, or neither is.
             self._write(_newest(db) or {})
         return True
 
-    def wish(self, db: Connection, version: str | None) -> None:
+    def apply(self, db: Connection, version: str | None) -> None:
         """Follow the dashboard's standing wish, which every heartbeat repeats: each is acted on once.
 
         Raises psycopg.Error and OSError.
@@ -112,34 +112,33 @@ class WantedRelease:
             if not is_allowed_now:
                 return
         try:
-            self.ask(db, version)
+            self.request(db, version)
         except Refused:
-            # Told by an event, once; a wish has no answer.
+            # An event reports it, once; a wish has no answer.
             return
 
-    def look(self, db: Connection) -> None:
+    def collect(self, db: Connection) -> None:
         """Take the updater's answer, if there is one to what waits. Raises psycopg.Error."""
         row = _newest(db, waiting=True)
         if row is None:
             return
         outcome = self._answer_to(row)
         if outcome is not None:
-            _settle(db, row, outcome.result, problem=outcome.message if outcome.result != "done" else None)
+            _finish(db, row, outcome.result, problem=outcome.message if outcome.result != "done" else None)
         elif row["version"] == appliance.__version__ and time.monotonic() - self._began > BELIEVED_AFTER_S:
             self._forget()
-            _settle(db, row, "done")
+            _finish(db, row, "done")
         elif datetime.now(UTC) - row["requested_at"] > ANSWER_WITHIN:
             self._forget()
             days = ANSWER_WITHIN.days
             why = Explanation(
                 f"No update was made within {days} days.", next_step="systemctl status appliance-update.timer"
             )
-            _settle(db, row, "failed", problem=why.line())
+            _finish(db, row, "failed", problem=why.line())
 
     def _refusals(self, version: str) -> tuple[Refusal, ...]:
         """Raises DocumentWrong for a policy that cannot be read: then nothing is asked for."""
-        path = self._settings.policy_file
-        return check_update(load_policy(path if path.exists() else None), version)
+        return check_update(read_policy(self._settings), version)
 
     def _note_refusal(
         self, db: Connection, version: str, command_id: str | None, refusals: tuple[Refusal, ...]
@@ -155,12 +154,12 @@ class WantedRelease:
             _insert(db, version, command_id, "refused", refusals[0])
 
     def _withdraw(self, db: Connection) -> None:
-        """Nobody wants any more what was waited for."""
+        """End the wait: another release is wanted, or none."""
         row = _newest(db, waiting=True)
         if row is None:
             return
         self._forget()
-        _settle(db, row, "failed", problem="Another release was asked for since.")
+        _finish(db, row, "failed", problem="Another release was asked for since.")
 
     def _forget(self) -> None:
         with contextlib.suppress(NotADirectoryError):
@@ -168,8 +167,8 @@ class WantedRelease:
 
     def _write(self, row: Row) -> None:
         self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        told = {key: row[key] for key in ("version", "command_id")}
-        text = json.dumps(told | {"requested_at": row["requested_at"].isoformat()})
+        request = {key: row[key] for key in ("version", "command_id")}
+        text = json.dumps(request | {"requested_at": row["requested_at"].isoformat()})
         write_file(self._folder / "wanted.json", text, durable=True, mode=0o600)
 
     def _answer_to(self, row: Row) -> Outcome | None:
@@ -206,8 +205,8 @@ def _insert(
     append_event(db, "update_changed", None, {"version": version, "state": state, **why})
 
 
-def _settle(db: Connection, row: Row, state: State, *, problem: str | None = None) -> None:
-    """Write down what became of a wish, and tell it: of the release, and of the command that asked for it."""
+def _finish(db: Connection, row: Row, state: State, *, problem: str | None = None) -> None:
+    """Write down what became of a wish, and report it: of the release, and of the command that asked."""
     with db.transaction():
         changed = db.execute(
             "UPDATE appliance.wanted_release SET state = %s, problem = %s, settled_at = now()"
@@ -220,4 +219,4 @@ def _settle(db: Connection, row: Row, state: State, *, problem: str | None = Non
             db, "update_changed", None, {"version": row["version"], "state": state, "problem": problem}
         )
         if row["command_id"]:
-            settle(db, row["command_id"], Settled(state, problem=problem))
+            finish_command(db, row["command_id"], Settled(state, problem=problem))

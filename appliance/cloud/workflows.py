@@ -31,7 +31,7 @@ from appliance.masking.registry import parameter_models
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.approvals import approvals_mark, load_approval, waits_for_owner
 from appliance.policy.columns import KEEP_RULE, waiting_refusal
-from appliance.policy.policy import Policy, Refusal, check_workflow, load_policy
+from appliance.policy.policy import Policy, Refusal, check_workflow, read_policy
 from appliance.run_folder import has_begun, run_folder
 from appliance.settings.settings import Settings
 from appliance.store.database import Connection
@@ -218,9 +218,8 @@ class CloudSync:
 
     def policy(self) -> Policy:
         """The policy of now. One that cannot be read lets nothing from the cloud in."""
-        path = self._settings.policy_file
         try:
-            return load_policy(path if path.exists() else None)
+            return read_policy(self._settings)
         except ApplianceError:
             return Policy()
 

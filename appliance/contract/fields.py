@@ -9,6 +9,8 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+from appliance.documents.names import CONNECTION_NAME, PROGRAM_VERSION, SHA256, WORKFLOW_ID
+
 SCRUBBED_TEXT_MAX = 1000
 _ROOM_FOR_THE_REST = 80
 _PRINTABLE = r"[^\x00-\x1f\x7f]"
@@ -72,17 +74,17 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
-WorkflowId = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63)]
+WorkflowId = Annotated[str, Field(pattern=f"^{WORKFLOW_ID}$", max_length=63)]
 RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
-ConnectionName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=63)]
+ConnectionName = Annotated[str, Field(pattern=f"^{CONNECTION_NAME}$", max_length=63)]
 ObjectName = Annotated[str, Field(pattern=rf"^{_PRINTABLE}+$", max_length=260)]
 Label = Annotated[str, Field(pattern=rf"^{_PRINTABLE}+$", max_length=80)]
 RuleName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]*$", max_length=64)]
-VersionName = Annotated[str, Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+~_:-]*$", max_length=60)]
+VersionName = Annotated[str, Field(pattern=f"^{PROGRAM_VERSION}$", max_length=60)]
 SqlState = Annotated[str, Field(pattern=r"^[0-9A-Z]{5}$", max_length=5)]
 ExceptionName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_length=120)]
 CodeLocation = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+:[0-9]{1,6}$", max_length=160)]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", max_length=64)]
+Digest = Annotated[str, Field(pattern=f"^{SHA256}$", max_length=64)]
 UpdateWindow = Annotated[str, Field(pattern=r"^[A-Za-z0-9 :,*-]*$", max_length=60)]
 Secret = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", min_length=20, max_length=120)]
 Count = Annotated[int, Field(ge=0, le=2**53)]

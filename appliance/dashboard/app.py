@@ -116,11 +116,11 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(ApplianceError)
     async def _known(request: Request, error: ApplianceError) -> Response:
         headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany) else {}
-        return _told(request, status_of(error), problem_of(error), headers)
+        return _answer(request, status_of(error), problem_of(error), headers)
 
     @app.exception_handler(ValidationError)
     async def _invalid(request: Request, error: ValidationError) -> Response:
-        return _told(request, 422, wire.validation_problem(error))
+        return _answer(request, 422, wire.validation_problem(error))
 
     @app.exception_handler(RequestValidationError)
     async def _unfit(request: Request, error: RequestValidationError) -> Response:
@@ -128,7 +128,7 @@ def _add_error_handlers(app: FastAPI) -> None:
             f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}" for found in error.errors()
         ]
         wrong = Explanation("The request is not well formed.", "; ".join(places))
-        return _told(request, 422, Problem.of("invalid", wrong))
+        return _answer(request, 422, Problem.of("invalid", wrong))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
@@ -136,7 +136,7 @@ def _add_error_handlers(app: FastAPI) -> None:
             error.status_code, "The request was not understood."
         )
         problem = Problem.of(f"http_{error.status_code}", Explanation(what, next_step="Check the address."))
-        return _told(request, error.status_code, problem, dict(error.headers or {}))
+        return _answer(request, error.status_code, problem, dict(error.headers or {}))
 
     @app.exception_handler(StoreAwayError)
     async def _away(request: Request, error: StoreAwayError) -> Response:
@@ -147,10 +147,12 @@ def _add_error_handlers(app: FastAPI) -> None:
             "Try again in a moment; the dashboard's log says more.",
         )
         problem = Problem.of("store_away", away)
-        return _told(request, 503, problem, {"retry-after": "5"})
+        return _answer(request, 503, problem, {"retry-after": "5"})
 
 
-def _told(request: Request, status: int, problem: Problem, headers: dict[str, str] | None = None) -> Response:
+def _answer(
+    request: Request, status: int, problem: Problem, headers: dict[str, str] | None = None
+) -> Response:
     as_data = request.url.path.startswith("/v1/") or request.headers.get("x-requested-with")
     if as_data:
         return JSONResponse(problem.model_dump(), status, headers)

@@ -15,6 +15,7 @@ import appliance
 from appliance.diagnostics.part import NotThere, Part, output_of, separated, table
 from appliance.settings.settings import Settings
 from appliance.status.history import FILE
+from appliance.system import proc
 from appliance.system.beneath import as_owner_of
 from appliance.system.disk import Reserve, space_of
 
@@ -64,12 +65,10 @@ def _disk(settings: Settings) -> Iterable[str]:
 
 
 def _memory() -> Iterable[str]:
-    told = [Path("/proc") / name for name in ("meminfo", "loadavg", "uptime")]
-    for path in (*told, *sorted(Path("/proc/pressure").glob("*"))):
-        try:
-            yield f"--- {path}\n{path.read_text(encoding='ascii')}"
-        except OSError:
-            continue
+    pressure = sorted(f"pressure/{path.name}" for path in (proc.PROC / "pressure").glob("*"))
+    for name in ("meminfo", "loadavg", "uptime", *pressure):
+        if text := proc.read(name):
+            yield f"--- /proc/{name}\n{text}"
 
 
 def _processes() -> Iterable[str]:

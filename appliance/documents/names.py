@@ -1,40 +1,52 @@
-"""The names people choose for workflows and connections, as pydantic types that say what is allowed."""
+"""The patterns of names and versions, for documents, both protocols and the updater.
+
+All are matched against the whole text. Only the standard library is imported: what makes bundles uses this.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated
 
-from pydantic import AfterValidator, WithJsonSchema
-
-from appliance.documents.model import describe, wrong
-
-
-def named(pattern: str, expected: str) -> AfterValidator:
-    """Text must match the whole of a regular expression; ``expected`` says so in words."""
-
-    def check(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise wrong(f"{describe(text)} is not allowed" if text else "is empty", expected)
-        return text
-
-    return AfterValidator(check)
+WORKFLOW_ID = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+CONNECTION_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+"""It becomes a section of a libpq service file, so nothing may need escaping there."""
+RELEASE = r"[0-9][0-9A-Za-z.+-]{0,59}"
+"""A version of the appliance. It is a folder's name, an image's tag and part of a file's name."""
+PROGRAM_VERSION = r"[0-9A-Za-z][0-9A-Za-z.+~_:-]{0,59}"
+"""A version of any program, as Debian and Docker write theirs; every release's is one."""
+SHA256 = r"[0-9a-f]{64}"
+_FINAL_RELEASE = r"[0-9]+(\.[0-9]+)*"
+_BUNDLE = re.compile(rf"appliance-(?P<version>{RELEASE})-x86_64\.tar")
 
 
-def shape(pattern: str) -> WithJsonSchema:
-    """The same for a JSON Schema."""
-    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+def is_release(version: str) -> bool:
+    """Whether a release may be called so."""
+    return re.fullmatch(RELEASE, version) is not None
 
 
-_WORKFLOW_ID = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-# It becomes a section of a libpq service file, so nothing may need escaping there.
-_CONNECTION_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+def is_final_release(version: str) -> bool:
+    """Whether it is numbers only, without a mark as 1.2.0rc1 or 1.2.0.dev3 have."""
+    return re.fullmatch(_FINAL_RELEASE, version) is not None
 
-WorkflowId = Annotated[
-    str, named(_WORKFLOW_ID, "1 to 63 of a-z, 0-9 and -, with no - at either end"), shape(_WORKFLOW_ID)
-]
-ConnectionName = Annotated[
-    str,
-    named(_CONNECTION_NAME, "the name of a connection: letters, digits, _ and -, for example staging"),
-    shape(_CONNECTION_NAME),
-]
+
+def release_order(version: str) -> tuple[tuple[int, int, str], ...]:
+    """A key to sort releases by: 10 comes after 9, and 1.0rc1 before 1.0."""
+    parts = re.findall(r"\d+|[A-Za-z]+", version)
+    keys = [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
+    return (*keys, (1, -1, ""))
+
+
+def is_sha256(text: str) -> bool:
+    """Whether it is a SHA-256 in lower-case hexadecimal."""
+    return re.fullmatch(SHA256, text) is not None
+
+
+def bundle_name(version: str) -> str:
+    """The file that holds a release. Releases are made for x86_64 only."""
+    return f"appliance-{version}-x86_64.tar"
+
+
+def version_in_bundle_name(name: str) -> str | None:
+    """The release whose bundle is called so; None for another name."""
+    found = _BUNDLE.fullmatch(name)
+    return found["version"] if found else None

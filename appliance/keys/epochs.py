@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, PositiveInt, RootModel, ValidationError
 
-from appliance.documents.names import ConnectionName
+from appliance.documents.named_types import ConnectionName
 from appliance.durable import write_file
 from appliance.errors import RequestWrong
 from appliance.keys.keys import owner_in

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from appliance.documents.names import WorkflowId
+from appliance.documents.named_types import WorkflowId
 from appliance.durable import write_file
 from appliance.errors import RequestWrong
 from appliance.workflow.document import Workflow

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,36 +15,44 @@ from pydantic import AfterValidator, Field
 
 from appliance.documents import yaml as strict_yaml
 from appliance.documents.model import StrictModel, describe, validate, wrong
-from appliance.documents.names import ConnectionName
+from appliance.documents.named_types import ConnectionName
+from appliance.documents.names import is_final_release, is_release
 from appliance.documents.problems import printable
 from appliance.errors import Refused
 from appliance.policy.caps import check_caps
 from appliance.policy.columns import KEEP_RULE, check_columns, check_keeps, check_tables, useless_patterns
 from appliance.policy.refusal import Origin, Refusal
+from appliance.settings.settings import Settings
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.conditions.grammar import why_free
 from appliance.workflow.document import Workflow
 from appliance.workflow.document_types import ColumnPattern, TablePattern
 from appliance.workflow.matching import Matching
 
-__all__ = ["Origin", "Policy", "Refusal", "check_update", "check_workflow", "enforce", "load_policy"]
+__all__ = [
+    "Origin",
+    "Policy",
+    "Refusal",
+    "check_update",
+    "check_workflow",
+    "enforce",
+    "load_policy",
+    "read_policy",
+]
 
 EXPORTS = "files"
 """What ``destinations`` calls this appliance's own exports folder."""
 
 STABLE = "stable"
 """The channel of final releases: versions of numbers only, without a mark as 1.2.0rc1 or 1.2.0.dev3 have."""
-RELEASE_VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,63}")
-"""What the updater installs and moves to; appliance.releases has the same."""
-_FINAL_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)*")
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_WINDOW = re.compile(
+WINDOW = re.compile(
     r"(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])"
 )
+"""An update window: perhaps a day, and two times of it, as hour and minute each."""
 
 
 def _check_window(text: str) -> str:
-    if not _WINDOW.fullmatch(text):
+    if not WINDOW.fullmatch(text):
         raise wrong(
             f"{describe(text)} is not an update window", '"Sat 02:00-05:00", or "02:00-05:00" for any day'
         )
@@ -177,6 +184,14 @@ def load_policy(path: Path | None) -> Policy:
     return validate(Policy, strict_yaml.read(path, empty_is_allowed=True))
 
 
+def read_policy(settings: Settings, named: Path | None = None) -> Policy:
+    """The policy in force: of the file that is named, else of this appliance; the default one without a file.
+
+    Raises DocumentWrong.
+    """
+    return load_policy(named or (settings.policy_file if settings.policy_file.exists() else None))
+
+
 def check_workflow(
     policy: Policy,
     workflow: Workflow,
@@ -228,7 +243,7 @@ def notices(policy: Policy, catalog: Catalog) -> tuple[str, ...]:
 def check_update(policy: Policy, version: str) -> tuple[Refusal, ...]:
     """Why this release may never be moved to; the window, which only puts it off, is not looked at."""
     pin, channel = policy.updates.pin, policy.updates.channel
-    if not RELEASE_VERSION.fullmatch(version):
+    if not is_release(version):
         # No rule of the owner's forbids it; there can be no such release on any channel.
         what = f"{version} names no release: versions begin with a digit, as 1.2.0 or 1.2.0rc1."
         return (Refusal("updates.channel", what),)
@@ -236,27 +251,10 @@ def check_update(policy: Policy, version: str) -> tuple[Refusal, ...]:
         # Who names one version has judged it, whatever its kind.
         what = f"The appliance stays on {pin}, and {version} was asked for."
         return () if pin == version else (Refusal("updates.pin", what),)
-    if channel == STABLE and not _FINAL_VERSION.fullmatch(version):
+    if channel == STABLE and not is_final_release(version):
         what = f"{version} is no final release, and the appliance follows the channel {channel}."
         return (Refusal("updates.channel", what),)
     return ()
-
-
-def update_may_start(policy: Policy, now: datetime) -> bool:
-    """Whether the update window is open at this moment of the machine's own time.
-
-    A window over midnight belongs to the day on which it opens.
-    """
-    window = _WINDOW.fullmatch(policy.updates.window or "")
-    if window is None:
-        return True
-    day, opens, closes = window[1], int(window[2]) * 60 + int(window[3]), int(window[4]) * 60 + int(window[5])
-    minute = now.hour * 60 + now.minute
-    over_midnight = closes <= opens
-    since_yesterday = over_midnight and minute < closes
-    if day is not None and _DAYS[(now - timedelta(days=since_yesterday)).weekday()] != day:
-        return False
-    return since_yesterday or (opens <= minute and (over_midnight or minute < closes))
 
 
 def enforce(

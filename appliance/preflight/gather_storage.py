@@ -12,6 +12,7 @@ from pathlib import Path
 
 from appliance.preflight.facts import Disk, Key, Port
 from appliance.preflight.gather_system import read
+from appliance.system import proc
 
 _WRITES = 11
 _LISTENS = "0A"
@@ -30,7 +31,7 @@ def gather_disks(paths: Iterable[Path]) -> tuple[Disk, ...]:
         disks.append(
             Disk(
                 paths=tuple(str(path) for path in found),
-                kind=_kind(nearest(found[0])),
+                kind=proc.file_system_of(nearest(found[0])),
                 total_mb=status.f_blocks * status.f_frsize >> 20,
                 free_mb=status.f_bavail * status.f_frsize >> 20,
                 free_files_percent=100 * status.f_favail / status.f_files if status.f_files else 100.0,
@@ -77,19 +78,10 @@ def nearest(path: Path) -> Path:
     return next(each for each in (path, *path.parents) if each.exists())
 
 
-def _kind(path: Path) -> str:
-    best, kind = "", ""
-    for line in read("/proc/self/mounts").splitlines():
-        _, place, name, *_ = line.split(" ")
-        if path.resolve().is_relative_to(place) and len(place) >= len(best):
-            best, kind = place, name
-    return kind
-
-
 def _listening() -> Iterator[tuple[int, str]]:
     """(port, inode) of every TCP socket that listens."""
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in read(table).splitlines()[1:]:
+    for table in ("net/tcp", "net/tcp6"):
+        for line in proc.read(table).splitlines()[1:]:
             words = line.split()
             if words[3] == _LISTENS:
                 yield int(words[1].rpartition(":")[2], 16), words[9]

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 from appliance.preflight.facts import System
+from appliance.system import proc
 
 _WAIT_S = 20
 
@@ -27,16 +28,16 @@ def gather_system() -> System:
         systemd=Path("/run/systemd/system").is_dir(),
         kernel=kernel,
         cores=len(os.sched_getaffinity(0)),
-        memory_mb=_memory_mb(),
-        filesystems=frozenset(line.split("\t")[-1] for line in read("/proc/filesystems").splitlines()),
+        memory_mb=proc.memory_kb().get("MemTotal", 0) // 1024,
+        filesystems=frozenset(line.split("\t")[-1] for line in proc.read("filesystems").splitlines()),
         overlay_module=any(Path(f"/lib/modules/{kernel}/kernel/fs/overlayfs").glob("overlay.ko*")),
-        seccomp="\nSeccomp:" in read("/proc/self/status"),
+        seccomp="\nSeccomp:" in proc.read("self/status"),
         nftables=_nftables(),
         cgroups=version,
         controllers=controllers,
         locales=_locales(),
         clock_synchronised=_clock_synchronised(),
-        entropy=_number(read("/proc/sys/kernel/random/entropy_avail")),
+        entropy=_number(proc.read("sys/kernel/random/entropy_avail")),
         selinux={"1": "enforcing", "0": "permissive"}.get(read("/sys/fs/selinux/enforce").strip()),
         apparmor=read("/sys/module/apparmor/parameters/enabled").startswith("Y"),
     )
@@ -76,18 +77,11 @@ def _pairs(text: str) -> list[tuple[str, str]]:
     return [(key.strip(), value.strip().strip("\"'")) for key, value in lines]
 
 
-def _memory_mb() -> int:
-    for line in read("/proc/meminfo").splitlines():
-        if line.startswith("MemTotal:"):
-            return int(line.split()[1]) // 1024
-    return 0
-
-
 def _cgroups() -> tuple[int, frozenset[str]]:
     unified = read("/sys/fs/cgroup/cgroup.controllers")
     if unified:
         return 2, frozenset(unified.split())
-    enabled = [line.split() for line in read("/proc/cgroups").splitlines() if not line.startswith("#")]
+    enabled = [line.split() for line in proc.read("cgroups").splitlines() if not line.startswith("#")]
     return 1, frozenset(words[0] for words in enabled if len(words) == 4 and words[3] == "1")
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import subprocess
 from pathlib import Path
 
+from appliance.documents.names import bundle_name, is_sha256
 from appliance.errors import Explanation, WorkFailed
 from appliance.releases.installed import COMPLETE, UPDATER
 
 FOLDER = "bundles"
 """Under the root of all releases. What lies here is run as root, so only root may write here."""
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def find_bundle(root: Path, version: str) -> tuple[Path, str]:
@@ -21,7 +20,7 @@ def find_bundle(root: Path, version: str) -> tuple[Path, str]:
 
     The digest stands in a file beside it, as `make bundle` and `sha256sum` write it.
     """
-    bundle = root / FOLDER / f"appliance-{version}-{os.uname().machine}.tar"
+    bundle = root / FOLDER / bundle_name(version)
     beside = bundle.with_suffix(".tar.sha256")
     for path in (root / FOLDER, bundle, beside):
         if not path.exists():
@@ -42,7 +41,7 @@ def find_bundle(root: Path, version: str) -> tuple[Path, str]:
 def read_digest(beside: Path) -> str | None:
     """The SHA-256 in a file as `make bundle` and `sha256sum` write it; None without. Raises OSError."""
     words = beside.read_text(encoding="ascii", errors="replace").split()
-    return words[0] if words and _SHA256.fullmatch(words[0]) else None
+    return words[0] if words and is_sha256(words[0]) else None
 
 
 def install(root: Path, version: str) -> None:

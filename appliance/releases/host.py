@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tempfile
@@ -11,13 +12,11 @@ from pathlib import Path
 from appliance.durable import write_file
 from appliance.errors import WorkFailed
 from appliance.releases import bundles, metadata
-from appliance.releases.fitness import check_fitness
 from appliance.releases.installed import CURRENT, UPDATER, is_installed, linked, manifest, point
 from appliance.releases.prune import mark_used
-from appliance.system.units import PREPARE
+from appliance.system.units import PREPARE, UNIT_FOLDER
 from appliance.system.units import SERVICES as LONG_RUNNING
 
-UNITS = Path("/etc/systemd/system")
 SERVICES = (PREPARE, *LONG_RUNNING)
 PROVEN_WITHIN_S = 600.0
 """A start on a slow disk, with Airflow's migration before it, takes a minute or two."""
@@ -26,6 +25,9 @@ CRASHES_MAX = 4
 STEADY_S = 30.0
 """How long all services must then stay up: what crashes at its first real work shows by then."""
 _POLL_S = 1.0
+# Preflight runs in a service of its own: the updater's sees neither the network nor the kernel as they are.
+_OUTSIDE = ("systemd-run", "--wait", "--pipe", "--quiet", "--collect")
+_CHECK_FAILED = 1
 
 
 class ThisMachine:
@@ -74,7 +76,7 @@ class ThisMachine:
         if not is_installed(self._root, version):
             raise WorkFailed(f"The release {version} is not installed.", "", "appliance release list")
         former = linked(self._root, CURRENT)
-        replace_units(self._units_of(former), self._units_of(version), UNITS)
+        replace_units(self._units_of(former), self._units_of(version), Path(UNIT_FOLDER))
         for used in (former, version):
             mark_used(self._root, used)
         point(self._root, CURRENT, version)
@@ -112,12 +114,44 @@ class ThisMachine:
         return self._root / "releases" / (version or "-") / "systemd"
 
 
+def check_fitness(release: Path) -> None:
+    """Run the preflight that a release brings. Raises WorkFailed with what fails; warnings are none.
+
+    A release from before there was a preflight, or one that cannot be asked, is not held up.
+    """
+    command = [*_OUTSIDE, str(release / "venv" / "bin" / "appliance"), "preflight", "--json"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    except OSError:
+        return
+    unfit = failures_in(done.stdout) if done.returncode == _CHECK_FAILED else []
+    if unfit:
+        raise WorkFailed(
+            f"This machine is not fit for {release.name}.", " ".join(unfit), "sudo appliance preflight"
+        )
+
+
+def failures_in(report: str) -> list[str]:
+    """The checks that fail in the report of ``preflight --json``."""
+    try:
+        findings = json.loads(report)["findings"]
+        return [f"{each['check']}: {each['what']}" for each in findings if each["state"] == "fail"]
+    except (ValueError, KeyError, TypeError):
+        return []
+
+
 def replace_units(former: Path, wanted: Path, live: Path) -> None:
     """Write the units of a release over those of another; what only the other had goes.
 
     A unit that both releases have and that is not live was left out by a knob of the deploy, and stays out.
+    What all units share is always there.
     """
     before, after = _unit_files(former), _unit_files(wanted)
+    drop_ins = _drop_ins(wanted)
+    # The restrictions that units share are there before a unit that relies on them.
+    for name, text in sorted(drop_ins.items()):
+        (live / name).parent.mkdir(mode=0o755, exist_ok=True)
+        _write(live / name, text)
     for name in sorted(before.keys() - after.keys()):
         _run("systemctl", "disable", "--now", "--quiet", name, check=False)
         (live / name).unlink(missing_ok=True)
@@ -125,6 +159,8 @@ def replace_units(former: Path, wanted: Path, live: Path) -> None:
         path = live / name
         if path.exists() or name not in before:
             _write(path, text)
+    for name in _drop_ins(former).keys() - drop_ins.keys():
+        (live / name).unlink(missing_ok=True)
     for name in sorted(after.keys() - before.keys()):
         if b"[Install]" in after[name]:
             _run("systemctl", "enable", "--quiet", name, check=False)
@@ -133,6 +169,12 @@ def replace_units(former: Path, wanted: Path, live: Path) -> None:
 def _unit_files(folder: Path) -> dict[str, bytes]:
     kinds = (".service", ".timer", ".path", ".slice")
     return {path.name: path.read_bytes() for path in folder.glob("appliance*") if path.suffix in kinds}
+
+
+def _drop_ins(folder: Path) -> dict[str, bytes]:
+    """What a release adds to all its units of a kind, as ``appliance-.service.d`` does."""
+    found = folder.glob("appliance*.d/*.conf")
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
 def _write(path: Path, text: bytes) -> None:

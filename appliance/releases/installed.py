@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
+from appliance.documents.names import is_release, release_order
 from appliance.durable import point_link
 from appliance.errors import WorkFailed
 
@@ -15,7 +15,6 @@ CURRENT = "current"
 """The live release: what units and the command line run."""
 UPDATER = "updater"
 """The release that has proven itself last. Updates run its code, so that a broken one can still be left."""
-VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,63}")
 COMPLETE = ".complete"
 """Marks a release's folder as there whole."""
 
@@ -23,12 +22,12 @@ COMPLETE = ".complete"
 def installed(root: Path) -> list[str]:
     """Versions that are there whole, the newest last."""
     found = (root / "releases").glob(f"*/{COMPLETE}")
-    return sorted((path.parent.name for path in found if VERSION.fullmatch(path.parent.name)), key=_order)
+    return sorted((path.parent.name for path in found if is_release(path.parent.name)), key=release_order)
 
 
 def is_installed(root: Path, version: str) -> bool:
     """Whether that release is there whole."""
-    return bool(VERSION.fullmatch(version)) and (root / "releases" / version / COMPLETE).is_file()
+    return is_release(version) and (root / "releases" / version / COMPLETE).is_file()
 
 
 def linked(root: Path, link: str) -> str | None:
@@ -58,10 +57,3 @@ def manifest(root: Path, version: str) -> dict[str, Any]:
             "Remove its folder, and install it again from its bundle.",
         ) from None
     return said
-
-
-def _order(version: str) -> tuple[tuple[int, int, str], ...]:
-    """10 comes after 9, and 1.0rc1 before 1.0."""
-    parts = re.findall(r"\d+|[A-Za-z]+", version)
-    keys = [(1, int(part), "") if part.isdigit() else (0, 0, part) for part in parts]
-    return (*keys, (1, -1, ""))

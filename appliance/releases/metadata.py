@@ -11,10 +11,10 @@ from pathlib import Path
 
 from appliance.durable import remove_unfinished, whole_file
 from appliance.errors import WorkFailed
+from appliance.system.postgres_programs import of_server
 
 _VERSION = "SELECT coalesce((SELECT string_agg(version_num, ',') FROM alembic_version), '')"
 _START_AFRESH = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n"
-_SERVERS = Path("/usr/lib/postgresql")
 
 
 def version(conninfo: str) -> str:
@@ -29,7 +29,7 @@ def save(conninfo: str, copy: Path) -> None:
         file.write(_START_AFRESH.encode())
         file.flush()
         options = ["--format=plain", "--no-owner", "--no-privileges", "--no-password", "--dbname", conninfo]
-        command = [_program("pg_dump", conninfo), *options]
+        command = [of_server("pg_dump", conninfo), *options]
         done = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, check=False)  # noqa: S603
         if done.returncode != 0:
             raise _failed("Airflow's metadata could not be copied aside.", done.stderr)
@@ -43,19 +43,11 @@ def restore(conninfo: str, copy: Path) -> None:
 def _psql(conninfo: str, *arguments: str) -> str:
     options = ["--no-psqlrc", "--no-password", "--quiet", "--no-align", "--tuples-only"]
     options += ["--set", "ON_ERROR_STOP=1", "--dbname", conninfo]
-    command = [_program("psql", conninfo), *options, *arguments]
+    command = [of_server("psql", conninfo), *options, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         raise _failed("Airflow's metadata cannot be reached.", done.stderr)
     return done.stdout
-
-
-def _program(name: str, conninfo: str) -> str:
-    """The program of the server's own version: what a newer one writes, an older server may not read."""
-    asked = ["psql", "-XAtq", "--no-password", "--dbname", conninfo, "--command", "SHOW server_version_num"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603
-    own = _SERVERS / done.stdout.strip()[:-4] / "bin" / name
-    return str(own) if done.returncode == 0 and own.is_file() else name
 
 
 def _failed(what: str, said: str) -> WorkFailed:

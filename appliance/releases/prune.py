@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from appliance.errors import ApplianceError, ExitCode
-from appliance.policy.policy import load_policy
+from appliance.policy.policy import read_policy
 from appliance.releases.installed import COMPLETE, CURRENT, ROOT, UPDATER, installed, linked, manifest
 from appliance.settings.settings import Settings, load_settings
 
@@ -34,9 +34,8 @@ def superfluous(root: Path, kept: int, pinned: str | None) -> list[str]:
 
 def prune(root: Path, settings: Settings) -> list[str]:
     """Remove what is superfluous, and what unpackings that were cut off have left; what was removed."""
-    path = settings.policy_file
     try:
-        pinned = load_policy(path if path.exists() else None).updates.pin
+        pinned = read_policy(settings).updates.pin
     except ApplianceError:
         # What it pins is not known, and the services complain of it already.
         return []

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,15 +16,18 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from appliance.documents.names import is_release
 from appliance.durable import write_file
 from appliance.errors import ApplianceError, ExitCode, RequestWrong, WorkFailed
-from appliance.policy.policy import check_update, enforce, load_policy, update_may_start
+from appliance.policy.policy import check_update, enforce, read_policy
 from appliance.releases.host import ThisMachine
-from appliance.releases.installed import CURRENT, ROOT, UPDATER, VERSION, linked, point
+from appliance.releases.installed import CURRENT, ROOT, UPDATER, linked, point
 from appliance.releases.machine import Update, carry_on, resumed
 from appliance.releases.prune import prune
 from appliance.releases.wanted import FOLDER, Wanted, forget_wanted, read_wanted, write_outcome
+from appliance.releases.window import update_may_start
 from appliance.settings.settings import Settings, load_settings
+from appliance.system.postgres_programs import ask
 
 STATE = ".update"
 """Folder under the root of all releases: how far an update is, its lock, the copy of the metadata."""
@@ -106,7 +108,7 @@ def _begin(settings: Settings, wanted: Wanted, *, by_operator: bool, interrupt: 
     if current is None:
         raise WorkFailed(f"{ROOT / CURRENT} leads nowhere.", "", "Run the deploy again.")
     try:
-        policy = load_policy(settings.policy_file if settings.policy_file.exists() else None)
+        policy = read_policy(settings)
         enforce(
             check_update(policy, wanted.version), "Ask whoever owns policy.yaml, which says so in updates."
         )
@@ -140,16 +142,14 @@ def _begin(settings: Settings, wanted: Wanted, *, by_operator: bool, interrupt: 
 
 
 def _asked_by_operator(version: str) -> Wanted:
-    if not VERSION.fullmatch(version):
+    if not is_release(version):
         raise RequestWrong("That is not a version of the appliance.", "", "appliance release list")
     return Wanted(version=version, requested_at=datetime.now(UTC))
 
 
 def _runs_under_way(settings: Settings) -> bool:
     """Whether a run would be interrupted. A database that is away has none."""
-    command = ["psql", "-XAtq", "--no-password", "--dbname", settings.database_url, "--command", _UNDER_WAY]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    return done.returncode == 0 and done.stdout.strip() not in ("", "0")
+    return ask(settings.database_url, _UNDER_WAY) not in (None, "", "0")
 
 
 def read_update(state: Path) -> Update | None:

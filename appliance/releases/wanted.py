@@ -19,6 +19,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from appliance.documents.names import RELEASE
 from appliance.durable import write_file
 
 FOLDER = Path("/var/lib/appliance/update")
@@ -34,7 +35,7 @@ class Wanted(BaseModel):
 
     model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
 
-    version: Annotated[str, Field(pattern=r"^[0-9][0-9A-Za-z.+-]{0,63}$")]
+    version: Annotated[str, Field(pattern=f"^{RELEASE}$")]
     requested_at: AwareDatetime
     command_id: str | None = Field(default=None, max_length=100)
 

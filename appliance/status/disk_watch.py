@@ -6,7 +6,6 @@ In a thread of its own, which nothing else can hold up: when a disk fills, datab
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable
 
 import psycopg
@@ -17,6 +16,7 @@ from appliance.settings.settings import Settings
 from appliance.status.history import History
 from appliance.store import outbox
 from appliance.store.database import connect
+from appliance.system.background import Background
 from appliance.system.disk import Reserve, Space, space_of
 
 LOOK_EVERY_S = 1.0
@@ -25,7 +25,7 @@ LEFTOVERS_S = 60.0
 
 
 class DiskWatch:
-    """Start it once; it ends with the process."""
+    """``background.start()`` begins it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -33,22 +33,14 @@ class DiskWatch:
         self._history = History(settings.state_dir)
         self._untold: int | None = None
         self._is_low = False
-        self._stop = threading.Event()
+        self.background = Background("Watching the disk", self.look, first_after_s=LOOK_EVERY_S)
 
-    def start(self) -> None:
-        """Begin, in a thread that does not keep the process alive."""
-        threading.Thread(target=self._run, name="disk-watch", daemon=True).start()
-
-    def stop(self) -> None:
-        """End after the current look."""
-        self._stop.set()
-
-    def look(self) -> None:
-        """Look once. Raises nothing that was foreseen."""
+    def look(self) -> float:
+        """Look once; in how many seconds to look again. Raises nothing that was foreseen."""
         try:
             space = space_of(self._settings.state_dir)
         except OSError:
-            return
+            return LOOK_EVERY_S
         given_up = self._attempt(lambda: self._reserve.keep(space))
         if given_up:
             self._attempt(lambda: self._stop_runs(space))
@@ -56,6 +48,7 @@ class DiskWatch:
             self._attempt(self._remove_leftovers)
         self._attempt(lambda: self._history.look(space))
         self._notice(space, given_up=bool(given_up))
+        return LOOK_EVERY_S
 
     def _stop_runs(self, space: Space) -> None:
         """What runs would take the last room: they end now, and their own cleaning up gives some back."""
@@ -86,7 +79,3 @@ class DiskWatch:
             return action()
         except OSError:
             return None
-
-    def _run(self) -> None:
-        while not self._stop.wait(LOOK_EVERY_S):
-            self.look()

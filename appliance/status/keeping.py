@@ -22,7 +22,7 @@ from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings, load_settings
 from appliance.status.connection_notes import write_note
 from appliance.status.disk_watch import DiskWatch
-from appliance.status.reconcile_loop import Upkeep
+from appliance.status.reconcile_loop import ReconcileLoop
 from appliance.store.database import Connection, connect
 from appliance.supervision.upkeep_mark import MARK
 
@@ -70,8 +70,8 @@ class ConnectionNotes:
 
 def keep(settings: Settings, stop: threading.Event) -> None:
     """Work until asked to stop. Each turn that came to its end is marked, for the supervisor to see."""
-    DiskWatch(settings).start()
-    Upkeep(settings).start()
+    DiskWatch(settings).background.start()
+    ReconcileLoop(settings).background.start()
     turns: tuple[Callable[[], None], ...] = (RunCommands(settings).turn, ConnectionNotes(settings).turn)
     while not stop.wait(TURN_S):
         for turn in turns:

@@ -6,17 +6,17 @@ Names follow Prometheus' conventions: base units, ``_total`` for what only grows
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 from prometheus_client.registry import Collector
+
+from appliance.system.proc import own_memory_bytes
 
 Row = dict[str, Any]
 Labels = dict[str, str]
@@ -92,7 +92,7 @@ def _metrics(status: Row) -> Iterator[Metric]:
             for each in status["certificates"]
         ],
     )
-    yield _one("process_resident_memory_bytes", "Memory of the status service.", _resident_bytes())
+    yield _one("process_resident_memory_bytes", "Memory of the status service.", own_memory_bytes())
     yield _counter("process_cpu_seconds", "CPU time of the status service.", time.process_time())
 
 
@@ -143,12 +143,3 @@ def _filled(metric: Metric, name: str, samples: Iterable[Sample]) -> Metric:
             number = value.timestamp() if isinstance(value, datetime) else float(value)
             metric.add_sample(name, labels, number)
     return metric
-
-
-def _resident_bytes() -> int | None:
-    try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * os.sysconf(
-            "SC_PAGE_SIZE"
-        )
-    except (OSError, ValueError, IndexError):
-        return None

@@ -1,9 +1,8 @@
-"""What the status service does by itself, in one thread: keeps run state true."""
+"""Keeps run state true, by comparing it with Airflow's again and again."""
 
 from __future__ import annotations
 
 import contextlib
-import threading
 
 import psycopg
 
@@ -12,29 +11,22 @@ from appliance.orchestration.reconcile import reconcile
 from appliance.settings.settings import Settings
 from appliance.store.database import Connection, connect, migrate
 from appliance.store.runs import RunStore
+from appliance.system.background import Background
 
 BUSY_EVERY_S = 2.0
 IDLE_EVERY_S = 5.0
 AWAY_EVERY_S = 10.0
 
 
-class Upkeep:
-    """Start it once; it ends with the process."""
+class ReconcileLoop:
+    """``background.start()`` begins it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._store = RunStore(settings.database_url)
         self._airflow: Connection | None = None
         self._migrated = False
-        self._stop = threading.Event()
-
-    def start(self) -> None:
-        """Begin, in a thread that does not keep the process alive."""
-        threading.Thread(target=self._run, name="upkeep", daemon=True).start()
-
-    def stop(self) -> None:
-        """End after the current look."""
-        self._stop.set()
+        self.background = Background("Comparing runs with Airflow", self.look)
 
     def look(self) -> float:
         """Reconcile once; in how many seconds to look again."""
@@ -53,7 +45,3 @@ class Upkeep:
                     self._airflow.close()
                 self._airflow = None
             return AWAY_EVERY_S
-
-    def _run(self) -> None:
-        while not self._stop.wait(self.look()):
-            pass

@@ -59,10 +59,10 @@ def _work_behind(settings: Settings, state: State, server: Server) -> None:
 
     if not settings.is_split:
         from appliance.status.disk_watch import DiskWatch  # noqa: PLC0415
-        from appliance.status.reconcile_loop import Upkeep  # noqa: PLC0415
+        from appliance.status.reconcile_loop import ReconcileLoop  # noqa: PLC0415
 
-        DiskWatch(settings).start()
-        Upkeep(settings).start()
+        DiskWatch(settings).background.start()
+        ReconcileLoop(settings).background.start()
     reporter = Reporter(settings, state)
     state.dashboard = reporter.describe
-    reporter.start()
+    reporter.background.start()

@@ -17,12 +17,11 @@ from appliance.postgres.copying.chosen_rows import chosen_rows, gives_evidence
 from appliance.postgres.copying.copy_sql import copy_in, copy_out
 from appliance.postgres.copying.copy_stream import Copied, HalfBrokeError, SourceBrokeError, pipe
 from appliance.postgres.copying.left_out import count_left_out
+from appliance.postgres.errors import database_failure, named_failure
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, TargetFacts
 from appliance.postgres.proof import evidence
 from appliance.postgres.proof.parts import relations
-from appliance.postgres.server_errors import named_failure
 from appliance.postgres.sessions.bindings import bind_words
-from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.source.lock_watch import Covered, GaveWayError, LockWatch
 from appliance.postgres.source.snapshot import import_snapshot
 from appliance.postgres.source.source_load import MOST_PAUSE_S, PAUSE_S, ROOM, Throttle, has_room, share

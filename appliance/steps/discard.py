@@ -11,7 +11,7 @@ from functools import partial
 
 import psycopg
 
-from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.errors import database_failure
 from appliance.postgres.twin.database import drop_own
 from appliance.postgres.twin.names import twin_names
 from appliance.steps.context import StepContext

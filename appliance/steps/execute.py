@@ -19,8 +19,8 @@ from pydantic import BaseModel
 
 from appliance.contract.step_messages import Failure, Message, Result
 from appliance.errors import ApplianceError, ExitCode
+from appliance.postgres.errors import database_failure, retry_can_help
 from appliance.postgres.planning.space_estimate import target_is_full
-from appliance.postgres.sessions.connect import database_failure, retry_can_help
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import StepContext, load_context
 from appliance.steps.run_files import PLAN

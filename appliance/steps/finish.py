@@ -9,8 +9,8 @@ from contextlib import closing
 import psycopg
 from pydantic import BaseModel
 
+from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan, TargetFacts
-from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
 from appliance.postgres.twin.database import mark
 from appliance.postgres.twin.post_data import (

@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance.errors import ApplianceError, Explanation, RequestWrong
+from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan
 from appliance.postgres.planning.planning import PlanRequest, TableKey, make_plan
 from appliance.postgres.planning.space_estimate import (
@@ -20,7 +21,6 @@ from appliance.postgres.planning.space_estimate import (
     check_target_room,
     target_space,
 )
-from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.lock_watch import LockWatch
 from appliance.postgres.twin.target_checks import TargetCheck, check_target

@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from appliance.errors import WorkFailed
 from appliance.postgres.copying import ledger, left_out
+from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan, TargetFacts
 from appliance.postgres.proof import evidence
-from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.source.archive_contents import Entry
 from appliance.postgres.source.schema_dump import carried_entries
 from appliance.postgres.twin.database import create_next

@@ -16,11 +16,11 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError
+from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan, TargetFacts
-from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.source.archive_contents import Entry
 from appliance.postgres.source.lock_watch import LockWatch, Name, described, still_in_the_way
-from appliance.postgres.source.schema_dump import dump_schema, find_pg_dump
+from appliance.postgres.source.schema_dump import dump_schema
 from appliance.postgres.source.unsupported_objects import (
     SET_ASIDE,
     LeftBehind,
@@ -31,6 +31,7 @@ from appliance.postgres.twin.sequences import SequenceValue, read_sequences
 from appliance.steps.context import StepContext
 from appliance.steps.reading import MOST_YIELDS, named, read_source
 from appliance.steps.secrets import service_environment
+from appliance.system.postgres_programs import find_pg_dump
 
 _FILLED_VIEWS = """
 SELECT n.nspname::text, c.relname::text FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace

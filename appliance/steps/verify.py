@@ -12,12 +12,12 @@ from pydantic import BaseModel
 from appliance.errors import WorkFailedForGood
 from appliance.postgres.copying.ledger import arrived
 from appliance.postgres.copying.left_out import LeftOut, counted, together
+from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import CopyItem, Plan, TargetFacts
 from appliance.postgres.proof import evidence
 from appliance.postgres.proof.parts import Loaded, loads
 from appliance.postgres.proof.results import TableProof, TwinProof, VerifiedTwins
 from appliance.postgres.proof.verification import copying_faults, count, prove, unchecked_constraints
-from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import VERIFIED, finished_of, schema_of

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 from collections.abc import Callable
-from pathlib import Path
+
+from appliance.system.postgres_programs import ask
 
 Proof = Callable[[], str]
 
@@ -30,9 +30,8 @@ def job_beats(conninfo: str, job_type: str, age_s: Callable[[], float]) -> Proof
     """
 
     def proof() -> str:
-        counted = _query(
-            conninfo, _JOB.format(job_type=job_type, fresh=HEARTBEAT_FRESH_S, age=int(age_s()) + 1)
-        )
+        question = _JOB.format(job_type=job_type, fresh=HEARTBEAT_FRESH_S, age=int(age_s()) + 1)
+        counted = ask(conninfo, question, within_s=_ANSWER_WITHIN_S)
         if counted is None:
             return DATABASE_AWAY
         return "" if counted not in {"", "0"} else f"no fresh heartbeat of {job_type}"
@@ -42,17 +41,7 @@ def job_beats(conninfo: str, job_type: str, age_s: Callable[[], float]) -> Proof
 
 def database_answers(conninfo: str) -> Proof:
     """The database takes a connection and answers."""
-    return lambda: DATABASE_AWAY if _query(conninfo, "SELECT 1") is None else ""
-
-
-def _query(conninfo: str, sql: str) -> str | None:
-    """What psql prints; None where it could not ask. A process that ends keeps no driver in memory."""
-    command = [_psql(), "--no-psqlrc", "--no-align", "--tuples-only", "--command", sql, conninfo]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_ANSWER_WITHIN_S, check=False)  # noqa: S603
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return lambda: DATABASE_AWAY if ask(conninfo, "SELECT 1", within_s=_ANSWER_WITHIN_S) is None else ""
 
 
 def answers(
@@ -92,9 +81,3 @@ def _over_tls(plain: socket.socket) -> socket.socket:
     trusting.check_hostname = False
     trusting.verify_mode = ssl.CERT_NONE
     return trusting.wrap_socket(plain)
-
-
-def _psql() -> str:
-    """psql itself: Debian's /usr/bin/psql is a Perl program that looks for it, at ten times the cost."""
-    servers = sorted(Path("/usr/lib/postgresql").glob("*/bin/psql"), key=lambda path: int(path.parts[-3]))
-    return str(servers[-1]) if servers else "psql"

@@ -1,4 +1,4 @@
-"""The appliance's systemd units, by name, for whoever looks at them or says how to stop and start them."""
+"""The appliance's systemd units, by name: the one list for the deploy, updates, restores and diagnostics."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+UNIT_FOLDER = "/etc/systemd/system"
+SLICES = ("appliance.slice", "appliance-services.slice", "appliance-steps.slice")
 PREPARE = "appliance-prepare.service"
 SERVICES = (
     "appliance-api-server.service",
@@ -14,6 +16,7 @@ SERVICES = (
     "appliance-upkeep.service",
     "appliance-status.service",
 )
+"""In the order in which they start, after PREPARE."""
 TIMERS = (
     "appliance-cleanup.timer",
     "appliance-reaper.timer",
@@ -21,6 +24,11 @@ TIMERS = (
     "appliance-update.path",
 )
 STARTED_BY_TIMERS = ("appliance-cleanup.service", "appliance-reaper.service", "appliance-update.service")
+FIREWALL = "appliance-firewall.service"
+REACH = ("appliance-reach.service", "appliance-reach.path")
+"""What lets steps through the firewall; both come and go with it."""
+SANDBOX = "appliance-.service.d/50-sandbox.conf"
+"""The drop-in that systemd reads for every service here."""
 STOP = f"sudo systemctl stop {' '.join((*TIMERS, *STARTED_BY_TIMERS, *reversed(SERVICES), PREPARE))}"
 """All but the firewall, whose rules go when it is stopped."""
 START = f"sudo systemctl start {' '.join((PREPARE, *SERVICES, *TIMERS))}"

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from appliance.documents.model import StrictModel, wrong
-from appliance.documents.names import ConnectionName
+from appliance.documents.named_types import ConnectionName
 
 DELIVERY_KINDS = ("twin", "files")
 """What this release can deliver."""

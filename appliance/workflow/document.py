@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field, JsonValue, model_serializer, model_validator
 
 from appliance.documents.model import StrictModel, describe, wrong
-from appliance.documents.names import ConnectionName, WorkflowId
+from appliance.documents.named_types import ConnectionName, WorkflowId
 from appliance.workflow.delivery import Delivery, FilesDelivery, TwinDelivery
 from appliance.workflow.document_types import (
     ColumnPattern,

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator
 
 from appliance.documents.model import describe, wrong
-from appliance.documents.names import named
+from appliance.documents.named_types import named
 from appliance.workflow.cron import CronError, parse_cron
 from appliance.workflow.patterns import PatternError, parse_pattern
 

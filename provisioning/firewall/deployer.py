@@ -9,14 +9,13 @@ from pathlib import Path
 from pyinfra.context import host
 from pyinfra.operations import files
 
+from appliance.system.units import FIREWALL, REACH, UNIT_FOLDER
 from provisioning.facts import Output, Succeeds
 from provisioning.operations import ensured, unit
 from provisioning.stages import Deployer
 
 RULES = "/etc/appliance/firewall.nft"
-UNIT = "appliance-firewall.service"
 BRIDGES = '{ "docker0", "br-*" }'
-REACH = ("appliance-reach.service", "appliance-reach.path")
 REACHABLE = "/run/appliance-firewall/*.nft"
 SSH_PORTS = (
     "sshd -T 2>/dev/null | awk '$1 == \"port\" {print $2}'; "
@@ -42,32 +41,33 @@ class Firewall(Deployer):
         self.changed = [
             files.put(name="Write the firewall's rules", src=StringIO(text), dest=RULES, mode="644"),
             files.put(
-                name=f"Write {UNIT}", src=str(_SOURCE / UNIT), dest=f"/etc/systemd/system/{UNIT}", mode="644"
+                name=f"Write {FIREWALL}",
+                src=str(_SOURCE / FIREWALL),
+                dest=f"{UNIT_FOLDER}/{FIREWALL}",
+                mode="644",
             ),
         ]
         for name in REACH:
-            files.put(
-                name=f"Write {name}", src=str(_SOURCE / name), dest=f"/etc/systemd/system/{name}", mode="644"
-            )
+            files.put(name=f"Write {name}", src=str(_SOURCE / name), dest=f"{UNIT_FOLDER}/{name}", mode="644")
 
     def activate(self) -> None:
         """Load the rules, or take them away."""
         if self.knobs.firewall:
             unit(
                 name="Load the firewall's rules",
-                unit_name=UNIT,
-                reads=[RULES, f"/etc/systemd/system/{UNIT}"],
+                unit_name=FIREWALL,
+                reads=[RULES, f"{UNIT_FOLDER}/{FIREWALL}"],
                 restart_after=self.changed,
                 # The distribution's nftables.service flushes everybody's tables when it starts.
                 there="nft list table inet appliance",
             )
-            unit(name=f"Start {REACH[1]}", unit_name=REACH[1], reads=[f"/etc/systemd/system/{REACH[1]}"])
-        elif host.get_fact(Succeeds, command=f"test -e /etc/systemd/system/{UNIT}"):
+            unit(name=f"Start {REACH[1]}", unit_name=REACH[1], reads=[f"{UNIT_FOLDER}/{REACH[1]}"])
+        elif host.get_fact(Succeeds, command=f"test -e {UNIT_FOLDER}/{FIREWALL}"):
             ensured(
                 name="Take the firewall away",
                 commands=[
-                    f"systemctl disable --now {UNIT} {REACH[1]}",
-                    f"rm -rf {RULES} {' '.join(f'/etc/systemd/system/{name}' for name in (UNIT, *REACH))} "
+                    f"systemctl disable --now {FIREWALL} {REACH[1]}",
+                    f"rm -rf {RULES} {' '.join(f'{UNIT_FOLDER}/{name}' for name in (FIREWALL, *REACH))} "
                     f"{Path(REACHABLE).parent}",
                 ],
                 unless="false",

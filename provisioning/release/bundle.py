@@ -15,7 +15,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from appliance.documents.names import bundle_name, is_release
 from compose.demo.one_build import one_build
 from provisioning.release.wheels import PYTHONS, download, merged_lock
 
@@ -85,7 +85,7 @@ def make(output: Path, pythons: list[str], debs: list[str], step_image: str | No
             "step_image": image,
             "files": {str(path.relative_to(folder)): _sha256(path) for path in _files(folder)},
         }
-        path = output / f"appliance-{version}-{ARCHITECTURE}.tar"
+        path = output / bundle_name(version)
         _write(path, folder, manifest)
     return path
 
@@ -113,7 +113,7 @@ def project_version() -> str:
     line = next(line for line in text.splitlines() if line.startswith("__version__"))
     exec(line, namespace)  # noqa: S102 -- one assignment of a string, in this very checkout
     version = str(namespace["__version__"])
-    if not re.fullmatch(r"[0-9][0-9A-Za-z.+-]{0,59}", version):
+    if not is_release(version):
         raise SystemExit(f"{version} is no version that an appliance installs: it must begin with a digit.")
     return version
 

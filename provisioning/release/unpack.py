@@ -24,6 +24,8 @@ from typing import Any
 
 _BLOCK = 1 << 20
 _MANIFEST_BYTES_MAX = 1 << 20
+_RELEASE = r"[0-9][0-9A-Za-z.+-]{0,59}"
+"""As in appliance/documents/names.py, which this program, alone on its host, cannot import."""
 _SPACE_FACTOR = 4
 """A bundle's bytes against what it takes on disk: the wheels, and what they become."""
 
@@ -89,9 +91,7 @@ def _manifest(archive: tarfile.TarFile) -> dict[str, Any]:
         raise Unfit("it does not begin with a manifest")
     opened = archive.extractfile(first)
     manifest = json.loads(opened.read()) if opened else None
-    if not isinstance(manifest, dict) or not re.fullmatch(
-        r"[0-9][0-9A-Za-z.+-]*", str(manifest.get("version"))
-    ):
+    if not isinstance(manifest, dict) or not re.fullmatch(_RELEASE, str(manifest.get("version"))):
         raise Unfit("its manifest names no version")
     return manifest
 

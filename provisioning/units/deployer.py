@@ -9,6 +9,7 @@ from pyinfra.api.operation import OperationMeta
 from pyinfra.context import host
 from pyinfra.operations import files
 
+from appliance.system.units import PREPARE, SANDBOX, SERVICES, SLICES, STARTED_BY_TIMERS, TIMERS, UNIT_FOLDER
 from provisioning.facts import Output
 from provisioning.knobs import Knobs
 from provisioning.operations import ensured, secret_file, unit
@@ -17,21 +18,8 @@ from provisioning.release.deployer import CURRENT, ROOT, Release
 from provisioning.stages import Deployer
 from provisioning.units.settings_file import STATUS_FOLDER, settings_file, status_environment
 
-UNIT_FOLDER = "/etc/systemd/system"
 CONFIG = "/etc/appliance"
 _SOURCE = Path(__file__).parents[2] / "systemd"
-SLICES = ("appliance.slice", "appliance-services.slice", "appliance-steps.slice")
-SERVICES = (
-    "appliance-prepare.service",
-    "appliance-api-server.service",
-    "appliance-dag-processor.service",
-    "appliance-scheduler.service",
-    "appliance-upkeep.service",
-    "appliance-status.service",
-)
-"""In the order in which they start."""
-TIMERS = ("appliance-cleanup", "appliance-reaper", "appliance-update")
-PATHS = ("appliance-update.path",)
 _RESERVED_MB = 512
 """What PostgreSQL, Docker and the system itself keep, beside the services and the steps."""
 
@@ -102,11 +90,9 @@ class Units(Deployer):
             ),
         ]
         self._documents()
-        self.units = [self._unit_file(name) for name in (*SLICES, *SERVICES)]
-        for timer in TIMERS:
-            self._unit_file(f"{timer}.service")
-            self._unit_file(f"{timer}.timer")
-        for name in PATHS:
+        # The restrictions first: no unit is written that could start without them.
+        self.units = [self._unit_file(name) for name in (SANDBOX, *SLICES, PREPARE, *SERVICES)]
+        for name in (*STARTED_BY_TIMERS, *TIMERS):
             self._unit_file(name)
         self.ceilings = [
             self._drop_in("appliance-services.slice", services_ceiling(self.knobs)),
@@ -145,12 +131,13 @@ class Units(Deployer):
                 enabled=None,
                 reload_daemon_after=[*self.ceilings, *self.units],
             )
-        for name in SERVICES:
+        for name in (PREPARE, *SERVICES):
             unit(
                 name=f"Start {name}",
                 unit_name=name,
                 reads=[
                     f"{UNIT_FOLDER}/{name}",
+                    f"{UNIT_FOLDER}/{SANDBOX}",
                     f"{CONFIG}/appliance.yaml",
                     f"{CONFIG}/proxy.env",
                     f"{CONFIG}/status.env",
@@ -159,7 +146,7 @@ class Units(Deployer):
                 ],
                 restart_after=[*self.settings, *self.units, self.release.current],
             )
-        for name in (*(f"{timer}.timer" for timer in TIMERS), *PATHS):
+        for name in TIMERS:
             unit(name=f"Start {name}", unit_name=name, reads=[f"{UNIT_FOLDER}/{name}"])
         self.release.trust()
 

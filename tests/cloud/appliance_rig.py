@@ -84,7 +84,7 @@ class ApplianceRig:
         return Reporter(settings, State(settings))
 
     def restart(self) -> None:
-        self.reporter.stop()
+        self.reporter.background.stop()
         self.reporter = self.new_reporter()
 
     def write_policy(self, policy: dict[str, Any]) -> None:

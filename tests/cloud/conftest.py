@@ -57,7 +57,7 @@ def rig(state_cluster: Cluster, tmp_path: Path) -> Iterator[ApplianceRig]:
     url = f"postgresql://postgres:{password}@127.0.0.1:{state_cluster.port}/{name}"
     made = ApplianceRig(tmp_path / "appliance", url)
     yield made
-    made.reporter.stop()
+    made.reporter.background.stop()
     made.db.close()
     made.store.close()
     state_cluster.drop_database(name)

@@ -224,7 +224,7 @@ def test_the_status_service_answers_while_the_dashboard_does_not(
 ) -> None:
     with hostile_dashboard(drip(CHUNKED, b"1\r\n{\r\n")) as url:
         enrolled_with(rig, url)
-        rig.reporter.start()
+        rig.reporter.background.start()
         for _ in range(20):
             answers_quickly()
 

@@ -113,7 +113,7 @@ def test_killed_at_any_moment_it_goes_on_where_it_was(
 ) -> None:
     for number in range(150):
         enrolled.tell_run(f"staging-twin-{number}", progress=8)
-    enrolled.reporter.stop()
+    enrolled.reporter.background.stop()
     program = (
         "import sys; from appliance.cloud import outbox_sender as s\n"
         "from appliance.store import database as d\n"

@@ -13,10 +13,10 @@ from starlette.datastructures import FormData
 
 from appliance.dashboard.pages import workflow_form, yaml_edit
 from appliance.dashboard.pages.edit import BEGINNING
-from appliance.dashboard.pages.masks import cards
 from appliance.dashboard.pages.workflow import difference
 from appliance.dashboard.store import documents, workflows
 from appliance.dashboard.web.connection_template import template
+from appliance.dashboard.web.masks import cards
 from appliance.documents import yaml as strict_yaml
 from appliance.masking.registry import MASKS
 from tests.dashboard.conftest import Browser, Dashboard

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from appliance.postgres.plan import PlannedTable
-from appliance.postgres.source.schema_dump import PG_DUMP_VARIABLE
+from appliance.system.postgres_programs import PG_DUMP_VARIABLE
 from tests.engine.clusters import Cluster, majors_present, start_cluster
 from tests.engine.container_cluster import (
     ContainerCluster,

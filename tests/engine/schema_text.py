@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from appliance.postgres.source.schema_dump import find_pg_dump
+from appliance.system.postgres_programs import find_pg_dump
 from tests.engine.clusters import Cluster
 
 _NOISE = re.compile(r"SET |\\(un)?restrict|--$|-- ")

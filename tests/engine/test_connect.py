@@ -14,7 +14,8 @@ import pytest
 
 from appliance.connections import Connection
 from appliance.errors import ApplianceError, RequestWrong, WorkFailed
-from appliance.postgres.sessions.connect import open_session, retry_can_help
+from appliance.postgres.errors import retry_can_help
+from appliance.postgres.sessions.connect import open_session
 from appliance.steps.secrets import (
     maintenance_service,
     read_service,

@@ -16,8 +16,8 @@ from appliance.contract.step_messages import Progress, Result, parse_message
 from appliance.errors import ApplianceError, WorkFailed
 from appliance.masking.compiler import compile_column
 from appliance.postgres.copying import ledger
+from appliance.postgres.errors import retry_can_help
 from appliance.postgres.plan import CopyItem, PlannedTable, TableName
-from appliance.postgres.sessions.connect import retry_can_help
 from appliance.steps.call import to_arguments
 from appliance.workflow.document import MaskSpec
 from tests.engine.breakable_proxy import breakable_proxy, wait_until

@@ -10,7 +10,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import WorkFailed, WorkFailedForGood
-from appliance.postgres.sessions.connect import retry_can_help
+from appliance.postgres.errors import retry_can_help
 from appliance.postgres.source.lock_watch import LockWatch
 from appliance.steps.copy import CopyResult
 from appliance.steps.reading import read_source

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from appliance.errors import RequestWrong, WorkFailed, WorkFailedForGood
-from appliance.postgres.sessions.connect import retry_can_help
+from appliance.postgres.errors import retry_can_help
 from appliance.postgres.source.snapshot import export_snapshot, hold, import_snapshot
 from tests.engine.breakable_proxy import breakable_proxy
 from tests.engine.clusters import Cluster, start_standby

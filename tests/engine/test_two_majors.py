@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.postgres.source.schema_dump import PG_DUMP_VARIABLE, find_pg_dump
+from appliance.system.postgres_programs import PG_DUMP_VARIABLE, find_pg_dump
 from tests.engine.clusters import Cluster
 from tests.engine.container_cluster import has_postgres17, pg_dump_wrapper
 from tests.engine.schema_text import restore_schema, schema_text

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from appliance.errors import WorkFailed, WorkFailedForGood
+from appliance.postgres.errors import retry_can_help
 from appliance.postgres.proof.sample import EXACT_ROWS
 from appliance.postgres.proof.verification import SEARCHED_ROWS, chance_bound, one_in
-from appliance.postgres.sessions.connect import retry_can_help
 from tests.engine.clusters import Cluster
 from tests.engine.stepwise_run import StepwiseRun
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from appliance.orchestration.airflow.config import dags_folder
 from appliance.orchestration.airflow.patches import WRITTEN_FOR
 
 DESCRIBE = """
@@ -99,3 +100,7 @@ def test_a_forked_process_ends_with_the_one_that_forked_it() -> None:
     stat = Path(f"/proc/{child}/stat")
     while stat.exists() and stat.read_text().split()[2] != "Z":
         os.sched_yield()
+
+
+def test_a_checkout_has_its_dags_where_airflow_looks_for_them() -> None:
+    assert [path.name for path in dags_folder().glob("*.py")] == ["appliance_workflows.py"]

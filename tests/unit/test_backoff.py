@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.cloud.outbox_sender import FIRST_WAIT_S, LONGEST_WAIT_S, Backoff
+from appliance.cloud.backoff import FIRST_WAIT_S, LONGEST_WAIT_S, Backoff
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that stands still unless it is moved."""
     now = [1000.0]
-    monkeypatch.setattr("appliance.cloud.outbox_sender.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("appliance.cloud.backoff.time.monotonic", lambda: now[0])
     return now
 
 

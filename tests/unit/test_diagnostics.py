@@ -14,7 +14,6 @@ from appliance.keys.epochs import start_epoch
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import load_settings
 from appliance.status.history import History
-from appliance.system.units import PREPARE, SERVICES, STARTED_BY_TIMERS, STOP, TIMERS
 
 ROOT = Path(__file__).parents[2]
 NAME = "Wilhelmina Canaryson"
@@ -105,20 +104,6 @@ def test_history_is_bounded_and_keeps_the_newest(tmp_path: Path) -> None:
     for number in range(38, 60):
         again.add(str(number))
     assert len((tmp_path / "history.jsonl").read_text().splitlines()) <= 15
-
-
-def test_every_unit_is_known_and_held_off_while_a_restore_is_unfinished() -> None:
-    folder = ROOT / "systemd"
-    firewall = {"appliance-firewall.service", "appliance-reach.service", "appliance-reach.path"}
-    services = {path.name for path in folder.glob("*.service")} - firewall
-    assert {PREPARE, *SERVICES, *STARTED_BY_TIMERS} == services
-    begun = {path.name for kind in ("timer", "path") for path in folder.glob(f"*.{kind}")}
-    assert set(TIMERS) == begun - firewall
-    unheld = [
-        name for name in services if "!/var/lib/appliance/restore/pending" not in (folder / name).read_text()
-    ]
-    assert unheld == []
-    assert "firewall" not in STOP
 
 
 def test_epochs_make_no_secret_of_the_names_of_connections(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from appliance.orchestration.containers.failure import stopped
-from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.errors import database_failure
 from appliance.run_folder import StopRequest
 from appliance.steps.execute import describe_failure
 

@@ -17,8 +17,8 @@ from appliance.policy.policy import (
     check_workflow,
     enforce,
     load_policy,
-    update_may_start,
 )
+from appliance.releases.window import update_may_start
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.matching import match_rules
 from tests.unit.example_documents import catalog, column, partition, table, workflow

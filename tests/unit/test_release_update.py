@@ -13,8 +13,7 @@ import pytest
 from appliance.errors import WorkFailed
 from appliance.releases import bundles
 from appliance.releases.bundles import find_bundle
-from appliance.releases.fitness import failures_in
-from appliance.releases.host import replace_units
+from appliance.releases.host import failures_in, replace_units
 from appliance.releases.installed import CURRENT, installed, linked, point
 from appliance.releases.machine import PROVING_MAX, Update, carry_on, resumed
 from appliance.releases.update import keep_update, read_update
@@ -268,6 +267,25 @@ def test_units_become_those_of_the_release_but_for_what_was_left_out(tmp_path: P
         "appliance-a.service", "appliance-new.slice", "other.service",
     ]  # fmt: skip
     assert (live / "appliance-a.service").read_text() == "[Service]\nNice=1\n"
+
+
+def test_what_units_share_comes_and_goes_with_the_release_that_has_it(tmp_path: Path) -> None:
+    former, wanted, live = (tmp_path / name for name in ("former", "wanted", "live"))
+    for folder in (former, wanted, live):
+        folder.mkdir()
+        (folder / "appliance-a.service").write_text("[Service]\n")
+    shared, own = "appliance-.service.d/50-sandbox.conf", "appliance-a.service.d/credential.conf"
+    (wanted / shared).parent.mkdir()
+    (wanted / shared).write_text("[Service]\nPrivateTmp=yes\n")
+    (live / own).parent.mkdir()
+    (live / own).write_text("[Service]\n")
+    replace_units(former, wanted, live)
+    assert (live / shared).read_text() == "[Service]\nPrivateTmp=yes\n"
+    (live / shared).unlink()
+    replace_units(wanted, wanted, live)
+    assert (live / shared).exists(), "an updater from before it would have left it out"
+    replace_units(wanted, former, live)
+    assert not (live / shared).exists() and (live / own).exists()
 
 
 def test_what_a_releases_preflight_says_against_the_machine_is_told() -> None:

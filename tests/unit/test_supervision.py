@@ -124,9 +124,11 @@ def test_what_is_wrong_with_docker_is_noted_and_is_no_part_of_the_proof(tmp_path
     assert noted_docker(tmp_path) is None, "whoever looks has stopped looking"
 
 
+THEIRS = ("run_folder.py", "system/beneath.py", "system/postgres_programs.py", "errors.py", "durable.py")
+
+
 def test_a_supervisor_imports_nothing_but_the_standard_library() -> None:
-    beneath = ("run_folder.py", "system/beneath.py", "errors.py", "durable.py")
-    theirs = [ROOT / "appliance" / name for name in beneath]
+    theirs = [ROOT / "appliance" / name for name in THEIRS]
     for path in (*SUPERVISION.glob("*.py"), *theirs):
         if path.name == "settings_json.py":
             continue
@@ -138,8 +140,7 @@ def test_a_supervisor_imports_nothing_but_the_standard_library() -> None:
                 names = [node.module]
             for name in names:
                 ours = name.startswith("appliance.supervision") or name in (
-                    *("appliance.run_folder", "appliance.system.beneath"),
-                    *("appliance.errors", "appliance.durable"),
+                    *(f"appliance.{name.removesuffix('.py').replace('/', '.')}" for name in THEIRS),
                 )
                 assert ours or name.split(".")[0] in sys.stdlib_module_names, f"{path.name} imports {name}"
 

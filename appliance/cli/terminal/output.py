@@ -10,6 +10,8 @@ from typing import Any
 
 import typer
 
+from appliance.system.disk import readable
+
 
 def print_json(data: Any) -> None:
     """Indented JSON on standard output."""
@@ -62,14 +64,8 @@ def duration(seconds: float | None) -> str:
 
 
 def size(count: float | None) -> str:
-    """Bytes as people read them."""
-    if count is None:
-        return ""
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
+    """Bytes as people read them; empty for what is not known."""
+    return "" if count is None else readable(count)
 
 
 _COLOURS = {

@@ -16,7 +16,7 @@ from appliance.errors import Refused, RequestWrong
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.approvals import Approval, Choice, approved_columns, kept_digest, save_approval
 from appliance.policy.columns import KEEP_RULE
-from appliance.policy.policy import check_workflow, enforce, load_policy
+from appliance.policy.policy import check_workflow, enforce, read_policy
 from appliance.settings.settings import Settings
 from appliance.workflow.document import Workflow
 from appliance.workflow.kept import Kept, kept_columns, not_covered
@@ -46,7 +46,7 @@ def what_is_asked(settings: Settings, workflow_id: str) -> Asked:
     """Resolve what the newest version from the dashboard keeps. Raises what is wrong with it, or Refused."""
     loaded, waits = _newest(settings, workflow_id)
     workflow = loaded.workflow
-    policy = load_policy(settings.policy_file if settings.policy_file.exists() else None)
+    policy = read_policy(settings)
     enforce(check_workflow(policy, workflow, origin="cloud"))
     catalog = source_catalog(settings, workflow, "appliance workflow approve")
     matching = match_rules(workflow, catalog, loaded.document.places())

@@ -21,7 +21,7 @@ from appliance.errors import RequestWrong, WorkFailed
 from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
 from appliance.masking.registry import parameter_models
-from appliance.policy.policy import check_workflow, enforce, load_policy
+from appliance.policy.policy import check_workflow, enforce, read_policy
 from appliance.run_folder import run_folder
 from appliance.settings.settings import load_settings
 from appliance.steps.call import StepPaths
@@ -53,7 +53,7 @@ def local_run(
         problems = check_masks(loaded.document, parameter_models())
         if problems:
             raise DocumentWrong(problems)
-        policy = load_policy(policy_file or (settings.policy_file if settings.policy_file.exists() else None))
+        policy = read_policy(settings, policy_file)
         known = load_connections(known_file)
     except DocumentWrong as error:
         raise DocumentWrong(error.problems, error.next_step or "correct it, and run it again.") from None

@@ -7,7 +7,8 @@ from contextlib import closing
 import psycopg
 
 from appliance.connections import load_connections, select_connections
-from appliance.postgres.sessions.connect import database_failure, open_session
+from appliance.postgres.errors import database_failure
+from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.parameters import libpq_parameters
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.settings.settings import Settings

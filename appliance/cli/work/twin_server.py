@@ -10,7 +10,8 @@ from psycopg.rows import TupleRow
 
 from appliance.connections import load_connections, select_connections
 from appliance.errors import RequestWrong
-from appliance.postgres.sessions.connect import database_failure, open_session
+from appliance.postgres.errors import database_failure
+from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.parameters import libpq_parameters
 from appliance.postgres.twin.database import DatabaseFacts, read_database
 from appliance.postgres.twin.names import twin_names

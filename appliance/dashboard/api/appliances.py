@@ -8,11 +8,9 @@ from fastapi import APIRouter, Body, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from appliance.contract.calls import CancelCommand, Problem, RunCommand, SyncCommand, UpdateCommand
-from appliance.dashboard.pages import appliance as pages_appliance
-from appliance.dashboard.pages import fleet as pages_fleet
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store import commands, fleet, runs
-from appliance.dashboard.web import onboarding
+from appliance.dashboard.web import onboarding, overview
 from appliance.dashboard.web.access import api_role
 from appliance.dashboard.web.context import Context, context_of
 
@@ -59,19 +57,19 @@ class Enrolment(BaseModel):
 
 
 def _enrolment(context: Context, appliance_id: str, token: str) -> Enrolment:
-    told = onboarding.commands(context.settings, token)
+    commands_shown = onboarding.commands(context.settings, token)
     return Enrolment(
         appliance_id=appliance_id,
         enrolment_token=token,
-        install_command=told["install"],
-        enrol_command=told["enrol"],
+        install_command=commands_shown["install"],
+        enrol_command=commands_shown["enrol"],
     )
 
 
 @router.get("/appliances")
 def list_appliances(context: Deck, search: str = "") -> list[dict[str, Any]]:
     """Every appliance, with its condition and how many runs go on or have failed."""
-    return pages_fleet.rows_of(context, search)
+    return overview.fleet_rows(context, search)
 
 
 @router.post("/appliances", status_code=201)
@@ -83,7 +81,7 @@ def add_appliance(actor: Editor, context: Deck, given: NewAppliance) -> Enrolmen
 @router.get("/appliances/{appliance_id}")
 def show_appliance(context: Deck, appliance_id: str) -> dict[str, Any]:
     """All that the appliance's page shows."""
-    return pages_appliance.details(context, appliance_id)
+    return overview.appliance_details(context, appliance_id)
 
 
 @router.patch("/appliances/{appliance_id}")
@@ -114,7 +112,7 @@ def new_enrolment(actor: Editor, context: Deck, appliance_id: str) -> Enrolment:
 @router.get("/appliances/{appliance_id}/connections-template")
 def connections_template(context: Deck, appliance_id: str) -> dict[str, str]:
     """The connections.yaml that its workflows need, with changeme to fill in."""
-    return {"yaml": pages_appliance.template_text(context, appliance_id)}
+    return {"yaml": overview.connections_text(context, appliance_id)}
 
 
 @router.get("/appliances/{appliance_id}/events")
@@ -136,7 +134,7 @@ CommandRequest = Annotated[
 def send_command(actor: Editor, context: Deck, appliance_id: str, given: CommandRequest) -> dict[str, Any]:
     """Ask for a run, a cancel, a sync or an update; the appliance's policy decides."""
     if isinstance(given, UpdateCommand):
-        command_id = pages_appliance.request_update(context, actor, appliance_id, given.version)
+        command_id = overview.request_update(context, actor, appliance_id, given.version)
     else:
         argument = given.model_dump(exclude={"kind"})
         command_id = commands.send(context.database, actor, appliance_id, given.kind, argument)

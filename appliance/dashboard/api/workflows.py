@@ -10,9 +10,9 @@ from pydantic import Field
 from appliance.contract.calls import MAX_DOCUMENT_BYTES, Problem
 from appliance.dashboard.api.appliances import Deck, Editor, Given
 from appliance.dashboard.http_errors import NotFound
-from appliance.dashboard.pages.masks import Card, cards
 from appliance.dashboard.store import commands, documents, workflows
 from appliance.dashboard.web.access import api_role
+from appliance.dashboard.web.masks import Card, cards
 
 router = APIRouter(
     prefix="/v1",

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
+from appliance.system.disk import readable
+
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _DAY_WORDS = {"sun": 0, "mon": 1, "tue": 2, "wed": 3, "thu": 4, "fri": 5, "sat": 6}
 
@@ -121,14 +123,7 @@ def count(number: float | None) -> str:
 
 def size(number: float | None) -> str:
     """Bytes in a fitting unit."""
-    if number is None:
-        return NOTHING
-    amount = float(number)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if amount < 1024 or unit == "TiB":
-            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return ""
+    return NOTHING if number is None else readable(number)
 
 
 def percent(share: float) -> str:

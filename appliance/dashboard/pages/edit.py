@@ -9,12 +9,12 @@ from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from appliance.dashboard.pages import workflow_form, yaml_edit
-from appliance.dashboard.pages.masks import cards
 from appliance.dashboard.pages.rendering import environment, page
 from appliance.dashboard.store import documents, workflows
 from appliance.dashboard.store.database import Row
 from appliance.dashboard.store.documents import Checked
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
+from appliance.dashboard.web.masks import cards
 from appliance.documents.problems import DocumentWrong
 
 router = APIRouter()

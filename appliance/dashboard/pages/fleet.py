@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -12,30 +11,17 @@ from starlette.responses import Response
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.store import fleet
 from appliance.dashboard.store.database import Row
-from appliance.dashboard.web import onboarding
+from appliance.dashboard.web import onboarding, overview
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
-from appliance.dashboard.web.context import Context
 
 router = APIRouter()
 PAGE_ROWS = 50
 FILTERS = ("all", "attention", "running", "offline", "new")
 
 
-def rows_of(context: Context, search: str) -> list[Row]:
-    """The fleet's rows with their condition, and whether somebody should look."""
-    now, beat = time.time(), context.settings.heartbeat_seconds
-    with context.database.read() as session:
-        rows = fleet.appliances(session, search[:80])
-    for row in rows:
-        row["condition"] = fleet.condition(row, now, beat)
-        trouble = row["condition"] in {"offline", "unhealthy"} or row["failing"] or row["refused"]
-        row["attention"] = bool(trouble)
-    return rows
-
-
 def listing(visitor: Visit, search: str, chosen: str, number: int) -> dict[str, Any]:
     """One page of the fleet, those that need somebody first, and the totals."""
-    rows = rows_of(visitor.context, search)
+    rows = overview.fleet_rows(visitor.context, search)
     totals = {
         "all": len(rows),
         "healthy": sum(row["condition"] == "healthy" for row in rows),

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from appliance.dashboard.pages import display as words
 from appliance.dashboard.pages.workflow_form import parameter_text
-from appliance.dashboard.store.database import Told
+from appliance.dashboard.store.database import Lenient
 from appliance.dashboard.web.access import Visit
 
 STATIC = Path(__file__).with_name("static")
@@ -27,7 +27,6 @@ NAVIGATION = (
     ("tokens", "/tokens", "Tokens"),
     ("audit", "/audit", "Audit log"),
 )
-"""Receipts and releases will stand between runs and people."""
 
 NOTES = {
     "saved": "Saved. Appliances fetch it with their next heartbeat.",
@@ -51,7 +50,7 @@ NOTES = {
 def environment() -> Environment:
     """The template environment, made once."""
     made = Environment(
-        loader=PackageLoader("appliance.dashboard", "templates"),
+        loader=PackageLoader("appliance.dashboard.pages", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -72,7 +71,7 @@ def environment() -> Environment:
         made.filters[name] = getattr(words, name)
     made.filters["parameter_text"] = parameter_text
     made.globals.update(
-        nothing=Told(),
+        nothing=Lenient(),
         asset=asset,
         navigation=NAVIGATION,
         STEPS=words.STEPS,

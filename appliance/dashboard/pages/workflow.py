@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Path, Request
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
-from appliance.dashboard.pages.masks import explain
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.store import commands, fleet, runs, workflows
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
+from appliance.dashboard.web.masks import explain
 
 router = APIRouter(prefix="/workflows")
 Visitor = Annotated[Visit, Depends(visit)]

@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.datastructures import FormData
 
-from appliance.dashboard.pages.masks import Parameter, cards
+from appliance.dashboard.web.masks import Parameter, cards
 from appliance.documents import yaml as strict_yaml
 from appliance.documents.document import scalar
 from appliance.documents.problems import DocumentWrong

@@ -31,16 +31,16 @@ class StoreAwayError(Exception):
     """The store does not answer, is full, or stayed locked. Nothing of what was asked for has been done."""
 
 
-class Told(dict[str, Any]):
+class Lenient(dict[str, Any]):
     """JSON that came from an appliance: a key that was left out reads None."""
 
     def __missing__(self, key: str) -> None:
         return None
 
 
-def told(text: str | None) -> dict[str, Any]:
-    """Stored JSON as ``Told``; empty where there is none."""
-    return cast("dict[str, Any]", json.loads(text, object_hook=Told)) if text else Told()
+def from_json(text: str | None) -> dict[str, Any]:
+    """Stored JSON as ``Lenient``; empty where there is none."""
+    return cast("dict[str, Any]", json.loads(text, object_hook=Lenient)) if text else Lenient()
 
 
 class _Cursor(Protocol):

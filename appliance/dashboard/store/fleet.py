@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from typing import Any
@@ -10,15 +9,14 @@ from typing import Any
 from appliance.dashboard.http_errors import Conflict, NotFound
 from appliance.dashboard.security import APPLIANCE_PREFIX, ENROLMENT_PREFIX, Actor, digest, new_token
 from appliance.dashboard.store import audit, authority
-from appliance.dashboard.store.database import Database, Row, Session, told
+from appliance.dashboard.store.database import Database, Row, Session, from_json
+from appliance.documents.names import is_release
 from appliance.errors import RequestWrong
 
 ENROLMENT_SECONDS = 24 * 3600
 ROTATE_AFTER_SECONDS = 30 * 86400
 MISSED_HEARTBEATS = 3
 """An appliance that is silent for this many heartbeats counts as offline."""
-VERSION = re.compile(r"[0-9][0-9A-Za-z.+-]{0,59}")
-"""What a release may be called."""
 
 _COLUMNS = (
     "a.id, a.name, a.created_at, a.created_by, a.enrolled_at, a.revoked_at, a.last_seen, a.version,"
@@ -98,7 +96,7 @@ def appliance(session: Session, appliance_id: str) -> Row:
 
 def report(session: Session, appliance_id: str) -> dict[str, Any]:
     """What the appliance last said of itself, as ``Heartbeat`` JSON; empty before its first heartbeat."""
-    return told(session.value("SELECT state FROM appliance WHERE id = ?", appliance_id))
+    return from_json(session.value("SELECT state FROM appliance WHERE id = ?", appliance_id))
 
 
 def appliances(session: Session, search: str = "") -> list[Row]:
@@ -113,6 +111,24 @@ def appliances(session: Session, search: str = "") -> list[Row]:
         " (SELECT count(*) FROM placement p WHERE p.appliance_id = a.id) AS workflows"
         " FROM appliance a WHERE a.revoked_at IS NULL AND lower(a.name) LIKE ? ORDER BY a.name",
         f"%{search.lower()}%",
+    )
+
+
+def placements(session: Session, appliance_id: str) -> list[Row]:
+    """Its workflows: those assigned to it here and those it reports, with how the last run went."""
+    return session.all(
+        "SELECT i.workflow_id, w.title, s.at AS assigned_at, r.digest AS wanted_digest, p.origin, p.state,"
+        " p.digest, p.rule, p.problem, p.next_run_at, l.run_id AS last_run_id, l.state AS last_state,"
+        " l.started_at AS last_started_at FROM ("
+        "   SELECT workflow_id FROM assignment WHERE appliance_id = ?"
+        "   UNION SELECT workflow_id FROM placement WHERE appliance_id = ?) i"
+        " LEFT JOIN assignment s ON s.workflow_id = i.workflow_id AND s.appliance_id = ?"
+        " LEFT JOIN workflow w ON w.id = i.workflow_id AND w.archived_at IS NULL"
+        " LEFT JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision"
+        " LEFT JOIN placement p ON p.workflow_id = i.workflow_id AND p.appliance_id = ?"
+        " LEFT JOIN run l ON l.workflow_id = i.workflow_id AND l.appliance_id = ? AND l.latest = 1"
+        " ORDER BY i.workflow_id",
+        *[appliance_id] * 5,
     )
 
 
@@ -143,7 +159,7 @@ def revoke(database: Database, actor: Actor, appliance_id: str) -> None:
 
 def set_wanted_version(database: Database, actor: Actor, appliance_id: str, version: str | None) -> None:
     """The release this appliance should be on; its own policy decides when, and whether."""
-    if version is not None and not VERSION.fullmatch(version):
+    if version is not None and not is_release(version):
         raise RequestWrong(
             "That is not a version.",
             "A release's begins with a digit, and goes on with digits, letters, dots, + and -.",

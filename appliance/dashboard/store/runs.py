@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from appliance.dashboard.http_errors import NotFound
-from appliance.dashboard.store.database import Row, Session, told
+from appliance.dashboard.store.database import Row, Session, from_json
 from appliance.dashboard.store.run_state import WHOLE_STEP
 
 STEPS = ("open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "publish")
@@ -63,8 +63,8 @@ def run(session: Session, appliance_id: str, run_id: str) -> dict[str, Any]:
     )
     if row is None:
         raise NotFound("There is no such run.", "It may have been so long ago that it was removed.", "")
-    plan = told(row["plan"])
-    outcome = told(row["outcome"])
+    plan = from_json(row["plan"])
+    outcome = from_json(row["outcome"])
     steps = _steps(session, appliance_id, run_id, row, outcome)
     tables = _tables(session, appliance_id, run_id, row, plan)
     return row | {"plan": plan, "outcome": outcome, "steps": steps, "tables": tables} | _totals(row, tables)
@@ -187,7 +187,7 @@ def events(
         run_id,
         limit,
     )
-    return [row | {"data": told(row["data"])} for row in rows]
+    return [row | {"data": from_json(row["data"])} for row in rows]
 
 
 def latest_update(session: Session, appliance_id: str) -> Row | None:
@@ -197,7 +197,7 @@ def latest_update(session: Session, appliance_id: str) -> Row | None:
         " ORDER BY ordinal DESC LIMIT 1",
         appliance_id,
     )
-    return row | {"data": told(row["data"])} if row else None
+    return row | {"data": from_json(row["data"])} if row else None
 
 
 def refusals(session: Session, appliance_id: str, limit: int = 20) -> list[Row]:
@@ -208,4 +208,4 @@ def refusals(session: Session, appliance_id: str, limit: int = 20) -> list[Row]:
         appliance_id,
         limit,
     )
-    return [row | {"data": told(row["data"])} for row in rows]
+    return [row | {"data": from_json(row["data"])} for row in rows]

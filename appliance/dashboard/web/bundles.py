@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +9,11 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 
-from appliance.dashboard.store.fleet import VERSION
 from appliance.dashboard.web.context import Context
+from appliance.documents.names import bundle_name, is_release, version_in_bundle_name
 from appliance.releases.bundles import read_digest
 
 router = APIRouter()
-_NAME = re.compile(r"appliance-(?P<version>.+)-x86_64\.tar")
 
 
 @dataclass(frozen=True)
@@ -26,14 +24,9 @@ class Bundle:
     sha256: str
 
 
-def bundle_name(version: str) -> str:
-    """What the bundle of a version is called; it need not exist."""
-    return f"appliance-{version}-x86_64.tar"
-
-
 def find_bundle(folder: str, version: str) -> Bundle | None:
     """The bundle of that version, if the folder holds it and its ``.sha256`` as ``make bundle`` writes it."""
-    if not folder or not VERSION.fullmatch(version):
+    if not folder or not is_release(version):
         return None
     path = Path(folder) / bundle_name(version)
     try:
@@ -47,8 +40,8 @@ def find_bundle(folder: str, version: str) -> Bundle | None:
 def download(request: Request, name: str) -> FileResponse:
     """A bundle, for anybody: it holds no secret, and the machine that fetches it cannot sign in yet."""
     context: Context = request.app.state.context
-    match = _NAME.fullmatch(name)
-    found = find_bundle(context.settings.bundles, match["version"]) if match else None
+    version = version_in_bundle_name(name)
+    found = find_bundle(context.settings.bundles, version) if version else None
     if found is None:
         raise HTTPException(404)
     return FileResponse(found.path, media_type="application/x-tar", filename=name)

@@ -6,7 +6,8 @@ from typing import TypedDict
 
 from appliance import __version__
 from appliance.dashboard.settings import Settings
-from appliance.dashboard.web.bundles import bundle_name, find_bundle
+from appliance.dashboard.web.bundles import find_bundle
+from appliance.documents.names import bundle_name
 
 NO_DIGEST = "SHA256"
 """Stands where the digest belongs that comes with a bundle which the dashboard does not have."""

@@ -10,8 +10,12 @@ from typing import Any
 from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
 
 from appliance.errors import ApplianceError
-from appliance.orchestration.airflow.close_snapshot_operator import CloseSnapshotOperator
-from appliance.orchestration.airflow.step_operator import DiscardOperator, OpenSnapshotOperator, StepOperator
+from appliance.orchestration.airflow.operators import (
+    CloseSnapshotOperator,
+    DiscardOperator,
+    OpenSnapshotOperator,
+    StepOperator,
+)
 from appliance.orchestration.containers.needs import DISCARD
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.run_folder import open_runs

@@ -16,6 +16,7 @@ import docker
 from docker.errors import DockerException, NotFound
 
 from appliance.errors import RequestWrong, WorkFailed
+from appliance.system import proc
 
 _CONTAINER_ID = re.compile(r"/containers/([0-9a-f]{64})/")
 
@@ -72,9 +73,5 @@ def in_container() -> bool:
 
 def _own_ids() -> list[str]:
     """What this container may be known as: its id, as its own files are mounted from, or its host name."""
-    try:
-        text = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
-    except OSError:
-        text = ""
-    found = _CONTAINER_ID.search(text)
+    found = _CONTAINER_ID.search(proc.read("self/mountinfo"))
     return ([found.group(1)] if found else []) + [socket.gethostname()]

@@ -18,7 +18,7 @@ from appliance.keys.keys import load_or_create_key
 from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.needs import connections_for, needs_key
 from appliance.policy.approvals import approved_columns
-from appliance.policy.policy import check_workflow, enforce, load_policy
+from appliance.policy.policy import check_workflow, enforce, read_policy
 from appliance.run_folder import run_folder
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
@@ -102,7 +102,7 @@ def _begin(
             f"It holds '{document.id}' now.",
             "appliance workflow list",
         )
-    policy = load_policy(settings.policy_file if settings.policy_file.exists() else None)
+    policy = read_policy(settings)
     enforce(check_workflow(policy, document, origin=origin))
     (source,) = select_connections(load_connections(settings.connections_file), [document.source]).values()
     spec = RunSpec(

@@ -14,7 +14,8 @@ from appliance.connections import PLACEHOLDER, Connection, unchanged_keys
 from appliance.errors import ApplianceError
 from appliance.policy.policy import Policy
 from appliance.postgres.checks.use import check_pair, check_reading, check_writing
-from appliance.postgres.sessions.connect import database_failure, open_session
+from appliance.postgres.errors import database_failure
+from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.network_checks import check_network
 from appliance.postgres.sessions.parameters import libpq_parameters
 from appliance.postgres.sessions.poolers import PoolerBetween

@@ -8,7 +8,7 @@ from functools import partial
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.postgres.copying.copy_sql import quoted
+from appliance.postgres.identifiers import quoted
 from appliance.postgres.planning.problems import missing_privileges
 from appliance.postgres.planning.space_estimate import target_space
 from appliance.postgres.sessions.role_checks import judge_role, powerful_reader, powerful_writer

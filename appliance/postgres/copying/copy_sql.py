@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from psycopg import sql
-
+from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import CopyItem, PlannedTable, TableName
-
-
-def quoted(*parts: str) -> str:
-    """An identifier, qualified by those before it."""
-    return sql.Identifier(*parts).as_string(None)
 
 
 def table_reference(table: PlannedTable | TableName) -> str:

@@ -11,7 +11,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.documents.problems import Places, Problem
-from appliance.postgres.copying.copy_sql import masked_select, quoted
+from appliance.postgres.copying.copy_sql import masked_select
+from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.row_condition_sql import condition_misfits, condition_sql
 from appliance.postgres.planning.sql_condition import condition_problem

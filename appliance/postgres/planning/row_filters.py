@@ -14,7 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from psycopg import sql
 
-from appliance.postgres.copying.copy_sql import quoted
+from appliance.postgres.identifiers import quoted
 from appliance.postgres.planning.row_condition_sql import condition_sql
 from appliance.workflow.catalog import Column, ForeignKey, Table
 from appliance.workflow.document import RowFilter

@@ -18,9 +18,10 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.masking.compiled import Binding, CompiledColumn
-from appliance.postgres.copying.copy_sql import quoted
 from appliance.postgres.copying.copy_stream import HalfBrokeError, pipe
 from appliance.postgres.copying.ledger import SCHEMA
+from appliance.postgres.errors import database_failure
+from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import CopyItem, Plan
 from appliance.postgres.proof.hashes import (
     NOTHING,
@@ -32,7 +33,6 @@ from appliance.postgres.proof.hashes import (
 )
 from appliance.postgres.proof.parts import Loaded, Part, Proved, finder_of, out_text, parts
 from appliance.postgres.proof.sample import budget, by_odds, sampled
-from appliance.postgres.sessions.connect import database_failure
 
 TABLE = f"{SCHEMA}.evidence"
 FOUND = "appliance_found"

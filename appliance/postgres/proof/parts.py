@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from appliance.masking.compiled import CompiledColumn, Facet
-from appliance.postgres.copying.copy_sql import quoted
+from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import Plan, PlannedTable, TableName
 from appliance.postgres.proof.hashes import Finder, finder, tagged
 

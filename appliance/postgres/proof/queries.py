@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from appliance.masking.compiled import CompiledColumn
-from appliance.postgres.copying.copy_sql import quoted
+from appliance.postgres.identifiers import quoted
 from appliance.postgres.proof.evidence import FOUND, TABLE
 from appliance.postgres.proof.hashes import NOTHING, Finder, hashed
 from appliance.postgres.proof.parts import Loaded, Part, Proved, out_text

@@ -17,9 +17,8 @@ from psycopg.rows import TupleRow
 from appliance.errors import RequestWrong
 from appliance.masking.bindings import word_settings
 from appliance.masking.compiled import Binding
-from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.errors import database_failure
 
-# A function takes 100 arguments at most, a statement 65535 parameters: far below both.
 _BOUND_AT_ONCE = 40
 MOST_OPTIONS = 9_000
 """Bytes. A server takes a start-up packet of 10,000, and names of databases and roles are in it, too."""

@@ -1,7 +1,4 @@
-"""The one way a session is opened, and the one place where a database's error becomes our words.
-
-A database's own message can hold a value out of a row, so only its SQLSTATE and names of objects are kept.
-"""
+"""The one way a session is opened."""
 
 from __future__ import annotations
 
@@ -11,8 +8,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.errors import ApplianceError, RequestWrong, WorkFailed, WorkFailedForGood
-from appliance.postgres.connect_errors import connect_failure
+from appliance.postgres.errors import connect_failure, database_failure
 from appliance.postgres.sessions.poolers import Probe, pooler_between, refusing_pooler
 
 TCP_USER_TIMEOUT_MS = 180_000
@@ -131,89 +127,3 @@ def _prepare(connection: Connection[TupleRow], read_only: bool, statement_s: int
     values = [part for pair in settings.items() for part in pair]
     connection.execute(f"SELECT {calls}", values)
     connection.prepare_threshold = None
-
-
-def retry_can_help(error: BaseException) -> bool:
-    """Whether the same step, tried again, may succeed: broken connections, restarts, locks, lack of room."""
-    if isinstance(error, WorkFailedForGood):
-        return False
-    if isinstance(error, WorkFailed):
-        return error.sqlstate is None or _passing(error.sqlstate)
-    if isinstance(error, ApplianceError):
-        return False
-    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
-        return True
-    if isinstance(error, psycopg.Error):
-        return error.sqlstate is None or _passing(error.sqlstate)
-    return False
-
-
-def _passing(sqlstate: str) -> bool:
-    # 08 connection, 40 conflicts, 53 resources, 55P03 lock, 58 the server's input and output,
-    # 57 operator, but not a cancelled or overlong statement.
-    if sqlstate == "57014":
-        return False
-    return sqlstate[:2] in {"08", "40", "53", "57", "58"} or sqlstate == "55P03"
-
-
-def database_failure(what: str, error: psycopg.Error, *, table: str | None = None) -> ApplianceError:
-    """Turn a psycopg error of a running session into one of ours, without the server's own text."""
-    state = error.sqlstate
-    why, next_step = _explain(state, error)
-    if table is not None:
-        what = f"{what} Table: {table}."
-    kind = RequestWrong if state is not None and state[:2] in {"28", "42", "3D"} else WorkFailed
-    suffix = f" (SQLSTATE {state})" if state else ""
-    return kind(what, f"{why}{suffix}", next_step, sqlstate=state, table=table)
-
-
-_EXPLANATIONS: dict[str, tuple[str, str]] = {
-    "08": (
-        "The connection to the server broke.",
-        "Run it again; if it happens again, look at the server's log.",
-    ),
-    "22001": ("A value is longer than its column may hold.", "Choose a mask whose values are shorter."),
-    "22021": (
-        "A text holds bytes that are not valid in the encoding.",
-        "Mend it in the source, give the column a mask that replaces it whole, or filter its rows.",
-    ),
-    "23502": ("A NULL arrived in a column that must not be NULL.", "Choose a mask that gives no NULL."),
-    "23505": (
-        "A value arrived twice in a column or key that must be unique.",
-        "Choose a mask that gives unique values.",
-    ),
-    "23514": (
-        "A row does not satisfy a CHECK constraint or fits no partition.",
-        "Choose a mask that fits it.",
-    ),
-    "23": ("A row does not satisfy a constraint of the table.", "Choose a mask that fits the constraint."),
-    "25006": ("The server is read-only.", "Point the connection at a primary."),
-    "28": ("The server did not accept the role.", "Check user and password in connections.yaml."),
-    "3D000": ("The database does not exist.", "Check dbname in connections.yaml."),
-    "40": ("The server undid the transaction because of a conflict.", "Run it again."),
-    "42501": ("The role may not do that.", "Grant it the privilege, then run again."),
-    "53100": ("The server's disk is full.", "Free space on the server, then run again."),
-    "53200": ("The server is out of memory.", "Run it again with a smaller limits.parallel."),
-    "53300": ("The server has no connection slot free.", "Lower limits.parallel or raise max_connections."),
-    "53": ("The server is short of a resource.", "Run it again when the server has room."),
-    "54": ("A limit of PostgreSQL was exceeded.", "Leave the table or column out of the workflow."),
-    "55P03": ("A lock was not granted in time.", "Run it again when the table is less busy."),
-    "57014": (
-        "It was cancelled, or took longer than limits.run_timeout_min.",
-        "Raise limits.run_timeout_min if need be.",
-    ),
-    "57": ("The server ended the session: it is shutting down, or an administrator did.", "Run it again."),
-    "58": ("The server could not read or write its files.", "Look at the server's log and its disk."),
-    "XX": ("The server reports an internal error or damaged data.", "Look at the server's log."),
-}
-
-
-def _explain(state: str | None, error: psycopg.Error) -> tuple[str, str]:
-    if state is None:
-        if isinstance(error, psycopg.OperationalError):
-            return _EXPLANATIONS["08"]
-        return f"{type(error).__name__}.", "Look at the server's log."
-    for prefix in (state, state[:2]):
-        if prefix in _EXPLANATIONS:
-            return _EXPLANATIONS[prefix]
-    return "The server refused it.", "Look up the SQLSTATE, and the server's log."

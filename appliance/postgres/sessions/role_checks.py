@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.postgres.copying.copy_sql import quoted
+from appliance.postgres.identifiers import quoted
 from appliance.system.findings import Finding, fail, warn
 from appliance.workflow.catalog import Table
 

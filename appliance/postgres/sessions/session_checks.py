@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.postgres.copying.copy_sql import quoted
+from appliance.postgres.identifiers import quoted
 from appliance.system.findings import Finding, fail, ok, warn
 
 OLDEST, NEWEST = 13, 18

@@ -20,7 +20,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError, WorkFailed, WorkFailedForGood
-from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.errors import database_failure
 
 _LONGEST_NAP_S = 1.0
 _FORGET_AFTER_S = 60.0

@@ -8,26 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
-from appliance.errors import RequestWrong, WorkFailed, WorkFailedForGood
+from appliance.errors import WorkFailed, WorkFailedForGood
 from appliance.postgres.source.archive_contents import Entry, read_archive
+from appliance.system.postgres_programs import PgDump
 
-PG_DUMP_VARIABLE = "APPLIANCE_PG_DUMP"
-"""Environment variable with the path of the pg_dump to use, where it is not found by itself."""
 MAX_ARCHIVE_BYTES = 512 * 1024 * 1024
-_PLACES = (
-    "/usr/lib/postgresql/*/bin/pg_dump",
-    "/usr/pgsql-*/bin/pg_dump",
-    "/opt/homebrew/opt/postgresql@*/bin/pg_dump",
-)
-
 # Never in a twin. Rows, and what holds values out of rows, come first.
 _NEVER = {
     "TABLE DATA", "SEQUENCE SET", "MATERIALIZED VIEW DATA", "STATISTICS DATA", "LARGE OBJECT",
@@ -40,37 +30,6 @@ _NEVER = {
 _SETTINGS = {"ENCODING", "STDSTRINGS", "SEARCHPATH"}
 # Entries that are about another one, and go where that goes. All others have a catalog row of their own.
 _PARTS = {"COMMENT", "TABLE ATTACH", "INDEX ATTACH", "ROW SECURITY", "SEQUENCE OWNED BY"}
-
-
-@dataclass(frozen=True)
-class PgDump:
-    """A pg_dump program."""
-
-    path: Path
-    major: int
-
-
-def find_pg_dump(server_version: int) -> PgDump:
-    """The oldest pg_dump that can read a server of that ``server_version_num``.
-
-    Raises RequestWrong where there is none.
-    """
-    major = server_version // 10000
-    named = os.environ.get(PG_DUMP_VARIABLE)
-    found = [Path(named)] if named else [path for place in _PLACES for path in Path("/").glob(place[1:])]
-    on_path = shutil.which("pg_dump")
-    if not named and on_path:
-        found.append(Path(on_path))
-    programs = [program for path in found if (program := _program(path)) is not None]
-    able = [program for program in programs if program.major >= major]
-    if able:
-        return min(able, key=lambda program: program.major)
-    there = ", ".join(f"{program.path} ({program.major})" for program in programs) or "none"
-    raise RequestWrong(
-        f"No pg_dump can read the source: it is PostgreSQL {major}, and pg_dump must be at least as new.",
-        f"Found: {there}.",
-        f"Install postgresql-client-{major} or newer, or name a pg_dump in {PG_DUMP_VARIABLE}.",
-    )
 
 
 def dump_schema(
@@ -141,16 +100,6 @@ def carried_entries(entries: Sequence[Entry], left_behind: Iterable[tuple[int, i
         else:
             kept.append(entry)
     return kept
-
-
-def _program(path: Path) -> PgDump | None:
-    try:
-        command = [str(path), "--version"]
-        output = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout  # noqa: S603
-    except (OSError, subprocess.SubprocessError):
-        return None
-    version = re.search(r"\) (\d+)", output)
-    return PgDump(path, int(version.group(1))) if version else None
 
 
 def _pattern(name: str) -> str:

@@ -11,8 +11,8 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError, WorkFailed, WorkFailedForGood
+from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Snapshot
-from appliance.postgres.sessions.connect import database_failure
 
 _NAP_MS = 500
 _LOOK_EVERY_S = 1.0

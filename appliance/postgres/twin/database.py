@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.errors import RequestWrong, WorkFailed
-from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.errors import database_failure
 from appliance.postgres.sessions.database_sessions import end_sessions, sessions_in
 from appliance.postgres.twin.locale import LocaleSettings, locale_attempts
 

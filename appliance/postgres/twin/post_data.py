@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import psycopg
 
 from appliance.postgres.copying import ledger
-from appliance.postgres.server_errors import named_failure
+from appliance.postgres.errors import named_failure
 from appliance.postgres.sessions.parallel_jobs import Job, Session
 from appliance.postgres.source.archive_contents import Entry
 from appliance.postgres.twin.index_memory import builds_b_tree, limit_sort_memory

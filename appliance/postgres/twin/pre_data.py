@@ -16,8 +16,7 @@ from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError, WorkFailed
 from appliance.postgres.copying import ledger
-from appliance.postgres.server_errors import named_failure
-from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.errors import database_failure, named_failure
 from appliance.postgres.source.archive_contents import Entry
 
 BATCH = 200

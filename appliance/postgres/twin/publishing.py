@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 
 from appliance.errors import RequestWrong, WorkFailedForGood
 from appliance.postgres.copying import ledger
-from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.errors import database_failure
 from appliance.postgres.twin.database import OpenDatabase, drop_database, mark, read_database
 from appliance.postgres.twin.former_grants import carry_grants, read_grants
 from appliance.postgres.twin.former_settings import FormerSettings, carry_settings, open_to_users, read_former

@@ -8,8 +8,7 @@ import psycopg
 from psycopg import sql
 
 from appliance.postgres.copying import ledger
-from appliance.postgres.server_errors import named_failure
-from appliance.postgres.sessions.connect import retry_can_help
+from appliance.postgres.errors import named_failure, retry_can_help
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
 
 _VIEWS = """

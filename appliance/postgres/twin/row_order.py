@@ -18,10 +18,10 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from appliance.masking.compiled import CompiledColumn
-from appliance.postgres.copying.copy_sql import quoted
 from appliance.postgres.copying.ledger import SCHEMA
+from appliance.postgres.errors import named_failure
+from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import Plan, PlannedTable
-from appliance.postgres.server_errors import named_failure
 from appliance.postgres.sessions.parallel_jobs import Job, Session
 from appliance.postgres.twin.post_data import once
 from appliance.workflow.catalog import Table

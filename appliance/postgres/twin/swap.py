@@ -17,7 +17,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import WorkFailed
-from appliance.postgres.sessions.connect import database_failure
+from appliance.postgres.errors import database_failure
 from appliance.postgres.sessions.database_sessions import DatabaseSession, end_sessions, sessions_in
 from appliance.postgres.twin.database import read_database, run_sql
 from appliance.postgres.twin.names import TwinNames

@@ -9,6 +9,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import RequestWrong
+from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import TargetFacts
 from appliance.postgres.sessions.database_sessions import sessions_in
 from appliance.postgres.sessions.role_checks import powerful_writer
@@ -190,7 +191,7 @@ def _check_server(admin: Connection[TupleRow], findings: _Findings) -> None:
         findings.add(
             f"The role '{role}' may not create databases, and the twin is built aside as one.",
             "As a superuser of the target:",
-            f"ALTER ROLE {_quoted(role)} CREATEDB;",
+            f"ALTER ROLE {quoted(role)} CREATEDB;",
         )
 
 
@@ -223,7 +224,7 @@ def _check_databases(
             continue
         findings.add(
             f"The database '{name}' is in the way and was not made by the appliance.",
-            f"Rename or drop the database {_quoted(name)}.",
+            f"Rename or drop the database {quoted(name)}.",
         )
     twin = read_database(admin, names.twin)
     if twin is None:
@@ -232,13 +233,13 @@ def _check_databases(
         findings.add(
             f"The database '{twin.name}' belongs to '{twin.owner}': the role '{role}' may not replace it.",
             "As its owner, or a superuser of the target:",
-            f"ALTER DATABASE {_quoted(twin.name)} OWNER TO {_quoted(role)};",
+            f"ALTER DATABASE {quoted(twin.name)} OWNER TO {quoted(role)};",
         )
     elif twin.marker is None and not twin.adopted and not _empty(open_database, twin.name):
         findings.add(
             f"The database '{twin.name}' would be replaced, but the appliance did not make what it holds.",
             "If it may be replaced:",
-            f"COMMENT ON DATABASE {_quoted(twin.name)} IS '{ADOPT_COMMENT}';",
+            f"COMMENT ON DATABASE {quoted(twin.name)} IS '{ADOPT_COMMENT}';",
         )
     return True
 
@@ -304,10 +305,6 @@ def _warnings(admin: Connection[TupleRow], names: TwinNames, catalog: Catalog) -
         found.append(
             f"Sessions of {', '.join(roles)} are in the twin now, and '{admin.info.user}' may not end them:"
             " if they stay, the new twin cannot be swapped in."
-            f" GRANT pg_signal_backend TO {_quoted(admin.info.user)};"
+            f" GRANT pg_signal_backend TO {quoted(admin.info.user)};"
         )
     return found
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from appliance.errors import RequestWrong
 from appliance.settings.settings import Settings
+from appliance.system.proc import file_system_of
 
 _LOCK = "lock"
 
@@ -85,14 +86,7 @@ def _usable(folder: Path) -> bool:
 
 
 def _on_tmpfs(folder: Path) -> bool:
-    best, kind = "", ""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines():
-            _, place, type_name, *_ = line.split(" ")
-            place = place.replace("\\040", " ")
-            if folder.resolve().is_relative_to(place) and len(place) >= len(best):
-                best, kind = place, type_name
-    return kind in ("tmpfs", "ramfs")
+    return file_system_of(folder) in ("tmpfs", "ramfs")
 
 
 def _sweep(base: Path) -> None:

@@ -1,4 +1,4 @@
-"""A step of a workflow as an Airflow task: one container, with only what the step needs."""
+"""The steps of a workflow as Airflow tasks: each one container, with only what the step needs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import docker
 from airflow.providers.docker.operators.docker import DockerOperator
+from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException
 
 from appliance.contract.step_messages import Failure, Result
@@ -26,6 +27,7 @@ from appliance.orchestration.containers.container import StepLimits, paths_insid
 from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.inputs import StepInputs, instance_name
 from appliance.orchestration.containers.reach import open_ways
+from appliance.orchestration.containers.reaping import remove_run
 from appliance.orchestration.workflow_files import Origin
 from appliance.run_folder import StopRequest, run_folder, run_id_for, stop_request
 from appliance.settings.settings import Settings, load_settings
@@ -242,6 +244,40 @@ class OpenSnapshotOperator(StepOperator):
     """Starts the container that holds the snapshot, and leaves it running: CloseSnapshotOperator ends it."""
 
     keeps_running = True
+
+
+class CloseSnapshotOperator(BaseOperator):
+    """Ends and removes the container that OpenSnapshotOperator left running, and its secrets.
+
+    A teardown: it runs whatever became of the steps between.
+    """
+
+    step = "close_snapshot"
+    part = None
+
+    def __init__(self, *, workflow: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.workflow = workflow
+        self.result = None
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The appliance's settings, read when the task runs."""
+        return load_settings()
+
+    def run_id(self, context: Context) -> str:
+        """The appliance's id of the run."""
+        return run_id_for(self.workflow, context["ti"].run_id)
+
+    def execute(self, context: Context) -> None:
+        """Stop the keeper. One that is gone already is no error: what needed it has failed by itself."""
+        try:
+            client = docker.from_env(version="auto").api
+            removed = remove_run(client, self.settings, self.run_id(context), step="open_snapshot")
+        except DockerTrouble as error:
+            step_failure.raise_failure(step_failure.from_error(EngineAway(error), self.step, None))
+        else:
+            self.log.info("The snapshot is closed." if removed else "The snapshot was closed already.")
 
 
 class DiscardOperator(StepOperator):

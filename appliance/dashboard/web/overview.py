@@ -1,0 +1,63 @@
+"""What pages and API both show of the fleet and of one appliance, and the asking for a release."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from appliance import __version__
+from appliance.dashboard.security import Actor
+from appliance.dashboard.store import commands, fleet, runs, workflows
+from appliance.dashboard.store.database import Row
+from appliance.dashboard.web import connection_template, onboarding
+from appliance.dashboard.web.context import Context
+
+
+def fleet_rows(context: Context, search: str) -> list[Row]:
+    """The fleet's rows with their condition, and whether somebody should look."""
+    now, beat = time.time(), context.settings.heartbeat_seconds
+    with context.database.read() as session:
+        rows = fleet.appliances(session, search[:80])
+    for row in rows:
+        row["condition"] = fleet.condition(row, now, beat)
+        trouble = row["condition"] in {"offline", "unhealthy"} or row["failing"] or row["refused"]
+        row["attention"] = bool(trouble)
+    return rows
+
+
+def appliance_details(context: Context, appliance_id: str) -> dict[str, Any]:
+    """All that is shown of one appliance."""
+    now = time.time()
+    with context.database.read() as session:
+        row = fleet.appliance(session, appliance_id)
+        row["condition"] = fleet.condition(row, now, context.settings.heartbeat_seconds)
+        found = fleet.placements(session, appliance_id)
+        gaps = runs.gaps(session, appliance_id)
+        wanted = row["wanted_version"] or __version__
+        return {
+            "appliance": row,
+            "upgrade_command": onboarding.upgrade_command(context.settings, wanted),
+            "report": fleet.report(session, appliance_id),
+            "placements": found,
+            "runs": runs.runs(session, appliance_id=appliance_id, limit=8),
+            "commands": commands.recent(session, appliance_id, 6),
+            "refusals": runs.refusals(session, appliance_id, 8),
+            "events": runs.events(session, appliance_id, limit=10),
+            "update": runs.latest_update(session, appliance_id),
+            "gaps": gaps,
+            "missing": sum(gap["last"] - gap["first"] + 1 for gap in gaps),
+        }
+
+
+def connections_text(context: Context, appliance_id: str) -> str:
+    """The connections template for the workflows that are assigned to the appliance."""
+    with context.database.read() as session:
+        row = fleet.appliance(session, appliance_id)
+        wanted = workflows.wanted_by(session, appliance_id)
+    return connection_template.template(row["name"], [entry.document for entry in wanted.workflows])
+
+
+def request_update(context: Context, actor: Actor, appliance_id: str, version: str) -> str:
+    """Say which release is wanted, and ask for it now; returns the command's id."""
+    fleet.set_wanted_version(context.database, actor, appliance_id, version)
+    return commands.send(context.database, actor, appliance_id, "update", {"version": version})

@@ -1,0 +1,291 @@
+"""A database's errors in our words: what happened, why, what to do, and whether another try can help.
+
+A server's own message can hold a value out of a row, so only its SQLSTATE and names of objects are kept.
+What it says to one who connects comes before any query and holds names only; even so it is matched, never
+shown. Servers may speak another language: then what the client library itself knows has to do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import psycopg
+
+from appliance.errors import ApplianceError, RequestWrong, WorkFailed, WorkFailedForGood
+from appliance.postgres.identifiers import quoted
+
+
+def retry_can_help(error: BaseException) -> bool:
+    """Whether the same step, tried again, may succeed: broken connections, restarts, locks, lack of room."""
+    if isinstance(error, WorkFailedForGood):
+        return False
+    if isinstance(error, WorkFailed):
+        return error.sqlstate is None or _passing(error.sqlstate)
+    if isinstance(error, ApplianceError):
+        return False
+    if isinstance(error, psycopg.OperationalError) and error.sqlstate is None:
+        return True
+    if isinstance(error, psycopg.Error):
+        return error.sqlstate is None or _passing(error.sqlstate)
+    return False
+
+
+def _passing(sqlstate: str) -> bool:
+    # 08 connection, 40 conflicts, 53 resources, 55P03 lock, 58 the server's input and output,
+    # 57 operator, but not a cancelled or overlong statement.
+    if sqlstate == "57014":
+        return False
+    return sqlstate[:2] in {"08", "40", "53", "57", "58"} or sqlstate == "55P03"
+
+
+def database_failure(what: str, error: psycopg.Error, *, table: str | None = None) -> ApplianceError:
+    """Turn a psycopg error of a running session into one of ours, without the server's own text."""
+    state = error.sqlstate
+    why, next_step = _explain(state, error)
+    if table is not None:
+        what = f"{what} Table: {table}."
+    kind = RequestWrong if state is not None and state[:2] in {"28", "42", "3D"} else WorkFailed
+    suffix = f" (SQLSTATE {state})" if state else ""
+    return kind(what, f"{why}{suffix}", next_step, sqlstate=state, table=table)
+
+
+_EXPLANATIONS: dict[str, tuple[str, str]] = {
+    "08": (
+        "The connection to the server broke.",
+        "Run it again; if it happens again, look at the server's log.",
+    ),
+    "22001": ("A value is longer than its column may hold.", "Choose a mask whose values are shorter."),
+    "22021": (
+        "A text holds bytes that are not valid in the encoding.",
+        "Mend it in the source, give the column a mask that replaces it whole, or filter its rows.",
+    ),
+    "23502": ("A NULL arrived in a column that must not be NULL.", "Choose a mask that gives no NULL."),
+    "23505": (
+        "A value arrived twice in a column or key that must be unique.",
+        "Choose a mask that gives unique values.",
+    ),
+    "23514": (
+        "A row does not satisfy a CHECK constraint or fits no partition.",
+        "Choose a mask that fits it.",
+    ),
+    "23": ("A row does not satisfy a constraint of the table.", "Choose a mask that fits the constraint."),
+    "25006": ("The server is read-only.", "Point the connection at a primary."),
+    "28": ("The server did not accept the role.", "Check user and password in connections.yaml."),
+    "3D000": ("The database does not exist.", "Check dbname in connections.yaml."),
+    "40": ("The server undid the transaction because of a conflict.", "Run it again."),
+    "42501": ("The role may not do that.", "Grant it the privilege, then run again."),
+    "53100": ("The server's disk is full.", "Free space on the server, then run again."),
+    "53200": ("The server is out of memory.", "Run it again with a smaller limits.parallel."),
+    "53300": ("The server has no connection slot free.", "Lower limits.parallel or raise max_connections."),
+    "53": ("The server is short of a resource.", "Run it again when the server has room."),
+    "54": ("A limit of PostgreSQL was exceeded.", "Leave the table or column out of the workflow."),
+    "55P03": ("A lock was not granted in time.", "Run it again when the table is less busy."),
+    "57014": (
+        "It was cancelled, or took longer than limits.run_timeout_min.",
+        "Raise limits.run_timeout_min if need be.",
+    ),
+    "57": ("The server ended the session: it is shutting down, or an administrator did.", "Run it again."),
+    "58": ("The server could not read or write its files.", "Look at the server's log and its disk."),
+    "XX": ("The server reports an internal error or damaged data.", "Look at the server's log."),
+}
+
+
+def _explain(state: str | None, error: psycopg.Error) -> tuple[str, str]:
+    if state is None:
+        if isinstance(error, psycopg.OperationalError):
+            return _EXPLANATIONS["08"]
+        return f"{type(error).__name__}.", "Look at the server's log."
+    for prefix in (state, state[:2]):
+        if prefix in _EXPLANATIONS:
+            return _EXPLANATIONS[prefix]
+    return "The server refused it.", "Look up the SQLSTATE, and the server's log."
+
+
+_NEXT_STEPS = {
+    "23505": "Give the column a mask that keeps values apart (email, hash …), or list it under keep.",
+    "23503": "Give both columns of the key the same mask, or list both under keep.",
+    "23514": "Choose a mask whose values satisfy it, or list the column under keep.",
+    "23P01": "Choose a mask that keeps apart what the constraint compares, or list its columns under keep.",
+}
+_REASONS = {
+    "23505": "A value that must be unique is there twice.",
+    "23503": "A row refers to one that is not there.",
+    "23514": "A row does not satisfy the condition.",
+    "23P01": "Two rows exclude each other.",
+}
+
+
+def named_failure(what: str, error: psycopg.Error, *, table: str | None = None) -> ApplianceError:
+    """Like ``database_failure``, with the constraint and the table that the server names."""
+    state = error.sqlstate
+    names = _names(error)
+    failure = database_failure(what, error, table=table)
+    if state == "23514" and not error.diag.constraint_name:
+        step = "Keep the partition key, or choose a mask that stays in its bounds."
+        return failure.explain(_with_names("A row fits no partition.", names, state), step)
+    if state in _REASONS:
+        return failure.explain(_with_names(_REASONS[state], names, state), _NEXT_STEPS[state])
+    return failure.explain(f"{failure.why} {names}") if names else failure
+
+
+def _with_names(reason: str, names: str, state: str) -> str:
+    return " ".join(part for part in (reason, names, f"(SQLSTATE {state})") if part)
+
+
+def _names(error: psycopg.Error) -> str:
+    """Names of objects only: a primary message, DETAIL or CONTEXT may quote rows."""
+    diagnosis = error.diag
+    parts = []
+    if diagnosis.constraint_name:
+        parts.append(f"Constraint: {diagnosis.constraint_name}.")
+    if diagnosis.table_name:
+        schema = f"{diagnosis.schema_name}." if diagnosis.schema_name else ""
+        parts.append(f"Table: {schema}{diagnosis.table_name}.")
+    if diagnosis.column_name:
+        parts.append(f"Column: {diagnosis.column_name}.")
+    if diagnosis.datatype_name:
+        schema = f"{diagnosis.schema_name}." if diagnosis.schema_name else ""
+        parts.append(f"Type: {schema}{diagnosis.datatype_name}.")
+    return " ".join(parts)
+
+
+class NoDatabase(RequestWrong):
+    """The server answers, and has no database of that name (exit code 2)."""
+
+
+_PASSWORD = (
+    RequestWrong,
+    "The server did not accept the password of '{user}'.",
+    "Correct {name}.password (and {name}.user) in connections.yaml, then run it again.",
+)
+_CAUSES: tuple[tuple[str, type[ApplianceError], str, str], ...] = (
+    (
+        r"could not translate host name|Name or service not known|No address associated|name resolution",
+        RequestWrong,
+        "No address is known for the host '{host}'.",
+        "Correct {name}.host in connections.yaml, or the DNS.",
+    ),
+    (
+        r"does not match host name",
+        RequestWrong,
+        "The server's TLS certificate is not for '{host}'.",
+        "Use a name that the certificate has as {name}.host, or give the server a certificate for '{host}'.",
+    ),
+    (
+        r"certificate verify failed|self.signed certificate|unable to get local issuer",
+        RequestWrong,
+        "The server's TLS certificate is not signed by a CA in sslrootcert.",
+        "Put the right CA certificate at the path of {name}.sslrootcert.",
+    ),
+    (
+        r"root certificate file|could not read root certificate",
+        RequestWrong,
+        "TLS is to be verified and there is no usable CA certificate.",
+        "Set {name}.sslrootcert in connections.yaml to the file with the CA's certificate.",
+    ),
+    (
+        r"server does not support SSL",
+        RequestWrong,
+        "sslmode {sslmode} is demanded and the server does not speak TLS.",
+        "Turn ssl on at the server, or change {name}.sslmode in connections.yaml.",
+    ),
+    (
+        r"invalid response to SSL negotiation|received invalid response",
+        RequestWrong,
+        "What answers at {host}:{port} is not PostgreSQL.",
+        "Correct {name}.host and {name}.port in connections.yaml.",
+    ),
+    (
+        r"no pg_hba\.conf entry|pg_hba\.conf rejects",
+        RequestWrong,
+        "The server's pg_hba.conf does not let '{user}' into '{dbname}' from here (with sslmode {sslmode}).",
+        "Add to pg_hba.conf:  {tls} {quoted_dbname} {quoted_user} <address of this host>/32 scram-sha-256",
+    ),
+    (
+        r"password authentication failed|no password supplied|authentication failed|empty password",
+        *_PASSWORD,
+    ),
+    (
+        r'role ".*" does not exist|is not permitted to log in',
+        RequestWrong,
+        "There is no role '{user}' that may log in.",
+        "Correct {name}.user in connections.yaml, or run on the server: ALTER ROLE {quoted_user} LOGIN;",
+    ),
+    (
+        r'database ".*" does not exist',
+        NoDatabase,
+        "There is no database '{dbname}'.",
+        "Correct {name}.dbname in connections.yaml.",
+    ),
+    (
+        r"permission denied for database",
+        RequestWrong,
+        "'{user}' may not connect to the database '{dbname}'.",
+        "Run on the server: GRANT CONNECT ON DATABASE {quoted_dbname} TO {quoted_user};",
+    ),
+    (
+        r"not currently accepting connections",
+        WorkFailed,
+        "The database '{dbname}' does not accept connections now.",
+        "Run on the server: ALTER DATABASE {quoted_dbname} ALLOW_CONNECTIONS true;",
+    ),
+    (
+        r"too many (clients|connections)|remaining connection slots",
+        WorkFailed,
+        "The server has no connection slot free for '{user}'.",
+        "Lower limits.parallel in the workflow, or raise max_connections or the role's CONNECTION LIMIT.",
+    ),
+    (
+        r"starting up|shutting down|recovery mode",
+        WorkFailed,
+        "The server is starting or stopping.",
+        "Run it again in a moment.",
+    ),
+    (
+        r"Connection refused|No such file or directory",
+        WorkFailed,
+        "Nothing listens at {host}:{port}.",
+        "Start the server, or correct {name}.host and {name}.port in connections.yaml.",
+    ),
+    (
+        r"timeout|timed out|No route to host|unreachable",
+        WorkFailed,
+        "The host does not answer within {connect_timeout} s.",
+        "Check the network and firewalls towards {host}:{port}, then {name}.host and {name}.port.",
+    ),
+)
+
+
+def connect_failure(name: str, parameters: Mapping[str, str], error: psycopg.Error) -> ApplianceError:
+    """The error for ``name``: RequestWrong where a document or a grant must change, else WorkFailed."""
+    shown = {
+        "host": "",
+        "port": "5432",
+        "user": "",
+        "dbname": "",
+        "sslmode": "prefer",
+        "connect_timeout": "10",
+    }
+    shown.update({key: parameters[key] for key in shown if key in parameters})
+    shown |= {"name": name, "quoted_user": quoted(shown["user"]), "quoted_dbname": quoted(shown["dbname"])}
+    kind, why, next_step = _cause(error)
+    # A line for TLS only lets nobody in who asks for none.
+    shown["tls"] = "host" if shown["sslmode"] in ("disable", "allow") else "hostssl"
+    what = f"Connection '{name}' could not be opened ({shown['host']}:{shown['port']})."
+    return kind(what, why.format_map(shown), next_step.format_map(shown))
+
+
+def _cause(error: psycopg.Error) -> tuple[type[ApplianceError], str, str]:
+    text = str(error)
+    for pattern, kind, why, next_step in _CAUSES:
+        if re.search(pattern, text, re.IGNORECASE):
+            return kind, why, next_step
+    connection = error.pgconn
+    if connection is not None and (connection.used_password or connection.needs_password):
+        return _PASSWORD
+    return (
+        WorkFailed,
+        "The server, or something between, closed it.",
+        "Look at the server's log, then run it again.",
+    )
