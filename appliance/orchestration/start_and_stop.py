@@ -12,6 +12,7 @@ from appliance.run_folder import StopRequest, request_stop
 from appliance.run_names import new_airflow_run_id, run_id_for
 from appliance.settings.settings import Settings
 from appliance.store.queries import run_state
+from appliance.store.rows import StopNote
 from appliance.store.runs import RunStore, Trigger
 
 TAKEN_UP_S = 90.0
@@ -98,6 +99,6 @@ def cancel_run(settings: Settings, run_id: str, why: str) -> bool:
         raise RequestWrong(f"The run '{run_id}' is over: it has {state}.", "", f"appliance runs {run_id}")
     request = StopRequest("cancel", why)
     asked = request_stop(settings.state_dir, run_id, request)
-    store.attempt(lambda: store.stop_requested(run_id, {"kind": request.kind, "why": request.why}))
+    store.attempt(lambda: store.stop_requested(run_id, StopNote(request.kind, request.why)))
     store.close()
     return asked
