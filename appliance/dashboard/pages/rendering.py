@@ -51,7 +51,7 @@ NOTES = {
 def environment() -> Environment:
     """The template environment, made once."""
     made = Environment(
-        loader=PackageLoader("appliance.dashboard", "templates"),
+        loader=PackageLoader("appliance.dashboard.pages", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
