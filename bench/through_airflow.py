@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from appliance.errors import ApplianceError
 from appliance.orchestration.containers.inputs import instance_name
 from appliance.orchestration.start_and_stop import start_run
 from appliance.store.database import connect
 from appliance.store.queries import run_details
+from appliance.store.rows import RunDetails
 from appliance.system.container_labels import INSTANCE, labelled
 from bench.engine import write_documents
 from bench.processes import StepMemory
@@ -74,8 +74,8 @@ def run_once(host: ApplianceHost, servers: Servers, source: str, name: str, para
     label = labelled(INSTANCE, instance_name(host.settings, docker.from_env().api))
     with StepMemory(label) as memory:
         run = _wait(host, run_id)
-    if run["state"] != "succeeded":
-        raise RuntimeError(f"the run {run['state']}: {run['failure']}")
+    if run.state != "succeeded":
+        raise RuntimeError(f"the run {run.state}: {run.failure}")
     return Orchestrated(time.monotonic() - began, _spans(run), memory.peak_mib)
 
 
@@ -90,22 +90,22 @@ def _start(host: ApplianceHost) -> str:
             time.sleep(1)
 
 
-def _wait(host: ApplianceHost, run_id: str) -> dict[str, Any]:
+def _wait(host: ApplianceHost, run_id: str) -> RunDetails:
     with connect(host.settings.database_url) as connection:
         while True:
             run = run_details(connection, run_id)
-            if run is not None and run["ended_at"] is not None:
+            if run is not None and run.ended_at is not None:
                 return run
             time.sleep(0.1)
 
 
-def _spans(run: dict[str, Any]) -> dict[str, float]:
+def _spans(run: RunDetails) -> dict[str, float]:
     began: dict[str, datetime] = {}
     ended: dict[str, datetime] = {}
-    for step in run["steps"]:
-        name = step["step"]
-        began[name] = min(step["started_at"], began.get(name, step["started_at"]))
-        ended[name] = max(step["ended_at"], ended.get(name, step["ended_at"]))
+    for step in run.steps:
+        if step.started_at and step.ended_at:
+            began[step.step] = min(step.started_at, began.get(step.step, step.started_at))
+            ended[step.step] = max(step.ended_at, ended.get(step.step, step.ended_at))
     return {
         name: (ended[name] - began[name]).total_seconds() for name in sorted(began, key=began.__getitem__)
     }

@@ -6,21 +6,23 @@ from contextlib import closing
 
 import psycopg
 
+from appliance.contract.step_messages import Failure
+from appliance.errors import ExitCode
 from appliance.postgres.errors import database_failure
 from appliance.store import outbox
 from appliance.store.database import connect, migrate
 from appliance.store.queries import current_runs
 from appliance.store.runs import RunStore
 
-ENDED = {
-    "step": "run",
-    "exit_code": 1,
-    "retry": False,
-    "what": "The appliance was restored from a backup that was made while this run was under way.",
-    "why": "Its containers and its snapshot belonged to the machine that is gone.",
-    "next_step": "Start the workflow again.",
-    "exception": "Restored",
-}
+ENDED = Failure(
+    step="run",
+    exit_code=ExitCode.WORK_FAILED,
+    retry=False,
+    what="The appliance was restored from a backup that was made while this run was under way.",
+    why="Its containers and its snapshot belonged to the machine that is gone.",
+    next_step="Start the workflow again.",
+    exception="Restored",
+)
 _UNFINISHED_RUNS = "SELECT run_id, dag_id FROM dag_run WHERE state IN ('queued', 'running')"
 _END_TASKS = """
 UPDATE task_instance SET state = 'failed', end_date = now()
@@ -49,9 +51,9 @@ def begin_anew(conninfo: str) -> int:
     store = RunStore(conninfo)
     try:
         outbox.begin_stream(store.connection)
-        runs = [run["run_id"] for run in current_runs(store.connection)]
+        runs = [run.run_id for run in current_runs(store.connection)]
         for run_id in runs:
-            store.run_ended(run_id, "failed", failure=dict(ENDED))
+            store.run_ended(run_id, "failed", failure=ENDED)
         return len(runs)
     except psycopg.Error as error:
         raise database_failure("The restored database 'appliance' could not be settled.", error) from None

@@ -16,9 +16,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import psycopg
 
+from appliance.contract.events import Noticed
 from appliance.durable import append_line
 from appliance.errors import ApplianceError, ExitCode
 from appliance.exports.stored import DELETIONS, delete_export, list_exports, remove_leftovers
@@ -34,7 +36,7 @@ DAY_S = 86_400
 class Expired:
     """One thing that was deleted. ``kind`` is the event's."""
 
-    kind: str
+    kind: Literal["export_deleted", "receipt_deleted"]
     name: str
     bytes: int
 
@@ -110,7 +112,7 @@ def _expire(settings: Settings) -> int:
 
 def _tell(settings: Settings, expired: Expired) -> None:
     with contextlib.suppress(psycopg.Error), connect(settings.database_url) as db:
-        outbox.tell(db, "noticed", {"kind": expired.kind, "amount": expired.bytes})
+        outbox.notice(db, Noticed(kind=expired.kind, amount=expired.bytes))
 
 
 if __name__ == "__main__":

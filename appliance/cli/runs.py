@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import quote, urlencode
 
 import typer
@@ -10,9 +10,11 @@ import typer
 from appliance.cli.status import print_runs
 from appliance.cli.terminal.completion import run_ids
 from appliance.cli.terminal.output import duration, moment, print_json, print_table, size
-from appliance.cli.work.status_client import ask
+from appliance.cli.work.status_client import ask, read
+from appliance.contract.step_messages import Failure
 from appliance.errors import Explanation
 from appliance.settings.settings import load_settings
+from appliance.store.rows import RunDetails, RunLine, StepLine
 
 app = typer.Typer()
 
@@ -35,37 +37,37 @@ def runs(
     if run_id is None:
         asked = {"limit": str(limit)} | ({"workflow": workflow} if workflow else {})
         found = ask(settings, f"/runs?{urlencode(asked)}")
-        print_json(found) if as_json else print_runs(found)
+        print_json(found) if as_json else print_runs(read(list[RunLine], found))
         return
     run = ask(settings, f"/runs/{quote(run_id, safe='')}")
-    print_json(run) if as_json else print_run(run)
+    print_json(run) if as_json else print_run(read(RunDetails, run))
 
 
-def print_run(run: dict[str, Any]) -> None:
+def print_run(run: RunDetails) -> None:
     """One run as a person reads it."""
-    typer.echo(f"{run['run_id']}: {run['state']} after {duration(run['seconds'])}")
+    typer.echo(f"{run.run_id}: {run.state} after {duration(run.seconds)}")
     typer.echo("")
-    print_table(("step", "state", "tries", "started", "took"), [_step(step) for step in run["steps"]])
-    if run["tables"]:
+    print_table(("step", "state", "tries", "started", "took"), [_step(step) for step in run.steps])
+    if run.tables:
         typer.echo("")
         tables = [
-            (each["table"], f"{each['rows']:,}", size(each["bytes"]), "done" if each["done"] else "copying")
-            for each in run["tables"]
+            (each.table, f"{each.rows:,}", size(each.bytes), "done" if each.done else "copying")
+            for each in run.tables
         ]
         print_table(("table", "rows", "size", "state"), tables)
-    for notice in run["notices"]:
+    for notice in run.notices:
         typer.echo("")
-        typer.echo(f"Note ({notice['step']}): {notice['text']}")
-    if run["failure"]:
+        typer.echo(f"Note ({notice.step}): {notice.text}")
+    if run.failure:
         typer.echo("")
-        typer.echo(failure_text(run["failure"]))
+        typer.echo(failure_text(run.failure))
 
 
-def failure_text(failure: dict[str, Any]) -> str:
+def failure_text(failure: Failure) -> str:
     """What happened, why, and what to do."""
-    return Explanation(failure["what"], failure.get("why", ""), failure.get("next_step", "")).text()
+    return Explanation(failure.what, failure.why, failure.next_step).text()
 
 
-def _step(step: dict[str, Any]) -> tuple[str, str, str, str, str]:
-    name = step["step"] if step["shard"] is None else f"{step['step']} {step['shard']}"
-    return name, step["state"], str(step["attempt"]), moment(step["started_at"]), duration(step["seconds"])
+def _step(step: StepLine) -> tuple[str, str, str, str, str]:
+    name = step.step if step.shard is None else f"{step.step} {step.shard}"
+    return name, step.state, str(step.attempt), moment(step.started_at), duration(step.seconds)

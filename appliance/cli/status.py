@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Annotated
 
 import typer
 
 from appliance.cli.terminal.output import duration, moment, print_json, print_table, size
-from appliance.cli.work.status_client import ask
+from appliance.cli.work.status_client import ask, read
 from appliance.errors import ExitCode
 from appliance.settings.settings import load_settings
+from appliance.status.report import Report, WorkflowState
+from appliance.store.rows import RunLine
 
 app = typer.Typer()
 KEEP_RULE = "keep_from_cloud"
@@ -24,89 +27,87 @@ def status(
 
     The exit status is 1 when something does not work.
     """
-    found = ask(load_settings(), "/status")
+    answer = ask(load_settings(), "/status")
+    report = read(Report, answer)
     if as_json:
-        print_json(found)
+        print_json(answer)
     else:
-        _show(found)
-    if not found["healthy"]:
+        _show(report)
+    if not report.healthy:
         raise typer.Exit(ExitCode.WORK_FAILED)
 
 
-def _show(found: dict[str, Any]) -> None:
-    typer.echo(f"appliance {found['version']}: {'healthy' if found['healthy'] else 'not healthy'}")
+def _show(report: Report) -> None:
+    typer.echo(f"appliance {report.version}: {'healthy' if report.healthy else 'not healthy'}")
     typer.echo("")
-    parts = [(each["name"], each["state"], each["problem"] or "") for each in found["components"]]
+    parts = [(each.name, each.state, each.problem or "") for each in report.components]
     print_table(("part", "state", "problem"), parts)
     typer.echo("")
-    print_workflows(found["workflows"])
-    runs = (found["runs"]["recent"] or [])[:5]
+    print_workflows(report.workflows)
+    runs = (report.runs.recent or ())[:5]
     if runs:
         typer.echo("")
         print_runs(runs)
-    if waiting := _waiting(found):
+    if waiting := _waiting(report):
         typer.echo("")
         print_table(
             ("waits for your approval", "next"),
             [(each, f"appliance workflow approve {each}") for each in waiting],
         )
-    if lines := _refused(found):
+    if lines := _refused(report):
         typer.echo("")
         print_table(("refused by policy", "rule"), lines)
-    if disk := found["disk"]:
+    if disk := report.disk:
         typer.echo("")
-        typer.echo(f"disk: {size(disk['free_bytes'])} of {size(disk['total_bytes'])} free at {disk['path']}")
+        typer.echo(f"disk: {size(disk.free_bytes)} of {size(disk.total_bytes)} free at {disk.path}")
 
 
-def _waiting(found: dict[str, Any]) -> list[str]:
+def _waiting(report: Report) -> list[str]:
     """Workflows that would keep what the owner has not seen: in a new version, or at the last run."""
-    not_taken = [
-        each for each in (found["dashboard"] or {}).get("not_taken", []) if each["rule"] == KEEP_RULE
-    ]
-    newest: dict[str, dict[str, Any]] = {}
-    for run in found["runs"]["recent"] or []:
-        newest.setdefault(run.get("workflow", ""), run)
-    runs = [name for name, run in newest.items() if (run["failure"] or {}).get("rule") == KEEP_RULE]
-    return list(dict.fromkeys([*(each["id"] for each in not_taken), *runs]))
+    not_taken = report.dashboard.not_taken if report.dashboard else ()
+    newest: dict[str, RunLine] = {}
+    for run in report.runs.recent or ():
+        newest.setdefault(run.workflow, run)
+    runs = [name for name, run in newest.items() if run.failure and run.failure.rule == KEEP_RULE]
+    return list(dict.fromkeys([*(each.id for each in not_taken if each.rule == KEEP_RULE), *runs]))
 
 
-def _refused(found: dict[str, Any]) -> list[tuple[str, str]]:
+def _refused(report: Report) -> list[tuple[str, str]]:
     """What the dashboard wanted and policy refused: workflows, then commands."""
-    workflows = [(each["id"], each["rule"]) for each in (found["dashboard"] or {}).get("not_taken", [])]
-    commands = [
-        (" ".join([each["kind"], *map(str, each["payload"].values())]), each["rule"])
-        for each in found["refused"] or []
-    ]
+    not_taken = report.dashboard.not_taken if report.dashboard else ()
+    workflows = [(each.id, each.rule) for each in not_taken]
+    commands = [(" ".join([each.kind, *each.payload.values()]), each.rule) for each in report.refused or ()]
     return [(what, rule) for what, rule in [*workflows, *commands] if rule]
 
 
-def print_workflows(workflows: list[dict[str, Any]]) -> None:
+def print_workflows(workflows: Iterable[WorkflowState]) -> None:
     """The workflows, then what is wrong with the files that cannot run."""
+    workflows = list(workflows)
     rows = [
         (
-            each["id"] or each["file"],
-            each["state"],
-            each["schedule"] or "on demand",
-            moment(each["next_run_at"]),
-            each["last_run"]["state"] if each["last_run"] else "never ran",
+            each.id or each.file,
+            each.state,
+            each.schedule or "on demand",
+            moment(each.next_run_at),
+            each.last_run.state if each.last_run else "never ran",
         )
         for each in workflows
     ]
     print_table(("workflow", "state", "schedule", "next run", "last run"), rows, empty="No workflows.")
-    for problem in dict.fromkeys(each["problem"] for each in workflows if each["problem"]):
+    for problem in dict.fromkeys(each.problem for each in workflows if each.problem):
         typer.echo("")
         typer.echo(problem)
 
 
-def print_runs(runs: list[dict[str, Any]]) -> None:
+def print_runs(runs: Iterable[RunLine]) -> None:
     """Runs, newest first."""
     rows = [
         (
-            each["run_id"],
-            each["state"],
-            moment(each["started_at"] or each["queued_at"]),
-            duration(each["seconds"]),
-            (each["failure"] or {}).get("what", "").split("\n")[0],
+            each.run_id,
+            each.state,
+            moment(each.started_at or each.queued_at),
+            duration(each.seconds),
+            each.failure.what.split("\n")[0] if each.failure else "",
         )
         for each in runs
     ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from appliance.contract.events import CommandChanged
 from appliance.store.database import Connection
-from appliance.store.runs import append_event
+from appliance.store.events import append_event, scrubbed
 
 
 @dataclass(frozen=True)
@@ -31,5 +33,13 @@ def finish_command(db: Connection, command_id: str, outcome: Settled) -> None:
             {"id": command_id, "state": outcome.state, "outcome": Jsonb(why)},
         ).rowcount
         if changed:
-            told = {"command_id": command_id, "state": outcome.state, **why}
-            append_event(db, "command_changed", None, told)
+            append_event(
+                db,
+                CommandChanged(
+                    command_id=UUID(command_id),
+                    state=outcome.state,
+                    run_id=outcome.run_id,
+                    rule=outcome.rule,
+                    problem=scrubbed(outcome.problem),
+                ),
+            )

@@ -8,10 +8,12 @@ one answer. The answer is written together with the command's new state.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import UUID
+
+from psycopg.rows import class_row
 
 from appliance.cloud.command_state import Settled, finish_command
 from appliance.cloud.wanted_release import WantedRelease
@@ -27,14 +29,23 @@ from appliance.store.database import Connection
 from appliance.store.queries import run_state
 from appliance.workflow.loading import load_workflow
 
-Row = dict[str, Any]
-
 MOST_AN_HOUR = 120
 """More commands than that nobody means; the rest are left to expire."""
 KEPT_DAYS = 30
 PATIENCE_S = 90.0
 """How long a run may wait for Airflow to be back, or to see a workflow that has just come."""
 FROM = "The dashboard asked for it."
+
+
+@dataclass(frozen=True)
+class Received:
+    """A command that has not been settled; ``payload`` has its arguments by name."""
+
+    command_id: str
+    kind: str
+    payload: dict[str, str]
+    received_at: datetime
+    expired: bool
 
 
 class CloudCommands:
@@ -68,17 +79,19 @@ class CloudCommands:
 
     def work(self, db: Connection, sync: Callable[[], None]) -> int:
         """Do what is open; how many were settled. Raises psycopg.Error."""
-        rows = db.execute(
-            "SELECT command_id, kind, payload, received_at, expires_at < now() AS expired"
-            " FROM appliance.command WHERE state = 'received' AND (%(kinds)s::text[] IS NULL"
-            " OR kind = ANY(%(kinds)s)) ORDER BY received_at LIMIT 20",
-            {"kinds": self._kinds},
-        ).fetchall()
+        with db.cursor(row_factory=class_row(Received)) as cursor:
+            received = cursor.execute(
+                "SELECT command_id, kind, payload, received_at,"
+                "       coalesce(expires_at < now(), false) AS expired"
+                " FROM appliance.command WHERE state = 'received' AND (%(kinds)s::text[] IS NULL"
+                " OR kind = ANY(%(kinds)s)) ORDER BY received_at LIMIT 20",
+                {"kinds": self._kinds},
+            ).fetchall()
         settled = 0
-        for row in rows:
-            outcome = self._outcome(db, row, sync)
+        for command in received:
+            outcome = self._outcome(db, command, sync)
             if outcome is not None:
-                finish_command(db, row["command_id"], outcome)
+                finish_command(db, command.command_id, outcome)
                 settled += 1
         if settled:
             db.execute(
@@ -88,12 +101,12 @@ class CloudCommands:
             )
         return settled
 
-    def _outcome(self, db: Connection, row: Row, sync: Callable[[], None]) -> Settled | None:
+    def _outcome(self, db: Connection, command: Received, sync: Callable[[], None]) -> Settled | None:
         """What became of it; None when it has to be tried again."""
         try:
-            if row["expired"]:
+            if command.expired:
                 raise WorkFailed("It could not be done before it expired.")
-            return self._done(db, row, sync)
+            return self._done(db, command, sync)
         except Refused as error:
             return Settled("refused", rule=error.rule, problem=error.text())
         except ApplianceError as error:
@@ -101,26 +114,26 @@ class CloudCommands:
         except OSError as error:
             return Settled("failed", problem=f"{type(error).__name__} on the appliance.")
 
-    def _done(self, db: Connection, row: Row, sync: Callable[[], None]) -> Settled | None:
-        match row["kind"]:
+    def _done(self, db: Connection, command: Received, sync: Callable[[], None]) -> Settled | None:
+        match command.kind:
             case "run":
-                return self._run(db, row)
+                return self._run(db, command)
             case "cancel":
-                return self._cancel(db, row["payload"]["run_id"])
+                return self._cancel(db, command.payload["run_id"])
             case "update":
-                asked = self._releases.request(db, row["payload"]["version"], row["command_id"])
+                asked = self._releases.request(db, command.payload["version"], command.command_id)
                 return Settled("accepted" if asked else "done")
         sync()
         return Settled("done")
 
-    def _run(self, db: Connection, row: Row) -> Settled | None:
-        workflow = row["payload"]["workflow"]
+    def _run(self, db: Connection, command: Received) -> Settled | None:
+        workflow = command.payload["workflow"]
         refuse_waiting(self._settings, workflow)
         file = find_workflow(self._settings, workflow)
         document = load_workflow(Path(file.path)).workflow
         policy = self._policy()
         enforce(check_workflow(policy, document, origin=file.origin))
-        given = f"{row['received_at'].astimezone(UTC):%Y%m%dT%H%M%SZ}-{UUID(row['command_id']).hex[:4]}"
+        given = f"{command.received_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{UUID(command.command_id).hex[:4]}"
         run_id = run_id_for(workflow, given)
         waiting = db.execute(
             "SELECT run_id FROM appliance.run WHERE workflow = %s AND state = 'queued' AND run_id <> %s"
@@ -139,7 +152,7 @@ class CloudCommands:
         made = db.execute(
             "INSERT INTO appliance.run (run_id, workflow, airflow_run_id, origin, trigger, command_id, state)"
             " VALUES (%s, %s, %s, %s, 'command', %s, 'queued') ON CONFLICT DO NOTHING",
-            [run_id, workflow, given, file.origin, row["command_id"]],
+            [run_id, workflow, given, file.origin, command.command_id],
         ).rowcount
         try:
             start_run(
@@ -147,16 +160,16 @@ class CloudCommands:
                 workflow,
                 airflow_run_id=given,
                 trigger="command",
-                command_id=row["command_id"],
+                command_id=command.command_id,
                 wait_s=0,
             )
         except (RequestWrong, WorkFailed):
             if made:
                 db.execute(
                     "DELETE FROM appliance.run WHERE run_id = %s AND state = 'queued' AND command_id = %s",
-                    [run_id, row["command_id"]],
+                    [run_id, command.command_id],
                 )
-            if datetime.now(UTC) - row["received_at"] < timedelta(seconds=PATIENCE_S):
+            if datetime.now(UTC) - command.received_at < timedelta(seconds=PATIENCE_S):
                 return None
             raise
         return Settled("done", run_id=run_id)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 import appliance
+from appliance.cloud.known import KnownDisk, KnownPart, KnownReport, KnownWorkflow
 from appliance.cloud.workflows import Taken
 from appliance.contract.calls import (
     MAX_WORKFLOWS,
@@ -23,9 +23,8 @@ from appliance.contract.calls import (
 )
 from appliance.policy.policy import Policy
 from appliance.scrubbing.scrub import Scrubber
+from appliance.store.rows import OutboxDepth
 from appliance.system.proc import memory_kb
-
-Row = dict[str, Any]
 
 _NAMES = {"airflow_database": "postgres"}
 """Two databases of one server are one part to whoever looks from afar."""
@@ -34,7 +33,7 @@ _BAD_FIRST = {"down": 0, "degraded": 1, "unknown": 2, "ok": 3}
 
 
 def heartbeat(
-    status: Row,
+    report: KnownReport,
     *,
     taken: Mapping[str, Taken],
     etag: str | None,
@@ -43,41 +42,38 @@ def heartbeat(
     scrubber: Scrubber,
     clock_offset_s: float | None,
 ) -> Heartbeat:
-    """The report. ``status`` is what ``/status`` says; healthy there is proven by asking every part."""
+    """The report. ``report`` is what ``/status`` says; healthy there is proven by asking every part."""
     return Heartbeat(
         sent_at=datetime.now(UTC),
         version=appliance.__version__,
-        started_at=status["started_at"],
-        healthy=status["healthy"],
-        components=_components(status["components"], scrubber),
-        workflows=_workflows(status["workflows"], taken, scrubber),
+        started_at=report.started_at,
+        healthy=report.healthy,
+        components=_components(report.components, scrubber),
+        workflows=_workflows(report.workflows, taken, scrubber),
         workflows_etag=etag,
         connections=tuple(
             ConnectionReport.model_validate({"name": name, "state": state})
             for name, state in sorted(connections.items())[:200]
         ),
-        running=tuple(run["run_id"] for run in (status["runs"]["current"] or [])[:100]),
-        host=_host(status["disk"]),
-        outbox=_outbox(status["outbox"]),
+        running=tuple(run.run_id for run in (report.runs.current or ())[:100]),
+        host=_host(report.disk),
+        outbox=_outbox(report.outbox),
         policy=_policy(policy),
-        certificate_expires_at=min(
-            (entry["expires_at"] for entry in status.get("certificates") or []), default=None
-        ),
+        certificate_expires_at=min((each.expires_at for each in report.certificates), default=None),
         clock_offset_seconds=clock_offset_s,
     )
 
 
-def _components(parts: list[Row], scrubber: Scrubber) -> tuple[ComponentReport, ...]:
-    shown: dict[str, Row] = {}
-    for part in sorted(parts, key=lambda part: _BAD_FIRST.get(part["state"], 0)):
-        name = str(part["name"])
-        shown.setdefault(_NAMES.get(name, name), part)
+def _components(parts: Iterable[KnownPart], scrubber: Scrubber) -> tuple[ComponentReport, ...]:
+    shown: dict[str, KnownPart] = {}
+    for part in sorted(parts, key=lambda part: _BAD_FIRST[part.state]):
+        shown.setdefault(_NAMES.get(part.name, part.name), part)
     return tuple(
         ComponentReport.model_validate(
             {
                 "name": name,
-                "state": part["state"],
-                "problem": scrubber.mark(part["problem"]) if part["problem"] else None,
+                "state": part.state,
+                "problem": scrubber.mark(part.problem) if part.problem else None,
             }
         )
         for name, part in shown.items()
@@ -86,23 +82,23 @@ def _components(parts: list[Row], scrubber: Scrubber) -> tuple[ComponentReport, 
 
 
 def _workflows(
-    files: list[Row], taken: Mapping[str, Taken], scrubber: Scrubber
+    files: Iterable[KnownWorkflow], taken: Mapping[str, Taken], scrubber: Scrubber
 ) -> tuple[WorkflowReport, ...]:
     reports: dict[str, WorkflowReport] = {}
     for file in files:
-        if not file["id"]:
+        if not file.id:
             continue
-        ours = taken.get(file["id"]) if file["origin"] == "cloud" else None
-        problem = file["problem"] or (ours.problem if ours else None)
-        reports[file["id"]] = WorkflowReport.model_validate(
+        ours = taken.get(file.id) if file.origin == "cloud" else None
+        problem = file.problem or (ours.problem if ours else None)
+        reports[file.id] = WorkflowReport.model_validate(
             {
-                "id": file["id"],
-                "origin": file["origin"],
-                "state": file["state"] if ours is None or ours.state == "active" else ours.state,
+                "id": file.id,
+                "origin": file.origin,
+                "state": file.state if ours is None or ours.state == "active" else ours.state,
                 "digest": ours.in_force if ours else None,
                 "rule": ours.rule if ours else None,
                 "problem": scrubber.mark(problem) if problem else None,
-                "next_run_at": file["next_run_at"],
+                "next_run_at": file.next_run_at,
             }
         )
     for name, entry in taken.items():
@@ -119,14 +115,14 @@ def _workflows(
     return tuple(reports.values())[:MAX_WORKFLOWS]
 
 
-def _outbox(outbox: Row | None) -> OutboxReport | None:
+def _outbox(outbox: OutboxDepth | None) -> OutboxReport | None:
     if outbox is None:
         return None
     return OutboxReport(
-        waiting=outbox["waiting"],
-        oldest_seconds=max(outbox["oldest_seconds"], 0.0) if outbox["oldest_seconds"] is not None else None,
-        dropped=outbox.get("dropped") or 0,
-        rejected=outbox.get("rejected") or 0,
+        waiting=outbox.waiting,
+        oldest_seconds=max(outbox.oldest_seconds, 0.0) if outbox.oldest_seconds is not None else None,
+        dropped=outbox.dropped,
+        rejected=outbox.rejected,
     )
 
 
@@ -140,7 +136,7 @@ def _policy(policy: Policy) -> PolicyReport:
     )
 
 
-def _host(disk: Row | None) -> HostReport:
+def _host(disk: KnownDisk | None) -> HostReport:
     cpus = os.cpu_count()
     return HostReport(
         system=_system(),
@@ -148,7 +144,7 @@ def _host(disk: Row | None) -> HostReport:
         memory_total_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         memory_used_percent=_memory_used_percent(),
         cpu_percent=min(os.getloadavg()[0] / (cpus or 1) * 100, 100.0),
-        disk=DiskReport(total_bytes=disk["total_bytes"], free_bytes=disk["free_bytes"]) if disk else None,
+        disk=DiskReport(total_bytes=disk.total_bytes, free_bytes=disk.free_bytes) if disk else None,
     )
 
 

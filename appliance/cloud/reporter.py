@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 import psycopg
 from pydantic import ValidationError
@@ -27,11 +26,12 @@ from appliance.cloud.enrolment import (
     rotate,
 )
 from appliance.cloud.heartbeat import heartbeat
-from appliance.cloud.known import Known
+from appliance.cloud.known import DashboardLink, Known, NotTaken
 from appliance.cloud.outbox_sender import OutboxSender
 from appliance.cloud.wanted_release import WantedRelease
 from appliance.cloud.workflows import CloudSync
 from appliance.contract.calls import HEARTBEAT_SECONDS, HEARTBEAT_SECONDS_RANGE, HeartbeatAnswer
+from appliance.contract.events import Noticed
 from appliance.errors import ApplianceError
 from appliance.scrubbing.known import scrubber_of
 from appliance.scrubbing.scrub import Scrubber
@@ -39,8 +39,6 @@ from appliance.settings.settings import Settings
 from appliance.store import outbox
 from appliance.store.database import Connection, connect
 from appliance.system.background import Background
-
-Row = dict[str, Any]
 
 TURN_S = 1.0
 TURN_UNENROLLED_S = 5.0
@@ -73,22 +71,22 @@ class Reporter:
         self._told_skew = False
         self._problem = ""
 
-    def describe(self) -> Row:
+    def describe(self) -> DashboardLink:
         """What ``/status`` says of the dashboard; asks nobody."""
         identity = self._identity
-        return {
-            "enrolled": identity is not None,
-            "url": identity.url if identity else self._settings.dashboard_url,
-            "name": identity.name if identity else None,
-            "last_contact_at": self._last_contact,
-            "clock_offset_seconds": self._clock_offset_s,
-            "problem": self._problem or None,
-            "not_taken": [
-                {"id": name, "state": entry.state, "rule": entry.rule, "problem": entry.problem}
+        return DashboardLink(
+            enrolled=identity is not None,
+            url=identity.url if identity else self._settings.dashboard_url,
+            name=identity.name if identity else None,
+            last_contact_at=self._last_contact,
+            clock_offset_seconds=self._clock_offset_s,
+            problem=self._problem or None,
+            not_taken=tuple(
+                NotTaken(name, entry.state, entry.rule, entry.problem)
                 for name, entry in sorted(self._sync.taken.items())
                 if entry.state != "active"
-            ],
-        }
+            ),
+        )
 
     def turn(self) -> float:
         """Do what is due; in how many seconds to look again. Raises nothing that was foreseen."""
@@ -135,7 +133,7 @@ class Reporter:
         self._scrubber = scrubber_of(self._settings.connections_file, client.token)
         wanted = {name for entry in self._sync.taken.values() for name in entry.connections}
         report = heartbeat(
-            self._state.status(),
+            self._state.report(),
             taken=self._sync.taken,
             etag=self._sync.etag,
             connections=self._state.connection_states(wanted),
@@ -233,7 +231,7 @@ class Reporter:
         outbox.note_contact(db, self._clock_offset_s)
         is_skewed = abs(self._clock_offset_s) > SKEW_WORTH_TELLING_S
         if is_skewed and not self._told_skew:
-            outbox.tell(db, "noticed", {"kind": "clock_skew", "amount": int(abs(self._clock_offset_s))})
+            outbox.notice(db, Noticed(kind="clock_skew", amount=int(abs(self._clock_offset_s))))
         self._told_skew = is_skewed
 
     def _is_enrolled(self) -> bool:
@@ -253,7 +251,7 @@ class Reporter:
 
     def _trim(self, db: Connection) -> None:
         if dropped := outbox.trim(db):
-            outbox.tell(db, "noticed", {"kind": "progress_dropped", "amount": dropped})
+            outbox.notice(db, Noticed(kind="progress_dropped", amount=dropped))
 
     def _is_time_to_trim(self) -> bool:
         if time.monotonic() < self._next_trim:
@@ -267,7 +265,7 @@ class Reporter:
                 self._db = connect(self._settings.database_url)
                 # Also says whether it has been set up.
                 kept = outbox.reporting_state(self._db)
-                self._last_contact = self._last_contact or kept.get("last_contact_at")
+                self._last_contact = self._last_contact or (kept.last_contact_at if kept else None)
             return self._db
         except psycopg.Error:
             self._lose_database()

@@ -11,22 +11,24 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
+from psycopg.rows import class_row
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 import appliance
 from appliance.cloud.command_state import Settled, finish_command
+from appliance.contract.events import UpdateChanged
 from appliance.contract.fields import VersionName
 from appliance.durable import write_file
 from appliance.errors import Explanation, Refused
 from appliance.policy.policy import Refusal, check_update, enforce, read_policy
 from appliance.settings.settings import Settings
 from appliance.store.database import Connection
-from appliance.store.runs import append_event
+from appliance.store.events import append_event, scrubbed
 
-Row = dict[str, Any]
 State = Literal["done", "refused", "failed"]
 
 ANSWER_WITHIN = timedelta(days=8)
@@ -45,6 +47,18 @@ class Outcome(BaseModel):
     message: Annotated[str, Field(max_length=20_000)] = ""
     at: AwareDatetime
     command_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Wish:
+    """A release that was asked for, by a command or by the standing wish."""
+
+    id: int
+    version: str
+    command_id: str | None
+    state: Literal["waiting", "done", "refused", "failed"]
+    rule: str | None
+    requested_at: datetime
 
 
 class WantedRelease:
@@ -83,16 +97,17 @@ class WantedRelease:
             self._note_refusal(db, version, command_id, refusals)
             enforce(refusals)
         with db.transaction():
-            if waiting and waiting["version"] == version:
+            if waiting and waiting.version == version:
                 db.execute(
                     "UPDATE appliance.wanted_release SET command_id = coalesce(%s, command_id) WHERE id = %s",
-                    [command_id, waiting["id"]],
+                    [command_id, waiting.id],
                 )
             else:
                 self._withdraw(db)
                 _insert(db, version, command_id, "waiting")
             # Inside the transaction: what is reported as waiting is there for the updater, or neither is.
-            self._write(_newest(db) or {})
+            if asked := _newest(db):
+                self._write(asked)
         return True
 
     def apply(self, db: Connection, version: str | None) -> None:
@@ -102,13 +117,13 @@ class WantedRelease:
         """
         newest = _newest(db)
         if version is None:
-            if newest and newest["state"] == "waiting" and newest["command_id"] is None:
+            if newest and newest.state == "waiting" and newest.command_id is None:
                 self._withdraw(db)
             return
         if version == appliance.__version__:
             return
-        if newest and newest["version"] == version:
-            is_allowed_now = newest["state"] == "refused" and newest["rule"] and not self._refusals(version)
+        if newest and newest.version == version:
+            is_allowed_now = newest.state == "refused" and newest.rule and not self._refusals(version)
             if not is_allowed_now:
                 return
         try:
@@ -119,22 +134,22 @@ class WantedRelease:
 
     def collect(self, db: Connection) -> None:
         """Take the updater's answer, if there is one to what waits. Raises psycopg.Error."""
-        row = _newest(db, waiting=True)
-        if row is None:
+        wish = _newest(db, waiting=True)
+        if wish is None:
             return
-        outcome = self._answer_to(row)
+        outcome = self._answer_to(wish)
         if outcome is not None:
-            _finish(db, row, outcome.result, problem=outcome.message if outcome.result != "done" else None)
-        elif row["version"] == appliance.__version__ and time.monotonic() - self._began > BELIEVED_AFTER_S:
+            _finish(db, wish, outcome.result, problem=outcome.message if outcome.result != "done" else None)
+        elif wish.version == appliance.__version__ and time.monotonic() - self._began > BELIEVED_AFTER_S:
             self._forget()
-            _finish(db, row, "done")
-        elif datetime.now(UTC) - row["requested_at"] > ANSWER_WITHIN:
+            _finish(db, wish, "done")
+        elif datetime.now(UTC) - wish.requested_at > ANSWER_WITHIN:
             self._forget()
             days = ANSWER_WITHIN.days
             why = Explanation(
                 f"No update was made within {days} days.", next_step="systemctl status appliance-update.timer"
             )
-            _finish(db, row, "failed", problem=why.line())
+            _finish(db, wish, "failed", problem=why.line())
 
     def _refusals(self, version: str) -> tuple[Refusal, ...]:
         """Raises DocumentWrong for a policy that cannot be read: then nothing is asked for."""
@@ -144,79 +159,79 @@ class WantedRelease:
         self, db: Connection, version: str, command_id: str | None, refusals: tuple[Refusal, ...]
     ) -> None:
         newest = _newest(db)
-        if newest and (newest["version"], newest["state"], newest["command_id"]) == (
-            version,
-            "refused",
-            command_id,
-        ):
+        if newest and (newest.version, newest.state, newest.command_id) == (version, "refused", command_id):
             return
         with db.transaction():
             _insert(db, version, command_id, "refused", refusals[0])
 
     def _withdraw(self, db: Connection) -> None:
         """End the wait: another release is wanted, or none."""
-        row = _newest(db, waiting=True)
-        if row is None:
+        wish = _newest(db, waiting=True)
+        if wish is None:
             return
         self._forget()
-        _finish(db, row, "failed", problem="Another release was asked for since.")
+        _finish(db, wish, "failed", problem="Another release was asked for since.")
 
     def _forget(self) -> None:
         with contextlib.suppress(NotADirectoryError):
             (self._folder / "wanted.json").unlink(missing_ok=True)
 
-    def _write(self, row: Row) -> None:
+    def _write(self, wish: Wish) -> None:
         self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        request = {key: row[key] for key in ("version", "command_id")}
-        text = json.dumps(request | {"requested_at": row["requested_at"].isoformat()})
+        request = {"version": wish.version, "command_id": wish.command_id}
+        text = json.dumps(request | {"requested_at": wish.requested_at.isoformat()})
         write_file(self._folder / "wanted.json", text, durable=True, mode=0o600)
 
-    def _answer_to(self, row: Row) -> Outcome | None:
+    def _answer_to(self, wish: Wish) -> Outcome | None:
         try:
             with (self._folder / "outcome.json").open("rb") as file:
                 outcome = Outcome.model_validate_json(file.read(LONGEST_ANSWER))
         except (OSError, ValidationError):
             return None
-        is_its_own = outcome.version == row["version"] and outcome.at >= row["requested_at"]
+        is_its_own = outcome.version == wish.version and outcome.at >= wish.requested_at
         return outcome if is_its_own else None
 
 
-def _newest(db: Connection, *, waiting: bool = False) -> Row | None:
-    return db.execute(
-        "SELECT * FROM appliance.wanted_release WHERE state = 'waiting' OR NOT %s ORDER BY id DESC LIMIT 1",
-        [waiting],
-    ).fetchone()
+def _newest(db: Connection, *, waiting: bool = False) -> Wish | None:
+    with db.cursor(row_factory=class_row(Wish)) as cursor:
+        return cursor.execute(
+            "SELECT id, version, command_id, state, rule, requested_at FROM appliance.wanted_release"
+            " WHERE state = 'waiting' OR NOT %s ORDER BY id DESC LIMIT 1",
+            [waiting],
+        ).fetchone()
 
 
 def _insert(
-    db: Connection, version: str, command_id: str | None, state: str, refusal: Refusal | None = None
+    db: Connection,
+    version: str,
+    command_id: str | None,
+    state: Literal["waiting", "refused"],
+    refusal: Refusal | None = None,
 ) -> None:
-    why = {"rule": refusal.rule, "problem": refusal.what} if refusal else {"rule": None, "problem": None}
+    rule, problem = (refusal.rule, refusal.what) if refusal else (None, None)
     db.execute(
         "INSERT INTO appliance.wanted_release (version, command_id, state, rule, problem)"
         " VALUES (%s, %s, %s, %s, %s)",
-        [version, command_id, state, why["rule"], why["problem"]],
+        [version, command_id, state, rule, problem],
     )
     db.execute(
         "DELETE FROM appliance.wanted_release"
         " WHERE id <= (SELECT max(id) FROM appliance.wanted_release) - %s",
         [KEPT],
     )
-    append_event(db, "update_changed", None, {"version": version, "state": state, **why})
+    append_event(db, UpdateChanged(version=version, state=state, rule=rule, problem=scrubbed(problem)))
 
 
-def _finish(db: Connection, row: Row, state: State, *, problem: str | None = None) -> None:
+def _finish(db: Connection, wish: Wish, state: State, *, problem: str | None = None) -> None:
     """Write down what became of a wish, and report it: of the release, and of the command that asked."""
     with db.transaction():
         changed = db.execute(
             "UPDATE appliance.wanted_release SET state = %s, problem = %s, settled_at = now()"
             " WHERE id = %s AND state = 'waiting'",
-            [state, problem, row["id"]],
+            [state, problem, wish.id],
         ).rowcount
         if not changed:
             return
-        append_event(
-            db, "update_changed", None, {"version": row["version"], "state": state, "problem": problem}
-        )
-        if row["command_id"]:
-            finish_command(db, row["command_id"], Settled(state, problem=problem))
+        append_event(db, UpdateChanged(version=wish.version, state=state, problem=scrubbed(problem)))
+        if wish.command_id:
+            finish_command(db, wish.command_id, Settled(state, problem=problem))

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -24,6 +24,7 @@ from appliance.contract.calls import (
     WorkflowSet,
     document_digest,
 )
+from appliance.contract.events import WorkflowChanged
 from appliance.documents.problems import DocumentWrong
 from appliance.durable import write_file
 from appliance.errors import ApplianceError, RequestWrong
@@ -35,8 +36,8 @@ from appliance.policy.policy import Policy, Refusal, check_workflow, read_policy
 from appliance.run_folder import has_begun, run_folder
 from appliance.settings.settings import Settings
 from appliance.store.database import Connection
+from appliance.store.events import append_event, scrubbed
 from appliance.store.queries import current_runs
-from appliance.store.runs import append_event
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import parse_workflow
 from appliance.workflow.mask_check import check_masks
@@ -53,7 +54,7 @@ LOCAL_ID = "local_workflow"
 class Taken:
     """What became of one assigned workflow. ``in_force`` is the digest of the version that runs, if any."""
 
-    state: str
+    state: Literal["active", "invalid", "refused"]
     digest: str
     rule: str | None = None
     problem: str | None = None
@@ -120,11 +121,18 @@ class CloudSync:
                 if replace(now, in_force=None) != replace(self.taken.get(workflow, now), in_force=None) or (
                     workflow not in self.taken
                 ):
-                    told = {"workflow": workflow, "state": now.state, "digest": now.digest}
-                    why = {"rule": now.rule, "problem": now.problem}
-                    append_event(db, "workflow_changed", None, told | why)
+                    append_event(
+                        db,
+                        WorkflowChanged(
+                            workflow=workflow,
+                            state=now.state,
+                            digest=now.digest,
+                            rule=now.rule,
+                            problem=scrubbed(now.problem),
+                        ),
+                    )
             for workflow in removed - taken.keys():
-                append_event(db, "workflow_changed", None, {"workflow": workflow, "state": "removed"})
+                append_event(db, WorkflowChanged(workflow=workflow, state="removed"))
         self.etag, self.taken, self._circumstances = given.etag, taken, circumstances
         self._write_known()
 
@@ -138,20 +146,20 @@ class CloudSync:
         for workflow in sorted(self._leaving - self._needed_by_runs(db)):
             (self._folder / f"{workflow}.json").unlink(missing_ok=True)
             with db.transaction():
-                append_event(db, "workflow_changed", None, {"workflow": workflow, "state": "removed"})
+                append_event(db, WorkflowChanged(workflow=workflow, state="removed"))
             self._leaving.discard(workflow)
 
     def _needed_by_runs(self, db: Connection) -> set[str]:
         """Cloud workflows with a run that has no copy of the document yet: without it, it would never end."""
         waiting = self._without_a_step(db) if self._settings.is_split else None
         return {
-            run["workflow"]
+            run.workflow
             for run in current_runs(db)
-            if (self._folder / f"{run['workflow']}.json").exists()
+            if (self._folder / f"{run.workflow}.json").exists()
             and (
-                run["run_id"] in waiting
+                run.run_id in waiting
                 if waiting is not None
-                else not has_begun(run_folder(self._settings.state_dir, run["run_id"]))
+                else not has_begun(run_folder(self._settings.state_dir, run.run_id))
             )
         }
 

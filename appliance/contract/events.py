@@ -7,7 +7,7 @@ reordered events are harmless.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -256,7 +256,7 @@ class Noticed(WireModel):
     problem: ScrubbedText | None = Field(default=None, description="What is wrong, scrubbed.")
 
 
-EventData = Annotated[
+EventBody = (
     RunStarted
     | RunPlanned
     | StepChanged
@@ -265,9 +265,13 @@ EventData = Annotated[
     | WorkflowChanged
     | CommandChanged
     | UpdateChanged
-    | Noticed,
-    Field(discriminator="type"),
-]
+    | Noticed
+)
+EventData = Annotated[EventBody, Field(discriminator="type")]
+EVENT_KINDS: dict[str, type[EventBody]] = {
+    kind.model_fields["type"].default: kind for kind in get_args(EventBody)
+}
+"""The model of each kind of event."""
 
 
 class Event(WireModel):

@@ -11,6 +11,7 @@ from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_f
 from appliance.run_folder import StopRequest, new_airflow_run_id, request_stop, run_id_for
 from appliance.settings.settings import Settings
 from appliance.store.queries import run_state
+from appliance.store.rows import StopNote
 from appliance.store.runs import RunStore, Trigger
 
 TAKEN_UP_S = 90.0
@@ -97,6 +98,6 @@ def cancel_run(settings: Settings, run_id: str, why: str) -> bool:
         raise RequestWrong(f"The run '{run_id}' is over: it has {state}.", "", f"appliance runs {run_id}")
     request = StopRequest("cancel", why)
     asked = request_stop(settings.state_dir, run_id, request)
-    store.attempt(lambda: store.stop_requested(run_id, {"kind": request.kind, "why": request.why}))
+    store.attempt(lambda: store.stop_requested(run_id, StopNote(request.kind, request.why)))
     store.close()
     return asked

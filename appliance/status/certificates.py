@@ -9,21 +9,19 @@ import re
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 
 from appliance.connections import load_connections
 from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings
-
-Row = dict[str, Any]
+from appliance.status.report import Certificate
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 MAX_FILE_BYTES = 4 * 2**20
 
 
-def expiries(settings: Settings, *, of_connections: bool = True) -> list[Row]:
+def expiries(settings: Settings, *, of_connections: bool = True) -> tuple[Certificate, ...]:
     """Each certificate file that is in use, with the moment when the first in it expires; soonest first."""
     files = {settings.status.tls_certificate: "status", settings.dashboard_ca_file: "dashboard"}
     try:
@@ -37,8 +35,8 @@ def expiries(settings: Settings, *, of_connections: bool = True) -> list[Row]:
     found = []
     for path, used_by in files.items():
         if path is not None and (expires_at := _first_expiry(path)):
-            found.append({"file": str(path), "used_by": used_by, "expires_at": expires_at})
-    return sorted(found, key=lambda entry: entry["expires_at"])
+            found.append(Certificate(str(path), used_by, expires_at))
+    return tuple(sorted(found, key=lambda each: each.expires_at))
 
 
 def _first_expiry(path: Path) -> datetime | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,21 +17,12 @@ from appliance.connections import PLACEHOLDER, Connection, load_connections
 from appliance.durable import write_file
 from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings
-from appliance.status.certificates import Row, expiries
+from appliance.status.certificates import expiries
+from appliance.status.report import Certificate
 
 NOTE = "connections-note.json"
 """In the runtime folder."""
 FRESH_S = 120.0
-
-
-class CertificateNote(BaseModel):
-    """One certificate file that a connection uses."""
-
-    model_config = ConfigDict(frozen=True)
-
-    file: str
-    used_by: str
-    expires_at: datetime
 
 
 class ConnectionNote(BaseModel):
@@ -43,7 +33,7 @@ class ConnectionNote(BaseModel):
     is_there: bool
     states: dict[str, str]
     """``ready`` or ``placeholder``, by name."""
-    certificates: tuple[CertificateNote, ...]
+    certificates: tuple[Certificate, ...]
 
 
 def write_note(settings: Settings) -> None:
@@ -51,7 +41,7 @@ def write_note(settings: Settings) -> None:
     note = ConnectionNote(
         is_there=settings.connections_file.exists(),
         states=connection_states(settings.connections_file, set()),
-        certificates=tuple(CertificateNote.model_validate(each) for each in expiries(settings)),
+        certificates=expiries(settings),
     )
     write_file(settings.runtime_dir / NOTE, note.model_dump_json(), durable=False, mode=0o640)
 
@@ -76,13 +66,13 @@ def connection_states(file: Path, wanted: set[str]) -> dict[str, str]:
     return dict.fromkeys(wanted, "missing") | states
 
 
-def certificates_of(settings: Settings) -> list[Row]:
+def certificates_of(settings: Settings) -> tuple[Certificate, ...]:
     """Every certificate in use; soonest to expire first."""
     own = expiries(settings, of_connections=not settings.is_split)
     note = _read(settings) if settings.is_split else None
-    theirs = [each.model_dump() for each in note.certificates] if note else []
-    by_file = {each["file"]: each for each in (*theirs, *own)}
-    return sorted(by_file.values(), key=lambda entry: entry["expires_at"])
+    theirs = note.certificates if note else ()
+    by_file = {each.file: each for each in (*theirs, *own)}
+    return tuple(sorted(by_file.values(), key=lambda each: each.expires_at))
 
 
 def _read(settings: Settings) -> ConnectionNote | None:

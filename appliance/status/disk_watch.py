@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import psycopg
 
+from appliance.contract.events import Noticed
 from appliance.exports.stored import remove_leftovers
 from appliance.run_folder import StopRequest, open_runs, request_stop
 from appliance.settings.settings import Settings
@@ -71,7 +72,7 @@ class DiskWatch:
         if self._untold is None:
             return
         with contextlib.suppress(psycopg.Error), connect(self._settings.database_url) as db:
-            outbox.tell(db, "noticed", {"kind": "disk_low", "amount": self._untold})
+            outbox.notice(db, Noticed(kind="disk_low", amount=self._untold))
             self._untold = None
 
     def _attempt(self, action: Callable[[], bool | None]) -> bool | None:

@@ -7,18 +7,17 @@ Names follow Prometheus' conventions: base units, ``_total`` for what only grows
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 from prometheus_client.registry import Collector
 
+from appliance.status.report import Report, WorkflowState
 from appliance.system.proc import own_memory_bytes
 
-Row = dict[str, Any]
 Labels = dict[str, str]
 Value = float | int | bool | datetime | None
 Sample = tuple[Labels, Value]
@@ -27,100 +26,94 @@ __all__ = ["CONTENT_TYPE", "metrics"]
 STATES = ("queued", "running")
 
 
-def metrics(status: Row) -> str:
+def metrics(report: Report) -> str:
     """The whole page, from what ``/status`` says."""
     registry = CollectorRegistry()
-    registry.register(_Status(status))
+    registry.register(_Status(report))
     return generate_latest(registry).decode()
 
 
 class _Status(Collector):
     """One answer of ``/status``; read once and thrown away."""
 
-    def __init__(self, status: Row) -> None:
-        self._status = status
+    def __init__(self, report: Report) -> None:
+        self._report = report
 
     def collect(self) -> Iterator[Metric]:
         """Every metric that has a value."""
-        for metric in _metrics(self._status):
+        for metric in _metrics(self._report):
             if metric.samples:
                 yield metric
 
 
-def _metrics(status: Row) -> Iterator[Metric]:
-    outbox, disk, dashboard = status["outbox"] or {}, status["disk"] or {}, status["dashboard"] or {}
-    current = status["runs"]["current"]
-    yield _gauge("appliance_build_info", "The release.", [({"version": status["version"]}, 1)])
-    yield _one("appliance_healthy", "Whether every part works.", status["healthy"])
+def _metrics(report: Report) -> Iterator[Metric]:
+    current = report.runs.current
+    yield _gauge("appliance_build_info", "The release.", [({"version": report.version}, 1)])
+    yield _one("appliance_healthy", "Whether every part works.", report.healthy)
     yield _gauge(
         "appliance_component_up",
         "Whether a part works.",
-        [({"component": each["name"]}, each["state"] == "ok") for each in status["components"]],
+        [({"component": each.name}, each.state == "ok") for each in report.components],
     )
-    yield _one("appliance_start_timestamp_seconds", "When the service began.", status["started_at"])
+    yield _one("appliance_start_timestamp_seconds", "When the service began.", report.started_at)
     if current is not None:
-        counted = [({"state": state}, sum(run["state"] == state for run in current)) for state in STATES]
+        counted = [({"state": state}, sum(run.state == state for run in current)) for state in STATES]
         yield _gauge("appliance_runs", "Runs that wait or are under way.", counted)
-    yield from _workflows([each for each in status["workflows"] if each["id"]])
-    yield _one("appliance_outbox_events", "Events that wait to be sent.", outbox.get("waiting"))
-    yield _one(
-        "appliance_outbox_oldest_event_age_seconds",
-        "How long the oldest event has waited.",
-        outbox.get("oldest_seconds"),
-    )
-    yield _counter(
-        "appliance_outbox_dropped_events", "Progress events dropped to make room.", outbox.get("dropped")
-    )
-    yield _one("appliance_dashboard_enrolled", "Whether there is a dashboard.", dashboard.get("enrolled"))
-    yield _one(
-        "appliance_dashboard_last_contact_timestamp_seconds",
-        "When the dashboard last answered.",
-        dashboard.get("last_contact_at"),
-    )
-    yield _one(
-        "appliance_clock_offset_seconds",
-        "How far this clock is ahead of the dashboard's.",
-        dashboard.get("clock_offset_seconds"),
-    )
-    yield _one("appliance_disk_size_bytes", "The disk that holds the state.", disk.get("total_bytes"))
-    yield _one("appliance_disk_free_bytes", "What is free of it.", disk.get("free_bytes"))
+    yield from _workflows({each.id: each for each in report.workflows if each.id})
+    if outbox := report.outbox:
+        yield _one("appliance_outbox_events", "Events that wait to be sent.", outbox.waiting)
+        yield _one(
+            "appliance_outbox_oldest_event_age_seconds",
+            "How long the oldest event has waited.",
+            outbox.oldest_seconds,
+        )
+        yield _counter(
+            "appliance_outbox_dropped_events", "Progress events dropped to make room.", outbox.dropped
+        )
+    if dashboard := report.dashboard:
+        yield _one("appliance_dashboard_enrolled", "Whether there is a dashboard.", dashboard.enrolled)
+        yield _one(
+            "appliance_dashboard_last_contact_timestamp_seconds",
+            "When the dashboard last answered.",
+            dashboard.last_contact_at,
+        )
+        yield _one(
+            "appliance_clock_offset_seconds",
+            "How far this clock is ahead of the dashboard's.",
+            dashboard.clock_offset_seconds,
+        )
+    if disk := report.disk:
+        yield _one("appliance_disk_size_bytes", "The disk that holds the state.", disk.total_bytes)
+        yield _one("appliance_disk_free_bytes", "What is free of it.", disk.free_bytes)
     yield _gauge(
         "appliance_certificate_expiry_timestamp_seconds",
         "When the first certificate of a file expires.",
-        [
-            ({"file": each["file"], "used_by": each["used_by"]}, each["expires_at"])
-            for each in status["certificates"]
-        ],
+        [({"file": each.file, "used_by": each.used_by}, each.expires_at) for each in report.certificates],
     )
     yield _one("process_resident_memory_bytes", "Memory of the status service.", own_memory_bytes())
     yield _counter("process_cpu_seconds", "CPU time of the status service.", time.process_time())
 
 
-def _workflows(workflows: list[Row]) -> Iterator[Metric]:
-    def each(name: str, text: str, value: Any) -> Metric:
-        return _gauge(name, text, [({"workflow": w["id"]}, value(w)) for w in workflows])
+def _workflows(workflows: dict[str, WorkflowState]) -> Iterator[Metric]:
+    def each(name: str, text: str, value: Callable[[WorkflowState], Value]) -> Metric:
+        return _gauge(name, text, [({"workflow": id_}, value(w)) for id_, w in workflows.items()])
 
-    def last(workflow: Row, key: str) -> Any:
-        return (workflow["last_run"] or {}).get(key)
-
-    yield each("appliance_workflow_usable", "Whether it can run.", lambda w: w["state"] == "active")
-    yield each(
-        "appliance_workflow_next_run_timestamp_seconds", "When it runs next.", lambda w: w["next_run_at"]
-    )
+    yield each("appliance_workflow_usable", "Whether it can run.", lambda w: w.state == "active")
+    yield each("appliance_workflow_next_run_timestamp_seconds", "When it runs next.", lambda w: w.next_run_at)
     yield each(
         "appliance_workflow_last_run_success",
         "Whether its last run succeeded.",
-        lambda w: last(w, "state") == "succeeded" if last(w, "ended_at") else None,
+        lambda w: w.last_run.state == "succeeded" if w.last_run and w.last_run.ended_at else None,
     )
     yield each(
         "appliance_workflow_last_run_end_timestamp_seconds",
         "When its last run ended.",
-        lambda w: last(w, "ended_at"),
+        lambda w: w.last_run.ended_at if w.last_run else None,
     )
     yield each(
         "appliance_workflow_last_run_duration_seconds",
         "How long its last run took, so far if it is under way.",
-        lambda w: last(w, "seconds"),
+        lambda w: w.last_run.seconds if w.last_run else None,
     )
 
 

@@ -7,25 +7,28 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psycopg
 
 import appliance
+from appliance.cloud.known import DashboardLink
 from appliance.documents.document import UNSTORABLE
 from appliance.orchestration.airflow import metadata as airflow_state
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.settings.settings import Settings
 from appliance.status.connection_notes import certificates_of, states_of
+from appliance.status.report import Component, ComponentState, Disk, LastRun, Report, Runs, WorkflowState
 from appliance.store import queries as run_queries
 from appliance.store.database import Connection, connect
+from appliance.store.rows import OutboxDepth, RefusedCommand, ReleaseWish, RunDetails, RunLine
 from appliance.supervision.docker_probe import noted_docker
 from appliance.supervision.idle_dag_processor import is_resting
 from appliance.supervision.upkeep_mark import upkeep_works
 from appliance.system.disk import Reserve, readable, space_of
 
-Row = dict[str, Any]
 Value = TypeVar("Value")
 API_TIMEOUT_S = 2
 KEPT_S = 1.0
@@ -63,71 +66,71 @@ class State:
         self.ours = Database(settings.database_url)
         self.airflow = Database(settings.airflow_database_url)
         self.started_at = datetime.now(UTC)
-        self.dashboard: Callable[[], Row | None] = lambda: None
+        self.dashboard: Callable[[], DashboardLink | None] = lambda: None
         """What is known of the dashboard; whoever talks to it sets this."""
-        self._kept: tuple[float, Row] | None = None
+        self._kept: tuple[float, Report] | None = None
         self._lock = threading.Lock()
 
     def connection_states(self, wanted: set[str]) -> dict[str, str]:
         """How ready each connection is that there is or that a workflow names."""
         return states_of(self.settings, wanted)
 
-    def status(self) -> Row:
+    def report(self) -> Report:
         """Everything that ``/status`` says. Never raises: what is away is said to be away."""
         with self._lock:
             if self._kept and time.monotonic() - self._kept[0] < KEPT_S:
                 return self._kept[1]
-            status = self._look()
-            self._kept = (time.monotonic(), status)
-            return status
+            report = self._look()
+            self._kept = (time.monotonic(), report)
+            return report
 
-    def runs(self, workflow: str | None, limit: int) -> list[Row]:
+    def runs(self, workflow: str | None, limit: int) -> list[RunLine]:
         """The newest runs. Raises psycopg.Error."""
         if workflow and UNSTORABLE.search(workflow):
             return []
         return self.ours.ask(lambda db: run_queries.recent_runs(db, workflow=workflow, limit=limit))
 
-    def run(self, run_id: str) -> Row | None:
+    def run(self, run_id: str) -> RunDetails | None:
         """One run with its steps and tables. Raises psycopg.Error."""
         if UNSTORABLE.search(run_id):
             return None
         return self.ours.ask(lambda db: run_queries.run_details(db, run_id))
 
-    def _look(self) -> Row:
+    def _look(self) -> Report:
         disk = self._disk()
         files = read_workflow_files(self.settings.config_dir, self.settings.state_dir)
         ours, our_problem = _attempt(lambda: self.ours.ask(_our_part))
         theirs, their_problem = _attempt(lambda: self.airflow.ask(_airflow_part))
         docker_problem = noted_docker(self.settings.runtime_dir)
-        components = [
+        components = (
             _component("postgres", our_problem),
             *self._airflow_components(theirs, their_problem),
-            *([] if docker_problem is None else [_component("docker", docker_problem or None)]),
+            *(() if docker_problem is None else (_component("docker", docker_problem or None),)),
             _component("status", self._upkeep_problem()),
             _component("disk", _disk_problem(disk)),
-        ]
-        reasons = [f"{each['name']}: {each['problem']}" for each in components if each["problem"]]
-        return {
-            "version": appliance.__version__,
-            "now": datetime.now(UTC),
-            "started_at": self.started_at,
-            "healthy": not reasons,
-            "reasons": reasons,
-            "components": components,
-            "workflows": [_workflow(file, ours or {}, theirs or {}) for file in files],
-            "runs": {"current": (ours or {}).get("current"), "recent": (ours or {}).get("recent")},
-            "outbox": (ours or {}).get("outbox"),
-            "refused": (ours or {}).get("refused"),
-            "wanted_release": (ours or {}).get("wish"),
-            "disk": disk,
-            "dashboard": self.dashboard(),
-            "certificates": certificates_of(self.settings),
-        }
+        )
+        reasons = tuple(f"{each.name}: {each.problem}" for each in components if each.problem)
+        return Report(
+            version=appliance.__version__,
+            now=datetime.now(UTC),
+            started_at=self.started_at,
+            healthy=not reasons,
+            reasons=reasons,
+            components=components,
+            workflows=tuple(_workflow(file, ours, theirs) for file in files),
+            runs=Runs(current=ours.current, recent=ours.recent) if ours else Runs(None, None),
+            outbox=ours.outbox if ours else None,
+            refused=ours.refused if ours else None,
+            wanted_release=ours.wish if ours else None,
+            disk=disk,
+            dashboard=self.dashboard(),
+            certificates=certificates_of(self.settings),
+        )
 
-    def _airflow_components(self, theirs: Row | None, problem: str | None) -> list[Row]:
+    def _airflow_components(self, theirs: _Airflow | None, problem: str | None) -> list[Component]:
         parts = [_component("airflow_database", problem)]
         for name in airflow_state.JOBS.values():
-            age = theirs["heartbeats"].get(name) if theirs else None
+            age = theirs.heartbeats.get(name) if theirs else None
             is_silent = age is None or age > airflow_state.STALE_S
             if is_silent and name == "dag_processor" and is_resting(self.settings.runtime_dir):
                 # One that was killed, by a power cut for one, is running for ever in Airflow's database.
@@ -158,46 +161,67 @@ class State:
             return None
         return "what works behind it has given no sign of life (systemctl status appliance-upkeep)"
 
-    def _disk(self) -> Row | None:
+    def _disk(self) -> Disk | None:
         try:
             space = space_of(self.settings.state_dir)
         except OSError:
             return None
-        return {
-            "path": str(space.path),
-            "total_bytes": space.total,
-            "free_bytes": space.free,
-            "level": space.level,
-            "low_below_bytes": space.low,
-            "runs_need_bytes": space.for_a_run,
-            "reserve": "held" if Reserve(self.settings.state_dir).is_held else "given up",
-        }
+        return Disk(
+            path=str(space.path),
+            total_bytes=space.total,
+            free_bytes=space.free,
+            level=space.level,
+            low_below_bytes=space.low,
+            runs_need_bytes=space.for_a_run,
+            reserve="held" if Reserve(self.settings.state_dir).is_held else "given up",
+        )
 
 
-def _disk_problem(disk: Row | None) -> str | None:
-    if disk is None or disk["level"] != "full":
+@dataclass(frozen=True)
+class _Ours:
+    """What the appliance's own database says."""
+
+    current: tuple[RunLine, ...]
+    recent: tuple[RunLine, ...]
+    last: dict[str, RunLine]
+    outbox: OutboxDepth | None
+    refused: tuple[RefusedCommand, ...]
+    wish: ReleaseWish | None
+
+
+@dataclass(frozen=True)
+class _Airflow:
+    """What Airflow's database says; ages in seconds, moments and workflows by id."""
+
+    heartbeats: dict[str, float] = field(default_factory=dict)
+    next: dict[str, datetime] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+
+
+def _disk_problem(disk: Disk | None) -> str | None:
+    if disk is None or disk.level != "full":
         return None
-    free, needed = readable(disk["free_bytes"]), readable(disk["runs_need_bytes"])
-    return f"{free} are free, and a run needs {needed} (df -h {disk['path']})"
+    free, needed = readable(disk.free_bytes), readable(disk.runs_need_bytes)
+    return f"{free} are free, and a run needs {needed} (df -h {disk.path})"
 
 
-def _our_part(db: Connection) -> Row:
-    return {
-        "current": run_queries.current_runs(db),
-        "recent": run_queries.recent_runs(db),
-        "last": run_queries.last_runs(db),
-        "outbox": run_queries.outbox_depth(db),
-        "refused": run_queries.refused_commands(db),
-        "wish": run_queries.newest_wish(db),
-    }
+def _our_part(db: Connection) -> _Ours:
+    return _Ours(
+        current=tuple(run_queries.current_runs(db)),
+        recent=tuple(run_queries.recent_runs(db)),
+        last=run_queries.last_runs(db),
+        outbox=run_queries.outbox_depth(db),
+        refused=tuple(run_queries.refused_commands(db)),
+        wish=run_queries.newest_wish(db),
+    )
 
 
-def _airflow_part(db: Connection) -> Row:
-    return {
-        "heartbeats": airflow_state.heartbeats(db),
-        "next": airflow_state.next_runs(db),
-        "known": airflow_state.known_workflows(db),
-    }
+def _airflow_part(db: Connection) -> _Airflow:
+    return _Airflow(
+        heartbeats=airflow_state.heartbeats(db),
+        next=airflow_state.next_runs(db),
+        known=airflow_state.known_workflows(db),
+    )
 
 
 def _attempt(action: Callable[[], Value]) -> tuple[Value | None, str | None]:
@@ -209,24 +233,24 @@ def _attempt(action: Callable[[], Value]) -> tuple[Value | None, str | None]:
         return None, "does not answer" if error.sqlstate is None else f"answers with {error.sqlstate}"
 
 
-def _component(name: str, problem: str | None, *, state: str = "") -> Row:
-    return {"name": name, "state": state or ("down" if problem else "ok"), "problem": problem}
+def _component(name: str, problem: str | None, *, state: ComponentState | None = None) -> Component:
+    return Component(name, state or ("down" if problem else "ok"), problem)
 
 
-def _workflow(file: WorkflowFile, ours: Row, theirs: Row) -> Row:
-    last = ours.get("last", {}).get(file.id)
-    waiting = file.usable and theirs and file.id not in theirs["known"]
-    return {
-        "id": file.id,
-        "title": file.title,
-        "file": file.path,
-        "origin": file.origin,
-        "state": "invalid" if not file.usable else "waiting" if waiting else "active",
-        "problem": file.problem,
-        "schedule": file.schedule,
-        "timezone": file.timezone,
-        "next_run_at": theirs.get("next", {}).get(file.id) if file.usable else None,
-        "last_run": {key: last[key] for key in ("run_id", "state", "queued_at", "ended_at", "seconds")}
+def _workflow(file: WorkflowFile, ours: _Ours | None, theirs: _Airflow | None) -> WorkflowState:
+    last = ours.last.get(file.id) if ours and file.id else None
+    waiting = file.usable and theirs is not None and file.id not in theirs.known
+    return WorkflowState(
+        id=file.id,
+        title=file.title,
+        file=file.path,
+        origin=file.origin,
+        state="invalid" if not file.usable else "waiting" if waiting else "active",
+        problem=file.problem,
+        schedule=file.schedule,
+        timezone=file.timezone,
+        next_run_at=theirs.next.get(file.id) if theirs and file.id and file.usable else None,
+        last_run=LastRun(last.run_id, last.state, last.queued_at, last.ended_at, last.seconds)
         if last
         else None,
-    }
+    )

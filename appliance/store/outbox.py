@@ -7,13 +7,15 @@ forgotten once dealt with, dropped when there are too many, and renumbered for a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from appliance.store.database import Connection
-from appliance.store.runs import append_event
+from psycopg.rows import class_row
 
-Row = dict[str, Any]
+from appliance.contract.events import Noticed
+from appliance.store.database import Connection
+from appliance.store.events import append_event
 
 MAX_ROWS = 200_000
 MAX_BYTES = 128 * 2**20
@@ -30,23 +32,49 @@ DROPPED_IN_TURN = (
 
 
 @dataclass(frozen=True)
+class WaitingEvent:
+    """An event as it is kept: ``payload`` is JSON, which another release may have written."""
+
+    seq: int
+    event_id: UUID
+    at: datetime
+    kind: str
+    run_id: str | None
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """What is known of the way to the dashboard."""
+
+    appliance_id: str | None
+    last_contact_at: datetime | None
+    clock_offset_seconds: float | None
+    problem: str | None
+    dropped: int
+    rejected: int
+
+
+@dataclass(frozen=True)
 class Waiting:
     """A piece of the outbox, oldest first."""
 
     stream: UUID
-    rows: tuple[Row, ...]
+    rows: tuple[WaitingEvent, ...]
 
 
 def read_waiting(db: Connection, most_rows: int, most_bytes: int) -> Waiting:
     """The oldest events: at most so many and, after the first, no more text than that."""
-    rows = db.execute(
-        "SELECT seq, event_id, at, kind, run_id, payload FROM ("
-        "   SELECT *, sum(octet_length(payload::text) + 300) OVER w AS bytes, row_number() OVER w AS place"
-        "   FROM (SELECT * FROM appliance.event ORDER BY seq LIMIT %(rows)s) AS oldest"
-        "   WINDOW w AS (ORDER BY seq)) AS sized"
-        " WHERE bytes <= %(bytes)s OR place = 1 ORDER BY seq",
-        {"rows": most_rows, "bytes": most_bytes},
-    ).fetchall()
+    with db.cursor(row_factory=class_row(WaitingEvent)) as cursor:
+        rows = cursor.execute(
+            "SELECT seq, event_id, at, kind, run_id, payload FROM ("
+            "   SELECT *, row_number() OVER w AS place,"
+            "     sum(octet_length(payload::text) + 300) OVER w AS bytes"
+            "   FROM (SELECT * FROM appliance.event ORDER BY seq LIMIT %(rows)s) AS oldest"
+            "   WINDOW w AS (ORDER BY seq)) AS sized"
+            " WHERE bytes <= %(bytes)s OR place = 1 ORDER BY seq",
+            {"rows": most_rows, "bytes": most_bytes},
+        ).fetchall()
     row = db.execute("SELECT stream FROM appliance.event_counter").fetchone()
     assert row is not None  # noqa: S101 - the migration puts it there
     return Waiting(row["stream"], tuple(rows))
@@ -132,10 +160,10 @@ def begin_stream(db: Connection) -> None:
         db.execute("UPDATE appliance.event_counter SET last = (SELECT count(*) FROM appliance.event)")
 
 
-def tell(db: Connection, kind: str, payload: Row) -> None:
-    """One event about the appliance itself."""
+def notice(db: Connection, event: Noticed) -> None:
+    """One event about the appliance itself, in a transaction of its own."""
     with db.transaction():
-        append_event(db, kind, None, payload)
+        append_event(db, event)
 
 
 def note_contact(db: Connection, clock_offset_seconds: float) -> None:
@@ -151,9 +179,13 @@ def note_problem(db: Connection, problem: str) -> None:
     db.execute("UPDATE appliance.reporting SET problem = %s WHERE problem IS DISTINCT FROM %s", [problem] * 2)
 
 
-def reporting_state(db: Connection) -> Row:
+def reporting_state(db: Connection) -> Reporting | None:
     """The row of ``appliance.reporting``."""
-    return dict(db.execute("SELECT * FROM appliance.reporting").fetchone() or {})
+    with db.cursor(row_factory=class_row(Reporting)) as cursor:
+        return cursor.execute(
+            "SELECT appliance_id, last_contact_at, clock_offset_seconds, problem, dropped, rejected"
+            " FROM appliance.reporting"
+        ).fetchone()
 
 
 def _size(db: Connection) -> tuple[int, int]:

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, LiteralString
+
+from psycopg.rows import class_row, kwargs_row
 
 from appliance.store.database import Connection
+from appliance.store.rows import (
+    NoticeLine,
+    OutboxDepth,
+    ProgressLine,
+    RefusedCommand,
+    ReleaseWish,
+    RunDetails,
+    RunLine,
+    RunState,
+    StepLine,
+    TableLine,
+    stored_failure,
+    stored_plan,
+    stored_stop,
+)
 
-Row = dict[str, Any]
-_RUN = (
+_RUN: LiteralString = (
     "SELECT run_id, workflow, airflow_run_id, origin, trigger, state, queued_at, started_at, ended_at,"
     " stop_requested, failure,"
     " extract(epoch FROM coalesce(ended_at, now()) - coalesce(started_at, queued_at))::float8 AS seconds"
@@ -15,62 +32,64 @@ _RUN = (
 )
 
 
-def current_runs(connection: Connection) -> list[Row]:
+def current_runs(connection: Connection) -> list[RunLine]:
     """Runs that wait or are under way, oldest first."""
-    open_ones = "WHERE state IN ('queued', 'running') ORDER BY queued_at LIMIT 200"
-    return connection.execute(_RUN + open_ones).fetchall()
+    return _runs(connection, "WHERE state IN ('queued', 'running') ORDER BY queued_at LIMIT 200")
 
 
-def recent_runs(connection: Connection, *, workflow: str | None = None, limit: int = 20) -> list[Row]:
+def recent_runs(connection: Connection, *, workflow: str | None = None, limit: int = 20) -> list[RunLine]:
     """The newest runs, whatever their state."""
-    return connection.execute(
-        _RUN + "WHERE %(workflow)s::text IS NULL OR workflow = %(workflow)s"
-        " ORDER BY queued_at DESC LIMIT %(limit)s",
+    return _runs(
+        connection,
+        "WHERE %(workflow)s::text IS NULL OR workflow = %(workflow)s ORDER BY queued_at DESC LIMIT %(limit)s",
         {"workflow": workflow, "limit": limit},
-    ).fetchall()
+    )
 
 
-def last_runs(connection: Connection) -> dict[str, Row]:
+def last_runs(connection: Connection) -> dict[str, RunLine]:
     """The newest run of each workflow."""
-    newest = (
+    newest: LiteralString = (
         "WHERE (workflow, queued_at) IN"
         " (SELECT workflow, max(queued_at) FROM appliance.run GROUP BY workflow)"
     )
-    return {row["workflow"]: row for row in connection.execute(_RUN + newest).fetchall()}
+    return {run.workflow: run for run in _runs(connection, newest)}
 
 
-def run_details(connection: Connection, run_id: str) -> Row | None:
+def run_details(connection: Connection, run_id: str) -> RunDetails | None:
     """One run with its plan, steps, notices and progress (as messages have it); None if it is not known."""
-    run = connection.execute(_RUN + "WHERE run_id = %s", [run_id]).fetchone()
-    plan = connection.execute("SELECT plan FROM appliance.run WHERE run_id = %s", [run_id]).fetchone()
-    if run is None or plan is None:
+    found = _runs(connection, "WHERE run_id = %(run_id)s", {"run_id": run_id})
+    if not found:
         return None
-    steps = connection.execute(
-        "SELECT step, nullif(shard, -1) AS shard, attempt, state, started_at, ended_at, failure, result,"
-        "       extract(epoch FROM coalesce(ended_at, now()) - started_at)::float8 AS seconds"
-        " FROM appliance.step WHERE run_id = %s ORDER BY started_at, shard",
-        [run_id],
-    ).fetchall()
-    progress = connection.execute(
-        "SELECT step, nullif(shard, -1) AS shard, nullif(part, '') AS part, nullif(table_name, '') AS table,"
-        "       rows, rows_expected, bytes, done, updated_at"
-        " FROM appliance.progress WHERE run_id = %s ORDER BY step, table_name, part LIMIT 20000",
-        [run_id],
-    ).fetchall()
-    notices = connection.execute(
-        "SELECT step, text, at FROM appliance.notice WHERE run_id = %s ORDER BY at", [run_id]
-    ).fetchall()
-    return {
-        **run,
-        **plan,
-        "steps": steps,
-        "tables": tables_of(progress),
-        "progress": progress,
-        "notices": notices,
-    }
+    planned = connection.execute("SELECT plan FROM appliance.run WHERE run_id = %s", [run_id]).fetchone()
+    with connection.cursor(row_factory=kwargs_row(_step)) as cursor:
+        steps = cursor.execute(
+            "SELECT step, nullif(shard, -1) AS shard, attempt, state, started_at, ended_at, failure, result,"
+            "       extract(epoch FROM coalesce(ended_at, now()) - started_at)::float8 AS seconds"
+            " FROM appliance.step WHERE run_id = %s ORDER BY started_at, shard",
+            [run_id],
+        ).fetchall()
+    with connection.cursor(row_factory=class_row(ProgressLine)) as cursor:
+        progress = cursor.execute(
+            "SELECT step, nullif(shard, -1) AS shard, nullif(part, '') AS part,"
+            "       nullif(table_name, '') AS table, rows, rows_expected, bytes, done, updated_at"
+            " FROM appliance.progress WHERE run_id = %s ORDER BY step, table_name, part LIMIT 20000",
+            [run_id],
+        ).fetchall()
+    with connection.cursor(row_factory=class_row(NoticeLine)) as cursor:
+        notices = cursor.execute(
+            "SELECT step, text, at FROM appliance.notice WHERE run_id = %s ORDER BY at", [run_id]
+        ).fetchall()
+    return RunDetails(
+        **vars(found[0]),
+        plan=stored_plan(planned["plan"]) if planned and planned["plan"] else None,
+        steps=tuple(steps),
+        tables=tables_of(progress),
+        progress=tuple(progress),
+        notices=tuple(notices),
+    )
 
 
-def run_state(connection: Connection, run_id: str) -> str | None:
+def run_state(connection: Connection, run_id: str) -> RunState | None:
     """The state of a run; None if it is not known."""
     row = connection.execute("SELECT state FROM appliance.run WHERE run_id = %s", [run_id]).fetchone()
     return row["state"] if row else None
@@ -84,43 +103,64 @@ def step_states(connection: Connection, run_id: str) -> dict[tuple[str, int], st
     return {(row["step"], row["shard"]): row["state"] for row in rows}
 
 
-def tables_of(progress: list[Row]) -> list[Row]:
-    """How far copying is, a table a row: its parts added up."""
-    tables: dict[str, Row] = {}
-    for row in progress:
-        if row["table"] is None or row["step"] != "copy":
+def tables_of(progress: Iterable[ProgressLine]) -> tuple[TableLine, ...]:
+    """How far copying is, a table a line: its parts added up."""
+    tables: dict[str, TableLine] = {}
+    for line in progress:
+        if line.table is None or line.step != "copy":
             continue
-        table = tables.setdefault(
-            row["table"], {"table": row["table"], "rows": 0, "rows_expected": 0, "bytes": 0, "done": True}
+        before = tables.get(line.table, TableLine(line.table, 0, 0, 0, done=True))
+        tables[line.table] = TableLine(
+            line.table,
+            rows=before.rows + line.rows,
+            rows_expected=before.rows_expected + (line.rows_expected or 0),
+            bytes=before.bytes + line.bytes,
+            done=before.done and line.done,
         )
-        table["rows"] += row["rows"]
-        table["bytes"] += row["bytes"]
-        table["rows_expected"] += row["rows_expected"] or 0
-        table["done"] = table["done"] and row["done"]
-    return list(tables.values())
+    return tuple(tables.values())
 
 
-def refused_commands(connection: Connection) -> list[Row]:
+def refused_commands(connection: Connection) -> list[RefusedCommand]:
     """What the dashboard asked for lately and policy refused, with the rule; newest first."""
-    return connection.execute(
-        "SELECT kind, payload, settled_at AS at, outcome ->> 'rule' AS rule, outcome ->> 'problem' AS problem"
-        " FROM appliance.command WHERE state = 'refused' ORDER BY settled_at DESC LIMIT 10"
-    ).fetchall()
+    with connection.cursor(row_factory=class_row(RefusedCommand)) as cursor:
+        return cursor.execute(
+            "SELECT kind, payload, settled_at AS at, outcome ->> 'rule' AS rule,"
+            "       outcome ->> 'problem' AS problem"
+            " FROM appliance.command WHERE state = 'refused' ORDER BY settled_at DESC LIMIT 10"
+        ).fetchall()
 
 
-def newest_wish(connection: Connection) -> Row | None:
+def newest_wish(connection: Connection) -> ReleaseWish | None:
     """The release that the dashboard asked for last, and what became of it; None where it never did."""
-    return connection.execute(
-        "SELECT version, state, rule, problem, requested_at, settled_at FROM appliance.wanted_release"
-        " ORDER BY id DESC LIMIT 1"
-    ).fetchone()
+    with connection.cursor(row_factory=class_row(ReleaseWish)) as cursor:
+        return cursor.execute(
+            "SELECT version, state, rule, problem, requested_at, settled_at FROM appliance.wanted_release"
+            " ORDER BY id DESC LIMIT 1"
+        ).fetchone()
 
 
-def outbox_depth(connection: Connection) -> Row:
+def outbox_depth(connection: Connection) -> OutboxDepth | None:
     """How many events wait to be sent, and for how long the oldest has."""
-    row = connection.execute(
-        "SELECT count(*) AS waiting, extract(epoch FROM now() - min(at))::float8 AS oldest_seconds,"
-        "   (SELECT dropped FROM appliance.reporting), (SELECT rejected FROM appliance.reporting)"
-        " FROM appliance.event"
-    ).fetchone()
-    return dict(row or {})
+    with connection.cursor(row_factory=class_row(OutboxDepth)) as cursor:
+        return cursor.execute(
+            "SELECT (SELECT count(*) FROM appliance.event) AS waiting,"
+            "   (SELECT extract(epoch FROM now() - min(at))::float8 FROM appliance.event) AS oldest_seconds,"
+            "   dropped, rejected FROM appliance.reporting"
+        ).fetchone()
+
+
+def _runs(connection: Connection, which: LiteralString, given: dict[str, Any] | None = None) -> list[RunLine]:
+    with connection.cursor(row_factory=kwargs_row(_run)) as cursor:
+        return cursor.execute(_RUN + which, given).fetchall()
+
+
+def _run(*, failure: dict[str, Any] | None, stop_requested: dict[str, Any] | None, **others: Any) -> RunLine:
+    return RunLine(
+        failure=stored_failure(failure) if failure else None,
+        stop_requested=stored_stop(stop_requested) if stop_requested else None,
+        **others,
+    )
+
+
+def _step(*, failure: dict[str, Any] | None, **others: Any) -> StepLine:
+    return StepLine(failure=stored_failure(failure) if failure else None, **others)

@@ -7,45 +7,30 @@ listener, the operator and the reconciliation may all report the same thing and 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 import psycopg
 from psycopg.types.json import Jsonb
 
-from appliance.contract.step_messages import Progress
-from appliance.scrubbing.known import own_scrubber
-from appliance.scrubbing.scrub import scrub_fields
+from appliance.contract.events import RunFinished, RunPlanned, RunStarted, StepChanged, TableProgress
+from appliance.contract.fitting import fitting, shown_name
+from appliance.contract.step_messages import Failure, Progress
+from appliance.errors import ExitCode
 from appliance.store.database import Connection, connect
-from appliance.store.verify_brief import verify_checks
+from appliance.store.events import append_event, failure_report
+from appliance.store.rows import Origin, RunState, StepState, StopNote, Trigger, stored_failure
+from appliance.store.run_totals import step_times, totals_of, verify_checks
 
-RunState = Literal["queued", "running", "succeeded", "failed", "refused", "cancelled"]
-StepState = Literal["running", "retrying", "succeeded", "failed", "cancelled", "skipped"]
-Trigger = Literal["schedule", "command", "operator"]
+__all__ = ["Row", "RunState", "RunStore", "StepState", "Trigger"]
 Row = dict[str, Any]
+"""JSON of a step: its result, or its plan in numbers."""
 
 NO_SHARD = -1
 _MAX_NOTICES = 200
-_REFUSED_EXIT_CODE = 3
 
 Value = TypeVar("Value")
-
-
-def append_event(connection: Connection, kind: str, run_id: str | None, payload: Row) -> int:
-    """Add an event to the outbox inside the caller's transaction; returns its number (no gaps, by commit).
-
-    ``kind`` and ``payload`` follow appliance.contract.events. Free text is scrubbed here, so that
-    no outbox and no backup of one holds what it must not, secrets of the connections included where this
-    process may know them. The sender, which may know none, does so again.
-    """
-    payload = scrub_fields(payload, own_scrubber().clean)
-    row = connection.execute("UPDATE appliance.event_counter SET last = last + 1 RETURNING last").fetchone()
-    seq = int(row["last"]) if row else 0
-    connection.execute(
-        "INSERT INTO appliance.event (seq, kind, run_id, payload) VALUES (%s, %s, %s, %s)",
-        [seq, kind, run_id, Jsonb(payload)],
-    )
-    return seq
 
 
 class RunStore:
@@ -86,7 +71,7 @@ class RunStore:
         workflow: str,
         *,
         airflow_run_id: str | None,
-        origin: Literal["local", "cloud"],
+        origin: Origin,
         trigger: Trigger,
         command_id: str | None = None,
         at: datetime | None = None,
@@ -112,7 +97,7 @@ class RunStore:
                 [at, run_id],
             ).fetchone()
             if row:
-                append_event(self.connection, "run_started", run_id, dict(row))
+                append_event(self.connection, fitting(RunStarted, {"run_id": run_id, **row}))
             return row is not None
 
     def run_planned(self, run_id: str, payload: Row, parts: dict[str, int]) -> None:
@@ -122,14 +107,16 @@ class RunStore:
             self.connection.execute(
                 "UPDATE appliance.run SET plan = %s WHERE run_id = %s", [Jsonb(plan), run_id]
             )
-            append_event(self.connection, "run_planned", run_id, payload)
+            tables = [table | {"table": shown_name(table["table"])} for table in payload["tables"]]
+            event = fitting(RunPlanned, payload | {"run_id": run_id, "tables": tables})
+            append_event(self.connection, event)
 
     def run_ended(
         self,
         run_id: str,
         state: Literal["succeeded", "failed"],
         *,
-        failure: Row | None = None,
+        failure: Failure | None = None,
         at: datetime | None = None,
     ) -> RunState | None:
         """A run ended: the state it got, or None when that was known already.
@@ -149,7 +136,7 @@ class RunStore:
             self.connection.execute(
                 "UPDATE appliance.run SET state = %s, failure = %s, ended_at = %s, updated_at = now()"
                 " WHERE run_id = %s",
-                [outcome, Jsonb(failure) if failure else None, row["ended_at"], run_id],
+                [outcome, _json(failure), row["ended_at"], run_id],
             )
             self.connection.execute(
                 "UPDATE appliance.step SET state = %s, ended_at = %s"
@@ -160,19 +147,29 @@ class RunStore:
                     run_id,
                 ],
             )
-            totals = self._totals(run_id)
+            totals = totals_of(self.connection, run_id)
             seconds = (row["ended_at"] - (row["started_at"] or row["queued_at"])).total_seconds()
-            payload = {"workflow": row["workflow"], "outcome": outcome, "seconds": max(seconds, 0.0)}
-            append_event(self.connection, "run_finished", run_id, payload | totals | {"failure": failure})
+            told = {
+                "run_id": run_id,
+                "workflow": row["workflow"],
+                "outcome": outcome,
+                "seconds": max(seconds, 0.0),
+                "rows": totals.rows,
+                "bytes": totals.bytes,
+                "steps": step_times(self.connection, run_id),
+                "checks": verify_checks(self.connection, run_id),
+                "failure": failure_report(failure) if failure else None,
+            }
+            append_event(self.connection, fitting(RunFinished, told))
             return outcome
 
-    def stop_requested(self, run_id: str, request: Row) -> bool:
+    def stop_requested(self, run_id: str, request: StopNote) -> bool:
         """Note that a run was asked to stop; the first request is the one that counts."""
         return bool(
             self.connection.execute(
                 "UPDATE appliance.run SET stop_requested = %s, updated_at = now()"
                 " WHERE run_id = %s AND stop_requested IS NULL AND state IN ('queued', 'running')",
-                [Jsonb(request), run_id],
+                [Jsonb(asdict(request)), run_id],
             ).rowcount
         )
 
@@ -192,8 +189,7 @@ class RunStore:
                 {"run_id": run_id, "step": step, "shard": _shard(shard), "attempt": attempt, "at": at},
             ).rowcount
             if changed:
-                payload = {"step": step, "shard": shard, "attempt": attempt, "state": "running"}
-                append_event(self.connection, "step_changed", run_id, payload)
+                self._step_changed(run_id, step, shard, state="running", attempt=attempt)
             return bool(changed)
 
     def step_ended(
@@ -204,7 +200,7 @@ class RunStore:
         state: StepState,
         *,
         result: Row | None = None,
-        failure: Row | None = None,
+        failure: Failure | None = None,
         at: datetime | None = None,
     ) -> bool:
         """A step ended, or will be tried again (``retrying``)."""
@@ -225,14 +221,13 @@ class RunStore:
                     "state": state,
                     "at": at,
                     "result": Jsonb(result) if result is not None else None,
-                    "failure": Jsonb(failure) if failure is not None else None,
+                    "failure": _json(failure),
                 },
             ).fetchone()
             if row is None:
                 self._add_result(run_id, step, shard, result)
                 return False
-            payload = {"step": step, "shard": shard, "state": state, **row}
-            append_event(self.connection, "step_changed", run_id, payload)
+            self._step_changed(run_id, step, shard, state=state, **row)
             return True
 
     def progress(self, run_id: str, messages: Iterable[Progress], *, tell: bool = False) -> None:
@@ -260,8 +255,9 @@ class RunStore:
                     },
                 ).rowcount
                 if changed and (tell or message.done):
-                    payload = message.model_dump(mode="json", exclude={"type"})
-                    append_event(self.connection, "progress", run_id, payload)
+                    table = shown_name(message.table) if message.table else None
+                    told = message.model_dump(exclude={"type"}) | {"run_id": run_id, "table": table}
+                    append_event(self.connection, fitting(TableProgress, told))
 
     def notice(self, run_id: str, step: str, text: str) -> None:
         """Something a person should know, kept once. Its text stays on the appliance."""
@@ -274,6 +270,27 @@ class RunStore:
             {"run_id": run_id, "step": step, "text": text, "most": _MAX_NOTICES},
         )
 
+    def _step_changed(
+        self,
+        run_id: str,
+        step: str,
+        shard: int | None,
+        *,
+        state: StepState,
+        attempt: int,
+        seconds: float | None = None,
+    ) -> None:
+        told = {
+            "run_id": run_id,
+            "step": step,
+            "shard": shard,
+            "state": state,
+            "attempt": attempt,
+            # A clock may have been set back meanwhile.
+            "seconds": None if seconds is None else max(seconds, 0.0),
+        }
+        append_event(self.connection, fitting(StepChanged, told))
+
     def _add_result(self, run_id: str, step: str, shard: int | None, result: Row | None) -> None:
         """Whoever told first that a step is over may not have known its result."""
         if result is not None:
@@ -283,35 +300,27 @@ class RunStore:
                 [Jsonb(result), run_id, step, _shard(shard)],
             )
 
-    def _first_failure(self, run_id: str) -> Row | None:
+    def _first_failure(self, run_id: str) -> Failure | None:
         row = self.connection.execute(
             "SELECT failure FROM appliance.step WHERE run_id = %s AND failure IS NOT NULL"
             " ORDER BY coalesce(failure ->> 'exception', '') = 'Stopped', ended_at LIMIT 1",
             [run_id],
         ).fetchone()
-        return dict(row["failure"]) if row else None
-
-    def _totals(self, run_id: str) -> Row:
-        copied = self.connection.execute(
-            "SELECT coalesce(sum(rows), 0)::int8 AS rows, coalesce(sum(bytes), 0)::int8 AS bytes"
-            " FROM appliance.progress WHERE run_id = %s AND step = 'copy'",
-            [run_id],
-        ).fetchone()
-        steps = self.connection.execute(
-            "SELECT step, extract(epoch FROM max(ended_at) - min(started_at))::float8 AS seconds"
-            " FROM appliance.step WHERE run_id = %s GROUP BY step"
-            " HAVING max(ended_at) >= min(started_at) ORDER BY min(started_at)",
-            [run_id],
-        ).fetchall()
-        return {**(copied or {}), "steps": steps, "checks": verify_checks(self.connection, run_id)}
+        return stored_failure(row["failure"]) if row else None
 
 
-def _outcome(state: Literal["succeeded", "failed"], failure: Row | None, stop: Row | None) -> RunState:
+def _outcome(
+    state: Literal["succeeded", "failed"], failure: Failure | None, stop: dict[str, str] | None
+) -> RunState:
     if state == "succeeded":
         return "succeeded"
     if stop and stop.get("kind") == "cancel":
         return "cancelled"
-    return "refused" if failure and failure.get("exit_code") == _REFUSED_EXIT_CODE else "failed"
+    return "refused" if failure and failure.exit_code == ExitCode.REFUSED else "failed"
+
+
+def _json(failure: Failure | None) -> Jsonb | None:
+    return Jsonb(failure.model_dump(mode="json", exclude={"type"}, exclude_none=True)) if failure else None
 
 
 def _shard(shard: int | None) -> int:

@@ -12,12 +12,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from appliance.durable import create_file
 from appliance.supervision.docker_probe import noting_docker
 from appliance.supervision.health_probes import Proof, answers, database_answers, job_beats
 from appliance.supervision.notify import notify
+from appliance.supervision.supervisor_settings import SupervisorSettings
 from appliance.supervision.upkeep_mark import upkeep_proof
 from appliance.supervision.watch import wait_for, watch
 
@@ -39,19 +39,19 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or arguments[0] not in names:
         sys.stderr.write(f"usage: python -m appliance.supervision {'|'.join(names)}\n")
         return 2
-    told = _told()
-    if told is None:
+    settings = _settings()
+    if settings is None:
         return 2
     if arguments[0] != "status":
         # Whoever waits for the database can still tell about Docker.
-        wait_for(_noting(arguments[0], told, database_answers(told["airflow_database"])))
+        wait_for(_noting(arguments[0], settings, database_answers(settings.airflow_database)))
     if arguments[0] == "prepare":
-        return _prepare(told)
-    return _watch(arguments[0], told)
+        return _prepare(settings)
+    return _watch(arguments[0], settings)
 
 
-def _watch(name: str, told: dict[str, Any]) -> int:
-    command, proof = COMMANDS[name], _proof(name, told)
+def _watch(name: str, settings: SupervisorSettings) -> int:
+    command, proof = COMMANDS[name], _proof(name, settings)
     if name == "dag-processor":
         from appliance.supervision.idle_dag_processor import watch_and_rest  # noqa: PLC0415 -- memory of this one only
 
@@ -59,52 +59,51 @@ def _watch(name: str, told: dict[str, Any]) -> int:
             command,
             os.environ,
             proof,
-            folders=[Path(folder) for folder in told["workflow_folders"]],
-            state_dir=Path(told["state_dir"]),
-            runtime_dir=Path(told["runtime_dir"]),
+            folders=[Path(folder) for folder in settings.workflow_folders],
+            state_dir=Path(settings.state_dir),
+            runtime_dir=Path(settings.runtime_dir),
         )
     status = watch(command, os.environ, proof)
     return 0 if status is None else status
 
 
-def _told() -> dict[str, Any] | None:
+def _settings() -> SupervisorSettings | None:
     """What the settings say, asked of a process that ends again: the modules that read them are 25 MB."""
     command = [*_PYTHON, "appliance.supervision.settings_json"]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=False)  # noqa: S603
     if done.returncode != 0:
         notify("STATUS=appliance.yaml is wrong; the journal says where")
         return None
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    return SupervisorSettings(**json.loads(done.stdout))
 
 
-def _proof(name: str, told: dict[str, Any]) -> Proof:
+def _proof(name: str, settings: SupervisorSettings) -> Proof:
     started = time.monotonic()
 
     def age_s() -> float:
         return time.monotonic() - started
 
     if name == "api-server":
-        return answers("127.0.0.1", told["execution_api_port"], "/execution/health")
+        return answers("127.0.0.1", settings.execution_api_port, "/execution/health")
     if name == "upkeep":
-        return upkeep_proof(Path(told["runtime_dir"]))
+        return upkeep_proof(Path(settings.runtime_dir))
     if name == "status":
         # A page that says what is wrong is a status service that works: only silence is not.
-        host, port, tls = told["status_host"], told["status_port"], told["status_tls"]
+        host, port, tls = settings.status_host, settings.status_port, settings.status_tls
         return answers(host, port, "/healthz", accepted=range(200, 600), tls=tls)
     job = "SchedulerJob" if name == "scheduler" else "DagProcessorJob"
-    return _noting(name, told, job_beats(told["airflow_database"], job, age_s))
+    return _noting(name, settings, job_beats(settings.airflow_database, job, age_s))
 
 
-def _noting(name: str, told: dict[str, Any], proof: Proof) -> Proof:
+def _noting(name: str, settings: SupervisorSettings, proof: Proof) -> Proof:
     """The scheduler's supervisor, which may ask Docker, notes each time what it says."""
-    return noting_docker(proof, Path(told["runtime_dir"])) if name == "scheduler" else proof
+    return noting_docker(proof, Path(settings.runtime_dir)) if name == "scheduler" else proof
 
 
-def _prepare(told: dict[str, Any]) -> int:
+def _prepare(settings: SupervisorSettings) -> int:
     """Keys that never leave this machine are made on it; then the databases' schemas."""
-    if told["jwt_secret_file"]:
-        make_secret(Path(told["jwt_secret_file"]))
+    if settings.jwt_secret_file:
+        make_secret(Path(settings.jwt_secret_file))
     return subprocess.run([*_LAUNCH, "migrate"], check=False).returncode  # noqa: S603
 
 

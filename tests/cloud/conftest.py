@@ -74,5 +74,5 @@ def proxy(dashboard: RunningDashboard) -> Iterator[BreakableProxy]:
 def enrolled(rig: ApplianceRig, cloud: CloudSide, proxy: BreakableProxy) -> ApplianceRig:
     """An appliance that has enrolled by way of the proxy and was heard of once."""
     rig.enrol(f"http://127.0.0.1:{proxy.port}", cloud.enrolment_token)
-    rig.turn_until(lambda: rig.reporter.describe()["last_contact_at"])
+    rig.turn_until(lambda: rig.reporter.describe().last_contact_at)
     return rig

@@ -108,9 +108,9 @@ def test_the_owner_sees_what_waits_and_lets_it_in_with_one_command(
     enrolled: ApplianceRig, cloud: CloudSide, shop: Cluster
 ) -> None:
     assign(cloud, keeping("public.customer.city", id="waits"))
-    enrolled.turn_until(lambda: enrolled.reporter.describe()["not_taken"])
-    (entry,) = enrolled.reporter.describe()["not_taken"]
-    assert (entry["id"], entry["rule"]) == ("waits", "keep_from_cloud")
+    enrolled.turn_until(lambda: enrolled.reporter.describe().not_taken)
+    (entry,) = enrolled.reporter.describe().not_taken
+    assert (entry.id, entry.rule) == ("waits", "keep_from_cloud")
     command = cloud.command(kind="run", workflow="waits")
     enrolled.turn_until(lambda: cloud.command_state(command)["state"] == "refused")
     assert cloud.command_state(command)["rule"] == "keep_from_cloud"
@@ -124,7 +124,7 @@ def test_the_owner_sees_what_waits_and_lets_it_in_with_one_command(
     assert done.returncode == 0, done.stderr
     enrolled.turn_until(lambda: in_force(enrolled))
     assert in_force(enrolled)["waits"]["keep"] == ["public.*.id", "public.customer.city"]
-    enrolled.turn_until(lambda: not enrolled.reporter.describe()["not_taken"])
+    enrolled.turn_until(lambda: not enrolled.reporter.describe().not_taken)
 
 
 def test_what_was_shown_and_not_what_came_meanwhile_is_approved(

@@ -43,7 +43,7 @@ def test_the_token_goes_in_by_standard_input_and_its_successor_is_for_the_owner_
     assert cloud.enrolment_token not in path.read_text() and identity.token not in repr(identity)
     again = cli(rig, "enrol", dashboard.url, cloud.enrolment_token)
     assert again.returncode in (0, 2)
-    rig.turn_until(lambda: rig.reporter.describe()["last_contact_at"])
+    rig.turn_until(lambda: rig.reporter.describe().last_contact_at)
     used = cli(rig, "enrol", dashboard.url, cloud.enrolment_token)
     assert used.returncode == 2 and "does not accept that enrolment token" in used.stderr
     assert load_identity(path) is not None, "a failed attempt must not take the identity away"
@@ -55,7 +55,7 @@ def test_the_machine_can_be_set_up_with_a_token_in_a_file(
     rig.environment["APPLIANCE_DASHBOARD_URL"] = dashboard.url
     (rig.folder / "etc" / "enrolment-token").write_text(cloud.enrolment_token + "\n")
     rig.restart()
-    rig.turn_until(lambda: rig.reporter.describe()["last_contact_at"])
+    rig.turn_until(lambda: rig.reporter.describe().last_contact_at)
     assert cloud.appliance["appliance"]["condition"] in {"healthy", "unhealthy"}
 
 
@@ -109,7 +109,7 @@ def test_a_new_token_that_a_delayed_request_made_void_is_given_up_for_the_one_be
         return kept is not None and kept.token not in (old.token, new.token) and not kept.former
 
     enrolled.turn_until(renewed)
-    assert enrolled.reporter.describe()["problem"] is None
+    assert enrolled.reporter.describe().problem is None
 
 
 def test_an_old_token_is_renewed_by_itself_also_where_the_answer_is_lost_at_first(
@@ -117,7 +117,7 @@ def test_an_old_token_is_renewed_by_itself_also_where_the_answer_is_lost_at_firs
 ) -> None:
     with faithless_proxy(int(dashboard.url.rsplit(":", 1)[1])) as way:
         old = rig.enrol(f"http://127.0.0.1:{way.port}", cloud.enrolment_token)
-        rig.turn_until(lambda: rig.reporter.describe()["last_contact_at"])
+        rig.turn_until(lambda: rig.reporter.describe().last_contact_at)
         with contextlib.closing(sqlite3.connect(cloud.store, timeout=30)) as store:
             store.execute("UPDATE appliance SET token_at = 1 WHERE id = ?", [cloud.appliance_id])
             store.commit()
@@ -150,8 +150,8 @@ def test_a_revoked_appliance_goes_on_and_says_why_nothing_is_reported(
 ) -> None:
     cloud.api.delete(f"/v1/appliances/{cloud.appliance_id}").raise_for_status()
     enrolled.tell_run("staging-twin-1")
-    enrolled.turn_until(lambda: enrolled.reporter.describe()["problem"])
-    assert "revoked" in enrolled.reporter.describe()["problem"] and enrolled.waiting == 5
+    enrolled.turn_until(lambda: enrolled.reporter.describe().problem)
+    assert "revoked" in (enrolled.reporter.describe().problem or "") and enrolled.waiting == 5
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def way(dashboard: RunningDashboard) -> Iterator[FaithlessProxy]:
 def far(rig: ApplianceRig, cloud: CloudSide, way: FaithlessProxy) -> ApplianceRig:
     """An appliance that has enrolled by that way."""
     rig.enrol(f"http://127.0.0.1:{way.port}", cloud.enrolment_token)
-    rig.turn_until(lambda: rig.reporter.describe()["last_contact_at"])
+    rig.turn_until(lambda: rig.reporter.describe().last_contact_at)
     return rig
 
 
@@ -115,7 +115,7 @@ def test_behind_a_wrong_certificate_nothing_is_told_and_nothing_is_lost(
     (rig.folder / "etc" / "enrolment-token").write_text(cloud.enrolment_token)
     rig.restart()
     way.speak_tls(tmp_path / "right.crt", tmp_path / "right.key")
-    rig.turn_until(lambda: rig.reporter.describe()["last_contact_at"])
+    rig.turn_until(lambda: rig.reporter.describe().last_contact_at)
     identity = load_identity(rig.settings.identity_file)
     assert identity is not None and identity.url.startswith("https://")
 
@@ -128,7 +128,7 @@ def test_behind_a_wrong_certificate_nothing_is_told_and_nothing_is_lost(
             rig.is_done_trying()
             rig.beat_now()
             rig.reporter.turn()
-        assert "certificate is not trusted" in rig.reporter.describe()["problem"], wrong
+        assert "certificate is not trusted" in (rig.reporter.describe().problem or ""), wrong
         assert len(way.heard) == heard and rig.waiting == 5
     way.speak_tls(tmp_path / "right.crt", tmp_path / "right.key")
     rig.send_all()

@@ -109,7 +109,7 @@ def test_a_heartbeat_that_is_answered_badly_costs_a_longer_wait_and_nothing_else
         enrolled_with(rig, url)
         rig.tell_run("staging-twin-1")
         rig.reporter.turn()
-        assert rig.reporter.describe()["problem"]
+        assert rig.reporter.describe().problem
         assert rig.reporter._beat.remaining_s > 0
     assert rig.waiting == 5
     assert rig.db.execute("SELECT FROM appliance.command").fetchall() == []

@@ -21,13 +21,13 @@ def test_a_restored_appliance_changes_its_token_and_the_former_machine_is_turned
     marker(enrolled).touch()
     enrolled.restart()
     enrolled.turn_until(lambda: not marker(enrolled).exists())
-    enrolled.turn_until(lambda: enrolled.reporter.describe()["last_contact_at"])
+    enrolled.turn_until(lambda: enrolled.reporter.describe().last_contact_at)
     restored = load_identity(file)
     assert restored is not None and restored.token.encode() not in former
     file.write_bytes(former)
     enrolled.restart()
-    enrolled.turn_until(lambda: enrolled.reporter.describe()["problem"])
-    assert "enrolled again elsewhere" in enrolled.reporter.describe()["problem"]
+    enrolled.turn_until(lambda: enrolled.reporter.describe().problem)
+    assert "enrolled again elsewhere" in (enrolled.reporter.describe().problem or "")
 
 
 def test_nothing_is_told_before_the_token_has_been_changed(

@@ -14,6 +14,7 @@ from appliance.cloud.enrolment import Identity, save_identity
 from appliance.cloud.outbox_sender import event_of
 from appliance.cloud.reporter import Reporter
 from appliance.cloud.wanted_release import WantedRelease
+from appliance.contract.events import Noticed, WorkflowChanged
 from appliance.keys.keys import load_or_create_key
 from appliance.scrubbing import known
 from appliance.scrubbing.scrub import Scrubber
@@ -23,7 +24,8 @@ from appliance.status.keeping import RUNS, RunCommands
 from appliance.status.state import State
 from appliance.store import status_role
 from appliance.store.database import connect
-from appliance.store.runs import append_event
+from appliance.store.events import append_event, scrubbed
+from appliance.store.outbox import read_waiting
 from tests.cloud.appliance_rig import ApplianceRig
 
 PASSWORD = "correct horse: battery"
@@ -57,7 +59,7 @@ def test_the_note_names_connections_and_neither_hosts_nor_secrets(split: Setting
     split.connections_file.unlink()
     states = states_of(split, {"production", "lake"})
     assert states == {"production": "ready", "staging": "placeholder", "lake": "missing"}
-    assert certificates_of(split) == []
+    assert certificates_of(split) == ()
 
 
 def test_a_secret_of_a_connection_is_gone_before_the_sender_sees_the_event(
@@ -66,14 +68,11 @@ def test_a_secret_of_a_connection_is_gone_before_the_sender_sees_the_event(
     """The sender here knows no secret at all."""
     problem = f"could not log in to db.hospital.internal as reader with {PASSWORD}"
     with rig.db.transaction():
-        append_event(
-            rig.db, "workflow_changed", None, {"workflow": "w", "state": "invalid", "problem": problem}
-        )
-    row = rig.db.execute("SELECT * FROM appliance.event ORDER BY seq DESC LIMIT 1").fetchone()
-    assert row is not None
-    sent = event_of(row, Scrubber())
+        append_event(rig.db, WorkflowChanged(workflow="w", state="invalid", problem=scrubbed(problem)))
+    (*_, waiting) = read_waiting(rig.db, 10, 10_000).rows
+    sent = event_of(waiting, Scrubber())
     assert sent is not None
-    for text in (str(row["payload"]), sent.model_dump_json()):
+    for text in (str(waiting.payload), sent.model_dump_json()):
         assert PASSWORD not in text
         assert "hospital" not in text
 
@@ -103,9 +102,8 @@ def test_the_identity_lies_with_the_service_and_no_key_does(split: Settings) -> 
 
 def test_it_says_when_what_works_behind_it_does_not(split: Settings) -> None:
     def status_of() -> str | None:
-        parts = State(split).status()["components"]
-        problem: str | None = next(part["problem"] for part in parts if part["name"] == "status")
-        return problem
+        parts = State(split).report().components
+        return next(part.problem for part in parts if part.name == "status")
 
     assert "appliance-upkeep" in (status_of() or "")
     (split.runtime_dir / "upkeep-works").touch()
@@ -126,7 +124,7 @@ def test_its_role_sends_events_and_takes_commands_and_changes_no_run(
         status_role.grant(split.database_url, split.database_url)
     with connect(split.database_url) as db:
         db.execute(f"SET ROLE {status_role.ROLE}".encode())
-        append_event(db, "noticed", None, {"kind": "clock_skew", "amount": 1})
+        append_event(db, Noticed(kind="clock_skew", amount=1))
         db.execute("DELETE FROM appliance.event")
         db.execute("UPDATE appliance.reporting SET problem = NULL")
         assert db.execute("SELECT state FROM appliance.run").fetchone() == {"state": "queued"}
@@ -153,6 +151,6 @@ def test_the_service_does_not_even_try_to_read_connections(
     for module in ("certificates", "connection_notes"):
         monkeypatch.setattr(f"appliance.status.{module}.load_connections", refuse)
     state = State(split)
-    assert state.status()["certificates"] == []
+    assert state.report().certificates == ()
     assert states_of(split, set()) == {"production": "ready", "staging": "placeholder"}
     assert Reporter(split, state).turn() > 0

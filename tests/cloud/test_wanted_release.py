@@ -109,9 +109,10 @@ def test_what_policy_refuses_is_told_with_the_rule_once_and_handed_to_nobody(
     assert cloud.command_state(command)["rule"] == rule and wanted(enrolled) is None
     assert told(cloud) == [(version, "refused")]
     assert {refusal["rule"] for refusal in cloud.appliance["refusals"]} == {rule}
-    status = State(enrolled.settings).status()
-    assert [refused["rule"] for refused in status["refused"]] == [rule]
-    assert (status["wanted_release"]["state"], status["wanted_release"]["rule"]) == ("refused", rule)
+    report = State(enrolled.settings).report()
+    assert report.refused is not None and report.wanted_release is not None
+    assert [refused.rule for refused in report.refused] == [rule]
+    assert (report.wanted_release.state, report.wanted_release.rule) == ("refused", rule)
     enrolled.write_policy(POLICY | {"updates": {"channel": "edge"}})
     turns(enrolled)
     asked = wanted(enrolled)

@@ -9,11 +9,15 @@ from typing import Any
 import psycopg
 import pytest
 
+from appliance.contract.events import Noticed
 from appliance.contract.step_messages import Progress
 from appliance.store import queries as run_queries
 from appliance.store.database import migrate
-from appliance.store.runs import RunStore, append_event
+from appliance.store.events import append_event
+from appliance.store.rows import StopNote, TableLine
+from appliance.store.runs import RunStore
 from tests.engine.clusters import Cluster, start_cluster
+from tests.unit.example_report import failure
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +71,7 @@ def test_a_change_that_is_none_is_told_to_nobody(store: RunStore) -> None:
     assert store.step_started(run_id, "plan", None, 1)
     assert not store.step_started(run_id, "plan", None, 1)
     assert store.step_ended(run_id, "plan", None, "succeeded")
-    assert not store.step_ended(run_id, "plan", None, "failed", failure={"what": "late and wrong"})
+    assert not store.step_ended(run_id, "plan", None, "failed", failure=failure("late and wrong"))
     assert store.run_ended(run_id, "succeeded") == "succeeded"
     assert store.run_ended(run_id, "failed") is None
     kinds = [event["kind"] for event in events(store)]
@@ -77,7 +81,7 @@ def test_a_change_that_is_none_is_told_to_nobody(store: RunStore) -> None:
 def test_a_transaction_that_fails_leaves_no_gap_in_the_numbers(store: RunStore) -> None:
     begin(store)
     with pytest.raises(psycopg.Error), store.connection.transaction():
-        append_event(store.connection, "noticed", None, {})
+        append_event(store.connection, Noticed(kind="started"))
         store.connection.execute("SELECT 1 / 0")
     begin(store, "shop-2")
     assert [event["seq"] for event in events(store)] == [1, 2]
@@ -105,34 +109,34 @@ def test_a_run_that_was_asked_to_stop_is_cancelled_and_one_that_was_refused_is_r
     store: RunStore,
 ) -> None:
     cancelled = begin(store, "shop-1")
-    store.stop_requested(cancelled, {"kind": "cancel", "why": "enough"})
+    store.stop_requested(cancelled, StopNote("cancel", "enough"))
     assert store.run_ended(cancelled, "failed") == "cancelled"
     refused = begin(store, "shop-2")
     store.step_started(refused, "plan", None, 1)
-    store.step_ended(refused, "plan", None, "failed", failure={"what": "no", "exit_code": 3})
+    store.step_ended(refused, "plan", None, "failed", failure=failure("no", exit_code=3))
     assert store.run_ended(refused, "failed") == "refused"
 
 
 def test_the_failure_of_a_run_is_its_first_real_one(store: RunStore) -> None:
     run_id = begin(store)
-    for shard, failure in enumerate(({"what": "stopped", "exception": "Stopped"}, {"what": "the cause"})):
+    for shard, why in enumerate((failure("stopped", exception="Stopped"), failure("the cause"))):
         store.step_started(run_id, "copy", shard, 1)
-        store.step_ended(run_id, "copy", shard, "failed", failure={"exit_code": 1, **failure})
+        store.step_ended(run_id, "copy", shard, "failed", failure=why)
     store.run_ended(run_id, "failed")
     details = run_queries.run_details(store.connection, run_id)
-    assert details is not None
-    assert details["failure"]["what"] == "the cause"
+    assert details is not None and details.failure is not None
+    assert details.failure.what == "the cause"
 
 
 def test_a_second_try_begins_anew_and_a_late_word_of_the_first_does_not_count(store: RunStore) -> None:
     run_id = begin(store)
     store.step_started(run_id, "copy", 0, 1)
-    store.step_ended(run_id, "copy", 0, "retrying", failure={"what": "once"})
+    store.step_ended(run_id, "copy", 0, "retrying", failure=failure("once"))
     store.step_started(run_id, "copy", 0, 2)
     assert not store.step_started(run_id, "copy", 0, 1)
     details = run_queries.run_details(store.connection, run_id)
     assert details is not None
-    assert [(step["attempt"], step["state"]) for step in details["steps"]] == [(2, "running")]
+    assert [(step.attempt, step.state) for step in details.steps] == [(2, "running")]
 
 
 def test_the_pieces_of_a_table_are_added_up(store: RunStore) -> None:
@@ -144,9 +148,7 @@ def test_the_pieces_of_a_table_are_added_up(store: RunStore) -> None:
         store.progress(run_id, [message])
     details = run_queries.run_details(store.connection, run_id)
     assert details is not None
-    assert details["tables"] == [
-        {"table": "public.a", "rows": 15, "rows_expected": 20, "bytes": 0, "done": False}
-    ]
+    assert details.tables == (TableLine("public.a", rows=15, rows_expected=20, bytes=0, done=False),)
 
 
 def test_what_is_told_of_a_run_that_nobody_began_is_dropped(store: RunStore) -> None:

@@ -112,6 +112,22 @@ def test_a_revoked_or_expired_token_is_no_good(dashboard: Dashboard) -> None:
     assert dashboard.api.get("/v1/runs").status_code == 401
 
 
+def test_what_a_management_call_answers_is_described_by_a_model(dashboard: Dashboard) -> None:
+    """By name: ``object`` would say nothing to those who write against it."""
+    document = dashboard.api.get("/v1/openapi.json").json()
+    said = {
+        f"{method} {path}": answer["content"]["application/json"]["schema"]
+        for path, calls in document["paths"].items()
+        for method, call in calls.items()
+        if "management" in call.get("tags", [])
+        for code, answer in call["responses"].items()
+        if code in {"200", "201", "202"}
+    }
+    assert len(said) > 20
+    without = [call for call, schema in said.items() if "$ref" not in (schema.get("items") or schema)]
+    assert without == []
+
+
 def test_every_call_is_described(dashboard: Dashboard) -> None:
     document = dashboard.api.get("/v1/openapi.json").json()
     assert len(document["paths"]) > 25

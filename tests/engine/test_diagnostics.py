@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
+from appliance.contract.step_messages import Failure
 from appliance.store.runs import RunStore
 from tests.engine.clusters import free_port
 from tests.engine.machines import AWKWARD, Machine, NewMachine
@@ -91,12 +92,13 @@ def seeded(new_machine: NewMachine) -> Machine:
     store = RunStore(machine.settings.database_url)
     store.run_queued("mine-1", "mine", airflow_run_id="mine-1", origin="local", trigger="operator")
     store.run_started("mine-1")
-    failure = {
-        "step": "copy",
-        "exit_code": 1,
-        "what": f"It failed: {texts()}",
-        "why": f"Key (email)=({c['e-mail']})",
-    }
+    failure = Failure(
+        step="copy",
+        exit_code=1,
+        retry=False,
+        what=f"It failed: {texts()}",
+        why=f"Key (email)=({c['e-mail']})",
+    )
     store.run_ended("mine-1", "failed", failure=failure)
     store.close()
     with machine.airflow_database() as airflow:

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from appliance.contract.events import Noticed
 from appliance.contract.step_messages import Failure, Message, Result
 from appliance.errors import Refused
 from appliance.postgres.planning.space_estimate import check_room
@@ -26,6 +27,7 @@ from appliance.steps.execute import execute_step
 from appliance.steps.run_files import SNAPSHOT
 from appliance.store import outbox
 from appliance.store.database import connect, migrate
+from appliance.store.events import scrubbed
 from appliance.system.disk import Reserve, Space, space_of
 from tests.containers.appliance_host import wait_for
 from tests.engine.clusters import Cluster, free_port
@@ -245,9 +247,8 @@ def test_a_full_disk_stops_the_run_and_nothing_else_and_all_is_well_when_there_i
         assert "disk: " in served.reasons() and "a run needs" in served.reasons()
         with connect(served.database_url) as db:
             for number in range(2000):
-                outbox.tell(
-                    db, "noticed", {"kind": "component_failed", "problem": f"{number} " + "word " * 50}
-                )
+                problem = scrubbed(f"{number} " + "word " * 50)
+                outbox.notice(db, Noticed(kind="component_failed", problem=problem))
             kept = db.execute("SELECT kind, payload FROM appliance.event ORDER BY seq").fetchall()
         assert len(kept) == 2001
         assert kept[0]["payload"]["kind"] == "disk_low" and kept[0]["payload"]["amount"] >= 0

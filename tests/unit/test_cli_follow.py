@@ -17,27 +17,25 @@ from appliance.cli.terminal.progress import RunDisplay
 from appliance.cli.work.status_client import ask
 from appliance.errors import RequestWrong
 from appliance.settings.settings import load_settings
+from appliance.store.rows import PlanLine, PlannedTable, ProgressLine, RunDetails, StepLine, StepState
+from tests.unit.example_report import NOW, run_details
 
 
-def step(name: str, state: str, shard: int | None = None) -> dict[str, Any]:
-    return {"step": name, "shard": shard, "state": state, "seconds": 1.0 if state != "running" else None}
+def step(name: str, state: StepState, shard: int | None = None) -> StepLine:
+    seconds = 1.0 if state != "running" else None
+    return StepLine(name, shard, 1, state, NOW, None, failure=None, result=None, seconds=seconds)
 
 
-def copied(table: str, rows: int, *, done: bool) -> dict[str, Any]:
-    return {"step": "copy", "table": table, "part": None, "rows": rows, "bytes": rows * 100, "done": done}
+def copied(table: str, rows: int, *, done: bool) -> ProgressLine:
+    return ProgressLine("copy", None, None, table, rows, None, rows * 100, done=done, updated_at=NOW)
 
 
-def run(*steps: dict[str, Any], progress: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    tables = [{"table": "public.t", "rows": 9, "parts": 1}]
-    return {
-        "plan": {"tables": tables, "shards": 1},
-        "steps": steps,
-        "progress": progress or [],
-        "notices": [],
-    }
+def run(*steps: StepLine, progress: tuple[ProgressLine, ...] = ()) -> RunDetails:
+    plan = PlanLine(shards=1, tables=(PlannedTable("public.t", rows=9),), tables_total=1)
+    return run_details(plan=plan, steps=steps, progress=progress)
 
 
-def shown(*answers: dict[str, Any]) -> list[str]:
+def shown(*answers: RunDetails) -> list[str]:
     """What is printed in a pipe when the status service answers so."""
     output = io.StringIO()
     with RunDisplay(Console(file=output, width=120), "run r", announced=True) as display:
@@ -54,7 +52,7 @@ def test_the_end_of_the_copying_says_how_much_it_was() -> None:
         run(
             step("plan", "succeeded"),
             step("copy", "succeeded", 0),
-            progress=[copied("public.t", 10, done=True)],
+            progress=(copied("public.t", 10, done=True),),
         ),
     )
     assert lines[-1].startswith("copy: done in ")

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 
 from appliance.cli.status import KEEP_RULE, _show
 from appliance.cli.terminal.output import print_table
+from appliance.cloud.known import NotTaken
 from appliance.policy import columns as policy_columns
-
-
-def status(**changes: Any) -> dict[str, Any]:
-    usual = {
-        "version": "1.0.0",
-        "healthy": True,
-        "components": [],
-        "workflows": [],
-        "runs": {"recent": []},
-        "disk": None,
-        "dashboard": None,
-        "refused": None,
-    }
-    return usual | changes
+from appliance.status.report import Runs
+from appliance.store.rows import RefusedCommand, RunLine
+from tests.unit.example_report import NOW, dashboard_link, failure, report, run_line
 
 
 def test_what_was_refused_is_listed_with_its_rule(capsys: pytest.CaptureFixture[str]) -> None:
-    refused = [{"kind": "update", "payload": {"version": "2.0.0rc1"}, "rule": "updates.channel"}]
-    not_taken = [
-        {"id": "staging-twin", "state": "refused", "rule": "write"},
-        {"id": "odd", "state": "invalid", "rule": None},
-    ]
-    _show(status(refused=refused, dashboard={"not_taken": not_taken}))
+    update = RefusedCommand("update", {"version": "2.0.0rc1"}, NOW, "updates.channel", None)
+    link = dashboard_link(
+        NotTaken("staging-twin", "refused", "write", None), NotTaken("odd", "invalid", None, None)
+    )
+    _show(report(refused=(update,), dashboard=link))
     shown = capsys.readouterr().out
     lines = [line.split() for line in shown.splitlines()]
     assert ["staging-twin", "write"] in lines and ["update", "2.0.0rc1", "updates.channel"] in lines
@@ -43,22 +31,20 @@ def test_what_waits_for_the_owner_is_listed_with_the_command_that_lets_it_in(
 ) -> None:
     """Whether a version was put aside, or the columns of the newest run were not those that were approved."""
 
-    def run(workflow: str, rule: str | None) -> dict[str, Any]:
-        failure = {"what": "Refused.", "rule": rule} if rule else None
-        times = dict.fromkeys(("queued_at", "started_at", "seconds"))
-        state = "refused" if rule else "succeeded"
-        return {"workflow": workflow, "run_id": f"{workflow}-1", "state": state, "failure": failure} | times
+    def run(workflow: str, rule: str | None) -> RunLine:
+        why = failure("Refused.", rule=rule) if rule else None
+        return run_line(f"{workflow}-1", state="refused" if rule else "succeeded", failure=why)
 
-    recent = [run("grown", KEEP_RULE), run("mended", None), run("mended", KEEP_RULE), run("other", "read")]
-    not_taken = [{"id": "new", "state": "refused", "rule": KEEP_RULE}]
-    _show(status(dashboard={"not_taken": not_taken}, runs={"recent": recent}))
+    recent = (run("grown", KEEP_RULE), run("mended", None), run("mended", KEEP_RULE), run("other", "read"))
+    link = dashboard_link(NotTaken("new", "refused", KEEP_RULE, None))
+    _show(report(dashboard=link, runs=Runs(current=(), recent=recent)))
     shown = capsys.readouterr().out
     assert re.findall(r"appliance workflow approve (\S+)", shown) == ["new", "grown"]
     assert KEEP_RULE == policy_columns.KEEP_RULE
 
 
 def test_where_nothing_was_refused_nothing_is_said_of_it(capsys: pytest.CaptureFixture[str]) -> None:
-    _show(status())
+    _show(report())
     assert "refused" not in capsys.readouterr().out
 
 

@@ -6,23 +6,25 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
+from appliance.cli.work.status_client import read
 from appliance.cloud.enrolment import Identity, save_identity
-from appliance.errors import RequestWrong
+from appliance.errors import RequestWrong, WorkFailed
 from appliance.settings.settings import Settings, load_settings
 from appliance.status.certificates import expiries
 from appliance.status.guard import required_token
 from appliance.status.metrics import metrics
+from appliance.status.report import Certificate, Component, Disk, LastRun, Report, Runs
 from appliance.status.service import create_app
-from appliance.status.state import State
+from appliance.status.state import State, _Airflow
+from appliance.store.rows import OutboxDepth
 from appliance.supervision.idle_dag_processor import MARKER
-
-NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+from tests.unit.example_report import NOW, dashboard_link, report, run_line, workflow_state
 
 
 def settings(folder: Path, **variables: str) -> Settings:
@@ -72,8 +74,8 @@ def test_a_dag_processor_that_rests_is_well_whatever_became_of_an_earlier_one(
     state = State(settings(tmp_path, RUNTIME_DIR=str(tmp_path)))
 
     def told() -> str | None:
-        parts = state._airflow_components({"heartbeats": heartbeats}, None)
-        return next(part["problem"] for part in parts if part["name"] == "dag_processor")
+        parts = state._airflow_components(_Airflow(heartbeats), None)
+        return next(part.problem for part in parts if part.name == "dag_processor")
 
     assert told() is not None
     (tmp_path / MARKER).touch()
@@ -115,31 +117,29 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
         assert "innerHTML =" not in answer.text
 
 
-def status(**changes: Any) -> dict[str, Any]:
-    run = {"run_id": "r", "state": "succeeded", "queued_at": NOW, "ended_at": NOW, "seconds": 74.25}
-    usual = {
-        "version": "0.1.0",
-        "now": NOW,
-        "started_at": NOW,
-        "healthy": False,
-        "reasons": ["scheduler: is not running"],
-        "components": [{"name": "scheduler", "state": "down", "problem": "is not running"}],
-        "workflows": [
-            {"id": 'a"\\\nb', "state": "active", "next_run_at": NOW, "last_run": run},
-            {"id": "new", "state": "waiting", "next_run_at": None, "last_run": None},
-            {"id": None, "state": "invalid", "next_run_at": None, "last_run": None},
-        ],
-        "runs": {"current": [{"state": "running"}, {"state": "queued"}, {"state": "running"}], "recent": []},
-        "outbox": {"waiting": 12, "oldest_seconds": 3.5, "dropped": 7, "rejected": 0},
-        "disk": {"total_bytes": 2 * 10**11, "free_bytes": 10**11},
-        "dashboard": {"enrolled": True, "last_contact_at": NOW, "clock_offset_seconds": -0.2},
-        "certificates": [{"file": "/etc/x.pem", "used_by": "production", "expires_at": NOW}],
-    }
-    return usual | changes
+def everything() -> Report:
+    """A report in which nothing is unknown."""
+    run = LastRun("r", "succeeded", NOW, NOW, 74.25)
+    running, queued = run_line(state="running"), run_line(state="queued")
+    return report(
+        healthy=False,
+        reasons=("scheduler: is not running",),
+        components=(Component("scheduler", "down", "is not running"),),
+        workflows=(
+            workflow_state('a"\\\nb', next_run_at=NOW, last_run=run),
+            workflow_state("new", state="waiting"),
+            workflow_state(None, state="invalid"),
+        ),
+        runs=Runs(current=(running, queued, running), recent=()),
+        outbox=OutboxDepth(waiting=12, oldest_seconds=3.5, dropped=7, rejected=0),
+        disk=Disk("/", 2 * 10**11, 10**11, "ok", 10**10, 10**9, "held"),
+        dashboard=dashboard_link(last_contact_at=NOW, clock_offset_seconds=-0.2),
+        certificates=(Certificate("/etc/x.pem", "production", NOW),),
+    )
 
 
 def test_the_metrics_are_read_by_prometheus_own_parser_and_named_as_it_asks() -> None:
-    found = {family.name: family for family in text_string_to_metric_families(metrics(status()))}
+    found = {family.name: family for family in text_string_to_metric_families(metrics(everything()))}
     samples = {
         (sample.name, *sample.labels.values()): sample.value
         for family in found.values()
@@ -160,9 +160,7 @@ def test_the_metrics_are_read_by_prometheus_own_parser_and_named_as_it_asks() ->
 
 
 def test_what_is_not_known_is_no_metric() -> None:
-    unknown = status(
-        outbox=None, disk=None, dashboard=None, runs={"current": None, "recent": None}, workflows=[]
-    )
+    unknown = report(runs=Runs(None, None))
     names = {family.name for family in text_string_to_metric_families(metrics(unknown))}
     assert "appliance_runs" not in names and "appliance_outbox_events" not in names
 
@@ -223,9 +221,9 @@ def test_it_knows_when_certificates_expire(tmp_path: Path, certificate: Path) ->
         tmp_path, STATUS_TLS_CERTIFICATE=str(certificate), STATUS_TLS_KEY=str(tmp_path / "key.pem")
     )
     [found] = expiries(given)
-    assert timedelta(days=39) < found["expires_at"] - datetime.now(UTC) < timedelta(days=41)
+    assert timedelta(days=39) < found.expires_at - datetime.now(UTC) < timedelta(days=41)
     (tmp_path / "bad.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-    assert expiries(settings(tmp_path, STATUS_TLS_CERTIFICATE=str(tmp_path / "bad.pem"))) == []
+    assert expiries(settings(tmp_path, STATUS_TLS_CERTIFICATE=str(tmp_path / "bad.pem"))) == ()
 
 
 def test_what_goes_on_behind_the_page_is_not_loaded_before_it_answers() -> None:
@@ -266,3 +264,40 @@ def test_a_page_enrols_with_no_dashboard_but_the_settings_own_and_for_no_other_s
     save_identity(named.identity_file, Identity("https://127.0.0.1:9", "id", "name", "apl_x"))
     code, said = enrol(named)
     assert code == 409 and "enrolled already" in said
+
+
+def test_the_keys_of_its_answers_are_those_that_page_and_monitors_read(tmp_path: Path) -> None:
+    keys = {
+        "version", "now", "started_at", "healthy", "reasons", "components", "workflows", "runs", "outbox",
+        "refused", "wanted_release", "disk", "dashboard", "certificates",
+    }  # fmt: skip
+    (tmp_path / "workflows").mkdir()
+    (tmp_path / "workflows" / "odd.yaml").write_text("id: odd\n")
+    asked = client(settings(tmp_path))
+    answer = asked.get("/status").json()
+    assert set(answer) == keys
+    assert set(answer["runs"]) == {"current", "recent"}
+    assert set(answer["components"][0]) == {"name", "state", "problem"}
+    assert set(answer["workflows"][0]) == {
+        "id", "title", "file", "origin", "state", "problem", "schedule", "timezone", "next_run_at",
+        "last_run",
+    }  # fmt: skip
+    assert set(answer["disk"]) == {
+        "path", "total_bytes", "free_bytes", "level", "low_below_bytes", "runs_need_bytes", "reserve",
+    }  # fmt: skip
+    assert set(asked.get("/healthz").json()) == {"healthy", "reasons"}
+
+
+def test_every_answer_is_described_by_a_model(tmp_path: Path) -> None:
+    document = create_app(settings(tmp_path)).openapi()
+    for path, model in {"/status": "Report", "/healthz": "Health", "/runs/{run_id}": "RunDetails"}.items():
+        answer = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]
+        assert answer["schema"] == {"$ref": f"#/components/schemas/{model}"}
+
+
+def test_a_report_is_read_back_as_it_was_made() -> None:
+    """What the command line reads is what the service writes."""
+    shown = TypeAdapter(Report).dump_python(everything(), mode="json")
+    assert read(Report, shown) == everything()
+    with pytest.raises(WorkFailed, match="another release"):
+        read(Report, shown | {"healthy": "perhaps"})

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import typer
 
 from appliance.cli.runs import failure_text
-from appliance.cli.work.status_client import ask
+from appliance.cli.work.status_client import ask, read
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.settings.settings import Settings
+from appliance.store.rows import RunDetails, StepLine
+
+if TYPE_CHECKING:
+    from appliance.cli.terminal.progress import RunDisplay
 
 EVERY_S = 0.5
 UNKNOWN_S = 30
@@ -21,7 +27,7 @@ AWAY_S = 300
 OVER = ("succeeded", "failed", "refused", "cancelled")
 
 
-def follow_run(settings: Settings, run_id: str, *, show: bool) -> dict[str, Any]:
+def follow_run(settings: Settings, run_id: str, *, show: bool) -> RunDetails:
     """Wait for the end and return the run as /runs/{id} has it.
 
     ``show`` shows how far it is meanwhile; whoever asks for that has printed the run's id.
@@ -36,11 +42,11 @@ def follow_run(settings: Settings, run_id: str, *, show: bool) -> dict[str, Any]
         return _wait(settings, run_id, _Teller(display).tell)
 
 
-def _wait(settings: Settings, run_id: str, tell: Any) -> dict[str, Any]:
+def _wait(settings: Settings, run_id: str, tell: Callable[[RunDetails], None]) -> RunDetails:
     last_answer = started = time.monotonic()
     while True:
         try:
-            run: dict[str, Any] | None = ask(settings, f"/runs/{quote(run_id, safe='')}")
+            run: RunDetails | None = read(RunDetails, ask(settings, f"/runs/{quote(run_id, safe='')}"))
             last_answer = time.monotonic()
         except RequestWrong:
             if time.monotonic() - started > UNKNOWN_S:
@@ -52,9 +58,9 @@ def _wait(settings: Settings, run_id: str, tell: Any) -> dict[str, Any]:
             run = None
         if run is not None:
             tell(run)
-            if run["state"] in OVER:
-                if run["failure"]:
-                    typer.echo(failure_text(run["failure"]), err=True)
+            if run.state in OVER:
+                if run.failure:
+                    typer.echo(failure_text(run.failure), err=True)
                 return run
         time.sleep(EVERY_S)
 
@@ -62,54 +68,54 @@ def _wait(settings: Settings, run_id: str, tell: Any) -> dict[str, Any]:
 class _Teller:
     """Turns what changed between two answers into what a display is told."""
 
-    def __init__(self, display: Any) -> None:
+    def __init__(self, display: RunDisplay) -> None:
         self._display = display
         self._planned = False
         self._steps: dict[tuple[str, int | None], str] = {}
         self._said: set[tuple[str, str]] = set()
         self._progress: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
-    def tell(self, run: dict[str, Any]) -> None:
+    def tell(self, run: RunDetails) -> None:
         """Pass on what is new."""
         from appliance.contract.step_messages import Notice, Progress  # noqa: PLC0415
 
-        if run["plan"] and not self._planned:
+        if run.plan and not self._planned:
             self._planned = True
-            for table in run["plan"]["tables"]:
-                self._display.state.expect(table["table"], table["rows"], table["parts"])
-        for step in run["steps"]:
+            for table in run.plan.tables:
+                self._display.state.expect(table.table, table.rows, table.parts)
+        for step in run.steps:
             self._began(step, run)
         # Before the ends: what says that the copying is done also says how much it was.
-        for row in run["progress"]:
-            key = (row["step"], row["table"], row["part"])
-            told = (row["rows"], row["bytes"], row["done"])
+        for line in run.progress:
+            key = (line.step, line.table, line.part)
+            told = (line.rows, line.bytes, line.done)
             if self._progress.get(key) != told:
                 self._progress[key] = told
-                fields = {name: value for name, value in row.items() if name in Progress.model_fields}
+                fields = {
+                    name: value for name, value in asdict(line).items() if name in Progress.model_fields
+                }
                 self._display.message(Progress(**fields))
-        for step in run["steps"]:
+        for step in run.steps:
             self._ended(step)
-        for notice in run["notices"]:
-            said = (notice["step"], notice["text"])
+        for notice in run.notices:
+            said = (notice.step, notice.text)
             if said not in self._said:
                 self._said.add(said)
-                self._display.message(Notice(step=notice["step"], text=notice["text"]))
+                self._display.message(Notice(step=notice.step, text=notice.text))
 
-    def _began(self, step: dict[str, Any], run: dict[str, Any]) -> None:
-        key = (step["step"], step["shard"])
+    def _began(self, step: StepLine, run: RunDetails) -> None:
+        key = (step.step, step.shard)
         before = self._steps.get(key)
         if before is None:
-            parts = run["plan"]["shards"] if step["step"] == "copy" and run["plan"] else 1
-            self._display.step_started(step["step"], step["shard"], parts)
+            parts = run.plan.shards if step.step == "copy" and run.plan else 1
+            self._display.step_started(step.step, step.shard, parts)
             self._steps[key] = "running"
-        elif before in ("retrying", "failed") and step["state"] == "running":
-            self._display.step_started(step["step"], step["shard"], 1)
+        elif before in ("retrying", "failed") and step.state == "running":
+            self._display.step_started(step.step, step.shard, 1)
 
-    def _ended(self, step: dict[str, Any]) -> None:
-        key = (step["step"], step["shard"])
-        now = step["state"]
+    def _ended(self, step: StepLine) -> None:
+        key = (step.step, step.shard)
+        now = step.state
         if self._steps[key] == "running" and now != "running":
-            self._display.step_ended(
-                step["step"], step["shard"], step["seconds"] or 0.0, worked=now == "succeeded"
-            )
+            self._display.step_ended(step.step, step.shard, step.seconds or 0.0, worked=now == "succeeded")
         self._steps[key] = now

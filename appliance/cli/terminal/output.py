@@ -41,9 +41,9 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def moment(text: str | None) -> str:
-    """A moment of the status service's, to the second, in UTC."""
-    return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if text else ""
+def moment(at: datetime | None) -> str:
+    """To the second, in UTC."""
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
 
 def counted(number: int, noun: str) -> str:

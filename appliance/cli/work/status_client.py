@@ -7,13 +7,16 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from appliance.errors import Explanation, RequestWrong, WorkFailed
 from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
 
 TIMEOUT_S = 15
+Kind = TypeVar("Kind")
 
 
 def ask(settings: Settings, path: str, *, accept_503: bool = False) -> Any:
@@ -46,6 +49,21 @@ def ask(settings: Settings, path: str, *, accept_503: bool = False) -> Any:
             "The status service does not answer.",
             f"{type(getattr(error, 'reason', error)).__name__} at {url}.",
             "systemctl status appliance-status",
+        ) from None
+
+
+def read(kind: type[Kind], answer: Any) -> Kind:
+    """An answer of ``ask`` as a type of appliance.status.report or appliance.store.rows.
+
+    Raises WorkFailed where the service is of a release that says something else.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(answer)
+    except ValidationError:
+        raise WorkFailed(
+            "The status service answers in a way that this release does not know.",
+            "It is of another release, most likely: an update is under way.",
+            "systemctl restart appliance-status",
         ) from None
 
 

@@ -7,13 +7,16 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
+from pydantic import TypeAdapter
 
 from appliance.cli.status import print_workflows
 from appliance.cli.terminal.completion import workflow_ids
 from appliance.cli.terminal.output import print_json
-from appliance.cli.work.status_client import ask
+from appliance.cli.work.status_client import ask, read
 from appliance.errors import ApplianceError, ExitCode, RequestWrong
 from appliance.settings.settings import Settings, load_settings
+from appliance.status.report import Report, WorkflowState
+from appliance.store.rows import RunDetails, RunLine
 
 commands = typer.Typer()
 """Added to the group by appliance.cli.workflow."""
@@ -25,8 +28,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def list_(as_json: AsJson = False) -> None:
     """List this appliance's workflows, when each runs next, and what is wrong with those that cannot."""
     workflows = _workflows(load_settings())
-    print_json(workflows) if as_json else print_workflows(workflows)
-    if any(each["problem"] for each in workflows):
+    print_json(_json(workflows)) if as_json else print_workflows(workflows)
+    if any(each.problem for each in workflows):
         raise typer.Exit(ExitCode.REQUEST_WRONG)
 
 
@@ -37,17 +40,18 @@ def show(
 ) -> None:
     """Show a workflow: its file, its state, and the document itself."""
     settings = load_settings()
-    found = [each for each in _workflows(settings) if each["id"] == workflow]
+    found = [each for each in _workflows(settings) if each.id == workflow]
     if not found:
         raise RequestWrong(f"There is no workflow '{workflow}'.", "", "appliance workflow list")
     if as_json:
-        print_json(found if len(found) > 1 else found[0])
+        shown = _json(found)
+        print_json(shown if len(shown) > 1 else shown[0])
         return
     for each in found:
         print_workflows([each])
         typer.echo("")
-        typer.echo(f"# {each['file']}")
-        typer.echo(Path(each["file"]).read_text(encoding="utf-8", errors="replace").rstrip())
+        typer.echo(f"# {each.file}")
+        typer.echo(Path(each.file).read_text(encoding="utf-8", errors="replace").rstrip())
 
 
 @commands.command()
@@ -81,7 +85,7 @@ def start(
         typer.echo(f"run {started.run_id}")
     run = follow_run(settings, started.run_id, show=follow and not as_json)
     if as_json:
-        print_json(run)
+        print_json(TypeAdapter(RunDetails).dump_python(run, mode="json"))
     raise typer.Exit(exit_code_of(run))
 
 
@@ -110,48 +114,53 @@ def cancel(
         typer.echo(f"{run_id}: {'is asked to stop' if now else 'had been asked to stop'}")
 
 
-def exit_code_of(run: dict[str, Any]) -> int:
+def exit_code_of(run: RunLine) -> int:
     """The exit status that a run's end stands for."""
-    if run["state"] == "succeeded":
+    if run.state == "succeeded":
         return ExitCode.DONE
-    code = int((run["failure"] or {}).get("exit_code") or ExitCode.WORK_FAILED)
+    code = run.failure.exit_code if run.failure else ExitCode.WORK_FAILED
     return code if code in (1, 2, 3) else ExitCode.WORK_FAILED
 
 
 def _runs_to_cancel(settings: Settings, name: str) -> list[str]:
     try:
-        return [ask(settings, f"/runs/{quote(name, safe='')}")["run_id"]]
+        return [read(RunDetails, ask(settings, f"/runs/{quote(name, safe='')}")).run_id]
     except RequestWrong:
-        runs = ask(settings, f"/runs?workflow={quote(name, safe='')}")
-        open_runs = [run for run in runs if not run["ended_at"]]
+        runs = read(list[RunLine], ask(settings, f"/runs?workflow={quote(name, safe='')}"))
+        open_runs = [run for run in runs if not run.ended_at]
     except ApplianceError:
         return [name]
-    if not open_runs and any(each["id"] == name for each in _workflows(settings)):
+    if not open_runs and any(each.id == name for each in _workflows(settings)):
         raise RequestWrong(f"The workflow '{name}' has no run under way.", "", "appliance runs")
-    return [run["run_id"] for run in open_runs] or [name]
+    return [run.run_id for run in open_runs] or [name]
 
 
-def _workflows(settings: Settings) -> list[dict[str, Any]]:
+def _workflows(settings: Settings) -> list[WorkflowState]:
     """From the status service; without it from the files alone, which is less but not nothing."""
     try:
-        found: list[dict[str, Any]] = ask(settings, "/status")["workflows"]
-        return found
+        return list(read(Report, ask(settings, "/status")).workflows)
     except ApplianceError:
         from appliance.orchestration.workflow_files import read_workflow_files  # noqa: PLC0415
 
         typer.echo("The status service does not answer: this is what the files say.\n", err=True)
         return [
-            {
-                "id": file.id,
-                "title": file.title,
-                "file": file.path,
-                "origin": file.origin,
-                "state": "active" if file.usable else "invalid",
-                "problem": file.problem,
-                "schedule": file.schedule,
-                "timezone": file.timezone,
-                "next_run_at": None,
-                "last_run": None,
-            }
+            WorkflowState(
+                id=file.id,
+                title=file.title,
+                file=file.path,
+                origin=file.origin,
+                state="active" if file.usable else "invalid",
+                problem=file.problem,
+                schedule=file.schedule,
+                timezone=file.timezone,
+                next_run_at=None,
+                last_run=None,
+            )
             for file in read_workflow_files(settings.config_dir, settings.state_dir)
         ]
+
+
+def _json(workflows: list[WorkflowState]) -> list[Any]:
+    """As ``/status`` has them."""
+    shown: list[Any] = TypeAdapter(list[WorkflowState]).dump_python(workflows, mode="json")
+    return shown

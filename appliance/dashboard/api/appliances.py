@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from appliance.contract.calls import CancelCommand, Problem, RunCommand, SyncCommand, UpdateCommand
+from appliance.dashboard.api.answers import (
+    ApplianceDetails,
+    ApplianceRow,
+    CommandShown,
+    ConnectionsTemplate,
+    Enrolment,
+    EventRow,
+    FleetRow,
+    RunRow,
+    RunShown,
+)
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store import commands, fleet, runs
 from appliance.dashboard.web import onboarding, overview
@@ -47,15 +58,6 @@ class AppliancePatch(Given):
     wanted_version: str | None = Field(default=None, max_length=60, examples=["1.4.0"])
 
 
-class Enrolment(BaseModel):
-    """What the customer needs; the token is shown this once and is good for a day."""
-
-    appliance_id: str
-    enrolment_token: str
-    install_command: str
-    enrol_command: str
-
-
 def _enrolment(context: Context, appliance_id: str, token: str) -> Enrolment:
     commands_shown = onboarding.commands(context.settings, token)
     return Enrolment(
@@ -67,9 +69,9 @@ def _enrolment(context: Context, appliance_id: str, token: str) -> Enrolment:
 
 
 @router.get("/appliances")
-def list_appliances(context: Deck, search: str = "") -> list[dict[str, Any]]:
+def list_appliances(context: Deck, search: str = "") -> list[FleetRow]:
     """Every appliance, with its condition and how many runs go on or have failed."""
-    return overview.fleet_rows(context, search)
+    return [FleetRow.model_validate(row) for row in overview.fleet_rows(context, search)]
 
 
 @router.post("/appliances", status_code=201)
@@ -79,22 +81,20 @@ def add_appliance(actor: Editor, context: Deck, given: NewAppliance) -> Enrolmen
 
 
 @router.get("/appliances/{appliance_id}")
-def show_appliance(context: Deck, appliance_id: str) -> dict[str, Any]:
+def show_appliance(context: Deck, appliance_id: str) -> ApplianceDetails:
     """All that the appliance's page shows."""
-    return overview.appliance_details(context, appliance_id)
+    return ApplianceDetails.model_validate(overview.appliance_details(context, appliance_id))
 
 
 @router.patch("/appliances/{appliance_id}")
-def change_appliance(
-    actor: Editor, context: Deck, appliance_id: str, given: AppliancePatch
-) -> dict[str, Any]:
+def change_appliance(actor: Editor, context: Deck, appliance_id: str, given: AppliancePatch) -> ApplianceRow:
     """Rename it, or say which release it should be on."""
     if given.name is not None:
         fleet.rename(context.database, actor, appliance_id, given.name)
     if "wanted_version" in given.model_fields_set:
         fleet.set_wanted_version(context.database, actor, appliance_id, given.wanted_version)
     with context.database.read() as session:
-        return fleet.appliance(session, appliance_id)
+        return ApplianceRow.model_validate(fleet.appliance(session, appliance_id))
 
 
 @router.delete("/appliances/{appliance_id}", status_code=204)
@@ -110,19 +110,20 @@ def new_enrolment(actor: Editor, context: Deck, appliance_id: str) -> Enrolment:
 
 
 @router.get("/appliances/{appliance_id}/connections-template")
-def connections_template(context: Deck, appliance_id: str) -> dict[str, str]:
+def connections_template(context: Deck, appliance_id: str) -> ConnectionsTemplate:
     """The connections.yaml that its workflows need, with changeme to fill in."""
-    return {"yaml": overview.connections_text(context, appliance_id)}
+    return ConnectionsTemplate(yaml=overview.connections_text(context, appliance_id))
 
 
 @router.get("/appliances/{appliance_id}/events")
 def list_events(
     context: Deck, appliance_id: str, before: Ordinal = None, limit: Limit = 50
-) -> list[dict[str, Any]]:
+) -> list[EventRow]:
     """What it told, newest first, progress left out; ``before`` is the last ordinal seen."""
     with context.database.read() as session:
         fleet.appliance(session, appliance_id)
-        return runs.events(session, appliance_id, before=before, limit=limit)
+        found = runs.events(session, appliance_id, before=before, limit=limit)
+    return [EventRow.model_validate(row) for row in found]
 
 
 CommandRequest = Annotated[
@@ -131,7 +132,7 @@ CommandRequest = Annotated[
 
 
 @router.post("/appliances/{appliance_id}/commands", status_code=202)
-def send_command(actor: Editor, context: Deck, appliance_id: str, given: CommandRequest) -> dict[str, Any]:
+def send_command(actor: Editor, context: Deck, appliance_id: str, given: CommandRequest) -> CommandShown:
     """Ask for a run, a cancel, a sync or an update; the appliance's policy decides."""
     if isinstance(given, UpdateCommand):
         command_id = overview.request_update(context, actor, appliance_id, given.version)
@@ -139,14 +140,14 @@ def send_command(actor: Editor, context: Deck, appliance_id: str, given: Command
         argument = given.model_dump(exclude={"kind"})
         command_id = commands.send(context.database, actor, appliance_id, given.kind, argument)
     with context.database.read() as session:
-        return commands.command(session, command_id)
+        return CommandShown.model_validate(commands.command(session, command_id))
 
 
 @router.get("/commands/{command_id}")
-def show_command(context: Deck, command_id: str) -> dict[str, Any]:
+def show_command(context: Deck, command_id: str) -> CommandShown:
     """What became of a command."""
     with context.database.read() as session:
-        return commands.command(session, command_id)
+        return CommandShown.model_validate(commands.command(session, command_id))
 
 
 class RunFilter(Given):
@@ -160,10 +161,10 @@ class RunFilter(Given):
 
 
 @router.get("/runs")
-def list_runs(context: Deck, wanted: Annotated[RunFilter, Query()]) -> list[dict[str, Any]]:
+def list_runs(context: Deck, wanted: Annotated[RunFilter, Query()]) -> list[RunRow]:
     """Runs, newest first."""
     with context.database.read() as session:
-        return runs.runs(
+        found = runs.runs(
             session,
             workflow_id=wanted.workflow,
             appliance_id=wanted.appliance,
@@ -171,20 +172,21 @@ def list_runs(context: Deck, wanted: Annotated[RunFilter, Query()]) -> list[dict
             before=wanted.before,
             limit=wanted.limit,
         )
+    return [RunRow.model_validate(row) for row in found]
 
 
 @router.get("/runs/{appliance_id}/{run_id}")
-def show_run(context: Deck, appliance_id: str, run_id: str) -> dict[str, Any]:
+def show_run(context: Deck, appliance_id: str, run_id: str) -> RunShown:
     """One run: steps, progress by table, verification, and why it failed."""
     with context.database.read() as session:
-        return runs.run(session, appliance_id, run_id)
+        return RunShown.model_validate(runs.run(session, appliance_id, run_id))
 
 
 @router.post("/runs/{appliance_id}/{run_id}/cancel", status_code=202)
-def cancel_run(actor: Editor, context: Deck, appliance_id: str, run_id: str) -> dict[str, Any]:
+def cancel_run(actor: Editor, context: Deck, appliance_id: str, run_id: str) -> CommandShown:
     """Ask the appliance to end it."""
     with context.database.read() as session:
         runs.run(session, appliance_id, run_id)
     command_id = commands.send(context.database, actor, appliance_id, "cancel", {"run_id": run_id})
     with context.database.read() as session:
-        return commands.command(session, command_id)
+        return CommandShown.model_validate(commands.command(session, command_id))

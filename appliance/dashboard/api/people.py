@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
 from appliance.contract.calls import Problem
+from appliance.dashboard.api.answers import AuditRow, PasswordMade, PersonMade, PersonRow, TokenMade, TokenRow
 from appliance.dashboard.api.appliances import Admin, Deck, Given, Limit, Viewer
 from appliance.dashboard.security import Role
 from appliance.dashboard.store import audit, people, tokens
@@ -44,45 +45,45 @@ class NewToken(Given):
 
 
 @router.get("/people")
-def list_people(context: Deck) -> list[dict[str, Any]]:
+def list_people(context: Deck) -> list[PersonRow]:
     """Everybody."""
     with context.database.read() as session:
-        return people.people(session)
+        return [PersonRow.model_validate(row) for row in people.people(session)]
 
 
 @router.post("/people", status_code=201)
-def add_person(actor: Admin, context: Deck, given: NewPerson) -> dict[str, Any]:
+def add_person(actor: Admin, context: Deck, given: NewPerson) -> PersonMade:
     """Add somebody; the one-time password is shown this once."""
     person_id, one_time = people.create_person(context.database, actor, given.name, given.role)
-    return {"id": person_id, "one_time_password": one_time}
+    return PersonMade(id=person_id, one_time_password=one_time)
 
 
 @router.patch("/people/{person_id}")
-def change_person(actor: Admin, context: Deck, person_id: str, given: PersonPatch) -> dict[str, Any]:
+def change_person(actor: Admin, context: Deck, person_id: str, given: PersonPatch) -> PersonRow:
     """Change somebody's role, or disable or enable them."""
     people.change_person(context.database, actor, person_id, role=given.role, disabled=given.disabled)
     with context.database.read() as session:
-        return people.person(session, person_id)
+        return PersonRow.model_validate(people.person(session, person_id))
 
 
 @router.post("/people/{person_id}/password", status_code=201)
-def reset_password(actor: Admin, context: Deck, person_id: str) -> dict[str, str]:
+def reset_password(actor: Admin, context: Deck, person_id: str) -> PasswordMade:
     """A one-time password for somebody, shown this once; ends their sessions."""
-    return {"one_time_password": people.reset_password(context.database, actor, person_id)}
+    return PasswordMade(one_time_password=people.reset_password(context.database, actor, person_id))
 
 
 @router.get("/tokens")
-def list_tokens(context: Deck) -> list[dict[str, Any]]:
+def list_tokens(context: Deck) -> list[TokenRow]:
     """Every API token, never the tokens themselves."""
     with context.database.read() as session:
-        return tokens.tokens(session)
+        return [TokenRow.model_validate(row) for row in tokens.tokens(session)]
 
 
 @router.post("/tokens", status_code=201)
-def add_token(actor: Viewer, context: Deck, given: NewToken) -> dict[str, str]:
+def add_token(actor: Viewer, context: Deck, given: NewToken) -> TokenMade:
     """Make a token of at most one's own role; it is shown this once."""
     token_id, token = tokens.create_token(context.database, actor, given.name, given.role, given.days)
-    return {"id": token_id, "token": token}
+    return TokenMade(id=token_id, token=token)
 
 
 @router.delete("/tokens/{token_id}", status_code=204)
@@ -97,7 +98,8 @@ def list_audit(
     search: str = "",
     before: Annotated[int | None, Query(ge=0, le=2**53)] = None,
     limit: Limit = 100,
-) -> list[dict[str, Any]]:
+) -> list[AuditRow]:
     """Every change, newest first; ``before`` is the last id seen."""
     with context.database.read() as session:
-        return audit.entries(session, before=before, subject=search[:80], limit=limit)
+        found = audit.entries(session, before=before, subject=search[:80], limit=limit)
+    return [AuditRow.model_validate(row) for row in found]

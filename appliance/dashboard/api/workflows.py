@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
 from appliance.contract.calls import MAX_DOCUMENT_BYTES, Problem
+from appliance.dashboard.api.answers import (
+    AssignmentRow,
+    CheckedWorkflow,
+    CommandShown,
+    ProblemRow,
+    RolledBack,
+    VersionRow,
+    VersionShown,
+    WorkflowNewest,
+    WorkflowRow,
+    WorkflowShown,
+)
 from appliance.dashboard.api.appliances import Deck, Editor, Given
 from appliance.dashboard.http_errors import NotFound
 from appliance.dashboard.store import commands, documents, workflows
@@ -66,37 +78,40 @@ def list_masks() -> list[Card]:
 
 
 @router.post("/workflows/check")
-def check_workflow(given: WorkflowText) -> dict[str, Any]:
+def check_workflow(given: WorkflowText) -> CheckedWorkflow:
     """Everything that is wrong with a document, by line and key, without saving it."""
     checked = documents.check(given.yaml)
-    return {"valid": checked.workflow is not None, "problems": checked.by_line()}
+    problems = [ProblemRow.model_validate(each) for each in checked.by_line()]
+    return CheckedWorkflow(valid=checked.workflow is not None, problems=problems)
 
 
 @router.get("/workflows")
-def list_workflows(context: Deck, search: str = "") -> list[dict[str, Any]]:
+def list_workflows(context: Deck, search: str = "") -> list[WorkflowRow]:
     """Every workflow that is not archived."""
     with context.database.read() as session:
-        return workflows.workflows(session, search[:80])
+        found = workflows.workflows(session, search[:80])
+    return [WorkflowRow.model_validate(row) for row in found]
 
 
 @router.post("/workflows", status_code=201)
-def add_workflow(actor: Editor, context: Deck, given: WorkflowText) -> dict[str, Any]:
+def add_workflow(actor: Editor, context: Deck, given: WorkflowText) -> WorkflowNewest:
     """Save a new workflow."""
     workflow_id, _ = workflows.save(context.database, actor, given.yaml, note=given.note)
     with context.database.read() as session:
-        return workflows.workflow(session, workflow_id)
+        return WorkflowNewest.model_validate(workflows.workflow(session, workflow_id))
 
 
 @router.get("/workflows/{workflow_id}")
-def show_workflow(context: Deck, workflow_id: str) -> dict[str, Any]:
+def show_workflow(context: Deck, workflow_id: str) -> WorkflowShown:
     """One workflow, the appliances it is for, and what each says of it."""
     with context.database.read() as session:
         found = workflows.workflow(session, workflow_id)
-        return found | {"appliances": workflows.assignments(session, workflow_id)}
+        assigned = workflows.assignments(session, workflow_id)
+    return WorkflowShown.model_validate(found | {"appliances": assigned})
 
 
 @router.put("/workflows/{workflow_id}")
-def change_workflow(actor: Editor, context: Deck, workflow_id: str, given: WorkflowVersion) -> dict[str, Any]:
+def change_workflow(actor: Editor, context: Deck, workflow_id: str, given: WorkflowVersion) -> WorkflowNewest:
     """Save a new version."""
     workflows.save(
         context.database,
@@ -107,7 +122,7 @@ def change_workflow(actor: Editor, context: Deck, workflow_id: str, given: Workf
         note=given.note,
     )
     with context.database.read() as session:
-        return workflows.workflow(session, workflow_id)
+        return WorkflowNewest.model_validate(workflows.workflow(session, workflow_id))
 
 
 @router.delete("/workflows/{workflow_id}", status_code=204)
@@ -117,36 +132,37 @@ def archive_workflow(actor: Editor, context: Deck, workflow_id: str) -> None:
 
 
 @router.get("/workflows/{workflow_id}/versions")
-def list_versions(context: Deck, workflow_id: str) -> list[dict[str, Any]]:
+def list_versions(context: Deck, workflow_id: str) -> list[VersionRow]:
     """Every version, newest first."""
     with context.database.read() as session:
         workflows.workflow(session, workflow_id)
-        return workflows.history(session, workflow_id)
+        return [VersionRow.model_validate(row) for row in workflows.history(session, workflow_id)]
 
 
 @router.get("/workflows/{workflow_id}/versions/{number}")
-def show_version(context: Deck, workflow_id: str, number: Number) -> dict[str, Any]:
+def show_version(context: Deck, workflow_id: str, number: Number) -> VersionShown:
     """One version with its text."""
     with context.database.read() as session:
-        return workflows.revision(session, workflow_id, number)
+        return VersionShown.model_validate(workflows.revision(session, workflow_id, number))
 
 
 @router.post("/workflows/{workflow_id}/roll-back")
-def roll_back(actor: Editor, context: Deck, workflow_id: str, given: RollBack) -> dict[str, int]:
+def roll_back(actor: Editor, context: Deck, workflow_id: str, given: RollBack) -> RolledBack:
     """Make an earlier version the newest again."""
-    return {"revision": workflows.roll_back(context.database, actor, workflow_id, given.version)}
+    number = workflows.roll_back(context.database, actor, workflow_id, given.version)
+    return RolledBack(revision=number)
 
 
 @router.put("/workflows/{workflow_id}/appliances")
-def assign_workflow(actor: Editor, context: Deck, workflow_id: str, given: Assigned) -> list[dict[str, Any]]:
+def assign_workflow(actor: Editor, context: Deck, workflow_id: str, given: Assigned) -> list[AssignmentRow]:
     """Say which appliances it is for."""
     workflows.assign(context.database, actor, workflow_id, given.appliance_ids)
     with context.database.read() as session:
-        return workflows.assignments(session, workflow_id)
+        return [AssignmentRow.model_validate(row) for row in workflows.assignments(session, workflow_id)]
 
 
 @router.post("/workflows/{workflow_id}/run", status_code=202)
-def run_workflow(actor: Editor, context: Deck, workflow_id: str, given: RunRequest) -> list[dict[str, Any]]:
+def run_workflow(actor: Editor, context: Deck, workflow_id: str, given: RunRequest) -> list[CommandShown]:
     """Ask its appliances for a run; returns the commands."""
     with context.database.read() as session:
         workflows.workflow(session, workflow_id)
@@ -159,4 +175,4 @@ def run_workflow(actor: Editor, context: Deck, workflow_id: str, given: RunReque
         for appliance_id in sorted(wanted)
     ]
     with context.database.read() as session:
-        return [commands.command(session, command_id) for command_id in sent]
+        return [CommandShown.model_validate(commands.command(session, each)) for each in sent]

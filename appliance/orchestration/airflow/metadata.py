@@ -5,16 +5,42 @@ The few columns that are read here have kept their names through Airflow 3; a te
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+
+from psycopg.rows import class_row
 
 from appliance.store.database import Connection
 
-Row = dict[str, Any]
 JOBS = {"SchedulerJob": "scheduler", "DagProcessorJob": "dag_processor"}
 STALE_S = 30.0
 """A process whose last heartbeat is older counts as down; it writes one every five seconds."""
 _OPEN = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class DagRun:
+    """A run as Airflow has it."""
+
+    dag_id: str
+    run_id: str
+    run_type: str
+    state: str
+    queued_at: datetime | None
+    start_date: datetime | None
+    end_date: datetime | None
+
+
+@dataclass(frozen=True)
+class TaskInstance:
+    """A task of a run; ``map_index`` is -1 for one that has no shards."""
+
+    task_id: str
+    map_index: int
+    state: str | None
+    try_number: int
+    start_date: datetime
+    end_date: datetime | None
 
 
 def heartbeats(connection: Connection) -> dict[str, float]:
@@ -44,29 +70,32 @@ def known_workflows(connection: Connection) -> set[str]:
     }
 
 
-def open_dag_runs(connection: Connection) -> list[Row]:
+def open_dag_runs(connection: Connection) -> list[DagRun]:
     """Runs that Airflow has queued or under way."""
-    return connection.execute(
-        "SELECT dag_id, run_id, run_type, state, queued_at, start_date, end_date FROM dag_run"
-        " WHERE state = ANY(%s)",
-        [list(_OPEN)],
-    ).fetchall()
+    with connection.cursor(row_factory=class_row(DagRun)) as cursor:
+        return cursor.execute(
+            "SELECT dag_id, run_id, run_type, state, queued_at, start_date, end_date FROM dag_run"
+            " WHERE state = ANY(%s)",
+            [list(_OPEN)],
+        ).fetchall()
 
 
-def dag_runs(connection: Connection, keys: list[tuple[str, str]]) -> dict[tuple[str, str], Row]:
+def dag_runs(connection: Connection, keys: list[tuple[str, str]]) -> dict[tuple[str, str], DagRun]:
     """These runs (workflow, Airflow's run id), those of them that Airflow knows."""
-    rows = connection.execute(
-        "SELECT dag_id, run_id, state, start_date, end_date FROM dag_run"
-        " WHERE (dag_id, run_id) IN (SELECT * FROM unnest(%s::text[], %s::text[]))",
-        [[dag for dag, _ in keys], [run for _, run in keys]],
-    ).fetchall()
-    return {(row["dag_id"], row["run_id"]): row for row in rows}
+    with connection.cursor(row_factory=class_row(DagRun)) as cursor:
+        found = cursor.execute(
+            "SELECT dag_id, run_id, run_type, state, queued_at, start_date, end_date FROM dag_run"
+            " WHERE (dag_id, run_id) IN (SELECT * FROM unnest(%s::text[], %s::text[]))",
+            [[dag for dag, _ in keys], [run for _, run in keys]],
+        ).fetchall()
+    return {(run.dag_id, run.run_id): run for run in found}
 
 
-def task_instances(connection: Connection, workflow: str, airflow_run_id: str) -> list[Row]:
+def task_instances(connection: Connection, workflow: str, airflow_run_id: str) -> list[TaskInstance]:
     """The tasks of a run that have begun."""
-    return connection.execute(
-        "SELECT task_id, map_index, state, try_number, start_date, end_date FROM task_instance"
-        " WHERE dag_id = %s AND run_id = %s AND start_date IS NOT NULL",
-        [workflow, airflow_run_id],
-    ).fetchall()
+    with connection.cursor(row_factory=class_row(TaskInstance)) as cursor:
+        return cursor.execute(
+            "SELECT task_id, map_index, state, try_number, start_date, end_date FROM task_instance"
+            " WHERE dag_id = %s AND run_id = %s AND start_date IS NOT NULL",
+            [workflow, airflow_run_id],
+        ).fetchall()

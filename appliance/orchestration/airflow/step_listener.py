@@ -80,8 +80,7 @@ class StepListener:
                 request_stop(
                     self.settings.state_dir, run_id, StopRequest("failed", f"The step {where} failed.")
                 )
-        shown = failure.model_dump(mode="json", exclude={"type"}, exclude_none=True)
-        self._store.write(lambda store: store.step_ended(run_id, step, part, state, failure=shown))
+        self._store.write(lambda store: store.step_ended(run_id, step, part, state, failure=failure))
 
 
 def _is_shown(task_instance: Any) -> bool:

@@ -1,0 +1,113 @@
+"""What ``/status`` says, as types: made once by ``state``, read by page, metrics, heartbeat, command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from appliance.cloud.known import DashboardLink
+from appliance.store.rows import OutboxDepth, RefusedCommand, ReleaseWish, RunLine, RunState
+
+ComponentState = Literal["ok", "degraded", "down", "unknown"]
+
+
+@dataclass(frozen=True)
+class Component:
+    """One part of the appliance, and what is wrong with it."""
+
+    name: str
+    state: ComponentState
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class LastRun:
+    """The newest run of a workflow."""
+
+    run_id: str
+    state: RunState
+    queued_at: datetime
+    ended_at: datetime | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class WorkflowState:
+    """One workflow file: ``waiting`` until Airflow has taken it up, ``invalid`` where it cannot run."""
+
+    id: str | None
+    title: str
+    file: str
+    origin: Literal["local", "cloud"]
+    state: Literal["active", "invalid", "waiting"]
+    problem: str | None
+    schedule: str | None
+    timezone: str
+    next_run_at: datetime | None
+    last_run: LastRun | None
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Those under way, oldest first, and the newest; None where the database is away."""
+
+    current: tuple[RunLine, ...] | None
+    recent: tuple[RunLine, ...] | None
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The disk that holds the state. Below ``runs_need_bytes`` no run starts."""
+
+    path: str
+    total_bytes: int
+    free_bytes: int
+    level: Literal["ok", "low", "full"]
+    low_below_bytes: int
+    runs_need_bytes: int
+    reserve: Literal["held", "given up"]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A file, and the moment when the first certificate in it expires."""
+
+    file: str
+    used_by: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything. None stands for what is not known because its database, or the disk, is away."""
+
+    version: str
+    now: datetime
+    started_at: datetime
+    healthy: bool
+    reasons: tuple[str, ...]
+    components: tuple[Component, ...]
+    workflows: tuple[WorkflowState, ...]
+    runs: Runs
+    outbox: OutboxDepth | None
+    refused: tuple[RefusedCommand, ...] | None
+    wanted_release: ReleaseWish | None
+    disk: Disk | None
+    dashboard: DashboardLink | None
+    certificates: tuple[Certificate, ...]
+
+
+@dataclass(frozen=True)
+class Health:
+    """What ``/healthz`` says."""
+
+    healthy: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EnrolledAs:
+    """The name that the dashboard gave this appliance."""
+
+    name: str

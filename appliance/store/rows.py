@@ -1,0 +1,184 @@
+"""Rows of the appliance's own database as the status service, its page and the command line show them.
+
+Nothing here needs PostgreSQL's driver, so the command line reads the same types out of JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal
+
+from appliance.contract.step_messages import Failure
+
+RunState = Literal["queued", "running", "succeeded", "failed", "refused", "cancelled"]
+StepState = Literal["running", "retrying", "succeeded", "failed", "cancelled", "skipped"]
+Trigger = Literal["schedule", "command", "operator"]
+Origin = Literal["local", "cloud"]
+
+
+@dataclass(frozen=True)
+class StopNote:
+    """That a run was asked to stop."""
+
+    kind: Literal["cancel", "failed"]
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run as a list shows it. ``seconds`` counts on until the run has ended."""
+
+    run_id: str
+    workflow: str
+    airflow_run_id: str | None
+    origin: Origin
+    trigger: Trigger
+    state: RunState
+    queued_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    stop_requested: StopNote | None
+    failure: Failure | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PlannedTable:
+    """A table of a run's plan; ``parts`` is how many pieces it is copied in."""
+
+    table: str
+    rows: int = 0
+    bytes: int = 0
+    masked: int = 0
+    kept: int = 0
+    parts: int = 1
+
+
+@dataclass(frozen=True)
+class PlanLine:
+    """A run's plan in numbers and table names."""
+
+    shards: int
+    tables: tuple[PlannedTable, ...]
+    tables_total: int
+    not_carried: int = 0
+    warnings: int = 0
+    server_version: int | None = None
+
+
+@dataclass(frozen=True)
+class StepLine:
+    """A step of a run, or one shard of it. ``result`` is what that step counted."""
+
+    step: str
+    shard: int | None
+    attempt: int
+    state: StepState
+    started_at: datetime | None
+    ended_at: datetime | None
+    failure: Failure | None
+    result: dict[str, Any] | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class ProgressLine:
+    """How far one piece of one table is."""
+
+    step: str
+    shard: int | None
+    part: str | None
+    table: str | None
+    rows: int
+    rows_expected: int | None
+    bytes: int
+    done: bool
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class TableLine:
+    """How far the copying of one table is, its pieces added up."""
+
+    table: str
+    rows: int
+    rows_expected: int
+    bytes: int
+    done: bool
+
+
+@dataclass(frozen=True)
+class NoticeLine:
+    """Something a person should know of a run."""
+
+    step: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class RunDetails(RunLine):
+    """A run with everything that is known of it."""
+
+    plan: PlanLine | None
+    steps: tuple[StepLine, ...]
+    tables: tuple[TableLine, ...]
+    progress: tuple[ProgressLine, ...]
+    notices: tuple[NoticeLine, ...]
+
+
+@dataclass(frozen=True)
+class OutboxDepth:
+    """How many events wait to be sent, and what became of others."""
+
+    waiting: int
+    oldest_seconds: float | None
+    dropped: int
+    rejected: int
+
+
+@dataclass(frozen=True)
+class RefusedCommand:
+    """A command of the dashboard that policy refused. ``payload`` has its arguments by name."""
+
+    kind: str
+    payload: dict[str, str]
+    at: datetime | None
+    rule: str | None
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class ReleaseWish:
+    """The release that the dashboard asked for last, and what became of it."""
+
+    version: str
+    state: Literal["waiting", "done", "refused", "failed"]
+    rule: str | None
+    problem: str | None
+    requested_at: datetime
+    settled_at: datetime | None
+
+
+def stored_failure(stored: dict[str, Any]) -> Failure:
+    """A failure as a row has it. One that another release wrote may lack keys or have more."""
+    known = {key: value for key, value in stored.items() if key in Failure.model_fields}
+    return Failure.model_validate({"step": "run", "exit_code": 1, "retry": False, "what": "", **known})
+
+
+def stored_plan(stored: dict[str, Any]) -> PlanLine:
+    """A plan as a row has it."""
+    tables = tuple(PlannedTable(**_known(PlannedTable, each)) for each in stored.get("tables", ()))
+    given = {"shards": 0, "tables_total": len(tables), **_known(PlanLine, stored)}
+    return PlanLine(**given | {"tables": tables})
+
+
+def stored_stop(stored: dict[str, Any]) -> StopNote:
+    """A request to stop as a row has it."""
+    return StopNote(**{"kind": "failed", **_known(StopNote, stored)})
+
+
+def _known(kind: type[PlanLine | PlannedTable | StopNote], stored: dict[str, Any]) -> dict[str, Any]:
+    """The keys that this release knows."""
+    return {each.name: stored[each.name] for each in fields(kind) if each.name in stored}

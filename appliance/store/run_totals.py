@@ -1,0 +1,59 @@
+"""What an ended run comes to: rows and bytes, the time by step, which checks held and over how much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from psycopg.rows import class_row
+
+from appliance.contract.events import Check, StepTime
+from appliance.contract.fitting import fitting
+from appliance.store.database import Connection
+
+_COUNTED: tuple[tuple[Literal["row_counts", "masked_values"], str], ...] = (
+    ("row_counts", "tables"),
+    ("masked_values", "masked_columns"),
+)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Of all tables of a run."""
+
+    rows: int = 0
+    bytes: int = 0
+
+
+def totals_of(connection: Connection, run_id: str) -> Totals:
+    """What was copied."""
+    with connection.cursor(row_factory=class_row(Totals)) as cursor:
+        copied = cursor.execute(
+            "SELECT coalesce(sum(rows), 0)::int8 AS rows, coalesce(sum(bytes), 0)::int8 AS bytes"
+            " FROM appliance.progress WHERE run_id = %s AND step = 'copy'",
+            [run_id],
+        ).fetchone()
+    return copied or Totals()
+
+
+def step_times(connection: Connection, run_id: str) -> tuple[StepTime, ...]:
+    """How long each step took, all its shards together, in their order."""
+    rows = connection.execute(
+        "SELECT step, extract(epoch FROM max(ended_at) - min(started_at))::float8 AS seconds"
+        " FROM appliance.step WHERE run_id = %s GROUP BY step"
+        " HAVING max(ended_at) >= min(started_at) ORDER BY min(started_at)",
+        [run_id],
+    ).fetchall()
+    return tuple(time for row in rows if (time := fitting(StepTime, row)))
+
+
+def verify_checks(connection: Connection, run_id: str) -> tuple[Check, ...]:
+    """The ``checks`` of a run's ``run_finished`` event; none where it was not verified."""
+    row = connection.execute(
+        "SELECT result FROM appliance.step WHERE run_id = %s AND step = 'verify' AND state = 'succeeded'",
+        [run_id],
+    ).fetchone()
+    result = (row["result"] if row else None) or {}
+    return tuple(
+        Check(kind=kind, passed=True, checked=int(result[key])) for kind, key in _COUNTED if key in result
+    )
