@@ -28,13 +28,13 @@ def shape(pattern: str) -> WithJsonSchema:
 
 _WORKFLOW_ID = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 # It becomes a section of a libpq service file, so nothing may need escaping there.
-_CONNECTION_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+CONNECTION_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 
 WorkflowId = Annotated[
     str, named(_WORKFLOW_ID, "1 to 63 of a-z, 0-9 and -, with no - at either end"), shape(_WORKFLOW_ID)
 ]
 ConnectionName = Annotated[
     str,
-    named(_CONNECTION_NAME, "the name of a connection: letters, digits, _ and -, for example staging"),
-    shape(_CONNECTION_NAME),
+    named(CONNECTION_NAME, "the name of a connection: letters, digits, _ and -, for example staging"),
+    shape(CONNECTION_NAME),
 ]
