@@ -25,9 +25,7 @@ LONGEST_OPEN_S = 8 * 24 * 3600
 class Document(Protocol):
     """A pydantic model. Supervisors import this module, and pydantic is memory that they do not spend."""
 
-    def model_dump_json(self) -> str:
-        """The whole document."""
-        ...
+    def model_dump_json(self) -> str: ...
 
 
 @dataclass(frozen=True)

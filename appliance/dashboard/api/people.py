@@ -45,7 +45,7 @@ class NewToken(Given):
 
 @router.get("/people")
 def list_people(context: Deck) -> list[dict[str, Any]]:
-    """Everybody."""
+    """Everybody who may sign in, with their roles."""
     with context.database.read() as session:
         return people.people(session)
 

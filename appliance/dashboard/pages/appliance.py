@@ -43,7 +43,7 @@ def placements(session: Session, appliance_id: str) -> list[Row]:
 
 
 def details(context: Context, appliance_id: str) -> dict[str, Any]:
-    """Everything the page shows."""
+    """What the page's template reads; raises NotFound."""
     now = time.time()
     with context.database.read() as session:
         row = fleet.appliance(session, appliance_id)
@@ -68,7 +68,6 @@ def details(context: Context, appliance_id: str) -> dict[str, Any]:
 
 @router.get("")
 def appliance_page(request: Request, appliance_id: str, visitor: Visitor) -> Response:
-    """The appliance's page."""
     data = details(visitor.context, appliance_id)
     visitor.context.attention.watch(appliance_id)
     return page(visitor, request, "appliance.html", newest=__version__, **data)

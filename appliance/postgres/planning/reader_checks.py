@@ -16,8 +16,6 @@ from appliance.workflow.catalog import Table
 
 @dataclass(frozen=True)
 class ReaderFindings:
-    """What was found."""
-
     lines: tuple[str, ...] = ()
     """Reasons why the run may not start, and ``fixes`` what to type."""
     fixes: tuple[str, ...] = ()
