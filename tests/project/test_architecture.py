@@ -41,3 +41,12 @@ def test_the_page_names_the_rooms_that_there_are() -> None:
     rooms = {path.relative_to(ROOT / "appliance").parts[0] for path in (ROOT / "appliance").glob("*/*.py")}
     assert [room for room in sorted(rooms) if f"{room}/" not in PAGE] == []
     assert len(NAMED) > 100
+
+
+@pytest.mark.parametrize(
+    "page", [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")], ids=lambda path: path.name
+)
+def test_every_file_of_the_tree_that_a_page_names_is_there(page: Path) -> None:
+    rooms = "appliance|provisioning|compose|systemd|dags|bench|docs|tests|requirements|scripts"
+    named = set(re.findall(rf"`((?:{rooms})/[\w./-]+)`", page.read_text()))
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
