@@ -52,7 +52,7 @@ def list_people(context: Deck) -> list[dict[str, Any]]:
 
 @router.post("/people", status_code=201)
 def add_person(actor: Admin, context: Deck, given: NewPerson) -> dict[str, Any]:
-    """Add somebody; the one-time password is shown this once."""
+    """Add a person; the one-time password is shown this once."""
     person_id, one_time = people.create_person(context.database, actor, given.name, given.role)
     return {"id": person_id, "one_time_password": one_time}
 

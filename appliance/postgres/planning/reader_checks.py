@@ -36,7 +36,7 @@ def check_reader(
         enforce(
             tuple(Refusal("foreign_functions", line) for line in called),
             "Have a superuser of the source own these functions, leave their tables out under tables.exclude,"
-            " or ask whoever owns policy.yaml.",
+            " or ask the owner of policy.yaml.",
         )
     powerful = powerful_reader(source, tables)
     if powerful is None:
