@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
 
-.PHONY: help install dev check unit demo clean test bench lock bundle
+.PHONY: help install dev check unit demo clean test bench lock docs bundle
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ clean: install ## Remove the demo's containers, volumes, networks and images
 
 bench: ## Measure, and print the table that the README shows
 	@scripts/bench.sh
+
+docs: dev ## Write the reference pages and JSON Schemas anew from the code
+	@.venv/bin/python -m docs.pages
 
 bundle: ## Make a release bundle in build/bundle (DEBS=trixie carries Debian packages too)
 	@scripts/venv.sh test

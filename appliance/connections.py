@@ -16,8 +16,10 @@ from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_valid
 
 from appliance.documents import yaml as strict_yaml
 from appliance.documents.document import Document
+from appliance.documents.json_schema import document_schema
 from appliance.documents.model import StrictModel, problems_of, wrong
 from appliance.documents.named_types import ConnectionName
+from appliance.documents.names import CONNECTION_NAME
 from appliance.documents.problems import DocumentWrong, Problem, did_you_mean
 from appliance.errors import RequestWrong
 
@@ -103,6 +105,23 @@ class Connection(StrictModel):
         if (self.sslcert is None) != (self.sslkey is None):
             raise wrong("has only one of sslcert and sslkey", "both or neither")
         return self
+
+
+def connections_schema() -> dict[str, Any]:
+    """The JSON Schema of the file: connections by name, whose texts need no quotes."""
+    schema = document_schema(Connection, "Connections")
+    connection = {key: schema.pop(key) for key in ("description", "properties", "required", "type")}
+    for described in connection["properties"].values():
+        if described.get("type") == "string" and "enum" not in described and "const" not in described:
+            described["type"] = ["string", "number", "boolean"]
+    return {
+        **schema,
+        "description": "Databases by name: their addresses and credentials, known on this appliance only.",
+        "type": "object",
+        "propertyNames": {"pattern": f"^{CONNECTION_NAME}$"},
+        "additionalProperties": {"$ref": "#/$defs/Connection"},
+        "$defs": {"Connection": {"title": "Connection", **connection, "additionalProperties": False}},
+    }
 
 
 def load_connections(path: Path) -> dict[str, Connection]:

@@ -47,9 +47,7 @@ _LONGEST_ID = 120
 class Document(Protocol):
     """A pydantic model."""
 
-    def model_dump_json(self) -> str:
-        """The whole document."""
-        ...
+    def model_dump_json(self) -> str: ...
 
     @classmethod
     def model_validate_json(cls, json_data: bytes, /) -> Self:

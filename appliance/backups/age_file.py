@@ -61,7 +61,6 @@ class AgeWriter(io.RawIOBase):
         self._number = 0
 
     def writable(self) -> bool:
-        """It is."""
         return True
 
     def write(self, data: object, /) -> int:
@@ -111,7 +110,6 @@ class AgeReader(io.RawIOBase):
         self._plain = b""
 
     def readable(self) -> bool:
-        """It is."""
         return True
 
     def readinto(self, buffer: object, /) -> int:

@@ -45,8 +45,6 @@ class Entry:
 
 @dataclass(frozen=True)
 class Backup:
-    """What a backup holds."""
-
     manifest: Manifest
     entries: tuple[Entry, ...]
 

@@ -48,7 +48,7 @@ LEAVING_S = 15.0
 
 @dataclass(frozen=True)
 class Restored:
-    """What a restore did."""
+    """What a restore brought back, and what it left of what was here."""
 
     manifest: Manifest
     files: int

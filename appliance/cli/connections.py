@@ -18,6 +18,15 @@ def _connections() -> None:
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON Schema of connections.yaml, for editors and programs that write one."""
+    from appliance.connections import connections_schema  # noqa: PLC0415 - help does without
+    from appliance.documents.json_schema import printed  # noqa: PLC0415
+
+    typer.echo(printed(connections_schema()), nl=False)
+
+
+@app.command()
 def template(
     files: Annotated[list[Path], typer.Argument(help="Workflow files.", metavar="WORKFLOW…")],
 ) -> None:

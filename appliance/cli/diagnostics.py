@@ -1,4 +1,4 @@
-"""Collect what somebody who helps needs to know into one archive, with secrets removed."""
+"""Collect what a person who helps needs to know into one archive, with secrets removed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def diagnostics(
     only_list: Annotated[bool, typer.Option("--list", help="Only show what would be in it.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")] = False,
 ) -> None:
-    """Collect what somebody who helps needs to know into one archive, with secrets removed.
+    """Collect what a person who helps needs to know into one archive, with secrets removed.
 
     Nothing is sent: it shows what is inside and where it lies, and what becomes of it is up to you. It also
     works while PostgreSQL, Docker or systemd does not.
@@ -46,4 +46,4 @@ def diagnostics(
         typer.confirm(f"Write these {len(files)} files to {path}?", default=True, abort=True)
     write_archive(files, path)
     typer.echo(f"Written to {path} ({size(path.stat().st_size)}). Nothing has been sent.")
-    typer.echo(f"Next: look at what is in it (tar xzf {path}), then give it to whoever asked for it.")
+    typer.echo(f"Next: look at what is in it (tar xzf {path}), then give it to the person who helps.")

@@ -1,4 +1,4 @@
-"""Ask this appliance's policy beforehand."""
+"""Ask this appliance's policy beforehand, and print its schema."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ app = typer.Typer(no_args_is_help=True)
 @app.callback()
 def _policy() -> None:
     """Ask this appliance's policy beforehand."""
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of policy.yaml, for editors and programs that write one."""
+    from appliance.documents.json_schema import document_schema, printed  # noqa: PLC0415 - help does without
+    from appliance.policy.policy import Policy  # noqa: PLC0415
+
+    typer.echo(printed(document_schema(Policy, "Policy")), nl=False)
 
 
 @app.command()

@@ -17,12 +17,13 @@ app.add_typer(workflow_runs.commands)
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of a workflow, for editors and for whoever generates one."""
-    from appliance.masking.registry import MASKS, parameter_models  # noqa: PLC0415 - help does without
+    """Print the JSON Schema of a workflow, for editors and programs that write one."""
+    from appliance.documents.json_schema import printed  # noqa: PLC0415 - help does without
+    from appliance.masking.registry import MASKS, parameter_models  # noqa: PLC0415
     from appliance.workflow.schema import workflow_schema  # noqa: PLC0415
 
     summaries = {name: mask.summary for name, mask in MASKS.items()}
-    typer.echo(json.dumps(workflow_schema(parameter_models(), summaries), indent=2, ensure_ascii=False))
+    typer.echo(printed(workflow_schema(parameter_models(), summaries)), nl=False)
 
 
 @app.command()

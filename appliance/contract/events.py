@@ -52,7 +52,7 @@ class FailureReport(WireModel):
     shard: _Shard = None
     table: ObjectName | None = Field(default=None, description="The table it was working on, by name only.")
     exit_code: int = Field(
-        default=1, ge=0, le=255, description="Tells a failure, a wrong request and a refusal apart."
+        default=1, ge=0, le=255, description="A failure, a wrong request and a refusal have different ones."
     )
     retry: bool = Field(default=False, description="Whether trying again can help.")
     rule: RuleName | None = Field(default=None, description="The policy rule that refused, where one did.")
@@ -246,7 +246,7 @@ class Noticed(WireModel):
         "component_failed",
         "export_deleted",
         "receipt_deleted",
-    ] = Field(description="What is told.")
+    ] = Field(description="What happened.")
     connection: ConnectionName | None = Field(
         default=None, description="The connection it is about, by name only."
     )

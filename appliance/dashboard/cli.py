@@ -82,7 +82,7 @@ def create_user(
     role: Role = "viewer",
     password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
 ) -> None:
-    """Add somebody. Prints a one-time password unless one is given on standard input."""
+    """Add a person. Prints a one-time password unless one is given on standard input."""
     _, database = _open()
     password = sys.stdin.readline().rstrip("\n") if password_stdin else None
     _, one_time = people.create_person(database, people.SYSTEM, name, role, password)

@@ -38,7 +38,6 @@ class Collected:
 
     @property
     def bytes(self) -> int:
-        """Of the text, encoded."""
         return len(self.text.encode())
 
 

@@ -46,7 +46,6 @@ class End:
 
     @property
     def described(self) -> str:
-        """For a message."""
         how = "kept" if self.mask is None else f"masked with {self.mask.mask}"
         return f"{self.table.qualified}.{self.column.name} ({how})"
 

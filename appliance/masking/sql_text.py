@@ -4,7 +4,6 @@ from __future__ import annotations
 
 
 def identifier(name: str) -> str:
-    """A quoted identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 

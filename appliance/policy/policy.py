@@ -163,7 +163,7 @@ class Policy(StrictModel):
         default=(),
         description=(
             "Where files may go; `files` is the exports folder of this appliance. "
-            "Left out: nowhere, whoever wrote the workflow."
+            "Left out: nowhere, for local workflows too."
         ),
         examples=[["files"]],
     )
@@ -219,7 +219,7 @@ def check_workflow(
             what = f"SQL from the cloud is not allowed here: {'; '.join(free)}."
             refusals.append(Refusal("sql_from_cloud", what))
         if workflow.unlisted == "keep":
-            what = "The cloud may not keep what nobody has named (unlisted: keep)."
+            what = "The cloud may not keep what is not named (unlisted: keep)."
             refusals.append(Refusal(KEEP_RULE, what))
         refusals += check_caps(
             workflow,
@@ -258,7 +258,7 @@ def check_update(policy: Policy, version: str) -> tuple[Refusal, ...]:
 
 
 def enforce(
-    refusals: tuple[Refusal, ...], next_step: str = "Change the workflow, or ask whoever owns policy.yaml."
+    refusals: tuple[Refusal, ...], next_step: str = "Change the workflow, or ask the owner of policy.yaml."
 ) -> None:
     """Raise Refused (exit code 3), naming every rule, if there is anything to refuse."""
     if refusals:

@@ -112,7 +112,7 @@ class Dashboard:
 
 @dataclass(frozen=True)
 class Facts:
-    """All of it."""
+    """What the checks judge, gathered once."""
 
     installed: bool
     """A release is current on this machine."""

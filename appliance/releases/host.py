@@ -50,7 +50,6 @@ class ThisMachine:
         check_fitness(self._root / "releases" / version)
 
     def stop(self) -> None:
-        """Stop the services."""
         _run("systemctl", "stop", *SERVICES)
 
     def start(self) -> None:

@@ -110,7 +110,7 @@ def _begin(settings: Settings, wanted: Wanted, *, by_operator: bool, interrupt: 
     try:
         policy = read_policy(settings)
         enforce(
-            check_update(policy, wanted.version), "Ask whoever owns policy.yaml, which says so in updates."
+            check_update(policy, wanted.version), "Ask the owner of policy.yaml, which says so in updates."
         )
     except ApplianceError as error:
         if by_operator:

@@ -14,7 +14,7 @@ class ExportSettings(StrictModel):
         default=30,
         ge=1,
         le=36_500,
-        description="Days after which an export is deleted; null keeps it until someone deletes it.",
+        description="Days after which an export is deleted; null keeps it until it is deleted.",
         examples=[30],
     )
 

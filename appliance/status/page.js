@@ -1,4 +1,4 @@
-// Asks /status every two seconds while somebody looks, and writes what it says. No library, nothing from outside.
+// Asks /status every two seconds while the page is looked at, and writes what it says. No library, nothing from outside.
 "use strict";
 
 const EVERY_MS = 2000;
@@ -95,9 +95,9 @@ function showWorkflows(workflows, now) {
 function failure(run) {
   if (!run.failure) return null;
   const { what, why: reason, next_step: next } = run.failure;
-  const told = why([what, reason].filter(Boolean).join("\n"));
-  if (next) told.append(element("span", `Next: ${next}`, "next"));
-  return told;
+  const reasons = why([what, reason].filter(Boolean).join("\n"));
+  if (next) reasons.append(element("span", `Next: ${next}`, "next"));
+  return reasons;
 }
 
 function showRuns(runs, now) {

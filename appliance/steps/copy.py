@@ -91,7 +91,6 @@ class _Copying:
         self._yielded: dict[str, int] = defaultdict(int)
 
     def all_of(self, shard: Shard) -> list[Copied]:
-        """Copy everything."""
         queue = deque(shard.items)
         moved = []
         while queue:

@@ -46,7 +46,6 @@ class RunStore:
 
     @property
     def connection(self) -> Connection:
-        """The open connection."""
         if self._connection is None or self._connection.closed:
             self._connection = connect(self._conninfo)
         return self._connection

@@ -56,7 +56,7 @@ class Limits(StrictModel):
         ge=1,
         le=3_600,
         description=(
-            "Seconds that somebody may wait on the source for a lock that the run holds: then it lets go and "
+            "Seconds that another session may wait on the source for a lock of the run: then it lets go and "
             "takes that piece up again. Who waits for its snapshot (CREATE INDEX CONCURRENTLY) ends the run."
         ),
         examples=[5],

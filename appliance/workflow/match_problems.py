@@ -26,7 +26,6 @@ class MatchProblems:
         self._suggestions = 0
 
     def add(self, path: KeyPath, what: str, expected: str = "") -> None:
-        """One more problem."""
         self.found.append(self._places.problem(path, what, expected))
 
     def tie(self, tied: Sequence[WrittenPattern], matched: str) -> None:

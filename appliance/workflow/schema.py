@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from appliance.documents.json_schema import DIALECT, in_markdown
 from appliance.workflow.document import Workflow
 
-DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PARAMETERS = "MaskParameters_"
 
 
@@ -23,7 +23,7 @@ def workflow_schema(
     definitions = schema.setdefault("$defs", {})
     definitions["MaskSpec"] = _mask_schema(masks, summaries or {}, definitions)
     _allow_null_words(schema)
-    return {"$schema": DIALECT, **schema, "title": "Workflow"}
+    return in_markdown({"$schema": DIALECT, **schema, "title": "Workflow"})
 
 
 def _mask_schema(

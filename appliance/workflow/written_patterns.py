@@ -77,7 +77,6 @@ class WrittenPatterns:
     """Masks, then what is kept."""
 
     def all(self) -> list[WrittenPattern]:
-        """Every one of them."""
         return [*self.include, *self.exclude, *self.rows, *self.rules]
 
 

@@ -33,7 +33,7 @@ from provisioning.release.wheels import PYTHONS, download, merged_lock
 ROOT = Path(__file__).parents[2]
 LOCKS = ("orchestration", "status", "provisioning")
 """What runs on the host: Airflow, the status service, and the deploy itself for `@local`."""
-CARRIED = ("dags", "systemd", "provisioning")
+CARRIED = ("dags", "systemd", "provisioning", "docs/schemas")
 ARCHITECTURE = "x86_64"
 
 

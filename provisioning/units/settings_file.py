@@ -8,6 +8,7 @@ from provisioning.certificates.deployer import STATUS_CERTIFICATE, STATUS_KEY
 from provisioning.knobs import Knobs, defaults
 from provisioning.postgres.deployer import SOCKET_FOLDER, STATUS_ROLE
 
+SCHEMA = "/opt/appliance/current/docs/schemas/settings.json"
 STATUS_FOLDER = "/var/lib/appliance-status"
 
 
@@ -37,6 +38,7 @@ def settings_file(knobs: Knobs) -> str:
         return quoted(conninfo(knobs, name, "appliance"))
 
     lines = [
+        f"# yaml-language-server: $schema={SCHEMA}",
         "# Written by the deploy, which will overwrite changes: set the deploy's knobs instead.",
         f"database_url: {database('appliance')}",
         f"airflow_database_url: {database('airflow')}",

@@ -238,7 +238,7 @@ def test_running_a_workflow_by_its_button_leads_to_the_run(dashboard: Dashboard)
     waiting = answer.headers["location"]
     assert "Waiting for Hospital West" in browser.get(waiting).text
     (command,) = appliance.take_commands(appliance.heartbeat())
-    assert "has been told" in browser.get(waiting).text
+    assert "has the request" in browser.get(waiting).text
     run = appliance.run("staging-twin", trigger="command", command_id=command.id)
     run_id = next(run)
     started, appliance.outbox = appliance.outbox, []

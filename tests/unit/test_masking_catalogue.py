@@ -1,27 +1,18 @@
-"""The catalogue of masks, its page, and the words that pseudonyms are made of."""
+"""The catalogue of masks, and the words that pseudonyms are made of."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from pathlib import Path
 
 import pytest
 
-from appliance.masking.catalogue_page import catalogue_page
 from appliance.masking.lookup import mask_and_params
 from appliance.masking.registry import MASKS
 from appliance.masking.word_lists import word_list, word_list_of
 from tests.unit.masking_columns import mask
 
-PAGE = Path(__file__).parents[2] / "docs" / "masks.md"
 LISTS = ("first_name", "last_name", "street", "city", "company_name", "company_trade", "mailbox")
-
-
-def test_the_page_is_current() -> None:
-    assert PAGE.read_text(encoding="utf-8") == catalogue_page(), (
-        "run: .venv/bin/python -m appliance.masking.catalogue_page > docs/masks.md"
-    )
 
 
 def test_the_first_catalogue_is_complete() -> None:

@@ -21,7 +21,6 @@ class JsonObserver(SilentObserver):
         print_json_line({"type": "run", "run_id": spec.run_id, "workflow": spec.workflow.id})
 
     def planned(self, plan: Plan) -> None:
-        """The plan is made."""
         print_json_line({"type": "planned", **summary_of(plan).model_dump()})
 
     def step_started(self, step: str, part: int | None, parts: int) -> None:
@@ -36,7 +35,6 @@ class JsonObserver(SilentObserver):
         )
 
     def message(self, message: Progress | Notice) -> None:
-        """A step says something."""
         print_json_line(message.model_dump(exclude_none=True))
 
     def end(self, outcome: RunOutcome) -> None:

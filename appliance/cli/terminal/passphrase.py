@@ -19,7 +19,7 @@ def read_passphrase(file: Path | None, *, is_new: bool) -> str:
         raise RequestWrong(
             f"The passphrase is too short: it has {len(given)} characters.",
             f"The file holds every key and password of this appliance; {SHORTEST} is the least.",
-            "Choose a longer one: a few words that nobody would guess.",
+            "Choose a longer one: a few words that are hard to guess.",
         )
     if not given:
         raise RequestWrong("No passphrase was given.", "", "Name a file with --passphrase-file, or type it.")
@@ -50,7 +50,7 @@ def _from_file(file: Path) -> str:
 def _typed(*, is_new: bool) -> str:
     if not sys.stdin.isatty():
         raise RequestWrong(
-            "There is nobody to ask for the passphrase.",
+            "No terminal is there to ask for the passphrase.",
             "Standard input is no terminal.",
             "Name a file that holds it, of mode 600: --passphrase-file FILE",
         )

@@ -99,7 +99,6 @@ class RunDisplay:
             self._line(f"{step}: done in {duration(over.seconds)}{rows}")
 
     def message(self, message: Progress | Notice) -> None:
-        """A step says something."""
         if isinstance(message, Notice):
             self.console.print(
                 Text(printable(f"{message.step}: {message.text}"), style="yellow"), soft_wrap=True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from appliance.documents.json_schema import editor_line
 from appliance.workflow.document import Workflow
 
 _HEADER = """\
@@ -38,7 +39,7 @@ def connections_template(workflows: Iterable[Workflow]) -> str:
         _ENTRY.format(name=name, uses=", ".join(_uses(name, reads, writes)), role=_role(name, writes))
         for name in names
     ]
-    return "\n".join([_HEADER, *entries])
+    return "\n".join([editor_line("connections") + _HEADER, *entries])
 
 
 def _uses(name: str, reads: dict[str, list[str]], writes: dict[str, list[str]]) -> Iterator[str]:

@@ -130,7 +130,7 @@ def interruptible(what: str) -> Iterator[Interruption]:
     except Interrupted:
         raise WorkFailed(
             f"{what} was cancelled.",
-            "The former twin is as it was, and nobody has seen what was being built beside it.",
+            "The former twin is as it was, and what was being built beside it was shown to no reader.",
             "Start it again when it is wanted.",
         ) from None
     finally:

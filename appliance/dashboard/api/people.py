@@ -46,14 +46,14 @@ class NewToken(Given):
 
 @router.get("/people")
 def list_people(context: Deck) -> list[PersonRow]:
-    """Everybody."""
+    """Everybody who may sign in, with their roles."""
     with context.database.read() as session:
         return [PersonRow.model_validate(row) for row in people.people(session)]
 
 
 @router.post("/people", status_code=201)
 def add_person(actor: Admin, context: Deck, given: NewPerson) -> PersonMade:
-    """Add somebody; the one-time password is shown this once."""
+    """Add a person; the one-time password is shown this once."""
     person_id, one_time = people.create_person(context.database, actor, given.name, given.role)
     return PersonMade(id=person_id, one_time_password=one_time)
 

@@ -22,7 +22,6 @@ Form = Annotated[FormData, Depends(checked_form)]
 
 @router.get("")
 def appliance_page(request: Request, appliance_id: str, visitor: Visitor) -> Response:
-    """The appliance's page."""
     data = overview.appliance_details(visitor.context, appliance_id)
     visitor.context.attention.watch(appliance_id)
     return page(visitor, request, "appliance.html", newest=__version__, **data)

@@ -15,14 +15,15 @@ from appliance.dashboard.store.database import Row
 from appliance.dashboard.store.documents import Checked
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.masks import cards
+from appliance.documents.json_schema import INSTALLED, comment
 from appliance.documents.problems import DocumentWrong
 
 router = APIRouter()
 Visitor = Annotated[Visit, Depends(visit)]
 Form = Annotated[FormData, Depends(checked_form)]
 
-BEGINNING = """\
-id: nightly-twin
+BEGINNING = f"""\
+{comment(f"{INSTALLED}/workflow.json")}id: nightly-twin
 title: Nightly twin
 schedule: "0 2 * * *"
 source: production
@@ -34,7 +35,7 @@ masks:
 keep:
   - "public.*.id"
 deliver:
-  - twin: {connection: staging}
+  - twin: {{connection: staging}}
 """
 
 

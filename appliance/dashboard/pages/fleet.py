@@ -62,7 +62,7 @@ def _matches(row: Row, chosen: str) -> bool:
 def fleet_page(
     request: Request, visitor: Annotated[Visit, Depends(visit)], q: str = "", show: str = "all", p: int = 1
 ) -> Response:
-    """The fleet."""
+    """The fleet: ``q`` is part of a name, ``show`` one of FILTERS, ``p`` the page from 1."""
     return page(visitor, request, "fleet.html", **listing(visitor, q, show if show in FILTERS else "all", p))
 
 

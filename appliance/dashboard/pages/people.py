@@ -28,7 +28,6 @@ def _people_page(request: Request, visitor: Visit, **data: Any) -> Response:
 
 @router.get("/people")
 def people_page(request: Request, visitor: Visitor) -> Response:
-    """Everybody."""
     return _people_page(request, visitor)
 
 
@@ -77,7 +76,6 @@ def _tokens_page(request: Request, visitor: Visit, **data: Any) -> Response:
 
 @router.get("/tokens")
 def tokens_page(request: Request, visitor: Visitor) -> Response:
-    """API tokens."""
     return _tokens_page(request, visitor)
 
 

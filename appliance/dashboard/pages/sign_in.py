@@ -47,7 +47,6 @@ def _note_refused(context: Context, name: str, address: str) -> None:
 
 @router.get("/sign-in")
 def sign_in_page(request: Request) -> Response:
-    """The form."""
     return _form(request, context_of(request))
 
 

@@ -22,7 +22,6 @@ Number = Annotated[int, Path(ge=1, le=2**31)]
 
 @router.get("")
 def workflows_page(request: Request, visitor: Visitor, q: str = "") -> Response:
-    """Every workflow."""
     with visitor.context.database.read() as session:
         rows = workflows.workflows(session, q[:80])
     return page(visitor, request, "workflows.html", rows=rows, search=q[:80])
@@ -50,7 +49,6 @@ def workflow_live(request: Request, workflow_id: str, visitor: Visitor) -> Respo
 
 @router.get("/{workflow_id}/history")
 def history_page(request: Request, workflow_id: str, visitor: Visitor) -> Response:
-    """Every version."""
     with visitor.context.database.read() as session:
         row = workflows.workflow(session, workflow_id)
         versions = workflows.history(session, workflow_id)
@@ -150,7 +148,7 @@ def run(workflow_id: str, visitor: Visitor, form: Form) -> Response:
 
 @router.get("/{workflow_id}")
 def workflow_page(request: Request, workflow_id: str, visitor: Visitor) -> Response:
-    """One workflow."""
+    """A workflow, and the appliances that it is assigned to: these report faster while somebody looks."""
     data = details(visitor, workflow_id)
     for appliance in data["assigned"]:
         visitor.context.attention.watch(appliance["appliance_id"])

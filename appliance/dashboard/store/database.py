@@ -56,7 +56,7 @@ class _Connection(Protocol):
 
 
 class Session:
-    """One transaction."""
+    """One transaction, whose SQL has ``?`` for each value on SQLite and PostgreSQL alike."""
 
     def __init__(self, connection: Any, is_postgres: bool) -> None:
         self._connection = connection
@@ -66,7 +66,6 @@ class Session:
         return self._connection.execute(_for_psycopg(sql) if self._is_postgres else sql, values)
 
     def all(self, sql: str, *values: Any) -> list[Row]:
-        """Every row."""
         return list(self._execute(sql, values).fetchall())
 
     def one(self, sql: str, *values: Any) -> Row | None:

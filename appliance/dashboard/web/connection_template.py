@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from appliance.documents.json_schema import INSTALLED, comment
+
 _OPENING = """\
 # /etc/appliance/connections.yaml on {name}; mode 0600. It never leaves the appliance.
 # Replace every changeme, then: sudo appliance connections check
@@ -23,7 +25,7 @@ def template(name: str, documents: Iterable[Mapping[str, Any]]) -> str:
                 if isinstance(target, Mapping) and "connection" in target:
                     uses.setdefault(str(target["connection"]), set()).add("write")
     uses.pop("", None)
-    parts = [_OPENING.format(name=name)]
+    parts = [comment(f"{INSTALLED}/connections.json") + _OPENING.format(name=name)]
     if not uses:
         parts.append("# No workflow is assigned to this appliance yet, so no connection is needed.\n")
     for connection in sorted(uses):
@@ -41,5 +43,5 @@ def _lines() -> list[str]:
         "  user: changeme",
         "  password: changeme",
         "  sslmode: verify-full",
-        "  # sslrootcert: /etc/appliance/certs/database-ca.pem",
+        "  sslrootcert: changeme  # PEM file of the server's authority, or system",
     ]

@@ -35,7 +35,7 @@ class Limits:
 
 @dataclass
 class Context:
-    """One dashboard."""
+    """What one dashboard's requests share."""
 
     settings: Settings
     database: Database

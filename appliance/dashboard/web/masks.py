@@ -31,8 +31,6 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Card:
-    """One mask."""
-
     name: str
     about: str
     before: str

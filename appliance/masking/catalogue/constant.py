@@ -30,7 +30,7 @@ class ConstantParams(Params):
 
 
 class Constant(Mask[ConstantParams]):
-    """One typed value."""
+    """One typed value for all rows, checked against the column's type and length when a run is planned."""
 
     name = "constant"
     summary = "Replaces every value with one that you choose."

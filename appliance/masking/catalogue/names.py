@@ -9,8 +9,6 @@ _FORMAT = "believable names of many languages, with their accents"
 
 
 class FirstName(PickedMask):
-    """A first name."""
-
     name = "first_name"
     summary = "Replaces a first name with another one."
     lists = ("first_name",)
@@ -19,8 +17,6 @@ class FirstName(PickedMask):
 
 
 class LastName(PickedMask):
-    """A family name."""
-
     name = "last_name"
     summary = "Replaces a family name with another one."
     lists = ("last_name",)

@@ -27,7 +27,6 @@ class Null(Mask[Params]):
     whole_value = True
 
     def compile(self, value: Value, params: Params, scope: Scope) -> Masked:
-        """NULL."""
         return Masked("NULL", proof="constant")
 
     def problems(self, shape: Shape, params: Params, scope: Scope) -> list[str]:

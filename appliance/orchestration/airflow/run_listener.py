@@ -57,7 +57,6 @@ class RunListener:
 
     @hookimpl
     def on_dag_run_running(self, dag_run: Any, msg: str) -> None:  # noqa: ARG002 - the hook's signature
-        """A run began."""
         workflow, airflow_run_id = dag_run.dag_id, dag_run.run_id
         run_id = run_id_for(workflow, airflow_run_id)
         self.sleep.run_started(run_id)
@@ -75,7 +74,6 @@ class RunListener:
 
     @hookimpl
     def on_dag_run_success(self, dag_run: Any, msg: str) -> None:  # noqa: ARG002
-        """A run succeeded."""
         self._ended(dag_run, "succeeded")
 
     @hookimpl

@@ -34,7 +34,6 @@ class StepListener:
 
     @hookimpl
     def on_task_instance_running(self, previous_state: Any, task_instance: Any) -> None:  # noqa: ARG002
-        """A step began."""
         if not _is_shown(task_instance):
             return
         run_id, step, part = _place(task_instance)
@@ -43,7 +42,6 @@ class StepListener:
 
     @hookimpl
     def on_task_instance_success(self, previous_state: Any, task_instance: Any) -> None:  # noqa: ARG002
-        """A step succeeded."""
         if not _is_shown(task_instance):
             return
         run_id, step, part = _place(task_instance)

@@ -48,7 +48,6 @@ class ConnectionReport:
 
     @property
     def uses(self) -> str:
-        """In words."""
         parts = []
         if self.reads:
             parts.append(f"read by {', '.join(workflow.id for workflow in self.reads)}")

@@ -44,7 +44,6 @@ class LeftOut(BaseModel):
 
     @property
     def text(self) -> str:
-        """For a person."""
         reasons = ((self.by_filter, "its filter"), (self.by_key, "keys to rows left out"))
         said = " and ".join(f"{rows:,} by {reason}" for rows, reason in reasons if rows)
         return f"left out {self.total:,} of {self.rows:,} rows, {said}"

@@ -90,7 +90,7 @@ class _Findings:
             raise Refused(
                 "\n".join(refused + more),
                 "The policy of this appliance belongs to its owner, and no workflow can change it.",
-                "Change the workflow, or ask whoever owns policy.yaml.",
+                "Change the workflow, or ask the owner of policy.yaml.",
                 rule=self.refusals[0].rule,
             )
         if self.uncovered is not None:

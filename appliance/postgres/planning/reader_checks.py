@@ -16,8 +16,6 @@ from appliance.workflow.catalog import Table
 
 @dataclass(frozen=True)
 class ReaderFindings:
-    """What was found."""
-
     lines: tuple[str, ...] = ()
     """Reasons why the run may not start, and ``fixes`` what to type."""
     fixes: tuple[str, ...] = ()
@@ -38,7 +36,7 @@ def check_reader(
         enforce(
             tuple(Refusal("foreign_functions", line) for line in called),
             "Have a superuser of the source own these functions, leave their tables out under tables.exclude,"
-            " or ask whoever owns policy.yaml.",
+            " or ask the owner of policy.yaml.",
         )
     powerful = powerful_reader(source, tables)
     if powerful is None:

@@ -53,7 +53,7 @@ class PowerfulRole:
         """What is wrong, and why it matters."""
         does = "read" if self.source else "written"
         return (
-            f"The role '{self.role}' {' and '.join(self.powers)}. Functions of whoever owns a table in the"
+            f"The role '{self.role}' {' and '.join(self.powers)}. Functions of the owner of a table in the"
             f" source run as this role while tables are {does}, and may do all that it may."
         )
 

@@ -62,7 +62,7 @@ class StandbyFacts:
 
 
 def read_session(session: Connection[TupleRow]) -> SessionFacts:
-    """Ask. psycopg errors pass."""
+    """Ask the server; its clock is compared with the middle of the round trip. psycopg errors pass."""
     before = datetime.now(UTC)
     row = session.execute(_FACTS).fetchone()
     after = datetime.now(UTC)

@@ -33,8 +33,6 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True)
 class Written:
-    """What one file holds."""
-
     rows: int
     bytes: int
     """Of the file."""
@@ -109,7 +107,6 @@ class _GzipFile:
         return self._digest.hexdigest()
 
     def write(self, data: bytes) -> None:
-        """Compress and write."""
         self._put(self._packer.compress(data))
 
     def __enter__(self) -> _GzipFile:

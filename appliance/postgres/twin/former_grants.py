@@ -76,8 +76,6 @@ Grants = tuple[tuple[str, str, bool], ...]
 
 @dataclass(frozen=True)
 class FormerGrants:
-    """Of one twin."""
-
     objects: tuple[tuple[str, str, str | None, Grants], ...] = ()
     """(kind, name as SQL, column as SQL, grants)."""
     defaults: tuple[tuple[str, str | None, str, Grants], ...] = ()

@@ -25,8 +25,6 @@ _LISTED_NAME = re.compile(r'"((?:[^"]|"")*)"|([^\s,"]+)')
 
 @dataclass(frozen=True)
 class FormerSettings:
-    """Of one database."""
-
     owner: str
     connection_limit: int
     grants: tuple[tuple[str, str, bool], ...] | None

@@ -37,7 +37,6 @@ class LocaleSettings:
         return " ".join(f"{key} {_literal(value)}" for key, value in chosen.items())
 
     def described(self) -> str:
-        """For a message."""
         if self.provider == "libc":
             same = self.collate == self.ctype
             return self.collate if same else f"{self.collate} (LC_CTYPE {self.ctype})"

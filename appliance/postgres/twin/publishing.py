@@ -22,8 +22,6 @@ from appliance.postgres.twin.swap import swap_back, swap_in, wait_for_sessions
 
 @dataclass
 class Published:
-    """What publishing did."""
-
     replaced: bool = False
     """There was a twin before; it is kept under the name ``<twin>__prev``."""
     already: bool = False

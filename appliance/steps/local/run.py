@@ -50,7 +50,7 @@ class Observer(Protocol):
 
 
 class SilentObserver:
-    """Shows nothing."""
+    """For a run without a terminal."""
 
     def planned(self, plan: Plan) -> None:
         """The plan is made."""

@@ -1,9 +1,8 @@
-"""The page about all masks, made from the catalogue: ``python -m appliance.masking.catalogue_page``."""
+"""The page about all masks, made from the catalogue."""
 
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import yaml
@@ -28,7 +27,7 @@ _TYPES = {
 }
 _INTRODUCTION = """# Masks
 
-*Made from the catalogue by `python -m appliance.masking.catalogue_page`; do not edit.*
+*Made by `make docs` from the catalogue in `appliance/masking/catalogue/`; do not edit.*
 
 A mask stands under `masks:` in a workflow, by its name or with parameters:
 
@@ -57,7 +56,7 @@ the source's row, over a sample. What `proof` says besides is looked for in ever
 """
 
 
-def catalogue_page() -> str:
+def masks_page() -> str:
     """The whole page, in Markdown."""
     rows = [f"| [`{mask.name}`](#{mask.name}) | {mask.summary} | {_types(mask)} |" for mask in MASKS.values()]
     table = ["| mask | what it does | types |", "| --- | --- | --- |", *rows]
@@ -98,7 +97,3 @@ def _section(mask: Mask[Any]) -> str:
         )
         lines += ["", "```yaml", f"schema.table.column: {example.strip()}", "```", ""]
     return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(catalogue_page())

@@ -1,25 +1,17 @@
-"""Writes ``docs/what-leaves.md``: every field that can ever leave an appliance, from the models themselves.
-
-``python -m appliance.contract.what_leaves`` writes the page; ``--check`` exits with 1 when it is out of
-date.
-"""
+"""The page about every field that can ever leave an appliance, made from the models themselves."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from appliance.contract.calls import OUTBOUND
 from appliance.contract.fields import SCRUBBED_TEXT_MAX, WireModel
 
-PAGE = Path(__file__).parents[2] / "docs" / "what-leaves.md"
-
 _OPENING = f"""# What leaves an appliance
 
-Made by `python -m appliance.contract.what_leaves` from the models in `appliance/contract/calls.py`. They
-are the only thing the appliance can send; a test keeps this page current. Edit the models, not this page.
+*Made by `make docs` from the models in `appliance/contract/calls.py`; do not edit.* They are the only
+thing the appliance can send.
 
 An appliance opens every connection itself, to its dashboard's address and nowhere else. It sends the three
 bodies below, in JSON over TLS. Beside them go its bearer token, the ETag of the workflows it has, and what
@@ -39,16 +31,16 @@ A dashboard drops any key it does not know, so nothing undeclared is stored ther
 _FORMATS = {"uuid": "UUID", "date-time": "time"}
 
 
-def page() -> str:
+def what_leaves_page() -> str:
     """The whole page as Markdown."""
     parts = [_OPENING]
-    told: set[str] = set()
+    described_already: set[str] = set()
     for model in OUTBOUND:
         schema = model.model_json_schema()
         for name, described in _objects(model, schema):
-            if name in told:
+            if name in described_already:
                 continue
-            told.add(name)
+            described_already.add(name)
             heading = "##" if name == model.__name__ else "###"
             parts.append(f"{heading} {name}\n\n{described.get('description', '')}\n")
             rows = [
@@ -104,20 +96,3 @@ def _text_bounds(value: dict[str, Any]) -> str:
 def _link(reference: str) -> str:
     name = reference.rsplit("/", 1)[1]
     return f"[{name}](#{name.lower()})"
-
-
-def main() -> int:
-    """Write the page, or with ``--check`` only compare it."""
-    current = page()
-    if "--check" in sys.argv[1:]:
-        if PAGE.exists() and PAGE.read_text(encoding="utf-8") == current:
-            return 0
-        sys.stderr.write(f"{PAGE} is out of date.\nNext: python -m appliance.contract.what_leaves\n")
-        return 1
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(current, encoding="utf-8")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
