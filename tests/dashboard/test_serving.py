@@ -125,7 +125,7 @@ def test_migrating_again_changes_nothing(store_url: str) -> None:
 
 
 def test_both_stores_get_the_same_tables() -> None:
-    schema = (Path(__file__).parents[2] / "appliance" / "dashboard" / "schema.sql").read_text()
+    schema = (Path(__file__).parents[2] / "appliance" / "dashboard" / "store" / "schema.sql").read_text()
     for _, block in split_migrations(schema):
         both = [statements(block, is_postgres) for is_postgres in (True, False)]
         differing = [pair for pair in zip(*both, strict=True) if pair[0] != pair[1]]
