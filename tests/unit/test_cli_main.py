@@ -183,7 +183,8 @@ def test_what_is_closed_to_a_user_is_no_fault_and_says_how_to_open_it(tmp_path: 
         "Next: Put sudo before the command.\n"
     )
     # For root itself it is one, and shows its place.
-    assert failing("raise PermissionError(13, 'Denied', '/x')").returncode == 1
+    as_root = "import os; os.geteuid = lambda: 0; raise PermissionError(13, 'Denied', '/x')"
+    assert failing(as_root).returncode == 1
 
 
 def test_the_state_of_a_database_error_is_shown_without_its_text() -> None:
