@@ -9,11 +9,14 @@ from contextlib import closing
 import psycopg
 from pydantic import BaseModel
 
-from appliance.postgres.plan import Plan, TargetFacts
+from appliance.postgres.plan import DefinitionSettings, Plan, TargetFacts
 from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
+from appliance.postgres.twin.broken_rules import masked_columns
+from appliance.postgres.twin.check_jobs import check_jobs
 from appliance.postgres.twin.database import mark
 from appliance.postgres.twin.post_data import (
+    CHECKS,
     Building,
     building_jobs,
     partitioned_tables,
@@ -24,7 +27,13 @@ from appliance.postgres.twin.post_data import (
 from appliance.postgres.twin.pre_data import split_sections
 from appliance.postgres.twin.refresh_analyze import analyze, refresh
 from appliance.postgres.twin.row_order import ordering_jobs
-from appliance.postgres.twin.schema import FinishedTwin, TwinSchema, finished_file, schema_file
+from appliance.postgres.twin.schema import (
+    FinishedTwin,
+    TwinSchema,
+    finished_file,
+    schema_file,
+    settings_file,
+)
 from appliance.postgres.twin.sequences import set_sequences
 from appliance.steps.context import StepContext, read_document, write_document
 
@@ -81,6 +90,7 @@ class _Finisher:
         self.number = number
         self.target: TargetFacts = plan.targets[number]
         self.schema = read_document(schema_file(context.run_dir, number), TwinSchema)
+        self.settings = read_document(settings_file(context.run_dir, number), DefinitionSettings)
         self.notes: list[str] = []
         self.counts: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
@@ -122,7 +132,7 @@ class _Finisher:
         """Rows whose order would undo a mask stand in another one, before anything is built over them."""
         with closing(self._open()) as session:
             try:
-                jobs = ordering_jobs(session, self.plan)
+                jobs = ordering_jobs(session, self.plan, self.settings)
             except psycopg.Error as error:
                 raise database_failure("The twin's tables could not be looked at.", error) from None
         left = {job.key for job in jobs}
@@ -143,9 +153,12 @@ class _Finisher:
                 incomplete=with_ancestors(session, left_out),
                 partitioned=partitioned_tables(session),
                 index_bytes=self.schema.index_bytes,
+                settings=self.settings,
+                masked=masked_columns(self.plan),
             )
         began = time.monotonic() - sum(self.seconds.values())
         jobs = building_jobs(building, after)
+        jobs[CHECKS] = check_jobs(building, self.schema.checks)
         phase_of = {job.key: phase for phase, found in jobs.items() for job in found}
         open_jobs = {phase: len(found) for phase, found in jobs.items()}
 
@@ -178,12 +191,16 @@ class _Finisher:
             self._open,
             self.plan.parallel,
             self.schema.filled_views,
+            self.settings,
             lambda done, of: self._progress("materialised views", done, of),
         )
 
     def _analyze(self) -> None:
         self.notes += analyze(
-            self._open, self.plan.parallel, lambda done, of: self._progress("statistics", done, of)
+            self._open,
+            self.plan.parallel,
+            self.settings,
+            lambda done, of: self._progress("statistics", done, of),
         )
 
     def _progress(self, phase: str, done: int, of: int) -> None:

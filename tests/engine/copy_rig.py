@@ -12,6 +12,7 @@ from appliance.contract.step_messages import Message
 from appliance.policy.policy import Policy
 from appliance.postgres.copying import ledger
 from appliance.postgres.plan import (
+    NO_SETTINGS,
     PLAN_FILE,
     SNAPSHOT_FILE,
     SPEC_FILE,
@@ -25,6 +26,7 @@ from appliance.postgres.plan import (
 from appliance.postgres.proof import evidence
 from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.source.snapshot import export_snapshot
+from appliance.postgres.twin.schema import settings_file
 from appliance.steps import copy
 from appliance.steps.context import RunSpec, StepContext, write_document
 from appliance.steps.copy import CopyResult
@@ -118,6 +120,9 @@ class CopyRig:
 
     def prepare(self, script: str) -> None:
         """Make the database to copy into, with empty tables and the ledger."""
+        path = settings_file(self.run_dir, 0)
+        path.parent.mkdir(exist_ok=True)
+        write_document(path, NO_SETTINGS)
         self.target.create_database(self.next)
         self.target.sql(self.next, script)
         with self.target.connect(self.next) as connection:

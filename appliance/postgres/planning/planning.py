@@ -16,7 +16,16 @@ from appliance.masking.suggesting.uncovered import refusal
 from appliance.policy.policy import Origin, Policy, Refusal, check_workflow, notices
 from appliance.postgres.copying import ledger
 from appliance.postgres.copying.left_out import left_out_query
-from appliance.postgres.plan import Plan, PlannedTable, Shard, Snapshot, SourceFacts, TableName
+from appliance.postgres.plan import (
+    NO_SETTINGS,
+    DefinitionSettings,
+    Plan,
+    PlannedTable,
+    Shard,
+    Snapshot,
+    SourceFacts,
+    TableName,
+)
 from appliance.postgres.planning.columns import CompiledTables, compile_tables
 from appliance.postgres.planning.problems import (
     filter_problems,
@@ -62,6 +71,8 @@ class PlanRequest:
     epoch: int
     approved: tuple[str, ...] = ()
     """What the owner lets the cloud keep of the source, besides what policy does."""
+    settings: DefinitionSettings = NO_SETTINGS
+    """What sessions on the source have set."""
 
 
 @dataclass
@@ -132,7 +143,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
         run_id=request.run_id,
         workflow_id=workflow.id,
         created_at=datetime.now(UTC),
-        source=_source_facts(workflow.source, catalog),
+        source=_source_facts(workflow.source, catalog, request.settings),
         targets=targets,
         tables=tables,
         shards=_shards(workflow, catalog, tables, len(targets)),
@@ -229,7 +240,7 @@ def _planned(
     if table.root_schema is not None and table.root_name is not None:
         root = TableName(schema_name=table.root_schema, name=table.root_name)
     masked = {column.name for column in columns if column.mask is not None}
-    moved = bool(masked & set(table.partition_key))
+    moved = bool(masked & set(table.partition_key)) or table.unsettled
     return PlannedTable(
         schema_name=table.schema_name,
         name=table.name,
@@ -298,7 +309,7 @@ def _left_out(matching: Matching, catalog: Catalog) -> tuple[TableName, ...]:
     )
 
 
-def _source_facts(connection: str, catalog: Catalog) -> SourceFacts:
+def _source_facts(connection: str, catalog: Catalog, settings: DefinitionSettings) -> SourceFacts:
     return SourceFacts(
         connection=connection,
         database=catalog.database,
@@ -310,4 +321,5 @@ def _source_facts(connection: str, catalog: Catalog) -> SourceFacts:
         locale=catalog.locale,
         extensions=catalog.extensions,
         in_recovery=catalog.in_recovery,
+        settings=settings,
     )

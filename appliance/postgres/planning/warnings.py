@@ -24,13 +24,26 @@ def source_warnings(catalog: Catalog, tables: Sequence[PlannedTable]) -> list[st
     found = []
     if catalog.encoding == "SQL_ASCII":
         found.append(
-            "The source has no encoding (SQL_ASCII): text that is not valid UTF-8 would stop the run."
+            "The source has no encoding (SQL_ASCII): its text is carried byte by byte, whatever it means. Names"
+            " of objects have to be valid UTF-8, and so has text that a JSON mask reads."
         )
     if catalog.in_recovery:
         found.append("The source is a standby: its replay may end a long run (see hot_standby_feedback).")
+    planned = {table.qualified for table in tables}
+    unsettled = {each.qualified for each in catalog.tables if each.unsettled and each.qualified in planned}
     moved = sorted(
-        {table.load_into.qualified for table in tables if table.load_into.qualified != table.qualified}
+        {
+            table.load_into.qualified
+            for table in tables
+            if table.load_into.qualified != table.qualified and table.qualified not in unsettled
+        }
     )
+    if unsettled:
+        roots = sorted({f"{each.root_schema}.{each.root_name}" for each in catalog.tables if each.unsettled})
+        found.append(
+            f"Rows of {', '.join(roots)} are spread by hashes that are others in another database: they are"
+            " loaded through the table above, and may land in another partition than they came from."
+        )
     if moved:
         found.append(
             f"A mask changes the partition key of {', '.join(moved)}: rows may land in another partition than"

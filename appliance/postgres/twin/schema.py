@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from appliance.postgres.source.archive_contents import Entry
+from appliance.postgres.twin.late_checks import LateCheck
 from appliance.postgres.twin.sequences import SequenceValue
 
 
@@ -22,6 +23,8 @@ class TwinSchema(BaseModel):
     """Materialised views (schema, name) that hold rows in the source."""
     index_bytes: dict[int, int] = {}
     """What each index takes in the source, by the ``oid`` of the entry that makes it: index or constraint."""
+    checks: tuple[LateCheck, ...] = ()
+    """The CHECK constraints that tables get after the rows."""
 
 
 class FinishedTwin(BaseModel):
@@ -30,12 +33,17 @@ class FinishedTwin(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     unchecked: tuple[str, ...] = ()
-    """Foreign keys, as ``table name``, that hold for new rows only: rows they refer to were not copied."""
+    """Foreign keys and checks, as ``table name``, that hold for new rows only, as ``finish`` has said."""
 
 
 def finished_file(run_dir: Path, target: int) -> Path:
     """Where that is kept for the plan's target ``target``."""
     return run_dir / "schema" / f"{target}.finished.json"
+
+
+def settings_file(run_dir: Path, target: int) -> Path:
+    """Where the settings are kept under which the target evaluates definitions (``DefinitionSettings``)."""
+    return run_dir / "schema" / f"{target}.settings.json"
 
 
 def schema_file(run_dir: Path, target: int) -> Path:
