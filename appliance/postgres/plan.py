@@ -128,6 +128,10 @@ class PlannedTable(PlanModel):
     """A boolean expression over the table (aliased ``t``), or None for all rows."""
     apart: bool = False
     """``where_sql`` holds free SQL of an author: it runs only in a session that no key is bound in."""
+    read_path: str = ""
+    """The ``search_path`` under which the source reads it, as SQL: where what its indexes call needs one."""
+    unplanned: bool = False
+    """It is copied whole and as it is, and no query on it can be planned: it is read without one."""
     format: Literal["binary", "text"]
     estimated_rows: int
     """For all rows of the table, before ``where_sql``; never negative."""

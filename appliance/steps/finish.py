@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from appliance.postgres.plan import DefinitionSettings, Plan, TargetFacts
 from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
+from appliance.postgres.twin.as_in_source import names_as_in_source
 from appliance.postgres.twin.broken_rules import masked_columns
 from appliance.postgres.twin.check_jobs import check_jobs
 from appliance.postgres.twin.database import mark
@@ -182,6 +183,7 @@ class _Finisher:
         with closing(self._open()) as session:
             try:
                 with session.transaction():
+                    session.execute(names_as_in_source(self.settings.common).encode())
                     self.notes += set_sequences(session, self.schema.sequences)
             except psycopg.Error as error:
                 raise database_failure("The twin's sequences could not be set.", error) from None

@@ -12,14 +12,22 @@ from pydantic import BaseModel
 from appliance.errors import WorkFailedForGood
 from appliance.postgres.copying.ledger import arrived
 from appliance.postgres.copying.left_out import LeftOut, counted, together
-from appliance.postgres.plan import CopyItem, Plan, TargetFacts
+from appliance.postgres.plan import CopyItem, DefinitionSettings, Plan, TargetFacts
+from appliance.postgres.planning.reading_path import UNFOUND
 from appliance.postgres.proof import evidence
 from appliance.postgres.proof.parts import Loaded, loads
 from appliance.postgres.proof.results import TableProof
 from appliance.postgres.proof.verification import copying_faults, count, prove, unchecked_constraints
 from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
-from appliance.postgres.twin.schema import FinishedTwin, TwinSchema, finished_file, schema_file
+from appliance.postgres.twin.as_in_source import names_as_in_source
+from appliance.postgres.twin.schema import (
+    FinishedTwin,
+    TwinSchema,
+    finished_file,
+    schema_file,
+    settings_file,
+)
 from appliance.steps.context import StepContext, read_document, write_document
 
 VERIFY_FILE = "verify.json"
@@ -130,6 +138,7 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
     found: list[TableProof] = []
 
     relations = loads(plan)
+    settings = read_document(settings_file(context.run_dir, number), DefinitionSettings)
     # Each relation has a session of its own already; workers besides would only build the same hash tables.
     workers = max(0, plan.parallel // max(1, len(relations)) - 1)
 
@@ -150,7 +159,7 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
         sent[item.table] += copied.get(item.key, (0, 0))[0]
 
     def proof_of(session: Session, loaded: Loaded, rows: int) -> TableProof:
-        proof = _prove(context, session, plan, loaded, rows)
+        proof = _prove(context, session, plan, settings, loaded, rows)
         if not left_out.keys() & set(loaded.sources):
             return proof
         # A table without a count is not filtered: all that the server sent is all there is.
@@ -170,15 +179,32 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
     return sorted(found, key=lambda proof: proof.table)
 
 
-def _prove(
-    context: StepContext, session: Session, plan: Plan, loaded: Loaded, source_rows: int
+def _proof(session: Session, plan: Plan, loaded: Loaded, source_rows: int) -> TableProof:
+    if not plan.tables[loaded.number].masked_columns:
+        return count(session, loaded, source_rows)
+    with session.transaction():
+        return prove(session, plan, loaded, source_rows)
+
+
+def _prove(  # noqa: PLR0917
+    context: StepContext,
+    session: Session,
+    plan: Plan,
+    settings: DefinitionSettings,
+    loaded: Loaded,
+    source_rows: int,
 ) -> TableProof:
+    relation = loaded.relation
     try:
-        if plan.tables[loaded.number].masked_columns:
-            with session.transaction():
-                found = prove(session, plan, loaded, source_rows)
-        else:
-            found = count(session, loaded, source_rows)
+        try:
+            found = _proof(session, plan, loaded, source_rows)
+        except psycopg.ProgrammingError as error:
+            if error.sqlstate not in UNFOUND:
+                raise
+            # Planning a query looks at index expressions: a function there needs the source's search_path.
+            session.execute(names_as_in_source(settings.of(relation.schema_name, relation.name)).encode())
+            found = _proof(session, plan, loaded, source_rows)
+            session.execute("SET search_path = ''")
     except psycopg.Error as error:
         name = loaded.relation.qualified
         raise database_failure("A table of the twin could not be verified.", error, table=name) from None

@@ -36,6 +36,7 @@ from appliance.postgres.planning.problems import (
     unreadable_tables,
 )
 from appliance.postgres.planning.reader_checks import check_reader
+from appliance.postgres.planning.reading_path import settle_reading
 from appliance.postgres.planning.row_condition_sql import apart
 from appliance.postgres.planning.row_filters import RowConditions, row_conditions
 from appliance.postgres.planning.sharding import make_shards, table_size
@@ -133,6 +134,16 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
         for each in matching.tables
         if each.table.kind != "partitioned"
     )
+    reading = settle_reading(
+        source,
+        tables,
+        request.settings,
+        trust_owners=request.policy.foreign_functions != "refuse",
+        whole=frozenset(each.all_names[0] for each in catalog.tables if each.ctid_readable),
+    )
+    tables = reading.tables
+    if reading.refused:
+        raise RequestWrong("\n".join(reading.refused), "No row has been read.", "As above, in the source.")
     refused = refused_selects(source, tables)
     if refused:
         raise RequestWrong(

@@ -24,8 +24,8 @@ def source_warnings(catalog: Catalog, tables: Sequence[PlannedTable]) -> list[st
     found = []
     if catalog.encoding == "SQL_ASCII":
         found.append(
-            "The source has no encoding (SQL_ASCII): its text is carried byte by byte, whatever it means. Names"
-            " of objects have to be valid UTF-8, and so has text that a JSON mask reads."
+            "The source has no encoding (SQL_ASCII): its text is carried byte by byte, whatever it means."
+            " Names of objects have to be valid UTF-8."
         )
     if catalog.in_recovery:
         found.append("The source is a standby: its replay may end a long run (see hot_standby_feedback).")

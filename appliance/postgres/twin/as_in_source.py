@@ -45,6 +45,12 @@ def set_as_in_source(settings: Settings, work: Work) -> str:
     return _set_config((name, value) for name, value in settings if name not in _OURS[work])
 
 
+def names_as_in_source(settings: Settings) -> str:
+    """A statement that sets the path of a session that only reads: nothing else of how values look."""
+    path = dict(settings).get("search_path", "")
+    return f"SELECT pg_catalog.set_config('search_path', {sql.Literal(path).as_string(None)}, false)"
+
+
 def set_as_ours(settings: Settings) -> str:
     """A statement that sets the same transaction up for statements of ours."""
     return _set_config(

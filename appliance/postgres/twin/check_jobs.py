@@ -138,10 +138,8 @@ class _Validation:
         if error.sqlstate == "23514":
             settings = self.building.settings.of(*relation)
             count = failing(session, quoted(*relation), check.name, settings)
-            self.building.notes.append(
-                f"{said} {rows_text(count, 'rows of the source that do not satisfy it')}. No mask replaces a column"
-                " of it."
-            )
+            why = rows_text(count, "rows of the source that do not satisfy it")
+            self.building.notes.append(f"{said} {why}. No mask replaces a column of it.")
             return
         advice = function_advice(error, self.building.entries, self.building.settings.of(*relation))
         mended = f" A function does not find what it names. In the source: {advice}" if advice else ""
