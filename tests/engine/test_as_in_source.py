@@ -58,7 +58,7 @@ def test_settings_of_the_database_and_of_an_owner_are_in_force(
     source.sql(
         source_database,
         f"ALTER DATABASE {source_database} SET timezone = 'America/New_York';"
-        f"ALTER DATABASE {source_database} SET datestyle = 'German';"
+        f"ALTER DATABASE {source_database} SET datestyle = 'German'; SET timezone = 'America/New_York';"
         f"CREATE ROLE {owner}; CREATE SCHEMA elsewhere; GRANT USAGE ON SCHEMA elsewhere TO {owner};"
         f"ALTER ROLE {owner} IN DATABASE {source_database} SET search_path = elsewhere;"
         "CREATE FUNCTION elsewhere.here() RETURNS text LANGUAGE sql AS $$ SELECT 'else'::text $$;"
@@ -95,8 +95,8 @@ def test_checks_may_look_at_other_tables_and_come_back_as_they_were(
         "CREATE TABLE public.part (n int, CONSTRAINT positive CHECK (n > 0)) PARTITION BY RANGE (n);"
         "CREATE TABLE public.part_1 PARTITION OF public.part FOR VALUES FROM (0) TO (9);"
         "ALTER TABLE public.part_1 ADD CONSTRAINT own CHECK (n < 8); INSERT INTO public.part VALUES (3);"
-        "CREATE TABLE public.above (n int, CONSTRAINT both CHECK (n > 0), CONSTRAINT mine CHECK (n > -1)"
-        " NO INHERIT); CREATE TABLE public.below (CONSTRAINT both CHECK (n > 0)) INHERITS (public.above);"
+        "CREATE TABLE public.above (n int, CONSTRAINT shared CHECK (n > 0), CONSTRAINT mine CHECK (n > -1)"
+        " NO INHERIT); CREATE TABLE public.below (CONSTRAINT shared CHECK (n > 0)) INHERITS (public.above);"
         "CREATE TABLE public.under () INHERITS (public.above); INSERT INTO public.under VALUES (5)",
     )
     start_run().all()

@@ -40,7 +40,7 @@ from appliance.postgres.planning.reading_path import settle_reading
 from appliance.postgres.planning.row_condition_sql import apart
 from appliance.postgres.planning.row_filters import RowConditions, row_conditions
 from appliance.postgres.planning.sharding import make_shards, table_size
-from appliance.postgres.planning.warnings import free_sql_warnings, source_warnings
+from appliance.postgres.planning.warnings import free_sql_warnings, long_row_warnings, source_warnings
 from appliance.postgres.proof import evidence
 from appliance.postgres.sessions.bindings import check_room
 from appliance.postgres.twin.row_order import order_columns
@@ -172,6 +172,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
             *compiled.warnings,
             *filter_warnings(matching.tables),
             *source_warnings(catalog, tables),
+            *long_row_warnings(tables, workflow.limits.memory_mb),
             *notices(request.policy, catalog),
             *free_sql_warnings(tables),
             *(text for check in checks for text in check.warnings),
