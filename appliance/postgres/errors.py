@@ -108,6 +108,11 @@ _NEXT_STEPS = {
     "23514": "Choose a mask whose values satisfy it, or list the column under keep.",
     "23P01": "Choose a mask that keeps apart what the constraint compares, or list its columns under keep.",
 }
+_UNMASKED = (
+    "No mask is used here: the source's own rows are so. Mend them there, filter them under rows, or leave"
+    " the table out under tables.exclude."
+)
+_UNMASKED_REASON = {"23502": "A NULL stands where none may be. (SQLSTATE 23502)"}
 _REASONS = {
     "23505": "A value that must be unique is there twice.",
     "23503": "A row refers to one that is not there.",
@@ -116,16 +121,27 @@ _REASONS = {
 }
 
 
-def named_failure(what: str, error: psycopg.Error, *, table: str | None = None) -> ApplianceError:
-    """Like ``database_failure``, with the constraint and the table that the server names."""
+def named_failure(
+    what: str, error: psycopg.Error, *, table: str | None = None, masked: bool = True
+) -> ApplianceError:
+    """Like ``database_failure``, with the constraint and the table that the server names.
+
+    ``masked``: a mask replaces what the error is about, or may. If none does, the source's own rows do not
+    satisfy what they should.
+    """
     state = error.sqlstate
     names = _names(error)
     failure = database_failure(what, error, table=table)
     if state == "23514" and not error.diag.constraint_name:
         step = "Keep the partition key, or choose a mask that stays in its bounds."
-        return failure.explain(_with_names("A row fits no partition.", names, state), step)
+        return failure.explain(
+            _with_names("A row fits no partition.", names, state), step if masked else _UNMASKED
+        )
     if state in _REASONS:
-        return failure.explain(_with_names(_REASONS[state], names, state), _NEXT_STEPS[state])
+        step = _NEXT_STEPS[state] if masked else _UNMASKED
+        return failure.explain(_with_names(_REASONS[state], names, state), step)
+    if state is not None and state.startswith(("22", "23")) and not masked:
+        return failure.explain(f"{_UNMASKED_REASON.get(state, failure.why)} {names}".rstrip(), _UNMASKED)
     return failure.explain(f"{failure.why} {names}") if names else failure
 
 

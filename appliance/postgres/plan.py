@@ -7,6 +7,7 @@ never a key, a password or a value out of a row.
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -33,6 +34,39 @@ class TableName(PlanModel):
         return f"{self.schema_name}.{self.name}"
 
 
+Settings = tuple[tuple[str, str], ...]
+"""Names and values of a session's settings."""
+
+
+class OwnerSettings(PlanModel):
+    """What the sessions of an owner have set."""
+
+    settings: Settings
+    tables: tuple[TableName, ...]
+    """The tables and materialised views of owners who have it so."""
+
+
+class DefinitionSettings(PlanModel):
+    """What indexes, checks, generated columns and views are evaluated under: as a session on the source."""
+
+    common: Settings = ()
+    owners: tuple[OwnerSettings, ...] = ()
+    """Those whose sessions have set something else than ``common``."""
+
+    def of(self, schema_name: str | None, name: str) -> Settings:
+        """For a table or materialised view."""
+        return self._of_owners.get((schema_name or "", name), self.common)
+
+    @cached_property
+    def _of_owners(self) -> dict[tuple[str, str], Settings]:
+        return {
+            (table.schema_name, table.name): owner.settings for owner in self.owners for table in owner.tables
+        }
+
+
+NO_SETTINGS = DefinitionSettings()
+
+
 class SourceFacts(PlanModel):
     """What the target has to know of the source to build a database like it."""
 
@@ -48,6 +82,7 @@ class SourceFacts(PlanModel):
     locale: str | None = None
     extensions: tuple[tuple[str, str], ...] = ()
     in_recovery: bool = False
+    settings: DefinitionSettings = NO_SETTINGS
 
 
 class TargetFacts(PlanModel):
@@ -93,6 +128,10 @@ class PlannedTable(PlanModel):
     """A boolean expression over the table (aliased ``t``), or None for all rows."""
     apart: bool = False
     """``where_sql`` holds free SQL of an author: it runs only in a session that no key is bound in."""
+    read_path: str = ""
+    """The ``search_path`` under which the source reads it, as SQL: where what its indexes call needs one."""
+    unplanned: bool = False
+    """It is copied whole and as it is, and no query on it can be planned: it is read without one."""
     format: Literal["binary", "text"]
     estimated_rows: int
     """For all rows of the table, before ``where_sql``; never negative."""

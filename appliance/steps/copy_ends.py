@@ -26,7 +26,10 @@ from appliance.postgres.source.lock_watch import Covered, GaveWayError, LockWatc
 from appliance.postgres.source.snapshot import import_snapshot
 from appliance.postgres.source.source_load import MOST_PAUSE_S, PAUSE_S, ROOM, Throttle, has_room, share
 from appliance.postgres.source.table_identity import SAVEPOINT, check_same, identities, question, take
+from appliance.postgres.twin.as_in_source import Work, set_as_in_source, set_as_ours
+from appliance.postgres.twin.function_advice import advised, function_advice, may_be_advised
 from appliance.steps.context import StepContext
+from appliance.steps.run_files import schema_of, settings_of
 
 Report = Callable[[int, int], None]
 
@@ -48,6 +51,7 @@ class CopyEnds:
         self._context, self._plan, self._target, self._watch = context, plan, target, watch
         self._apart = apart
         self._relations = relations(plan)
+        self._settings = settings_of(plan.targets.index(target)).read(context.run_dir)
         limits = context.spec.workflow.limits
         self._throttle = Throttle(share(limits.source_mb_per_s, limits.parallel, len(plan.shards)))
         self._open = contextlib.ExitStack()
@@ -166,24 +170,47 @@ class CopyEnds:
             self._throttle.passed(size - before, look)
             before = size
 
-        with _explained(source, table):
+        with self._explained(table):
             if not ledger.begin(into, item.key, table.qualified):
                 return None
             self._take(table, wait_s)
             for batch, piece in enumerate(self._pieces(table, item)):
-                moved = pipe(
-                    source.pgconn,
-                    into.pgconn,
-                    copy_out(table, piece),
-                    copy_in(table),
-                    on_bytes,
-                    on_nap=look,
-                )
+                with self._as_in_source(table):
+                    moved = pipe(
+                        source.pgconn,
+                        into.pgconn,
+                        copy_out(table, piece),
+                        copy_in(table),
+                        on_bytes,
+                        on_nap=look,
+                    )
                 copied = Copied(copied.rows + moved.rows, copied.bytes + moved.bytes)
                 if piece.ctids is None or gives_evidence(batch):
                     evidence.gather(source, into, self._plan, piece, moved.rows, self._relations[item.table])
             ledger.commit(into, item.key, copied.rows, copied.bytes)
         return copied
+
+    @contextlib.contextmanager
+    def _bytes_as_they_are(self) -> Iterator[None]:
+        for session in (self._source, self._into):
+            session.execute("SET LOCAL client_encoding = 'SQL_ASCII'")
+        yield
+        for session in (self._source, self._into):
+            session.execute("SET LOCAL client_encoding = 'UTF8'")
+
+    @contextlib.contextmanager
+    def _as_in_source(self, table: PlannedTable) -> Iterator[None]:
+        """Load rows under the source's settings, and take up ours again for the evidence."""
+        settings = self._settings.of(table.load_into.schema_name, table.load_into.name)
+        if settings:
+            work: Work = "load binary" if table.format == "binary" else "load text"
+            self._into.execute(set_as_in_source(settings, work).encode())
+        # Bytes without an encoding pass as they are: the servers would check them as UTF-8.
+        plain = self._plan.source.encoding == self._target.encoding == "SQL_ASCII"
+        with self._bytes_as_they_are() if plain else contextlib.nullcontext():
+            yield
+        if settings:
+            self._into.execute(set_as_ours(settings).encode())
 
     def _pieces(self, table: PlannedTable, item: CopyItem) -> Iterable[CopyItem]:
         """The piece as it is, or batch by batch where free SQL chooses its rows in a session of its own."""
@@ -191,6 +218,37 @@ class CopyEnds:
             return (item,)
         assert self._without_keys is not None  # noqa: S101 - the caller asked for it
         return chosen_rows(self._without_keys, table, item)
+
+    @contextlib.contextmanager
+    def _explained(self, table: PlannedTable) -> Iterator[None]:
+        try:
+            yield
+        except LockedError:
+            raise
+        except HalfBrokeError as error:
+            _stop(self._source)
+            if isinstance(error, SourceBrokeError):
+                what = "A table could not be read from the source."
+                raise named_failure(what, error.error, table=table.qualified) from None
+            raise self._not_written(table, error.error) from None
+        except psycopg.Error as error:
+            raise self._not_written(table, error) from None
+        except BaseException:
+            _stop(self._source)
+            raise
+
+    def _not_written(self, table: PlannedTable, error: psycopg.Error) -> ApplianceError:
+        masked = bool(table.masked_columns)
+        failure = named_failure("A table could not be written.", error, table=table.qualified, masked=masked)
+        if not may_be_advised(error):
+            return failure
+        number = self._plan.targets.index(self._target)
+        into = table.load_into
+        entries = schema_of(number).read(self._context.run_dir).entries
+        advice = function_advice(error, entries, self._settings.of(into.schema_name, into.name))
+        if advice is not None:
+            return advised(failure, advice)
+        return failure
 
     def _take(self, table: PlannedTable, wait_s: float) -> None:
         """Hold what reading the table needs, and make sure that it is what the plan was made for."""
@@ -213,24 +271,6 @@ class CopyEnds:
         asked = question(table, session.info.backend_pid)
         now = self._watch.ask(lambda watching: watching.execute(asked).fetchall())
         check_same(table, then, identities(now))
-
-
-@contextlib.contextmanager
-def _explained(source: Connection[TupleRow], table: PlannedTable) -> Iterator[None]:
-    try:
-        yield
-    except LockedError:
-        raise
-    except HalfBrokeError as error:
-        _stop(source)
-        reading = isinstance(error, SourceBrokeError)
-        what = "A table could not be read from the source." if reading else "A table could not be written."
-        raise named_failure(what, error.error, table=table.qualified) from None
-    except psycopg.Error as error:
-        raise named_failure("A table could not be written.", error, table=table.qualified) from None
-    except BaseException:
-        _stop(source)
-        raise
 
 
 def _stop(source: Connection[TupleRow]) -> None:

@@ -21,11 +21,12 @@ from appliance.exports.stored import MANIFEST, ExportedTable, Manifest, read_man
 from appliance.exports.writing import write_manifest
 from appliance.postgres.copying.copy_sql import table_reference
 from appliance.postgres.errors import database_failure
-from appliance.postgres.plan import Plan, TableName, TargetFacts
+from appliance.postgres.plan import DefinitionSettings, Plan, TableName, TargetFacts
 from appliance.postgres.proof.parts import loads
+from appliance.postgres.twin.as_in_source import names_as_in_source
 from appliance.postgres.twin.export_stream import Format, copy_to_file, file_name, write_table
 from appliance.steps.context import StepContext
-from appliance.steps.run_files import VERIFIED
+from appliance.steps.run_files import VERIFIED, settings_of
 
 _REPORT_EVERY_S = 0.5
 _COLUMNS = """
@@ -90,17 +91,24 @@ def _write_all(
     context: StepContext, target: TargetFacts, relations: list[_Relation], form: Format, folder: Path
 ) -> list[ExportedTable]:
     """All tables, in one snapshot. Row-level security would leave rows out: here it is an error instead."""
+    number = context.plan().targets.index(target)
+    settings = settings_of(number).read(context.run_dir)
     with closing(context.connect_target(target.connection, target.next_database)) as session:
         try:
             session.execute("SET row_security = off")
             session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         except psycopg.Error as error:
             raise database_failure("The twin could not be read for its files.", error) from None
-        return [_write(context, session, relation, form, folder) for relation in relations]
+        return [_write(context, session, settings, relation, form, folder) for relation in relations]
 
 
-def _write(
-    context: StepContext, session: Connection[TupleRow], relation: _Relation, form: Format, folder: Path
+def _write(  # noqa: PLR0917
+    context: StepContext,
+    session: Connection[TupleRow],
+    settings: DefinitionSettings,
+    relation: _Relation,
+    form: Format,
+    folder: Path,
 ) -> ExportedTable:
     name = relation.name.qualified
     next_report = time.monotonic() + _REPORT_EVERY_S
@@ -113,6 +121,8 @@ def _write(
 
     file = file_name(relation.name, form)
     try:
+        here = settings.of(relation.name.schema_name, relation.name.name)
+        session.execute(names_as_in_source(here).encode())
         columns = [row[0] for row in session.execute(_COLUMNS, [table_reference(relation.name)])]
         statement = copy_to_file(relation.name, form, only=not relation.partitioned)
         written = write_table(session, statement, form, folder / file, report)

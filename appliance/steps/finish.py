@@ -12,8 +12,12 @@ from pydantic import BaseModel
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan, TargetFacts
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
+from appliance.postgres.twin.as_in_source import names_as_in_source
+from appliance.postgres.twin.broken_rules import masked_columns
+from appliance.postgres.twin.check_jobs import check_jobs
 from appliance.postgres.twin.database import mark
 from appliance.postgres.twin.post_data import (
+    CHECKS,
     Building,
     building_jobs,
     partitioned_tables,
@@ -27,7 +31,7 @@ from appliance.postgres.twin.row_order import ordering_jobs
 from appliance.postgres.twin.schema import FinishedTwin
 from appliance.postgres.twin.sequences import set_sequences
 from appliance.steps.context import StepContext
-from appliance.steps.run_files import finished_of, schema_of
+from appliance.steps.run_files import finished_of, schema_of, settings_of
 
 
 class FinishResult(BaseModel):
@@ -82,6 +86,7 @@ class _Finisher:
         self.number = number
         self.target: TargetFacts = plan.targets[number]
         self.schema = schema_of(number).read(context.run_dir)
+        self.settings = settings_of(number).read(context.run_dir)
         self.notes: list[str] = []
         self.counts: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
@@ -123,7 +128,7 @@ class _Finisher:
         """Rows whose order would undo a mask stand in another one, before anything is built over them."""
         with closing(self._open()) as session:
             try:
-                jobs = ordering_jobs(session, self.plan)
+                jobs = ordering_jobs(session, self.plan, self.settings)
             except psycopg.Error as error:
                 raise database_failure("The twin's tables could not be looked at.", error) from None
         left = {job.key for job in jobs}
@@ -144,9 +149,12 @@ class _Finisher:
                 incomplete=with_ancestors(session, left_out),
                 partitioned=partitioned_tables(session),
                 index_bytes=self.schema.index_bytes,
+                settings=self.settings,
+                masked=masked_columns(self.plan),
             )
         began = time.monotonic() - sum(self.seconds.values())
         jobs = building_jobs(building, after)
+        jobs[CHECKS] = check_jobs(building, self.schema.checks)
         phase_of = {job.key: phase for phase, found in jobs.items() for job in found}
         open_jobs = {phase: len(found) for phase, found in jobs.items()}
 
@@ -168,6 +176,7 @@ class _Finisher:
         with closing(self._open()) as session:
             try:
                 with session.transaction():
+                    session.execute(names_as_in_source(self.settings.common).encode())
                     self.notes += set_sequences(session, self.schema.sequences)
             except psycopg.Error as error:
                 raise database_failure("The twin's sequences could not be set.", error) from None
@@ -177,12 +186,16 @@ class _Finisher:
             self._open,
             self.plan.parallel,
             self.schema.filled_views,
+            self.settings,
             lambda done, of: self._progress("materialised views", done, of),
         )
 
     def _analyze(self) -> None:
         self.notes += analyze(
-            self._open, self.plan.parallel, lambda done, of: self._progress("statistics", done, of)
+            self._open,
+            self.plan.parallel,
+            self.settings,
+            lambda done, of: self._progress("statistics", done, of),
         )
 
     def _progress(self, phase: str, done: int, of: int) -> None:

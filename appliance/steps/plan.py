@@ -23,6 +23,7 @@ from appliance.postgres.planning.space_estimate import (
 )
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.lock_watch import LockWatch
+from appliance.postgres.source.session_settings import read_session_settings
 from appliance.postgres.twin.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext
 from appliance.steps.reading import read_source
@@ -83,6 +84,7 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
             approved=spec.approved,
             key_name=spec.key_name,
             epoch=spec.epoch,
+            settings=read_session_settings(source),
         )
         return make_plan(request, source, lambda selected: _check_targets(context, source, catalog, selected))
     except psycopg.Error as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance import run_folder
-from appliance.postgres.plan import Plan, Snapshot
+from appliance.postgres.plan import DefinitionSettings, Plan, Snapshot
 from appliance.postgres.proof.results import VerifiedTwins
 from appliance.postgres.twin.schema import FinishedTwin, TwinSchema
 from appliance.run_folder import RunFile
@@ -19,6 +19,11 @@ VERIFIED = RunFile(run_folder.VERIFIED, VerifiedTwins)
 def schema_of(target: int) -> RunFile[TwinSchema]:
     """The schema of the plan's target of that number."""
     return RunFile(run_folder.SCHEMA.format(target=target), TwinSchema)
+
+
+def settings_of(target: int) -> RunFile[DefinitionSettings]:
+    """Under which settings that target evaluates definitions."""
+    return RunFile(run_folder.SETTINGS.format(target=target), DefinitionSettings)
 
 
 def finished_of(target: int) -> RunFile[FinishedTwin]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 
 import psycopg
@@ -14,17 +15,19 @@ from pydantic import BaseModel
 from appliance.errors import WorkFailed
 from appliance.postgres.copying import ledger, left_out
 from appliance.postgres.errors import database_failure
-from appliance.postgres.plan import Plan, TargetFacts
+from appliance.postgres.plan import DefinitionSettings, Plan, TargetFacts
 from appliance.postgres.proof import evidence
 from appliance.postgres.source.archive_contents import Entry
 from appliance.postgres.source.schema_dump import carried_entries
+from appliance.postgres.twin.as_in_source import accepted
 from appliance.postgres.twin.database import create_next
+from appliance.postgres.twin.late_checks import LateCheck, take_off
 from appliance.postgres.twin.locale import LocaleSettings
 from appliance.postgres.twin.post_data import create_ledger
 from appliance.postgres.twin.pre_data import load_pre_data, rehearse_post_data, split_sections
 from appliance.postgres.twin.schema import TwinSchema
 from appliance.steps.context import StepContext
-from appliance.steps.run_files import schema_of
+from appliance.steps.run_files import schema_of, settings_of
 from appliance.steps.schema_source import read_schema
 
 
@@ -51,13 +54,17 @@ def run(context: StepContext) -> SchemaResult:
         kept = carried_entries(read.entries, found.objects)
         _check_planned_tables(plan, kept)
         notes += _create(context, plan, target)
-        rehearsed &= _load(context, target, kept, notes, read.has_public)
+        loaded = _load(context, plan, target, kept, has_public=read.has_public)
+        notes += loaded.notes
+        rehearsed &= loaded.rehearsed
         objects += len(kept)
+        settings_of(number).write(context.run_dir, loaded.settings)
         twin_schema = TwinSchema(
             entries=tuple(kept),
             sequences=read.sequences,
             filled_views=read.filled_views,
             index_bytes=read.index_bytes,
+            checks=loaded.checks,
         )
         schema_of(number).write(context.run_dir, twin_schema)
     for note in notes:
@@ -107,9 +114,19 @@ def _create(context: StepContext, plan: Plan, target: TargetFacts) -> list[str]:
             raise database_failure(what, error) from None
 
 
+@dataclass(frozen=True)
+class _Loaded:
+    """What came of loading the schema into one target."""
+
+    rehearsed: bool
+    settings: DefinitionSettings
+    checks: tuple[LateCheck, ...]
+    notes: list[str]
+
+
 def _load(
-    context: StepContext, target: TargetFacts, entries: list[Entry], notes: list[str], has_public: bool
-) -> bool:
+    context: StepContext, plan: Plan, target: TargetFacts, entries: list[Entry], *, has_public: bool
+) -> _Loaded:
     before, after = split_sections(entries)
 
     def progress(loaded: int) -> None:
@@ -121,16 +138,37 @@ def _load(
         )
 
     with closing(context.connect_target(target.connection, target.next_database)) as session:
-        notes += load_pre_data(session, before, progress, public_schema=has_public)
-        return _rehearse(session, after)
+        notes = load_pre_data(session, before, progress, public_schema=has_public)
+        settings, refused = _settings(session, plan.source.settings)
+        checks = _take_checks_off(session)
+        rehearsed = _rehearse(session, entries, after, settings)
+    return _Loaded(rehearsed, settings, checks, [*notes, *refused])
 
 
-def _rehearse(session: Connection[TupleRow], after: list[Entry]) -> bool:
+def _settings(
+    session: Connection[TupleRow], wanted: DefinitionSettings
+) -> tuple[DefinitionSettings, list[str]]:
+    try:
+        return accepted(session, wanted)
+    except psycopg.Error as error:
+        raise database_failure("The source's settings could not be tried out.", error) from None
+
+
+def _take_checks_off(session: Connection[TupleRow]) -> tuple[LateCheck, ...]:
+    try:
+        return take_off(session)
+    except psycopg.Error as error:
+        raise database_failure("The twin's checks could not be put off.", error) from None
+
+
+def _rehearse(
+    session: Connection[TupleRow], entries: list[Entry], after: list[Entry], settings: DefinitionSettings
+) -> bool:
     try:
         ledger.create(session)
         evidence.create(session)
         left_out.create(session)
         create_ledger(session)
-        return rehearse_post_data(session, after)
+        return rehearse_post_data(session, after, entries, settings)
     except psycopg.Error as error:
         raise database_failure("The twin's indexes and keys could not be tried out.", error) from None

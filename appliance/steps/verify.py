@@ -13,14 +13,16 @@ from appliance.errors import WorkFailedForGood
 from appliance.postgres.copying.ledger import arrived
 from appliance.postgres.copying.left_out import LeftOut, counted, together
 from appliance.postgres.errors import database_failure
-from appliance.postgres.plan import CopyItem, Plan, TargetFacts
+from appliance.postgres.plan import CopyItem, DefinitionSettings, Plan, TargetFacts
+from appliance.postgres.planning.reading_path import UNFOUND
 from appliance.postgres.proof import evidence
 from appliance.postgres.proof.parts import Loaded, loads
 from appliance.postgres.proof.results import TableProof, TwinProof, VerifiedTwins
 from appliance.postgres.proof.verification import copying_faults, count, prove, unchecked_constraints
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
+from appliance.postgres.twin.as_in_source import names_as_in_source
 from appliance.steps.context import StepContext
-from appliance.steps.run_files import VERIFIED, finished_of, schema_of
+from appliance.steps.run_files import VERIFIED, finished_of, schema_of, settings_of
 
 
 class VerifyResult(BaseModel):
@@ -116,6 +118,7 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
     found: list[TableProof] = []
 
     relations = loads(plan)
+    settings = settings_of(number).read(context.run_dir)
     # Each relation has a session of its own already; workers besides would only build the same hash tables.
     workers = max(0, plan.parallel // max(1, len(relations)) - 1)
 
@@ -136,7 +139,7 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
         sent[item.table] += copied.get(item.key, (0, 0))[0]
 
     def proof_of(session: Session, loaded: Loaded, rows: int) -> TableProof:
-        proof = _prove(context, session, plan, loaded, rows)
+        proof = _prove(context, session, plan, settings, loaded, rows)
         if not left_out.keys() & set(loaded.sources):
             return proof
         # A table without a count is not filtered: all that the server sent is all there is.
@@ -156,15 +159,32 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
     return sorted(found, key=lambda proof: proof.table)
 
 
-def _prove(
-    context: StepContext, session: Session, plan: Plan, loaded: Loaded, source_rows: int
+def _proof(session: Session, plan: Plan, loaded: Loaded, source_rows: int) -> TableProof:
+    if not plan.tables[loaded.number].masked_columns:
+        return count(session, loaded, source_rows)
+    with session.transaction():
+        return prove(session, plan, loaded, source_rows)
+
+
+def _prove(  # noqa: PLR0917
+    context: StepContext,
+    session: Session,
+    plan: Plan,
+    settings: DefinitionSettings,
+    loaded: Loaded,
+    source_rows: int,
 ) -> TableProof:
+    relation = loaded.relation
     try:
-        if plan.tables[loaded.number].masked_columns:
-            with session.transaction():
-                found = prove(session, plan, loaded, source_rows)
-        else:
-            found = count(session, loaded, source_rows)
+        try:
+            found = _proof(session, plan, loaded, source_rows)
+        except psycopg.ProgrammingError as error:
+            if error.sqlstate not in UNFOUND:
+                raise
+            # Planning a query looks at index expressions: a function there needs the source's search_path.
+            session.execute(names_as_in_source(settings.of(relation.schema_name, relation.name)).encode())
+            found = _proof(session, plan, loaded, source_rows)
+            session.execute("SET search_path = ''")
     except psycopg.Error as error:
         name = loaded.relation.qualified
         raise database_failure("A table of the twin could not be verified.", error, table=name) from None

@@ -135,6 +135,9 @@ class Table(CatalogModel):
     """Of a partition: (schema, name) of the partitioned tables between it and its root, the nearest first."""
     partition_key: tuple[str, ...] = ()
     """The columns that decide, at any level above, in which leaf a row stands; empty for no partition."""
+    unsettled: bool = False
+    """A partition whose hash follows numbers of objects (an enum's labels) or may differ elsewhere: the same
+    row may belong into another partition of the twin."""
     pages: int = 0
     """Size on disk now, in 8 KiB pages, without indexes and TOAST."""
     bytes: int = 0

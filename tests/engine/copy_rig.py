@@ -11,14 +11,7 @@ from appliance.connections import Connection
 from appliance.contract.step_messages import Message
 from appliance.policy.policy import Policy
 from appliance.postgres.copying import ledger
-from appliance.postgres.plan import (
-    CopyItem,
-    Plan,
-    PlannedTable,
-    Shard,
-    SourceFacts,
-    TargetFacts,
-)
+from appliance.postgres.plan import NO_SETTINGS, CopyItem, Plan, PlannedTable, Shard, SourceFacts, TargetFacts
 from appliance.postgres.proof import evidence
 from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.source.snapshot import export_snapshot
@@ -26,7 +19,7 @@ from appliance.steps import copy
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import StepContext
 from appliance.steps.copy import CopyResult
-from appliance.steps.run_files import PLAN, SNAPSHOT, SPEC
+from appliance.steps.run_files import PLAN, SNAPSHOT, SPEC, settings_of
 from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import read_service, write_secrets, write_settings
 from appliance.steps.step_keys import step_settings
@@ -118,6 +111,7 @@ class CopyRig:
 
     def prepare(self, script: str) -> None:
         """Make the database to copy into, with empty tables and the ledger."""
+        settings_of(0).write(self.run_dir, NO_SETTINGS)
         self.target.create_database(self.next)
         self.target.sql(self.next, script)
         with self.target.connect(self.next) as connection:

@@ -25,6 +25,7 @@ from appliance.postgres.plan import (
     TableName,
 )
 from appliance.postgres.source.catalog_reader import read_catalog
+from appliance.postgres.source.session_settings import read_session_settings
 from appliance.postgres.source.snapshot import export_snapshot, import_snapshot
 from appliance.postgres.twin.target_checks import TargetCheck, check_target
 from appliance.steps import copy, finish, publish, schema
@@ -112,6 +113,7 @@ class TwinRun:
         ):
             import_snapshot(source, self.snapshot)
             catalog = read_catalog(source)
+            self.settings = read_session_settings(source)
             selected = [table for table in catalog.tables if self._selected(table)]
             self.check = check_target(
                 admin,
@@ -140,7 +142,11 @@ class TwinRun:
             run_id=self.run_id,
             workflow_id="copy-all",
             created_at=datetime.now(UTC),
-            source=SourceFacts(connection="production", **catalog.model_dump(include=facts)),
+            source=SourceFacts(
+                connection="production",
+                settings=self.settings,
+                **catalog.model_dump(include=facts),
+            ),
             targets=(self.check.facts,),
             tables=tuple(_planned(table) for table in selected),
             shards=(

@@ -14,8 +14,13 @@ import psycopg
 from psycopg import pq
 from psycopg.errors import error_from_result
 
+from appliance.postgres.copying.long_row import long_row
+
 # How much may wait to be sent before the target has to take it.
 _FLUSH_BYTES = 128 * 1024
+# A long row goes in pieces, which need not end where rows do: libpq would keep a copy of all that waits.
+_PIECE_BYTES = 1 << 20
+_READINGS_OF_A_LONG_ROW = 8
 # The longest nap: it ends earlier when the socket moves.
 _NAP_MS = 1000
 
@@ -87,6 +92,21 @@ def pipe(
         elif length == 0:
             dry += 1
             out.read(may_nap=dry > readings_before_nap)
+            if dry <= _READINGS_OF_A_LONG_ROW:
+                continue
+            # What came so far was no whole row: one that takes so many readings is passed on in place.
+            length, long = long_row(source)
+            if long is not None:
+                with long as row:
+                    into.pass_on(row)
+                dry = 0
+                rows += 1
+                size += length
+                on_bytes(rows, size + waiting)
+            elif length == -1:
+                break
+            elif length < 0:
+                raise out.failed(psycopg.OperationalError("the copy broke off"))
         else:
             break
     sent = out.finish()
@@ -123,6 +143,15 @@ class _End:
             raise self.failed(error) from None
         if result is None or result.status != expected:
             raise self._failure_of(result)
+
+    def pass_on(self, row: memoryview) -> None:
+        """Send a long row, piece by piece, as the server takes it."""
+        for start in range(0, len(row), _PIECE_BYTES):
+            try:
+                self.connection.put_copy_data(row[start : start + _PIECE_BYTES])
+            except psycopg.Error as error:
+                raise self.failed(error) from None
+            self.push()
 
     def push(self) -> None:
         """Send what waits to be sent; take in an error that has come back meanwhile."""

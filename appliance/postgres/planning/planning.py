@@ -16,7 +16,16 @@ from appliance.masking.suggesting.uncovered import refusal
 from appliance.policy.policy import Origin, Policy, Refusal, check_workflow, notices
 from appliance.postgres.copying import ledger
 from appliance.postgres.copying.left_out import left_out_query
-from appliance.postgres.plan import Plan, PlannedTable, Shard, Snapshot, SourceFacts, TableName
+from appliance.postgres.plan import (
+    NO_SETTINGS,
+    DefinitionSettings,
+    Plan,
+    PlannedTable,
+    Shard,
+    Snapshot,
+    SourceFacts,
+    TableName,
+)
 from appliance.postgres.planning.columns import CompiledTables, compile_tables
 from appliance.postgres.planning.problems import (
     filter_problems,
@@ -27,10 +36,11 @@ from appliance.postgres.planning.problems import (
     unreadable_tables,
 )
 from appliance.postgres.planning.reader_checks import check_reader
+from appliance.postgres.planning.reading_path import settle_reading
 from appliance.postgres.planning.row_condition_sql import apart
 from appliance.postgres.planning.row_filters import RowConditions, row_conditions
 from appliance.postgres.planning.sharding import make_shards, table_size
-from appliance.postgres.planning.warnings import free_sql_warnings, source_warnings
+from appliance.postgres.planning.warnings import free_sql_warnings, long_row_warnings, source_warnings
 from appliance.postgres.proof import evidence
 from appliance.postgres.sessions.bindings import check_room
 from appliance.postgres.twin.row_order import order_columns
@@ -62,6 +72,8 @@ class PlanRequest:
     epoch: int
     approved: tuple[str, ...] = ()
     """What the owner lets the cloud keep of the source, besides what policy does."""
+    settings: DefinitionSettings = NO_SETTINGS
+    """What sessions on the source have set."""
 
 
 @dataclass
@@ -122,6 +134,16 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
         for each in matching.tables
         if each.table.kind != "partitioned"
     )
+    reading = settle_reading(
+        source,
+        tables,
+        request.settings,
+        trust_owners=request.policy.foreign_functions != "refuse",
+        whole=frozenset(each.all_names[0] for each in catalog.tables if each.ctid_readable),
+    )
+    tables = reading.tables
+    if reading.refused:
+        raise RequestWrong("\n".join(reading.refused), "No row has been read.", "As above, in the source.")
     refused = refused_selects(source, tables)
     if refused:
         raise RequestWrong(
@@ -132,7 +154,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
         run_id=request.run_id,
         workflow_id=workflow.id,
         created_at=datetime.now(UTC),
-        source=_source_facts(workflow.source, catalog),
+        source=_source_facts(workflow.source, catalog, request.settings),
         targets=targets,
         tables=tables,
         shards=_shards(workflow, catalog, tables, len(targets)),
@@ -150,6 +172,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
             *compiled.warnings,
             *filter_warnings(matching.tables),
             *source_warnings(catalog, tables),
+            *long_row_warnings(tables, workflow.limits.memory_mb),
             *notices(request.policy, catalog),
             *free_sql_warnings(tables),
             *(text for check in checks for text in check.warnings),
@@ -229,7 +252,7 @@ def _planned(
     if table.root_schema is not None and table.root_name is not None:
         root = TableName(schema_name=table.root_schema, name=table.root_name)
     masked = {column.name for column in columns if column.mask is not None}
-    moved = bool(masked & set(table.partition_key))
+    moved = bool(masked & set(table.partition_key)) or table.unsettled
     return PlannedTable(
         schema_name=table.schema_name,
         name=table.name,
@@ -298,7 +321,7 @@ def _left_out(matching: Matching, catalog: Catalog) -> tuple[TableName, ...]:
     )
 
 
-def _source_facts(connection: str, catalog: Catalog) -> SourceFacts:
+def _source_facts(connection: str, catalog: Catalog, settings: DefinitionSettings) -> SourceFacts:
     return SourceFacts(
         connection=connection,
         database=catalog.database,
@@ -310,4 +333,5 @@ def _source_facts(connection: str, catalog: Catalog) -> SourceFacts:
         locale=catalog.locale,
         extensions=catalog.extensions,
         in_recovery=catalog.in_recovery,
+        settings=settings,
     )

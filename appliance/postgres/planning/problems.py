@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
@@ -14,6 +13,7 @@ from appliance.documents.problems import Places, Problem
 from appliance.postgres.copying.copy_sql import masked_select
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import PlannedTable
+from appliance.postgres.planning.reading_path import explained
 from appliance.postgres.planning.row_condition_sql import condition_misfits, condition_sql
 from appliance.postgres.planning.sql_condition import condition_problem
 from appliance.workflow.catalog import Table
@@ -102,7 +102,7 @@ def refused_filters(
         if not reasons:
             name = quoted(*each.table.all_names[0])
             condition = condition_sql(each.table, each.rows.where)
-            state = _explain(connection, f"SELECT FROM ONLY {name} AS t WHERE {condition}")
+            state = explained(connection, f"SELECT FROM ONLY {name} AS t WHERE {condition}")
             reasons = [] if state is None else [_reason(state)]
         if not each.table.ctid_readable and why_free(each.rows.where) is not None:
             reasons.append("the role may read only columns, and free SQL chooses rows by their place")
@@ -161,26 +161,12 @@ def refused_selects(connection: Connection[TupleRow], tables: Iterable[PlannedTa
     lines = []
     for table in tables:
         if table.masked_columns or table.where_sql is not None:
-            state = _explain(connection, masked_select(table))
+            state = explained(connection, masked_select(table), table.read_path)
             if state is not None:
                 lines.append(
                     f"The source does not accept the query for {table.qualified} ({_reason(state)})."
                 )
     return lines
-
-
-def _explain(connection: Connection[TupleRow], query: str) -> str | None:
-    """The SQLSTATE with which the server refuses the query; None if it accepts it."""
-    try:
-        with connection.transaction():
-            connection.execute(f"EXPLAIN (COSTS false) {query}".encode())
-            # Nothing to keep, and the tables' locks go with it.
-            raise psycopg.Rollback
-    except psycopg.errors.OperationalError:
-        raise
-    except psycopg.Error as error:
-        return error.sqlstate or "unknown"
-    return None
 
 
 _REASONS = {

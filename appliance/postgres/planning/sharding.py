@@ -44,7 +44,9 @@ def table_size(table: PlannedTable, *, server_version: int, ctid_readable: bool)
     masks = (column.mask or "" for column in table.masked_columns)
     per_row = _ROW_COST + sum(_DEAR_MASKS.get(mask, _MASKED_VALUE_COST) for mask in masks)
     cost = _TABLE_COST + table.bytes + table.estimated_rows * per_row
-    cuttable = server_version >= TID_RANGE_SCAN_SINCE and ctid_readable and table.pages > 1
+    cuttable = (
+        server_version >= TID_RANGE_SCAN_SINCE and ctid_readable and not table.unplanned and table.pages > 1
+    )
     return TableSize(cost, table.pages, cuttable)
 
 

@@ -19,18 +19,74 @@ def free_sql_warnings(tables: Sequence[PlannedTable]) -> list[str]:
     ]
 
 
+_PAGE_BYTES = 8192
+_STEP_BYTES = 64 << 20
+"""What a step takes besides a row."""
+
+
+def long_row_warnings(tables: Sequence[PlannedTable], memory_mb: int) -> list[str]:
+    """Tables whose rows are so long, by what the source knows, that a step may not have the memory for one.
+
+    A row takes twice its size. What a table keeps outside its pages, spread over its rows, is how long they
+    are at least on the average: one among many may be longer, and nothing says so.
+    """
+    found = []
+    for table in tables:
+        outside = (table.bytes - table.pages * _PAGE_BYTES) // max(1, table.estimated_rows)
+        needed = (2 * outside + _STEP_BYTES) >> 20
+        if needed > memory_mb:
+            found.append(
+                f"A row of {table.qualified} takes about {outside >> 20} MB, and copying one about"
+                f" {needed} MB of memory: more than limits.memory_mb ({memory_mb}). Raise it."
+            )
+    return found
+
+
+_BY_NAME = frozenset(
+    {
+        *("regproc", "regprocedure", "regoper", "regoperator", "regclass", "regtype", "regrole"),
+        *("regnamespace", "regconfig", "regdictionary", "regcollation"),
+    }
+)
+
+
 def source_warnings(catalog: Catalog, tables: Sequence[PlannedTable]) -> list[str]:
     """What of the source and its tables may end a run or move rows."""
     found = []
     if catalog.encoding == "SQL_ASCII":
         found.append(
-            "The source has no encoding (SQL_ASCII): text that is not valid UTF-8 would stop the run."
+            "The source has no encoding (SQL_ASCII): its text is carried byte by byte, whatever it means."
+            " Names of objects have to be valid UTF-8."
+        )
+    planned = {table.qualified for table in tables}
+    named = [
+        f"{column.table_name}.{column.name} ({column.base_type})"
+        for table in catalog.tables
+        if table.qualified in planned
+        for column in table.columns
+        if column.base_type.removesuffix("[]") in _BY_NAME
+    ]
+    if named:
+        found.append(
+            f"Values of {', '.join(named[:10])} are numbers of objects and travel by name: an object, or for"
+            " regrole a role of the target, that is not there ends the run."
         )
     if catalog.in_recovery:
         found.append("The source is a standby: its replay may end a long run (see hot_standby_feedback).")
+    unsettled = {each.qualified for each in catalog.tables if each.unsettled and each.qualified in planned}
     moved = sorted(
-        {table.load_into.qualified for table in tables if table.load_into.qualified != table.qualified}
+        {
+            table.load_into.qualified
+            for table in tables
+            if table.load_into.qualified != table.qualified and table.qualified not in unsettled
+        }
     )
+    if unsettled:
+        roots = sorted({f"{each.root_schema}.{each.root_name}" for each in catalog.tables if each.unsettled})
+        found.append(
+            f"Rows of {', '.join(roots)} are spread by hashes that are others in another database: they are"
+            " loaded through the table above, and may land in another partition than they came from."
+        )
     if moved:
         found.append(
             f"A mask changes the partition key of {', '.join(moved)}: rows may land in another partition than"

@@ -205,6 +205,20 @@ FROM pg_partitioned_table AS p JOIN pg_attribute AS a ON a.attrelid = p.partreli
 WHERE a.attnum = ANY (p.partattrs)
 """
 
+# Hashes of an enum or of a reg… type are those of numbers that every database gives anew; a collation that is
+# not deterministic hashes what its library's version makes of the text; expressions and other operator
+# classes may do either. PostgreSQL's own types, by their own hashes, stay where they are.
+UNSETTLED_HASHES = """
+SELECT p.partrelid
+FROM pg_partitioned_table AS p
+WHERE p.partstrat = 'h' AND (p.partexprs IS NOT NULL OR EXISTS (
+    SELECT FROM pg_opclass AS o WHERE o.oid = ANY (p.partclass::oid[])
+    AND (o.oid >= 16384 OR o.opcintype IN ('anyenum'::regtype, 'anyarray'::regtype, 'anyrange'::regtype,
+                                           'record'::regtype, 'oid'::regtype))
+) OR EXISTS (
+    SELECT FROM pg_collation AS c WHERE c.oid = ANY (p.partcollation::oid[]) AND NOT c.collisdeterministic))
+"""
+
 # Which columns the expression of a generated column reads.
 GENERATED_FROM = """
 SELECT g.adrelid, g.adnum, a.attname

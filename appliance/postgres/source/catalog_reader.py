@@ -85,6 +85,7 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
     foreign = _foreign_keys(connection, oids, names)
     parents: dict[int, int] = dict(connection.execute(queries.PARTITIONED_BY).fetchall())
     partition_keys = _partition_keys(connection, parents)
+    unsettled = {oid for (oid,) in connection.execute(queries.UNSETTLED_HASHES)}
     known = {row[0]: (row[1], row[2]) for row in rows}
     partly = [row[0] for row in rows if not row[10]]
     unreadable = (
@@ -104,6 +105,7 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
             root_name=root_name,
             ancestors=tuple(known[each] for each in _between(oid, parents) if each in known),
             partition_key=partition_keys.get(oid, ()),
+            unsettled=not unsettled.isdisjoint(_above(oid, parents)),
             pages=pages,
             bytes=pages * block,
             estimated_rows=_estimate(tuples, pages, pages * block, block),
@@ -233,6 +235,14 @@ def _foreign_keys(
             )
         )
     return found
+
+
+def _above(oid: int, parents: dict[int, int]) -> list[int]:
+    """The partitioned tables above a partition, up to its root."""
+    above = []
+    while (oid := parents.get(oid, 0)) != 0:
+        above.append(oid)
+    return above
 
 
 def _between(oid: int, parents: dict[int, int]) -> list[int]:

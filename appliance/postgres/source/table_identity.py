@@ -15,7 +15,7 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from appliance.errors import WorkFailedForGood
-from appliance.postgres.copying.copy_sql import rows_of
+from appliance.postgres.copying.copy_sql import rows_of, table_reference
 from appliance.postgres.plan import PlannedTable
 
 SAVEPOINT = "appliance_piece"
@@ -79,11 +79,16 @@ def take(source: Connection[TupleRow], table: PlannedTable, wait_ms: int) -> lis
     One round trip, in the caller's transaction, whose savepoint must have been made. Waits for locks no
     longer than ``wait_ms``. Raises psycopg errors.
     """
-    script = sql.SQL("ROLLBACK TO SAVEPOINT {}; SET LOCAL lock_timeout = {}; SELECT {} LIMIT 0; {}").format(
+    # Planning locks every table of the statement, reading none of them.
+    lock = f"SELECT {rows_of(table)} LIMIT 0"
+    if table.unplanned:
+        lock = f"LOCK TABLE ONLY {table_reference(table)} IN ACCESS SHARE MODE"
+    if table.read_path:
+        lock = f"SET LOCAL search_path = {table.read_path}; {lock}"
+    script = sql.SQL("ROLLBACK TO SAVEPOINT {}; SET LOCAL lock_timeout = {}; {}; {}").format(
         sql.Identifier(SAVEPOINT),
         sql.Literal(f"{wait_ms}ms"),
-        # Planning locks every table of the statement, reading none of them.
-        sql.SQL(rows_of(table)),
+        sql.SQL(lock),
         question(table, source.info.backend_pid),
     )
     answers = source.execute(script)

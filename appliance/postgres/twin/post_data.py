@@ -8,33 +8,44 @@ and then checked in parallel: that takes no lock which another check waits for.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import psycopg
 
+from appliance.errors import ApplianceError
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import named_failure
+from appliance.postgres.plan import NO_SETTINGS, DefinitionSettings
 from appliance.postgres.sessions.parallel_jobs import Job, Session
 from appliance.postgres.source.archive_contents import Entry
+from appliance.postgres.twin.as_in_source import set_as_in_source
+from appliance.postgres.twin.broken_rules import (
+    FOREIGN_KEY,
+    NAME,
+    doubles,
+    orphans,
+    rows_text,
+    touched,
+    touched_key,
+    unquoted,
+)
+from appliance.postgres.twin.function_advice import advised, function_advice
 from appliance.postgres.twin.index_memory import builds_b_tree, limit_sort_memory
 
-KEYS, FOREIGN_KEYS, REST = "indexes and keys", "foreign keys", "triggers, rules and policies"
-PHASES = (KEYS, FOREIGN_KEYS, REST)
+KEYS, CHECKS, FOREIGN_KEYS = "indexes and keys", "checks", "foreign keys"
+REST = "triggers, rules and policies"
+PHASES = (KEYS, CHECKS, FOREIGN_KEYS, REST)
 _PHASE_OF = {"INDEX": KEYS, "CONSTRAINT": KEYS, "INDEX ATTACH": KEYS, "FK CONSTRAINT": FOREIGN_KEYS}
 _TABLES = {"TABLE", "MATERIALIZED VIEW"}
 _FINISHED = f"{ledger.SCHEMA}.finished"
 _FINISHED_KEY = "appliance_ledger_finished_once"
 _MAX_MAINTENANCE_KB = 256 * 1024
 _EVERY_FOREIGN_KEY = "every foreign key"
+_FOR_NEW_ROWS = "is not checked for these rows"
 _CHECKED_AT_ONCE = 8 << 20
 """Bytes of the larger table of a foreign key below which it is added and checked in one go."""
-
-_NAME = r'(?:"(?:[^"]|"")+"|[^\s".(),]+)'
-_FOREIGN_KEY = re.compile(
-    rf"ALTER TABLE (?P<only>ONLY )?(?P<table>{_NAME}\.{_NAME})\s+ADD CONSTRAINT (?P<name>{_NAME})"
-    rf" FOREIGN KEY \({_NAME}(?:, {_NAME})*\) REFERENCES (?P<schema>{_NAME})\.(?P<referenced>{_NAME})\("
-)
 
 
 @dataclass
@@ -50,8 +61,14 @@ class Building:
     incomplete: frozenset[tuple[str, str]] = frozenset()
     """Tables that hold fewer rows than the source's: what refers to them may have nothing to refer to."""
     partitioned: frozenset[tuple[str, str]] = frozenset()
+    settings: DefinitionSettings = NO_SETTINGS
+    """What is evaluated while something is built is evaluated under these."""
+    masked: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
+    """The masked columns of each table: what is said of a constraint that does not hold depends on them."""
     unchecked: list[str] = field(default_factory=list)
-    """Foreign keys, as ``table name``, that were added and then did not hold."""
+    """Foreign keys and checks, as ``table name``, that were added and then did not hold."""
+    absent: set[str] = field(default_factory=set)
+    """Keys of jobs whose object is not in the twin, since the source's own rows do not let it be."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -102,8 +119,8 @@ def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple
     phase, number = place
     size = max((building.sizes.get((t.schema_name or "", t.tag), 0) for t in about), default=0)
     rank = (phase, -building.index_bytes.get(entry.oid, size), number)
-    key = str(entry.dump_id)
-    needs = frozenset(str(needed) for needed in entry.depends_on if needed != entry.dump_id)
+    made = _Made(building, entry, about)
+    key, needs = made.key, made.needs
     statement = entry.sql.encode("utf-8", "surrogateescape")
     if entry.kind in ("INDEX", "CONSTRAINT") and builds_b_tree(entry.sql):
         statement = limit_sort_memory(size).encode() + statement
@@ -111,25 +128,28 @@ def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple
         # Several indexes can be built on a table at a time; everything else wants it for itself.
         alone = entry.kind != "INDEX" or "\nALTER TABLE" in entry.sql
         locks = {_label(table): alone for table in about}
-        yield Job(key, _runner(building, entry, key, statement), rank, needs, locks)
+        yield Job(key, partial(made.build, statement=statement), rank, needs, locks)
         return
-    match = _FOREIGN_KEY.match(entry.sql)
+    match = made.foreign_key
     # A check does not reach the constraints that each partition of a referenced table has of its own.
     partitions = match is None or not match["only"] or _referenced(match) in building.partitioned
     # Adding a foreign key locks both tables, and the partitions of both.
     locks = {_EVERY_FOREIGN_KEY: partitions} | {_label(table): True for table in about}
-    small = size < _CHECKED_AT_ONCE and not _may_dangle(building, entry)
-    at_once = partitions or small or "NOT VALID" in entry.sql
-    if match is None or at_once:
-        yield Job(key, _runner(building, entry, key, statement), rank, needs, locks)
+    small = size < _CHECKED_AT_ONCE and not made.may_dangle
+    if match is None or partitions or "NOT VALID" in entry.sql:
+        yield Job(key, partial(made.reference, statement=statement), rank, needs, locks)
         return
     unchecked = statement.rstrip().removesuffix(b";") + b" NOT VALID"
+    if small:
+        run = partial(made.reference, statement=statement, unchecked=unchecked)
+        yield Job(key, run, rank, needs, locks)
+        return
     first = (phase, float("-inf"), number)
-    yield Job(key, _runner(building, entry, key, unchecked), first, needs, locks)
+    yield Job(key, partial(made.reference, statement=unchecked), first, needs, locks)
     check = f"ALTER TABLE {match['table']} VALIDATE CONSTRAINT {match['name']}"
     yield Job(
         f"{key} checked",
-        _runner(building, entry, f"{key} checked", check.encode("utf-8", "surrogateescape")),
+        partial(made.check, statement=check.encode("utf-8", "surrogateescape")),
         rank,
         frozenset({key}),
         # A check keeps other changes from the referring table, and only reads the other.
@@ -137,37 +157,126 @@ def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple
     )
 
 
-def _runner(building: Building, entry: Entry, key: str, statement: bytes) -> Callable[[Session], None]:
-    def run(session: Session) -> None:
+class _Made:
+    """One object, and what is done where rows do not let it be."""
+
+    def __init__(self, building: Building, entry: Entry, about: Sequence[Entry]) -> None:
+        self.building, self.entry = building, entry
+        self.key = str(entry.dump_id)
+        self.needs = frozenset(str(needed) for needed in entry.depends_on if needed != entry.dump_id)
+        self.tables = [(table.schema_name or "", table.tag) for table in about]
+        self.foreign_key = FOREIGN_KEY.match(entry.sql) if entry.kind == "FK CONSTRAINT" else None
+        self.settings = building.settings.common
+        if self.foreign_key is not None:
+            self.settings = building.settings.of(*_table_of(self.foreign_key))
+        elif self.tables:
+            self.settings = building.settings.of(*self.tables[0])
+
+    @property
+    def may_dangle(self) -> bool:
+        return self.foreign_key is not None and _referenced(self.foreign_key) in self.building.incomplete
+
+    def build(self, session: Session, *, statement: bytes) -> None:
+        """Make what is no foreign key."""
+        if self._lacks_something():
+            return
         try:
-            once(session, key, statement)
+            self._once(session, self.key, statement)
         except psycopg.errors.DeadlockDetected:
             raise
         except psycopg.Error as error:
-            if entry.kind != "FK CONSTRAINT" or error.sqlstate != "23503":
-                raise named_failure(f"The twin could not be given the {entry.label}.", error) from None
-            if not _may_dangle(building, entry):
-                raise named_failure(f"The {entry.label} does not hold in the twin.", error) from None
-            checking = key.endswith("checked")
-            if checking:
-                building.unchecked.append(entry.tag)
-            outcome = "is not checked for these rows" if checking else "is not in the twin"
-            building.notes.append(f"The {entry.label} {outcome}: some rows it refers to were not copied.")
+            if error.sqlstate not in {"23505", "23P01"} or self._touched():
+                raise self._failure(error) from None
+            if error.sqlstate == "23505":
+                count = doubles(session, self.entry, self.settings)
+                said = rows_text(count, "rows with a value that another one has too")
+            else:
+                said = "some of them exclude each other"
+            self.building.absent.add(self.key)
+            self.building.notes.append(
+                f"The {self.entry.label} is not in the twin: the source's own rows break it ({said})."
+            )
 
-    return run
+    def reference(self, session: Session, *, statement: bytes, unchecked: bytes | None = None) -> None:
+        """Add a foreign key; where its rows do not let it be, ``unchecked``, for new rows only."""
+        if self._lacks_something():
+            return
+        try:
+            self._once(session, self.key, statement)
+        except psycopg.errors.DeadlockDetected:
+            raise
+        except psycopg.Error as error:
+            # An earlier attempt at finishing has added it unchecked.
+            again = unchecked is not None and error.sqlstate == "42710"
+            if error.sqlstate != "23503" and not again:
+                raise self._failure(error) from None
+            self._dangles(session, error, "is not in the twin" if unchecked is None else _FOR_NEW_ROWS)
+            if unchecked is not None:
+                self._once(session, f"{self.key} unchecked", unchecked)
+                self.building.unchecked.append(self.entry.tag)
+
+    def check(self, session: Session, *, statement: bytes) -> None:
+        """Validate a foreign key."""
+        if self.key in self.building.absent:
+            return
+        try:
+            self._once(session, f"{self.key} checked", statement)
+        except psycopg.errors.DeadlockDetected:
+            raise
+        except psycopg.Error as error:
+            if error.sqlstate != "23503":
+                raise self._failure(error) from None
+            self._dangles(session, error, _FOR_NEW_ROWS)
+            self.building.unchecked.append(self.entry.tag)
+
+    def _once(self, session: Session, key: str, statement: bytes) -> None:
+        once(session, key, set_as_in_source(self.settings, "define").encode() + statement)
+
+    def _lacks_something(self) -> bool:
+        if self.needs.isdisjoint(self.building.absent):
+            return False
+        self.building.absent.add(self.key)
+        self.building.notes.append(
+            f"The {self.entry.label} is not in the twin: it needs a key or index that the source's own rows"
+            " break."
+        )
+        return True
+
+    def _dangles(self, session: Session, error: psycopg.Error, outcome: str) -> None:
+        """Note why a foreign key does not hold; an error where a mask may be the reason."""
+        if self.may_dangle:
+            why = "some rows it refers to were not copied"
+        elif self.foreign_key is None or self._touched():
+            what = f"The {self.entry.label} does not hold in the twin."
+            raise named_failure(what, error) from None
+        else:
+            count = orphans(session, self.foreign_key, self.settings)
+            why = f"the source's own rows break it ({rows_text(count, 'rows that refer to none')})"
+        self.building.notes.append(f"The {self.entry.label} {outcome}: {why}.")
+
+    def _touched(self) -> bool:
+        """Whether a mask replaces what the object compares."""
+        if self.foreign_key is not None:
+            return touched_key(self.foreign_key, _table_of(self.foreign_key), self.building.masked)
+        return any(
+            touched(self.entry.sql, self.building.masked.get(table, frozenset())) for table in self.tables
+        )
+
+    def _failure(self, error: psycopg.Error) -> ApplianceError:
+        failure = named_failure(
+            f"The twin could not be given the {self.entry.label}.", error, masked=self._touched()
+        )
+        advice = function_advice(error, self.building.entries, self.settings)
+        return failure if advice is None else advised(failure, advice)
 
 
-def _may_dangle(building: Building, entry: Entry) -> bool:
-    match = _FOREIGN_KEY.match(entry.sql)
-    return match is not None and _referenced(match) in building.incomplete
+def _table_of(match: re.Match[str]) -> tuple[str, str]:
+    schema, name = re.findall(NAME, match["table"])
+    return unquoted(schema), unquoted(name)
 
 
 def _referenced(match: re.Match[str]) -> tuple[str, str]:
-    return _unquoted(match["schema"]), _unquoted(match["referenced"])
-
-
-def _unquoted(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
+    return unquoted(match["schema"]), unquoted(match["referenced"])
 
 
 def _label(table: Entry) -> str:

@@ -17,9 +17,15 @@ from psycopg.rows import TupleRow
 from appliance.errors import ApplianceError, WorkFailed
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import database_failure, named_failure
+from appliance.postgres.plan import NO_SETTINGS, DefinitionSettings
 from appliance.postgres.source.archive_contents import Entry
+from appliance.postgres.twin.as_in_source import set_as_in_source
+from appliance.postgres.twin.function_advice import advised, function_advice
 
 BATCH = 200
+TABLES = frozenset({"TABLE", "MATERIALIZED VIEW"})
+"""Kinds of entries that hold rows, and that others are about."""
+_COULD_NOT = "The target could not make the {}."
 MOST_REHEARSED = 2000
 """More objects than this in one transaction would need more locks than a server has by default."""
 _FORCED = f"{ledger.SCHEMA}.forced_row_security"
@@ -68,20 +74,32 @@ def load_pre_data(
     return notes
 
 
-def rehearse_post_data(connection: Connection[TupleRow], entries: Sequence[Entry]) -> bool:
+def rehearse_post_data(
+    connection: Connection[TupleRow],
+    entries: Sequence[Entry],
+    all_entries: Sequence[Entry] = (),
+    settings: DefinitionSettings = NO_SETTINGS,
+) -> bool:
     """Make indexes, keys and triggers on the still empty tables and undo it; False where there are too many.
 
     What the target does not understand fails here, in the first seconds of a run, not after the copying.
+    ``all_entries`` are those of the whole schema, ``settings`` what is evaluated under.
     """
+    tables = {entry.dump_id: entry for entry in all_entries if entry.kind in TABLES}
     if len(entries) > MOST_REHEARSED:
         return False
     with connection.transaction():
         for entry in entries:
+            about = next((tables[needed] for needed in entry.depends_on if needed in tables), None)
+            here = settings.of(about.schema_name, about.tag) if about else settings.common
+            statement = set_as_in_source(here, "define") + entry.sql
             try:
-                connection.execute(entry.sql.encode("utf-8", "surrogateescape"))
+                connection.execute(statement.encode("utf-8", "surrogateescape"))
             except psycopg.errors.OutOfMemory:
                 raise psycopg.Rollback from None
             except psycopg.Error as error:
+                if advice := function_advice(error, all_entries, here):
+                    raise advised(named_failure(_COULD_NOT.format(entry.label), error), advice) from None
                 raise _not_loaded(entry, error) from None
         raise psycopg.Rollback
     return True
@@ -183,7 +201,7 @@ def _lift_forced_row_security(connection: Connection[TupleRow]) -> None:
 
 
 def _not_loaded(entry: Entry, error: psycopg.Error) -> ApplianceError:
-    failure = named_failure(f"The target could not make the {entry.label}.", error)
+    failure = named_failure(_COULD_NOT.format(entry.label), error)
     if error.sqlstate in {"42601", "42704", "42883", "0A000", "42P01", "22023", "42P17"}:
         return WorkFailed(
             failure.what,

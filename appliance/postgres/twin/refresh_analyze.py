@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 
 import psycopg
-from psycopg import sql
 
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import named_failure, retry_can_help
+from appliance.postgres.identifiers import quoted
+from appliance.postgres.plan import DefinitionSettings, Settings
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
+from appliance.postgres.twin.as_in_source import set_as_in_source
 
 _VIEWS = """
 WITH RECURSIVE reads AS MATERIALIZED (
@@ -46,9 +49,10 @@ def refresh(
     open_session: Callable[[], Session],
     parallel: int,
     wanted: Iterable[tuple[str, str]],
+    settings: DefinitionSettings,
     done: Callable[[int, int], None],
 ) -> list[str]:
-    """Fill the materialised views that the source has filled, each after those it reads.
+    """Fill the materialised views that the source has filled, each after those it reads, under ``settings``.
 
     Returns sentences about those that stay empty because they fail on masked rows (a cast, a unique index):
     that is no reason to have no twin. ``done`` gets how many are filled, and how many there are.
@@ -62,7 +66,13 @@ def refresh(
             rows = [row for row in session.execute(_VIEWS).fetchall() if (row[0], row[1]) in filled]
         failed: dict[str, str] = {}
         jobs = [
-            Job(oid, _refresher(schema, name, oid, failed), (number,), frozenset(needs) - {oid}, {oid: True})
+            Job(
+                oid,
+                _refresher((schema, name), settings.of(schema, name), oid, failed),
+                (number,),
+                frozenset(needs) - {oid},
+                {oid: True},
+            )
             for number, (schema, name, oid, needs) in enumerate(rows)
         ]
         run_jobs(jobs, open_session, parallel)
@@ -73,23 +83,24 @@ def refresh(
         notes = failed
 
 
-def _refresher(schema: str, name: str, oid: str, failed: dict[str, str]) -> Callable[[Session], None]:
-    statement = sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(schema, name))
+def _refresher(
+    view: tuple[str, str], settings: Settings, oid: str, failed: dict[str, str]
+) -> Callable[[Session], None]:
+    name = ".".join(view)
+    # Its functions may rely on what a session has set, as they do for whoever uses the source.
+    statement = f"{set_as_in_source(settings, 'evaluate')}REFRESH MATERIALIZED VIEW {quoted(*view)}"
 
     def run(session: Session) -> None:
         try:
-            # Its functions may rely on a search path, as they do for whoever uses the source.
-            session.execute('SET search_path = "$user", public')
-            session.execute(statement)
+            with session.transaction():
+                session.execute(statement.encode())
         except psycopg.errors.DeadlockDetected:
             raise
         except psycopg.Error as error:
             if retry_can_help(error):
-                raise named_failure(
-                    f"The materialised view {schema}.{name} could not be filled.", error
-                ) from None
+                raise named_failure(f"The materialised view {name} could not be filled.", error) from None
             failed[oid] = (
-                f"The materialised view {schema}.{name} is empty: its query fails on the twin's rows"
+                f"The materialised view {name} is empty: its query fails on the twin's rows"
                 f" (SQLSTATE {error.sqlstate})."
             )
 
@@ -97,20 +108,28 @@ def _refresher(schema: str, name: str, oid: str, failed: dict[str, str]) -> Call
 
 
 def analyze(
-    open_session: Callable[[], Session], parallel: int, done: Callable[[int, int], None]
+    open_session: Callable[[], Session],
+    parallel: int,
+    settings: DefinitionSettings,
+    done: Callable[[int, int], None],
 ) -> list[str]:
-    """Take statistics of every table, the largest first; returns what could not be analysed."""
+    """Take statistics of every table, the largest first; returns what could not be analysed.
+
+    What indexes compute is computed again for their statistics, under ``settings``.
+    """
     with open_session() as session:
         rows: Sequence[tuple[str, str, str, int]] = session.execute(_TABLES, [ledger.SCHEMA]).fetchall()
     notes: list[str] = []
     jobs = [
-        Job(oid, _analyzer([(schema, name)], notes), (-size,))
+        Job(oid, _analyzer([(schema, name)], settings, notes), (-size,))
         for schema, name, oid, size in rows
         if size >= _SMALL
     ]
     small = [(schema, name) for schema, name, _, size in rows if size < _SMALL]
+    # Those of one owner's settings stand together.
+    small.sort(key=lambda table: settings.of(*table))
     jobs += [
-        Job(f"small {start}", _analyzer(small[start : start + _AT_ONCE], notes), (0,))
+        Job(f"small {start}", _analyzer(small[start : start + _AT_ONCE], settings, notes), (0,))
         for start in range(0, len(small), _AT_ONCE)
     ]
     finished = [0]
@@ -123,22 +142,26 @@ def analyze(
     return notes
 
 
-def _analyzer(tables: Sequence[tuple[str, str]], notes: list[str]) -> Callable[[Session], None]:
+def _analyzer(
+    tables: Sequence[tuple[str, str]], settings: DefinitionSettings, notes: list[str]
+) -> Callable[[Session], None]:
     def run(session: Session) -> None:
         try:
-            session.execute(_analyze_statement(tables))
+            with session.transaction():
+                for here, some in itertools.groupby(tables, key=lambda table: settings.of(*table)):
+                    session.execute((set_as_in_source(here, "evaluate") + _analyze_statement(some)).encode())
         except psycopg.Error as error:
             names = ", ".join(f"{schema}.{name}" for schema, name in tables[:3])
             if retry_can_help(error):
                 raise named_failure(f"{names} could not be analysed.", error) from None
             if len(tables) > 1:
                 for table in tables:
-                    _analyzer([table], notes)(session)
+                    _analyzer([table], settings, notes)(session)
             else:
                 notes.append(f"There are no statistics of {names} (SQLSTATE {error.sqlstate}).")
 
     return run
 
 
-def _analyze_statement(tables: Sequence[tuple[str, str]]) -> sql.Composed:
-    return sql.SQL("ANALYZE {}").format(sql.SQL(", ").join(sql.Identifier(*table) for table in tables))
+def _analyze_statement(tables: Iterable[tuple[str, str]]) -> str:
+    return f"ANALYZE {', '.join(quoted(*table) for table in tables)}"

@@ -21,8 +21,9 @@ from appliance.masking.compiled import CompiledColumn
 from appliance.postgres.copying.ledger import SCHEMA
 from appliance.postgres.errors import named_failure
 from appliance.postgres.identifiers import quoted
-from appliance.postgres.plan import Plan, PlannedTable
+from appliance.postgres.plan import DefinitionSettings, Plan, PlannedTable
 from appliance.postgres.sessions.parallel_jobs import Job, Session
+from appliance.postgres.twin.as_in_source import set_as_in_source
 from appliance.postgres.twin.post_data import once
 from appliance.workflow.catalog import Table
 
@@ -59,13 +60,17 @@ def order_columns(table: Table, columns: Sequence[CompiledColumn]) -> tuple[str,
     return next((found for key in keys if (found := tuple(name for name in key if name in masked))), ())
 
 
-def ordering_jobs(session: Session, plan: Plan) -> list[Job]:
-    """A job for each relation of the twin whose rows are to stand in another order. Raises psycopg errors."""
+def ordering_jobs(session: Session, plan: Plan, settings: DefinitionSettings) -> list[Job]:
+    """A job for each relation of the twin whose rows are to stand in another order. Raises psycopg errors.
+
+    Generated columns and domains are evaluated anew, under ``settings``.
+    """
     jobs: dict[int, Job] = {}
     for table in plan.tables:
         if table.order_by:
             for oid, schema, name, size, columns in _relations(session, table):
-                jobs[oid] = _job(oid, (schema, name), columns, table.order_by, size)
+                as_in_source = set_as_in_source(settings.of(schema, name), "evaluate")
+                jobs[oid] = _job(oid, (schema, name), columns, table.order_by, size, as_in_source)
     return list(jobs.values())
 
 
@@ -75,14 +80,21 @@ def _relations(session: Session, table: PlannedTable) -> list[TupleRow]:
     return session.execute(_RELATION, [quoted(into.schema_name, into.name), into == table.root]).fetchall()
 
 
-def _job(oid: int, relation: tuple[str, str], columns: Sequence[str], order: Sequence[str], size: int) -> Job:
+def _job(  # noqa: PLR0917
+    oid: int,
+    relation: tuple[str, str],
+    columns: Sequence[str],
+    order: Sequence[str],
+    size: int,
+    as_in_source: str,
+) -> Job:
     table, aside = quoted(*relation), quoted(SCHEMA, f"aside_{oid}")
     names = ", ".join(quoted(each) for each in columns)
     # Rows that are equal by the key (a foreign key's) must not stay in the source's order among themselves.
     by = ", ".join([*(f"r.{quoted(each)}" for each in order), "random()"])
     take = f"CREATE TABLE {aside} AS SELECT {names} FROM ONLY {table}; TRUNCATE ONLY {table}"  # noqa: S608
     put = (
-        f"{_SORT_MEMORY}; INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE"  # noqa: S608
+        f"{_SORT_MEMORY}; {as_in_source}INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE"  # noqa: S608
         f" SELECT {names} FROM {aside} AS r ORDER BY {by}; DROP TABLE {aside}"
     )
 

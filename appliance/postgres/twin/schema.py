@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from appliance.postgres.source.archive_contents import Entry
+from appliance.postgres.twin.late_checks import LateCheck
 from appliance.postgres.twin.sequences import SequenceValue
 
 
@@ -20,6 +21,8 @@ class TwinSchema(BaseModel):
     """Materialised views (schema, name) that hold rows in the source."""
     index_bytes: dict[int, int] = {}
     """What each index takes in the source, by the ``oid`` of the entry that makes it: index or constraint."""
+    checks: tuple[LateCheck, ...] = ()
+    """The CHECK constraints that tables get after the rows."""
 
 
 class FinishedTwin(BaseModel):
@@ -28,4 +31,4 @@ class FinishedTwin(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     unchecked: tuple[str, ...] = ()
-    """Foreign keys, as ``table name``, that hold for new rows only: rows they refer to were not copied."""
+    """Foreign keys and checks, as ``table name``, that hold for new rows only, as ``finish`` has said."""

@@ -1,0 +1,63 @@
+"""What mends a function that finds its names only in some sessions: a ``search_path`` of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import psycopg
+
+from appliance.errors import ApplianceError
+from appliance.postgres.plan import Settings
+from appliance.postgres.source.archive_contents import Entry
+
+_NOT_FOUND = {"42883", "42P01", "42704", "3F000", "42725"}
+"""No function, table, type or schema of that name, or two functions."""
+# A line of the context names a function first; values of rows come after that, if at all.
+_SQL_FUNCTION = re.compile(r'^SQL function "((?:[^"]|"")+)"', re.MULTILINE)
+_PL_FUNCTION = re.compile(r"^PL/\w+ function (?:[^\s(.]+\.)?\"?([^\s(.\"]+)\"?\(", re.MULTILINE)
+
+
+def may_be_advised(error: psycopg.Error) -> bool:
+    """Whether the error is of the kind that a search path mends."""
+    return error.sqlstate in _NOT_FOUND and "function" in (error.diag.context or "")
+
+
+def function_advice(error: psycopg.Error, entries: Iterable[Entry], settings: Settings) -> str | None:
+    """What to type on the source, where a function of the schema did not find what it names; None otherwise.
+
+    Only names that stand in the schema come out of this.
+    """
+    context = error.diag.context or ""
+    if not may_be_advised(error):
+        return None
+    named = {*_SQL_FUNCTION.findall(context), *_PL_FUNCTION.findall(context)}
+    functions = [entry for entry in entries if entry.kind == "FUNCTION" and _name(entry) in named]
+    if not functions:
+        return None
+    path = dict(settings).get("search_path", "public, pg_temp")
+    return " ".join(
+        f"ALTER FUNCTION {_quoted(entry.schema_name or '')}.{_signature(entry)} SET search_path = {path};"
+        for entry in functions[:5]
+    )
+
+
+def advised(failure: ApplianceError, advice: str) -> ApplianceError:
+    """The failure with that for its next step."""
+    why = (
+        f"A function does not find what it names: where it runs, another search_path may hold. {failure.why}"
+    )
+    return failure.explain(why, f"In the source: {advice}")
+
+
+def _name(entry: Entry) -> str:
+    """The function's name: pg_dump's tag is ``name(arguments)``, unquoted."""
+    return entry.tag.partition("(")[0].strip('"')
+
+
+def _signature(entry: Entry) -> str:
+    return f"{_quoted(_name(entry))}({entry.tag.partition('(')[2]}"
+
+
+def _quoted(name: str) -> str:
+    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name) else '"' + name.replace('"', '""') + '"'
