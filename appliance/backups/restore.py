@@ -61,11 +61,6 @@ class Restored:
     is_enrolled: bool
 
 
-def pending_file(settings: Settings) -> Path:
-    """Exists from the moment that anything is replaced until all is."""
-    return settings.state_dir / FOLDER / PENDING
-
-
 def restore_backup(
     settings: Settings,
     file: Path,

@@ -224,9 +224,7 @@ class UpdateChanged(WireModel):
 
     type: Literal["update_changed"] = Field(default="update_changed", description="The kind of event.")
     version: VersionName = Field(description="The release.")
-    state: Literal[
-        "waiting", "downloading", "applying", "watching", "done", "rolled_back", "refused", "failed"
-    ] = Field(description="How far the update is.")
+    state: Literal["waiting", "done", "refused", "failed"] = Field(description="How far the update is.")
     rule: RuleName | None = Field(default=None, description="The policy rule that refused it, where one did.")
     problem: ScrubbedText | None = Field(default=None, description="Why it did not go through, scrubbed.")
 
@@ -236,14 +234,9 @@ class Noticed(WireModel):
 
     type: Literal["noticed"] = Field(default="noticed", description="The kind of event.")
     kind: Literal[
-        "started",
-        "stopping",
         "disk_low",
         "clock_skew",
-        "certificate_expires",
-        "connection_missing",
         "progress_dropped",
-        "component_failed",
         "export_deleted",
         "receipt_deleted",
     ] = Field(description="What happened.")

@@ -114,11 +114,6 @@ def column_value(column: Column) -> Value:
     return Value(identifier(column.name), shape_of(column))
 
 
-def text_value(sql: str) -> Value:
-    """Any text expression."""
-    return Value(sql, Shape("text", "text"))
-
-
 def shape_of(column: Column) -> Shape:
     """The shape of a column's type."""
     if column.base_kind == "array":

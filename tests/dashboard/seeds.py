@@ -138,7 +138,7 @@ def _histories(
     )
     archive.send()
     archive.sequence += 12
-    archive.tell(Noticed(kind="started"))
+    archive.tell(Noticed(kind="clock_skew"))
     archive.send()
     archive.state = {
         "workflows": (refused,),

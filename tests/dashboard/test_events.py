@@ -94,7 +94,7 @@ def test_a_batch_that_is_sent_again_is_all_duplicates(stored: Dashboard) -> None
 def test_a_gap_is_shown_until_it_is_filled(stored: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runs, "GAP_SETTLES_SECONDS", -1)
     appliance_id, appliance = stored.enrolled()
-    events = [appliance.tell(Noticed(kind="started")) for _ in range(20)]
+    events = [appliance.tell(Noticed(kind="clock_skew")) for _ in range(20)]
     appliance.send(events[:5])
     appliance.send(events[9:])
     shown = stored.api.get(f"/v1/appliances/{appliance_id}").json()
@@ -124,7 +124,7 @@ def test_a_restored_appliance_starts_a_new_stream_and_is_believed(stored: Dashbo
 
 def test_one_unreadable_event_does_not_hold_up_the_others(stored: Dashboard) -> None:
     appliance_id, appliance = stored.enrolled()
-    events = [appliance.tell(Noticed(kind="started")) for _ in range(3)]
+    events = [appliance.tell(Noticed(kind="clock_skew")) for _ in range(3)]
     body = json.loads(appliance.batch(events))
     body["events"][1]["data"] = {"type": "from_the_future", "canary": "row value 4711"}
     body["events"].append("not an event at all")
@@ -141,7 +141,7 @@ def test_one_unreadable_event_does_not_hold_up_the_others(stored: Dashboard) -> 
 
 def test_news_of_a_newer_appliance_is_dropped_not_stored(dashboard: Dashboard) -> None:
     appliance_id, appliance = dashboard.enrolled()
-    body = json.loads(appliance.batch([appliance.tell(Noticed(kind="started"))]))
+    body = json.loads(appliance.batch([appliance.tell(Noticed(kind="clock_skew"))]))
     body["events"][0]["data"]["first_row"] = "canary-9000"
     assert appliance.call("POST", "/v1/appliance/events", json.dumps(body)).json()["accepted"] == 1
     assert "canary-9000" not in dashboard.api.get(f"/v1/appliances/{appliance_id}/events").text
@@ -252,7 +252,7 @@ def test_streams_of_an_appliance_are_bounded(dashboard: Dashboard) -> None:
     _, appliance = dashboard.enrolled()
     for _ in range(ingest.MAX_STREAMS + 5):
         appliance.stream, appliance.sequence = uuid4(), 0
-        appliance.tell(Noticed(kind="started"))
+        appliance.tell(Noticed(kind="clock_skew"))
         appliance.send()
     with dashboard.context.database.read() as session:
         assert session.value("SELECT count(*) FROM stream") == ingest.MAX_STREAMS

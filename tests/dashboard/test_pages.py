@@ -168,7 +168,7 @@ def test_what_appliances_and_people_write_is_text(dashboard: Dashboard) -> None:
     say = ScrubbedText.mark
     failure = FailureReport(what=say(CANARY), why=say(CANARY), next_step=say(CANARY), log_tail=(say(CANARY),))
     appliance.tell(RunFinished(run_id="r-1", workflow="w", outcome="failed", seconds=1, failure=failure))
-    appliance.tell(Noticed(kind="component_failed", problem=say(CANARY)))
+    appliance.tell(Noticed(kind="disk_low", problem=say(CANARY)))
     appliance.send()
     appliance.heartbeat()
     yaml = seeds.ON_DEMAND.replace("Support sandbox", f'"{CANARY}"')

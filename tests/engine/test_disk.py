@@ -248,7 +248,7 @@ def test_a_full_disk_stops_the_run_and_nothing_else_and_all_is_well_when_there_i
         with connect(served.database_url) as db:
             for number in range(2000):
                 problem = scrubbed(f"{number} " + "word " * 50)
-                outbox.notice(db, Noticed(kind="component_failed", problem=problem))
+                outbox.notice(db, Noticed(kind="disk_low", problem=problem))
             kept = db.execute("SELECT kind, payload FROM appliance.event ORDER BY seq").fetchall()
         assert len(kept) == 2001
         assert kept[0]["payload"]["kind"] == "disk_low" and kept[0]["payload"]["amount"] >= 0

@@ -21,7 +21,6 @@ LIFETIME_SECONDS = {"run": 900, "cancel": 900, "sync": 900, "update": 7 * 86400}
 """A run that somebody asked for must not surprise them next week."""
 OPEN_AT_MOST = 50
 POWERLESS = "Its maker may not ask for it any more."
-OPEN_STATES = "('waiting', 'accepted')"
 
 
 def send(database: Database, actor: Actor, appliance_id: str, kind: str, argument: dict[str, Any]) -> str:
