@@ -9,7 +9,10 @@ from psycopg.rows import class_row
 
 from appliance.contract.events import Check, StepTime
 from appliance.contract.fitting import fitting
+from appliance.contract.step_messages import Failure
+from appliance.errors import ExitCode
 from appliance.store.database import Connection
+from appliance.store.rows import RunState
 
 _COUNTED: tuple[tuple[Literal["row_counts", "masked_values"], str], ...] = (
     ("row_counts", "tables"),
@@ -57,3 +60,14 @@ def verify_checks(connection: Connection, run_id: str) -> tuple[Check, ...]:
     return tuple(
         Check(kind=kind, passed=True, checked=int(result[key])) for kind, key in _COUNTED if key in result
     )
+
+
+def outcome_of(
+    state: Literal["succeeded", "failed"], failure: Failure | None, stop: dict[str, str] | None
+) -> RunState:
+    """How a run ended, for people: policy's no and a person's stop are no failures."""
+    if state == "succeeded":
+        return "succeeded"
+    if stop and stop.get("kind") == "cancel":
+        return "cancelled"
+    return "refused" if failure and failure.exit_code == ExitCode.REFUSED else "failed"

@@ -17,11 +17,10 @@ from psycopg.types.json import Jsonb
 from appliance.contract.events import RunFinished, RunPlanned, RunStarted, StepChanged, TableProgress
 from appliance.contract.fitting import fitting, shown_name
 from appliance.contract.step_messages import Failure, Progress
-from appliance.errors import ExitCode
 from appliance.store.database import Connection, connect
 from appliance.store.events import append_event, failure_report
 from appliance.store.rows import Origin, RunState, StepState, StopNote, Trigger, stored_failure
-from appliance.store.run_totals import step_times, totals_of, verify_checks
+from appliance.store.run_totals import outcome_of, step_times, totals_of, verify_checks
 
 __all__ = ["Row", "RunState", "RunStore", "StepState", "Trigger"]
 Row = dict[str, Any]
@@ -131,7 +130,7 @@ class RunStore:
             if row is None:
                 return None
             failure = (failure or self._first_failure(run_id)) if state == "failed" else None
-            outcome = _outcome(state, failure, row["stop_requested"])
+            outcome = outcome_of(state, failure, row["stop_requested"])
             self.connection.execute(
                 "UPDATE appliance.run SET state = %s, failure = %s, ended_at = %s, updated_at = now()"
                 " WHERE run_id = %s",
@@ -306,16 +305,6 @@ class RunStore:
             [run_id],
         ).fetchone()
         return stored_failure(row["failure"]) if row else None
-
-
-def _outcome(
-    state: Literal["succeeded", "failed"], failure: Failure | None, stop: dict[str, str] | None
-) -> RunState:
-    if state == "succeeded":
-        return "succeeded"
-    if stop and stop.get("kind") == "cancel":
-        return "cancelled"
-    return "refused" if failure and failure.exit_code == ExitCode.REFUSED else "failed"
 
 
 def _json(failure: Failure | None) -> Jsonb | None:

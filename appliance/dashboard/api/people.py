@@ -8,8 +8,15 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import Field
 
 from appliance.contract.calls import Problem
-from appliance.dashboard.api.answers import AuditRow, PasswordMade, PersonMade, PersonRow, TokenMade, TokenRow
 from appliance.dashboard.api.appliances import Admin, Deck, Given, Limit, Viewer
+from appliance.dashboard.api.people_answers import (
+    AuditRow,
+    PasswordMade,
+    PersonMade,
+    PersonRow,
+    TokenMade,
+    TokenRow,
+)
 from appliance.dashboard.security import Role
 from appliance.dashboard.store import audit, people, tokens
 from appliance.dashboard.web.access import api_role

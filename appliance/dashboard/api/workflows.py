@@ -8,10 +8,11 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import Field
 
 from appliance.contract.calls import MAX_DOCUMENT_BYTES, Problem
-from appliance.dashboard.api.answers import (
+from appliance.dashboard.api.answers import CommandShown
+from appliance.dashboard.api.appliances import Deck, Editor, Given
+from appliance.dashboard.api.workflow_answers import (
     AssignmentRow,
     CheckedWorkflow,
-    CommandShown,
     ProblemRow,
     RolledBack,
     VersionRow,
@@ -20,7 +21,6 @@ from appliance.dashboard.api.answers import (
     WorkflowRow,
     WorkflowShown,
 )
-from appliance.dashboard.api.appliances import Deck, Editor, Given
 from appliance.dashboard.http_errors import NotFound
 from appliance.dashboard.store import commands, documents, workflows
 from appliance.dashboard.web.access import api_role
