@@ -309,7 +309,7 @@ def test_the_contract_and_the_documents_agree_on_names() -> None:
     from pydantic import TypeAdapter, ValidationError
 
     from appliance.contract.fields import ConnectionName
-    from appliance.documents import names
+    from appliance.documents import named_types as names
 
     pairs = ((WorkflowId, names.WorkflowId), (ConnectionName, names.ConnectionName))
     for wire, document in pairs:
