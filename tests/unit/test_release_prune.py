@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.policy.policy import RELEASE_VERSION
 from appliance.releases import update
-from appliance.releases.installed import CURRENT, UPDATER, VERSION, installed, point
+from appliance.releases.installed import CURRENT, UPDATER, installed, point
 from appliance.releases.prune import mark_used, prune, superfluous
 from appliance.settings.settings import Settings, load_settings
 
@@ -114,10 +113,6 @@ def test_the_timer_does_not_fail_because_an_operator_moves_by_hand(
         assert update.main(["--use", "2.0"]) == 1
         holder.communicate("")
     assert capsys.readouterr().err.count("Another update is being performed.") == 2
-
-
-def test_policy_and_the_updater_agree_on_what_a_version_is() -> None:
-    assert RELEASE_VERSION.pattern == VERSION.pattern
 
 
 def test_a_move_that_cannot_be_written_down_says_so_in_words(
