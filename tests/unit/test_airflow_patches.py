@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from appliance.orchestration.airflow.config import DAGS_VARIABLE, dags_folder
 from appliance.orchestration.airflow.patches import WRITTEN_FOR
 
 DESCRIBE = """
@@ -99,3 +100,10 @@ def test_a_forked_process_ends_with_the_one_that_forked_it() -> None:
     stat = Path(f"/proc/{child}/stat")
     while stat.exists() and stat.read_text().split()[2] != "Z":
         os.sched_yield()
+
+
+def test_airflow_is_given_the_folder_of_dags_that_stands_beside_the_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(DAGS_VARIABLE, raising=False)
+    assert (dags_folder() / "appliance_workflows.py").is_file()

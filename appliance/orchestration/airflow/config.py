@@ -33,7 +33,7 @@ _NEVER_S = str(10 * 365 * 24 * 3600)
 def dags_folder() -> Path:
     """Where ``dags/`` was installed: ``APPLIANCE_DAGS_DIR``, or beside the package in a checkout."""
     named = os.environ.get(DAGS_VARIABLE)
-    return Path(named) if named else Path(__file__).resolve().parents[2] / "dags"
+    return Path(named) if named else Path(__file__).resolve().parents[3] / "dags"
 
 
 def airflow_environment(settings: Settings) -> dict[str, str]:
