@@ -31,7 +31,7 @@ def scan(  # noqa: PLR0917 - as typer has it
         Path | None,
         typer.Option(help="Where the last result is kept, to show what is new since then.", metavar="DIR"),
     ] = None,
-    rows: Annotated[int, typer.Option(min=1, max=100_000, help="Rows to look at in a table.")] = 1_000,
+    rows: Annotated[int, typer.Option(min=1, max=100_000, help="Rows to look at in a table.")] = 500,
     seed: Annotated[
         int, typer.Option(min=0, max=2**31 - 1, help="The same seed looks at the same rows.")
     ] = 1,

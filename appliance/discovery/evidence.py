@@ -20,6 +20,8 @@ _SHARE: dict[PersonalKind, float] = {
 _IN_NUMBERS: dict[PersonalKind, float] = {"card": 0.6, "device": 0.9}
 _ONE_WORD = ("email", "ip_address", "mac_address")
 """Of which a value alone is never as long as a sentence."""
+_WHOLE = ("street", "full_name", "first_name", "last_name", "photograph", "document")
+"""What no scrubber takes out of a text: the text is taken for it as a whole."""
 _NAMES = ("full_name", "first_name", "last_name")
 _WORDY = 0.3
 """Of the values, to be text rather than one datum."""
@@ -58,7 +60,12 @@ def by_values(
         found += _names(counts, path, total)
     best = max(found, key=lambda each: each.score, default=None)
     wordy = counts.wordy / total >= _WORDY
-    if best is not None and wordy and (best.hits < 0.9 * total or best.kind in _ONE_WORD):
+    if (
+        best is not None
+        and wordy
+        and best.kind not in _WHOLE
+        and (best.hits < 0.9 * total or best.kind in _ONE_WORD)
+    ):
         return ValueEvidence("free_text", best.score, best.hits, total, path, best.kind)
     return best
 

@@ -118,7 +118,7 @@ _NAMES = frozenset({"first_name", "last_name", "full_name"})
 def _agree(named: PersonalKind, seen: PersonalKind) -> bool:
     """A name may say more than a value: an e-mail in ``user_name``, words in ``street``."""
     if seen in ("free_text", named):
-        return named == seen
+        return True
     return named not in ("free_text", "email", "phone") and not (named in _NAMES and seen not in _NAMES)
 
 
@@ -172,9 +172,11 @@ def _of_values(  # noqa: PLR0911 - as above
         return "undetermined", 0.0, f"only {total} values in the sample"
     if whole is not None and whole.different <= max(3, min(_FEW * total, 50)):
         return "not personal", 0.85, f"{whole.different} different values in {total}"
-    if any(share_of(each, "like_a_name", "full_name") >= 0.3 for each in counts.paths.values()) and not (
-        is_about_things(column.name) or is_about_things(column.table_name)
-    ):
+    of_a_thing = is_about_things(column.name) or (
+        is_about_things(column.table_name) and bool({"name", "title"} & set(in_words(column.name)))
+    )
+    names = max(share_of(each, "like_a_name", *sorted(_NAMES)) for each in counts.paths.values())
+    if names >= 0.15 and not of_a_thing:
         return "undetermined", 0.0, f"many of {total} values have the form of a name"
     if whole is not None and share_of(whole, "like_a_phone") >= 0.5:
         return "undetermined", 0.0, f"most of {total} values could be phone numbers"

@@ -23,7 +23,7 @@ from appliance.workflow.patterns import parse_pattern
 Session = Connection[TupleRow]
 TableName = tuple[str, str]
 
-ROWS = 1_000
+ROWS = 500
 """Of a table, at most."""
 SEED = 1
 STATEMENT_TIMEOUT_S = 10
@@ -108,9 +108,12 @@ class Sampler:
 def count_values(session: Session, query: str, encoding: str) -> Iterable[TupleRow]:
     """Run one query of ``table_queries`` in a transaction (or savepoint) of its own."""
     limit = str(datetime.now(UTC).year - _ADULT_YEARS)
-    with session.transaction():
+    # Undone, so that nothing of it stays in a transaction around this one.
+    with session.transaction(force_rollback=True):
         # Where a scan of a large table begins does not depend on what other sessions read.
         session.execute("SET LOCAL synchronize_seqscans = off")
+        session.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
+        session.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
         return session.execute(
             query.encode(), {"limit_year": limit, "names": known_names(encoding)}
         ).fetchall()

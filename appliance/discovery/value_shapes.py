@@ -61,7 +61,9 @@ def _apart() -> list[tuple[str, str]]:
     return [
         ("v.mode = 'bytes'", by_bytes),
         ("v.mode = 'year'", f"CASE WHEN {_TEXT} = '' THEN 'other' {year} END"),
+        (f"v.mode = 'number' AND length({_TEXT}) < 9", "'number'"),
         (f"btrim({_TEXT}) = ''", "'blank'"),
+        (f"length({_TEXT}) < 3", "'code'"),
     ]
 
 

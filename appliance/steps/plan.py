@@ -11,6 +11,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
+from appliance.discovery.kept_columns import kept_that_look_personal
 from appliance.errors import ApplianceError, RequestWrong
 from appliance.postgres.plan import PLAN_FILE, Plan
 from appliance.postgres.planning.planning import PlanRequest, TableKey, make_plan
@@ -83,7 +84,14 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
             key_name=spec.key_name,
             epoch=spec.epoch,
         )
-        return make_plan(request, source, lambda selected: _check_targets(context, source, catalog, selected))
+        return make_plan(
+            request,
+            source,
+            lambda selected: _check_targets(context, source, catalog, selected),
+            lambda matching: kept_that_look_personal(
+                source, catalog.encoding, matching, spec.workflow.judged
+            ),
+        )
     except psycopg.Error as error:
         raise database_failure("The source's catalog could not be read.", error) from None
 

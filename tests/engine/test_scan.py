@@ -258,3 +258,25 @@ def test_a_written_workflow_runs(scenario: Scenario) -> None:
     ended = scenario.run()
     assert ended.code == 0, ended.text
     assert scenario.twin_rows("SELECT count(*) FROM crm.customer WHERE email LIKE '%canary%'") == [(0,)]
+
+
+def test_a_kept_column_that_looks_personal_is_said_at_plan(scenario: Scenario) -> None:
+    del scenario.workflow["masks"]["crm.customer.phone"]
+    scenario.workflow["keep"].append("crm.customer.phone")
+    assert "crm.customer.phone is kept and looks like a phone number: 300 of 300" in scenario.run("plan").text
+    scenario.policy = {"kept_looks_personal": "halt"}
+    refused = scenario.run("plan")
+    assert refused.code == 3 and "policy rule kept_looks_personal" in refused.text
+    scenario.workflow["keep"][-1] = {"column": "crm.customer.phone", "because": "numbers of the shop"}
+    assert scenario.run("plan").code == 0
+
+
+def test_an_address_of_many_words_is_masked_as_a_whole(source: Cluster, source_database: str) -> None:
+    """A scrubber would leave it."""
+    source.sql(
+        source_database,
+        "CREATE TABLE t (address text, place text); INSERT INTO t SELECT address, address"
+        " FROM generate_series(1, 30) AS i, LATERAL (SELECT i || ' Rue de la Paix' AS address) AS a;"
+        " GRANT SELECT ON t TO reader",
+    )
+    assert set(found(source, source_database).values()) == {("personal", "street")}

@@ -41,7 +41,7 @@ class ScanRequest:
     tables: tuple[str, ...] = ()
     connections_file: Path | None = None
     state: Path | None = None
-    rows: int = 1_000
+    rows: int = 500
     seed: int = 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 PersonalKind = Literal[
@@ -104,3 +105,22 @@ MASKS_FOR: dict[PersonalKind, tuple[str, ...]] = {
     "driving_licence": ("hash",),
 }
 """Of text columns, tried before what fits any column."""
+
+BY_NAME: tuple[tuple[str, str], ...] = (
+    (r"e_?mail", "email"),
+    (r"phone|mobile|fax|(^|_)(tel|cell|msisdn)(_|$)", "phone"),
+    (r"(first|given|fore)_?name|(^|_)fname(_|$)", "first_name"),
+    (r"(last|family|sur)_?name|(^|_)lname(_|$)", "last_name"),
+    (r"company|employer|organi[sz]ation|business_?name", "company"),
+    (r"street|(^|_)addr(ess)?(_?line)?_?[0-9]*(_|$)", "street"),
+    (r"(^|_)(city|town)(_|$)", "city"),
+    (r"(full|user|display|contact|customer|person|holder|billing|shipping)_?name|^name$", "full_name"),
+    (r"note|comment|message|description|remark|feedback|(^|_)(body|content|bio|text)(_|$)", "text_scrub"),
+    (r"ssn|passw|secret|token|(^|_)(iban|bic|tax|vat|card|licen[cs]e|pin|hash|salt|api_?key)", "hash"),
+)
+"""Masks for text columns by parts of their names, where no kind is known."""
+SENSITIVE = re.compile(
+    r"sex|gender|orient|relig|faith|church|ethnic|race|racial|nation|citizen|politic|party|union|marital|married"
+    r"|pregnan|health|diagnos|disab|disease|illness|medic|blood|hiv|allerg|smok|drug|crim|convict|arrest|asylum"
+)
+"""A fact of few values says much of a person, if it is one of these."""

@@ -50,6 +50,7 @@ policy pref preference provider required retries score sent source state status 
 total ttl typ type valid validated verified version
 """
 _NAME_SOMEONE = """
+composer compositeur compositor compositore komponist
 approver arzt assignee auditor auteur author autor autore betreuer cashier conducteur contact docente doctor
 driver employee fahrer holder instructor interviewer kassierer lehrer medico mitarbeiter owner passenger
 profesor professeur reviewer sachbearbeiter supervisor surgeon teacher translator

@@ -18,7 +18,7 @@ from appliance.masking.foreign_keys import End, reference_problem
 from appliance.masking.neutral import neutral_value
 from appliance.masking.shape import DATES, FLOATS, INTEGERS, Shape, shape_of
 from appliance.masking.suggesting.guess import guess_of
-from appliance.masking.suggesting.kinds import MASKS_FOR, PersonalKind
+from appliance.masking.suggesting.kinds import BY_NAME, MASKS_FOR, SENSITIVE, PersonalKind
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec
 from appliance.workflow.matching import (
@@ -53,23 +53,6 @@ class Judged:
     undecided_because: str = ""
 
 
-_BY_NAME: tuple[tuple[str, str], ...] = (
-    (r"e_?mail", "email"),
-    (r"phone|mobile|fax|(^|_)(tel|cell|msisdn)(_|$)", "phone"),
-    (r"(first|given|fore)_?name|(^|_)fname(_|$)", "first_name"),
-    (r"(last|family|sur)_?name|(^|_)lname(_|$)", "last_name"),
-    (r"company|employer|organi[sz]ation|business_?name", "company"),
-    (r"street|(^|_)addr(ess)?(_?line)?_?[0-9]*(_|$)", "street"),
-    (r"(^|_)(city|town)(_|$)", "city"),
-    (r"(full|user|display|contact|customer|person|holder|billing|shipping)_?name|^name$", "full_name"),
-    (r"note|comment|message|description|remark|feedback|(^|_)(body|content|bio|text)(_|$)", "text_scrub"),
-    (r"ssn|passw|secret|token|(^|_)(iban|bic|tax|vat|card|licen[cs]e|pin|hash|salt|api_?key)", "hash"),
-)
-_SENSITIVE = re.compile(
-    r"sex|gender|orient|relig|faith|church|ethnic|race|racial|nation|citizen|politic|party|union|marital|married"
-    r"|pregnan|health|diagnos|disab|disease|illness|medic|blood|hiv|allerg|smok|drug|crim|convict|arrest|asylum"
-)
-"""A fact of few values says much of a person, if it is one of these."""
 _AMOUNTS: frozenset[PersonalKind] = frozenset({"income", "age", "health", "family", "position"})
 """Numbers that are near the truth when they are changed a little, and name no one."""
 _EXTENSION_TYPES = ("citext", "hstore", "ltree")
@@ -258,7 +241,7 @@ def _why_keep(  # noqa: PLR0911 - a list of reasons
     if facts is None or place in seen:
         return ""
     kind, name = shape_of(facts).kind, _in_words(facts.name)
-    says_much = _SENSITIVE.search(name) or _kind_of(column) is not None
+    says_much = SENSITIVE.search(name) or _kind_of(column) is not None
     few_values = facts.base_kind in ("base", "enum") and not says_much
     if kind == "boolean" and few_values:
         return "true or false names no one"
@@ -283,13 +266,13 @@ def _masks_for(column: _Column) -> Iterator[MaskSpec]:
             MaskSpec(mask=mask) for mask in MASKS_FOR.get(kind, ()) if mask != "null" or not facts.not_null
         )
     if shape.kind == "text" and (column.judged is None or kind is None):
-        yield from (MaskSpec(mask=mask) for pattern, mask in _BY_NAME if re.search(pattern, name))
+        yield from (MaskSpec(mask=mask) for pattern, mask in BY_NAME if re.search(pattern, name))
     if shape.kind in DATES:
         yield MaskSpec(mask="date_shift")
     if not facts.not_null:
         yield MaskSpec(mask="null")
     in_a_key = any(facts.name in key for table, _ in column.ends for key in _keys(table))
-    by_name = kind is not None or any(re.search(pattern, name) for pattern, _ in _BY_NAME)
+    by_name = kind is not None or any(re.search(pattern, name) for pattern, _ in BY_NAME)
     names_someone = in_a_key or column.refers_to or (by_name and kind not in _AMOUNTS)
     if shape.kind in FLOATS or shape.kind == "numeric" or (shape.kind in INTEGERS and not names_someone):
         yield MaskSpec(mask="number_noise")
