@@ -57,6 +57,25 @@ def validate(
 
 
 @app.command()
+def new(
+    source: Annotated[str, typer.Option("--from", help="The connection to look at.", metavar="CONNECTION")],
+    file: Annotated[Path, typer.Argument(help="The new file.", metavar="FILE")],
+    connections: Annotated[
+        Path | None, typer.Option(help="connections.yaml; else the appliance's own.", metavar="FILE")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="Where the scan's result is kept.", metavar="DIR")
+    ] = None,
+) -> None:
+    """Write a whole workflow for a database, from a scan of it: `appliance scan CONNECTION --write FILE`."""
+    from appliance.cli.work.local import interruptible  # noqa: PLC0415 - help does without
+    from appliance.cli.work.scanning import ScanRequest, run_scan  # noqa: PLC0415
+
+    with interruptible("The scan"):
+        run_scan(ScanRequest(source, (), connections, state), write=file, as_json=False)
+
+
+@app.command()
 def approve(
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="Its id.")],
     digest: Annotated[

@@ -181,7 +181,7 @@ def _other(shape: Shape, value: Any) -> str:
 
 def _string(value: Any) -> str:
     if not isinstance(value, str) or len(value) > 1_000:
-        raise ValueError
+        raise ConstantWrong("is not text, or too long")
     return value
 
 

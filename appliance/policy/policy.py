@@ -125,6 +125,14 @@ class Policy(StrictModel):
         ),
         examples=[False],
     )
+    kept_looks_personal: Literal["warn", "halt"] | None = Field(
+        default=None,
+        description=(
+            "If a kept column looks personal and the workflow does not say why it keeps it. Left"
+            " out: warn for local workflows, halt for the cloud's."
+        ),
+        examples=["halt"],
+    )
     keep_from_cloud: tuple[ColumnPattern, ...] = Field(
         default=(),
         description=(
@@ -233,6 +241,11 @@ def check_workflow(
         if origin == "cloud":
             refusals += check_keeps(policy.keep_from_cloud, approved, matching, workflow.id)
     return tuple(refusals)
+
+
+def refuses_kept(policy: Policy, origin: Origin) -> bool:
+    """Whether a kept column that looks personal stops a run."""
+    return (policy.kept_looks_personal or ("warn" if origin == "local" else "halt")) == "halt"
 
 
 def notices(policy: Policy, catalog: Catalog) -> tuple[str, ...]:

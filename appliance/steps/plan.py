@@ -11,6 +11,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
+from appliance.discovery.kept_columns import kept_that_look_personal
 from appliance.errors import ApplianceError, Explanation, RequestWrong
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan
@@ -86,7 +87,14 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
             epoch=spec.epoch,
             settings=read_session_settings(source),
         )
-        return make_plan(request, source, lambda selected: _check_targets(context, source, catalog, selected))
+        return make_plan(
+            request,
+            source,
+            lambda selected: _check_targets(context, source, catalog, selected),
+            lambda matching: kept_that_look_personal(
+                source, catalog.encoding, matching, spec.workflow.judged
+            ),
+        )
     except psycopg.Error as error:
         raise database_failure("The source's catalog could not be read.", error) from None
 

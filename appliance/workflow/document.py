@@ -113,6 +113,20 @@ class MaskSpec(StrictModel):
         return {"mask": self.mask, **self.params} if self.params else self.mask
 
 
+class KeptBecause(StrictModel):
+    """A column that somebody has judged: it is kept, and is not said to look personal."""
+
+    column: ColumnPattern = Field(
+        description="A pattern schema.table.column.", examples=["public.product.name"]
+    )
+    because: str = Field(
+        min_length=1,
+        max_length=500,
+        description="Why it is kept, though it may look personal.",
+        examples=["names of products"],
+    )
+
+
 class Workflow(StrictModel):
     """One workflow, as written in YAML on disk or sent as JSON."""
 
@@ -145,9 +159,12 @@ class Workflow(StrictModel):
             {"public.customer.email": "email", "public.customer.phone": {"mask": "phone", "keep_prefix": 3}}
         ],
     )
-    keep: tuple[ColumnPattern, ...] = Field(
+    keep: tuple[ColumnPattern | KeptBecause, ...] = Field(
         default=(),
-        description="Patterns schema.table.column of columns that are copied as they are.",
+        description=(
+            "Patterns schema.table.column of columns that are copied as they are; with `because` where they"
+            " look personal and are not."
+        ),
         examples=[["public.*.id", "public.track.*"]],
     )
     unlisted: Unlisted = Field(
@@ -185,6 +202,16 @@ class Workflow(StrictModel):
                 raise wrong(f"delivers to `{name}` twice", "each connection once")
             seen.add(name)
         return self
+
+    @property
+    def kept_patterns(self) -> tuple[str, ...]:
+        """The patterns of ``keep``, in whichever form they are written."""
+        return tuple(each if isinstance(each, str) else each.column for each in self.keep)
+
+    @property
+    def judged(self) -> frozenset[str]:
+        """The patterns of ``keep`` that say why."""
+        return frozenset(each.column for each in self.keep if isinstance(each, KeptBecause))
 
     @property
     def connections(self) -> tuple[str, ...]:

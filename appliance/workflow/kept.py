@@ -84,7 +84,7 @@ def kept_columns(matching: Matching) -> tuple[Kept, ...]:
 def kept_patterns(workflow: Workflow) -> tuple[Kept, ...]:
     """What a document itself says that it keeps, before a catalog is known."""
     parts = [Kept(text, _json(mask)) for text, mask in workflow.masks.items() if leaves_parts(mask)]
-    return tuple(sorted({*map(Kept, workflow.keep), *parts}))
+    return tuple(sorted({*map(Kept, workflow.kept_patterns), *parts}))
 
 
 def not_covered(

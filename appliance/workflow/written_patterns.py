@@ -94,7 +94,7 @@ def written_patterns(workflow: Workflow) -> WrittenPatterns:
         include=_listed(workflow.tables.include, 2, ("tables", "include")),
         exclude=_listed(workflow.tables.exclude, 2, ("tables", "exclude")),
         rows=rows,
-        rules=masks + _listed(workflow.keep, 3, ("keep",)),
+        rules=masks + _listed(workflow.kept_patterns, 3, ("keep",)),
     )
 
 

@@ -37,9 +37,10 @@ CREATE FUNCTION refuse(value text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS
   RETURN true;
 END $$;
 CREATE TABLE person (id integer PRIMARY KEY, value text);
-CREATE TABLE checked (id integer PRIMARY KEY, value text CHECK (public.refuse(value)));
+CREATE DOMAIN guarded AS text CHECK (public.refuse(VALUE));
+CREATE TABLE checked (id integer PRIMARY KEY, value guarded);
 """
-"""The check holds where the data is, and fails with all it knows where they are copied to."""
+"""The domain takes values where the data is, and refuses them with all it knows where they are copied to."""
 
 
 def workflow(id_: str, table: str, **changes: Any) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def plan_of(
             epoch=1,
             snapshot=snapshot,
         )
-        return make_plan(request, connection, lambda _: [])
+        return make_plan(request, connection, lambda _: [], lambda _: [])
 
 
 def copied_ids(source: Cluster, database: str, plan: Plan, table: str, column: str = "id") -> list[Any]:

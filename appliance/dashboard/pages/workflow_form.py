@@ -57,7 +57,7 @@ def view(data: dict[str, Any]) -> dict[str, Any]:
         "source": as_text(data.get("source")),
         "include": _lines(tables.get("include")),
         "exclude": _lines(tables.get("exclude")),
-        "keep": _lines(data.get("keep")),
+        "keep": _lines([each for each in data.get("keep") or () if isinstance(each, str)]),
         "unlisted": _unlisted(data),
         "twins": [as_text(twin.get("connection")) for twin in twins] or [""],
         "masks": [_mask_row(pattern, value) for pattern, value in _mapping(data.get("masks")).items()],
@@ -110,7 +110,9 @@ def document(form: FormData, before: dict[str, Any]) -> dict[str, Any]:
     _put(data, "tables", tables)
     _put(data, "rows", _filters(form))
     _put(data, "masks", _masks(form, _mapping(before.get("masks"))))
-    _put(data, "keep", _split(form, "keep"))
+    # Those that say why stay as they are: the form has a line for a pattern only.
+    judged = [each for each in before.get("keep") or () if isinstance(each, dict)]
+    _put(data, "keep", [*_split(form, "keep"), *judged])
     unlisted = _text(form, "unlisted")
     if unlisted in UNLISTED and not (unlisted == "halt" and "unlisted" not in before):
         data["unlisted"] = unlisted

@@ -1,21 +1,24 @@
 """What to write for a column that no rule covers: a mask that fits it, or nothing.
 
-A guess is made by name and type alone: no value has been looked at. So it says ``keep`` only of what can hold
-no one's data by its type, and of everything else a mask that the planner takes, or that a person must decide.
-It is never applied; it only saves typing.
+Without a scan a guess is made by name and type alone. So it says ``keep`` only of what can hold no one's data
+by its type, and of everything else a mask that the planner takes, or that a person must decide. With a scan's
+findings it keeps what is not personal, and leaves to a person what is undetermined. It is never applied; it
+only saves typing.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from appliance.masking.compiler import check_column, column_warnings
 from appliance.masking.foreign_keys import End, reference_problem
 from appliance.masking.neutral import neutral_value
 from appliance.masking.shape import DATES, FLOATS, INTEGERS, Shape, shape_of
+from appliance.masking.suggesting.guess import guess_of
+from appliance.masking.suggesting.kinds import BY_NAME, MASKS_FOR, SENSITIVE, PersonalKind
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec
 from appliance.workflow.matching import (
@@ -41,29 +44,28 @@ class Suggestion:
     why: str = ""
 
 
-_BY_NAME: tuple[tuple[str, str], ...] = (
-    (r"e_?mail", "email"),
-    (r"phone|mobile|fax|(^|_)(tel|cell|msisdn)(_|$)", "phone"),
-    (r"(first|given|fore)_?name|(^|_)fname(_|$)", "first_name"),
-    (r"(last|family|sur)_?name|(^|_)lname(_|$)", "last_name"),
-    (r"company|employer|organi[sz]ation|business_?name", "company"),
-    (r"street|(^|_)addr(ess)?(_?line)?_?[0-9]*(_|$)", "street"),
-    (r"(^|_)(city|town)(_|$)", "city"),
-    (r"(full|user|display|contact|customer|person|holder|billing|shipping)_?name|^name$", "full_name"),
-    (r"note|comment|message|description|remark|feedback|(^|_)(body|content|bio|text)(_|$)", "text_scrub"),
-    (r"ssn|passw|secret|token|(^|_)(iban|bic|tax|vat|card|licen[cs]e|pin|hash|salt|api_?key)", "hash"),
-)
-_SENSITIVE = re.compile(
-    r"sex|gender|orient|relig|faith|church|ethnic|race|racial|nation|citizen|politic|party|union|marital|married"
-    r"|pregnan|health|diagnos|disab|disease|illness|medic|blood|hiv|allerg|smok|drug|crim|convict|arrest|asylum"
-)
-"""A fact of few values says much of a person, if it is one of these."""
+@dataclass(frozen=True)
+class Judged:
+    """What a scan says of a column: a kind, or why it is kept, or why a person must look."""
+
+    kind: PersonalKind | None = None
+    keep_because: str = ""
+    undecided_because: str = ""
+
+
+_AMOUNTS: frozenset[PersonalKind] = frozenset({"income", "age", "health", "family", "position"})
+"""Numbers that are near the truth when they are changed a little, and name no one."""
 _EXTENSION_TYPES = ("citext", "hstore", "ltree")
 
 
-def suggestions(matching: Matching, encoding: str = "UTF8") -> dict[Place, Suggestion]:
-    """What to write for every column that nothing covers, so that the planner takes all of it together."""
-    whole = _Columns(matching.tables)
+def suggestions(
+    matching: Matching, encoding: str = "UTF8", judged: Mapping[Place, Judged] | None = None
+) -> dict[Place, Suggestion]:
+    """What to write for every column that nothing covers, so that the planner takes all of it together.
+
+    ``judged`` is what a scan says of each of them.
+    """
+    whole = _Columns(matching.tables, judged or {})
     found: dict[Place, Suggestion] = {}
     for group in whole.groups():
         found |= _suggest(whole, group, encoding)
@@ -78,6 +80,7 @@ class _Column:
     ends: list[tuple[Table, Column]] = field(default_factory=list)
     from_sequence: bool = False
     in_partition_key: bool = False
+    judged: Judged | None = None
     refers_to: set[Place] = field(default_factory=set)
     within: set[Place] = field(default_factory=set)
     """Those of them that hold every value of this column: a key of several columns may be half NULL."""
@@ -86,14 +89,16 @@ class _Column:
 class _Columns:
     """All columns that are copied, and how foreign keys tie them together."""
 
-    def __init__(self, selected: Iterable[SelectedTable]) -> None:
+    def __init__(self, selected: Iterable[SelectedTable], judged: Mapping[Place, Judged]) -> None:
         self.by_place: dict[Place, _Column] = {}
         self.tied: dict[Place, set[Place]] = defaultdict(set)
         selected = list(selected)
         for each in selected:
             root = each.table.all_names[-1]
             for column, decision in each.columns:
-                known = self.by_place.setdefault((*root, column.name), _Column(decision))
+                known = self.by_place.setdefault(
+                    (*root, column.name), _Column(decision, judged=judged.get((*root, column.name)))
+                )
                 known.from_sequence |= column.from_sequence
                 known.in_partition_key |= column.name in each.table.partition_key
                 if each.table.kind != "partitioned":
@@ -143,10 +148,24 @@ def _suggest(whole: _Columns, group: Sequence[Place], encoding: str) -> dict[Pla
     reasons = {place: _why_keep(columns, place) for place in open_ones} if kept else {}
     if kept and all(reasons.values()):
         return {place: Suggestion(True, None, why) for place, why in reasons.items()}
+    if kept and (undecided := _undecided(columns, open_ones)):
+        return undecided
     for mask in _candidates(columns, open_ones):
         if all(_fits(columns, open_ones, place, mask, encoding) for place in open_ones):
             return dict.fromkeys(open_ones, Suggestion(True, mask))
     return {place: _alone(columns, place, encoding) for place in open_ones}
+
+
+def _undecided(columns: dict[Place, _Column], open_ones: Sequence[Place]) -> dict[Place, Suggestion]:
+    """All of a group, where a scan cannot say of some what they are, and says of none that it is personal."""
+    judged = {place: columns[place].judged for place in open_ones}
+    if any(each is None or each.kind is not None for each in judged.values()):
+        return {}
+    tied = "tied by a foreign key to a column that a person must look at"
+    return {
+        place: Suggestion(False, why=(each.undecided_because if each else "") or tied)
+        for place, each in judged.items()
+    }
 
 
 def _candidates(columns: dict[Place, _Column], open_ones: Sequence[Place]) -> list[MaskSpec]:
@@ -211,14 +230,19 @@ def _breaks_a_key(
     )
 
 
-def _why_keep(columns: dict[Place, _Column], place: Place, seen: frozenset[Place] = frozenset()) -> str:
+def _why_keep(  # noqa: PLR0911 - a list of reasons
+    columns: dict[Place, _Column], place: Place, seen: frozenset[Place] = frozenset()
+) -> str:
     """Why the column's type can hold no one's data; empty if it can."""
     column = columns[place]
+    if column.judged is not None:
+        return column.judged.keep_because
     _, facts = column.ends[0] if column.ends else (None, None)
     if facts is None or place in seen:
         return ""
     kind, name = shape_of(facts).kind, _in_words(facts.name)
-    few_values = facts.base_kind in ("base", "enum") and not _SENSITIVE.search(name)
+    says_much = SENSITIVE.search(name) or _kind_of(column) is not None
+    few_values = facts.base_kind in ("base", "enum") and not says_much
     if kind == "boolean" and few_values:
         return "true or false names no one"
     if kind == "enum" and few_values:
@@ -236,20 +260,35 @@ def _masks_for(column: _Column) -> Iterator[MaskSpec]:
     """Masks to try, by the column's name and type, the best first."""
     _, facts = column.ends[0]
     shape, name = shape_of(facts), _in_words(facts.name)
-    if shape.kind == "text":
-        yield from (MaskSpec(mask=mask) for pattern, mask in _BY_NAME if re.search(pattern, name))
+    kind = _kind_of(column)
+    if shape.kind == "text" and kind is not None:
+        yield from (
+            MaskSpec(mask=mask) for mask in MASKS_FOR.get(kind, ()) if mask != "null" or not facts.not_null
+        )
+    if shape.kind == "text" and (column.judged is None or kind is None):
+        yield from (MaskSpec(mask=mask) for pattern, mask in BY_NAME if re.search(pattern, name))
     if shape.kind in DATES:
         yield MaskSpec(mask="date_shift")
     if not facts.not_null:
         yield MaskSpec(mask="null")
     in_a_key = any(facts.name in key for table, _ in column.ends for key in _keys(table))
-    names_someone = in_a_key or column.refers_to or any(re.search(pattern, name) for pattern, _ in _BY_NAME)
+    by_name = kind is not None or any(re.search(pattern, name) for pattern, _ in BY_NAME)
+    names_someone = in_a_key or column.refers_to or (by_name and kind not in _AMOUNTS)
     if shape.kind in FLOATS or shape.kind == "numeric" or (shape.kind in INTEGERS and not names_someone):
         yield MaskSpec(mask="number_noise")
     yield MaskSpec(mask="hash")
     neutral = _constant(facts, shape)
     if neutral is not None:
         yield neutral
+
+
+def _kind_of(column: _Column) -> PersonalKind | None:
+    """What the scan says, or else name and type."""
+    if column.judged is not None:
+        return column.judged.kind
+    table, facts = column.ends[0]
+    found = guess_of(table, facts)
+    return found.kind if found is not None else None
 
 
 def _keys(table: Table) -> list[tuple[str, ...]]:

@@ -35,11 +35,11 @@ def lines_to_paste(matching: Matching, encoding: str = "UTF8", most: int | None 
         said = found.get((table.schema_name, table.name, column.name), _UNDECIDED)
         about = printable(column.type) + (f": {printable(said.why)}" if said.why else "")
         if not said.decided:
-            decide.append(f"# decide: {_scalar(name)}  # {about}")
+            decide.append(f"# decide: {yaml_scalar(name)}  # {about}")
         elif said.mask is None:
-            keep.append(f"  - {_scalar(name)}  # {about}")
+            keep.append(f"  - {yaml_scalar(name)}  # {about}")
         else:
-            masks.append(f"  {_scalar(name)}: {_mask(said.mask)}  # {about}")
+            masks.append(f"  {yaml_scalar(name)}: {mask_text(said.mask)}  # {about}")
     return "\n".join((["masks:", *masks] if masks else []) + (["keep:", *keep] if keep else []) + decide)
 
 
@@ -63,13 +63,15 @@ def refusal(matching: Matching, workflow_id: str, encoding: str = "UTF8") -> Ref
     )
 
 
-def _mask(mask: MaskSpec) -> str:
+def mask_text(mask: MaskSpec) -> str:
+    """A mask as a workflow has it, on one line."""
     if not mask.params:
         return mask.mask
     return json.dumps({"mask": mask.mask, **mask.params}, ensure_ascii=True)
 
 
-def _scalar(text: str) -> str:
+def yaml_scalar(text: str) -> str:
+    """A text as YAML reads it on one line, in quotes only where they are needed."""
     if _PLAIN.fullmatch(text):
         return text
     return yaml.safe_dump(text, default_style='"', allow_unicode=True, width=10_000).rstrip("\n")

@@ -40,7 +40,12 @@ from appliance.postgres.planning.reading_path import settle_reading
 from appliance.postgres.planning.row_condition_sql import apart
 from appliance.postgres.planning.row_filters import RowConditions, row_conditions
 from appliance.postgres.planning.sharding import make_shards, table_size
-from appliance.postgres.planning.warnings import free_sql_warnings, long_row_warnings, source_warnings
+from appliance.postgres.planning.warnings import (
+    free_sql_warnings,
+    kept_notes,
+    long_row_warnings,
+    source_warnings,
+)
 from appliance.postgres.proof import evidence
 from appliance.postgres.sessions.bindings import check_room
 from appliance.postgres.twin.row_order import order_columns
@@ -109,7 +114,12 @@ class _Findings:
             raise self.uncovered
 
 
-def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets: CheckTargets) -> Plan:
+def make_plan(
+    request: PlanRequest,
+    source: Connection[TupleRow],
+    check_targets: CheckTargets,
+    look_at_kept: Callable[[Matching], Sequence[str]],
+) -> Plan:
     """The plan, made in the run's snapshot that ``source`` has imported.
 
     Raises RequestWrong with all that must be corrected, or else Refused where policy or an uncovered column
@@ -119,6 +129,8 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
     matching = match_rules(workflow, catalog, request.places)
     compiled = compile_tables(matching.tables, request.places, catalog.encoding)
     findings = _examine(request, matching, compiled, source)
+    held, said = kept_notes(request.policy, request.origin, look_at_kept(matching))
+    findings.refusals, findings.warnings = findings.refusals + held, findings.warnings + said
     checks: Sequence[TargetCheck] = ()
     try:
         checks = check_targets(_with_rows(matching))

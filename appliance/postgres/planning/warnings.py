@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from appliance.policy.policy import Origin, Policy, Refusal, refuses_kept
 from appliance.postgres.plan import PlannedTable
 from appliance.workflow.catalog import Catalog
 
@@ -93,3 +94,11 @@ def source_warnings(catalog: Catalog, tables: Sequence[PlannedTable]) -> list[st
             " they came from, and one that fits none stops the run."
         )
     return found
+
+
+def kept_notes(policy: Policy, origin: Origin, lines: Sequence[str]) -> tuple[list[Refusal], list[str]]:
+    """What follows of kept columns that look personal, a line each: refusals, or warnings."""
+    if refuses_kept(policy, origin):
+        return [Refusal("kept_looks_personal", f"{line}.") for line in lines], []
+    how = "mask it, or say why it is kept: {column: …, because: …}"
+    return [], [f"{line}; {how}" for line in lines]

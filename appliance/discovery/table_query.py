@@ -1,0 +1,80 @@
+"""The query that looks at a table: what its sample's values look like, counted per column and path.
+
+It returns a row for each column, path and shape with counts, and never a value. A key of a document is shown
+only if it has the form of a field's name and stands in more than one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from appliance.discovery.places import is_looked_at, values_sql
+from appliance.discovery.value_shapes import KNOWN, LIMIT_YEAR, NAMES, shape_sql
+from appliance.masking.sql_text import identifier
+from appliance.workflow.catalog import Column, Table
+
+COLUMNS_AT_ONCE = 60
+_OFTEN = 3
+"""A key in fewer values than this is not shown: it could be somebody's."""
+ROWS_PLACE = -1
+"""Not a column: each row of the sample once."""
+
+
+@dataclass(frozen=True)
+class TableQuery:
+    """SQL with the parameters ``names`` and ``limit_year``, and the columns its places stand for."""
+
+    sql: str
+    columns: tuple[Column, ...]
+
+
+def table_queries(
+    table: Table, rows: int, seed: int, encoding: str, *, whole: bool = False
+) -> list[TableQuery]:
+    """One query for a table, or a few for one with very many columns. ``whole``: without TABLESAMPLE."""
+    looked_at = [column for column in table.columns if is_looked_at(table, column)]
+    parts = [looked_at[at : at + COLUMNS_AT_ONCE] for at in range(0, len(looked_at), COLUMNS_AT_ONCE)]
+    return [_query(table, part, rows, seed, encoding, whole=whole) for part in parts or [[]]]
+
+
+def sampled_percent(table: Table, rows: int) -> float | None:
+    """Of the pages, for about twice so many rows; None where all pages are read."""
+    if table.pages <= 50 or table.estimated_rows <= rows * 4:
+        return None
+    return max(100.0 * 2 * rows / table.estimated_rows, 100.0 * 16 / table.pages)
+
+
+def _query(
+    table: Table, columns: Sequence[Column], rows: int, seed: int, encoding: str, *, whole: bool
+) -> TableQuery:
+    percent = None if whole else sampled_percent(table, rows)
+    sample = f" TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE ({seed})" if percent is not None else ""
+    names = ", ".join(
+        ["row_number() OVER () AS appliance_row", *(f"t.{identifier(c.name)}" for c in columns)]
+    )
+    own = f"{identifier(table.schema_name)}.{identifier(table.name)}"
+    sampled = f"SELECT {names} FROM ONLY {own} AS t{sample} LIMIT {rows}"
+    values = [f"SELECT {ROWS_PLACE}, '', 'number', ''"]
+    values += [values_sql(column, place, encoding) for place, column in enumerate(columns)]
+    sql = (
+        f"SELECT f.place, CASE WHEN f.path = '' OR f.path = '[*]' OR sum(f.n) OVER path >= {_OFTEN}"
+        " AND min(f.first) OVER path <> max(f.last) OVER path THEN f.path ELSE '.*' END,"
+        " f.shape, f.n, f.different, f.wordy FROM (SELECT s.place, s.path, s.shape, count(*)::bigint AS n,"
+        " count(DISTINCT s.value)::bigint AS different, count(*) FILTER (WHERE s.wordy)::bigint AS wordy,"
+        " min(s.appliance_row) AS first, max(s.appliance_row) AS last FROM ("
+        f"SELECT v.place, v.path, v.value, v.appliance_row, {shape_sql()} AS shape,"
+        " v.mode = 'text' AND v.value ~ '\\s\\S+\\s\\S+\\s\\S' AS wordy FROM ("
+        f'SELECT a.place, a.path, a.mode, a.value COLLATE "C" AS value, r.appliance_row, {LIMIT_YEAR}::text'
+        f" AS limit_year, {KNOWN}::jsonb AS {NAMES} FROM ({sampled}) AS r"
+        f" CROSS JOIN LATERAL ({' UNION ALL '.join(values)}) AS a (place, path, mode, value)"
+        " WHERE a.value IS NOT NULL OFFSET 0) AS v) AS s GROUP BY s.place, s.path, s.shape) AS f"
+        " WINDOW path AS (PARTITION BY f.place, f.path)"
+    )
+    return TableQuery(_with_parameters(sql), tuple(columns))
+
+
+def _with_parameters(sql: str) -> str:
+    """A name or pattern may hold a per cent sign, which is none of ours."""
+    doubled = sql.replace("%", "%%")
+    return doubled.replace(LIMIT_YEAR, "%(limit_year)s").replace(KNOWN, "%(names)s")

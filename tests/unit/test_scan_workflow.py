@@ -1,0 +1,60 @@
+"""What a scan writes plans: each column masked, kept with a reason, or left to a person."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appliance.discovery.findings import ColumnCounts, Finding, Scan
+from appliance.discovery.judging import judge
+from appliance.discovery.places import is_looked_at
+from appliance.discovery.workflow_text import workflow_text
+from appliance.workflow.catalog import Catalog, Column, Table
+from appliance.workflow.loading import parse_workflow
+from appliance.workflow.matching import Keep
+from tests.unit.example_documents import catalog, table
+from tests.unit.masking_columns import column
+from tests.unit.test_suggestions import judged, sources
+
+SHAPES = ["email", "phone", "card", "full_name", "street", "number", "words", "code", "encoded", "old_date"]
+
+
+def finding(owner: Table, facts: Column, shape: str, values: int) -> Finding:
+    """What is said of a column of which the sample has so many values of one shape."""
+    counts = ColumnCounts()
+    if values:
+        counts.add("", shape, values, values, 0)
+    return judge(owner, facts, counts if is_looked_at(owner, facts) else None)
+
+
+def scanned(source: Catalog, findings: list[Finding]) -> Scan:
+    return Scan(connection="production", seed=1, tables=len(source.tables), rows=1, findings=tuple(findings))
+
+
+@given(sources(), st.data())
+def test_the_planner_takes_what_a_scan_has_written(source: Catalog, data: st.DataObject) -> None:
+    findings = [
+        finding(each, facts, data.draw(st.sampled_from(SHAPES)), data.draw(st.sampled_from([0, 3, 100])))
+        for each in source.tables
+        for facts in each.columns
+    ]
+    text = workflow_text(scanned(source, findings), source, "staging")
+    written = parse_workflow(text, "w.yaml").workflow
+    said, matching = judged(source, written)
+    assert said == []
+    assert len(matching.uncovered) == text.count("# decide: ")
+    words = {each.place: each.verdict for each in findings}
+    kept = {
+        (*each.table.all_names[-1], facts.name)
+        for each in matching.tables
+        for facts, decision in each.columns
+        if isinstance(decision, Keep)
+    }
+    assert {words[place] for place in kept} <= {"not personal"}
+
+
+def test_a_name_that_many_tables_have_is_written_once() -> None:
+    tables = [table(f"t{number}", [column("email", "text", not_null=True)]) for number in range(4)]
+    source = catalog(*tables)
+    findings = [finding(each, each.columns[0], "email", 100) for each in tables]
+    assert '"*.*.email": email  # in 4 tables' in workflow_text(scanned(source, findings), source, "staging")
