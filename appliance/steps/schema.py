@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from contextlib import closing
 from functools import partial
 
@@ -22,9 +23,13 @@ from appliance.postgres.twin.database import create_next
 from appliance.postgres.twin.locale import LocaleSettings
 from appliance.postgres.twin.post_data import create_ledger
 from appliance.postgres.twin.pre_data import load_pre_data, rehearse_post_data, split_sections
+from appliance.postgres.twin.refused_objects import RefusedObjects
 from appliance.postgres.twin.schema import TwinSchema, schema_file
 from appliance.steps.context import StepContext, write_document
 from appliance.steps.schema_source import read_schema
+from appliance.workflow.catalog import NotCarried
+
+_TABLES = {"TABLE", "MATERIALIZED VIEW"}
 
 
 class SchemaResult(BaseModel):
@@ -32,8 +37,8 @@ class SchemaResult(BaseModel):
 
     databases: tuple[str, ...]
     objects: int
-    rehearsed: bool
-    """Indexes, keys and triggers were made once on the empty tables, and undone."""
+    not_carried: tuple[NotCarried, ...] = ()
+    """What a target refused to make, found out by trying, and what needs it: besides the plan's."""
     notes: tuple[str, ...] = ()
     seconds: float
 
@@ -44,13 +49,17 @@ def run(context: StepContext) -> SchemaResult:
     plan = context.plan()
     read = read_schema(context, plan)
     notes: list[str] = []
-    rehearsed = True
+    not_carried: list[NotCarried] = []
     objects = 0
     for number, (target, found) in enumerate(zip(plan.targets, read.left_behind, strict=True)):
         kept = carried_entries(read.entries, found.objects)
         _check_planned_tables(plan, kept)
         notes += _create(context, plan, target)
-        rehearsed &= _load(context, target, kept, notes, read.has_public)
+        refused = RefusedObjects({(table.schema_name, table.name) for table in plan.tables} | _roots(plan))
+        _load(context, target, kept, notes, refused, has_public=read.has_public)
+        kept = refused.remaining(kept)
+        notes += refused.sentences
+        not_carried += refused.items
         objects += len(kept)
         path = schema_file(context.run_dir, number)
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -66,7 +75,7 @@ def run(context: StepContext) -> SchemaResult:
     return SchemaResult(
         databases=tuple(target.next_database for target in plan.targets),
         objects=objects,
-        rehearsed=rehearsed,
+        not_carried=tuple(not_carried),
         notes=tuple(notes),
         seconds=round(time.monotonic() - began, 3),
     )
@@ -108,9 +117,19 @@ def _create(context: StepContext, plan: Plan, target: TargetFacts) -> list[str]:
             raise database_failure(what, error) from None
 
 
+def _roots(plan: Plan) -> set[tuple[str, str]]:
+    return {(table.root.schema_name, table.root.name) for table in plan.tables if table.root is not None}
+
+
 def _load(
-    context: StepContext, target: TargetFacts, entries: list[Entry], notes: list[str], has_public: bool
-) -> bool:
+    context: StepContext,
+    target: TargetFacts,
+    entries: list[Entry],
+    notes: list[str],
+    refused: RefusedObjects,
+    *,
+    has_public: bool,
+) -> None:
     before, after = split_sections(entries)
 
     def progress(loaded: int) -> None:
@@ -122,16 +141,19 @@ def _load(
         )
 
     with closing(context.connect_target(target.connection, target.next_database)) as session:
-        notes += load_pre_data(session, before, progress, public_schema=has_public)
-        return _rehearse(session, after)
+        notes += load_pre_data(session, before, progress, refused, public_schema=has_public)
+        made = {entry.dump_id for entry in refused.remaining(before) if entry.kind in _TABLES}
+        _rehearse(session, after, made, refused)
 
 
-def _rehearse(session: Connection[TupleRow], after: list[Entry]) -> bool:
+def _rehearse(
+    session: Connection[TupleRow], after: list[Entry], made: Collection[int], refused: RefusedObjects
+) -> None:
     try:
         ledger.create(session)
         evidence.create(session)
         left_out.create(session)
         create_ledger(session)
-        return rehearse_post_data(session, after)
+        rehearse_post_data(session, after, made, refused)
     except psycopg.Error as error:
         raise database_failure("The twin's indexes and keys could not be tried out.", error) from None

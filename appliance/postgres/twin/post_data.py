@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import psycopg
 
@@ -18,6 +19,7 @@ from appliance.postgres.server_errors import named_failure
 from appliance.postgres.sessions.parallel_jobs import Job, Session
 from appliance.postgres.source.archive_contents import Entry
 from appliance.postgres.twin.index_memory import builds_b_tree, limit_sort_memory
+from appliance.postgres.twin.refused_objects import lacks_something
 
 KEYS, FOREIGN_KEYS, REST = "indexes and keys", "foreign keys", "triggers, rules and policies"
 PHASES = (KEYS, FOREIGN_KEYS, REST)
@@ -53,6 +55,13 @@ class Building:
     unchecked: list[str] = field(default_factory=list)
     """Foreign keys, as ``table name``, that were added and then did not hold."""
     notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def tables(self) -> frozenset[tuple[str, str]]:
+        """Those that the twin gets from the source. An extension's table has the rows that it brings."""
+        return frozenset(
+            (entry.schema_name or "", entry.tag) for entry in self.entries if entry.kind == "TABLE"
+        )
 
 
 def prepare(session: Session) -> None:
@@ -144,6 +153,13 @@ def _runner(building: Building, entry: Entry, key: str, statement: bytes) -> Cal
         except psycopg.errors.DeadlockDetected:
             raise
         except psycopg.Error as error:
+            if lacks_something(error):
+                # It calls what is not there, which only its rows have shown.
+                building.notes.append(
+                    f"The twin does not have the {entry.label}: what it calls is not there"
+                    f" (SQLSTATE {error.sqlstate})."
+                )
+                return
             if entry.kind != "FK CONSTRAINT" or error.sqlstate != "23503":
                 raise named_failure(f"The twin could not be given the {entry.label}.", error) from None
             if not _may_dangle(building, entry):
@@ -159,7 +175,9 @@ def _runner(building: Building, entry: Entry, key: str, statement: bytes) -> Cal
 
 def _may_dangle(building: Building, entry: Entry) -> bool:
     match = _FOREIGN_KEY.match(entry.sql)
-    return match is not None and _referenced(match) in building.incomplete
+    return match is not None and (
+        _referenced(match) in building.incomplete or _referenced(match) not in building.tables
+    )
 
 
 def _referenced(match: re.Match[str]) -> tuple[str, str]:

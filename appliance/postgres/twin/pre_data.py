@@ -8,24 +8,40 @@ lock table.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
-from appliance.errors import ApplianceError, WorkFailed
 from appliance.postgres.copying import ledger
-from appliance.postgres.server_errors import named_failure
 from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.source.archive_contents import Entry
+from appliance.postgres.twin.refused_objects import RefusedObjects
 
 BATCH = 200
-MOST_REHEARSED = 2000
-"""More objects than this in one transaction would need more locks than a server has by default."""
+REHEARSED_AT_ONCE = 300
+"""Objects in one transaction, besides those that they need: each takes a few of the locks a server has."""
 _FORCED = f"{ledger.SCHEMA}.forced_row_security"
 # The owner of the public schema of older servers is a superuser: its comment stays as initdb made it.
 _PUBLIC_SCHEMA_COMMENT = "SCHEMA public"
+
+_NAME = r'(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)'
+_TABLE = rf"{_NAME}\.{_NAME}"
+_COLUMNS = rf"{_NAME}(?:, {_NAME})*"
+_FOREIGN_KEY = re.compile(
+    rf"ALTER TABLE (?:ONLY )?(?P<table>{_TABLE})\s+ADD CONSTRAINT {_NAME} FOREIGN KEY \({_COLUMNS}\)"
+    rf" REFERENCES (?P<referenced>{_TABLE})\({_COLUMNS}\)"
+)
+_ORDER = r"(?: DESC)?(?: NULLS (?:FIRST|LAST))?"
+_PLAIN = re.compile(
+    rf"ALTER TABLE (?:ONLY )?{_TABLE}\s+ADD CONSTRAINT {_NAME} (?:PRIMARY KEY|UNIQUE) \({_COLUMNS}\);"
+    rf"|CREATE (?:UNIQUE )?INDEX {_NAME} ON (?:ONLY )?{_TABLE} USING btree"
+    rf" \({_NAME}{_ORDER}(?:, {_NAME}{_ORDER})*\);"
+    rf"|{_FOREIGN_KEY.pattern}(?: ON (?:UPDATE|DELETE) (?:CASCADE|RESTRICT|SET NULL|SET DEFAULT))*"
+    r"(?: DEFERRABLE)?(?: INITIALLY DEFERRED)?(?: NOT VALID)?;"
+)
 
 
 def split_sections(entries: Iterable[Entry]) -> tuple[list[Entry], list[Entry]]:
@@ -46,13 +62,15 @@ def load_pre_data(
     connection: Connection[TupleRow],
     entries: Sequence[Entry],
     progress: Callable[[int], None],
+    refused: RefusedObjects,
     *,
     public_schema: bool = True,
 ) -> list[str]:
     """Run the entries in the new database; returns sentences about what the target did not take.
 
-    Row-level security that is forced on owners is lifted until ``force_row_security``, or no row could be
-    loaded and verified. Raises ApplianceError naming the object, never what the server said about it.
+    What it refuses to make goes to ``refused``. Row-level security that is forced on owners is lifted until
+    ``force_row_security``, or no row could be loaded and verified. Raises ApplianceError naming the object,
+    never what the server said about it.
     """
     notes: list[str] = []
     _session(connection)
@@ -62,30 +80,62 @@ def load_pre_data(
         if not public_schema:
             _drop_public_schema(connection)
     for start in range(0, len(entries), BATCH):
-        notes += _load_batch(connection, entries[start : start + BATCH])
+        batch = [each for each in entries[start : start + BATCH] if not refused.takes_along(each)]
+        notes += _load_batch(connection, batch, refused)
         progress(min(start + BATCH, len(entries)))
     with _loading(connection):
         _lift_forced_row_security(connection)
     return notes
 
 
-def rehearse_post_data(connection: Connection[TupleRow], entries: Sequence[Entry]) -> bool:
-    """Make indexes, keys and triggers on the still empty tables and undo it; False where there are too many.
+def rehearse_post_data(
+    connection: Connection[TupleRow], entries: Sequence[Entry], made: Collection[int], refused: RefusedObjects
+) -> None:
+    """Make indexes, keys and triggers on the still empty tables, and undo it; what fails goes to ``refused``.
 
     What the target does not understand fails here, in the first seconds of a run, not after the copying.
+    Plain keys and indexes over columns of tables that were ``made`` (their ``dump_id``) cannot fail, and are
+    made only where others need them. Raises psycopg errors and ours.
     """
-    if len(entries) > MOST_REHEARSED:
+    by_id = {entry.dump_id: entry for entry in entries}
+    doubtful = [entry for entry in entries if not is_plain(entry, made)]
+    for start in range(0, len(doubtful), REHEARSED_AT_ONCE):
+        chunk = doubtful[start : start + REHEARSED_AT_ONCE]
+        wanted = _with_needs(chunk, by_id)
+        with connection.transaction():
+            for entry in entries:
+                if entry.dump_id in wanted and not refused.takes_along(entry):
+                    _try(connection, entry, refused)
+            raise psycopg.Rollback
+    for entry in entries:
+        refused.takes_along(entry)
+
+
+def is_plain(entry: Entry, made: Collection[int]) -> bool:
+    """Whether an entry makes a key or a B-tree over columns of our own tables, and calls nothing else."""
+    if entry.kind not in {"INDEX", "CONSTRAINT", "FK CONSTRAINT"} or not _PLAIN.fullmatch(entry.sql.strip()):
         return False
-    with connection.transaction():
-        for entry in entries:
-            try:
-                connection.execute(entry.sql.encode("utf-8", "surrogateescape"))
-            except psycopg.errors.OutOfMemory:
-                raise psycopg.Rollback from None
-            except psycopg.Error as error:
-                raise _not_loaded(entry, error) from None
-        raise psycopg.Rollback
-    return True
+    # A key into a table that no entry makes depends on its referring table alone.
+    tables = 2 if entry.kind == "FK CONSTRAINT" else 1
+    needs = {need for need in entry.depends_on if need in made}
+    self_reference = entry.kind == "FK CONSTRAINT" and len(needs) == 1 and _refers_to_itself(entry.sql)
+    return len(needs) >= tables or self_reference
+
+
+def _refers_to_itself(statement: str) -> bool:
+    match = _FOREIGN_KEY.search(statement)
+    return match is not None and match["table"] == match["referenced"]
+
+
+def _with_needs(chunk: Iterable[Entry], by_id: Mapping[int, Entry]) -> set[int]:
+    wanted: set[int] = set()
+    left = [entry.dump_id for entry in chunk]
+    while left:
+        found = left.pop()
+        if found in by_id and found not in wanted:
+            wanted.add(found)
+            left += by_id[found].depends_on
+    return wanted
 
 
 def force_row_security(connection: Connection[TupleRow]) -> None:
@@ -112,7 +162,9 @@ def _session(connection: Connection[TupleRow]) -> None:
     connection.execute("SET search_path = ''")
 
 
-def _load_batch(connection: Connection[TupleRow], entries: Sequence[Entry]) -> list[str]:
+def _load_batch(
+    connection: Connection[TupleRow], entries: Sequence[Entry], refused: RefusedObjects
+) -> list[str]:
     """Load entries in one transaction, and in one round trip where nothing stands out."""
     if all(entry.access_method in {None, "heap"} and not _is_public(entry) for entry in entries):
         try:
@@ -122,11 +174,12 @@ def _load_batch(connection: Connection[TupleRow], entries: Sequence[Entry]) -> l
         except psycopg.Error:
             if connection.broken:
                 raise
-            # One by one, to say which it is.
+            # One by one, to see which it is.
     notes: list[str] = []
     with _loading(connection):
         for entry in entries:
-            notes += _load(connection, entry)
+            if not refused.takes_along(entry):
+                notes += _load(connection, entry, refused)
     return notes
 
 
@@ -134,38 +187,41 @@ def _statements(entry: Entry) -> bytes:
     return entry.sql.encode("utf-8", "surrogateescape") + b";\n"
 
 
+def _try(connection: Connection[TupleRow], entry: Entry, refused: RefusedObjects) -> None:
+    """Make one object in the caller's transaction, or leave the transaction as it was."""
+    statements = _statements(entry)
+    if entry.access_method not in {None, "heap"}:
+        method = sql.SQL("SET LOCAL default_table_access_method = {};").format(
+            sql.Literal(entry.access_method)
+        )
+        statements = (
+            method.as_bytes(connection) + statements + b"SET LOCAL default_table_access_method = heap;"
+        )
+    try:
+        connection.execute(b"SAVEPOINT object; " + statements + b"RELEASE SAVEPOINT object")
+    except psycopg.Error as error:
+        if connection.broken:
+            raise
+        connection.execute("ROLLBACK TO SAVEPOINT object; RELEASE SAVEPOINT object")
+        refused.refuse(entry, error)
+
+
 def _is_public(entry: Entry) -> bool:
     return entry.tag in {"public", _PUBLIC_SCHEMA_COMMENT}
 
 
-def _load(connection: Connection[TupleRow], entry: Entry) -> list[str]:
-    statements = entry.sql.encode("utf-8", "surrogateescape")
+def _load(connection: Connection[TupleRow], entry: Entry, refused: RefusedObjects) -> list[str]:
     if entry.kind == "SCHEMA" and entry.tag == "public":
-        statements = b"CREATE SCHEMA IF NOT EXISTS public"
+        entry = entry.model_copy(update={"sql": "CREATE SCHEMA IF NOT EXISTS public"})
     if entry.kind == "COMMENT" and entry.tag == _PUBLIC_SCHEMA_COMMENT:
         try:
             with connection.transaction():
-                connection.execute(statements)
+                connection.execute(_statements(entry))
         except psycopg.errors.InsufficientPrivilege:
             return ["The comment on the schema public was left as it is: the schema has another owner there."]
         return []
-    try:
-        with _access_method(connection, entry):
-            connection.execute(statements)
-    except psycopg.Error as error:
-        raise _not_loaded(entry, error) from None
+    _try(connection, entry, refused)
     return []
-
-
-@contextlib.contextmanager
-def _access_method(connection: Connection[TupleRow], entry: Entry) -> Iterator[None]:
-    if entry.access_method in {None, "heap"}:
-        yield
-        return
-    name = sql.Literal(entry.access_method)
-    connection.execute(sql.SQL("SET default_table_access_method = {}").format(name))
-    yield
-    connection.execute("SET default_table_access_method = heap")
 
 
 def _drop_public_schema(connection: Connection[TupleRow]) -> None:
@@ -181,15 +237,3 @@ def _lift_forced_row_security(connection: Connection[TupleRow]) -> None:
     for (table,) in tables:
         connection.execute(f"ALTER TABLE ONLY {table} NO FORCE ROW LEVEL SECURITY".encode())
         connection.execute(f"INSERT INTO {_FORCED} VALUES (%s)", [table])  # noqa: S608
-
-
-def _not_loaded(entry: Entry, error: psycopg.Error) -> ApplianceError:
-    failure = named_failure(f"The target could not make the {entry.label}.", error)
-    if error.sqlstate in {"42601", "42704", "42883", "0A000", "42P01", "22023", "42P17"}:
-        return WorkFailed(
-            failure.what,
-            f"It needs something that this target does not have or understand. (SQLSTATE {error.sqlstate})",
-            "Use a target of the source's major version or newer, or drop the object in the source.",
-            sqlstate=error.sqlstate,
-        )
-    return failure
