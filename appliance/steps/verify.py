@@ -16,7 +16,15 @@ from appliance.postgres.plan import CopyItem, Plan, TargetFacts
 from appliance.postgres.proof import evidence
 from appliance.postgres.proof.parts import Loaded, loads
 from appliance.postgres.proof.results import TableProof
-from appliance.postgres.proof.verification import copying_faults, count, prove, unchecked_constraints
+from appliance.postgres.proof.verification import (
+    SESSION,
+    UniqueColumns,
+    copying_faults,
+    count,
+    prove,
+    unchecked_constraints,
+    unique_columns,
+)
 from appliance.postgres.sessions.connect import database_failure
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
 from appliance.postgres.twin.schema import FinishedTwin, TwinSchema, finished_file, schema_file
@@ -135,12 +143,13 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
 
     def open_session() -> Session:
         session = _session(context, plan, number)
-        session.execute(f"SET max_parallel_workers_per_gather = {workers}")
+        session.execute(f"SET max_parallel_workers_per_gather = {workers}; {SESSION}".encode())
         return session
 
     with closing(open_session()) as session:
         try:
             evidence.index(session)
+            unique = unique_columns(session)
             copied = arrived(session)
             left_out = counted(session) if plan.left_out_sql is not None else {}
         except psycopg.Error as error:
@@ -150,7 +159,7 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
         sent[item.table] += copied.get(item.key, (0, 0))[0]
 
     def proof_of(session: Session, loaded: Loaded, rows: int) -> TableProof:
-        proof = _prove(context, session, plan, loaded, rows)
+        proof = _prove(context, session, plan, loaded, rows, unique)
         if not left_out.keys() & set(loaded.sources):
             return proof
         # A table without a count is not filtered: all that the server sent is all there is.
@@ -170,13 +179,17 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
     return sorted(found, key=lambda proof: proof.table)
 
 
-def _prove(
-    context: StepContext, session: Session, plan: Plan, loaded: Loaded, source_rows: int
+def _prove(  # noqa: PLR0917
+    context: StepContext,
+    session: Session,
+    plan: Plan,
+    loaded: Loaded,
+    source_rows: int,
+    unique: UniqueColumns,
 ) -> TableProof:
     try:
         if plan.tables[loaded.number].masked_columns:
-            with session.transaction():
-                found = prove(session, plan, loaded, source_rows)
+            found = prove(session, plan, loaded, source_rows, unique)
         else:
             found = count(session, loaded, source_rows)
     except psycopg.Error as error:

@@ -21,6 +21,8 @@ from appliance.workflow.document import Workflow
 from appliance.workflow.matching import SelectedTable
 
 _SHOWN = 50
+_AT_ONCE = 20
+"""Queries that are planned in one round trip: their tables are locked meanwhile, and no longer."""
 
 
 @dataclass(frozen=True)
@@ -158,9 +160,17 @@ def _unfiltered_children(selected: Sequence[SelectedTable]) -> list[str]:
 def refused_selects(connection: Connection[TupleRow], tables: Iterable[PlannedTable]) -> list[str]:
     """Tables whose masked query the source does not accept. Only planned, never executed."""
     lines = []
-    for table in tables:
-        if table.masked_columns or table.where_sql is not None:
-            state = _explain(connection, masked_select(table))
+    queries = [
+        (table, masked_select(table))
+        for table in tables
+        if table.masked_columns or table.where_sql is not None
+    ]
+    for start in range(0, len(queries), _AT_ONCE):
+        batch = queries[start : start + _AT_ONCE]
+        if _explain(connection, *(query for _, query in batch)) is None:
+            continue
+        for table, query in batch:
+            state = _explain(connection, query)
             if state is not None:
                 lines.append(
                     f"The source does not accept the query for {table.qualified} ({_reason(state)})."
@@ -168,11 +178,11 @@ def refused_selects(connection: Connection[TupleRow], tables: Iterable[PlannedTa
     return lines
 
 
-def _explain(connection: Connection[TupleRow], query: str) -> str | None:
-    """The SQLSTATE with which the server refuses the query; None if it accepts it."""
+def _explain(connection: Connection[TupleRow], *queries: str) -> str | None:
+    """The SQLSTATE with which the server refuses one of the queries; None if it accepts them all."""
     try:
         with connection.transaction():
-            connection.execute(f"EXPLAIN (COSTS false) {query}".encode())
+            connection.execute("; ".join(f"EXPLAIN (COSTS false) {query}" for query in queries).encode())
             # Nothing to keep, and the tables' locks go with it.
             raise psycopg.Rollback
     except psycopg.errors.OperationalError:
