@@ -169,6 +169,7 @@ def make_plan(request: PlanRequest, source: Connection[TupleRow], check_targets:
         ),
         warnings=(
             *findings.warnings,
+            *matching.notices,
             *compiled.warnings,
             *filter_warnings(matching.tables),
             *source_warnings(catalog, tables),
