@@ -87,6 +87,50 @@ def test_a_copied_table_that_needs_what_is_refused_stops_the_run_before_a_row_is
     assert "table public.t" in text and "function public.number()" in text and "tables.exclude" in text
 
 
+FOUND_ONLY_IN_A_SESSION_WITH_A_PATH = """
+CREATE SCHEMA tools;
+CREATE FUNCTION tools.folded(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';
+CREATE TABLE public.t (id integer PRIMARY KEY, name text);
+SET search_path = public, tools;
+CREATE FUNCTION public.fold(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT folded($1)';
+CREATE INDEX t_fold ON public.t (fold(name));
+CREATE FUNCTION public.fold_later(text) RETURNS text LANGUAGE plpgsql IMMUTABLE
+    AS 'BEGIN RETURN folded($1); END';
+CREATE INDEX t_fold_later ON public.t (fold_later(name));
+"""
+
+
+def test_an_index_that_finds_its_names_under_no_path_of_the_database_is_left_out_with_what_mends_it(
+    start_run: StartRun, source: Cluster, target: Cluster, source_database: str
+) -> None:
+    source.sql(source_database, FOUND_ONLY_IN_A_SESSION_WITH_A_PATH)
+    run = start_run()
+    run.plan()
+    listed = {item.name: item.why for item in run.schema().not_carried}
+    assert listed.keys() == {"public.t_fold"}
+    assert "ALTER FUNCTION public.fold(text) SET search_path = " in listed["public.t_fold"]
+    target.sql(f"{run.twin}__next", "INSERT INTO public.t VALUES (1, 'Zoe')")
+    run.finish()
+    text = run.notices[-1]
+    assert "index public.t_fold_later is not in the twin" in text and "42883" in text
+    assert "ALTER FUNCTION public.fold_later(text) SET search_path = " in text
+
+
+def test_what_the_path_of_the_source_finds_is_made(
+    start_run: StartRun, source: Cluster, target: Cluster, source_database: str
+) -> None:
+    source.sql(source_database, FOUND_ONLY_IN_A_SESSION_WITH_A_PATH)
+    source.sql(source_database, f'ALTER DATABASE "{source_database}" SET search_path = public, tools')
+    run = start_run()
+    run.plan()
+    assert run.schema().not_carried == ()
+    target.sql(f"{run.twin}__next", "INSERT INTO public.t VALUES (1, 'Zoe')")
+    run.finish()
+    found = target.rows(f"{run.twin}__next", "SELECT relname::text FROM pg_class WHERE relname ~ '^t_fold'")
+    assert sorted(found) == [("t_fold",), ("t_fold_later",)]
+    assert run.notices == []
+
+
 def test_every_index_is_tried_however_many_objects_there_are(
     start_run: StartRun, source: Cluster, source_database: str
 ) -> None:

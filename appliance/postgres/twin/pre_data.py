@@ -224,8 +224,10 @@ def _try(
         statements = (
             method.as_bytes(connection) + statements + b"SET LOCAL default_table_access_method = heap;"
         )
+    # By itself: a syntax error is found before anything of its message is executed.
+    connection.execute("SAVEPOINT object")
     try:
-        connection.execute(b"SAVEPOINT object; " + statements + b"RELEASE SAVEPOINT object")
+        connection.execute(statements + b"RELEASE SAVEPOINT object")
     except psycopg.Error as error:
         if connection.broken:
             raise

@@ -324,8 +324,8 @@ def _warnings(admin: Connection[TupleRow], names: TwinNames, catalog: Catalog) -
     ours, theirs = admin.info.server_version // 10000, catalog.server_version // 10000
     if ours < theirs:
         found.append(
-            f"The target is PostgreSQL {ours} and the source {theirs}: an object that only {theirs} knows"
-            " would stop the run at the step schema, before a row is read."
+            f"The target is PostgreSQL {ours} and the source {theirs}: what only {theirs} knows is left out;"
+            " where a copied table needs it, the run stops at the step schema, before a row is read."
         )
     roles = sorted({session.role for session in sessions_in(admin, [names.twin]) if not session.may_end})
     if roles:
