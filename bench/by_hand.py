@@ -40,13 +40,13 @@ def copy_pipe(servers: Servers, name: str, parallel: int) -> float:
         shutil.rmtree(folder)
 
 
-def dump_and_restore(servers: Servers, name: str, parallel: int) -> float:
+def dump_and_restore(servers: Servers, name: str, parallel: int, source: str = DATABASE) -> float:
     """Seconds for pg_dump -Fd -jN and then pg_restore -jN, with the compression it has by default."""
     servers.fresh_target(name)
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     began = time.monotonic()
     try:
-        dump = ["--format=directory", f"--jobs={parallel}", f"--file={folder / 'dump'}", DATABASE]
+        dump = ["--format=directory", f"--jobs={parallel}", f"--file={folder / 'dump'}", source]
         servers.run(servers.program(servers.source, "pg_dump", *dump))
         restore = ["--no-privileges", f"--jobs={parallel}", "--dbname", name, str(folder / "dump")]
         servers.run(servers.program(servers.target, "pg_restore", *restore))

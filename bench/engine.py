@@ -33,6 +33,11 @@ def write_documents(
     document["limits"]["parallel"] = parallel
     workflow = folder / "bench.yaml"
     workflow.write_text(yaml.safe_dump(document))
+    return workflow, write_connections(folder, servers, source, name, host=host)
+
+
+def write_connections(folder: Path, servers: Servers, source: str, name: str, *, host: str) -> Path:
+    """The connections.yaml alone."""
     connections = folder / "connections.yaml"
     connections.touch(mode=0o600)
     entries = {
@@ -40,16 +45,20 @@ def write_documents(
         "target": servers.target.connection(name, "twin_owner", host=host),
     }
     connections.write_text(yaml.safe_dump(entries))
-    return workflow, connections
+    return connections
 
 
 def appliance_run(servers: Servers, folder: Path, source: str, name: str, parallel: int) -> Timed:
     """From the command to its end, the interpreter's start included, into a server without the twin."""
+    workflow, _ = write_documents(folder, servers, source, name, parallel=parallel, host="127.0.0.1")
+    return run_workflow(servers, folder, workflow, source, name)
+
+
+def run_workflow(servers: Servers, folder: Path, workflow: Path, source: str, name: str) -> Timed:
+    """The same for any workflow between the connections ``source`` and ``target``."""
     servers.fresh_target(name)
     servers.target.drop_database(name)
-    workflow, connections = write_documents(
-        folder, servers, source, name, parallel=parallel, host="127.0.0.1"
-    )
+    connections = write_connections(folder, servers, source, name, host="127.0.0.1")
     command = [str(Path(sys.executable).with_name("appliance")), "run", "--json", str(workflow)]
     began = time.monotonic()
     done = subprocess.run(

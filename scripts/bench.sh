@@ -9,6 +9,8 @@ scripts/base-image.sh
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || install_packages "the measurements" postgresql
 scripts/venv.sh test
 .venv/bin/python -m bench "$@"
+.venv/bin/python -m bench.many
+printf '\n'
 .venv/bin/python -m bench.idle
 printf '\n'
 .venv/bin/python -m bench.dashboard_load

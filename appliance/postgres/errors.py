@@ -91,11 +91,19 @@ _EXPLANATIONS: dict[str, tuple[str, str]] = {
 }
 
 
+_LOCK_TABLE = "max_locks_per_transaction"
+
+
 def _explain(state: str | None, error: psycopg.Error) -> tuple[str, str]:
     if state is None:
         if isinstance(error, psycopg.OperationalError):
             return _EXPLANATIONS["08"]
         return f"{type(error).__name__}.", "Look at the server's log."
+    if state == "53200" and _LOCK_TABLE in (error.diag.message_hint or ""):
+        return (
+            "The server's lock table is full: a transaction had more tables locked than it has room for.",
+            f"Raise {_LOCK_TABLE} on that server (ALTER SYSTEM SET {_LOCK_TABLE} = 256; then a restart).",
+        )
     for prefix in (state, state[:2]):
         if prefix in _EXPLANATIONS:
             return _EXPLANATIONS[prefix]

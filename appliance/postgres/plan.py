@@ -106,6 +106,8 @@ class TargetFacts(PlanModel):
     twin_exists: bool = False
     missing_extensions: tuple[str, ...] = ()
     """Used by the source, not available on the target, and not needed by a selected table."""
+    tried_extensions: tuple[str, ...] = ()
+    """Such as the server lets its role create, though the catalog says that only a superuser may."""
 
 
 class PlannedTable(PlanModel):

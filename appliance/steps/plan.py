@@ -169,6 +169,7 @@ def _check_target(
                 catalog=catalog,
                 selected=selected,
                 powerful_role=connection in context.spec.policy.powerful_roles,
+                leave_out=context.spec.workflow.leave_out,
             )
     except psycopg.Error as error:
         raise database_failure(f"The target '{connection}' could not be looked at.", error) from None

@@ -25,10 +25,12 @@ from appliance.postgres.twin.late_checks import LateCheck, take_off
 from appliance.postgres.twin.locale import LocaleSettings
 from appliance.postgres.twin.post_data import create_ledger
 from appliance.postgres.twin.pre_data import load_pre_data, rehearse_post_data, split_sections
+from appliance.postgres.twin.refused_objects import RefusedObjects
 from appliance.postgres.twin.schema import TwinSchema
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import schema_of, settings_of
 from appliance.steps.schema_source import read_schema
+from appliance.workflow.catalog import NotCarried
 
 
 class SchemaResult(BaseModel):
@@ -36,8 +38,8 @@ class SchemaResult(BaseModel):
 
     databases: tuple[str, ...]
     objects: int
-    rehearsed: bool
-    """Indexes, keys and triggers were made once on the empty tables, and undone."""
+    not_carried: tuple[NotCarried, ...] = ()
+    """What a target refused to make, found out by trying, and what needs it: besides the plan's."""
     notes: tuple[str, ...] = ()
     seconds: float
 
@@ -48,15 +50,17 @@ def run(context: StepContext) -> SchemaResult:
     plan = context.plan()
     read = read_schema(context, plan)
     notes: list[str] = []
-    rehearsed = True
+    not_carried: list[NotCarried] = []
     objects = 0
     for number, (target, found) in enumerate(zip(plan.targets, read.left_behind, strict=True)):
         kept = carried_entries(read.entries, found.objects)
         _check_planned_tables(plan, kept)
         notes += _create(context, plan, target)
-        loaded = _load(context, plan, target, kept, has_public=read.has_public)
-        notes += loaded.notes
-        rehearsed &= loaded.rehearsed
+        refused = RefusedObjects({(table.schema_name, table.name) for table in plan.tables} | _roots(plan))
+        loaded = _load(context, plan, target, kept, refused, has_public=read.has_public)
+        kept = refused.remaining(kept)
+        notes += [*loaded.notes, *refused.sentences]
+        not_carried += refused.items
         objects += len(kept)
         settings_of(number).write(context.run_dir, loaded.settings)
         twin_schema = TwinSchema(
@@ -72,7 +76,7 @@ def run(context: StepContext) -> SchemaResult:
     return SchemaResult(
         databases=tuple(target.next_database for target in plan.targets),
         objects=objects,
-        rehearsed=rehearsed,
+        not_carried=tuple(not_carried),
         notes=tuple(notes),
         seconds=round(time.monotonic() - began, 3),
     )
@@ -114,18 +118,27 @@ def _create(context: StepContext, plan: Plan, target: TargetFacts) -> list[str]:
             raise database_failure(what, error) from None
 
 
+def _roots(plan: Plan) -> set[tuple[str, str]]:
+    return {(table.root.schema_name, table.root.name) for table in plan.tables if table.root is not None}
+
+
 @dataclass(frozen=True)
 class _Loaded:
     """What came of loading the schema into one target."""
 
-    rehearsed: bool
     settings: DefinitionSettings
     checks: tuple[LateCheck, ...]
     notes: list[str]
 
 
 def _load(
-    context: StepContext, plan: Plan, target: TargetFacts, entries: list[Entry], *, has_public: bool
+    context: StepContext,
+    plan: Plan,
+    target: TargetFacts,
+    entries: list[Entry],
+    refused: RefusedObjects,
+    *,
+    has_public: bool,
 ) -> _Loaded:
     before, after = split_sections(entries)
 
@@ -138,11 +151,11 @@ def _load(
         )
 
     with closing(context.connect_target(target.connection, target.next_database)) as session:
-        notes = load_pre_data(session, before, progress, public_schema=has_public)
-        settings, refused = _settings(session, plan.source.settings)
+        notes = load_pre_data(session, before, progress, refused, public_schema=has_public)
+        settings, not_taken = _settings(session, plan.source.settings)
         checks = _take_checks_off(session)
-        rehearsed = _rehearse(session, entries, after, settings)
-    return _Loaded(rehearsed, settings, checks, [*notes, *refused])
+        _rehearse(session, refused.remaining(before), after, settings, refused)
+    return _Loaded(settings, checks, [*notes, *not_taken])
 
 
 def _settings(
@@ -162,13 +175,17 @@ def _take_checks_off(session: Connection[TupleRow]) -> tuple[LateCheck, ...]:
 
 
 def _rehearse(
-    session: Connection[TupleRow], entries: list[Entry], after: list[Entry], settings: DefinitionSettings
-) -> bool:
+    session: Connection[TupleRow],
+    made: list[Entry],
+    after: list[Entry],
+    settings: DefinitionSettings,
+    refused: RefusedObjects,
+) -> None:
     try:
         ledger.create(session)
         evidence.create(session)
         left_out.create(session)
         create_ledger(session)
-        return rehearse_post_data(session, after, entries, settings)
+        rehearse_post_data(session, after, made, refused, settings)
     except psycopg.Error as error:
         raise database_failure("The twin's indexes and keys could not be tried out.", error) from None

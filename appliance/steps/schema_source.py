@@ -148,7 +148,8 @@ def _left_behind(
     def compare(source: Connection[TupleRow]) -> LeftBehind:
         try:
             with closing(context.connect_admin(target.connection)) as admin:
-                return find_left_behind(source, read_abilities(admin), aside)
+                abilities = read_abilities(admin).with_extensions(target.tried_extensions)
+                return find_left_behind(source, abilities, aside, context.spec.workflow.leave_out)
         except psycopg.Error as error:
             raise database_failure("The source and the target could not be compared.", error) from None
 

@@ -11,6 +11,7 @@ from appliance.documents.named_types import ConnectionName, WorkflowId
 from appliance.workflow.delivery import Delivery, FilesDelivery, TwinDelivery
 from appliance.workflow.document_types import (
     ColumnPattern,
+    LeftOutThing,
     MaskName,
     Schedule,
     TablePattern,
@@ -174,6 +175,14 @@ class Workflow(StrictModel):
             "read, null masks it with NULL or its type's neutral value, keep copies it as it is."
         ),
         examples=["halt"],
+    )
+    leave_out: tuple[LeftOutThing, ...] = Field(
+        default=(),
+        description=(
+            "Things besides tables that the twin does without, and what needs them: a kind and a name, as "
+            "the plan lists what is not carried. Tables are left out under tables.exclude."
+        ),
+        examples=[["view public.report", "extension postgis", "function public.notify(text)"]],
     )
     deliver: tuple[Delivery, ...] = Field(
         min_length=1, description="Where the result goes.", examples=[[{"twin": {"connection": "staging"}}]]

@@ -48,6 +48,12 @@ def _check_title(text: str) -> str:
     return text
 
 
+def _check_thing(text: str) -> str:
+    if len(text.split()) < 2 or len(text) > 1_000 or not text.isprintable():
+        raise wrong(f"{describe(text)} is not a kind and a name", "for example `view public.report`")
+    return text
+
+
 def _null_is_a_word(value: Any) -> Any:
     """``null`` without quotes is nothing in YAML and JSON, and the word in ours."""
     return "null" if value is None else value
@@ -62,5 +68,6 @@ Unlisted = Annotated[Literal["halt", "null", "keep"], BeforeValidator(_null_is_a
 Title = Annotated[str, AfterValidator(_check_title)]
 TablePattern = Annotated[str, _pattern_of(2)]
 ColumnPattern = Annotated[str, _pattern_of(3)]
+LeftOutThing = Annotated[str, AfterValidator(_check_thing)]
 Schedule = Annotated[str, AfterValidator(_check_schedule)]
 TimeZone = Annotated[str, AfterValidator(_check_timezone)]

@@ -20,6 +20,7 @@ class MatchProblems:
 
     def __init__(self, catalog: Catalog, places: Places) -> None:
         self.found: list[Problem] = []
+        self.notices: list[str] = []
         self._catalog = catalog
         self._places = places
         self._ties: set[tuple[KeyPath, ...]] = set()
@@ -58,7 +59,10 @@ class MatchProblems:
         text, path = written.pattern.text, written.path
         if written.matched or (written.matched_generated and written.mask is None):
             return
-        if written.matched_generated:
+        if written.key == "tables" and written.path[:2] == ("tables", "exclude"):
+            # What is to stay out may not be there every night: a staging table comes and goes.
+            self.notices.append(f"tables.exclude: `{text}` matches nothing in the source.")
+        elif written.matched_generated:
             what = f"`{text}` matches only generated columns, which the twin computes from the others"
             self.add(path, what, "masks for the columns they are computed from")
         elif written.matched_elsewhere and written.key == "tables":

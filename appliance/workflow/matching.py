@@ -70,6 +70,8 @@ class Matching:
     problems: tuple[Problem, ...]
     uncovered: tuple[tuple[Table, Column], ...]
     """What ``unlisted: halt`` stops at. A column of a partitioned table stands here once, under its root."""
+    notices: tuple[str, ...] = ()
+    """What is odd and no problem."""
 
 
 def selected_oids(workflow: Workflow, catalog: Catalog) -> set[int]:
@@ -103,7 +105,9 @@ def match_rules(workflow: Workflow, catalog: Catalog, places: Places | None = No
         problems.useless(written)
     if not selected and not problems.found:
         problems.add(("tables",), "selects no table", "patterns of include that exclude does not take away")
-    return Matching(tuple(selected), tuple(problems.found), _uncovered(selected, catalog))
+    return Matching(
+        tuple(selected), tuple(problems.found), _uncovered(selected, catalog), tuple(problems.notices)
+    )
 
 
 def _select(catalog: Catalog, patterns: WrittenPatterns) -> set[int]:

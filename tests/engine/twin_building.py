@@ -167,20 +167,24 @@ class TwinRun:
             not_carried=self.check.not_carried,
         )
 
+    def _step(self, name: str, *, shard: int | None = None, delivery: int | None = None) -> StepContext:
+        call = dataclasses.replace(self.context.call, step=name, shard=shard, delivery=delivery)
+        return dataclasses.replace(self.context, call=call)
+
     def schema(self) -> schema.SchemaResult:
-        return schema.run(dataclasses.replace(self.context, step="schema"))
+        return schema.run(self._step("schema"))
 
     def copy(self) -> None:
         settings = step_settings("copy", self.context.spec, self.context.plan(), bytes(32))
         write_settings(self.context.secrets_dir, settings)
-        copy.run(dataclasses.replace(self.context, step="copy", shard=0))
+        copy.run(self._step("copy", shard=0))
 
     def finish(self) -> finish.FinishResult:
         self.keeper.close()
-        return finish.run(dataclasses.replace(self.context, step="finish"))
+        return finish.run(self._step("finish"))
 
     def publish(self) -> publish.PublishResult:
-        return publish.run(dataclasses.replace(self.context, step="publish", delivery=0))
+        return publish.run(self._step("publish", delivery=0))
 
     def all(self) -> publish.PublishResult:
         self.plan()

@@ -111,7 +111,7 @@ deliver:
 limits: {parallel: "4", memory_mb: 1, cpus: yes, runtime: 5}
 keep: public.x.y
 """
-    names = "id, title, schedule, timezone, source, tables, rows, masks, keep, unlisted, deliver, limits"
+    names = ", ".join(Workflow.model_fields)
     limits = ", ".join(Limits.model_fields)
     assert problems(text) == [
         "w.yaml:1: id: `Staging-` is not allowed; "

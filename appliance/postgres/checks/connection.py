@@ -188,7 +188,13 @@ def _check_pair(workflow: Workflow, target: str, connections: Mapping[str, Conne
         closing(_open(target, written, written.maintenance_db, read_only=False)) as admin,
     ):
         try:
-            return check_pair(workflow, reading, admin)
+            return check_pair(
+                workflow,
+                reading,
+                admin,
+                lambda database: _open(target, written, database, read_only=False),
+                written.dbname,
+            )
         except psycopg.Error as error:
             raise database_failure("Source and target could not be compared.", error) from None
 

@@ -15,6 +15,7 @@ from appliance.postgres.sessions.role_checks import judge_role, powerful_reader,
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.unsupported_objects import find_left_behind, read_abilities
 from appliance.postgres.twin.database import OpenDatabase
+from appliance.postgres.twin.extension_trial import try_extensions
 from appliance.postgres.twin.names import twin_names
 from appliance.postgres.twin.target_checks import table_problems, target_problems
 from appliance.system.disk import readable
@@ -92,12 +93,20 @@ def check_writing(
 
 
 def check_pair(
-    workflow: Workflow, source: Connection[TupleRow], admin: Connection[TupleRow]
+    workflow: Workflow,
+    source: Connection[TupleRow],
+    admin: Connection[TupleRow],
+    open_database: OpenDatabase,
+    twin: str,
 ) -> list[Finding]:
     """What the target lacks of what a workflow's source has, and its room. psycopg errors pass."""
     catalog = read_catalog(source, partial(selected_oids, workflow))
     tables = [table for table in _selected(workflow, catalog) if table.kind != "partitioned"]
-    left_behind = find_left_behind(source, read_abilities(admin))
+    abilities = read_abilities(admin)
+    tried = try_extensions(
+        admin, open_database, twin_names(twin).trial, abilities, [name for name, _ in catalog.extensions]
+    )
+    left_behind = find_left_behind(source, abilities.with_extensions(tried), leave_out=workflow.leave_out)
     findings = [
         fail("extensions", problem.what, problem.fix)
         for problem in table_problems(left_behind, [table.all_names[0] for table in tables])

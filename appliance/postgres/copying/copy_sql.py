@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from appliance.masking.permutation import drawn_once
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import CopyItem, PlannedTable, TableName
 
@@ -50,7 +51,7 @@ def masked_select(table: PlannedTable, item: CopyItem | None = None) -> str:
             beside += f", LATERAL (SELECT {shown} AS {answer} FROM {once} OFFSET 0) AS m{number}"  # noqa: S608
             shown = f"m{number}.{answer}"
         columns.append(f"{shown} AS {quoted(column.name)}")
-    return f"SELECT {', '.join(columns)} {rows_of(table, item, beside)}"
+    return drawn_once(f"SELECT {', '.join(columns)} {rows_of(table, item, beside)}")
 
 
 def copy_out(table: PlannedTable, item: CopyItem) -> str:

@@ -181,6 +181,7 @@ def make_plan(
         ),
         warnings=(
             *findings.warnings,
+            *matching.notices,
             *compiled.warnings,
             *filter_warnings(matching.tables),
             *source_warnings(catalog, tables),

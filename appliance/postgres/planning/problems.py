@@ -22,6 +22,8 @@ from appliance.workflow.document import Workflow
 from appliance.workflow.matching import SelectedTable
 
 _SHOWN = 50
+_AT_ONCE = 20
+"""Queries that are planned in one round trip: their tables are locked meanwhile, and no longer."""
 
 
 @dataclass(frozen=True)
@@ -159,9 +161,18 @@ def _unfiltered_children(selected: Sequence[SelectedTable]) -> list[str]:
 def refused_selects(connection: Connection[TupleRow], tables: Iterable[PlannedTable]) -> list[str]:
     """Tables whose masked query the source does not accept. Only planned, never executed."""
     lines = []
-    for table in tables:
-        if table.masked_columns or table.where_sql is not None:
-            state = explained(connection, masked_select(table), table.read_path)
+    queries = [
+        (table, masked_select(table))
+        for table in tables
+        if table.masked_columns or table.where_sql is not None
+    ]
+    for start in range(0, len(queries), _AT_ONCE):
+        batch = queries[start : start + _AT_ONCE]
+        path, *others = {table.read_path for table, _ in batch}
+        if not others and explained(connection, *(query for _, query in batch), path=path) is None:
+            continue
+        for table, query in batch:
+            state = explained(connection, query, path=table.read_path)
             if state is not None:
                 lines.append(
                     f"The source does not accept the query for {table.qualified} ({_reason(state)})."

@@ -82,7 +82,7 @@ def settle_reading(
             settled.append(table)
             continue
         path = _trusted_path(source, table, settings, trust_owners=trust_owners)
-        if path and explained(source, masked_select(table), path) is None:
+        if path and explained(source, masked_select(table), path=path) is None:
             settled.append(table.model_copy(update={"read_path": path}))
         elif not table.masked_columns and table.where_sql is None and table.columns and key in whole:
             settled.append(table.model_copy(update={"unplanned": True}))
@@ -97,13 +97,13 @@ def settle_reading(
     return Reading(tuple(settled), tuple(refused))
 
 
-def explained(connection: Connection[TupleRow], query: str, path: str = "") -> str | None:
-    """The SQLSTATE with which the server refuses the query; None if it accepts it. It is not run."""
+def explained(connection: Connection[TupleRow], *queries: str, path: str = "") -> str | None:
+    """The SQLSTATE with which the server refuses one of the queries; None if it accepts all. None is run."""
     try:
         with connection.transaction():
             if path:
                 connection.execute(sql.SQL("SET LOCAL search_path = {}").format(sql.SQL(path)))
-            connection.execute(f"EXPLAIN (COSTS false) {query}".encode())
+            connection.execute("; ".join(f"EXPLAIN (COSTS false) {query}" for query in queries).encode())
             # Nothing to keep, and the tables' locks go with it.
             raise psycopg.Rollback
     except psycopg.errors.OperationalError:

@@ -21,6 +21,9 @@ _MAX_PIECE = 2 << 30
 _SHARDS_PER_WORKER = 3
 """Enough that one slow shard does not leave the others waiting for long."""
 _MAX_SHARDS = 512
+_BYTES_A_MASK = 8 << 10
+"""Each piece is planned anew, and proven anew: over very many masked columns that takes longer than reading
+a few rows."""
 _TABLE_COST = 16 << 10
 _ROW_COST = 16
 _MASKED_VALUE_COST = 12
@@ -44,9 +47,9 @@ def table_size(table: PlannedTable, *, server_version: int, ctid_readable: bool)
     masks = (column.mask or "" for column in table.masked_columns)
     per_row = _ROW_COST + sum(_DEAR_MASKS.get(mask, _MASKED_VALUE_COST) for mask in masks)
     cost = _TABLE_COST + table.bytes + table.estimated_rows * per_row
-    cuttable = (
-        server_version >= TID_RANGE_SCAN_SINCE and ctid_readable and not table.unplanned and table.pages > 1
-    )
+    worth_it = table.bytes >= _BYTES_A_MASK * len(table.masked_columns)
+    readable = ctid_readable and not table.unplanned
+    cuttable = server_version >= TID_RANGE_SCAN_SINCE and readable and table.pages > 1 and worth_it
     return TableSize(cost, table.pages, cuttable)
 
 

@@ -18,6 +18,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.masking.compiled import Binding, CompiledColumn
+from appliance.masking.permutation import drawn_once
 from appliance.postgres.copying.copy_stream import HalfBrokeError, pipe
 from appliance.postgres.copying.ledger import SCHEMA
 from appliance.postgres.errors import database_failure
@@ -105,8 +106,12 @@ def gather(  # noqa: PLR0917
         for part in parts(table, loaded.number, converted=converted) if rows else ():
             if not part.gathers:
                 continue
+            chosen = sampled(plan, item, rows, source.info.server_version)
+            if rows <= budget(item, rows):
+                bring(part, chosen)
+                continue
             into.execute("SAVEPOINT evidence")
-            brought = bring(part, sampled(plan, item, rows, source.info.server_version))
+            brought = bring(part, chosen)
             if brought < min(rows, budget(item, rows) // 4):
                 # Most pages are empty, and the chosen ones were.
                 into.execute("ROLLBACK TO SAVEPOINT evidence")
@@ -146,11 +151,13 @@ def gathering(found: Finder, part: Part, rows: str, *, converted: bool) -> str:
     numbers = f"{part.relation}::integer, {part.number}::smallint"
     each_row = f"SELECT {numbers}, {', '.join(here.values())}, hashes, NULL::bigint[], NULL::bigint[]"
     if not part.by_row:
-        return f"{each_row} FROM ({given}) AS g"
+        return drawn_once(f"{each_row} FROM ({given}) AS g")
     counts = ", ".join(f"count(*) FILTER (WHERE asked_{each.number})" for each in part.by_row)
     distinct = ", ".join(f"count(DISTINCT kept_{each.number})" for each in part.by_row)
     all_rows = f"{numbers}, {', '.join(places.values())}, NULL::bytea[], ARRAY[{counts}], ARRAY[{distinct}]"
-    return f"WITH g AS MATERIALIZED ({given}) {each_row} FROM g UNION ALL SELECT {all_rows} FROM g"  # noqa: S608
+    return drawn_once(
+        f"WITH g AS MATERIALIZED ({given}) {each_row} FROM g UNION ALL SELECT {all_rows} FROM g"  # noqa: S608
+    )
 
 
 def _values(found: Finder, part: Part, rows: str, *, converted: bool) -> str:

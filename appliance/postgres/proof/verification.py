@@ -18,7 +18,8 @@ from __future__ import annotations
 import itertools
 import math
 import secrets
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg import Connection
@@ -37,7 +38,9 @@ FALSE_ALARM = 1e-9
 _EQUAL_HASHES = 1e-6
 """The same for two values with one hash, where a single value that meets must not be excused."""
 # The evidence of a relation becomes hash tables in memory; a smaller limit would mean a search for each row.
-_SESSION = "SET work_mem = '512MB'"
+UniqueColumns = Mapping[tuple[str, str], frozenset[str]]
+"""By schema and name of their relation."""
+SESSION = "SET work_mem = '512MB'"
 SEARCHED_ROWS = 100_000
 """A search costs up to a third of copying a row, so that a large relation is searched in part."""
 MOST_ONE_IN = 16
@@ -58,16 +61,19 @@ def count(connection: Connection[TupleRow], loaded: Loaded, source_rows: int) ->
     )
 
 
-def prove(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, source_rows: int) -> TableProof:
+def prove(
+    connection: Connection[TupleRow], plan: Plan, loaded: Loaded, source_rows: int, unique: UniqueColumns
+) -> TableProof:
     """Hold one relation of the twin against the source's evidence, which must be indexed.
 
-    The run's keys must be bound in the session. ``source_rows`` is how many the source's server has sent.
-    Raises psycopg errors.
+    The run's keys must be bound in the session, and ``SESSION`` run in it. ``source_rows`` is how many the
+    source's server has sent, ``unique`` what ``unique_columns`` says of the twin. Raises psycopg errors.
     """
-    connection.execute(_SESSION)
+    apart = unique.get((loaded.relation.schema_name, loaded.relation.name), frozenset())
     (rows,) = _row(connection, queries.row_count(loaded))
     found = [
-        _Part(connection, search, source_rows) for search in _searches(connection, plan, loaded, source_rows)
+        _Part(connection, search, source_rows, apart)
+        for search in _searches(connection, plan, loaded, source_rows)
     ]
     needed = [each for each in found if each.search.part.gathers]
     return TableProof(
@@ -85,12 +91,18 @@ def prove(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, source_r
 class _Part:
     """What came of one part of a relation."""
 
-    def __init__(self, connection: Connection[TupleRow], search: Search, source_rows: int) -> None:
+    def __init__(
+        self,
+        connection: Connection[TupleRow],
+        search: Search,
+        source_rows: int,
+        unique_columns: frozenset[str],
+    ) -> None:
         self.connection, self.search, self.source_rows = connection, search, source_rows
         self.gathered, self._apart = _row(connection, queries.gathered(search))
         self._whole = self.gathered == source_rows
         part, unique = search.part, search.finder.unique
-        counted = _to_be_distinct(connection, search) if self._whole or unique else []
+        counted = _to_be_distinct(search, unique_columns) if self._whole or unique else []
         numbers = iter(_row(connection, queries.counting(search, counted, whole=self._whole)))
         self.searched, present = next(numbers), next(numbers)
         self.missing = max(0, self.gathered - present) if unique else 0
@@ -188,6 +200,8 @@ class _Part:
 
     def _left_as_they_were(self, facets: Sequence[Proved]) -> dict[int, tuple[int, int, int, bool]]:
         """Values given, distinct ones kept, how many chance allows, and whether a piece has more of them."""
+        if not facets:
+            return {}
         pieces = self.connection.execute(queries.left_as_they_were(self.search).encode()).fetchall()
         found = {}
         for place, each in enumerate(facets):
@@ -216,8 +230,11 @@ def copying_faults(plan: Plan, items: list[CopyItem], copied: set[str]) -> list[
         for item in items
         if item.key not in copied
     ]
+    by_table: dict[int, list[CopyItem]] = defaultdict(list)
+    for item in items:
+        by_table[item.table].append(item)
     for number, table in enumerate(plan.tables):
-        pieces = sorted((item for item in items if item.table == number), key=lambda item: item.part)
+        pieces = sorted(by_table[number], key=lambda item: item.part)
         whole = [item.part for item in pieces] == list(range(len(pieces))) and bool(pieces)
         ends = whole and pieces[0].first_page is None and pieces[-1].end_page is None
         gaps = any(one.end_page != other.first_page for one, other in itertools.pairwise(pieces))
@@ -262,12 +279,11 @@ def one_in(rows: int) -> int:
     return part
 
 
-def _to_be_distinct(connection: Connection[TupleRow], search: Search) -> list[Proved]:
+def _to_be_distinct(search: Search, unique: frozenset[str]) -> list[Proved]:
     """What is to have as many distinct values as in the source.
 
     A column with a unique index of its own needs no count: the index is the proof.
     """
-    unique = _unique_columns(connection, search)
     return [
         each
         for each in search.part.facets
@@ -277,16 +293,19 @@ def _to_be_distinct(connection: Connection[TupleRow], search: Search) -> list[Pr
     ]
 
 
-def _unique_columns(connection: Connection[TupleRow], search: Search) -> set[str]:
-    relation = search.loaded.relation
+def unique_columns(connection: Connection[TupleRow]) -> UniqueColumns:
+    """Columns of the twin's relations that have a unique index of their own."""
     query = (
-        "SELECT a.attname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid"
-        " JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+        "SELECT n.nspname::text, c.relname::text, a.attname::text FROM pg_index AS i"
+        " JOIN pg_class AS c ON c.oid = i.indrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
         " JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]"
-        " WHERE n.nspname = %s AND c.relname = %s AND i.indisunique AND i.indisvalid"
-        " AND i.indnkeyatts = 1 AND i.indpred IS NULL"
+        " WHERE i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 AND i.indpred IS NULL"
+        " AND n.nspname !~ '^pg_'"
     )
-    return {name for (name,) in connection.execute(query, (relation.schema_name, relation.name))}
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for schema, name, column in connection.execute(query):
+        found[schema, name].add(column)
+    return {name: frozenset(columns) for name, columns in found.items()}
 
 
 def _row(connection: Connection[TupleRow], query: str) -> tuple[Any, ...]:

@@ -119,6 +119,15 @@ _FAILURES = (
         ),
     ),
     (
+        r"out of shared memory|max_locks_per_transaction",
+        (
+            "53200",
+            "The source's lock table is full: pg_dump locks all tables of the database at once.",
+            "Raise max_locks_per_transaction on the source, so that this times max_connections is well above"
+            " the number of its tables and indexes (ALTER SYSTEM SET …; then a restart).",
+        ),
+    ),
+    (
         r"lock timeout|canceling statement due to lock",
         ("55P03", "A table of the source stayed locked for limits.lock_timeout_s.", _AGAIN),
     ),

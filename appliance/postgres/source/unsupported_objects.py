@@ -7,8 +7,8 @@ schema is loaded without it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from psycopg import Connection
@@ -17,6 +17,7 @@ from psycopg.rows import TupleRow
 from appliance.workflow.catalog import NotCarried
 
 FIRST_USER_OID = 16384
+LEAVE_OUT = "the workflow leaves it out (leave_out)"
 UNREADABLE = "the source's role may not read it"
 SET_ASIDE = "the workflow leaves it out, and somebody had locked or dropped it when the schema was read"
 
@@ -33,6 +34,12 @@ class TargetAbilities:
     roles: frozenset[str]
     collations: frozenset[tuple[str, str]]
     """(provider letter, name) of the collations every database has."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Of each extension, the version that it is created in."""
+
+    def with_extensions(self, names: Iterable[str]) -> TargetAbilities:
+        """The same, with extensions that the server was seen to let the role create."""
+        return replace(self, extensions=self.extensions.union(names))
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,8 @@ class LeftBehind:
     """Tables that the source's role may not read, or that are set aside: pg_dump could not lock them."""
     views: tuple[tuple[str, str], ...] = ()
     """Views among the objects: to describe one, pg_dump locks what it reads."""
+    unknown: tuple[str, ...] = ()
+    """What the workflow wants left out and the source does not have."""
 
 
 def read_abilities(admin: Connection[TupleRow]) -> TargetAbilities:
@@ -67,7 +76,9 @@ def read_abilities(admin: Connection[TupleRow]) -> TargetAbilities:
         "SELECT collprovider::text, collname::text FROM pg_collation"
         " WHERE collnamespace = 'pg_catalog'::regnamespace"
     )
+    versions = admin.execute("SELECT name::text, default_version FROM pg_available_extensions")
     return TargetAbilities(
+        versions={name: version for name, version in versions if version is not None},
         superuser=superuser,
         available=frozenset(name for name, _ in extensions),
         extensions=frozenset(name for name, creatable in extensions if creatable) | {"plpgsql"},
@@ -137,6 +148,24 @@ WHERE s.objid >= 16384 AND NOT EXISTS (
     SELECT FROM pg_depend AS d WHERE d.classid = s.classid AND d.objid = s.objid AND d.deptype IN ('e', 'i'))
 """
 
+# What the workflow leaves out, by the kind and the name that the plan itself lists things under.
+_LEFT_OUT = """
+UNION ALL
+SELECT o.classid, o.objid, 'the ' || i.type || ' ' || i.identity, %(leave_out)s
+FROM (
+    SELECT DISTINCT classid, objid FROM pg_depend WHERE objsubid = 0 AND objid >= 16384
+    UNION SELECT 'pg_namespace'::regclass, oid FROM pg_namespace WHERE oid >= 16384
+    UNION SELECT 'pg_class'::regclass, oid FROM pg_class WHERE oid >= 16384 AND relkind <> 't'
+    UNION SELECT 'pg_proc'::regclass, oid FROM pg_proc WHERE oid >= 16384
+    UNION SELECT 'pg_type'::regclass, oid FROM pg_type WHERE oid >= 16384
+    UNION SELECT 'pg_extension'::regclass, oid FROM pg_extension WHERE oid >= 16384
+    UNION SELECT 'pg_cast'::regclass, oid FROM pg_cast WHERE oid >= 16384
+) AS o CROSS JOIN LATERAL pg_identify_object(o.classid, o.objid, 0) AS i
+CROSS JOIN LATERAL replace(replace(replace(i.identity, 'pg_catalog.', ''), '"', ''), ', ', ',') AS s (name)
+WHERE i.type || ' ' || s.name = ANY (%(wanted)s)
+    OR i.type || ' ' || split_part(s.name, '(', 1) = ANY (%(wanted)s)
+"""
+
 # A view hangs on its rule, a table on its defaults and checks: pg_depend has these the other way round only.
 _CLOSURE = """
 WITH RECURSIVE seed AS MATERIALIZED ({seeds}),
@@ -170,23 +199,39 @@ LEFT JOIN pg_namespace AS n ON n.oid = c.relnamespace
 ORDER BY l.classid, l.objid
 """
 
+# What people call kinds of things, and what the server does.
+_KINDS = {
+    "materialised view": "materialized view",
+    "constraint": "table constraint",
+    "foreign key": "table constraint",
+    "check": "table constraint",
+    "domain": "type",
+}
 # The catalog lists these for every target.
 _LISTED_ALREADY = {"event trigger", "foreign-data wrapper", "server", "user mapping", "foreign table"}
 
 
 def find_left_behind(
-    source: Connection[TupleRow], target: TargetAbilities, aside: Collection[tuple[str, str]] = ()
+    source: Connection[TupleRow],
+    target: TargetAbilities,
+    aside: Collection[tuple[str, str]] = (),
+    leave_out: Collection[str] = (),
 ) -> LeftBehind:
     """Everything of the source's database that this target cannot have. Raises psycopg errors.
 
-    ``aside`` are tables and the like (schema, name) that are not to be touched now.
+    ``aside`` are tables and the like (schema, name) that are not to be touched now; ``leave_out`` is what the
+    workflow names there.
     """
     seeds = _SEEDS if target.superuser else _SEEDS + _NEEDS_SUPERUSER
+    seeds += _LEFT_OUT if leave_out else ""
+    wanted = {each: _as_listed(each) for each in leave_out}
     parameters: dict[str, Any] = {
         "unreadable": UNREADABLE,
         "set_aside": SET_ASIDE,
         "aside_schemas": [schema for schema, _ in aside],
         "aside_names": [name for _, name in aside],
+        "leave_out": LEAVE_OUT,
+        "wanted": sorted(wanted.values()),
         "extensions": sorted(target.extensions),
         "available": sorted(target.available),
         "roles": sorted(target.roles),
@@ -194,6 +239,7 @@ def find_left_behind(
     }
     rows = source.execute(_CLOSURE.format(seeds=seeds), parameters).fetchall()
     tables = [row for row in rows if row[9] in {"r", "p"}]
+    named = _named(rows) if wanted else set()
     return LeftBehind(
         items=tuple(_items(rows)),
         objects=frozenset((row[0], row[1]) for row in rows),
@@ -203,7 +249,27 @@ def find_left_behind(
         ),
         unreadable=tuple((row[7], row[8]) for row in tables if row[4]),
         views=tuple((row[7], row[8]) for row in rows if row[9] in {"v", "m"}),
+        unknown=tuple(each for each, name in wanted.items() if name not in named),
     )
+
+
+def _as_listed(text: str) -> str:
+    """``materialised view public.x`` in the server's words, without what it writes now and then."""
+    words = " ".join(text.split())
+    for ours, theirs in _KINDS.items():
+        if words.lower().startswith(f"{ours} "):
+            words = f"{theirs}{words[len(ours) :]}"
+            break
+    return _plain(words)
+
+
+def _plain(name: str) -> str:
+    return name.replace("pg_catalog.", "").replace('"', "").replace(", ", ",")
+
+
+def _named(rows: Iterable[TupleRow]) -> set[str]:
+    names = {f"{row[5]} {_plain(row[6] or '')}" for row in rows}
+    return names | {name.split("(", maxsplit=1)[0] for name in names}
 
 
 def _items(rows: Iterable[TupleRow]) -> Iterable[NotCarried]:

@@ -42,6 +42,14 @@ def function_advice(error: psycopg.Error, entries: Iterable[Entry], settings: Se
     )
 
 
+def in_the_source(advice: str) -> str:
+    """The advice for something that is left out."""
+    return (
+        "A function does not find what it names: where it runs, another search_path may hold. To have it, run"
+        f" in the source: {advice}"
+    )
+
+
 def advised(failure: ApplianceError, advice: str) -> ApplianceError:
     """The failure with that for its next step."""
     why = (

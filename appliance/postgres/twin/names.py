@@ -9,7 +9,7 @@ NAME_BYTES = 63
 """What PostgreSQL keeps of a name; it cuts the rest off without a word, so we must not let it."""
 _SUFFIX_BYTES = len("__next")
 _DIGEST_BYTES = 8
-_PARTS = ("next", "prev", "gone", "swap")
+_PARTS = ("next", "prev", "gone", "swap", "try")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class TwinNames:
     """The twin before the former one, from the swap until it is dropped."""
     swap: str
     """Inside the swap's transaction only."""
+    trial: str
+    """For as long as it is tried which extensions the role may create."""
 
 
 def twin_names(twin: str) -> TwinNames:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import psycopg
 
@@ -31,8 +31,9 @@ from appliance.postgres.twin.broken_rules import (
     touched_key,
     unquoted,
 )
-from appliance.postgres.twin.function_advice import advised, function_advice
+from appliance.postgres.twin.function_advice import function_advice, in_the_source
 from appliance.postgres.twin.index_memory import builds_b_tree, limit_sort_memory
+from appliance.postgres.twin.refused_objects import lacks_something
 
 KEYS, CHECKS, FOREIGN_KEYS = "indexes and keys", "checks", "foreign keys"
 REST = "triggers, rules and policies"
@@ -70,6 +71,13 @@ class Building:
     absent: set[str] = field(default_factory=set)
     """Keys of jobs whose object is not in the twin, since the source's own rows do not let it be."""
     notes: list[str] = field(default_factory=list)
+
+    @cached_property
+    def tables(self) -> frozenset[tuple[str, str]]:
+        """Those that the twin gets from the source. An extension's table has the rows that it brings."""
+        return frozenset(
+            (entry.schema_name or "", entry.tag) for entry in self.entries if entry.kind == "TABLE"
+        )
 
 
 def prepare(session: Session) -> None:
@@ -174,7 +182,10 @@ class _Made:
 
     @property
     def may_dangle(self) -> bool:
-        return self.foreign_key is not None and _referenced(self.foreign_key) in self.building.incomplete
+        if self.foreign_key is None:
+            return False
+        referenced = _referenced(self.foreign_key)
+        return referenced in self.building.incomplete or referenced not in self.building.tables
 
     def build(self, session: Session, *, statement: bytes) -> None:
         """Make what is no foreign key."""
@@ -185,6 +196,9 @@ class _Made:
         except psycopg.errors.DeadlockDetected:
             raise
         except psycopg.Error as error:
+            if self._not_found(error, "is not in the twin"):
+                self.building.absent.add(self.key)
+                return
             if error.sqlstate not in {"23505", "23P01"} or self._touched():
                 raise self._failure(error) from None
             if error.sqlstate == "23505":
@@ -208,6 +222,9 @@ class _Made:
         except psycopg.Error as error:
             # An earlier attempt at finishing has added it unchecked.
             again = unchecked is not None and error.sqlstate == "42710"
+            if self._not_found(error, "is not in the twin"):
+                self.building.absent.add(self.key)
+                return
             if error.sqlstate != "23503" and not again:
                 raise self._failure(error) from None
             self._dangles(session, error, "is not in the twin" if unchecked is None else _FOR_NEW_ROWS)
@@ -224,9 +241,10 @@ class _Made:
         except psycopg.errors.DeadlockDetected:
             raise
         except psycopg.Error as error:
-            if error.sqlstate != "23503":
-                raise self._failure(error) from None
-            self._dangles(session, error, _FOR_NEW_ROWS)
+            if not self._not_found(error, _FOR_NEW_ROWS):
+                if error.sqlstate != "23503":
+                    raise self._failure(error) from None
+                self._dangles(session, error, _FOR_NEW_ROWS)
             self.building.unchecked.append(self.entry.tag)
 
     def _once(self, session: Session, key: str, statement: bytes) -> None:
@@ -237,8 +255,18 @@ class _Made:
             return False
         self.building.absent.add(self.key)
         self.building.notes.append(
-            f"The {self.entry.label} is not in the twin: it needs a key or index that the source's own rows"
-            " break."
+            f"The {self.entry.label} is not in the twin: it needs a key or index that is not there either."
+        )
+        return True
+
+    def _not_found(self, error: psycopg.Error, outcome: str) -> bool:
+        """Note that the object calls what is not there, which only its rows have shown."""
+        if not lacks_something(error):
+            return False
+        advice = function_advice(error, self.building.entries, self.settings)
+        self.building.notes.append(
+            f"The {self.entry.label} {outcome}: what it calls is not there (SQLSTATE {error.sqlstate})."
+            + (f" {in_the_source(advice)}" if advice else "")
         )
         return True
 
@@ -263,11 +291,8 @@ class _Made:
         )
 
     def _failure(self, error: psycopg.Error) -> ApplianceError:
-        failure = named_failure(
-            f"The twin could not be given the {self.entry.label}.", error, masked=self._touched()
-        )
-        advice = function_advice(error, self.building.entries, self.settings)
-        return failure if advice is None else advised(failure, advice)
+        what = f"The twin could not be given the {self.entry.label}."
+        return named_failure(what, error, masked=self._touched())
 
 
 def _table_of(match: re.Match[str]) -> tuple[str, str]:

@@ -8,29 +8,45 @@ lock table.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
-from appliance.errors import ApplianceError, WorkFailed
 from appliance.postgres.copying import ledger
-from appliance.postgres.errors import database_failure, named_failure
-from appliance.postgres.plan import NO_SETTINGS, DefinitionSettings
+from appliance.postgres.errors import database_failure
+from appliance.postgres.plan import NO_SETTINGS, DefinitionSettings, Settings
 from appliance.postgres.source.archive_contents import Entry
 from appliance.postgres.twin.as_in_source import set_as_in_source
-from appliance.postgres.twin.function_advice import advised, function_advice
+from appliance.postgres.twin.function_advice import function_advice
+from appliance.postgres.twin.refused_objects import RefusedObjects
 
 BATCH = 200
 TABLES = frozenset({"TABLE", "MATERIALIZED VIEW"})
 """Kinds of entries that hold rows, and that others are about."""
-_COULD_NOT = "The target could not make the {}."
-MOST_REHEARSED = 2000
-"""More objects than this in one transaction would need more locks than a server has by default."""
+REHEARSED_AT_ONCE = 300
+"""Objects in one transaction, besides those that they need: each takes a few of the locks a server has."""
 _FORCED = f"{ledger.SCHEMA}.forced_row_security"
 # The owner of the public schema of older servers is a superuser: its comment stays as initdb made it.
 _PUBLIC_SCHEMA_COMMENT = "SCHEMA public"
+
+_NAME = r'(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)'
+_TABLE = rf"{_NAME}\.{_NAME}"
+_COLUMNS = rf"{_NAME}(?:, {_NAME})*"
+_FOREIGN_KEY = re.compile(
+    rf"ALTER TABLE (?:ONLY )?(?P<table>{_TABLE})\s+ADD CONSTRAINT {_NAME} FOREIGN KEY \({_COLUMNS}\)"
+    rf" REFERENCES (?P<referenced>{_TABLE})\({_COLUMNS}\)"
+)
+_ORDER = r"(?: DESC)?(?: NULLS (?:FIRST|LAST))?"
+_PLAIN = re.compile(
+    rf"ALTER TABLE (?:ONLY )?{_TABLE}\s+ADD CONSTRAINT {_NAME} (?:PRIMARY KEY|UNIQUE) \({_COLUMNS}\);"
+    rf"|CREATE (?:UNIQUE )?INDEX {_NAME} ON (?:ONLY )?{_TABLE} USING btree"
+    rf" \({_NAME}{_ORDER}(?:, {_NAME}{_ORDER})*\);"
+    rf"|{_FOREIGN_KEY.pattern}(?: ON (?:UPDATE|DELETE) (?:CASCADE|RESTRICT|SET NULL|SET DEFAULT))*"
+    r"(?: DEFERRABLE)?(?: INITIALLY DEFERRED)?(?: NOT VALID)?;"
+)
 
 
 def split_sections(entries: Iterable[Entry]) -> tuple[list[Entry], list[Entry]]:
@@ -51,13 +67,15 @@ def load_pre_data(
     connection: Connection[TupleRow],
     entries: Sequence[Entry],
     progress: Callable[[int], None],
+    refused: RefusedObjects,
     *,
     public_schema: bool = True,
 ) -> list[str]:
     """Run the entries in the new database; returns sentences about what the target did not take.
 
-    Row-level security that is forced on owners is lifted until ``force_row_security``, or no row could be
-    loaded and verified. Raises ApplianceError naming the object, never what the server said about it.
+    What it refuses to make goes to ``refused``. Row-level security that is forced on owners is lifted until
+    ``force_row_security``, or no row could be loaded and verified. Raises ApplianceError naming the object,
+    never what the server said about it.
     """
     notes: list[str] = []
     _session(connection)
@@ -67,7 +85,8 @@ def load_pre_data(
         if not public_schema:
             _drop_public_schema(connection)
     for start in range(0, len(entries), BATCH):
-        notes += _load_batch(connection, entries[start : start + BATCH])
+        batch = [each for each in entries[start : start + BATCH] if not refused.takes_along(each)]
+        notes += _load_batch(connection, batch, refused)
         progress(min(start + BATCH, len(entries)))
     with _loading(connection):
         _lift_forced_row_security(connection)
@@ -77,32 +96,64 @@ def load_pre_data(
 def rehearse_post_data(
     connection: Connection[TupleRow],
     entries: Sequence[Entry],
-    all_entries: Sequence[Entry] = (),
+    made: Collection[Entry],
+    refused: RefusedObjects,
     settings: DefinitionSettings = NO_SETTINGS,
-) -> bool:
-    """Make indexes, keys and triggers on the still empty tables and undo it; False where there are too many.
+) -> None:
+    """Make indexes, keys and triggers on the still empty tables, and undo it; what fails goes to ``refused``.
 
     What the target does not understand fails here, in the first seconds of a run, not after the copying.
-    ``all_entries`` are those of the whole schema, ``settings`` what is evaluated under.
+    ``made`` is there already. Plain keys and indexes over columns of its tables cannot fail, and are made
+    only where others need them. ``settings`` are those of the source that definitions are evaluated under.
+    Raises psycopg errors and ours.
     """
-    tables = {entry.dump_id: entry for entry in all_entries if entry.kind in TABLES}
-    if len(entries) > MOST_REHEARSED:
+    by_id = {entry.dump_id: entry for entry in entries}
+    tables = {entry.dump_id: entry for entry in made if entry.kind in TABLES}
+    functions = [entry for entry in made if entry.kind == "FUNCTION"]
+    doubtful = [entry for entry in entries if not is_plain(entry, tables)]
+    for start in range(0, len(doubtful), REHEARSED_AT_ONCE):
+        chunk = doubtful[start : start + REHEARSED_AT_ONCE]
+        wanted = _with_needs(chunk, by_id)
+        with connection.transaction():
+            for entry in entries:
+                if entry.dump_id not in wanted or refused.takes_along(entry):
+                    continue
+                about = next((tables[needed] for needed in entry.depends_on if needed in tables), None)
+                here = settings.of(about.schema_name, about.tag) if about else settings.common
+                _try(connection, entry, refused, here, functions)
+            raise psycopg.Rollback
+    for entry in entries:
+        refused.takes_along(entry)
+
+
+def is_plain(entry: Entry, tables: Collection[int]) -> bool:
+    """Whether an entry makes a key or a B-tree over columns of our own ``tables``, and calls nothing else.
+
+    ``tables`` are those that were made, by ``dump_id``.
+    """
+    if entry.kind not in {"INDEX", "CONSTRAINT", "FK CONSTRAINT"} or not _PLAIN.fullmatch(entry.sql.strip()):
         return False
-    with connection.transaction():
-        for entry in entries:
-            about = next((tables[needed] for needed in entry.depends_on if needed in tables), None)
-            here = settings.of(about.schema_name, about.tag) if about else settings.common
-            statement = set_as_in_source(here, "define") + entry.sql
-            try:
-                connection.execute(statement.encode("utf-8", "surrogateescape"))
-            except psycopg.errors.OutOfMemory:
-                raise psycopg.Rollback from None
-            except psycopg.Error as error:
-                if advice := function_advice(error, all_entries, here):
-                    raise advised(named_failure(_COULD_NOT.format(entry.label), error), advice) from None
-                raise _not_loaded(entry, error) from None
-        raise psycopg.Rollback
-    return True
+    # A key into a table that no entry makes depends on its referring table alone.
+    wanted = 2 if entry.kind == "FK CONSTRAINT" else 1
+    needs = {need for need in entry.depends_on if need in tables}
+    self_reference = entry.kind == "FK CONSTRAINT" and len(needs) == 1 and _refers_to_itself(entry.sql)
+    return len(needs) >= wanted or self_reference
+
+
+def _refers_to_itself(statement: str) -> bool:
+    match = _FOREIGN_KEY.search(statement)
+    return match is not None and match["table"] == match["referenced"]
+
+
+def _with_needs(chunk: Iterable[Entry], by_id: Mapping[int, Entry]) -> set[int]:
+    wanted: set[int] = set()
+    left = [entry.dump_id for entry in chunk]
+    while left:
+        found = left.pop()
+        if found in by_id and found not in wanted:
+            wanted.add(found)
+            left += by_id[found].depends_on
+    return wanted
 
 
 def force_row_security(connection: Connection[TupleRow]) -> None:
@@ -129,7 +180,9 @@ def _session(connection: Connection[TupleRow]) -> None:
     connection.execute("SET search_path = ''")
 
 
-def _load_batch(connection: Connection[TupleRow], entries: Sequence[Entry]) -> list[str]:
+def _load_batch(
+    connection: Connection[TupleRow], entries: Sequence[Entry], refused: RefusedObjects
+) -> list[str]:
     """Load entries in one transaction, and in one round trip where nothing stands out."""
     if all(entry.access_method in {None, "heap"} and not _is_public(entry) for entry in entries):
         try:
@@ -139,11 +192,12 @@ def _load_batch(connection: Connection[TupleRow], entries: Sequence[Entry]) -> l
         except psycopg.Error:
             if connection.broken:
                 raise
-            # One by one, to say which it is.
+            # One by one, to see which it is.
     notes: list[str] = []
     with _loading(connection):
         for entry in entries:
-            notes += _load(connection, entry)
+            if not refused.takes_along(entry):
+                notes += _load(connection, entry, refused)
     return notes
 
 
@@ -151,38 +205,52 @@ def _statements(entry: Entry) -> bytes:
     return entry.sql.encode("utf-8", "surrogateescape") + b";\n"
 
 
+def _try(
+    connection: Connection[TupleRow],
+    entry: Entry,
+    refused: RefusedObjects,
+    settings: Settings = (),
+    functions: Collection[Entry] = (),
+) -> None:
+    """Make one object in the caller's transaction, or leave the transaction as it was.
+
+    ``functions``: those of the source whose mending may be advised.
+    """
+    statements = set_as_in_source(settings, "define").encode("utf-8", "surrogateescape") + _statements(entry)
+    if entry.access_method not in {None, "heap"}:
+        method = sql.SQL("SET LOCAL default_table_access_method = {};").format(
+            sql.Literal(entry.access_method)
+        )
+        statements = (
+            method.as_bytes(connection) + statements + b"SET LOCAL default_table_access_method = heap;"
+        )
+    # By itself: a syntax error is found before anything of its message is executed.
+    connection.execute("SAVEPOINT object")
+    try:
+        connection.execute(statements + b"RELEASE SAVEPOINT object")
+    except psycopg.Error as error:
+        if connection.broken:
+            raise
+        connection.execute("ROLLBACK TO SAVEPOINT object; RELEASE SAVEPOINT object")
+        refused.refuse(entry, error, function_advice(error, functions, settings))
+
+
 def _is_public(entry: Entry) -> bool:
     return entry.tag in {"public", _PUBLIC_SCHEMA_COMMENT}
 
 
-def _load(connection: Connection[TupleRow], entry: Entry) -> list[str]:
-    statements = entry.sql.encode("utf-8", "surrogateescape")
+def _load(connection: Connection[TupleRow], entry: Entry, refused: RefusedObjects) -> list[str]:
     if entry.kind == "SCHEMA" and entry.tag == "public":
-        statements = b"CREATE SCHEMA IF NOT EXISTS public"
+        entry = entry.model_copy(update={"sql": "CREATE SCHEMA IF NOT EXISTS public"})
     if entry.kind == "COMMENT" and entry.tag == _PUBLIC_SCHEMA_COMMENT:
         try:
             with connection.transaction():
-                connection.execute(statements)
+                connection.execute(_statements(entry))
         except psycopg.errors.InsufficientPrivilege:
             return ["The comment on the schema public was left as it is: the schema has another owner there."]
         return []
-    try:
-        with _access_method(connection, entry):
-            connection.execute(statements)
-    except psycopg.Error as error:
-        raise _not_loaded(entry, error) from None
+    _try(connection, entry, refused)
     return []
-
-
-@contextlib.contextmanager
-def _access_method(connection: Connection[TupleRow], entry: Entry) -> Iterator[None]:
-    if entry.access_method in {None, "heap"}:
-        yield
-        return
-    name = sql.Literal(entry.access_method)
-    connection.execute(sql.SQL("SET default_table_access_method = {}").format(name))
-    yield
-    connection.execute("SET default_table_access_method = heap")
 
 
 def _drop_public_schema(connection: Connection[TupleRow]) -> None:
@@ -198,15 +266,3 @@ def _lift_forced_row_security(connection: Connection[TupleRow]) -> None:
     for (table,) in tables:
         connection.execute(f"ALTER TABLE ONLY {table} NO FORCE ROW LEVEL SECURITY".encode())
         connection.execute(f"INSERT INTO {_FORCED} VALUES (%s)", [table])  # noqa: S608
-
-
-def _not_loaded(entry: Entry, error: psycopg.Error) -> ApplianceError:
-    failure = named_failure(_COULD_NOT.format(entry.label), error)
-    if error.sqlstate in {"42601", "42704", "42883", "0A000", "42P01", "22023", "42P17"}:
-        return WorkFailed(
-            failure.what,
-            f"It needs something that this target does not have or understand. (SQLSTATE {error.sqlstate})",
-            "Use a target of the source's major version or newer, or drop the object in the source.",
-            sqlstate=error.sqlstate,
-        )
-    return failure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from psycopg import Connection
@@ -14,8 +14,10 @@ from appliance.postgres.plan import TargetFacts
 from appliance.postgres.sessions.database_sessions import sessions_in
 from appliance.postgres.sessions.role_checks import powerful_writer
 from appliance.postgres.source.unsupported_objects import (
+    LEAVE_OUT,
     UNREADABLE,
     LeftBehind,
+    TargetAbilities,
     find_left_behind,
     read_abilities,
 )
@@ -25,6 +27,7 @@ from appliance.postgres.twin.database import (
     is_empty,
     read_database,
 )
+from appliance.postgres.twin.extension_trial import try_extensions
 from appliance.postgres.twin.locale import LocaleSettings, predict_locale
 from appliance.postgres.twin.names import NAME_BYTES, TwinNames, is_beside_a_twin, twin_names
 from appliance.workflow.catalog import Catalog, NotCarried
@@ -79,17 +82,24 @@ def check_target(
     selected: Collection[TableKey],
     filtered: Collection[TableKey] = (),
     powerful_role: bool = False,
+    leave_out: Collection[str] = (),
 ) -> TargetCheck:
     """Look at the target from its maintenance database (``admin``), with the source's snapshot (``source``).
 
     ``selected`` are the tables whose rows are copied, ``filtered`` those of them that leave rows out; leaves
-    of a partitioned table stand for themselves. ``powerful_role``: policy lets this connection's role be one.
-    Changes nothing on either server. Raises RequestWrong with all that makes the twin impossible, each with
-    what to type; psycopg errors pass.
+    of a partitioned table stand for themselves. ``powerful_role``: policy lets this connection's role be one;
+    ``leave_out`` is what the workflow names there. Changes nothing on either server: which extensions the
+    role may create is tried in a database that is dropped at once. Raises RequestWrong with all that makes
+    the twin impossible, each with what to type; psycopg errors pass.
     """
     names = twin_names(twin)
     findings = _look_at(admin, open_database, names)
-    left_behind = find_left_behind(source, read_abilities(admin))
+    abilities = read_abilities(admin)
+    tried: frozenset[str] = frozenset()
+    if not findings.problems:
+        wanted_extensions = [name for name, _ in catalog.extensions]
+        tried = try_extensions(admin, open_database, names.trial, abilities, wanted_extensions)
+    left_behind = find_left_behind(source, abilities.with_extensions(tried), leave_out=leave_out)
     _check_selected(left_behind, selected, findings)
     powerful = powerful_writer(admin, (names.twin, names.next, names.prev, names.gone))
     if powerful is not None and not powerful_role:
@@ -116,12 +126,20 @@ def check_target(
         locale=chosen.locale,
         twin_exists=findings.exists,
         missing_extensions=left_behind.missing_extensions,
+        tried_extensions=tuple(sorted(tried)),
     )
     return TargetCheck(
         facts=facts,
         not_carried=(*left_behind.items, *_unchecked_keys(catalog, selected, filtered, left_behind)),
-        fallbacks=(fallback,) if fallback else (),
-        warnings=(*([powerful.what] if powerful else []), *_warnings(admin, names, catalog)),
+        fallbacks=(
+            *([fallback] if fallback else []),
+            *_other_versions(catalog, abilities, left_behind.missing_extensions),
+        ),
+        warnings=(
+            *([powerful.what] if powerful else []),
+            *_warnings(admin, names, catalog),
+            *(f"leave_out names `{each}`, which the source does not have." for each in left_behind.unknown),
+        ),
     )
 
 
@@ -262,6 +280,7 @@ def _check_selected(left_behind: LeftBehind, selected: Collection[TableKey], fin
         reason = left_behind.tables[table]
         lacking = UNREADABLE.casefold() in reason.casefold()
         fix = "Grant SELECT on {} to the source's role" if lacking else "Make available on the target {}"
+        fix = "Take {} out of leave_out" if LEAVE_OUT in reason else fix
         findings.add(
             f"The table {schema}.{name} cannot be made there. {reason}",
             f"{fix.format('what these tables need')}, or leave them out under tables.exclude.",
@@ -292,13 +311,21 @@ def _unchecked_keys(
     ]
 
 
+def _other_versions(catalog: Catalog, abilities: TargetAbilities, missing: Collection[str]) -> Iterator[str]:
+    """Extensions that the twin gets in another version than the source has, as pg_restore would make them."""
+    for name, version in catalog.extensions:
+        theirs = abilities.versions.get(name)
+        if theirs is not None and theirs != version and name not in missing:
+            yield f"The extension {name} is {version} in the source; the target's own version is {theirs}."
+
+
 def _warnings(admin: Connection[TupleRow], names: TwinNames, catalog: Catalog) -> list[str]:
     found = []
     ours, theirs = admin.info.server_version // 10000, catalog.server_version // 10000
     if ours < theirs:
         found.append(
-            f"The target is PostgreSQL {ours} and the source {theirs}: an object that only {theirs} knows"
-            " would stop the run at the step schema, before a row is read."
+            f"The target is PostgreSQL {ours} and the source {theirs}: what only {theirs} knows is left out;"
+            " where a copied table needs it, the run stops at the step schema, before a row is read."
         )
     roles = sorted({session.role for session in sessions_in(admin, [names.twin]) if not session.may_end})
     if roles:

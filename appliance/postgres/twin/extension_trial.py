@@ -1,0 +1,86 @@
+"""Which extensions a target's role may create, though its catalog says that only a superuser may.
+
+Managed servers (Amazon RDS, Azure, Cloud SQL, Supabase, and pgextwlist anywhere) let a plain role create what
+their lists allow, and no catalog shows it. So what is doubtful is tried in an empty database of the twin's
+owner, which is dropped at once, and the server is believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
+
+import psycopg
+from psycopg import Connection, sql
+from psycopg.rows import TupleRow
+
+from appliance.postgres.source.unsupported_objects import TargetAbilities
+from appliance.postgres.twin.database import OpenDatabase, drop_database, mark, read_database, run_sql
+
+_LOCK = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
+_UNLOCK = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
+
+
+def try_extensions(
+    admin: Connection[TupleRow],
+    open_database: OpenDatabase,
+    database: str,
+    abilities: TargetAbilities,
+    wanted: Collection[str],
+) -> frozenset[str]:
+    """Those of ``wanted`` that the role creates against the catalog's word.
+
+    ``database`` is made for the trial, and only where there is something to try. Where it cannot be made, the
+    catalog is believed.
+    """
+    doubtful = sorted(set(wanted) & abilities.available - abilities.extensions)
+    if not doubtful or abilities.superuser:
+        return frozenset()
+    try:
+        with _empty_database(admin, database) as made:
+            if not made:
+                return frozenset()
+            with closing(open_database(database)) as session:
+                return frozenset(name for name in doubtful if _created(session, name))
+    except psycopg.Error:
+        return frozenset()
+
+
+def _created(session: Connection[TupleRow], name: str) -> bool:
+    statement = sql.SQL("CREATE EXTENSION IF NOT EXISTS {} CASCADE").format(sql.Identifier(name))
+    try:
+        # In a transaction of its own: a script that fails half-way leaves nothing behind.
+        with session.transaction():
+            session.execute("SET LOCAL client_min_messages = error")
+            # Where an extension does not say itself which schema it goes to, it takes the first of these.
+            session.execute("SET LOCAL search_path = public")
+            session.execute(statement)
+    except psycopg.Error:
+        if session.broken:
+            raise
+        return False
+    return True
+
+
+@contextmanager
+def _empty_database(admin: Connection[TupleRow], name: str) -> Iterator[bool]:
+    """Make it and drop it, one trial at a time; False where somebody else's is of that name."""
+    admin.execute(_LOCK, [name])
+    try:
+        former = read_database(admin, name)
+        if former is not None:
+            if not former.owned or former.marker is None:
+                yield False
+                return
+            drop_database(admin, former)
+        run_sql(admin, "CREATE DATABASE {} TEMPLATE template0", name)
+        try:
+            mark(admin, name, workflow="", run="", state="building")
+            run_sql(admin, "REVOKE ALL ON DATABASE {} FROM PUBLIC", name)
+            yield True
+        finally:
+            database = read_database(admin, name)
+            if database is not None:
+                drop_database(admin, database)
+    finally:
+        admin.execute(_UNLOCK, [name])

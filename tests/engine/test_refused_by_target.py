@@ -1,0 +1,222 @@
+"""What a target refuses to make is found by making it, before a row is read, and is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from appliance.errors import ApplianceError
+from appliance.postgres.source.unsupported_objects import TargetAbilities, read_abilities
+from appliance.postgres.twin.extension_trial import try_extensions
+from appliance.steps.schema import SchemaResult
+from tests.engine.clusters import Cluster
+from tests.engine.scenario import Scenario
+from tests.engine.twin_building import TwinRun
+
+StartRun = Callable[..., TwinRun]
+
+WHAT_A_PLAIN_OWNER_MAY_NOT_MAKE = """
+CREATE TABLE public.t (id integer PRIMARY KEY, v varchar, name text);
+INSERT INTO public.t SELECT i, '5', 'Zoe ' || i FROM generate_series(1, 30) AS i;
+CREATE CAST (varchar AS integer) WITH INOUT AS IMPLICIT;
+CREATE FUNCTION public.bulk_fix() RETURNS integer LANGUAGE plpgsql
+    SET session_replication_role TO 'replica' AS 'BEGIN UPDATE public.t SET v = v; RETURN 1; END';
+COMMENT ON FUNCTION public.bulk_fix() IS 'goes with it';
+CREATE VIEW public.fixing AS SELECT public.bulk_fix();
+CREATE FUNCTION public.fold_c(text) RETURNS text LANGUAGE internal IMMUTABLE STRICT AS 'lower';
+CREATE FUNCTION public.fold(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT
+    AS 'SELECT public.fold_c($1)';
+CREATE INDEX t_fold ON public.t (public.fold(name));
+CREATE FUNCTION public.fold_later(text) RETURNS text LANGUAGE plpgsql IMMUTABLE
+    AS 'BEGIN RETURN public.fold_c($1); END';
+CREATE INDEX t_fold_later ON public.t (public.fold_later(name));
+CREATE INDEX t_plain ON public.t (name);
+"""
+
+
+def test_what_nobody_needs_is_left_out_and_listed_with_the_reason(
+    start_run: StartRun, source: Cluster, target: Cluster, source_database: str, twin_database: str
+) -> None:
+    source.sql(source_database, WHAT_A_PLAIN_OWNER_MAY_NOT_MAKE)
+    run = start_run()
+    run.plan()
+    made = run.schema()
+    assert isinstance(made, SchemaResult)
+    listed = {f"{item.kind} {item.name}": item.why for item in made.not_carried}
+    assert listed.keys() == {
+        "cast CAST (character varying AS integer)",
+        "function public.bulk_fix()",
+        "view public.fixing",
+        "index public.t_fold",
+    }
+    assert "42501" in listed["function public.bulk_fix()"]
+    assert "function public.bulk_fix()" in listed["view public.fixing"]
+    assert "42883" in listed["index public.t_fold"]
+    assert any("view public.fixing" in text for text in run.notices)
+    run.copy()
+    run.finish()
+    # A body in PL/pgSQL shows only where rows are that it calls what is not there.
+    assert any("t_fold_later" in text and "42883" in text for text in run.notices)
+    run.publish()
+    there = {
+        name
+        for (name,) in target.rows(twin_database, "SELECT relname::text FROM pg_class WHERE oid >= 16384")
+    }
+    assert {"t", "t_pkey", "t_plain"} <= there
+    assert not {"fixing", "t_fold", "t_fold_later"} & there
+    assert target.value(twin_database, "SELECT count(*) FROM public.t") == 30
+
+
+def test_a_copied_table_that_needs_what_is_refused_stops_the_run_before_a_row_is_read(
+    start_run: StartRun, source: Cluster, source_database: str
+) -> None:
+    source.sql(
+        source_database,
+        "CREATE FUNCTION public.number() RETURNS integer LANGUAGE plpgsql"
+        " SET session_replication_role TO 'replica' AS 'BEGIN RETURN 1; END';"
+        "CREATE TABLE public.t (id integer PRIMARY KEY DEFAULT public.number());",
+    )
+    run = start_run()
+    run.plan()
+    with pytest.raises(ApplianceError) as caught:
+        run.schema()
+    text = caught.value.text()
+    assert "table public.t" in text and "function public.number()" in text and "tables.exclude" in text
+
+
+FOUND_ONLY_IN_A_SESSION_WITH_A_PATH = """
+CREATE SCHEMA tools;
+CREATE FUNCTION tools.folded(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';
+CREATE TABLE public.t (id integer PRIMARY KEY, name text);
+SET search_path = public, tools;
+CREATE FUNCTION public.fold(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT folded($1)';
+CREATE INDEX t_fold ON public.t (fold(name));
+CREATE FUNCTION public.fold_later(text) RETURNS text LANGUAGE plpgsql IMMUTABLE
+    AS 'BEGIN RETURN folded($1); END';
+CREATE INDEX t_fold_later ON public.t (fold_later(name));
+"""
+
+
+def test_an_index_that_finds_its_names_under_no_path_of_the_database_is_left_out_with_what_mends_it(
+    start_run: StartRun, source: Cluster, target: Cluster, source_database: str
+) -> None:
+    source.sql(source_database, FOUND_ONLY_IN_A_SESSION_WITH_A_PATH)
+    run = start_run()
+    run.plan()
+    listed = {item.name: item.why for item in run.schema().not_carried}
+    assert listed.keys() == {"public.t_fold"}
+    assert "ALTER FUNCTION public.fold(text) SET search_path = " in listed["public.t_fold"]
+    target.sql(f"{run.twin}__next", "INSERT INTO public.t VALUES (1, 'Zoe')")
+    run.finish()
+    text = run.notices[-1]
+    assert "index public.t_fold_later is not in the twin" in text and "42883" in text
+    assert "ALTER FUNCTION public.fold_later(text) SET search_path = " in text
+
+
+def test_what_the_path_of_the_source_finds_is_made(
+    start_run: StartRun, source: Cluster, target: Cluster, source_database: str
+) -> None:
+    source.sql(source_database, FOUND_ONLY_IN_A_SESSION_WITH_A_PATH)
+    source.sql(source_database, f'ALTER DATABASE "{source_database}" SET search_path = public, tools')
+    run = start_run()
+    run.plan()
+    assert run.schema().not_carried == ()
+    target.sql(f"{run.twin}__next", "INSERT INTO public.t VALUES (1, 'Zoe')")
+    run.finish()
+    found = target.rows(f"{run.twin}__next", "SELECT relname::text FROM pg_class WHERE relname ~ '^t_fold'")
+    assert sorted(found) == [("t_fold",), ("t_fold_later",)]
+    assert run.notices == []
+
+
+def test_every_index_is_tried_however_many_objects_there_are(
+    start_run: StartRun, source: Cluster, source_database: str
+) -> None:
+    many = "".join(
+        f"CREATE TABLE public.t{i} (id integer PRIMARY KEY, name text);"
+        f"CREATE INDEX i{i} ON public.t{i} (lower(name)); CREATE INDEX j{i} ON public.t{i} (upper(name));"
+        for i in range(700)
+    )
+    source.sql(source_database, many)
+    source.sql(
+        source_database,
+        "CREATE FUNCTION public.fold_c(text) RETURNS text LANGUAGE internal IMMUTABLE STRICT AS 'lower';"
+        "CREATE FUNCTION public.fold(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT"
+        " AS 'SELECT public.fold_c($1)';"
+        "CREATE INDEX z_last ON public.t699 (public.fold(name));",
+    )
+    run = start_run()
+    run.plan()
+    assert [item.name for item in run.schema().not_carried] == ["public.z_last"]
+
+
+def test_leave_out_names_what_the_twin_does_without(scenario: Scenario) -> None:
+    scenario.source.sql(
+        scenario.source_database,
+        "CREATE VIEW public.report AS SELECT id FROM public.invoice;"
+        "CREATE VIEW public.report_of_report AS SELECT id FROM public.report;"
+        "CREATE FUNCTION public.shout(text, integer) RETURNS text LANGUAGE sql AS 'SELECT upper($1)';"
+        "CREATE FUNCTION public.whisper(text) RETURNS text LANGUAGE sql AS 'SELECT lower($1)'",
+    )
+    scenario.objects_at_first = scenario.source_objects()
+    scenario.workflow["leave_out"] = [
+        "view public.report",
+        "function public.shout",
+        "view public.gone_by_now",
+    ]
+    ended = scenario.run("run", "--json")
+    assert ended.code == 0, ended.text
+    assert "leave_out names `view public.gone_by_now`" in ended.text
+    listed = {f"{item['kind']} {item['name']}" for item in ended.lines[-1]["not_carried"]}
+    assert {"view public.report", "view public.report_of_report"} <= listed
+    assert scenario.twin_rows("SELECT proname::text FROM pg_proc WHERE oid >= 16384") == [("whisper",)]
+    assert scenario.twin_rows("SELECT to_regclass('public.report_of_report')") == [(None,)]
+
+
+def test_a_copied_table_that_needs_what_leave_out_names_stops_the_plan(scenario: Scenario) -> None:
+    scenario.source.sql(
+        scenario.source_database,
+        "CREATE DOMAIN public.sum AS numeric; ALTER TABLE public.invoice ADD tip public.sum",
+    )
+    scenario.workflow["leave_out"] = ["domain public.sum"]
+    ended = scenario.run()
+    assert ended.code == 2
+    assert "public.invoice cannot be made" in ended.text and "leave_out" in ended.text
+
+
+def _without(abilities: TargetAbilities, extension: str) -> TargetAbilities:
+    return replace(abilities, extensions=abilities.extensions - {extension})
+
+
+def test_an_extension_that_the_server_creates_is_believed_over_its_catalog(target: Cluster) -> None:
+    with closing(target.connect("postgres", "twin_owner")) as admin:
+        # Managed servers show a plain role what they let it create as if only a superuser could.
+        shown = _without(read_abilities(admin), "cube")
+        believed = try_extensions(
+            admin,
+            lambda database: target.connect(database, "twin_owner", options="-c search_path="),
+            "shop_twin__try",
+            shown,
+            ["cube", "pageinspect", "hstore", "not_there"],
+        )
+    assert believed == {"cube"}
+    assert "shop_twin__try" not in target.databases()
+
+
+def test_a_database_of_somebody_else_is_not_taken_for_the_trial(target: Cluster) -> None:
+    target.create_database("theirs__try", "OWNER twin_owner")
+    try:
+        with closing(target.connect("postgres", "twin_owner")) as admin:
+            believed = try_extensions(
+                admin,
+                lambda database: target.connect(database, "twin_owner"),
+                "theirs__try",
+                _without(read_abilities(admin), "cube"),
+                ["cube"],
+            )
+        assert believed == frozenset()
+        assert "theirs__try" in target.databases()
+    finally:
+        target.drop_database("theirs__try")
