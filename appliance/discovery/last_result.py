@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.discovery.findings import Scan
+from appliance.durable import write_file
 from appliance.workflow.patterns import literal_pattern
 
 
@@ -33,9 +33,7 @@ def keep_result(path: Path, scan: Scan, *, whole: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     before = {} if whole else _read(path) or {}
     result = LastResult(columns={**before, **_columns(scan)})
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    unfinished.write_text(result.model_dump_json(), encoding="utf-8")
-    unfinished.replace(path)
+    write_file(path, result.model_dump_json(), durable=False, mode=0o600)
 
 
 def _columns(scan: Scan) -> dict[str, tuple[str, str | None, float]]:

@@ -11,7 +11,6 @@ from psycopg.rows import TupleRow
 
 from appliance.documents.problems import DocumentWrong, Places, Problem
 from appliance.errors import Refused, RequestWrong
-from appliance.masking.compiled import Binding, CompiledColumn
 from appliance.masking.suggesting.uncovered import refusal
 from appliance.policy.policy import Origin, Policy, Refusal, check_workflow, notices
 from appliance.postgres.copying import ledger
@@ -20,13 +19,17 @@ from appliance.postgres.plan import (
     NO_SETTINGS,
     DefinitionSettings,
     Plan,
-    PlannedTable,
-    Shard,
     Snapshot,
-    SourceFacts,
-    TableName,
 )
 from appliance.postgres.planning.columns import CompiledTables, compile_tables
+from appliance.postgres.planning.planned import (
+    bindings_of,
+    left_out_tables,
+    planned_table,
+    shards_of,
+    source_facts,
+    with_rows,
+)
 from appliance.postgres.planning.problems import (
     filter_problems,
     filter_warnings,
@@ -39,7 +42,6 @@ from appliance.postgres.planning.reader_checks import check_reader
 from appliance.postgres.planning.reading_path import settle_reading
 from appliance.postgres.planning.row_condition_sql import apart
 from appliance.postgres.planning.row_filters import RowConditions, row_conditions
-from appliance.postgres.planning.sharding import make_shards, table_size
 from appliance.postgres.planning.warnings import (
     free_sql_warnings,
     kept_notes,
@@ -48,11 +50,10 @@ from appliance.postgres.planning.warnings import (
 )
 from appliance.postgres.proof import evidence
 from appliance.postgres.sessions.bindings import check_room
-from appliance.postgres.twin.row_order import order_columns
 from appliance.postgres.twin.target_checks import TargetCheck
-from appliance.workflow.catalog import Catalog, Table
+from appliance.workflow.catalog import Catalog
 from appliance.workflow.document import Workflow
-from appliance.workflow.matching import Matching, SelectedTable, match_rules
+from appliance.workflow.matching import Matching, match_rules
 
 TableKey = tuple[str, str]
 CheckTargets = Callable[[Collection[TableKey]], Sequence[TargetCheck]]
@@ -133,7 +134,7 @@ def make_plan(
     findings.refusals, findings.warnings = findings.refusals + held, findings.warnings + said
     checks: Sequence[TargetCheck] = ()
     try:
-        checks = check_targets(_with_rows(matching))
+        checks = check_targets(with_rows(matching))
     except RequestWrong as error:
         findings.lines += [error.what, error.why]
         findings.fixes.append(error.next_step)
@@ -142,7 +143,7 @@ def make_plan(
     _check_conditions(conditions)
     free = apart(matching.tables)
     tables = tuple(
-        _planned(each, compiled, conditions.where.get(each.table.all_names[0]), free)
+        planned_table(each, compiled, conditions.where.get(each.table.all_names[0]), free)
         for each in matching.tables
         if each.table.kind != "partitioned"
     )
@@ -166,16 +167,16 @@ def make_plan(
         run_id=request.run_id,
         workflow_id=workflow.id,
         created_at=datetime.now(UTC),
-        source=_source_facts(workflow.source, catalog, request.settings),
+        source=source_facts(workflow.source, catalog, request.settings),
         targets=targets,
         tables=tables,
-        shards=_shards(workflow, catalog, tables, len(targets)),
+        shards=shards_of(workflow, catalog, tables, len(targets)),
         parallel=workflow.limits.parallel,
         key_name=request.key_name,
         epoch=request.epoch,
-        bindings=_bindings(tables),
+        bindings=bindings_of(tables),
         left_out_sql=left_out_query(matching.tables, catalog.tables, request.snapshot.taken_at, tables),
-        left_out=_left_out(matching, catalog),
+        left_out=left_out_tables(matching, catalog),
         not_carried=tuple(
             dict.fromkeys([*catalog.not_carried, *(item for check in checks for item in check.not_carried)])
         ),
@@ -252,99 +253,3 @@ def _check_conditions(conditions: RowConditions) -> None:
             "Each way is a part of the condition, and it became too long.",
             "Filter fewer tables under rows, or leave some out under tables.exclude.",
         )
-
-
-def _planned(
-    selected: SelectedTable, compiled: CompiledTables, where: str | None, free: Collection[TableKey]
-) -> PlannedTable:
-    table = selected.table
-    columns = compiled.columns[table.all_names[0]]
-    binary_safe = {column.name: column.binary_safe for column in table.columns}
-    own = TableName(schema_name=table.schema_name, name=table.name)
-    root = None
-    if table.root_schema is not None and table.root_name is not None:
-        root = TableName(schema_name=table.root_schema, name=table.root_name)
-    masked = {column.name for column in columns if column.mask is not None}
-    moved = bool(masked & set(table.partition_key)) or table.unsettled
-    return PlannedTable(
-        schema_name=table.schema_name,
-        name=table.name,
-        root=root,
-        load_into=root if moved and root is not None else own,
-        columns=columns,
-        row_key=_row_key(table, columns),
-        order_by=order_columns(table, columns),
-        where_sql=where,
-        apart=where is not None and table.all_names[0] in free,
-        format="binary" if all(binary_safe[column.name] for column in columns) else "text",
-        estimated_rows=table.estimated_rows,
-        bytes=table.bytes,
-        pages=table.pages,
-    )
-
-
-def _row_key(table: Table, columns: tuple[CompiledColumn, ...]) -> tuple[str, ...]:
-    """A key that tells every row from every other (NULL would not), a kept one if there is one."""
-    never_null = {column.name for column in table.columns if column.not_null}
-    copied = {column.name for column in columns} & never_null
-    masked = {column.name for column in columns if column.mask is not None}
-    keys = [key for key in (table.primary_key, *table.unique_keys) if key and copied.issuperset(key)]
-    return min(keys, key=lambda key: len(masked & set(key)), default=())
-
-
-def _shards(
-    workflow: Workflow, catalog: Catalog, tables: Sequence[PlannedTable], targets: int
-) -> tuple[Shard, ...]:
-    ctid_readable = {table.all_names[0]: table.ctid_readable for table in catalog.tables}
-    sizes = [
-        table_size(
-            table,
-            server_version=catalog.server_version,
-            ctid_readable=ctid_readable[table.schema_name, table.name],
-        )
-        for table in tables
-    ]
-    shards: list[Shard] = []
-    for target in range(targets):
-        shards += make_shards(
-            sizes, parallel=workflow.limits.parallel, target=target, first_number=len(shards)
-        )
-    return tuple(shards)
-
-
-def _bindings(tables: Sequence[PlannedTable]) -> tuple[Binding, ...]:
-    found: dict[str, Binding] = {}
-    for table in tables:
-        for column in table.columns:
-            for binding in column.bindings:
-                found.setdefault(binding.setting, binding)
-    return tuple(found.values())
-
-
-def _with_rows(matching: Matching) -> list[TableKey]:
-    return [each.table.all_names[0] for each in matching.tables if each.table.kind != "partitioned"]
-
-
-def _left_out(matching: Matching, catalog: Catalog) -> tuple[TableName, ...]:
-    chosen = {each.table.oid for each in matching.tables}
-    return tuple(
-        TableName(schema_name=table.schema_name, name=table.name)
-        for table in catalog.tables
-        if table.oid not in chosen
-    )
-
-
-def _source_facts(connection: str, catalog: Catalog, settings: DefinitionSettings) -> SourceFacts:
-    return SourceFacts(
-        connection=connection,
-        database=catalog.database,
-        server_version=catalog.server_version,
-        encoding=catalog.encoding,
-        locale_provider=catalog.locale_provider,
-        collate=catalog.collate,
-        ctype=catalog.ctype,
-        locale=catalog.locale,
-        extensions=catalog.extensions,
-        in_recovery=catalog.in_recovery,
-        settings=settings,
-    )

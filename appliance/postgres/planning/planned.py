@@ -1,0 +1,124 @@
+"""What a plan is made of, once everything is decided: its tables, its shards, what is bound for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from appliance.masking.compiled import Binding, CompiledColumn
+from appliance.postgres.plan import (
+    DefinitionSettings,
+    PlannedTable,
+    Shard,
+    SourceFacts,
+    TableName,
+)
+from appliance.postgres.planning.columns import CompiledTables
+from appliance.postgres.planning.sharding import make_shards, table_size
+from appliance.postgres.twin.row_order import order_columns
+from appliance.workflow.catalog import Catalog, Table
+from appliance.workflow.document import Workflow
+from appliance.workflow.matching import Matching, SelectedTable
+
+TableKey = tuple[str, str]
+
+
+def planned_table(
+    selected: SelectedTable, compiled: CompiledTables, where: str | None, free: Collection[TableKey]
+) -> PlannedTable:
+    """One selected table as the plan has it."""
+    table = selected.table
+    columns = compiled.columns[table.all_names[0]]
+    binary_safe = {column.name: column.binary_safe for column in table.columns}
+    own = TableName(schema_name=table.schema_name, name=table.name)
+    root = None
+    if table.root_schema is not None and table.root_name is not None:
+        root = TableName(schema_name=table.root_schema, name=table.root_name)
+    masked = {column.name for column in columns if column.mask is not None}
+    moved = bool(masked & set(table.partition_key)) or table.unsettled
+    return PlannedTable(
+        schema_name=table.schema_name,
+        name=table.name,
+        root=root,
+        load_into=root if moved and root is not None else own,
+        columns=columns,
+        row_key=_row_key(table, columns),
+        order_by=order_columns(table, columns),
+        where_sql=where,
+        apart=where is not None and table.all_names[0] in free,
+        format="binary" if all(binary_safe[column.name] for column in columns) else "text",
+        estimated_rows=table.estimated_rows,
+        bytes=table.bytes,
+        pages=table.pages,
+    )
+
+
+def _row_key(table: Table, columns: tuple[CompiledColumn, ...]) -> tuple[str, ...]:
+    """A key that tells every row from every other (NULL would not), a kept one if there is one."""
+    never_null = {column.name for column in table.columns if column.not_null}
+    copied = {column.name for column in columns} & never_null
+    masked = {column.name for column in columns if column.mask is not None}
+    keys = [key for key in (table.primary_key, *table.unique_keys) if key and copied.issuperset(key)]
+    return min(keys, key=lambda key: len(masked & set(key)), default=())
+
+
+def shards_of(
+    workflow: Workflow, catalog: Catalog, tables: Sequence[PlannedTable], targets: int
+) -> tuple[Shard, ...]:
+    """The pieces of the copying, over all targets."""
+    ctid_readable = {table.all_names[0]: table.ctid_readable for table in catalog.tables}
+    sizes = [
+        table_size(
+            table,
+            server_version=catalog.server_version,
+            ctid_readable=ctid_readable[table.schema_name, table.name],
+        )
+        for table in tables
+    ]
+    shards: list[Shard] = []
+    for target in range(targets):
+        shards += make_shards(
+            sizes, parallel=workflow.limits.parallel, target=target, first_number=len(shards)
+        )
+    return tuple(shards)
+
+
+def bindings_of(tables: Sequence[PlannedTable]) -> tuple[Binding, ...]:
+    """What all masks of the tables ask for, once each."""
+    found: dict[str, Binding] = {}
+    for table in tables:
+        for column in table.columns:
+            for binding in column.bindings:
+                found.setdefault(binding.setting, binding)
+    return tuple(found.values())
+
+
+def with_rows(matching: Matching) -> list[TableKey]:
+    """The selected tables that hold rows."""
+    return [each.table.all_names[0] for each in matching.tables if each.table.kind != "partitioned"]
+
+
+def left_out_tables(matching: Matching, catalog: Catalog) -> tuple[TableName, ...]:
+    """Tables of the source that the workflow does not select."""
+    chosen = {each.table.oid for each in matching.tables}
+    return tuple(
+        TableName(schema_name=table.schema_name, name=table.name)
+        for table in catalog.tables
+        if table.oid not in chosen
+    )
+
+
+def source_facts(connection: str, catalog: Catalog, settings: DefinitionSettings) -> SourceFacts:
+    """What the plan says of the source."""
+    return SourceFacts(
+        connection=connection,
+        database=catalog.database,
+        server_version=catalog.server_version,
+        encoding=catalog.encoding,
+        locale_provider=catalog.locale_provider,
+        collate=catalog.collate,
+        ctype=catalog.ctype,
+        locale=catalog.locale,
+        extensions=catalog.extensions,
+        in_recovery=catalog.in_recovery,
+        settings=settings,
+    )
