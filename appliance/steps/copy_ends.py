@@ -12,6 +12,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError
+from appliance.postgres.building.as_in_source import Work, set_as_in_source, set_as_ours
+from appliance.postgres.building.function_advice import advised, function_advice, may_be_advised
 from appliance.postgres.copying import ledger
 from appliance.postgres.copying.chosen_rows import chosen_rows, gives_evidence
 from appliance.postgres.copying.copy_sql import copy_in, copy_out
@@ -26,8 +28,6 @@ from appliance.postgres.source.lock_watch import Covered, GaveWayError, LockWatc
 from appliance.postgres.source.snapshot import import_snapshot
 from appliance.postgres.source.source_load import MOST_PAUSE_S, PAUSE_S, ROOM, Throttle, has_room, share
 from appliance.postgres.source.table_identity import SAVEPOINT, check_same, identities, question, take
-from appliance.postgres.twin.as_in_source import Work, set_as_in_source, set_as_ours
-from appliance.postgres.twin.function_advice import advised, function_advice, may_be_advised
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import schema_of, settings_of
 

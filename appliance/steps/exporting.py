@@ -19,11 +19,11 @@ from appliance import __version__
 from appliance.errors import RequestWrong, WorkFailed, WorkFailedForGood
 from appliance.exports.stored import MANIFEST, ExportedTable, Manifest, read_manifest
 from appliance.exports.writing import write_manifest
+from appliance.postgres.building.as_in_source import names_as_in_source
 from appliance.postgres.copying.copy_sql import table_reference
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import DefinitionSettings, Plan, TableName, TargetFacts
 from appliance.postgres.proof.parts import loads
-from appliance.postgres.twin.as_in_source import names_as_in_source
 from appliance.postgres.twin.export_stream import Format, copy_to_file, file_name, write_table
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import VERIFIED, settings_of

@@ -9,14 +9,10 @@ from contextlib import closing
 import psycopg
 from pydantic import BaseModel
 
-from appliance.postgres.errors import database_failure
-from appliance.postgres.plan import Plan, TargetFacts
-from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
-from appliance.postgres.twin.as_in_source import names_as_in_source
-from appliance.postgres.twin.broken_rules import masked_columns
-from appliance.postgres.twin.check_jobs import check_jobs
-from appliance.postgres.twin.database import mark
-from appliance.postgres.twin.post_data import (
+from appliance.postgres.building.as_in_source import names_as_in_source
+from appliance.postgres.building.broken_rules import masked_columns
+from appliance.postgres.building.check_jobs import check_jobs
+from appliance.postgres.building.post_data import (
     CHECKS,
     Building,
     building_jobs,
@@ -25,11 +21,15 @@ from appliance.postgres.twin.post_data import (
     table_sizes,
     with_ancestors,
 )
-from appliance.postgres.twin.pre_data import split_sections
-from appliance.postgres.twin.refresh_analyze import analyze, refresh
-from appliance.postgres.twin.row_order import ordering_jobs
+from appliance.postgres.building.pre_data import split_sections
+from appliance.postgres.building.refresh_analyze import analyze, refresh
+from appliance.postgres.building.row_order import ordering_jobs
+from appliance.postgres.building.sequences import set_sequences
+from appliance.postgres.errors import database_failure
+from appliance.postgres.plan import Plan, TargetFacts
+from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
+from appliance.postgres.twin.database import mark
 from appliance.postgres.twin.schema import FinishedTwin
-from appliance.postgres.twin.sequences import set_sequences
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import finished_of, schema_of, settings_of
 

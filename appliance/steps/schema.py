@@ -13,19 +13,19 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance.errors import WorkFailed
+from appliance.postgres.building.as_in_source import accepted
+from appliance.postgres.building.late_checks import LateCheck, take_off
+from appliance.postgres.building.post_data import create_ledger
+from appliance.postgres.building.pre_data import load_pre_data, rehearse_post_data, split_sections
+from appliance.postgres.building.refused_objects import RefusedObjects
 from appliance.postgres.copying import ledger, left_out
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import DefinitionSettings, Plan, TargetFacts
 from appliance.postgres.proof import evidence
 from appliance.postgres.source.archive_contents import Entry
 from appliance.postgres.source.schema_dump import carried_entries
-from appliance.postgres.twin.as_in_source import accepted
 from appliance.postgres.twin.database import create_next
-from appliance.postgres.twin.late_checks import LateCheck, take_off
 from appliance.postgres.twin.locale import LocaleSettings
-from appliance.postgres.twin.post_data import create_ledger
-from appliance.postgres.twin.pre_data import load_pre_data, rehearse_post_data, split_sections
-from appliance.postgres.twin.refused_objects import RefusedObjects
 from appliance.postgres.twin.schema import TwinSchema
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import schema_of, settings_of

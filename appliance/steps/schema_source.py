@@ -16,6 +16,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError
+from appliance.postgres.building.sequences import SequenceValue, read_sequences
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan, TargetFacts
 from appliance.postgres.source.archive_contents import Entry
@@ -27,7 +28,6 @@ from appliance.postgres.source.unsupported_objects import (
     find_left_behind,
     read_abilities,
 )
-from appliance.postgres.twin.sequences import SequenceValue, read_sequences
 from appliance.steps.context import StepContext
 from appliance.steps.reading import MOST_YIELDS, named, read_source
 from appliance.steps.secrets import service_environment

@@ -10,6 +10,7 @@ import psycopg
 from pydantic import BaseModel
 
 from appliance.errors import WorkFailedForGood
+from appliance.postgres.building.as_in_source import names_as_in_source
 from appliance.postgres.copying.ledger import arrived
 from appliance.postgres.copying.left_out import LeftOut, counted, together
 from appliance.postgres.errors import database_failure
@@ -28,7 +29,6 @@ from appliance.postgres.proof.verification import (
     unique_columns,
 )
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
-from appliance.postgres.twin.as_in_source import names_as_in_source
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import VERIFIED, finished_of, schema_of, settings_of
 

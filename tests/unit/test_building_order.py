@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from appliance.postgres.building.post_data import KEYS, Building, building_jobs
 from appliance.postgres.source.archive_contents import Entry
-from appliance.postgres.twin.post_data import KEYS, Building, building_jobs
 
 TABLE = Entry(
     dump_id=1, class_oid=1259, oid=100, tag="t", kind="TABLE", section="pre-data", sql="…", schema_name="s"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.postgres.twin.index_memory import builds_b_tree, limit_sort_memory, sort_memory_kb
+from appliance.postgres.building.index_memory import builds_b_tree, limit_sort_memory, sort_memory_kb
 
 MERGE_BUFFER_KB = 264
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from appliance.masking.compiled import Binding, CompiledColumn
+from appliance.postgres.building.row_order import order_columns
 from appliance.postgres.plan import (
     DefinitionSettings,
     PlannedTable,
@@ -14,7 +15,6 @@ from appliance.postgres.plan import (
 )
 from appliance.postgres.planning.columns import CompiledTables
 from appliance.postgres.planning.sharding import make_shards, table_size
-from appliance.postgres.twin.row_order import order_columns
 from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import Workflow
 from appliance.workflow.matching import Matching, SelectedTable

@@ -10,13 +10,13 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import RequestWrong, WorkFailedForGood
+from appliance.postgres.building.pre_data import force_row_security
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import database_failure
 from appliance.postgres.twin.database import OpenDatabase, drop_database, mark, read_database
 from appliance.postgres.twin.former_grants import carry_grants, read_grants
 from appliance.postgres.twin.former_settings import FormerSettings, carry_settings, open_to_users, read_former
 from appliance.postgres.twin.names import TwinNames
-from appliance.postgres.twin.pre_data import force_row_security
 from appliance.postgres.twin.swap import swap_back, swap_in, wait_for_sessions
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
+from appliance.postgres.building.late_checks import LateCheck
+from appliance.postgres.building.sequences import SequenceValue
 from appliance.postgres.source.archive_contents import Entry
-from appliance.postgres.twin.late_checks import LateCheck
-from appliance.postgres.twin.sequences import SequenceValue
 
 
 class TwinSchema(BaseModel):

@@ -15,13 +15,13 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
+from appliance.postgres.building.as_in_source import set_as_in_source
+from appliance.postgres.building.function_advice import function_advice
+from appliance.postgres.building.refused_objects import RefusedObjects
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import NO_SETTINGS, DefinitionSettings, Settings
 from appliance.postgres.source.archive_contents import Entry
-from appliance.postgres.twin.as_in_source import set_as_in_source
-from appliance.postgres.twin.function_advice import function_advice
-from appliance.postgres.twin.refused_objects import RefusedObjects
 
 BATCH = 200
 TABLES = frozenset({"TABLE", "MATERIALIZED VIEW"})

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 import psycopg
 
+from appliance.postgres.building.as_in_source import set_as_in_source
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import named_failure, retry_can_help
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import DefinitionSettings, Settings
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
-from appliance.postgres.twin.as_in_source import set_as_in_source
 
 _VIEWS = """
 WITH RECURSIVE reads AS MATERIALIZED (

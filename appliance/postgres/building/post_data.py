@@ -15,13 +15,8 @@ from functools import cached_property, partial
 import psycopg
 
 from appliance.errors import ApplianceError
-from appliance.postgres.copying import ledger
-from appliance.postgres.errors import named_failure
-from appliance.postgres.plan import NO_SETTINGS, DefinitionSettings
-from appliance.postgres.sessions.parallel_jobs import Job, Session
-from appliance.postgres.source.archive_contents import Entry
-from appliance.postgres.twin.as_in_source import set_as_in_source
-from appliance.postgres.twin.broken_rules import (
+from appliance.postgres.building.as_in_source import set_as_in_source
+from appliance.postgres.building.broken_rules import (
     FOREIGN_KEY,
     NAME,
     doubles,
@@ -31,9 +26,14 @@ from appliance.postgres.twin.broken_rules import (
     touched_key,
     unquoted,
 )
-from appliance.postgres.twin.function_advice import function_advice, in_the_source
-from appliance.postgres.twin.index_memory import builds_b_tree, limit_sort_memory
-from appliance.postgres.twin.refused_objects import lacks_something
+from appliance.postgres.building.function_advice import function_advice, in_the_source
+from appliance.postgres.building.index_memory import builds_b_tree, limit_sort_memory
+from appliance.postgres.building.refused_objects import lacks_something
+from appliance.postgres.copying import ledger
+from appliance.postgres.errors import named_failure
+from appliance.postgres.plan import NO_SETTINGS, DefinitionSettings
+from appliance.postgres.sessions.parallel_jobs import Job, Session
+from appliance.postgres.source.archive_contents import Entry
 
 KEYS, CHECKS, FOREIGN_KEYS = "indexes and keys", "checks", "foreign keys"
 REST = "triggers, rules and policies"

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 
 import psycopg
 
+from appliance.postgres.building.as_in_source import set_as_in_source
 from appliance.postgres.errors import retry_can_help
 from appliance.postgres.plan import Plan, Settings
 from appliance.postgres.sessions.parallel_jobs import Session
 from appliance.postgres.source.archive_contents import Entry
-from appliance.postgres.twin.as_in_source import set_as_in_source
 
 Relation = tuple[str, str]
 """(schema, name)."""

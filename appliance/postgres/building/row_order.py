@@ -18,13 +18,13 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from appliance.masking.compiled import CompiledColumn
+from appliance.postgres.building.as_in_source import set_as_in_source
+from appliance.postgres.building.post_data import once
 from appliance.postgres.copying.ledger import SCHEMA
 from appliance.postgres.errors import named_failure
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import DefinitionSettings, Plan, PlannedTable
 from appliance.postgres.sessions.parallel_jobs import Job, Session
-from appliance.postgres.twin.as_in_source import set_as_in_source
-from appliance.postgres.twin.post_data import once
 from appliance.workflow.catalog import Table
 
 _NOT_PSEUDONYMS = frozenset({"null", "constant", "date_shift", "number_noise"})

@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterable
 import psycopg
 
 from appliance.errors import ApplianceError, RequestWrong, WorkFailed
+from appliance.postgres.building.function_advice import advised, in_the_source
 from appliance.postgres.errors import named_failure, retry_can_help
 from appliance.postgres.source.archive_contents import Entry
-from appliance.postgres.twin.function_advice import advised, in_the_source
 from appliance.workflow.catalog import NotCarried
 
 # Of rows, of resources, of sessions: nothing that another target would make otherwise.
