@@ -20,8 +20,8 @@ from appliance.documents.json_schema import document_schema
 from appliance.documents.model import StrictModel, problems_of, wrong
 from appliance.documents.named_types import ConnectionName
 from appliance.documents.names import CONNECTION_NAME
-from appliance.documents.problems import DocumentWrong, Problem, did_you_mean
-from appliance.errors import RequestWrong
+from appliance.documents.problems import Problem, WrongDocumentError, did_you_mean
+from appliance.errors import WrongRequestError
 
 PLACEHOLDER = "changeme"
 
@@ -127,15 +127,15 @@ def connections_schema() -> dict[str, Any]:
 def load_connections(path: Path) -> dict[str, Connection]:
     """Read the file, afresh for every run. A ``changeme`` in it is no error until its connection is selected.
 
-    Raises RequestWrong for a file that is missing or that others than its owner may read, DocumentWrong with
-    every problem at once for one whose content is wrong.
+    Raises WrongRequestError for a file that is missing or that others than its owner may read,
+    WrongDocumentError with every problem at once for one whose content is wrong.
     """
     _check_mode(path)
     return connections_of(strict_yaml.read(path))
 
 
 def connections_of(document: Document) -> dict[str, Connection]:
-    """The connections of a document that was read already. Raises DocumentWrong."""
+    """The connections of a document that was read already. Raises WrongDocumentError."""
     problems = list(document.problems)
     connections: dict[str, Connection] = {}
     for name, data in document.data.items():
@@ -150,15 +150,15 @@ def connections_of(document: Document) -> dict[str, Connection]:
             found = problems_of(error, Connection, document, prefix=(name,), show_values=False)
             problems += [_without_stray_key(problem, data) for problem in found]
     if problems:
-        raise DocumentWrong(problems)
+        raise WrongDocumentError(problems)
     return connections
 
 
 def select_connections(
     connections: Mapping[str, Connection], names: Iterable[str], file: str = "connections.yaml"
 ) -> dict[str, Connection]:
-    """The connections of these names. Raises RequestWrong, for all of them at once, where one is missing or
-    still holds a ``changeme``.
+    """The connections of these names. Raises WrongRequestError, for all of them at once, where one is missing
+    or still holds a ``changeme``.
     """
     missing, unchanged, selected = [], [], {}
     for name in names:
@@ -172,7 +172,7 @@ def select_connections(
     if missing or unchanged:
         known = ", ".join(connections) or "none"
         why = f"The file has these connections: {known}." if missing else ""
-        raise RequestWrong("\n".join(missing + unchanged), why, f"Fill in {file}.")
+        raise WrongRequestError("\n".join(missing + unchanged), why, f"Fill in {file}.")
     return selected
 
 
@@ -219,7 +219,7 @@ def _check_mode(path: Path) -> None:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as error:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"{path} cannot be read: {error.strerror}.",
             "Databases' addresses and credentials are kept there.",
             _how_to_have_it(path, error),
@@ -227,7 +227,7 @@ def _check_mode(path: Path) -> None:
     # systemd hands credentials over with access lists, which show as bits for the group.
     from_systemd = path.is_relative_to(os.environ.get("CREDENTIALS_DIRECTORY") or "/nowhere")
     if mode & 0o077 and not from_systemd:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"{path} can be read or written by others than its owner (mode {mode:04o}).",
             "It holds passwords.",
             f"chmod 600 {path}",

@@ -2,21 +2,21 @@
 
 Those that reach a person embed an ``Explanation``::
 
-    ApplianceError             understood
-    ├── WorkFailed             the work did not succeed (exit code 1); a retry may help
-    │   ├── WorkFailedForGood  the same step would fail again
-    │   ├── EngineAway         Docker does not answer
-    │   ├── DashboardAway      the dashboard does not answer
-    │   ├── TokenRefused       the dashboard does not take the appliance's token
-    │   └── Busy               another update is being performed
-    ├── RequestWrong           a document, a setting or an argument is wrong (2); a retry cannot help
-    │   ├── DocumentWrong      with every problem of a document
-    │   ├── NoDatabase         a connection's database is not there
-    │   ├── PoolerBetween      a pooler stands between
-    │   └── NotFound, Conflict, TooLarge, TooMany, Unauthenticated
-    │                          the dashboard's, each with an HTTP status
-    ├── Refused                policy or fail-closed planning said no (3)
-    └── StepFailedError        a step of ``appliance run`` failed, with the step's own exit code
+    ApplianceError                  understood
+    ├── WorkFailedError             the work did not succeed (exit code 1); a retry may help
+    │   ├── WorkFailedForGoodError  the same step would fail again
+    │   ├── EngineAwayError         Docker does not answer
+    │   ├── DashboardAwayError      the dashboard does not answer
+    │   ├── TokenRefusedError       the dashboard does not take the appliance's token
+    │   └── BusyError               another update is being performed
+    ├── WrongRequestError           a document, a setting or an argument is wrong (2); a retry cannot help
+    │   ├── WrongDocumentError      with every problem of a document
+    │   ├── NoDatabaseError         a connection's database is not there
+    │   ├── PoolerBetweenError      a pooler stands between
+    │   └── NotFoundError, ConflictError, TooLargeError, TooManyRequestsError, UnauthenticatedError
+    │                               the dashboard's, each with an HTTP status
+    ├── RefusedError                policy or fail-closed planning said no (3)
+    └── StepFailedError             a step of ``appliance run`` failed, with the step's own exit code
 
 All other exception classes are internal: what raises one knows what catches it.
 """
@@ -161,21 +161,21 @@ class ApplianceError(Exception):
         return self
 
 
-class WorkFailed(ApplianceError):
+class WorkFailedError(ApplianceError):
     """The request was right and the work did not succeed (exit code 1). A retry may help."""
 
 
-class WorkFailedForGood(WorkFailed):
+class WorkFailedForGoodError(WorkFailedError):
     """The work did not succeed, and the same step would fail again (exit code 1)."""
 
 
-class RequestWrong(ApplianceError):
+class WrongRequestError(ApplianceError):
     """A document, a setting or an argument is wrong (exit code 2). A retry cannot help."""
 
     exit_code = ExitCode.REQUEST_WRONG
 
 
-class Refused(ApplianceError):
+class RefusedError(ApplianceError):
     """Policy or fail-closed planning said no (exit code 3), by a ``rule``. A retry cannot help."""
 
     exit_code = ExitCode.REFUSED

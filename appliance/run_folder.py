@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar
 
 from appliance.durable import create_file, write_file
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.system.beneath import as_owner_of
 
 SPEC = "spec.json"
@@ -76,15 +76,15 @@ class RunFile(Generic[Model]):
         return self.path(folder).exists()
 
     def read(self, folder: Path) -> Model:
-        """The document. Raises RequestWrong where it is missing or is none of this type."""
+        """The document. Raises WrongRequestError where it is missing or is none of this type."""
         try:
             return self.model.model_validate_json(self.path(folder).read_bytes())
         except FileNotFoundError:
-            raise RequestWrong(
+            raise WrongRequestError(
                 f"{self.name} is not in the run's folder.", "An earlier step that writes it has not finished."
             ) from None
         except ValueError as error:
-            raise RequestWrong(
+            raise WrongRequestError(
                 f"{self.name} in the run's folder cannot be read.",
                 f"Unexpected at: {_places(error)}."
                 " It may have been written by another version of the appliance.",

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from provisioning.certificates.deployer import Certificates
 from provisioning.docker.deployer import Docker
 from provisioning.firewall.deployer import Firewall
-from provisioning.knobs import KnobWrong, check_names, read_knobs
+from provisioning.knobs import WrongKnobError, check_names, read_knobs
 from provisioning.packages.deployer import Packages
 from provisioning.postgres.deployer import Postgres
 from provisioning.preflight.deployer import Preflight
@@ -31,7 +31,7 @@ config.SUDO = host.get_fact(User) != "root"
 try:
     check_names(host.inventory.get_override_data())
     knobs = read_knobs(host.data)
-except KnobWrong as error:
+except WrongKnobError as error:
     raise DeployError(f"A knob of {host.name} is wrong. {error}") from None
 
 release = Release(knobs)

@@ -42,7 +42,7 @@ class Data(Protocol):
         """The value of a knob, or the default."""
 
 
-class KnobWrong(ValueError):
+class WrongKnobError(ValueError):
     """A knob holds what it cannot hold. The message names the knob and what was expected."""
 
 
@@ -98,7 +98,7 @@ def defaults() -> dict[str, Any]:
 
 
 def read_knobs(data: Data) -> Knobs:
-    """Read and check every knob. Raises KnobWrong before anything on the host is touched."""
+    """Read and check every knob. Raises WrongKnobError before anything on the host is touched."""
     values = {name: data.get(name, default) for name, default in defaults().items()}
     for name in _PATHS:
         if values[name] is not None:
@@ -123,7 +123,7 @@ def read_knobs(data: Data) -> Knobs:
     _check_docker(knobs)
     _check_status(knobs)
     if knobs.releases_kept < RELEASES_KEPT_MIN:
-        raise KnobWrong(f"releases_kept: expected {RELEASES_KEPT_MIN} or more")
+        raise WrongKnobError(f"releases_kept: expected {RELEASES_KEPT_MIN} or more")
     return knobs
 
 
@@ -135,13 +135,13 @@ def check_names(names: Iterable[str]) -> None:
             continue
         near = difflib.get_close_matches(name, known, n=1)
         meant = f"did you mean {near[0]}?" if near else "all of them are in provisioning/group_data/all.py"
-        raise KnobWrong(f"{name}: there is no such knob; {meant}")
+        raise WrongKnobError(f"{name}: there is no such knob; {meant}")
 
 
 def _file(name: str, value: Any) -> str:
     path = Path(str(value)).expanduser().resolve()
     if not path.is_file():
-        raise KnobWrong(f"{name}: there is no file {path}")
+        raise WrongKnobError(f"{name}: there is no file {path}")
     return str(path)
 
 
@@ -153,19 +153,19 @@ def _words(value: Any) -> list[str]:
 
 def _port(name: str, word: str) -> int:
     if not word.isdecimal() or not 0 < int(word) < 65536:
-        raise KnobWrong(f"{name}: expected ports such as 5432,5433")
+        raise WrongKnobError(f"{name}: expected ports such as 5432,5433")
     return int(word)
 
 
 def _certificates(value: Any) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise KnobWrong('certificates: expected names and files such as {"db.pem": "certs/db.pem"}')
+        raise WrongKnobError('certificates: expected names and files such as {"db.pem": "certs/db.pem"}')
     return {_plain_name(name): _file(f"certificates.{name}", path) for name, path in value.items()}
 
 
 def _plain_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise KnobWrong(f"certificates: {name!r} is not a plain file name")
+        raise WrongKnobError(f"certificates: {name!r} is not a plain file name")
     return name
 
 
@@ -173,9 +173,9 @@ def _whole_number(name: str, value: Any) -> int:
     try:
         number = int(value)
     except (TypeError, ValueError):
-        raise KnobWrong(f"{name}: expected a whole number") from None
+        raise WrongKnobError(f"{name}: expected a whole number") from None
     if number <= 0:
-        raise KnobWrong(f"{name}: expected a number above 0")
+        raise WrongKnobError(f"{name}: expected a number above 0")
     return number
 
 
@@ -183,20 +183,20 @@ def _yes_or_no(name: str, value: Any) -> bool:
     """`--data` hands words over as they were typed."""
     known = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     if str(value).lower() not in known:
-        raise KnobWrong(f"{name}: expected true or false")
+        raise WrongKnobError(f"{name}: expected true or false")
     return known[str(value).lower()]
 
 
 def _check_proxy(knobs: Knobs) -> None:
     if knobs.http_proxy is None:
         if knobs.http_proxy_credentials_file is not None:
-            raise KnobWrong("http_proxy_credentials_file: set http_proxy too")
+            raise WrongKnobError("http_proxy_credentials_file: set http_proxy too")
         return
     parts = urlsplit(knobs.http_proxy)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise KnobWrong("http_proxy: expected a URL such as http://proxy.internal:3128")
+        raise WrongKnobError("http_proxy: expected a URL such as http://proxy.internal:3128")
     if parts.username or parts.password:
-        raise KnobWrong(
+        raise WrongKnobError(
             "http_proxy: put the user and password into a file and name it in http_proxy_credentials_file"
         )
 
@@ -210,7 +210,7 @@ def _check_docker(knobs: Knobs) -> None:
         except (KeyError, TypeError, ValueError):
             fits = False
         if not fits:
-            raise KnobWrong(
+            raise WrongKnobError(
                 'docker_address_pools: expected entries such as {"base": "172.29.0.0/16", "size": 24}'
             )
 
@@ -218,13 +218,13 @@ def _check_docker(knobs: Knobs) -> None:
 def _check_status(knobs: Knobs) -> None:
     pair = (knobs.status_tls_certificate, knobs.status_tls_key)
     if (pair[0] is None) != (pair[1] is None):
-        raise KnobWrong("status_tls_certificate and status_tls_key: set both or neither")
+        raise WrongKnobError("status_tls_certificate and status_tls_key: set both or neither")
     try:
         loopback = knobs.status_host == "localhost" or ipaddress.ip_address(knobs.status_host).is_loopback
     except ValueError:
-        raise KnobWrong("status_host: expected an IP address") from None
+        raise WrongKnobError("status_host: expected an IP address") from None
     if not loopback and pair[0] is None:
-        raise KnobWrong(
+        raise WrongKnobError(
             f"status_host: {knobs.status_host} can be reached from other machines, "
             "which needs status_tls_certificate and status_tls_key"
         )

@@ -34,15 +34,15 @@ _LONGEST_LINE = 200
 _STANZA = re.compile(rb"-> scrypt ([A-Za-z0-9+/]{22}) ([1-9]\d?)\Z")
 
 
-class NotAge(ValueError):
+class NotAgeError(ValueError):
     """The file is not one of this format with a passphrase."""
 
 
-class WrongPassphrase(ValueError):
+class WrongPassphraseError(ValueError):
     """The passphrase does not open it (or its header was changed)."""
 
 
-class Damaged(ValueError):
+class DamagedError(ValueError):
     """The file was cut off or changed after it was written."""
 
 
@@ -86,8 +86,8 @@ class AgeWriter(io.RawIOBase):
 class AgeReader(io.RawIOBase):
     """Decrypts ``source`` as it is read; the header is read, and the passphrase tried, at once.
 
-    Raises NotAge and WrongPassphrase when it is made, Damaged while it is read. What was read before the end
-    is authentic, and the end is only reached when nothing is missing.
+    Raises NotAgeError and WrongPassphraseError when it is made, DamagedError while it is read. What was read
+    before the end is authentic, and the end is only reached when nothing is missing.
     """
 
     def __init__(self, source: BinaryIO, passphrase: str) -> None:
@@ -96,12 +96,12 @@ class AgeReader(io.RawIOBase):
             cipher = ChaCha20Poly1305(_scrypt(passphrase, salt, work_factor))
             file_key = cipher.decrypt(bytes(12), wrapped, None)
         except InvalidTag:
-            raise WrongPassphrase from None
+            raise WrongPassphraseError from None
         if not hmac.compare_digest(mac, _header_mac(file_key, header)):
-            raise Damaged
+            raise DamagedError
         nonce = source.read(_NONCE_BYTES)
         if len(nonce) != _NONCE_BYTES:
-            raise Damaged
+            raise DamagedError
         self._source = source
         self._cipher = _payload_cipher(file_key, nonce)
         self._ahead = source.read(CHUNK_BYTES + _TAG_BYTES)
@@ -128,9 +128,9 @@ class AgeReader(io.RawIOBase):
         try:
             self._plain = self._cipher.decrypt(_chunk_nonce(self._number, self._is_over), chunk, None)
         except (InvalidTag, ValueError):
-            raise Damaged from None
+            raise DamagedError from None
         if not self._plain and self._number:
-            raise Damaged
+            raise DamagedError
         self._number += 1
 
 
@@ -138,12 +138,12 @@ def _read_header(source: BinaryIO) -> tuple[bytes, int, bytes, bytes, bytes]:
     lines = [source.readline(_LONGEST_LINE) for _ in range(4)]
     stanza = _STANZA.match(lines[1].rstrip(b"\n"))
     if lines[0] != VERSION + b"\n" or stanza is None or not lines[3].startswith(b"--- "):
-        raise NotAge
+        raise NotAgeError
     salt, work_factor = _decoded(stanza[1]), int(stanza[2])
     wrapped, mac = _decoded(lines[2].rstrip(b"\n")), _decoded(lines[3][4:].rstrip(b"\n"))
     sizes = (len(salt), len(wrapped), len(mac))
     if sizes != (_SALT_BYTES, _FILE_KEY_BYTES + _TAG_BYTES, 32) or work_factor > MAX_WORK_FACTOR:
-        raise NotAge
+        raise NotAgeError
     return salt, work_factor, wrapped, b"".join(lines[:3]) + b"---", mac
 
 
@@ -179,7 +179,7 @@ def _decoded(text: bytes) -> bytes:
     try:
         data = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except ValueError:
-        raise NotAge from None
+        raise NotAgeError from None
     if _encoded(data) != text:
-        raise NotAge
+        raise NotAgeError
     return data

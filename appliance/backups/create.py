@@ -23,7 +23,7 @@ from appliance.backups.manifest import FORMAT, MANIFEST, DatabaseFacts, Manifest
 from appliance.backups.postgres_tools import Database
 from appliance.cloud.enrolment import load_identity
 from appliance.durable import whole_file
-from appliance.errors import ApplianceError, RequestWrong, WorkFailed
+from appliance.errors import ApplianceError, WorkFailedError, WrongRequestError
 from appliance.postgres.errors import database_failure
 from appliance.settings.settings import Settings
 from appliance.store.database import connect
@@ -52,13 +52,13 @@ class Backup:
 def create_backup(settings: Settings, file: Path, passphrase: str) -> Backup:
     """Write ``file`` (mode 0600), whole or not at all; what was there is replaced.
 
-    The appliance may be running. Raises WorkFailed when a database is away or the disk is full.
+    The appliance may be running. Raises WorkFailedError when a database is away or the disk is full.
     """
     try:
         with whole_file(file, durable=True, mode=0o600) as target:
             backup = _write(settings, target, passphrase)
     except OSError as error:
-        raise WorkFailed(
+        raise WorkFailedError(
             f"The backup {file} could not be written: {error.strerror or type(error).__name__}.",
             "Nothing has been left behind.",
             ways(error, settings.state_dir, f"df -h {file.absolute().parent} {settings.state_dir}"),
@@ -101,7 +101,7 @@ def _facts(name: str, url: str) -> DatabaseFacts:
                 server_version=session.info.server_version, schema_version=str((row or {}).get("version"))
             )
     except psycopg.errors.UndefinedTable:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The database '{name}' has not been set up yet: there is nothing to back up.",
             "",
             "sudo systemctl start appliance-prepare",

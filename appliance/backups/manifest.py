@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 import appliance
 from appliance.documents.names import release_order
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -44,30 +44,30 @@ class Manifest(BaseModel):
 
 
 def read_manifest(content: bytes) -> Manifest:
-    """The manifest, if this release can read the backup. Raises RequestWrong that says why it cannot."""
+    """The manifest, if this release can read the backup. Raises WrongRequestError that says why it cannot."""
     try:
         found = Manifest.model_validate_json(content)
     except ValueError:
-        raise RequestWrong(
+        raise WrongRequestError(
             "This is not a backup that any release of the appliance wrote.",
             "Its first member is no manifest.",
             "appliance backup list FILE   on the file that 'appliance backup create' made.",
         ) from None
     if found.format != FORMAT:
         than = "a newer" if found.format > FORMAT else "an older"
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The backup has format {found.format}, and this release reads format {FORMAT}.",
             f"It was written by {than} release of the appliance, {found.release}.",
             f"Install release {found.release} on this machine, then restore again.",
         )
     if release_order(found.release) > release_order(appliance.__version__):
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The backup was made by release {found.release}, and this is {appliance.__version__}.",
             "A release reads backups of its own age and older ones: it cannot take a database's schema back.",
             f"Install release {found.release} or a newer one on this machine, then restore again.",
         )
     if set(found.databases) != set(DATABASES):
-        raise RequestWrong(
+        raise WrongRequestError(
             "The backup does not hold the databases that an appliance has.",
             f"It holds: {', '.join(sorted(found.databases)) or 'none'}.",
             "Use another backup.",

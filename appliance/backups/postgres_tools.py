@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from psycopg.conninfo import conninfo_to_dict
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 from appliance.system.beneath import Owner
 from appliance.system.postgres_programs import find_pg_dump
 
@@ -65,7 +65,7 @@ class Database:
         self._programs = find_pg_dump(server_version).path.parent
 
     def dump(self, target: BinaryIO) -> None:
-        """pg_dump's custom format into ``target``. Raises WorkFailed."""
+        """pg_dump's custom format into ``target``. Raises WorkFailedError."""
         self._run("pg_dump", ["--format=custom", "--no-owner", "--no-privileges"], stdout=target)
 
     def write_script(self, dump: Path, script: Path) -> None:
@@ -79,7 +79,7 @@ class Database:
             self._run("pg_restore", options, stdin=source, stdout=target)
 
     def replace_contents(self, script: Path) -> None:
-        """Run the script in one transaction: all or nothing. Raises WorkFailed."""
+        """Run the script in one transaction: all or nothing. Raises WorkFailedError."""
         options = ["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--file=-"]
         with script.open("rb") as source:
             self._run("psql", options, stdin=source)
@@ -118,7 +118,7 @@ class Database:
             os.close(service)
         if done.returncode != 0:
             words = done.stderr.decode(errors="replace")
-            raise WorkFailed(
+            raise WorkFailedError(
                 f"{program} failed on the database '{self.name}'.",
                 f"It ended with status {done.returncode}{_reason(words)}.",
                 "df -h; systemctl status postgresql; then run the same command again.",

@@ -29,7 +29,7 @@ from appliance.backups.restore_files import FROM_BACKUP, place_files
 from appliance.backups.unpack import unpack
 from appliance.cloud.enrolment import ROTATION_WANTED
 from appliance.durable import write_file
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.postgres.errors import database_failure
 from appliance.settings.settings import Settings
 from appliance.store.database import connect
@@ -71,8 +71,9 @@ def restore_backup(
 ) -> Restored:
     """Make this appliance the one that the backup was made of. ``entered`` is told every state.
 
-    Raises RequestWrong, with nothing changed, while services run, for a file that cannot be used, and for an
-    appliance that has state of its own unless ``replace``; WorkFailed when it could not be finished.
+    Raises WrongRequestError, with nothing changed, while services run, for a file that cannot be used, and
+    for an appliance that has state of its own unless ``replace``; WorkFailedError when it could not be
+    finished.
     """
     for name in (FOLDER, FORMER, *(mirrored.partition("/")[2] for mirrored in MIRRORED)):
         refuse_link(settings.state_dir / name)
@@ -132,7 +133,7 @@ def _restore(
         _note(pending, "files", contents.manifest)
         entered("files")
     except OSError as error:
-        raise WorkFailed(
+        raise WorkFailedError(
             f"The restore stopped: {error.strerror or type(error).__name__}.",
             "The appliance's services stay stopped until it has been finished."
             if pending.exists()
@@ -157,7 +158,7 @@ def _check_stopped(*, is_repeated: bool) -> None:
     """After a reboot in the middle the timers run again, but whatever they start waits for the end too."""
     running = [unit for unit in active_units() if not (is_repeated and unit in TIMERS)]
     if running:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The appliance is running: {', '.join(running)}.",
             "A restore replaces what its services are using. Nothing has been changed.",
             STOP,
@@ -181,7 +182,7 @@ def _server_version(name: str, url: str) -> int:
                 time.sleep(0.2)
     except psycopg.Error as error:
         raise database_failure(f"The database '{name}' does not answer.", error) from None
-    raise RequestWrong(
+    raise WrongRequestError(
         f"The database '{name}' is in use: something of the appliance is running.",
         f"{row['others']} other sessions are in it. Nothing has been changed.",
         STOP,
@@ -203,7 +204,7 @@ def _check_fresh(settings: Settings) -> None:
     if settings.identity_file.exists():
         own.append("an enrolment with a dashboard")
     if own:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"This appliance has state of its own: {' and '.join(own)}.",
             "A restore replaces it, its mask key too. Nothing has been changed.",
             "appliance backup create FILE   keeps what is here; then restore with --replace.",
@@ -214,7 +215,7 @@ def _check_servers(manifest: Manifest, versions: dict[str, int]) -> None:
     for name, facts in manifest.databases.items():
         theirs, ours = facts.server_version // 10000, versions[name] // 10000
         if theirs > ours:
-            raise RequestWrong(
+            raise WrongRequestError(
                 f"The backup was made with PostgreSQL {theirs}, and this machine has {ours}.",
                 "A newer server's dump cannot be loaded into an older one. Nothing has been changed.",
                 f"Restore onto a machine with PostgreSQL {theirs} or newer.",

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 
-from appliance.backups.age_file import AgeReader, Damaged, NotAge, WrongPassphrase
+from appliance.backups.age_file import AgeReader, DamagedError, NotAgeError, WrongPassphraseError
 from appliance.backups.contents import LARGEST_FILE, destination
 from appliance.backups.create import Backup, Entry
 from appliance.backups.manifest import DATABASES, LARGEST_MANIFEST, MANIFEST, Manifest, read_manifest
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.settings.settings import Settings
 
 DUMPS = {f"databases/{name}.dump": name for name in DATABASES}
@@ -42,7 +42,10 @@ class Contents:
 
 
 def list_backup(settings: Settings, file: Path, passphrase: str) -> Backup:
-    """Read the file to its end and say what it holds. Writes nothing. Raises RequestWrong as ``unpack``."""
+    """Read the file to its end and say what it holds.
+
+    Writes nothing. Raises WrongRequestError as ``unpack``.
+    """
     with _members(file, passphrase) as (manifest, members):
         entries = [_checked(settings, member) for member, _ in members]
     return Backup(manifest, tuple(entries))
@@ -51,8 +54,8 @@ def list_backup(settings: Settings, file: Path, passphrase: str) -> Backup:
 def unpack(settings: Settings, file: Path, passphrase: str, folder: Path) -> Contents:
     """Unpack the file into ``folder``, which is made anew.
 
-    Raises RequestWrong for a passphrase that does not open it, for a file that is none of ours, was changed
-    or cut off, or that this release cannot read; then the folder is gone.
+    Raises WrongRequestError for a passphrase that does not open it, for a file that is none of ours, was
+    changed or cut off, or that this release cannot read; then the folder is gone.
     """
     shutil.rmtree(folder, ignore_errors=True)
     try:
@@ -75,7 +78,7 @@ def unpack(settings: Settings, file: Path, passphrase: str, folder: Path) -> Con
         return Contents(manifest, dumps, tuple(files))
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise WorkFailed(
+        raise WorkFailedError(
             f"The backup could not be unpacked: {error.strerror or type(error).__name__}.",
             "Nothing of this appliance has been changed.",
             f"df -h {settings.state_dir}",
@@ -99,22 +102,22 @@ def _members(file: Path, passphrase: str) -> Iterator[tuple[Manifest, Members]]:
                 yield manifest, _rest(tar)
             while sealed.read(1 << 16):
                 pass
-    except NotAge:
-        raise RequestWrong(
+    except NotAgeError:
+        raise WrongRequestError(
             f"{file} is not a backup of an appliance.",
             "It is not in the format of age with a passphrase.",
             "Name the file that 'appliance backup create' made.",
         ) from None
-    except WrongPassphrase:
-        raise RequestWrong(
+    except WrongPassphraseError:
+        raise WrongRequestError(
             f"The passphrase does not open {file}.",
             "Nothing has been changed. Without the right passphrase nobody can read the file.",
             "Try again with the passphrase that was given when the backup was made.",
         ) from None
-    except (Damaged, tarfile.TarError):
+    except (DamagedError, tarfile.TarError):
         raise _damaged(file) from None
     except FileNotFoundError:
-        raise RequestWrong(f"There is no file {file}.", "", f"ls -l {file.absolute().parent}") from None
+        raise WrongRequestError(f"There is no file {file}.", "", f"ls -l {file.absolute().parent}") from None
 
 
 def _manifest(tar: tarfile.TarFile) -> Manifest:
@@ -137,7 +140,7 @@ def _checked(settings: Settings, member: tarfile.TarInfo) -> Entry:
     if member.name not in DUMPS and (
         destination(settings, member.name) is None or member.size > LARGEST_FILE
     ):
-        raise RequestWrong(
+        raise WrongRequestError(
             "The backup holds a file that does not belong to the state of an appliance.",
             "Nothing has been changed.",
             "Use a backup that 'appliance backup create' made.",
@@ -145,8 +148,8 @@ def _checked(settings: Settings, member: tarfile.TarInfo) -> Entry:
     return Entry(member.name, member.size)
 
 
-def _damaged(file: Path) -> RequestWrong:
-    return RequestWrong(
+def _damaged(file: Path) -> WrongRequestError:
+    return WrongRequestError(
         f"{file} is damaged: it was cut off, or changed after it was written.",
         "Nothing has been changed.",
         f"Copy it again from where it is kept (compare: sha256sum {os.fspath(file)}), or use another backup.",

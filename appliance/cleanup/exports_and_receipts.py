@@ -42,7 +42,7 @@ class Expired:
 
 
 def expire_exports(folder: Path, max_days: int | None) -> Iterator[Expired]:
-    """Delete whole exports older than that, and what killed runs left of theirs. Raises WorkFailed."""
+    """Delete whole exports older than that, and what killed runs left of theirs. Raises WorkFailedError."""
     remove_leftovers(folder)
     if max_days is None:
         return

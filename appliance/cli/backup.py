@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.settings.settings import load_settings
 
 app = typer.Typer(
@@ -38,7 +38,7 @@ def create(
     from appliance.cli.terminal.passphrase import read_passphrase  # noqa: PLC0415
 
     if file.exists() and not force:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"{file} is there already.", "", "Name another file, or add --force to replace it."
         )
     backup = create_backup(load_settings(), file, read_passphrase(passphrase_file, is_new=True))

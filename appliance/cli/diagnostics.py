@@ -30,12 +30,12 @@ def diagnostics(
     """
     from appliance.cli.terminal.output import print_table, size  # noqa: PLC0415 - help must be instant
     from appliance.diagnostics.archive import collect, write_archive  # noqa: PLC0415
-    from appliance.errors import RequestWrong  # noqa: PLC0415
+    from appliance.errors import WrongRequestError  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
 
     path = output or Path(f"appliance-diagnostics-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar.gz")
     if path.exists() and not only_list:
-        raise RequestWrong(f"{path} is there already.", "", "Name another file with --output.")
+        raise WrongRequestError(f"{path} is there already.", "", "Name another file with --output.")
     files = collect(load_settings())
     rows = [(file.name, size(file.bytes), file.problem or file.about) for file in files]
     print_table(("file", "size", "what"), rows)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 
 app = typer.Typer()
 STDIN = "-"
@@ -48,7 +48,7 @@ def _from_stdin() -> str:
         return getpass.getpass("Enrolment token: ")
     given = sys.stdin.readline(400).strip()
     if not given:
-        raise RequestWrong(
+        raise WrongRequestError(
             "No enrolment token was given.",
             "",
             "appliance enrol URL -   and paste the token that the dashboard shows.",

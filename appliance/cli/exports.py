@@ -89,15 +89,15 @@ def get(
 ) -> None:
     """Copy an export to a folder, or as a tar to standard output. Every file's SHA-256 is checked."""
     from appliance.cli.work.exports_copy import copy_export, write_tar  # noqa: PLC0415
-    from appliance.errors import RequestWrong  # noqa: PLC0415
+    from appliance.errors import WrongRequestError  # noqa: PLC0415
     from appliance.exports.stored import find_export  # noqa: PLC0415
 
     export = find_export(_folder(exports_dir), run)
     if into == STANDARD_OUTPUT:
         if unpack:
-            raise RequestWrong("A tar is not unpacked.", "", "Leave out --unpack, or name a folder.")
+            raise WrongRequestError("A tar is not unpacked.", "", "Leave out --unpack, or name a folder.")
         if sys.stdout.isatty():
-            raise RequestWrong(
+            raise WrongRequestError(
                 "A tar would be written to the terminal.", "", f"appliance exports get {run} - > {run}.tar"
             )
         write_tar(export, sys.stdout.buffer)

@@ -55,7 +55,7 @@ def rotate(
     A run that has begun stays in its epoch. Twins and exports that are there keep the pseudonyms they have.
     """
     from appliance.connections import load_connections  # noqa: PLC0415 - help must be instant
-    from appliance.errors import RequestWrong  # noqa: PLC0415
+    from appliance.errors import WrongRequestError  # noqa: PLC0415
     from appliance.keys.epochs import start_epoch  # noqa: PLC0415
     from appliance.keys.keys import load_or_create_key  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
@@ -67,7 +67,7 @@ def rotate(
     for name in source or ():
         if name not in known:
             there = ", ".join(known) or "none"
-            raise RequestWrong(
+            raise WrongRequestError(
                 f"There is no connection '{name}'.", f"There are: {there}.", "appliance keys show"
             )
     load_or_create_key(folder / "mask.key")

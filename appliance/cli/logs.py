@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from appliance.cli.terminal.completion import run_ids
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.run_folder import run_id_for
 from appliance.settings.settings import Settings, load_settings
 from appliance.system.beneath import as_owner_of
@@ -42,7 +42,7 @@ def _print(settings: Settings, run_id: str, step: str | None, *, full: bool) -> 
     files = sorted(folder.glob("task_id=*/**/attempt=*.log"), key=lambda file: file.stat().st_mtime)
     shown = [file for file in files if step is None or f"task_id={step}" in file.parts]
     if not shown:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The run '{run_id}' has no log of that step." if step else f"The run '{run_id}' has no logs.",
             "Steps: " + ", ".join(sorted({file.relative_to(folder).parts[0][8:] for file in files})),
         )
@@ -59,7 +59,7 @@ def _folder(settings: Settings, run_id: str) -> Path:
         workflow, airflow_run_id = folder.parent.name[len("dag_id=") :], folder.name[len("run_id=") :]
         if run_id_for(workflow, airflow_run_id) == run_id:
             return folder
-    raise RequestWrong(
+    raise WrongRequestError(
         f"There are no logs of a run '{run_id}' below {settings.log_dir / 'tasks'}.", "", "appliance runs"
     )
 

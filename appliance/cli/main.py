@@ -22,7 +22,7 @@ import typer.main
 
 from appliance import __version__
 from appliance.cli.entry import INTERRUPTED
-from appliance.errors import ApplianceError, ExitCode, RequestWrong
+from appliance.errors import ApplianceError, ExitCode, WrongRequestError
 
 DEBUG_VARIABLE = "APPLIANCE_DEBUG"
 
@@ -162,11 +162,11 @@ def main() -> None:
         _exit(_unexpected(error), ExitCode.WORK_FAILED, error)
 
 
-def _not_permitted(error: PermissionError) -> RequestWrong | None:
+def _not_permitted(error: PermissionError) -> WrongRequestError | None:
     """The appliance's files are closed to other users: for them it is no fault. For root it would be."""
     if os.geteuid() == 0 or not isinstance(error.filename, str):
         return None
-    return RequestWrong(
+    return WrongRequestError(
         f"{error.filename} is not open to you.",
         "What belongs to the appliance can be read by root only.",
         "Put sudo before the command.",

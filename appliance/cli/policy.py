@@ -46,7 +46,7 @@ def check(
     with --columns, and whenever a run is planned. Patterns of the policy that match nothing there are named.
     """
     from appliance.cli.work.source_catalog import source_catalog  # noqa: PLC0415
-    from appliance.documents.problems import DocumentWrong  # noqa: PLC0415
+    from appliance.documents.problems import WrongDocumentError  # noqa: PLC0415
     from appliance.orchestration.start_and_stop import find_workflow  # noqa: PLC0415 - help must be instant
     from appliance.policy.approvals import approved_columns, load_approval, waits_for_owner  # noqa: PLC0415
     from appliance.policy.columns import waiting_refusal  # noqa: PLC0415
@@ -71,7 +71,7 @@ def check(
         catalog = source_catalog(settings, document, "appliance policy check")
         matching = match_rules(document, catalog, loaded.document.places())
         if matching.problems:
-            raise DocumentWrong(list(matching.problems))
+            raise WrongDocumentError(list(matching.problems))
         approved = approved_columns(settings.approvals_dir, document) if origin == "cloud" else ()
         refusals = check_workflow(
             rules, document, matching, origin=origin, catalog=catalog, approved=approved

@@ -27,7 +27,7 @@ def preflight(
     """
     from appliance.cli.terminal.findings import print_findings  # noqa: PLC0415 - help is instant
     from appliance.cli.terminal.output import print_json, print_table  # noqa: PLC0415
-    from appliance.errors import ExitCode, RequestWrong  # noqa: PLC0415
+    from appliance.errors import ExitCode, WrongRequestError  # noqa: PLC0415
     from appliance.preflight.checks import CHECKS, run_checks  # noqa: PLC0415
     from appliance.preflight.gather import gather  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
@@ -42,7 +42,7 @@ def preflight(
         return
     unknown = [name for name in in_spite_of or () if name not in names]
     if unknown:
-        raise RequestWrong(f"There is no check '{unknown[0]}'.", f"There are: {', '.join(names)}.")
+        raise WrongRequestError(f"There is no check '{unknown[0]}'.", f"There are: {', '.join(names)}.")
     findings = run_checks(gather(load_settings()), in_spite_of or ())
     if as_json:
         print_json({"ok": not failed(findings), "findings": [finding.as_json() for finding in findings]})

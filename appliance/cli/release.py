@@ -45,18 +45,18 @@ def use(
     A bundle is looked for in /opt/appliance/bundles, with its .sha256 file beside it. What policy pins
     holds here too; the update window does not. Ending this command does not end the move.
     """
-    from appliance.errors import RequestWrong  # noqa: PLC0415 - help must be instant
+    from appliance.errors import WrongRequestError  # noqa: PLC0415 - help must be instant
     from appliance.releases.installed import CURRENT, ROOT, UPDATER, linked  # noqa: PLC0415
 
     if os.geteuid() != 0:
-        raise RequestWrong(
+        raise WrongRequestError(
             "Only root can move to another release.", "", f"sudo appliance release use {version}"
         )
     # The code of a release that has proven itself, and of one that stays where it is during the move.
     trusted = linked(ROOT, UPDATER) or linked(ROOT, CURRENT)
     python = f"{ROOT}/releases/{trusted}/venv/bin/python"
     if trusted is None or not os.access(python, os.X_OK):
-        raise RequestWrong(
+        raise WrongRequestError(
             f"No release is installed in {ROOT}.", "This command is for an appliance.", "docs/install.md"
         )
     command = [python, "-I", "-m", "appliance.releases.update", "--use", version]

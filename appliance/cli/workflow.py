@@ -39,7 +39,7 @@ def validate(
     source knows its columns.
     """
     from appliance.cli.work.validate import validate_files  # noqa: PLC0415 - help does without
-    from appliance.documents.problems import DocumentWrong  # noqa: PLC0415
+    from appliance.documents.problems import WrongDocumentError  # noqa: PLC0415
 
     outcomes = validate_files(files)
     wrong = any(outcome.problems for outcome in outcomes)
@@ -49,7 +49,7 @@ def validate(
     else:
         for outcome in outcomes:
             if outcome.problems:
-                typer.echo(DocumentWrong(outcome.problems).text(), err=True)
+                typer.echo(WrongDocumentError(outcome.problems).text(), err=True)
             else:
                 typer.echo(f"{outcome.file}: {outcome.id} is valid")
     if wrong:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     import httpx
 
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 
 CALL_TIMEOUT_S = 20.0
 """For the whole of a call, from looking the name up to the last byte: a drip cannot stretch it."""
@@ -30,7 +30,7 @@ USUAL_ANSWER_BYTES = 256 * 2**10
 MAX_RETRY_AFTER_S = 300.0
 
 
-class DashboardAway(WorkFailed):
+class DashboardAwayError(WorkFailedError):
     """The dashboard gave no answer that can be used. Trying again may help, after ``retry_after`` seconds."""
 
     def __init__(self, why: str, next_step: str = "", *, retry_after: float = 0.0) -> None:
@@ -38,7 +38,7 @@ class DashboardAway(WorkFailed):
         self.retry_after = retry_after
 
 
-class TokenRefused(WorkFailed):
+class TokenRefusedError(WorkFailedError):
     """The dashboard does not know this appliance's token: it was revoked, or replaced."""
 
     def __init__(self) -> None:
@@ -58,7 +58,10 @@ class Answer:
 
 
 def checked_url(url: str, *, plain_http: bool = False) -> str:
-    """The dashboard's address without a slash at its end. Raises RequestWrong for one that is no good."""
+    """The dashboard's address without a slash at its end.
+
+    Raises WrongRequestError for one that is no good.
+    """
     try:
         parts = urlsplit(url)
         fits = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)
@@ -66,9 +69,9 @@ def checked_url(url: str, *, plain_http: bool = False) -> str:
         fits = False
     example = "Give it as https://dashboard.example.com"
     if not fits or parts.username or parts.password or parts.query or parts.fragment:
-        raise RequestWrong("That is not a dashboard's address.", "", f"{example}.")
+        raise WrongRequestError("That is not a dashboard's address.", "", f"{example}.")
     if parts.scheme == "http" and not plain_http and not _is_loopback(parts.hostname or ""):
-        raise RequestWrong(
+        raise WrongRequestError(
             "The dashboard's address is not https.",
             "Whoever listens on the way could take the appliance's token.",
             f"{example}, or set dashboard_plain_http where the way is safe.",
@@ -116,7 +119,7 @@ class DashboardClient:
         max_bytes: int = USUAL_ANSWER_BYTES,
         timeout_s: float = CALL_TIMEOUT_S,
     ) -> Answer:
-        """One request. Raises DashboardAway, or TokenRefused for a 401."""
+        """One request. Raises DashboardAwayError, or TokenRefusedError for a 401."""
         httpx = self._httpx
         sent = {"content-type": "application/json", **(headers or {})}
         if self.token:
@@ -125,7 +128,7 @@ class DashboardClient:
             request = self._client.build_request(method, path, content=body, headers=sent)
             return self._runner.run(self._send(request, max_bytes, timeout_s))
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, TimeoutError) as error:
-            raise DashboardAway(*_cause(error, timeout_s)) from None
+            raise DashboardAwayError(*_cause(error, timeout_s)) from None
 
     async def _send(self, request: httpx.Request, max_bytes: int, timeout_s: float) -> Answer:
         async with asyncio.timeout(timeout_s):
@@ -139,25 +142,25 @@ class DashboardClient:
 async def _read(response: httpx.Response, max_bytes: int) -> Answer:
     _check_status(response)
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise DashboardAway("It sent a compressed answer, which was not asked for.")
+        raise DashboardAwayError("It sent a compressed answer, which was not asked for.")
     received = bytearray()
     async for chunk in response.aiter_raw(65_536):
         received += chunk
         if len(received) > max_bytes:
-            raise DashboardAway(f"Its answer is larger than {max_bytes // 1024} KiB.")
+            raise DashboardAwayError(f"Its answer is larger than {max_bytes // 1024} KiB.")
     return Answer(response.status_code, bytes(received))
 
 
 def _check_status(response: httpx.Response) -> None:
     status = response.status_code
     if status == 401:
-        raise TokenRefused
+        raise TokenRefusedError
     if status == 429 or status >= 500:
         wait = response.headers.get("retry-after", "")
         seconds = float(wait) if wait.isascii() and wait.isdigit() and len(wait) < 6 else 0.0
-        raise DashboardAway(f"It answered {status}.", retry_after=min(seconds, MAX_RETRY_AFTER_S))
+        raise DashboardAwayError(f"It answered {status}.", retry_after=min(seconds, MAX_RETRY_AFTER_S))
     if status < 200 or (300 <= status < 400 and status != 304):
-        raise DashboardAway(
+        raise DashboardAwayError(
             f"It answered {status}, and redirects are not followed.", "Use the address that it has itself."
         )
 
@@ -177,7 +180,7 @@ def _trusted(ca_file: Path | None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=ca_file)
         except OSError as error:
-            raise RequestWrong(
+            raise WrongRequestError(
                 f"{ca_file} cannot be used: {error.strerror or type(error).__name__}.",
                 "dashboard_ca_file names it as a file of authorities to trust.",
                 f"openssl x509 -noout -subject -in {ca_file}",

@@ -18,7 +18,7 @@ from psycopg.rows import class_row
 from appliance.cloud.command_state import Settled, finish_command
 from appliance.cloud.wanted_release import WantedRelease
 from appliance.contract.calls import Command
-from appliance.errors import ApplianceError, Refused, RequestWrong, WorkFailed
+from appliance.errors import ApplianceError, RefusedError, WorkFailedError, WrongRequestError
 from appliance.orchestration.start_and_stop import cancel_run, find_workflow, start_run
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.columns import KEEP_RULE
@@ -105,9 +105,9 @@ class CloudCommands:
         """What became of it; None when it has to be tried again."""
         try:
             if command.expired:
-                raise WorkFailed("It could not be done before it expired.")
+                raise WorkFailedError("It could not be done before it expired.")
             return self._done(db, command, sync)
-        except Refused as error:
+        except RefusedError as error:
             return Settled("refused", rule=error.rule, problem=error.text())
         except ApplianceError as error:
             return Settled("failed", problem=error.text())
@@ -163,7 +163,7 @@ class CloudCommands:
                 command_id=command.command_id,
                 wait_s=0,
             )
-        except (RequestWrong, WorkFailed):
+        except (WrongRequestError, WorkFailedError):
             if made:
                 db.execute(
                     "DELETE FROM appliance.run WHERE run_id = %s AND state = 'queued' AND command_id = %s",
@@ -180,18 +180,18 @@ class CloudCommands:
         return Settled("done", run_id=run_id)
 
     def _policy(self) -> Policy:
-        """Raises DocumentWrong for one that cannot be read: then nothing is done."""
+        """Raises WrongDocumentError for one that cannot be read: then nothing is done."""
         return read_policy(self._settings)
 
 
 def refuse_waiting(settings: Settings, workflow: str) -> None:
-    """Raise Refused for a workflow of which there is only a version that waits for the owner."""
+    """Raise RefusedError for a workflow of which there is only a version that waits for the owner."""
     in_force = any(
         file.id == workflow for file in read_workflow_files(settings.config_dir, settings.state_dir)
     )
     if in_force or not waiting_file(settings.state_dir, workflow).is_file():
         return
-    raise Refused(
+    raise RefusedError(
         f"The workflow {workflow} keeps columns that the owner of this appliance has not approved.",
         "Until then it does not run.",
         f"appliance workflow approve {workflow}",

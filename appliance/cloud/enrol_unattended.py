@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 import appliance
-from appliance.errors import ApplianceError, Refused, RequestWrong
+from appliance.errors import ApplianceError, RefusedError, WrongRequestError
 from appliance.settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,18 +35,18 @@ class OneTimeToken(BaseModel):
 def enrol_here(settings: Settings, token: str) -> str:
     """Exchange the token with the dashboard of the settings; returns the name that the appliance has there.
 
-    Raises RequestWrong where that cannot be, WorkFailed where the dashboard does not answer.
+    Raises WrongRequestError where that cannot be, WorkFailedError where the dashboard does not answer.
     """
     from appliance.cloud.enrolment import enrol, load_identity  # noqa: PLC0415 - see serving
 
     if settings.dashboard_url is None:
-        raise RequestWrong(
+        raise WrongRequestError(
             "This appliance was set up without a dashboard.",
             "Its address is not in the settings (dashboard_url), and a page may not choose one.",
             "sudo appliance enrol URL -",
         )
     if load_identity(settings.identity_file) is not None:
-        raise RequestWrong(
+        raise WrongRequestError(
             "This appliance is enrolled already.",
             "A page can enrol it only once.",
             f"sudo appliance enrol {settings.dashboard_url} -",
@@ -61,7 +61,8 @@ def enrol_here(settings: Settings, token: str) -> str:
 def enrol_by_file(settings: Settings, identity: Identity | None, backoff: Backoff) -> Identity | None:
     """The identity after enrolling with the token that the machine was set up with, if there is a new one.
 
-    Raises RequestWrong for an address that may not be used, and WorkFailed where there is no identity yet.
+    Raises WrongRequestError for an address that may not be used, and WorkFailedError where there is no
+    identity yet.
     """
     from appliance.cloud.client import checked_url  # noqa: PLC0415 - see serving
     from appliance.cloud.enrolment import digest, enrol  # noqa: PLC0415 - the same
@@ -88,7 +89,7 @@ def enrol_by_file(settings: Settings, identity: Identity | None, backoff: Backof
 
 
 def client_of(settings: Settings, url: str, token: str = "") -> DashboardClient:
-    """A client of the dashboard at ``url``. Raises RequestWrong for an address that may not be used."""
+    """A client of the dashboard at ``url``. Raises WrongRequestError for an address that may not be used."""
     from appliance.cloud.client import DashboardClient, checked_url  # noqa: PLC0415 - see serving
 
     return DashboardClient(
@@ -100,7 +101,7 @@ def client_of(settings: Settings, url: str, token: str = "") -> DashboardClient:
 
 
 def refuse_other_sites(origin: str | None, host: str | None, site: str | None = None) -> None:
-    """Raise Refused for a request that another site made the browser send."""
+    """Raise RefusedError for a request that another site made the browser send."""
     foreign = origin is not None and urlsplit(origin).netloc != host
     if foreign or site not in {None, "same-origin", "none"}:
-        raise Refused("This request came from another site.", "", "Use the appliance's own page.")
+        raise RefusedError("This request came from another site.", "", "Use the appliance's own page.")

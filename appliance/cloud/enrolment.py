@@ -12,10 +12,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from appliance.cloud.client import DashboardAway, DashboardClient, TokenRefused
+from appliance.cloud.client import DashboardAwayError, DashboardClient, TokenRefusedError
 from appliance.contract.calls import Enrolled, EnrolRequest, NewToken
 from appliance.durable import write_file
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.system.beneath import as_owner_of, ways
 
 BAD_TOKEN = (
@@ -49,7 +49,7 @@ class Identity:
 def load_identity(path: Path) -> Identity | None:
     """The identity, or None where the appliance is not enrolled.
 
-    Raises RequestWrong for a file that others may read or that is broken.
+    Raises WrongRequestError for a file that others may read or that is broken.
     """
     try:
         with as_owner_of(path):
@@ -58,11 +58,11 @@ def load_identity(path: Path) -> Identity | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"{path} cannot be read: {error.strerror}.", "It holds the dashboard's token.", f"ls -l {path}"
         ) from None
     if mode & 0o077:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"{path} can be read by others than its owner (mode {mode:04o}).",
             "It holds the dashboard's token.",
             f"chmod 600 {path}",
@@ -70,7 +70,7 @@ def load_identity(path: Path) -> Identity | None:
     try:
         return Identity(**json.loads(text))
     except (ValueError, TypeError):
-        raise RequestWrong(
+        raise WrongRequestError(
             f"{path} is broken.", "It is no identity as this release writes it.", "sudo appliance enrol URL -"
         ) from None
 
@@ -92,33 +92,33 @@ def digest(token: str) -> str:
 def enrol(client: DashboardClient, token: str, path: Path, *, version: str) -> Identity:
     """Exchange a one-time token for this appliance's own, and keep that at ``path``.
 
-    Repeatable: an answer that got lost is asked for again. Raises RequestWrong for a token that is no good,
-    WorkFailed when the dashboard does not answer or the file cannot be written.
+    Repeatable: an answer that got lost is asked for again. Raises WrongRequestError for a token that is no
+    good, WorkFailedError when the dashboard does not answer or the file cannot be written.
     """
     attempt_file = path.with_name("enrolment-attempt.json")
     attempt = _attempt(attempt_file, token)
     try:
         request = EnrolRequest(token=token, attempt=attempt, version=version)
     except ValidationError:
-        raise RequestWrong("That is no enrolment token.", "", BAD_TOKEN[2]) from None
+        raise WrongRequestError("That is no enrolment token.", "", BAD_TOKEN[2]) from None
     client.token = ""
     try:
         answer = client.call("POST", "/v1/enrol", request.to_wire())
-    except TokenRefused:
-        raise RequestWrong(*BAD_TOKEN) from None
+    except TokenRefusedError:
+        raise WrongRequestError(*BAD_TOKEN) from None
     if answer.status != 200:
-        raise DashboardAway(f"It answered {answer.status} to the enrolment.", "Check the address.")
+        raise DashboardAwayError(f"It answered {answer.status} to the enrolment.", "Check the address.")
     try:
         given = Enrolled.from_wire(answer.body)
     except ValidationError:
-        raise DashboardAway(
+        raise DashboardAwayError(
             "What answered is no dashboard that this release can speak to.", "Check the address."
         ) from None
     identity = Identity(client.url, str(given.appliance_id), given.name, given.token, digest(token))
     try:
         save_identity(path, identity)
     except OSError as error:
-        raise WorkFailed(
+        raise WorkFailedError(
             f"{path} could not be written: {error.strerror}.",
             "The dashboard has answered; the same token can be used once more.",
             ways(error, path, f"df -h {path.parent}"),
@@ -133,13 +133,14 @@ def rotate(client: DashboardClient, identity: Identity, path: Path) -> Identity:
     """Ask for a new token and use it from now on; the dashboard retires the old one at its first use.
 
     The old one is kept beside it: requests overtake each other on the way, and the dashboard may have given
-    another since. Raises DashboardAway, TokenRefused, and OSError when it cannot be kept; the old one stays.
+    another since. Raises DashboardAwayError, TokenRefusedError, and OSError when it cannot be kept; the old
+    one stays.
     """
     answer = client.call("POST", "/v1/appliance/token")
     try:
         given = NewToken.from_wire(answer.body)
     except ValidationError:
-        raise DashboardAway("It gave no token when asked for a new one.") from None
+        raise DashboardAwayError("It gave no token when asked for a new one.") from None
     renewed = replace(identity, token=given.token, former=identity.token)
     save_identity(path, renewed)
     client.token = renewed.token
@@ -174,7 +175,7 @@ def _attempt(path: Path, token: str) -> str:
     try:
         _write(path, json.dumps({"token": digest(token), "attempt": attempt}))
     except OSError as error:
-        raise WorkFailed(
+        raise WorkFailedError(
             f"{path} could not be written: {error.strerror}.",
             "Enrolment has to be able to remember itself.",
             ways(error, path, f"ls -ld {path.parent}"),

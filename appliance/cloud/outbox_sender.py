@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from appliance.cloud.client import DashboardAway, DashboardClient
+from appliance.cloud.client import DashboardAwayError, DashboardClient
 from appliance.contract.calls import Event, EventBatch, EventsAccepted
 from appliance.contract.events import EVENT_KINDS, MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 from appliance.contract.fitting import fitting
@@ -28,7 +28,7 @@ class OutboxSender:
     def send(self, db: Connection, client: DashboardClient, scrubber: Scrubber) -> int:
         """Send one batch; how many events are dealt with (0: none wait).
 
-        Raises DashboardAway, TokenRefused, and psycopg.Error when the database is away.
+        Raises DashboardAwayError, TokenRefusedError, and psycopg.Error when the database is away.
         """
         waiting = outbox.read_waiting(db, self._most, BATCH_BYTES)
         if not waiting.rows:
@@ -41,11 +41,11 @@ class OutboxSender:
             if answer.status in (400, 413, 422):
                 return self._too_much(db, waiting)
             if answer.status != 200:
-                raise DashboardAway(f"It answered {answer.status} to events.")
+                raise DashboardAwayError(f"It answered {answer.status} to events.")
             try:
                 rejected += len(EventsAccepted.from_wire(answer.body).rejected)
             except ValidationError:
-                raise DashboardAway("Its answer to events is not one of a dashboard.") from None
+                raise DashboardAwayError("Its answer to events is not one of a dashboard.") from None
         outbox.forget(db, [row.seq for row in waiting.rows], stream=waiting.stream, rejected=rejected)
         self._most = min(self._most * 2, MAX_BATCH_EVENTS)
         return len(waiting.rows)

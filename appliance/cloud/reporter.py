@@ -14,7 +14,7 @@ import psycopg
 from pydantic import ValidationError
 
 from appliance.cloud.backoff import Backoff
-from appliance.cloud.client import DashboardAway, DashboardClient, TokenRefused
+from appliance.cloud.client import DashboardAwayError, DashboardClient, TokenRefusedError
 from appliance.cloud.commands import CloudCommands
 from appliance.cloud.enrol_unattended import REFUSED_WAIT_S, client_of, enrol_by_file
 from appliance.cloud.enrolment import (
@@ -92,10 +92,10 @@ class Reporter:
         """Do what is due; in how many seconds to look again. Raises nothing that was foreseen."""
         try:
             return self._turn()
-        except TokenRefused as error:
+        except TokenRefusedError as error:
             if not self._has_gone_back():
                 self._wait(error.why, REFUSED_WAIT_S)
-        except DashboardAway as error:
+        except DashboardAwayError as error:
             self._wait(error.why, error.retry_after)
         except psycopg.Error:
             self._lose_database()
@@ -145,12 +145,12 @@ class Reporter:
         try:
             answer = client.call("POST", "/v1/appliance/heartbeat", report.to_wire())
             if answer.status != 200:
-                raise DashboardAway(f"It answered {answer.status} to a heartbeat.")
+                raise DashboardAwayError(f"It answered {answer.status} to a heartbeat.")
             wish = HeartbeatAnswer.from_wire(answer.body)
         except ValidationError:
             self._beat.failed()
-            raise DashboardAway("Its answer to a heartbeat is not one of a dashboard.") from None
-        except (DashboardAway, TokenRefused) as error:
+            raise DashboardAwayError("Its answer to a heartbeat is not one of a dashboard.") from None
+        except (DashboardAwayError, TokenRefusedError) as error:
             self._beat.failed(getattr(error, "retry_after", REFUSED_WAIT_S))
             raise
         self._beat.succeeded()
@@ -167,7 +167,7 @@ class Reporter:
         """Take in what is wanted; without the database nothing could be done exactly once."""
         if wish.rotate_token and self._identity is not None:
             # The next heartbeat asks again; what else is wanted does not wait for it.
-            with contextlib.suppress(OSError, DashboardAway):
+            with contextlib.suppress(OSError, DashboardAwayError):
                 self._identity = rotate(client, self._identity, self._settings.identity_file)
         if db is None:
             return
@@ -186,7 +186,7 @@ class Reporter:
             return False
         try:
             self._identity = rotate(client, identity, self._settings.identity_file)
-        except (DashboardAway, TokenRefused) as error:
+        except (DashboardAwayError, TokenRefusedError) as error:
             self._beat.failed(getattr(error, "retry_after", REFUSED_WAIT_S))
             raise
         marker.unlink(missing_ok=True)
@@ -205,7 +205,7 @@ class Reporter:
 
     def _fetch(self, *, force: bool = False) -> None:
         if self._client is None or self._db is None:
-            raise DashboardAway("It is not known yet.")
+            raise DashboardAwayError("It is not known yet.")
         before = self._sync.etag
         self._sync.fetch(self._client, self._db, force=force)
         if self._sync.etag != before:
@@ -218,7 +218,7 @@ class Reporter:
                 if not self._sender.send(db, client, self._scrubber) or self.background.is_stopping:
                     break
             self._events.succeeded()
-        except (DashboardAway, TokenRefused) as error:
+        except (DashboardAwayError, TokenRefusedError) as error:
             self._events.failed(getattr(error, "retry_after", REFUSED_WAIT_S))
             raise
 

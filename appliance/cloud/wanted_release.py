@@ -23,7 +23,7 @@ from appliance.cloud.command_state import Settled, finish_command
 from appliance.contract.events import UpdateChanged
 from appliance.contract.fields import VersionName
 from appliance.durable import write_file
-from appliance.errors import Explanation, Refused
+from appliance.errors import Explanation, RefusedError
 from appliance.policy.policy import Refusal, check_update, enforce, read_policy
 from appliance.settings.settings import Settings
 from appliance.store.database import Connection
@@ -86,7 +86,7 @@ class WantedRelease:
     def request(self, db: Connection, version: str, command_id: str | None = None) -> bool:
         """Ask the updater for a release. False when it runs already, so that nothing is to be done.
 
-        Raises Refused by policy, psycopg.Error, and OSError when the wish cannot be kept.
+        Raises RefusedError by policy, psycopg.Error, and OSError when the wish cannot be kept.
         """
         waiting = _newest(db, waiting=True)
         if version == appliance.__version__:
@@ -128,7 +128,7 @@ class WantedRelease:
                 return
         try:
             self.request(db, version)
-        except Refused:
+        except RefusedError:
             # An event reports it, once; a wish has no answer.
             return
 
@@ -152,7 +152,7 @@ class WantedRelease:
             _finish(db, wish, "failed", problem=why.line())
 
     def _refusals(self, version: str) -> tuple[Refusal, ...]:
-        """Raises DocumentWrong for a policy that cannot be read: then nothing is asked for."""
+        """Raises WrongDocumentError for a policy that cannot be read: then nothing is asked for."""
         return check_update(read_policy(self._settings), version)
 
     def _note_refusal(

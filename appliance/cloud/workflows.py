@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 import appliance
-from appliance.cloud.client import DashboardAway, DashboardClient
+from appliance.cloud.client import DashboardAwayError, DashboardClient
 from appliance.contract.calls import (
     MAX_DOCUMENT_BYTES,
     MAX_WORKFLOW_SET_BYTES,
@@ -25,9 +25,9 @@ from appliance.contract.calls import (
     document_digest,
 )
 from appliance.contract.events import WorkflowChanged
-from appliance.documents.problems import DocumentWrong
+from appliance.documents.problems import WrongDocumentError
 from appliance.durable import write_file
-from appliance.errors import ApplianceError, RequestWrong
+from appliance.errors import ApplianceError, WrongRequestError
 from appliance.masking.registry import parameter_models
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.approvals import approvals_mark, load_approval, waits_for_owner
@@ -81,8 +81,8 @@ class CloudSync:
     def fetch(self, client: DashboardClient, db: Connection, *, force: bool = False) -> None:
         """Fetch the set unless it is unchanged, and take it up.
 
-        Raises DashboardAway for a set that cannot be read whole, psycopg.Error, and OSError when the disk is
-        full: then everything stays as it is.
+        Raises DashboardAwayError for a set that cannot be read whole, psycopg.Error, and OSError when the
+        disk is full: then everything stays as it is.
         """
         known = self.etag if not force and self.etag and self.is_current(self.etag) else None
         answer = client.call(
@@ -95,13 +95,13 @@ class CloudSync:
         if answer.status == 304 and known:
             return
         if answer.status != 200:
-            raise DashboardAway(f"It answered {answer.status} when asked for workflows.")
+            raise DashboardAwayError(f"It answered {answer.status} when asked for workflows.")
         if sum(answer.body.count(mark) for mark in (b",", b":", b"[", b"{")) > MAX_JSON_PARTS:
-            raise DashboardAway("Its set of workflows is larger than any that could be meant.")
+            raise DashboardAwayError("Its set of workflows is larger than any that could be meant.")
         try:
             given = WorkflowSet.from_wire(answer.body)
         except (ValidationError, RecursionError):
-            raise DashboardAway("Its set of workflows is not one that this release can read.") from None
+            raise DashboardAwayError("Its set of workflows is not one that this release can read.") from None
         self.take_up(given, db)
 
     def take_up(self, given: WorkflowSet, db: Connection) -> None:
@@ -268,14 +268,14 @@ def _read(assigned: AssignedWorkflow, text: str) -> tuple[Workflow | None, str]:
     """The workflow, or what is wrong with its document."""
     try:
         if document_digest(assigned.document) != assigned.digest:
-            raise RequestWrong("The document was cut off or changed: it does not have its digest.")
+            raise WrongRequestError("The document was cut off or changed: it does not have its digest.")
         if len(text.encode()) > 2 * MAX_DOCUMENT_BYTES:
-            raise RequestWrong(f"The document is larger than {MAX_DOCUMENT_BYTES // 1024} KiB.")
+            raise WrongRequestError(f"The document is larger than {MAX_DOCUMENT_BYTES // 1024} KiB.")
         loaded = parse_workflow(text, "the document", as_json=True)
         if problems := check_masks(loaded.document, parameter_models()):
-            raise DocumentWrong(problems)
+            raise WrongDocumentError(problems)
         if loaded.workflow.id != assigned.id:
-            raise RequestWrong(f"The document's id is not {assigned.id}, under which it was sent.")
+            raise WrongRequestError(f"The document's id is not {assigned.id}, under which it was sent.")
     except ApplianceError as error:
         return None, error.text()
     except (RecursionError, UnicodeEncodeError):

@@ -23,7 +23,7 @@ from appliance.dashboard.api import appliance_api as wire
 from appliance.dashboard.api import appliances as api_appliances
 from appliance.dashboard.api import people as api_people
 from appliance.dashboard.api import workflows as api_workflows
-from appliance.dashboard.http_errors import TooMany, problem_of, status_of
+from appliance.dashboard.http_errors import TooManyRequestsError, problem_of, status_of
 from appliance.dashboard.pages import appliance as pages_appliance
 from appliance.dashboard.pages import edit as pages_edit
 from appliance.dashboard.pages import fleet as pages_fleet
@@ -115,7 +115,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ApplianceError)
     async def _known(request: Request, error: ApplianceError) -> Response:
-        headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooMany) else {}
+        headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooManyRequestsError) else {}
         return _answer(request, status_of(error), problem_of(error), headers)
 
     @app.exception_handler(ValidationError)

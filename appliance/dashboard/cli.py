@@ -9,7 +9,7 @@ import typer
 import uvicorn
 
 from appliance.dashboard.app import create_app
-from appliance.dashboard.http_errors import NotFound
+from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.settings import Settings, first_password, from_environment
 from appliance.dashboard.store import fleet, people, tokens
 from appliance.dashboard.store.database import Database, StoreAwayError
@@ -97,7 +97,7 @@ def reset_password(name: Annotated[str, typer.Argument(help="Whose password.")])
     with database.read() as session:
         person_id = session.value("SELECT id FROM person WHERE name = ?", name)
     if person_id is None:
-        raise NotFound(f"There is nobody named {name}.", "", "appliance-dashboard create-user NAME")
+        raise NotFoundError(f"There is nobody named {name}.", "", "appliance-dashboard create-user NAME")
     _say(people.reset_password(database, people.SYSTEM, person_id))
 
 

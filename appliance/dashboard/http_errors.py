@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from appliance.contract.calls import Problem
-from appliance.documents.problems import DocumentWrong
-from appliance.errors import ApplianceError, Refused, RequestWrong
+from appliance.documents.problems import WrongDocumentError
+from appliance.errors import ApplianceError, RefusedError, WrongRequestError
 
 
-class NotFound(RequestWrong):
+class NotFoundError(WrongRequestError):
     """What was asked for is not there (404)."""
 
 
-class Conflict(RequestWrong):
+class ConflictError(WrongRequestError):
     """Somebody else was faster, or the name is taken (409)."""
 
 
-class TooLarge(RequestWrong):
+class TooLargeError(WrongRequestError):
     """More than is taken (413)."""
 
 
-class Unauthenticated(RequestWrong):
+class UnauthenticatedError(WrongRequestError):
     """No credential, or one that is no good (401)."""
 
 
-class TooMany(RequestWrong):
+class TooManyRequestsError(WrongRequestError):
     """Too many requests; ``retry_after`` seconds from now there is room again (429)."""
 
     def __init__(self, retry_after: float) -> None:
@@ -34,14 +34,14 @@ class TooMany(RequestWrong):
 
 
 _ANSWERS: tuple[tuple[type[ApplianceError], int, str], ...] = (
-    (NotFound, 404, "notfound"),
-    (Conflict, 409, "conflict"),
-    (TooLarge, 413, "toolarge"),
-    (Unauthenticated, 401, "unauthenticated"),
-    (TooMany, 429, "toomany"),
-    (Refused, 403, "refused"),
-    (DocumentWrong, 422, "documentwrong"),
-    (RequestWrong, 422, "requestwrong"),
+    (NotFoundError, 404, "notfound"),
+    (ConflictError, 409, "conflict"),
+    (TooLargeError, 413, "toolarge"),
+    (UnauthenticatedError, 401, "unauthenticated"),
+    (TooManyRequestsError, 429, "toomany"),
+    (RefusedError, 403, "refused"),
+    (WrongDocumentError, 422, "documentwrong"),
+    (WrongRequestError, 422, "requestwrong"),
     (ApplianceError, 500, "workfailed"),
 )
 """HTTP's status and the contract's code for an error; the first kind that fits."""

@@ -12,7 +12,7 @@ from typing import Literal
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 
 Role = Literal["viewer", "editor", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "editor", "admin")
@@ -50,9 +50,9 @@ class Actor:
 
 
 def hash_password(password: str) -> str:
-    """The Argon2id hash to store; raises RequestWrong for a password that is too short or too long."""
+    """The Argon2id hash to store; raises WrongRequestError for a password that is too short or too long."""
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        raise RequestWrong(
+        raise WrongRequestError(
             "That password cannot be used.",
             f"It must have from {MIN_PASSWORD} to {MAX_PASSWORD} characters.",
             "Choose a longer one; a sentence is fine.",

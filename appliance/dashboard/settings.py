@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from appliance.durable import create_file
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 
 PREFIX = "DASHBOARD_"
 STATE_FOLDER = Path("/var/lib/appliance-dashboard")
@@ -77,7 +77,7 @@ class Settings:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read and check the settings; raises RequestWrong naming every variable that is wrong."""
+    """Read and check the settings; raises WrongRequestError naming every variable that is wrong."""
     known = {name: type(default) for name, default in _defaults().items()}
     values: dict[str, str | int] = {}
     problems = []
@@ -97,7 +97,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     settings = Settings(**values)  # type: ignore[arg-type]
     problems += _problems(settings)
     if problems:
-        raise RequestWrong(
+        raise WrongRequestError(
             "The dashboard's settings are wrong.",
             "\n".join(problems),
             "Correct the environment and start again.",
@@ -146,7 +146,7 @@ def load_secret_key(path: Path) -> bytes:
         create_file(path, secrets.token_bytes(32), durable=True, mode=0o600)
     key = path.read_bytes()
     if len(key) < 32:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The secret key file {path} is too short.",
             "It must hold at least 32 random bytes.",
             "Delete it and start again: a new one is made, and everybody signs in again.",
@@ -155,7 +155,7 @@ def load_secret_key(path: Path) -> bytes:
 
 
 def first_password(settings: Settings) -> str | None:
-    """The first admin's password, if one was set. Raises RequestWrong for a file without one."""
+    """The first admin's password, if one was set. Raises WrongRequestError for a file without one."""
     if not settings.first_password_file:
         return None
     why = "It is empty."
@@ -164,7 +164,7 @@ def first_password(settings: Settings) -> str | None:
     except (OSError, UnicodeDecodeError) as error:
         password, why = "", f"{type(error).__name__}."
     if not password:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"{settings.first_password_file} holds no password.",
             f"DASHBOARD_FIRST_PASSWORD_FILE names it, and there is nobody yet who could sign in. {why}",
             "Write a password into it, or unset the variable to have one made.",

@@ -15,9 +15,9 @@ from pathlib import Path
 import appliance
 from appliance.diagnostics import configuration, containers, databases, machine, services, task_logs
 from appliance.diagnostics.known_secrets import scrubber
-from appliance.diagnostics.part import NotThere, Part, table
+from appliance.diagnostics.part import NotThereError, Part, table
 from appliance.durable import whole_file
-from appliance.errors import ApplianceError, WorkFailed
+from appliance.errors import ApplianceError, WorkFailedError
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 
@@ -49,7 +49,7 @@ def collect(settings: Settings) -> list[Collected]:
 
 
 def write_archive(files: list[Collected], path: Path) -> None:
-    """Write them as one .tar.gz of mode 0600, whole or not at all. Raises WorkFailed."""
+    """Write them as one .tar.gz of mode 0600, whole or not at all. Raises WorkFailedError."""
     try:
         with (
             whole_file(path, durable=False, mode=0o600) as opened,
@@ -61,7 +61,7 @@ def write_archive(files: list[Collected], path: Path) -> None:
                 member.size, member.mode, member.mtime = file.bytes, 0o600, int(time.time())
                 tar.addfile(member, io.BytesIO(file.text.encode()))
     except OSError as error:
-        raise WorkFailed(
+        raise WorkFailedError(
             f"{path} could not be written: {error.strerror or type(error).__name__}.",
             "",
             "Name another place with --output FILE.",
@@ -89,7 +89,7 @@ def _collected(part: Part, clean: Scrubber) -> Collected:
             if left < 0:
                 lines.append("(cut: the rest is too long)")
                 break
-    except NotThere as error:
+    except NotThereError as error:
         problem = clean.clean(str(error))
     except ApplianceError as error:
         problem = clean.clean(error.what).split("\n", maxsplit=1)[0]

@@ -8,7 +8,7 @@ from functools import partial
 
 import psycopg
 
-from appliance.diagnostics.part import NotThere, Part, table
+from appliance.diagnostics.part import NotThereError, Part, table
 from appliance.settings.settings import Settings
 from appliance.store.database import connect
 
@@ -132,7 +132,9 @@ def _ask(url: str, questions: Sequence[tuple[str, str]]) -> Iterable[str]:
     try:
         session = connect(url, read_only=True)
     except psycopg.Error as error:
-        raise NotThere(f"The database does not answer ({error.sqlstate or type(error).__name__}).") from None
+        raise NotThereError(
+            f"The database does not answer ({error.sqlstate or type(error).__name__})."
+        ) from None
     with closing(session):
         for title, sql in questions:
             try:

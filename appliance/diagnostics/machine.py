@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import appliance
-from appliance.diagnostics.part import NotThere, Part, output_of, separated, table
+from appliance.diagnostics.part import NotThereError, Part, output_of, separated, table
 from appliance.settings.settings import Settings
 from appliance.status.history import FILE
 from appliance.system import proc
@@ -81,7 +81,7 @@ def _history(settings: Settings) -> Iterable[str]:
         with as_owner_of(path):
             lines = path.read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError):
-        raise NotThere(f"There is no {path}: the status service has not written it yet.") from None
+        raise NotThereError(f"There is no {path}: the status service has not written it yet.") from None
     columns = ("at", "disk free MB", "memory free MB", "load", "services MB", "steps MB")
     yield table(columns, (row for line in lines if (row := _sample(line))))
 

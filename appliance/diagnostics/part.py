@@ -23,15 +23,18 @@ class Part:
     streams: Callable[[], Iterable[str]]
 
 
-class NotThere(Exception):
+class NotThereError(Exception):
     """What the part would say cannot be found out here; its text says why, and holds no secret."""
 
 
 def output_of(command: Sequence[str]) -> str:
-    """What a program prints, and how it ended if not well. Raises NotThere where it is missing or hangs."""
+    """What a program prints, and how it ended if not well.
+
+    Raises NotThereError where it is missing or hangs.
+    """
     program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:{PATH}")
     if program is None:
-        raise NotThere(f"{command[0]} is not on this machine.")
+        raise NotThereError(f"{command[0]} is not on this machine.")
     try:
         done = subprocess.run(  # noqa: S603
             [program, *command[1:]],
@@ -43,9 +46,9 @@ def output_of(command: Sequence[str]) -> str:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise NotThere(f"{command[0]} did not answer within {TIMEOUT_S} s.") from None
+        raise NotThereError(f"{command[0]} did not answer within {TIMEOUT_S} s.") from None
     except OSError as error:
-        raise NotThere(f"{command[0]} could not be started: {error.strerror}.") from None
+        raise NotThereError(f"{command[0]} could not be started: {error.strerror}.") from None
     text = done.stdout[-MOST_BYTES:].decode(errors="replace")
     if done.returncode != 0:
         text += f"\n({command[0]} ended with status {done.returncode})"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from appliance.diagnostics.part import NotThere, Part
+from appliance.diagnostics.part import NotThereError, Part
 from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
 
@@ -30,7 +30,7 @@ def _ends(folder: Path, most: int) -> Iterable[str]:
     with as_owner_of(folder):
         files = sorted(folder.rglob("*.log"), key=lambda path: path.lstat().st_mtime, reverse=True)[:most]
     if not files:
-        raise NotThere(f"There are no logs below {folder}.")
+        raise NotThereError(f"There are no logs below {folder}.")
     for path in files:
         yield f"=== {path.relative_to(folder).as_posix()}"
         try:

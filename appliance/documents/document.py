@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from appliance.documents.problems import DocumentWrong, KeyPath, Places, Problem, path_text
+from appliance.documents.problems import KeyPath, Places, Problem, WrongDocumentError, path_text
 
 MAX_BYTES = 1024 * 1024
 """A workflow of a thousand tables with a mask for every column is about a third of this."""
@@ -60,7 +60,7 @@ class Document:
 
 def refuse(source: str, line: int | None, what: str, expected: str = "") -> NoReturn:
     """Give up at once, for what makes the rest unreadable."""
-    raise DocumentWrong([Problem((), what, expected, line, source)])
+    raise WrongDocumentError([Problem((), what, expected, line, source)])
 
 
 def unstorable(character: str) -> str:

@@ -17,7 +17,7 @@ from appliance.documents.document import (
 
 
 def load_json(text: str, source: str) -> Document:
-    """Read one JSON document. Raises DocumentWrong."""
+    """Read one JSON document. Raises WrongDocumentError."""
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         mapping: dict[str, Any] = {}

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from appliance.documents.document import Document, scalar
-from appliance.documents.problems import DocumentWrong, KeyPath, Problem, did_you_mean
+from appliance.documents.problems import KeyPath, Problem, WrongDocumentError, did_you_mean
 
 SHOWN_VALUE = 60
 """Characters of a wrong value that a message repeats."""
@@ -60,7 +60,7 @@ def wrong(what: str, expected: str = "") -> PydanticCustomError:
 def validate(model: type[Model], document: Document, *, data: Any = None) -> Model:
     """The document as a model. ``data`` replaces the document's own where a caller prepared it.
 
-    Raises DocumentWrong with every problem at once.
+    Raises WrongDocumentError with every problem at once.
     """
     problems = list(document.problems)
     instance = None
@@ -69,7 +69,7 @@ def validate(model: type[Model], document: Document, *, data: Any = None) -> Mod
     except ValidationError as error:
         problems += problems_of(error, model, document)
     if problems or instance is None:
-        raise DocumentWrong(problems)
+        raise WrongDocumentError(problems)
     return instance
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 
 KeyPath = tuple[str | int, ...]
 
@@ -52,7 +52,7 @@ class Places:
         return Problem(path, what, expected, line, self.source)
 
 
-class DocumentWrong(RequestWrong):
+class WrongDocumentError(WrongRequestError):
     """A document was refused; ``problems`` has all that is wrong with it, in the order of its lines."""
 
     def __init__(self, problems: Iterable[Problem], next_step: str = "") -> None:

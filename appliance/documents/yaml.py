@@ -39,8 +39,8 @@ _STRING_TAG = "tag:yaml.org,2002:str"
 def read(path: Path, *, max_bytes: int = MAX_BYTES, empty_is_allowed: bool = False) -> Document:
     """Read a YAML file (JSON if its name ends in .json), of a big one no more than shows that it is too big.
 
-    A file of nothing but comments is an empty mapping where ``empty_is_allowed``. Raises DocumentWrong for
-    one that is missing, unreadable, too big or not a document.
+    A file of nothing but comments is an empty mapping where ``empty_is_allowed``. Raises WrongDocumentError
+    for one that is missing, unreadable, too big or not a document.
     """
     name = str(path)
     try:
@@ -58,7 +58,7 @@ def load(
 ) -> Document:
     """Read one document, a mapping, from text.
 
-    Raises DocumentWrong with the line; never shows what stands on it.
+    Raises WrongDocumentError with the line; never shows what stands on it.
     """
     text = _decode(text, source_name, max_bytes)
     document = load_json(text, source_name) if as_json else _Builder(text, source_name).document()

@@ -21,7 +21,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from appliance.durable import append_line
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.system.beneath import as_owner_of, ways
 
 MANIFEST = "manifest.json"
@@ -107,14 +107,17 @@ class Export:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the export in ``folder``. Raises WorkFailed for one that is missing or malformed."""
+    """The manifest of the export in ``folder``.
+
+    Raises WorkFailedError for one that is missing or malformed.
+    """
     try:
         return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
     except OSError as error:
         why = error.strerror or type(error).__name__
     except ValidationError:
         why = "It is not a manifest that this release reads."
-    raise WorkFailed(
+    raise WorkFailedError(
         f"The export in {folder} has no usable {MANIFEST}.",
         why,
         f"If nobody needs it: rm -r {folder}",
@@ -128,25 +131,28 @@ def list_exports(exports_dir: Path) -> list[Export]:
         for folder in _folders(exports_dir):
             try:
                 found.append(Export(folder, read_manifest(folder)))
-            except WorkFailed:
+            except WorkFailedError:
                 continue
     return sorted(found, key=lambda export: export.manifest.created_at, reverse=True)
 
 
 def find_export(exports_dir: Path, run: str) -> Export:
-    """The export of a run. Raises RequestWrong where there is none."""
+    """The export of a run. Raises WrongRequestError where there is none."""
     with as_owner_of(exports_dir):
         for folder in _folders(exports_dir):
             if folder.name == run:
                 return Export(folder, read_manifest(folder))
-    raise RequestWrong(f"There is no export of a run '{run}' in {exports_dir}.", "", "appliance exports list")
+    raise WrongRequestError(
+        f"There is no export of a run '{run}' in {exports_dir}.", "", "appliance exports list"
+    )
 
 
 def delete_export(exports_dir: Path, export: Export, *, by: DeletedBy, why: str) -> Deletion:
     """Record the deletion in ``deletions.jsonl``, then delete the export.
 
     Killed in between, the export is still there (and recorded once more when it is deleted again) or under a
-    hidden name that ``remove_leftovers`` takes. Raises WorkFailed where it cannot be recorded or deleted.
+    hidden name that ``remove_leftovers`` takes. Raises WorkFailedError where it cannot be recorded or
+    deleted.
     """
     manifest = export.manifest
     deletion = Deletion(
@@ -169,7 +175,7 @@ def delete_export(exports_dir: Path, export: Export, *, by: DeletedBy, why: str)
             shutil.rmtree(hidden)
             _remove_if_empty(export.folder.parent)
     except OSError as error:
-        raise WorkFailed(
+        raise WorkFailedError(
             f"The export of {manifest.run} could not be deleted.",
             f"{error.strerror or type(error).__name__} in {exports_dir}.",
             ways(error, export.folder, f"df -h {exports_dir}; then run the same command again."),
@@ -240,7 +246,7 @@ def _folders(exports_dir: Path, *, hidden: bool = False) -> Iterator[Path]:
     except FileNotFoundError:
         return
     except PermissionError:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"{exports_dir} cannot be read.", "Exports are for their owner only.", "Run it again with sudo."
         ) from None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from appliance.durable import sync_folder, write_file
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 from appliance.exports.stored import MANIFEST, UNFINISHED, Manifest, read_manifest
 
 
@@ -17,7 +17,7 @@ from appliance.exports.stored import MANIFEST, UNFINISHED, Manifest, read_manife
 def export_folder(exports_dir: Path, workflow: str, run: str) -> Iterator[Path]:
     """The hidden folder that a run's export is written to, held for the length of a block.
 
-    A later attempt gets the same one; after ``finish_export``, the export itself. Raises WorkFailed.
+    A later attempt gets the same one; after ``finish_export``, the export itself. Raises WorkFailedError.
     """
     hidden, shown = exports_dir / workflow / f".{run}{UNFINISHED}", exports_dir / workflow / run
     folder = shown if shown.exists() else hidden
@@ -26,7 +26,7 @@ def export_folder(exports_dir: Path, workflow: str, run: str) -> Iterator[Path]:
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise WorkFailed(
+        raise WorkFailedError(
             f"The folder for files, {folder}, could not be made.",
             error.strerror or type(error).__name__,
             f"df -h {exports_dir}; ls -ld {exports_dir}",
@@ -41,7 +41,7 @@ def export_folder(exports_dir: Path, workflow: str, run: str) -> Iterator[Path]:
 def finish_export(exports_dir: Path, workflow: str, run: str) -> Path | None:
     """Give a complete export its name, in one step; None where the run has written none.
 
-    Doing it again is no error. Raises WorkFailed for an export without its manifest.
+    Doing it again is no error. Raises WorkFailedError for an export without its manifest.
     """
     hidden, shown = exports_dir / workflow / f".{run}{UNFINISHED}", exports_dir / workflow / run
     if not hidden.exists():

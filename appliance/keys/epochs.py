@@ -17,7 +17,7 @@ from pydantic import ConfigDict, PositiveInt, RootModel, ValidationError
 
 from appliance.documents.named_types import ConnectionName
 from appliance.durable import write_file
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.keys.keys import owner_in
 
 FIRST_EPOCH = 1
@@ -35,7 +35,8 @@ class Epochs(RootModel[dict[ConnectionName, PositiveInt]]):
 
 
 def read_epochs(keys: Path) -> Epochs:
-    """The epochs in a folder of keys. Raises RequestWrong for a file that cannot be read or is none of ours.
+    """The epochs in a folder of keys. Raises WrongRequestError for a file that cannot be read or is none of
+    ours.
 
     A wrong epoch would silently give everybody a new pseudonym.
     """
@@ -47,10 +48,12 @@ def read_epochs(keys: Path) -> Epochs:
         return Epochs({})
     except OSError as error:
         if path.is_symlink():
-            raise RequestWrong(f"{path} is a link.", "The epochs are a file.", f"ls -l {path}") from None
-        raise RequestWrong(f"The epochs of the mask keys {path} cannot be read: {error.strerror}.") from None
+            raise WrongRequestError(f"{path} is a link.", "The epochs are a file.", f"ls -l {path}") from None
+        raise WrongRequestError(
+            f"The epochs of the mask keys {path} cannot be read: {error.strerror}."
+        ) from None
     except ValidationError:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"{path} does not hold the epochs of the mask keys.",
             "With a wrong epoch the same person would get a new pseudonym.",
             "Restore the file from a backup of the appliance.",
@@ -58,7 +61,7 @@ def read_epochs(keys: Path) -> Epochs:
 
 
 def start_epoch(keys: Path, names: list[str]) -> Epochs:
-    """Put each of these sources into its next epoch, durably; all epochs then. Raises RequestWrong."""
+    """Put each of these sources into its next epoch, durably; all epochs then. Raises WrongRequestError."""
     with _locked(keys) as folder:
         former = read_epochs(keys)
         epochs = Epochs({**former.root, **{name: former.of(name) + 1 for name in names}})
@@ -73,7 +76,7 @@ def _locked(keys: Path) -> Iterator[int]:
     try:
         folder = os.open(keys, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The folder of the appliance's keys {keys} cannot be opened: {error.strerror}.",
             "Epochs are written beside the mask key, which the first run makes.",
             "appliance keys show",

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from appliance.durable import Owner, create_file
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.system.beneath import as_owner_of
 
 KEY_BYTES = 32
@@ -43,8 +43,8 @@ class KeyedBinding(Protocol):
 def load_or_create_key(path: Path) -> bytes:
     """The appliance's key (32 bytes); made, with mode 0600, where there is none yet.
 
-    Two processes that start at the same time get the same key. Raises RequestWrong for a file that is not a
-    key or that others may read: a wrong key would silently give different pseudonyms.
+    Two processes that start at the same time get the same key. Raises WrongRequestError for a file that is
+    not a key or that others may read: a wrong key would silently give different pseudonyms.
     """
     with as_owner_of(path):
         try:
@@ -55,7 +55,7 @@ def load_or_create_key(path: Path) -> bytes:
 
 
 def read_key(path: Path) -> bytes:
-    """The key in a file. Raises FileNotFoundError, and RequestWrong as ``load_or_create_key`` does."""
+    """The key in a file. Raises FileNotFoundError, and WrongRequestError as ``load_or_create_key`` does."""
     try:
         with as_owner_of(path):
             opened = path.open("rb")
@@ -65,15 +65,15 @@ def read_key(path: Path) -> bytes:
     except FileNotFoundError:
         raise
     except OSError as error:
-        raise RequestWrong(f"The mask key {path} cannot be read: {error.strerror}.") from None
+        raise WrongRequestError(f"The mask key {path} cannot be read: {error.strerror}.") from None
     if mode & 0o077:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The mask key {path} can be read or written by others than its owner (mode {mode:04o}).",
             "Who has it can tell which pseudonym belongs to which value.",
             f"chmod 600 {path}",
         )
     if len(key) != KEY_BYTES:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The mask key {path} is not {KEY_BYTES} bytes long.",
             "With any other key the same person would get a new pseudonym.",
             "Restore the file from a backup of the appliance.",

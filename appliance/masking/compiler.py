@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.masking.arrays import masked_elements
 from appliance.masking.compiled import CompiledColumn, Facet
 from appliance.masking.foreign_keys import SAME_FOR_ALL
-from appliance.masking.lookup import MaskWrong, mask_and_params
+from appliance.masking.lookup import WrongMaskError, mask_and_params
 from appliance.masking.mask import Mask, Masked
 from appliance.masking.neutral import neutral_value
 from appliance.masking.registry import MASKS
@@ -22,7 +22,7 @@ from appliance.workflow.document import MaskSpec
 def compile_column(table: Table, column: Column, mask: MaskSpec, *, encoding: str = "UTF8") -> CompiledColumn:
     """A masked column. ``encoding`` is the source database's, as ``pg_encoding_to_char`` names it.
 
-    Raises RequestWrong with all that ``check_column`` finds.
+    Raises WrongRequestError with all that ``check_column`` finds.
     """
     problems = check_column(table, column, mask, encoding=encoding)
     if problems:
@@ -40,7 +40,7 @@ def compile_column(table: Table, column: Column, mask: MaskSpec, *, encoding: st
 def compile_unlisted(table: Table, column: Column) -> CompiledColumn:
     """What ``unlisted: null`` makes of a column: NULL, or a neutral value where it may not be NULL.
 
-    Raises RequestWrong with all that ``check_unlisted`` finds.
+    Raises WrongRequestError with all that ``check_unlisted`` finds.
     """
     problems = check_unlisted(table, column)
     if problems:
@@ -62,7 +62,7 @@ def check_column(table: Table, column: Column, mask: MaskSpec, *, encoding: str 
     """Everything that speaks against a mask on a column, a sentence each, without the column's name."""
     try:
         chosen, params = mask_and_params(mask, MASKS)
-    except MaskWrong as wrong:
+    except WrongMaskError as wrong:
         return wrong.problems
     shape = shape_of(column)
     if shape.kind not in chosen.kinds:
@@ -88,7 +88,7 @@ def column_warnings(column: Column, mask: MaskSpec) -> list[str]:
     """What may still go wrong when the twin is loaded, a sentence each; nothing for a mask that is wrong."""
     try:
         chosen, params = mask_and_params(mask, MASKS)
-    except MaskWrong:
+    except WrongMaskError:
         return []
     warnings = []
     nothing = chosen.name == "null"
@@ -175,6 +175,6 @@ def _compiled(column: Column, mask: str, masked: Masked, scope: Scope) -> Compil
     )
 
 
-def _misfit(table: Table, column: Column, problems: list[str]) -> RequestWrong:
+def _misfit(table: Table, column: Column, problems: list[str]) -> WrongRequestError:
     name = f"{table.qualified}.{column.name}"
-    return RequestWrong("\n".join(f"{name}: {problem}" for problem in problems))
+    return WrongRequestError("\n".join(f"{name}: {problem}" for problem in problems))

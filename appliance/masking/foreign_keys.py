@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from appliance.masking.catalogue.date_shift import DateShiftParams
-from appliance.masking.lookup import MaskWrong, mask_and_params
+from appliance.masking.lookup import WrongMaskError, mask_and_params
 from appliance.masking.mask import SubjectParams
 from appliance.masking.registry import MASKS
 from appliance.masking.scope import Scope
@@ -59,9 +59,9 @@ def reference_problem(end: End, other: End) -> str | None:
         return "mask both alike, or keep both"
     try:
         alike = _recipe(end) == _recipe(other)
-    except _Irreproducible as irreproducible:
+    except _IrreproducibleError as irreproducible:
         return str(irreproducible)
-    except MaskWrong:
+    except WrongMaskError:
         alike = True  # Said where the mask stands.
     if alike:
         return None
@@ -71,7 +71,7 @@ def reference_problem(end: End, other: End) -> str | None:
     return f"the types {types} differ, so the mask gives them different values"
 
 
-class _Irreproducible(Exception):
+class _IrreproducibleError(Exception):
     """The mask's output does not follow from the value alone."""
 
 
@@ -80,19 +80,19 @@ def _recipe(end: End) -> str:
     assert end.mask is not None  # noqa: S101
     mask, params = mask_and_params(end.mask, MASKS)
     if not end.column.deterministic and mask.name not in SAME_FOR_ALL:
-        raise _Irreproducible(
+        raise _IrreproducibleError(
             "its collation is nondeterministic: texts that it takes for equal get different masked values;"
             " use null or constant, or keep both"
         )
     if mask.whole_value:
-        raise _Irreproducible(f"the mask '{mask.name}' leaves no reference; use hash, or keep both")
+        raise _IrreproducibleError(f"the mask '{mask.name}' leaves no reference; use hash, or keep both")
     if isinstance(params, DateShiftParams) or (isinstance(params, SubjectParams) and params.subject):
-        raise _Irreproducible(
+        raise _IrreproducibleError(
             f"the mask '{mask.name}' follows a row's subject, not the value; use another one, or keep both"
         )
     shape, scope = shape_of(end.column), Scope(end.table, end.column)
     if shape.kind not in mask.kinds or mask.problems(shape, params, scope):
-        raise MaskWrong([])
+        raise WrongMaskError([])
     return mask.compile(Value("v", shape), params, scope).sql
 
 

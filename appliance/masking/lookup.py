@@ -12,7 +12,7 @@ from appliance.masking.mask import Mask
 from appliance.workflow.document import MaskSpec
 
 
-class MaskWrong(ValueError):
+class WrongMaskError(ValueError):
     """No such mask, or parameters that it does not take; ``problems`` has a sentence for each."""
 
     def __init__(self, problems: list[str]) -> None:
@@ -21,16 +21,18 @@ class MaskWrong(ValueError):
 
 
 def mask_and_params(spec: MaskSpec, masks: Mapping[str, Mask[Any]]) -> tuple[Mask[Any], Any]:
-    """The mask and its validated parameters. Raises MaskWrong."""
+    """The mask and its validated parameters. Raises WrongMaskError."""
     mask = masks.get(spec.mask)
     if mask is None:
         close = did_you_mean(spec.mask, masks)
         hint = f"did you mean '{close}'?" if close else f"there are: {', '.join(masks)}"
-        raise MaskWrong([f"there is no mask '{spec.mask}'; {hint}"])
+        raise WrongMaskError([f"there is no mask '{spec.mask}'; {hint}"])
     try:
         return mask, mask.params.model_validate(spec.params)
     except ValidationError as error:
-        raise MaskWrong([_sentence(mask, dict(each)) for each in error.errors(include_url=False)]) from None
+        raise WrongMaskError(
+            [_sentence(mask, dict(each)) for each in error.errors(include_url=False)]
+        ) from None
 
 
 def _sentence(mask: Mask[Any], details: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.orchestration.airflow.execution_api import create_dag_run
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.run_folder import StopRequest, new_airflow_run_id, request_stop, run_id_for
@@ -28,17 +28,17 @@ class StartedRun:
 
 
 def find_workflow(settings: Settings, workflow: str) -> WorkflowFile:
-    """The file of a workflow that can run. Raises RequestWrong that says why there is none."""
+    """The file of a workflow that can run. Raises WrongRequestError that says why there is none."""
     files = read_workflow_files(settings.config_dir, settings.state_dir)
     matching = [file for file in files if file.id == workflow]
     for file in matching:
         if file.usable:
             return file
     if matching:
-        raise RequestWrong(matching[0].problem or f"The workflow '{workflow}' cannot run.")
+        raise WrongRequestError(matching[0].problem or f"The workflow '{workflow}' cannot run.")
     known = ", ".join(sorted(file.id for file in files if file.id)) or "none"
     broken = [file.path for file in files if file.problem]
-    raise RequestWrong(
+    raise WrongRequestError(
         f"There is no workflow '{workflow}'.",
         f"This appliance has: {known}." + (f" Not readable: {', '.join(broken)}." if broken else ""),
         "appliance workflow list",
@@ -56,7 +56,7 @@ def start_run(
 ) -> StartedRun:
     """Start a workflow now. The same ``airflow_run_id`` again starts nothing new.
 
-    Raises RequestWrong for a workflow that cannot run, WorkFailed when Airflow does not answer.
+    Raises WrongRequestError for a workflow that cannot run, WorkFailedError when Airflow does not answer.
     """
     file = find_workflow(settings, workflow)
     wanted = airflow_run_id or new_airflow_run_id()
@@ -66,7 +66,7 @@ def start_run(
         try:
             new = create_dag_run(settings, workflow, wanted)
             break
-        except RequestWrong:
+        except WrongRequestError:
             if time.monotonic() > give_up:
                 raise
             time.sleep(1)
@@ -88,14 +88,16 @@ def start_run(
 def cancel_run(settings: Settings, run_id: str, why: str) -> bool:
     """Ask a run to stop: its containers end within seconds, its snapshot is closed, nothing is retried.
 
-    False when it had been asked before. Raises RequestWrong for a run that is over.
+    False when it had been asked before. Raises WrongRequestError for a run that is over.
     """
     store = RunStore(settings.database_url)
     state = store.attempt(lambda: run_state(store.connection, run_id) or "unknown")
     if state == "unknown":
-        raise RequestWrong(f"There is no run '{run_id}'.", "", "appliance runs")
+        raise WrongRequestError(f"There is no run '{run_id}'.", "", "appliance runs")
     if state not in (None, "queued", "running"):
-        raise RequestWrong(f"The run '{run_id}' is over: it has {state}.", "", f"appliance runs {run_id}")
+        raise WrongRequestError(
+            f"The run '{run_id}' is over: it has {state}.", "", f"appliance runs {run_id}"
+        )
     request = StopRequest("cancel", why)
     asked = request_stop(settings.state_dir, run_id, request)
     store.attempt(lambda: store.stop_requested(run_id, StopNote(request.kind, request.why)))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import appliance
-from appliance.documents.problems import DocumentWrong
+from appliance.documents.problems import WrongDocumentError
 from appliance.durable import write_file
 from appliance.errors import ApplianceError
 from appliance.system.beneath import as_owner_of
@@ -115,7 +115,7 @@ def _read(path: Path, origin: Origin, mtime_ns: int, size: int) -> WorkflowFile:
     try:
         loaded = load_workflow(path)
         if problems := check_masks(loaded.document, parameter_models()):
-            raise DocumentWrong(problems)
+            raise WrongDocumentError(problems)
     except ApplianceError as error:
         return WorkflowFile(str(path), origin, mtime_ns, size, problem=error.text())
     except Exception as error:  # one file must never hide the others

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.documents.named_types import WorkflowId
 from appliance.durable import write_file
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.workflow.document import Workflow
 from appliance.workflow.kept import Kept, kept_patterns, not_covered
 
@@ -114,14 +114,14 @@ def load_approval(folder: Path, workflow: str) -> Approval | None:
 
 
 def save_approval(folder: Path, approval: Approval) -> None:
-    """Write it whole, readable by the services. Raises RequestWrong for who may not."""
+    """Write it whole, readable by the services. Raises WrongRequestError for who may not."""
     path = folder / f"{approval.workflow}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
         write_file(path, approval.model_dump_json(indent=1) + "\n", durable=True, mode=0o644)
     except OSError as error:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The approval could not be written to {folder}.",
             f"{error.strerror or type(error).__name__}. The folder belongs to the owner of policy.yaml.",
             f"sudo appliance workflow approve {approval.workflow}",

@@ -18,7 +18,7 @@ from appliance.documents.model import StrictModel, describe, validate, wrong
 from appliance.documents.named_types import ConnectionName
 from appliance.documents.names import is_final_release, is_release
 from appliance.documents.problems import printable
-from appliance.errors import Refused
+from appliance.errors import RefusedError
 from appliance.policy.caps import check_caps
 from appliance.policy.columns import KEEP_RULE, check_columns, check_keeps, check_tables, useless_patterns
 from appliance.policy.refusal import Origin, Refusal
@@ -183,7 +183,7 @@ class Policy(StrictModel):
 
 
 def load_policy(path: Path | None) -> Policy:
-    """Read the policy; without a file, the default one. Raises DocumentWrong with every problem at once.
+    """Read the policy; without a file, the default one. Raises WrongDocumentError with every problem at once.
 
     A path that is given and not there is an error: a policy that got lost must not be taken for none.
     """
@@ -195,7 +195,7 @@ def load_policy(path: Path | None) -> Policy:
 def read_policy(settings: Settings, named: Path | None = None) -> Policy:
     """The policy in force: of the file that is named, else of this appliance; the default one without a file.
 
-    Raises DocumentWrong.
+    Raises WrongDocumentError.
     """
     return load_policy(named or (settings.policy_file if settings.policy_file.exists() else None))
 
@@ -273,9 +273,9 @@ def check_update(policy: Policy, version: str) -> tuple[Refusal, ...]:
 def enforce(
     refusals: tuple[Refusal, ...], next_step: str = "Change the workflow, or ask the owner of policy.yaml."
 ) -> None:
-    """Raise Refused (exit code 3), naming every rule, if there is anything to refuse."""
+    """Raise RefusedError (exit code 3), naming every rule, if there is anything to refuse."""
     if refusals:
-        raise Refused(
+        raise RefusedError(
             "\n".join(printable(f"{refusal.what} (policy rule {refusal.rule})") for refusal in refusals),
             "The policy of this appliance belongs to its owner, and nothing else can change it.",
             next_step,

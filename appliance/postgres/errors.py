@@ -12,15 +12,15 @@ from collections.abc import Mapping
 
 import psycopg
 
-from appliance.errors import ApplianceError, RequestWrong, WorkFailed, WorkFailedForGood
+from appliance.errors import ApplianceError, WorkFailedError, WorkFailedForGoodError, WrongRequestError
 from appliance.postgres.identifiers import quoted
 
 
 def retry_can_help(error: BaseException) -> bool:
     """Whether the same step, tried again, may succeed: broken connections, restarts, locks, lack of room."""
-    if isinstance(error, WorkFailedForGood):
+    if isinstance(error, WorkFailedForGoodError):
         return False
-    if isinstance(error, WorkFailed):
+    if isinstance(error, WorkFailedError):
         return error.sqlstate is None or _passing(error.sqlstate)
     if isinstance(error, ApplianceError):
         return False
@@ -45,7 +45,7 @@ def database_failure(what: str, error: psycopg.Error, *, table: str | None = Non
     why, next_step = _explain(state, error)
     if table is not None:
         what = f"{what} Table: {table}."
-    kind = RequestWrong if state is not None and state[:2] in {"28", "42", "3D"} else WorkFailed
+    kind = WrongRequestError if state is not None and state[:2] in {"28", "42", "3D"} else WorkFailedError
     suffix = f" (SQLSTATE {state})" if state else ""
     return kind(what, f"{why}{suffix}", next_step, sqlstate=state, table=table)
 
@@ -174,55 +174,55 @@ def _names(error: psycopg.Error) -> str:
     return " ".join(parts)
 
 
-class NoDatabase(RequestWrong):
+class NoDatabaseError(WrongRequestError):
     """The server answers, and has no database of that name (exit code 2)."""
 
 
 _PASSWORD = (
-    RequestWrong,
+    WrongRequestError,
     "The server did not accept the password of '{user}'.",
     "Correct {name}.password (and {name}.user) in connections.yaml, then run it again.",
 )
 _CAUSES: tuple[tuple[str, type[ApplianceError], str, str], ...] = (
     (
         r"could not translate host name|Name or service not known|No address associated|name resolution",
-        RequestWrong,
+        WrongRequestError,
         "No address is known for the host '{host}'.",
         "Correct {name}.host in connections.yaml, or the DNS.",
     ),
     (
         r"does not match host name",
-        RequestWrong,
+        WrongRequestError,
         "The server's TLS certificate is not for '{host}'.",
         "Use a name that the certificate has as {name}.host, or give the server a certificate for '{host}'.",
     ),
     (
         r"certificate verify failed|self.signed certificate|unable to get local issuer",
-        RequestWrong,
+        WrongRequestError,
         "The server's TLS certificate is not signed by a CA in sslrootcert.",
         "Put the right CA certificate at the path of {name}.sslrootcert.",
     ),
     (
         r"root certificate file|could not read root certificate",
-        RequestWrong,
+        WrongRequestError,
         "TLS is to be verified and there is no usable CA certificate.",
         "Set {name}.sslrootcert in connections.yaml to the file with the CA's certificate.",
     ),
     (
         r"server does not support SSL",
-        RequestWrong,
+        WrongRequestError,
         "sslmode {sslmode} is demanded and the server does not speak TLS.",
         "Turn ssl on at the server, or change {name}.sslmode in connections.yaml.",
     ),
     (
         r"invalid response to SSL negotiation|received invalid response",
-        RequestWrong,
+        WrongRequestError,
         "What answers at {host}:{port} is not PostgreSQL.",
         "Correct {name}.host and {name}.port in connections.yaml.",
     ),
     (
         r"no pg_hba\.conf entry|pg_hba\.conf rejects",
-        RequestWrong,
+        WrongRequestError,
         "The server's pg_hba.conf does not let '{user}' into '{dbname}' from here (with sslmode {sslmode}).",
         "Add to pg_hba.conf:  {tls} {quoted_dbname} {quoted_user} <address of this host>/32 scram-sha-256",
     ),
@@ -232,49 +232,49 @@ _CAUSES: tuple[tuple[str, type[ApplianceError], str, str], ...] = (
     ),
     (
         r'role ".*" does not exist|is not permitted to log in',
-        RequestWrong,
+        WrongRequestError,
         "There is no role '{user}' that may log in.",
         "Correct {name}.user in connections.yaml, or run on the server: ALTER ROLE {quoted_user} LOGIN;",
     ),
     (
         r'database ".*" does not exist',
-        NoDatabase,
+        NoDatabaseError,
         "There is no database '{dbname}'.",
         "Correct {name}.dbname in connections.yaml.",
     ),
     (
         r"permission denied for database",
-        RequestWrong,
+        WrongRequestError,
         "'{user}' may not connect to the database '{dbname}'.",
         "Run on the server: GRANT CONNECT ON DATABASE {quoted_dbname} TO {quoted_user};",
     ),
     (
         r"not currently accepting connections",
-        WorkFailed,
+        WorkFailedError,
         "The database '{dbname}' does not accept connections now.",
         "Run on the server: ALTER DATABASE {quoted_dbname} ALLOW_CONNECTIONS true;",
     ),
     (
         r"too many (clients|connections)|remaining connection slots",
-        WorkFailed,
+        WorkFailedError,
         "The server has no connection slot free for '{user}'.",
         "Lower limits.parallel in the workflow, or raise max_connections or the role's CONNECTION LIMIT.",
     ),
     (
         r"starting up|shutting down|recovery mode",
-        WorkFailed,
+        WorkFailedError,
         "The server is starting or stopping.",
         "Run it again in a moment.",
     ),
     (
         r"Connection refused|No such file or directory",
-        WorkFailed,
+        WorkFailedError,
         "Nothing listens at {host}:{port}.",
         "Start the server, or correct {name}.host and {name}.port in connections.yaml.",
     ),
     (
         r"timeout|timed out|No route to host|unreachable",
-        WorkFailed,
+        WorkFailedError,
         "The host does not answer within {connect_timeout} s.",
         "Check the network and firewalls towards {host}:{port}, then {name}.host and {name}.port.",
     ),
@@ -282,7 +282,9 @@ _CAUSES: tuple[tuple[str, type[ApplianceError], str, str], ...] = (
 
 
 def connect_failure(name: str, parameters: Mapping[str, str], error: psycopg.Error) -> ApplianceError:
-    """The error for ``name``: RequestWrong where a document or a grant must change, else WorkFailed."""
+    """The error for ``name``: WrongRequestError where a document or a grant must change, else
+    WorkFailedError.
+    """
     shown = {
         "host": "",
         "port": "5432",
@@ -309,7 +311,7 @@ def _cause(error: psycopg.Error) -> tuple[type[ApplianceError], str, str]:
     if connection is not None and (connection.used_password or connection.needs_password):
         return _PASSWORD
     return (
-        WorkFailed,
+        WorkFailedError,
         "The server, or something between, closed it.",
         "Look at the server's log, then run it again.",
     )

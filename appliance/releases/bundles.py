@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from appliance.documents.names import bundle_name, is_sha256
-from appliance.errors import Explanation, WorkFailed
+from appliance.errors import Explanation, WorkFailedError
 from appliance.releases.installed import COMPLETE, UPDATER
 
 FOLDER = "bundles"
@@ -16,7 +16,7 @@ FOLDER = "bundles"
 
 
 def find_bundle(root: Path, version: str) -> tuple[Path, str]:
-    """The bundle of that version and the SHA-256 that its operator vouches for. Raises WorkFailed.
+    """The bundle of that version and the SHA-256 that its operator vouches for. Raises WorkFailedError.
 
     The digest stands in a file beside it, as `make bundle` and `sha256sum` write it.
     """
@@ -24,7 +24,7 @@ def find_bundle(root: Path, version: str) -> tuple[Path, str]:
     beside = bundle.with_suffix(".tar.sha256")
     for path in (root / FOLDER, bundle, beside):
         if not path.exists():
-            raise WorkFailed(
+            raise WorkFailedError(
                 f"The release {version} is not on this machine: there is no {path}.",
                 "",
                 "Put the bundle and its .sha256 file there, then ask again.",
@@ -32,7 +32,7 @@ def find_bundle(root: Path, version: str) -> tuple[Path, str]:
         _only_root_writes(path)
     digest = read_digest(beside)
     if digest is None:
-        raise WorkFailed(
+        raise WorkFailedError(
             f"{beside} does not hold a SHA-256.", "", "Fetch it again from where the bundle came from."
         )
     return bundle, digest
@@ -45,7 +45,7 @@ def read_digest(beside: Path) -> str | None:
 
 
 def install(root: Path, version: str) -> None:
-    """Unpack the bundle, with the program that the trusted release brings. Raises WorkFailed.
+    """Unpack the bundle, with the program that the trusted release brings. Raises WorkFailedError.
 
     That program checks the whole bundle and each of its files before anything of it runs, and installs a
     release whole or not at all.
@@ -56,20 +56,22 @@ def install(root: Path, version: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         said = Explanation.parsed(done.stderr)
-        raise WorkFailed(
+        raise WorkFailedError(
             f"The release {version} could not be installed.",
             " ".join(said.what.split())[-400:].replace("The release was not installed: i", "I"),
             said.next_step[:1].upper() + said.next_step[1:] or "Fetch its bundle again.",
         )
     if not (root / "releases" / version / COMPLETE).is_file():
-        raise WorkFailed(f"{bundle} holds another release than {version}.", "", "Fetch its bundle again.")
+        raise WorkFailedError(
+            f"{bundle} holds another release than {version}.", "", "Fetch its bundle again."
+        )
 
 
 def _only_root_writes(path: Path) -> None:
     status = path.lstat()
     linked = stat.S_ISLNK(status.st_mode)
     if linked or status.st_uid != os.geteuid() or status.st_mode & 0o022:
-        raise WorkFailed(
+        raise WorkFailedError(
             f"{path} will not be used.",
             "It is a link, or others than root may write it.",
             f"chown root:root {path} && chmod go-w {path}",

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from appliance.durable import write_file
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 from appliance.releases import bundles, metadata
 from appliance.releases.installed import CURRENT, UPDATER, is_installed, linked, manifest, point
 from appliance.releases.prune import mark_used
@@ -73,7 +73,7 @@ class ThisMachine:
     def switch(self, version: str) -> None:
         """Make it the current release, with its units."""
         if not is_installed(self._root, version):
-            raise WorkFailed(f"The release {version} is not installed.", "", "appliance release list")
+            raise WorkFailedError(f"The release {version} is not installed.", "", "appliance release list")
         former = linked(self._root, CURRENT)
         replace_units(self._units_of(former), self._units_of(version), Path(UNIT_FOLDER))
         for used in (former, version):
@@ -114,7 +114,7 @@ class ThisMachine:
 
 
 def check_fitness(release: Path) -> None:
-    """Run the preflight that a release brings. Raises WorkFailed with what fails; warnings are none.
+    """Run the preflight that a release brings. Raises WorkFailedError with what fails; warnings are none.
 
     A release from before there was a preflight, or one that cannot be asked, is not held up.
     """
@@ -125,7 +125,7 @@ def check_fitness(release: Path) -> None:
         return
     unfit = failures_in(done.stdout) if done.returncode == _CHECK_FAILED else []
     if unfit:
-        raise WorkFailed(
+        raise WorkFailedError(
             f"This machine is not fit for {release.name}.", " ".join(unfit), "sudo appliance preflight"
         )
 
@@ -201,8 +201,8 @@ def _run(*command: str, check: bool = True) -> str:
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     except OSError as error:
-        raise WorkFailed(f"{command[0]} cannot be run: {os.strerror(error.errno or 0)}.") from None
+        raise WorkFailedError(f"{command[0]} cannot be run: {os.strerror(error.errno or 0)}.") from None
     if check and done.returncode != 0:
         said = " ".join(done.stderr.split())[-400:]
-        raise WorkFailed(f"{command[0]} {command[1]} failed.", said, "journalctl -u appliance-update")
+        raise WorkFailedError(f"{command[0]} {command[1]} failed.", said, "journalctl -u appliance-update")
     return done.stdout

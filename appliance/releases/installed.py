@@ -8,7 +8,7 @@ from typing import Any
 
 from appliance.documents.names import is_release, release_order
 from appliance.durable import point_link
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 
 ROOT = Path("/opt/appliance")
 CURRENT = "current"
@@ -46,12 +46,12 @@ def point(root: Path, link: str, version: str) -> None:
 
 
 def manifest(root: Path, version: str) -> dict[str, Any]:
-    """What the release says of itself. Raises WorkFailed for one that says nothing."""
+    """What the release says of itself. Raises WorkFailedError for one that says nothing."""
     path = root / "releases" / version / "manifest.json"
     try:
         said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise WorkFailed(
+        raise WorkFailedError(
             f"The release {version} is damaged: {path} cannot be read.",
             "",
             "Remove its folder, and install it again from its bundle.",

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from appliance.durable import remove_unfinished, whole_file
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 from appliance.system.postgres_programs import of_server
 
 _VERSION = "SELECT coalesce((SELECT string_agg(version_num, ',') FROM alembic_version), '')"
@@ -18,7 +18,7 @@ _START_AFRESH = "DROP SCHEMA public CASCADE; CREATE SCHEMA public;\n"
 
 
 def version(conninfo: str) -> str:
-    """The schema version that the metadata has. Raises WorkFailed where the database does not answer."""
+    """The schema version that the metadata has. Raises WorkFailedError where the database does not answer."""
     return _psql(conninfo, "--command", _VERSION).strip()
 
 
@@ -50,7 +50,7 @@ def _psql(conninfo: str, *arguments: str) -> str:
     return done.stdout
 
 
-def _failed(what: str, said: str) -> WorkFailed:
+def _failed(what: str, said: str) -> WorkFailedError:
     # What PostgreSQL's programs print first names the program and the reason, and no row.
     reason = said.strip().splitlines()[0][:200] if said.strip() else ""
-    return WorkFailed(what, reason, "systemctl status postgresql")
+    return WorkFailedError(what, reason, "systemctl status postgresql")

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from appliance.documents.names import is_release
 from appliance.durable import write_file
-from appliance.errors import ApplianceError, ExitCode, RequestWrong, WorkFailed
+from appliance.errors import ApplianceError, ExitCode, WorkFailedError, WrongRequestError
 from appliance.policy.policy import check_update, enforce, read_policy
 from appliance.releases.host import ThisMachine
 from appliance.releases.installed import CURRENT, ROOT, UPDATER, linked, point
@@ -34,7 +34,7 @@ STATE = ".update"
 _UNDER_WAY = "SELECT count(*) FROM appliance.run WHERE state = 'running'"
 
 
-class Busy(WorkFailed):
+class BusyError(WorkFailedError):
     """Another process performs an update."""
 
 
@@ -46,14 +46,14 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
     try:
         if os.geteuid() != 0:
-            raise RequestWrong(
+            raise WrongRequestError(
                 "Only root can move to another release.", "", "sudo appliance release use VERSION"
             )
         return _perform(load_settings(), given.use, given.interrupt)
     except OSError as error:
         sys.stderr.write(_not_written(error).text() + "\n")
         return ExitCode.WORK_FAILED
-    except Busy as error:
+    except BusyError as error:
         sys.stderr.write(error.text() + "\n")
         # To its timer that is no failure: whoever holds the lock brings the move to its end.
         return error.exit_code if given.use else ExitCode.DONE
@@ -62,9 +62,9 @@ def main(arguments: list[str]) -> int:
         return error.exit_code
 
 
-def _not_written(error: OSError) -> WorkFailed:
+def _not_written(error: OSError) -> WorkFailedError:
     """A full disk, most likely. How far the move is stands in its file, and from there it is carried on."""
-    return WorkFailed(
+    return WorkFailedError(
         f"The move cannot be written down: {error.strerror or type(error).__name__}.",
         "It stays where it is until it can.",
         f"df -h {ROOT} {FOLDER}; make room, and appliance-update.timer carries on within ten minutes.",
@@ -84,7 +84,7 @@ def _perform(settings: Settings, use: str | None, interrupt: bool) -> int:
             if update is None:
                 return ExitCode.DONE
         elif use and use != update.wanted.version:
-            raise WorkFailed(
+            raise WorkFailedError(
                 f"An update to {update.wanted.version} is under way.", "", "journalctl -u appliance-update"
             )
         host = ThisMachine(ROOT, state, settings.airflow_database_url)
@@ -96,7 +96,7 @@ def _perform(settings: Settings, use: str | None, interrupt: bool) -> int:
         for version in prune(ROOT, settings):
             _say(f"Removed the release {version}, which is no longer kept.")
         if use and not done:
-            raise WorkFailed(update.message)
+            raise WorkFailedError(update.message)
         _say(update.message)
         # Whoever asked is answered; a unit that stays failed would say that something is still wrong.
         return ExitCode.DONE
@@ -106,7 +106,7 @@ def _begin(settings: Settings, wanted: Wanted, *, by_operator: bool, interrupt: 
     """The update, or None where it is over before it began, or has to wait. Raises ApplianceError."""
     current = linked(ROOT, CURRENT)
     if current is None:
-        raise WorkFailed(f"{ROOT / CURRENT} leads nowhere.", "", "Run the deploy again.")
+        raise WorkFailedError(f"{ROOT / CURRENT} leads nowhere.", "", "Run the deploy again.")
     try:
         policy = read_policy(settings)
         enforce(
@@ -130,7 +130,7 @@ def _begin(settings: Settings, wanted: Wanted, *, by_operator: bool, interrupt: 
         return None
     if not interrupt and _runs_under_way(settings):
         if by_operator:
-            raise WorkFailed(
+            raise WorkFailedError(
                 "Runs are under way, which a switch would interrupt.",
                 "Interrupted steps are tried again afterwards.",
                 f"Wait for their end, or: appliance release use {wanted.version} --interrupt",
@@ -143,7 +143,7 @@ def _begin(settings: Settings, wanted: Wanted, *, by_operator: bool, interrupt: 
 
 def _asked_by_operator(version: str) -> Wanted:
     if not is_release(version):
-        raise RequestWrong("That is not a version of the appliance.", "", "appliance release list")
+        raise WrongRequestError("That is not a version of the appliance.", "", "appliance release list")
     return Wanted(version=version, requested_at=datetime.now(UTC))
 
 
@@ -160,7 +160,7 @@ def read_update(state: Path) -> Update | None:
     except FileNotFoundError:
         return None
     except (OSError, ValidationError):
-        raise WorkFailed(
+        raise WorkFailedError(
             f"{path} cannot be read, so an update that was begun cannot be carried on.",
             "",
             f"rm {path}, then run the deploy of the release that is to run.",
@@ -179,7 +179,7 @@ def _lock(state: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy("Another update is being performed.", "", "appliance release list") from None
+            raise BusyError("Another update is being performed.", "", "appliance release list") from None
         yield
 
 

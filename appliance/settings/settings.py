@@ -226,7 +226,7 @@ class Settings(StrictModel):
 def load_settings(path: Path | None = None, environment: Mapping[str, str] | None = None) -> Settings:
     """Read the settings. Without ``path``, ``APPLIANCE_CONFIG`` or the usual place is read, if it is there.
 
-    Raises DocumentWrong with every problem at once; a variable's problem names the variable.
+    Raises WrongDocumentError with every problem at once; a variable's problem names the variable.
     """
     environment = os.environ if environment is None else environment
     named = path or (Path(environment[CONFIG_VARIABLE]) if environment.get(CONFIG_VARIABLE) else None)

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from appliance.durable import create_file
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.settings.settings import Settings
 from appliance.settings.status import StatusSettings
 
@@ -49,13 +49,14 @@ def token_file(settings: Settings) -> Path:
 def required_token(settings: Settings) -> str | None:
     """The token that callers need; None where only this machine can call.
 
-    Raises RequestWrong for an address that others can reach without TLS: then the service must not start.
+    Raises WrongRequestError for an address that others can reach without TLS: then the service must not
+    start.
     """
     status = settings.status
     if is_loopback(status.host) or status.guarded_elsewhere:
         return None
     if status.tls_certificate is None or status.tls_key is None:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The status service may not listen on {status.host} without TLS.",
             "Others than this machine could read along, and the token with it.",
             "Set status.tls_certificate and status.tls_key, or status.host: 127.0.0.1.",
@@ -69,7 +70,9 @@ def _read_or_make(path: Path) -> str:
         create_file(path, secrets.token_urlsafe(32) + "\n", durable=True, mode=0o600)
     token = path.read_text(encoding="ascii").strip()
     if len(token) < SHORTEST_TOKEN:
-        raise RequestWrong(f"The token in {path} is too short.", "", "Delete the file: a new one is made.")
+        raise WrongRequestError(
+            f"The token in {path} is too short.", "", "Delete the file: a new one is made."
+        )
     return token
 
 

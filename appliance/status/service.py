@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 import appliance
 from appliance.cloud.enrol_unattended import OneTimeToken, enrol_here, refuse_other_sites
-from appliance.errors import ApplianceError, Explanation, Refused, RequestWrong
+from appliance.errors import ApplianceError, Explanation, RefusedError, WrongRequestError
 from appliance.settings.settings import Settings
 from appliance.status.guard import Guard, required_token
 from appliance.status.metrics import CONTENT_TYPE, metrics
@@ -97,9 +97,9 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
             headers = request.headers
             refuse_other_sites(headers.get("origin"), headers.get("host"), headers.get("sec-fetch-site"))
             return EnrolledAs(enrol_here(settings, given.token))
-        except Refused as error:
+        except RefusedError as error:
             raise HTTPException(403, error.text()) from None
-        except RequestWrong as error:
+        except WrongRequestError as error:
             raise HTTPException(409, error.text()) from None
         except ApplianceError as error:
             raise HTTPException(503, error.text()) from None

@@ -11,8 +11,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.contract.step_messages import Message, Notice, Progress
-from appliance.errors import RequestWrong, WorkFailedForGood
-from appliance.postgres.errors import NoDatabase
+from appliance.errors import WorkFailedForGoodError, WrongRequestError
+from appliance.postgres.errors import NoDatabaseError
 from appliance.postgres.plan import Plan, Snapshot
 from appliance.postgres.sessions.bindings import start_options
 from appliance.postgres.sessions.connect import open_session
@@ -94,7 +94,7 @@ class StepContext:
         try:
             return start_options(read_settings(self.secrets_dir))
         except ValueError as error:
-            raise RequestWrong(
+            raise WrongRequestError(
                 f"The step '{self.step}' was given keys that no plan of this release asks for.", str(error)
             ) from None
 
@@ -113,11 +113,11 @@ class StepContext:
                 statement_timeout_s=self.spec.workflow.limits.statement_timeout_min * 60,
                 options=self._key_options() if keyed else "",
             )
-        except NoDatabase:
+        except NoDatabaseError:
             if database is None:
                 raise
             # The document has not changed: it was there when an earlier step used it.
-            raise WorkFailedForGood(
+            raise WorkFailedForGoodError(
                 f"The database '{database}', which this run works on, is not there any more.",
                 "It was dropped, or another run that builds the same twin has taken its place.",
                 "Start a new run when no other is at work on that twin.",
@@ -133,10 +133,10 @@ class StepContext:
 
 
 def load_context(call: StepCall, paths: StepPaths, emit: Callable[[Message], None]) -> StepContext:
-    """The context of a step from its run's folder. Raises RequestWrong where that is another run's."""
+    """The context of a step from its run's folder. Raises WrongRequestError where that is another run's."""
     spec = SPEC.read(paths.run_dir)
     if spec.run_id != call.run_id:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The step '{call.step}' was given the folder of another run.",
             f"It belongs to {spec.run_id}, and the step to {call.run_id}.",
         )

@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 
 from pydantic import BaseModel
 
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.postgres.copying.copy_stream import Copied
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Shard
 from appliance.postgres.source.lock_watch import Age, GaveWayError, LockWatch, described, still_in_the_way
@@ -70,7 +70,7 @@ def _half_over(context: StepContext) -> None:
 
 def _shard(plan: Plan, number: int | None) -> Shard:
     if number is None or not 0 <= number < len(plan.shards):
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The plan has no shard {number}.", f"It has the shards 0 to {len(plan.shards) - 1}."
         )
     return plan.shards[number]
@@ -152,8 +152,8 @@ class _Copying:
         return self._context.spec.workflow.limits.lock_timeout_s
 
 
-def _locked(table: PlannedTable, waited_s: int) -> WorkFailed:
-    return WorkFailed(
+def _locked(table: PlannedTable, waited_s: int) -> WorkFailedError:
+    return WorkFailedError(
         f"A table of the source is locked by somebody else. Table: {table.qualified}.",
         "An ALTER TABLE, TRUNCATE or VACUUM FULL holds it for longer than limits.lock_timeout_s"
         f" ({waited_s} s).",

@@ -16,7 +16,7 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance import __version__
-from appliance.errors import RequestWrong, WorkFailed, WorkFailedForGood
+from appliance.errors import WorkFailedError, WorkFailedForGoodError, WrongRequestError
 from appliance.exports.stored import MANIFEST, ExportedTable, Manifest, read_manifest
 from appliance.exports.writing import write_manifest
 from appliance.postgres.building.as_in_source import names_as_in_source
@@ -62,7 +62,7 @@ def write_export(context: StepContext, plan: Plan, target: TargetFacts) -> Expor
     """
     folder, files = context.paths.export_dir, context.spec.workflow.files
     if folder is None or files is None:
-        raise RequestWrong("The step 'publish' was given no folder for files.")
+        raise WrongRequestError("The step 'publish' was given no folder for files.")
     if (folder / MANIFEST).exists():
         return _result(read_manifest(folder))
     relations = _relations(context, plan, target)
@@ -79,7 +79,7 @@ def write_export(context: StepContext, plan: Plan, target: TargetFacts) -> Expor
             )
             write_manifest(folder, manifest)
     except OSError as error:
-        raise WorkFailed(
+        raise WorkFailedError(
             "The files could not be written.",
             f"{error.strerror or type(error).__name__}, in this appliance's exports folder.",
             "Look at df -h; make room with: appliance exports list, appliance exports rm RUN.",
@@ -129,7 +129,7 @@ def _write(  # noqa: PLR0917
     except psycopg.Error as error:
         raise database_failure("A table could not be exported.", error, table=name) from None
     if written.rows != relation.rows:
-        raise WorkFailedForGood(
+        raise WorkFailedForGoodError(
             f"The file of {name} has {written.rows:,} rows, and {relation.rows:,} were verified.",
             "Something else has written to the database that is being built.",
             "Start the run again.",

@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance.discovery.kept_columns import kept_that_look_personal
-from appliance.errors import ApplianceError, Explanation, RequestWrong
+from appliance.errors import ApplianceError, Explanation, WrongRequestError
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan
 from appliance.postgres.planning.planning import PlanRequest, TableKey, make_plan
@@ -54,7 +54,10 @@ class PlanSummary(BaseModel):
 
 
 def run(context: StepContext) -> PlanSummary:
-    """Make the plan and write it to the run's folder. Raises RequestWrong, Refused or WorkFailed."""
+    """Make the plan and write it to the run's folder.
+
+    Raises WrongRequestError, RefusedError or WorkFailedError.
+    """
     plan = plan_of(context)
     check_room(space_of(context.run_dir), bytes_of_files(plan) if context.spec.workflow.files else 0)
     _check_targets_room(context, plan)
@@ -129,16 +132,16 @@ def summary_of(plan: Plan) -> PlanSummary:
 def _check_targets(
     context: StepContext, source: Connection[TupleRow], catalog: Catalog, selected: Collection[TableKey]
 ) -> list[TargetCheck]:
-    """Look at every delivery's target; one RequestWrong for all that are wrong."""
+    """Look at every delivery's target; one WrongRequestError for all that are wrong."""
     checks: list[TargetCheck] = []
     wrong: list[ApplianceError] = []
     for number in context.spec.workflow.twins:
         try:
             checks.append(_check_target(context, number, source, catalog, selected))
-        except RequestWrong as error:
+        except WrongRequestError as error:
             wrong.append(error)
     if wrong:
-        raise RequestWrong.of(Explanation.joined([error.explanation for error in wrong]))
+        raise WrongRequestError.of(Explanation.joined([error.explanation for error in wrong]))
     return checks
 
 
@@ -154,7 +157,7 @@ def _check_target(
     try:
         with closing(context.connect_admin(connection)) as admin:
             if twin == catalog.database and _system_identifier(admin) == _system_identifier(source):
-                raise RequestWrong(
+                raise WrongRequestError(
                     f"The connection '{connection}' is the source itself: '{twin}' on the same server.",
                     "The twin would replace the database it is a copy of.",
                     f"Give {connection} another dbname or host in connections.yaml.",

@@ -12,7 +12,7 @@ from functools import partial
 
 from pydantic import BaseModel
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.postgres.twin.names import twin_names
 from appliance.postgres.twin.publishing import Publisher
 from appliance.steps.context import StepContext
@@ -41,7 +41,7 @@ def run(context: StepContext) -> PublishResult:
     plan = context.plan()
     targets = [target for target in plan.targets if target.delivery == (context.call.delivery or 0)]
     if not targets:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The plan has no delivery {context.call.delivery}.", f"It has {len(plan.targets)}."
         )
     target = targets[0]

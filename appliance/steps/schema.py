@@ -12,7 +12,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 from appliance.postgres.building.as_in_source import accepted
 from appliance.postgres.building.late_checks import LateCheck, take_off
 from appliance.postgres.building.post_data import create_ledger
@@ -86,7 +86,7 @@ def _check_planned_tables(plan: Plan, entries: list[Entry]) -> None:
     made = {(entry.schema_name, entry.tag) for entry in entries if entry.kind == "TABLE"}
     missing = [table.qualified for table in plan.tables if (table.schema_name, table.name) not in made]
     if missing:
-        raise WorkFailed(
+        raise WorkFailedError(
             "The source's schema has changed since it was planned.",
             f"These tables are gone, or cannot be made on the target any more: {', '.join(missing[:20])}.",
             "Start a new run.",

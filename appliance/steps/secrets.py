@@ -14,7 +14,7 @@ from pathlib import Path
 
 from appliance.connections import Connection
 from appliance.durable import write_file
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 
 SERVICE_FILE = "pg_service.conf"
 SETTINGS_FILE = "settings.json"
@@ -36,7 +36,8 @@ def write_secrets(
     """Fill ``folder`` (made with mode 0700) for a step that may use these connections, and no others.
 
     ``seen_at`` is the path under which the step sees the folder (a container's mount), where that differs.
-    Raises RequestWrong for a value that the service file cannot hold or a certificate that cannot be read.
+    Raises WrongRequestError for a value that the service file cannot hold or a certificate that cannot be
+    read.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
@@ -61,11 +62,14 @@ def write_settings(folder: Path, settings: Mapping[str, str]) -> None:
 
 
 def read_settings(folder: Path) -> dict[str, str]:
-    """What this step's keyed sessions are opened with. Raises RequestWrong where it was given nothing."""
+    """What this step's keyed sessions are opened with.
+
+    Raises WrongRequestError where it was given nothing.
+    """
     try:
         found: dict[str, str] = json.loads((folder / SETTINGS_FILE).read_bytes())
     except FileNotFoundError:
-        raise RequestWrong("This step was given no keys.") from None
+        raise WrongRequestError("This step was given no keys.") from None
     return found
 
 
@@ -97,7 +101,7 @@ def read_service(folder: Path, name: str) -> dict[str, str]:
     try:
         lines = (folder / SERVICE_FILE).read_text(encoding="utf-8").split("\n")
     except FileNotFoundError:
-        raise RequestWrong(
+        raise WrongRequestError(
             "This step was given no connections.", f"There is no {SERVICE_FILE} in its secrets folder."
         ) from None
     for line in lines:
@@ -107,7 +111,7 @@ def read_service(folder: Path, name: str) -> dict[str, str]:
             key, _, value = line.partition("=")
             values[key] = value
     if not values:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"This step was not given the connection '{name}'.",
             "A step receives only the connections that its part of the workflow names.",
         )
@@ -153,7 +157,7 @@ def _service_lines(folder: Path, shown: Path, name: str, connection: Connection)
         try:
             write_file(folder / copied, Path(path).read_bytes(), durable=False, mode=0o400)
         except OSError as error:
-            raise RequestWrong(
+            raise WrongRequestError(
                 f"The {key} of connection '{name}' cannot be read: {path}",
                 f"{type(error).__name__}.",
                 f"Correct {name}.{key} in connections.yaml, or let the appliance read the file.",
@@ -174,7 +178,7 @@ def _plain(name: str, parameter: str, value: str) -> str:
     if any(character in value for character in "\n\r\0") or (
         parameter != "password" and value != value.strip()
     ):
-        raise RequestWrong(
+        raise WrongRequestError(
             f"{name}.{parameter} in connections.yaml holds a line break or a blank at its end.",
             "PostgreSQL's own files for connections cannot hold that.",
             f"Correct {name}.{parameter}.",

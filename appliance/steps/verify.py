@@ -9,7 +9,7 @@ from contextlib import closing
 import psycopg
 from pydantic import BaseModel
 
-from appliance.errors import WorkFailedForGood
+from appliance.errors import WorkFailedForGoodError
 from appliance.postgres.building.as_in_source import names_as_in_source
 from appliance.postgres.copying.ledger import arrived
 from appliance.postgres.copying.left_out import LeftOut, counted, together
@@ -49,7 +49,7 @@ class VerifyResult(BaseModel):
 
 
 def run(context: StepContext) -> VerifyResult:
-    """Verify every target. Raises WorkFailed with every fault, in names and numbers."""
+    """Verify every target. Raises WorkFailedError with every fault, in names and numbers."""
     began = time.monotonic()
     plan = context.plan()
     proofs, missing = _proofs(context, plan)
@@ -59,7 +59,7 @@ def run(context: StepContext) -> VerifyResult:
         faults += _unchecked(context, number, target)
     if faults:
         shown = "\n".join(f"  {fault}" for fault in faults[:50])
-        raise WorkFailedForGood(
+        raise WorkFailedForGoodError(
             "Verification failed, so the twin was not replaced.",
             f"{shown}\n  and {len(faults) - 50} more" if len(faults) > 50 else shown,
             "Nobody has seen the copy that failed. Mend the workflow's masks if one of them is named,"

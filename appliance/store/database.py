@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -65,7 +65,7 @@ def migrate(conninfo: str) -> int:
                     version = number
             return version
     except psycopg.Error as error:
-        raise WorkFailed(
+        raise WorkFailedError(
             "The appliance's own database could not be prepared.",
             f"PostgreSQL answered with {error.sqlstate or type(error).__name__}.",
             "Check database_url in the settings and that this PostgreSQL is running.",

@@ -9,7 +9,7 @@ from contextlib import closing
 
 import psycopg
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 from appliance.store.database import connect
 
 ROLE = "appliance_status"
@@ -25,7 +25,7 @@ _IS_THERE = "SELECT FROM pg_roles WHERE rolname = %s"
 
 
 def grant(ours: str, airflows: str) -> None:
-    """Grant it where there is such a role; the same again changes nothing. Raises WorkFailed."""
+    """Grant it where there is such a role; the same again changes nothing. Raises WorkFailedError."""
     for conninfo, grants in ((ours, _OURS), (airflows, _AIRFLOWS)):
         try:
             with closing(connect(conninfo)) as owner, owner.transaction():
@@ -39,7 +39,7 @@ def grant(ours: str, airflows: str) -> None:
                 )
                 owner.execute(grants.encode())
         except psycopg.Error as error:
-            raise WorkFailed(
+            raise WorkFailedError(
                 "The status service could not be given its rights in the appliance's databases.",
                 f"PostgreSQL answered with {error.sqlstate or type(error).__name__}.",
                 "systemctl restart appliance-prepare",

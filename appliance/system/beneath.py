@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 
 _MOST_LINKS = 40
 """As many as the kernel itself follows."""
@@ -82,7 +82,7 @@ def as_owner_of(path: Path) -> Iterator[None]:
     """Do what follows with the rights of the lesser user who owns ``path`` or a folder above it.
 
     Changes nothing where there is none. It holds for the whole process, so a generator must not give a value
-    from within. Raises WorkFailed where root may not change its user.
+    from within. Raises WorkFailedError where root may not change its user.
     """
     owner = lesser_owner(path)
     if owner is None:
@@ -104,7 +104,7 @@ def as_owner_of(path: Path) -> Iterator[None]:
 
 def become_owner_of(path: Path) -> None:
     """Have the rights of the lesser user who owns ``path``, and no others, from now on; programs that are
-    started inherit them. Raises WorkFailed where root may not change its user.
+    started inherit them. Raises WorkFailedError where root may not change its user.
     """
     owner = lesser_owner(path)
     if owner is None:
@@ -125,8 +125,8 @@ def _back(groups: list[int], gid: int) -> None:
         os.setgroups(groups)
 
 
-def _may_not(path: Path, owner: Owner) -> WorkFailed:
-    return WorkFailed(
+def _may_not(path: Path, owner: Owner) -> WorkFailedError:
+    return WorkFailedError(
         f"{path} belongs to {owner.name}, and this process may not act as that user.",
         "Root does nothing there with its own rights: a link could lead it anywhere.",
         f"Run the command as {owner.name}.",
@@ -138,7 +138,7 @@ def folder_of_our_own(parent: Path, name: str) -> Iterator[Path]:
     """A folder in ``parent`` that nobody else can look into, even where another user owns ``parent``.
 
     It is made if need be. The path leads to the folder that is held open, whatever has its name by then.
-    Raises RequestWrong where something else has the name, OSError where it cannot be made.
+    Raises WrongRequestError where something else has the name, OSError where it cannot be made.
     """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     above = os.open(parent, flags)
@@ -162,8 +162,8 @@ def folder_of_our_own(parent: Path, name: str) -> Iterator[Path]:
         os.close(held)
 
 
-def _not_ours(path: Path, why: str) -> RequestWrong:
-    return RequestWrong(
+def _not_ours(path: Path, why: str) -> WrongRequestError:
+    return WrongRequestError(
         f"{path} will not be used.",
         f"{why} Nothing has been changed.",
         f"ls -ld {path}; mv {path} {path}.aside   and run the same command again.",
@@ -171,11 +171,11 @@ def _not_ours(path: Path, why: str) -> RequestWrong:
 
 
 def refuse_link(path: Path) -> None:
-    """Raise RequestWrong for a link where a folder of the appliance's belongs. Whoever may put one there may
-    do so after this look, too: what follows is done as that user all the same.
+    """Raise WrongRequestError for a link where a folder of the appliance's belongs. Whoever may put one there
+    may do so after this look, too: what follows is done as that user all the same.
     """
     if path.is_symlink():
-        raise RequestWrong(
+        raise WrongRequestError(
             f"{path} is a link.",
             "The appliance keeps its files in a folder there. Nothing has been changed.",
             f"ls -l {path}; rm {path}   and run the same command again.",

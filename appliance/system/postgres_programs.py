@@ -43,11 +43,11 @@ def of_server(name: str, conninfo: str) -> str:
 def find_pg_dump(server_version: int) -> PgDump:
     """The oldest pg_dump that can read a server of that ``server_version_num``.
 
-    Raises RequestWrong where there is none.
+    Raises WrongRequestError where there is none.
     """
     import shutil  # noqa: PLC0415 -- memory that the supervisors do not spend
 
-    from appliance.errors import RequestWrong  # noqa: PLC0415
+    from appliance.errors import WrongRequestError  # noqa: PLC0415
 
     major = server_version // 10000
     named = os.environ.get(PG_DUMP_VARIABLE)
@@ -60,7 +60,7 @@ def find_pg_dump(server_version: int) -> PgDump:
     if able:
         return min(able, key=lambda program: program.major)
     there = ", ".join(f"{program.path} ({program.major})" for program in programs) or "none"
-    raise RequestWrong(
+    raise WrongRequestError(
         f"No pg_dump can read the source: it is PostgreSQL {major}, and pg_dump must be at least as new.",
         f"Found: {there}.",
         f"Install postgresql-client-{major} or newer, or name a pg_dump in {PG_DUMP_VARIABLE}.",

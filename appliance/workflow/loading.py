@@ -11,7 +11,7 @@ import yaml
 from appliance.documents import yaml as strict_yaml
 from appliance.documents.document import Document
 from appliance.documents.model import validate
-from appliance.documents.problems import DocumentWrong, Problem
+from appliance.documents.problems import Problem, WrongDocumentError
 from appliance.workflow.document import Workflow
 
 
@@ -24,12 +24,15 @@ class LoadedWorkflow:
 
 
 def load_workflow(path: Path) -> LoadedWorkflow:
-    """Read and validate a workflow file. Raises DocumentWrong (exit code 2) with every problem at once."""
+    """Read and validate a workflow file.
+
+    Raises WrongDocumentError (exit code 2) with every problem at once.
+    """
     return workflow_of(strict_yaml.read(path))
 
 
 def parse_workflow(text: str | bytes, source_name: str, *, as_json: bool = False) -> LoadedWorkflow:
-    """Validate a workflow that came as text. Raises DocumentWrong with every problem at once."""
+    """Validate a workflow that came as text. Raises WrongDocumentError with every problem at once."""
     return workflow_of(strict_yaml.load(text, source_name, as_json=as_json))
 
 
@@ -38,10 +41,10 @@ def workflow_of(document: Document) -> LoadedWorkflow:
     empty = _empty_words(document)
     try:
         workflow = validate(Workflow, document)
-    except DocumentWrong as error:
-        raise DocumentWrong([*error.problems, *empty]) from None
+    except WrongDocumentError as error:
+        raise WrongDocumentError([*error.problems, *empty]) from None
     if empty:
-        raise DocumentWrong(empty)
+        raise WrongDocumentError(empty)
     return LoadedWorkflow(workflow, document)
 
 

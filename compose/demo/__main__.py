@@ -10,7 +10,7 @@ from typing import TypeVar
 from rich.console import Console
 
 from appliance.cli.terminal.output import duration
-from appliance.errors import ApplianceError, ExitCode, RequestWrong
+from appliance.errors import ApplianceError, ExitCode, WrongRequestError
 from appliance.postgres.plan import Plan
 
 from . import enrolment, report, sample_workflow
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
         if arguments == ["down"]:
             _timed(console, "Removing containers, volumes, networks and images", lambda _: Stack().remove())
             return ExitCode.DONE
-        raise RequestWrong(f"There is no `{' '.join(arguments)}` here.", "", "make demo, or make clean")
+        raise WrongRequestError(f"There is no `{' '.join(arguments)}` here.", "", "make demo, or make clean")
     except ApplianceError as error:
         console.print(error.text(), markup=False, soft_wrap=True)
         return error.exit_code

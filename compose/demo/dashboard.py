@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from appliance.errors import ApplianceError, WorkFailed
+from appliance.errors import ApplianceError, WorkFailedError
 
 from .stack import Stack
 
@@ -39,14 +39,14 @@ class Dashboard:
     """One dashboard, and a token that may edit there. The token is kept beside the store that knows it."""
 
     def __init__(self, stack: Stack) -> None:
-        """Raises WorkFailed when it gives no token, or does not take the one that it gave."""
+        """Raises WorkFailedError when it gives no token, or does not take the one that it gave."""
         self.url = stack.address("dashboard")
         self._stack = stack
         self._client = httpx.Client(base_url=self.url, timeout=30)
         self._sign_in_with_token()
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """The answer's JSON. Raises WorkFailed with what the dashboard says is wrong."""
+        """The answer's JSON. Raises WorkFailedError with what the dashboard says is wrong."""
         answer = self._send(method, path, body)
         if not answer.is_success:
             raise _problem(answer)
@@ -81,7 +81,7 @@ class Dashboard:
         try:
             return self._client.request(method, path, json=body)
         except httpx.HTTPError as error:
-            raise WorkFailed(
+            raise WorkFailedError(
                 f"The dashboard at {self.url} does not answer ({type(error).__name__}).",
                 "",
                 self._stack.command("logs", "dashboard"),
@@ -94,6 +94,6 @@ def _problem(answer: httpx.Response) -> ApplianceError:
     except ValueError:
         said = {}
     what = said.get("what") or f"The dashboard answered {answer.status_code}."
-    return WorkFailed(
+    return WorkFailedError(
         what, said.get("why") or "", said.get("next_step") or "make demo, or make clean and again"
     )

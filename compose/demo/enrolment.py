@@ -8,7 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 
 from .dashboard import Dashboard
 from .stack import Stack
@@ -30,7 +30,7 @@ print(json.loads(identity.read_bytes())["appliance_id"] if identity.exists() els
 def enrol(stack: Stack, dashboard: Dashboard, tell: Callable[[str], None]) -> str:
     """The appliance's id on the dashboard. Enrols it unless it is known there and heard from.
 
-    Raises WorkFailed when the dashboard hears nothing of it even then.
+    Raises WorkFailedError when the dashboard hears nothing of it even then.
     """
     enrolled_as = stack.execute("status", "python", "-c", WHO_AM_I).strip()
     known = dashboard.find(f"/v1/appliances/{enrolled_as}") if enrolled_as else None
@@ -47,7 +47,7 @@ def enrol(stack: Stack, dashboard: Dashboard, tell: Callable[[str], None]) -> st
     began = time.time()
     stack.execute("status", "appliance", "enrol", INSIDE, "-", given=f"{given['enrolment_token']}\n")
     if not _is_heard(dashboard, given["appliance_id"], ENROLLED_WITHIN_S, since=began):
-        raise WorkFailed(
+        raise WorkFailedError(
             "The appliance has enrolled, but the dashboard hears nothing of it.",
             _problem(stack),
             stack.command("logs", "status", "dashboard"),

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from appliance.cli.terminal.progress import RunDisplay
 from appliance.contract.step_messages import Notice, Progress
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 from appliance.postgres.plan import Plan
 
 EVERY_S = 0.4
@@ -95,7 +95,7 @@ def follow(console: Console, title: str, url: str, run_id: str, read_plan: Any) 
                 if run["state"] in OVER:
                     return run
             elif time.monotonic() - last_answer > UNKNOWN_FOR_S:
-                raise WorkFailed(
+                raise WorkFailedError(
                     "The status service has said nothing of the run for a minute.",
                     f"It was asked at {url}.",
                     "look at the logs of the services status and scheduler",

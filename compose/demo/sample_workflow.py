@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 
 from .dashboard import TOKEN_NAME, Dashboard
 
@@ -23,8 +23,8 @@ ANSWERED_WITHIN_S = 300
 def write(dashboard: Dashboard, appliance_id: str, tell: Callable[[str], None]) -> None:
     """See that the workflow is on the dashboard, assigned, and in force on the appliance.
 
-    A version that somebody else has written stays as it is. Raises WorkFailed when the appliance does not
-    take it up, with its reason.
+    A version that somebody else has written stays as it is. Raises WorkFailedError when the appliance does
+    not take it up, with its reason.
     """
     path, text = f"/v1/workflows/{ID}", DOCUMENT.read_text(encoding="utf-8")
     present = dashboard.find(path)
@@ -42,7 +42,7 @@ def write(dashboard: Dashboard, appliance_id: str, tell: Callable[[str], None]) 
     while not _is_in_force(placed := _placement(dashboard, appliance_id)):
         patience = BELIEVED_AFTER_S if placed["state"] in ("refused", "invalid") else TAKEN_UP_WITHIN_S
         if time.monotonic() - began > patience:
-            raise WorkFailed(
+            raise WorkFailedError(
                 f"The appliance has not taken up the workflow {ID}.",
                 placed["problem"] or f"{TAKEN_UP_WITHIN_S} s have passed.",
                 f"open {dashboard.url}/workflows/{ID}",
@@ -51,12 +51,15 @@ def write(dashboard: Dashboard, appliance_id: str, tell: Callable[[str], None]) 
 
 
 def run(dashboard: Dashboard, appliance_id: str) -> str:
-    """Ask for a run, as the button does; returns its id. Raises WorkFailed with the appliance's reason."""
+    """Ask for a run, as the button does; returns its id.
+
+    Raises WorkFailedError with the appliance's reason.
+    """
     [command] = dashboard.ask("POST", f"/v1/workflows/{ID}/run", {"appliance_ids": [appliance_id]})
     give_up = time.monotonic() + ANSWERED_WITHIN_S
     while command["state"] in ("waiting", "accepted"):
         if time.monotonic() > give_up:
-            raise WorkFailed(
+            raise WorkFailedError(
                 "The appliance has not answered the command to run.",
                 "",
                 f"open {dashboard.url}/appliances/{appliance_id}",
@@ -64,7 +67,7 @@ def run(dashboard: Dashboard, appliance_id: str) -> str:
         time.sleep(0.3)
         command = dashboard.ask("GET", f"/v1/commands/{command['id']}")
     if command["state"] != "done":
-        raise WorkFailed(
+        raise WorkFailedError(
             f"The appliance has {command['state']} the command to run.",
             command["problem"] or "",
             f"open {dashboard.url}/appliances/{appliance_id}",

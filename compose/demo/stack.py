@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 from compose.demo.one_build import one_build
 
 FOLDER = Path(__file__).resolve().parents[1]
@@ -52,7 +52,7 @@ class Stack:
         return shlex.join(["docker", "compose", "--project-name", self.project, *arguments])
 
     def compose(self, *arguments: str, check: bool = True, given: str = "") -> str:
-        """Run `docker compose …` and return its output. Raises WorkFailed with the end of what it said.
+        """Run `docker compose …` and return its output. Raises WorkFailedError with the end of what it said.
 
         ``given`` is its standard input.
         """
@@ -66,7 +66,7 @@ class Stack:
         )
         if check and done.returncode != 0:
             said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-20:])
-            raise WorkFailed(
+            raise WorkFailedError(
                 f"`docker compose {arguments[0]}` failed.", said, "read what it says, and run it again"
             )
         return done.stdout
@@ -135,7 +135,10 @@ class Stack:
                 self._environment[variable] = str(self.port(service, inside) or _free(usual))
 
     def _missing(self) -> list[str]:
-        """The services that are not as they should be yet. Raises WorkFailed for one that failed for good."""
+        """The services that are not as they should be yet.
+
+        Raises WorkFailedError for one that failed for good.
+        """
         missing = self.compose("config", "--services").split()
         for line in self.compose("ps", "--all", "--format", "json").splitlines():
             container = json.loads(line)
@@ -150,7 +153,7 @@ class Stack:
 
     def _give_up(self, what: str, services: list[str]) -> NoReturn:
         logs = self.compose("logs", "--no-color", "--tail", "15", *services, check=False)
-        raise WorkFailed(what, logs.strip(), self.command("logs", *services))
+        raise WorkFailedError(what, logs.strip(), self.command("logs", *services))
 
 
 def _free(port: int) -> int:

@@ -33,7 +33,7 @@ _SPACE_FACTOR = 4
 _FETCH_AGAIN = "fetch the bundle again from where it came from"
 
 
-class Unfit(Exception):
+class UnfitError(Exception):
     """The bundle is not what it says it is, or does not fit this host; and what to do about that."""
 
     def __init__(self, why: str, next_step: str = _FETCH_AGAIN) -> None:
@@ -57,7 +57,7 @@ def main() -> int:
         with (given.root / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             print(_unpack(given.bundle, given.sha256, given.root, given.debs_only))  # noqa: T201
-    except Unfit as error:
+    except UnfitError as error:
         return _refused(str(error), error.next_step)
     except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError):
         # It has the SHA-256 that was given: whoever wrote that down wrote down the damage too.
@@ -76,7 +76,7 @@ def _refused(why: str, next_step: str) -> int:
 def _unpack(bundle: Path, sha256: str, root: Path, debs_only: bool) -> str:
     with bundle.open("rb") as opened:
         if hashlib.file_digest(opened, "sha256").hexdigest() != sha256:
-            raise Unfit("the bundle does not have the SHA-256 that was given")
+            raise UnfitError("the bundle does not have the SHA-256 that was given")
         opened.seek(0)
         with tarfile.open(fileobj=opened, mode="r:") as archive:
             manifest = _manifest(archive)
@@ -88,11 +88,11 @@ def _unpack(bundle: Path, sha256: str, root: Path, debs_only: bool) -> str:
 def _manifest(archive: tarfile.TarFile) -> dict[str, Any]:
     first = archive.next()
     if first is None or first.name != "manifest.json" or first.size > _MANIFEST_BYTES_MAX:
-        raise Unfit("it does not begin with a manifest")
+        raise UnfitError("it does not begin with a manifest")
     opened = archive.extractfile(first)
     manifest = json.loads(opened.read()) if opened else None
     if not isinstance(manifest, dict) or not re.fullmatch(_RELEASE, str(manifest.get("version"))):
-        raise Unfit("its manifest names no version")
+        raise UnfitError("its manifest names no version")
     return manifest
 
 
@@ -102,7 +102,7 @@ def _extract_debs(archive: tarfile.TarFile, manifest: dict[str, Any], root: Path
     _extract(archive, manifest, root / ".debs-unpacking", prefix="debs/")
     unpacked = root / ".debs-unpacking" / "debs"
     if not unpacked.is_dir():
-        raise Unfit("it holds no Debian packages", "make it with DEBS=CODENAME")
+        raise UnfitError("it holds no Debian packages", "make it with DEBS=CODENAME")
     unpacked.rename(target)
     shutil.rmtree(root / ".debs-unpacking")
     (target / ".complete").write_text(sha256 + "\n", encoding="ascii")
@@ -113,7 +113,7 @@ def _install(archive: tarfile.TarFile, manifest: dict[str, Any], root: Path, sha
     version = manifest["version"]
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     if python not in manifest["pythons"]:
-        raise Unfit(
+        raise UnfitError(
             f"it has no packages for this host's Python {python}, only for {', '.join(manifest['pythons'])}"
         )
     folder = root / "releases" / version
@@ -123,13 +123,13 @@ def _install(archive: tarfile.TarFile, manifest: dict[str, Any], root: Path, sha
         return f"release {version} is already there"
     for link in ("current", "updater"):
         if (root / link).resolve() == folder.resolve() and (folder / ".complete").is_file():
-            raise Unfit(
+            raise UnfitError(
                 f"release {version} is in use, and from another bundle; a version names one release for good",
                 "give this one another version, or move to another release first",
             )
     free = shutil.disk_usage(root).free
     if free < size * _SPACE_FACTOR:
-        raise Unfit(
+        raise UnfitError(
             f"it needs about {size * _SPACE_FACTOR >> 20} MB in {root}, where {free >> 20} MB are free",
             f"df -h {root}; make room, then run the same command again",
         )
@@ -166,11 +166,11 @@ def _extract(
             continue
         if member.name not in expected:
             if member.name not in manifest["files"]:
-                raise Unfit(f"it holds a file that its manifest does not list: {member.name[:100]!r}")
+                raise UnfitError(f"it holds a file that its manifest does not list: {member.name[:100]!r}")
             continue
         path = PurePosixPath(member.name)
         if not member.isreg() or path.is_absolute() or ".." in path.parts:
-            raise Unfit(f"it holds something that is not a plain file: {member.name[:100]!r}")
+            raise UnfitError(f"it holds something that is not a plain file: {member.name[:100]!r}")
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         source = archive.extractfile(member)
@@ -180,10 +180,10 @@ def _extract(
                 digest.update(block)
                 out.write(block)
         if digest.hexdigest() != expected.pop(member.name):
-            raise Unfit(f"a file in it is not what its manifest says: {member.name[:100]!r}")
+            raise UnfitError(f"a file in it is not what its manifest says: {member.name[:100]!r}")
         target.chmod(0o755 if member.mode & 0o100 else 0o644)
     if expected:
-        raise Unfit(f"it lacks a file that its manifest lists: {sorted(expected)[0][:100]!r}")
+        raise UnfitError(f"it lacks a file that its manifest lists: {sorted(expected)[0][:100]!r}")
 
 
 def _make_environment(folder: Path, python: str) -> None:
@@ -207,7 +207,7 @@ def _make_environment(folder: Path, python: str) -> None:
     _run([*install, "--require-hashes", "-r", str(folder / f"requirements-{python}.txt")])
     own = sorted((folder / "wheels").glob("appliance-*.whl"))
     if len(own) != 1:
-        raise Unfit("it does not hold exactly one wheel of the appliance itself")
+        raise UnfitError("it does not hold exactly one wheel of the appliance itself")
     _run([*install, "--no-deps", str(own[0])])
 
 
@@ -233,7 +233,7 @@ def _run(command: list[str]) -> str:
     environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
-        raise Unfit(f"{Path(command[0]).name} {command[1]} failed: {done.stderr.strip()[-800:]}")
+        raise UnfitError(f"{Path(command[0]).name} {command[1]} failed: {done.stderr.strip()[-800:]}")
     return done.stdout
 
 

@@ -17,14 +17,14 @@ _REQUIREMENT = re.compile(
 )
 
 
-class LocksDisagree(Exception):
+class LocksDisagreeError(Exception):
     """Two lock files name different versions of one package."""
 
 
 def merged_lock(locks: Sequence[Path], python: str) -> str:
     """One requirements file for one Python: markers decided, duplicates merged, every hash kept.
 
-    Raises LocksDisagree where the files pin one package twice.
+    Raises LocksDisagreeError where the files pin one package twice.
     """
     chosen: dict[str, tuple[str, list[str]]] = {}
     for lock in locks:
@@ -34,7 +34,7 @@ def merged_lock(locks: Sequence[Path], python: str) -> str:
                 continue
             found = _REQUIREMENT.match(requirement.strip())
             if found is None:
-                raise LocksDisagree(
+                raise LocksDisagreeError(
                     f"{lock.name}: a line that is not one pinned package: {requirement.strip()}"
                 )
             if found["marker"] and not _applies(found["marker"], python):
@@ -42,7 +42,7 @@ def merged_lock(locks: Sequence[Path], python: str) -> str:
             pin = f"{found['name']}=={found['version']}"
             hashes = [f"--hash={part.strip()}" for part in rest.split("--hash=") if part.strip()]
             if chosen.setdefault(found["name"].lower(), (pin, hashes))[0] != pin:
-                raise LocksDisagree(f"{chosen[found['name'].lower()][0]} and {pin}: run `make lock`")
+                raise LocksDisagreeError(f"{chosen[found['name'].lower()][0]} and {pin}: run `make lock`")
     return "".join(f"{pin} {' '.join(hashes)}\n" for _, (pin, hashes) in sorted(chosen.items()))
 
 

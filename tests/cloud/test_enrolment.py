@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cloud.client import DashboardAway, DashboardClient, TokenRefused, checked_url
+from appliance.cloud.client import DashboardAwayError, DashboardClient, TokenRefusedError, checked_url
 from appliance.cloud.enrolment import load_identity, rotate
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from tests.cloud.appliance_rig import ApplianceRig, CloudSide
 from tests.cloud.faithless_proxy import faithless_proxy
 from tests.dashboard.running import RunningDashboard
@@ -64,7 +64,7 @@ def test_a_lost_answer_is_asked_for_again(
 ) -> None:
     with faithless_proxy(int(dashboard.url.rsplit(":", 1)[1])) as way:
         way.habit = "lost"
-        with pytest.raises(DashboardAway):
+        with pytest.raises(DashboardAwayError):
             rig.enrol(f"http://127.0.0.1:{way.port}", cloud.enrolment_token)
     assert rig.enrol(dashboard.url, cloud.enrolment_token).appliance_id == cloud.appliance_id
 
@@ -78,7 +78,7 @@ def test_a_rotated_token_replaces_the_old_one_at_its_first_use(enrolled: Applian
     assert new.token != old.token and load_identity(path) == new and new.former == old.token
     client.call("POST", "/v1/appliance/token")
     client.token = old.token
-    with pytest.raises(TokenRefused):
+    with pytest.raises(TokenRefusedError):
         client.call("POST", "/v1/appliance/token")
     client.close()
 
@@ -140,7 +140,7 @@ def test_an_old_token_is_renewed_by_itself_also_where_the_answer_is_lost_at_firs
     client = DashboardClient(
         old.url.replace(str(way.port), dashboard.url.rsplit(":", 1)[1]), version="1", token=old.token
     )
-    with pytest.raises(TokenRefused):
+    with pytest.raises(TokenRefusedError):
         client.call("POST", "/v1/appliance/token")
     client.close()
 
@@ -166,7 +166,7 @@ def test_a_revoked_appliance_goes_on_and_says_why_nothing_is_reported(
     ],
 )
 def test_an_address_that_would_give_the_token_away_is_refused(url: str) -> None:
-    with pytest.raises(RequestWrong):
+    with pytest.raises(WrongRequestError):
         checked_url(url)
 
 
@@ -174,5 +174,5 @@ def test_an_identity_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "dashboard.json"
     path.write_text("{}")
     path.chmod(0o644)
-    with pytest.raises(RequestWrong, match="chmod 600"):
+    with pytest.raises(WrongRequestError, match="chmod 600"):
         load_identity(path)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from appliance.cloud.client import DashboardAway, DashboardClient
+from appliance.cloud.client import DashboardAwayError, DashboardClient
 from appliance.cloud.enrolment import Identity, save_identity
 from appliance.cloud.workflows import CloudSync
 from appliance.connections import load_connections
@@ -59,7 +59,7 @@ def test_however_it_answers_the_call_ends_in_time_and_in_memory(
     with hostile_dashboard(answer) as url:
         client = DashboardClient(url, version="1", token="x" * 20)
         began = time.monotonic()
-        with pytest.raises(DashboardAway) as told:
+        with pytest.raises(DashboardAwayError) as told:
             sync.fetch(client, rig.db)
         client.close()
     assert time.monotonic() - began < 60
@@ -144,7 +144,7 @@ def test_no_id_leads_out_of_the_folder(name: str, rig: ApplianceRig) -> None:
     answer = body(json.dumps({"etag": "1" * 64, "workflows": [entry]}).encode())
     with hostile_dashboard(answer) as url:
         client = DashboardClient(url, version="1", token="x" * 20)
-        with pytest.raises(DashboardAway):
+        with pytest.raises(DashboardAwayError):
             CloudSync(rig.settings).fetch(client, rig.db)
         client.close()
     assert not list(rig.workflow_folder.glob("**/*"))
@@ -206,7 +206,7 @@ def test_a_dashboard_with_a_wrong_certificate_gets_no_token(tmp_path: Path, rig:
     url = f"https://127.0.0.1:{server.server_port}"
     try:
         untrusting = DashboardClient(url, version="1", token="secret" * 5)
-        with pytest.raises(DashboardAway, match="certificate is not trusted"):
+        with pytest.raises(DashboardAwayError, match="certificate is not trusted"):
             untrusting.call("POST", "/v1/appliance/heartbeat", "{}")
         untrusting.close()
         assert heard == []

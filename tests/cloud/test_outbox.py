@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from appliance.cloud.client import DashboardAway, DashboardClient
+from appliance.cloud.client import DashboardAwayError, DashboardClient
 from appliance.cloud.enrolment import load_identity
 from appliance.cloud.outbox_sender import OutboxSender
 from appliance.scrubbing.scrub import Scrubber
@@ -103,7 +103,7 @@ def test_a_dashboard_that_does_not_answer_in_time_is_given_up(
     identity = load_identity(enrolled.settings.identity_file)
     assert identity is not None
     client = DashboardClient(identity.url, version="1", token=identity.token)
-    with pytest.raises(DashboardAway, match="did not answer within 1 s"):
+    with pytest.raises(DashboardAwayError, match="did not answer within 1 s"):
         client.call("POST", "/v1/appliance/token", timeout_s=1)
     client.close()
 

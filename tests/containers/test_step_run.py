@@ -12,9 +12,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.orchestration.containers import failure as step_failure
-from appliance.orchestration.containers.attempt import EngineAway, StepRun
+from appliance.orchestration.containers.attempt import EngineAwayError, StepRun
 from appliance.orchestration.containers.container import StepLimits, same_place
 from appliance.run_folder import StopRequest
 from appliance.steps.call import StepCall, StepPaths
@@ -116,7 +116,7 @@ def test_an_image_that_is_not_there_is_named_and_not_pulled(
     new_run: Callable[..., tuple[StepRun, list[str]]],
 ) -> None:
     run, _ = new_run(image="appliance-no-such-image:1")
-    with pytest.raises(RequestWrong, match="appliance-no-such-image:1"):
+    with pytest.raises(WrongRequestError, match="appliance-no-such-image:1"):
         start(run)
 
 
@@ -125,7 +125,7 @@ def test_an_engine_that_does_not_answer_is_worth_another_try(
 ) -> None:
     run, _ = new_run()
     run._client = docker.APIClient(base_url=f"unix://{tmp_path}/nobody.sock", version="1.41")
-    with pytest.raises(EngineAway) as raised:
+    with pytest.raises(EngineAwayError) as raised:
         start(run)
     assert step_failure.from_error(raised.value, "copy", 3).retry
 

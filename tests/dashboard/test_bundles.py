@@ -16,7 +16,7 @@ import pytest
 from appliance import __version__
 from appliance.dashboard.settings import from_environment
 from appliance.dashboard.web.bundles import bundle_name
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from tests.dashboard.running import RunningDashboard, running_dashboard
 
 NAME = bundle_name(__version__)
@@ -125,7 +125,7 @@ def test_a_command_of_the_vendor_s_own_is_filled_in_or_refused_at_the_start(tmp_
     good = from_environment({"DASHBOARD_INSTALL_COMMAND": "fetch {url}/{bundle} && x=${{HOME}} {sha256}"})
     assert good.install_command.startswith("fetch")
     for wrong in ("run {nothing}", "run ${HOME} {", "{}", "{url.secret}"):
-        with pytest.raises(RequestWrong, match="DASHBOARD_INSTALL_COMMAND may hold"):
+        with pytest.raises(WrongRequestError, match="DASHBOARD_INSTALL_COMMAND may hold"):
             from_environment({"DASHBOARD_INSTALL_COMMAND": wrong})
-    with pytest.raises(RequestWrong, match="DASHBOARD_BUNDLES must be a folder"):
+    with pytest.raises(WrongRequestError, match="DASHBOARD_BUNDLES must be a folder"):
         from_environment({"DASHBOARD_BUNDLES": str(tmp_path / "nowhere")})

@@ -15,7 +15,7 @@ from appliance.dashboard.cli import cli
 from appliance.dashboard.settings import Settings, from_environment, load_secret_key
 from appliance.dashboard.store.database import Database, StoreAwayError
 from appliance.dashboard.store.migrations import split_migrations, statements
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.policy.policy import Policy
 from tests.dashboard.running import PASSWORD, running_dashboard
 from tests.dashboard.simulated_appliance import SimulatedAppliance
@@ -81,7 +81,7 @@ def test_wrong_settings_are_told_all_at_once(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_setting_is_named(variable: str, value: str) -> None:
-    with pytest.raises(RequestWrong, match=f"DASHBOARD_{variable}"):
+    with pytest.raises(WrongRequestError, match=f"DASHBOARD_{variable}"):
         from_environment({f"DASHBOARD_{variable}": value})
 
 
@@ -113,7 +113,7 @@ def test_every_setting_command_and_rule_is_on_the_page_about_the_dashboard() -> 
 
 def test_a_truncated_secret_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"short")
-    with pytest.raises(RequestWrong, match="too short"):
+    with pytest.raises(WrongRequestError, match="too short"):
         load_secret_key(tmp_path / "key")
     assert len(load_secret_key(tmp_path / "new" / "key")) == 32
 
@@ -140,7 +140,7 @@ def test_a_transaction_that_fails_leaves_nothing(store_url: str) -> None:
         raise ZeroDivisionError
     with database.read() as session:
         assert session.value("SELECT count(*) FROM workflow") == 0
-    with pytest.raises(RequestWrong), database.write() as session:
+    with pytest.raises(WrongRequestError), database.write() as session:
         session.run("INSERT INTO workflow VALUES (?, 't', 1, 1, 1, NULL)", "half \ud800 a pair")
     with database.write() as session:
         session.run("INSERT INTO workflow VALUES ('w', '100 % sure', 1, 1, 1, NULL)")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from appliance.dashboard.store.database import Database, StoreAwayError
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_one_that_fails_takes_nothing_of_the_others_along(store: Database) -> No
         raise ZeroDivisionError
     with pytest.raises(sqlite3.IntegrityError):
         add(store, "before")
-    with pytest.raises(RequestWrong):
+    with pytest.raises(WrongRequestError):
         add(store, "half \ud800 a pair")
     add(store, "after")
     assert notes(store) == {"before", "after"}

@@ -106,7 +106,9 @@ class Labelled:
 
 
 def columns() -> list[Labelled]:
-    """All of them: each language's people and things, in snake, camel and Hungarian style, and misleading ones."""
+    """All of them: each language's people and things, in snake, camel and Hungarian style, and misleading
+    ones.
+    """
     found = [
         Labelled(f"{kind}_{language}_{number}", style(name), value, kind == "people")
         for language in _PEOPLE

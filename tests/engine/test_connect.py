@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from appliance.connections import Connection
-from appliance.errors import ApplianceError, RequestWrong, WorkFailed
+from appliance.errors import ApplianceError, WorkFailedError, WrongRequestError
 from appliance.postgres.errors import retry_can_help
 from appliance.postgres.sessions.connect import open_session
 from appliance.steps.secrets import (
@@ -132,7 +132,7 @@ def test_what_a_role_has_set_changes_no_answer(
 
 def test_a_wrong_password_is_named_and_not_shown(open_with: Callable[..., Any]) -> None:
     error = failure(open_with, password="nobody-must-see-this")
-    assert isinstance(error, RequestWrong)
+    assert isinstance(error, WrongRequestError)
     assert "password of 'reader'" in error.why
     assert "nobody-must-see-this" not in error.text()
     assert not retry_can_help(error)
@@ -164,14 +164,14 @@ def test_passwords_with_every_awkward_character_work(
 @pytest.mark.parametrize(
     ("changes", "kind", "said"),
     [
-        ({"dbname": "nowhere"}, RequestWrong, ("no database 'nowhere'", "production.dbname")),
-        ({"host": "no-such-host.invalid"}, RequestWrong, ("No address is known", "production.host")),
-        ({"dbname": "closed"}, RequestWrong, ("may not connect", "GRANT CONNECT ON DATABASE")),
-        ({"dbname": "quiet"}, WorkFailed, ("does not accept connections", "ALLOW_CONNECTIONS true")),
-        ({"user": "lonely"}, WorkFailed, ("no connection slot", "limits.parallel")),
+        ({"dbname": "nowhere"}, WrongRequestError, ("no database 'nowhere'", "production.dbname")),
+        ({"host": "no-such-host.invalid"}, WrongRequestError, ("No address is known", "production.host")),
+        ({"dbname": "closed"}, WrongRequestError, ("may not connect", "GRANT CONNECT ON DATABASE")),
+        ({"dbname": "quiet"}, WorkFailedError, ("does not accept connections", "ALLOW_CONNECTIONS true")),
+        ({"user": "lonely"}, WorkFailedError, ("no connection slot", "limits.parallel")),
         (
             {"sslmode": "verify-full", "host": "127.0.0.1"},
-            RequestWrong,
+            WrongRequestError,
             ("not for '127.0.0.1'", "production.host"),
         ),
     ],
@@ -189,7 +189,7 @@ def test_what_is_wrong_is_said_with_the_key_to_change(
     assert isinstance(error, kind)
     assert said[0] in error.why
     assert said[1] in error.next_step
-    assert retry_can_help(error) == (kind is WorkFailed)
+    assert retry_can_help(error) == (kind is WorkFailedError)
 
 
 def test_tls_is_verified_against_the_given_authority(
@@ -208,13 +208,13 @@ def test_tls_is_verified_against_the_given_authority(
         capture_output=True,
     )
     error = failure(open_with, **verified, sslrootcert=str(other))
-    assert isinstance(error, RequestWrong)
+    assert isinstance(error, WrongRequestError)
     assert "not signed by a CA in sslrootcert" in error.why
 
 
 def test_a_certificate_that_is_not_there_is_named(open_with: Callable[..., Any], tmp_path: Path) -> None:
     missing = tmp_path / "missing.pem"
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         open_with(sslmode="verify-ca", sslrootcert=str(missing))
     assert str(missing) in caught.value.what
     assert "production.sslrootcert" in caught.value.next_step
@@ -237,7 +237,7 @@ def test_nothing_listens(open_with: Callable[..., Any]) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         error = failure(open_with, port=probe.getsockname()[1])
-    assert isinstance(error, WorkFailed)
+    assert isinstance(error, WorkFailedError)
     assert "Nothing listens" in error.why
     assert retry_can_help(error)
 
@@ -245,7 +245,7 @@ def test_nothing_listens(open_with: Callable[..., Any]) -> None:
 def test_a_host_that_does_not_answer_is_given_up_after_the_timeout(open_with: Callable[..., Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         error = failure(open_with, port=silent.getsockname()[1], connect_timeout=2)
-    assert isinstance(error, WorkFailed)
+    assert isinstance(error, WorkFailedError)
     assert "does not answer within 2 s" in error.why
     assert retry_can_help(error)
 
@@ -277,7 +277,7 @@ def test_a_role_that_pg_hba_keeps_out_is_told_the_line_to_add(
     for sslmode, line in (("prefer", "hostssl"), ("disable", "host")):
         entry = Connection.model_validate(cluster.connection("postgres", "reader") | {"sslmode": sslmode})
         write_secrets(tmp_path / sslmode, {"production": entry})
-        with pytest.raises(RequestWrong) as caught:
+        with pytest.raises(WrongRequestError) as caught:
             open_session(
                 "production",
                 read_service(tmp_path / sslmode, "production"),
@@ -300,7 +300,7 @@ def test_secrets_are_for_their_owner_only_and_leave_no_trace(secured: Cluster, t
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o400}
     assert read_service(folder, maintenance_service("staging"))["dbname"] == "closed"
     assert AWKWARD not in (folder / "pg_service.conf").read_text()
-    with pytest.raises(RequestWrong, match="was not given the connection 'other'"):
+    with pytest.raises(WrongRequestError, match="was not given the connection 'other'"):
         read_service(folder, "other")
     remove_secrets(folder)
     assert not folder.exists()

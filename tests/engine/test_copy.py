@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from appliance.contract.step_messages import Progress, Result, parse_message
-from appliance.errors import ApplianceError, WorkFailed
+from appliance.errors import ApplianceError, WorkFailedError
 from appliance.masking.compiler import compile_column
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import retry_can_help
@@ -224,7 +224,7 @@ def test_a_connection_that_dies_in_the_middle_is_rolled_back_and_worth_another_t
         with pytest.raises(ApplianceError) as caught:
             rig.copy()
         assert proxy.cuts == 1
-        assert isinstance(caught.value, WorkFailed)
+        assert isinstance(caught.value, WorkFailedError)
         assert retry_can_help(caught.value)
         assert "public.big" in caught.value.what
         wait_until(lambda: target.value(rig.next, "SELECT count(*) FROM big") == 0)
@@ -241,7 +241,7 @@ def test_a_snapshot_whose_keeper_died_is_said_to_be_gone(
     rig = make_rig([big_table(source, source_database, 10)])
     rig.prepare(BIG)
     rig.close()
-    with pytest.raises(WorkFailed, match="The run's snapshot is gone") as caught:
+    with pytest.raises(WorkFailedError, match="The run's snapshot is gone") as caught:
         rig.copy()
     assert not retry_can_help(caught.value)
 
@@ -265,7 +265,7 @@ def test_an_error_in_a_row_shows_neither_the_row_nor_the_servers_words(
     source.sql(source_database, "CREATE TABLE t (v text); INSERT INTO t VALUES ('canary-7c1e')")
     rig = make_rig([kept(table_of(catalog_of(source, source_database), "public.t"))])
     rig.prepare("CREATE TABLE t (v text CHECK (v <> 'canary-7c1e'))")
-    with pytest.raises(WorkFailed) as caught:
+    with pytest.raises(WorkFailedError) as caught:
         rig.copy()
     assert "canary" not in caught.value.text()
     assert caught.value.sqlstate == "23514"

@@ -20,7 +20,7 @@ import pytest
 
 from appliance.contract.events import Noticed
 from appliance.contract.step_messages import Failure, Message, Result
-from appliance.errors import Refused
+from appliance.errors import RefusedError
 from appliance.postgres.planning.space_estimate import check_room
 from appliance.postgres.source.snapshot import export_snapshot
 from appliance.steps.execute import execute_step
@@ -286,7 +286,7 @@ def test_the_limits_are_in_order_on_every_size_of_disk(total_gb: float) -> None:
 def test_a_run_that_writes_files_needs_room_for_them_too() -> None:
     space = Space(Path("/"), 100 * 10**9, 10 * 10**9)
     check_room(space, files_bytes=9 * 10**9)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         check_room(space, files_bytes=10 * 10**9)
     assert "it needs 10.3 GB, and 10.0 GB of 100.0 GB are free" in refused.value.what
     assert "about 10.0 GB for its files" in refused.value.why

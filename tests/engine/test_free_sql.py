@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.masking.compiler import compile_column
 from appliance.postgres.copying import chosen_rows
 from appliance.postgres.planning.row_condition_sql import condition_misfits, condition_sql
@@ -74,7 +74,7 @@ def test_a_type_with_operators_of_its_own_has_no_place_in_a_condition(
         "CREATE FUNCTION spy(pair) RETURNS text LANGUAGE sql AS $$ SELECT current_setting('x', true) $$;"
         "CREATE CAST (pair AS text) WITH FUNCTION spy(pair) AS IMPLICIT",
     )
-    with pytest.raises(RequestWrong, match="whose operators are not PostgreSQL's own"):
+    with pytest.raises(WrongRequestError, match="whose operators are not PostgreSQL's own"):
         plan_of(source, source_database, rows={"public.t": {"where": "p = 'x'"}})
 
 

@@ -9,7 +9,7 @@ import pytest
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.errors import WorkFailed, WorkFailedForGood
+from appliance.errors import WorkFailedError, WorkFailedForGoodError
 from appliance.postgres.errors import retry_can_help
 from appliance.postgres.source.lock_watch import LockWatch
 from appliance.steps.copy import CopyResult
@@ -81,7 +81,7 @@ def test_a_table_that_the_snapshot_does_not_fit_any_more_ends_the_run(
     with source.connect(source_database) as other:
         for statement in change.split("; "):
             other.execute(statement.encode())
-    with pytest.raises(WorkFailedForGood, match=r"snapshot does not fit public\.thing") as caught:
+    with pytest.raises(WorkFailedForGoodError, match=r"snapshot does not fit public\.thing") as caught:
         rig.copy()
     assert not retry_can_help(caught.value)
     assert target.value(rig.next, "SELECT count(*) FROM thing") == 0
@@ -98,7 +98,7 @@ def test_a_filter_that_reads_an_emptied_table_ends_the_run(
     rig = make_rig([child])
     rig.prepare("CREATE TABLE child (id int, a text, b text)")
     source.sql(source_database, "TRUNCATE parent")
-    with pytest.raises(WorkFailedForGood, match=r"snapshot does not fit public\.parent"):
+    with pytest.raises(WorkFailedForGoodError, match=r"snapshot does not fit public\.parent"):
         rig.copy()
 
 
@@ -117,7 +117,7 @@ def test_a_filter_that_reads_a_table_without_a_partition_it_had_ends_the_run(
     rig = make_rig([child])
     rig.prepare("CREATE TABLE child (id int, a text, b text)")
     source.sql(source_database, f"ALTER TABLE part {partition}")
-    with pytest.raises(WorkFailedForGood, match=r"snapshot does not fit public\.part"):
+    with pytest.raises(WorkFailedForGoodError, match=r"snapshot does not fit public\.part"):
         rig.copy()
 
 
@@ -163,7 +163,9 @@ def test_a_table_that_stays_locked_is_named(make_rig: MakeRig, source: Cluster, 
     rig.prepare("CREATE TABLE locked (id int, a text, b text)")
     with source.connect(source_database) as other, other.transaction():
         other.execute("LOCK TABLE locked IN ACCESS EXCLUSIVE MODE")
-        with pytest.raises(WorkFailed, match=r"locked by somebody else\. Table: public\.locked") as caught:
+        with pytest.raises(
+            WorkFailedError, match=r"locked by somebody else\. Table: public\.locked"
+        ) as caught:
             rig.copy()
     assert retry_can_help(caught.value)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.keys.keys import read_key, source_key
 from appliance.masking.bindings import KeyName, key_binding
 from appliance.orchestration.containers.inputs import StepInputs
@@ -149,7 +149,7 @@ def test_as_many_keys_as_a_plan_allows_reach_the_server_and_one_more_is_refused_
     source: Cluster,
 ) -> None:
     bindings = []
-    with pytest.raises(RequestWrong, match="do not fit into the opening of a session"):
+    with pytest.raises(WrongRequestError, match="do not fit into the opening of a session"):
         for number in range(1_000):
             bindings.append(key_binding(KeyName("hash", f"d{number}"), "key"))
             check_room(bindings)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.postgres.source.unsupported_objects import LeftBehind, find_left_behind, read_abilities
 from appliance.postgres.twin.target_checks import table_problems
 from tests.engine.clusters import Cluster
@@ -113,7 +113,7 @@ def test_a_copied_table_that_the_target_cannot_have_stops_the_plan_with_what_it_
         "CREATE TABLE public.t (id integer DEFAULT length(fsm_page_contents('x')));"
         "CREATE TABLE public.fine (id integer)",
     )
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         start_run().plan()
     text = caught.value.text()
     assert "public.t cannot be made" in text and "pageinspect" in text and "superuser" in text
@@ -218,7 +218,7 @@ def test_a_partition_of_a_table_that_may_not_be_read_says_what_to_grant(
         "GRANT SELECT ON public.one TO reader",
     )
     run = TwinRun(source, source_database, target, twin_database, tmp_path)
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         run.plan()
     run.close()
     text = caught.value.text()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 from appliance.postgres.plan import Plan
 from tests.engine.clusters import Cluster
 from tests.engine.stepwise_run import StepwiseRun
@@ -59,7 +59,7 @@ def comparing_as_text(plan: Plan) -> Plan:
 
 def test_rows_that_are_neither_copied_nor_left_out_fail_the_run(logins: StepwiseRun) -> None:
     run = logins.copied(comparing_as_text)
-    with pytest.raises(WorkFailed) as failed:
+    with pytest.raises(WorkFailedError) as failed:
         run.verify()
     said = "public.visit: 100 rows in the source, 0 copied, 50 left out by filters: 50 lost"
     assert said in failed.value.text()
@@ -68,6 +68,6 @@ def test_rows_that_are_neither_copied_nor_left_out_fail_the_run(logins: Stepwise
 def test_filters_whose_rows_were_not_counted_fail_the_run(logins: StepwiseRun) -> None:
     run = logins.copied()
     run.spoil("DELETE FROM appliance_ledger.left_out")
-    with pytest.raises(WorkFailed) as failed:
+    with pytest.raises(WorkFailedError) as failed:
         run.verify()
     assert "was not counted on the source" in failed.value.text()

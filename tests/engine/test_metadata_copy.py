@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 from appliance.releases import metadata
 from tests.engine.clusters import Cluster
 
@@ -58,15 +58,15 @@ def test_a_copy_that_is_cut_off_changes_nothing(
         metadata.save(conninfo, copy)
         copy.write_text(copy.read_text() + "SELECT 1 / 0;\n")
         connection.execute("UPDATE alembic_version SET version_num = 'new'")
-        with pytest.raises(WorkFailed):
+        with pytest.raises(WorkFailedError):
             metadata.restore(conninfo, copy)
         assert metadata.version(conninfo) == "new"
 
 
 def test_a_database_that_is_away_is_said_so(tmp_path: Path) -> None:
     nobody = "host=/nowhere dbname=airflow"
-    with pytest.raises(WorkFailed, match="cannot be reached"):
+    with pytest.raises(WorkFailedError, match="cannot be reached"):
         metadata.version(nobody)
-    with pytest.raises(WorkFailed, match="copied aside"):
+    with pytest.raises(WorkFailedError, match="copied aside"):
         metadata.save(nobody, tmp_path / "metadata.sql")
     assert list(tmp_path.iterdir()) == []

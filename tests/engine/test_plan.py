@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from appliance.errors import Refused, RequestWrong
+from appliance.errors import RefusedError, WrongRequestError
 from appliance.policy.policy import Policy
 from tests.engine.clusters import Cluster
 from tests.engine.plan_making import copied_ids, plan_of
@@ -59,7 +59,7 @@ def test_no_key_stands_in_a_plan(source: Cluster, shop: str) -> None:
 
 
 def test_a_column_that_nothing_covers_stops_the_run_with_lines_to_paste(source: Cluster, shop: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         plan_of(
             source, shop, unlisted="halt", keep=["public.event.*", "public.login.at", "public.customer.id"]
         )
@@ -70,7 +70,7 @@ def test_a_column_that_nothing_covers_stops_the_run_with_lines_to_paste(source: 
 
 
 def test_what_must_stay_like_a_kept_column_is_left_to_a_person(source: Cluster, shop: str) -> None:
-    with pytest.raises(Refused, match=r"# decide: public\.customer\.email .* ties it to public\.login"):
+    with pytest.raises(RefusedError, match=r"# decide: public\.customer\.email .* ties it to public\.login"):
         plan_of(
             source, shop, unlisted="halt", keep=["public.event.*", "public.login.*", "public.customer.id"]
         )
@@ -91,7 +91,7 @@ def test_what_the_refusal_suggests_is_taken_by_the_source_and_keeps_no_document(
         CREATE TABLE visit (id int GENERATED ALWAYS AS IDENTITY, person bigint NOT NULL REFERENCES person);
         """,
     )
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         plan_of(source, source_database, unlisted="halt")
     lines = caught.value.why.partition("looked at:")[2]
     pasted = yaml.safe_load(lines)
@@ -116,12 +116,12 @@ def test_a_schema_of_the_name_that_the_appliance_needs_is_said(source: Cluster, 
     source.sql(
         source_database, "CREATE SCHEMA appliance_ledger; CREATE TABLE appliance_ledger.items (id int)"
     )
-    with pytest.raises(RequestWrong, match="has a schema 'appliance_ledger'"):
+    with pytest.raises(WrongRequestError, match="has a schema 'appliance_ledger'"):
         plan_of(source, source_database)
 
 
 def test_everything_wrong_is_said_at_once(source: Cluster, shop: str) -> None:
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         plan_of(
             source,
             shop,
@@ -160,7 +160,9 @@ def test_both_ends_of_a_foreign_key_are_masked_the_same_way(source: Cluster, sho
         source, shop, masks={"public.customer.email": "email", "public.login.email": "null"}
     ).tables
     for masks in ({"public.customer.email": "email"}, {**same, "public.login.email": "hash"}):
-        with pytest.raises(RequestWrong, match=r"public\.login\.email .* refers to public\.customer\.email"):
+        with pytest.raises(
+            WrongRequestError, match=r"public\.login\.email .* refers to public\.customer\.email"
+        ):
             plan_of(source, shop, masks=masks)
 
 
@@ -175,7 +177,7 @@ def test_a_mask_on_a_partition_key_sends_rows_through_the_root(source: Cluster, 
 
 def test_row_level_security_is_an_error_and_not_a_filter(source: Cluster, shop: str) -> None:
     source.sql(shop, "GRANT SELECT ON customer TO reader; ALTER TABLE customer ENABLE ROW LEVEL SECURITY")
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         plan_of(source, shop, user="reader", tables={"include": ["public.customer"]})
     assert 'ALTER ROLE "reader" BYPASSRLS;' in caught.value.text()
 
@@ -229,7 +231,7 @@ def test_a_masked_key_of_a_nondeterministic_collation_is_an_error_and_a_kept_one
         "CREATE TABLE p (code code PRIMARY KEY, name text COLLATE ci);"
         "CREATE TABLE c (id int PRIMARY KEY, code code REFERENCES p)",
     )
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         plan_of(source, source_database, masks={"*.*.code": "hash"})
     assert "public.c.code (masked with hash) refers to public.p.code" in caught.value.what
     assert "nondeterministic" in caught.value.what

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.errors import Refused
+from appliance.errors import RefusedError
 from appliance.policy.policy import Policy
 from appliance.postgres.plan import Plan
 from tests.engine.clusters import Cluster
@@ -32,7 +32,7 @@ def people(source: Cluster, source_database: str) -> str:
 
 
 def refusal(source: Cluster, database: str, **policy: object) -> str:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         plan_of(source, database, policy=Policy.model_validate({**SUPERUSER_MAY_READ, **policy}))
     return caught.value.what
 
@@ -72,7 +72,7 @@ def test_what_the_cloud_keeps_is_looked_at_again_when_the_columns_are_known(
 ) -> None:
     policy = Policy.model_validate({**SUPERUSER_MAY_READ, **FROM_CLOUD})
     asked = {"tables": {"include": ["public.badge", "public.person"]}, "keep": ["*.*.*"], "unlisted": "halt"}
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         plan_of(source, people, policy=policy, origin="cloud", **asked)
     assert caught.value.rule == "keep_from_cloud" and caught.value.exit_code == 3
     assert "public.person.name" in caught.value.what and "5 columns" in caught.value.what
@@ -80,5 +80,5 @@ def test_what_the_cloud_keeps_is_looked_at_again_when_the_columns_are_known(
     plan = plan_of(source, people, policy=policy, origin="cloud", approved=approved, **asked)
     assert len(plan.tables) == 2
     source.sql(people, "ALTER TABLE badge ADD COLUMN photo_id int")
-    with pytest.raises(Refused, match=r"1 column would be kept.* public\.badge\.photo_id"):
+    with pytest.raises(RefusedError, match=r"1 column would be kept.* public\.badge\.photo_id"):
         plan_of(source, people, policy=policy, origin="cloud", approved=approved, **asked)

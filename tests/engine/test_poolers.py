@@ -11,7 +11,7 @@ import pytest
 from appliance.connections import Connection
 from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.parameters import libpq_parameters
-from appliance.postgres.sessions.poolers import PoolerBetween, Probe
+from appliance.postgres.sessions.poolers import PoolerBetweenError, Probe
 from tests.engine.bouncing import LEFT_BEHIND, bouncer, gateway
 from tests.engine.breakable_proxy import breakable_proxy
 from tests.engine.checking import Checking
@@ -41,7 +41,7 @@ def test_pgbouncer_is_refused_and_its_next_client_finds_nothing_changed(
     ):
         untouched = direct.execute(LEFT_BEHIND).fetchone()
         connection = Connection.model_validate(pooler.connection("postgres", "reader"))
-        with pytest.raises(PoolerBetween) as refused:
+        with pytest.raises(PoolerBetweenError) as refused:
             open_session(
                 "production",
                 libpq_parameters(connection),

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.postgres.twin.database import mark
 from appliance.postgres.twin.names import TwinNames, twin_names
 from appliance.postgres.twin.publishing import Published, Publisher, roll_back
@@ -212,7 +212,7 @@ def test_sessions_that_may_not_be_ended_keep_the_twin_and_the_message_says_what_
     target = third_twin.target
     target.sql(third_twin.names.twin, "GRANT SELECT ON public.which TO PUBLIC", "twin_owner")
     with target.connect(third_twin.names.twin, someone) as inside:
-        with pytest.raises(WorkFailed) as caught:
+        with pytest.raises(WorkFailedError) as caught:
             third_twin.publish()
         text = caught.value.text()
         assert 'GRANT pg_signal_backend TO "twin_owner"' in text and someone in text
@@ -235,7 +235,7 @@ def test_sessions_that_may_not_be_ended_keep_the_twin_and_the_message_says_what_
 
 def test_a_superusers_session_is_asked_for_not_ended(third_twin: Stage) -> None:
     with third_twin.target.connect(third_twin.names.prev) as inside:
-        with pytest.raises(WorkFailed) as caught:
+        with pytest.raises(WorkFailedError) as caught:
             third_twin.publish()
         assert "Let postgres disconnect" in caught.value.text()
         assert inside.execute("SELECT name FROM public.which").fetchone() == ("older",)
@@ -253,17 +253,17 @@ def test_a_roll_back_exchanges_the_twin_and_the_former_one_and_twice_is_as_befor
 def test_there_is_no_roll_back_without_a_former_twin(stage: Stage) -> None:
     stage.finished_next()
     stage.publish()
-    with pytest.raises(RequestWrong, match="no former twin"):
+    with pytest.raises(WrongRequestError, match="no former twin"):
         roll_back(stage.names, "staging", stage.admin, 0, stage.told.append)
 
 
 def test_what_is_not_finished_or_of_another_run_is_not_published(stage: Stage) -> None:
     stage.database(stage.names.next, "half", run=RUN, state="building")
-    with pytest.raises(WorkFailed, match="not finished"):
+    with pytest.raises(WorkFailedError, match="not finished"):
         stage.publish()
     stage.target.drop_database(stage.names.next)
     stage.database(stage.names.next, "theirs", run="another-run", state="finished")
-    with pytest.raises(WorkFailed, match="nothing to publish"):
+    with pytest.raises(WorkFailedError, match="nothing to publish"):
         stage.publish()
     assert stage.which(stage.names.twin) is None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from tests.engine.clusters import Cluster
 from tests.engine.plan_making import assert_nothing_is_lost, copied_ids, left_out, plan_of
 
@@ -110,7 +110,7 @@ def test_a_circle_of_foreign_keys_around_a_filter_is_an_error_that_names_it(
         "ALTER TABLE a ADD FOREIGN KEY (b) REFERENCES b",
     )
     assert plan_of(source, source_database).tables
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         plan_of(source, source_database, rows={"public.a": {"where": "id > 1"}})
     assert "public.a → public.b" in caught.value.what or "public.b → public.a" in caught.value.what
 
@@ -172,7 +172,7 @@ def test_a_key_that_is_compared_by_what_a_user_made_is_not_followed(
         "CREATE CAST (weight AS int) WITH FUNCTION weight_int(weight) AS IMPLICIT;"
         "CREATE TABLE s (id int PRIMARY KEY, q weight, FOREIGN KEY (q) REFERENCES q)",
     )
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         plan_of(source, source_database, rows={"public.q": {"where": "id > 1"}})
     assert "public.s: foreign key s_q_fkey compares with an operator or a cast" in caught.value.what
     assert plan_of(source, source_database).tables
@@ -250,7 +250,7 @@ def test_keys_to_a_single_partition_and_into_partitions_that_are_not_selected_ar
 def test_a_condition_that_the_source_does_not_accept_is_an_error_at_once(
     source: Cluster, shop: str, where: str, said: str
 ) -> None:
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         plan_of(source, shop, rows={"public.customer": {"where": where}})
     assert said in caught.value.what
     assert "rows" in caught.value.what

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from appliance.errors import RequestWrong, WorkFailed, WorkFailedForGood
+from appliance.errors import WorkFailedError, WorkFailedForGoodError, WrongRequestError
 from appliance.postgres.errors import retry_can_help
 from appliance.postgres.source.snapshot import export_snapshot, hold, import_snapshot
 from tests.engine.breakable_proxy import breakable_proxy
@@ -49,7 +49,7 @@ def test_what_is_done_concurrently_ends_the_snapshot(source: Cluster, things: st
         index = "CREATE INDEX CONCURRENTLY by_id ON thing (id)"
         waiting = threading.Thread(target=source.sql, args=(things, index))
         waiting.start()
-        with pytest.raises(WorkFailedForGood, match="waited for its snapshot"):
+        with pytest.raises(WorkFailedForGoodError, match="waited for its snapshot"):
             hold(keeper, time.monotonic() + 120, lambda: not waiting.is_alive(), 1)
     waiting.join(60)
     assert source.value(things, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'by_id'::regclass")
@@ -60,9 +60,9 @@ def test_a_session_that_is_ended_is_noticed_at_once(source: Cluster, things: str
         snapshot = export_snapshot(keeper)
         end_it = f"SELECT pg_terminate_backend({snapshot.backend_pid})"
         threading.Timer(0.3, lambda: source.sql(things, end_it)).start()
-        with pytest.raises(WorkFailed, match="held the run's snapshot has ended"):
+        with pytest.raises(WorkFailedError, match="held the run's snapshot has ended"):
             hold(keeper, time.monotonic() + 30, lambda: False, 5)
-        with session(source, things) as late, pytest.raises(WorkFailed, match="snapshot is gone"):
+        with session(source, things) as late, pytest.raises(WorkFailedError, match="snapshot is gone"):
             import_snapshot(late, snapshot)
 
 
@@ -70,14 +70,14 @@ def test_a_connection_that_is_cut_is_noticed_at_once(source: Cluster, things: st
     with breakable_proxy(source.port) as proxy, session(source, things, port=str(proxy.port)) as keeper:
         export_snapshot(keeper)
         threading.Timer(0.3, proxy.cut).start()
-        with pytest.raises(WorkFailed, match="held the run's snapshot has ended"):
+        with pytest.raises(WorkFailedError, match="held the run's snapshot has ended"):
             hold(keeper, time.monotonic() + 30, lambda: False, 5)
 
 
 def test_it_is_held_no_longer_than_the_run_may_take(source: Cluster, things: str) -> None:
     with session(source, things) as keeper:
         export_snapshot(keeper)
-        with pytest.raises(WorkFailed, match="as long as the run may take") as caught:
+        with pytest.raises(WorkFailedError, match="as long as the run may take") as caught:
             hold(keeper, time.monotonic() + 0.2, lambda: False, 5)
         assert not retry_can_help(caught.value)
 
@@ -114,6 +114,6 @@ def test_a_hot_standby_can_be_the_source(standby: tuple[Cluster, Cluster]) -> No
         assert snapshot.in_recovery
         import_snapshot(reader, snapshot)
         assert reader.execute("SELECT count(*) FROM public.thing").fetchone() == (1,)
-    with pytest.raises(RequestWrong, match=r"has no rows of public.fleeting \(UNLOGGED\)"):
+    with pytest.raises(WrongRequestError, match=r"has no rows of public.fleeting \(UNLOGGED\)"):
         plan_of(follower, "postgres")
     assert len(plan_of(follower, "postgres", tables={"include": ["public.thing"]}).tables) == 1

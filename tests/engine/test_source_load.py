@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from appliance.errors import WorkFailedForGood
+from appliance.errors import WorkFailedForGoodError
 from appliance.postgres.source.lock_watch import Age, LockWatch
 from appliance.postgres.source.source_load import has_room
 from appliance.steps import copy_ends
@@ -24,7 +24,7 @@ def test_a_snapshot_that_is_too_old_ends_the_copying(
     rig.prepare(BIG)
     old = rig.snapshot.model_copy(update={"taken_at": rig.snapshot.taken_at - timedelta(minutes=5)})
     SNAPSHOT.write(rig.run_dir, old)
-    with pytest.raises(WorkFailedForGood, match=r"snapshot is older than it may become \(1 minutes\)"):
+    with pytest.raises(WorkFailedForGoodError, match=r"snapshot is older than it may become \(1 minutes\)"):
         rig.copy()
     wait_until(lambda: target.value(rig.next, "SELECT count(*) FROM big") == 0)
 

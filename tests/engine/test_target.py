@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.postgres.twin.database import (
     ADOPT_COMMENT,
     create_next,
@@ -67,7 +67,7 @@ def test_everything_that_is_wrong_with_a_target_is_said_at_once_with_what_to_typ
     target.create_database(f"{twin_database}__prev")
     target.sql("postgres", "ALTER ROLE twin_owner NOCREATEDB")
     try:
-        with pytest.raises(RequestWrong) as caught:
+        with pytest.raises(WrongRequestError) as caught:
             run.plan()
     finally:
         target.sql("postgres", "ALTER ROLE twin_owner CREATEDB")
@@ -84,7 +84,7 @@ def test_a_database_that_holds_something_is_replaced_only_where_its_owner_says_s
 ) -> None:
     target.create_database(twin_database, "OWNER twin_owner")
     target.sql(twin_database, "CREATE TABLE public.precious (id integer)")
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         run.plan()
     comment = f"COMMENT ON DATABASE \"{twin_database}\" IS '{ADOPT_COMMENT}';"
     assert comment in caught.value.text()
@@ -141,7 +141,7 @@ def test_somebody_elses_database_under_the_next_twins_name_is_never_dropped(
     following = f"{twin_database}__next"
     target.create_database(following, "OWNER twin_owner")
     target.sql(following, "CREATE TABLE public.precious (id integer)")
-    with pytest.raises(RequestWrong, match="in the way"):
+    with pytest.raises(WrongRequestError, match="in the way"):
         run.schema()
     assert target.value(following, "SELECT to_regclass('public.precious')::text") == "precious"
 
@@ -197,7 +197,7 @@ def test_who_keeps_a_database_of_ours_from_being_dropped_is_named(
     following = f"{twin_database}__next"
     admin = open_admin()
     create_next(admin, following, UTF8, workflow="w", run="run-1", open_database=open_admin)
-    with target.connect(following), pytest.raises(WorkFailed, match="Sessions of postgres are in it"):
+    with target.connect(following), pytest.raises(WorkFailedError, match="Sessions of postgres are in it"):
         drop_own(admin, following, run="run-1", open_database=open_admin)
     assert following in target.databases()
 
@@ -285,14 +285,14 @@ def test_a_run_that_is_at_work_keeps_its_database(
     following = f"{twin_database}__next"
     admin = open_admin()
     create_next(admin, following, UTF8, workflow="w", run="run-before", open_database=open_admin)
-    with closing(open_admin(following, "run-before")), pytest.raises(WorkFailed) as caught:
+    with closing(open_admin(following, "run-before")), pytest.raises(WorkFailedError) as caught:
         drop_ours(admin, following, run="run-now", open_database=open_admin)
     assert "run-before" in caught.value.text()
     assert following in target.databases()
     # It is between two steps: a moment without a session is not its end.
     sessions = threading.Thread(target=_come_and_go, args=(open_admin, following))
     sessions.start()
-    with pytest.raises(WorkFailed, match="run-before"):
+    with pytest.raises(WorkFailedError, match="run-before"):
         drop_ours(admin, following, run="run-now", open_database=open_admin)
     sessions.join()
     assert drop_ours(admin, following, run="run-now", open_database=open_admin)

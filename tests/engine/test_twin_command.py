@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 from appliance.postgres.twin.names import twin_names
 from tests.engine.clusters import Cluster
 from tests.engine.test_publish import RUN, Stage
@@ -66,7 +66,7 @@ def test_it_shows_what_is_there_and_goes_back_and_forth(stage: Stage, twin: Twin
 def test_a_verified_twin_that_waits_is_published_when_what_held_it_is_gone(stage: Stage, twin: Twin) -> None:
     early = twin("publish")
     assert early.returncode == 2 and "is finished" in early.stderr
-    with stage.target.connect(stage.names.twin), pytest.raises(WorkFailed):
+    with stage.target.connect(stage.names.twin), pytest.raises(WorkFailedError):
         stage.publish()
     assert "the next twin, verified" in twin("show").stdout
     published = twin("publish", "--grace", "0")

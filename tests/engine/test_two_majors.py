@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.system.postgres_programs import PG_DUMP_VARIABLE, find_pg_dump
 from tests.engine.clusters import Cluster
 from tests.engine.container_cluster import has_postgres17, pg_dump_wrapper
@@ -92,6 +92,6 @@ def test_what_an_older_target_does_not_understand_is_left_out_and_named(
 
 
 def test_a_source_that_is_newer_than_every_pg_dump_says_what_to_install() -> None:
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         find_pg_dump(990000)
     assert "postgresql-client-99" in caught.value.text() and PG_DUMP_VARIABLE in caught.value.text()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from appliance.errors import WorkFailed, WorkFailedForGood
+from appliance.errors import WorkFailedError, WorkFailedForGoodError
 from appliance.postgres.errors import retry_can_help
 from appliance.postgres.proof.sample import EXACT_ROWS
 from appliance.postgres.proof.verification import SEARCHED_ROWS, chance_bound, one_in
@@ -57,7 +57,7 @@ def people(
 
 def the_fault(run: StepwiseRun) -> str:
     """What verification says; never a value."""
-    with pytest.raises(WorkFailed) as failed:
+    with pytest.raises(WorkFailedError) as failed:
         run.verify()
     assert not retry_can_help(failed.value), "the same copy would fail again"
     text = failed.value.text()
@@ -206,5 +206,5 @@ def test_without_chance_nothing_may_meet() -> None:
 
 
 def test_a_database_that_another_run_has_taken_is_said_to_be_gone(people: StepwiseRun) -> None:
-    with pytest.raises(WorkFailedForGood, match="another run that builds the same twin"):
+    with pytest.raises(WorkFailedForGoodError, match="another run that builds the same twin"):
         people.context.connect_target("staging", people.next)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 from appliance.postgres.proof.hashes import VALUE_SETTING, encodings_differ, hashed, tagged
 from tests.engine.clusters import Cluster
 from tests.engine.stepwise_run import StepwiseRun
@@ -94,7 +94,7 @@ def runs(
 
 def faults(run: StepwiseRun) -> str:
     """What verification says."""
-    with pytest.raises(WorkFailed) as failed:
+    with pytest.raises(WorkFailedError) as failed:
         run.verify()
     assert "raw.test" not in failed.value.text() and "0170" not in failed.value.text()
     return failed.value.text()

@@ -8,7 +8,14 @@ import os
 
 import pytest
 
-from appliance.backups.age_file import CHUNK_BYTES, AgeReader, AgeWriter, Damaged, NotAge, WrongPassphrase
+from appliance.backups.age_file import (
+    CHUNK_BYTES,
+    AgeReader,
+    AgeWriter,
+    DamagedError,
+    NotAgeError,
+    WrongPassphraseError,
+)
 
 PASSPHRASE = "correct horse"
 CHEAP = 4
@@ -61,7 +68,7 @@ def test_two_files_of_the_same_content_have_nothing_in_common() -> None:
 
 def test_a_wrong_passphrase_opens_nothing() -> None:
     for wrong in ("", "correct hors", "Correct horse", "correct horse "):
-        with pytest.raises(WrongPassphrase):
+        with pytest.raises(WrongPassphraseError):
             opened(sealed(b"x"), wrong)
 
 
@@ -72,7 +79,7 @@ def test_a_file_that_was_cut_off_anywhere_is_found_out() -> None:
     sealed_chunk = CHUNK_BYTES + 16
     cuts = [start + 16 + count * sealed_chunk for count in range(3)]
     for cut in (*range(0, start, 7), start + 3, start + 16, *cuts, cuts[1] + 5, len(file) - 1):
-        with pytest.raises((Damaged, NotAge)):
+        with pytest.raises((DamagedError, NotAgeError)):
             opened(file[:cut])
 
 
@@ -81,7 +88,7 @@ def test_a_change_of_any_part_is_found_out() -> None:
     for place in (*range(header_of(file)), *range(header_of(file), len(file), 997), len(file) - 1):
         changed = bytearray(file)
         changed[place] ^= 1
-        with pytest.raises((Damaged, NotAge, WrongPassphrase)):
+        with pytest.raises((DamagedError, NotAgeError, WrongPassphraseError)):
             opened(bytes(changed))
 
 
@@ -93,7 +100,7 @@ def test_another_spelling_of_the_same_header_is_found_out() -> None:
     for other in range(1, 4):
         changed = bytearray(file)
         changed[last] = alphabet[alphabet.index(file[last]) ^ other]
-        with pytest.raises((Damaged, NotAge)):
+        with pytest.raises((DamagedError, NotAgeError)):
             opened(bytes(changed))
 
 
@@ -102,17 +109,17 @@ def test_chunks_that_changed_places_or_were_added_are_found_out() -> None:
     start, size = header_of(file) + 16, CHUNK_BYTES + 16
     head, one, two, three = file[:start], *(file[start + n * size : start + (n + 1) * size] for n in range(3))
     for wrong in (head + two + one + three, head + one + three, file + three, head + one + two + two + three):
-        with pytest.raises(Damaged):
+        with pytest.raises(DamagedError):
             opened(wrong)
 
 
 def test_a_header_that_asks_for_too_much_memory_is_not_believed() -> None:
     file = sealed(b"x").replace(f" {CHEAP}\n".encode(), b" 30\n", 1)
-    with pytest.raises(NotAge):
+    with pytest.raises(NotAgeError):
         opened(file)
 
 
 def test_a_file_that_is_no_such_file_is_told_apart() -> None:
     for file in (b"", b"PGDMP", b"age-encryption.org/v1\n-> X25519 abc\nabc\n--- abc\n", os.urandom(5000)):
-        with pytest.raises(NotAge):
+        with pytest.raises(NotAgeError):
             opened(file)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.policy.approvals import (
     Approval,
     Choice,
@@ -112,7 +112,7 @@ def test_an_approval_that_cannot_be_read_approves_nothing(tmp_path: Path, conten
 
 def test_who_may_not_write_there_is_told_how(tmp_path: Path) -> None:
     (tmp_path / "in-the-way").write_text("")
-    with pytest.raises(RequestWrong, match="sudo appliance workflow approve twin"):
+    with pytest.raises(WrongRequestError, match="sudo appliance workflow approve twin"):
         save_approval(tmp_path / "in-the-way", approval())
 
 

@@ -23,7 +23,7 @@ from appliance.cli.work.local import _work_as_its_owner
 from appliance.cli.work.status_client import _token
 from appliance.cloud.enrolment import Identity, load_identity, save_identity
 from appliance.diagnostics.task_logs import parts as log_parts
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.exports import stored as exports
 from appliance.keys.keys import load_or_create_key
 from appliance.orchestration.workflow_files import read_workflow_files
@@ -125,7 +125,7 @@ def test_a_folder_that_somebody_else_made_is_not_taken_for_our_own(ground: Groun
         ground.link("restore")
     else:
         give(ground.state / "restore")
-    with pytest.raises(RequestWrong, match="will not be used") as refused:  # noqa: SIM117
+    with pytest.raises(WrongRequestError, match="will not be used") as refused:  # noqa: SIM117
         with folder_of_our_own(ground.state, "restore"):
             pass
     assert "Next: ls -ld " in refused.value.text()
@@ -187,7 +187,7 @@ def test_enrolment_writes_nothing_where_a_link_leads(ground: Ground) -> None:
 def test_enrolment_reads_nothing_of_roots(ground: Ground) -> None:
     give(ground.state / "keys")
     ground.link("keys/dashboard.json", ground.outside / "kept")
-    with pytest.raises(RequestWrong, match="cannot be read: Permission denied"):
+    with pytest.raises(WrongRequestError, match="cannot be read: Permission denied"):
         load_identity(ground.settings.identity_file)
 
 
@@ -225,7 +225,7 @@ def test_an_export_that_is_a_link_further_up_is_not_deleted(ground: Ground) -> N
     before = everything(elsewhere)
     ground.link("exports", elsewhere)
     found = exports.list_exports(ground.settings.exports_dir)
-    with pytest.raises(WorkFailed, match="could not be deleted") as failed:
+    with pytest.raises(WorkFailedError, match="could not be deleted") as failed:
         exports.delete_export(ground.settings.exports_dir, found[0], by="operator", why="old")
     assert failed.value.next_step == f"namei -l {ground.settings.exports_dir / 'w' / 'r'}"
     assert everything(elsewhere) == before
@@ -246,7 +246,7 @@ def test_an_export_is_not_deleted_elsewhere_when_a_link_is_put_there_half_way(
         put_link(ground.state / "exports", elsewhere)
 
     monkeypatch.setattr(exports, "append_line", swap)
-    with pytest.raises(WorkFailed, match="could not be deleted"):
+    with pytest.raises(WorkFailedError, match="could not be deleted"):
         exports.delete_export(ground.settings.exports_dir, export, by="operator", why="old")
     assert everything(elsewhere) == before
 
@@ -260,7 +260,7 @@ def test_a_manifest_names_no_file_outside_of_its_export(ground: Ground, file: st
     into = ground.folder / "a" / "b" / "copy"
     arguments = ["exports", "get", "r", str(into), "--exports-dir", str(ground.settings.exports_dir)]
     done = CliRunner().invoke(app, arguments)
-    assert isinstance(done.exception, WorkFailed)
+    assert isinstance(done.exception, WorkFailedError)
     assert list(ground.folder.rglob("evil")) == [(run / file).resolve()]
 
 
@@ -325,7 +325,7 @@ def test_a_run_of_roots_in_the_appliances_folder_becomes_the_appliance(ground: G
 
 
 def test_files_for_root_are_not_written_by_a_run_in_the_appliances_folder(ground: Ground) -> None:
-    with pytest.raises(RequestWrong, match="does not") as refused:
+    with pytest.raises(WrongRequestError, match="does not") as refused:
         _work_as_its_owner(ground.state, ground.outside)
     assert "--state DIR" in refused.value.next_step
     assert os.geteuid() == 0

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from appliance.cli.connections import app
 from appliance.connections import connections_of, load_connections, select_connections
 from appliance.documents.yaml import load
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from tests.unit.example_documents import WHOLE_WORKFLOW
 
 SECOND = WHOLE_WORKFLOW.replace("staging-twin", "second").replace("staging}", "attic}")
@@ -44,7 +44,7 @@ def test_a_connection_that_is_read_and_written_says_both(tmp_path: Path) -> None
 
 def test_every_value_that_a_person_must_know_is_a_changeme_that_is_refused(tmp_path: Path) -> None:
     known = connections_of(load(template(tmp_path, WHOLE_WORKFLOW), "c.yaml"))
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         select_connections(known, ["production"])
     keys = [line.split(": ")[1] for line in caught.value.what.splitlines()]
     assert keys == [f"production.{key}" for key in ("host", "dbname", "user", "password")]
@@ -64,5 +64,5 @@ def test_a_wrong_workflow_is_answered_with_its_errors(tmp_path: Path) -> None:
     path = tmp_path / "w.yaml"
     path.write_text("id: X\n")
     result = CliRunner().invoke(app, ["template", str(path)])
-    assert isinstance(result.exception, RequestWrong)
+    assert isinstance(result.exception, WrongRequestError)
     assert f"{path}:1: id: `X` is not allowed" in str(result.exception)

@@ -16,7 +16,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from appliance.cli.exports import app
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.exports.stored import MANIFEST, deletions, list_exports
 from tests.unit.test_exports import make_export
 
@@ -87,7 +87,7 @@ def test_a_damaged_export_is_not_handed_out(tmp_path: Path, options: list[str]) 
     for place in (str(tmp_path / "copy"), "-"):
         arguments = options if place != "-" else []
         result = call(tmp_path, "get", "one", place, *arguments)
-        assert isinstance(result.exception, WorkFailed)
+        assert isinstance(result.exception, WorkFailedError)
         assert "is damaged" in result.exception.what
         assert FILE in result.exception.why
         assert result.stdout == ""
@@ -99,7 +99,7 @@ def test_nothing_is_copied_over(tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").touch()
     result = call(tmp_path, "get", "one", str(tmp_path / "full"))
-    assert isinstance(result.exception, RequestWrong)
+    assert isinstance(result.exception, WrongRequestError)
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine"]
 
 
@@ -117,5 +117,5 @@ def test_what_is_deleted_is_recorded_with_the_reason(tmp_path: Path) -> None:
 
 def test_one_unknown_name_deletes_none(tmp_path: Path) -> None:
     make_export(tmp_path, "one")
-    assert isinstance(call(tmp_path, "rm", "one", "tow").exception, RequestWrong)
+    assert isinstance(call(tmp_path, "rm", "one", "tow").exception, WrongRequestError)
     assert len(list_exports(tmp_path)) == 1

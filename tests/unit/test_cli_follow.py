@@ -15,7 +15,7 @@ from rich.console import Console
 from appliance.cli.terminal.follow import _Teller
 from appliance.cli.terminal.progress import RunDisplay
 from appliance.cli.work.status_client import ask
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.settings.settings import load_settings
 from appliance.store.rows import PlanLine, PlannedTable, ProgressLine, RunDetails, StepLine, StepState
 from tests.unit.example_report import NOW, run_details
@@ -101,7 +101,7 @@ def test_a_proxy_of_the_environment_is_not_asked_for_the_status_service(
         monkeypatch.delenv(name, raising=False)
     try:
         assert ask(load_settings(config, {}), "/status") == {"path": "/status"}
-        with pytest.raises(RequestWrong) as caught:
+        with pytest.raises(WrongRequestError) as caught:
             ask(load_settings(config, {}), "/runs/x")
         assert caught.value.text() == "There is no run 'x'.\nNext: appliance runs", "as every error is told"
     finally:

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from appliance.cli.work.local import interruptible
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 
 
 class Interrupting:
@@ -21,7 +21,10 @@ class Interrupting:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_that_python_dropped_ends_the_run_at_the_next_look() -> None:
     looks = 0
-    with pytest.raises(WorkFailed, match="The run was cancelled"), interruptible("The run") as interruption:
+    with (
+        pytest.raises(WorkFailedError, match="The run was cancelled"),
+        interruptible("The run") as interruption,
+    ):
         interruption.check()
         gone = Interrupting()
         del gone
@@ -33,7 +36,7 @@ def test_an_interrupt_that_python_dropped_ends_the_run_at_the_next_look() -> Non
 
 def test_handlers_are_put_back() -> None:
     former = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with pytest.raises(WorkFailed), interruptible("Planning"):
+    with pytest.raises(WorkFailedError), interruptible("Planning"):
         os.kill(os.getpid(), signal.SIGTERM)
         signal.sigtimedwait([], 5)
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == former

@@ -58,7 +58,7 @@ def failing(body: str, **environment: str) -> subprocess.CompletedProcess[str]:
         import sys
         import typer
         from appliance.cli import main as cli
-        from appliance.errors import Refused, RequestWrong, WorkFailed
+        from appliance.errors import RefusedError, WrongRequestError, WorkFailedError
 
         app = typer.Typer()
 
@@ -153,7 +153,9 @@ def test_a_mistyped_command_is_answered_with_the_right_one() -> None:
     assert "No such command 'workflw'. Did you mean 'workflow'?" in done.stderr
 
 
-@pytest.mark.parametrize(("error", "code"), [("WorkFailed", 1), ("RequestWrong", 2), ("Refused", 3)])
+@pytest.mark.parametrize(
+    ("error", "code"), [("WorkFailedError", 1), ("WrongRequestError", 2), ("RefusedError", 3)]
+)
 def test_a_failure_is_a_message_and_an_exit_code(error: str, code: int) -> None:
     done = failing(f'raise {error}("It failed.", "There is a reason.", "do this")')
     assert done.returncode == code
@@ -195,7 +197,7 @@ def test_the_state_of_a_database_error_is_shown_without_its_text() -> None:
 
 
 def test_debugging_shows_the_traceback() -> None:
-    done = failing('raise RequestWrong("It failed.")', APPLIANCE_DEBUG="1")
+    done = failing('raise WrongRequestError("It failed.")', APPLIANCE_DEBUG="1")
     assert done.returncode == 2
     assert "Traceback (most recent call last)" in done.stderr
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.connections import Connection, connections_of, load_connections, select_connections
-from appliance.documents.problems import DocumentWrong
+from appliance.documents.problems import WrongDocumentError
 from appliance.documents.yaml import load
-from appliance.errors import ApplianceError, RequestWrong
+from appliance.errors import ApplianceError, WrongRequestError
 
 SECRET = "S3cr3t"
 
@@ -25,7 +25,7 @@ def write(folder: Path, text: str, mode: int = 0o600) -> Path:
 
 
 def problems(text: str) -> list[str]:
-    with pytest.raises(DocumentWrong) as caught:
+    with pytest.raises(WrongDocumentError) as caught:
         connections_of(load(text, "c.yaml"))
     assert caught.value.exit_code == 2
     return [problem.text() for problem in caught.value.problems]
@@ -91,7 +91,7 @@ def test_any_password_in_single_quotes_is_itself(password: str) -> None:
     quoted = "'" + password.replace("'", "''") + "'"
     try:
         assert password_written(quoted) == password
-    except DocumentWrong as error:
+    except WrongDocumentError as error:
         assert "a character that YAML does not allow" in str(error)
 
 
@@ -196,7 +196,7 @@ def test_neither_a_connection_nor_its_errors_show_the_password() -> None:
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o602])
 def test_a_file_that_others_can_reach_is_refused_with_the_command_to_run(tmp_path: Path, mode: int) -> None:
     path = write(tmp_path, "a: {host: h, dbname: d, user: u}\n", mode)
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         load_connections(path)
     assert caught.value.next_step == f"chmod 600 {path}"
     assert f"mode {mode:04o}" in caught.value.what
@@ -209,12 +209,12 @@ def test_a_file_that_systemd_hands_over_may_show_bits_for_its_access_list(
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert set(load_connections(path)) == {"a"}
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "elsewhere"))
-    with pytest.raises(RequestWrong):
+    with pytest.raises(WrongRequestError):
         load_connections(path)
 
 
 def test_a_missing_file_is_answered_with_how_to_make_it(tmp_path: Path) -> None:
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         load_connections(tmp_path / "connections.yaml")
     assert caught.value.next_step.startswith("appliance connections template")
     assert os.fspath(tmp_path) in caught.value.what
@@ -222,7 +222,7 @@ def test_a_missing_file_is_answered_with_how_to_make_it(tmp_path: Path) -> None:
 
 def test_a_file_that_is_an_encrypted_credential_is_answered_with_how_to_read_it(tmp_path: Path) -> None:
     (tmp_path / "connections.cred").touch()
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         load_connections(tmp_path / "connections.yaml")
     credential = f"LoadCredentialEncrypted=connections.yaml:{tmp_path}/connections.cred"
     assert credential in caught.value.next_step
@@ -235,7 +235,7 @@ def test_a_changeme_is_refused_with_its_key_path_when_its_connection_is_asked_fo
     )
     known = connections_of(load(text, "c.yaml"))
     assert set(select_connections(known, ["staging"])) == {"staging"}
-    with pytest.raises(RequestWrong) as caught:
+    with pytest.raises(WrongRequestError) as caught:
         select_connections(known, ["staging", "production", "stagin"])
     assert caught.value.what == (
         "connections.yaml: stagin: is missing; did you mean staging?\n"

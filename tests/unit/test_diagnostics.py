@@ -7,7 +7,7 @@ from pathlib import Path
 
 from appliance.diagnostics.archive import _collected
 from appliance.diagnostics.known_secrets import scrubber
-from appliance.diagnostics.part import NotThere, Part, separated, table
+from appliance.diagnostics.part import NotThereError, Part, separated, table
 from appliance.diagnostics.services import readable_journal
 from appliance.diagnostics.task_logs import pieces, readable
 from appliance.keys.epochs import start_epoch
@@ -87,7 +87,7 @@ def test_a_part_that_fails_says_so_and_says_no_value() -> None:
         raise ValueError(NAME)
 
     def away() -> list[str]:
-        raise NotThere("psql is not on this machine.")
+        raise NotThereError("psql is not on this machine.")
 
     collected = _collected(Part("x", "about", broken), Scrubber())
     assert "ValueError" in collected.text and NAME not in collected.text + collected.problem

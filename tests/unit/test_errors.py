@@ -8,9 +8,22 @@ import pytest
 
 from appliance.contract.calls import Problem
 from appliance.contract.step_messages import Failure
-from appliance.dashboard.http_errors import Conflict, NotFound, TooMany, problem_of, status_of
+from appliance.dashboard.http_errors import (
+    ConflictError,
+    NotFoundError,
+    TooManyRequestsError,
+    problem_of,
+    status_of,
+)
 from appliance.documents import problems
-from appliance.errors import ApplianceError, ExitCode, Explanation, Refused, RequestWrong, WorkFailed
+from appliance.errors import (
+    ApplianceError,
+    ExitCode,
+    Explanation,
+    RefusedError,
+    WorkFailedError,
+    WrongRequestError,
+)
 from appliance.system.findings import fail
 
 WHOLE = Explanation(
@@ -48,27 +61,31 @@ def test_several_explanations_are_joined_part_by_part_with_the_first_ones_codes(
 
 
 def test_an_error_is_its_explanation() -> None:
-    error = WorkFailed("It failed.", "Why.", "df -h", sqlstate="53100", table="public.customer")
+    error = WorkFailedError("It failed.", "Why.", "df -h", sqlstate="53100", table="public.customer")
     assert str(error) == error.text() == error.explanation.text()
     assert (error.what, error.why, error.next_step) == ("It failed.", "Why.", "df -h")
     assert (error.sqlstate, error.table, error.rule) == ("53100", "public.customer", None)
 
 
 def test_an_error_that_is_explained_anew_prints_the_new_reason_and_keeps_the_rest() -> None:
-    error = WorkFailed("It failed.", "Why.", "df -h", sqlstate="55P03", table="t").explain("Another reason.")
+    error = WorkFailedError("It failed.", "Why.", "df -h", sqlstate="55P03", table="t").explain(
+        "Another reason."
+    )
     assert str(error) == "It failed.\nAnother reason.\nNext: df -h"
     assert (error.sqlstate, error.table) == ("55P03", "t")
 
 
 def test_an_error_goes_through_a_process_boundary_whole() -> None:
-    error = RequestWrong.of(WHOLE)
+    error = WrongRequestError.of(WHOLE)
     assert error.exit_code == ExitCode.REQUEST_WRONG
     returned = pickle.loads(pickle.dumps(error))
-    assert type(returned) is RequestWrong and returned.explanation == WHOLE and str(returned) == str(error)
+    assert (
+        type(returned) is WrongRequestError and returned.explanation == WHOLE and str(returned) == str(error)
+    )
 
 
 def test_a_failure_says_on_the_wire_and_back_what_the_error_said() -> None:
-    refusal = Refused("No.", "Policy.", "Ask the owner.", rule="unlisted")
+    refusal = RefusedError("No.", "Policy.", "Ask the owner.", rule="unlisted")
     failure = Failure.of(refusal.explanation, step="plan", exit_code=refusal.exit_code, retry=False)
     assert failure.exit_code == 3
     returned = Failure.model_validate_json(failure.model_dump_json())
@@ -90,14 +107,14 @@ def test_a_finding_holds_an_explanation_and_its_json_stays_flat() -> None:
 @pytest.mark.parametrize(
     ("error", "status", "code"),
     [
-        (NotFound("No."), 404, "notfound"),
-        (Conflict("No."), 409, "conflict"),
-        (TooMany(3), 429, "toomany"),
-        (Refused("No.", rule="destinations"), 403, "destinations"),
-        (Refused("No."), 403, "refused"),
-        (problems.DocumentWrong([problems.Problem((), "is too large")]), 422, "documentwrong"),
-        (RequestWrong("No."), 422, "requestwrong"),
-        (WorkFailed("No."), 500, "workfailed"),
+        (NotFoundError("No."), 404, "notfound"),
+        (ConflictError("No."), 409, "conflict"),
+        (TooManyRequestsError(3), 429, "toomany"),
+        (RefusedError("No.", rule="destinations"), 403, "destinations"),
+        (RefusedError("No."), 403, "refused"),
+        (problems.WrongDocumentError([problems.Problem((), "is too large")]), 422, "documentwrong"),
+        (WrongRequestError("No."), 422, "requestwrong"),
+        (WorkFailedError("No."), 500, "workfailed"),
     ],
 )
 def test_the_codes_of_the_dashboards_answers_do_not_hang_on_names_of_classes(

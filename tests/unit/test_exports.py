@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.exports import stored as exports
 from appliance.exports.writing import export_folder, finish_export, write_manifest
 
@@ -60,7 +60,7 @@ def test_an_export_is_listed_only_when_it_is_whole(tmp_path: Path) -> None:
 def test_an_export_without_its_manifest_never_gets_its_name(tmp_path: Path) -> None:
     with export_folder(tmp_path, "nightly", "one") as folder:
         (folder / "public.customer.csv.gz").write_bytes(b"half")
-    with pytest.raises(WorkFailed, match=r"no usable manifest\.json"):
+    with pytest.raises(WorkFailedError, match=r"no usable manifest\.json"):
         finish_export(tmp_path, "nightly", "one")
     assert exports.list_exports(tmp_path) == []
 
@@ -76,7 +76,7 @@ def test_a_later_attempt_finds_what_an_earlier_one_has_written_or_finished(tmp_p
 
 def test_a_run_that_writes_none_has_none(tmp_path: Path) -> None:
     assert finish_export(tmp_path, "nightly", "one") is None
-    with pytest.raises(RequestWrong, match="no export of a run 'one'"):
+    with pytest.raises(WrongRequestError, match="no export of a run 'one'"):
         exports.find_export(tmp_path, "one")
 
 
@@ -105,7 +105,7 @@ def test_a_deletion_is_recorded_with_who_and_why(tmp_path: Path) -> None:
 def test_a_deletion_that_cannot_be_recorded_does_not_happen(tmp_path: Path) -> None:
     export = make_export(tmp_path, "one")
     (tmp_path / exports.DELETIONS).mkdir()
-    with pytest.raises(WorkFailed, match="could not be deleted"):
+    with pytest.raises(WorkFailedError, match="could not be deleted"):
         exports.delete_export(tmp_path, export, by="operator", why="Not needed.")
     assert exports.find_export(tmp_path, "one") == export
 

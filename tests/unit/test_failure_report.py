@@ -23,7 +23,7 @@ def failed_at(table: str | None) -> BaseException:
 def test_it_names_step_table_sqlstate_class_and_place() -> None:
     failure = describe_failure("copy", failed_at("public.customer"), shard=3)
     assert (failure.step, failure.shard, failure.table) == ("copy", 3, "public.customer")
-    assert (failure.sqlstate, failure.exception) == ("22P02", "WorkFailed")
+    assert (failure.sqlstate, failure.exception) == ("22P02", "WorkFailedError")
     assert failure.what and failure.why and failure.next_step
     assert "a row's value" not in failure.model_dump_json()
 

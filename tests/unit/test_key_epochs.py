@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.keys.epochs import EPOCHS_FILE, read_epochs, start_epoch
 
 
@@ -40,7 +40,7 @@ def test_a_link_in_its_place_is_replaced_and_not_followed(tmp_path: Path) -> Non
     keys.mkdir()
     elsewhere.write_text('{"shop": 7}')
     (keys / EPOCHS_FILE).symlink_to(elsewhere)
-    with pytest.raises(RequestWrong, match="is a link"):
+    with pytest.raises(WrongRequestError, match="is a link"):
         start_epoch(keys, ["shop"])
     assert elsewhere.read_text() == '{"shop": 7}'
 
@@ -48,7 +48,7 @@ def test_a_link_in_its_place_is_replaced_and_not_followed(tmp_path: Path) -> Non
 def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "keys").symlink_to(tmp_path / "real")
-    with pytest.raises(RequestWrong, match="cannot be opened"):
+    with pytest.raises(WrongRequestError, match="cannot be opened"):
         start_epoch(tmp_path / "keys", ["shop"])
     assert list((tmp_path / "real").iterdir()) == []
 
@@ -65,6 +65,6 @@ def test_all_who_rotate_at_the_same_time_are_counted(tmp_path: Path) -> None:
 def test_a_file_that_holds_no_epochs_is_refused_and_left_alone(tmp_path: Path, text: str) -> None:
     (tmp_path / EPOCHS_FILE).write_text(text)
     for attempt in (lambda: read_epochs(tmp_path), lambda: start_epoch(tmp_path, ["shop"])):
-        with pytest.raises(RequestWrong, match="does not hold the epochs"):
+        with pytest.raises(WrongRequestError, match="does not hold the epochs"):
             attempt()
     assert (tmp_path / EPOCHS_FILE).read_text() == text

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.keys.keys import (
     binding_value,
     derived_key,
@@ -56,7 +56,7 @@ def test_a_file_that_is_no_key_is_refused_and_left_alone(tmp_path: Path, content
     path = tmp_path / "mask.key"
     path.write_bytes(content)
     path.chmod(0o600)
-    with pytest.raises(RequestWrong, match="is not 32 bytes long"):
+    with pytest.raises(WrongRequestError, match="is not 32 bytes long"):
         load_or_create_key(path)
     assert path.read_bytes() == content
 
@@ -66,14 +66,14 @@ def test_a_key_that_others_can_reach_is_refused_with_the_command_to_run(tmp_path
     path = tmp_path / "mask.key"
     path.write_bytes(b"x" * 32)
     path.chmod(mode)
-    with pytest.raises(RequestWrong, match="chmod 600"):
+    with pytest.raises(WrongRequestError, match="chmod 600"):
         load_or_create_key(path)
 
 
 def test_a_key_that_is_only_read_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_key(tmp_path / "none")
-    with pytest.raises(RequestWrong, match="Is a directory"):
+    with pytest.raises(WrongRequestError, match="Is a directory"):
         read_key(tmp_path)
 
 

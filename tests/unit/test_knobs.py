@@ -16,7 +16,7 @@ from appliance.system.disk import INSTALL_MB
 from provisioning.distributions import SUPPORTED, Distribution, recognise
 from provisioning.docker.deployer import daemon_json
 from provisioning.firewall.deployer import ruleset
-from provisioning.knobs import Knobs, KnobWrong, check_names, defaults, read_knobs
+from provisioning.knobs import Knobs, WrongKnobError, check_names, defaults, read_knobs
 from provisioning.packages.deployer import mirror_sources, offline_sources
 from provisioning.preflight.deployer import DISK_MB_MIN, release_preflight
 from provisioning.release.wheels import PYTHONS
@@ -64,7 +64,7 @@ def test_the_installation_page_names_every_knob() -> None:
     ],
 )
 def test_a_wrong_value_is_refused_by_name(values: dict[str, Any], told: str) -> None:
-    with pytest.raises(KnobWrong, match=re.escape(told)):
+    with pytest.raises(WrongKnobError, match=re.escape(told)):
         knobs(**values)
 
 
@@ -94,10 +94,10 @@ def test_lists_from_the_command_line_are_taken_as_they_are_typed(tmp_path: Path)
 def test_a_mistyped_knob_on_the_command_line_is_refused() -> None:
     check_names(["offline", "steps_memory_mb", "ssh_user", "docker_identifier", "_sudo"])
     with pytest.raises(
-        KnobWrong, match="step_memory_mb: there is no such knob; did you mean steps_memory_mb"
+        WrongKnobError, match="step_memory_mb: there is no such knob; did you mean steps_memory_mb"
     ):
         check_names(["step_memory_mb"])
-    with pytest.raises(KnobWrong, match="frobnication: there is no such knob; all of them are in"):
+    with pytest.raises(WrongKnobError, match="frobnication: there is no such knob; all of them are in"):
         check_names(["frobnication"])
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.masking.compiler import (
     check_column,
     check_unlisted,
@@ -195,7 +195,7 @@ def test_a_document_needs_paths_and_masks_that_make_sense(paths: dict[str, Any],
 
 def test_every_problem_is_found_at_once_and_named_by_the_compiler() -> None:
     born = column("born", "date", unique_alone=True)
-    with pytest.raises(RequestWrong) as raised:
+    with pytest.raises(WrongRequestError) as raised:
         compile_column(table(born), born, mask("date_shift", subject="who"))
     assert raised.value.what.count("public.t.born: ") == 2
 

@@ -18,7 +18,7 @@ from appliance.documents.names import (
     release_order,
     version_in_bundle_name,
 )
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from provisioning.release import unpack
 
 LONGEST = "1." + "0" * 58
@@ -67,7 +67,7 @@ def test_a_backup_of_a_release_is_not_read_by_one_from_before_it(monkeypatch: py
     monkeypatch.setattr("appliance.__version__", "0.2.0")
     assert read_manifest(written) == backup
     monkeypatch.setattr("appliance.__version__", "0.2.0rc1")
-    with pytest.raises(RequestWrong, match=r"made by release 0\.2\.0, and this is 0\.2\.0rc1"):
+    with pytest.raises(WrongRequestError, match=r"made by release 0\.2\.0, and this is 0\.2\.0rc1"):
         read_manifest(written)
 
 

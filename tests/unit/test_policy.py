@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from appliance.documents.problems import DocumentWrong
-from appliance.errors import Refused
+from appliance.documents.problems import WrongDocumentError
+from appliance.errors import RefusedError
 from appliance.policy.policy import (
     Policy,
     Refusal,
@@ -64,7 +64,7 @@ def test_a_whole_policy_is_read(tmp_path: Path) -> None:
 
 def test_an_empty_policy_is_the_default_one_but_a_lost_one_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
-    with pytest.raises(DocumentWrong, match="cannot be read"):
+    with pytest.raises(WrongDocumentError, match="cannot be read"):
         load_policy(path)
     path.write_text("# nothing yet\n\n")
     assert load_policy(path) == load_policy(None) == Policy()
@@ -86,7 +86,7 @@ def test_an_empty_policy_is_the_default_one_but_a_lost_one_is_an_error(tmp_path:
 def test_a_wrong_policy_is_refused_with_its_line(tmp_path: Path, line: str, problem: str) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text(f"# ours\n{line}\n")
-    with pytest.raises(DocumentWrong) as caught:
+    with pytest.raises(WrongDocumentError) as caught:
         load_policy(path)
     assert f"policy.yaml:2: {problem}" in str(caught.value)
 
@@ -253,7 +253,7 @@ def test_the_cloud_cannot_choose_rows_by_a_column_that_is_always_masked() -> Non
 
 def test_a_refusal_names_every_rule_and_exits_with_3() -> None:
     enforce(())
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RefusedError) as caught:
         enforce((Refusal("read", "No reading."), Refusal("write", "No writing.")))
     assert caught.value.exit_code == 3
     assert caught.value.rule == "read"

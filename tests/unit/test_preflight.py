@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from appliance.cli.preflight import app
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.preflight.checks import CHECKS, run_checks
 from appliance.preflight.facts import Dashboard, Disk, Docker, Facts, Key, Port, System
 from appliance.preflight.gather import gather
@@ -272,7 +272,7 @@ def test_the_command_prints_what_it_found_and_exits_by_it(tmp_path: Path) -> Non
     result = CliRunner().invoke(app, everything, env=environment)
     assert result.exit_code == 0
     assert "fail" not in [line.split()[0] for line in result.stdout.splitlines()]
-    assert isinstance(CliRunner().invoke(app, ["--in-spite-of", "disc"]).exception, RequestWrong)
+    assert isinstance(CliRunner().invoke(app, ["--in-spite-of", "disc"]).exception, WrongRequestError)
 
 
 def test_the_checks_can_be_listed_with_their_reasons() -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from appliance.connections import Connection
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 from appliance.orchestration.containers.container import StepLimits, host_settings
 from appliance.orchestration.containers.reach import WANTED, asked_for, open_ways
 from appliance.supervision import reach
@@ -84,7 +84,7 @@ def test_an_answer_from_before_is_none(tmp_path: Path, applied: Path) -> None:
     reach.apply(
         {("10.0.0.9", 6432): (ip_address("10.0.0.9"),)}, time.time() - 60, applied.parent, lambda: True
     )
-    with pytest.raises(WorkFailed, match="has not let this step reach") as failed:
+    with pytest.raises(WorkFailedError, match="has not let this step reach") as failed:
         open_ways(tmp_path, KNOWN, {"staging": KNOWN["staging"]}, applied=applied, within_s=0)
     assert "systemctl status appliance-reach.path" in failed.value.next_step
 

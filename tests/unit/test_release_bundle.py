@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from provisioning.release import unpack
-from provisioning.release.wheels import PYTHONS, LocksDisagree, merged_lock
+from provisioning.release.wheels import PYTHONS, LocksDisagreeError, merged_lock
 
 ROOT = Path(__file__).parents[2]
 LOCKS = [ROOT / "requirements" / f"{name}.txt" for name in ("orchestration", "status", "provisioning")]
@@ -148,5 +148,5 @@ def test_markers_decide_what_a_python_gets(tmp_path: Path) -> None:
 def test_two_locks_that_pin_one_package_differently_are_an_error(tmp_path: Path) -> None:
     for name, version in (("a", 1), ("b", 2)):
         (tmp_path / name).write_text(f"same=={version} --hash=sha256:aa\n")
-    with pytest.raises(LocksDisagree, match="same==1 and same==2"):
+    with pytest.raises(LocksDisagreeError, match="same==1 and same==2"):
         merged_lock([tmp_path / "a", tmp_path / "b"], "3.13")

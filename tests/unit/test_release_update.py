@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 from appliance.releases import bundles
 from appliance.releases.bundles import find_bundle
 from appliance.releases.host import failures_in, replace_units
@@ -26,7 +26,7 @@ DEEDS = (
 )  # fmt: skip
 
 
-class Killed(BaseException):
+class KilledError(BaseException):
     """The process is gone: nothing after this line happened."""
 
 
@@ -139,8 +139,8 @@ def test_killed_at_any_moment_an_update_carries_on_to_its_end(
         folder = tmp_path / f"{moment} {nth}"
         folder.mkdir()
         machine = Machine(broken=broken)
-        machine.strike = struck_at(moment, nth, Killed())
-        with pytest.raises(Killed):
+        machine.strike = struck_at(moment, nth, KilledError())
+        with pytest.raises(KilledError):
             attempt(machine, folder)
         update = attempt(machine, folder)
         assert (update.state, machine.state()) == (state, end), f"{moment}, time {nth}"
@@ -150,9 +150,9 @@ def test_killed_at_any_moment_an_update_carries_on_to_its_end(
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_an_error_in_any_deed_ends_in_one_of_the_two_ends(deed: str, when: str, tmp_path: Path) -> None:
     machine = Machine()
-    machine.strike = struck_at(f"{when} {deed}", 1, WorkFailed("The disk is full."))
+    machine.strike = struck_at(f"{when} {deed}", 1, WorkFailedError("The disk is full."))
     if deed == "settle":
-        with pytest.raises(WorkFailed):
+        with pytest.raises(WorkFailedError):
             attempt(machine, tmp_path)
         assert attempt(machine, tmp_path).state == "done"
         assert machine.state() == UPDATED
@@ -165,8 +165,8 @@ def test_an_error_in_any_deed_ends_in_one_of_the_two_ends(deed: str, when: str, 
 
 def test_a_roll_back_that_fails_is_tried_again(tmp_path: Path) -> None:
     machine = Machine(broken="2.0")
-    machine.strike = struck_at("before restore_metadata", 1, WorkFailed("PostgreSQL is away."))
-    with pytest.raises(WorkFailed):
+    machine.strike = struck_at("before restore_metadata", 1, WorkFailedError("PostgreSQL is away."))
+    with pytest.raises(WorkFailedError):
         attempt(machine, tmp_path)
     update = attempt(machine, tmp_path)
     assert update.message == "The scheduler is not proven. 1.0 runs again."
@@ -177,8 +177,8 @@ def test_a_release_that_reboots_the_machine_again_and_again_is_left(tmp_path: Pa
     machine = Machine()
     deaths = 0
     while deaths < PROVING_MAX:
-        machine.strike = struck_at("before unproven", 1, Killed())
-        with pytest.raises(Killed):
+        machine.strike = struck_at("before unproven", 1, KilledError())
+        with pytest.raises(KilledError):
             attempt(machine, tmp_path)
         deaths += 1
     machine.strike = lambda _: None
@@ -241,13 +241,13 @@ def test_only_a_bundle_that_root_alone_could_have_put_there_is_used(tmp_path: Pa
     assert find_bundle(tmp_path, "2.0") == (bundle, "a" * 64)
     for path in (folder, bundle, beside):
         path.chmod(path.stat().st_mode | 0o020)
-        with pytest.raises(WorkFailed, match="will not be used"):
+        with pytest.raises(WorkFailedError, match="will not be used"):
             find_bundle(tmp_path, "2.0")
         path.chmod(path.stat().st_mode & ~0o022)
     beside.write_text("no digest\n")
-    with pytest.raises(WorkFailed, match="SHA-256"):
+    with pytest.raises(WorkFailedError, match="SHA-256"):
         find_bundle(tmp_path, "2.0")
-    with pytest.raises(WorkFailed, match="not on this machine"):
+    with pytest.raises(WorkFailedError, match="not on this machine"):
         find_bundle(tmp_path, "3.0")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.orchestration.workflow_files import INDEX, origin_of, read_workflow_files
 from appliance.run_folder import (
     RunFile,
@@ -189,7 +189,7 @@ def test_a_frozen_document_stays_as_it_is(tmp_path: Path) -> None:
 def test_a_document_that_is_missing_or_of_another_release_is_said_to_be_so_without_its_values(
     tmp_path: Path,
 ) -> None:
-    with pytest.raises(RequestWrong, match=r"schema/note\.json is not in the run's folder"):
+    with pytest.raises(WrongRequestError, match=r"schema/note\.json is not in the run's folder"):
         NOTE.read(tmp_path)
     NOTE.write(tmp_path, Note(text="x"))
     for content, said in (
@@ -198,7 +198,7 @@ def test_a_document_that_is_missing_or_of_another_release_is_said_to_be_so_witho
         ("{", ""),
     ):
         NOTE.path(tmp_path).write_text(content)
-        with pytest.raises(RequestWrong, match=r"another version") as raised:
+        with pytest.raises(WrongRequestError, match=r"another version") as raised:
             NOTE.read(tmp_path)
         assert f"Unexpected at: {said}" in raised.value.why
         assert "secret" not in raised.value.text()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance.connections import load_connections
-from appliance.documents.problems import DocumentWrong
+from appliance.documents.problems import WrongDocumentError
 from appliance.settings.settings import CONNECTIONS, Settings, load_settings, variables
 
 
@@ -34,7 +34,7 @@ def test_a_file_of_comments_is_fine_and_a_named_one_that_is_missing_is_not(tmp_p
     path = tmp_path / "a.yaml"
     path.write_text("# status:\n#   port: 1\n")
     assert load_settings(path, {}) == Settings()
-    with pytest.raises(DocumentWrong, match="cannot be read"):
+    with pytest.raises(WrongDocumentError, match="cannot be read"):
         load_settings(tmp_path / "none.yaml", {})
 
 
@@ -61,7 +61,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 def test_problems_name_the_line_or_the_variable(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("stat_dir: /x\nstatus:\n  port: 99999\nsteps: {image: 7}\n")
-    with pytest.raises(DocumentWrong) as caught:
+    with pytest.raises(WrongDocumentError) as caught:
         load_settings(path, {"APPLIANCE_STEPS_MAX_PARALLEL": "many", "APPLIANCE_STATUS_HOST": ""})
     text = str(caught.value)
     assert f"{path}:1: stat_dir: is not a known key (did you mean state_dir?)" in text
@@ -93,7 +93,7 @@ def test_database_urls_are_not_shown_where_settings_are() -> None:
     settings = load_settings(environment={"APPLIANCE_DATABASE_URL": "postgresql://u:S3cret@h/d"})
     assert settings.database_url == "postgresql://u:S3cret@h/d"
     assert "S3cret" not in repr(settings)
-    with pytest.raises(DocumentWrong) as caught:
+    with pytest.raises(WrongDocumentError) as caught:
         load_settings(environment={"APPLIANCE_DATABASE_URL": "[S3cret"} | {"APPLIANCE_STATUS_PORT": "x"})
     assert "S3cret" not in str(caught.value)
 

@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from appliance.cli.work.status_client import read
 from appliance.cloud.enrolment import Identity, save_identity
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.settings.settings import Settings, load_settings
 from appliance.status.certificates import expiries
 from appliance.status.guard import required_token
@@ -187,7 +187,7 @@ def test_wherever_no_token_is_asked_for_the_name_is_looked_at(tmp_path: Path) ->
 
 
 def test_another_address_than_loopback_demands_tls(tmp_path: Path) -> None:
-    with pytest.raises(RequestWrong, match=r"may not listen on 0\.0\.0\.0 without TLS"):
+    with pytest.raises(WrongRequestError, match=r"may not listen on 0\.0\.0\.0 without TLS"):
         create_app(settings(tmp_path, STATUS_HOST="0.0.0.0"))
     assert required_token(settings(tmp_path, STATUS_HOST="0.0.0.0", STATUS_GUARDED_ELSEWHERE="true")) is None
     assert required_token(settings(tmp_path, STATUS_HOST="::1")) is None
@@ -299,5 +299,5 @@ def test_a_report_is_read_back_as_it_was_made() -> None:
     """What the command line reads is what the service writes."""
     shown = TypeAdapter(Report).dump_python(everything(), mode="json")
     assert read(Report, shown) == everything()
-    with pytest.raises(WorkFailed, match="another release"):
+    with pytest.raises(WorkFailedError, match="another release"):
         read(Report, shown | {"healthy": "perhaps"})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.orchestration.containers.container import labels_of, paths_inside, same_place, step_mounts
 from appliance.policy.policy import Policy
 from appliance.steps.call import STEPS, StepCall, StepPaths, from_arguments, to_arguments
@@ -91,5 +91,5 @@ def test_a_step_works_in_the_folder_of_its_own_run_only(tmp_path: Path) -> None:
     SPEC.write(tmp_path, spec)
     paths = StepPaths(tmp_path, tmp_path / "secrets")
     assert load_context(StepCall("twin-1", "twin", "plan"), paths, lambda _: None).spec == spec
-    with pytest.raises(RequestWrong, match="the folder of another run"):
+    with pytest.raises(WrongRequestError, match="the folder of another run"):
         load_context(StepCall("twin-2", "twin", "plan"), paths, lambda _: None)

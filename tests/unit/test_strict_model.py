@@ -8,7 +8,7 @@ import pytest
 from pydantic import Field, StringConstraints
 
 from appliance.documents.model import StrictModel, model_at, validate
-from appliance.documents.problems import DocumentWrong
+from appliance.documents.problems import WrongDocumentError
 from appliance.documents.yaml import load
 
 
@@ -31,7 +31,7 @@ class Outer(StrictModel):
 
 
 def problems(text: str) -> list[str]:
-    with pytest.raises(DocumentWrong) as caught:
+    with pytest.raises(WrongDocumentError) as caught:
         validate(Outer, load(text, "d"))
     return [problem.text() for problem in caught.value.problems]
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from appliance.documents import yaml as strict_yaml
 from appliance.documents.document import MAX_BYTES, MAX_NODES
-from appliance.documents.problems import DocumentWrong, Places, Problem, path_text
+from appliance.documents.problems import Places, Problem, WrongDocumentError, path_text
 
 
 def refused(text: str | bytes, *, as_json: bool = False) -> str:
-    with pytest.raises(DocumentWrong) as caught:
+    with pytest.raises(WrongDocumentError) as caught:
         strict_yaml.load(text, "it.yaml", as_json=as_json)
     assert caught.value.exit_code == 2
     return str(caught.value)
@@ -191,19 +191,21 @@ def test_of_a_file_that_is_too_big_little_is_read(tmp_path: Path, monkeypatch: p
         pytest.fail("a document that is too big was parsed")
 
     monkeypatch.setattr(yaml, "parse", parse)
-    with pytest.raises(DocumentWrong, match=r"big.yaml: is larger than 1024 KiB; expected a document below"):
+    with pytest.raises(
+        WrongDocumentError, match=r"big.yaml: is larger than 1024 KiB; expected a document below"
+    ):
         strict_yaml.read(big)
 
 
 def test_an_endless_file_is_refused() -> None:
-    with pytest.raises(DocumentWrong, match="is larger than"):
+    with pytest.raises(WrongDocumentError, match="is larger than"):
         strict_yaml.read(Path("/dev/zero"))
 
 
 def test_a_file_that_is_not_there_or_is_a_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DocumentWrong, match=r"none.yaml: cannot be read: No such file or directory"):
+    with pytest.raises(WrongDocumentError, match=r"none.yaml: cannot be read: No such file or directory"):
         strict_yaml.read(tmp_path / "none.yaml")
-    with pytest.raises(DocumentWrong, match="cannot be read: Is a directory"):
+    with pytest.raises(WrongDocumentError, match="cannot be read: Is a directory"):
         strict_yaml.read(tmp_path)
 
 
@@ -235,7 +237,7 @@ def test_json_is_held_to_the_same_bounds(text: str, message: str) -> None:
 
 
 def test_many_problems_are_counted_and_not_all_printed() -> None:
-    text = str(DocumentWrong([Problem(("a", index), "is wrong") for index in range(5_000)]))
+    text = str(WrongDocumentError([Problem(("a", index), "is wrong") for index in range(5_000)]))
     assert text.count("\n") == 100
     assert text.endswith("… and 4900 more")
 
@@ -263,7 +265,7 @@ def test_whatever_a_yaml_writer_writes_is_read_or_refused_and_never_crashes(
     text = yaml.safe_dump(data, allow_unicode=True, default_flow_style=flow)
     try:
         strict_yaml.load(text, "it.yaml")
-    except DocumentWrong as error:
+    except WrongDocumentError as error:
         assert error.problems
 
 
@@ -271,7 +273,7 @@ def test_whatever_a_yaml_writer_writes_is_read_or_refused_and_never_crashes(
 def test_random_yaml_never_crashes(text: str) -> None:
     try:
         document = strict_yaml.load(text, "it.yaml")
-    except DocumentWrong as error:
+    except WrongDocumentError as error:
         assert error.problems
     else:
         assert isinstance(document.data, dict)
@@ -281,7 +283,7 @@ def test_random_yaml_never_crashes(text: str) -> None:
 def test_random_bytes_never_crash(raw: bytes, as_json: bool) -> None:
     try:
         strict_yaml.load(raw, "it", as_json=as_json)
-    except DocumentWrong as error:
+    except WrongDocumentError as error:
         assert error.problems
 
 

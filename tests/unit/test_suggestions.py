@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.documents.problems import Places
-from appliance.errors import Refused
+from appliance.errors import RefusedError
 from appliance.masking.suggesting.uncovered import lines_to_paste, refusal
 from appliance.postgres.planning.columns import compile_tables
 from appliance.workflow.catalog import Catalog, Column, ForeignKey, Table
@@ -125,7 +125,7 @@ def test_a_reference_follows_what_the_workflow_says_of_its_other_end() -> None:
 def test_the_refusal_has_every_column() -> None:
     source = catalog(*(table(f"t{number}", [f"c{place}" for place in range(30)]) for number in range(30)))
     said_no = refusal(match_rules(EVERYTHING, source), "twin")
-    assert isinstance(said_no, Refused)
+    assert isinstance(said_no, RefusedError)
     assert (said_no.exit_code, said_no.rule) == (3, "unlisted")
     assert "900 columns are neither masked nor kept, in public.t0, " in said_no.what
     assert all(

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from appliance.documents.problems import DocumentWrong
+from appliance.documents.problems import WrongDocumentError
 from appliance.workflow.document import MaskSpec, Workflow
 from appliance.workflow.limits import Limits
 from appliance.workflow.loading import load_workflow, parse_workflow, workflow_yaml
@@ -27,7 +27,7 @@ deliver: [{twin: {connection: staging}}]
 
 
 def problems(text: str, *, as_json: bool = False) -> list[str]:
-    with pytest.raises(DocumentWrong) as caught:
+    with pytest.raises(WrongDocumentError) as caught:
         parse_workflow(text, "w.yaml", as_json=as_json)
     assert caught.value.exit_code == 2
     return [problem.text() for problem in caught.value.problems]
@@ -360,5 +360,5 @@ def test_any_structure_is_a_workflow_or_wrong_with_a_reason(data: dict[str, Any]
     for text, as_json in ((yaml.safe_dump(data, allow_unicode=True), False), (json.dumps(data), True)):
         try:
             parse_workflow(text, "w", as_json=as_json)
-        except DocumentWrong as error:
+        except WrongDocumentError as error:
             assert all(problem.what for problem in error.problems)

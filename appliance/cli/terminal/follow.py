@@ -12,7 +12,7 @@ import typer
 
 from appliance.cli.runs import failure_text
 from appliance.cli.work.status_client import ask, read
-from appliance.errors import ApplianceError, RequestWrong
+from appliance.errors import ApplianceError, WrongRequestError
 from appliance.settings.settings import Settings
 from appliance.store.rows import RunDetails, StepLine
 
@@ -48,7 +48,7 @@ def _wait(settings: Settings, run_id: str, tell: Callable[[RunDetails], None]) -
         try:
             run: RunDetails | None = read(RunDetails, ask(settings, f"/runs/{quote(run_id, safe='')}"))
             last_answer = time.monotonic()
-        except RequestWrong:
+        except WrongRequestError:
             if time.monotonic() - started > UNKNOWN_S:
                 raise
             run = None

@@ -11,8 +11,8 @@ from pathlib import Path
 import typer
 
 from appliance.cli.work.source_catalog import source_catalog
-from appliance.documents.problems import DocumentWrong, printable
-from appliance.errors import Refused, RequestWrong
+from appliance.documents.problems import WrongDocumentError, printable
+from appliance.errors import RefusedError, WrongRequestError
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.approvals import Approval, Choice, approved_columns, kept_digest, save_approval
 from appliance.policy.columns import KEEP_RULE
@@ -43,7 +43,10 @@ class Asked:
 
 
 def what_is_asked(settings: Settings, workflow_id: str) -> Asked:
-    """Resolve what the newest version from the dashboard keeps. Raises what is wrong with it, or Refused."""
+    """Resolve what the newest version from the dashboard keeps.
+
+    Raises what is wrong with it, or RefusedError.
+    """
     loaded, waits = _newest(settings, workflow_id)
     workflow = loaded.workflow
     policy = read_policy(settings)
@@ -51,7 +54,7 @@ def what_is_asked(settings: Settings, workflow_id: str) -> Asked:
     catalog = source_catalog(settings, workflow, "appliance workflow approve")
     matching = match_rules(workflow, catalog, loaded.document.places())
     if matching.problems:
-        raise DocumentWrong(list(matching.problems))
+        raise WrongDocumentError(list(matching.problems))
     refusals = check_workflow(policy, workflow, matching, origin="cloud", catalog=catalog)
     enforce(tuple(refusal for refusal in refusals if refusal.rule != KEEP_RULE))
     kept = not_covered(kept_columns(matching), policy.keep_from_cloud)
@@ -67,14 +70,14 @@ def approve(settings: Settings, asked: Asked, digest: str | None) -> None:
         typer.echo("Everything that it keeps is approved already.")
         return
     if digest is not None and digest != shown:
-        raise Refused(
+        raise RefusedError(
             f"What it keeps is not what {printable(digest)[:40]} was shown for: it is {shown} now.",
             "Nothing was approved.",
             f"appliance workflow approve {asked.workflow.id}",
             rule=KEEP_RULE,
         )
     if digest is None and not _says_yes():
-        raise Refused(
+        raise RefusedError(
             "Nothing was approved.",
             "",
             f"appliance workflow approve {asked.workflow.id} --digest {shown}, if you agree with all of it.",
@@ -106,8 +109,10 @@ def _newest(settings: Settings, workflow_id: str) -> tuple[LoadedWorkflow, bool]
         return load_workflow(Path(of_cloud[0].path)), False
     if any(file.id == workflow_id for file in files):
         why = "It is a file of this appliance's own, and keeps what it says."
-        raise RequestWrong(f"The workflow '{workflow_id}' needs no approval.", why, "appliance workflow list")
-    raise RequestWrong(
+        raise WrongRequestError(
+            f"The workflow '{workflow_id}' needs no approval.", why, "appliance workflow list"
+        )
+    raise WrongRequestError(
         f"There is no workflow '{workflow_id}' from the dashboard.",
         f"Waiting for approval: {', '.join(sorted(waiting)) or 'none'}.",
         "appliance status",

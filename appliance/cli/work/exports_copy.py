@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.exports.stored import MANIFEST, Export, ExportedTable, damage_of
 from appliance.system.beneath import as_owner_of
 
@@ -20,14 +20,16 @@ _BLOCK = 1 << 20
 def copy_export(export: Export, into: Path, *, unpack: bool) -> None:
     """Copy all files and the manifest into ``into``, which is made here, for its owner only.
 
-    Raises RequestWrong where it exists and is not empty, WorkFailed for a damaged file or a full disk; then
-    nothing is left in it.
+    Raises WrongRequestError where it exists and is not empty, WorkFailedError for a damaged file or a full
+    disk; then nothing is left in it.
     """
     try:
         made = not into.exists()
         into.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(into.iterdir()):
-            raise RequestWrong(f"The folder {into} is not empty.", "", "Name one that does not exist yet.")
+            raise WrongRequestError(
+                f"The folder {into} is not empty.", "", "Name one that does not exist yet."
+            )
     except OSError as error:
         raise _failed(into, error) from None
     try:
@@ -47,7 +49,10 @@ def copy_export(export: Export, into: Path, *, unpack: bool) -> None:
 
 
 def write_tar(export: Export, out: BinaryIO) -> None:
-    """A tar of the files and the manifest in a folder of the run's name. Raises WorkFailed for damage."""
+    """A tar of the files and the manifest in a folder of the run's name.
+
+    Raises WorkFailedError for damage.
+    """
     if damage := damage_of(export):
         raise _damaged(export, damage)
     names = [*(table.file for table in export.manifest.tables), MANIFEST]
@@ -91,15 +96,15 @@ def _unpacked(export: Export, table: ExportedTable, unpacker: zlib._Decompress, 
         raise _damaged(export, [f"{table.file}: cannot be unpacked"]) from None
 
 
-def _damaged(export: Export, damage: list[str]) -> WorkFailed:
-    return WorkFailed(
+def _damaged(export: Export, damage: list[str]) -> WorkFailedError:
+    return WorkFailedError(
         f"The export of {export.manifest.run} is damaged; nothing of it was handed out.",
         "\n".join(damage),
         "Run the workflow again, and delete this export: appliance exports rm " + export.manifest.run,
     )
 
 
-def _failed(into: Path, error: OSError) -> WorkFailed:
-    return WorkFailed(
+def _failed(into: Path, error: OSError) -> WorkFailedError:
+    return WorkFailedError(
         f"The export could not be copied to {into}.", error.strerror or type(error).__name__, f"df -h {into}"
     )

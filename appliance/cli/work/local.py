@@ -16,8 +16,8 @@ from rich.console import Console
 from appliance import __version__
 from appliance.cli.terminal.progress import RunDisplay
 from appliance.connections import load_connections, select_connections
-from appliance.documents.problems import DocumentWrong
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.documents.problems import WrongDocumentError
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
 from appliance.masking.registry import parameter_models
@@ -45,18 +45,21 @@ def local_run(
     state: Path | None,
     exports_dir: Path | None = None,
 ) -> Iterator[LocalRun]:
-    """A run of the workflow in ``file``, ready to start. Raises RequestWrong or Refused for the documents."""
+    """A run of the workflow in ``file``, ready to start.
+
+    Raises WrongRequestError or RefusedError for the documents.
+    """
     settings = load_settings()
     known_file = connections_file or settings.connections_file
     try:
         loaded = load_workflow(file)
         problems = check_masks(loaded.document, parameter_models())
         if problems:
-            raise DocumentWrong(problems)
+            raise WrongDocumentError(problems)
         policy = read_policy(settings, policy_file)
         known = load_connections(known_file)
-    except DocumentWrong as error:
-        raise DocumentWrong(error.problems, error.next_step or "correct it, and run it again.") from None
+    except WrongDocumentError as error:
+        raise WrongDocumentError(error.problems, error.next_step or "correct it, and run it again.") from None
     workflow = loaded.workflow
     enforce(check_workflow(policy, workflow, origin="local"))
     connections = select_connections(known, workflow.connections, str(known_file))
@@ -87,13 +90,13 @@ def local_run(
 def _work_as_its_owner(folder: Path, exports_dir: Path | None) -> None:
     """Root that runs a workflow in the appliance's folder follows no link in it: it becomes the appliance.
 
-    Raises RequestWrong where the files would go to a folder that the appliance may not write to.
+    Raises WrongRequestError where the files would go to a folder that the appliance may not write to.
     """
     owner = lesser_owner(folder)
     if owner is None:
         return
     if exports_dir is not None and lesser_owner(exports_dir) != owner:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"{folder} belongs to {owner.name}, and {exports_dir} does not.",
             "A run works with the rights of the one to whom its keys and its state belong.",
             f"Name a folder of {owner.name}'s, or with --state DIR one of your own.",
@@ -128,7 +131,7 @@ def interruptible(what: str) -> Iterator[Interruption]:
     try:
         yield interruption
     except Interrupted:
-        raise WorkFailed(
+        raise WorkFailedError(
             f"{what} was cancelled.",
             "The former twin is as it was, and what was being built beside it was shown to no reader.",
             "Start it again when it is wanted.",

@@ -20,7 +20,7 @@ from appliance.discovery.last_result import keep_result, new_since
 from appliance.discovery.scanning import LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S, Sampler, Session, scan
 from appliance.discovery.workflow_text import workflow_text
 from appliance.documents.problems import printable
-from appliance.errors import ExitCode, RequestWrong
+from appliance.errors import ExitCode, WrongRequestError
 from appliance.postgres.errors import database_failure
 from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.parameters import libpq_parameters
@@ -47,10 +47,12 @@ class ScanRequest:
 
 
 def run_scan(request: ScanRequest, *, write: Path | None, as_json: bool) -> None:
-    """Scan, print, and write. Raises RequestWrong; exits with 1 where nothing could be looked at."""
+    """Scan, print, and write. Raises WrongRequestError; exits with 1 where nothing could be looked at."""
     settings = load_settings()
     if write is not None and write.exists():
-        raise RequestWrong(f"{write} is there already.", "A scan overwrites no workflow.", "Name a new file.")
+        raise WrongRequestError(
+            f"{write} is there already.", "A scan overwrites no workflow.", "Name a new file."
+        )
     found, catalog = look(settings, request)
     if write is not None:
         target = _target(settings, request)
@@ -105,7 +107,7 @@ def _check_patterns(patterns: tuple[str, ...]) -> None:
         try:
             parse_pattern(text, 2)
         except PatternError as error:
-            raise RequestWrong(
+            raise WrongRequestError(
                 f"The pattern {printable(text)} {error}.", f"Expected {error.expected}."
             ) from None
 

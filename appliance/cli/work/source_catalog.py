@@ -19,7 +19,10 @@ STATEMENT_TIMEOUT_S = 600
 
 
 def source_catalog(settings: Settings, workflow: Workflow, application_name: str) -> Catalog:
-    """The catalog now. Raises RequestWrong for connections.yaml, WorkFailed where the source is away."""
+    """The catalog now.
+
+    Raises WrongRequestError for connections.yaml, WorkFailedError where the source is away.
+    """
     known = load_connections(settings.connections_file)
     connection = select_connections(known, [workflow.source], str(settings.connections_file))[workflow.source]
     with closing(

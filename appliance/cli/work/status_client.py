@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from appliance.errors import Explanation, RequestWrong, WorkFailed
+from appliance.errors import Explanation, WorkFailedError, WrongRequestError
 from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
 
@@ -20,7 +20,10 @@ Kind = TypeVar("Kind")
 
 
 def ask(settings: Settings, path: str, *, accept_503: bool = False) -> Any:
-    """The JSON at ``path``. Raises RequestWrong for what is not there, WorkFailed when nobody answers."""
+    """The JSON at ``path``.
+
+    Raises WrongRequestError for what is not there, WorkFailedError when nobody answers.
+    """
     scheme = "https" if settings.status.tls_certificate else "http"
     url = f"{scheme}://{_address(settings.status.host)}:{settings.status.port}{path}"
     request = urllib.request.Request(url, headers=_token(settings))  # noqa: S310 - from the settings
@@ -37,15 +40,17 @@ def ask(settings: Settings, path: str, *, accept_503: bool = False) -> Any:
             return body
         detail = body.get("detail") if isinstance(body, dict) else None
         told = detail if isinstance(detail, str) else f"The status service answers {error.code}."
-        raise (RequestWrong if error.code == 404 else WorkFailed).of(Explanation.parsed(told)) from None
+        raise (WrongRequestError if error.code == 404 else WorkFailedError).of(
+            Explanation.parsed(told)
+        ) from None
     except OSError as error:
         if (settings.state_dir / "restore" / "pending").exists():
-            raise WorkFailed(
+            raise WorkFailedError(
                 "A restore has not reached its end: until then no service starts.",
                 "",
                 "appliance backup restore FILE, with the same file",
             ) from None
-        raise WorkFailed(
+        raise WorkFailedError(
             "The status service does not answer.",
             f"{type(getattr(error, 'reason', error)).__name__} at {url}.",
             "systemctl status appliance-status",
@@ -55,12 +60,12 @@ def ask(settings: Settings, path: str, *, accept_503: bool = False) -> Any:
 def read(kind: type[Kind], answer: Any) -> Kind:
     """An answer of ``ask`` as a type of appliance.status.report or appliance.store.rows.
 
-    Raises WorkFailed where the service is of a release that says something else.
+    Raises WorkFailedError where the service is of a release that says something else.
     """
     try:
         return TypeAdapter(kind).validate_python(answer)
     except ValidationError:
-        raise WorkFailed(
+        raise WorkFailedError(
             "The status service answers in a way that this release does not know.",
             "It is of another release, most likely: an update is under way.",
             "systemctl restart appliance-status",

@@ -9,7 +9,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from appliance.connections import load_connections, select_connections
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.postgres.errors import database_failure
 from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.parameters import libpq_parameters
@@ -53,14 +53,17 @@ class TwinServer:
         return rows
 
     def publish(self, grace_s: float) -> list[str]:
-        """Swap in the verified next twin; returns what to tell. Raises RequestWrong where there is none."""
+        """Swap in the verified next twin; returns what to tell.
+
+        Raises WrongRequestError where there is none.
+        """
         lines: list[str] = []
         with closing(self.open_admin()) as admin:
             following = self._read(admin, self.names.next)
         marker = following.marker if following is not None else None
         if marker is None or marker.state != "verified":
             state = f"'{self.names.next}' is {marker.state}" if marker else f"there is no '{self.names.next}'"
-            raise RequestWrong(
+            raise WrongRequestError(
                 "There is nothing to publish.",
                 f"Only a verified twin is published, and {state}.",
                 "Start a run of the workflow.",

@@ -10,7 +10,7 @@ from typing import Any
 
 from appliance.documents import yaml as strict_yaml
 from appliance.documents.document import MAX_BYTES, Document
-from appliance.documents.problems import DocumentWrong, Problem, path_text
+from appliance.documents.problems import Problem, WrongDocumentError, path_text
 from appliance.masking.registry import parameter_models
 from appliance.workflow.loading import workflow_of
 from appliance.workflow.mask_check import check_masks
@@ -46,11 +46,11 @@ def _validate_file(file: Path) -> Outcome:
     problems: tuple[Problem, ...] = ()
     try:
         document = _read(file)
-    except DocumentWrong as error:
+    except WrongDocumentError as error:
         return Outcome(file, None, error.problems)
     try:
         workflow_id = workflow_of(document).workflow.id
-    except DocumentWrong as error:
+    except WrongDocumentError as error:
         problems = error.problems
     return Outcome(file, workflow_id, (*problems, *check_masks(document, parameter_models())))
 

@@ -13,7 +13,7 @@ from appliance.cli.status import print_workflows
 from appliance.cli.terminal.completion import workflow_ids
 from appliance.cli.terminal.output import print_json
 from appliance.cli.work.status_client import ask, read
-from appliance.errors import ApplianceError, ExitCode, RequestWrong
+from appliance.errors import ApplianceError, ExitCode, WrongRequestError
 from appliance.settings.settings import Settings, load_settings
 from appliance.status.report import Report, WorkflowState
 from appliance.store.rows import RunDetails, RunLine
@@ -42,7 +42,7 @@ def show(
     settings = load_settings()
     found = [each for each in _workflows(settings) if each.id == workflow]
     if not found:
-        raise RequestWrong(f"There is no workflow '{workflow}'.", "", "appliance workflow list")
+        raise WrongRequestError(f"There is no workflow '{workflow}'.", "", "appliance workflow list")
     if as_json:
         shown = _json(found)
         print_json(shown if len(shown) > 1 else shown[0])
@@ -125,13 +125,13 @@ def exit_code_of(run: RunLine) -> int:
 def _runs_to_cancel(settings: Settings, name: str) -> list[str]:
     try:
         return [read(RunDetails, ask(settings, f"/runs/{quote(name, safe='')}")).run_id]
-    except RequestWrong:
+    except WrongRequestError:
         runs = read(list[RunLine], ask(settings, f"/runs?workflow={quote(name, safe='')}"))
         open_runs = [run for run in runs if not run.ended_at]
     except ApplianceError:
         return [name]
     if not open_runs and any(each.id == name for each in _workflows(settings)):
-        raise RequestWrong(f"The workflow '{name}' has no run under way.", "", "appliance runs")
+        raise WrongRequestError(f"The workflow '{name}' has no run under way.", "", "appliance runs")
     return [run.run_id for run in open_runs] or [name]
 
 

@@ -21,7 +21,7 @@ from appliance.contract.calls import (
     WorkflowSet,
 )
 from appliance.contract.fields import WireModel
-from appliance.dashboard.http_errors import TooMany, Unauthenticated
+from appliance.dashboard.http_errors import TooManyRequestsError, UnauthenticatedError
 from appliance.dashboard.store import fleet, ingest, workflows
 from appliance.dashboard.store.database import Row
 from appliance.dashboard.web.context import Context, address_of, context_of, take
@@ -57,8 +57,8 @@ def _appliance(context: Context, request: Request) -> Row:
         row = fleet.authenticate(context.database, token.strip(), address)
     if row is None:
         if seconds := context.limits.bad_token.wait(address):
-            raise TooMany(seconds)
-        raise Unauthenticated(
+            raise TooManyRequestsError(seconds)
+        raise UnauthenticatedError(
             "This appliance is not known here.",
             "Its token is missing, wrong, or was revoked.",
             "Enrol it again with a token from the dashboard.",
@@ -76,7 +76,7 @@ async def enrol(request: Request) -> Response:
         fleet.exchange, context.database, asked.token, asked.attempt, asked.version, address
     )
     if row is None:
-        raise Unauthenticated(
+        raise UnauthenticatedError(
             "That enrolment token is no good.",
             "It was used, replaced, has expired, its maker may add none any more, or it was never given out.",
             "Make a new one on the appliance's page of the dashboard.",

@@ -21,7 +21,7 @@ from appliance.dashboard.api.workflow_answers import (
     WorkflowRow,
     WorkflowShown,
 )
-from appliance.dashboard.http_errors import NotFound
+from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.store import commands, documents, workflows
 from appliance.dashboard.web.access import api_role
 from appliance.dashboard.web.masks import Card, cards
@@ -169,7 +169,7 @@ def run_workflow(actor: Editor, context: Deck, workflow_id: str, given: RunReque
         assigned = {row["appliance_id"] for row in workflows.assignments(session, workflow_id)}
     wanted = given.appliance_ids or assigned
     if not wanted or wanted - assigned:
-        raise NotFound("The workflow is not assigned to such an appliance.", "", "Assign it first.")
+        raise NotFoundError("The workflow is not assigned to such an appliance.", "", "Assign it first.")
     sent = [
         commands.send(context.database, actor, appliance_id, "run", {"workflow": workflow_id})
         for appliance_id in sorted(wanted)

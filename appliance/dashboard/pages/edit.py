@@ -16,7 +16,7 @@ from appliance.dashboard.store.documents import Checked
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.masks import cards
 from appliance.documents.json_schema import INSTALLED, comment
-from appliance.documents.problems import DocumentWrong
+from appliance.documents.problems import WrongDocumentError
 
 router = APIRouter()
 Visitor = Annotated[Visit, Depends(visit)]
@@ -125,7 +125,7 @@ def _save(request: Request, visitor: Visit, form: FormData, workflow_id: str | N
             based_on=number if workflow_id else None,
             note=text_of(form, "note"),
         )
-    except DocumentWrong:
+    except WrongDocumentError:
         row = None
         if workflow_id is not None:
             with visitor.context.database.read() as session:

@@ -12,7 +12,7 @@ from appliance.dashboard.pages.rendering import page
 from appliance.dashboard.security import ROLES
 from appliance.dashboard.store import audit, people, tokens
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 
 router = APIRouter()
 Visitor = Annotated[Visit, Depends(visit)]
@@ -84,7 +84,7 @@ def add_token(request: Request, visitor: Visitor, form: Form) -> Response:
     """Make a token; it is on this answer and nowhere else."""
     days = text_of(form, "days")
     if not (days.isascii() and days.isdigit()):
-        raise RequestWrong("A token lasts a whole number of days.", "", "Choose another number of days.")
+        raise WrongRequestError("A token lasts a whole number of days.", "", "Choose another number of days.")
     name = text_of(form, "name")
     _, token = tokens.create_token(
         visitor.context.database, visitor.actor, name, text_of(form, "role"), int(days)

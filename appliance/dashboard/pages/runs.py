@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import RedirectResponse, Response
 
-from appliance.dashboard.http_errors import NotFound
+from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.store import commands, fleet, runs
 from appliance.dashboard.web.access import Visit, checked_form, visit
@@ -83,7 +83,7 @@ def run_page(request: Request, appliance_id: str, run_id: str, visitor: Visitor)
     """One run. Where it has been accepted and has not begun, the page that waits for it."""
     try:
         data = _details(visitor, appliance_id, run_id)
-    except NotFound:
+    except NotFoundError:
         with visitor.context.database.read() as session:
             command_id = commands.that_starts(session, appliance_id, run_id)
         if command_id is None:

@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
-from appliance.dashboard.http_errors import TooMany
+from appliance.dashboard.http_errors import TooManyRequestsError
 from appliance.dashboard.pages.rendering import html, page
 from appliance.dashboard.security import digest
 from appliance.dashboard.store import people
@@ -59,7 +59,7 @@ async def sign_in(request: Request) -> Response:
     access.check_stranger_csrf(request, context, text_of(form, "csrf"))
     try:
         access.limit_sign_in(request, context, name)
-    except TooMany:
+    except TooManyRequestsError:
         await run_in_threadpool(_note_refused, context, name, address_of(request))
         raise
     secret = await run_in_threadpool(

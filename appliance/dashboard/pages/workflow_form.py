@@ -14,7 +14,7 @@ from starlette.datastructures import FormData
 from appliance.dashboard.web.masks import Parameter, cards
 from appliance.documents import yaml as strict_yaml
 from appliance.documents.document import scalar
-from appliance.documents.problems import DocumentWrong
+from appliance.documents.problems import WrongDocumentError
 from appliance.workflow.limits import Limits
 
 UNLISTED = ("halt", "null", "keep")
@@ -205,7 +205,7 @@ def _any_value(text: str) -> Any:
     """A value of any kind, written as in YAML; what says nothing there is a text all the same."""
     try:
         value = strict_yaml.load(f"value: {text}", "parameter").data["value"]
-    except DocumentWrong:
+    except WrongDocumentError:
         return text
     if value is None:
         return None if text == "null" else text

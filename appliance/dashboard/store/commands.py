@@ -10,12 +10,12 @@ from typing import Any
 
 from appliance.contract.calls import Command
 from appliance.contract.events import CommandChanged
-from appliance.dashboard.http_errors import NotFound
+from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store import audit, authority
 from appliance.dashboard.store.database import Database, Row, Session
 from appliance.dashboard.store.fleet import appliance
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 
 LIFETIME_SECONDS = {"run": 900, "cancel": 900, "sync": 900, "update": 7 * 86400}
 """A run that somebody asked for must not surprise them next week."""
@@ -26,13 +26,15 @@ POWERLESS = "Its maker may not ask for it any more."
 def send(database: Database, actor: Actor, appliance_id: str, kind: str, argument: dict[str, Any]) -> str:
     """Ask an appliance for something; returns the command's id. An equal one that waits is not doubled."""
     if kind not in LIFETIME_SECONDS:
-        raise RequestWrong(f"There is no command {kind[:20]}.", "", "Use run, cancel, sync or update.")
+        raise WrongRequestError(f"There is no command {kind[:20]}.", "", "Use run, cancel, sync or update.")
     now, command_id, text = time.time(), str(uuid.uuid4()), json.dumps(argument, sort_keys=True)
     Command.model_validate({"id": command_id, "expires_in": 1, "request": {"kind": kind, **argument}})
     with database.write() as session:
         row = appliance(session, appliance_id)
         if row["revoked_at"] is not None:
-            raise RequestWrong(f"{row['name']} is revoked.", "It takes no commands.", "Enrol it again first.")
+            raise WrongRequestError(
+                f"{row['name']} is revoked.", "It takes no commands.", "Enrol it again first."
+            )
         waiting = session.one(
             "SELECT id FROM command WHERE appliance_id = ? AND kind = ? AND argument = ?"
             " AND state = 'waiting' AND expires_at > ?",
@@ -49,7 +51,7 @@ def send(database: Database, actor: Actor, appliance_id: str, kind: str, argumen
             now,
         )
         if count >= OPEN_AT_MOST:
-            raise RequestWrong(
+            raise WrongRequestError(
                 f"{row['name']} has {count} commands waiting already.", "", "Wait until it has taken them."
             )
         session.run(
@@ -129,14 +131,14 @@ def recent(session: Session, appliance_id: str, limit: int = 20) -> list[Row]:
 
 
 def command(session: Session, command_id: str) -> Row:
-    """One command; raises RequestWrong for an unknown id."""
+    """One command; raises WrongRequestError for an unknown id."""
     row = session.one(
         "SELECT id, appliance_id, kind, argument, state, created_at, created_by, expires_at, offered_at,"
         " changed_at, run_id, rule, problem FROM command WHERE id = ?",
         command_id if re.fullmatch(r"[0-9a-f-]{36}", command_id) else "",
     )
     if row is None:
-        raise NotFound("There is no such command.", "", "It may have been long ago.")
+        raise NotFoundError("There is no such command.", "", "It may have been long ago.")
     return _shown(row)
 
 

@@ -19,7 +19,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from appliance.dashboard.store.migrations import split_migrations, statements
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 
 Row = dict[str, Any]
 IDLE_CONNECTIONS = 8
@@ -262,14 +262,14 @@ class Database:
 
 @contextmanager
 def _in_our_words() -> Iterator[None]:
-    """Turns what a driver raises into StoreAwayError, or RequestWrong where the value is at fault."""
+    """Turns what a driver raises into StoreAwayError, or WrongRequestError where the value is at fault."""
     try:
         yield
     except (sqlite3.OperationalError, psycopg.OperationalError, psycopg.InterfaceError) as error:
         raise StoreAwayError(_reason(error)) from error
     except (psycopg.DataError, OverflowError, UnicodeEncodeError) as error:
         # A NUL, half a surrogate pair, a number beyond 64 bits: nothing that a store could hold.
-        raise RequestWrong("A value cannot be stored.", "", "Correct it and try again.") from error
+        raise WrongRequestError("A value cannot be stored.", "", "Correct it and try again.") from error
 
 
 def _reason(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from appliance.contract.calls import MAX_DOCUMENT_BYTES
 from appliance.documents import yaml as strict_yaml
 from appliance.documents.document import Document
-from appliance.documents.problems import DocumentWrong, Problem, path_text
+from appliance.documents.problems import Problem, WrongDocumentError, path_text
 from appliance.masking.registry import parameter_models
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import workflow_of
@@ -44,29 +44,29 @@ def check(text: str) -> Checked:
     """Read and validate a document; never raises for what is in it."""
     try:
         document = _read(text)
-    except DocumentWrong as error:
+    except WrongDocumentError as error:
         return Checked(text, {}, None, error.problems)
     data = document.data if isinstance(document.data, dict) else {}
     problems = check_masks(document, parameter_models()) if data else []
     workflow = None
     try:
         workflow = workflow_of(document).workflow
-    except DocumentWrong as error:
+    except WrongDocumentError as error:
         problems = [*error.problems, *problems]
     if problems:
-        return Checked(text, data, None, DocumentWrong(problems).problems)
+        return Checked(text, data, None, WrongDocumentError(problems).problems)
     return Checked(text, data, workflow, ())
 
 
 def _read(text: str) -> Document:
     if len(text.encode(errors="replace")) > MAX_DOCUMENT_BYTES:
-        raise DocumentWrong([Problem((), "is too large", f"at most {MAX_DOCUMENT_BYTES // 1024} KiB")])
+        raise WrongDocumentError([Problem((), "is too large", f"at most {MAX_DOCUMENT_BYTES // 1024} KiB")])
     return strict_yaml.load(text, SOURCE)
 
 
 def require(text: str) -> Workflow:
-    """The workflow that a document is; raises DocumentWrong with everything that is wrong with it."""
+    """The workflow that a document is; raises WrongDocumentError with everything that is wrong with it."""
     checked = check(text)
     if checked.workflow is None:
-        raise DocumentWrong(checked.problems, "Correct the document; nothing was changed.")
+        raise WrongDocumentError(checked.problems, "Correct the document; nothing was changed.")
     return checked.workflow

@@ -6,12 +6,12 @@ import time
 import uuid
 from typing import Any
 
-from appliance.dashboard.http_errors import Conflict, NotFound
+from appliance.dashboard.http_errors import ConflictError, NotFoundError
 from appliance.dashboard.security import APPLIANCE_PREFIX, ENROLMENT_PREFIX, Actor, digest, new_token
 from appliance.dashboard.store import audit, authority
 from appliance.dashboard.store.database import Database, Row, Session, from_json
 from appliance.documents.names import is_release
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 
 ENROLMENT_SECONDS = 24 * 3600
 ROTATE_AFTER_SECONDS = 30 * 86400
@@ -38,7 +38,7 @@ def condition(row: Row, now: float, heartbeat_seconds: int) -> str:
 def _check_name(name: str) -> str:
     name = " ".join(name.split())
     if not 1 <= len(name) <= 80 or not name.isprintable():
-        raise RequestWrong(
+        raise WrongRequestError(
             "That name cannot be used for an appliance.", "", "Give it a name of up to 80 characters."
         )
     return name
@@ -49,7 +49,7 @@ def create(database: Database, actor: Actor, name: str) -> tuple[str, str]:
     name, appliance_id = _check_name(name), str(uuid.uuid4())
     with database.write() as session:
         if session.one("SELECT id FROM appliance WHERE name = ?", name):
-            raise Conflict(f"There is already an appliance named {name}.", "", "Choose another name.")
+            raise ConflictError(f"There is already an appliance named {name}.", "", "Choose another name.")
         session.run(
             "INSERT INTO appliance (id, name, created_at, created_by) VALUES (?, ?, ?, ?)",
             appliance_id,
@@ -87,10 +87,10 @@ def new_enrolment(database: Database, actor: Actor, appliance_id: str) -> str:
 
 
 def appliance(session: Session, appliance_id: str) -> Row:
-    """One appliance without its report; raises RequestWrong for an unknown id."""
+    """One appliance without its report; raises WrongRequestError for an unknown id."""
     row = session.one(f"SELECT {_COLUMNS} FROM appliance a WHERE a.id = ?", appliance_id)  # noqa: S608
     if row is None:
-        raise NotFound("There is no such appliance.", "", "Go back to the fleet.")
+        raise NotFoundError("There is no such appliance.", "", "Go back to the fleet.")
     return row
 
 
@@ -138,7 +138,7 @@ def rename(database: Database, actor: Actor, appliance_id: str, name: str) -> No
     with database.write() as session:
         was = appliance(session, appliance_id)["name"]
         if session.one("SELECT id FROM appliance WHERE name = ? AND id <> ?", name, appliance_id):
-            raise Conflict(f"There is already an appliance named {name}.", "", "Choose another name.")
+            raise ConflictError(f"There is already an appliance named {name}.", "", "Choose another name.")
         session.run("UPDATE appliance SET name = ? WHERE id = ?", name, appliance_id)
         audit.record(session, actor, "appliance.rename", name, was=was)
 
@@ -160,7 +160,7 @@ def revoke(database: Database, actor: Actor, appliance_id: str) -> None:
 def set_wanted_version(database: Database, actor: Actor, appliance_id: str, version: str | None) -> None:
     """The release this appliance should be on; its own policy decides when, and whether."""
     if version is not None and not is_release(version):
-        raise RequestWrong(
+        raise WrongRequestError(
             "That is not a version.",
             "A release's begins with a digit, and goes on with digits, letters, dots, + and -.",
             "Write it as the release is named, like 1.4.0.",

@@ -6,7 +6,7 @@ import re
 import secrets
 import time
 
-from appliance.dashboard.http_errors import Conflict, NotFound
+from appliance.dashboard.http_errors import ConflictError, NotFoundError
 from appliance.dashboard.security import (
     ROLES,
     SYSTEM_MAKER,
@@ -18,7 +18,7 @@ from appliance.dashboard.security import (
 )
 from appliance.dashboard.store import audit, authority
 from appliance.dashboard.store.database import Database, Row, Session
-from appliance.errors import Refused, RequestWrong
+from appliance.errors import RefusedError, WrongRequestError
 
 SESSION_SECONDS = 12 * 3600
 SESSION_IDLE_SECONDS = 2 * 3600
@@ -29,7 +29,7 @@ SYSTEM = Actor("command line", "admin", maker=SYSTEM_MAKER)
 
 def _check_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", name):
-        raise RequestWrong(
+        raise WrongRequestError(
             "That name cannot be used.",
             "A name has up to 64 letters, digits and . _ @ + -",
             "Choose another name.",
@@ -38,9 +38,11 @@ def _check_name(name: str) -> str:
 
 
 def check_role(role: str) -> Role:
-    """The role, or RequestWrong."""
+    """The role, or WrongRequestError."""
     if role not in ROLES:
-        raise RequestWrong("There is no such role.", f"Roles are {', '.join(ROLES)}.", "Choose one of them.")
+        raise WrongRequestError(
+            "There is no such role.", f"Roles are {', '.join(ROLES)}.", "Choose one of them."
+        )
     return role
 
 
@@ -53,7 +55,7 @@ def create_person(
     person_id = secrets.token_hex(8)
     with database.write() as session:
         if session.one("SELECT id FROM person WHERE name = ?", _check_name(name)):
-            raise Conflict(f"There is already somebody named {name}.", "", "Choose another name.")
+            raise ConflictError(f"There is already somebody named {name}.", "", "Choose another name.")
         session.run(
             "INSERT INTO person (id, name, password, role, must_change, one_time_by, created_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -70,13 +72,13 @@ def create_person(
 
 
 def person(session: Session, person_id: str) -> Row:
-    """One person; raises RequestWrong for an unknown id."""
+    """One person; raises WrongRequestError for an unknown id."""
     row = session.one(
         "SELECT id, name, role, must_change, created_at, disabled_at, last_sign_in FROM person WHERE id = ?",
         person_id,
     )
     if row is None:
-        raise NotFound("There is no such person.", "", "Go back to the list of people.")
+        raise NotFoundError("There is no such person.", "", "Go back to the list of people.")
     return row
 
 
@@ -92,7 +94,7 @@ def _keep_an_admin(session: Session, person_id: str) -> None:
         "SELECT count(*) FROM person WHERE role = 'admin' AND disabled_at IS NULL AND id <> ?", person_id
     )
     if not others:
-        raise Refused(
+        raise RefusedError(
             "This is the last admin.",
             "Without one, nobody could manage people any more.",
             "Make somebody else an admin first.",
@@ -144,9 +146,9 @@ def change_own_password(database: Database, actor: Actor, old: str, new: str, ke
     if not password_matches(stored, old):
         with database.write() as session:
             audit.record(session, actor, "person.change_password_failed", actor.name)
-        raise RequestWrong("The present password is not right.", "", "Type it again.")
+        raise WrongRequestError("The present password is not right.", "", "Type it again.")
     if old == new:
-        raise RequestWrong("The new password is the old one.", "", "Choose another.")
+        raise WrongRequestError("The new password is the old one.", "", "Choose another.")
     hashed = hash_password(new)
     with database.write() as session:
         session.run("UPDATE person SET password = ?, must_change = 0 WHERE id = ?", hashed, actor.person_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from appliance.dashboard.http_errors import NotFound
+from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.store.database import Row, Session, from_json
 from appliance.dashboard.store.run_state import WHOLE_STEP
 
@@ -54,7 +54,7 @@ def runs(
 
 
 def run(session: Session, appliance_id: str, run_id: str) -> dict[str, Any]:
-    """One run with ``plan``, ``outcome``, ``steps`` and ``tables``; raises NotFound."""
+    """One run with ``plan``, ``outcome``, ``steps`` and ``tables``; raises NotFoundError."""
     row = session.one(
         f"SELECT {_COLUMNS}, r.plan, r.outcome FROM {_TABLES}"  # noqa: S608
         " WHERE r.appliance_id = ? AND r.run_id = ?",
@@ -62,7 +62,7 @@ def run(session: Session, appliance_id: str, run_id: str) -> dict[str, Any]:
         run_id,
     )
     if row is None:
-        raise NotFound("There is no such run.", "It may have been so long ago that it was removed.", "")
+        raise NotFoundError("There is no such run.", "It may have been so long ago that it was removed.", "")
     plan = from_json(row["plan"])
     outcome = from_json(row["outcome"])
     steps = _steps(session, appliance_id, run_id, row, outcome)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import secrets
 import time
 
-from appliance.dashboard.http_errors import NotFound
+from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.security import API_PREFIX, Actor, digest, new_token
 from appliance.dashboard.store import audit, authority
 from appliance.dashboard.store.database import Database, Row, Session
 from appliance.dashboard.store.people import SEEN_EVERY_SECONDS, check_role
-from appliance.errors import Refused, RequestWrong
+from appliance.errors import RefusedError, WrongRequestError
 
 
 def create_token(
@@ -18,22 +18,22 @@ def create_token(
 ) -> tuple[str, str]:
     """An API token's id and the token itself, shown this once. Its role is at most its maker's."""
     if not actor.may(check_role(role)):
-        raise Refused(
+        raise RefusedError(
             f"A {actor.role} cannot make a token with the role {role}.",
             "",
             "Choose a lesser role.",
             rule="role",
         )
     if not 1 <= len(name.strip()) <= 80:
-        raise RequestWrong(
+        raise WrongRequestError(
             "A token needs a name.", "It says what the token is for.", "Give it up to 80 characters."
         )
     if days is not None and not 1 <= days <= 3650:
-        raise RequestWrong("A token lasts from 1 to 3650 days.", "", "Choose another number of days.")
+        raise WrongRequestError("A token lasts from 1 to 3650 days.", "", "Choose another number of days.")
     token, token_id, now = new_token(API_PREFIX), secrets.token_hex(8), time.time()
     with database.write() as session:
         if authority.chain_is_full(session, actor.maker):
-            raise Refused(
+            raise RefusedError(
                 "This token was made by a token, and that by another, too many times over.",
                 f"A use looks at all of them, so there may be {authority.LONGEST_CHAIN} in a row.",
                 "Make it signed in, on the page Tokens.",
@@ -69,9 +69,9 @@ def revoke_token(database: Database, actor: Actor, token_id: str) -> None:
     with database.write() as session:
         row = session.one("SELECT name, maker FROM api_token WHERE id = ? AND revoked_at IS NULL", token_id)
         if row is None:
-            raise NotFound("There is no such token.", "", "It may have been revoked already.")
+            raise NotFoundError("There is no such token.", "", "It may have been revoked already.")
         if row["maker"] != actor.maker and not actor.may("admin"):
-            raise Refused("That token belongs to somebody else.", "", "Ask an admin.", rule="role")
+            raise RefusedError("That token belongs to somebody else.", "", "Ask an admin.", rule="role")
         session.run("UPDATE api_token SET revoked_at = ? WHERE id = ?", time.time(), token_id)
         audit.record(session, actor, "token.revoke", row["name"])
 

@@ -15,12 +15,12 @@ from appliance.contract.calls import (
     WorkflowSet,
     document_digest,
 )
-from appliance.dashboard.http_errors import Conflict, NotFound, TooLarge
+from appliance.dashboard.http_errors import ConflictError, NotFoundError, TooLargeError
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store import audit, documents
 from appliance.dashboard.store.database import Database, Row, Session
 from appliance.dashboard.store.fleet import appliance
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 
 KEEP_REVISIONS = 500
 MAX_SET_BYTES = MAX_WORKFLOW_SET_BYTES * 3 // 4
@@ -47,20 +47,20 @@ def save(
     """Store a new version; returns the id and the version's number (the present one where nothing changed).
 
     ``workflow_id`` is None for a new workflow. ``based_on`` is the version that was edited: another one in
-    between is an error rather than overwritten. Raises DocumentWrong with every problem of the document.
+    between is an error rather than overwritten. Raises WrongDocumentError with every problem of the document.
     """
     wanted = documents.require(yaml)
     document = wanted.model_dump(mode="json", exclude_unset=True)
     text = json.dumps(document, ensure_ascii=False)
     if len(text.encode()) > MAX_DOCUMENT_BYTES or len(yaml.encode()) > MAX_DOCUMENT_BYTES:
-        raise TooLarge(
+        raise TooLargeError(
             "That workflow is too large.",
             f"An appliance takes documents of up to {MAX_DOCUMENT_BYTES // 1024} KiB.",
             "Use patterns instead of single columns, or split it.",
         )
     new_id = wanted.id
     if workflow_id is not None and workflow_id != new_id:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The id must stay {workflow_id}.",
             "It names the runs and the schedule on every appliance.",
             "Make a new workflow to have another id.",
@@ -68,11 +68,11 @@ def save(
     with database.write() as session:
         present = session.one("SELECT revision, archived_at FROM workflow WHERE id = ?", new_id)
         if workflow_id is None and present is not None:
-            raise Conflict(
+            raise ConflictError(
                 f"There is already a workflow {new_id}.", "", "Choose another id, or open that workflow."
             )
         if workflow_id is not None and present is None:
-            raise NotFound(f"There is no workflow {workflow_id}.", "", "Go back to the list.")
+            raise NotFoundError(f"There is no workflow {workflow_id}.", "", "Go back to the list.")
         version = _Version(new_id, yaml, document, note.strip()[:200], based_on)
         number = _store(session, actor, version, present)
         session.run(
@@ -98,7 +98,7 @@ def _store(session: Session, actor: Actor, version: _Version, present: Row | Non
             now,
         )
     elif version.based_on is not None and version.based_on != last:
-        raise Conflict(
+        raise ConflictError(
             "Somebody else has changed this workflow meanwhile.",
             f"You began from version {version.based_on}; the present one is {last}.",
             "Open the history to see what changed, then make your change again.",
@@ -148,15 +148,17 @@ def assign(database: Database, actor: Actor, workflow_id: str, appliance_ids: se
     """Say which appliances the workflow is for; it replaces what was said before."""
     with database.write() as session:
         if workflow(session, workflow_id)["archived_at"] is not None:
-            raise RequestWrong(f"{workflow_id} is archived.", "", "Save it again to bring it back.")
+            raise WrongRequestError(f"{workflow_id} is archived.", "", "Save it again to bring it back.")
         before = {row["appliance_id"] for row in assignments(session, workflow_id)}
         for appliance_id in sorted(appliance_ids - before):
             row = appliance(session, appliance_id)
             if row["revoked_at"] is not None:
-                raise RequestWrong(f"{row['name']} is revoked.", "", "Enrol it again first.")
+                raise WrongRequestError(f"{row['name']} is revoked.", "", "Enrol it again first.")
             held = session.value("SELECT count(*) FROM assignment WHERE appliance_id = ?", appliance_id)
             if held >= MAX_WORKFLOWS:
-                raise RequestWrong(f"{row['name']} has {MAX_WORKFLOWS} workflows, the most it takes.", "", "")
+                raise WrongRequestError(
+                    f"{row['name']} has {MAX_WORKFLOWS} workflows, the most it takes.", "", ""
+                )
             session.run(
                 "INSERT INTO assignment (workflow_id, appliance_id, at) VALUES (?, ?, ?)",
                 workflow_id,
@@ -174,14 +176,16 @@ def assign(database: Database, actor: Actor, workflow_id: str, appliance_ids: se
 
 
 def _check_size(session: Session, row: Row) -> None:
-    """Raise TooLarge where an appliance would get more than it takes in one answer: it would take nothing."""
+    """Raise TooLargeError where an appliance would get more than it takes in one answer: it would take
+    nothing.
+    """
     held = session.value(
         "SELECT sum(length(r.document)) FROM assignment s JOIN workflow w ON w.id = s.workflow_id"
         " JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision WHERE s.appliance_id = ?",
         row["id"],
     )
     if held > MAX_SET_BYTES:
-        raise TooLarge(
+        raise TooLargeError(
             f"{row['name']} would have more workflows than it takes.",
             f"All of its documents together may have {MAX_SET_BYTES / 2**20:.0f} MiB.",
             "Use patterns instead of single columns, or assign fewer.",
@@ -189,7 +193,7 @@ def _check_size(session: Session, row: Row) -> None:
 
 
 def workflow(session: Session, workflow_id: str) -> Row:
-    """One workflow with its newest version; raises RequestWrong for an unknown id."""
+    """One workflow with its newest version; raises WrongRequestError for an unknown id."""
     row = session.one(
         "SELECT w.id, w.title, w.revision, w.created_at, w.changed_at, w.archived_at, r.yaml, r.document,"
         " r.digest, r.author FROM workflow w JOIN revision r"
@@ -198,7 +202,7 @@ def workflow(session: Session, workflow_id: str) -> Row:
         workflow_id,
     )
     if row is None:
-        raise NotFound("There is no such workflow.", "", "Go back to the list of workflows.")
+        raise NotFoundError("There is no such workflow.", "", "Go back to the list of workflows.")
     return row | {"document": json.loads(row["document"])}
 
 
@@ -221,14 +225,14 @@ def workflows(session: Session, search: str = "") -> list[Row]:
 
 
 def revision(session: Session, workflow_id: str, number: int) -> Row:
-    """One version; raises RequestWrong where there is none."""
+    """One version; raises WrongRequestError where there is none."""
     row = session.one(
         "SELECT number, yaml, digest, note, author, at FROM revision WHERE workflow_id = ? AND number = ?",
         workflow_id,
         number,
     )
     if row is None:
-        raise NotFound(f"There is no version {number} of {workflow_id}.", "", "Open its history.")
+        raise NotFoundError(f"There is no version {number} of {workflow_id}.", "", "Open its history.")
     return row
 
 

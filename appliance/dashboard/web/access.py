@@ -15,12 +15,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
-from appliance.dashboard.http_errors import TooMany, Unauthenticated
+from appliance.dashboard.http_errors import TooManyRequestsError, UnauthenticatedError
 from appliance.dashboard.security import API_PREFIX, Actor, Role, sign, signed_text
 from appliance.dashboard.store import people, tokens
 from appliance.dashboard.store.authority import person_maker
 from appliance.dashboard.web.context import Context, address_of, context_of, take
-from appliance.errors import Refused
+from appliance.errors import RefusedError
 
 MAX_FORM_FIELDS = 4000
 _YEAR = 365 * 86400
@@ -41,14 +41,14 @@ class Visit:
     must_change: bool
 
     def needs(self, role: Role) -> None:
-        """Raise Refused where the person's role is less."""
+        """Raise RefusedError where the person's role is less."""
         need_role(self.actor, role)
 
 
 def need_role(actor: Actor, role: Role) -> None:
-    """Raise Refused where the actor's role is less."""
+    """Raise RefusedError where the actor's role is less."""
     if not actor.may(role):
-        raise Refused(
+        raise RefusedError(
             f"This needs the role {role}.",
             f"You are signed in as {actor.role}.",
             "Ask an admin.",
@@ -86,7 +86,7 @@ async def visit(request: Request) -> Visit:
     if row is None:
         raise SignInNeededError
     if row["must_change"] and request.url.path not in {"/account", "/account/password", "/sign-out"}:
-        raise Refused(
+        raise RefusedError(
             "Choose a password of your own first.",
             "You are signed in with a one-time password.",
             "Open your account page.",
@@ -105,7 +105,7 @@ async def checked_form(request: Request, visitor: Annotated[Visit, Depends(visit
     form = await read_form(request)
     sent = request.headers.get("x-csrf-token") or text_of(form, "csrf")
     if not hmac.compare_digest(sent.encode(), visitor.csrf.encode()):
-        raise Refused(
+        raise RefusedError(
             "This form was not sent from the page it belongs to.",
             "",
             "Reload the page and try again.",
@@ -129,14 +129,14 @@ def check_origin(request: Request, context: Context) -> None:
     """Refuse what another site made the browser send."""
     origin = request.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc not in _own_names(request, context):
-        raise Refused(
+        raise RefusedError(
             "This request came from another site.",
             "",
             f"Use the dashboard's own pages, at {context.settings.public_url}",
             rule="origin",
         )
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        raise Refused(
+        raise RefusedError(
             "This request came from another site.", "", "Use the dashboard's own pages.", rule="origin"
         )
 
@@ -170,7 +170,7 @@ def check_stranger_csrf(request: Request, context: Context, token: str) -> None:
     check_origin(request, context)
     cookie = request.cookies.get(cookie_name(context, "visitor"), "")
     if not cookie or signed_text(context.secret_key, "sign-in", token) != cookie:
-        raise Refused("This form is too old.", "", "Reload the page and try again.", rule="csrf")
+        raise RefusedError("This form is too old.", "", "Reload the page and try again.", rule="csrf")
 
 
 def limit_sign_in(request: Request, context: Context, name: str) -> None:
@@ -200,7 +200,7 @@ def remember_device(context: Context, response: Response, name: str) -> None:
 
 
 async def api_actor(request: Request) -> Actor:
-    """Who an API token is; raises Unauthenticated. Changes are held to a rate."""
+    """Who an API token is; raises UnauthenticatedError. Changes are held to a rate."""
     context, address = context_of(request), address_of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     token = token.strip()
@@ -209,8 +209,8 @@ async def api_actor(request: Request) -> Actor:
         actor = await run_in_threadpool(tokens.actor_of_token, context.database, token, address)
     if actor is None:
         if seconds := context.limits.bad_token.wait(address):
-            raise TooMany(seconds)
-        raise Unauthenticated(
+            raise TooManyRequestsError(seconds)
+        raise UnauthenticatedError(
             "An API token is needed.", "It is missing, wrong, expired or revoked.", "Make one under Tokens."
         )
     if request.method not in {"GET", "HEAD"}:

@@ -8,7 +8,7 @@ from typing import cast
 
 from starlette.requests import Request
 
-from appliance.dashboard.http_errors import TooMany
+from appliance.dashboard.http_errors import TooManyRequestsError
 from appliance.dashboard.settings import Settings, load_secret_key
 from appliance.dashboard.store.database import Database
 from appliance.dashboard.store.heartbeats import Attention, Heartbeats
@@ -71,6 +71,6 @@ def address_of(request: Request) -> str:
 
 
 def take(limit: RateLimit, caller: str) -> None:
-    """Raise TooMany where the caller has no room left."""
+    """Raise TooManyRequestsError where the caller has no room left."""
     if seconds := limit.wait(caller):
-        raise TooMany(seconds)
+        raise TooManyRequestsError(seconds)

@@ -7,7 +7,7 @@ import typing
 
 from pydantic import Field, JsonValue
 
-from appliance.masking.constant_values import ConstantWrong, constant_text
+from appliance.masking.constant_values import WrongConstantError, constant_text
 from appliance.masking.mask import Mask, Masked, Params, Promises
 from appliance.masking.scope import Scope
 from appliance.masking.shape import Kind, Shape, Value
@@ -59,7 +59,7 @@ class Constant(Mask[ConstantParams]):
         """A value that is none of the column's type."""
         try:
             constant_text(shape, params.value)
-        except ConstantWrong as wrong:
+        except WrongConstantError as wrong:
             shown = json.dumps(params.value, ensure_ascii=False)
             shown = shown if len(shown) <= 60 else f"{shown[:60]}…"
             return [f"value: {shown} {wrong}"]

@@ -12,9 +12,9 @@ from pydantic import Field
 from appliance.masking.catalogue.constant import ConstantParams
 from appliance.masking.compiled import Facet, Proof
 from appliance.masking.json.guard import is_jsonb
-from appliance.masking.json.paths import Branch, PathWrong, jsonpath, parse_path, path_text
+from appliance.masking.json.paths import Branch, WrongPathError, jsonpath, parse_path, path_text
 from appliance.masking.json.sql import NULL, Replacement, masked_document
-from appliance.masking.lookup import MaskWrong, mask_and_params
+from appliance.masking.lookup import WrongMaskError, mask_and_params
 from appliance.masking.mask import Mask, Masked, Params, Promises, shape_of_output
 from appliance.masking.scope import Scope
 from appliance.masking.shape import JSON, Kind, Shape, Value
@@ -46,7 +46,7 @@ class JsonParams(Params):
         for path, spec in self.paths.items():
             try:
                 tree.add(parse_path(path), True)
-            except PathWrong as wrong:
+            except WrongPathError as wrong:
                 yield ("paths", path), f"is no path to mask: {wrong}"
             yield ("paths", path), spec
 
@@ -142,7 +142,7 @@ class JsonDocument(Mask[JsonParams]):
         for path, spec in params.paths.items():
             try:
                 tree.add(parse_path(path), True)
-            except PathWrong as wrong:
+            except WrongPathError as wrong:
                 found.append(f"paths: `{path}`: {wrong}")
             found += [f"paths: `{path}`: {problem}" for problem in self._inner_problems(spec, scope)]
         return found
@@ -150,7 +150,7 @@ class JsonDocument(Mask[JsonParams]):
     def _inner_problems(self, spec: MaskSpec, scope: Scope) -> list[str]:
         try:
             mask, params = mask_and_params(spec, self._masks)
-        except MaskWrong as wrong:
+        except WrongMaskError as wrong:
             return wrong.problems
         if isinstance(params, ConstantParams):
             return mask.problems(Shape("jsonb", "jsonb"), ConstantParams(value=_in_json(params)), scope)

@@ -14,34 +14,34 @@ DEEPEST = 6
 Leaf = TypeVar("Leaf")
 
 
-class PathWrong(ValueError):
+class WrongPathError(ValueError):
     """Says what is wrong with a path."""
 
 
 def parse_path(text: str) -> tuple[str, ...]:
     """The keys on the way. ``[*]`` may be left out: a list on the way is always gone through.
 
-    Raises PathWrong.
+    Raises WrongPathError.
     """
     rest = text[1:] if text.startswith("$") else text
     keys: list[str] = []
     while rest:
         if found := _LIST.match(rest):
             if found["inside"].strip() != "*":
-                raise PathWrong("a single element of a list cannot be masked, only all of them: [*]")
+                raise WrongPathError("a single element of a list cannot be masked, only all of them: [*]")
             rest = rest[found.end() :]
             continue
         if rest.startswith(".") and (keys or text.startswith("$") or rest is not text):
             rest = rest[1:]
         found = _STEP.match(rest)
         if found is None:
-            raise PathWrong('a path is written like contact.email, orders[*].card or "odd key".x')
+            raise WrongPathError('a path is written like contact.email, orders[*].card or "odd key".x')
         keys.append(_key(found))
         rest = rest[found.end() :]
         if rest and rest[0] not in ".[":
-            raise PathWrong("a dot or [*] must stand between two keys")
+            raise WrongPathError("a dot or [*] must stand between two keys")
     if len(keys) > DEEPEST:
-        raise PathWrong(f"it is deeper than {DEEPEST} keys")
+        raise WrongPathError(f"it is deeper than {DEEPEST} keys")
     return tuple(keys)
 
 
@@ -51,7 +51,7 @@ def _key(found: re.Match[str]) -> str:
     try:
         return str(json.loads(f'"{found["quoted"]}"'))
     except ValueError:
-        raise PathWrong("a quoted key is written as in JSON") from None
+        raise WrongPathError("a quoted key is written as in JSON") from None
 
 
 def path_text(keys: tuple[str, ...]) -> str:
@@ -77,12 +77,12 @@ class Branch(Generic[Leaf]):
     children: dict[str, Branch[Leaf]] = field(default_factory=dict)
 
     def add(self, keys: tuple[str, ...], leaf: Leaf) -> None:
-        """Grow one path. Raises PathWrong where one path leads through the end of another."""
+        """Grow one path. Raises WrongPathError where one path leads through the end of another."""
         here = self
         for key in keys:
             if here.leaf is not None:
-                raise PathWrong("it leads through another path that is masked as a whole")
+                raise WrongPathError("it leads through another path that is masked as a whole")
             here = here.children.setdefault(key, Branch())
         if here.leaf is not None or here.children:
-            raise PathWrong("another path is the same or leads through it")
+            raise WrongPathError("another path is the same or leads through it")
         here.leaf = leaf

@@ -8,7 +8,7 @@ import re
 import yaml
 
 from appliance.documents.problems import printable
-from appliance.errors import Refused
+from appliance.errors import RefusedError
 from appliance.masking.suggesting.suggestions import Suggestion, suggestions
 from appliance.workflow.document import MaskSpec
 from appliance.workflow.matching import Matching
@@ -43,7 +43,7 @@ def lines_to_paste(matching: Matching, encoding: str = "UTF8", most: int | None 
     return "\n".join((["masks:", *masks] if masks else []) + (["keep:", *keep] if keep else []) + decide)
 
 
-def refusal(matching: Matching, workflow_id: str, encoding: str = "UTF8") -> Refused | None:
+def refusal(matching: Matching, workflow_id: str, encoding: str = "UTF8") -> RefusedError | None:
     """Why the run may not begin, with what to paste; None if every column is covered."""
     if not matching.uncovered:
         return None
@@ -52,7 +52,7 @@ def refusal(matching: Matching, workflow_id: str, encoding: str = "UTF8") -> Ref
     tables = sorted({printable(table.qualified) for table, _ in matching.uncovered})
     others = f" and {len(tables) - _SHOWN_TABLES} other tables" if len(tables) > _SHOWN_TABLES else ""
     left = f"\n# and {count - _SHOWN_COLUMNS} more columns" if count > _SHOWN_COLUMNS else ""
-    return Refused(
+    return RefusedError(
         f"{columns} neither masked nor kept, in {', '.join(tables[:_SHOWN_TABLES])}{others}.",
         "Every column must be one or the other (unlisted: halt), so nothing was read. A first guess by name"
         " and type, for no value was looked at:\n\n"

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from psycopg.conninfo import conninfo_to_dict
 
 import appliance
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.settings.settings import Settings
 
 IDLE_TRANSACTION = "idle_in_transaction_session_timeout=120s"
@@ -40,7 +40,7 @@ def dags_folder() -> Path:
 def airflow_environment(settings: Settings) -> dict[str, str]:
     """Environment variables for every Airflow process here. No secret but the database's address."""
     if settings.airflow_jwt_secret_file is None:
-        raise RequestWrong(
+        raise WrongRequestError(
             "airflow_jwt_secret_file is not set.",
             "Airflow's processes, and whoever starts a run, sign their calls with the secret in that file.",
             "Set it in appliance.yaml, or APPLIANCE_AIRFLOW_JWT_SECRET_FILE.",

@@ -10,7 +10,7 @@ import urllib.request
 from typing import Any
 from uuid import UUID
 
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
 
@@ -42,11 +42,12 @@ def token(secret: bytes) -> str:
 def create_dag_run(settings: Settings, dag_id: str, run_id: str) -> bool:
     """Ask for a run; False when there is one of that id already. Takes some 50 ms.
 
-    Raises RequestWrong when Airflow knows no such workflow (yet), WorkFailed when it does not answer.
+    Raises WrongRequestError when Airflow knows no such workflow (yet), WorkFailedError when it does not
+    answer.
     """
     status, _ = call(settings, "POST", f"dag-runs/{dag_id}/{run_id}", {})
     if status == 404:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"Airflow does not know the workflow '{dag_id}'.",
             "A new file takes up to 30 seconds to be seen; one with an error is not taken up.",
             "appliance workflow list",
@@ -54,7 +55,7 @@ def create_dag_run(settings: Settings, dag_id: str, run_id: str) -> bool:
     if status == 409:
         return False
     if status >= 300:
-        raise WorkFailed(
+        raise WorkFailedError(
             f"Airflow did not start the workflow '{dag_id}'.",
             f"Its execution API answered {status}.",
             "appliance status",
@@ -63,7 +64,10 @@ def create_dag_run(settings: Settings, dag_id: str, run_id: str) -> bool:
 
 
 def call(settings: Settings, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, Any]:
-    """One request to the execution API: (status, JSON or None). Raises WorkFailed when nothing answers."""
+    """One request to the execution API: (status, JSON or None).
+
+    Raises WorkFailedError when nothing answers.
+    """
     request = urllib.request.Request(  # noqa: S310 - the URL comes from the settings
         settings.airflow_execution_api_url.rstrip("/") + "/" + path,
         method=method,
@@ -76,7 +80,7 @@ def call(settings: Settings, method: str, path: str, body: dict[str, Any] | None
     except urllib.error.HTTPError as error:
         return error.code, _json(error.read())
     except OSError as error:
-        raise WorkFailed(
+        raise WorkFailedError(
             "Airflow's execution API does not answer.",
             f"{type(getattr(error, 'reason', error)).__name__} at {settings.airflow_execution_api_url}.",
             "appliance status",
@@ -86,12 +90,12 @@ def call(settings: Settings, method: str, path: str, body: dict[str, Any] | None
 def _secret(settings: Settings) -> bytes:
     path = settings.airflow_jwt_secret_file
     if path is None:
-        raise RequestWrong("airflow_jwt_secret_file is not set.", "", "Set it in appliance.yaml.")
+        raise WrongRequestError("airflow_jwt_secret_file is not set.", "", "Set it in appliance.yaml.")
     try:
         with as_owner_of(path):
             return path.read_bytes().strip()
     except OSError as error:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"{path} cannot be read: {error.strerror}.",
             "It signs the request to start a run.",
             "Run the command as the user of the appliance: sudo -u appliance …",

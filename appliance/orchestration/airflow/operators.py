@@ -22,7 +22,7 @@ from appliance.contract.step_messages import Failure, Result
 from appliance.errors import ApplianceError
 from appliance.exports.writing import export_folder, finish_export
 from appliance.orchestration.containers import failure as step_failure
-from appliance.orchestration.containers.attempt import DockerTrouble, EngineAway, StepRun
+from appliance.orchestration.containers.attempt import DockerTrouble, EngineAwayError, StepRun
 from appliance.orchestration.containers.container import StepLimits, paths_inside, step_mounts
 from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.inputs import StepInputs, instance_name
@@ -94,15 +94,18 @@ class StepOperator(DockerOperator):
         return run_id_for(self.workflow, context["ti"].run_id)
 
     def execute(self, context: Context) -> Any:
-        """Run the container to its end. Raises StepFailed (tried again) or StepFailedForGood (not)."""
+        """Run the container to its end.
+
+        Raises TaskFailedError (tried again) or TaskFailedForGoodError (not).
+        """
         try:
             return self._execute(context)
-        except (step_failure.StepFailed, step_failure.StepFailedForGood):
+        except (step_failure.TaskFailedError, step_failure.TaskFailedForGoodError):
             raise
         except ApplianceError as error:
             step_failure.raise_failure(step_failure.from_error(error, self.step, self.part))
         except (AirflowException, *DockerTrouble) as error:
-            away = step_failure.from_error(EngineAway(error), self.step, self.part)
+            away = step_failure.from_error(EngineAwayError(error), self.step, self.part)
             step_failure.raise_failure(away)
         finally:
             self.store.close()
@@ -275,7 +278,7 @@ class CloseSnapshotOperator(BaseOperator):
             client = docker.from_env(version="auto").api
             removed = remove_run(client, self.settings, self.run_id(context), step="open_snapshot")
         except DockerTrouble as error:
-            step_failure.raise_failure(step_failure.from_error(EngineAway(error), self.step, None))
+            step_failure.raise_failure(step_failure.from_error(EngineAwayError(error), self.step, None))
         else:
             self.log.info("The snapshot is closed." if removed else "The snapshot was closed already.")
 

@@ -13,7 +13,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from requests.exceptions import RequestException
 
 from appliance.contract.step_messages import Result
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.orchestration.containers.container import (
     STOP_GRACE_S,
     StepLimits,
@@ -33,7 +33,7 @@ ENGINE_AWAY_S = 60
 DockerTrouble = (DockerException, RequestException)
 
 
-class EngineAway(WorkFailed):
+class EngineAwayError(WorkFailedError):
     """Docker does not answer."""
 
     def __init__(self, error: Exception) -> None:
@@ -89,10 +89,13 @@ class StepRun:
                 self._log(f"Removing the container of an earlier attempt, {container['Id'][:12]}")
                 _remove(self._client, container["Id"])
         except DockerTrouble as error:
-            raise EngineAway(error) from None
+            raise EngineAwayError(error) from None
 
     def start(self, mounts: list[docker.types.Mount], paths: StepPaths, user: str) -> None:
-        """Create and start the container, with its output attached. Raises RequestWrong without the image."""
+        """Create and start the container, with its output attached.
+
+        Raises WrongRequestError without the image.
+        """
         try:
             created = self._client.create_container(
                 image=self._image,
@@ -110,21 +113,21 @@ class StepRun:
             )
             self._client.start(self._container)
         except ImageNotFound:
-            raise RequestWrong(
+            raise WrongRequestError(
                 f"The image for steps, {self._image}, is not on this machine.",
                 "It comes with the appliance's release and is never pulled while a run waits.",
                 f"docker image ls, then load or build {self._image}",
             ) from None
         except APIError as error:
             self.remove()
-            raise WorkFailed(
+            raise WorkFailedError(
                 "Docker could not start the step's container.",
                 f"The engine answered {error.status_code}: {(error.explanation or '').splitlines()[0:1]}",
                 "docker info; journalctl -u docker",
             ) from None
         except DockerTrouble as error:
             self.remove()
-            raise EngineAway(error) from None
+            raise EngineAwayError(error) from None
 
     def follow(self, *, until_result: bool = False) -> Result | None:
         """Read the output until the container ends (a keeper: until its result); its result if it worked.
@@ -187,7 +190,7 @@ class StepRun:
                 return {"ExitCode": 137, "Running": False}
             except DockerTrouble as error:
                 if time.monotonic() > give_up:
-                    raise EngineAway(error) from None
+                    raise EngineAwayError(error) from None
                 time.sleep(1)
 
     def _watch(self) -> None:

@@ -15,7 +15,7 @@ STOPPED = "Stopped"
 """The ``exception`` of a failure that is only the consequence of a request to stop."""
 
 
-class StepFailed(AirflowException):
+class TaskFailedError(AirflowException):
     """A step failed and may succeed when tried again."""
 
     def __init__(self, failure: Failure) -> None:
@@ -23,7 +23,7 @@ class StepFailed(AirflowException):
         super().__init__(failure.explanation.text())
 
 
-class StepFailedForGood(AirflowFailException):
+class TaskFailedForGoodError(AirflowFailException):
     """A step failed and trying again cannot help: Airflow does not retry it."""
 
     def __init__(self, failure: Failure) -> None:
@@ -33,7 +33,7 @@ class StepFailedForGood(AirflowFailException):
 
 def raise_failure(failure: Failure) -> None:
     """Raise as Airflow needs it: with or without another try."""
-    raise StepFailed(failure) if failure.retry else StepFailedForGood(failure)
+    raise TaskFailedError(failure) if failure.retry else TaskFailedForGoodError(failure)
 
 
 def failure_of(error: BaseException | str | None, step: str, part: int | None) -> Failure:

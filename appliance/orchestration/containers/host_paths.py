@@ -15,7 +15,7 @@ from typing import Any
 import docker
 from docker.errors import DockerException, NotFound
 
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.system import proc
 
 _CONTAINER_ID = re.compile(r"/containers/([0-9a-f]{64})/")
@@ -24,14 +24,14 @@ _CONTAINER_ID = re.compile(r"/containers/([0-9a-f]{64})/")
 def host_path(client: docker.APIClient, path: Path) -> str:
     """The path that the Docker engine must be given to mean ``path`` of this process.
 
-    Raises RequestWrong when this process is in a container that shares no such folder with the host.
+    Raises WrongRequestError when this process is in a container that shares no such folder with the host.
     """
     mounts = _own_mounts(client)
     if mounts is None:
         return str(path)
     found = _translate(path, mounts)
     if found is None:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"{path} lies inside this container only, so a step's container cannot share it.",
             "The scheduler runs in a container, and none of its mounts covers that folder.",
             "Mount a volume there, in compose.yaml.",
@@ -61,7 +61,7 @@ def _own_mounts(client: docker.APIClient) -> tuple[tuple[str, str], ...] | None:
         except NotFound:
             continue
         except DockerException as error:
-            raise WorkFailed("Docker does not answer.", type(error).__name__) from None
+            raise WorkFailedError("Docker does not answer.", type(error).__name__) from None
         return tuple((mount["Destination"], mount["Source"]) for mount in details["Mounts"])
     return None
 

@@ -12,7 +12,7 @@ import docker
 
 import appliance
 from appliance.connections import Connection, load_connections, select_connections
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
 from appliance.orchestration.containers.host_paths import host_path
@@ -48,7 +48,8 @@ class StepInputs:
     ) -> StepInputs:
         """What the run's steps are given. Its first one freezes the document as it is then.
 
-        Raises RequestWrong for a document that has become wrong or is gone, Refused where policy says no.
+        Raises WrongRequestError for a document that has become wrong or is gone, RefusedError where policy
+        says no.
         """
         folder = run_folder(settings.state_dir, call.run_id)
         if call.begins_run and not SPEC.is_in(folder):
@@ -77,7 +78,7 @@ class StepInputs:
             folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_secrets(folder, chosen, keys, seen_at=CONTAINER_PATH)
         except OSError as error:
-            raise WorkFailed(
+            raise WorkFailedError(
                 f"The step's secrets could not be written below {self.settings.runtime_dir}.",
                 error.strerror or type(error).__name__,
                 f"df -h {self.settings.runtime_dir}",
@@ -97,7 +98,7 @@ def _begin(
 ) -> None:
     document = load_workflow(source_file).workflow
     if document.id != call.workflow:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"{source_file} no longer holds the workflow '{call.workflow}'.",
             f"It holds '{document.id}' now.",
             "appliance workflow list",
@@ -120,7 +121,7 @@ def _begin(
     try:
         SPEC.freeze(folder, spec)
     except OSError as error:
-        raise WorkFailed(
+        raise WorkFailedError(
             f"The run's folder {folder} could not be written.",
             error.strerror or type(error).__name__,
             f"df -h {settings.state_dir}",

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from appliance.connections import Connection
 from appliance.durable import write_file
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 
 WANTED = "reach.json"
 """In the runtime folder: a list of [host, port]."""
@@ -55,7 +55,7 @@ def open_ways(
     """Have the firewall let steps reach the ``wanted`` of the ``known`` connections; lines for /etc/hosts.
 
     What other steps need of the known ones stays; what no connection names any more is closed. Raises
-    WorkFailed where the firewall does not answer: the step would only wait for its database in vain.
+    WorkFailedError where the firewall does not answer: the step would only wait for its database in vain.
     """
     if not is_guarded(applied):
         return ()
@@ -74,7 +74,7 @@ def open_ways(
                 for address in answer.addresses[host, port]
             )
         if time.monotonic() > give_up:
-            raise WorkFailed(
+            raise WorkFailedError(
                 "The firewall has not let this step reach its databases.",
                 f"Nobody has answered what {file} asks for.",
                 "systemctl status appliance-reach.path appliance-reach.service",

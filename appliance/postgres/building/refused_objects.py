@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 
 import psycopg
 
-from appliance.errors import ApplianceError, RequestWrong, WorkFailed
+from appliance.errors import ApplianceError, WorkFailedError, WrongRequestError
 from appliance.postgres.building.function_advice import advised, in_the_source
 from appliance.postgres.errors import named_failure, retry_can_help
 from appliance.postgres.source.archive_contents import Entry
@@ -55,14 +55,14 @@ class RefusedObjects:
     def takes_along(self, entry: Entry) -> bool:
         """Whether an entry needs something that was refused, and is left out with it.
 
-        Raises RequestWrong where that cannot be.
+        Raises WrongRequestError where that cannot be.
         """
         need = next((needed for needed in entry.depends_on if needed in self._gone), None)
         if need is None:
             return False
         root = self._gone[self._root[need]]
         if self._holds_rows(entry):
-            raise RequestWrong(
+            raise WrongRequestError(
                 f"The target could not make the {entry.label}.",
                 f"It needs the {root.label}. {self._why[root.dump_id]}",
                 "Make available on the target what that needs, or leave the table out under tables.exclude.",
@@ -134,7 +134,7 @@ def not_loaded(entry: Entry, error: psycopg.Error) -> ApplianceError:
     """Why an object that must be there could not be made. Names it, and never what the server said of it."""
     failure = named_failure(f"The target could not make the {entry.label}.", error)
     if error.sqlstate in {"42601", "42704", "42883", "0A000", "42P01", "22023", "42P17"}:
-        return WorkFailed(
+        return WorkFailedError(
             failure.what,
             f"It needs something that this target does not have or understand. (SQLSTATE {error.sqlstate})",
             "Use a target of the source's major version or newer, or drop the object in the source.",

@@ -18,7 +18,7 @@ from appliance.postgres.errors import database_failure
 from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.network_checks import check_network
 from appliance.postgres.sessions.parameters import libpq_parameters
-from appliance.postgres.sessions.poolers import PoolerBetween
+from appliance.postgres.sessions.poolers import PoolerBetweenError
 from appliance.postgres.sessions.session_checks import (
     judge_session,
     judge_standby,
@@ -133,7 +133,7 @@ def _with_session(
                 return [logged_in, *check(session)]
             except psycopg.Error as error:
                 raise database_failure("The server could not be asked.", error) from None
-    except PoolerBetween as error:
+    except PoolerBetweenError as error:
         return [fail("pooler", error.why, error.next_step)]
     except ApplianceError as error:
         return [fail("login", error.why or error.what, error.next_step)]

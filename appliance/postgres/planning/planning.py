@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.documents.problems import DocumentWrong, Places, Problem
-from appliance.errors import Refused, RequestWrong
+from appliance.documents.problems import Places, Problem, WrongDocumentError
+from appliance.errors import RefusedError, WrongRequestError
 from appliance.masking.suggesting.uncovered import refusal
 from appliance.policy.policy import Origin, Policy, Refusal, check_workflow, notices
 from appliance.postgres.copying import ledger
@@ -57,7 +57,7 @@ from appliance.workflow.matching import Matching, match_rules
 
 TableKey = tuple[str, str]
 CheckTargets = Callable[[Collection[TableKey]], Sequence[TargetCheck]]
-"""Looks at every target for the tables that are copied; RequestWrong for one that cannot take a twin."""
+"""Looks at every target for the tables that are copied; WrongRequestError for one that cannot take a twin."""
 
 _LONGEST_CONDITION = 1 << 20
 """Row filters that reach a table by very many paths would make a statement that no server plans in time."""
@@ -91,21 +91,21 @@ class _Findings:
     fixes: list[str] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    uncovered: Refused | None = None
+    uncovered: RefusedError | None = None
 
     def stop(self) -> None:
         """Raise one error with everything, if there is anything."""
         refused = [f"{refusal.what} (policy rule {refusal.rule})" for refusal in self.refusals]
-        texts = [problem.text() for problem in DocumentWrong(self.problems).problems[:100]] + self.lines
+        texts = [problem.text() for problem in WrongDocumentError(self.problems).problems[:100]] + self.lines
         if texts:
             uncovered = [self.uncovered.what, self.uncovered.why] if self.uncovered else []
             fixes = self.fixes or ["correct what is listed above, and run it again."]
-            raise RequestWrong(
+            raise WrongRequestError(
                 "\n".join([*texts, *refused, *uncovered]), "No row has been read.", "\n".join(fixes)
             )
         if refused:
             more = [self.uncovered.what, self.uncovered.why] if self.uncovered else []
-            raise Refused(
+            raise RefusedError(
                 "\n".join(refused + more),
                 "The policy of this appliance belongs to its owner, and no workflow can change it.",
                 "Change the workflow, or ask the owner of policy.yaml.",
@@ -123,8 +123,8 @@ def make_plan(
 ) -> Plan:
     """The plan, made in the run's snapshot that ``source`` has imported.
 
-    Raises RequestWrong with all that must be corrected, or else Refused where policy or an uncovered column
-    forbids the run. psycopg errors of the source pass.
+    Raises WrongRequestError with all that must be corrected, or else RefusedError where policy or an
+    uncovered column forbids the run. psycopg errors of the source pass.
     """
     workflow, catalog = request.workflow, request.catalog
     matching = match_rules(workflow, catalog, request.places)
@@ -135,7 +135,7 @@ def make_plan(
     checks: Sequence[TargetCheck] = ()
     try:
         checks = check_targets(with_rows(matching))
-    except RequestWrong as error:
+    except WrongRequestError as error:
         findings.lines += [error.what, error.why]
         findings.fixes.append(error.next_step)
     findings.stop()
@@ -156,10 +156,12 @@ def make_plan(
     )
     tables = reading.tables
     if reading.refused:
-        raise RequestWrong("\n".join(reading.refused), "No row has been read.", "As above, in the source.")
+        raise WrongRequestError(
+            "\n".join(reading.refused), "No row has been read.", "As above, in the source."
+        )
     refused = refused_selects(source, tables)
     if refused:
-        raise RequestWrong(
+        raise WrongRequestError(
             "\n".join(refused), "No row has been read.", "Report this: a mask made SQL that is wrong."
         )
     targets = tuple(check.facts for check in checks)
@@ -233,7 +235,7 @@ def _examine(
 def _check_conditions(conditions: RowConditions) -> None:
     where, cycle = conditions.where, conditions.cycle
     if conditions.unfollowed:
-        raise RequestWrong(
+        raise WrongRequestError(
             "\n".join(conditions.unfollowed),
             "A row that refers to one that is left out is left out too. To find it, the reader would run what"
             " somebody else may change, or compare otherwise than the constraint does.",
@@ -241,14 +243,14 @@ def _check_conditions(conditions: RowConditions) -> None:
             " under tables.exclude.",
         )
     if cycle:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"Rows are filtered around a circle of foreign keys: {' → '.join(cycle)}.",
             "Which rows to copy would depend on itself.",
             "Filter none of these tables under rows, or leave one of them out under tables.exclude.",
         )
     longest = max(where, key=lambda name: len(where[name]), default=None)
     if longest is not None and len(where[longest]) > _LONGEST_CONDITION:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"Row filters reach the table {'.'.join(longest)} through too many foreign keys.",
             "Each way is a part of the condition, and it became too long.",
             "Filter fewer tables under rows, or leave some out under tables.exclude.",

@@ -28,7 +28,7 @@ def check_reader(
     """Look at the role of ``connection``, and at functions that reading and copying these tables calls.
 
     To be asked before any query on the tables is planned: that alone calls what their indexes call. Raises
-    Refused for functions that policy does not want called; psycopg errors pass.
+    RefusedError for functions that policy does not want called; psycopg errors pass.
     """
     found = find_foreign_functions(source, [table.oid for table in tables])
     called = foreign_function_lines(source, found)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from appliance.documents.problems import did_you_mean
 from appliance.masking.sql_text import identifier, literal
 from appliance.workflow.catalog import Column, Table
-from appliance.workflow.conditions.grammar import BeyondGrammar, parse_condition, why_free
+from appliance.workflow.conditions.grammar import BeyondGrammarError, parse_condition, why_free
 from appliance.workflow.conditions.tree import (
     ColumnName,
     Compared,
@@ -40,7 +40,7 @@ def condition_sql(table: Table, text: str) -> str:
     """The condition, in parentheses. ``condition_misfits`` must have found nothing."""
     try:
         condition = parse_condition(text)
-    except BeyondGrammar:
+    except BeyondGrammarError:
         return f"({text}\n)"
     return _sql(condition, {column.name: column for column in table.columns})
 
@@ -49,7 +49,7 @@ def condition_misfits(table: Table, text: str) -> list[str]:
     """Why a condition of the grammar does not fit the table, a sentence each; none for free SQL."""
     try:
         condition = parse_condition(text)
-    except BeyondGrammar:
+    except BeyondGrammarError:
         return []
     columns = {column.name: column for column in table.columns}
     found = []

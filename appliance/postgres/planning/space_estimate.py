@@ -7,7 +7,7 @@ from pathlib import Path
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.errors import Refused
+from appliance.errors import RefusedError
 from appliance.postgres.plan import Plan
 from appliance.system.disk import MB, Space, readable, space_of
 
@@ -36,7 +36,7 @@ def bytes_of_files(plan: Plan) -> int:
 
 
 def check_room(space: Space, files_bytes: int) -> None:
-    """Raise Refused where the run does not fit on the appliance's disk beside what must stay free.
+    """Raise RefusedError where the run does not fit on the appliance's disk beside what must stay free.
 
     ``files_bytes`` is what it writes there besides its own logs and plan: rows of a twin only pass through.
     """
@@ -46,7 +46,7 @@ def check_room(space: Space, files_bytes: int) -> None:
     parts = f"{readable(space.for_a_run)} that must stay free for logs, the plan and the databases"
     if files_bytes:
         parts = f"about {readable(files_bytes)} for its files, and {parts}"
-    raise Refused(
+    raise RefusedError(
         f"The run does not fit on the appliance's disk: it needs {readable(needed)}, and {space.text}.",
         f"It needs {parts}. No row has been read.",
         "Delete what nobody needs (appliance exports list), or give the VM a larger disk; then run it again.",
@@ -68,11 +68,11 @@ def target_space(admin: Connection[TupleRow]) -> Space | None:
 
 
 def check_target_room(plan: Plan, connection: str, space: Space | None) -> None:
-    """Raise Refused where the next twin does not fit on the target's disk, if that is known."""
+    """Raise RefusedError where the next twin does not fit on the target's disk, if that is known."""
     needed = EMPTY_DATABASE_BYTES + bytes_on_target(plan)
     if space is None or space.free >= needed:
         return
-    raise Refused(
+    raise RefusedError(
         f"The twin does not fit on the disk of '{connection}': it takes about {readable(needed)}, and"
         f" {space.text}.",
         "It is built beside the present one and the former one, which stay until it is whole. No row has been"

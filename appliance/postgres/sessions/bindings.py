@@ -14,7 +14,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.masking.bindings import word_settings
 from appliance.masking.compiled import Binding
 from appliance.postgres.errors import database_failure
@@ -40,11 +40,11 @@ def start_options(settings: Mapping[str, str]) -> str:
 
 
 def check_room(bindings: Iterable[Binding]) -> None:
-    """Whether the keys of these bindings fit into a start-up packet. Raises RequestWrong."""
+    """Whether the keys of these bindings fit into a start-up packet. Raises WrongRequestError."""
     keys = [binding for binding in bindings if binding.part != "dictionary"]
     size = sum(len(f"-c {key.setting}= ") + _LONGEST_VALUES[key.part] for key in keys)
     if size > MOST_OPTIONS:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The masks ask for {len(keys)} keys, and so many do not fit into the opening of a session.",
             f"They take {size:,} bytes of {MOST_OPTIONS:,}. Every mask has a key for each domain.",
             "Give fewer different domains to the masks, or split the workflow.",

@@ -72,8 +72,9 @@ def open_session(
     ``options`` (``-c name=value …``) goes into the start-up packet, which no server logs; it may hold keys.
 
     A read-only session can write nothing and fails, rather than filters, where row-level security applies.
-    Times are in seconds, 0 is none. Raises RequestWrong where ``connections.yaml`` or the server's grants
-    must change, PoolerBetween before anything is set in a pooler's session, WorkFailed where retrying helps.
+    Times are in seconds, 0 is none. Raises WrongRequestError where ``connections.yaml`` or the server's
+    grants must change, PoolerBetweenError before anything is set in a pooler's session, WorkFailedError where
+    retrying helps.
     """
     given = dict(parameters)
     given.setdefault("connect_timeout", "10")

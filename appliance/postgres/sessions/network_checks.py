@@ -42,7 +42,7 @@ def check_tls(name: str, connection: Connection, address: str) -> list[Finding]:
         offered = _handshake(connection, address, _trusting_anyone())
     except TimeoutError:
         return [_silent(name, connection)]
-    except NotPostgres:
+    except NotPostgresError:
         return [
             fail(
                 "tls",
@@ -72,7 +72,7 @@ def is_loopback(addresses: Iterable[str]) -> bool:
     return all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in addresses)
 
 
-class NotPostgres(Exception):
+class NotPostgresError(Exception):
     """Something answered, and not as PostgreSQL does."""
 
 
@@ -126,7 +126,7 @@ def _handshake(connection: Connection, address: str, context: ssl.SSLContext) ->
         if answer == b"N":
             return None
         if answer != b"S":
-            raise NotPostgres
+            raise NotPostgresError
         with context.wrap_socket(plain, server_hostname=connection.host) as secured:
             return secured.getpeercert(binary_form=True) or b"", secured.version() or "TLS"
 
@@ -161,7 +161,7 @@ def _check_chain(name: str, connection: Connection, address: str) -> list[Findin
         _handshake(connection, address, context)
     except ssl.SSLCertVerificationError as error:
         return [_distrusted(name, connection, error)]
-    except (OSError, NotPostgres):
+    except (OSError, NotPostgresError):
         return []
     return [ok("certificate", "The server's certificate is signed by the CA in sslrootcert.")]
 

@@ -20,7 +20,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 
 _MARK = "appliance.direct"
 # The server lists where a built-in parameter's value comes from, and never that of one it does not know.
@@ -37,7 +37,7 @@ _REFUSALS = (
 _ANY = "a pooler (PgBouncer, PgCat, Odyssey, Supavisor, RDS Proxy or its like)"
 
 
-class PoolerBetween(RequestWrong):
+class PoolerBetweenError(WrongRequestError):
     """A pooler stands between the appliance and the server (exit code 2)."""
 
 
@@ -66,12 +66,12 @@ def refusing_pooler(error: psycopg.Error) -> str | None:
     return next((pooler for pattern, pooler in _REFUSALS if pattern.search(str(error))), None)
 
 
-def pooler_between(name: str, parameters: Mapping[str, str], pooler: str | None = None) -> PoolerBetween:
+def pooler_between(name: str, parameters: Mapping[str, str], pooler: str | None = None) -> PoolerBetweenError:
     """The error for connection ``name`` whose libpq ``parameters``, without the probe, lead to a pooler."""
     place = f"{parameters.get('host', '')}:{parameters.get('port', '5432')}"
     server = _server_behind(parameters)
     behind = f" The server behind it says that it listens at {server[0]}, port {server[1]}." if server else ""
-    return PoolerBetween(
+    return PoolerBetweenError(
         f"Connection '{name}' leads to a pooler ({place}).",
         f"What answers at {place} is {pooler or _ANY}: it lends a server's sessions to many clients. A run's"
         f" settings would stay in them for the next client, and its snapshot would be lost.{behind}",

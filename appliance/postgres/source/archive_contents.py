@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from appliance.errors import WorkFailed, WorkFailedForGood
+from appliance.errors import WorkFailedError, WorkFailedForGoodError
 
 OLDEST, NEWEST = (1, 14), (1, 16)
 CUSTOM_FORMAT = 1
@@ -82,7 +82,7 @@ class _Reader:
 def read_archive(content: bytes) -> list[Entry]:
     """All entries, in pg_dump's order, which is one that can be loaded.
 
-    Raises WorkFailed for anything that is not a custom-format archive of a version known here.
+    Raises WorkFailedError for anything that is not a custom-format archive of a version known here.
     """
     reader = _Reader(content)
     if reader.take(5) != b"PGDMP":
@@ -137,8 +137,8 @@ def _entry(reader: _Reader, version: tuple[int, int], offset_size: int) -> Entry
     )
 
 
-def _unreadable(why: str) -> WorkFailed:
-    return WorkFailedForGood(
+def _unreadable(why: str) -> WorkFailedError:
+    return WorkFailedForGoodError(
         "The archive that pg_dump wrote cannot be read.",
         f"As an archive of pg_dump 12 to 18, {why}.",
         "Use a pg_dump between 12 and 18 (APPLIANCE_PG_DUMP names one).",

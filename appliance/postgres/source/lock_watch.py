@@ -19,7 +19,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.errors import ApplianceError, WorkFailed, WorkFailedForGood
+from appliance.errors import ApplianceError, WorkFailedError, WorkFailedForGoodError
 from appliance.postgres.errors import database_failure
 
 _LONGEST_NAP_S = 1.0
@@ -251,9 +251,9 @@ def described(tables: Collection[Name]) -> str:
     return ", ".join(names[:5]) + (" …" if len(names) > 5 else "") if names else "the run's transaction"
 
 
-def snapshot_too_old(most_s: float) -> WorkFailedForGood:
+def snapshot_too_old(most_s: float) -> WorkFailedForGoodError:
     """The run has kept its snapshot for as long as it may."""
-    return WorkFailedForGood(
+    return WorkFailedForGoodError(
         f"The run's snapshot is older than it may become ({most_s / 60:g} minutes).",
         "While it is kept, vacuum can clean nothing that was deleted since on the source.",
         "Raise limits.snapshot_max_min (or limits.run_timeout_min, which bounds it), raise limits.parallel,"
@@ -261,9 +261,9 @@ def snapshot_too_old(most_s: float) -> WorkFailedForGood:
     )
 
 
-def still_in_the_way(tables: Collection[Name], times: int) -> WorkFailed:
+def still_in_the_way(tables: Collection[Name], times: int) -> WorkFailedError:
     """A piece of work that had to give way again and again."""
-    return WorkFailed(
+    return WorkFailedError(
         f"A step gave way {times} times to somebody who waited for {described(tables)}.",
         "Somebody locks it as a whole, again and again (ALTER TABLE, TRUNCATE, VACUUM FULL, CREATE INDEX"
         " CONCURRENTLY …), so that it cannot be read to the end.",

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO
 
-from appliance.errors import WorkFailed, WorkFailedForGood
+from appliance.errors import WorkFailedError, WorkFailedForGoodError
 from appliance.postgres.source.archive_contents import Entry, read_archive
 from appliance.system.postgres_programs import PgDump
 
@@ -43,7 +43,8 @@ def dump_schema(
     """Every object of the source's schema as the snapshot sees it, without what a twin never has.
 
     ``environment`` names the service file, so that no secret stands in an argument or a variable; tables in
-    ``left_out`` (schema, name) are neither locked nor dumped. Raises WorkFailed, pg_dump's words left out.
+    ``left_out`` (schema, name) are neither locked nor dumped. Raises WorkFailedError, pg_dump's words left
+    out.
     """
     command = [
         str(program.path),
@@ -68,7 +69,7 @@ def dump_schema(
             assert process.stdout is not None  # noqa: S101
             content = process.stdout.read(MAX_ARCHIVE_BYTES + 1)
             if len(content) > MAX_ARCHIVE_BYTES:
-                raise WorkFailedForGood(
+                raise WorkFailedForGoodError(
                     "The source's schema is too large.", f"It takes more than {MAX_ARCHIVE_BYTES} bytes."
                 )
             status = process.wait()
@@ -146,7 +147,7 @@ _FAILURES = (
 )
 
 
-def _dump_failed(errors: BinaryIO, status: int) -> WorkFailed:
+def _dump_failed(errors: BinaryIO, status: int) -> WorkFailedError:
     errors.seek(0)
     text = errors.read(64 * 1024).decode(errors="replace")
     what = "pg_dump could not read the source's schema."
@@ -154,5 +155,7 @@ def _dump_failed(errors: BinaryIO, status: int) -> WorkFailed:
         match = re.search(pattern, text)
         if match:
             names = match.groups()
-            return WorkFailed(what, why.format(*names), next_step.format(*names), sqlstate=state)
-    return WorkFailed(what, f"It ended with status {status}.", "Look at the source's log for its answer.")
+            return WorkFailedError(what, why.format(*names), next_step.format(*names), sqlstate=state)
+    return WorkFailedError(
+        what, f"It ended with status {status}.", "Look at the source's log for its answer."
+    )

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
-from appliance.errors import ApplianceError, WorkFailed, WorkFailedForGood
+from appliance.errors import ApplianceError, WorkFailedError, WorkFailedForGoodError
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Snapshot
 
@@ -62,7 +62,7 @@ def import_snapshot(connection: Connection[TupleRow], snapshot: Snapshot) -> Non
     except psycopg.OperationalError as error:
         raise database_failure("The run's snapshot could not be used.", error) from None
     except psycopg.Error as error:
-        raise WorkFailed(
+        raise WorkFailedError(
             "The run's snapshot is gone.",
             "The session that held it has ended: the source was restarted, or somebody ended the session"
             f" (SQLSTATE {error.sqlstate}).",
@@ -74,8 +74,8 @@ def import_snapshot(connection: Connection[TupleRow], snapshot: Snapshot) -> Non
 def hold(connection: Connection[TupleRow], until: float, stopped: Callable[[], bool], yield_s: float) -> None:
     """Keep the transaction open until ``stopped()`` or the monotonic time ``until``.
 
-    Raises WorkFailed when the session dies, the time is over, or somebody waits for the transaction's end
-    for ``yield_s``: what is done CONCURRENTLY waits for every older snapshot, and others may wait for it.
+    Raises WorkFailedError when the session dies, the time is over, or somebody waits for the transaction's
+    end for ``yield_s``: what is done CONCURRENTLY waits for every older snapshot, and others may wait for it.
     """
     look_at = time.monotonic()
     waited_since: float | None = None
@@ -84,7 +84,7 @@ def hold(connection: Connection[TupleRow], until: float, stopped: Callable[[], b
     while not stopped():
         now = time.monotonic()
         if now >= until:
-            raise WorkFailed(
+            raise WorkFailedError(
                 "The snapshot was held for as long as the run may take.",
                 "A longer one would keep the source from vacuuming.",
                 "Raise limits.snapshot_max_min (or limits.run_timeout_min, which bounds it), raise"
@@ -100,7 +100,7 @@ def hold(connection: Connection[TupleRow], until: float, stopped: Callable[[], b
         except psycopg.Error as error:
             raise _died(error) from None
         if waited_since is not None and now - waited_since >= max(0.0, yield_s - 2 * _LOOK_EVERY_S):
-            raise WorkFailedForGood(
+            raise WorkFailedForGoodError(
                 "The run ended, because somebody waited for its snapshot to end.",
                 "CREATE INDEX, REINDEX and others that work CONCURRENTLY wait for older snapshots, and one"
                 f" did so for limits.yield_s ({yield_s:g} s).",
@@ -110,7 +110,7 @@ def hold(connection: Connection[TupleRow], until: float, stopped: Callable[[], b
 
 def _died(error: psycopg.Error) -> ApplianceError:
     if error.sqlstate == "40001":
-        return WorkFailed(
+        return WorkFailedError(
             "The standby ended the session that held the run's snapshot.",
             "Its replay had to remove rows that the snapshot still sees (SQLSTATE 40001).",
             "Set hot_standby_feedback = on at the standby, or raise max_standby_streaming_delay.",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
-from appliance.errors import WorkFailedForGood
+from appliance.errors import WorkFailedForGoodError
 from appliance.postgres.copying.copy_sql import rows_of, table_reference
 from appliance.postgres.plan import PlannedTable
 
@@ -106,7 +106,7 @@ def identities(rows: Sequence[TupleRow]) -> list[Identity]:
 
 
 def check_same(table: PlannedTable, then: Sequence[Identity], now: Sequence[Identity]) -> None:
-    """Raise WorkFailedForGood where something has changed that the snapshot does not fit."""
+    """Raise WorkFailedForGoodError where something has changed that the snapshot does not fit."""
     current = {each.oid: each for each in now}
     known = {each.oid for each in then}
     # Partitions that came since held none of what the snapshot saw in their parent.
@@ -123,8 +123,8 @@ def check_same(table: PlannedTable, then: Sequence[Identity], now: Sequence[Iden
     raise _no_longer_fits(table, names or [table.qualified])
 
 
-def _no_longer_fits(table: PlannedTable, names: Sequence[str]) -> WorkFailedForGood:
-    return WorkFailedForGood(
+def _no_longer_fits(table: PlannedTable, names: Sequence[str]) -> WorkFailedForGoodError:
+    return WorkFailedForGoodError(
         f"The run's snapshot does not fit {', '.join(names)} any more.",
         "It was emptied, rewritten, renamed or altered since the run began (TRUNCATE, VACUUM FULL, ALTER"
         " TABLE …). Read in the old snapshot it would show other rows than it had, or none.",

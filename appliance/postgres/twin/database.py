@@ -16,7 +16,7 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from appliance.errors import RequestWrong, WorkFailed
+from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.postgres.errors import database_failure
 from appliance.postgres.sessions.database_sessions import end_sessions, sessions_in
 from appliance.postgres.twin.locale import LocaleSettings, locale_attempts
@@ -111,7 +111,7 @@ def is_empty(connection: Connection[TupleRow]) -> bool:
 def drop_own(admin: Connection[TupleRow], name: str, *, run: str, open_database: OpenDatabase) -> bool:
     """Drop a database if ``run`` made it and nobody has verified it; False otherwise.
 
-    Raises WorkFailed where it cannot be dropped.
+    Raises WorkFailedError where it cannot be dropped.
     """
     database = read_database(admin, name)
     if database is None or not database.owned:
@@ -129,14 +129,14 @@ def drop_own(admin: Connection[TupleRow], name: str, *, run: str, open_database:
 def drop_ours(admin: Connection[TupleRow], name: str, *, run: str, open_database: OpenDatabase) -> bool:
     """Drop a database that carries our comment; False where there is none.
 
-    One that a run other than ``run`` is working on is left alone. Raises RequestWrong for a database of that
-    name that is not ours, WorkFailed where it cannot be dropped.
+    One that a run other than ``run`` is working on is left alone. Raises WrongRequestError for a database of
+    that name that is not ours, WorkFailedError where it cannot be dropped.
     """
     database = read_database(admin, name)
     if database is None:
         return False
     if not database.owned or (database.marker is None and not _just_created(database, open_database)):
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The database '{name}' is in the way.",
             "The appliance builds under that name, and this database was not made by it.",
             f"Rename or drop '{name}' on the target.",
@@ -159,7 +159,7 @@ def create_next(
     """Make the empty database that is built aside, nobody but its owner let in; returns what fell back.
 
     ``like`` is the present twin, if there is one: the new database goes into its tablespace. A leftover of a
-    dead run is dropped first. Raises RequestWrong where the role may not, else WorkFailed.
+    dead run is dropped first. Raises WrongRequestError where the role may not, else WorkFailedError.
     """
     drop_ours(admin, name, run=run, open_database=open_database)
     tablespace, notes = _tablespace_of(admin, like)
@@ -174,7 +174,7 @@ def create_next(
         # Nobody may look in before it is verified: the swap gives back what the former twin allowed.
         run_sql(admin, "REVOKE ALL ON DATABASE {} FROM PUBLIC", name)
         return [*notes, fallback] if fallback else notes
-    raise RequestWrong(
+    raise WrongRequestError(
         f"The database '{name}' could not be created with the encoding {wanted.encoding}.",
         "The target server accepts it with none of its locales.",
         "Use a target server that supports the source's encoding.",
@@ -207,7 +207,7 @@ def _drop(admin: Connection[TupleRow], database: DatabaseFacts) -> None:
         drop_database(admin, database)
     except psycopg.errors.ObjectInUse as error:
         roles = ", ".join(sorted({session.role for session in sessions_in(admin, [database.name])}))
-        raise WorkFailed(
+        raise WorkFailedError(
             what,
             f"Sessions of {roles or 'other roles'} are in it, and '{admin.info.user}' may not end them."
             f" (SQLSTATE {error.sqlstate})",
@@ -258,14 +258,14 @@ def _create(admin: Connection[TupleRow], name: str, settings: LocaleSettings, ta
 def _not_created(admin: Connection[TupleRow], name: str, error: psycopg.Error) -> Exception:
     if error.sqlstate == "42501":
         role = admin.info.user
-        return RequestWrong(
+        return WrongRequestError(
             f"The role '{role}' may not create the database '{name}'.",
             "The twin is built aside as a new database before it replaces the former one. (SQLSTATE 42501)",
             f'As a superuser of the target: ALTER ROLE "{role}" CREATEDB;',
             sqlstate=error.sqlstate,
         )
     if error.sqlstate in {"42P04", "23505"}:
-        return WorkFailed(
+        return WorkFailedError(
             f"The database '{name}' was made by somebody else at the same moment.",
             "Another attempt of this run, or another run, builds the same twin.",
             "Run it again when the other has ended.",
@@ -300,7 +300,7 @@ def _wait_for_dead_run(admin: Connection[TupleRow], database: DatabaseFacts, run
         elif now - seen >= _BETWEEN_STEPS_S:
             return
         time.sleep(0.25)
-    raise WorkFailed(
+    raise WorkFailedError(
         f"Another run is building '{database.name}'.",
         f"The run {marker.run} of the workflow {marker.workflow} is still at work on this server.",
         "Wait until that run has ended, or cancel it, then run again.",

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.errors import RequestWrong, WorkFailedForGood
+from appliance.errors import WorkFailedForGoodError, WrongRequestError
 from appliance.postgres.building.pre_data import force_row_security
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import database_failure
@@ -50,7 +50,8 @@ class Publisher:
     def publish(self) -> Published:
         """Swap ``<twin>__next`` in. It can be done again after a failure or kill at any point.
 
-        Raises WorkFailed, with the former twin in place and ``<twin>__next`` kept, where it cannot be done.
+        Raises WorkFailedError, with the former twin in place and ``<twin>__next`` kept, where it cannot be
+        done.
         """
         published = Published()
         try:
@@ -79,14 +80,14 @@ class Publisher:
         following, twin = read_database(admin, self.names.next), read_database(admin, self.names.twin)
         if following is not None and following.marker is not None and following.marker.run == self.run:
             if following.marker.state == "building":
-                raise WorkFailedForGood(
+                raise WorkFailedForGoodError(
                     f"The database '{following.name}' is not finished.",
                     "The step finish has not been done on it.",
                 )
             return False
         if twin is not None and twin.marker is not None and twin.marker.run == self.run:
             return True
-        raise WorkFailedForGood(
+        raise WorkFailedForGoodError(
             f"There is nothing to publish: '{self.names.next}' of this run does not exist.",
             "It was dropped, or another run has taken its place.",
             "Start a new run.",
@@ -152,12 +153,12 @@ def roll_back(
 ) -> None:
     """Put the former twin in the twin's place, and the twin in its. Rolling back twice is as before.
 
-    Raises RequestWrong where there is no former twin, WorkFailed where sessions cannot be ended.
+    Raises WrongRequestError where there is no former twin, WorkFailedError where sessions cannot be ended.
     """
     try:
         with open_admin() as admin:
             if read_database(admin, names.prev) is None:
-                raise RequestWrong(
+                raise WrongRequestError(
                     f"There is no former twin to go back to: '{names.prev}' does not exist.",
                     "The twin was published only once, or its former one was dropped.",
                 )

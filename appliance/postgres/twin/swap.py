@@ -16,7 +16,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.errors import WorkFailed
+from appliance.errors import WorkFailedError
 from appliance.postgres.errors import database_failure
 from appliance.postgres.sessions.database_sessions import DatabaseSession, end_sessions, sessions_in
 from appliance.postgres.twin.database import read_database, run_sql
@@ -56,8 +56,9 @@ def swap_in(
     """Put ``names.next`` in the twin's place.
 
     The former twin becomes ``names.prev``, and what was that, ``names.gone``. ``before_visible`` gets the
-    transaction's session while the new database is called ``names.swap``. Raises WorkFailed, with nothing
-    changed and the message saying what to GRANT before typing ``again``, where a session cannot be ended.
+    transaction's session while the new database is called ``names.swap``. Raises WorkFailedError, with
+    nothing changed and the message saying what to GRANT before typing ``again``, where a session cannot be
+    ended.
     """
 
     def renames(admin: Connection[TupleRow], rename: Callable[[str, str], None]) -> None:
@@ -73,11 +74,14 @@ def swap_in(
 
 
 def swap_back(open_admin: OpenAdmin, names: TwinNames, *, again: str = "appliance twin rollback") -> None:
-    """Exchange the twin and the former one; twice is as before. Raises WorkFailed, also without a former."""
+    """Exchange the twin and the former one; twice is as before.
+
+    Raises WorkFailedError, also without a former.
+    """
 
     def renames(admin: Connection[TupleRow], rename: Callable[[str, str], None]) -> None:
         if read_database(admin, names.prev) is None:
-            raise WorkFailed(
+            raise WorkFailedError(
                 f"There is no former twin to go back to: '{names.prev}' does not exist.",
                 "The twin was published only once, or its former one was dropped.",
             )
@@ -119,7 +123,7 @@ def _swap(
             except psycopg.Error as error:
                 raise database_failure(f"The twin '{names.twin}' could not be swapped.", error) from None
         _refuse_if_held(admin, names, databases, waiting, again)
-        raise WorkFailed(
+        raise WorkFailedError(
             f"The twin '{names.twin}' could not be swapped: sessions kept coming back into it.",
             "Each time they were ended, others were in it before the rename.",
             f"Stop what reconnects, then run: {again}",
@@ -198,7 +202,7 @@ def _refuse_if_held(
             fixes.append(
                 f"Let {', '.join(superusers)} disconnect: only a superuser may end a superuser's session."
             )
-        raise WorkFailed(
+        raise WorkFailedError(
             f"The twin '{names.twin}' was not swapped: '{waiting}' still stands beside it, ready.",
             f"{len(held)} session(s) of {', '.join(superusers + others)} are in"
             f" {', '.join(sorted({session.database for session in held}))}, and {role} may not end them.",
@@ -209,7 +213,7 @@ def _refuse_if_held(
         "SELECT count(*) FROM pg_prepared_xacts WHERE database = ANY (%s)", [list(databases)]
     ).fetchone()
     if prepared is not None and prepared[0]:
-        raise WorkFailed(
+        raise WorkFailedError(
             f"The twin '{names.twin}' could not be swapped.",
             f"{prepared[0]} prepared transaction(s) are open in {names.twin}.",
             "Look at pg_prepared_xacts, and COMMIT PREPARED or ROLLBACK PREPARED each of them.",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import TargetFacts
 from appliance.postgres.sessions.database_sessions import sessions_in
@@ -89,8 +89,8 @@ def check_target(
     ``selected`` are the tables whose rows are copied, ``filtered`` those of them that leave rows out; leaves
     of a partitioned table stand for themselves. ``powerful_role``: policy lets this connection's role be one;
     ``leave_out`` is what the workflow names there. Changes nothing on either server: which extensions the
-    role may create is tried in a database that is dropped at once. Raises RequestWrong with all that makes
-    the twin impossible, each with what to type; psycopg errors pass.
+    role may create is tried in a database that is dropped at once. Raises WrongRequestError with all that
+    makes the twin impossible, each with what to type; psycopg errors pass.
     """
     names = twin_names(twin)
     findings = _look_at(admin, open_database, names)
@@ -105,7 +105,7 @@ def check_target(
     if powerful is not None and not powerful_role:
         findings.add(powerful.what, powerful.fix(connection), *powerful.sql)
     if findings.problems:
-        raise RequestWrong(
+        raise WrongRequestError(
             f"The connection '{connection}' cannot take the twin '{twin}'.",
             "\n".join(problem.what for problem in findings.problems),
             "\n      ".join(dict.fromkeys(line for problem in findings.problems for line in _typed(problem))),

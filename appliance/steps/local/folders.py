@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from appliance.errors import RequestWrong
+from appliance.errors import WrongRequestError
 from appliance.settings.settings import Settings
 from appliance.system.proc import file_system_of
 
@@ -20,7 +20,7 @@ _LOCK = "lock"
 def state_folder(settings: Settings, wanted: Path | None = None) -> Path:
     """The folder for runs and keys: the wanted one, the appliance's where we may write, or one in the home.
 
-    Raises RequestWrong where none can be made.
+    Raises WrongRequestError where none can be made.
     """
     home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "appliance"
     candidates = [wanted] if wanted is not None else [settings.state_dir, home]
@@ -29,7 +29,7 @@ def state_folder(settings: Settings, wanted: Path | None = None) -> Path:
             folder.mkdir(parents=True, exist_ok=True, mode=0o750)
             if os.access(folder, os.W_OK | os.X_OK):
                 return folder
-    raise RequestWrong(
+    raise WrongRequestError(
         f"The folder {candidates[-1]} cannot be written to.",
         "The plan, the results and the key of a run are kept there.",
         "Give another one with --state DIR.",
@@ -65,7 +65,7 @@ def _memory_folder(settings: Settings) -> Path:
     for folder in candidates:
         if _usable(folder):
             return folder
-    raise RequestWrong(
+    raise WrongRequestError(
         "There is no folder for secrets.",
         f"None of {', '.join(map(str, candidates))} can be made for this user alone.",
         "Set APPLIANCE_RUNTIME_DIR to a folder on tmpfs that this user owns.",

@@ -14,7 +14,7 @@ import psycopg
 
 from appliance.connections import Connection
 from appliance.contract.step_messages import Failure, Notice, Progress
-from appliance.errors import ApplianceError, ExitCode, WorkFailed
+from appliance.errors import ApplianceError, ExitCode, WorkFailedError
 from appliance.exports.writing import export_folder, finish_export
 from appliance.postgres.plan import Plan
 from appliance.steps import discard
@@ -229,7 +229,7 @@ class LocalRun:
     def _listen(self) -> list[StepProcess]:
         """Pass on messages; the processes whose job is over (a keeper's is when its result has come)."""
         if time.monotonic() > self._deadline:
-            raise WorkFailed(
+            raise WorkFailedError(
                 "The run took longer than it may.",
                 f"limits.run_timeout_min is {self.spec.workflow.limits.run_timeout_min}.",
                 "Raise limits.run_timeout_min in the workflow, or look at what takes so long.",

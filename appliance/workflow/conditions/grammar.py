@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sqlglot import exp
 
 
-class BeyondGrammar(ValueError):
+class BeyondGrammarError(ValueError):
     """Why a condition is free SQL, as the end of a sentence that begins with the condition."""
 
 
@@ -76,7 +76,7 @@ _WHAT = {
 
 @lru_cache(maxsize=256)
 def parse_condition(text: str) -> Condition:
-    """The condition as a tree. Raises BeyondGrammar for all that the grammar does not have."""
+    """The condition as a tree. Raises BeyondGrammarError for all that the grammar does not have."""
     import sqlglot  # noqa: PLC0415 - 0.1 s that only a filter of rows is worth
     from sqlglot import exp  # noqa: PLC0415
 
@@ -85,9 +85,9 @@ def parse_condition(text: str) -> Condition:
         if _depth(condition) > _DEEPEST:
             raise RecursionError
     except sqlglot.errors.SqlglotError:
-        raise BeyondGrammar("cannot be read as a condition") from None
+        raise BeyondGrammarError("cannot be read as a condition") from None
     except RecursionError:
-        raise BeyondGrammar("nests too deep") from None
+        raise BeyondGrammarError("nests too deep") from None
     return condition
 
 
@@ -95,7 +95,7 @@ def why_free(text: str) -> str | None:
     """Why a condition is free SQL; None for one in the grammar."""
     try:
         parse_condition(text)
-    except BeyondGrammar as beyond:
+    except BeyondGrammarError as beyond:
         return str(beyond)
     return None
 
@@ -150,9 +150,9 @@ def _tested(node: exp.Expr) -> Condition:
     else:
         pattern = _operand(what)
         if not isinstance(pattern, Constant) or not pattern.is_string or pattern.cast:
-            raise BeyondGrammar("has a pattern of LIKE that is no literal")
+            raise BeyondGrammarError("has a pattern of LIKE that is no literal")
         if len(re.search(r"\\*\Z", pattern.value)[0]) % 2:  # type: ignore[index]
-            raise BeyondGrammar("has a pattern of LIKE that ends within an escape")
+            raise BeyondGrammarError("has a pattern of LIKE that ends within an escape")
         found = Matches(_operand(this), pattern.value, isinstance(node, exp.ILike))
     return Not(found) if negated else found
 
@@ -214,13 +214,13 @@ def _parts(node: exp.Expr, *names: str, also: str = "") -> list[exp.Expr]:
     return [node.args[name] for name in names]
 
 
-def _beyond(node: exp.Expr) -> BeyondGrammar:
+def _beyond(node: exp.Expr) -> BeyondGrammarError:
     from sqlglot import exp  # noqa: PLC0415
 
     name = type(node).__name__
     if isinstance(node, exp.Func) and name not in _WHAT:
-        return BeyondGrammar("calls a function")
+        return BeyondGrammarError("calls a function")
     what = _WHAT.get(
         name, "something besides columns, literals, comparisons, AND, OR, NOT, IN, LIKE, BETWEEN, IS"
     )
-    return BeyondGrammar(f"has {what}")
+    return BeyondGrammarError(f"has {what}")
