@@ -12,19 +12,12 @@ from pydantic import BaseModel
 from appliance.postgres.building.as_in_source import names_as_in_source
 from appliance.postgres.building.broken_rules import masked_columns
 from appliance.postgres.building.check_jobs import check_jobs
-from appliance.postgres.building.post_data import (
-    CHECKS,
-    Building,
-    building_jobs,
-    partitioned_tables,
-    prepare,
-    table_sizes,
-    with_ancestors,
-)
+from appliance.postgres.building.post_data import CHECKS, Building, building_jobs, prepare
 from appliance.postgres.building.pre_data import split_sections
 from appliance.postgres.building.refresh_analyze import analyze, refresh
 from appliance.postgres.building.row_order import ordering_jobs
 from appliance.postgres.building.sequences import set_sequences
+from appliance.postgres.building.table_facts import partitioned_tables, table_sizes, with_ancestors
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan, TargetFacts
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from psycopg import Connection
@@ -11,13 +11,11 @@ from psycopg.rows import TupleRow
 from appliance.errors import WrongRequestError
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import TargetFacts
-from appliance.postgres.sessions.database_sessions import sessions_in
 from appliance.postgres.sessions.role_checks import powerful_writer
 from appliance.postgres.source.unsupported_objects import (
     LEAVE_OUT,
     UNREADABLE,
     LeftBehind,
-    TargetAbilities,
     find_left_behind,
     read_abilities,
 )
@@ -30,6 +28,7 @@ from appliance.postgres.twin.database import (
 from appliance.postgres.twin.extension_trial import try_extensions
 from appliance.postgres.twin.locale import LocaleSettings, predict_locale
 from appliance.postgres.twin.names import NAME_BYTES, TwinNames, is_beside_a_twin, twin_names
+from appliance.postgres.twin.target_warnings import other_versions, target_warnings
 from appliance.workflow.catalog import Catalog, NotCarried
 
 OLDEST_TARGET = 130000
@@ -133,11 +132,11 @@ def check_target(
         not_carried=(*left_behind.items, *_unchecked_keys(catalog, selected, filtered, left_behind)),
         fallbacks=(
             *([fallback] if fallback else []),
-            *_other_versions(catalog, abilities, left_behind.missing_extensions),
+            *other_versions(catalog, abilities, left_behind.missing_extensions),
         ),
         warnings=(
             *([powerful.what] if powerful else []),
-            *_warnings(admin, names, catalog),
+            *target_warnings(admin, names, catalog),
             *(f"leave_out names `{each}`, which the source does not have." for each in left_behind.unknown),
         ),
     )
@@ -309,29 +308,3 @@ def _unchecked_keys(
         for key in table.foreign_keys
         if (key.to_schema, key.to_table) in incomplete
     ]
-
-
-def _other_versions(catalog: Catalog, abilities: TargetAbilities, missing: Collection[str]) -> Iterator[str]:
-    """Extensions that the twin gets in another version than the source has, as pg_restore would make them."""
-    for name, version in catalog.extensions:
-        theirs = abilities.versions.get(name)
-        if theirs is not None and theirs != version and name not in missing:
-            yield f"The extension {name} is {version} in the source; the target's own version is {theirs}."
-
-
-def _warnings(admin: Connection[TupleRow], names: TwinNames, catalog: Catalog) -> list[str]:
-    found = []
-    ours, theirs = admin.info.server_version // 10000, catalog.server_version // 10000
-    if ours < theirs:
-        found.append(
-            f"The target is PostgreSQL {ours} and the source {theirs}: what only {theirs} knows is left out;"
-            " where a copied table needs it, the run stops at the step schema, before a row is read."
-        )
-    roles = sorted({session.role for session in sessions_in(admin, [names.twin]) if not session.may_end})
-    if roles:
-        found.append(
-            f"Sessions of {', '.join(roles)} are in the twin now, and '{admin.info.user}' may not end them:"
-            " if they stay, the new twin cannot be swapped in."
-            f" GRANT pg_signal_backend TO {quoted(admin.info.user)};"
-        )
-    return found
