@@ -49,7 +49,7 @@ def two(appliance: ApplianceHost, tmp_path_factory: pytest.TempPathFactory) -> I
     )
     with running_dashboard(folder, DASHBOARD_HEARTBEAT_SECONDS="3") as dashboard:
         dashboard.command("create-user", "ada", "--role", "admin", "--password-stdin", given=f"{PASSWORD}\n")
-        appliance.settings.settings.identity_file.unlink(missing_ok=True)
+        appliance.settings.identity_file.unlink(missing_ok=True)
         appliance.environment["APPLIANCE_DASHBOARD_URL"] = dashboard.url
         appliance.kill_process("status")
         appliance.start_process("status")

@@ -71,7 +71,7 @@ def test_a_run_leaves_no_container_no_secret_and_no_row(
     kept = (appliance.folder / "state" / "runs" / main_run["run_id"]).rglob("*")
     for path in (path for path in kept if path.is_file()):
         assert b"@real.example" not in path.read_bytes(), path
-    with psycopg.connect(appliance.settings.settings.airflow_database_url) as airflow:
+    with psycopg.connect(appliance.settings.airflow_database_url) as airflow:
         longest = airflow.execute("SELECT max(length(value::text)) FROM xcom").fetchone()
     assert longest is not None
     assert longest[0] < 200
@@ -80,7 +80,7 @@ def test_a_run_leaves_no_container_no_secret_and_no_row(
 def test_events_are_numbered_without_a_gap_and_tell_the_outcome_once(
     appliance: ApplianceHost, main_run: dict[str, Any]
 ) -> None:
-    with psycopg.connect(appliance.settings.settings.database_url) as db:
+    with psycopg.connect(appliance.settings.database_url) as db:
         numbers = [seq for (seq,) in db.execute("SELECT seq FROM appliance.event ORDER BY seq")]
         # Without a dashboard to owe them to, the oldest are forgotten; what is there has no gap.
         assert numbers == list(range(numbers[0], numbers[-1] + 1))

@@ -13,7 +13,7 @@ from tests.containers.shop import workflow
 
 def airflow_knows(appliance: ApplianceHost) -> dict[str, str | None]:
     """The workflows that Airflow would run, and their titles."""
-    with psycopg.connect(appliance.settings.settings.airflow_database_url) as db:
+    with psycopg.connect(appliance.settings.airflow_database_url) as db:
         return dict(db.execute("SELECT dag_id, description FROM dag WHERE NOT is_stale").fetchall())
 
 

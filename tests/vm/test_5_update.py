@@ -20,8 +20,8 @@ def releases(appliance: Appliance) -> Appliance:
     """Three releases: the one that was deployed, a later one, and one whose scheduler cannot start."""
     for version in ("0.1.9", "0.1.10"):
         copy_release(appliance, version)
-    broken = f"{ROOT}/releases/0.1.10/venv/lib/python3*/site-packages/appliance/orchestration"
-    appliance.vm.sudo(f"echo raise SystemExit >> $(echo {broken}/on_demand_executor.py)")
+    broken = f"{ROOT}/releases/0.1.10/venv/lib/python3*/site-packages/appliance/orchestration/airflow"
+    appliance.vm.sudo(f"echo raise SystemExit >> $(echo {broken}/executor.py)")
     return appliance
 
 
