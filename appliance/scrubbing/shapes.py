@@ -159,8 +159,9 @@ def _is_someones(run: str, before: str, after: str) -> bool:
     ours = _UNIT.match(after) or _COUNTED.search(before[-40:])
     if ours and count < 16 and (run.isdigit() or _THOUSANDS.fullmatch(run) or _DOTTED.fullmatch(run)):
         return False
-    # Part of a name, a path or a version.
-    in_a_name = re.search(r"[\w./:#-]$", before) or re.match(r"[\w/:#]|[-.]\w", after)
+    # Part of a name, a path or a version. A number in groups is followed by a full stop and no name's ending.
+    ending = r"[\w/:#]|[-.]\w" if run.isdigit() else r"[\w/:#]|-\w|\.\d"
+    in_a_name = re.search(r"[\w./:#-]$", before) or re.match(ending, after)
     return count >= FEW_DIGITS or not in_a_name
 
 
