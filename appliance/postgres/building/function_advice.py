@@ -16,11 +16,15 @@ _NOT_FOUND = {"42883", "42P01", "42704", "3F000", "42725"}
 # A line of the context names a function first; values of rows come after that, if at all.
 _SQL_FUNCTION = re.compile(r'^SQL function "((?:[^"]|"")+)"', re.MULTILINE)
 _PL_FUNCTION = re.compile(r"^PL/\w+ function (?:[^\s(.]+\.)?\"?([^\s(.\"]+)\"?\(", re.MULTILINE)
+# What is not there, named with its schema: a path finds nothing else. In whatever language the server speaks.
+_QUALIFIED = re.compile(r"\.[^.()]+\(|[\"«»„“][^\"«»„“”]*\.[^\"«»„“”]*[\"«»“”]")
 
 
 def may_be_advised(error: psycopg.Error) -> bool:
     """Whether the error is of the kind that a search path mends."""
-    return error.sqlstate in _NOT_FOUND and "function" in (error.diag.context or "")
+    if error.sqlstate not in _NOT_FOUND or "function" not in (error.diag.context or ""):
+        return False
+    return _QUALIFIED.search(error.diag.message_primary or "") is None
 
 
 def function_advice(error: psycopg.Error, entries: Iterable[Entry], settings: Settings) -> str | None:
