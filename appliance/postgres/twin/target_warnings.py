@@ -25,6 +25,7 @@ def other_versions(catalog: Catalog, abilities: TargetAbilities, missing: Collec
 
 
 def target_warnings(admin: Connection[TupleRow], names: TwinNames, catalog: Catalog) -> list[str]:
+    """Sentences about the target's server and former databases. Raises psycopg errors."""
     found = []
     ours, theirs = admin.info.server_version // 10000, catalog.server_version // 10000
     if ours < theirs:
