@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from appliance.policy.refusal import Origin, Refusal
 from appliance.workflow.catalog import Catalog, ColumnName, ViewColumn
 from appliance.workflow.folded_patterns import folded, folded_patterns
-from appliance.workflow.kept import Kept, kept_columns, leaves_parts, not_covered
+from appliance.workflow.kept import Kept, chosen_by, kept_columns, leaves_parts, not_covered
 from appliance.workflow.matching import Computed, Decision, Keep, Matching, Rule, Uncovered
 from appliance.workflow.same_data import SameData
 
@@ -48,14 +48,14 @@ def check_columns(
             # Its rows are its partitions', which are looked at under its name too.
             continue
         own, label = selected.table.all_names[0], selected.table.qualified
-        chosen_by = selected.rows.by if selected.rows is not None and origin == "cloud" else None
-        if chosen_by and (pattern := protected.get((*own, chosen_by))):
+        for name in sorted(chosen_by(selected)) if origin == "cloud" else ():
             # Which rows come would tell the value, one query of two windows after the other.
-            what = (
-                f"The column {label}.{chosen_by} must be masked ({pattern}), so the cloud may not choose rows"
-                " by it."
-            )
-            refusals.append(Refusal("always_mask", what))
+            if pattern := protected.get((*own, name)):
+                what = (
+                    f"The column {label}.{name} must be masked ({pattern}), so the cloud may not choose rows"
+                    " by it."
+                )
+                refusals.append(Refusal("always_mask", what))
         decisions = {column.name: decision for column, decision in selected.columns}
         for column, decision in selected.columns:
             pattern = protected.get((*own, column.name))

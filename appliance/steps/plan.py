@@ -29,6 +29,7 @@ from appliance.postgres.twin.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext
 from appliance.steps.reading import read_source
 from appliance.steps.run_files import PLAN
+from appliance.steps.run_spec import RunSpec
 from appliance.system.disk import space_of
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.matching import selected_oids
@@ -94,12 +95,16 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
             request,
             source,
             lambda selected: _check_targets(context, source, catalog, selected),
-            lambda matching: kept_that_look_personal(
-                source, catalog.encoding, matching, spec.workflow.judged
-            ),
+            lambda matching: kept_that_look_personal(source, catalog.encoding, matching, _judged(spec)),
         )
     except psycopg.Error as error:
         raise database_failure("The source's catalog could not be read.", error) from None
+
+
+def _judged(spec: RunSpec) -> frozenset[str]:
+    """The patterns of ``keep`` whose reason counts: from the cloud, only one for a single column."""
+    patterns = spec.workflow.judged
+    return patterns if spec.origin == "local" else frozenset(each for each in patterns if "*" not in each)
 
 
 def _check_targets_room(context: StepContext, plan: Plan) -> None:

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from appliance.workflow.conditions.grammar import BeyondGrammarError, parse_condition
+from appliance.workflow.conditions.tree import columns_of
 from appliance.workflow.document import MaskSpec, Workflow
 from appliance.workflow.matching import Decision, Keep, Matching, Rule, SelectedTable
 from appliance.workflow.patterns import literal_pattern, parse_pattern
@@ -52,7 +54,7 @@ def leaves_parts(mask: MaskSpec) -> bool:
 
 
 def kept_columns(matching: Matching) -> tuple[Kept, ...]:
-    """All that is kept of the tables that are copied, by name.
+    """All that is kept of the tables that are copied, or that their rows are chosen by, by name.
 
     What is kept of every partition is named once, under the table above: tomorrow's partition is no news.
     """
@@ -68,6 +70,7 @@ def kept_columns(matching: Matching) -> tuple[Kept, ...]:
                 for column, decision in each.columns
                 if (mask := _left(decision)) is not None
             }
+            | {(name, "") for name in chosen_by(each)}
             for each in members
         ]
         everywhere = set.intersection(*kept)
@@ -79,6 +82,22 @@ def kept_columns(matching: Matching) -> tuple[Kept, ...]:
                 for name, mask in own - everywhere
             }
     return tuple(sorted(found))
+
+
+def chosen_by(selected: SelectedTable) -> frozenset[str]:
+    """The columns by which a row filter chooses: which rows come tells of their values.
+
+    Free SQL names none of them; whoever may write it sees all that the reader does.
+    """
+    rows = selected.rows
+    if rows is None:
+        return frozenset()
+    if rows.where is None:
+        return frozenset({rows.by} if rows.by else ())
+    try:
+        return frozenset(columns_of(parse_condition(rows.where)))
+    except BeyondGrammarError:
+        return frozenset()
 
 
 def kept_patterns(workflow: Workflow) -> tuple[Kept, ...]:

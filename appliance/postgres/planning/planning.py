@@ -93,6 +93,11 @@ class _Findings:
     warnings: list[str] = field(default_factory=list)
     uncovered: RefusedError | None = None
 
+    @property
+    def stops(self) -> bool:
+        """Whether the run ends here, whatever else is found."""
+        return bool(self.problems or self.lines or self.refusals or self.uncovered)
+
     def stop(self) -> None:
         """Raise one error with everything, if there is anything."""
         refused = [f"{refusal.what} (policy rule {refusal.rule})" for refusal in self.refusals]
@@ -130,8 +135,10 @@ def make_plan(
     matching = match_rules(workflow, catalog, request.places)
     compiled = compile_tables(matching.tables, request.places, catalog.encoding)
     findings = _examine(request, matching, compiled, source)
-    held, said = kept_notes(request.policy, request.origin, look_at_kept(matching))
-    findings.refusals, findings.warnings = findings.refusals + held, findings.warnings + said
+    if not findings.stops:
+        # A sample of what policy forbids is not taken, not even to count it.
+        held, said = kept_notes(request.policy, request.origin, look_at_kept(matching))
+        findings.refusals, findings.warnings = findings.refusals + held, findings.warnings + said
     checks: Sequence[TargetCheck] = ()
     try:
         checks = check_targets(with_rows(matching))

@@ -48,6 +48,10 @@ WHERE n.nspowner IN (SELECT oid FROM trusted) AND NOT EXISTS (
     SELECT FROM pg_proc AS p WHERE p.pronamespace = n.oid AND p.proowner NOT IN (SELECT oid FROM trusted)
 ) AND NOT EXISTS (
     SELECT FROM pg_operator AS o WHERE o.oprnamespace = n.oid AND o.oprowner NOT IN (SELECT oid FROM trusted)
+) AND NOT EXISTS (
+    SELECT FROM pg_class AS r WHERE r.relnamespace = n.oid AND r.relowner NOT IN (SELECT oid FROM trusted)
+) AND NOT EXISTS (
+    SELECT FROM pg_type AS y WHERE y.typnamespace = n.oid AND y.typowner NOT IN (SELECT oid FROM trusted)
 ) ORDER BY w.place
 """
 _NAMES = re.compile(r'"((?:[^"]|"")+)"')

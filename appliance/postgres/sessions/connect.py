@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 
 import psycopg
 from psycopg import Connection
@@ -89,7 +90,14 @@ def open_session(
     )
     if options:
         # PgBouncer writes a start-up packet that it refuses into its log: the first one holds no key.
-        _connect(name, given).close()
+        with closing(_connect(name, given)) as first:
+            # The second one goes to the very server that has answered, whatever its name stands for next.
+            answered = {
+                "host": first.info.host,
+                "hostaddr": first.info.hostaddr,
+                "port": str(first.info.port),
+            }
+            given.update({key: value for key, value in answered.items() if value})
     connection = _connect(name, given, options)
     try:
         _prepare(connection, read_only, statement_timeout_s, lock_timeout_s)
