@@ -82,3 +82,29 @@ def test_what_the_cloud_keeps_is_looked_at_again_when_the_columns_are_known(
     source.sql(people, "ALTER TABLE badge ADD COLUMN photo_id int")
     with pytest.raises(RefusedError, match=r"1 column would be kept.* public\.badge\.photo_id"):
         plan_of(source, people, policy=policy, origin="cloud", approved=approved, **asked)
+
+
+def test_the_cloud_chooses_rows_by_no_column_that_it_may_not_keep(source: Cluster, people: str) -> None:
+    asked = {
+        "tables": {"include": ["public.badge", "public.person"]},
+        "keep": [],
+        "unlisted": "halt",
+        "masks": {
+            "*.*.*": "null",
+            "public.person.id": "hash",
+            "public.person.number": "hash",
+            "*.*.holder": "hash",
+        },
+        "rows": {"public.person": {"where": "\"SSN\" = '078-05-1120'"}},
+    }
+    protected = Policy.model_validate({**SUPERUSER_MAY_READ, **FROM_CLOUD, "always_mask": ["*.*.ssn"]})
+    with pytest.raises(RefusedError, match="may not choose rows by it"):
+        plan_of(source, people, policy=protected, origin="cloud", **asked)
+    policy = Policy.model_validate({**SUPERUSER_MAY_READ, **FROM_CLOUD})
+    with pytest.raises(RefusedError, match=r"public\.person\.SSN") as caught:
+        plan_of(source, people, policy=policy, origin="cloud", **asked)
+    assert caught.value.rule == "keep_from_cloud"
+    assert plan_of(source, people, policy=policy, **asked).tables, "a file on the appliance may"
+    assert plan_of(
+        source, people, policy=policy, origin="cloud", approved=("public.person.SSN",), **asked
+    ).tables

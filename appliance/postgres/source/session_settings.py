@@ -43,7 +43,9 @@ CARRIED = (
 
 _ONLY_IF_SET = {"plpgsql.variable_conflict"}
 """May be set by a superuser only: carried where it is not as PostgreSQL comes."""
-_SECRET = re.compile(r"secret|passw|token|key|credential|jwt", re.IGNORECASE)
+_SECRET = re.compile(
+    r"secret|passw|token|key|credential|jwt|salt|pepper|dsn|url|crypt|hmac|sign|auth|pin", re.IGNORECASE
+)
 _IN_PATH = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",\s]+))\s*(?:,|$)')
 
 _SERVER = "SELECT name, reset_val, boot_val FROM pg_settings WHERE lower(name) = ANY (%s)"
