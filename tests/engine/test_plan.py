@@ -121,11 +121,12 @@ def test_a_schema_of_the_name_that_the_appliance_needs_is_said(source: Cluster, 
 
 
 def test_everything_wrong_is_said_at_once(source: Cluster, shop: str) -> None:
+    source.role("newcomer")
     with pytest.raises(WrongRequestError) as caught:
         plan_of(
             source,
             shop,
-            user="reader",
+            user="newcomer",
             unlisted="halt",
             masks={
                 "public.customer.email": "first_name",
