@@ -21,12 +21,10 @@ from appliance.postgres.proof.parts import Loaded, loads
 from appliance.postgres.proof.results import TableProof, TwinProof, VerifiedTwins
 from appliance.postgres.proof.verification import (
     SESSION,
-    UniqueColumns,
     copying_faults,
     count,
     prove,
     unchecked_constraints,
-    unique_columns,
 )
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
 from appliance.steps.context import StepContext
@@ -138,7 +136,6 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
     with closing(open_session()) as session:
         try:
             evidence.index(session)
-            unique = unique_columns(session)
             copied = arrived(session)
             left_out = counted(session) if plan.left_out_sql is not None else {}
         except psycopg.Error as error:
@@ -148,7 +145,7 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
         sent[item.table] += copied.get(item.key, (0, 0))[0]
 
     def proof_of(session: Session, loaded: Loaded, rows: int) -> TableProof:
-        proof = _prove(context, session, plan, settings, loaded, rows, unique)
+        proof = _prove(context, session, plan, settings, loaded, rows)
         if not left_out.keys() & set(loaded.sources):
             return proof
         # A table without a count is not filtered: all that the server sent is all there is.
@@ -168,12 +165,10 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
     return sorted(found, key=lambda proof: proof.table)
 
 
-def _proof(
-    session: Session, plan: Plan, loaded: Loaded, source_rows: int, unique: UniqueColumns
-) -> TableProof:
+def _proof(session: Session, plan: Plan, loaded: Loaded, source_rows: int) -> TableProof:
     if not plan.tables[loaded.number].masked_columns:
         return count(session, loaded, source_rows)
-    return prove(session, plan, loaded, source_rows, unique)
+    return prove(session, plan, loaded, source_rows)
 
 
 def _prove(  # noqa: PLR0917
@@ -183,18 +178,17 @@ def _prove(  # noqa: PLR0917
     settings: DefinitionSettings,
     loaded: Loaded,
     source_rows: int,
-    unique: UniqueColumns,
 ) -> TableProof:
     relation = loaded.relation
     try:
         try:
-            found = _proof(session, plan, loaded, source_rows, unique)
+            found = _proof(session, plan, loaded, source_rows)
         except psycopg.ProgrammingError as error:
             if error.sqlstate not in UNFOUND:
                 raise
             # Planning a query looks at index expressions: a function there needs the source's search_path.
             session.execute(names_as_in_source(settings.of(relation.schema_name, relation.name)).encode())
-            found = _proof(session, plan, loaded, source_rows, unique)
+            found = _proof(session, plan, loaded, source_rows)
             session.execute("SET search_path = ''")
     except psycopg.Error as error:
         name = loaded.relation.qualified

@@ -1,18 +1,23 @@
-"""Who sees the evidence of a verification, in a killed run's ``__next`` or in its log, learns nothing.
+"""Who sees the evidence of a verification learns nothing of the originals, with the run's key or without it.
 
-The attacker administers the target, and has the code, the rows of the twin and lists of guesses.
+The attacker administers the target, and has the code, the rows of the twin and lists of guesses; or owns a
+function in the source's schema, which runs in the sessions of the target too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from appliance.keys.keys import binding_value
+from appliance.keys.keys import run_key
+from appliance.masking.bindings import secret_settings
 from appliance.postgres.proof import evidence
+from appliance.postgres.proof.hashes import tagged
 from tests.engine.clusters import Cluster
 from tests.engine.stepwise_run import StepwiseRun
 
@@ -111,15 +116,82 @@ def test_the_evidence_of_a_killed_run_gives_no_value_back(killed: StepwiseRun) -
             assert found == [], f"{name} gives {len(found)} values back"
 
 
-def test_neither_of_the_runs_keys_stands_anywhere_on_the_target(killed: StepwiseRun) -> None:
+def test_the_runs_key_stands_nowhere_on_the_target(killed: StepwiseRun) -> None:
     killed.verify()
-    keys = [binding_value(bytes(range(32)), binding) for binding in evidence.bindings(killed.context.plan())]
-    assert len({*keys}) == 2 and all(len(key) == 64 for key in keys)
+    plan = killed.context.plan()
+    (key,) = secret_settings(run_key(bytes(range(32)), plan.run_id), evidence.bindings(plan)).values()
+    assert len(key) == 64
     for path in (*killed.target.folder.rglob("pg_wal/*"), *killed.target.folder.rglob("base/*/*")):
         with contextlib.suppress(FileNotFoundError, IsADirectoryError):
             held = path.read_bytes()
-            for key in keys:
-                assert key.encode() not in held and bytes.fromhex(key) not in held, path
+            assert key.encode() not in held and bytes.fromhex(key) not in held, path
+
+
+# Comes with the source's schema, and says on the target what the session there has bound, and what it sees.
+LEAK = """
+CREATE SCHEMA attacker;
+CREATE TABLE attacker.leaked (settings jsonb, evidence jsonb);
+CREATE FUNCTION attacker.write_down() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF to_regclass('appliance_ledger.evidence') IS NOT NULL THEN
+        INSERT INTO attacker.leaked SELECT
+            (SELECT jsonb_object_agg(n, current_setting(n, true)) FROM unnest(ARRAY[{settings}]) AS n),
+            (SELECT jsonb_agg(e) FROM appliance_ledger.evidence AS e);
+    END IF;
+END $$;
+CREATE FUNCTION attacker.leak(integer) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM attacker.write_down();
+    RETURN $1;
+END $$;
+CREATE INDEX person_leak ON public.person (id) WHERE attacker.leak(1) = 1;
+GRANT USAGE ON SCHEMA attacker TO reader; GRANT SELECT ON attacker.leaked TO reader;
+"""
+SETTINGS = ("appliance.evidence_key", "appliance.evidence_value_key", "appliance.evidence_row_key")
+
+
+def tries(key: bytes, row: bytes, guess: bytes) -> Iterator[bytes]:
+    """All that the evidence of a guess can be, by the code: with the row and without it, in each place."""
+    for relation, part, place in itertools.product(range(3), range(2), range(9)):
+        tag = bytes.fromhex(tagged(relation, part, place))
+        for message in (key + tag + row + guess, key + tag + guess, key + row + guess, key + guess):
+            yield hashlib.sha256(message).digest()[:8]
+
+
+def test_code_in_the_session_of_verify_finds_no_original_with_the_key_and_the_evidence(
+    source: Cluster, source_database: str, target: Cluster, twin_database: str, run_folder: Any
+) -> None:
+    source.sql(source_database, PEOPLE)
+    source.sql(source_database, LEAK.replace("{settings}", ", ".join(f"'{name}'" for name in SETTINGS)))
+    run = StepwiseRun(source, source_database, target, twin_database, run_folder, DOCUMENT).copied()
+    run.verify()
+    leaked = target.rows(
+        run.next, "SELECT settings, evidence FROM attacker.leaked WHERE settings::text LIKE '%: \"%'"
+    )
+    assert leaked, "the function ran in a session of the target that has the key"
+    settings, seen = leaked[-1]
+    keys = [bytes.fromhex(value) for value in settings.values() if value]
+    shown = [each for each in seen if each["hashes"]]
+    hashes = {bytes.fromhex(value[2:]) for each in shown for value in each["hashes"]}
+    rows = {int(each["by_number"]).to_bytes(8, "big", signed=True) for each in shown if each["by_number"]}
+    assert len(rows) == 8
+
+    def found(guesses: list[str]) -> list[str]:
+        return [
+            guess
+            for guess in guesses
+            if any(hashes.intersection(tries(key, row, guess.encode())) for key in keys for row in rows)
+        ]
+
+    (masked,) = target.rows(run.next, "SELECT email, ssn FROM public.person WHERE id = 3")
+    assert found(list(masked)) == list(masked), "the attacker knows how the evidence is made"
+    numbers = range(1, 9)
+    assert found([f"p{n}@raw.test" for n in numbers] + [f"078-05-{n:04}" for n in numbers]) == []
+
+
+def test_a_row_of_evidence_has_a_hash_of_each_output_and_of_nothing_else(killed: StepwiseRun) -> None:
+    shown = "SELECT DISTINCT cardinality(hashes) FROM appliance_ledger.evidence WHERE by_number IS NOT NULL"
+    assert killed.target.rows(killed.next, shown) == [(len(DOCUMENT["masks"]),)]
 
 
 def test_equal_values_in_two_rows_or_columns_do_not_look_alike(

@@ -100,7 +100,10 @@ def test_a_table_without_a_key_says_that_its_rows_could_not_be_compared(people: 
             "public.person.notes (text_scrub)",
         ),
         ("UPDATE public.person SET status = 'x' WHERE id = 9", "public.person.status (constant): 1 of"),
-        ("UPDATE public.person SET code = 'same'", "public.person.code (hash): 500 distinct values became 1"),
+        (
+            "UPDATE public.person SET code = 'same'",
+            "public.person.code (hash): 2,000 of 2,000 values were not made",
+        ),
         (
             "DELETE FROM public.person WHERE id = 2000; DELETE FROM public.purchase WHERE person = 2000",
             "public.person: the source has 2,000 rows, the twin 1,999",
@@ -121,6 +124,14 @@ def test_evidence_survives_a_crash_of_the_server_and_its_loss_is_no_proof(people
     assert run.target.value(run.next, kept) == "p"
     run.spoil("TRUNCATE appliance_ledger.evidence")
     assert "public.person.email (email): nothing was gathered to prove it with" in the_fault(run)
+
+
+def test_what_the_source_has_not_counted_is_not_taken_as_proven(people: StepwiseRun) -> None:
+    run = people.copied()
+    run.spoil("DELETE FROM appliance_ledger.evidence WHERE facet IS NOT NULL")
+    said = the_fault(run)
+    assert "public.person.email (email): nothing was gathered to prove it with" in said
+    assert "public.person.born (date_shift): nothing was gathered to prove it with" in said
 
 
 def test_a_constraint_that_was_never_checked_is_found_out(people: StepwiseRun) -> None:

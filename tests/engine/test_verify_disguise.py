@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from appliance.postgres.plan import Plan
 from tests.engine.clusters import Cluster
+from tests.engine.stepwise_run import StepwiseRun
 from tests.engine.test_verify_kinds import Runs, faults, runs
 
 __all__ = ["runs"]
@@ -90,6 +92,72 @@ def test_a_value_of_another_row_is_not_what_the_mask_gives_for_this_one(runs: Ru
     run = runs.copied(script(50), MASKS)
     run.spoil("UPDATE public.thing AS t SET born = o.born FROM public.thing AS o WHERE o.n = 51 - t.n")
     assert "public.thing.born (date_shift): 50 of 50 values are not what the mask gives" in faults(run)
+
+
+HEX = """
+CREATE TABLE public.thing (n int PRIMARY KEY, code text, tags text[], doc jsonb);
+INSERT INTO public.thing SELECT n, md5(n::text), ARRAY[md5('a' || n)], jsonb_build_object('x', md5('b' || n))
+    FROM generate_series(1, 60) AS g (n);
+GRANT SELECT ON public.thing TO reader;
+"""
+OF_ANOTHER_ROW = "(SELECT o.{0} FROM public.thing AS o WHERE o.n = 61 - t.n)"
+
+
+def with_masks(plan: Plan, instead: str) -> Plan:
+    """The plan with other SQL in place of the masks', made from a column's name and its mask."""
+    (table,) = plan.tables
+    columns = tuple(
+        column
+        if column.mask is None
+        else column.model_copy(update={"sql": instead.format(column.name, f"({column.sql})")})
+        for column in table.columns
+    )
+    return plan.model_copy(update={"tables": (table.model_copy(update={"columns": columns}),)})
+
+
+@pytest.mark.parametrize(
+    ("instead", "said"),
+    [
+        (OF_ANOTHER_ROW, "the mask has given 60 originals for 60 values"),
+        ("{0}", "the mask has given 60 originals for 60 values"),
+        (f"CASE WHEN n = 7 THEN {OF_ANOTHER_ROW} ELSE {{1}} END", "the mask has given 1 originals for 60"),
+    ],
+    ids=["another row's original", "the row's own", "one of another row"],
+)
+def test_a_mask_that_gives_originals_of_the_right_shape_is_found_by_the_source_itself(
+    source: Cluster,
+    source_database: str,
+    target: Cluster,
+    twin_database: str,
+    run_folder: Any,
+    *,
+    instead: str,
+    said: str,
+) -> None:
+    """The twin has what the mask gave for each row, and looks as it must."""
+
+    masks = {"*.*.code": "hash", "*.*.tags": "hash", "*.*.doc": {"mask": "json", "paths": {"x": "hash"}}}
+    source.sql(source_database, HEX)
+    run = StepwiseRun(
+        source, source_database, target, twin_database, run_folder, {"masks": masks, "keep": ["*.*.n"]}
+    ).copied(lambda plan: with_masks(plan, instead))
+    found = faults(run)
+    for column in ("code (hash)", "tags (hash)", "doc x (json)"):
+        assert f"public.thing.{column}: {said}" in found
+    assert "not what the mask gives" not in found and "not made by the mask" not in found
+
+
+def test_a_mask_that_makes_one_of_many_values_is_found_by_the_source_itself(
+    source: Cluster, source_database: str, target: Cluster, twin_database: str, run_folder: Any
+) -> None:
+    source.sql(source_database, HEX)
+    document = {"masks": {"*.*.code": "hash"}, "keep": ["*.*.n", "*.*.tags", "*.*.doc"]}
+    run = StepwiseRun(source, source_database, target, twin_database, run_folder, document).copied(
+        lambda plan: with_masks(plan, "repeat(left({1}, 1), 32)")
+    )
+    found = faults(run)
+    assert "public.thing.code (hash): 60 distinct values became" in found
+    assert "not what the mask gives" not in found and "not made by the mask" not in found
 
 
 def test_without_a_key_what_the_mask_gives_must_stand_in_the_twin(runs: Runs) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from appliance.errors import WorkFailedError
-from appliance.postgres.proof.hashes import VALUE_SETTING, encodings_differ, hashed, tagged
+from appliance.postgres.proof.hashes import NO_ROW, SETTING, encodings_differ, hashed, tagged
 from tests.engine.clusters import Cluster
 from tests.engine.stepwise_run import StepwiseRun
 
@@ -291,17 +291,17 @@ def test_the_ledger_holds_neither_a_value_nor_the_seed(runs: Runs) -> None:
 
 
 def test_text_is_hashed_alike_in_two_encodings(source: Cluster) -> None:
-    shown = hashed("v", tagged(1, 2, 3), None, converted=True)
+    shown = hashed("v", tagged(1, 2, 3), NO_ROW, converted=True)
     hashes = set()
     for name, encoding in (("one_latin1", "LATIN1"), ("one_utf8", "UTF8")):
         source.create_database(name, f"ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
         with source.connect(name, client_encoding="UTF8") as session:
-            session.execute("SELECT set_config(%s, %s, false)", (VALUE_SETTING, "5c" * 32))
+            session.execute("SELECT set_config(%s, %s, false)", (SETTING, "5c" * 32))
             hashes.update(
                 session.execute(f"SELECT {shown} FROM (VALUES ('Zoë Ñandú'::text)) AS t (v)".encode())
             )
         source.drop_database(name)
-    message = bytes.fromhex("5c" * 32 + tagged(1, 2, 3)) + "Zoë Ñandú".encode()
+    message = bytes.fromhex("5c" * 32 + tagged(1, 2, 3)) + bytes(8) + "Zoë Ñandú".encode()
     assert hashes == {(hashlib.sha256(message).digest()[:8],)}
     assert encodings_differ("LATIN1", "UTF8")
     assert not encodings_differ("UTF8", "UTF8") and not encodings_differ("SQL_ASCII", "UTF8")

@@ -1,11 +1,12 @@
-"""What ``verify`` needs from the source: keyed hashes, gathered while the snapshot is open.
+"""What ``verify`` needs from the source: hashes of what masks give, and counts, gathered with the rows.
 
-For a sample of rows the source's own server says what each mask gives for the row (a hash that is bound to
-the row), and what stood there before where no original may stand in the twin at all. It also counts how many
-values a mask has left as they were. Hashes and counts are all that travels: see ``evidence_hashes`` for why
-nobody who sees them can try a guess. They land in the ledger of ``<twin>__next``, in the transaction that
-copies the same rows, and go when verification is over. The keys follow from the appliance's key and the run's
-id and are never stored.
+For a sample of rows the source's own server says what each mask gives for the row: a keyed hash that is bound
+to the row. Originals it compares for itself, piece by piece: it counts the values that a mask was given,
+those that came out as they were (or, where no output may be an original, as any row of the sample was), and
+how many were distinct before and after. Hashes of what stands in the twin, and counts, are all that travels;
+nothing that is made from an original does. They land in the ledger of ``<twin>__next``, in the transaction
+that copies the same rows, and go when verification is over. The key follows from the appliance's key and the
+run's id and is never stored.
 
 A table of up to ``EXACT_ROWS`` rows gives all of them, a larger one a tenth, from pages all over it, and at
 most ``MOST_ROWS``.
@@ -17,7 +18,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.masking.compiled import Binding, CompiledColumn
+from appliance.masking.compiled import Binding
 from appliance.masking.permutation import drawn_once
 from appliance.postgres.copying.copy_stream import HalfBrokeError, pipe
 from appliance.postgres.copying.ledger import SCHEMA
@@ -26,13 +27,12 @@ from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import CopyItem, Plan
 from appliance.postgres.proof.hashes import (
     NOTHING,
-    ROW_SETTING,
-    VALUE_SETTING,
+    SETTING,
     Finder,
     encodings_differ,
     hashed,
 )
-from appliance.postgres.proof.parts import Loaded, Part, Proved, finder_of, out_text, parts
+from appliance.postgres.proof.parts import Loaded, Part, finder_of, out_text, parts
 from appliance.postgres.proof.sample import budget, by_odds, sampled
 
 TABLE = f"{SCHEMA}.evidence"
@@ -40,21 +40,21 @@ FOUND = "appliance_found"
 
 
 def bindings(plan: Plan) -> tuple[Binding, ...]:
-    """The run's two keys: bound on the source for ``gather``, and in the twin for ``verify``."""
-    return (
-        Binding(setting=ROW_SETTING, part="key", domain=f"evidence-row:{plan.run_id}"),
-        Binding(setting=VALUE_SETTING, part="key", domain=f"evidence-value:{plan.run_id}"),
-    )
+    """The run's key: bound on the source for ``gather``, and in the twin for ``verify``."""
+    return (Binding(setting=SETTING, part="key", domain=f"evidence:{plan.run_id}"),)
 
 
 def create(connection: Connection[TupleRow]) -> None:
     """Add the evidence's table to the ledger's schema; what is there is kept.
 
+    A row for each row of the sample, and one for each facet of each piece, with what the source has counted.
+
     Not UNLOGGED: a server that crashes empties such a table, and nothing would be left to prove with.
     """
     connection.execute(
         f"CREATE TABLE IF NOT EXISTS {TABLE} (relation integer NOT NULL, part smallint NOT NULL,"
-        " by_number bigint, by_uuid uuid, by_hash bytea, hashes bytea[], given bigint[], kept bigint[])"
+        " by_number bigint, by_uuid uuid, by_hash bytea, hashes bytea[],"
+        " facet integer, given bigint, met bigint, originals bigint, outputs bigint)"
     )
 
 
@@ -100,7 +100,7 @@ def gather(  # noqa: PLR0917
             f"COPY ({gathering(found, part, where, converted=converted)}) TO STDOUT (FORMAT binary)",
             f"COPY {TABLE} FROM STDIN (FORMAT binary)",
             lambda _rows, _bytes: None,
-        ).rows - bool(part.by_row)
+        ).rows - len(part.counted)
 
     try:
         for part in parts(table, loaded.number, converted=converted) if rows else ():
@@ -124,44 +124,91 @@ def gather(  # noqa: PLR0917
 
 
 def gathering(found: Finder, part: Part, rows: str, *, converted: bool) -> str:
-    """The query of a part's evidence over ``rows``: a row for each of them, and one with the counts."""
+    """The query of a part's evidence over ``rows``: a row for each, and one for each counted facet."""
     row = found.row_bytes(FOUND)
-
-    def hash_of(what: Proved | CompiledColumn, text: str) -> str:
-        return hashed(
-            text, part.tag(what), row if isinstance(what, CompiledColumn) else None, converted=converted
-        )
-
     outs = [
-        f"coalesce({hash_of(column, f'out_{number}')}, {NOTHING})" for number, column in enumerate(part.made)
+        f"coalesce({hashed(f'out_{number}', part.tag(column), row, converted=converted)}, {NOTHING})"
+        for number, column in enumerate(part.made)
     ]
-    originals = [hash_of(each, f"appliance_was_{each.number}") for each in part.disjoint]
-    asked = [f"appliance_was_{each.number} IS NOT NULL AS asked_{each.number}" for each in part.by_row]
-    # Distinct values are counted by a hash: they may be long.
-    kept = [
-        f"CASE WHEN appliance_was_{each.number} = now_{each.number}"
-        f" THEN hashtextextended(appliance_was_{each.number}, 0) END AS kept_{each.number}"
-        for each in part.by_row
-    ]
-    hashes = f"ARRAY[{', '.join([*outs, *originals])}]::bytea[] AS hashes"
-    values = _values(found, part, rows, converted=converted)
-    given = f"SELECT {', '.join([FOUND, hashes, *asked, *kept])} FROM ({values}) AS v"  # noqa: S608
+    of_row = [FOUND, f"ARRAY[{', '.join(outs)}]::bytea[] AS hashes", *_names_of_compared(part)]
+    given = f"SELECT {', '.join(of_row)} FROM ({_values(found, part, rows, converted=converted)}) AS v"  # noqa: S608
     places = {"by_number": "NULL::bigint", "by_uuid": "NULL::uuid", "by_hash": "NULL::bytea"}
     here = {**places, found.kept_in: FOUND}
     numbers = f"{part.relation}::integer, {part.number}::smallint"
-    each_row = f"SELECT {numbers}, {', '.join(here.values())}, hashes, NULL::bigint[], NULL::bigint[]"
-    if not part.by_row:
+    no_counts = "NULL::integer, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bigint"
+    each_row = f"SELECT {numbers}, {', '.join(here.values())}, hashes, {no_counts}"
+    if not part.counted:
         return drawn_once(f"{each_row} FROM ({given}) AS g")
-    counts = ", ".join(f"count(*) FILTER (WHERE asked_{each.number})" for each in part.by_row)
-    distinct = ", ".join(f"count(DISTINCT kept_{each.number})" for each in part.by_row)
-    all_rows = f"{numbers}, {', '.join(places.values())}, NULL::bytea[], ARRAY[{counts}], ARRAY[{distinct}]"
+    no_row = f"{numbers}, {', '.join(places.values())}, NULL::bytea[]"
+    counts = [f"SELECT {no_row}, {_COUNTS} FROM ({query}) AS c" for query in _counts(part)]  # noqa: S608
     return drawn_once(
-        f"WITH g AS MATERIALIZED ({given}) {each_row} FROM g UNION ALL SELECT {all_rows} FROM g"  # noqa: S608
+        f"WITH g AS MATERIALIZED ({given}) {each_row} FROM g UNION ALL {' UNION ALL '.join(counts)}"
     )
 
 
+_COUNTS = "facet::integer, given::bigint, met::bigint, originals::bigint, outputs::bigint"
+
+
+def _names_of_compared(part: Part) -> list[str]:
+    names = [f"{what}_{each.number}" for what in ("asked", "kept") for each in part.by_row]
+    return [*names, "compared"] if part.disjoint else names
+
+
+def _compared(part: Part) -> list[str]:
+    """What is counted later, as hashes: values may be long. Nothing of this leaves the source."""
+    asked = [f"appliance_was_{each.number} IS NOT NULL AS asked_{each.number}" for each in part.by_row]
+    kept = [
+        f"CASE WHEN appliance_was_{each.number} = {each.value}"
+        f" THEN hashtextextended(appliance_was_{each.number}, 0) END AS kept_{each.number}"
+        for each in part.by_row
+    ]
+    if not part.disjoint:
+        return [*asked, *kept]
+    pairs = [
+        f"hashtextextended(appliance_was_{each.number}, 0), hashtextextended({each.value}, 0)"
+        for each in part.disjoint
+    ]
+    return [*asked, *kept, f"ARRAY[{', '.join(pairs)}] AS compared"]
+
+
+def _counts(part: Part) -> list[str]:
+    """Queries over ``g`` of a row for each facet that is counted."""
+    found = []
+    if part.by_row:
+        numbers = ", ".join(str(each.number) for each in part.by_row)
+        given = ", ".join(f"count(*) FILTER (WHERE asked_{each.number})" for each in part.by_row)
+        kept = ", ".join(f"count(DISTINCT kept_{each.number})" for each in part.by_row)
+        found.append(
+            f"SELECT unnest(ARRAY[{numbers}]) AS facet, unnest(ARRAY[{given}]) AS given,"  # noqa: S608
+            f" unnest(ARRAY[{kept}]) AS met, 0 AS originals, 0 AS outputs FROM g"
+        )
+    if part.disjoint:
+        numbers = ", ".join(str(each.number) for each in part.disjoint)
+        ends = ", ".join(f"{2 * each.number}, {2 * each.number + 1}" for each in part.disjoint)
+        # Grouped once over all facets: a search for each of them would read all rows as often.
+        ended = f"SELECT unnest(ARRAY[{ends}]) AS place, unnest(compared) AS hash FROM g"  # noqa: S608
+        by_value = (
+            "SELECT place / 2 AS facet, count(*) FILTER (WHERE place % 2 = 0) AS was,"  # noqa: S608
+            f" count(*) FILTER (WHERE place % 2 = 1) AS now FROM ({ended}) AS e"
+            " WHERE hash IS NOT NULL GROUP BY 1, hash"
+        )
+        by_facet = (
+            "SELECT facet, sum(was) AS given, sum(now) FILTER (WHERE was > 0) AS met,"  # noqa: S608
+            " count(*) FILTER (WHERE was > 0) AS originals, count(*) FILTER (WHERE now > 0) AS outputs"
+            f" FROM ({by_value}) AS v GROUP BY facet"
+        )
+        counts = ", ".join(
+            f"coalesce({name}, 0) AS {name}" for name in ("given", "met", "originals", "outputs")
+        )
+        found.append(
+            f"SELECT facet, {counts} FROM unnest(ARRAY[{numbers}]) AS f (facet)"  # noqa: S608
+            f" LEFT JOIN ({by_facet}) AS n USING (facet)"
+        )
+    return found
+
+
 def _values(found: Finder, part: Part, rows: str, *, converted: bool) -> str:
-    """What a row is found by, the originals, and what the masks give for them, each computed once.
+    """What a row is found by, what the masks give for it, and what is counted, each computed once.
 
     OFFSET 0 keeps the planner from computing a value again wherever it is read.
     """
@@ -174,14 +221,12 @@ def _values(found: Finder, part: Part, rows: str, *, converted: bool) -> str:
         quoted(column.name) if column in part.columns else f"appliance_key_{number}"
         for number, column in enumerate(found.columns)
     ]
-    compared = [*part.disjoint, *part.by_row]
-    was = [f"{each.value} AS appliance_was_{each.number}" for each in compared]
+    was = [f"{each.value} AS appliance_was_{each.number}" for each in part.counted]
     masked = [f"{column.sql} AS {quoted(column.name)}" for column in part.columns]
     inner = f"SELECT {', '.join([*keys, *was, *masked])} {rows} OFFSET 0"
     outer = [
         f"{found.found_by(by_key, converted=converted)} AS {FOUND}",
-        *(f"appliance_was_{each.number}" for each in compared),
-        *(f"{each.value} AS now_{each.number}" for each in part.by_row),
+        *_compared(part),
         *(f"{out_text(column)} AS out_{number}" for number, column in enumerate(part.made)),
     ]
     return f"SELECT {', '.join(outer)} FROM ({inner}) AS m OFFSET 0"  # noqa: S608

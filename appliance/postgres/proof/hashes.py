@@ -1,10 +1,12 @@
-"""The SQL of evidence: how a row is found again, and how what is hashed can be tried by nobody.
+"""The SQL of evidence: how a row is found again, and how what a mask gives for it is compared unseen.
 
-A row is found by its key as it stands in the twin where that is one whole number or one uuid, which is all
-that such a key says, and the server joins by it without computing anything. Any other row is found by a keyed
-hash. A value is hidden by SHA-256 under another key, cut to 64 bits: at most a quarter of the digest is ever
-shown. Before the value stand, each of a fixed length, the key, what is hashed (relation, part, place) and the
-row, so that equal values in two columns, or in two rows, do not look alike.
+Only what stands in the twin is hashed: a row's key as the twin has it, and the values that masks give. So
+who has the run's key beside the hashes, as code in a session of the target can, learns what the twin shows.
+
+A row is found by its key where that is one whole number or one uuid, and the server joins by it without
+computing anything. Any other row is found by a hash of its key. A hash is SHA-256 under the run's key, cut to
+64 bits. Before the value stand, each of a fixed length, the key, what is hashed (relation, part, place; all
+zero for a row's key) and the row, so that equal values in two columns, or in two rows, do not look alike.
 """
 
 from __future__ import annotations
@@ -16,8 +18,7 @@ from typing import Literal
 from appliance.masking.compiled import CompiledColumn
 from appliance.postgres.plan import PlannedTable
 
-ROW_SETTING = "appliance.evidence_row_key"
-VALUE_SETTING = "appliance.evidence_value_key"
+SETTING = "appliance.evidence_key"
 SHOWN_BYTES = 8
 NOTHING = "'\\x'::bytea"
 """What stands for the hash of NULL, where NULL is something that a mask gives."""
@@ -52,8 +53,8 @@ class Finder:
         if self.kept_in == "by_uuid":
             return f"({values[0]})::uuid"
         text = _joined(self.columns, values)
-        key = f"(SELECT decode(current_setting('{ROW_SETTING}'), 'hex'))"
-        return f"substr(sha256({key} || {_short_text_bytes(text, converted=converted)}), 1, {SHOWN_BYTES})"
+        message = f"{_key(tagged(0, 0, 0))} || {_short_text_bytes(text, converted=converted)}"
+        return f"substr(sha256({message}), 1, {SHOWN_BYTES})"
 
     def row_bytes(self, found: str) -> str:
         """The same in a fixed number of bytes, from SQL of what the row is found by."""
@@ -104,14 +105,13 @@ def _found_by(columns: Sequence[CompiledColumn]) -> FoundBy:
     return "by_uuid" if kind == "uuid" else "by_hash"
 
 
-def hashed(text: str, tag: str, row: str | None, *, converted: bool) -> str:
+def hashed(text: str, tag: str, row: str, *, converted: bool) -> str:
     """The keyed hash of a text (which must be a column's name: it is read several times); NULL for NULL.
 
     ``tag`` is what ``tagged`` gives, ``row`` what ``Finder.row_bytes`` does.
     """
-    key = f"(SELECT decode(current_setting('{VALUE_SETTING}'), 'hex') || '\\x{tag}'::bytea)"
-    before = key if row is None else f"{key} || {row}"
-    return f"substr(sha256({before} || {text_bytes(text, converted=converted)}), 1, {SHOWN_BYTES})"
+    message = f"{_key(tag)} || {row} || {text_bytes(text, converted=converted)}"
+    return f"substr(sha256({message}), 1, {SHOWN_BYTES})"
 
 
 def tagged(relation: int, part: int, place: int) -> str:
@@ -123,7 +123,7 @@ def text_bytes(text: str, *, converted: bool) -> str:
     """A text's bytes. ``converted``: to UTF-8, where the two servers' encodings differ.
 
     ``decode`` of escaped text gives the bytes without looking at them, so it fails for none. Very long text
-    would not fit beside its key: two fast hashes of it stand for it, which nobody sees either.
+    would not fit beside its key: two fast hashes of it stand for it.
     """
     if converted:
         return _short_text_bytes(text, converted=True)
@@ -138,6 +138,10 @@ def text_bytes(text: str, *, converted: bool) -> str:
 def encodings_differ(one: str, other: str) -> bool:
     """Whether text must be converted before it is hashed. SQL_ASCII holds whatever bytes it was given."""
     return one != other and "SQL_ASCII" not in (one, other)
+
+
+def _key(tag: str) -> str:
+    return f"(SELECT decode(current_setting('{SETTING}'), 'hex') || '\\x{tag}'::bytea)"
 
 
 def _short_text_bytes(text: str, *, converted: bool) -> str:

@@ -15,7 +15,7 @@ from appliance.postgres.proof.hashes import Finder, finder, tagged
 
 _BY_ROW = frozenset({"outside_domain", "by_chance"})
 MOST_FACETS, _WIDE, _FACETS_IF_WIDE = 200, 200, 50
-"""Facets in one query, columns that make a table wide, and facets in one query then: each has up to six
+"""Facets in one query, columns that make a table wide, and facets in one query then: each has up to four
 results, and a query at most 1,664."""
 
 
@@ -29,12 +29,12 @@ class Proved:
 
     @property
     def by_row(self) -> bool:
-        """Its values stand in the source anyway: the source counts what the mask leaves as it was."""
+        """Its outputs may stand in the source anyway: only what the mask leaves as it was is counted."""
         return self.facet.proof in _BY_ROW
 
     @property
     def disjoint(self) -> bool:
-        """No original may stand anywhere in the twin."""
+        """What the mask gives for one row may be no row's original."""
         return self.facet.proof == "disjoint"
 
     @property
@@ -61,7 +61,7 @@ class Part:
 
     @property
     def disjoint(self) -> tuple[Proved, ...]:
-        """Facets whose originals are looked for."""
+        """Facets of which the source looks for what the mask gives among all originals."""
         return tuple(each for each in self.facets if each.disjoint)
 
     @property
@@ -70,19 +70,22 @@ class Part:
         return tuple(each for each in self.facets if each.by_row)
 
     @property
+    def counted(self) -> tuple[Proved, ...]:
+        """Facets whose originals the source compares for itself."""
+        return (*self.disjoint, *self.by_row)
+
+    @property
     def gathers(self) -> bool:
         """Whether it needs anything from the source."""
-        return bool(self.made or self.disjoint or self.by_row)
+        return bool(self.made or self.counted)
 
-    def place(self, what: Proved | CompiledColumn) -> int:
-        """Where in ``hashes`` a column's output or a facet's original stands."""
-        if isinstance(what, CompiledColumn):
-            return 1 + self.made.index(what)
-        return 1 + len(self.made) + self.disjoint.index(what)
+    def place(self, column: CompiledColumn) -> int:
+        """Where in ``hashes`` a column's output stands."""
+        return 1 + self.made.index(column)
 
-    def tag(self, what: Proved | CompiledColumn) -> str:
+    def tag(self, column: CompiledColumn) -> str:
         """What is hashed before it, so that equal values in two places do not look alike."""
-        return tagged(self.relation, self.number, self.place(what))
+        return tagged(self.relation, self.number, self.place(column))
 
 
 @dataclass(frozen=True)

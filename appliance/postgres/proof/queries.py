@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from appliance.masking.compiled import CompiledColumn
@@ -48,37 +47,37 @@ def gathered(search: Search) -> str:
     return f"SELECT count(*), count(DISTINCT {kept_in}) FROM {TABLE} WHERE {_of(search)}"  # noqa: S608
 
 
-def left_as_they_were(search: Search) -> str:
-    """A query of a row a piece: two arrays, how many values each by-row facet's mask was given, and kept."""
+def counted(search: Search) -> str:
+    """A query of a row for each facet of each piece: its number, and what the source has counted.
+
+    Values that the mask was given, those that came out as originals, distinct originals, distinct outputs.
+    """
     part = search.part
     return (
-        f"SELECT given, kept FROM {TABLE}"  # noqa: S608
-        f" WHERE relation = {part.relation} AND part = {part.number} AND given IS NOT NULL"
+        f"SELECT facet, given, met, originals, outputs FROM {TABLE}"  # noqa: S608
+        f" WHERE relation = {part.relation} AND part = {part.number} AND facet IS NOT NULL"
     )
 
 
-def distinct_hashes(search: Search, what: Sequence[Proved | CompiledColumn]) -> str:
-    """A query of one row: for each of ``what``, its distinct hashes in the evidence."""
-    numbers = [f"count(DISTINCT hashes[{search.part.place(each)}])" for each in what]
+def distinct_hashes(search: Search) -> str:
+    """A query of one row: for each column that is compared, its distinct hashes in the evidence."""
+    numbers = [f"count(DISTINCT hashes[{search.part.place(each)}])" for each in search.part.made]
     return f"SELECT {', '.join(numbers)} FROM {TABLE} WHERE {_of(search)}"  # noqa: S608
 
 
-def counting(search: Search, counted: Sequence[Proved], *, whole: bool) -> str:
-    """A query of one row: rows searched, rows that were gathered, then three and two numbers each.
+def counting(search: Search, *, whole: bool) -> str:
+    """A query of one row: rows searched, rows that were gathered, then two numbers for each facet and column.
 
-    For each facet: values looked at, values that the source has too, values that the mask cannot have made or
-    in which something is left. For each column that is compared: rows (or without a key distinct values) that
-    are what the mask gave, and rows that are not. At the end, for each of ``counted``, its distinct values in
-    the rows that were gathered, which are all if ``whole``.
+    For each facet: values looked at, and values that the mask cannot have made or in which something is left.
+    For each column that is compared: rows (or without a key distinct values) that are what the mask gave, and
+    rows that are not (without a key only if those gathered are all, ``whole``).
     """
     part = search.part
     numbers = [f"count(*) FILTER (WHERE {_GATHERED})"]
     for each in part.facets:
-        numbers += _numbers(search, each)
+        numbers += _numbers(each)
     for place in range(len(part.made)):
         numbers += _compared(search, place, whole=whole)
-    among = "" if whole else f" FILTER (WHERE {_GATHERED})"
-    numbers += [f"count(DISTINCT {_name(each)}){among}" for each in counted]
     values = ", ".join([_GATHERED, *_values(search)])
     flags = ", ".join([_GATHERED, *_flags(search)])
     return (
@@ -126,7 +125,7 @@ def _values(search: Search) -> list[str]:
     """What is read of every row that is searched, each computed once."""
     found = []
     for each in search.part.facets:
-        if each.facet.proof in ("disjoint", "outside_domain", "constant"):
+        if each.facet.proof in ("outside_domain", "constant"):
             found.append(f"{each.value} AS {_name(each)}")
         elif each.facet.proof == "partial":
             found.append(f"({each.facet.leak_sql}) AS {_name(each)}")
@@ -145,9 +144,7 @@ def _flags(search: Search) -> list[str]:
     found = []
     for each in part.facets:
         name = _name(each)
-        if each.disjoint:
-            found.append(f"{hashed(name, part.tag(each), None, converted=search.converted)} AS {name}")
-        elif each.facet.proof in ("outside_domain", "constant", "partial"):
+        if each.facet.proof in ("outside_domain", "constant", "partial"):
             found.append(name)
         if each.facet.shape_sql is not None:
             found.append(f"{name}_odd")
@@ -164,16 +161,13 @@ def _flags(search: Search) -> list[str]:
     return found
 
 
-def _numbers(search: Search, each: Proved) -> tuple[str, str, str]:
+def _numbers(each: Proved) -> tuple[str, str]:
     proof, name = each.facet.proof, _name(each)
-    odd = f"count(*) FILTER (WHERE {name}_odd)" if each.facet.shape_sql is not None else "0"
     if proof == "partial":
-        return "count(*)", "0", f"count(*) FILTER (WHERE {name})"
-    if proof == "disjoint":
-        return f"count({name})", f"count(*) FILTER (WHERE {name} IN {_evidence(search, each)})", odd
+        return "count(*)", f"count(*) FILTER (WHERE {name})"
     if proof in ("constant", "outside_domain"):
-        return f"count({name})", "0", _outside(each)
-    return "0", "0", odd
+        return f"count({name})", _outside(each)
+    return "0", f"count(*) FILTER (WHERE {name}_odd)" if each.facet.shape_sql is not None else "0"
 
 
 def _compared(search: Search, place: int, *, whole: bool) -> tuple[str, str]:
@@ -185,9 +179,9 @@ def _compared(search: Search, place: int, *, whole: bool) -> tuple[str, str]:
     return f"count(DISTINCT {name}) FILTER (WHERE {is_given})", others
 
 
-def _evidence(search: Search, what: Proved | CompiledColumn) -> str:
+def _evidence(search: Search, column: CompiledColumn) -> str:
     """The gathered hashes in one place, as the right side of IN: the server makes a hash table of them."""
-    place = search.part.place(what)
+    place = search.part.place(column)
     return f"(SELECT hashes[{place}] FROM {TABLE} WHERE {_of(search)} AND hashes[{place}] IS NOT NULL)"  # noqa: S608
 
 

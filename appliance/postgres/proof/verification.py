@@ -1,10 +1,10 @@
 """Prove, inside the finished ``<twin>__next``, that it is complete and masked.
 
 Per relation: its row count against the rows that the source's server sent in the run's snapshot. Per masked
-column: over the gathered rows, the twin's value is what the mask gives for the row; the mask has left no more
-values as they were than chance allows, or, where no original may stand in the twin at all, none is found
-there; every value belongs to the mask's own output and has its shape; nothing that the mask removes is left;
-distinct values stay distinct.
+column: over the gathered rows, the twin's value is what the mask gives for the row; by the source's own count
+the mask has given no original (or has left no more values as they were than chance allows), and distinct
+values stay distinct; every value belongs to the mask's own output and has its shape; nothing that the mask
+removes is left. The twin is not searched for originals: nothing that would find one comes here.
 
 A relation of less than twice ``SEARCHED_ROWS`` is searched row by row. Of a larger one those that were
 gathered are, and beside them one row in up to ``MOST_ONE_IN``, chosen so that nothing in the data can foresee
@@ -19,7 +19,8 @@ import itertools
 import math
 import secrets
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection
@@ -38,8 +39,6 @@ FALSE_ALARM = 1e-9
 _EQUAL_HASHES = 1e-6
 """The same for two values with one hash, where a single value that meets must not be excused."""
 # The evidence of a relation becomes hash tables in memory; a smaller limit would mean a search for each row.
-UniqueColumns = Mapping[tuple[str, str], frozenset[str]]
-"""By schema and name of their relation."""
 SESSION = "SET work_mem = '512MB'"
 SEARCHED_ROWS = 100_000
 """A search costs up to a third of copying a row, so that a large relation is searched in part."""
@@ -61,19 +60,15 @@ def count(connection: Connection[TupleRow], loaded: Loaded, source_rows: int) ->
     )
 
 
-def prove(
-    connection: Connection[TupleRow], plan: Plan, loaded: Loaded, source_rows: int, unique: UniqueColumns
-) -> TableProof:
+def prove(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, source_rows: int) -> TableProof:
     """Hold one relation of the twin against the source's evidence, which must be indexed.
 
-    The run's keys must be bound in the session, and ``SESSION`` run in it. ``source_rows`` is how many the
-    source's server has sent, ``unique`` what ``unique_columns`` says of the twin. Raises psycopg errors.
+    The run's key must be bound in the session, and ``SESSION`` run in it. ``source_rows`` is how many the
+    source's server has sent. Raises psycopg errors.
     """
-    apart = unique.get((loaded.relation.schema_name, loaded.relation.name), frozenset())
     (rows,) = _row(connection, queries.row_count(loaded))
     found = [
-        _Part(connection, search, source_rows, apart)
-        for search in _searches(connection, plan, loaded, source_rows)
+        _Part(connection, search, source_rows) for search in _searches(connection, plan, loaded, source_rows)
     ]
     needed = [each for each in found if each.search.part.gathers]
     return TableProof(
@@ -88,32 +83,36 @@ def prove(
     )
 
 
+@dataclass(frozen=True)
+class _Counted:
+    """What the source has counted of a facet, over all pieces, and what follows from each of them alone."""
+
+    given: int = 0
+    met: int = 0
+    allowed: int = 0
+    too_many: bool = False
+    """A piece has more than chance allows."""
+    originals: int = 0
+    outputs: int = 0
+    """Distinct values before and after, of pieces in which some became one."""
+
+
 class _Part:
     """What came of one part of a relation."""
 
-    def __init__(
-        self,
-        connection: Connection[TupleRow],
-        search: Search,
-        source_rows: int,
-        unique_columns: frozenset[str],
-    ) -> None:
+    def __init__(self, connection: Connection[TupleRow], search: Search, source_rows: int) -> None:
         self.connection, self.search, self.source_rows = connection, search, source_rows
         self.gathered, self._apart = _row(connection, queries.gathered(search))
         self._whole = self.gathered == source_rows
         part, unique = search.part, search.finder.unique
-        counted = _to_be_distinct(search, unique_columns) if self._whole or unique else []
-        numbers = iter(_row(connection, queries.counting(search, counted, whole=self._whole)))
+        numbers = iter(_row(connection, queries.counting(search, whole=self._whole)))
         self.searched, present = next(numbers), next(numbers)
         self.missing = max(0, self.gathered - present) if unique else 0
-        self._seen = {each.number: (next(numbers), next(numbers), next(numbers)) for each in part.facets}
+        self._seen = {each.number: (next(numbers), next(numbers)) for each in part.facets}
         self._compared = {column.name: (next(numbers), next(numbers)) for column in part.made}
-        twin = [int(number) for number in numbers]
-        source = self._distinct(counted)
-        self._distinct_of = {each.number: pair for each, *pair in zip(counted, source, twin, strict=True)}
-        if not unique:
+        if part.made and not unique:
             self._without_a_key(part.made)
-        self._kept = self._left_as_they_were(part.by_row)
+        self._counted = self._of_the_source(part.counted) if part.counted else {}
 
     @property
     def equal(self) -> int:
@@ -123,34 +122,27 @@ class _Part:
     def proofs(self) -> list[ColumnProof]:
         """One for each facet."""
         part = self.search.part
-        if part.gathers and self.source_rows and not self.gathered:
+        lacking = not self.gathered or len(self._counted) < len(part.counted)
+        if part.gathers and self.source_rows and lacking:
             fault = "nothing was gathered to prove it with"
             return [self._proof(each).model_copy(update={"fault": fault}) for each in part.facets]
         return [self._proof(each) for each in part.facets]
 
     def _proof(self, each: Proved) -> ColumnProof:
-        compared, met, outside = self._seen[each.number]
-        if each.by_row:
-            compared, met, allowed, too_many = self._kept[each.number]
-        else:
-            # Two different values with one 64-bit hash.
-            allowed = chance_bound(self.gathered, compared / 2**64, _EQUAL_HASHES) if each.disjoint else 0
-            too_many = met > allowed
+        looked_at, outside = self._seen[each.number]
+        counted = self._counted.get(each.number, _Counted(given=looked_at))
         equal, differ = self._compared.get(each.column.name, (None, 0))
-        source, twin = self._distinct_of.get(each.number, (0, 0))
         faults = []
-        if too_many and each.by_row:
-            faults.append(f"the mask has left {met:,} of {compared:,} values as they were")
-        elif too_many:
-            faults.append(f"{met:,} of {compared:,} compared values stand in the source too")
-        if twin < source:
-            faults.append(f"{source:,} distinct values became {twin:,}")
+        if counted.too_many and each.by_row:
+            faults.append(f"the mask has left {counted.met:,} of {counted.given:,} values as they were")
+        elif counted.too_many:
+            faults.append(f"the mask has given {counted.met:,} originals for {counted.given:,} values")
+        if each.facet.preserves_distinct and counted.outputs < counted.originals:
+            faults.append(f"{counted.originals:,} distinct values became {counted.outputs:,}")
         if outside and each.facet.proof == "partial":
             faults.append(f"{outside:,} rows still hold what the mask removes")
         elif outside:
-            faults.append(
-                f"{outside:,} of {self._looked_at(each, compared):,} values were not made by the mask"
-            )
+            faults.append(f"{outside:,} of {looked_at or self.searched:,} values were not made by the mask")
         if differ:
             faults.append(
                 f"{differ:,} of {(equal or 0) + differ:,} values are not what the mask gives for their row"
@@ -159,9 +151,9 @@ class _Part:
             column=each.label,
             mask=each.column.mask or "",
             proof=each.facet.proof,
-            compared=compared,
-            met=met,
-            allowed=allowed,
+            compared=counted.given,
+            met=counted.met,
+            allowed=counted.allowed,
             outside=outside,
             equal=equal,
             differ=differ,
@@ -169,14 +161,11 @@ class _Part:
             note=self._note(each),
         )
 
-    def _looked_at(self, each: Proved, compared: int) -> int:
-        return self._seen[each.number][0] or (self.searched if each.by_row else compared)
-
     def _note(self, each: Proved) -> str | None:
         if not same_text(each.column, converted=self.search.converted):
             return (
-                "the two databases' encodings order its keys differently: its shape was looked at, and no"
-                " original found, but it was not compared with what the mask gives"
+                "the two databases' encodings order its keys differently: its shape was looked at, but it was"
+                " not compared with what the mask gives"
             )
         finder, apart = self.search.finder, self._apart >= _NEARLY_UNIQUE * self.gathered
         if self.search.part.made and not finder.unique and not apart:
@@ -186,31 +175,40 @@ class _Part:
             )
         return None
 
-    def _distinct(self, what: Sequence[Proved | CompiledColumn]) -> list[int]:
-        if not what:
-            return []
-        return [int(number) for number in _row(self.connection, queries.distinct_hashes(self.search, what))]
-
     def _without_a_key(self, made: Sequence[CompiledColumn]) -> None:
         """Every value that a mask gave must stand in the twin, beside what is kept."""
-        for column, given in zip(made, self._distinct(made), strict=True):
+        distinct = _row(self.connection, queries.distinct_hashes(self.search))
+        for column, given in zip(made, distinct, strict=True):
             present, others = self._compared[column.name]
             lacking = max(others, given - present)
             self._compared[column.name] = (self.searched - others if self._whole else present, lacking)
 
-    def _left_as_they_were(self, facets: Sequence[Proved]) -> dict[int, tuple[int, int, int, bool]]:
-        """Values given, distinct ones kept, how many chance allows, and whether a piece has more of them."""
-        if not facets:
-            return {}
-        pieces = self.connection.execute(queries.left_as_they_were(self.search).encode()).fetchall()
-        found = {}
-        for place, each in enumerate(facets):
-            counts = [(given[place], kept[place]) for given, kept in pieces]
-            bounds = [chance_bound(given, each.facet.chance) for given, _ in counts]
-            too_many = any(kept > bound for (_, kept), bound in zip(counts, bounds, strict=True))
-            given, kept = (sum(numbers) for numbers in zip(*counts, strict=True)) if counts else (0, 0)
-            found[each.number] = (given, kept, sum(bounds), too_many)
-        return found
+    def _of_the_source(self, facets: Sequence[Proved]) -> dict[int, _Counted]:
+        pieces: dict[int, list[tuple[int, int, int, int]]] = defaultdict(list)
+        for facet, *numbers in self.connection.execute(queries.counted(self.search).encode()):
+            given, met, originals, outputs = numbers
+            pieces[facet].append((given, met, originals, outputs))
+        return {each.number: _together(each, pieces[each.number]) for each in facets if each.number in pieces}
+
+
+def _together(each: Proved, pieces: Sequence[tuple[int, int, int, int]]) -> _Counted:
+    bounds = [_allowed(each, given) for given, _, _, _ in pieces]
+    became_one = [(before, after) for _, _, before, after in pieces if after < before]
+    return _Counted(
+        given=sum(given for given, _, _, _ in pieces),
+        met=sum(met for _, met, _, _ in pieces),
+        allowed=sum(bounds),
+        too_many=any(met > bound for (_, met, _, _), bound in zip(pieces, bounds, strict=True)),
+        originals=sum(before for before, _ in became_one),
+        outputs=sum(after for _, after in became_one),
+    )
+
+
+def _allowed(each: Proved, given: int) -> int:
+    if each.by_row:
+        return chance_bound(given, each.facet.chance)
+    # Two different values with one 64-bit hash, on the source.
+    return chance_bound(given, given / 2**64, _EQUAL_HASHES)
 
 
 def _searches(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, rows: int) -> list[Search]:
@@ -277,35 +275,6 @@ def one_in(rows: int) -> int:
     while part < MOST_ONE_IN and rows // (2 * part) >= SEARCHED_ROWS:
         part *= 2
     return part
-
-
-def _to_be_distinct(search: Search, unique: frozenset[str]) -> list[Proved]:
-    """What is to have as many distinct values as in the source.
-
-    A column with a unique index of its own needs no count: the index is the proof.
-    """
-    return [
-        each
-        for each in search.part.facets
-        if each.facet.preserves_distinct
-        and each.facet.proof == "disjoint"
-        and not (each.column.name in unique and not each.facet.label)
-    ]
-
-
-def unique_columns(connection: Connection[TupleRow]) -> UniqueColumns:
-    """Columns of the twin's relations that have a unique index of their own."""
-    query = (
-        "SELECT n.nspname::text, c.relname::text, a.attname::text FROM pg_index AS i"
-        " JOIN pg_class AS c ON c.oid = i.indrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace"
-        " JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]"
-        " WHERE i.indisunique AND i.indisvalid AND i.indnkeyatts = 1 AND i.indpred IS NULL"
-        " AND n.nspname !~ '^pg_'"
-    )
-    found: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for schema, name, column in connection.execute(query):
-        found[schema, name].add(column)
-    return {name: frozenset(columns) for name, columns in found.items()}
 
 
 def _row(connection: Connection[TupleRow], query: str) -> tuple[Any, ...]:
