@@ -7,6 +7,8 @@ the supervisors, which import this module, have no memory for the types' librari
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import re
@@ -38,10 +40,16 @@ STOP = "stop.json"
 """The request to stop."""
 OVER = "over.json"
 """The mark that the run has ended."""
+UNFINISHED = "unfinished"
+"""The mark that evidence may stand in a database beside the twin: from ``schema`` until it is removed."""
+ALIVE = "alive.lock"
+"""Locked by a run without Airflow for as long as its process lives, however that ends."""
 
 _MODE = 0o640
 LONGEST_OPEN_S = 8 * 24 * 3600
 """A run that never got its mark (the disk was full, say) does not count as open for ever."""
+TRY_AGAIN_S = 600
+"""How long cleaning up after a run waits where it did not work: the target may be away for hours."""
 _LONGEST_ID = 120
 """Run ids name folders and container labels; this keeps any path well under the limits of a file system."""
 
@@ -182,6 +190,59 @@ def open_runs(state_dir: Path) -> Iterator[tuple[str, Path]]:
                 yield entry.name, folder
         except OSError:
             continue
+
+
+def mark_unfinished(folder: Path) -> None:
+    """Note that something is about to be built beside the twin that must not stay."""
+    create_file(folder / UNFINISHED, "", durable=False, mode=_MODE)
+
+
+def mark_removed(folder: Path) -> None:
+    """Note that nothing of the kind is there any more; again is no error."""
+    (folder / UNFINISHED).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alive(folder: Path) -> Iterator[None]:
+    """Hold the lock by which others see that this process still runs the run that owns the folder."""
+    with (folder / ALIVE).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def left_behind(state_dir: Path, *, local_only: bool = False) -> list[tuple[str, Path]]:
+    """(run id, folder) of runs that have ended, or were killed, and may have left evidence beside a twin.
+
+    ``local_only``: of those without Airflow. One that could not be cleaned up waits ``TRY_AGAIN_S``; what was
+    tried for ``LONGEST_OPEN_S`` is given up.
+    """
+    now, found = time.time(), []
+    for mark in sorted((state_dir / "runs").glob(f"*/{UNFINISHED}")):
+        folder = mark.parent
+        try:
+            tried = mark.stat().st_mtime if mark.stat().st_size else 0.0
+            began = (folder / SPEC).stat().st_mtime
+            is_local = (folder / ALIVE).exists()
+            ended = _is_dead(folder) if is_local else is_over(folder)
+        except OSError:
+            continue
+        if ended and (is_local or not local_only) and tried < now - TRY_AGAIN_S < began + LONGEST_OPEN_S:
+            found.append((folder.name, folder))
+    return found
+
+
+def note_try(folder: Path) -> None:
+    """Note that cleaning up after the run is tried now."""
+    write_file(folder / UNFINISHED, "tried", durable=False, mode=_MODE)
+
+
+def _is_dead(folder: Path) -> bool:
+    with (folder / ALIVE).open("r+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def _places(error: ValueError) -> str:

@@ -1,7 +1,9 @@
 """``discard``: after a run that failed before it was verified, drop what it had built aside.
 
-The next run would do so too, but the disk space is wanted now. Whoever starts the steps decides when: a
-finished twin that could only not be swapped in stays, and the message of ``publish`` says what to do then.
+The next run would do so too, but the disk space is wanted now, and evidence is not to stay. Whoever starts
+the steps decides when: a finished twin that could only not be swapped in stays, and the message of
+``publish`` says what to do then. After a run that was killed it is the reaper's, or the next command's: see
+``run_folder.left_behind``.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import psycopg
 from appliance.postgres.errors import database_failure
 from appliance.postgres.twin.database import drop_own
 from appliance.postgres.twin.names import twin_names
+from appliance.run_folder import mark_removed
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import PLAN
 
@@ -33,4 +36,5 @@ def run(context: StepContext) -> dict[str, list[str]]:
                     dropped.append(unfinished)
             except psycopg.Error as error:
                 raise database_failure(f"'{unfinished}' could not be looked at.", error) from None
+    mark_removed(context.run_dir)
     return {"dropped": dropped}

@@ -27,6 +27,7 @@ from appliance.postgres.source.schema_dump import carried_entries
 from appliance.postgres.twin.database import create_next
 from appliance.postgres.twin.locale import LocaleSettings
 from appliance.postgres.twin.schema import TwinSchema
+from appliance.run_folder import mark_unfinished
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import schema_of, settings_of
 from appliance.steps.schema_source import read_schema
@@ -150,6 +151,7 @@ def _load(
             done=loaded == len(before),
         )
 
+    mark_unfinished(context.run_dir)
     with closing(context.connect_target(target.connection, target.next_database)) as session:
         notes = load_pre_data(session, before, progress, refused, public_schema=has_public)
         settings, not_taken = _settings(session, plan.source.settings)

@@ -27,6 +27,7 @@ from appliance.postgres.proof.verification import (
     unchecked_constraints,
 )
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
+from appliance.run_folder import mark_removed
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import VERIFIED, finished_of, schema_of, settings_of
 
@@ -110,6 +111,7 @@ def _proofs(context: StepContext, plan: Plan) -> tuple[tuple[TwinProof, ...], li
                 raise database_failure(
                     "The evidence of the verification could not be removed.", error
                 ) from None
+    mark_removed(context.run_dir)
     return VERIFIED.read(context.run_dir).twins, missing
 
 

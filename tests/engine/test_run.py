@@ -181,8 +181,15 @@ def test_a_run_that_is_killed_leaves_the_former_twin_and_the_next_one_cleans_up(
     assert scenario.twin_is_the_former()
     wait_until(lambda: not scenario.source.sessions("staging-twin"))
     wait_until(lambda: not scenario.target.sessions("staging-twin"))
+    assert f"{scenario.twin}__next" in scenario.target.databases()
+    planned = scenario.run("plan")
+    assert planned.code == 0, planned.text
+    assert "Dropped what the killed run staging-twin-" in planned.err
+    assert f"{scenario.twin}__next" not in scenario.target.databases()
+    assert scenario.twin_is_the_former()
     ended = scenario.run()
     assert ended.code == 0, ended.text
+    assert "Dropped" not in ended.err
     assert not scenario.twin_is_the_former()
     scenario.assert_nothing_left()
 

@@ -12,11 +12,18 @@ from pydantic import BaseModel, ConfigDict
 from appliance.errors import WrongRequestError
 from appliance.orchestration.workflow_files import INDEX, origin_of, read_workflow_files
 from appliance.run_folder import (
+    SPEC,
+    TRY_AGAIN_S,
     RunFile,
     StopRequest,
+    alive,
     is_over,
+    left_behind,
     mark_over,
+    mark_removed,
+    mark_unfinished,
     new_airflow_run_id,
+    note_try,
     open_runs,
     request_stop,
     run_folder,
@@ -216,3 +223,43 @@ def test_what_scheduling_reads_of_a_spec_is_read_of_any_release(tmp_path: Path) 
     )
     spec = SPEC_OF_ANY_RELEASE.read(tmp_path)
     assert (spec.origin, spec.workflow.id, spec.workflow.limits.parallel) == ("cloud", "twin", 3)
+
+
+def unfinished(state: Path, run_id: str) -> Path:
+    """The folder of a run that has begun to build something beside a twin."""
+    folder = run_folder(state, run_id)
+    folder.mkdir(parents=True)
+    (folder / SPEC).write_text("{}")
+    mark_unfinished(folder)
+    return folder
+
+
+def test_a_run_that_is_over_leaves_something_behind_until_that_is_removed(tmp_path: Path) -> None:
+    folder = unfinished(tmp_path, "flow-1")
+    assert left_behind(tmp_path) == [], "it may be under way"
+    mark_over(tmp_path, "flow-1", "failed")
+    assert left_behind(tmp_path) == [("flow-1", folder)]
+    assert left_behind(tmp_path, local_only=True) == [], "Airflow's runs are the reaper's"
+    mark_removed(folder)
+    assert left_behind(tmp_path) == []
+    mark_removed(folder)
+
+
+def test_a_local_run_leaves_something_behind_when_its_process_is_gone(tmp_path: Path) -> None:
+    folder = unfinished(tmp_path, "flow-1")
+    with alive(folder):
+        assert left_behind(tmp_path) == left_behind(tmp_path, local_only=True) == []
+    assert left_behind(tmp_path) == left_behind(tmp_path, local_only=True) == [("flow-1", folder)]
+
+
+def test_what_could_not_be_removed_is_tried_again_later_and_not_for_ever(tmp_path: Path) -> None:
+    folder = unfinished(tmp_path, "flow-1")
+    mark_over(tmp_path, "flow-1", "failed")
+    note_try(folder)
+    assert left_behind(tmp_path) == []
+    (mark,) = folder.glob("unfinished")
+    before = mark.stat().st_mtime - TRY_AGAIN_S - 1
+    os.utime(mark, (before, before))
+    assert left_behind(tmp_path) == [("flow-1", folder)]
+    os.utime(folder / SPEC, (0, 0))
+    assert left_behind(tmp_path) == []

@@ -26,6 +26,7 @@ from appliance.run_folder import run_folder
 from appliance.settings.settings import load_settings
 from appliance.steps.call import StepPaths
 from appliance.steps.local.folders import secrets_base, state_folder
+from appliance.steps.local.killed_runs import discard_left_behind
 from appliance.steps.local.run import LocalRun
 from appliance.steps.run_spec import RunSpec
 from appliance.system.beneath import become_owner_of, lesser_owner
@@ -65,6 +66,8 @@ def local_run(
     connections = select_connections(known, workflow.connections, str(known_file))
     folder = state_folder(settings, state)
     _work_as_its_owner(folder, exports_dir)
+    for line in discard_left_behind(settings, folder, known):
+        sys.stderr.write(f"{line}\n")
     now = datetime.now(UTC)
     spec = RunSpec(
         run_id=f"{workflow.id}-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}",

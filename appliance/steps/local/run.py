@@ -17,6 +17,7 @@ from appliance.contract.step_messages import Failure, Notice, Progress
 from appliance.errors import ApplianceError, ExitCode, WorkFailedError
 from appliance.exports.writing import export_folder, finish_export
 from appliance.postgres.plan import Plan
+from appliance.run_folder import alive
 from appliance.steps import discard
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import load_context
@@ -122,8 +123,12 @@ class LocalRun:
 
     def run(self, observer: Observer) -> RunOutcome:
         """Execute every step. Raises ApplianceError; whatever happens, no process and no secret stays."""
-        began = time.monotonic()
         self._prepare(observer)
+        with alive(self.paths.run_dir):
+            return self._run()
+
+    def _run(self) -> RunOutcome:
+        began = time.monotonic()
         publishing = False
         export: Path | None = None
         try:

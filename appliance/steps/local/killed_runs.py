@@ -1,0 +1,44 @@
+"""After a run of this machine was killed: drop what it had built aside, with the evidence in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import psycopg
+
+from appliance.connections import Connection, select_connections
+from appliance.errors import ApplianceError
+from appliance.run_folder import left_behind, note_try
+from appliance.settings.settings import Settings
+from appliance.steps import discard
+from appliance.steps.call import StepCall, StepPaths
+from appliance.steps.context import load_context
+from appliance.steps.local.folders import secrets_base
+from appliance.steps.run_files import SPEC
+from appliance.steps.secrets import write_secrets
+
+
+def discard_left_behind(settings: Settings, state: Path, known: Mapping[str, Connection]) -> list[str]:
+    """Discard what killed runs below ``state`` have left; a line for each, also where it did not work.
+
+    Only runs whose process is gone, and only databases that such a run has made and nobody has verified.
+    """
+    return [
+        _discard(settings, run_id, folder, known) for run_id, folder in left_behind(state, local_only=True)
+    ]
+
+
+def _discard(settings: Settings, run_id: str, folder: Path, known: Mapping[str, Connection]) -> str:
+    note_try(folder)
+    try:
+        workflow = SPEC.read(folder).workflow
+        targets = [twin.connection for twin in workflow.twins.values()]
+        with secrets_base(settings, run_id) as secrets_dir:
+            write_secrets(secrets_dir, select_connections(known, targets))
+            call = StepCall(run_id, workflow.id, "discard")
+            discard.run(load_context(call, StepPaths(folder, secrets_dir), lambda _: None))
+    except (ApplianceError, psycopg.Error, OSError) as error:
+        why = error.explanation.what if isinstance(error, ApplianceError) else type(error).__name__
+        return f"What the killed run {run_id} built beside its twin could not be dropped: {why}"
+    return f"Dropped what the killed run {run_id} had built beside its twin."
