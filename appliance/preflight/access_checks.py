@@ -38,6 +38,20 @@ def _keys(facts: Facts) -> Finding:
     return well(f"Keys are for their owner only ({len(facts.keys)}).")
 
 
+@check("users")
+def _users(facts: Facts) -> Finding:
+    """The units run as users of their own; a release may need one that an earlier one did without."""
+    if not facts.lacking_users:
+        return well("The users that the units run as are there.")
+    if not facts.installed:
+        return well("The users that the units run as are not there yet; the deploy makes them.")
+    names = ", ".join(facts.lacking_users)
+    return stop(
+        f"A unit runs as a user that is not there: {names}.",
+        "Deploy the release with pyinfra, as at the installation: it makes the user and its folders.",
+    )
+
+
 @check("locale")
 def _locale(facts: Facts) -> Finding:
     """Names and logs are UTF-8."""

@@ -117,6 +117,8 @@ class Facts:
     installed: bool
     """A release is current on this machine."""
     system: System
+    lacking_users: tuple[str, ...]
+    """Users that the units run as and that this machine does not have."""
     disks: tuple[Disk, ...]
     fsync_ms: float | None
     """The median time in which 4 KiB are on the state folder's disk."""

@@ -18,9 +18,10 @@ from appliance.postgres.sessions.network_checks import check_network
 from appliance.preflight.facts import Dashboard, Facts
 from appliance.preflight.gather_docker import gather_docker
 from appliance.preflight.gather_storage import fsync_ms, gather_disks, gather_keys, gather_ports
-from appliance.preflight.gather_system import gather_system, read
+from appliance.preflight.gather_system import gather_system, lacking_users, read
 from appliance.settings.settings import Settings
 from appliance.system.findings import Finding
+from appliance.system.units import USERS
 
 CURRENT = Path("/opt/appliance/current")
 _DASHBOARD_WAIT_S = 10
@@ -35,6 +36,7 @@ def gather(settings: Settings) -> Facts:
         return Facts(
             installed=CURRENT.exists(),
             system=gather_system(),
+            lacking_users=lacking_users(USERS),
             disks=gather_disks(
                 (
                     settings.state_dir,

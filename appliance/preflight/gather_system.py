@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import pwd
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from appliance.preflight.facts import System
@@ -41,6 +43,12 @@ def gather_system() -> System:
         selinux={"1": "enforcing", "0": "permissive"}.get(read("/sys/fs/selinux/enforce").strip()),
         apparmor=read("/sys/module/apparmor/parameters/enabled").startswith("Y"),
     )
+
+
+def lacking_users(wanted: Iterable[str]) -> tuple[str, ...]:
+    """Those that the machine does not know."""
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return tuple(name for name in wanted if name not in known)
 
 
 def read(path: str) -> str:

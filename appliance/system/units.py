@@ -24,6 +24,8 @@ TIMERS = (
     "appliance-update.path",
 )
 STARTED_BY_TIMERS = ("appliance-cleanup.service", "appliance-reaper.service", "appliance-update.service")
+USERS = ("appliance", "appliance-status")
+"""As which they run, but for those that are root's."""
 FIREWALL = "appliance-firewall.service"
 REACH = ("appliance-reach.service", "appliance-reach.path")
 """What lets steps through the firewall; both come and go with it."""

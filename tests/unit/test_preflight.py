@@ -19,8 +19,10 @@ from appliance.preflight.checks import CHECKS, run_checks
 from appliance.preflight.facts import Dashboard, Disk, Docker, Facts, Key, Port, System
 from appliance.preflight.gather import gather
 from appliance.preflight.gather_storage import gather_disks, gather_keys, gather_ports
+from appliance.preflight.gather_system import lacking_users
 from appliance.settings.settings import load_settings
 from appliance.system.findings import Finding, fail, failed, ok
+from appliance.system.units import USERS
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 WELL = Facts(
@@ -47,6 +49,7 @@ WELL = Facts(
         selinux=None,
         apparmor=True,
     ),
+    lacking_users=(),
     disks=(Disk(("/var/lib/appliance",), "ext4", 50_000, 20_000, 90.0),),
     fsync_ms=1.5,
     ports=(Port(8642, "the status service", "choose another status_port", False, None),),
@@ -144,6 +147,8 @@ CASES: list[tuple[str, Facts, str]] = [
     ("keys", key(distinct_bytes=2), "fail"),
     ("keys", key(distinct_bytes=None), "ok"),
     ("keys", replace(WELL, keys=()), "ok"),
+    ("users", replace(WELL, lacking_users=("appliance-status",)), "ok"),
+    ("users", replace(WELL, lacking_users=("appliance-status",), installed=True), "fail"),
     ("locale", system(locales=frozenset({"c", "posix"})), "warn"),
     ("locale", system(locales=None), "ok"),
     ("docker", docker(answers=False), "fail"),
@@ -279,3 +284,10 @@ def test_the_checks_can_be_listed_with_their_reasons() -> None:
     lines = CliRunner().invoke(app, ["--explain"]).stdout.splitlines()
     assert len(lines) == len(CHECKS) + 1
     assert failed([fail("x", "y", "z")])
+
+
+def test_the_users_that_preflight_looks_for_are_those_that_the_units_run_as() -> None:
+    units = (Path(__file__).parents[2] / "systemd").glob("*.service")
+    users = {line[5:] for unit in units for line in unit.read_text().splitlines() if line.startswith("User=")}
+    assert users - {"root"} == set(USERS)
+    assert lacking_users(("root", "nobody-of-this-name")) == ("nobody-of-this-name",)
