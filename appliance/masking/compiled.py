@@ -30,11 +30,12 @@ Proof = Literal["disjoint", "outside_domain", "by_chance", "constant", "partial"
 """How ``verify`` can prove that a column was masked.
 
 Whatever it is, the twin's value is what the mask gives for the row, over the sample. Besides, ``disjoint``:
-no value may be in both source and twin. ``outside_domain``: every value of the twin is one of the mask's own
-output domain. ``by_chance``: source and twin share values anyway (dates, numbers, phones), so the source
-counts the values that the mask leaves as they were: each with a probability of at most ``chance``.
-``constant``: every twin value is the mask's constant (or NULL). ``partial``: text that is only scrubbed in
-places; proven by searching the twin for what the mask removes. ``none``: kept, nothing to prove.
+nothing that the mask gives is an original, of whatever row; the source counts. ``outside_domain``: every
+value of the twin is one of the mask's own output domain. ``by_chance``: source and twin share values anyway
+(dates, numbers, phones), so the source counts the values that the mask leaves as they were: each with a
+probability of at most ``chance``. ``constant``: every twin value is the mask's constant (or NULL).
+``partial``: text that is only scrubbed in places; proven by searching the twin for what the mask removes.
+``none``: kept, nothing to prove.
 """
 
 

@@ -11,7 +11,7 @@ from appliance.masking.mask import Mask
 from appliance.masking.registry import MASKS
 
 _PROOFS = {
-    "disjoint": "No value may stand in both source and twin, and each has the mask's shape.",
+    "disjoint": "No output may be an original, by the source's own count; each value has the mask's shape.",
     "outside_domain": "Every value of the twin is one that the mask can give, and none is left as it was.",
     "by_chance": "None of the source's values is left as it was (but for the mask's odds).",
     "constant": "Every value of the twin is the constant.",
@@ -51,7 +51,8 @@ is said with each mask; one thing holds for all: the same original gives the sam
 often an output stands in a column, and knows how often which original does, can guess.
 
 Whatever the mask, but for `constant` and `null`, the twin's value is compared with what the mask gives for
-the source's row, over a sample. What `proof` says besides is looked for in every row of a table of fewer than
+the source's row, over a sample. The source itself looks there for outputs that are originals, and for values
+left as they were. What `proof` says of words and shapes is looked for in every row of a table of fewer than
 200,000, and in a sample of a larger one: [how large](twin.md#what-is-proven-before-it-is-replaced).
 """
 

@@ -13,7 +13,7 @@ DISCARD = "discard"
 
 _READS_SOURCE = frozenset({"open_snapshot", "plan", "schema", "copy"})
 _WRITES_TARGET = frozenset({"plan", "schema", "copy", "finish", "verify", "discard"})
-# `verify` computes the evidence's keyed hashes of the twin as `copy` did of the source.
+# `verify` computes the evidence's keyed hashes of the twin's values as `copy` did of what the masks gave.
 _NEEDS_KEY = frozenset({"copy", "verify"})
 
 

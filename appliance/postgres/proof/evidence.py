@@ -14,6 +14,8 @@ most ``MOST_ROWS``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
@@ -32,7 +34,7 @@ from appliance.postgres.proof.hashes import (
     encodings_differ,
     hashed,
 )
-from appliance.postgres.proof.parts import Loaded, Part, finder_of, out_text, parts
+from appliance.postgres.proof.parts import Loaded, Part, Proved, finder_of, out_text, parts
 from appliance.postgres.proof.sample import budget, by_odds, sampled
 
 TABLE = f"{SCHEMA}.evidence"
@@ -147,64 +149,63 @@ def gathering(found: Finder, part: Part, rows: str, *, converted: bool) -> str:
 
 
 _COUNTS = "facet::integer, given::bigint, met::bigint, originals::bigint, outputs::bigint"
+_AT_ONCE = 8
+"""Facets counted in one look at the rows: each is sorted three times, in the source's memory."""
 
 
 def _names_of_compared(part: Part) -> list[str]:
-    names = [f"{what}_{each.number}" for what in ("asked", "kept") for each in part.by_row]
-    return [*names, "compared"] if part.disjoint else names
+    by_row = [f"{what}_{each.number}" for what in ("asked", "kept") for each in part.by_row]
+    return [*by_row, *(f"{what}_{each.number}" for what in ("was", "now") for each in part.disjoint)]
 
 
 def _compared(part: Part) -> list[str]:
     """What is counted later, as hashes: values may be long. Nothing of this leaves the source."""
-    asked = [f"appliance_was_{each.number} IS NOT NULL AS asked_{each.number}" for each in part.by_row]
-    kept = [
-        f"CASE WHEN appliance_was_{each.number} = {each.value}"
-        f" THEN hashtextextended(appliance_was_{each.number}, 0) END AS kept_{each.number}"
-        for each in part.by_row
-    ]
-    if not part.disjoint:
-        return [*asked, *kept]
-    pairs = [
-        f"hashtextextended(appliance_was_{each.number}, 0), hashtextextended({each.value}, 0)"
-        for each in part.disjoint
-    ]
-    return [*asked, *kept, f"ARRAY[{', '.join(pairs)}] AS compared"]
+    found = []
+    for each in part.by_row:
+        was, number = f"appliance_was_{each.number}", each.number
+        found.append(f"{was} IS NOT NULL AS asked_{number}")
+        found.append(f"CASE WHEN {was} = {each.value} THEN hashtextextended({was}, 0) END AS kept_{number}")
+    for each in part.disjoint:
+        found.append(f"hashtextextended(appliance_was_{each.number}, 0) AS was_{each.number}")
+        found.append(f"hashtextextended({each.value}, 0) AS now_{each.number}")
+    return found
 
 
 def _counts(part: Part) -> list[str]:
     """Queries over ``g`` of a row for each facet that is counted."""
     found = []
-    if part.by_row:
-        numbers = ", ".join(str(each.number) for each in part.by_row)
-        given = ", ".join(f"count(*) FILTER (WHERE asked_{each.number})" for each in part.by_row)
-        kept = ", ".join(f"count(DISTINCT kept_{each.number})" for each in part.by_row)
-        found.append(
-            f"SELECT unnest(ARRAY[{numbers}]) AS facet, unnest(ARRAY[{given}]) AS given,"  # noqa: S608
-            f" unnest(ARRAY[{kept}]) AS met, 0 AS originals, 0 AS outputs FROM g"
-        )
-    if part.disjoint:
-        numbers = ", ".join(str(each.number) for each in part.disjoint)
-        ends = ", ".join(f"{2 * each.number}, {2 * each.number + 1}" for each in part.disjoint)
-        # Grouped once over all facets: a search for each of them would read all rows as often.
-        ended = f"SELECT unnest(ARRAY[{ends}]) AS place, unnest(compared) AS hash FROM g"  # noqa: S608
-        by_value = (
-            "SELECT place / 2 AS facet, count(*) FILTER (WHERE place % 2 = 0) AS was,"  # noqa: S608
-            f" count(*) FILTER (WHERE place % 2 = 1) AS now FROM ({ended}) AS e"
-            " WHERE hash IS NOT NULL GROUP BY 1, hash"
-        )
-        by_facet = (
-            "SELECT facet, sum(was) AS given, sum(now) FILTER (WHERE was > 0) AS met,"  # noqa: S608
-            " count(*) FILTER (WHERE was > 0) AS originals, count(*) FILTER (WHERE now > 0) AS outputs"
-            f" FROM ({by_value}) AS v GROUP BY facet"
-        )
-        counts = ", ".join(
-            f"coalesce({name}, 0) AS {name}" for name in ("given", "met", "originals", "outputs")
-        )
-        found.append(
-            f"SELECT facet, {counts} FROM unnest(ARRAY[{numbers}]) AS f (facet)"  # noqa: S608
-            f" LEFT JOIN ({by_facet}) AS n USING (facet)"
-        )
+    for facets in _groups(part.by_row):
+        given = [f"count(*) FILTER (WHERE asked_{each.number})" for each in facets]
+        kept = [f"count(DISTINCT kept_{each.number})" for each in facets]
+        found.append(_row_each(facets, given, kept, ["0"] * len(facets), ["0"] * len(facets)) + " FROM g")
+    for facets in _groups(part.disjoint):
+        given = [f"count(was_{each.number}) FILTER (WHERE is_was)" for each in facets]
+        originals = [f"count(DISTINCT was_{each.number}) FILTER (WHERE is_was)" for each in facets]
+        outputs = [f"count(DISTINCT now_{each.number}) FILTER (WHERE NOT is_was)" for each in facets]
+        all_of = [
+            f"count(DISTINCT CASE WHEN is_was THEN was_{each.number} ELSE now_{each.number} END)"
+            for each in facets
+        ]
+        # What is in both sets is counted twice without looking at them together.
+        met = [
+            f"{one} + {other} - {both}" for one, other, both in zip(originals, outputs, all_of, strict=True)
+        ]
+        twice = " FROM g CROSS JOIN (VALUES (true), (false)) AS twice (is_was)"
+        found.append(_row_each(facets, given, met, originals, outputs) + twice)
     return found
+
+
+def _groups(facets: Sequence[Proved]) -> list[Sequence[Proved]]:
+    return [facets[first : first + _AT_ONCE] for first in range(0, len(facets), _AT_ONCE)]
+
+
+def _row_each(facets: Sequence[Proved], *numbers: Sequence[str]) -> str:
+    names = ("given", "met", "originals", "outputs")
+    columns = [
+        f"unnest(ARRAY[{', '.join(each)}]) AS {name}" for name, each in zip(names, numbers, strict=True)
+    ]
+    facet = f"unnest(ARRAY[{', '.join(str(each.number) for each in facets)}]) AS facet"
+    return f"SELECT {', '.join([facet, *columns])}"
 
 
 def _values(found: Finder, part: Part, rows: str, *, converted: bool) -> str:

@@ -16,9 +16,9 @@ class ColumnProof(BaseModel):
     mask: str
     proof: str
     compared: int
-    """Values that were looked at: of the twin, or (by_chance, outside_domain) of the source."""
+    """Values that were looked at: by the source itself, or (constant, partial) of the twin."""
     met: int = 0
-    """Originals that stand in the twin, or values that the mask has left as they were."""
+    """Originals that the mask has given (disjoint), or values that it has left as they were."""
     allowed: int = 0
     """As many may meet by chance."""
     outside: int = 0
