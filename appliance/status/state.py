@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,6 +25,7 @@ from appliance.store.rows import OutboxDepth, RefusedCommand, ReleaseWish, RunDe
 from appliance.supervision.docker_probe import noted_docker
 from appliance.supervision.idle_dag_processor import is_resting
 from appliance.supervision.upkeep_mark import upkeep_works
+from appliance.system import http
 from appliance.system.disk import Reserve, readable, space_of
 
 Value = TypeVar("Value")
@@ -149,12 +148,10 @@ class State:
     def _api_problem(self) -> str | None:
         url = self.settings.airflow_execution_api_url.rstrip("/") + "/health"
         try:
-            with urllib.request.urlopen(url, timeout=API_TIMEOUT_S) as answer:  # noqa: S310 - from the settings
-                return None if answer.status == 200 else f"answers {answer.status}"
-        except urllib.error.HTTPError as error:
-            return f"answers {error.code}"
-        except OSError:
+            answer = http.ask(url, within_s=API_TIMEOUT_S)
+        except http.NoAnswerError:
             return "does not answer"
+        return None if answer.status == 200 else f"answers {answer.status}"
 
     def _upkeep_problem(self) -> str | None:
         if not self.settings.is_split or upkeep_works(self.settings.runtime_dir):
