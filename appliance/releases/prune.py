@@ -16,6 +16,7 @@ from pathlib import Path
 from appliance.errors import ApplianceError, ExitCode
 from appliance.policy.policy import read_policy
 from appliance.releases.installed import COMPLETE, CURRENT, ROOT, UPDATER, installed, linked, manifest
+from appliance.releases.lock import UNDER_WAY, BusyError, update_alone
 from appliance.settings.settings import Settings, load_settings
 
 USED = ".used"
@@ -64,21 +65,17 @@ def mark_used(root: Path, version: str | None) -> None:
 
 def main() -> int:
     """Remove them, unless an update is under way, and name them."""
-    lock_file = ROOT / ".update" / "lock"
-    lock_file.parent.mkdir(mode=0o700, exist_ok=True)
-    with lock_file.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return ExitCode.DONE
-        if (lock_file.parent / "update.json").exists():
-            return ExitCode.DONE
-        try:
+    try:
+        with update_alone(ROOT) as state:
+            if (state / UNDER_WAY).exists():
+                return ExitCode.DONE
             for version in prune(ROOT, load_settings()):
                 print(f"removed the release {version}")  # noqa: T201 - the deploy's output
-        except ApplianceError as error:
-            sys.stderr.write(error.text() + "\n")
-            return error.exit_code
+    except BusyError:
+        return ExitCode.DONE
+    except ApplianceError as error:
+        sys.stderr.write(error.text() + "\n")
+        return error.exit_code
     return ExitCode.DONE
 
 
