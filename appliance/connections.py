@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
 
-from appliance.documents import yaml as strict_yaml
+from appliance.documents import strict_yaml
 from appliance.documents.document import Document
 from appliance.documents.json_schema import document_schema
 from appliance.documents.model import StrictModel, problems_of, wrong

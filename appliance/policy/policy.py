@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from appliance.documents import yaml as strict_yaml
+from appliance.documents import strict_yaml
 from appliance.documents.model import StrictModel, describe, validate, wrong
 from appliance.documents.named_types import ConnectionName
 from appliance.documents.names import is_final_release, is_release

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from appliance import __version__
-from appliance.documents import yaml as strict_yaml
+from appliance.documents import strict_yaml
 from appliance.documents.document import Document
 from appliance.documents.model import StrictModel, model_at, validate
 from appliance.documents.problems import KeyPath

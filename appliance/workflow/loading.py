@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from appliance.documents import yaml as strict_yaml
+from appliance.documents import strict_yaml
 from appliance.documents.document import Document
 from appliance.documents.model import validate
 from appliance.documents.problems import Problem, WrongDocumentError

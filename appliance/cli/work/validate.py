@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from appliance.documents import yaml as strict_yaml
+from appliance.documents import strict_yaml
 from appliance.documents.document import MAX_BYTES, Document
 from appliance.documents.problems import Problem, WrongDocumentError, path_text
 from appliance.masking.registry import parameter_models

@@ -11,7 +11,7 @@ from docker.types import LogConfig, Mount
 from appliance.run_folder import SPEC
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.secrets import CONTAINER_PATH
-from appliance.system import container_labels as labels
+from appliance.system import container_labels
 
 RUN_DIR = "/appliance/run"
 """Where a step finds its run's folder; spec.json in it is read-only."""
@@ -34,22 +34,22 @@ def labels_of(instance: str, call: StepCall) -> dict[str, str]:
     """How the container is found again, by whoever reaps it."""
     return {
         **_place(instance, call),
-        labels.WORKFLOW: call.workflow,
-        labels.ATTEMPT: str(call.attempt),
+        container_labels.WORKFLOW: call.workflow,
+        container_labels.ATTEMPT: str(call.attempt),
     }
 
 
 def same_place(instance: str, call: StepCall) -> list[str]:
     """Label filters for any attempt at this step of this run."""
-    return [labels.labelled(label, value) for label, value in _place(instance, call).items()]
+    return [container_labels.labelled(label, value) for label, value in _place(instance, call).items()]
 
 
 def _place(instance: str, call: StepCall) -> dict[str, str]:
     return {
-        labels.INSTANCE: instance,
-        labels.RUN: call.run_id,
-        labels.STEP: call.step,
-        labels.PART: "" if call.part is None else str(call.part),
+        container_labels.INSTANCE: instance,
+        container_labels.RUN: call.run_id,
+        container_labels.STEP: call.step,
+        container_labels.PART: "" if call.part is None else str(call.part),
     }
 
 
