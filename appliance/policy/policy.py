@@ -162,11 +162,6 @@ class Policy(StrictModel):
         description="Shards that may be copied at the same time, if the cloud wrote the workflow.",
         examples=[4],
     )
-    images: tuple[str, ...] = Field(
-        default=(),
-        description="Images besides the appliance's own that steps may run.",
-        examples=[["registry.internal/report:1"]],
-    )
     destinations: tuple[str, ...] = Field(
         default=(),
         description=(

@@ -88,8 +88,6 @@ class Docker:
     answers: bool
     version: str
     storage: str
-    cgroup_driver: str
-    live_restore: bool
     memory_limit: bool
     socket_mode: int | None
     socket_group: str

@@ -21,8 +21,6 @@ def gather_docker() -> Docker:
         answers=bool(info),
         version=str(info.get("ServerVersion", "")),
         storage=str(info.get("Driver", "")),
-        cgroup_driver=str(info.get("CgroupDriver", "")),
-        live_restore=bool(info.get("LiveRestoreEnabled")),
         memory_limit=bool(info.get("MemoryLimit", True)),
         socket_mode=mode,
         socket_group=group,

@@ -58,11 +58,11 @@ class _Connection(Protocol):
 class Session:
     """One transaction, whose SQL has ``?`` for each value on SQLite and PostgreSQL alike."""
 
-    def __init__(self, connection: Any, is_postgres: bool) -> None:
+    def __init__(self, connection: _Connection, is_postgres: bool) -> None:
         self._connection = connection
         self._is_postgres = is_postgres
 
-    def _execute(self, sql: str, values: Sequence[Any]) -> Any:
+    def _execute(self, sql: str, values: Sequence[Any]) -> _Cursor:
         return self._connection.execute(_for_psycopg(sql) if self._is_postgres else sql, values)
 
     def all(self, sql: str, *values: Any) -> list[Row]:

@@ -16,7 +16,6 @@ from psycopg.rows import TupleRow
 
 from appliance.workflow.catalog import NotCarried
 
-FIRST_USER_OID = 16384
 LEAVE_OUT = "the workflow leaves it out (leave_out)"
 UNREADABLE = "the source's role may not read it"
 SET_ASIDE = "the workflow leaves it out, and somebody had locked or dropped it when the schema was read"
