@@ -11,7 +11,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar
@@ -148,8 +148,7 @@ def request_stop(state_dir: Path, run_id: str, request: StopRequest) -> bool:
 def stop_request(folder: Path) -> StopRequest | None:
     """The request to stop, if there is one."""
     try:
-        data: dict[str, Any] = json.loads((folder / STOP).read_bytes())
-        return StopRequest(**data)
+        return StopRequest(**json.loads((folder / STOP).read_bytes()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError):
@@ -186,5 +185,5 @@ def open_runs(state_dir: Path) -> Iterator[tuple[str, Path]]:
 
 def _places(error: ValueError) -> str:
     """Where in the document, by key and never by value. The error is pydantic's."""
-    details: list[dict[str, Any]] = error.errors() if hasattr(error, "errors") else []
+    details: Sequence[Mapping[str, Any]] = error.errors() if hasattr(error, "errors") else []
     return ", ".join(".".join(str(part) for part in detail["loc"]) for detail in details[:5])

@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 import appliance
 from appliance.cloud.client import DashboardAwayError, DashboardClient
@@ -60,6 +60,18 @@ class Taken:
     problem: str | None = None
     in_force: str | None = None
     connections: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What the file says: ``circumstances`` is what they were taken under."""
+
+    etag: str | None
+    circumstances: str
+    taken: dict[str, Taken]
+
+
+_KNOWN = TypeAdapter(_Known)
 
 
 class CloudSync:
@@ -246,22 +258,17 @@ class CloudSync:
 
     def _read_known(self) -> None:
         try:
-            known: dict[str, Any] = json.loads((self._folder / KNOWN).read_bytes())
-            taken = {
-                name: Taken(**{**entry, "connections": tuple(entry["connections"])})
-                for name, entry in known["taken"].items()
-            }
-            self.etag, self.taken, self._circumstances = known["etag"], taken, known["circumstances"]
-            self._leaving = self._stored() - taken.keys()
-        except (OSError, ValueError, KeyError, TypeError):
+            known = _KNOWN.validate_json((self._folder / KNOWN).read_bytes())
+            self.etag, self.taken, self._circumstances = known.etag, known.taken, known.circumstances
+            self._leaving = self._stored() - self.taken.keys()
+        except (OSError, ValueError):
             # Everything is fetched and told once more, which is harmless.
             return
 
     def _write_known(self) -> None:
-        taken = {name: asdict(entry) for name, entry in self.taken.items()}
-        known = {"etag": self.etag, "circumstances": self._circumstances, "taken": taken}
+        known = _KNOWN.dump_json(_Known(self.etag, self._circumstances, self.taken)).decode()
         with contextlib.suppress(OSError):
-            write_file(self._folder / KNOWN, json.dumps(known), durable=True, mode=0o640)
+            write_file(self._folder / KNOWN, known, durable=True, mode=0o640)
 
 
 def _read(assigned: AssignedWorkflow, text: str) -> tuple[Workflow | None, str]:

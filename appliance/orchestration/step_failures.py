@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,31 @@ from appliance.run_folder import StopRequest
 KILLED = 137
 STOPPED = "Stopped"
 """The ``exception`` of a failure that is only the consequence of a request to stop."""
+
+
+@dataclass(frozen=True)
+class ContainerState:
+    """What Docker says of a container."""
+
+    status: str = ""
+    running: bool = False
+    exit_code: int = 0
+    out_of_memory: bool = False
+
+    @classmethod
+    def of(cls, docker_says: Mapping[str, Any]) -> ContainerState:
+        """From the ``State`` of an inspection."""
+        return cls(
+            status=str(docker_says.get("Status") or ""),
+            running=bool(docker_says.get("Running")),
+            exit_code=int(docker_says.get("ExitCode") or 0),
+            out_of_memory=bool(docker_says.get("OOMKilled")),
+        )
+
+    @property
+    def worked(self) -> bool:
+        """It ended well."""
+        return self.exit_code == 0 and not self.out_of_memory
 
 
 @dataclass(frozen=True)
@@ -85,10 +111,10 @@ class FailedStep:
             exception="Killed",
         )
 
-    def by_container(self, state: dict[str, Any], said: Failure | None, *, memory_mb: int) -> Failure:
-        """A container ended badly: what the step said, or what Docker knows. ``state`` is Docker's."""
-        code = int(state.get("ExitCode") or 0)
-        if state.get("OOMKilled"):
+    def by_container(self, state: ContainerState, said: Failure | None, *, memory_mb: int) -> Failure:
+        """A container ended badly: what the step said, or what Docker knows."""
+        code = state.exit_code
+        if state.out_of_memory:
             return self._out_of_memory("was ended", said, memory_mb, retry=False)
         if said is not None:
             return said

@@ -41,9 +41,9 @@ class ThisMachine:
         """Have the release and its step image there, whole, beside the running one."""
         if not is_installed(self._root, version):
             bundles.install(self._root, version)
-        image = manifest(self._root, version)["step_image"]
-        shown = _run("docker", "image", "inspect", "--format", "{{.Id}}", image["tag"], check=False)
-        if shown.strip() != image["id"]:
+        image = manifest(self._root, version).step_image
+        shown = _run("docker", "image", "inspect", "--format", "{{.Id}}", image.tag, check=False)
+        if shown.strip() != image.id:
             archive = self._root / "releases" / version / "image" / "step.tar.gz"
             _run("docker", "load", "--quiet", "--input", str(archive))
         check_fitness(self._root / "releases" / version)

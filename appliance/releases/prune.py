@@ -85,8 +85,8 @@ def _last_used(folder: Path) -> float:
 
 
 def _step_image(root: Path, version: str) -> str | None:
-    with contextlib.suppress(ApplianceError, KeyError, TypeError):
-        return str(manifest(root, version)["step_image"]["tag"])
+    with contextlib.suppress(ApplianceError):
+        return manifest(root, version).step_image.tag
     return None
 
 

@@ -10,7 +10,7 @@ import pytest
 from appliance.contract.step_messages import Failure, Result
 from appliance.orchestration.airflow.config import sqlalchemy_url
 from appliance.orchestration.containers.output import StepOutput
-from appliance.orchestration.step_failures import FailedStep
+from appliance.orchestration.step_failures import ContainerState, FailedStep
 from appliance.scrubbing.scrub import GONE, Scrubber
 
 
@@ -63,7 +63,7 @@ def test_an_endless_line_does_not_fill_the_memory(output: StepOutput) -> None:
 
 
 def failure(**state: Any) -> Failure:
-    return FailedStep("copy", 2).by_container(state, None, memory_mb=256)
+    return FailedStep("copy", 2).by_container(ContainerState.of(state), None, memory_mb=256)
 
 
 def test_running_out_of_memory_says_what_to_change_and_is_not_tried_again() -> None:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from appliance.documents import strict_yaml
 from appliance.documents.document import MAX_BYTES, Document
@@ -26,7 +25,7 @@ class Outcome:
     id: str | None
     problems: tuple[Problem, ...]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """For whoever reads it with a program."""
         problems = [
             {"line": each.line, "path": path_text(each.path), "what": each.what, "expected": each.expected}

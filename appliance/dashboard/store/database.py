@@ -38,9 +38,9 @@ class Lenient(dict[str, Any]):
         return None
 
 
-def from_json(text: str | None) -> dict[str, Any]:
+def from_json(text: str | None) -> Lenient:
     """Stored JSON as ``Lenient``; empty where there is none."""
-    return cast("dict[str, Any]", json.loads(text, object_hook=Lenient)) if text else Lenient()
+    return cast("Lenient", json.loads(text, object_hook=Lenient)) if text else Lenient()
 
 
 class _Cursor(Protocol):

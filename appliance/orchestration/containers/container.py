@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from docker.types import LogConfig, Mount
 
@@ -65,10 +65,30 @@ class StepLimits:
     """Lines for /etc/hosts, ``name:address``: where a firewall guards the steps they have no name server."""
 
 
-def host_settings(limits: StepLimits, mounts: list[Mount]) -> dict[str, Any]:
+class HostSettings(TypedDict):
     """The keyword arguments of docker's ``create_host_config``."""
+
+    mounts: list[Mount]
+    network_mode: str
+    mem_limit: int
+    memswap_limit: int
+    nano_cpus: int
+    pids_limit: int
+    read_only: bool
+    tmpfs: dict[str, str]
+    cap_drop: list[str]
+    security_opt: list[str]
+    log_config: LogConfig
+    auto_remove: bool
+    oom_kill_disable: bool
+    extra_hosts: NotRequired[list[str]]
+    cgroup_parent: NotRequired[str]
+
+
+def host_settings(limits: StepLimits, mounts: list[Mount]) -> HostSettings:
+    """What a step's container may do on its host."""
     memory = limits.memory_mb * 2**20
-    settings: dict[str, Any] = {
+    settings: HostSettings = {
         "mounts": mounts,
         "network_mode": limits.network,
         "mem_limit": memory,
