@@ -1,6 +1,6 @@
 """A run's folder: how a run is called, the name of every file in it, and how each is read and written.
 
-Files, not rows: they work while every database is away, and whoever may cancel a run may write here.
+Files, not rows: they work while every database is away, and what may cancel a run may write here.
 ``appliance.steps.run_files`` says of which type each document is: the types stand higher in the house, and
 the supervisors, which import this module, have no memory for the types' libraries.
 """
@@ -112,7 +112,7 @@ class StopRequest:
 
 
 def new_airflow_run_id() -> str:
-    """A run id for Airflow that sorts by time and that nobody else makes: ``20261123T020000Z-3f9a``."""
+    """A run id for Airflow that sorts by time and that no one else makes: ``20261123T020000Z-3f9a``."""
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(2).hex()}"
 
 

@@ -1,7 +1,7 @@
 """Keeps ``<state_dir>/workflows`` in step with the dashboard, one whole and allowed document at a time.
 
 A document that is invalid, refused by policy or cut off changes nothing: the last good one stays in force,
-and the dashboard is told why. So does one that keeps what the owner has not approved: it is put aside, where
+and the dashboard learns why. So does one that keeps what the owner has not approved: it is put aside, where
 ``appliance workflow approve`` finds it. Nothing that it sends names a file: names are made of checked ids.
 """
 
@@ -87,7 +87,7 @@ class CloudSync:
         self._read_known()
 
     def is_current(self, etag: str) -> bool:
-        """Whether this set has been taken up, under the policy and beside the local workflows of now."""
+        """Whether this set has been taken up, under the policy and beside the present local workflows."""
         return self.etag == etag and self._circumstances == self._present_circumstances()
 
     def fetch(self, client: DashboardClient, db: Connection, *, force: bool = False) -> None:
@@ -237,7 +237,7 @@ class CloudSync:
         return {path.stem for path in self._folder.glob("*.json") if not path.name.startswith(".")}
 
     def policy(self) -> Policy:
-        """The policy of now. One that cannot be read lets nothing from the cloud in."""
+        """The present policy. One that cannot be read lets nothing from the cloud in."""
         try:
             return read_policy(self._settings)
         except ApplianceError:
@@ -262,7 +262,7 @@ class CloudSync:
             self.etag, self.taken, self._circumstances = known.etag, known.taken, known.circumstances
             self._leaving = self._stored() - self.taken.keys()
         except (OSError, ValueError):
-            # Everything is fetched and told once more, which is harmless.
+            # Everything is fetched and reported again, which is harmless.
             return
 
     def _write_known(self) -> None:

@@ -1,4 +1,4 @@
-"""What the appliance has been told: settings, policy, workflows; of connections only their shape."""
+"""How the appliance is configured: settings, policy, workflows; of connections only their shape."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Making the appliance's run state agree with Airflow's, for whatever no listener could tell.
+"""Making the appliance's run state agree with Airflow's, for whatever no listener could report.
 
-A killed task tells nothing, a listener may have found the database away, a scheduler may have died between
-two writes. What this writes goes through RunStore, so what was told already is not told twice.
+A killed task reports nothing, a listener may have found the database away, a scheduler may have died between
+two writes. What this writes goes through RunStore, so nothing is reported twice.
 """
 
 from __future__ import annotations

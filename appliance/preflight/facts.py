@@ -82,7 +82,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Docker:
-    """The engine, and whoever else may use it: who reaches its socket is as good as root."""
+    """The engine, and anyone else who may use it: who reaches its socket is as good as root."""
 
     installed: bool
     answers: bool

@@ -48,7 +48,7 @@ def prune(root: Path, settings: Settings) -> list[str]:
         if tag and tag not in tags.values():
             _docker("image", "rm", tag)
     with contextlib.suppress(OSError), (root / ".lock").open("w") as lock:
-        # Whoever is unpacking holds it; without, a folder that is not complete never will be.
+        # An unpacking process holds it; without, a folder that is not complete never will be.
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         in_use = {linked(root, CURRENT), linked(root, UPDATER)}
         for folder in (root / "releases").iterdir():

@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
         return ExitCode.WORK_FAILED
     except BusyError as error:
         sys.stderr.write(error.text() + "\n")
-        # To its timer that is no failure: whoever holds the lock brings the move to its end.
+        # To its timer that is no failure: the process that holds the lock brings the move to its end.
         return error.exit_code if given.use else ExitCode.DONE
     except ApplianceError as error:
         sys.stderr.write(error.text() + "\n")
@@ -88,7 +88,7 @@ def _perform(settings: Settings, use: str | None, interrupt: bool) -> int:
         if use and not done:
             raise WorkFailedError(update.message)
         _say(update.message)
-        # Whoever asked is answered; a unit that stays failed would say that something is still wrong.
+        # The request is answered; a unit that stays failed would say that something is still wrong.
         return ExitCode.DONE
 
 

@@ -1,4 +1,4 @@
-"""``appliance.yaml``: what this appliance is told about itself. Every key may be left out.
+"""``appliance.yaml``: how this appliance is set up. Every key may be left out.
 
 An environment variable named after a key wins over the file: ``APPLIANCE_STATE_DIR``, and for a key of a
 section ``APPLIANCE_STATUS_PORT``. ``APPLIANCE_CONFIG`` names the file itself.

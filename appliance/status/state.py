@@ -66,7 +66,7 @@ class State:
         self.airflow = Database(settings.airflow_database_url)
         self.started_at = datetime.now(UTC)
         self.dashboard: Callable[[], DashboardLink | None] = lambda: None
-        """What is known of the dashboard; whoever talks to it sets this."""
+        """What is known of the dashboard; the reporter sets this."""
         self._kept: tuple[float, Report] | None = None
         self._lock = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""``open_snapshot``: take the run's snapshot and hold it until told to stop."""
+"""``open_snapshot``: take the run's snapshot and hold it until it is to stop."""
 
 from __future__ import annotations
 

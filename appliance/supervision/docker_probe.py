@@ -17,7 +17,7 @@ from appliance.system.http import DOCKER, ask_status
 NOTE = "docker-answers"
 """In the runtime folder. What stands in it is what is wrong with Docker; nothing where it answers."""
 NOTE_FRESH_S = 90.0
-"""Several of a supervisor's looks: who has not been told for so long does not know."""
+"""Several of a supervisor's looks: an older note says nothing."""
 _ANSWER_WITHIN_S = 5.0
 
 
@@ -47,7 +47,7 @@ def docker_answers(path: Path) -> Proof:
 
 
 def noted_docker(runtime_dir: Path) -> str | None:
-    """What is wrong with Docker, or nothing; None where nobody has looked lately."""
+    """What is wrong with Docker, or nothing; None where no one has looked lately."""
     try:
         note = runtime_dir / NOTE
         is_fresh = time.time() - note.stat().st_mtime < NOTE_FRESH_S

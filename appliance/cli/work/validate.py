@@ -26,7 +26,7 @@ class Outcome:
     problems: tuple[Problem, ...]
 
     def as_json(self) -> dict[str, object]:
-        """For whoever reads it with a program."""
+        """For programs."""
         problems = [
             {"line": each.line, "path": path_text(each.path), "what": each.what, "expected": each.expected}
             for each in self.problems

@@ -95,7 +95,7 @@ def waiting_for(session: Session, appliance_id: str, now: float) -> list[Command
 
 
 def mark_offered(session: Session, commands: list[Command], now: float) -> None:
-    """Note that the appliance has been told."""
+    """Note that the appliance has received it."""
     session.many(
         "UPDATE command SET offered_at = ? WHERE id = ? AND offered_at IS NULL",
         [(now, str(command.id)) for command in commands],

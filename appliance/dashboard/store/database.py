@@ -148,7 +148,7 @@ class Database:
         connection.close()
 
     def close(self) -> None:
-        """Close every connection that nobody uses."""
+        """Close every connection that no one uses."""
         self._close_idle()
         with self._writing:
             self._drop_writer()

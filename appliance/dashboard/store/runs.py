@@ -211,7 +211,7 @@ def gaps(session: Session, appliance_id: str) -> list[Row]:
 def events(
     session: Session, appliance_id: str, *, run_id: str = "", before: int | None = None, limit: int = 50
 ) -> list[Row]:
-    """What an appliance told, newest first, progress left out."""
+    """What an appliance reported, newest first, progress left out."""
     rows = session.all(
         "SELECT ordinal, at, received_at, type, run_id, workflow_id, rule, data FROM event"
         " WHERE appliance_id = ? AND ordinal < ? AND (? = '' OR run_id = ?) ORDER BY ordinal DESC LIMIT ?",
@@ -225,7 +225,7 @@ def events(
 
 
 def latest_update(session: Session, appliance_id: str) -> Row | None:
-    """How the newest update of its release goes, as the appliance told it last; None before there was one."""
+    """How the newest update goes, as the appliance reported it last; None before the first."""
     row = session.one(
         "SELECT at, rule, data FROM event WHERE appliance_id = ? AND type = 'update_changed'"
         " ORDER BY ordinal DESC LIMIT 1",

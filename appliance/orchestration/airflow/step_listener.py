@@ -1,6 +1,6 @@
 """What a task's changes of state mean for its step: state and event, in one breath. Lives in the task.
 
-A task that is killed outright tells nothing; appliance.orchestration.reconcile finds out.
+A task that is killed outright reports nothing; appliance.orchestration.reconcile finds out.
 """
 
 from __future__ import annotations

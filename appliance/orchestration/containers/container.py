@@ -1,4 +1,4 @@
-"""What a step's container may do and see, as the Docker engine is told it. Nothing here talks to Docker."""
+"""What a step's container may do and see, in the Docker engine's terms. Nothing here talks to Docker."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def paths_inside(call: StepCall) -> StepPaths:
 
 
 def labels_of(instance: str, call: StepCall) -> dict[str, str]:
-    """How the container is found again, by whoever reaps it."""
+    """How the container is found again, by the reaper."""
     return {
         **_place(instance, call),
         container_labels.WORKFLOW: call.workflow,
