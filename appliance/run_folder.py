@@ -1,6 +1,6 @@
 """A run's folder: how a run is called, the name of every file in it, and how each is read and written.
 
-Files, not rows: they work while every database is away, and whoever may cancel a run may write here.
+Files, not rows: they work while every database is away, and what may cancel a run may write here.
 ``appliance.steps.run_files`` says of which type each document is: the types stand higher in the house, and
 the supervisors, which import this module, have no memory for the types' libraries.
 """
@@ -13,7 +13,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar
@@ -120,7 +120,7 @@ class StopRequest:
 
 
 def new_airflow_run_id() -> str:
-    """A run id for Airflow that sorts by time and that nobody else makes: ``20261123T020000Z-3f9a``."""
+    """A run id for Airflow that sorts by time and that no one else makes: ``20261123T020000Z-3f9a``."""
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(2).hex()}"
 
 
@@ -156,8 +156,7 @@ def request_stop(state_dir: Path, run_id: str, request: StopRequest) -> bool:
 def stop_request(folder: Path) -> StopRequest | None:
     """The request to stop, if there is one."""
     try:
-        data: dict[str, Any] = json.loads((folder / STOP).read_bytes())
-        return StopRequest(**data)
+        return StopRequest(**json.loads((folder / STOP).read_bytes()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError):
@@ -247,5 +246,5 @@ def _is_dead(folder: Path) -> bool:
 
 def _places(error: ValueError) -> str:
     """Where in the document, by key and never by value. The error is pydantic's."""
-    details: list[dict[str, Any]] = error.errors() if hasattr(error, "errors") else []
+    details: Sequence[Mapping[str, Any]] = error.errors() if hasattr(error, "errors") else []
     return ", ".join(".".join(str(part) for part in detail["loc"]) for detail in details[:5])

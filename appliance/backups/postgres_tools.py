@@ -131,7 +131,7 @@ def _service_file(conninfo: str) -> bytes:
 
 
 def _reason(words: str) -> str:
-    """What may be told of a program's own words, which can quote rows: known causes only."""
+    """What may be shown of a program's own words, which can quote rows: known causes only."""
     for text in (
         "No space left on device",
         "server version mismatch",

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from appliance.cli.work.run_options import ConnectionsOption, PolicyOption, StateOption, WorkflowArgument
 
 app = typer.Typer()
 
 
 @app.command()
 def plan(  # noqa: PLR0917 - as typer has it
-    file: Annotated[Path, typer.Argument(help="The workflow.", metavar="FILE")],
-    connections: Annotated[
-        Path | None, typer.Option(help="connections.yaml; else the appliance's own.", metavar="FILE")
-    ] = None,
-    policy: Annotated[
-        Path | None,
-        typer.Option(help="policy.yaml; else the appliance's own, if it has one.", metavar="FILE"),
-    ] = None,
-    state: Annotated[
-        Path | None, typer.Option(help="Where plans, results and the mask key are kept.", metavar="DIR")
-    ] = None,
+    file: WorkflowArgument,
+    connections: ConnectionsOption = None,
+    policy: PolicyOption = None,
+    state: StateOption = None,
     columns: Annotated[
         bool, typer.Option("--columns", help="List every column and what happens to it.")
     ] = False,

@@ -30,7 +30,7 @@ from appliance.store.queries import run_state
 from appliance.workflow.loading import load_workflow
 
 MOST_AN_HOUR = 120
-"""More commands than that nobody means; the rest are left to expire."""
+"""No person means more commands than that; the rest are left to expire."""
 KEPT_DAYS = 30
 PATIENCE_S = 90.0
 """How long a run may wait for Airflow to be back, or to see a workflow that has just come."""
@@ -148,7 +148,7 @@ class CloudCommands:
             )
         if too_soon := _too_soon(db, policy, workflow, run_id):
             return too_soon
-        # Known before Airflow knows it, so that nobody else can be told as the one who asked.
+        # Known before Airflow knows it, so that the run is not attributed to anyone else.
         made = db.execute(
             "INSERT INTO appliance.run (run_id, workflow, airflow_run_id, origin, trigger, command_id, state)"
             " VALUES (%s, %s, %s, %s, 'command', %s, 'queued') ON CONFLICT DO NOTHING",
@@ -200,7 +200,7 @@ def refuse_waiting(settings: Settings, workflow: str) -> None:
 
 
 def _too_soon(db: Connection, policy: Policy, workflow: str, but: str) -> Settled | None:
-    """A refusal where the newest other run of the workflow, whoever asked for it, is too young."""
+    """A refusal where the newest other run of the workflow, whatever asked for it, is too young."""
     row = db.execute(
         "SELECT max(queued_at) AS last FROM appliance.run WHERE workflow = %s AND run_id <> %s",
         [workflow, but],

@@ -1,7 +1,7 @@
 """Keeps ``<state_dir>/workflows`` in step with the dashboard, one whole and allowed document at a time.
 
 A document that is invalid, refused by policy or cut off changes nothing: the last good one stays in force,
-and the dashboard is told why. So does one that keeps what the owner has not approved: it is put aside, where
+and the dashboard learns why. So does one that keeps what the owner has not approved: it is put aside, where
 ``appliance workflow approve`` finds it. Nothing that it sends names a file: names are made of checked ids.
 """
 
@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 import appliance
 from appliance.cloud.client import DashboardAwayError, DashboardClient
@@ -62,6 +62,18 @@ class Taken:
     connections: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What the file says: ``circumstances`` is what they were taken under."""
+
+    etag: str | None
+    circumstances: str
+    taken: dict[str, Taken]
+
+
+_KNOWN = TypeAdapter(_Known)
+
+
 class CloudSync:
     """The workflows from the dashboard, as this appliance has taken them up."""
 
@@ -75,7 +87,7 @@ class CloudSync:
         self._read_known()
 
     def is_current(self, etag: str) -> bool:
-        """Whether this set has been taken up, under the policy and beside the local workflows of now."""
+        """Whether this set has been taken up, under the policy and beside the present local workflows."""
         return self.etag == etag and self._circumstances == self._present_circumstances()
 
     def fetch(self, client: DashboardClient, db: Connection, *, force: bool = False) -> None:
@@ -225,7 +237,7 @@ class CloudSync:
         return {path.stem for path in self._folder.glob("*.json") if not path.name.startswith(".")}
 
     def policy(self) -> Policy:
-        """The policy of now. One that cannot be read lets nothing from the cloud in."""
+        """The present policy. One that cannot be read lets nothing from the cloud in."""
         try:
             return read_policy(self._settings)
         except ApplianceError:
@@ -246,22 +258,17 @@ class CloudSync:
 
     def _read_known(self) -> None:
         try:
-            known: dict[str, Any] = json.loads((self._folder / KNOWN).read_bytes())
-            taken = {
-                name: Taken(**{**entry, "connections": tuple(entry["connections"])})
-                for name, entry in known["taken"].items()
-            }
-            self.etag, self.taken, self._circumstances = known["etag"], taken, known["circumstances"]
-            self._leaving = self._stored() - taken.keys()
-        except (OSError, ValueError, KeyError, TypeError):
-            # Everything is fetched and told once more, which is harmless.
+            known = _KNOWN.validate_json((self._folder / KNOWN).read_bytes())
+            self.etag, self.taken, self._circumstances = known.etag, known.taken, known.circumstances
+            self._leaving = self._stored() - self.taken.keys()
+        except (OSError, ValueError):
+            # Everything is fetched and reported again, which is harmless.
             return
 
     def _write_known(self) -> None:
-        taken = {name: asdict(entry) for name, entry in self.taken.items()}
-        known = {"etag": self.etag, "circumstances": self._circumstances, "taken": taken}
+        known = _KNOWN.dump_json(_Known(self.etag, self._circumstances, self.taken)).decode()
         with contextlib.suppress(OSError):
-            write_file(self._folder / KNOWN, json.dumps(known), durable=True, mode=0o640)
+            write_file(self._folder / KNOWN, known, durable=True, mode=0o640)
 
 
 def _read(assigned: AssignedWorkflow, text: str) -> tuple[Workflow | None, str]:

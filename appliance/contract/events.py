@@ -1,4 +1,4 @@
-"""Events: what an appliance tells of its runs, in order and numbered.
+"""Events: what an appliance reports of its runs, in order and numbered.
 
 Every field's description says why it leaves; ``docs/what-leaves.md`` is made from them. A receiver applies an
 event only where its number is newer than what it already knows of the same thing, so late, repeated and

@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from appliance import __version__
 from appliance.contract.calls import Problem
-from appliance.dashboard.api import appliance_api as wire
+from appliance.dashboard.api import appliance_api
 from appliance.dashboard.api import appliances as api_appliances
 from appliance.dashboard.api import people as api_people
 from appliance.dashboard.api import workflows as api_workflows
@@ -58,7 +58,7 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
     )
     app.state.context = context
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    for router in (wire, api_appliances, api_workflows, api_people):
+    for router in (appliance_api, api_appliances, api_workflows, api_people):
         app.include_router(router.router)
     for pages in (
         pages_sign_in,
@@ -120,7 +120,7 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ValidationError)
     async def _invalid(request: Request, error: ValidationError) -> Response:
-        return _answer(request, 422, wire.validation_problem(error))
+        return _answer(request, 422, appliance_api.validation_problem(error))
 
     @app.exception_handler(RequestValidationError)
     async def _unfit(request: Request, error: RequestValidationError) -> Response:

@@ -1,4 +1,4 @@
-"""What of a plan may be told: numbers and table names."""
+"""What of a plan may be reported: numbers and table names."""
 
 from __future__ import annotations
 

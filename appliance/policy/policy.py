@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from appliance.documents import yaml as strict_yaml
+from appliance.documents import strict_yaml
 from appliance.documents.model import StrictModel, describe, validate, wrong
 from appliance.documents.named_types import ConnectionName
 from appliance.documents.names import is_final_release, is_release
@@ -161,11 +161,6 @@ class Policy(StrictModel):
         ge=1,
         description="Shards that may be copied at the same time, if the cloud wrote the workflow.",
         examples=[4],
-    )
-    images: tuple[str, ...] = Field(
-        default=(),
-        description="Images besides the appliance's own that steps may run.",
-        examples=[["registry.internal/report:1"]],
     )
     destinations: tuple[str, ...] = Field(
         default=(),

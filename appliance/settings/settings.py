@@ -1,4 +1,4 @@
-"""``appliance.yaml``: what this appliance is told about itself. Every key may be left out.
+"""``appliance.yaml``: how this appliance is set up. Every key may be left out.
 
 An environment variable named after a key wins over the file: ``APPLIANCE_STATE_DIR``, and for a key of a
 section ``APPLIANCE_STATUS_PORT``. ``APPLIANCE_CONFIG`` names the file itself.
@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from appliance import __version__
-from appliance.documents import yaml as strict_yaml
+from appliance.documents import strict_yaml
 from appliance.documents.document import Document
 from appliance.documents.model import StrictModel, model_at, validate
 from appliance.documents.problems import KeyPath

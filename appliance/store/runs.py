@@ -1,7 +1,7 @@
 """Writing the state of runs, each change together with the event that reports it, in one transaction.
 
 A change that is none (the state is already so, or already final) writes nothing and reports nothing, so the
-listener, the operator and the reconciliation may all report the same thing and it is told once.
+listener, the operator and the reconciliation may all report the same thing and it is sent once.
 """
 
 from __future__ import annotations
@@ -290,7 +290,7 @@ class RunStore:
         append_event(self.connection, fitting(StepChanged, told))
 
     def _add_result(self, run_id: str, step: str, shard: int | None, result: Row | None) -> None:
-        """Whoever told first that a step is over may not have known its result."""
+        """The first report that a step is over may have come without its result."""
         if result is not None:
             self.connection.execute(
                 "UPDATE appliance.step SET result = %s"

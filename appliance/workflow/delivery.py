@@ -12,6 +12,7 @@ from pydantic import (
     model_serializer,
     model_validator,
 )
+from pydantic.json_schema import JsonSchemaValue
 
 from appliance.documents.model import StrictModel, wrong
 from appliance.documents.named_types import ConnectionName
@@ -54,7 +55,7 @@ class FilesDelivery(StrictModel):
         return value
 
 
-def _one_kind(schema: dict[str, Any]) -> None:
+def _one_kind(schema: JsonSchemaValue) -> None:
     """In the JSON Schema: one of the two, and never null."""
     for described in schema["properties"].values():
         (form,) = [each for each in described.pop("anyOf") if each != {"type": "null"}]
@@ -96,7 +97,7 @@ class Delivery(StrictModel):
         return self
 
     @model_serializer(mode="wrap")
-    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
         return {kind: value for kind, value in serialize(self).items() if value is not None}
 
     @property

@@ -110,7 +110,7 @@ class MaskSpec(StrictModel):
         return self
 
     @model_serializer(mode="plain")
-    def _to_document(self) -> str | dict[str, Any]:
+    def _to_document(self) -> str | dict[str, JsonValue]:
         return {"mask": self.mask, **self.params} if self.params else self.mask
 
 

@@ -17,7 +17,7 @@ from appliance.dashboard.pages.workflow import difference
 from appliance.dashboard.store import documents, workflows
 from appliance.dashboard.web.connection_template import template
 from appliance.dashboard.web.masks import cards
-from appliance.documents import yaml as strict_yaml
+from appliance.documents import strict_yaml
 from appliance.masking.registry import MASKS
 from tests.dashboard.conftest import Browser, Dashboard
 from tests.dashboard.form_fields import FormFields

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
 
 import typer
 from rich.console import Console
@@ -69,7 +69,7 @@ def print_plan(console: Console, plan: Plan, *, columns: bool) -> None:
 
 def plan_json(plan: Plan) -> str:
     """A plan for programs: names, masks and counts."""
-    data: dict[str, Any] = {
+    data = {
         "run_id": plan.run_id,
         "workflow": plan.workflow_id,
         "tables": [
@@ -92,7 +92,7 @@ def plan_json(plan: Plan) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False)
 
 
-def print_json_line(data: dict[str, Any]) -> None:
+def print_json_line(data: Mapping[str, object]) -> None:
     """One JSON object on one line."""
     typer.echo(json.dumps(data, ensure_ascii=False, default=str))
 

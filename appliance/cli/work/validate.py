@@ -6,9 +6,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from appliance.documents import yaml as strict_yaml
+from appliance.documents import strict_yaml
 from appliance.documents.document import MAX_BYTES, Document
 from appliance.documents.problems import Problem, WrongDocumentError, path_text
 from appliance.masking.registry import parameter_models
@@ -26,8 +25,8 @@ class Outcome:
     id: str | None
     problems: tuple[Problem, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        """For whoever reads it with a program."""
+    def as_json(self) -> dict[str, object]:
+        """For programs."""
         problems = [
             {"line": each.line, "path": path_text(each.path), "what": each.what, "expected": each.expected}
             for each in self.problems

@@ -119,7 +119,7 @@ def connections_template(context: Deck, appliance_id: str) -> ConnectionsTemplat
 def list_events(
     context: Deck, appliance_id: str, before: Ordinal = None, limit: Limit = 50
 ) -> list[EventRow]:
-    """What it told, newest first, progress left out; ``before`` is the last ordinal seen."""
+    """What it reported, newest first, progress left out; ``before`` is the last ordinal seen."""
     with context.database.read() as session:
         fleet.appliance(session, appliance_id)
         found = runs.events(session, appliance_id, before=before, limit=limit)

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.datastructures import FormData
 
 from appliance.dashboard.web.masks import Parameter, cards
-from appliance.documents import yaml as strict_yaml
+from appliance.documents import strict_yaml
 from appliance.documents.document import scalar
 from appliance.documents.problems import WrongDocumentError
 from appliance.workflow.limits import Limits

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TypedDict
 
 from appliance.dashboard.http_errors import NotFoundError
-from appliance.dashboard.store.database import Row, Session, from_json
+from appliance.dashboard.store.database import Lenient, Row, Session, from_json
 from appliance.dashboard.store.run_state import WHOLE_STEP
 
 STEPS = ("open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "publish")
@@ -53,7 +53,41 @@ def runs(
     )
 
 
-def run(session: Session, appliance_id: str, run_id: str) -> dict[str, Any]:
+class StepOfRun(TypedDict):
+    """A step as the pages and the API show it, its shards added up."""
+
+    step: str
+    state: str
+    seconds: float | None
+    attempt: int
+    shards: int
+    shards_done: int
+
+
+class TableOfRun(TypedDict):
+    """How far the copying of a table is."""
+
+    table: str
+    rows: int
+    expected: int
+    bytes: int
+    done: bool
+    begun: bool
+    masked: int
+    kept: int
+
+
+class Totals(TypedDict):
+    """A run in numbers; ``share`` is of its rows, from 0 to 1."""
+
+    rows_done: int
+    rows_expected: int
+    elapsed: float
+    share: float
+    tables_done: int
+
+
+def run(session: Session, appliance_id: str, run_id: str) -> Row:
     """One run with ``plan``, ``outcome``, ``steps`` and ``tables``; raises NotFoundError."""
     row = session.one(
         f"SELECT {_COLUMNS}, r.plan, r.outcome FROM {_TABLES}"  # noqa: S608
@@ -71,8 +105,8 @@ def run(session: Session, appliance_id: str, run_id: str) -> dict[str, Any]:
 
 
 def _steps(
-    session: Session, appliance_id: str, run_id: str, run_row: Row, outcome: dict[str, Any]
-) -> list[dict[str, Any]]:
+    session: Session, appliance_id: str, run_id: str, run_row: Row, outcome: Lenient
+) -> list[StepOfRun]:
     told = session.all(
         "SELECT step, shard, state, attempt, seconds, at FROM run_step WHERE appliance_id = ? AND run_id = ?"
         " ORDER BY shard",
@@ -80,7 +114,7 @@ def _steps(
         run_id,
     )
     timed = {entry["step"]: entry["seconds"] for entry in outcome.get("steps", [])}
-    steps = []
+    steps: list[StepOfRun] = []
     for name in STEPS:
         own = [row for row in told if row["step"] == name]
         whole = next((row for row in own if row["shard"] == WHOLE_STEP), None)
@@ -117,8 +151,8 @@ def _of_shards(shards: list[Row]) -> str:
 
 
 def _tables(
-    session: Session, appliance_id: str, run_id: str, run_row: Row, plan: dict[str, Any]
-) -> list[dict[str, Any]]:
+    session: Session, appliance_id: str, run_id: str, run_row: Row, plan: Lenient
+) -> list[TableOfRun]:
     told = session.all(
         "SELECT table_name, CAST(sum(rows) AS BIGINT) AS rows,"
         " CAST(sum(rows_expected) AS BIGINT) AS expected,"
@@ -129,7 +163,7 @@ def _tables(
     )
     by_name = {row["table_name"]: row for row in told}
     planned = {entry["table"]: entry for entry in plan.get("tables", [])}
-    tables = []
+    tables: list[TableOfRun] = []
     for name in sorted({*by_name, *planned}):
         row, brief = by_name.get(name), planned.get(name, {})
         rows = row["rows"] if row else 0
@@ -151,7 +185,7 @@ def _tables(
     return sorted(tables, key=lambda table: -table["expected"])
 
 
-def _totals(row: Row, tables: list[dict[str, Any]]) -> dict[str, Any]:
+def _totals(row: Row, tables: list[TableOfRun]) -> Totals:
     rows = sum(table["rows"] for table in tables)
     expected = sum(table["expected"] for table in tables)
     elapsed = (row["ended_at"] or time.time()) - row["started_at"]
@@ -177,7 +211,7 @@ def gaps(session: Session, appliance_id: str) -> list[Row]:
 def events(
     session: Session, appliance_id: str, *, run_id: str = "", before: int | None = None, limit: int = 50
 ) -> list[Row]:
-    """What an appliance told, newest first, progress left out."""
+    """What an appliance reported, newest first, progress left out."""
     rows = session.all(
         "SELECT ordinal, at, received_at, type, run_id, workflow_id, rule, data FROM event"
         " WHERE appliance_id = ? AND ordinal < ? AND (? = '' OR run_id = ?) ORDER BY ordinal DESC LIMIT ?",
@@ -191,7 +225,7 @@ def events(
 
 
 def latest_update(session: Session, appliance_id: str) -> Row | None:
-    """How the newest update of its release goes, as the appliance told it last; None before there was one."""
+    """How the newest update goes, as the appliance reported it last; None before the first."""
     row = session.one(
         "SELECT at, rule, data FROM event WHERE appliance_id = ? AND type = 'update_changed'"
         " ORDER BY ordinal DESC LIMIT 1",

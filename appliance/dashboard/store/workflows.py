@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from pydantic import JsonValue
 
 from appliance.contract.calls import (
     MAX_DOCUMENT_BYTES,
@@ -30,7 +32,7 @@ MAX_SET_BYTES = MAX_WORKFLOW_SET_BYTES * 3 // 4
 class _Version(NamedTuple):
     workflow_id: str
     yaml: str
-    document: dict[str, Any]
+    document: dict[str, JsonValue]
     note: str
     based_on: int | None
 

@@ -69,14 +69,8 @@ def guess_by_name(table: str, column: str) -> NameGuess | None:
     return _a_name(table, words, joined)
 
 
-def is_about_people(name: str) -> bool:
-    """Whether a table, or a word before ``name``, is about persons."""
-    words = in_words(name)
-    return bool(words) and any(_singular(word) & PEOPLE for word in words[-2:])
-
-
 def is_about_things(name: str) -> bool:
-    """Whether it is about something that is no person."""
+    """Whether a table, or a word before ``name``, is about something that is no person."""
     words = in_words(name)
     return bool(words) and bool(_singular(words[-1]) & (THINGS - PEOPLE))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
 
@@ -17,7 +17,7 @@ from appliance.orchestration.airflow.operators import (
     StepOperator,
 )
 from appliance.orchestration.containers.needs import DISCARD
-from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
+from appliance.orchestration.workflow_files import Origin, WorkflowFile, read_workflow_files
 from appliance.run_folder import open_runs
 from appliance.settings.settings import Settings, load_settings
 from appliance.steps.run_files import SPEC_OF_ANY_RELEASE
@@ -68,7 +68,7 @@ def build_dag(file: WorkflowFile, settings: Settings) -> DAG:
             "max_retry_delay": LONGEST_RETRY_DELAY,
         },
     ) as dag:
-        given: dict[str, Any] = {"workflow": file.id, "source_file": file.path, "origin": file.origin}
+        given = _Given(workflow=file.id, source_file=file.path, origin=file.origin)
 
         def step(name: str) -> StepOperator:
             return StepOperator(task_id=name, step=name, **given)
@@ -85,6 +85,14 @@ def build_dag(file: WorkflowFile, settings: Settings) -> DAG:
         copy >> closed.as_teardown(setups=opened)
         verify >> discard.as_teardown()
     return dag
+
+
+class _Given(TypedDict):
+    """What every step's operator is made with."""
+
+    workflow: str
+    source_file: str
+    origin: Origin
 
 
 def _kept_for_their_runs(settings: Settings, present: Iterable[str | None]) -> list[WorkflowFile]:

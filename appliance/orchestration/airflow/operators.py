@@ -21,13 +21,14 @@ from airflow.sdk.exceptions import AirflowException
 from appliance.contract.step_messages import Failure, Result
 from appliance.errors import ApplianceError
 from appliance.exports.writing import export_folder, finish_export
-from appliance.orchestration.containers import failure as step_failure
+from appliance.orchestration.airflow.task_errors import TaskFailedError, TaskFailedForGoodError, raise_failure
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAwayError, StepRun
 from appliance.orchestration.containers.container import StepLimits, paths_inside, step_mounts
 from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.inputs import StepInputs, instance_name
 from appliance.orchestration.containers.reach import open_ways
 from appliance.orchestration.containers.reaping import remove_run
+from appliance.orchestration.step_failures import FailedStep
 from appliance.orchestration.workflow_files import Origin
 from appliance.run_folder import StopRequest, run_folder, run_id_for, stop_request
 from appliance.settings.settings import Settings, load_settings
@@ -89,6 +90,10 @@ class StepOperator(DockerOperator):
         """Which of the step's parallel parts this is."""
         return self.shard if self.shard is not None else self.delivery
 
+    @property
+    def _failed(self) -> FailedStep:
+        return FailedStep(self.step, self.part)
+
     def run_id(self, context: Context) -> str:
         """The appliance's id of the run."""
         return run_id_for(self.workflow, context["ti"].run_id)
@@ -100,13 +105,12 @@ class StepOperator(DockerOperator):
         """
         try:
             return self._execute(context)
-        except (step_failure.TaskFailedError, step_failure.TaskFailedForGoodError):
+        except (TaskFailedError, TaskFailedForGoodError):
             raise
         except ApplianceError as error:
-            step_failure.raise_failure(step_failure.from_error(error, self.step, self.part))
+            raise_failure(self._failed.by_error(error))
         except (AirflowException, *DockerTrouble) as error:
-            away = step_failure.from_error(EngineAwayError(error), self.step, self.part)
-            step_failure.raise_failure(away)
+            raise_failure(self._failed.by_error(EngineAwayError(error)))
         finally:
             self.store.close()
 
@@ -120,7 +124,7 @@ class StepOperator(DockerOperator):
         run_id = self.run_id(context)
         folder = run_folder(self.settings.state_dir, run_id)
         if request := self._stop_request(folder):
-            step_failure.raise_failure(step_failure.stopped(request, self.step, self.part))
+            raise_failure(self._failed.stopped(request))
         client = self.cli
         call = StepCall(
             run_id=run_id,
@@ -143,7 +147,7 @@ class StepOperator(DockerOperator):
                 self.run.start(step_mounts(inside, on_host), inside, f"{os.getuid()}:{os.getgid()}")
                 self.result = self.run.follow(until_result=self.keeps_running)
                 if self.result is None or self.killed:
-                    step_failure.raise_failure(self._failure(self.run, inputs))
+                    raise_failure(self._failure(self.run, inputs))
                 keep = self.keeps_running
             finally:
                 if not keep:
@@ -222,16 +226,14 @@ class StepOperator(DockerOperator):
 
     def _failure(self, run: StepRun, inputs: StepInputs) -> Failure:
         if run.stopped_by:
-            return step_failure.stopped(run.stopped_by, self.step, self.part)
+            return self._failed.stopped(run.stopped_by)
         minutes = inputs.spec.workflow.limits.run_timeout_min
         if run.out_of_time:
-            return step_failure.out_of_time(minutes, self.step, self.part)
+            return self._failed.out_of_time(minutes)
         if self.killed:
-            return step_failure.interrupted(self.step, self.part)
+            return self._failed.interrupted()
         memory = min(inputs.spec.workflow.limits.memory_mb, self.settings.steps.max_memory_mb)
-        failure = step_failure.of_container(
-            run.state, run.output.failure, memory_mb=memory, step=self.step, part=self.part
-        )
+        failure = self._failed.by_container(run.state, run.output.failure, memory_mb=memory)
         return failure.model_copy(update={"log_tail": tuple(run.output.tail)})
 
     def _mapped_value(self, folder: Path, inputs: StepInputs) -> list[int] | None:
@@ -278,7 +280,7 @@ class CloseSnapshotOperator(BaseOperator):
             client = docker.from_env(version="auto").api
             removed = remove_run(client, self.settings, self.run_id(context), step="open_snapshot")
         except DockerTrouble as error:
-            step_failure.raise_failure(step_failure.from_error(EngineAwayError(error), self.step, None))
+            raise_failure(FailedStep(self.step).by_error(EngineAwayError(error)))
         else:
             self.log.info("The snapshot is closed." if removed else "The snapshot was closed already.")
 

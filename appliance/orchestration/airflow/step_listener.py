@@ -1,6 +1,6 @@
 """What a task's changes of state mean for its step: state and event, in one breath. Lives in the task.
 
-A task that is killed outright tells nothing; appliance.orchestration.reconcile finds out.
+A task that is killed outright reports nothing; appliance.orchestration.reconcile finds out.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 from airflow.listeners import hookimpl
 
 from appliance.orchestration.airflow.best_effort_store import QuietStore
-from appliance.orchestration.containers import failure as step_failure
 from appliance.orchestration.containers.needs import DISCARD
 from appliance.orchestration.plan_brief import parts_of_tables, plan_brief
+from appliance.orchestration.step_failures import STOPPED, FailedStep
 from appliance.run_folder import StopRequest, request_stop, run_folder, run_id_for
 from appliance.settings.settings import Settings, load_settings
 from appliance.steps.run_files import PLAN
@@ -67,10 +67,10 @@ class StepListener:
         if not _is_shown(task_instance):
             return
         run_id, step, part = _place(task_instance)
-        failure = step_failure.failure_of(error, step, part)
+        failure = FailedStep(step, part).by_exception(error)
         # Compared as it is: in a task the state is an enum whose text is not its value.
         again = task_instance.state == "up_for_retry"
-        stopped = failure.exception == step_failure.STOPPED
+        stopped = failure.exception == STOPPED
         state: StepState = "retrying" if again else "cancelled" if stopped else "failed"
         if state == "failed" and step != "close_snapshot":
             where = step if part is None else f"{step} {part}"

@@ -135,5 +135,5 @@ def _secret_values(connections: dict[str, Connection]) -> list[str]:
 
 
 def instance_name(settings: Settings, client: docker.APIClient) -> str:
-    """Tells this appliance's containers from another one's on the same engine: by where its state lies."""
+    """What this appliance's containers are known by on a shared engine: where its state lies."""
     return hashlib.sha256(host_path(client, settings.state_dir).encode()).hexdigest()[:12]

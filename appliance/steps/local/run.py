@@ -14,7 +14,7 @@ import psycopg
 
 from appliance.connections import Connection
 from appliance.contract.step_messages import Failure, Notice, Progress
-from appliance.errors import ApplianceError, ExitCode, WorkFailedError
+from appliance.errors import ApplianceError, ExitCode, Explanation, WorkFailedError
 from appliance.exports.writing import export_folder, finish_export
 from appliance.postgres.plan import Plan
 from appliance.run_folder import alive
@@ -290,10 +290,5 @@ class LocalRun:
 
 
 def _keeper_left() -> Failure:
-    return Failure(
-        step="open_snapshot",
-        exit_code=1,
-        retry=False,
-        what="The run's snapshot is gone: the process that held it has ended.",
-        next_step="Start a new run.",
-    )
+    gone = "The run's snapshot is gone: the process that held it has ended."
+    return Failure.of(Explanation(gone, "", "Start a new run."), step="open_snapshot", retry=False)
