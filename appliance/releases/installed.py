@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,11 @@ def point(root: Path, link: str, version: str) -> None:
     if linked(root, link) == version:
         return
     point_link(root / link, root / "releases" / version, durable=True)
+
+
+def step_images(said: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Tag and id of each image for steps, as a release's manifest names them; older ones have one."""
+    return [said[name] for name in ("step_image", "parquet_image") if name in said]
 
 
 def manifest(root: Path, version: str) -> dict[str, Any]:

@@ -15,7 +15,16 @@ from pathlib import Path
 
 from appliance.errors import ApplianceError, ExitCode
 from appliance.policy.policy import read_policy
-from appliance.releases.installed import COMPLETE, CURRENT, ROOT, UPDATER, installed, linked, manifest
+from appliance.releases.installed import (
+    COMPLETE,
+    CURRENT,
+    ROOT,
+    UPDATER,
+    installed,
+    linked,
+    manifest,
+    step_images,
+)
 from appliance.settings.settings import Settings, load_settings
 
 USED = ".used"
@@ -40,12 +49,13 @@ def prune(root: Path, settings: Settings) -> list[str]:
         # What it pins is not known, and the services complain of it already.
         return []
     removed = superfluous(root, settings.releases.kept, pinned)
-    tags = {version: _step_image(root, version) for version in installed(root)}
+    tags = {version: _step_images(root, version) for version in installed(root)}
     for version in removed:
         _remove(root / "releases" / version)
-        tag = tags.pop(version)
-        if tag and tag not in tags.values():
-            _docker("image", "rm", tag)
+        kept = {tag for other, of_other in tags.items() if other != version for tag in of_other}
+        for tag in tags.pop(version):
+            if tag not in kept:
+                _docker("image", "rm", tag)
     with contextlib.suppress(OSError), (root / ".lock").open("w") as lock:
         # Whoever is unpacking holds it; without, a folder that is not complete never will be.
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -87,10 +97,10 @@ def _last_used(folder: Path) -> float:
     return max(mark.stat().st_mtime for mark in marks if mark.exists())
 
 
-def _step_image(root: Path, version: str) -> str | None:
+def _step_images(root: Path, version: str) -> list[str]:
     with contextlib.suppress(ApplianceError, KeyError, TypeError):
-        return str(manifest(root, version)["step_image"]["tag"])
-    return None
+        return [str(image["tag"]) for image in step_images(manifest(root, version))]
+    return []
 
 
 def _remove(folder: Path) -> None:
