@@ -1,7 +1,7 @@
 """Write one format of files from a database, alone in a process.
 
-``python -m bench.write_files FORMAT FOLDER CONNINFO`` prints the seconds, and the memory that it or pg_dump had at
-most. The password is in PGPASSWORD.
+``python -m bench.write_files FORMAT FOLDER CONNINFO`` prints the seconds, and the memory that it or pg_dump
+had at most. The password is in PGPASSWORD.
 """
 
 from __future__ import annotations
