@@ -94,7 +94,8 @@ class TargetFacts(PlanModel):
     database: str
     """The twin's name."""
     next_database: str
-    """Built aside under this name (``<twin>__next``, shortened where a name may not be that long)."""
+    """Built aside under this name (``<twin>__next``, shortened where a name may not be that long; without a
+    twin ``<database>-<workflow>__files``)."""
     prev_database: str
     """The former twin after the swap."""
     server_version: int
@@ -104,6 +105,8 @@ class TargetFacts(PlanModel):
     ctype: str
     locale: str | None = None
     twin_exists: bool = False
+    scratch: bool = False
+    """Built for files alone: ``next_database`` is dropped when they are written, and never the twin."""
     missing_extensions: tuple[str, ...] = ()
     """Used by the source, not available on the target, and not needed by a selected table."""
     tried_extensions: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from appliance.discovery.kept_columns import kept_that_look_personal
 from appliance.errors import ApplianceError, Explanation, WrongRequestError
 from appliance.postgres.errors import database_failure
+from appliance.postgres.exporting.relations import check_chosen
 from appliance.postgres.plan import Plan
 from appliance.postgres.planning.planning import PlanRequest, TableKey, make_plan
 from appliance.postgres.planning.space_estimate import (
@@ -31,6 +32,7 @@ from appliance.steps.reading import read_source
 from appliance.steps.run_files import PLAN
 from appliance.steps.run_spec import RunSpec
 from appliance.system.disk import space_of
+from appliance.system.postgres_programs import find_pg_dump
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.matching import selected_oids
 
@@ -60,7 +62,7 @@ def run(context: StepContext) -> PlanSummary:
     Raises WrongRequestError, RefusedError or WorkFailedError.
     """
     plan = plan_of(context)
-    check_room(space_of(context.run_dir), bytes_of_files(plan) if context.spec.workflow.files else 0)
+    check_room(space_of(context.run_dir), bytes_of_files(plan) * len(context.spec.workflow.files))
     _check_targets_room(context, plan)
     PLAN.write(context.run_dir, plan)
     for text in (*plan.warnings, *plan.fallbacks):
@@ -91,7 +93,7 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
             epoch=spec.epoch,
             settings=read_session_settings(source),
         )
-        return make_plan(
+        plan = make_plan(
             request,
             source,
             lambda selected: _check_targets(context, source, catalog, selected),
@@ -99,6 +101,11 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
         )
     except psycopg.Error as error:
         raise database_failure("The source's catalog could not be read.", error) from None
+    check_chosen(spec.workflow, plan, catalog)
+    if "archive" in spec.workflow.formats:
+        for target in plan.targets:
+            find_pg_dump(target.server_version, "what is built")
+    return plan
 
 
 def _judged(spec: RunSpec) -> frozenset[str]:
@@ -140,7 +147,7 @@ def _check_targets(
     """Look at every delivery's target; one WrongRequestError for all that are wrong."""
     checks: list[TargetCheck] = []
     wrong: list[ApplianceError] = []
-    for number in context.spec.workflow.twins:
+    for number in context.spec.workflow.built:
         try:
             checks.append(_check_target(context, number, source, catalog, selected))
         except WrongRequestError as error:
@@ -157,11 +164,15 @@ def _check_target(
     catalog: Catalog,
     selected: Collection[TableKey],
 ) -> TargetCheck:
-    connection = context.spec.workflow.twins[number].connection
+    connection = context.spec.workflow.built[number]
     twin = context.twin_name(connection)
     try:
         with closing(context.connect_admin(connection)) as admin:
-            if twin == catalog.database and _system_identifier(admin) == _system_identifier(source):
+            if (
+                number in context.spec.workflow.twins
+                and twin == catalog.database
+                and _system_identifier(admin) == _system_identifier(source)
+            ):
                 raise WrongRequestError(
                     f"The connection '{connection}' is the source itself: '{twin}' on the same server.",
                     "The twin would replace the database it is a copy of.",
@@ -178,6 +189,7 @@ def _check_target(
                 selected=selected,
                 powerful_role=connection in context.spec.policy.powerful_roles,
                 leave_out=context.spec.workflow.leave_out,
+                scratch_of=context.spec.workflow.id if number in context.spec.workflow.scratch else None,
             )
     except psycopg.Error as error:
         raise database_failure(f"The target '{connection}' could not be looked at.", error) from None

@@ -26,6 +26,8 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
     _show(console, _copied_tables(plan, rows))
     _say(console, _verified(outcome))
     for target, published in zip(plan.targets, outcome.results.get("publish", []), strict=False):
+        if target.scratch:
+            continue
         former = published.get("former")
         kept = f"; the former one is kept as '{former}'" if former else ""
         _say(console, f"The twin '{target.database}' on {target.connection} is new{kept}.")
@@ -34,7 +36,7 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
         _say(
             console,
             f"Files: {counted(files['tables'], 'table')}, {counted(files['rows'], 'row')},"
-            f" {size(files['bytes'])}, {files['format']}, in {outcome.export}.",
+            f" {size(files['bytes'])}, {', '.join(files['formats'])}, in {outcome.export}.",
         )
     total = sum(part.get("rows", 0) for part in copied)
     moved = sum(part.get("bytes", 0) for part in copied)
@@ -60,6 +62,9 @@ def print_plan(console: Console, plan: Plan, *, columns: bool) -> None:
     )
     _say(console, f"Pseudonyms: keys of '{plan.key_name}', epoch {plan.epoch}.")
     for target in plan.targets:
+        if target.scratch:
+            _say(console, f"It builds '{target.next_database}' on {target.connection}, and drops it again.")
+            continue
         verb = "replaces" if target.twin_exists else "makes"
         _say(console, f"It {verb} the twin '{target.database}' on {target.connection}.")
     for text in (*plan.warnings, *plan.fallbacks):

@@ -83,7 +83,8 @@ def build_dag(file: WorkflowFile, settings: Settings) -> DAG:
         discard = DiscardOperator(task_id=DISCARD, step=DISCARD, **given)
         opened >> plan >> schema >> copy >> finish >> verify >> publish
         copy >> closed.as_teardown(setups=opened)
-        verify >> discard.as_teardown()
+        # After `publish`, too: what is built for files alone goes even if these could not be written.
+        [verify, publish] >> discard.as_teardown()
     return dag
 
 

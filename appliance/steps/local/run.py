@@ -144,7 +144,8 @@ class LocalRun:
         except BaseException as error:
             stop_all(self._alive)
             # A finished twin that could not be swapped stays: its message says what to do to get it swapped.
-            if not (publishing and isinstance(error, StepFailedError)):
+            stays = publishing and isinstance(error, StepFailedError) and not self.spec.workflow.scratch
+            if not stays:
                 self._drop_unfinished()
             raise
         finally:
@@ -178,8 +179,8 @@ class LocalRun:
     def _publish(self) -> Path | None:
         """Swap the twins in; the files, if there are any, get their name when all of that has worked."""
         workflow = self.spec.workflow
-        jobs = [self._job("publish", delivery=number) for number in workflow.twins]
-        if workflow.files is None:
+        jobs = [self._job("publish", delivery=number) for number in workflow.built]
+        if not workflow.files:
             self._steps("publish", jobs)
             return None
         with export_folder(self.exports_dir, workflow.id, self.spec.run_id) as folder:
