@@ -37,6 +37,16 @@ counts the values that the mask leaves as they were: each with a probability of 
 places; proven by searching the twin for what the mask removes. ``none``: kept, nothing to prove.
 """
 
+PROOFS: dict[Proof, str] = {
+    "disjoint": "No value may stand in both source and twin, and each has the mask's shape.",
+    "outside_domain": "Every value of the twin is one that the mask can give, and none is left as it was.",
+    "by_chance": "None of the source's values is left as it was (but for the mask's odds).",
+    "constant": "Every value of the twin is the constant.",
+    "partial": "Masking the twin again would change nothing.",
+    "none": "Nothing to prove.",
+}
+"""The same in a sentence, for people."""
+
 
 class Facet(CompiledModel):
     """One thing to prove about a column: the column as a whole, or one path inside a document."""
