@@ -53,7 +53,7 @@ from appliance.postgres.sessions.bindings import check_room
 from appliance.postgres.twin.target_checks import TargetCheck
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.document import Workflow
-from appliance.workflow.matching import Matching, match_rules
+from appliance.workflow.matching import Matching, match_rules, without_uncovered
 
 TableKey = tuple[str, str]
 CheckTargets = Callable[[Collection[TableKey]], Sequence[TargetCheck]]
@@ -80,6 +80,8 @@ class PlanRequest:
     """What the owner lets the cloud keep of the source, besides what policy does."""
     settings: DefinitionSettings = NO_SETTINGS
     """What sessions on the source have set."""
+    preview: bool = False
+    """Columns that nothing covers are left out instead of stopping the plan, for nothing is copied by it."""
 
 
 @dataclass
@@ -133,6 +135,8 @@ def make_plan(
     """
     workflow, catalog = request.workflow, request.catalog
     matching = match_rules(workflow, catalog, request.places)
+    if request.preview:
+        matching = without_uncovered(matching)
     compiled = compile_tables(matching.tables, request.places, catalog.encoding)
     findings = _examine(request, matching, compiled, source)
     if not findings.stops:
