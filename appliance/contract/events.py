@@ -194,6 +194,11 @@ class RunFinished(WireModel):
     bytes: Count = Field(default=0, description="Bytes that passed through, in total.")
     steps: tuple[StepTime, ...] = Field(default=(), max_length=20, description="The time by step.")
     checks: tuple[Check, ...] = Field(default=(), max_length=20, description="What verification found.")
+    twins: tuple[ConnectionName, ...] = Field(
+        default=(),
+        max_length=50,
+        description="The connections whose twins it put in place, by name, to say until when each stands.",
+    )
     failure: FailureReport | None = Field(default=None, description="Why it failed, where it did.")
 
 

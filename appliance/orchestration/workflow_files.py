@@ -25,7 +25,7 @@ Origin = Literal["local", "cloud"]
 SUFFIXES = (".yaml", ".yml", ".json")
 INDEX = "workflow-index.json"
 WAITING = ".waiting"
-_VERSION = f"3/{appliance.__version__}"
+_VERSION = f"4/{appliance.__version__}"
 """Another release may find other things wrong with a file."""
 
 
@@ -43,6 +43,8 @@ class WorkflowFile:
     timezone: str = "UTC"
     parallel: int = 1
     retries: int = 0
+    twins: tuple[str, ...] = ()
+    replaces: str | None = None
     problem: str | None = None
 
     @property
@@ -134,6 +136,8 @@ def _read(path: Path, origin: Origin, mtime_ns: int, size: int) -> WorkflowFile:
         timezone=workflow.timezone,
         parallel=workflow.limits.parallel,
         retries=workflow.limits.retries,
+        twins=tuple(twin.connection for twin in workflow.twins.values()),
+        replaces=workflow.replaces,
     )
 
 
@@ -158,7 +162,9 @@ def _read_index(state_dir: Path) -> dict[str, WorkflowFile]:
             data: dict[str, Any] = json.loads((state_dir / INDEX).read_bytes())
         if data["version"] != _VERSION:
             return {}
-        return {entry["path"]: WorkflowFile(**entry) for entry in data["files"]}
+        return {
+            entry["path"]: WorkflowFile(**entry | {"twins": tuple(entry["twins"])}) for entry in data["files"]
+        }
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

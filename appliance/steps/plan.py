@@ -25,6 +25,7 @@ from appliance.postgres.planning.space_estimate import (
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.lock_watch import LockWatch
 from appliance.postgres.source.session_settings import read_session_settings
+from appliance.postgres.twin.ownership import Owners
 from appliance.postgres.twin.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext
 from appliance.steps.reading import read_source
@@ -178,6 +179,7 @@ def _check_target(
                 selected=selected,
                 powerful_role=connection in context.spec.policy.powerful_roles,
                 leave_out=context.spec.workflow.leave_out,
+                owners=Owners(context.spec.workflow.id, context.spec.workflow.replaces),
             )
     except psycopg.Error as error:
         raise database_failure(f"The target '{connection}' could not be looked at.", error) from None

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from appliance.errors import WrongRequestError
 from appliance.postgres.twin.names import twin_names
+from appliance.postgres.twin.ownership import Owners
 from appliance.postgres.twin.publishing import Publisher
 from appliance.steps.context import StepContext
 from appliance.steps.exporting import ExportResult, write_export
@@ -58,6 +59,7 @@ def run(context: StepContext) -> PublishResult:
         run=plan.run_id,
         grace_s=context.spec.workflow.twins[target.delivery].grace_s,
         tell=context.notice,
+        owners=Owners(context.spec.workflow.id, context.spec.workflow.replaces),
     ).publish()
     for note in published.notes:
         context.notice(note)
