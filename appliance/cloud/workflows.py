@@ -199,7 +199,7 @@ class CloudSync:
             in_force = None
         claim = TwinClaim.of(workflow)
         refusals += tuple(
-            Refusal(TWIN_OWNER, f"{shared.what} Next: {shared.fix}.")
+            Refusal(TWIN_OWNER, f"{shared.what} To have it here: {shared.fix}.")
             for shared in shared_twins(claim, claims)
         )
         if not refusals:
