@@ -93,6 +93,19 @@ class TableBrief(WireModel):
     )
 
 
+class TableDrift(WireModel):
+    """What has changed in one table of the source since the last run, in numbers."""
+
+    table: ObjectName = Field(description="The table's name, to know where to look.")
+    change: Literal[
+        "table_added", "table_gone", "columns_added", "columns_gone", "types_changed", "constraints"
+    ] = Field(description="What kind of change it is.")
+    count: Count = Field(default=1, description="How many columns or constraints it is about.")
+    outcome: Literal["masked", "kept", "unlisted", "halted", "computed", "not selected", "gone"] = Field(
+        description="What the workflow decided of them."
+    )
+
+
 class Check(WireModel):
     """One kind of check that verification made."""
 
@@ -148,6 +161,11 @@ class RunPlanned(WireModel):
     )
     server_version: int | None = Field(
         default=None, ge=90000, le=10**7, description="The source server's version number, for support."
+    )
+    drift: tuple[TableDrift, ...] = Field(
+        default=(),
+        max_length=200,
+        description="What has changed in the source's tables since the last run, to see what came.",
     )
 
 

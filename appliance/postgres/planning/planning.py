@@ -53,6 +53,7 @@ from appliance.postgres.sessions.bindings import check_room
 from appliance.postgres.twin.target_checks import TargetCheck
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.document import Workflow
+from appliance.workflow.drift import NO_DRIFT, Drift
 from appliance.workflow.matching import Matching, match_rules, without_uncovered
 
 TableKey = tuple[str, str]
@@ -80,6 +81,8 @@ class PlanRequest:
     """What the owner lets the cloud keep of the source, besides what policy does."""
     settings: DefinitionSettings = NO_SETTINGS
     """What sessions on the source have set."""
+    drift: Drift = NO_DRIFT
+    """What has changed since the last run."""
     preview: bool = False
     """Columns that nothing covers are left out instead of stopping the plan, for nothing is copied by it."""
 
@@ -205,6 +208,7 @@ def make_plan(
             *(text for check in checks for text in check.warnings),
         ),
         fallbacks=tuple(text for check in checks for text in check.fallbacks),
+        drift=request.drift,
     )
     check_room((*plan.bindings, *evidence.bindings(plan)))
     return plan
