@@ -29,6 +29,7 @@ from appliance.contract.fields import (
     WireModel,
     WorkflowId,
 )
+from appliance.contract.table_drift import TableDrift
 
 MAX_BATCH_EVENTS = 500
 MAX_BATCH_BYTES = 2 * 2**20
@@ -90,19 +91,6 @@ class TableBrief(WireModel):
     )
     kept: int = Field(
         default=0, ge=0, le=2000, description="How many of its columns are kept as they are, as evidence."
-    )
-
-
-class TableDrift(WireModel):
-    """What has changed in one table of the source since the last run, in numbers."""
-
-    table: ObjectName = Field(description="The table's name, to know where to look.")
-    change: Literal[
-        "table_added", "table_gone", "columns_added", "columns_gone", "types_changed", "constraints"
-    ] = Field(description="What kind of change it is.")
-    count: Count = Field(default=1, description="How many columns or constraints it is about.")
-    outcome: Literal["masked", "kept", "unlisted", "halted", "computed", "not selected", "gone"] = Field(
-        description="What the workflow decided of them."
     )
 
 
