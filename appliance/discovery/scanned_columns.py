@@ -56,5 +56,7 @@ def _names_and_types(catalog: Catalog) -> Catalog:
 
 
 def _without_labels(table: Table) -> Table:
+    if not any(column.enum_labels for column in table.columns):
+        return table
     columns = tuple(column.model_copy(update={"enum_labels": ()}) for column in table.columns)
     return table.model_copy(update={"columns": columns})
