@@ -1,4 +1,4 @@
-"""What has changed in a source since the last run, as far as the dashboard is told."""
+"""What has changed in a source since the last run, as far as it goes to the dashboard."""
 
 from __future__ import annotations
 
