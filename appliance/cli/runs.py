@@ -14,7 +14,7 @@ from appliance.cli.work.status_client import ask, read
 from appliance.contract.step_messages import Failure
 from appliance.errors import Explanation
 from appliance.settings.settings import load_settings
-from appliance.store.rows import RunDetails, RunLine, StepLine
+from appliance.store.rows import RunDetails, RunLine, StepLine, TwinLine
 
 app = typer.Typer()
 
@@ -55,12 +55,26 @@ def print_run(run: RunDetails) -> None:
             for each in run.tables
         ]
         print_table(("table", "rows", "size", "state"), tables)
+    for twin in run.twins:
+        typer.echo("")
+        typer.echo(_twin(run, twin))
     for notice in run.notices:
         typer.echo("")
         typer.echo(f"Note ({notice.step}): {notice.text}")
     if run.failure:
         typer.echo("")
         typer.echo(failure_text(run.failure))
+
+
+def _twin(run: RunDetails, twin: TwinLine) -> str:
+    """Since when a twin stands, and by what it was replaced."""
+    if twin.replaced_by is None:
+        return f"Twin on {twin.connection}: stands since {moment(twin.since)}."
+    whose = f" of the workflow {twin.replaced_workflow}" if twin.replaced_workflow != run.workflow else ""
+    return (
+        f"Twin on {twin.connection}: stood from {moment(twin.since)} until {moment(twin.replaced_at)}, when"
+        f" {twin.replaced_by}{whose} replaced it."
+    )
 
 
 def failure_text(failure: Failure) -> str:

@@ -29,6 +29,7 @@ from appliance.contract.fields import (
     WireModel,
     WorkflowId,
 )
+from appliance.contract.table_drift import TableDrift
 
 MAX_BATCH_EVENTS = 500
 MAX_BATCH_BYTES = 2 * 2**20
@@ -149,6 +150,11 @@ class RunPlanned(WireModel):
     server_version: int | None = Field(
         default=None, ge=90000, le=10**7, description="The source server's version number, for support."
     )
+    drift: tuple[TableDrift, ...] = Field(
+        default=(),
+        max_length=200,
+        description="What has changed in the source's tables since the last run, to see what came.",
+    )
 
 
 class StepChanged(WireModel):
@@ -194,6 +200,11 @@ class RunFinished(WireModel):
     bytes: Count = Field(default=0, description="Bytes that passed through, in total.")
     steps: tuple[StepTime, ...] = Field(default=(), max_length=20, description="The time by step.")
     checks: tuple[Check, ...] = Field(default=(), max_length=20, description="What verification found.")
+    twins: tuple[ConnectionName, ...] = Field(
+        default=(),
+        max_length=50,
+        description="The connections whose twins it put in place, by name, to say until when each stands.",
+    )
     failure: FailureReport | None = Field(default=None, description="Why it failed, where it did.")
 
 

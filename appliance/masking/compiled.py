@@ -38,6 +38,16 @@ probability of at most ``chance``. ``constant``: every twin value is the mask's 
 ``none``: kept, nothing to prove.
 """
 
+PROOFS: dict[Proof, str] = {
+    "disjoint": "No output may be an original, by the source's own count; each value has the mask's shape.",
+    "outside_domain": "Every value of the twin is one that the mask can give, and none is left as it was.",
+    "by_chance": "None of the source's values is left as it was (but for the mask's odds).",
+    "constant": "Every value of the twin is the constant.",
+    "partial": "Masking the twin again would change nothing.",
+    "none": "Nothing to prove.",
+}
+"""The same in a sentence, for people."""
+
 
 class Facet(CompiledModel):
     """One thing to prove about a column: the column as a whole, or one path inside a document."""

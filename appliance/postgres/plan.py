@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from appliance.masking.compiled import Binding, CompiledColumn
 from appliance.workflow.catalog import NotCarried
+from appliance.workflow.drift import Drift
 
 
 class PlanModel(BaseModel):
@@ -213,6 +214,8 @@ class Plan(PlanModel):
     warnings: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
     """Settings of the source that the target cannot give, and what it gives instead."""
+    drift: Drift = Drift()
+    """What has changed in the source since the workflow's last verified run."""
 
     def table_name(self, item: CopyItem) -> str:
         """schema.table of an item."""

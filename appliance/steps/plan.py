@@ -26,15 +26,17 @@ from appliance.postgres.planning.space_estimate import (
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.lock_watch import LockWatch
 from appliance.postgres.source.session_settings import read_session_settings
+from appliance.postgres.twin.ownership import Owners
 from appliance.postgres.twin.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext
 from appliance.steps.reading import read_source
-from appliance.steps.run_files import PLAN
+from appliance.steps.run_files import CATALOG, DRIFT, FORMER_CATALOG, PLAN
 from appliance.steps.run_spec import RunSpec
 from appliance.system.disk import space_of
 from appliance.system.postgres_programs import find_pg_dump
 from appliance.workflow.catalog import Catalog
-from appliance.workflow.matching import selected_oids
+from appliance.workflow.drift import Drift, drift, drift_notes, shape_of_catalog
+from appliance.workflow.matching import match_rules, selected_oids
 
 _SYSTEM_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
 
@@ -61,11 +63,17 @@ def run(context: StepContext) -> PlanSummary:
 
     Raises WrongRequestError, RefusedError or WorkFailedError.
     """
-    plan = plan_of(context)
+    try:
+        plan = plan_of(context)
+    except ApplianceError:
+        # What has come since the last run may be why.
+        for text in drift_notes(DRIFT.read(context.run_dir)) if DRIFT.is_in(context.run_dir) else ():
+            context.notice(text)
+        raise
     check_room(space_of(context.run_dir), bytes_of_files(plan) * len(context.spec.workflow.files))
     _check_targets_room(context, plan)
     PLAN.write(context.run_dir, plan)
-    for text in (*plan.warnings, *plan.fallbacks):
+    for text in (*plan.warnings, *plan.fallbacks, *drift_notes(plan.drift)):
         context.notice(text)
     return summary_of(plan)
 
@@ -80,6 +88,7 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
     spec = context.spec
     try:
         catalog = read_catalog(source, partial(selected_oids, spec.workflow))
+        changed = _drift(context, catalog)
         request = PlanRequest(
             run_id=spec.run_id,
             workflow=spec.workflow,
@@ -92,6 +101,7 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
             key_name=spec.key_name,
             epoch=spec.epoch,
             settings=read_session_settings(source),
+            drift=changed,
         )
         plan = make_plan(
             request,
@@ -106,6 +116,15 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
         for target in plan.targets:
             find_pg_dump(target.server_version, "what is built")
     return plan
+
+
+def _drift(context: StepContext, catalog: Catalog) -> Drift:
+    """What has changed since the last run; kept in the run's folder, also where the plan halts at it."""
+    former = FORMER_CATALOG.read(context.run_dir) if FORMER_CATALOG.is_in(context.run_dir) else None
+    found = drift(former, catalog, match_rules(context.spec.workflow, catalog))
+    CATALOG.write(context.run_dir, shape_of_catalog(catalog))
+    DRIFT.write(context.run_dir, found)
+    return found
 
 
 def _judged(spec: RunSpec) -> frozenset[str]:
@@ -190,6 +209,7 @@ def _check_target(
                 powerful_role=connection in context.spec.policy.powerful_roles,
                 leave_out=context.spec.workflow.leave_out,
                 scratch_of=context.spec.workflow.id if number in context.spec.workflow.scratch else None,
+                owners=Owners(context.spec.workflow.id, context.spec.workflow.replaces),
             )
     except psycopg.Error as error:
         raise database_failure(f"The target '{connection}' could not be looked at.", error) from None

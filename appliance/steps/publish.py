@@ -21,6 +21,7 @@ from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan, TargetFacts
 from appliance.postgres.twin.database import drop_own
 from appliance.postgres.twin.names import twin_names
+from appliance.postgres.twin.ownership import Owners
 from appliance.postgres.twin.publishing import Publisher
 from appliance.steps.context import StepContext
 from appliance.steps.exporting import ExportResult, write_export
@@ -68,6 +69,7 @@ def run(context: StepContext) -> PublishResult:
         run=plan.run_id,
         grace_s=context.spec.workflow.twins[target.delivery].grace_s,
         tell=context.notice,
+        owners=Owners(context.spec.workflow.id, context.spec.workflow.replaces),
     ).publish()
     for note in published.notes:
         context.notice(note)

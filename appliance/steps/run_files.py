@@ -8,11 +8,15 @@ from appliance.postgres.proof.results import VerifiedTwins
 from appliance.postgres.twin.schema import FinishedTwin, TwinSchema
 from appliance.run_folder import RunFile
 from appliance.steps.run_spec import RunSpec, SpecBrief
+from appliance.workflow.drift import CatalogShape, Drift, FormerCatalog
 
 SPEC = RunFile(run_folder.SPEC, RunSpec)
 SPEC_OF_ANY_RELEASE = RunFile(run_folder.SPEC, SpecBrief)
 SNAPSHOT = RunFile(run_folder.SNAPSHOT, Snapshot)
 PLAN = RunFile(run_folder.PLAN, Plan)
+CATALOG = RunFile(run_folder.CATALOG, CatalogShape)
+FORMER_CATALOG = RunFile(run_folder.FORMER_CATALOG, FormerCatalog)
+DRIFT = RunFile(run_folder.DRIFT, Drift)
 VERIFIED = RunFile(run_folder.VERIFIED, VerifiedTwins)
 
 

@@ -62,6 +62,16 @@ def verify_checks(connection: Connection, run_id: str) -> tuple[Check, ...]:
     )
 
 
+def published_twins(connection: Connection, run_id: str) -> tuple[str, ...]:
+    """The connections whose twins a run has put in place."""
+    rows = connection.execute(
+        "SELECT result ->> 'connection' AS name FROM appliance.step WHERE run_id = %s AND step = 'publish'"
+        " AND state = 'succeeded' AND result ->> 'connection' IS NOT NULL ORDER BY shard",
+        [run_id],
+    ).fetchall()
+    return tuple(row["name"] for row in rows)
+
+
 def outcome_of(
     state: Literal["succeeded", "failed"], failure: Failure | None, stop: dict[str, str] | None
 ) -> RunState:

@@ -174,6 +174,14 @@ class Workflow(StrictModel):
     deliver: tuple[Delivery, ...] = Field(
         min_length=1, description="Where the result goes.", examples=[[{"twin": {"connection": "staging"}}]]
     )
+    replaces: WorkflowId | None = Field(
+        default=None,
+        description=(
+            "The id of another workflow whose twin this one takes over. Without it, a twin that another"
+            " workflow has built is not replaced."
+        ),
+        examples=["former-staging-twin"],
+    )
     limits: Limits = Field(
         default_factory=Limits,
         description="What a run may take of time, memory and processor.",
@@ -191,6 +199,8 @@ class Workflow(StrictModel):
             if name in seen:
                 raise wrong(f"delivers to `{name}` twice", "each connection once")
             seen.add(name)
+        if self.replaces == self.id:
+            raise wrong("replaces itself", "the id of another workflow, or no `replaces`")
         return self
 
     @property

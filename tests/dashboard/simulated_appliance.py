@@ -256,6 +256,7 @@ class SimulatedAppliance:
                 bytes=51_000_000,
                 steps=(StepTime(step="plan", seconds=1.3), StepTime(step="copy", seconds=34.5)),
                 checks=_checks() if good else (),
+                twins=("staging",) if good else (),
                 failure=_failure() if outcome == "failed" else _refusal() if outcome == "refused" else None,
             ),
             at,

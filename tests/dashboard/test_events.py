@@ -268,3 +268,21 @@ def test_only_the_latest_run_says_whether_a_workflow_fails(stored: Dashboard) ->
     end = RunFinished(run_id="late", workflow="staging-twin", outcome="failed", seconds=1)
     appliance.send([appliance.tell(end, at=now() - timedelta(days=3))])
     assert stored.api.get("/v1/appliances").json()[0]["failing"] == 0
+
+
+def test_a_run_says_since_when_its_twin_stands_and_what_replaced_it(stored: Dashboard) -> None:
+    appliance_id, appliance = stored.enrolled()
+    first, events = whole_run(appliance, started=now() - timedelta(hours=9))
+    appliance.send(events)
+    (twin,) = shown(stored, appliance_id, first)["twins"]
+    assert (twin["connection"], twin["replaced_by"]) == ("staging", None)
+    page = f"/runs/{appliance_id}/{first}"
+    assert "stands since" in stored.signed_in().get(page).text
+    _, failed = whole_run(appliance, outcome="failed", started=now() - timedelta(hours=6))
+    second, events = whole_run(appliance, started=now() - timedelta(hours=3))
+    appliance.send([*failed, *events])
+    (twin,) = shown(stored, appliance_id, first)["twins"]
+    assert twin["replaced_by"]["run_id"] == second
+    assert twin["since"] < twin["replaced_by"]["at"]
+    text = stored.signed_in().get(page).text
+    assert "Its twin was replaced" in text and f"/runs/{appliance_id}/{second}" in text

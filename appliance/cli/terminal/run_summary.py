@@ -14,6 +14,7 @@ from appliance.cli.terminal.output import counted, duration, size
 from appliance.documents.problems import printable
 from appliance.postgres.plan import Plan, PlannedTable
 from appliance.steps.local.run import RunOutcome
+from appliance.workflow.drift import Drift, drift_notes
 
 _SHOWN_TABLES = 40
 _SHOWN_COLUMNS = 4
@@ -69,6 +70,7 @@ def print_plan(console: Console, plan: Plan, *, columns: bool) -> None:
         _say(console, f"It {verb} the twin '{target.database}' on {target.connection}.")
     for text in (*plan.warnings, *plan.fallbacks):
         _say(console, f"Note: {text}")
+    _print_drift(console, plan.drift)
     _print_not_carried(console, plan, everything=True)
 
 
@@ -93,6 +95,7 @@ def plan_json(plan: Plan) -> str:
         "not_carried": [item.model_dump() for item in plan.not_carried],
         "warnings": list(plan.warnings),
         "fallbacks": list(plan.fallbacks),
+        "drift": plan.drift.model_dump(mode="json"),
     }
     return json.dumps(data, indent=2, ensure_ascii=False)
 
@@ -160,6 +163,15 @@ def _verified(outcome: RunOutcome) -> str:
 
 def _times(seconds: dict[str, float]) -> str:
     return ", ".join(f"{step} {duration(taken)}" for step, taken in seconds.items())
+
+
+def _print_drift(console: Console, found: Drift) -> None:
+    if found.since is None:
+        return
+    if not found.items:
+        _say(console, f"The source's tables are as they were for {found.since}.")
+    for line in drift_notes(found):
+        _say(console, line)
 
 
 def _print_not_carried(console: Console, plan: Plan, *, everything: bool) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pydantic import Field
 
 from appliance.masking.drawing import text_message
-from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
+from appliance.masking.examples import draw
+from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope
 from appliance.masking.shape import TEXT, Value
 
@@ -43,12 +44,13 @@ class Phone(Mask[PhoneParams]):
     kinds = TEXT
     proof = "by_chance"
     promises = Promises(length="kept", format="punctuation and blanks are kept, letters become x")
+    hides = "every digit but those of the prefix that is kept."
     learnt = (
         "which rows have the same number; its length, its punctuation, and the prefix that is "
         "kept. Text that is no phone number (other characters, or more than 40 bytes) also "
         "shows which of its digits are equal. The n pairs open themselves and nothing else."
     )
-    examples = (("+49 (170) 123-4567", "+83 (412) 960-3381"),)
+    originals = (Original("+49 (170) 123-4567"),)
 
     def compile(self, value: Value, params: PhoneParams, scope: Scope) -> Masked:
         """A fast way for what looks like a phone number, and a careful one for all else."""
@@ -78,6 +80,19 @@ class Phone(Mask[PhoneParams]):
             f" ELSE {rest} !~ '[^-0-9 +()/#*.,:;x]' END"
         )
         return Masked(sql, "by_chance", normal_form_sql=normal, shape_sql=shape)
+
+    def example(self, original: Original, params: PhoneParams) -> str:
+        """As the fast way has it."""
+        text = original.text
+        digits = sum(each.isdigit() for each in text)
+        number = draw.number(draw.of_text(params.key_of(self.name), text), 0, _BITS)
+        drawn = iter(f"{number:018}".rjust(digits, "0")[-digits:])
+        masked = "".join(next(drawn) if each.isdigit() else each for each in text)
+        kept = min(params.keep_prefix, max(len(text) - ALWAYS_MASKED, 0))
+        found = text[:kept] + masked[kept:]
+        if found != text:
+            return found
+        return text[:kept] + text[kept:].translate(str.maketrans("0123456789", "1234567890"))
 
 
 def _fast(text: str, number: str, length: str) -> str:

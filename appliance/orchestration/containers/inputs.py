@@ -23,6 +23,7 @@ from appliance.run_folder import run_folder
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 from appliance.steps.call import StepCall
+from appliance.steps.former_catalog import give_former_catalog
 from appliance.steps.run_files import PLAN, SPEC
 from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import CONTAINER_PATH, write_secrets
@@ -120,6 +121,7 @@ def _begin(
     folder = run_folder(settings.state_dir, call.run_id)
     try:
         SPEC.freeze(folder, spec)
+        give_former_catalog(folder, document.id)
     except OSError as error:
         raise WorkFailedError(
             f"The run's folder {folder} could not be written.",

@@ -21,7 +21,7 @@ def rows_of(table: PlannedTable, item: CopyItem | None = None, beside: str = "")
     conditions = []
     if item is not None and item.ctids is not None:
         # Chosen in another session by all the conditions that there are.
-        return f"FROM ONLY {table_reference(table)} AS t WHERE t.ctid = ANY ('{item.ctids}'::tid[])"
+        return f"FROM ONLY {table_reference(table)} AS t{beside} WHERE t.ctid = ANY ('{item.ctids}'::tid[])"
     if table.where_sql is not None:
         conditions.append(f"({table.where_sql})")
     if item is not None and item.first_page is not None:

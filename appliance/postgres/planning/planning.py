@@ -53,7 +53,8 @@ from appliance.postgres.sessions.bindings import check_room
 from appliance.postgres.twin.target_checks import TargetCheck
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.document import Workflow
-from appliance.workflow.matching import Matching, match_rules
+from appliance.workflow.drift import NO_DRIFT, Drift
+from appliance.workflow.matching import Matching, match_rules, without_uncovered
 
 TableKey = tuple[str, str]
 CheckTargets = Callable[[Collection[TableKey]], Sequence[TargetCheck]]
@@ -80,6 +81,10 @@ class PlanRequest:
     """What the owner lets the cloud keep of the source, besides what policy does."""
     settings: DefinitionSettings = NO_SETTINGS
     """What sessions on the source have set."""
+    drift: Drift = NO_DRIFT
+    """What has changed since the last run."""
+    preview: bool = False
+    """Columns that nothing covers are left out instead of stopping the plan, for nothing is copied by it."""
 
 
 @dataclass
@@ -133,6 +138,8 @@ def make_plan(
     """
     workflow, catalog = request.workflow, request.catalog
     matching = match_rules(workflow, catalog, request.places)
+    if request.preview:
+        matching = without_uncovered(matching)
     compiled = compile_tables(matching.tables, request.places, catalog.encoding)
     findings = _examine(request, matching, compiled, source)
     if not findings.stops:
@@ -201,6 +208,7 @@ def make_plan(
             *(text for check in checks for text in check.warnings),
         ),
         fallbacks=tuple(text for check in checks for text in check.fallbacks),
+        drift=request.drift,
     )
     check_room((*plan.bindings, *evidence.bindings(plan)))
     return plan

@@ -28,6 +28,7 @@ from appliance.postgres.twin.database import (
 from appliance.postgres.twin.extension_trial import try_extensions
 from appliance.postgres.twin.locale import LocaleSettings, predict_locale
 from appliance.postgres.twin.names import NAME_BYTES, TwinNames, is_beside_a_twin, scratch_names, twin_names
+from appliance.postgres.twin.ownership import Owners, others_twins
 from appliance.postgres.twin.target_warnings import other_versions, target_warnings
 from appliance.postgres.twin.unchecked_keys import unchecked_keys
 from appliance.workflow.catalog import Catalog, NotCarried
@@ -84,19 +85,25 @@ def check_target(
     powerful_role: bool = False,
     leave_out: Collection[str] = (),
     scratch_of: str | None = None,
+    owners: Owners | None = None,
 ) -> TargetCheck:
     """Look at the target from its maintenance database (``admin``), with the source's snapshot (``source``).
 
     ``selected`` are the tables whose rows are copied, ``filtered`` those of them that leave rows out; leaves
     of a partitioned table stand for themselves. ``powerful_role``: policy lets this connection's role be one;
-    ``leave_out`` is what the workflow names there; ``scratch_of`` the workflow that builds for files alone:
-    the database ``twin`` is not replaced then, nor looked at. Changes nothing on either server: which
-    extensions the role may create is tried in a database that is dropped at once. Raises WrongRequestError
-    with all that makes the twin impossible, each with what to type; psycopg errors pass.
+    ``leave_out`` is what the workflow names there, ``owners`` whose twin it may replace; ``scratch_of`` the
+    workflow that builds for files alone: the database ``twin`` is not replaced then, nor looked at. Changes
+    nothing on either server: which extensions the role may create is tried in a database that is dropped at
+    once. Raises WrongRequestError with all that makes the twin impossible, each with what to type; psycopg
+    errors pass.
     """
     names = twin_names(twin) if scratch_of is None else scratch_names(twin, scratch_of)
     next_database = names.next if scratch_of is None else names.files
     findings = _look_at(admin, open_database, names, scratch=scratch_of is not None)
+    for problem, fix in (
+        others_twins(admin, names, owners) if owners is not None and scratch_of is None else ()
+    ):
+        findings.add(problem, fix)
     abilities = read_abilities(admin)
     tried: frozenset[str] = frozenset()
     if not findings.problems:

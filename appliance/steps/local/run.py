@@ -21,6 +21,7 @@ from appliance.run_folder import alive
 from appliance.steps import discard
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import load_context
+from appliance.steps.former_catalog import give_former_catalog
 from appliance.steps.local.process import StepProcess, stop_all
 from appliance.steps.run_files import PLAN, SPEC
 from appliance.steps.run_spec import RunSpec
@@ -167,6 +168,7 @@ class LocalRun:
         self._observer = observer
         self._deadline = time.monotonic() + self.spec.workflow.limits.run_timeout_min * 60
         SPEC.freeze(self.paths.run_dir, self.spec)
+        give_former_catalog(self.paths.run_dir, self.spec.workflow.id)
 
     def _snapshot_and_plan(self) -> Plan:
         """Open the snapshot, whose keeper stays alive, and make the plan in it."""
