@@ -28,7 +28,7 @@ from appliance.postgres.source.session_settings import read_session_settings
 from appliance.postgres.twin.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext
 from appliance.steps.reading import read_source
-from appliance.steps.run_files import PLAN
+from appliance.steps.run_files import PLAN, UNCOVERED
 from appliance.steps.run_spec import RunSpec
 from appliance.system.disk import space_of
 from appliance.workflow.catalog import Catalog
@@ -90,6 +90,7 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
             key_name=spec.key_name,
             epoch=spec.epoch,
             settings=read_session_settings(source),
+            note_uncovered=lambda found: UNCOVERED.write(context.run_dir, found),
         )
         return make_plan(
             request,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from appliance import run_folder
+from appliance.discovery.reporting import ScannedSource
+from appliance.masking.suggesting.uncovered import UncoveredColumns
 from appliance.postgres.plan import DefinitionSettings, Plan, Snapshot
 from appliance.postgres.proof.results import VerifiedTwins
 from appliance.postgres.twin.schema import FinishedTwin, TwinSchema
@@ -13,6 +15,8 @@ SPEC = RunFile(run_folder.SPEC, RunSpec)
 SPEC_OF_ANY_RELEASE = RunFile(run_folder.SPEC, SpecBrief)
 SNAPSHOT = RunFile(run_folder.SNAPSHOT, Snapshot)
 PLAN = RunFile(run_folder.PLAN, Plan)
+SCANNED = RunFile(run_folder.SCANNED, ScannedSource)
+UNCOVERED = RunFile(run_folder.UNCOVERED, UncoveredColumns)
 VERIFIED = RunFile(run_folder.VERIFIED, VerifiedTwins)
 
 
