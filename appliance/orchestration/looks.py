@@ -77,7 +77,9 @@ def ask(settings: Settings, look: Look) -> None:
     WorkFailedError when Airflow does not answer.
     """
     _check(settings, look)
-    ASKED.write(run_folder(settings.state_dir, look.run_id), look)
+    folder = run_folder(settings.state_dir, look.run_id)
+    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    ASKED.write(folder, look)
     create_dag_run(settings, LOOK_DAG, str(look.command_id))
 
 

@@ -1,4 +1,4 @@
-"""A scan and a plan that the dashboard asks for: done as steps of their own, reported as far as policy lets them."""
+"""A scan and a plan that the dashboard asks for: steps of their own, reported as far as policy lets them."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ def source(state_cluster: Cluster, enrolled: ApplianceRig) -> Iterator[str]:
     state_cluster.sql(
         name,
         "CREATE TYPE mood AS ENUM ('canary_label');"
-        "CREATE TABLE customer (id serial PRIMARY KEY, email text NOT NULL DEFAULT 'canary_default', mood mood);"
-        f"COMMENT ON COLUMN customer.email IS 'canary_comment'; INSERT INTO customer (email) VALUES ('{CANARY}');"
+        "CREATE TABLE customer"
+        " (id serial PRIMARY KEY, email text NOT NULL DEFAULT 'canary_default', mood mood);"
+        "COMMENT ON COLUMN customer.email IS 'canary_comment';"
+        f"INSERT INTO customer (email) VALUES ('{CANARY}');"
         "CREATE TABLE note (id serial PRIMARY KEY, customer_id int REFERENCES customer, body jsonb);"
         f"""INSERT INTO note (body) SELECT '{{"canary_key": "{CANARY}"}}' FROM generate_series(1, 30)""",
     )
@@ -73,13 +75,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return started
 
 
+@pytest.mark.usefixtures("source")
 def test_a_scan_reports_names_and_findings_and_nothing_out_of_the_rows(
-    enrolled: ApplianceRig, cloud: CloudSide, source: str, asked: list[str]
+    enrolled: ApplianceRig, cloud: CloudSide, asked: list[str]
 ) -> None:
-    assert source
     share(enrolled, "names")
     command = cloud.command(kind="scan", connection="production")
-    enrolled.turn_until(lambda: asked)
+    enrolled.turn_until(lambda: asked or cloud.command_state(command)["problem"])
+    assert asked == [command], cloud.command_state(command)
     perform(enrolled, command)
     rows = enrolled.db.execute("SELECT payload FROM appliance.event WHERE kind = 'catalog_reported'")
     sent = json.dumps([row["payload"] for row in rows.fetchall()])
@@ -96,34 +99,29 @@ def test_a_scan_reports_names_and_findings_and_nothing_out_of_the_rows(
 
 
 @pytest.mark.parametrize(
-    ("what", "connection", "rule"), [("none", "production", "share_catalog"), ("names", "staging", "read")]
+    ("shared", "connection", "rule"), [("none", "production", "share_catalog"), ("names", "staging", "read")]
 )
-def test_a_scan_that_policy_does_not_allow_is_refused_with_the_rule(
-    enrolled: ApplianceRig,
-    cloud: CloudSide,
-    source: str,
-    asked: list[str],
-    what: str,
-    connection: str,
-    rule: str,
+@pytest.mark.usefixtures("source")
+def test_a_scan_that_policy_does_not_allow_is_refused_with_the_rule(  # noqa: PLR0917
+    enrolled: ApplianceRig, cloud: CloudSide, asked: list[str], shared: str, connection: str, rule: str
 ) -> None:
-    assert source
-    share(enrolled, what)
+    share(enrolled, shared)
     command = cloud.command(kind="scan", connection=connection)
     enrolled.turn_until(lambda: cloud.command_state(command)["state"] == "refused")
     assert cloud.command_state(command)["rule"] == rule and asked == []
 
 
+@pytest.mark.usefixtures("source")
 def test_a_plan_that_would_be_refused_names_every_column_that_nothing_covers(
-    enrolled: ApplianceRig, cloud: CloudSide, source: str, asked: list[str]
+    enrolled: ApplianceRig, cloud: CloudSide, asked: list[str]
 ) -> None:
-    assert source
     share(enrolled, "names")
     assign(cloud, WORKFLOW)
-    enrolled.turn_until(lambda: (enrolled.workflow_folder / "staging-twin.json").exists())
+    enrolled.turn_until((enrolled.workflow_folder / "staging-twin.json").exists)
     digest = cloud.get("/v1/workflows/staging-twin")["digest"]
     command = cloud.command(kind="plan", workflow="staging-twin", digest=digest)
-    enrolled.turn_until(lambda: asked)
+    enrolled.turn_until(lambda: asked or cloud.command_state(command)["problem"])
+    assert asked == [command], cloud.command_state(command)
     perform(enrolled, command)
     enrolled.send_all()
     assert cloud.command_state(command)["state"] == "done"
@@ -134,16 +132,17 @@ def test_a_plan_that_would_be_refused_names_every_column_that_nothing_covers(
     assert plan["uncovered_total"] == 3
 
 
+@pytest.mark.usefixtures("source")
 def test_without_the_owner_s_word_a_plan_counts_columns_and_names_none(
-    enrolled: ApplianceRig, cloud: CloudSide, source: str, asked: list[str]
+    enrolled: ApplianceRig, cloud: CloudSide, asked: list[str]
 ) -> None:
-    assert source
     share(enrolled, "none")
     assign(cloud, WORKFLOW | {"id": "other-twin"})
-    enrolled.turn_until(lambda: (enrolled.workflow_folder / "other-twin.json").exists())
+    enrolled.turn_until((enrolled.workflow_folder / "other-twin.json").exists)
     digest = cloud.get("/v1/workflows/other-twin")["digest"]
     command = cloud.command(kind="plan", workflow="other-twin", digest=digest)
-    enrolled.turn_until(lambda: asked)
+    enrolled.turn_until(lambda: asked or cloud.command_state(command)["problem"])
+    assert asked == [command], cloud.command_state(command)
     perform(enrolled, command)
     enrolled.send_all()
     plan = cloud.get(f"/v1/appliances/{cloud.appliance_id}/plans/other-twin")["plan"]
