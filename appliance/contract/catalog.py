@@ -30,6 +30,8 @@ MAX_COLUMNS = 1600
 COLUMNS_A_PART = 400
 """After so many columns a sender begins a new part; each is far below what a batch may hold."""
 MAX_UNCOVERED = 500
+MAX_UNCOVERED_OF_PLAN = 4000
+"""In one event, which stays below what a batch may hold."""
 MAX_REFUSALS = 50
 MAX_LEFT_OUT = 500
 
@@ -196,7 +198,7 @@ class PlanReported(WireModel):
     )
     uncovered: tuple[UncoveredColumn, ...] = Field(
         default=(),
-        max_length=MAX_UNCOVERED,
+        max_length=MAX_UNCOVERED_OF_PLAN,
         description="Columns that nothing covers. Only with `share_catalog: names`.",
     )
     uncovered_total: Count = Field(default=0, description="How many nothing covers.")

@@ -11,6 +11,7 @@ from appliance.contract.catalog import (
     MAX_LEFT_OUT,
     MAX_PARTS,
     MAX_UNCOVERED,
+    MAX_UNCOVERED_OF_PLAN,
     CatalogReported,
     ColumnsUncovered,
     PlanReported,
@@ -66,7 +67,7 @@ def plan_event(  # noqa: PLR0917
         workflow=workflow,
         digest=digest,
         refused=(_refused(failure),) if failure is not None else (),
-        uncovered=uncovered[:MAX_UNCOVERED] if share else (),
+        uncovered=uncovered[:MAX_UNCOVERED_OF_PLAN] if share else (),
         uncovered_total=len(uncovered),
         **(_planned(plan) if plan is not None else {}),
     )
