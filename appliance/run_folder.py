@@ -40,6 +40,10 @@ SETTINGS = "schema/{target}.settings.json"
 """Under which settings the target evaluates the definitions of its objects."""
 FINISHED = "schema/{target}.finished.json"
 """What ``finish`` leaves for ``verify``."""
+SCANNED = "scan.json"
+"""What ``scan`` found, as it may be reported."""
+UNCOVERED = "uncovered.json"
+"""The columns at which ``plan`` refused the run."""
 VERIFIED = "verify.json"
 """What ``verify`` proved."""
 STOP = "stop.json"
@@ -50,6 +54,9 @@ UNFINISHED = "unfinished"
 """The mark that evidence may stand in a database beside the twin: from ``schema`` until it is removed."""
 ALIVE = "alive.lock"
 """Locked by a run without Airflow for as long as its process lives, however that ends."""
+
+LOOK = "look."
+"""Begins the id of what only looks at databases. No workflow's id has a dot, so no run is called so."""
 
 _MODE = 0o640
 LONGEST_OPEN_S = 8 * 24 * 3600
@@ -189,6 +196,8 @@ def open_runs(state_dir: Path) -> Iterator[tuple[str, Path]]:
         return
     oldest = time.time() - LONGEST_OPEN_S
     for entry in entries:
+        if entry.name.startswith(LOOK):
+            continue
         folder = Path(entry.path)
         try:
             if (folder / SPEC).stat().st_mtime > oldest and not is_over(folder):

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from appliance.contract.catalog import CatalogReported, ColumnsUncovered, PlanReported
 from appliance.contract.fields import (
     CodeLocation,
     ConnectionName,
@@ -270,6 +271,9 @@ EventBody = (
     | CommandChanged
     | UpdateChanged
     | Noticed
+    | CatalogReported
+    | ColumnsUncovered
+    | PlanReported
 )
 EventData = Annotated[EventBody, Field(discriminator="type")]
 EVENT_KINDS: dict[str, type[EventBody]] = {

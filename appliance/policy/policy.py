@@ -141,6 +141,14 @@ class Policy(StrictModel):
         ),
         examples=[["public.*.id", "public.product.*"]],
     )
+    share_catalog: Literal["names", "none"] = Field(
+        default="none",
+        description=(
+            "Whether the dashboard is shown the columns of a connection that it may read: names, types, keys,"
+            " what a scan found, estimated rows; never a value, comment, default or label."
+        ),
+        examples=["names"],
+    )
     snapshot_max_min: int | None = Field(
         default=None,
         strict=True,

@@ -30,7 +30,7 @@ from appliance.postgres.twin.ownership import Owners
 from appliance.postgres.twin.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext
 from appliance.steps.reading import read_source
-from appliance.steps.run_files import CATALOG, DRIFT, FORMER_CATALOG, PLAN
+from appliance.steps.run_files import CATALOG, DRIFT, FORMER_CATALOG, PLAN, UNCOVERED
 from appliance.steps.run_spec import RunSpec
 from appliance.system.disk import space_of
 from appliance.system.postgres_programs import find_pg_dump
@@ -102,6 +102,7 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
             epoch=spec.epoch,
             settings=read_session_settings(source),
             drift=changed,
+            note_uncovered=lambda found: UNCOVERED.write(context.run_dir, found),
         )
         plan = make_plan(
             request,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from appliance import run_folder
+from appliance.discovery.reporting import ScannedSource
+from appliance.masking.suggesting.uncovered import UncoveredColumns
 from appliance.postgres.plan import DefinitionSettings, Plan, Snapshot
 from appliance.postgres.proof.results import VerifiedTwins
 from appliance.postgres.twin.schema import FinishedTwin, TwinSchema
@@ -17,6 +19,8 @@ PLAN = RunFile(run_folder.PLAN, Plan)
 CATALOG = RunFile(run_folder.CATALOG, CatalogShape)
 FORMER_CATALOG = RunFile(run_folder.FORMER_CATALOG, FormerCatalog)
 DRIFT = RunFile(run_folder.DRIFT, Drift)
+SCANNED = RunFile(run_folder.SCANNED, ScannedSource)
+UNCOVERED = RunFile(run_folder.UNCOVERED, UncoveredColumns)
 VERIFIED = RunFile(run_folder.VERIFIED, VerifiedTwins)
 
 

@@ -137,6 +137,11 @@ class StepOperator(DockerOperator):
         )
         inputs = StepInputs.of_run(self.settings, call, Path(self.source_file), self.origin)
         call = dataclasses.replace(call, exports=self._writes_files(inputs))
+        self._perform(client, inputs, call, folder)
+        return self._mapped_value(folder, inputs)
+
+    def _perform(self, client: docker.APIClient, inputs: StepInputs, call: StepCall, folder: Path) -> None:
+        """Run the container to its end. Raises what Airflow understands where it did not work."""
         self.run = self._new_run(client, inputs, call, folder, self._reached(inputs, call))
         self.run.remove_stale()
         with self._secrets(inputs, call) as secrets, self._exported(inputs, call) as exported:
@@ -154,8 +159,7 @@ class StepOperator(DockerOperator):
                 if not keep:
                     self.run.remove()
             if exported:
-                finish_export(self.settings.exports_dir, self.workflow, run_id)
-        return self._mapped_value(folder, inputs)
+                finish_export(self.settings.exports_dir, self.workflow, call.run_id)
 
     def _stop_request(self, folder: Path) -> StopRequest | None:
         return stop_request(folder)

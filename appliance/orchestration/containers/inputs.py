@@ -57,7 +57,7 @@ class StepInputs:
             _begin(settings, call, source_file, origin)
         spec = SPEC.read(folder)
         inputs = cls(settings, spec)
-        inputs.scrubber = Scrubber(_secret_values(inputs.connections_of_workflow()))
+        inputs.scrubber = Scrubber(secret_values(inputs.connections_of_workflow()))
         return inputs
 
     def connections_of_workflow(self) -> dict[str, Connection]:
@@ -130,7 +130,8 @@ def _begin(
         ) from None
 
 
-def _secret_values(connections: dict[str, Connection]) -> list[str]:
+def secret_values(connections: dict[str, Connection]) -> list[str]:
+    """The passwords of connections, which no text may show."""
     return [
         secret for connection in connections.values() if (secret := connection.password.get_secret_value())
     ]

@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 
 from appliance.documents.problems import Places, Problem, WrongDocumentError
 from appliance.errors import RefusedError, WrongRequestError
-from appliance.masking.suggesting.uncovered import refusal
+from appliance.masking.suggesting.uncovered import UncoveredColumns, refusal, uncovered_columns
 from appliance.policy.policy import Origin, Policy, Refusal, check_workflow, notices
 from appliance.postgres.copying import ledger
 from appliance.postgres.copying.left_out import left_out_query
@@ -85,6 +85,8 @@ class PlanRequest:
     """What has changed since the last run."""
     preview: bool = False
     """Columns that nothing covers are left out instead of stopping the plan, for nothing is copied by it."""
+    note_uncovered: Callable[[UncoveredColumns], None] = lambda _: None
+    """Is given the columns that nothing covers, if there are any."""
 
 
 @dataclass
@@ -244,6 +246,8 @@ def _examine(
         approved=request.approved,
     )
     findings.uncovered = refusal(matching, workflow.id, request.catalog.encoding)
+    if findings.uncovered is not None:
+        request.note_uncovered(uncovered_columns(matching, request.catalog.encoding))
     return findings
 
 
