@@ -96,9 +96,9 @@ class TableBrief(WireModel):
 class Check(WireModel):
     """One kind of check that verification made."""
 
-    kind: Literal["row_counts", "constraints", "masked_values", "distinct_counts", "scrubbed_text"] = Field(
-        description="What was checked."
-    )
+    kind: Literal[
+        "row_counts", "constraints", "masked_values", "distinct_counts", "scrubbed_text", "kept_columns"
+    ] = Field(description="What was checked.")
     passed: bool = Field(description="Whether all of it held.")
     checked: Count = Field(default=0, description="How many tables, constraints or columns were checked.")
     failed: Count = Field(default=0, description="How many of them did not hold.")
@@ -107,6 +107,16 @@ class Check(WireModel):
         max_length=50,
         description="The tables in which it did not hold, by name, to know where to look.",
     )
+
+
+class KeptLooked(WireModel):
+    """How far a run looked into what it kept: counts, so that a success says what it has not proven."""
+
+    columns: Count = Field(default=0, description="How many columns are kept as they are.")
+    looked_at: Count = Field(
+        default=0, description="How many of them had their values looked at in the twin; the rest was not."
+    )
+    rows: Count = Field(default=0, description="How many rows were looked at, all tables together.")
 
 
 class StepTime(WireModel):
@@ -194,6 +204,9 @@ class RunFinished(WireModel):
     bytes: Count = Field(default=0, description="Bytes that passed through, in total.")
     steps: tuple[StepTime, ...] = Field(default=(), max_length=20, description="The time by step.")
     checks: tuple[Check, ...] = Field(default=(), max_length=20, description="What verification found.")
+    kept: KeptLooked | None = Field(
+        default=None, description="How far it looked into the kept columns of a verified twin."
+    )
     failure: FailureReport | None = Field(default=None, description="Why it failed, where it did.")
 
 

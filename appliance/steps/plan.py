@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance.discovery.kept_columns import kept_that_look_personal
+from appliance.discovery.kept_look import KeptLook, kept_look
 from appliance.errors import ApplianceError, Explanation, WrongRequestError
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan
@@ -28,11 +29,11 @@ from appliance.postgres.source.session_settings import read_session_settings
 from appliance.postgres.twin.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext
 from appliance.steps.reading import read_source
-from appliance.steps.run_files import PLAN
+from appliance.steps.run_files import KEPT, PLAN
 from appliance.steps.run_spec import RunSpec
 from appliance.system.disk import space_of
 from appliance.workflow.catalog import Catalog
-from appliance.workflow.matching import selected_oids
+from appliance.workflow.matching import Matching, selected_oids
 
 _SYSTEM_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
 
@@ -59,22 +60,23 @@ def run(context: StepContext) -> PlanSummary:
 
     Raises WrongRequestError, RefusedError or WorkFailedError.
     """
-    plan = plan_of(context)
+    plan, kept = planned(context)
     check_room(space_of(context.run_dir), bytes_of_files(plan) if context.spec.workflow.files else 0)
     _check_targets_room(context, plan)
     PLAN.write(context.run_dir, plan)
+    KEPT.write(context.run_dir, kept)
     for text in (*plan.warnings, *plan.fallbacks):
         context.notice(text)
     return summary_of(plan)
 
 
-def plan_of(context: StepContext) -> Plan:
-    """The plan, in the run's snapshot."""
+def planned(context: StepContext) -> tuple[Plan, KeptLook]:
+    """The plan, made in the run's snapshot, and what of the kept columns is to be looked at."""
     with LockWatch(context.connect_source, context.spec.workflow.limits.yield_s) as watch:
         return read_source(context, watch, "the catalog", lambda source: _plan_in(context, source))
 
 
-def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
+def _plan_in(context: StepContext, source: Connection[TupleRow]) -> tuple[Plan, KeptLook]:
     spec = context.spec
     try:
         catalog = read_catalog(source, partial(selected_oids, spec.workflow))
@@ -91,12 +93,20 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
             epoch=spec.epoch,
             settings=read_session_settings(source),
         )
-        return make_plan(
+        matchings: list[Matching] = []
+
+        def look_at_kept(matching: Matching) -> list[str]:
+            matchings.append(matching)
+            return kept_that_look_personal(source, catalog.encoding, matching, judged)
+
+        judged = _judged(spec)
+        plan = make_plan(
             request,
             source,
             lambda selected: _check_targets(context, source, catalog, selected),
-            lambda matching: kept_that_look_personal(source, catalog.encoding, matching, _judged(spec)),
+            look_at_kept,
         )
+        return plan, kept_look(matchings[0], plan, judged)
     except psycopg.Error as error:
         raise database_failure("The source's catalog could not be read.", error) from None
 

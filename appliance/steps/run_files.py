@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from appliance import run_folder
+from appliance.discovery.kept_look import KeptLook
 from appliance.postgres.plan import DefinitionSettings, Plan, Snapshot
+from appliance.postgres.proof.kept import OriginalsCounted
 from appliance.postgres.proof.results import VerifiedTwins
 from appliance.postgres.twin.schema import FinishedTwin, TwinSchema
 from appliance.run_folder import RunFile
@@ -13,6 +15,8 @@ SPEC = RunFile(run_folder.SPEC, RunSpec)
 SPEC_OF_ANY_RELEASE = RunFile(run_folder.SPEC, SpecBrief)
 SNAPSHOT = RunFile(run_folder.SNAPSHOT, Snapshot)
 PLAN = RunFile(run_folder.PLAN, Plan)
+KEPT = RunFile(run_folder.KEPT, KeptLook)
+ORIGINALS = RunFile(run_folder.ORIGINALS, OriginalsCounted)
 VERIFIED = RunFile(run_folder.VERIFIED, VerifiedTwins)
 
 

@@ -20,7 +20,7 @@ from appliance.contract.step_messages import Failure, Progress
 from appliance.store.database import Connection, connect
 from appliance.store.events import append_event, failure_report
 from appliance.store.rows import Origin, RunState, StepState, StopNote, Trigger, stored_failure
-from appliance.store.run_totals import outcome_of, step_times, totals_of, verify_checks
+from appliance.store.run_totals import kept_looked, outcome_of, step_times, totals_of, verify_checks
 
 __all__ = ["Row", "RunState", "RunStore", "StepState", "Trigger"]
 Row = dict[str, Any]
@@ -156,6 +156,7 @@ class RunStore:
                 "bytes": totals.bytes,
                 "steps": step_times(self.connection, run_id),
                 "checks": verify_checks(self.connection, run_id),
+                "kept": kept_looked(self.connection, run_id),
                 "failure": failure_report(failure) if failure else None,
             }
             append_event(self.connection, fitting(RunFinished, told))
