@@ -113,9 +113,7 @@ class KeptLooked(WireModel):
     """How far a run looked into what it kept: counts, so that a success says what it has not proven."""
 
     columns: Count = Field(default=0, description="How many columns are kept as they are.")
-    looked_at: Count = Field(
-        default=0, description="How many of them had their values looked at in the twin; the rest was not."
-    )
+    looked_at: Count = Field(default=0, description="How many of them had their values looked at.")
     rows: Count = Field(default=0, description="How many rows were looked at, all tables together.")
 
 
@@ -204,9 +202,7 @@ class RunFinished(WireModel):
     bytes: Count = Field(default=0, description="Bytes that passed through, in total.")
     steps: tuple[StepTime, ...] = Field(default=(), max_length=20, description="The time by step.")
     checks: tuple[Check, ...] = Field(default=(), max_length=20, description="What verification found.")
-    kept: KeptLooked | None = Field(
-        default=None, description="How far it looked into the kept columns of a verified twin."
-    )
+    kept: KeptLooked | None = Field(default=None, description="How far it looked into what it kept.")
     failure: FailureReport | None = Field(default=None, description="Why it failed, where it did.")
 
 

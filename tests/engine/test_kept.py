@@ -171,3 +171,24 @@ def test_what_plan_could_not_see_halts_at_verify(made: Callable[..., Scenario]) 
     scenario.workflow["keep"] = ["public.t.id", {"column": "public.t.v", "because": "of a test"}]
     ended = scenario.run()
     assert ended.code == 0 and "public.t.v is kept: 1 of 5,000 values" in ended.text, ended.text
+
+
+def test_only_rows_that_are_copied_count_and_partitions_are_one(made: Callable[..., Scenario]) -> None:
+    scenario = made(
+        "CREATE TABLE person (id int PRIMARY KEY, email text);"
+        "INSERT INTO person SELECT i, 'p' || i || '@mail.example' FROM generate_series(1, 100) AS i;"
+        "CREATE TABLE visit (id int, old bool NOT NULL, said text) PARTITION BY RANGE (id);"
+        "CREATE TABLE visit_1 PARTITION OF visit FOR VALUES FROM (0) TO (50);"
+        "CREATE TABLE visit_2 PARTITION OF visit FOR VALUES FROM (50) TO (500);"
+        "INSERT INTO visit SELECT i, i % 2 = 0, 'for P' || i || '@mail.example'"
+        " FROM generate_series(1, 90) AS i;"
+        "ANALYZE; GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader",
+        masks={"public.person.email": "email"},
+        keep=["public.*.*"],
+        rows={"public.visit": {"where": "not old"}},
+    )
+    ended = scenario.run()
+    assert ended.code == 0, ended.text
+    said = columns_of(scenario, "public.visit")["said"]
+    assert (said["looks_personal"], said["values"], said["compared"]) == (45, 45, 45)
+    assert [(each["masked"], each["telling"]) for each in said["originals"]] == [("public.person.email", 45)]
