@@ -30,7 +30,7 @@ STATEMENT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 1
 _PARTITIONS = 4
 """Of a partitioned table, spread over all of them."""
-_ADULT_YEARS = 15
+ADULT_YEARS = 15
 _MOST_RECONNECTS = 3
 _WHY = {
     "42501": "the role may not read it",
@@ -107,7 +107,7 @@ class Sampler:
 
 def count_values(session: Session, query: str, encoding: str) -> Iterable[TupleRow]:
     """Run one query of ``table_queries`` in a transaction (or savepoint) of its own."""
-    limit = str(datetime.now(UTC).year - _ADULT_YEARS)
+    limit = str(datetime.now(UTC).year - ADULT_YEARS)
     # Undone, so that nothing of it stays in a transaction around this one.
     with session.transaction(force_rollback=True):
         # Where a scan of a large table begins does not depend on what other sessions read.

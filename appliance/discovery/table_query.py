@@ -71,10 +71,10 @@ def _query(
         " WHERE a.value IS NOT NULL OFFSET 0) AS v) AS s GROUP BY s.place, s.path, s.shape) AS f"
         " WINDOW path AS (PARTITION BY f.place, f.path)"
     )
-    return TableQuery(_with_parameters(sql), tuple(columns))
+    return TableQuery(with_parameters(sql), tuple(columns))
 
 
-def _with_parameters(sql: str) -> str:
-    """A name or pattern may hold a per cent sign, which is none of ours."""
+def with_parameters(sql: str) -> str:
+    """The query as psycopg takes it. A name or pattern may hold a per cent sign, which is none of ours."""
     doubled = sql.replace("%", "%%")
     return doubled.replace(LIMIT_YEAR, "%(limit_year)s").replace(KNOWN, "%(names)s")

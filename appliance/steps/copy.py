@@ -13,6 +13,7 @@ from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Shard
 from appliance.postgres.source.lock_watch import Age, GaveWayError, LockWatch, described, still_in_the_way
 from appliance.steps.context import StepContext
 from appliance.steps.copy_ends import CopyEnds, LockedError
+from appliance.steps.kept.on_source import count_originals
 
 _REPORT_EVERY_S = 0.5
 _FIRST_WAIT_S = 1.0
@@ -51,6 +52,8 @@ def run(context: StepContext) -> CopyResult:
         moved = copying.all_of(shard)
         if counts and plan.left_out_sql is not None:
             copying.count_left_out(plan.left_out_sql)
+        if shard == _last_shard(plan, 0):
+            count_originals(context, watch, plan.source.encoding)
     return CopyResult(
         tables=len({item.table for item in shard.items}),
         rows=sum(copied.rows for copied in moved),
