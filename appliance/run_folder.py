@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -58,6 +59,12 @@ UNFINISHED = "unfinished"
 """The mark that evidence may stand in a database beside the twin: from ``schema`` until it is removed."""
 ALIVE = "alive.lock"
 """Locked by a run without Airflow for as long as its process lives, however that ends."""
+PLANNING = "planning.lock"
+"""The same of a plan that is only shown: its folder is gone when it has been."""
+RECORD = "record.json"
+"""What a run without Airflow was, as the appliance's own database has it of the others."""
+LOGS = "logs"
+"""What the steps of a run without Airflow said, in files that are called as Airflow calls its own."""
 
 LOOK = "look."
 """Begins the id of what only looks at databases. No workflow's id has a dot, so no run is called so."""
@@ -228,6 +235,33 @@ def alive(folder: Path) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def planning(folder: Path) -> Iterator[None]:
+    """Hold the lock of a plan that is only shown, and leave no folder of it."""
+    try:
+        with (folder / PLANNING).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_killed_plans(state_dir: Path) -> None:
+    """Remove the folders of plans whose process was killed."""
+    for mark in (state_dir / "runs").glob(f"*/{PLANNING}"):
+        with contextlib.suppress(OSError):
+            if _is_free(mark):
+                shutil.rmtree(mark.parent, ignore_errors=True)
+
+
+def was_killed(folder: Path) -> bool:
+    """Whether the process of a run without Airflow is gone; not where that may not be asked."""
+    try:
+        return _is_free(folder / ALIVE)
+    except OSError:
+        return False
+
+
 def left_behind(state_dir: Path, *, local_only: bool = False) -> list[tuple[str, Path]]:
     """(run id, folder) of runs that have ended, or were killed, and may have left evidence beside a twin.
 
@@ -241,7 +275,7 @@ def left_behind(state_dir: Path, *, local_only: bool = False) -> list[tuple[str,
             tried = mark.stat().st_mtime if mark.stat().st_size else 0.0
             began = (folder / SPEC).stat().st_mtime
             is_local = (folder / ALIVE).exists()
-            ended = _is_dead(folder) if is_local else is_over(folder)
+            ended = _is_free(folder / ALIVE) if is_local else is_over(folder)
         except OSError:
             continue
         if ended and (is_local or not local_only) and tried < now - TRY_AGAIN_S < began + LONGEST_OPEN_S:
@@ -254,8 +288,8 @@ def note_try(folder: Path) -> None:
     write_file(folder / UNFINISHED, "tried", durable=False, mode=_MODE)
 
 
-def _is_dead(folder: Path) -> bool:
-    with (folder / ALIVE).open("r+") as lock:
+def _is_free(path: Path) -> bool:
+    with path.open("r+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

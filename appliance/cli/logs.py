@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +14,10 @@ import typer
 
 from appliance.cli.terminal.completion import run_ids
 from appliance.errors import WrongRequestError
-from appliance.run_folder import run_id_for
-from appliance.settings.settings import Settings, load_settings
-from appliance.system.beneath import as_owner_of
+from appliance.settings.settings import load_settings
 
 app = typer.Typer()
+_LOOK_EVERY_S = 0.5
 _NOISE = re.compile(
     r"::(end)?group::"
     r"|^(Task instance is in|DAG bundles loaded|Filling up the DagBag|Pushing xcom|Worker startup parse)"
@@ -23,45 +25,67 @@ _NOISE = re.compile(
 
 
 @app.command()
-def logs(
+def logs(  # noqa: PLR0917 - as typer has it
     run_id: Annotated[
         str,
         typer.Argument(metavar="RUN", help="A run's id; appliance runs lists them.", autocompletion=run_ids),
     ],
     step: Annotated[str | None, typer.Option(help="Only this step.")] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on with what is written, until the run is over.")
+    ] = False,
+    tail: Annotated[int | None, typer.Option(min=0, help="Begin with the last lines, so many.")] = None,
     full: Annotated[bool, typer.Option("--full", help="Also what Airflow itself says.")] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="Only a run of appliance run that is kept in this folder.", metavar="DIR"),
+    ] = None,
 ) -> None:
-    """Print what the steps of a run wrote to their logs, oldest step first. Reads files only."""
-    settings = load_settings()
-    with as_owner_of(settings.log_dir):
-        _print(settings, run_id, step, full=full)
+    """Print what the steps of a run wrote to their logs, oldest step first.
 
+    It reads files only, so it works while every service is away.
+    """
+    from appliance.cli.local_runs.log_files import find_logs  # noqa: PLC0415 - help does without
 
-def _print(settings: Settings, run_id: str, step: str | None, *, full: bool) -> None:
-    folder = _folder(settings, run_id)
-    files = sorted(folder.glob("task_id=*/**/attempt=*.log"), key=lambda file: file.stat().st_mtime)
-    shown = [file for file in files if step is None or f"task_id={step}" in file.parts]
-    if not shown:
+    found = find_logs(load_settings(), state, run_id)
+    shown = _Shown(full=full)
+    for line in _last(shown.new_lines(found.new_entries(step)), tail):
+        typer.echo(line)
+    if not found.seen and not (follow and not found.is_over()):
         raise WrongRequestError(
             f"The run '{run_id}' has no log of that step." if step else f"The run '{run_id}' has no logs.",
-            "Steps: " + ", ".join(sorted({file.relative_to(folder).parts[0][8:] for file in files})),
+            "Steps: " + ", ".join(found.steps()) if step else "",
         )
-    for file in shown:
-        typer.echo(f"--- {_title(file.relative_to(folder))}")
-        with file.open(encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                if (text := _readable(line, full=full)) is not None:
-                    typer.echo(text)
+    while follow:
+        # In this order: what is written before the end is read after it.
+        is_over = found.is_over()
+        for line in shown.new_lines(found.new_entries(step)):
+            typer.echo(line)
+        if is_over:
+            return
+        time.sleep(_LOOK_EVERY_S)
 
 
-def _folder(settings: Settings, run_id: str) -> Path:
-    for folder in (settings.log_dir / "tasks").glob("dag_id=*/run_id=*"):
-        workflow, airflow_run_id = folder.parent.name[len("dag_id=") :], folder.name[len("run_id=") :]
-        if run_id_for(workflow, airflow_run_id) == run_id:
-            return folder
-    raise WrongRequestError(
-        f"There are no logs of a run '{run_id}' below {settings.log_dir / 'tasks'}.", "", "appliance runs"
-    )
+def _last(lines: Iterable[str], tail: int | None) -> Iterable[str]:
+    return lines if tail is None else deque(lines, maxlen=tail)
+
+
+class _Shown:
+    """Turns lines of several files into what is printed: a title wherever another file goes on."""
+
+    def __init__(self, *, full: bool) -> None:
+        self._full = full
+        self._file: Path | None = None
+
+    def new_lines(self, entries: Iterable[tuple[Path, str]]) -> Iterator[str]:
+        """What to print, line by line."""
+        for file, line in entries:
+            if (text := _readable(line, full=self._full)) is None:
+                continue
+            if file != self._file:
+                self._file = file
+                yield f"--- {_title(file)}"
+            yield from text.split("\n")
 
 
 def _title(path: Path) -> str:
@@ -80,8 +104,8 @@ def _readable(line: str, *, full: bool) -> str | None:
     if not full and _NOISE.search(text):
         return None
     level = str(entry.get("level", ""))
-    told = f"{at}  {level.upper() + ': ' if level in ('warning', 'error', 'critical') else ''}{text}"
+    shown = f"{at}  {level.upper() + ': ' if level in ('warning', 'error', 'critical') else ''}{text}"
     details = [
         each.get("exc_value", "") for each in entry.get("error_detail") or [] if isinstance(each, dict)
     ]
-    return "\n".join([told, *(detail for detail in details if detail)])
+    return "\n".join([shown, *(detail for detail in details if detail)])

@@ -29,7 +29,8 @@ def run(  # noqa: PLR0917 - as typer has it
 
     The twin is replaced only by one that is complete and verified. Ctrl-C leaves it as it was.
     """
-    from appliance.cli.terminal.json_observer import JsonObserver  # noqa: PLC0415 - help must be instant
+    from appliance.cli.local_runs.record import run_recorded  # noqa: PLC0415 - help must be instant
+    from appliance.cli.terminal.json_observer import JsonObserver  # noqa: PLC0415
     from appliance.cli.terminal.run_summary import print_outcome  # noqa: PLC0415
     from appliance.cli.work.local import console, display, interruptible, local_run  # noqa: PLC0415
 
@@ -40,7 +41,7 @@ def run(  # noqa: PLR0917 - as typer has it
                 with local_run(file, connections, policy, state, exports_dir) as prepared:
                     prepared.check = interruption.check
                     observer.begin(prepared.spec)
-                    observer.end(prepared.run(observer))
+                    observer.end(run_recorded(prepared, observer))
             except ApplianceError as error:
                 observer.failed(error)
                 raise typer.Exit(error.exit_code) from None
@@ -49,6 +50,6 @@ def run(  # noqa: PLR0917 - as typer has it
         with local_run(file, connections, policy, state, exports_dir) as prepared:
             prepared.check = interruption.check
             with display(screen, prepared.spec) as shown:
-                outcome = prepared.run(shown)
+                outcome = run_recorded(prepared, shown)
             rows = {name: table.rows for name, table in shown.state.tables.items()}
             print_outcome(screen, outcome, rows)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote, urlencode
 
 import typer
 
 from appliance.cli.status import print_runs
 from appliance.cli.terminal.completion import run_ids
-from appliance.cli.terminal.output import duration, moment, print_json, print_table, size
-from appliance.cli.work.status_client import ask, read
+from appliance.cli.terminal.not_carried import not_carried_lines
+from appliance.cli.terminal.output import coloured, duration, moment, print_json, print_table, size
 from appliance.contract.step_messages import Failure
 from appliance.errors import Explanation
 from appliance.postgres.proof.kept import SaidTable
 from appliance.settings.settings import load_settings
-from appliance.store.rows import RunDetails, RunLine, StepLine, TwinLine
+from appliance.store.rows import RunDetails, StepLine, TwinLine
 
 app = typer.Typer()
 
@@ -28,25 +28,30 @@ def runs(
     ] = None,
     workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many.")] = 20,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="Only runs of appliance run that are kept in this folder.", metavar="DIR"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the newest runs, or show one: its steps, its tables, and why it failed.
+    """List the newest runs, or show one: its steps, its tables, what was proven, and why it failed.
 
-    ``appliance run show RUN`` is the same.
+    Those of the appliance, and those of appliance run. A long reason is cut in the list; RUN shows all of it.
     """
+    from appliance.cli.local_runs.all_runs import find_run, list_runs  # noqa: PLC0415 - help does without
+
     settings = load_settings()
     if run_id is None:
-        asked = {"limit": str(limit)} | ({"workflow": workflow} if workflow else {})
-        found = ask(settings, f"/runs?{urlencode(asked)}")
-        print_json(found) if as_json else print_runs(read(list[RunLine], found))
+        found = list_runs(settings, state, workflow=workflow, limit=limit)
+        print_json(found.as_json) if as_json else print_runs(found.runs)
         return
-    run = ask(settings, f"/runs/{quote(run_id, safe='')}")
-    print_json(run) if as_json else print_run(read(RunDetails, run))
+    shown = find_run(settings, state, run_id)
+    print_json(shown.as_json) if as_json else print_run(shown.run, shown.folder)
 
 
-def print_run(run: RunDetails) -> None:
-    """One run as a person reads it."""
-    typer.echo(f"{run.run_id}: {run.state} after {duration(run.seconds)}")
+def print_run(run: RunDetails, folder: Path) -> None:
+    """One run as a person reads it; ``folder`` is where it keeps its plan."""
+    typer.echo(f"{run.run_id}: {coloured(run.state)} after {duration(run.seconds)}")
     typer.echo("")
     print_table(("step", "state", "tries", "started", "took"), [_step(step) for step in run.steps])
     if run.tables:
@@ -61,6 +66,9 @@ def print_run(run: RunDetails) -> None:
         typer.echo(_twin(run, twin))
     for line in verified_lines(run):
         typer.echo(line)
+    if lacks := not_carried_lines(run, folder):
+        typer.echo("")
+        typer.echo("\n".join(lacks))
     for notice in run.notices:
         typer.echo("")
         typer.echo(f"Note ({notice.step}): {notice.text}")

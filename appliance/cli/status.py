@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from appliance.cli.terminal.output import duration, moment, print_json, print_table, size
+from appliance.cli.terminal.output import coloured, duration, moment, print_json, print_table, size
 from appliance.cli.work.status_client import ask, read
-from appliance.errors import ExitCode
+from appliance.errors import ExitCode, Explanation
 from appliance.settings.settings import load_settings
 from appliance.status.report import Report, WorkflowState
 from appliance.store.rows import RunLine
@@ -38,16 +38,25 @@ def status(
 
 
 def _show(report: Report) -> None:
-    typer.echo(f"appliance {report.version}: {'healthy' if report.healthy else 'not healthy'}")
+    typer.echo(f"appliance {report.version}: {coloured('healthy' if report.healthy else 'not healthy')}")
     typer.echo("")
     parts = [(each.name, each.state, each.problem or "") for each in report.components]
-    print_table(("part", "state", "problem"), parts)
+    print_table(("part", "state", "problem"), parts, clipped="problem")
+    for part in report.components:
+        if part.problem:
+            typer.echo("")
+            typer.echo(Explanation(f"{part.name}: {part.problem}.", next_step=part.next_step or "").text())
     typer.echo("")
     print_workflows(report.workflows)
     runs = (report.runs.recent or ())[:5]
     if runs:
         typer.echo("")
         print_runs(runs)
+    if failing := _failing(report):
+        typer.echo("")
+        print_table(
+            ("failed last", "next"), [(each.workflow, f"appliance runs {each.run_id}") for each in failing]
+        )
     if waiting := _waiting(report):
         typer.echo("")
         print_table(
@@ -60,6 +69,15 @@ def _show(report: Report) -> None:
     if disk := report.disk:
         typer.echo("")
         typer.echo(f"disk: {size(disk.free_bytes)} of {size(disk.total_bytes)} free at {disk.path}")
+
+
+def _failing(report: Report) -> list[RunLine]:
+    """The newest run of each workflow, where it has not worked."""
+    newest: dict[str, RunLine] = {}
+    for run in report.runs.recent or ():
+        if run.state not in ("queued", "running"):
+            newest.setdefault(run.workflow, run)
+    return [run for run in newest.values() if run.state in ("failed", "refused")]
 
 
 def _waiting(report: Report) -> list[str]:
@@ -107,8 +125,8 @@ def print_runs(runs: Iterable[RunLine]) -> None:
             each.state,
             moment(each.started_at or each.queued_at),
             duration(each.seconds),
-            each.failure.what.split("\n")[0] if each.failure else "",
+            each.failure.what if each.failure else "",
         )
         for each in runs
     ]
-    print_table(("run", "state", "started", "took", "why"), rows, empty="No runs yet.")
+    print_table(("run", "state", "started", "took", "why"), rows, empty="No runs yet.", clipped="why")

@@ -19,6 +19,8 @@ class Component:
     name: str
     state: ComponentState
     problem: str | None
+    next_step: str | None = None
+    """The command that shows more of a problem."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -18,6 +18,7 @@ from appliance.orchestration.airflow import metadata
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.settings.settings import Settings
 from appliance.status.connection_notes import certificates_of, states_of
+from appliance.status.next_steps import next_step
 from appliance.status.report import Component, ComponentState, Disk, LastRun, Report, Runs, WorkflowState
 from appliance.store import queries
 from appliance.store.database import Connection, connect
@@ -107,6 +108,10 @@ class State:
             *(() if docker_problem is None else (_component("docker", docker_problem or None),)),
             _component("status", self._upkeep_problem()),
             _component("disk", _disk_problem(disk)),
+        )
+        components = tuple(
+            replace(each, next_step=next_step(each.name, self.settings.state_dir)) if each.problem else each
+            for each in components
         )
         reasons = tuple(f"{each.name}: {each.problem}" for each in components if each.problem)
         return Report(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,8 @@ from appliance.cli.status import KEEP_RULE, _show
 from appliance.cli.terminal.output import print_table
 from appliance.cloud.known import NotTaken
 from appliance.policy import columns as policy_columns
-from appliance.status.report import Runs
+from appliance.status.next_steps import next_step
+from appliance.status.report import Component, Runs
 from appliance.store.rows import RefusedCommand, RunLine
 from tests.unit.example_report import NOW, dashboard_link, failure, report, run_line
 
@@ -61,3 +63,27 @@ def test_an_id_is_never_cut_on_a_narrow_terminal(
     shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out)
     assert shown.count(run) == 2
     assert max(len(line.rstrip()) for line in shown.splitlines()) <= 80
+
+
+def test_a_fault_is_followed_by_the_command_that_shows_more_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    component = Component(
+        "scheduler", "down", "is not running", next_step("scheduler", Path("/var"), with_systemd=True)
+    )
+    failed = run_line("shop-2", state="failed", failure=failure("It broke.\nIn many words."))
+    _show(report(components=(component,), runs=Runs(current=(), recent=(failed, run_line("shop-1")))))
+    shown = capsys.readouterr().out
+    assert "Next: systemctl status appliance-scheduler" in shown
+    assert f"appliance runs {failed.run_id}" in shown
+    assert "In many words" not in shown
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_a_long_reason_takes_one_line_of_a_list(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: is_terminal)
+    print_table(("run", "why"), [("shop-1", "many words " * 40), ("shop-2", "few words")], clipped="why")
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    assert "…" in lines[1] and "few words" in lines[2]

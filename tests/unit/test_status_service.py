@@ -277,7 +277,7 @@ def test_the_keys_of_its_answers_are_those_that_page_and_monitors_read(tmp_path:
     answer = asked.get("/status").json()
     assert set(answer) == keys
     assert set(answer["runs"]) == {"current", "recent"}
-    assert set(answer["components"][0]) == {"name", "state", "problem"}
+    assert set(answer["components"][0]) == {"name", "state", "problem", "next_step"}
     assert set(answer["workflows"][0]) == {
         "id", "title", "file", "origin", "state", "problem", "schedule", "timezone", "next_run_at",
         "last_run",

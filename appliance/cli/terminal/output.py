@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,8 +19,13 @@ def print_json(data: Any) -> None:
     typer.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str = "") -> None:
-    """A table; in a pipe, columns with two blanks between and no escape codes."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str = "", clipped: str | None = None
+) -> None:
+    """A table; in a pipe, columns with two blanks between and no escape codes.
+
+    Texts of the column ``clipped``, which must be the last, are cut to one line each.
+    """
     if not rows:
         if empty:
             typer.echo(empty)
@@ -31,14 +37,29 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for i, column in enumerate(columns):
             # Where the terminal is narrow, sentences wrap; an id that was cut could not be copied.
-            table.add_column(column, no_wrap=not any(" " in row[i] for row in rows))
+            wraps = column != clipped and any(" " in row[i] for row in rows)
+            table.add_column(column, no_wrap=not wraps, overflow="ellipsis")
         for row in rows:
             table.add_row(*(_coloured(cell) for cell in row))
         Console().print(table)
         return
+    if clipped is not None:
+        rows = [[*row[:-1], _clipped(row[-1])] for row in rows]
     widths = [max(len(row[i]) for row in [columns, *rows]) for i in range(len(columns))]
     for row in [[column.upper() for column in columns], *rows]:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def coloured(state: str) -> str:
+    """A state in its colour, where eyes see it."""
+    colour = _COLOURS.get(state)
+    seen = colour is not None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    return typer.style(state, fg=colour) if seen else state
+
+
+def _clipped(text: str) -> str:
+    first = text.split("\n", 1)[0]
+    return first if len(first) <= _CLIPPED_AT else f"{first[: _CLIPPED_AT - 1].rstrip()}…"
 
 
 def moment(at: datetime | None) -> str:
@@ -68,8 +89,12 @@ def size(count: float | None) -> str:
     return "" if count is None else readable(count)
 
 
+_CLIPPED_AT = 100
+"""In a pipe, which has no width."""
 _COLOURS = {
     "ok": "green",
+    "healthy": "green",
+    "done": "green",
     "succeeded": "green",
     "active": "green",
     "running": "cyan",
@@ -78,6 +103,9 @@ _COLOURS = {
     "waiting": "yellow",
     "cancelled": "yellow",
     "unknown": "yellow",
+    "degraded": "yellow",
+    "copying": "cyan",
+    "not healthy": "red",
     "down": "red",
     "failed": "red",
     "refused": "red",

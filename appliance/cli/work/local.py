@@ -23,7 +23,7 @@ from appliance.keys.keys import load_or_create_key
 from appliance.masking.registry import parameter_models
 from appliance.policy.policy import check_workflow, enforce, read_policy
 from appliance.postgres.exporting.libraries import require_parquet
-from appliance.run_folder import run_folder
+from appliance.run_folder import remove_killed_plans, run_folder
 from appliance.settings.settings import load_settings
 from appliance.steps.call import StepPaths
 from appliance.steps.local.folders import secrets_base, state_folder
@@ -67,8 +67,9 @@ def local_run(
     if "parquet" in workflow.formats:
         require_parquet()
     connections = select_connections(known, workflow.connections, str(known_file))
-    folder = state_folder(settings, state)
+    folder = state_folder(settings, state, near=file.parent)
     _work_as_its_owner(folder, exports_dir)
+    remove_killed_plans(folder)
     for line in discard_left_behind(settings, folder, known):
         sys.stderr.write(f"{line}\n")
     now = datetime.now(UTC)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
+import pwd
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,15 +17,22 @@ from appliance.settings.settings import Settings
 from appliance.system.proc import file_system_of
 
 _LOCK = "lock"
+_CHECKOUTS = "checkouts"
 
 
-def state_folder(settings: Settings, wanted: Path | None = None) -> Path:
-    """The folder for runs and keys: the wanted one, the appliance's where we may write, or one in the home.
+def state_folder(settings: Settings, wanted: Path | None = None, *, near: Path | None = None) -> Path:
+    """The folder for runs and keys: the wanted one, the appliance's where there is one and we may write, or
+    one of this user's own for the checkout that ``near`` lies in (the working folder, if it is left out).
 
-    Raises WrongRequestError where none can be made.
+    Raises WrongRequestError where none can be made, or where it is another user's.
     """
-    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "appliance"
-    candidates = [wanted] if wanted is not None else [settings.state_dir, home]
+    if wanted is not None:
+        candidates = [wanted]
+    else:
+        # Only a deploy makes the usual folder: one that came about by chance would be shared by chance.
+        set_by_hand = "state_dir" in settings.model_fields_set
+        appliances = [settings.state_dir] if set_by_hand or settings.state_dir.is_dir() else []
+        candidates = [*appliances, _own_folder(near or Path.cwd())]
     for folder in candidates:
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -34,6 +43,44 @@ def state_folder(settings: Settings, wanted: Path | None = None) -> Path:
         "The plan, the results and the key of a run are kept there.",
         "Give another one with --state DIR.",
     )
+
+
+def state_folders(settings: Settings, wanted: Path | None = None) -> list[Path]:
+    """Where runs of this user may lie: in the wanted folder, or the appliance's and all of the user's own."""
+    if wanted is not None:
+        return [wanted]
+    home = _home()
+    try:
+        own = [home, *sorted((home / _CHECKOUTS).iterdir())]
+    except OSError:
+        own = [home]
+    return list(dict.fromkeys([settings.state_dir, *own]))
+
+
+def _own_folder(near: Path) -> Path:
+    """Two checkouts of one user have no key and no run in common, unless he says so with --state."""
+    place = near.resolve()
+    for folder in (place, *place.parents):
+        if (folder / ".git").exists():
+            mark = hashlib.sha256(os.fsencode(folder)).hexdigest()[:8]
+            return _home() / _CHECKOUTS / f"{folder.name}-{mark}"
+    return _home()
+
+
+def _home() -> Path:
+    """This user's, also where sudo has left him the home of another one."""
+    named = os.environ.get("XDG_STATE_HOME")
+    home = Path(named) if named else Path.home() / ".local/state"
+    if _is_anothers(home):
+        home = Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".local/state"
+    return home / "appliance"
+
+
+def _is_anothers(path: Path) -> bool:
+    for folder in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            return folder.stat().st_uid not in (os.geteuid(), 0)
+    return False
 
 
 @contextlib.contextmanager

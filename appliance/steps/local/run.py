@@ -17,7 +17,7 @@ from appliance.contract.step_messages import Failure, Notice, Progress
 from appliance.errors import ApplianceError, ExitCode, Explanation, WorkFailedError
 from appliance.exports.writing import export_folder, finish_export
 from appliance.postgres.plan import Plan
-from appliance.run_folder import alive
+from appliance.run_folder import alive, planning
 from appliance.steps import discard
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import load_context
@@ -122,6 +122,11 @@ class LocalRun:
     _deadline: float = 0.0
     _observer: Observer = field(default_factory=SilentObserver)
 
+    @property
+    def results(self) -> Mapping[str, list[dict[str, Any]]]:
+        """Result data by step, as far as the run has come."""
+        return self._results
+
     def run(self, observer: Observer) -> RunOutcome:
         """Execute every step. Raises ApplianceError; whatever happens, no process and no secret stays."""
         self._prepare(observer)
@@ -155,14 +160,15 @@ class LocalRun:
         return RunOutcome(plan, self._results, self._seconds, time.monotonic() - began, export)
 
     def only_plan(self, observer: Observer) -> Plan:
-        """Make the plan and nothing else; nothing is left behind but the run's folder."""
+        """Make the plan and nothing else; nothing is left behind."""
         self._prepare(observer)
-        try:
-            write_secrets(self.paths.secrets_dir, self.connections)
-            return self._snapshot_and_plan()
-        finally:
-            stop_all(self._alive)
-            remove_secrets(self.paths.secrets_dir)
+        with planning(self.paths.run_dir):
+            try:
+                write_secrets(self.paths.secrets_dir, self.connections)
+                return self._snapshot_and_plan()
+            finally:
+                stop_all(self._alive)
+                remove_secrets(self.paths.secrets_dir)
 
     def _prepare(self, observer: Observer) -> None:
         self._observer = observer
