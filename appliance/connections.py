@@ -132,7 +132,11 @@ def load_connections(path: Path) -> dict[str, Connection]:
     WrongDocumentError with every problem at once for one whose content is wrong.
     """
     _check_mode(path)
-    return connections_of(strict_yaml.read(path))
+    try:
+        return connections_of(strict_yaml.read(path))
+    except WrongDocumentError as error:
+        again = error.next_step or "Correct it, then: appliance connections check"
+        raise WrongDocumentError(error.problems, again) from None
 
 
 def connections_of(document: Document) -> dict[str, Connection]:

@@ -1,4 +1,4 @@
-"""Put all of this appliance's state into one encrypted file, and restore it onto a fresh machine."""
+"""Put the appliance's state into one file, or restore it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from appliance.settings.settings import load_settings
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Put all of this appliance's state into one encrypted file, and restore it onto a fresh machine.",
+    help="Put the appliance's state into one file, or restore it.",
 )
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The backup.")]
 PassphraseFile = Annotated[
@@ -29,7 +29,9 @@ def create(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a backup, also while the appliance runs: databases, keys, settings, connections, workflows.
+    """Write a backup, also while the appliance runs.
+
+    Databases, keys, settings, connections and workflows are in it.
 
     Receipts are in it, exports and logs are not. The file is encrypted with a passphrase, in the format
     of age.
@@ -60,7 +62,7 @@ def create(
 
 @app.command("list")
 def list_(file: File, passphrase_file: PassphraseFile = None, as_json: AsJson = False) -> None:
-    """Read a backup to its end, prove that it is whole, and list what it holds. Changes nothing."""
+    """Read a backup to its end, and list what it holds. That it is whole is proven; changes nothing."""
     from appliance.backups.unpack import list_backup  # noqa: PLC0415
     from appliance.cli.terminal.output import print_table  # noqa: PLC0415
     from appliance.cli.terminal.passphrase import read_passphrase  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Write the connections file that workflows need, and check what it says."""
+"""Write the file of connections, and check what it says."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from appliance.cli.terminal.completion import connection_names
+from appliance.cli.work.run_options import QuietOption
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -19,7 +20,7 @@ def _connections() -> None:
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of connections.yaml, for editors and programs that write one."""
+    """Print the JSON Schema of connections.yaml. Editors check the file by it."""
     from appliance.connections import connections_schema  # noqa: PLC0415 - help does without
     from appliance.documents.json_schema import printed  # noqa: PLC0415
 
@@ -30,7 +31,7 @@ def schema() -> None:
 def template(
     files: Annotated[list[Path], typer.Argument(help="Workflow files.", metavar="WORKFLOW…")],
 ) -> None:
-    """Print a connections.yaml with a changeme for each value that the workflows' connections need."""
+    """Print a connections.yaml to fill in. It has a changeme for each value that the workflows need."""
     from appliance.cli.work.connections_template import connections_template  # noqa: PLC0415 - help does without
     from appliance.workflow.loading import load_workflow  # noqa: PLC0415
 
@@ -38,10 +39,10 @@ def template(
 
 
 @app.command()
-def check(
+def check(  # noqa: PLR0917 - as typer has it
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="Only these.", metavar="[NAME…]", autocompletion=connection_names),
+        typer.Argument(help="Only these.", metavar="NAME…", autocompletion=connection_names),
     ] = None,
     connections: Annotated[
         Path | None, typer.Option(help="connections.yaml; else the appliance's own.", metavar="FILE")
@@ -54,9 +55,12 @@ def check(
         Path | None,
         typer.Option(help="policy.yaml; else the appliance's own, if it has one.", metavar="FILE"),
     ] = None,
+    quiet: QuietOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Try each connection, and say what to grant where something is missing, as SQL to paste.
+    """Try each connection, and say what is missing.
+
+    What to grant is printed as SQL to paste.
 
     Address, port, TLS, login, poolers, version, clock, privileges for what the workflows read and replace and
     none beyond, sessions, a standby's lag, extensions, space. Nothing is written to any server. The exit
@@ -74,6 +78,6 @@ def check(
     known = load_connections(connections or settings.connections_file)
     rules = read_policy(settings, policy)
     reports = check_connections(known, known_workflows(settings, workflow or ()), rules, names or ())
-    print_reports(reports, as_json=as_json)
+    print_reports(reports, as_json=as_json, quiet=quiet)
     if any(failed(report.findings) for report in reports):
         raise typer.Exit(ExitCode.WORK_FAILED)

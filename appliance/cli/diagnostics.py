@@ -1,4 +1,4 @@
-"""Collect what a person who helps needs to know into one archive, with secrets removed."""
+"""Collect what a person who helps needs, without secrets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def diagnostics(
     only_list: Annotated[bool, typer.Option("--list", help="Only show what would be in it.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before writing.")] = False,
 ) -> None:
-    """Collect what a person who helps needs to know into one archive, with secrets removed.
+    """Collect what a person who helps needs, without secrets.
 
     Nothing is sent: it shows what is inside and where it lies, and what becomes of it is up to you. It also
     works while PostgreSQL, Docker or systemd does not.

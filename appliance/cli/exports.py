@@ -1,4 +1,4 @@
-"""List the files that runs have delivered, fetch them, delete them."""
+"""List, fetch and delete the files that runs have delivered."""
 
 from __future__ import annotations
 

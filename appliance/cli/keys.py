@@ -1,4 +1,4 @@
-"""Show which generation of mask keys each source is in, and start another one."""
+"""Show the epoch of each source's mask keys, and start another."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _Connections = Annotated[
 
 @app.callback()
 def _keys() -> None:
-    """Show which generation of mask keys each source is in, and start another one."""
+    """Show the epoch of each source's mask keys, and start another."""
 
 
 @app.command()
 def show(connections: _Connections = None, state: _State = None) -> None:
-    """Print the epoch of each connection's mask keys, and a fingerprint to compare appliances by."""
+    """Print the epoch of each connection's mask keys. Fingerprints serve to compare appliances."""
     from appliance.connections import load_connections  # noqa: PLC0415 - help must be instant
     from appliance.keys.epochs import read_epochs  # noqa: PLC0415
     from appliance.keys.keys import fingerprint, load_or_create_key, source_key  # noqa: PLC0415
@@ -50,7 +50,9 @@ def rotate(
     connections: _Connections = None,
     state: _State = None,
 ) -> None:
-    """Start an epoch: from the next run on, pseudonyms cannot be linked to older ones.
+    """Start an epoch of mask keys.
+
+    From the next run on, pseudonyms cannot be linked to older ones.
 
     A run that has begun stays in its epoch. Twins and exports that are there keep the pseudonyms they have.
     """

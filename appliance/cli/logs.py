@@ -34,7 +34,9 @@ def logs(  # noqa: PLR0917 - as typer has it
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Go on with what is written, until the run is over.")
     ] = False,
-    tail: Annotated[int | None, typer.Option(min=0, help="Begin with the last lines, so many.")] = None,
+    tail: Annotated[
+        int | None, typer.Option(min=0, metavar="LINES", help="Begin with the last lines, so many.")
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Also what Airflow itself says.")] = False,
     state: Annotated[
         Path | None,

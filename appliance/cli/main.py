@@ -21,6 +21,7 @@ import typer.core
 import typer.main
 
 from appliance import __version__
+from appliance.cli.terminal.help_text import dress, first_sentence
 from appliance.errors import ApplianceError, ExitCode, WrongRequestError
 
 DEBUG_VARIABLE = "APPLIANCE_DEBUG"
@@ -37,12 +38,6 @@ MARKUP: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
 """Boxes and colours are for eyes; a pipe gets plain text, and gets it sooner."""
 
 
-def _use_markup(command: Any) -> None:
-    command.rich_markup_mode = MARKUP
-    for child in getattr(command, "commands", {}).values():
-        _use_markup(child)
-
-
 class CommandModules(MutableMapping[str, Any]):
     """Commands by name; a value's module is imported when it is first looked at."""
 
@@ -54,7 +49,7 @@ class CommandModules(MutableMapping[str, Any]):
                 source = path.read_text(encoding="utf-8")
                 if _IS_COMMAND.search(source):
                     summary = _SUMMARY.match(source)
-                    self._summaries[path.stem] = " ".join(summary[1].split()) if summary else ""
+                    self._summaries[path.stem] = first_sentence(summary[1]) if summary else ""
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._loaded:
@@ -65,7 +60,7 @@ class CommandModules(MutableMapping[str, Any]):
             command.name = name
             command.help = command.help or self._summaries[name]
             command.params = [each for each in command.params if each.name not in _COMPLETION_OPTIONS]
-            _use_markup(command)
+            dress(command, name, MARKUP)
             self._loaded[name] = command
         return self._loaded[name]
 
@@ -102,7 +97,11 @@ class LazyGroup(typer.core.TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
         """Something that knows its name and help, which is all that listing and completion want."""
         summary = self.commands.summary(cmd_name)
-        return None if summary is None else typer.core.TyperCommand(name=cmd_name, help=summary)
+        return (
+            None
+            if summary is None
+            else typer.core.TyperCommand(name=cmd_name, help=summary, short_help=summary)
+        )
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command itself, for running it, for its help, and for completing what follows it."""

@@ -1,4 +1,4 @@
-"""Show what a run of a workflow would do: tables, masks, shards, and what the twin will lack."""
+"""Show what a run of a workflow would do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from typing import Annotated
 
 import typer
 
-from appliance.cli.work.run_options import ConnectionsOption, PolicyOption, StateOption, WorkflowArgument
+from appliance.cli.work.run_options import (
+    ConnectionsOption,
+    PolicyOption,
+    QuietOption,
+    StateOption,
+    WorkflowArgument,
+)
 
 app = typer.Typer()
 
@@ -20,6 +26,7 @@ def plan(  # noqa: PLR0917 - as typer has it
     columns: Annotated[
         bool, typer.Option("--columns", help="List every column and what happens to it.")
     ] = False,
+    quiet: QuietOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Show what a run would do. Source and target are looked at; no row is read and nothing is written.
@@ -39,4 +46,4 @@ def plan(  # noqa: PLR0917 - as typer has it
     if as_json:
         typer.echo(plan_json(made))
     else:
-        print_plan(console(), made, columns=columns)
+        print_plan(console(quiet=quiet), made, columns=columns)

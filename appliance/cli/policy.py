@@ -1,4 +1,4 @@
-"""Ask this appliance's policy beforehand, and print its schema."""
+"""Ask this appliance's policy beforehand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _policy() -> None:
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of policy.yaml, for editors and programs that write one."""
+    """Print the JSON Schema of policy.yaml. Editors check the file by it."""
     from appliance.documents.json_schema import document_schema, printed  # noqa: PLC0415 - help does without
     from appliance.policy.policy import Policy  # noqa: PLC0415
 
@@ -40,7 +40,9 @@ def check(
         bool, typer.Option("--from-cloud", help="Judge the file as if the dashboard had sent it.")
     ] = False,
 ) -> None:
-    """Say whether policy lets a workflow in, and every rule that does not: then the exit status is 3.
+    """Say whether policy lets a workflow in, and why not.
+
+    Every rule that does not is named; the exit status is then 3.
 
     What the source's columns have to do with it (always_mask, never_copy, what the cloud keeps) is looked at
     with --columns, and whenever a run is planned. Patterns of the policy that match nothing there are named.

@@ -1,10 +1,12 @@
-"""Check whether this machine can be an appliance, and what to do where it cannot."""
+"""Check whether this machine can be an appliance."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
+
+from appliance.cli.work.run_options import QuietOption
 
 app = typer.Typer()
 
@@ -18,10 +20,12 @@ def preflight(
     explain: Annotated[
         bool, typer.Option("--explain", help="Only list the checks, and why each is made.")
     ] = False,
+    quiet: QuietOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check this machine: system, resources, ports, kernel, clock, keys, Docker, ways out.
+    """Check whether this machine can be an appliance, and say what to do where it cannot.
 
+    It looks at the system, resources, ports, kernel, clock, keys, Docker and ways out.
     It changes nothing, and runs before the appliance is installed, before every upgrade, and whenever it is
     asked for. The exit status is 1 if a check fails; warnings are none. As root it sees more.
     """
@@ -47,6 +51,6 @@ def preflight(
     if as_json:
         print_json({"ok": not failed(findings), "findings": [finding.as_json() for finding in findings]})
     else:
-        print_findings(findings)
+        print_findings(findings, quiet=quiet)
     if failed(findings):
         raise typer.Exit(ExitCode.WORK_FAILED)

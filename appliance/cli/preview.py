@@ -1,4 +1,4 @@
-"""Show some rows as a run of a workflow would copy them, beside the shape of the originals."""
+"""Show some rows as a run of a workflow would copy them."""
 
 from __future__ import annotations
 

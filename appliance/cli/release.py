@@ -1,4 +1,4 @@
-"""The releases on this machine, and moving between them."""
+"""List the releases on this machine, and move between them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def _release() -> None:
-    """The releases on this machine, and moving between them."""
+    """List the releases on this machine, and move between them."""
 
 
 @app.command("list")
@@ -34,13 +34,40 @@ def list_releases(
 
 
 @app.command()
+def pin(
+    version: Annotated[
+        str | None, typer.Argument(help="The release to stay on; none shows what is pinned.")
+    ] = None,
+    none: Annotated[bool, typer.Option("--none", help="Stay on no release any more.")] = False,
+) -> None:
+    """Stay on one release, whatever the dashboard asks for.
+
+    It writes updates.pin in policy.yaml, and changes nothing else there. It moves to no release.
+    """
+    from appliance.cli.work.release_pin import pin_release, pinned  # noqa: PLC0415 - help must be instant
+    from appliance.errors import WrongRequestError  # noqa: PLC0415
+    from appliance.settings.settings import load_settings  # noqa: PLC0415
+
+    settings = load_settings()
+    if version is None and not none:
+        typer.echo(pinned(settings))
+        return
+    if version is not None and none:
+        raise WrongRequestError("A version and --none are given.", "", "appliance release pin VERSION")
+    pin_release(settings, version)
+    typer.echo(pinned(settings))
+
+
+@app.command()
 def use(
     version: Annotated[str, typer.Argument(help="An installed release, or one whose bundle is here.")],
     interrupt: Annotated[
         bool, typer.Option("--interrupt", help="Also while runs are under way; they are tried again.")
     ] = False,
 ) -> None:
-    """Move to another release, up or down, and back again by itself if it does not prove to work.
+    """Move to another release, up or down.
+
+    If it does not prove to work, the move is undone.
 
     A bundle is looked for in /opt/appliance/bundles, with its .sha256 file beside it. What policy pins
     holds here too; the update window does not. Ending this command does not end the move.

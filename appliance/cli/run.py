@@ -1,4 +1,4 @@
-"""Run a workflow on this machine, without Airflow or Docker: plan, copy, verify, and swap the twin."""
+"""Run a workflow here, without Airflow or Docker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from appliance.cli.work.run_options import ConnectionsOption, PolicyOption, StateOption, WorkflowArgument
+from appliance.cli.work.run_options import (
+    ConnectionsOption,
+    PolicyOption,
+    QuietOption,
+    StateOption,
+    WorkflowArgument,
+)
 from appliance.errors import ApplianceError
 
 app = typer.Typer()
@@ -23,10 +29,15 @@ def run(  # noqa: PLR0917 - as typer has it
         Path | None,
         typer.Option(help="Where delivered files go; else exports/ beside the runs.", metavar="DIR"),
     ] = None,
+    quiet: QuietOption = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print each line of the run's log as it is written.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
-    """Run a workflow on this machine, without Airflow or Docker, and wait for the end.
+    """Run a workflow on this machine, without Airflow or Docker.
 
+    It plans, copies, verifies, and swaps the twin.
     The twin is replaced only by one that is complete and verified. Ctrl-C leaves it as it was.
     """
     from appliance.cli.local_runs.record import run_recorded  # noqa: PLC0415 - help must be instant
@@ -46,10 +57,10 @@ def run(  # noqa: PLR0917 - as typer has it
                 observer.failed(error)
                 raise typer.Exit(error.exit_code) from None
             return
-        screen = console()
+        screen = console(quiet=quiet, verbose=verbose)
         with local_run(file, connections, policy, state, exports_dir) as prepared:
             prepared.check = interruption.check
             with display(screen, prepared.spec) as shown:
-                outcome = run_recorded(prepared, shown)
+                outcome = run_recorded(prepared, shown, heard=typer.echo if verbose and not quiet else None)
             rows = {name: table.rows for name, table in shown.state.tables.items()}
             print_outcome(screen, outcome, rows)

@@ -1,4 +1,4 @@
-"""List runs, or show one: its steps, its tables, and why it failed."""
+"""List the newest runs, or show one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ app = typer.Typer()
 def runs(
     run_id: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="A run's id, for its details.", autocompletion=run_ids),
+        typer.Argument(metavar="RUN", help="A run's id, for its details.", autocompletion=run_ids),
     ] = None,
     workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many.")] = 20,
@@ -34,9 +34,10 @@ def runs(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the newest runs, or show one: its steps, its tables, what was proven, and why it failed.
+    """List the newest runs, or show one.
 
-    Those of the appliance, and those of appliance run. A long reason is cut in the list; RUN shows all of it.
+    Of one: its steps, its tables, what was proven, what the twin lacks, and why it failed. The list has the
+    runs of the appliance, and those of appliance run. A long reason is cut in the list; RUN shows all of it.
     """
     from appliance.cli.local_runs.all_runs import find_run, list_runs  # noqa: PLC0415 - help does without
 

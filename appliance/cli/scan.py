@@ -1,4 +1,4 @@
-"""Look for personal data in a database, by names, types and a sample of values."""
+"""Say which columns of a database hold personal data."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def scan(  # noqa: PLR0917 - as typer has it
     ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say which columns hold personal data, and why. No value leaves the server; nothing is written to it.
+    """Say which columns of a database hold personal data, and why.
+
+    No value leaves the server, and nothing is written to it.
 
     The source counts in its own SQL, in a read-only session. The exit status is 1 only if no table could be
     looked at.

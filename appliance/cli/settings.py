@@ -1,4 +1,4 @@
-"""What can be set in appliance.yaml."""
+"""Print the JSON Schema of appliance.yaml."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def _settings() -> None:
-    """What can be set in appliance.yaml."""
+    """Print the JSON Schema of appliance.yaml."""
 
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of appliance.yaml, for editors and programs that write one."""
+    """Print the JSON Schema of appliance.yaml. Editors check the file by it."""
     from appliance.documents.json_schema import document_schema, printed  # noqa: PLC0415 - help does without
     from appliance.settings.settings import Settings  # noqa: PLC0415
 

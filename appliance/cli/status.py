@@ -1,4 +1,4 @@
-"""Show how this appliance is: its parts, its workflows, its latest runs."""
+"""Show how this appliance is, and what to do about faults."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ KEEP_RULE = "keep_from_cloud"
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything that is known as JSON.")] = False,
 ) -> None:
-    """Show how this appliance is: its parts, its workflows, its latest runs.
+    """Show how this appliance is, and what to do about faults.
 
-    The exit status is 1 when something does not work.
+    Its parts, its workflows, its latest runs. The exit status is 1 when something does not work.
     """
     answer = ask(load_settings(), "/status")
     report = read(Report, answer)

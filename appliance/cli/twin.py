@@ -1,4 +1,4 @@
-"""Look at the twin of a connection, swap in a finished one, or go back to the former one."""
+"""Look at a twin, swap in a finished one, or go back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ Grace = Annotated[
 
 @app.callback()
 def _twin() -> None:
-    """The masked copies that stand on target servers."""
+    """Look at a twin, swap in a finished one, or go back.
+
+    Twins are the masked copies that stand on target servers.
+    """
 
 
 @app.command()
@@ -33,7 +36,7 @@ def show(
     connections: ConnectionsFile = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Which databases of the twin there are, and which run made them."""
+    """List the databases of a twin, and which run made them."""
     from appliance.cli.terminal.output import print_json, print_table  # noqa: PLC0415 - help does without
     from appliance.cli.work.twin_server import TwinServer  # noqa: PLC0415
 
@@ -47,7 +50,7 @@ def show(
 
 @app.command()
 def publish(connection: Connection, connections: ConnectionsFile = None, grace: Grace = 30) -> None:
-    """Swap in a verified twin that could not be swapped in when its run ended."""
+    """Swap in a verified twin. It is for one that could not be swapped in when its run ended."""
     from appliance.cli.work.twin_server import TwinServer  # noqa: PLC0415
 
     for line in TwinServer(connection, connections).publish(grace):

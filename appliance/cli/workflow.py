@@ -1,4 +1,4 @@
-"""Check, list, approve, start and cancel workflows."""
+"""Write, check, list, approve, start and cancel workflows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from appliance.cli.work import workflow_runs
+from appliance.cli.work.run_options import QuietOption
 from appliance.errors import ExitCode
 
 app = typer.Typer(no_args_is_help=True)
@@ -17,7 +18,7 @@ app.add_typer(workflow_runs.commands)
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of a workflow, for editors and programs that write one."""
+    """Print the JSON Schema of a workflow. Editors check the file by it."""
     from appliance.documents.json_schema import printed  # noqa: PLC0415 - help does without
     from appliance.masking.registry import MASKS, parameter_models  # noqa: PLC0415
     from appliance.workflow.schema import workflow_schema  # noqa: PLC0415
@@ -31,9 +32,12 @@ def validate(
     files: Annotated[
         list[Path], typer.Argument(help="Workflow files; - reads standard input.", metavar="FILE…")
     ],
+    quiet: QuietOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
-    """Say everything that is wrong with workflow files, without asking a database.
+    """Say everything that is wrong with workflow files.
+
+    No database is asked.
 
     Whether patterns match tables and masks fit their columns is decided when a run is planned: only the
     source knows its columns.
@@ -50,7 +54,7 @@ def validate(
         for outcome in outcomes:
             if outcome.problems:
                 typer.echo(WrongDocumentError(outcome.problems).text(), err=True)
-            else:
+            elif not quiet:
                 typer.echo(f"{outcome.file}: {outcome.id} is valid")
     if wrong:
         raise typer.Exit(ExitCode.REQUEST_WRONG)
@@ -67,7 +71,10 @@ def new(
         Path | None, typer.Option(help="Where the scan's result is kept.", metavar="DIR")
     ] = None,
 ) -> None:
-    """Write a whole workflow for a database, from a scan of it: `appliance scan CONNECTION --write FILE`."""
+    """Write a whole workflow for a database, from a scan of it.
+
+    It is the same as: appliance scan CONNECTION --write FILE
+    """
     from appliance.cli.work.local import interruptible  # noqa: PLC0415 - help does without
     from appliance.cli.work.scanning import ScanRequest, run_scan  # noqa: PLC0415
 
@@ -92,7 +99,9 @@ def columns(  # noqa: PLR0917 - as typer has it
     state: Annotated[Path | None, typer.Option(help="Where scans' results are kept.", metavar="DIR")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the columns that a workflow selects: what the scan found, what is decided, and by which line.
+    """List the columns that a workflow selects, and how each is decided.
+
+    What the scan found is shown beside the decision, and the line that makes it.
 
     It rests on the last scan of the workflow's source, and asks no database unless --scan says so. With both
     filters, columns are listed that pass both.
@@ -119,7 +128,9 @@ def approve(
         typer.Option(help="Approve without a question exactly what was shown with this digest."),
     ] = None,
 ) -> None:
-    """Show which columns a workflow from the dashboard would keep, and let it keep them.
+    """Let a workflow from the dashboard keep what it would keep.
+
+    Its columns are shown before.
 
     Without a terminal and without --digest it only shows them; the exit status is then 3.
     """

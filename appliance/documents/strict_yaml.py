@@ -32,6 +32,37 @@ from appliance.documents.problems import KeyPath, Problem
 __all__ = ["Document", "load", "read", "scalar"]
 
 _QUOTES = "quotes around a value with : # { } [ ] , in it"
+_SYNTAX = (
+    ("quoted scalar; found unexpected end", True, "opens a quote that is never closed", "a quote at its end"),
+    ("expected ':'", True, "is no key and no value", "a key, a colon and a value"),
+    ("expected ',' or '}'", True, "opens a { that is not closed, or lacks a comma in it", "key: value pairs"),
+    ("expected ',' or ']'", True, "opens a [ that is not closed, or lacks a comma in it", "values"),
+    (
+        "flow mapping; did not find",
+        True,
+        "opens a { that is not closed, or lacks a comma in it",
+        "key: value",
+    ),
+    (
+        "block mapping; did not find",
+        False,
+        "is indented unlike the keys above it, or has text behind a quote",
+        "keys below each other",
+    ),
+    (
+        "mapping values are not allowed",
+        False,
+        "has a colon in a value, or comes after a line that lacks one",
+        _QUOTES,
+    ),
+    (
+        "cannot start any token",
+        False,
+        "has a value that begins with a sign that YAML keeps for itself",
+        _QUOTES,
+    ),
+)
+"""The parser's words, whether it means the line where the thing begins, and what a person can do with."""
 _DIRECTIVE = re.compile("^%", re.MULTILINE)
 _STRING_TAG = "tag:yaml.org,2002:str"
 
@@ -155,6 +186,10 @@ class _Builder:
             refuse(self.source, mark.line + 1, "is indented with a tab", "spaces")
         if "*" in line[max(mark.column - 1, 0) : mark.column + 1]:
             refuse(self.source, mark.line + 1, "begins a name with *", 'quotes around it, as in "*.*.ssn"')
+        for words, at_context, what, expected in _SYNTAX:
+            if words in f"{error.context}; {error.problem}":
+                at = error.context_mark if at_context and error.context_mark else mark
+                refuse(self.source, at.line + 1, what, expected)
         # The parser's own words may quote a character of the line, and the line may be a password's.
         problem = re.sub(r"'.*?'|\".*?\"", "…", error.problem or "not understood")
         refuse(self.source, mark.line + 1, f"is not YAML: {problem}", _QUOTES)

@@ -8,6 +8,9 @@ from typing import Any
 
 from typer.main import get_command
 
+from appliance.cli.terminal.examples import EXAMPLES
+from appliance.cli.terminal.help_text import argument_name, first_sentence
+
 _OPENING = """# The command line
 
 *Made by `make docs` from the commands; do not edit.* `appliance COMMAND --help` prints the same.
@@ -46,26 +49,23 @@ def _text(command: Any) -> str:
 
 
 def _summary(command: Any) -> str:
-    return " ".join(_text(command).split("\n\n")[0].split())
+    return first_sentence(_text(command))
 
 
 def _section(path: str, command: Any) -> str:
     shown = [each for each in command.params if not getattr(each, "hidden", False) and each.name != "help"]
     arguments = [each for each in shown if each.param_type_name == "argument"]
     options = [each for each in shown if each.param_type_name == "option"]
-    usage = " ".join([path, *map(_argument, arguments), *(["[OPTIONS]"] if options else [])])
+    usage = " ".join([path, *map(argument_name, arguments), *(["[OPTIONS]"] if options else [])])
     lines = [f"## {path}", "", "```", usage, "```", "", _text(command), ""]
     if shown:
         lines += ["| | |", "| --- | --- |"]
-        lines += [f"| `{_argument(each)}` | {_help(each)} |" for each in arguments]
+        lines += [f"| `{argument_name(each)}` | {_help(each)} |" for each in arguments]
         lines += [f"| `{', '.join(each.opts)}{_value(each)}` | {_help(each)} |" for each in options]
         lines.append("")
+    if examples := EXAMPLES.get(path.removeprefix("appliance ")):
+        lines += ["```sh", *examples, "```", ""]
     return "\n".join(lines)
-
-
-def _argument(argument: Any) -> str:
-    name = str(argument.metavar or argument.name.upper()).strip("[]")
-    return name if argument.required else f"[{name}]"
 
 
 def _value(option: Any) -> str:

@@ -106,3 +106,16 @@ def test_a_run_of_another_name_is_not_found(scenario: Scenario, tmp_path: Path) 
     scenario.state.mkdir()
     missing = shown(scenario, "logs", "../../etc", "--state", str(scenario.state))
     assert missing.code == 2 and "There are no logs" in missing.err
+
+
+def test_a_quiet_run_prints_nothing_and_a_verbose_one_each_line_of_its_log(scenario: Scenario) -> None:
+    quiet = scenario.run("run", "--quiet")
+    assert (quiet.code, quiet.text) == (0, "")
+    assert scenario.run("plan", "-q").text == ""
+    verbose = scenario.run("run", "--verbose")
+    assert verbose.code == 0, verbose.text
+    assert "copy 0: The step 'copy' begins." in verbose.out
+    assert "crm.customer: 300 rows" in verbose.out
+    scenario.workflow["keep"].remove("public.invoice.*")
+    refused = scenario.run("run", "--quiet")
+    assert refused.code == 3 and not refused.out and "public.invoice" in refused.err

@@ -266,3 +266,27 @@ def test_random_connections_never_crash(data: dict[str, object]) -> None:
         connections_of(load(json.dumps({"a": data}), "c.yaml", as_json=True))
     except ApplianceError as error:
         assert error.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ("production: {host: a}\nstaging\n", 2, "is no key and no value"),
+        ('production:\n  password: "geheim\n  host: a\n', 2, "a quote that is never closed"),
+        ("production:\n  host: a\n password: geheim\n", 3, "indented unlike the keys above"),
+        ("production: {host: a, password: geheim\nstaging: {host: b}\n", 1, "a { that is not closed"),
+        ("production:\n  password: @geheim\n", 2, "begins with a sign that YAML keeps"),
+        ("production:\n  password: geheim: x\n", 2, "a colon in a value"),
+    ],
+)
+def test_bad_yaml_is_named_by_its_line_and_by_what_is_wrong_with_it(
+    tmp_path: Path, text: str, line: int, what: str
+) -> None:
+    path = tmp_path / "connections.yaml"
+    path.write_text(text)
+    path.chmod(0o600)
+    with pytest.raises(WrongDocumentError) as raised:
+        load_connections(path)
+    said = raised.value.text()
+    assert f"connections.yaml:{line}: " in said and what in said
+    assert "appliance connections check" in said and "geheim" not in said

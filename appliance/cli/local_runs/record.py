@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from appliance.contract.step_messages import Failure, Notice, Progress
+from appliance.documents.problems import printable
 from appliance.durable import write_file
 from appliance.errors import ApplianceError, ExitCode
 from appliance.orchestration.plan_brief import parts_of_tables, plan_brief
@@ -39,9 +41,14 @@ _DETAILS = TypeAdapter(RunDetails)
 _Step = tuple[str, int | None]
 
 
-def run_recorded(run: LocalRun, observer: Observer) -> RunOutcome:
-    """Execute the run, and write down what it does. Raises what the run raises."""
-    record = _Record(run, observer)
+def run_recorded(
+    run: LocalRun, observer: Observer, *, heard: Callable[[str], None] | None = None
+) -> RunOutcome:
+    """Execute the run, and write down what it does; ``heard`` is given each line of the log as well.
+
+    Raises what the run raises.
+    """
+    record = _Record(run, observer, heard)
     try:
         outcome = run.run(record)
     except ApplianceError as error:
@@ -60,8 +67,8 @@ def run_recorded(run: LocalRun, observer: Observer) -> RunOutcome:
 class _Record:
     """An observer between the run and the one that shows it."""
 
-    def __init__(self, run: LocalRun, shown: Observer) -> None:
-        self._run, self._shown = run, shown
+    def __init__(self, run: LocalRun, shown: Observer, heard: Callable[[str], None] | None) -> None:
+        self._run, self._shown, self._heard = run, shown, heard
         self._folder: Path = run.paths.run_dir
         self._steps: dict[_Step, StepLine] = {}
         self._progress: dict[tuple[str, int | None, str | None, str | None], ProgressLine] = {}
@@ -199,7 +206,11 @@ class _Record:
         line = self._steps.get((step, part))
         shard = () if part is None else (f"map_index={part}",)
         folder = self._folder.joinpath(LOGS, f"task_id={step}", *shard)
-        entry = {"timestamp": datetime.now(UTC).isoformat(), "level": level, "event": text}
+        now = datetime.now(UTC)
+        if self._heard is not None:
+            where = step if part is None else f"{step} {part}"
+            self._heard(printable(f"{now:%H:%M:%S}  {where}: {text}"))
+        entry = {"timestamp": now.isoformat(), "level": level, "event": text}
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             with (folder / f"attempt={line.attempt if line else 1}.log").open("a", encoding="utf-8") as file:

@@ -15,8 +15,12 @@ _COLOURS = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "fail": typer
 _NARROWEST = 60
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
-    """Plain in a pipe, wrapped on a terminal. Statements stay whole on lines of their own, to be pasted."""
+def print_findings(findings: Sequence[Finding], *, quiet: bool = False) -> None:
+    """Plain in a pipe, wrapped on a terminal. Statements stay whole on lines of their own, to be pasted.
+
+    ``quiet``: only those that are not well.
+    """
+    findings = [finding for finding in findings if not quiet or finding.state != "ok"]
     column = max((len(finding.check) for finding in findings), default=0) + 10
     for finding in findings:
         state = finding.state.ljust(4)

@@ -37,8 +37,8 @@ def known_workflows(settings: Settings, files: Iterable[Path]) -> list[Workflow]
     return found
 
 
-def print_reports(reports: Sequence[ConnectionReport], *, as_json: bool) -> None:
-    """Each connection, with the findings and what to do about them."""
+def print_reports(reports: Sequence[ConnectionReport], *, as_json: bool, quiet: bool = False) -> None:
+    """Each connection, with the findings and what to do about them; ``quiet``: only what is not well."""
     if as_json:
         print_json(
             {
@@ -58,8 +58,10 @@ def print_reports(reports: Sequence[ConnectionReport], *, as_json: bool) -> None
         return
     if not reports:
         typer.echo("There is no connection to check.")
+    if quiet:
+        reports = [report for report in reports if any(each.state != "ok" for each in report.findings)]
     for number, report in enumerate(reports):
         if number:
             typer.echo("")
         typer.echo(f"{report.name}: {report.uses}")
-        print_findings(report.findings)
+        print_findings(report.findings, quiet=quiet)

@@ -148,8 +148,13 @@ def interruptible(what: str) -> Iterator[Interruption]:
             signal.signal(each, handler)
 
 
-def console() -> Console:
-    """Standard output; in a pipe without colours, and as wide as it needs to be."""
+def console(*, quiet: bool = False, verbose: bool = False) -> Console:
+    """Standard output; in a pipe without colours, and as wide as it needs to be.
+
+    ``quiet``: nothing is printed. ``verbose``: nothing moves, for lines are printed in between.
+    """
+    if quiet or verbose:
+        return Console(highlight=False, quiet=quiet, force_terminal=False, width=160)
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
 
 

@@ -14,6 +14,7 @@ ConnectionsOption = Annotated[
 PolicyOption = Annotated[
     Path | None, typer.Option(help="policy.yaml; else the appliance's own, if it has one.", metavar="FILE")
 ]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print what is wrong, and nothing else.")]
 StateOption = Annotated[
     Path | None, typer.Option(help="Where plans, results and the mask key are kept.", metavar="DIR")
 ]

@@ -26,7 +26,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @commands.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List this appliance's workflows, when each runs next, and what is wrong with those that cannot."""
+    """List this appliance's workflows, and when each runs next. What is wrong with a file is said."""
     workflows = _workflows(load_settings())
     print_json(_json(workflows)) if as_json else print_workflows(workflows)
     if any(each.problem for each in workflows):
@@ -38,7 +38,7 @@ def show(
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="Its id.", autocompletion=workflow_ids)],
     as_json: AsJson = False,
 ) -> None:
-    """Show a workflow: its file, its state, and the document itself."""
+    """Show a workflow's file and its state."""
     settings = load_settings()
     found = [each for each in _workflows(settings) if each.id == workflow]
     if not found:

@@ -1,0 +1,62 @@
+"""An example of each command, as its help, its man page and its page in docs/ show it."""
+
+from __future__ import annotations
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "backup create": ("sudo appliance backup create /root/appliance.age",),
+    "backup list": ("sudo appliance backup list /root/appliance.age",),
+    "backup restore": ("sudo appliance backup restore /root/appliance.age",),
+    "connections schema": ("appliance connections schema > connections.schema.json",),
+    "connections template": ("appliance connections template shop.yaml > connections.yaml",),
+    "connections check": (
+        "sudo appliance connections check",
+        "appliance connections check production --connections connections.yaml --workflow shop.yaml",
+    ),
+    "diagnostics": ("sudo appliance diagnostics",),
+    "enrol": ("sudo appliance enrol https://dashboard.example.com",),
+    "exports list": ("appliance exports list --workflow shop-twin",),
+    "exports get": (
+        "appliance exports get shop-twin-20261128T020000Z-3f9a ./shop --unpack",
+        "appliance exports get shop-twin-20261128T020000Z-3f9a - > shop.tar",
+    ),
+    "exports rm": ("sudo appliance exports rm shop-twin-20261128T020000Z-3f9a",),
+    "help": ("appliance help runs", "appliance help workflow start"),
+    "keys show": ("sudo appliance keys show",),
+    "keys rotate": ("sudo appliance keys rotate --source production",),
+    "logs": (
+        "appliance logs shop-twin-20261128T020000Z-3f9a --step copy",
+        "appliance logs shop-twin-20261128T020000Z-3f9a --follow --tail 20",
+    ),
+    "plan": ("appliance plan shop.yaml --columns",),
+    "policy schema": ("appliance policy schema > policy.schema.json",),
+    "policy check": ("appliance policy check shop.yaml --columns",),
+    "preflight": ("sudo appliance preflight", "appliance preflight --explain"),
+    "preview": ("appliance preview shop.yaml --table public.customer --rows 5",),
+    "release list": ("appliance release list",),
+    "release pin": ("sudo appliance release pin 1.2.0", "sudo appliance release pin --none"),
+    "release use": ("sudo appliance release use 1.2.0",),
+    "run": (
+        "appliance run shop.yaml",
+        "appliance run shop.yaml --connections connections.yaml --state ./state --quiet",
+    ),
+    "runs": ("appliance runs --workflow shop-twin", "appliance runs shop-twin-20261128T020000Z-3f9a"),
+    "scan": ("appliance scan production --write shop.yaml", "appliance scan production --tables 'public.*'"),
+    "settings schema": ("appliance settings schema > appliance.schema.json",),
+    "status": ("appliance status", "appliance status --json | jq .reasons"),
+    "twin show": ("sudo appliance twin show staging",),
+    "twin publish": ("sudo appliance twin publish staging",),
+    "twin rollback": ("sudo appliance twin rollback staging",),
+    "masks": ("appliance masks", "appliance masks date_shift max_days=60"),
+    "workflow schema": ("appliance workflow schema > workflow.schema.json",),
+    "workflow validate": (
+        "appliance workflow validate shop.yaml",
+        "appliance workflow validate - < shop.yaml",
+    ),
+    "workflow new": ("appliance workflow new shop.yaml --from production",),
+    "workflow columns": ("appliance workflow columns shop.yaml",),
+    "workflow approve": ("sudo appliance workflow approve shop-twin",),
+    "workflow list": ("appliance workflow list",),
+    "workflow show": ("appliance workflow show shop-twin",),
+    "workflow start": ("sudo appliance workflow start shop-twin --follow",),
+    "workflow cancel": ("sudo appliance workflow cancel shop-twin",),
+}
