@@ -231,6 +231,20 @@ def test_only_what_starts_and_removes_steps_reaches_docker(ran: Demo) -> None:
     assert with_socket == {"scheduler", "reaper"}
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("twin", "show", "staging"), "the twin"),
+        (("connections", "check", "production"), "production: "),
+        (("runs", "--limit", "1"), "succeeded"),
+        (("status",), ": healthy"),
+        (("keys", "show"), "epoch"),
+    ],
+)
+def test_a_command_works_from_where_a_person_types_it(ran: Demo, command: tuple[str, ...], said: str) -> None:
+    assert said in ran.stack.execute("operator", "appliance", *command, check=False)
+
+
 def test_no_password_shows_in_what_docker_tells_of_its_containers(ran: Demo) -> None:
     said = json.dumps(ran.inspect())
     for server, role in (("production", "reader"), ("staging", "twin_owner")):
