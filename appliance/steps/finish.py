@@ -26,6 +26,8 @@ from appliance.postgres.twin.schema import FinishedTwin
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import finished_of, schema_of, settings_of
 
+_SAY_EVERY_S = 0.25
+
 
 class FinishResult(BaseModel):
     """What was done, on all targets together."""
@@ -83,6 +85,7 @@ class _Finisher:
         self.notes: list[str] = []
         self.counts: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
+        self._said = 0.0
 
     def work(self) -> None:
         """All phases in order; each can be done again after a failure."""
@@ -192,4 +195,7 @@ class _Finisher:
         )
 
     def _progress(self, phase: str, done: int, of: int) -> None:
+        if done < of and time.monotonic() < self._said + _SAY_EVERY_S:
+            return
+        self._said = time.monotonic()
         self.context.progress(table=phase, rows=done, rows_expected=of, done=done == of)

@@ -79,8 +79,14 @@ def accepted(session: Session, wanted: DefinitionSettings) -> tuple[DefinitionSe
         for (name, value), state in refused.items()
     ]
 
+    names = {pair[0] for each in _all(wanted) for pair in each if pair not in refused}
+    here = {name: session.execute("SELECT current_setting(%s, true)", [name]).fetchone() for name in names}
+    unset = {name: str(row[0]) if row and row[0] is not None else "" for name, row in here.items()}
+
     def kept(settings: Settings) -> Settings:
-        return tuple(pair for pair in settings if pair not in refused)
+        """All of the names: nothing may stay, in one transaction, of what another owner's table was given."""
+        taken = unset | {name: value for name, value in settings if (name, value) not in refused}
+        return tuple(sorted(taken.items()))
 
     owners = tuple(OwnerSettings(settings=kept(each.settings), tables=each.tables) for each in wanted.owners)
     return DefinitionSettings(common=kept(wanted.common), owners=owners), notes

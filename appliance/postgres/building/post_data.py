@@ -45,6 +45,8 @@ _FINISHED_KEY = "appliance_ledger_finished_once"
 _MAX_MAINTENANCE_KB = 256 * 1024
 _EVERY_FOREIGN_KEY = "every foreign key"
 _FOR_NEW_ROWS = "is not checked for these rows"
+_BRIEF = 1 << 20
+"""Bytes of a table below which several objects are made in one transaction: beginning takes longer."""
 _CHECKED_AT_ONCE = 8 << 20
 """Bytes of the larger table of a foreign key below which it is added and checked in one go."""
 
@@ -102,14 +104,18 @@ def create_ledger(session: Session) -> None:
 
 def once(session: Session, key: str, statement: bytes) -> None:
     """Run SQL and note that it is done, in one transaction and one round trip, unless it was done before."""
-    claim = f"BEGIN; INSERT INTO {_FINISHED} VALUES ('{key}'); ".encode()  # noqa: S608
     try:
-        session.execute(claim + statement + b"; COMMIT")
+        session.execute(b"BEGIN; " + claimed(key, statement) + b"; COMMIT")
     except psycopg.Error as error:
         if not session.broken:
             session.execute("ROLLBACK")
         if error.sqlstate != "23505" or error.diag.constraint_name != _FINISHED_KEY:
             raise
+
+
+def claimed(key: str, statement: bytes) -> bytes:
+    """The statement after its line in the ledger, for an open transaction: it fails the second time."""
+    return f"INSERT INTO {_FINISHED} VALUES ('{key}'); ".encode() + statement  # noqa: S608
 
 
 def building_jobs(building: Building, after: Iterable[Entry]) -> dict[str, list[Job]]:
@@ -129,6 +135,7 @@ def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple
     rank = (phase, -building.index_bytes.get(entry.oid, size), number)
     made = _Made(building, entry, about)
     key, needs = made.key, made.needs
+    brief = phase == PHASES.index(REST) or max(size, building.index_bytes.get(entry.oid, 0)) < _BRIEF
     statement = entry.sql.encode("utf-8", "surrogateescape")
     if entry.kind in ("INDEX", "CONSTRAINT") and builds_b_tree(entry.sql):
         statement = limit_sort_memory(size).encode() + statement
@@ -136,7 +143,8 @@ def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple
         # Several indexes can be built on a table at a time; everything else wants it for itself.
         alone = entry.kind != "INDEX" or "\nALTER TABLE" in entry.sql
         locks = {_label(table): alone for table in about}
-        yield Job(key, partial(made.build, statement=statement), rank, needs, locks)
+        script = made.script(statement) if brief else None
+        yield Job(key, partial(made.build, statement=statement), rank, needs, locks, script)
         return
     match = made.foreign_key
     # A check does not reach the constraints that each partition of a referenced table has of its own.
@@ -144,13 +152,14 @@ def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple
     # Adding a foreign key locks both tables, and the partitions of both.
     locks = {_EVERY_FOREIGN_KEY: partitions} | {_label(table): True for table in about}
     small = size < _CHECKED_AT_ONCE and not made.may_dangle
+    script = made.script(statement) if brief and not made.may_dangle else None
     if match is None or partitions or "NOT VALID" in entry.sql:
-        yield Job(key, partial(made.reference, statement=statement), rank, needs, locks)
+        yield Job(key, partial(made.reference, statement=statement), rank, needs, locks, script)
         return
     unchecked = statement.rstrip().removesuffix(b";") + b" NOT VALID"
     if small:
         run = partial(made.reference, statement=statement, unchecked=unchecked)
-        yield Job(key, run, rank, needs, locks)
+        yield Job(key, run, rank, needs, locks, script)
         return
     first = (phase, float("-inf"), number)
     yield Job(key, partial(made.reference, statement=unchecked), first, needs, locks)
@@ -186,6 +195,10 @@ class _Made:
             return False
         referenced = _referenced(self.foreign_key)
         return referenced in self.building.incomplete or referenced not in self.building.tables
+
+    def script(self, statement: bytes) -> bytes:
+        """The same as ``build`` or ``reference`` does where rows let it be, for a transaction with others."""
+        return claimed(self.key, self._as_in_source(statement))
 
     def build(self, session: Session, *, statement: bytes) -> None:
         """Make what is no foreign key."""
@@ -248,7 +261,10 @@ class _Made:
             self.building.unchecked.append(self.entry.tag)
 
     def _once(self, session: Session, key: str, statement: bytes) -> None:
-        once(session, key, set_as_in_source(self.settings, "define").encode() + statement)
+        once(session, key, self._as_in_source(statement))
+
+    def _as_in_source(self, statement: bytes) -> bytes:
+        return set_as_in_source(self.settings, "define").encode() + statement
 
     def _lacks_something(self) -> bool:
         if self.needs.isdisjoint(self.building.absent):
