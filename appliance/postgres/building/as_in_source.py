@@ -9,6 +9,7 @@ published, ``pg_catalog`` comes first in the path, and temporary objects last.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal
 
 import psycopg
@@ -40,6 +41,7 @@ _OURS: dict[Work, frozenset[str]] = {
 }
 
 
+@lru_cache(maxsize=256)
 def set_as_in_source(settings: Settings, work: Work) -> str:
     """A statement that sets a transaction up; empty where nothing is known."""
     return _set_config((name, value) for name, value in settings if name not in _OURS[work])
@@ -51,6 +53,7 @@ def names_as_in_source(settings: Settings) -> str:
     return f"SELECT pg_catalog.set_config('search_path', {sql.Literal(path).as_string(None)}, false)"
 
 
+@lru_cache(maxsize=256)
 def set_as_ours(settings: Settings) -> str:
     """A statement that sets the same transaction up for statements of ours."""
     return _set_config(

@@ -137,14 +137,14 @@ def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple
     key, needs = made.key, made.needs
     brief = phase == PHASES.index(REST) or max(size, building.index_bytes.get(entry.oid, 0)) < _BRIEF
     statement = entry.sql.encode("utf-8", "surrogateescape")
-    if entry.kind in ("INDEX", "CONSTRAINT") and builds_b_tree(entry.sql):
+    if not brief and entry.kind in ("INDEX", "CONSTRAINT") and builds_b_tree(entry.sql):
         statement = limit_sort_memory(size).encode() + statement
     if entry.kind != "FK CONSTRAINT":
         # Several indexes can be built on a table at a time; everything else wants it for itself.
         alone = entry.kind != "INDEX" or "\nALTER TABLE" in entry.sql
         locks = {_label(table): alone for table in about}
-        script = made.script(statement) if brief else None
-        yield Job(key, partial(made.build, statement=statement), rank, needs, locks, script)
+        script = claimed(key, statement) if brief else None
+        yield Job(key, partial(made.build, statement=statement), rank, needs, locks, script, made.setup)
         return
     match = made.foreign_key
     # A check does not reach the constraints that each partition of a referenced table has of its own.
@@ -152,14 +152,14 @@ def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple
     # Adding a foreign key locks both tables, and the partitions of both.
     locks = {_EVERY_FOREIGN_KEY: partitions} | {_label(table): True for table in about}
     small = size < _CHECKED_AT_ONCE and not made.may_dangle
-    script = made.script(statement) if brief and not made.may_dangle else None
+    script = claimed(key, statement) if brief and not made.may_dangle else None
     if match is None or partitions or "NOT VALID" in entry.sql:
-        yield Job(key, partial(made.reference, statement=statement), rank, needs, locks, script)
+        yield Job(key, partial(made.reference, statement=statement), rank, needs, locks, script, made.setup)
         return
     unchecked = statement.rstrip().removesuffix(b";") + b" NOT VALID"
     if small:
         run = partial(made.reference, statement=statement, unchecked=unchecked)
-        yield Job(key, run, rank, needs, locks, script)
+        yield Job(key, run, rank, needs, locks, script, made.setup)
         return
     first = (phase, float("-inf"), number)
     yield Job(key, partial(made.reference, statement=unchecked), first, needs, locks)
@@ -196,9 +196,10 @@ class _Made:
         referenced = _referenced(self.foreign_key)
         return referenced in self.building.incomplete or referenced not in self.building.tables
 
-    def script(self, statement: bytes) -> bytes:
-        """The same as ``build`` or ``reference`` does where rows let it be, for a transaction with others."""
-        return claimed(self.key, self._as_in_source(statement))
+    @property
+    def setup(self) -> bytes:
+        """What sets a transaction up for the object's definition."""
+        return set_as_in_source(self.settings, "define").encode()
 
     def build(self, session: Session, *, statement: bytes) -> None:
         """Make what is no foreign key."""
@@ -261,10 +262,7 @@ class _Made:
             self.building.unchecked.append(self.entry.tag)
 
     def _once(self, session: Session, key: str, statement: bytes) -> None:
-        once(session, key, self._as_in_source(statement))
-
-    def _as_in_source(self, statement: bytes) -> bytes:
-        return set_as_in_source(self.settings, "define").encode() + statement
+        once(session, key, self.setup + statement)
 
     def _lacks_something(self) -> bool:
         if self.needs.isdisjoint(self.building.absent):

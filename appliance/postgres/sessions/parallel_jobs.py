@@ -35,6 +35,8 @@ class Job:
     """What it locks, by any name, and whether nobody else may have it meanwhile."""
     script: bytes | None = None
     """What ``run`` executes, without BEGIN and COMMIT, where it is so little that it is done with others."""
+    setup: bytes = b""
+    """What sets the transaction up for the script, for each of the jobs that follow it with the same one."""
 
 
 def run_jobs(
@@ -122,8 +124,7 @@ def _run_all(jobs: Sequence[Job], session: Session) -> None:
     """All in one transaction; where that fails, one by one, so that each says what is wrong with it."""
     if len(jobs) > 1:
         try:
-            scripts = b"; ".join(job.script for job in jobs if job.script is not None)
-            session.execute(b"BEGIN; " + scripts + b"; COMMIT")
+            session.execute(b"BEGIN; " + _scripts(jobs) + b"COMMIT")
         except psycopg.Error as error:
             if session.broken or isinstance(error, psycopg.errors.QueryCanceled):
                 raise
@@ -132,6 +133,14 @@ def _run_all(jobs: Sequence[Job], session: Session) -> None:
             return
     for job in jobs:
         _run(job, session)
+
+
+def _scripts(jobs: Sequence[Job]) -> bytes:
+    parts: list[bytes] = []
+    for setup, some in itertools.groupby(jobs, key=lambda job: job.setup):
+        parts.append(setup)
+        parts += [job.script + b";\n" for job in some if job.script is not None]
+    return b"".join(parts)
 
 
 def _run(job: Job, session: Session) -> None:
