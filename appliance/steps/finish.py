@@ -10,7 +10,7 @@ import psycopg
 from pydantic import BaseModel
 
 from appliance.postgres.building.as_in_source import names_as_in_source
-from appliance.postgres.building.broken_rules import masked_columns
+from appliance.postgres.building.broken_rules import masks_of
 from appliance.postgres.building.check_jobs import check_jobs
 from appliance.postgres.building.post_data import CHECKS, Building, building_jobs, prepare
 from appliance.postgres.building.pre_data import split_sections
@@ -146,7 +146,7 @@ class _Finisher:
                 partitioned=partitioned_tables(session),
                 index_bytes=self.schema.index_bytes,
                 settings=self.settings,
-                masked=masked_columns(self.plan),
+                masks=masks_of(self.plan),
             )
         began = time.monotonic() - sum(self.seconds.values())
         jobs = building_jobs(building, after)

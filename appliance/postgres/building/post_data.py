@@ -14,7 +14,7 @@ from functools import cached_property, partial
 
 import psycopg
 
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, WorkFailedForGoodError
 from appliance.postgres.building.as_in_source import set_as_in_source
 from appliance.postgres.building.broken_rules import (
     FOREIGN_KEY,
@@ -24,6 +24,7 @@ from appliance.postgres.building.broken_rules import (
     rows_text,
     touched,
     touched_key,
+    unlike_ends,
     unquoted,
 )
 from appliance.postgres.building.function_advice import function_advice, in_the_source
@@ -66,8 +67,9 @@ class Building:
     partitioned: frozenset[tuple[str, str]] = frozenset()
     settings: DefinitionSettings = NO_SETTINGS
     """What is evaluated while something is built is evaluated under these."""
-    masked: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
-    """The masked columns of each table: what is said of a constraint that does not hold depends on them."""
+    masks: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    """The mask of each masked column, by table: what is said of a constraint that does not hold depends on
+    them."""
     unchecked: list[str] = field(default_factory=list)
     """Foreign keys and checks, as ``table name``, that were added and then did not hold."""
     absent: set[str] = field(default_factory=set)
@@ -288,21 +290,26 @@ class _Made:
         """Note why a foreign key does not hold; an error where a mask may be the reason."""
         if self.may_dangle:
             why = "some rows it refers to were not copied"
-        elif self.foreign_key is None or self._touched():
-            what = f"The {self.entry.label} does not hold in the twin."
-            raise named_failure(what, error) from None
+        elif self.foreign_key is None:
+            raise named_failure(f"The {self.entry.label} does not hold in the twin.", error) from None
+        elif unlike := unlike_ends(self.foreign_key, _table_of(self.foreign_key), self.building.masks):
+            raise WorkFailedForGoodError(
+                f"The {self.entry.label} does not hold in the twin: its ends are masked differently.",
+                f"{'; '.join(unlike)}. (SQLSTATE {error.sqlstate})",
+                "Give both columns of each pair the same mask, or list both under keep.",
+                sqlstate=error.sqlstate,
+            ) from None
         else:
             count = orphans(session, self.foreign_key, self.settings)
-            why = f"the source's own rows break it ({rows_text(count, 'rows that refer to none')})"
+            alike = ", which its masks replace alike at both ends" if self._touched() else ""
+            why = f"the source's own rows{alike} break it ({rows_text(count, 'rows that refer to none')})"
         self.building.notes.append(f"The {self.entry.label} {outcome}: {why}.")
 
     def _touched(self) -> bool:
         """Whether a mask replaces what the object compares."""
         if self.foreign_key is not None:
-            return touched_key(self.foreign_key, _table_of(self.foreign_key), self.building.masked)
-        return any(
-            touched(self.entry.sql, self.building.masked.get(table, frozenset())) for table in self.tables
-        )
+            return touched_key(self.foreign_key, _table_of(self.foreign_key), self.building.masks)
+        return any(touched(self.entry.sql, self.building.masks.get(table, ())) for table in self.tables)
 
     def _failure(self, error: psycopg.Error) -> ApplianceError:
         what = f"The twin could not be given the {self.entry.label}."
