@@ -47,8 +47,12 @@ class SchemaResult(BaseModel):
 
 def run(context: StepContext) -> SchemaResult:
     """Dump the source's schema in the run's snapshot and load it on every target. Raises our errors."""
+    return make_schema(context, context.plan())
+
+
+def make_schema(context: StepContext, plan: Plan) -> SchemaResult:
+    """The same for any plan of the run. Raises our errors."""
     began = time.monotonic()
-    plan = context.plan()
     read = read_schema(context, plan)
     notes: list[str] = []
     not_carried: list[NotCarried] = []

@@ -9,6 +9,7 @@ published, ``pg_catalog`` comes first in the path, and temporary objects last.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Literal
 
 import psycopg
@@ -40,6 +41,7 @@ _OURS: dict[Work, frozenset[str]] = {
 }
 
 
+@lru_cache(maxsize=256)
 def set_as_in_source(settings: Settings, work: Work) -> str:
     """A statement that sets a transaction up; empty where nothing is known."""
     return _set_config((name, value) for name, value in settings if name not in _OURS[work])
@@ -51,6 +53,7 @@ def names_as_in_source(settings: Settings) -> str:
     return f"SELECT pg_catalog.set_config('search_path', {sql.Literal(path).as_string(None)}, false)"
 
 
+@lru_cache(maxsize=256)
 def set_as_ours(settings: Settings) -> str:
     """A statement that sets the same transaction up for statements of ours."""
     return _set_config(
@@ -79,8 +82,14 @@ def accepted(session: Session, wanted: DefinitionSettings) -> tuple[DefinitionSe
         for (name, value), state in refused.items()
     ]
 
+    names = {pair[0] for each in _all(wanted) for pair in each if pair not in refused}
+    here = {name: session.execute("SELECT current_setting(%s, true)", [name]).fetchone() for name in names}
+    unset = {name: str(row[0]) if row and row[0] is not None else "" for name, row in here.items()}
+
     def kept(settings: Settings) -> Settings:
-        return tuple(pair for pair in settings if pair not in refused)
+        """All of the names: nothing may stay, in one transaction, of what another owner's table was given."""
+        taken = unset | {name: value for name, value in settings if (name, value) not in refused}
+        return tuple(sorted(taken.items()))
 
     owners = tuple(OwnerSettings(settings=kept(each.settings), tables=each.tables) for each in wanted.owners)
     return DefinitionSettings(common=kept(wanted.common), owners=owners), notes

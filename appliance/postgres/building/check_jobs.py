@@ -129,7 +129,7 @@ class _Validation:
         self, session: Session, relation: Relation, check: LateCheck, error: psycopg.Error
     ) -> None:
         name = f"check {check.name} on {'.'.join(relation)}"
-        masked = touched(check.definition, self.building.masked.get(relation, frozenset()))
+        masked = touched(check.definition, self.building.masks.get(relation, ()))
         if masked or retry_can_help(error):
             raise named_failure(f"The {name} does not hold in the twin.", error) from None
         self.building.unchecked.append(check.tag)

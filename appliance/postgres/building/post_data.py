@@ -14,7 +14,7 @@ from functools import cached_property, partial
 
 import psycopg
 
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, WorkFailedForGoodError
 from appliance.postgres.building.as_in_source import set_as_in_source
 from appliance.postgres.building.broken_rules import (
     FOREIGN_KEY,
@@ -24,6 +24,7 @@ from appliance.postgres.building.broken_rules import (
     rows_text,
     touched,
     touched_key,
+    unlike_ends,
     unquoted,
 )
 from appliance.postgres.building.function_advice import function_advice, in_the_source
@@ -45,6 +46,8 @@ _FINISHED_KEY = "appliance_ledger_finished_once"
 _MAX_MAINTENANCE_KB = 256 * 1024
 _EVERY_FOREIGN_KEY = "every foreign key"
 _FOR_NEW_ROWS = "is not checked for these rows"
+_BRIEF = 1 << 20
+"""Bytes of a table below which several objects are made in one transaction: beginning takes longer."""
 _CHECKED_AT_ONCE = 8 << 20
 """Bytes of the larger table of a foreign key below which it is added and checked in one go."""
 
@@ -64,8 +67,9 @@ class Building:
     partitioned: frozenset[tuple[str, str]] = frozenset()
     settings: DefinitionSettings = NO_SETTINGS
     """What is evaluated while something is built is evaluated under these."""
-    masked: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
-    """The masked columns of each table: what is said of a constraint that does not hold depends on them."""
+    masks: Mapping[tuple[str, str], Mapping[str, str]] = field(default_factory=dict)
+    """The mask of each masked column, by table: what is said of a constraint that does not hold depends on
+    them."""
     unchecked: list[str] = field(default_factory=list)
     """Foreign keys and checks, as ``table name``, that were added and then did not hold."""
     absent: set[str] = field(default_factory=set)
@@ -102,14 +106,18 @@ def create_ledger(session: Session) -> None:
 
 def once(session: Session, key: str, statement: bytes) -> None:
     """Run SQL and note that it is done, in one transaction and one round trip, unless it was done before."""
-    claim = f"BEGIN; INSERT INTO {_FINISHED} VALUES ('{key}'); ".encode()  # noqa: S608
     try:
-        session.execute(claim + statement + b"; COMMIT")
+        session.execute(b"BEGIN; " + claimed(key, statement) + b"; COMMIT")
     except psycopg.Error as error:
         if not session.broken:
             session.execute("ROLLBACK")
         if error.sqlstate != "23505" or error.diag.constraint_name != _FINISHED_KEY:
             raise
+
+
+def claimed(key: str, statement: bytes) -> bytes:
+    """The statement after its line in the ledger, for an open transaction: it fails the second time."""
+    return f"INSERT INTO {_FINISHED} VALUES ('{key}'); ".encode() + statement  # noqa: S608
 
 
 def building_jobs(building: Building, after: Iterable[Entry]) -> dict[str, list[Job]]:
@@ -129,14 +137,16 @@ def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple
     rank = (phase, -building.index_bytes.get(entry.oid, size), number)
     made = _Made(building, entry, about)
     key, needs = made.key, made.needs
+    brief = phase == PHASES.index(REST) or max(size, building.index_bytes.get(entry.oid, 0)) < _BRIEF
     statement = entry.sql.encode("utf-8", "surrogateescape")
-    if entry.kind in ("INDEX", "CONSTRAINT") and builds_b_tree(entry.sql):
+    if not brief and entry.kind in ("INDEX", "CONSTRAINT") and builds_b_tree(entry.sql):
         statement = limit_sort_memory(size).encode() + statement
     if entry.kind != "FK CONSTRAINT":
         # Several indexes can be built on a table at a time; everything else wants it for itself.
         alone = entry.kind != "INDEX" or "\nALTER TABLE" in entry.sql
         locks = {_label(table): alone for table in about}
-        yield Job(key, partial(made.build, statement=statement), rank, needs, locks)
+        script = claimed(key, statement) if brief else None
+        yield Job(key, partial(made.build, statement=statement), rank, needs, locks, script, made.setup)
         return
     match = made.foreign_key
     # A check does not reach the constraints that each partition of a referenced table has of its own.
@@ -144,13 +154,14 @@ def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple
     # Adding a foreign key locks both tables, and the partitions of both.
     locks = {_EVERY_FOREIGN_KEY: partitions} | {_label(table): True for table in about}
     small = size < _CHECKED_AT_ONCE and not made.may_dangle
+    script = claimed(key, statement) if brief and not made.may_dangle else None
     if match is None or partitions or "NOT VALID" in entry.sql:
-        yield Job(key, partial(made.reference, statement=statement), rank, needs, locks)
+        yield Job(key, partial(made.reference, statement=statement), rank, needs, locks, script, made.setup)
         return
     unchecked = statement.rstrip().removesuffix(b";") + b" NOT VALID"
     if small:
         run = partial(made.reference, statement=statement, unchecked=unchecked)
-        yield Job(key, run, rank, needs, locks)
+        yield Job(key, run, rank, needs, locks, script, made.setup)
         return
     first = (phase, float("-inf"), number)
     yield Job(key, partial(made.reference, statement=unchecked), first, needs, locks)
@@ -186,6 +197,11 @@ class _Made:
             return False
         referenced = _referenced(self.foreign_key)
         return referenced in self.building.incomplete or referenced not in self.building.tables
+
+    @property
+    def setup(self) -> bytes:
+        """What sets a transaction up for the object's definition."""
+        return set_as_in_source(self.settings, "define").encode()
 
     def build(self, session: Session, *, statement: bytes) -> None:
         """Make what is no foreign key."""
@@ -248,7 +264,7 @@ class _Made:
             self.building.unchecked.append(self.entry.tag)
 
     def _once(self, session: Session, key: str, statement: bytes) -> None:
-        once(session, key, set_as_in_source(self.settings, "define").encode() + statement)
+        once(session, key, self.setup + statement)
 
     def _lacks_something(self) -> bool:
         if self.needs.isdisjoint(self.building.absent):
@@ -274,21 +290,26 @@ class _Made:
         """Note why a foreign key does not hold; an error where a mask may be the reason."""
         if self.may_dangle:
             why = "some rows it refers to were not copied"
-        elif self.foreign_key is None or self._touched():
-            what = f"The {self.entry.label} does not hold in the twin."
-            raise named_failure(what, error) from None
+        elif self.foreign_key is None:
+            raise named_failure(f"The {self.entry.label} does not hold in the twin.", error) from None
+        elif unlike := unlike_ends(self.foreign_key, _table_of(self.foreign_key), self.building.masks):
+            raise WorkFailedForGoodError(
+                f"The {self.entry.label} does not hold in the twin: its ends are masked differently.",
+                f"{'; '.join(unlike)}. (SQLSTATE {error.sqlstate})",
+                "Give both columns of each pair the same mask, or list both under keep.",
+                sqlstate=error.sqlstate,
+            ) from None
         else:
             count = orphans(session, self.foreign_key, self.settings)
-            why = f"the source's own rows break it ({rows_text(count, 'rows that refer to none')})"
+            alike = ", which its masks replace alike at both ends" if self._touched() else ""
+            why = f"the source's own rows{alike} break it ({rows_text(count, 'rows that refer to none')})"
         self.building.notes.append(f"The {self.entry.label} {outcome}: {why}.")
 
     def _touched(self) -> bool:
         """Whether a mask replaces what the object compares."""
         if self.foreign_key is not None:
-            return touched_key(self.foreign_key, _table_of(self.foreign_key), self.building.masked)
-        return any(
-            touched(self.entry.sql, self.building.masked.get(table, frozenset())) for table in self.tables
-        )
+            return touched_key(self.foreign_key, _table_of(self.foreign_key), self.building.masks)
+        return any(touched(self.entry.sql, self.building.masks.get(table, ())) for table in self.tables)
 
     def _failure(self, error: psycopg.Error) -> ApplianceError:
         what = f"The twin could not be given the {self.entry.label}."
