@@ -27,6 +27,7 @@ from appliance.steps.run_files import PLAN, SPEC
 from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import remove_secrets, write_secrets, write_settings
 from appliance.steps.step_keys import step_settings
+from appliance.workflow.catalog import NotCarried
 
 _RETRY_AFTER_S = (1.0, 5.0, 15.0)
 _WATCH_EVERY_S = 0.25
@@ -160,12 +161,13 @@ class LocalRun:
         return RunOutcome(plan, self._results, self._seconds, time.monotonic() - began, export)
 
     def only_plan(self, observer: Observer) -> Plan:
-        """Make the plan and nothing else; nothing is left behind."""
+        """Make the plan, and try what a target would refuse; nothing is left behind."""
         self._prepare(observer)
         with planning(self.paths.run_dir):
             try:
                 write_secrets(self.paths.secrets_dir, self.connections)
-                return self._snapshot_and_plan()
+                plan = self._snapshot_and_plan()
+                return plan.model_copy(update={"not_carried": (*plan.not_carried, *self._refused())})
             finally:
                 stop_all(self._alive)
                 remove_secrets(self.paths.secrets_dir)
@@ -183,6 +185,12 @@ class LocalRun:
         plan = PLAN.read(self.paths.run_dir)
         self._observer.planned(plan)
         return plan
+
+    def _refused(self) -> list[NotCarried]:
+        """What the targets refuse to make, which shows only when it is tried."""
+        self._steps("rehearse", [self._job("rehearse")])
+        found = [item for made in self._results["rehearse"] for item in made["not_carried"]]
+        return [NotCarried.model_validate(item) for item in found]
 
     def _publish(self) -> Path | None:
         """Swap the twins in; the files, if there are any, get their name when all of that has worked."""
@@ -273,7 +281,11 @@ class LocalRun:
         if process.failure is None:
             self._results[job.call.step].append(process.result.data if process.result else {})
             return False
-        retries = self.spec.workflow.limits.retries if job.call.step not in ("open_snapshot", "plan") else 0
+        retries = (
+            self.spec.workflow.limits.retries
+            if job.call.step not in ("open_snapshot", "plan", "rehearse")
+            else 0
+        )
         if not process.failure.retry or job.call.attempt > retries:
             raise StepFailedError(process.failure)
         again = job.call.attempt
