@@ -37,8 +37,8 @@ libpq means by them.
 _POLICY = """
 `/etc/appliance/policy.yaml` holds the limits that the appliance's owner sets. Nothing from the cloud can
 widen them. It is read afresh for every decision. A key that is left out limits nothing local and the cloud
-most; `destinations` alone allows nothing that it does not name. `appliance policy check WORKFLOW` asks it
-beforehand, and a refusal names the key.
+most; `destinations` and `notify` alone allow nothing that they do not name. `appliance policy check WORKFLOW`
+asks it beforehand, and a refusal names the key.
 """
 _SETTINGS = """
 `/etc/appliance/appliance.yaml` says where things lie and what may be used. Every key may be left out. An

@@ -12,6 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
+from appliance.settings.notify import NotifySettings
+
 _DEFAULTS = Path(__file__).parent / "group_data" / "all.py"
 _PATHS = (
     "release_bundle",
@@ -87,6 +91,7 @@ class Knobs:
     task_log_max_mb: int
     exports_max_days: int | None
     receipts_max_days: int | None
+    notify: dict[str, Any]
     journal_max_mb: int
     releases_kept: int
 
@@ -121,6 +126,7 @@ def read_knobs(data: Data) -> Knobs:
     knobs = Knobs(**values)
     _check_proxy(knobs)
     _check_docker(knobs)
+    _check_notify(knobs)
     _check_status(knobs)
     if knobs.releases_kept < RELEASES_KEPT_MIN:
         raise WrongKnobError(f"releases_kept: expected {RELEASES_KEPT_MIN} or more")
@@ -213,6 +219,15 @@ def _check_docker(knobs: Knobs) -> None:
             raise WrongKnobError(
                 'docker_address_pools: expected entries such as {"base": "172.29.0.0/16", "size": 24}'
             )
+
+
+def _check_notify(knobs: Knobs) -> None:
+    try:
+        NotifySettings.model_validate(knobs.notify)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in ("notify", *first["loc"]))
+        raise WrongKnobError(f"{where}: {first['msg']}") from None
 
 
 def _check_status(knobs: Knobs) -> None:

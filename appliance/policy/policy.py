@@ -79,8 +79,8 @@ class Updates(StrictModel):
 class Policy(StrictModel):
     """What may happen on this appliance.
 
-    A key that is left out limits nothing local, and the cloud most; only ``destinations`` allows nobody
-    anything that it does not name.
+    A key that is left out limits nothing local, and the cloud most; only ``destinations`` and ``notify``
+    allow nobody anything that they do not name.
     """
 
     workflows_from_cloud: bool = Field(
@@ -177,6 +177,14 @@ class Policy(StrictModel):
             "Left out: nowhere, for local workflows too."
         ),
         examples=[["files"]],
+    )
+    notify: tuple[str, ...] = Field(
+        default=(),
+        description=(
+            "Who may be notified: hosts of addresses, e-mail recipients, and services of apprise, as slack:."
+            " Left out: nobody."
+        ),
+        examples=[["hooks.example.com", "ops@example.com", "slack:"]],
     )
     updates: Updates = Field(
         default_factory=Updates,

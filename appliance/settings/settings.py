@@ -19,6 +19,7 @@ from appliance.documents.document import Document
 from appliance.documents.model import StrictModel, model_at, validate
 from appliance.documents.problems import KeyPath
 from appliance.settings.kept import ExportSettings, ReceiptSettings, ReleaseSettings
+from appliance.settings.notify import NotifySettings
 from appliance.settings.status import StatusSettings
 
 PREFIX = "APPLIANCE_"
@@ -148,6 +149,11 @@ class Settings(StrictModel):
         default_factory=ReceiptSettings,
         description="How long the records of runs are kept.",
         examples=[{"max_days": 3650}],
+    )
+    notify: NotifySettings = Field(
+        default_factory=NotifySettings,
+        description="Who is notified of failures.",
+        examples=[{"stale_after_h": 26}],
     )
     releases: ReleaseSettings = Field(
         default_factory=ReleaseSettings,

@@ -48,6 +48,8 @@ class WorkflowState:
     timezone: str
     next_run_at: datetime | None
     last_run: LastRun | None
+    last_success_at: datetime | None = None
+    """When the newest run that succeeded ended."""
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,10 @@ def _work_behind(settings: Settings, state: State, server: Server) -> None:
 
         DiskWatch(settings).background.start()
         ReconcileLoop(settings).background.start()
+    if settings.notify.addresses:
+        from appliance.status.notifications.notifier import Notifier  # noqa: PLC0415
+
+        Notifier(settings, state.report).background.start()
     reporter = Reporter(settings, state)
     state.dashboard = reporter.describe
     reporter.background.start()

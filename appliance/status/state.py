@@ -186,6 +186,7 @@ class _Ours:
     current: tuple[RunLine, ...]
     recent: tuple[RunLine, ...]
     last: dict[str, RunLine]
+    successes: dict[str, datetime]
     outbox: OutboxDepth | None
     refused: tuple[RefusedCommand, ...]
     wish: ReleaseWish | None
@@ -212,6 +213,7 @@ def _our_part(db: Connection) -> _Ours:
         current=tuple(queries.current_runs(db)),
         recent=tuple(queries.recent_runs(db)),
         last=queries.last_runs(db),
+        successes=queries.last_successes(db),
         outbox=queries.outbox_depth(db),
         refused=tuple(queries.refused_commands(db)),
         wish=queries.newest_wish(db),
@@ -255,4 +257,5 @@ def _workflow(file: WorkflowFile, ours: _Ours | None, theirs: _Airflow | None) -
         last_run=LastRun(last.run_id, last.state, last.queued_at, last.ended_at, last.seconds)
         if last
         else None,
+        last_success_at=ours.successes.get(file.id) if ours and file.id else None,
     )

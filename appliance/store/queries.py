@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, LiteralString, TypeAlias, TypeVar
 
 from psycopg.rows import BaseRowFactory, class_row, kwargs_row
@@ -69,6 +70,14 @@ def last_runs(connection: Connection) -> dict[str, RunLine]:
         " (SELECT workflow, max(queued_at) FROM appliance.run GROUP BY workflow)"
     )
     return {run.workflow: run for run in _runs(connection, newest)}
+
+
+def last_successes(connection: Connection) -> dict[str, datetime]:
+    """When the newest run of each workflow that succeeded ended."""
+    rows = connection.execute(
+        "SELECT workflow, max(ended_at) AS at FROM appliance.run WHERE state = 'succeeded' GROUP BY workflow"
+    ).fetchall()
+    return {row["workflow"]: row["at"] for row in rows if row["at"] is not None}
 
 
 def run_details(connection: Connection, run_id: str) -> RunDetails | None:

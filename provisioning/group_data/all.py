@@ -78,5 +78,8 @@ task_log_max_mb = 512
 # Exports and receipts on this VM are deleted when they are older than so many days (None: never).
 exports_max_days = 30
 receipts_max_days = 3650
+# Who is notified of failures: what stands under `notify` in appliance.yaml. The files that it names hold the
+# secrets, and must be readable by the group appliance.
+notify: dict[str, object] = {}
 # The most that the journal of this VM may take on disk.
 journal_max_mb = 512

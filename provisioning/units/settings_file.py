@@ -56,6 +56,8 @@ def settings_file(knobs: Knobs) -> str:
     ]
     if knobs.status_tls_certificate:
         lines += [f"  tls_certificate: {quoted(STATUS_CERTIFICATE)}", f"  tls_key: {quoted(STATUS_KEY)}"]
+    if knobs.notify:
+        lines.append(f"notify: {json.dumps(knobs.notify)}")
     if knobs.releases_kept != defaults()["releases_kept"]:
         # Only then: a release from before this setting would refuse the whole file for it.
         lines.append(f"releases: {{kept: {knobs.releases_kept}}}")

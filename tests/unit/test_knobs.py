@@ -56,6 +56,7 @@ def test_the_installation_page_names_every_knob() -> None:
         ({"docker_address_pools": [{"base": "172.29.0.0/16", "size": 8}]}, "docker_address_pools"),
         ({"connections_file": "/nowhere"}, "connections_file: there is no file /nowhere"),
         ({"certificates": {"../db.pem": "/etc/hostname"}}, "not a plain file name"),
+        ({"notify": {"addresses": [{"name": "a", "by": "ntfy"}]}}, "notify.addresses.0: has none, or both"),
         ({"releases_kept": 1}, "releases_kept: expected 2 or more"),
         ({"certificates": "/etc/hostname"}, "certificates: expected names and files"),
         ({"docker_address_pools": "172.29.0.0/16"}, "docker_address_pools"),
@@ -184,3 +185,12 @@ def test_a_release_checks_the_host_with_the_settings_to_be() -> None:
         "/r/venv/bin/appliance preflight --in-spite-of memory --in-spite-of 'docker access'"
     )
     assert "proxy" not in named
+
+
+def test_who_is_notified_stands_in_the_settings_where_the_deploy_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "appliance.yaml"
+    phone = {"name": "phone", "by": "ntfy", "url": "https://ntfy.example.com/appliance"}
+    path.write_text(settings_file(knobs(notify={"addresses": [phone]})))
+    [address] = load_settings(path, {}).notify.addresses
+    assert (address.name, address.by) == ("phone", "ntfy")
+    assert "notify" not in settings_file(knobs())

@@ -27,6 +27,8 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "appliance logs shop-twin-20261128T020000Z-3f9a --step copy",
         "appliance logs shop-twin-20261128T020000Z-3f9a --follow --tail 20",
     ),
+    "notify list": ("appliance notify list",),
+    "notify test": ("sudo appliance notify test", "sudo appliance notify test on-call"),
     "plan": ("appliance plan shop.yaml --columns",),
     "policy schema": ("appliance policy schema > policy.schema.json",),
     "policy check": ("appliance policy check shop.yaml --columns",),

@@ -1,0 +1,98 @@
+"""``appliance notify``: whom the settings name, and trying it."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import typer
+
+from appliance.cli.terminal.output import print_json, print_table
+from appliance.errors import RefusedError, WrongRequestError
+from appliance.settings.settings import Settings
+from appliance.status.notifications.message import Message
+from appliance.status.notifications.notifier import refused_by_policy
+from appliance.status.notifications.ways import NotSentError, send
+
+_RULE = "notify"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An address as it is listed."""
+
+    name: str
+    by: str
+    events: tuple[str, ...]
+    refused: str
+
+
+def addresses(settings: Settings) -> list[Listed]:
+    """All that the settings name."""
+    found = []
+    for each in settings.notify.addresses:
+        try:
+            refused = refused_by_policy(settings, each)
+        except NotSentError as error:
+            refused = str(error)
+        found.append(Listed(each.name, each.by, tuple(each.events), refused))
+    return found
+
+
+def print_addresses(found: list[Listed], *, as_json: bool) -> None:
+    """One line each."""
+    if as_json:
+        print_json([asdict(each) for each in found])
+        return
+    rows = [(each.name, each.by, ", ".join(each.events), each.refused or "allowed") for each in found]
+    print_table(
+        ("name", "by", "events", "policy"), rows, empty="Nobody is notified: appliance.yaml has no notify."
+    )
+
+
+def send_tests(settings: Settings, name: str | None) -> bool:
+    """Send a test to each, or to the one of that name; whether all have arrived.
+
+    Raises WrongRequestError where there is none, RefusedError where policy names one of them not.
+    """
+    wanted = [each for each in settings.notify.addresses if name in (None, each.name)]
+    if not wanted:
+        there = ", ".join(each.name for each in settings.notify.addresses) or "none"
+        raise WrongRequestError(
+            f"There is no address '{name}'." if name else "Nobody is notified.",
+            f"appliance.yaml has these under notify: {there}.",
+            "appliance notify list",
+        )
+    arrived = True
+    for address in wanted:
+        try:
+            if refused := refused_by_policy(settings, address):
+                raise RefusedError(
+                    f"{address.name} may not be notified: {refused}",
+                    "Only the owner of policy.yaml can allow it.",
+                    "Name it there under notify, then: appliance notify test",
+                    rule=_RULE,
+                )
+            send(address, _test_message())
+        except NotSentError as error:
+            arrived = False
+            typer.echo(f"{address.name}: not sent: {error}", err=True)
+        else:
+            typer.echo(f"{address.name}: sent by {address.by}")
+    return arrived
+
+
+def _test_message() -> Message:
+    return Message(
+        id=uuid4().hex,
+        kind="test",
+        state="test",
+        title="A test of the appliance's notifications",
+        text="It has arrived, so a failure would arrive too.",
+        next_step="",
+        workflow=None,
+        appliance=socket.gethostname(),
+        at=datetime.now(UTC),
+    )
