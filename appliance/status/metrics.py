@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -16,6 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYP
 from prometheus_client.registry import Collector
 
 from appliance.status.report import Report, WorkflowState
+from appliance.store.workflow_totals import WorkflowTotals
 from appliance.system.proc import own_memory_bytes
 
 Labels = dict[str, str]
@@ -26,22 +28,22 @@ __all__ = ["CONTENT_TYPE", "metrics"]
 STATES = ("queued", "running")
 
 
-def metrics(report: Report) -> str:
-    """The whole page, from what ``/status`` says."""
+def metrics(report: Report, totals: Iterable[WorkflowTotals] = ()) -> str:
+    """The whole page, from what ``/status`` says and what all runs come to."""
     registry = CollectorRegistry()
-    registry.register(_Status(report))
+    registry.register(_Status(report, tuple(totals)))
     return generate_latest(registry).decode()
 
 
 class _Status(Collector):
     """One answer of ``/status``; read once and thrown away."""
 
-    def __init__(self, report: Report) -> None:
-        self._report = report
+    def __init__(self, report: Report, totals: tuple[WorkflowTotals, ...]) -> None:
+        self._report, self._totals = report, totals
 
     def collect(self) -> Iterator[Metric]:
         """Every metric that has a value."""
-        for metric in _metrics(self._report):
+        for metric in chain(_metrics(self._report), _totals(self._totals)):
             if metric.samples:
                 yield metric
 
@@ -101,6 +103,11 @@ def _workflows(workflows: dict[str, WorkflowState]) -> Iterator[Metric]:
     yield each("appliance_workflow_usable", "Whether it can run.", lambda w: w.state == "active")
     yield each("appliance_workflow_next_run_timestamp_seconds", "When it runs next.", lambda w: w.next_run_at)
     yield each(
+        "appliance_workflow_last_success_timestamp_seconds",
+        "When its newest run that succeeded ended: since then its twin stands.",
+        lambda w: w.last_success_at,
+    )
+    yield each(
         "appliance_workflow_last_run_success",
         "Whether its last run succeeded.",
         lambda w: w.last_run.state == "succeeded" if w.last_run and w.last_run.ended_at else None,
@@ -117,6 +124,33 @@ def _workflows(workflows: dict[str, WorkflowState]) -> Iterator[Metric]:
     )
 
 
+def _totals(totals: tuple[WorkflowTotals, ...]) -> Iterator[Metric]:
+    yield _counters(
+        "appliance_workflow_runs",
+        "Runs that have ended, by how.",
+        [({"workflow": each.workflow, "outcome": how}, n) for each in totals for how, n in each.runs.items()],
+    )
+    yield _counters(
+        "appliance_workflow_copied_rows",
+        "Rows that runs have copied.",
+        [({"workflow": each.workflow}, each.rows) for each in totals],
+    )
+    yield _counters(
+        "appliance_workflow_copied_bytes",
+        "Bytes that runs have copied.",
+        [({"workflow": each.workflow}, each.bytes) for each in totals],
+    )
+    yield _gauge(
+        "appliance_workflow_step_duration_seconds",
+        "How long each step of the newest run that succeeded took.",
+        [
+            ({"workflow": each.workflow, "step": step}, s)
+            for each in totals
+            for step, s in each.step_seconds.items()
+        ],
+    )
+
+
 def _one(name: str, text: str, value: Value) -> Metric:
     return _gauge(name, text, [({}, value)])
 
@@ -126,8 +160,12 @@ def _gauge(name: str, text: str, samples: Iterable[Sample]) -> Metric:
 
 
 def _counter(name: str, text: str, value: Value) -> Metric:
+    return _counters(name, text, [({}, value)])
+
+
+def _counters(name: str, text: str, samples: Iterable[Sample]) -> Metric:
     """``name`` without ``_total``, which the format adds."""
-    return _filled(CounterMetricFamily(name, text), f"{name}_total", [({}, value)])
+    return _filled(CounterMetricFamily(name, text), f"{name}_total", samples)
 
 
 def _filled(metric: Metric, name: str, samples: Iterable[Sample]) -> Metric:

@@ -88,7 +88,7 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
     @app.get("/metrics", response_class=PlainTextResponse)
     def shown_metrics() -> Response:
         """The same for Prometheus."""
-        return Response(metrics(state.report()), media_type=CONTENT_TYPE)
+        return Response(metrics(state.report(), state.totals()), media_type=CONTENT_TYPE)
 
     @app.post("/enrol", responses=ENROLS)
     def enrol(request: Request, given: OneTimeToken) -> EnrolledAs:

@@ -23,6 +23,7 @@ from appliance.status.report import Component, ComponentState, Disk, LastRun, Re
 from appliance.store import queries
 from appliance.store.database import Connection, connect
 from appliance.store.rows import OutboxDepth, RefusedCommand, ReleaseWish, RunDetails, RunLine
+from appliance.store.workflow_totals import WorkflowTotals, workflow_totals
 from appliance.supervision.docker_probe import noted_docker
 from appliance.supervision.idle_dag_processor import is_resting
 from appliance.supervision.upkeep_mark import upkeep_works
@@ -31,6 +32,7 @@ from appliance.system.disk import Reserve, readable, space_of
 
 Value = TypeVar("Value")
 API_TIMEOUT_S = 2
+TOTALS_KEPT_S = 30.0
 KEPT_S = 1.0
 """However often the page is asked for, the databases are asked no more often than this."""
 
@@ -69,6 +71,7 @@ class State:
         self.dashboard: Callable[[], DashboardLink | None] = lambda: None
         """What is known of the dashboard; the reporter sets this."""
         self._kept: tuple[float, Report] | None = None
+        self._totals: tuple[float, tuple[WorkflowTotals, ...]] | None = None
         self._lock = threading.Lock()
 
     def connection_states(self, wanted: set[str]) -> dict[str, str]:
@@ -83,6 +86,15 @@ class State:
             report = self._look()
             self._kept = (time.monotonic(), report)
             return report
+
+    def totals(self) -> tuple[WorkflowTotals, ...]:
+        """What all runs come to, as it was lately, for it takes a look at every run. Empty where unknown."""
+        with self._lock:
+            kept = self._totals
+            if kept is None or time.monotonic() - kept[0] >= TOTALS_KEPT_S:
+                found, _ = _attempt(lambda: self.ours.ask(workflow_totals))
+                kept = self._totals = (time.monotonic(), found or ())
+            return kept[1]
 
     def runs(self, workflow: str | None, limit: int) -> list[RunLine]:
         """The newest runs. Raises psycopg.Error."""

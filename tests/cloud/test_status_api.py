@@ -7,6 +7,7 @@ import schemathesis
 from schemathesis import GenerationMode
 from starlette.testclient import TestClient
 
+from appliance.contract.step_messages import Progress
 from appliance.status.service import create_app
 from appliance.status.state import State
 from tests.cloud.appliance_rig import ApplianceRig
@@ -53,3 +54,23 @@ def test_an_id_that_no_database_can_hold_is_no_run_rather_than_a_database_that_i
     asked = TestClient(create_app(rig.settings, State(rig.settings)), base_url="http://127.0.0.1")
     assert asked.get("/runs/a%00b").status_code == 404
     assert asked.get("/runs", params={"workflow": "a\0b"}).json() == []
+
+
+def test_metrics_count_what_all_runs_come_to(rig: ApplianceRig) -> None:
+    for number, state in enumerate(("succeeded", "failed", "succeeded")):
+        run = f"shop-{number}"
+        rig.store.run_queued(run, "shop", airflow_run_id=None, origin="local", trigger="operator")
+        rig.store.run_started(run)
+        rig.store.step_started(run, "copy", 0, 1)
+        rig.store.progress(
+            run, [Progress(step="copy", shard=0, table="public.a", rows=10, bytes=100, done=True)]
+        )
+        rig.store.step_ended(run, "copy", 0, "succeeded" if state == "succeeded" else "failed")
+        rig.store.run_ended(run, state)
+    asked = TestClient(create_app(rig.settings, State(rig.settings)), base_url="http://127.0.0.1")
+    text = asked.get("/metrics").text
+    assert 'appliance_workflow_runs_total{outcome="succeeded",workflow="shop"} 2.0' in text
+    assert 'appliance_workflow_runs_total{outcome="failed",workflow="shop"} 1.0' in text
+    assert 'appliance_workflow_copied_rows_total{workflow="shop"} 30.0' in text
+    assert 'appliance_workflow_copied_bytes_total{workflow="shop"} 300.0' in text
+    assert 'appliance_workflow_step_duration_seconds{step="copy",workflow="shop"}' in text
