@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import json
-import os
-import shutil
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
 from tuf.api.metadata import DelegatedRole, Delegations, Root, TargetFile
 
+from appliance.dashboard.repository.files import link_or_copy, mirror, read_manifest
 from appliance.dashboard.repository.keys import Keys
 from appliance.dashboard.repository.metadata import SignedFiles, now
-from appliance.documents.names import bundle_name, is_final_release, is_release
+from appliance.documents.names import bundle_name, is_final_release
 from appliance.durable import write_file
 from appliance.errors import WrongRequestError
 from appliance.releases.repository.contents import (
-    ARCHITECTURES,
     CHANNELS,
     INDEX,
     INDEX_BYTES_MAX,
@@ -36,17 +31,7 @@ from appliance.releases.repository.contents import (
 
 ROOT_KEYS = 3
 ROOT_THRESHOLD = 2
-_MANIFEST_BYTES_MAX = 4 * 2**20
 _ONE_KEY = ("targets", "snapshot", "timestamp")
-
-
-class BundleManifest(BaseModel):
-    """What is read of a bundle before it is published."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    version: str
-    architecture: str = "x86_64"
 
 
 class ReleaseRepository:
@@ -91,7 +76,7 @@ class ReleaseRepository:
     def add(self, bundle: Path, channel: str, notes: str = "") -> PublishedRelease:
         """Put a bundle into a channel. Raises WrongRequestError for what is none, or must not change."""
         self._known(channel)
-        manifest = _manifest(bundle)
+        manifest = read_manifest(bundle)
         version, architecture = manifest.version, manifest.architecture
         _fits(version, channel)
         with bundle.open("rb") as opened:
@@ -202,7 +187,7 @@ class ReleaseRepository:
         with self._alone():
             self._signed.renew()
             for part in (TARGETS, METADATA):
-                _mirror(self.folder / part, into / part)
+                mirror(self.folder / part, into / part)
 
     def index(self, channel: str) -> ChannelIndex:
         """What a channel has."""
@@ -275,7 +260,7 @@ class ReleaseRepository:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             # What lies elsewhere may be changed where it lies; a copy here is never.
-            _link_or_copy(source, path, link=link)
+            link_or_copy(source, path, link=link)
 
     def _known(self, channel: str) -> None:
         if channel not in CHANNELS:
@@ -315,54 +300,3 @@ def _fits(version: str, channel: str) -> None:
             "stable has versions of numbers only, and appliances refuse others there.",
             "--channel candidate",
         )
-
-
-def _manifest(bundle: Path) -> BundleManifest:
-    try:
-        with tarfile.open(bundle, mode="r:") as archive:
-            first = archive.next()
-            opened = archive.extractfile(first) if first and first.name == "manifest.json" else None
-            if opened is None or first is None or first.size > _MANIFEST_BYTES_MAX:
-                raise ValueError
-            manifest = BundleManifest.model_validate(json.loads(opened.read()))
-        if not is_release(manifest.version) or manifest.architecture not in ARCHITECTURES:
-            raise ValueError
-    except (OSError, tarfile.TarError, ValueError, ValidationError):
-        raise WrongRequestError(f"{bundle} is not a release bundle.", "", "make bundle") from None
-    return manifest
-
-
-def _mirror(source: Path, into: Path) -> None:
-    """Copy what is new, then remove what is gone. The timestamp comes when all that it leads to is there."""
-    wanted = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
-    last = Path("timestamp.json")
-    for path in sorted(wanted, key=lambda path: (path == last, path)):
-        target = into / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if path == last:
-            write_file(target, (source / path).read_bytes(), durable=True, mode=0o644)
-        elif not target.exists():
-            _link_or_copy(source / path, target)
-    if source.name == METADATA:
-        for path in into.glob("*.json"):
-            if path.relative_to(into) not in wanted:
-                path.unlink()
-        return
-    for path in into.rglob("*.tar"):
-        # Revoked bundles go at once. An index that a reader may have begun with stays: it is small.
-        if path.relative_to(into) not in wanted:
-            path.unlink()
-
-
-def _link_or_copy(source: Path, target: Path, *, link: bool = True) -> None:
-    """One copy on the disk where it can be, and whole under its name either way."""
-    fresh = target.with_name(f".{target.name}.new")
-    fresh.unlink(missing_ok=True)
-    try:
-        if not link:
-            raise OSError
-        os.link(source.resolve(), fresh)
-    except OSError:
-        shutil.copyfile(source, fresh)
-        fresh.chmod(0o644)
-    fresh.replace(target)

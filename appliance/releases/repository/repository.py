@@ -16,6 +16,7 @@ from tuf.api import exceptions as tuf
 from tuf.api.metadata import TargetFile
 from tuf.ngclient import Updater
 
+from appliance.durable import finish_file
 from appliance.errors import ApplianceError, WorkFailedError, WrongRequestError
 from appliance.releases.repository.contents import (
     INDEX_BYTES_MAX,
@@ -149,12 +150,10 @@ class Repository:
             try:
                 with partial.open("rb") as file:
                     target.verify_length_and_hashes(file)
-                    os.fsync(file.fileno())
             except tuf.LengthOrHashMismatchError:
                 partial.unlink()
                 raise
-        partial.chmod(0o644)
-        partial.replace(into)
+            finish_file(partial, into, mode=0o644)
 
     def _download(self, target: TargetFile, partial: Path, have: int) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
