@@ -24,6 +24,7 @@ class BundleManifest(BaseModel):
 
     version: str
     architecture: str = "x86_64"
+    notes: str = ""
 
 
 def read_manifest(bundle: Path) -> BundleManifest:

@@ -90,7 +90,7 @@ class ReleaseRepository:
             release = PublishedRelease(
                 version=version,
                 released_at=former.released_at if former else now(),
-                notes=notes[:NOTES_MAX] or (former.notes if former else ""),
+                notes=(notes or manifest.notes)[:NOTES_MAX] or (former.notes if former else ""),
                 bundles={**(former.bundles if former else {}), architecture: published},
             )
             self._put(bundle, published, link=False)
