@@ -167,3 +167,9 @@ def test_the_install_command_carries_the_root_of_trust(
     assert httpx.get(address).content == (vendor.folder / "made" / f"{__version__}.tar").read_bytes()
     shown = editor.get(f"/v1/appliances/{given['appliance_id']}").raise_for_status().json()
     assert shown["upgrade_command"] == f"sudo appliance release apply {__version__}"
+    own = f"/v1/appliances/{given['appliance_id']}"
+    refused = editor.patch(own, json={"wanted_version": "9.9.9"})
+    assert (refused.status_code, "has no release 9.9.9" in refused.text) == (422, True)
+    assert __version__ in refused.text, "what there is instead"
+    assert editor.patch(own, json={"wanted_version": __version__}).status_code == 200
+    assert editor.patch(own, json={"wanted_version": None}).json()["wanted_version"] is None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from appliance.documents.names import release_order
 from appliance.releases.repository.contents import (
     CHANNELS,
     INDEX,
@@ -51,6 +52,11 @@ class Published:
             if found and architecture in found.bundles:
                 return found.bundles[architecture]
         return None
+
+    def versions(self) -> list[str]:
+        """Every release of any channel, the newest last."""
+        found = {each.version for channel in CHANNELS for each in self.index(channel).releases}
+        return sorted(found, key=release_order)
 
     def _newest(self, role: str) -> Path | None:
         found = [path for path in (self._folder / METADATA).glob(f"*.{role}.json") if path.name[0].isdigit()]
