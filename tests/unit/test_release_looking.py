@@ -255,3 +255,17 @@ def test_a_wish_waits_for_its_age_and_an_operator_is_refused(machine: Machine) -
 def test_an_address_that_cannot_be_one_is_refused(tmp_path: Path, url: str | None) -> None:
     with pytest.raises(WrongRequestError, match=r"repository|address"):
         looking.address(Settings.model_validate({"releases": {"repository": url}}))
+
+
+def test_it_goes_through_the_proxy_of_the_deploy(
+    tmp_path: Path, machine: Machine, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"):
+        for each in (name, name.lower()):
+            monkeypatch.setenv(each, "")
+            monkeypatch.delenv(each)
+    with serving(vendor.public) as proxy:
+        (tmp_path / "proxy.env").write_text(f'HTTP_PROXY="{proxy.url}"\nNO_PROXY="localhost"\n')
+        with pytest.raises(WorkFailedError):
+            look_and_fetch(machine.root, settings(tmp_path, "http://releases.example"), tmp_path / "wishes")
+        assert proxy.asked[0][0] == "http://releases.example/metadata/2.root.json"

@@ -141,11 +141,7 @@ class ReleaseRepository:
         return having
 
     def rotate_key(self, name: str) -> str:
-        """Make a new key in place of one, and have it trusted; the new one's id. Raises WrongRequestError.
-
-        ``root-N`` takes the place of the Nth root key. The root keys sign what the others may; targets signs
-        for the channels.
-        """
+        """Make a new key in place of one, and have it trusted; the new one's id. Raises WrongRequestError."""
         with self._alone():
             if name in CHANNELS:
                 with self._signed.edit_targets() as targets:

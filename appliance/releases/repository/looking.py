@@ -71,6 +71,7 @@ def address(settings: Settings) -> str:
 @contextlib.contextmanager
 def server(settings: Settings, trust: Trust) -> Iterator[Server]:
     """The repository's server, with what is remembered of it."""
+    _take_proxy(settings.config_dir / "proxy.env")
     limit = settings.releases.kib_per_s
     path = trust.folder / _REMEMBERED
     opened = Server(
@@ -88,6 +89,15 @@ def server(settings: Settings, trust: Trust) -> Iterator[Server]:
             write_file(path, kept.model_dump_json(), durable=False, mode=0o644)
     finally:
         opened.close()
+
+
+def _take_proxy(file: Path) -> None:
+    """Go out by the deploy's proxy at a terminal too, where systemd has not set it. What is set stays."""
+    with contextlib.suppress(OSError):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition("=")
+            if name in ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"):
+                os.environ.setdefault(name, value.strip('"'))
 
 
 def _read_remembered(path: Path) -> dict[str, tuple[str, bytes]]:
