@@ -62,22 +62,35 @@ def _unlink(unlinked: Unlinked, condition: str) -> Change:
 
 
 def _mask(table: LinkedTable, names: tuple[str, ...], condition: str) -> Change:
-    place, values = f"{table_sql(table.table)} AS t", {}
-    for name in names:
-        column = table.column(name)
-        value = neutral_value(column) if column.not_null else "NULL"
-        if value is None or column.generated:
-            raise WrongRequestError(
-                f"{table.name}.{name} cannot be emptied: it is NOT NULL and of the type {column.type}.",
-                "subjects.yaml says that it is masked in the source.",
-                f"Say delete or keep for {table.name}, or leave the column out.",
-            )
-        values[identifier(name)] = value
-    full = " OR ".join(f"t.{name} IS DISTINCT FROM {value}" for name, value in values.items())
+    place = f"{table_sql(table.table)} AS t"
+    emptied = {name: _emptied(table, name) for name in names}
+    full = " OR ".join(full for _, full in emptied.values())
     rows = f"{place} WHERE {condition} AND ({full})"
-    sets = ", ".join(f"{name} = {value}" for name, value in values.items())
+    sets = ", ".join(f"{identifier(name)} = {value}" for name, (value, _) in emptied.items())
     return Change(
         table.name,
         f"SELECT count(*) FROM {rows}",  # noqa: S608
         f"UPDATE {place} SET {sets} WHERE {condition} AND ({full})",  # noqa: S608
     )
+
+
+def _emptied(table: LinkedTable, name: str) -> tuple[str, str]:
+    """What a column is set to, and what is true for as long as it has not been."""
+    column = table.column(name)
+    here = f"t.{identifier(name)}"
+    if not column.not_null and not column.generated:
+        return "NULL", f"{here} IS NOT NULL"
+    unique = column.unique_alone or any(name in key for key in table.table.unique_keys)
+    length = column.type_modifier_length
+    if unique and column.base_type in ("text", "character varying") and (length is None or length >= 43):
+        # Another subject's row may have been emptied before.
+        return "'erased-' || gen_random_uuid()", f"{here} NOT LIKE 'erased-%'"
+    value = None if unique or column.generated else neutral_value(column)
+    if value is None:
+        raise WrongRequestError(
+            f"{table.name}.{name} cannot be emptied: it is NOT NULL, of the type {column.type}"
+            + (", and unique." if unique else "."),
+            "subjects.yaml says that it is masked in the source.",
+            f"Say delete or keep for {table.name}, or leave the column out.",
+        )
+    return value, f"{here} IS DISTINCT FROM {value}"

@@ -107,6 +107,7 @@ class _Walking:
         unlinked = self._unlinked()
         if not self.problems:
             self._check_references(links, unlinked)
+            self._check_kept(links)
         listed = {name: LinkedTable(self.by_name[name], links[name]) for name in order}
         return Walk(self.subject, listed, unlinked, tuple(self.problems))
 
@@ -186,6 +187,18 @@ class _Walking:
                 self.problems.append(f"unlink names {named}, which may not be NULL")
             found += [Unlinked(table, _link(key)) for key in keys]
         return tuple(found)
+
+    def _check_kept(self, links: dict[str, tuple[Link, ...]]) -> None:
+        """A row that the source keeps cannot refer to one that it deletes."""
+        for name, rows in self.subject.rows.items():
+            for link in links[name]:
+                if rows.do == "delete" or not link.comparisons:
+                    continue
+                if self.subject.rows[link.to_table].do == "delete":
+                    self.problems.append(
+                        f"{name} stays in the source ({rows.do}) and refers to {link.to_table}, which says"
+                        f" delete: the source would refuse. Mask or keep {link.to_table}, or delete both"
+                    )
 
     def _check_references(self, links: dict[str, tuple[Link, ...]], unlinked: tuple[Unlinked, ...]) -> None:
         """Whatever refers to a row that goes must go too, or be emptied: the database would refuse."""

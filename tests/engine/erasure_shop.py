@@ -68,7 +68,7 @@ SUBJECTS: dict[str, Any] = {
             "key": "id",
             "find_by": ["email"],
             "rows": {
-                "public.customer": "delete",
+                "public.customer": {"do": "mask", "columns": ["email", "name", "profile", "tag"]},
                 "public.address": "delete",
                 "public.orders": "delete",
                 "public.order_item": "delete",
@@ -77,8 +77,8 @@ SUBJECTS: dict[str, Any] = {
                 "public.lead": {"via": {"email": "public.customer.email"}},
                 "public.newsletter": {"via": {"email": "public.customer.email"}},
                 "public.event": {"via": {"customer_id": "public.customer.id"}},
-                "public.ticket": "delete",
-                "public.ticket_message": {"do": "mask", "columns": ["body"]},
+                "public.ticket": {"do": "mask", "columns": ["body", "tag"]},
+                "public.ticket_message": {"do": "mask", "columns": ["body", "tag"]},
                 "public.review": "delete",
                 "public.vote": "delete",
             },
@@ -156,6 +156,16 @@ class ErasureShop:
         """``appliance erasure list --json``."""
         found: list[dict[str, Any]] = json.loads(self.erasure("list", "--json").out)
         return found
+
+    def gone_from_source(self) -> int:
+        """Rows about the subject that the source lacks."""
+        found = self.rows_in(self.scenario.source, self.scenario.source_database, f"tag = '{GONE}'")
+        return 16 - sum(found.values())
+
+    def restore_the_source(self) -> None:
+        """Bring back what it was, as from a backup."""
+        drop = "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO reader;"
+        self.scenario.source.sql(self.scenario.source_database, drop + TABLES)
 
     def databases(self) -> list[str]:
         """The twin and the former one, as far as they are there."""

@@ -46,3 +46,71 @@ def test_a_subject_is_in_no_copy_afterwards_and_in_no_later_one(shop: ErasureSho
     again = shop.erasure("run", "--yes")
     assert again.code == 0, again.text
     assert len(shop.listed()) == 1
+
+
+def test_a_place_that_is_away_stays_open_and_the_source_comes_last(shop: ErasureShop) -> None:
+    shop.delivered()
+    connections = shop.scenario.connections
+    connections["writer"] = shop.scenario.source.connection(shop.scenario.source_database, "postgres")
+    shop.document()["writes_with"] = "writer"
+    port, connections["staging"]["port"] = connections["staging"]["port"], 1
+    ended = shop.erasure("run", "--yes")
+    assert ended.code == 1, ended.text
+    assert "stays open: 2 places" in ended.err
+    assert "waits until no copy is open" in ended.out
+    assert list(shop.about_the_subject()) == [shop.scenario.twin], "the files could be reached"
+    assert shop.gone_from_source() == 0
+    connections["staging"]["port"] = port
+    ended = shop.erasure("run", "--yes")
+    assert ended.code == 0, ended.text
+    assert shop.about_the_subject() == {}
+    (record,) = shop.listed()
+    assert {place["kind"]: place["state"] for place in record["places"]} == {
+        "twin": "done",
+        "files": "done",
+        "source": "done",
+    }
+    kept = shop.rows_in(shop.scenario.source, shop.scenario.source_database, f"tag = '{GONE}'")
+    assert kept == {"invoice": 1, "payment": 1, "spending": 1}, (
+        "a view of the source is its owner's to refresh"
+    )
+    # Nothing is left to find, by the value that the source no longer has.
+    again = shop.erasure("run", "--yes")
+    assert again.code == 0, again.text
+    assert [each["id"] for each in shop.listed()] == [record["id"]]
+    shop.restore_the_source()
+    assert "about erased subjects: 15 rows" in shop.delivered().text
+    assert shop.about_the_subject() == {}
+
+
+def test_what_is_wrong_is_said_before_anything_is_looked_for(shop: ErasureShop) -> None:
+    shop.delivered()
+    two = shop.erasure("plan", value="Person 7", by="name")
+    assert two.code == 2
+    assert "not found by 'name'" in two.err
+    shop.document()["find_by"] = ["email", "name"]
+    shop.scenario.source.sql(
+        shop.scenario.source_database, "UPDATE customer SET name = 'Person 7' WHERE id = 8"
+    )
+    two = shop.erasure("plan", value="Person 7", by="name")
+    assert two.code == 2
+    assert "More than one row" in two.err
+    odd = shop.erasure("plan", value="no number", by="id")
+    assert odd.code == 2
+    assert "no value that public.customer.id can have" in odd.err
+    shop.value.chmod(0o644)
+    others = shop.erasure("plan", value=None)
+    assert others.code == 2
+    assert "No terminal is there" in others.err
+    shop.document()["max_rows"] = 3
+    many = shop.erasure("run", "--yes", value="7", by="id")
+    assert many.code == 1
+    assert "max_rows is 3" in many.out
+    assert shop.about_the_subject()
+    del shop.subjects["subjects"]["customer"]["rows"]["public.vote"]
+    refused = shop.scenario.run("plan")
+    assert refused.code == 0, refused.text
+    shop.write_subjects()
+    refused = shop.scenario.run("plan")
+    assert refused.code == 2
+    assert "public.vote (review_id) refers to public.review" in refused.err

@@ -9,7 +9,8 @@ from pathlib import Path
 import typer
 
 from appliance.connections import load_connections
-from appliance.erasure.carrying import Appliance, Erasing
+from appliance.erasure.carrying import Erasing
+from appliance.erasure.request import Appliance
 from appliance.errors import WrongRequestError
 from appliance.policy.policy import read_policy
 from appliance.settings.settings import load_settings
