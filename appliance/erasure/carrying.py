@@ -18,6 +18,7 @@ from pathlib import Path
 
 from appliance.erasure.at_copies import InCopies
 from appliance.erasure.at_source import AtSource
+from appliance.erasure.files import finish_rewrites
 from appliance.erasure.places import Place, places_of, runs_under_way
 from appliance.erasure.request import Request
 from appliance.errors import WorkFailedError
@@ -43,6 +44,7 @@ class Erasing(Request):
         """Do it, everywhere that ``look`` has seen. What cannot be done now stays open in the record."""
         with _alone(self.appliance.state_dir):
             record = self._remembered()
+            finish_rewrites(self.appliance.exports_dir)
             for place in self._places():
                 record = self._noted(record, InCopies(self).cleared(place), tell)
             for run in runs_under_way(self.appliance.state_dir, self.key_name, set(self.identity().values())):

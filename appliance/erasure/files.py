@@ -20,7 +20,7 @@ from appliance.durable import sync_folder, write_file
 from appliance.erasure.masked import Masked, folded
 from appliance.erasure.reach import Ways
 from appliance.errors import WorkFailedError
-from appliance.exports.manifest import ExportedFile, ExportedFormat, Manifest
+from appliance.exports.manifest import MANIFEST, ExportedFile, ExportedFormat, Manifest
 from appliance.exports.stored import UNFINISHED, Export
 from appliance.exports.writing import write_manifest
 from appliance.subjects.records import TableCount
@@ -28,6 +28,7 @@ from appliance.subjects.walk import LinkedTable, Walk
 from appliance.system.beneath import as_owner_of
 
 ROW_FORMATS = ("csv", "jsonl")
+_DELETING = ".deleting"
 Values = dict[str, str | None]
 
 
@@ -124,7 +125,7 @@ def count_in_files(export: Export, walked: Walk, ways: Ways, masked: Masked) -> 
 def rewrite(exports_dir: Path, export: Export, walked: Walk, ways: Ways, masked: Masked) -> None:
     """Write the export anew without the rows. Raises WorkFailedError, the export being as it was."""
     fresh = export.folder.with_name(f".{export.folder.name}{UNFINISHED}")
-    gone = export.folder.with_name(f".{export.folder.name}.deleting")
+    gone = export.folder.with_name(f".{export.folder.name}{_DELETING}")
     try:
         with as_owner_of(exports_dir):
             shutil.rmtree(fresh, ignore_errors=True)
@@ -143,6 +144,27 @@ def rewrite(exports_dir: Path, export: Export, walked: Walk, ways: Ways, masked:
             f"The export of {export.manifest.run} could not be written anew.",
             f"{error.strerror or type(error).__name__} in {exports_dir}.",
             f"df -h {exports_dir}; then run the same command again.",
+        ) from None
+
+
+def finish_rewrites(exports_dir: Path) -> None:
+    """What somebody who was killed between two renames left: the new export gets its name, the old one goes.
+
+    Raises WorkFailedError.
+    """
+    try:
+        with as_owner_of(exports_dir):
+            for gone in exports_dir.glob(f"*/.*{_DELETING}"):
+                run = gone.name.removeprefix(".").removesuffix(_DELETING)
+                shown, fresh = gone.with_name(run), gone.with_name(f".{run}{UNFINISHED}")
+                if not shown.exists() and (fresh / MANIFEST).exists():
+                    fresh.rename(shown)
+                shutil.rmtree(gone)
+    except OSError as error:
+        raise WorkFailedError(
+            "What an earlier erasure has left of exports could not be removed.",
+            f"{error.strerror or type(error).__name__} in {exports_dir}.",
+            f"ls -la {exports_dir}; then run the same command again.",
         ) from None
 
 

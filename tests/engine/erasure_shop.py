@@ -9,6 +9,11 @@ from typing import Any
 
 import yaml
 
+from appliance.connections import load_connections
+from appliance.erasure.carrying import Erasing
+from appliance.erasure.request import Appliance
+from appliance.policy.policy import Policy
+from appliance.subjects.document import Subjects
 from tests.engine.clusters import Cluster
 from tests.engine.scenario import Ended, Scenario
 
@@ -186,6 +191,19 @@ class ErasureShop:
             with gzip.open(path, "rt") as file:
                 copies[str(path)] = {path.name: file.read().count(GONE)}
         return {name: counts for name, counts in copies.items() if any(counts.values())}
+
+    def lines_of_others(self) -> dict[str, int]:
+        """In every file: how many rows there are of others."""
+        return {str(path): gzip.decompress(path.read_bytes()).count(b"other") for path in self.files()}
+
+    def erasing(self) -> Erasing:
+        """The erasure, in this process."""
+        scenario = self.scenario
+        connections = load_connections(scenario.folder / "connections.yaml")
+        exports = scenario.state / "exports"
+        appliance = Appliance(scenario.state, exports, connections, Policy())
+        subject = Subjects.model_validate(self.subjects).named("customer")
+        return Erasing(appliance, "customer", subject, "email", EMAIL)
 
     def files(self) -> list[Path]:
         """All that were delivered."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,11 @@ def test_a_subject_is_in_no_copy_afterwards_and_in_no_later_one(shop: ErasureSho
 
 
 def test_a_place_that_is_away_stays_open_and_the_source_comes_last(shop: ErasureShop) -> None:
+    # In an archive nobody can look for rows: the export goes as a whole.
+    shop.scenario.workflow["deliver"] = [
+        *shop.scenario.workflow["deliver"],
+        {"files": {"format": "archive"}},
+    ]
     shop.delivered()
     connections = shop.scenario.connections
     connections["writer"] = shop.scenario.source.connection(shop.scenario.source_database, "postgres")
@@ -59,6 +65,8 @@ def test_a_place_that_is_away_stays_open_and_the_source_comes_last(shop: Erasure
     assert "stays open: 2 places" in ended.err
     assert "waits until no copy is open" in ended.out
     assert list(shop.about_the_subject()) == [shop.scenario.twin], "the files could be reached"
+    assert shop.files() == []
+    assert "A subject in it was erased" in (shop.scenario.state / "exports/deletions.jsonl").read_text()
     assert shop.gone_from_source() == 0
     connections["staging"]["port"] = port
     ended = shop.erasure("run", "--yes")
@@ -114,3 +122,39 @@ def test_what_is_wrong_is_said_before_anything_is_looked_for(shop: ErasureShop) 
     refused = shop.scenario.run("plan")
     assert refused.code == 2
     assert "public.vote (review_id) refers to public.review" in refused.err
+
+
+class Killed(BaseException):
+    """As by SIGKILL: nothing of the process runs any more."""
+
+
+def test_an_erasure_that_is_killed_after_any_place_goes_on(shop: ErasureShop) -> None:
+    shop.delivered()
+    others = {name: shop.rows_in(shop.scenario.target, name, "tag = 'other'") for name in shop.databases()}
+    lines = shop.lines_of_others()
+    erasing = shop.erasing()
+    looked = erasing.look()
+    for last in range(1, len(looked)):
+        noted = []
+
+        def tell(text: str, noted: list[str] = noted, last: int = last) -> None:
+            noted.append(text)
+            if len(noted) == last:
+                raise Killed
+
+        with pytest.raises(Killed):
+            shop.erasing().run(looked, tell)
+    # Between the two renames of an export.
+    path = shop.files()[0].parent
+    path.rename(path.with_name(f".{path.name}.deleting"))
+    path.with_name(f".{path.name}.deleting").joinpath("manifest.json").replace(
+        shutil.copytree(path.with_name(f".{path.name}.deleting"), path.with_name(f".{path.name}.unfinished"))
+        / "manifest.json"
+    )
+    record = shop.erasing().run(looked, lambda _: None)
+    assert not record.is_open
+    assert shop.about_the_subject() == {}
+    assert shop.lines_of_others() == lines
+    assert len(shop.listed()) == 1
+    for name, counts in others.items():
+        assert shop.rows_in(shop.scenario.target, name, "tag = 'other'") == counts
