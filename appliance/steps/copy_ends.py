@@ -12,7 +12,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError
-from appliance.postgres.building.as_in_source import Work, set_as_in_source, set_as_ours
+from appliance.postgres.building.as_in_source import Work, bytes_as_they_are, set_as_in_source, set_as_ours
 from appliance.postgres.building.function_advice import advised, function_advice, may_be_advised
 from appliance.postgres.copying import ledger
 from appliance.postgres.copying.chosen_rows import chosen_rows, gives_evidence
@@ -29,13 +29,7 @@ from appliance.postgres.sessions.bindings import bind_words
 from appliance.postgres.source.lock_watch import Covered, GaveWayError, LockWatch
 from appliance.postgres.source.snapshot import import_snapshot
 from appliance.postgres.source.source_load import MOST_PAUSE_S, PAUSE_S, ROOM, Throttle, has_room, share
-from appliance.postgres.source.table_identity import (
-    SAVEPOINT,
-    check_same,
-    identities,
-    question,
-    take,
-)
+from appliance.postgres.source.table_identity import SAVEPOINT, check_same, identities, question, take
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import schema_of, settings_of
 
@@ -243,14 +237,6 @@ class CopyEnds:
         return copied
 
     @contextlib.contextmanager
-    def _bytes_as_they_are(self) -> Iterator[None]:
-        for session in (self._source, self._into):
-            session.execute("SET LOCAL client_encoding = 'SQL_ASCII'")
-        yield
-        for session in (self._source, self._into):
-            session.execute("SET LOCAL client_encoding = 'UTF8'")
-
-    @contextlib.contextmanager
     def _as_in_source(self, table: PlannedTable) -> Iterator[None]:
         """Load rows under the source's settings, and take up ours again for the evidence."""
         settings = self._settings.of(table.load_into.schema_name, table.load_into.name)
@@ -259,7 +245,7 @@ class CopyEnds:
             self._into.execute(set_as_in_source(settings, work).encode())
         # Bytes without an encoding pass as they are: the servers would check them as UTF-8.
         plain = self._plan.source.encoding == self._target.encoding == "SQL_ASCII"
-        with self._bytes_as_they_are() if plain else contextlib.nullcontext():
+        with bytes_as_they_are(self._source, self._into) if plain else contextlib.nullcontext():
             yield
         if settings:
             self._into.execute(set_as_ours(settings).encode())

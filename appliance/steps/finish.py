@@ -12,7 +12,8 @@ from pydantic import BaseModel
 from appliance.postgres.building.as_in_source import names_as_in_source
 from appliance.postgres.building.broken_rules import masks_of
 from appliance.postgres.building.check_jobs import check_jobs
-from appliance.postgres.building.post_data import CHECKS, Building, building_jobs, prepare
+from appliance.postgres.building.made_object import Building
+from appliance.postgres.building.post_data import CHECKS, building_jobs, prepare
 from appliance.postgres.building.pre_data import split_sections
 from appliance.postgres.building.refresh_analyze import analyze, refresh
 from appliance.postgres.building.row_order import ordering_jobs

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from appliance.errors import WorkFailedError
 from appliance.postgres.building.as_in_source import accepted
 from appliance.postgres.building.late_checks import LateCheck, take_off
-from appliance.postgres.building.post_data import create_ledger
+from appliance.postgres.building.once import create_ledger
 from appliance.postgres.building.pre_data import load_pre_data, rehearse_post_data, split_sections
 from appliance.postgres.building.refused_objects import RefusedObjects
 from appliance.postgres.copying import erased, ledger, left_out

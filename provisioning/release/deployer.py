@@ -15,7 +15,7 @@ from pyinfra.api.exceptions import DeployError
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from appliance.releases.installed import step_images
+from appliance.releases.installed import ReleaseManifest
 from provisioning.facts import Succeeds
 from provisioning.knobs import Knobs
 from provisioning.operations import Commands, ensured
@@ -119,12 +119,12 @@ class Release(Deployer):
 
     def activate(self) -> None:
         """Hand the step images to Docker, which is running by now."""
-        images = step_images(self.manifest)
+        images = ReleaseManifest.model_validate(self.manifest).step_images
         ensured(
-            name=f"Load the step images {', '.join(image['tag'] for image in images)}",
+            name=f"Load the step images {', '.join(image.tag for image in images)}",
             commands=[f"docker load --quiet --input {self.folder}/image/step.tar.gz"],
             unless=" && ".join(
-                f'test "$(docker image inspect --format {{{{.Id}}}} {image["tag"]})" = {image["id"]}'
+                f'test "$(docker image inspect --format {{{{.Id}}}} {image.tag})" = {image.id}'
                 for image in images
             ),
         )
