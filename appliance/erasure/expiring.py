@@ -165,7 +165,9 @@ def main() -> int:
     try:
         settings = load_settings()
         with as_owner_of(settings.state_dir):
-            connections = load_connections(settings.connections_file) if made(settings.state_dir) else {}
+            if not any(copy.expires_at for copy in made(settings.state_dir)):
+                return ExitCode.DONE
+            connections = load_connections(settings.connections_file)
             return print_expired(
                 expire(settings.state_dir, settings.exports_dir, connections, datetime.now(UTC))
             )
