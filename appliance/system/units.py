@@ -21,6 +21,7 @@ TIMERS = (
     "appliance-cleanup.timer",
     "appliance-fetch.timer",
     "appliance-fetch.path",
+    "appliance-expiry.timer",
     "appliance-reaper.timer",
     "appliance-update.timer",
     "appliance-update.path",
@@ -28,6 +29,7 @@ TIMERS = (
 STARTED_BY_TIMERS = (
     "appliance-cleanup.service",
     "appliance-fetch.service",
+    "appliance-expiry.service",
     "appliance-reaper.service",
     "appliance-update.service",
 )
