@@ -53,7 +53,7 @@ def test_it_shows_what_is_there_and_goes_back_and_forth(stage: Stage, twin: Twin
     stage.publish()
     shown = twin("show")
     assert shown.returncode == 0, shown.stderr
-    lines = [" ".join(line.split()[:5]) for line in shown.stdout.splitlines()]
+    lines = [" ".join(line.split()[:6]) for line in shown.stdout.splitlines()]
     assert lines[1].startswith(f"{stage.names.twin} the twin w {RUN}")
     assert lines[2].startswith(f"{stage.names.prev} the former twin w run-1")
     back = twin("rollback", "--grace", "0")

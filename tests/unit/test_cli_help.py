@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from appliance.cli.main import CommandModules, app
+from appliance.cli.main import CommandModules
 from appliance.cli.terminal.examples import EXAMPLES
 from tests.unit.test_cli_main import run
 
@@ -39,13 +38,13 @@ def groups() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("group", groups(), ids=lambda words: " ".join(words) or "all")
-def test_a_list_of_commands_says_a_whole_sentence_of_each_on_one_line(group: list[str]) -> None:
+def test_a_list_of_commands_says_a_whole_sentence_of_each(group: list[str]) -> None:
     shown = run(*group, "--help", COLUMNS=str(_NARROW)).stdout
     lines = shown.partition("Commands:\n")[2].splitlines()
-    assert lines
-    for line in lines:
-        assert re.fullmatch(r"  [a-z]+ +[A-Z].*\.", line), line
-        assert len(line) <= _NARROW and "..." not in line
+    assert lines and max(map(len, lines)) <= _NARROW
+    told = re.split(r"\n(?=  [a-z])", "\n".join(lines))
+    for each in told:
+        assert re.fullmatch(r"(?s)  [a-z]+ +[A-Z].*\.", each) and "..." not in each, each
 
 
 @pytest.mark.parametrize("path", sorted(LEAVES))
@@ -56,7 +55,7 @@ def test_a_commands_help_is_plain(path: str) -> None:
     assert "..." not in usage and "[[" not in usage and "{" not in usage, usage
     shown = command.get_help(context)
     assert "`" not in shown and "<str>" not in shown
-    assert re.search(r"Examples?:", shown)
+    assert (path in EXAMPLES) == bool(re.search(r"Examples?:", shown))
 
 
 @pytest.mark.parametrize(
@@ -71,9 +70,8 @@ def test_every_example_can_be_typed(path: str, example: str) -> None:
     assert context.info_name == path
 
 
-def test_every_command_has_an_example_and_no_example_is_of_another() -> None:
-    assert set(LEAVES) == set(EXAMPLES)
-    assert get_command(app)
+def test_no_example_is_of_a_command_that_is_not_there() -> None:
+    assert set(EXAMPLES) <= set(LEAVES)
 
 
 def test_help_takes_the_words_of_a_command() -> None:

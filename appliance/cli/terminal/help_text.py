@@ -19,7 +19,7 @@ def first_sentence(text: str) -> str:
 def dress(command: Any, path: str, markup: Literal["rich"] | None) -> None:
     """Give the command named by ``path`` and all below it the look; boxes and colours where ``markup`` is."""
     command.rich_markup_mode = markup
-    command.help = inspect.cleandoc(command.help or "").replace("``", "")
+    command.help = inspect.cleandoc(command.help or "").replace("`", "")
     command.short_help = first_sentence(command.help)
     children = getattr(command, "commands", None)
     for parameter in command.params:

@@ -17,12 +17,13 @@ from appliance.contract.step_messages import Failure, Notice, Progress
 from appliance.errors import ApplianceError, ExitCode, Explanation, WorkFailedError
 from appliance.exports.writing import export_folder, finish_export
 from appliance.postgres.plan import Plan
-from appliance.run_folder import alive, planning
+from appliance.run_folder import alive, planning, state_of
 from appliance.steps import discard
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import load_context
 from appliance.steps.former_catalog import give_former_catalog
 from appliance.steps.local.process import StepProcess, stop_all
+from appliance.steps.made_copies import note_copies
 from appliance.steps.run_files import PLAN, SPEC
 from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import remove_secrets, write_secrets, write_settings
@@ -196,6 +197,7 @@ class LocalRun:
         """Swap the twins in; the files, if there are any, get their name when all of that has worked."""
         workflow = self.spec.workflow
         jobs = [self._job("publish", delivery=number) for number in workflow.built]
+        note_copies(state_of(self.paths.run_dir), self.spec, PLAN.read(self.paths.run_dir))
         if not workflow.files:
             self._steps("publish", jobs)
             return None
