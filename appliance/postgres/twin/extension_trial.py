@@ -69,7 +69,7 @@ def _empty_database(admin: Connection[TupleRow], name: str) -> Iterator[bool]:
     try:
         former = read_database(admin, name)
         if former is not None:
-            if not former.owned or former.marker is None:
+            if not former.owned or (former.marker is None and not former.half_copied):
                 yield False
                 return
             drop_database(admin, former)
