@@ -72,6 +72,11 @@ class BranchServer:
         with self._session("The branches could not be looked at.") as admin:
             return [each for each in all_branches(admin) if each.marker.twin == self.twin]
 
+    def on_whole_server(self) -> list[Branch]:
+        """Those of every twin on this server. Raises our errors."""
+        with self._session("The branches could not be looked at.") as admin:
+            return all_branches(admin)
+
     def find(self, name: str) -> Branch:
         """One of them. Raises WrongRequestError where there is none."""
         with self._session(f"The branch '{name}' could not be looked at.") as admin:

@@ -86,7 +86,8 @@ def create(  # noqa: PLR0917 - as typer has it
     from appliance.cli.work.branch_server import BranchesOfWorkflow  # noqa: PLC0415
 
     asked = Asked(ttl=lifetime(ttl) if ttl else None, role=role, of=of.value if of else None)
-    _print_made(BranchesOfWorkflow(workflow, on, connections, policy).server.create(name, asked), as_json)
+    branches = BranchesOfWorkflow(workflow, on, connections, policy)
+    _print_made(branches.make(lambda: branches.server.create(name, asked)), as_json)
 
 
 @app.command()
@@ -106,7 +107,8 @@ def reset(  # noqa: PLR0917
     from appliance.cli.work.branch_server import BranchesOfWorkflow  # noqa: PLC0415
 
     asked = Asked(ttl=lifetime(ttl) if ttl else None, of=of.value if of else None)
-    _print_made(BranchesOfWorkflow(workflow, on, connections, policy).server.reset(name, asked), as_json)
+    branches = BranchesOfWorkflow(workflow, on, connections, policy)
+    _print_made(branches.make(lambda: branches.server.reset(name, asked)), as_json)
 
 
 @app.command("list")

@@ -18,12 +18,18 @@ SERVICES = (
 )
 """In the order in which they start, after PREPARE."""
 TIMERS = (
+    "appliance-branches.timer",
     "appliance-cleanup.timer",
     "appliance-reaper.timer",
     "appliance-update.timer",
     "appliance-update.path",
 )
-STARTED_BY_TIMERS = ("appliance-cleanup.service", "appliance-reaper.service", "appliance-update.service")
+STARTED_BY_TIMERS = (
+    "appliance-branches.service",
+    "appliance-cleanup.service",
+    "appliance-reaper.service",
+    "appliance-update.service",
+)
 USERS = ("appliance", "appliance-status")
 """As which they run, but for those that are root's."""
 FIREWALL = "appliance-firewall.service"

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-
-import psycopg
-from psycopg.rows import TupleRow
 
 from appliance.branches.branch import Branch
 from appliance.branches.connecting import pass_line
-from appliance.branches.server import BranchServer
+from appliance.branches.opening import server_of
+from appliance.branches.remembered import remember
+from appliance.branches.server import Made
 from appliance.connections import Connection, load_connections, select_connections
 from appliance.durable import create_file
 from appliance.errors import WrongRequestError
 from appliance.orchestration.start_and_stop import find_workflow
 from appliance.policy.policy import read_policy
-from appliance.postgres.sessions.connect import open_session
-from appliance.postgres.sessions.parameters import libpq_parameters
 from appliance.settings.settings import Settings, load_settings
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import load_workflow
 
-_APPLICATION_NAME = "appliance branch"
+NOT_BY_ITSELF = (
+    "No timer on this machine knows this server: once it is over, it is dropped by the next"
+    " `appliance branch create`, or by `appliance branch end {workflow}`."
+)
 
 
 class BranchesOfWorkflow:
@@ -37,21 +38,23 @@ class BranchesOfWorkflow:
         path = connections or settings.connections_file
         known = select_connections(load_connections(path), [self.connection_name], str(path))
         self.connection: Connection = known[self.connection_name]
-        self.server = BranchServer(
-            workflow=document.id,
-            twin=self.connection.dbname,
-            policy=read_policy(settings, policy).branches,
-            open_admin=partial(self._open, self.connection.maintenance_db),
-            open_database=self._open,
+        self.server = server_of(
+            self.connection_name, self.connection, read_policy(settings, policy).branches, document.id
         )
+        # Of another file's connections the timer knows nothing.
+        self._state_dir = settings.state_dir if path == settings.connections_file else None
 
-    def _open(self, database: str) -> psycopg.Connection[TupleRow]:
-        return open_session(
-            self.connection_name,
-            libpq_parameters(self.connection, database),
-            application_name=_APPLICATION_NAME,
-            read_only=False,
-        )
+    def make(self, act: Callable[[], Made]) -> Made:
+        """Make or reset one, noted for what ends it; with a note where nothing of this machine will."""
+        self._remember()
+        made = act()
+        # What ends branches may have found none just before this one was there.
+        if self._remember():
+            return made
+        return replace(made, notes=(*made.notes, NOT_BY_ITSELF.format(workflow=made.branch.marker.workflow)))
+
+    def _remember(self) -> bool:
+        return self._state_dir is not None and remember(self._state_dir, self.connection_name)
 
 
 def _workflow(settings: Settings, named: str) -> Workflow:
