@@ -37,7 +37,7 @@ def try_extensions(
     if not doubtful or abilities.superuser:
         return frozenset()
     try:
-        with _empty_database(admin, database) as made:
+        with one_trial_at_a_time(admin, database), _empty_database(admin, database) as made:
             if not made:
                 return frozenset()
             with closing(open_database(database)) as session:
@@ -64,23 +64,29 @@ def _created(session: Connection[TupleRow], name: str) -> bool:
 
 @contextmanager
 def _empty_database(admin: Connection[TupleRow], name: str) -> Iterator[bool]:
-    """Make it and drop it, one trial at a time; False where somebody else's is of that name."""
+    """Make it and drop it; False where somebody else's is of that name."""
+    former = read_database(admin, name)
+    if former is not None:
+        if not former.owned or (former.marker is None and not former.half_copied):
+            yield False
+            return
+        drop_database(admin, former)
+    run_sql(admin, "CREATE DATABASE {} TEMPLATE template0", name)
+    try:
+        mark(admin, name, workflow="", run="", state="building")
+        run_sql(admin, "REVOKE ALL ON DATABASE {} FROM PUBLIC", name)
+        yield True
+    finally:
+        database = read_database(admin, name)
+        if database is not None:
+            drop_database(admin, database)
+
+
+@contextmanager
+def one_trial_at_a_time(admin: Connection[TupleRow], name: str) -> Iterator[None]:
+    """While something is tried in a database of that name."""
     admin.execute(_LOCK, [name])
     try:
-        former = read_database(admin, name)
-        if former is not None:
-            if not former.owned or (former.marker is None and not former.half_copied):
-                yield False
-                return
-            drop_database(admin, former)
-        run_sql(admin, "CREATE DATABASE {} TEMPLATE template0", name)
-        try:
-            mark(admin, name, workflow="", run="", state="building")
-            run_sql(admin, "REVOKE ALL ON DATABASE {} FROM PUBLIC", name)
-            yield True
-        finally:
-            database = read_database(admin, name)
-            if database is not None:
-                drop_database(admin, database)
+        yield
     finally:
         admin.execute(_UNLOCK, [name])

@@ -29,6 +29,7 @@ from appliance.postgres.twin.extension_trial import try_extensions
 from appliance.postgres.twin.locale import LocaleSettings, predict_locale
 from appliance.postgres.twin.names import NAME_BYTES, TwinNames, is_beside_a_twin, scratch_names, twin_names
 from appliance.postgres.twin.target_warnings import other_versions, target_warnings
+from appliance.postgres.twin.template_copy import can_clone
 from appliance.postgres.twin.unchecked_keys import unchecked_keys
 from appliance.workflow.catalog import Catalog, NotCarried
 
@@ -128,6 +129,7 @@ def check_target(
         ctype=chosen.ctype,
         locale=chosen.locale,
         twin_exists=findings.exists,
+        copied_by="clone" if scratch_of is None and can_clone(admin, names.trial) else "copy",
         scratch=scratch_of is not None,
         missing_extensions=left_behind.missing_extensions,
         tried_extensions=tuple(sorted(tried)),

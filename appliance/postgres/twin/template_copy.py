@@ -8,7 +8,6 @@ whether the disk can, so it is tried.
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from typing import Literal
 
 import psycopg
@@ -17,6 +16,7 @@ from psycopg.rows import TupleRow
 
 from appliance.postgres.sessions.database_sessions import end_sessions
 from appliance.postgres.twin.database import drop_database, read_database, run_sql
+from appliance.postgres.twin.extension_trial import one_trial_at_a_time
 
 Method = Literal["clone", "copy"]
 
@@ -75,16 +75,21 @@ def can_clone(admin: Connection[TupleRow], trial: str) -> bool:
     """Whether this server's disk clones files: tried with an empty database, which is dropped at once."""
     if admin.info.server_version < _CLONES_SINCE:
         return False
-    former = read_database(admin, trial)
-    if former is not None:
-        if not former.half_copied:
-            return False
-        _drop_trial(admin, trial)
     try:
-        copy_database(admin, "template0", trial, only_clone=True)
+        with one_trial_at_a_time(admin, trial):
+            former = read_database(admin, trial)
+            if former is not None:
+                if not former.half_copied:
+                    return False
+                drop_database(admin, former)
+            copy_database(admin, "template0", trial, only_clone=True)
+            made = read_database(admin, trial)
+            if made is not None:
+                drop_database(admin, made)
     except psycopg.Error:
+        if admin.broken:
+            raise
         return False
-    _drop_trial(admin, trial)
     return True
 
 
@@ -92,13 +97,6 @@ def open_to_owner(admin: Connection[TupleRow], database: str) -> None:
     """Let its owner connect, and nobody else. Raises psycopg errors."""
     run_sql(admin, "REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
     run_sql(admin, "ALTER DATABASE {} ALLOW_CONNECTIONS true", database)
-
-
-def _drop_trial(admin: Connection[TupleRow], trial: str) -> None:
-    made = read_database(admin, trial)
-    if made is not None:
-        with suppress(psycopg.Error):
-            drop_database(admin, made)
 
 
 def _set_method(admin: Connection[TupleRow], method: Method) -> None:
