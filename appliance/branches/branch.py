@@ -12,7 +12,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.errors import WrongRequestError
-from appliance.policy.refusal import Origin
 from appliance.postgres.twin.database import DatabaseFacts
 from appliance.postgres.twin.names import branch_prefix
 
@@ -40,7 +39,6 @@ class BranchMarker(BaseModel):
     copy_of: TemplateKind
     role: str | None = None
     """The only role, beside the owner, that may open it; None for those that may open the twin."""
-    by: Origin = "local"
     made_at: datetime
     ends_at: datetime
     state: Literal["making", "ready"]

@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 from appliance.branches.branch import Branch, marker_of
 from appliance.branches.template import Candidate
 from appliance.policy.branches import BranchPolicy, check_branch
-from appliance.policy.refusal import Origin, Refusal
+from appliance.policy.refusal import Refusal
 from appliance.postgres.sessions.database_sessions import sessions_in
 from appliance.postgres.twin.database import DatabaseFacts, read_database
 from appliance.postgres.twin.golden import is_golden_of
@@ -67,19 +67,14 @@ def refusals(
     admin: Connection[TupleRow],
     policy: BranchPolicy,
     template: Candidate,
-    asked: tuple[Origin, timedelta],
+    ttl: timedelta,
     *,
     but: str = "",
 ) -> tuple[Refusal, ...]:
-    """Why policy says no to one more branch, a copy of ``template``; ``but`` names one that it replaces.
-
-    ``asked``: from where, and for how long.
-    """
+    """Why policy says no to one more branch, a copy of ``template``; ``but`` names one that it replaces."""
     others = [each for each in all_branches(admin) if each.database.name != but]
-    origin, ttl = asked
     return check_branch(
         policy,
-        origin=origin,
         ttl=ttl,
         there=len(others),
         there_bytes=sum(each.bytes for each in others),

@@ -10,6 +10,7 @@ from psycopg.rows import TupleRow
 
 from appliance.errors import WrongRequestError
 from appliance.postgres.twin.database import OpenDatabase, run_sql
+from appliance.postgres.twin.former_grants import carry_grants, read_grants, take_grants
 from appliance.postgres.twin.former_settings import carry_settings, open_to_users, read_former
 from appliance.postgres.twin.template_copy import open_to_owner
 
@@ -32,20 +33,26 @@ def give_rights(
 ) -> list[str]:
     """Open a new branch, with the twin's settings; returns what could not be carried over.
 
-    What was granted inside the twin came with the copy. Raises psycopg errors.
+    What is granted inside the twin is granted now as it is there today, whatever the copy came with: its
+    users may have been given, or have lost, something since the run. Raises psycopg errors.
     """
     former = read_former(admin, twin)
     notes = carry_settings(admin, former, database) if former is not None else []
-    if role is None:
-        with admin.transaction():
-            open_to_owner(admin, database)
-            if former is not None:
-                notes += open_to_users(admin, former, database)
-        return notes
     with admin.transaction():
         open_to_owner(admin, database)
     with closing(open_database(database)) as inside:
-        notes += _give_all(inside, role)
+        if former is not None:
+            with closing(open_database(twin)) as session:
+                grants = read_grants(session)
+            take_grants(inside)
+            notes += carry_grants(inside, grants).notes
+        if role is not None:
+            notes += _give_all(inside, role)
+    if role is None:
+        if former is not None:
+            with admin.transaction():
+                notes += open_to_users(admin, former, database)
+        return notes
     run_sql(admin, "GRANT CONNECT, TEMPORARY, CREATE ON DATABASE {} TO {}", database, role)
     return notes
 

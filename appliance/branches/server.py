@@ -20,24 +20,21 @@ from appliance.branches.ending import drop_branch, end_due
 from appliance.branches.reading import all_branches, bytes_of, candidates, refusals
 from appliance.branches.rights import give_rights, require_role
 from appliance.branches.template import Candidate, choose, occupied
-from appliance.errors import RefusedError, WrongRequestError
+from appliance.errors import WrongRequestError
 from appliance.policy.branches import BranchPolicy, check_asking
 from appliance.policy.policy import enforce
-from appliance.policy.refusal import Origin
 from appliance.postgres.errors import database_failure
 from appliance.postgres.twin.database import OpenDatabase, read_database, run_sql
 from appliance.postgres.twin.template_copy import Method, copy_database, end_all_sessions
 from appliance.postgres.twin.turns import changing_branches, copying
 
 _ASK_OWNER = "Drop one that is not needed (appliance branch list), or ask the owner of policy.yaml."
-_OF_OTHERS = "branches.by"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked for, and by whom."""
+    """What is asked for."""
 
-    by: Origin = "local"
     ttl: timedelta | None = None
     """How long it is to stand; None for as long as policy allows."""
     role: str | None = None
@@ -85,7 +82,7 @@ class BranchServer:
     def create(self, name: str, asked: Asked) -> Made:
         """Make a branch. Raises RefusedError, WrongRequestError or WorkFailedError; then there is none."""
         database = branch_database(self.twin, name)
-        enforce(check_asking(self.policy, asked.by), _ASK_OWNER)
+        enforce(check_asking(self.policy), _ASK_OWNER)
         with self._turn(f"The branch '{name}' could not be made.") as admin:
             if asked.role is not None:
                 require_role(admin, asked.role)
@@ -105,26 +102,24 @@ class BranchServer:
         Who is in it is disconnected. Where policy says no or nothing can be copied now, it stays as it is.
         Raises as ``create``.
         """
-        enforce(check_asking(self.policy, asked.by), _ASK_OWNER)
+        enforce(check_asking(self.policy), _ASK_OWNER)
         with self._turn(f"The branch '{name}' could not be made again.") as admin:
             former = self._found(admin, name)
-            _refuse_others(former, asked.by)
             now = datetime.now(UTC)
             ends_at = former.marker.ends_at if asked.ttl is None else now + asked.ttl
-            again = Asked(former.marker.by, role=former.marker.role)
+            again = Asked(role=former.marker.role)
             marker = self._marker(name, again, now, ends_at)
             # What would keep it from being made again is found out while it is still there.
             template = self._template(admin, asked.of)
-            self._ask_policy(admin, template, asked.by, marker, former.database.name)
+            self._ask_policy(admin, template, marker, former.database.name)
             drop_branch(admin, former.database)
             return self._copy(admin, former.database.name, marker, replace(asked, of=template.kind))
 
-    def drop(self, name: str, asked: Asked) -> Branch:
+    def drop(self, name: str) -> Branch:
         """Drop a branch, and disconnect who is in it. Raises our errors."""
-        enforce(check_asking(self.policy, asked.by), _ASK_OWNER)
+        enforce(check_asking(self.policy), _ASK_OWNER)
         with self._turn(f"The branch '{name}' could not be dropped.") as admin:
             branch = self._found(admin, name)
-            _refuse_others(branch, asked.by)
             drop_branch(admin, branch.database)
             return branch
 
@@ -171,7 +166,6 @@ class BranchServer:
             run="",
             copy_of="golden",
             role=asked.role,
-            by=asked.by,
             made_at=now,
             ends_at=ends_at,
             state="making",
@@ -188,17 +182,16 @@ class BranchServer:
         self,
         admin: Connection[TupleRow],
         template: Candidate,
-        by: Origin,
         marker: BranchMarker,
         but: str = "",
     ) -> None:
         ttl = marker.ends_at - marker.made_at
-        enforce(refusals(admin, self.policy, template, (by, ttl), but=but), _ASK_OWNER)
+        enforce(refusals(admin, self.policy, template, ttl, but=but), _ASK_OWNER)
 
     def _copy(self, admin: Connection[TupleRow], database: str, marker: BranchMarker, asked: Asked) -> Made:
         with copying(admin, self.twin):
             template = self._template(admin, asked.of)
-            self._ask_policy(admin, template, asked.by, marker)
+            self._ask_policy(admin, template, marker)
             marker = marker.model_copy(update={"run": template.run, "copy_of": template.kind})
             began = datetime.now(UTC)
             try:
@@ -206,14 +199,14 @@ class BranchServer:
             except psycopg.errors.ObjectInUse:
                 # Somebody came in after we had looked.
                 raise occupied(template) from None
-        try:
-            _comment(admin, database, marker)
-            notes = give_rights(admin, self.open_database, self.twin, database, marker.role)
-            marker = marker.model_copy(update={"state": "ready"})
-            _comment(admin, database, marker)
-        except BaseException:
-            self._forget(database)
-            raise
+            try:
+                _comment(admin, database, marker)
+                notes = give_rights(admin, self.open_database, self.twin, database, marker.role)
+                marker = marker.model_copy(update={"state": "ready"})
+                _comment(admin, database, marker)
+            except BaseException:
+                self._forget(database)
+                raise
         made = read_database(admin, database)
         assert made is not None  # noqa: S101
         seconds = (datetime.now(UTC) - began).total_seconds()
@@ -233,14 +226,3 @@ class BranchServer:
 
 def _comment(admin: Connection[TupleRow], database: str, marker: BranchMarker) -> None:
     run_sql(admin, "COMMENT ON DATABASE {} IS {text}", database, text=marker.model_dump_json())
-
-
-def _refuse_others(branch: Branch, by: Origin) -> None:
-    """The dashboard changes what the dashboard has made, and nothing of this machine's."""
-    if by == "cloud" and branch.marker.by != "cloud":
-        raise RefusedError(
-            f"The branch '{branch.marker.name}' is not the dashboard's own, which may not change it.",
-            "",
-            f"appliance branch drop {branch.marker.workflow} '{branch.marker.name}', on the appliance.",
-            rule=_OF_OTHERS,
-        )

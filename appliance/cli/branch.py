@@ -137,10 +137,9 @@ def drop(
     policy: PolicyFile = None,
 ) -> None:
     """Drop a branch, and disconnect who is in it."""
-    from appliance.branches.server import Asked  # noqa: PLC0415
     from appliance.cli.work.branch_server import BranchesOfWorkflow  # noqa: PLC0415
 
-    branch = BranchesOfWorkflow(workflow, on, connections, policy).server.drop(name, Asked())
+    branch = BranchesOfWorkflow(workflow, on, connections, policy).server.drop(name)
     typer.echo(f"'{branch.database.name}' is dropped.")
 
 

@@ -1,13 +1,14 @@
-"""What the owner allows of branches: how many, how large together, how long, and whom."""
+"""What the owner allows of branches: how many, how large together, how long, and from where."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 from pydantic import Field
 
 from appliance.documents.model import StrictModel
-from appliance.policy.refusal import Origin, Refusal
+from appliance.policy.refusal import Refusal
 
 GB = 10**9
 
@@ -26,10 +27,10 @@ class BranchPolicy(StrictModel):
         description="Days that a branch may stand at most.",
         examples=[7],
     )
-    by: tuple[Origin, ...] = Field(
+    by: tuple[Literal["local"], ...] = Field(
         default=("local",),
-        description="Who may make them: local for this machine, cloud for the dashboard.",
-        examples=[["local", "cloud"]],
+        description="From where they may be made: local is this machine; an empty list allows none.",
+        examples=[["local"]],
     )
     max_gb: int | None = Field(
         default=None,
@@ -48,14 +49,13 @@ class BranchPolicy(StrictModel):
 def check_branch(
     policy: BranchPolicy,
     *,
-    origin: Origin,
     ttl: timedelta,
     there: int,
     there_bytes: int,
     new_bytes: int,
 ) -> tuple[Refusal, ...]:
     """Every reason why a branch may not be made beside ``there`` others of ``there_bytes`` together."""
-    refusals = list(check_asking(policy, origin))
+    refusals = list(check_asking(policy))
     if ttl > policy.longest:
         refusals.append(Refusal("branches.ttl_days", f"A branch may stand {policy.ttl_days} days at most."))
     if there >= policy.max:
@@ -70,9 +70,8 @@ def check_branch(
     return tuple(refusals)
 
 
-def check_asking(policy: BranchPolicy, origin: Origin) -> tuple[Refusal, ...]:
-    """Whether branches may be made, reset and dropped from there at all."""
-    if origin in policy.by:
+def check_asking(policy: BranchPolicy) -> tuple[Refusal, ...]:
+    """Whether branches may be made, reset and dropped at all."""
+    if "local" in policy.by:
         return ()
-    where = "the dashboard" if origin == "cloud" else "this machine"
-    return (Refusal("branches.by", f"Branches may not be made or changed from {where}."),)
+    return (Refusal("branches.by", "Branches may not be made or changed here."),)

@@ -13,7 +13,7 @@ from appliance.branches.template import IN_WORDS
 from appliance.cli.terminal.output import print_table
 from appliance.system.disk import readable
 
-_COLUMNS = ("branch", "database", "run", "copy of", "for", "size", "by", "ends")
+_COLUMNS = ("branch", "database", "run", "copy of", "for", "size", "ends")
 
 
 def print_branches(branches: Sequence[Branch]) -> None:
@@ -26,7 +26,6 @@ def print_branches(branches: Sequence[Branch]) -> None:
             each.marker.copy_of,
             each.marker.role or "",
             readable(each.bytes),
-            each.marker.by,
             _time(each.marker.ends_at),
         )
         for each in branches

@@ -113,10 +113,11 @@ class Publisher:
             force_row_security(new)
             ledger.drop(new)
         mark(admin, self.names.next, workflow=self.workflow, run=self.run, state="verified")
-        self._carry(admin, published)
+        # Before users get their grants: a role that is to be dropped later has none in it.
         began = time.monotonic()
         published.notes += keep_golden(admin, self.names, self.golden, workflow=self.workflow, run=self.run)
         published.golden_s = round(time.monotonic() - began, 3)
+        self._carry(admin, published)
 
     def _carry(self, admin: Connection[TupleRow], published: Published) -> None:
         """What the former twin's users and administrators have, to the new one."""
