@@ -19,6 +19,7 @@ from appliance.policy.branches import BranchPolicy
 from appliance.postgres.twin.database import mark, read_database, run_sql
 from appliance.postgres.twin.names import twin_names
 from appliance.postgres.twin.publishing import Published, roll_back
+from appliance.postgres.twin.target_checks import target_problems
 from appliance.postgres.twin.template_copy import can_clone, copy_database
 from appliance.postgres.twin.turns import copying
 from tests.engine.clusters import Cluster
@@ -119,6 +120,10 @@ def test_what_is_left_out_keeps_a_golden_copy_only_where_files_are_cloned(stage:
 
 def test_a_database_of_that_name_that_is_not_ours_stays_and_the_twin_is_published(stage: Stage) -> None:
     stage.database(stage.names.golden, "theirs", run=None)
+    with closing(stage.admin()) as admin:
+        (problem,) = target_problems(admin, stage.open, stage.names.twin, golden=True)
+        assert stage.names.golden in problem.what
+        assert target_problems(admin, stage.open, stage.names.twin) == ()
     published = publish(stage)
     assert f"'{stage.names.golden}' was not made by the appliance" in " ".join(published.notes)
     assert (stage.which(stage.names.twin), stage.which(stage.names.golden)) == ("new", "theirs")
