@@ -18,6 +18,7 @@ from appliance.documents.named_types import ConnectionName
 from appliance.documents.names import is_final_release, is_release
 from appliance.documents.problems import printable
 from appliance.errors import RefusedError
+from appliance.policy.branches import BranchPolicy
 from appliance.policy.caps import check_caps
 from appliance.policy.columns import KEEP_RULE, check_columns, check_keeps, check_tables, useless_patterns
 from appliance.policy.refusal import Origin, Refusal
@@ -156,6 +157,11 @@ class Policy(StrictModel):
             " Left out: nobody."
         ),
         examples=[["hooks.example.com", "ops@example.com", "slack:"]],
+    )
+    branches: BranchPolicy = Field(
+        default_factory=BranchPolicy,
+        description="How many branches of twins there may be, how large, for how long, and who makes them.",
+        examples=[{"max": 20, "ttl_days": 7, "by": ["local"], "max_gb": 200}],
     )
     updates: Updates = Field(
         default_factory=Updates,

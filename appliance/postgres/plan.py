@@ -106,6 +106,8 @@ class TargetFacts(PlanModel):
     ctype: str
     locale: str | None = None
     twin_exists: bool = False
+    copied_by: Literal["clone", "copy"] = "copy"
+    """How a branch of the twin is made there: at once and without space, or file by file."""
     scratch: bool = False
     """Built for files alone: ``next_database`` is dropped when they are written, and never the twin."""
     missing_extensions: tuple[str, ...] = ()

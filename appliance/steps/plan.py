@@ -219,6 +219,8 @@ def _check_target(
                 selected=selected,
                 powerful_role=connection in context.spec.policy.powerful_roles,
                 leave_out=context.spec.workflow.leave_out,
+                golden=number in context.spec.workflow.twins
+                and context.spec.workflow.twins[number].golden is True,
                 scratch_of=context.spec.workflow.id if number in context.spec.workflow.scratch else None,
                 owners=Owners(context.spec.workflow.id, context.spec.workflow.replaces),
             )

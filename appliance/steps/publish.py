@@ -20,6 +20,7 @@ from appliance.errors import WrongRequestError
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan, TargetFacts
 from appliance.postgres.twin.database import drop_own
+from appliance.postgres.twin.golden import wish_of
 from appliance.postgres.twin.names import twin_names
 from appliance.postgres.twin.ownership import Owners
 from appliance.postgres.twin.publishing import Publisher
@@ -39,6 +40,8 @@ class PublishResult(BaseModel):
     grants: int
     """Objects of the former twin whose grants were given again."""
     notes: tuple[str, ...] = ()
+    golden_s: float = 0
+    """How long the golden copy took to make, of ``seconds``."""
     files: ExportResult | None = None
     """What was exported, where this delivery's twin is what the files are written from."""
     seconds: float
@@ -70,6 +73,7 @@ def run(context: StepContext) -> PublishResult:
         grace_s=context.spec.workflow.twins[target.delivery].grace_s,
         tell=context.notice,
         owners=Owners(context.spec.workflow.id, context.spec.workflow.replaces),
+        golden=wish_of(context.spec.workflow.twins[target.delivery].golden),
     ).publish()
     for note in published.notes:
         context.notice(note)
@@ -80,6 +84,7 @@ def run(context: StepContext) -> PublishResult:
         already_done=published.already,
         grants=published.grants,
         notes=tuple(published.notes),
+        golden_s=published.golden_s,
         files=files,
         seconds=round(time.monotonic() - began, 3),
     )

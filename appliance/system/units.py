@@ -18,6 +18,7 @@ SERVICES = (
 )
 """In the order in which they start, after PREPARE."""
 TIMERS = (
+    "appliance-branches.timer",
     "appliance-cleanup.timer",
     "appliance-fetch.timer",
     "appliance-fetch.path",
@@ -27,6 +28,7 @@ TIMERS = (
     "appliance-update.path",
 )
 STARTED_BY_TIMERS = (
+    "appliance-branches.service",
     "appliance-cleanup.service",
     "appliance-fetch.service",
     "appliance-expiry.service",

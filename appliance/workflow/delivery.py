@@ -50,6 +50,19 @@ class TwinDelivery(StrictModel):
         description="Days after which the copy is dropped, also as the former twin. Left out: never.",
         examples=[30],
     )
+    golden: bool | None = Field(
+        default=None,
+        strict=True,
+        description=(
+            "Whether a copy of what was proven is kept beside the twin, for branches to be made from. Left"
+            " out: where the target's disk clones files, so that it takes neither time nor space."
+        ),
+        examples=[True],
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in serialize(self).items() if key != "golden" or value is not None}
 
 
 class FilesDelivery(StrictModel):

@@ -11,7 +11,7 @@ from tests.vm.sample_database import make_sample, packed
 STRICT = (
     *("appliance-status", "appliance-upkeep", "appliance-api-server", "appliance-dag-processor"),
     "appliance-prepare",
-    *("appliance-cleanup", "appliance-firewall", "appliance-reach", "appliance-update"),
+    *("appliance-branches", "appliance-cleanup", "appliance-firewall", "appliance-reach", "appliance-update"),
 )
 REACH_DOCKER = ("appliance-scheduler", "appliance-reaper")
 
@@ -21,7 +21,7 @@ def test_all_units_are_running(appliance: Appliance) -> None:
         service = appliance.host.service(f"appliance-{name}")
         assert service.is_running, name
         assert service.is_enabled, name
-    for name in ("cleanup.timer", "reaper.timer", "update.timer", "update.path"):
+    for name in ("branches.timer", "cleanup.timer", "reaper.timer", "update.timer", "update.path"):
         assert appliance.host.service(f"appliance-{name}").is_enabled, name
 
 

@@ -78,7 +78,7 @@ mount --make-rshared /
 cd /etc/appliance
 cp -p connections.yaml /root/connections.yaml
 systemd-creds encrypt --name=connections.yaml connections.yaml connections.cred
-for unit in appliance-scheduler appliance-upkeep; do
+for unit in appliance-scheduler appliance-upkeep appliance-branches; do
     install -D -m 644 /opt/appliance/current/systemd/connections-credential.conf \
         /etc/systemd/system/$unit.service.d/connections-credential.conf
 done

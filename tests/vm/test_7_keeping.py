@@ -67,7 +67,10 @@ def test_a_backup_brings_the_appliance_back_and_services_wait_for_the_end_of_a_r
     told = appliance.vm.ssh("sudo appliance status", check=False).stderr
     assert "A restore has not reached its end" in told
     # As after a reboot in the middle: the timers run, the services do not, and the same command goes on.
-    appliance.vm.sudo("systemctl start appliance-cleanup.timer appliance-reaper.timer appliance-update.timer")
+    appliance.vm.sudo(
+        "systemctl start appliance-branches.timer appliance-cleanup.timer appliance-reaper.timer"
+        " appliance-update.timer"
+    )
     done = appliance.vm.sudo(restore.removesuffix(" --replace"))
     appliance.vm.sudo(done.split("Next: sudo ")[1].strip())
     wait_until(appliance, RUNNING)

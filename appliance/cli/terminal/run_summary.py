@@ -12,7 +12,8 @@ from rich.text import Text
 
 from appliance.cli.terminal.output import counted, duration, size
 from appliance.documents.problems import printable
-from appliance.postgres.plan import Plan, PlannedTable
+from appliance.postgres.plan import Plan, PlannedTable, TargetFacts
+from appliance.postgres.planning.space_estimate import bytes_on_target
 from appliance.steps.local.run import RunOutcome
 from appliance.workflow.drift import Drift, drift_notes
 
@@ -71,10 +72,18 @@ def print_plan(console: Console, plan: Plan, *, columns: bool) -> None:
             continue
         verb = "replaces" if target.twin_exists else "makes"
         _say(console, f"It {verb} the twin '{target.database}' on {target.connection}.")
+        _say(console, _branches(plan, target))
     for text in (*plan.warnings, *plan.fallbacks):
         _say(console, f"Note: {text}")
     _print_drift(console, plan.drift)
     _print_not_carried(console, plan, everything=True)
+
+
+def _branches(plan: Plan, target: TargetFacts) -> str:
+    if target.copied_by == "clone":
+        return "A branch of it is a clone: made at once, and without space until it is written to."
+    takes = size(bytes_on_target(plan))
+    return f"A branch of it is a copy of its files: about {takes}, at the disk's own speed."
 
 
 def plan_json(plan: Plan) -> str:

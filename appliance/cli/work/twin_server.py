@@ -36,6 +36,7 @@ class TwinServer:
             (self.names.twin, "the twin"),
             (self.names.prev, "the former twin"),
             (self.names.next, "the next twin"),
+            (self.names.golden, "what branches are copies of"),
             (self.names.gone, "to be dropped"),
         )
         rows = []
@@ -48,7 +49,7 @@ class TwinServer:
                 if marker is None:
                     rows.append((name, "not the appliance's", "", "", ""))
                     continue
-                state = role if marker.state == "published" else f"{role}, {marker.state}"
+                state = role if marker.state in {"published", "golden"} else f"{role}, {marker.state}"
                 rows.append((name, state, marker.workflow, marker.run, f"{marker.at:%Y-%m-%d %H:%M:%S}"))
         return rows
 

@@ -23,7 +23,7 @@ from appliance.postgres.twin.locale import LocaleSettings, locale_attempts
 
 OpenDatabase = Callable[[str], Connection[TupleRow]]
 """Opens a session on another database of the same server."""
-State = Literal["building", "finished", "verified", "published"]
+State = Literal["building", "finished", "verified", "published", "golden"]
 ADOPT_COMMENT = "appliance: replace"
 """Whoever writes this as a database's comment lets the appliance replace it, whatever stands in it."""
 
@@ -66,6 +66,11 @@ class DatabaseFacts:
             return Marker.model_validate_json(self.comment or "")
         except ValidationError:
             return None
+
+    @property
+    def half_copied(self) -> bool:
+        """A copy of ours whose maker was killed before it wrote the comment: they begin closed to all."""
+        return self.owned and self.comment is None and not self.accepts_connections
 
     @property
     def adopted(self) -> bool:

@@ -37,7 +37,7 @@ def try_extensions(
     if not doubtful or abilities.superuser:
         return frozenset()
     try:
-        with _empty_database(admin, database) as made:
+        with one_trial_at_a_time(admin, database), _empty_database(admin, database) as made:
             if not made:
                 return frozenset()
             with closing(open_database(database)) as session:
@@ -68,7 +68,7 @@ def _empty_database(admin: Connection[TupleRow], name: str) -> Iterator[bool]:
     with one_trial_at_a_time(admin, name):
         former = read_database(admin, name)
         if former is not None:
-            if not former.owned or former.marker is None:
+            if not former.owned or (former.marker is None and not former.half_copied):
                 yield False
                 return
             drop_database(admin, former)

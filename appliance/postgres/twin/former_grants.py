@@ -6,6 +6,7 @@ Those, and default privileges, are read from the former twin and given again whe
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -122,6 +123,22 @@ def carry_grants(new: Connection[TupleRow], former: FormerGrants) -> CarriedGran
             _run(new, statements, f"default privileges of {role}", carried)
         _apply_defaults(new, former, carried)
     return carried
+
+
+def take_grants(new: Connection[TupleRow]) -> None:
+    """Take back what users were given in the database, before what another one gives them is given.
+
+    Raises psycopg errors.
+    """
+    there = read_grants(new)
+    with new.transaction():
+        for kind, name, column, grants in there.objects:
+            for role in {role for role, _, _ in grants}:
+                columns = f" ({column})" if column is not None else ""
+                whom = _quoted(role) if role else "PUBLIC"
+                statement = f"REVOKE ALL{columns} ON {_KINDS[kind]} {name} FROM {whom} CASCADE"
+                with contextlib.suppress(psycopg.errors.InsufficientPrivilege), new.transaction():
+                    new.execute(statement.encode())
 
 
 def _apply_defaults(new: Connection[TupleRow], former: FormerGrants, carried: CarriedGrants) -> None:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 NAME_BYTES = 63
 """What PostgreSQL keeps of a name; it cuts the rest off without a word, so we must not let it."""
-_SUFFIX_BYTES = len("__next")
+_LEAST_SUFFIX_BYTES = len("__next")
+"""Names that were cut before there was a longer part keep the cut they have."""
 _DIGEST_BYTES = 8
-_PARTS = ("next", "prev", "gone", "swap", "try", "files")
+_PARTS = ("next", "prev", "gone", "swap", "try", "files", "golden")
+_BRANCH = "__branch_"
 
 
 @dataclass(frozen=True)
@@ -29,16 +31,13 @@ class TwinNames:
     """For as long as it is tried which extensions the role may create."""
     files: str
     """Built for files alone, where there is no twin, and dropped when they are written."""
+    golden: str
+    """What the last run has proven, which only its owner may open: branches are copies of it."""
 
 
 def twin_names(twin: str) -> TwinNames:
     """``shop`` gives ``shop__next`` and so on; a name too long for that is cut, with its digest."""
-    base = twin
-    if len(twin.encode()) > NAME_BYTES - _SUFFIX_BYTES:
-        digest = hashlib.sha256(twin.encode()).hexdigest()[:_DIGEST_BYTES]
-        kept = twin.encode()[: NAME_BYTES - _SUFFIX_BYTES - _DIGEST_BYTES - 1].decode(errors="ignore")
-        base = f"{kept}_{digest}"
-    return TwinNames(twin, *(f"{base}__{part}" for part in _PARTS))
+    return TwinNames(twin, *(_beside(twin, f"__{part}") for part in _PARTS))
 
 
 def scratch_names(database: str, workflow: str) -> TwinNames:
@@ -46,6 +45,20 @@ def scratch_names(database: str, workflow: str) -> TwinNames:
     return twin_names(f"{database}-{workflow}")
 
 
+def branch_prefix(twin: str, longest: int) -> str:
+    """What every branch's database of a twin begins with; ``longest`` bytes may follow it."""
+    return _beside(twin, _BRANCH, longest)
+
+
 def is_beside_a_twin(name: str) -> bool:
-    """Whether a name is one that a run of another twin would take for its own, and drop."""
-    return name.endswith(tuple(f"__{part}" for part in _PARTS))
+    """Whether a name is one that a run of another twin would take for its own, and drop; or a branch's."""
+    return _BRANCH in name or name.endswith(tuple(f"__{part}" for part in _PARTS))
+
+
+def _beside(twin: str, suffix: str, more: int = 0) -> str:
+    room = NAME_BYTES - max(_LEAST_SUFFIX_BYTES, len(suffix) + more)
+    if len(twin.encode()) <= room:
+        return twin + suffix
+    digest = hashlib.sha256(twin.encode()).hexdigest()[:_DIGEST_BYTES]
+    kept = twin.encode()[: room - _DIGEST_BYTES - 1].decode(errors="ignore")
+    return f"{kept}_{digest}{suffix}"

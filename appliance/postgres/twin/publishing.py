@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,19 +17,25 @@ from appliance.postgres.errors import database_failure
 from appliance.postgres.twin.database import OpenDatabase, drop_database, mark, read_database
 from appliance.postgres.twin.former_grants import carry_grants, read_grants
 from appliance.postgres.twin.former_settings import FormerSettings, carry_settings, open_to_users, read_former
+from appliance.postgres.twin.golden import Wish, keep_golden
 from appliance.postgres.twin.names import TwinNames
 from appliance.postgres.twin.ownership import Owners, check_still_ours
 from appliance.postgres.twin.swap import swap_back, swap_in, wait_for_sessions
+from appliance.postgres.twin.turns import replacing
 
 
 @dataclass
 class Published:
+    """What was done, and what could not be carried over."""
+
     replaced: bool = False
     """There was a twin before; it is kept under the name ``<twin>__prev``."""
     already: bool = False
     """An earlier attempt of the same run had done it."""
     grants: int = 0
     grants_gone: int = 0
+    golden_s: float = 0
+    """How long making the golden copy took."""
     notes: list[str] = field(default_factory=list)
 
 
@@ -49,6 +56,7 @@ class Publisher:
     """Takes a sentence for whoever watches."""
     owners: Owners | None = None
     """Whose twin may be replaced; anybody's where a person asks for it."""
+    golden: Wish = "as_it_is"
 
     def publish(self) -> Published:
         """Swap ``<twin>__next`` in. It can be done again after a failure or kill at any point.
@@ -58,26 +66,30 @@ class Publisher:
         """
         published = Published()
         try:
-            with self.open_admin() as admin:
-                if self._is_done(admin):
-                    published.already = True
-                else:
-                    self._prepare(admin, published)
-                    wait_for_sessions(admin, [self.names.twin], self.grace_s, self.tell)
-            if not published.already:
-                former = self._former()
-                swap_in(
-                    self.open_admin,
-                    self.names,
-                    lambda session: self._reveal(session, former, published),
-                    again=f"appliance twin publish {self.connection}",
-                )
-                published.replaced = former is not None
-            self._drop_gone(published)
+            with replacing(self.open_admin, self.names.twin, self.tell):
+                self._publish(published)
         except psycopg.Error as error:
             raise database_failure(f"The twin '{self.names.twin}' could not be published.", error) from None
         published.notes = list(dict.fromkeys(published.notes))
         return published
+
+    def _publish(self, published: Published) -> None:
+        with self.open_admin() as admin:
+            if self._is_done(admin):
+                published.already = True
+            else:
+                self._prepare(admin, published)
+                wait_for_sessions(admin, [self.names.twin], self.grace_s, self.tell)
+        if not published.already:
+            former = self._former()
+            swap_in(
+                self.open_admin,
+                self.names,
+                lambda session: self._reveal(session, former, published),
+                again=f"appliance twin publish {self.connection}",
+            )
+            published.replaced = former is not None
+        self._drop_gone(published)
 
     def _is_done(self, admin: Connection[TupleRow]) -> bool:
         following, twin = read_database(admin, self.names.next), read_database(admin, self.names.twin)
@@ -106,6 +118,14 @@ class Publisher:
             force_row_security(new)
             ledger.drop(new)
         mark(admin, self.names.next, workflow=self.workflow, run=self.run, state="verified")
+        # Before users get their grants: a role that is to be dropped later has none in it.
+        began = time.monotonic()
+        published.notes += keep_golden(admin, self.names, self.golden, workflow=self.workflow, run=self.run)
+        published.golden_s = round(time.monotonic() - began, 3)
+        self._carry(admin, published)
+
+    def _carry(self, admin: Connection[TupleRow], published: Published) -> None:
+        """What the former twin's users and administrators have, to the new one."""
         former = read_former(admin, self.names.twin)
         if former is None:
             return
@@ -168,6 +188,7 @@ def roll_back(
                     "The twin was published only once, or its former one was dropped.",
                 )
             wait_for_sessions(admin, [names.twin], grace_s, tell)
-        swap_back(open_admin, names, again=f"appliance twin rollback {connection}")
+        with replacing(open_admin, names.twin, tell):
+            swap_back(open_admin, names, again=f"appliance twin rollback {connection}")
     except psycopg.Error as error:
         raise database_failure(f"The twin '{names.twin}' could not be rolled back.", error) from None

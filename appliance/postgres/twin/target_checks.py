@@ -30,6 +30,7 @@ from appliance.postgres.twin.locale import LocaleSettings, predict_locale
 from appliance.postgres.twin.names import NAME_BYTES, TwinNames, is_beside_a_twin, scratch_names, twin_names
 from appliance.postgres.twin.ownership import Owners, others_twins
 from appliance.postgres.twin.target_warnings import other_versions, target_warnings
+from appliance.postgres.twin.template_copy import can_clone
 from appliance.postgres.twin.unchecked_keys import unchecked_keys
 from appliance.workflow.catalog import Catalog, NotCarried
 
@@ -86,24 +87,24 @@ def check_target(
     leave_out: Collection[str] = (),
     scratch_of: str | None = None,
     owners: Owners | None = None,
+    golden: bool = False,
 ) -> TargetCheck:
     """Look at the target from its maintenance database (``admin``), with the source's snapshot (``source``).
 
     ``selected`` are the tables whose rows are copied, ``filtered`` those of them that leave rows out; leaves
     of a partitioned table stand for themselves. ``powerful_role``: policy lets this connection's role be one;
     ``leave_out`` is what the workflow names there, ``owners`` whose twin it may replace; ``scratch_of`` the
-    workflow that builds for files alone: the database ``twin`` is not replaced then, nor looked at. Changes
-    nothing on either server: which extensions the role may create is tried in a database that is dropped at
-    once. Raises WrongRequestError with all that makes the twin impossible, each with what to type; psycopg
-    errors pass.
+    workflow that builds for files alone: the database ``twin`` is not replaced then, nor looked at;
+    ``golden``: a golden copy is to be kept. Changes nothing on either server: which extensions the role may
+    create, and whether files are cloned, is tried in a database that is dropped at once. Raises
+    WrongRequestError with all that makes the twin impossible, each with what to type; psycopg errors pass.
     """
     names = twin_names(twin) if scratch_of is None else scratch_names(twin, scratch_of)
     next_database = names.next if scratch_of is None else names.files
-    findings = _look_at(admin, open_database, names, scratch=scratch_of is not None)
-    for problem, fix in (
-        others_twins(admin, names, owners) if owners is not None and scratch_of is None else ()
-    ):
-        findings.add(problem, fix)
+    findings = _look_at(admin, open_database, names, scratch=scratch_of is not None, golden=golden)
+    if owners is not None and scratch_of is None:
+        for problem, fix in others_twins(admin, names, owners):
+            findings.add(problem, fix)
     abilities = read_abilities(admin)
     tried: frozenset[str] = frozenset()
     if not findings.problems:
@@ -135,6 +136,7 @@ def check_target(
         ctype=chosen.ctype,
         locale=chosen.locale,
         twin_exists=findings.exists,
+        copied_by="clone" if scratch_of is None and can_clone(admin, names.trial) else "copy",
         scratch=scratch_of is not None,
         missing_extensions=left_behind.missing_extensions,
         tried_extensions=tuple(sorted(tried)),
@@ -155,10 +157,10 @@ def check_target(
 
 
 def target_problems(
-    admin: Connection[TupleRow], open_database: OpenDatabase, twin: str
+    admin: Connection[TupleRow], open_database: OpenDatabase, twin: str, *, golden: bool = False
 ) -> tuple[TargetProblem, ...]:
     """What stands against a twin of that name, as far as the target alone can tell. psycopg errors pass."""
-    return tuple(_look_at(admin, open_database, twin_names(twin)).problems)
+    return tuple(_look_at(admin, open_database, twin_names(twin), golden=golden).problems)
 
 
 def table_problems(left_behind: LeftBehind, selected: Collection[TableKey]) -> tuple[TargetProblem, ...]:
@@ -180,7 +182,12 @@ def wanted_locale(catalog: Catalog) -> LocaleSettings:
 
 
 def _look_at(
-    admin: Connection[TupleRow], open_database: OpenDatabase, names: TwinNames, *, scratch: bool = False
+    admin: Connection[TupleRow],
+    open_database: OpenDatabase,
+    names: TwinNames,
+    *,
+    scratch: bool = False,
+    golden: bool = False,
 ) -> _Findings:
     findings = _Findings()
     _check_server(admin, findings)
@@ -188,6 +195,8 @@ def _look_at(
         _check_names(admin, open_database, (names.files,), findings)
     else:
         findings.exists = _check_databases(admin, open_database, names, findings)
+        if golden:
+            _check_names(admin, open_database, (names.golden,), findings)
     return findings
 
 
@@ -227,7 +236,8 @@ def _check_databases(
     if is_beside_a_twin(names.twin):
         findings.add(
             f"The name '{names.twin}' is kept for what stands beside a twin, whose run would drop it.",
-            "Give the twin a dbname that does not end in __next, __prev, __gone or __swap.",
+            "Give the twin a dbname without __branch_ that does not end in __next, __prev, __gone, __swap or"
+            " __golden.",
         )
         return False
     if len(names.twin.encode()) > NAME_BYTES:
@@ -258,7 +268,7 @@ def _check_names(
     """Names that must be free, or ours; under the first of them it is built."""
     for name in names:
         other = read_database(admin, name)
-        if other is None or (other.owned and other.marker is not None):
+        if other is None or other.half_copied or (other.owned and other.marker is not None):
             continue
         # An attempt that was killed leaves an empty database without our comment.
         if name == names[0] and other.owned and other.accepts_connections and _empty(open_database, name):
