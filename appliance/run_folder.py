@@ -36,6 +36,14 @@ FINISHED = "schema/{target}.finished.json"
 """What ``finish`` leaves for ``verify``."""
 VERIFIED = "verify.json"
 """What ``verify`` proved."""
+DIGESTS = "digests.json"
+"""The digests of the twins that were built, by ``attest``."""
+RECEIPT = "receipt.json"
+"""The signed receipt, for ``publish`` to see that there is one."""
+TOUCHED = "touched"
+"""The mark that something was made on a target: the run gets a receipt, whatever becomes of it."""
+CLOSED = "receipt-of-failure"
+"""The mark that a run which failed has its receipt, or needs none."""
 STOP = "stop.json"
 """The request to stop."""
 OVER = "over.json"
@@ -195,6 +203,7 @@ def open_runs(state_dir: Path) -> Iterator[tuple[str, Path]]:
 def mark_unfinished(folder: Path) -> None:
     """Note that something is about to be built beside the twin that must not stay."""
     create_file(folder / UNFINISHED, "", durable=False, mode=_MODE)
+    create_file(folder / TOUCHED, "", durable=False, mode=_MODE)
 
 
 def mark_removed(folder: Path) -> None:
@@ -231,9 +240,40 @@ def left_behind(state_dir: Path, *, local_only: bool = False) -> list[tuple[str,
     return found
 
 
+def unclosed(state_dir: Path, *, local_only: bool = False) -> list[tuple[str, Path]]:
+    """(run id, folder) of runs that touched a target, did not succeed, and have no receipt of that.
+
+    ``local_only``: of those without Airflow. They have no mark of their end, and a receipt to publish with
+    means that they came as far as the swap.
+    """
+    found = []
+    for mark in sorted((state_dir / "runs").glob(f"*/{TOUCHED}")):
+        folder = mark.parent
+        if (folder / CLOSED).exists():
+            continue
+        try:
+            if (folder / ALIVE).exists():
+                failed = not (folder / RECEIPT).exists() and _is_dead(folder)
+            else:
+                failed = not local_only and _state_of(folder) == "failed"
+        except OSError:
+            continue
+        if failed:
+            found.append((folder.name, folder))
+    return found
+
+
 def note_try(folder: Path) -> None:
     """Note that cleaning up after the run is tried now."""
     write_file(folder / UNFINISHED, "tried", durable=False, mode=_MODE)
+
+
+def _state_of(folder: Path) -> str | None:
+    try:
+        state: object = json.loads((folder / OVER).read_bytes())["state"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return state if isinstance(state, str) else None
 
 
 def _is_dead(folder: Path) -> bool:

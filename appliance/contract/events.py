@@ -29,6 +29,7 @@ from appliance.contract.fields import (
     WireModel,
     WorkflowId,
 )
+from appliance.contract.receipts import ReceiptSigned
 
 MAX_BATCH_EVENTS = 500
 MAX_BATCH_BYTES = 2 * 2**20
@@ -36,7 +37,9 @@ MAX_BATCH_BYTES = 2 * 2**20
 MAX_PLANNED_TABLES = 2000
 MAX_LOG_LINES = 40
 
-Step = Literal["open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "publish"]
+Step = Literal[
+    "open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "attest", "publish"
+]
 StepState = Literal["waiting", "running", "succeeded", "failed", "retrying", "cancelled", "skipped"]
 RunOutcome = Literal["succeeded", "failed", "refused", "cancelled"]
 _Shard = Annotated[
@@ -255,6 +258,7 @@ EventBody = (
     | StepChanged
     | TableProgress
     | RunFinished
+    | ReceiptSigned
     | WorkflowChanged
     | CommandChanged
     | UpdateChanged

@@ -175,6 +175,15 @@ class Policy(StrictModel):
         ),
         examples=[["files"]],
     )
+    share_receipts: bool = Field(
+        default=False,
+        strict=True,
+        description=(
+            "Whether the dashboard gets the whole receipt of each run, with the names of all tables and"
+            " columns; else its digest, signature and counts."
+        ),
+        examples=[False],
+    )
     updates: Updates = Field(
         default_factory=Updates,
         description="The channel to follow, a version to stay on, and when updates may start.",

@@ -1,4 +1,4 @@
-"""Writing a verified twin's tables as files, for ``publish``."""
+"""Writing a verified twin's tables as files, for ``attest``."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def write_export(context: StepContext, plan: Plan, target: TargetFacts) -> Expor
     """
     folder, files = context.paths.export_dir, context.spec.workflow.files
     if folder is None or files is None:
-        raise WrongRequestError("The step 'publish' was given no folder for files.")
+        raise WrongRequestError("The step 'attest' was given no folder for files.")
     if (folder / MANIFEST).exists():
         return _result(read_manifest(folder))
     relations = _relations(context, plan, target)

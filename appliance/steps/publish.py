@@ -1,8 +1,7 @@
 """``publish``: put the verified database in the twin's place, the former twin kept beside it.
 
-Files are written before that, from the database that was verified: once it is the twin, its users may write
-to it, and what they write has been proven by nobody. Who started the step gives the files their name when it
-has worked, so that files and twin appear together or not at all.
+Files were written before that, by ``attest``. Who started the step gives them their name when it has worked,
+so that files and twin appear together or not at all. Without a receipt nothing is published.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from pydantic import BaseModel
 from appliance.errors import WrongRequestError
 from appliance.postgres.twin.names import twin_names
 from appliance.postgres.twin.publishing import Publisher
+from appliance.run_folder import RECEIPT
 from appliance.steps.context import StepContext
-from appliance.steps.exporting import ExportResult, write_export
 
 
 class PublishResult(BaseModel):
@@ -30,8 +29,6 @@ class PublishResult(BaseModel):
     grants: int
     """Objects of the former twin whose grants were given again."""
     notes: tuple[str, ...] = ()
-    files: ExportResult | None = None
-    """What was exported, where this delivery's twin is what the files are written from."""
     seconds: float
 
 
@@ -45,9 +42,12 @@ def run(context: StepContext) -> PublishResult:
             f"The plan has no delivery {context.call.delivery}.", f"It has {len(plan.targets)}."
         )
     target = targets[0]
-    files = None
-    if target.delivery == context.spec.workflow.exporting_delivery:
-        files = write_export(context, plan, target)
+    if not (context.run_dir / RECEIPT).exists():
+        raise WrongRequestError(
+            "The run has no receipt, so it is not published.",
+            "One is signed when the twin has been attested, before anyone can see it.",
+            "Start the run again.",
+        )
     names = twin_names(target.database)
     published = Publisher(
         names=names,
@@ -68,6 +68,5 @@ def run(context: StepContext) -> PublishResult:
         already_done=published.already,
         grants=published.grants,
         notes=tuple(published.notes),
-        files=files,
         seconds=round(time.monotonic() - began, 3),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from appliance import run_folder
 from appliance.postgres.plan import DefinitionSettings, Plan, Snapshot
 from appliance.postgres.proof.results import VerifiedTwins
+from appliance.postgres.twin.digests import TwinDigests
 from appliance.postgres.twin.schema import FinishedTwin, TwinSchema
 from appliance.run_folder import RunFile
 from appliance.steps.run_spec import RunSpec, SpecBrief
@@ -14,6 +15,7 @@ SPEC_OF_ANY_RELEASE = RunFile(run_folder.SPEC, SpecBrief)
 SNAPSHOT = RunFile(run_folder.SNAPSHOT, Snapshot)
 PLAN = RunFile(run_folder.PLAN, Plan)
 VERIFIED = RunFile(run_folder.VERIFIED, VerifiedTwins)
+DIGESTS = RunFile(run_folder.DIGESTS, TwinDigests)
 
 
 def schema_of(target: int) -> RunFile[TwinSchema]:

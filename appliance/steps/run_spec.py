@@ -30,6 +30,10 @@ class RunSpec(BaseModel):
     """Under which name the source's mask keys are derived; None for the connection's own."""
     epoch: int = 1
     """The generation of those keys, as it was when the run began."""
+    workflow_digest: str = ""
+    """Names the version of the document as it was written, as the dashboard does."""
+    asked_by_user: str | None = None
+    """The user of this machine who typed the command, where somebody did."""
     places: Places = Places()
     """Where the workflow's keys stand in its file, so that what is wrong with them can be pointed at."""
 

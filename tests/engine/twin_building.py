@@ -28,6 +28,7 @@ from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.session_settings import read_session_settings
 from appliance.postgres.source.snapshot import export_snapshot, import_snapshot
 from appliance.postgres.twin.target_checks import TargetCheck, check_target
+from appliance.run_folder import RECEIPT
 from appliance.steps import copy, finish, publish, schema
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import StepContext
@@ -184,6 +185,7 @@ class TwinRun:
         return finish.run(self._step("finish"))
 
     def publish(self) -> publish.PublishResult:
+        (self.context.run_dir / RECEIPT).write_text("")
         return publish.run(self._step("publish", delivery=0))
 
     def all(self) -> publish.PublishResult:

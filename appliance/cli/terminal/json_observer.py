@@ -47,6 +47,7 @@ class JsonObserver(SilentObserver):
                 "total_seconds": round(outcome.total_seconds, 3),
                 "results": outcome.results,
                 "export": str(outcome.export) if outcome.export else None,
+                "receipt": outcome.receipt.digest if outcome.receipt else None,
                 "not_carried": [
                     *(item.model_dump() for item in outcome.plan.not_carried),
                     *(item for made in outcome.results.get("schema", []) for item in made["not_carried"]),

@@ -28,11 +28,13 @@ from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.inputs import StepInputs, instance_name
 from appliance.orchestration.containers.reach import open_ways
 from appliance.orchestration.containers.reaping import remove_run
+from appliance.orchestration.receipts import images_of, signing_of, tell_signed
 from appliance.orchestration.workflow_files import Origin
 from appliance.run_folder import StopRequest, run_folder, run_id_for, stop_request
 from appliance.settings.settings import Settings, load_settings
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.run_files import PLAN
+from appliance.steps.run_receipt import release_run
 from appliance.store.runs import RunStore
 
 if TYPE_CHECKING:
@@ -148,8 +150,7 @@ class StepOperator(DockerOperator):
             finally:
                 if not keep:
                     self.run.remove()
-            if exported:
-                finish_export(self.settings.exports_dir, self.workflow, run_id)
+            self._done(client, inputs, folder, exported)
         return self._mapped_value(folder, inputs)
 
     def _stop_request(self, folder: Path) -> StopRequest | None:
@@ -195,7 +196,19 @@ class StepOperator(DockerOperator):
         return open_ways(self.settings.runtime_dir, known, wanted)
 
     def _writes_files(self, inputs: StepInputs) -> bool:
-        return self.step == "publish" and self.delivery == inputs.spec.workflow.exporting_delivery
+        return self.step == "attest" and inputs.spec.workflow.files is not None
+
+    def _done(
+        self, client: docker.APIClient, inputs: StepInputs, folder: Path, exported: Path | None
+    ) -> None:
+        """What follows the step where this process has more rights than a container."""
+        spec = inputs.spec
+        if self.step == "attest":
+            images = images_of(client, self.settings.steps.image)
+            signing = signing_of(self.settings, spec, self.store, images)
+            tell_signed(self.settings, self.store, release_run(signing, folder, exported))
+        elif self.step == "publish" and self.delivery == spec.workflow.exporting_delivery:
+            finish_export(self.settings.exports_dir, self.workflow, spec.run_id)
 
     def _exported(self, inputs: StepInputs, call: StepCall) -> contextlib.AbstractContextManager[Path | None]:
         """The folder that this step writes files to, if it does."""
@@ -235,10 +248,10 @@ class StepOperator(DockerOperator):
         return failure.model_copy(update={"log_tail": tuple(run.output.tail)})
 
     def _mapped_value(self, folder: Path, inputs: StepInputs) -> list[int] | None:
-        """What the next step is mapped over: shards after ``plan``, deliveries after ``verify``."""
+        """What the next step is mapped over: shards after ``plan``, deliveries after ``attest``."""
         if self.step == "plan":
             return list(range(max(1, len(PLAN.read(folder).shards))))
-        if self.step == "verify":
+        if self.step == "attest":
             return list(inputs.spec.workflow.twins)
         return None
 
@@ -284,11 +297,11 @@ class CloseSnapshotOperator(BaseOperator):
 
 
 class DiscardOperator(StepOperator):
-    """Drops what the run built aside, unless it was verified. A teardown: it runs in any case."""
+    """Drops what the run built aside, unless its receipt is signed. A teardown: it runs in any case."""
 
     def execute(self, context: Context) -> Any:
-        """Do nothing after a verified run; else let the step do it, also when the run was asked to stop."""
-        if context["ti"].xcom_pull(task_ids="verify") is None:
+        """Nothing once the receipt is signed; else the step does it, also when the run was asked to stop."""
+        if context["ti"].xcom_pull(task_ids="attest") is None:
             super().execute(context)
 
     def _stop_request(self, folder: Path) -> StopRequest | None:  # noqa: ARG002

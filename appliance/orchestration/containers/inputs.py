@@ -12,6 +12,7 @@ import docker
 
 import appliance
 from appliance.connections import Connection, load_connections, select_connections
+from appliance.contract.calls import document_digest
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
@@ -96,7 +97,8 @@ def _begin(
     source_file: Path,
     origin: Literal["local", "cloud"],
 ) -> None:
-    document = load_workflow(source_file).workflow
+    loaded = load_workflow(source_file)
+    document = loaded.workflow
     if document.id != call.workflow:
         raise WrongRequestError(
             f"{source_file} no longer holds the workflow '{call.workflow}'.",
@@ -114,6 +116,7 @@ def _begin(
         approved=approved_columns(settings.approvals_dir, document) if origin == "cloud" else (),
         created_at=datetime.now(UTC),
         appliance_version=appliance.__version__,
+        workflow_digest=document_digest(loaded.document.data),
         mask_key=source.mask_key,
         epoch=read_epochs(settings.keys_dir).of(source.mask_key or document.source),
     )

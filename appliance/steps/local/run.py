@@ -17,12 +17,14 @@ from appliance.contract.step_messages import Failure, Notice, Progress
 from appliance.errors import ApplianceError, ExitCode, WorkFailedError
 from appliance.exports.writing import export_folder, finish_export
 from appliance.postgres.plan import Plan
+from appliance.receipts.envelope import SignedReceipt
 from appliance.run_folder import alive
 from appliance.steps import discard
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import load_context
 from appliance.steps.local.process import StepProcess, stop_all
 from appliance.steps.run_files import PLAN, SPEC
+from appliance.steps.run_receipt import Signing, close_run, release_run
 from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import remove_secrets, write_secrets, write_settings
 from appliance.steps.step_keys import step_settings
@@ -93,6 +95,7 @@ class RunOutcome:
     total_seconds: float
     export: Path | None = None
     """Where its files are."""
+    receipt: SignedReceipt | None = None
 
 
 @dataclass
@@ -113,8 +116,12 @@ class LocalRun:
     paths: StepPaths
     exports_dir: Path
     """Where a workflow's files go: ``<workflow>/<run>/`` in it."""
+    signing: Signing
+    """What its receipt is signed with; no step is given it."""
     check: Callable[[], None] = field(default=lambda: None)
     """Called a few times a second; what it raises ends the run."""
+    receipt: SignedReceipt | None = None
+    """Once it is signed."""
     _alive: list[StepProcess] = field(default_factory=list)
     _results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
@@ -129,7 +136,6 @@ class LocalRun:
 
     def _run(self) -> RunOutcome:
         began = time.monotonic()
-        publishing = False
         export: Path | None = None
         try:
             write_secrets(self.paths.secrets_dir, self.connections)
@@ -139,18 +145,19 @@ class LocalRun:
             self._close_snapshot()
             self._steps("finish", [self._job("finish")])
             self._keyed_steps("verify", [self._job("verify")], plan)
-            publishing = True
-            export = self._publish()
+            export = self._attest_and_publish()
         except BaseException as error:
             stop_all(self._alive)
+            self._close(error)
             # A finished twin that could not be swapped stays: its message says what to do to get it swapped.
-            if not (publishing and isinstance(error, StepFailedError)):
+            if not (self.receipt is not None and isinstance(error, StepFailedError)):
                 self._drop_unfinished()
             raise
         finally:
             stop_all(self._alive)
             remove_secrets(self.paths.secrets_dir)
-        return RunOutcome(plan, self._results, self._seconds, time.monotonic() - began, export)
+        took = time.monotonic() - began
+        return RunOutcome(plan, self._results, self._seconds, took, export, self.receipt)
 
     def only_plan(self, observer: Observer) -> Plan:
         """Make the plan and nothing else; nothing is left behind but the run's folder."""
@@ -175,24 +182,36 @@ class LocalRun:
         self._observer.planned(plan)
         return plan
 
-    def _publish(self) -> Path | None:
-        """Swap the twins in; the files, if there are any, get their name when all of that has worked."""
+    def _attest_and_publish(self) -> Path | None:
+        """Write the files, sign the receipt, swap the twins in; then the files get their name."""
         workflow = self.spec.workflow
-        jobs = [self._job("publish", delivery=number) for number in workflow.twins]
+        attest = self._job("attest")
+        publish = [self._job("publish", delivery=number) for number in workflow.twins]
         if workflow.files is None:
-            self._steps("publish", jobs)
+            self._steps("attest", [attest])
+            self.receipt = release_run(self.signing, self.paths.run_dir, None)
+            self._steps("publish", publish)
             return None
         with export_folder(self.exports_dir, workflow.id, self.spec.run_id) as folder:
-            for job in jobs:
-                if job.call.delivery == workflow.exporting_delivery:
-                    job.call = replace(job.call, exports=True)
-                    job.paths = replace(job.paths, export_dir=folder)
+            attest.call = replace(attest.call, exports=True)
+            attest.paths = replace(attest.paths, export_dir=folder)
             try:
-                self._steps("publish", jobs)
+                self._steps("attest", [attest])
+                self.receipt = release_run(self.signing, self.paths.run_dir, folder)
+                self._steps("publish", publish)
                 return finish_export(self.exports_dir, workflow.id, self.spec.run_id)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
+
+    def _close(self, error: BaseException) -> None:
+        """A run that has touched a target has a receipt, also when it failed."""
+        step = error.failure.step if isinstance(error, StepFailedError) else None
+        cancelled = isinstance(error, KeyboardInterrupt)
+        try:
+            close_run(self.signing, self.paths.run_dir, "cancelled" if cancelled else "failed", step)
+        except ApplianceError as failed:
+            self._observer.message(Notice(step=step or "attest", text=failed.what))
 
     def _keyed_steps(self, step: str, jobs: list[_Job], plan: Plan) -> None:
         """Steps that are given the keys of their plan, for as long as they take."""
