@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic.json_schema import JsonSchemaValue
 
-from appliance.documents import yaml as strict_yaml
+from appliance.documents import strict_yaml
 from appliance.documents.document import Document
 from appliance.documents.json_schema import document_schema
 from appliance.documents.model import StrictModel, problems_of, wrong
@@ -107,7 +108,7 @@ class Connection(StrictModel):
         return self
 
 
-def connections_schema() -> dict[str, Any]:
+def connections_schema() -> JsonSchemaValue:
     """The JSON Schema of the file: connections by name, whose texts need no quotes."""
     schema = document_schema(Connection, "Connections")
     connection = {key: schema.pop(key) for key in ("description", "properties", "required", "type")}

@@ -1,6 +1,6 @@
 """A run's folder: how a run is called, the name of every file in it, and how each is read and written.
 
-Files, not rows: they work while every database is away, and whoever may cancel a run may write here.
+Files, not rows: they work while every database is away, and what may cancel a run may write here.
 ``appliance.steps.run_files`` says of which type each document is: the types stand higher in the house, and
 the supervisors, which import this module, have no memory for the types' libraries.
 """
@@ -13,7 +13,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, Self, TypeVar
@@ -28,12 +28,26 @@ SNAPSHOT = "snapshot.json"
 """The source's exported snapshot, by ``open_snapshot``."""
 PLAN = "plan.json"
 """What ``plan`` decided."""
+CATALOG = "catalog.json"
+"""What the source was when the run was planned: names and types."""
+FORMER_CATALOG = "former-catalog.json"
+"""The same of the workflow's last verified run, put there when the run begins."""
+DRIFT = "drift.json"
+"""What has changed from the one to the other, and what the workflow decided of it."""
+KEPT = "kept.json"
+"""Which kept columns are looked at, and how, by ``plan``."""
+ORIGINALS = "originals.json"
+"""What the source counted of masked columns' originals in kept columns, by ``copy``."""
 SCHEMA = "schema/{target}.json"
 """What ``schema`` leaves for ``finish``, for each of the plan's targets."""
 SETTINGS = "schema/{target}.settings.json"
 """Under which settings the target evaluates the definitions of its objects."""
 FINISHED = "schema/{target}.finished.json"
 """What ``finish`` leaves for ``verify``."""
+SCANNED = "scan.json"
+"""What ``scan`` found, as it may be reported."""
+UNCOVERED = "uncovered.json"
+"""The columns at which ``plan`` refused the run."""
 VERIFIED = "verify.json"
 """What ``verify`` proved."""
 DIGESTS = "digests.json"
@@ -52,6 +66,9 @@ UNFINISHED = "unfinished"
 """The mark that evidence may stand in a database beside the twin: from ``schema`` until it is removed."""
 ALIVE = "alive.lock"
 """Locked by a run without Airflow for as long as its process lives, however that ends."""
+
+LOOK = "look."
+"""Begins the id of what only looks at databases. No workflow's id has a dot, so no run is called so."""
 
 _MODE = 0o640
 LONGEST_OPEN_S = 8 * 24 * 3600
@@ -128,7 +145,7 @@ class StopRequest:
 
 
 def new_airflow_run_id() -> str:
-    """A run id for Airflow that sorts by time and that nobody else makes: ``20261123T020000Z-3f9a``."""
+    """A run id for Airflow that sorts by time and that no one else makes: ``20261123T020000Z-3f9a``."""
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(2).hex()}"
 
 
@@ -164,8 +181,7 @@ def request_stop(state_dir: Path, run_id: str, request: StopRequest) -> bool:
 def stop_request(folder: Path) -> StopRequest | None:
     """The request to stop, if there is one."""
     try:
-        data: dict[str, Any] = json.loads((folder / STOP).read_bytes())
-        return StopRequest(**data)
+        return StopRequest(**json.loads((folder / STOP).read_bytes()))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError):
@@ -192,6 +208,8 @@ def open_runs(state_dir: Path) -> Iterator[tuple[str, Path]]:
         return
     oldest = time.time() - LONGEST_OPEN_S
     for entry in entries:
+        if entry.name.startswith(LOOK):
+            continue
         folder = Path(entry.path)
         try:
             if (folder / SPEC).stat().st_mtime > oldest and not is_over(folder):
@@ -287,5 +305,5 @@ def _is_dead(folder: Path) -> bool:
 
 def _places(error: ValueError) -> str:
     """Where in the document, by key and never by value. The error is pydantic's."""
-    details: list[dict[str, Any]] = error.errors() if hasattr(error, "errors") else []
+    details: Sequence[Mapping[str, Any]] = error.errors() if hasattr(error, "errors") else []
     return ", ".join(".".join(str(part) for part in detail["loc"]) for detail in details[:5])

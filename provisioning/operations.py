@@ -34,7 +34,7 @@ def changes(*metas: OperationMeta) -> bool:
 
 
 def when_free(locks: Sequence[str], most_s: int = _LOCKED_MAX_S) -> str:
-    """A command that waits until nobody holds these locks, which `apt-get update` and dpkg do not."""
+    """A command that waits until no one holds these locks, which `apt-get update` and dpkg do not."""
     program = "import fcntl, sys; [fcntl.lockf(open(path, 'a'), fcntl.LOCK_EX) for path in sys.argv[1:]]"
     paths = " ".join(shlex.quote(path) for path in locks)
     return f"timeout {most_s} python3 -c {shlex.quote(program)} {paths} 2>/dev/null || true"

@@ -6,22 +6,17 @@ from contextlib import closing
 
 import psycopg
 
-from appliance.contract.step_messages import Failure
-from appliance.errors import ExitCode
+from appliance.orchestration.step_failures import lost_run
 from appliance.postgres.errors import database_failure
 from appliance.store import outbox
 from appliance.store.database import connect, migrate
 from appliance.store.queries import current_runs
 from appliance.store.runs import RunStore
 
-ENDED = Failure(
-    step="run",
-    exit_code=ExitCode.WORK_FAILED,
-    retry=False,
-    what="The appliance was restored from a backup that was made while this run was under way.",
-    why="Its containers and its snapshot belonged to the machine that is gone.",
-    next_step="Start the workflow again.",
-    exception="Restored",
+ENDED = lost_run(
+    "The appliance was restored from a backup that was made while this run was under way.",
+    "Its containers and its snapshot belonged to the machine that is gone.",
+    "Restored",
 )
 _UNFINISHED_RUNS = "SELECT run_id, dag_id FROM dag_run WHERE state IN ('queued', 'running')"
 _END_TASKS = """

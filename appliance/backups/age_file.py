@@ -175,7 +175,7 @@ def _encoded(data: bytes) -> bytes:
 
 
 def _decoded(text: bytes) -> bytes:
-    """Strictly: a spelling that decodes to the same bytes would be a change that nobody finds out."""
+    """Strictly: a spelling that decodes to the same bytes would be a change that no one finds out."""
     try:
         data = base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except ValueError:

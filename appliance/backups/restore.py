@@ -69,7 +69,7 @@ def restore_backup(
     replace: bool = False,
     entered: Callable[[State], None] = lambda _: None,
 ) -> Restored:
-    """Make this appliance the one that the backup was made of. ``entered`` is told every state.
+    """Make this appliance the one that the backup was made of. ``entered`` is called with every state.
 
     Raises WrongRequestError, with nothing changed, while services run, for a file that cannot be used, and
     for an appliance that has state of its own unless ``replace``; WorkFailedError when it could not be
@@ -166,7 +166,7 @@ def _check_stopped(*, is_repeated: bool) -> None:
 
 
 def _server_version(name: str, url: str) -> int:
-    """Also proves that nobody else is in the database."""
+    """Also proves that no one else is in the database."""
     give_up = time.monotonic() + LEAVING_S
     try:
         with closing(connect(url, read_only=True)) as session:
@@ -223,7 +223,7 @@ def _check_servers(manifest: Manifest, versions: dict[str, int]) -> None:
 
 
 def _want_rotation(settings: Settings) -> None:
-    """With its next contact the appliance changes its token, which turns away whoever else has it."""
+    """With its next contact the appliance changes its token, which turns away anyone else who has it."""
     marker = settings.identity_file.with_name(ROTATION_WANTED)
     with as_owner_of(marker.parent):
         marker.touch(mode=0o600)

@@ -25,16 +25,15 @@ def enrol(
     Prefer - (the default): what stands on a command line can be seen by others on this machine.
     """
     from appliance import __version__  # noqa: PLC0415 - help must be instant
-    from appliance.cloud.client import DashboardClient, checked_url  # noqa: PLC0415
-    from appliance.cloud.enrolment import enrol as exchange  # noqa: PLC0415
+    from appliance.cloud import enrolment  # noqa: PLC0415
+    from appliance.cloud.enrol_unattended import client_of  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
 
     settings = load_settings()
-    address = checked_url(url, plain_http=settings.dashboard_plain_http)
-    given = _from_stdin() if token == STDIN else token
-    client = DashboardClient(address, version=__version__, ca_file=settings.dashboard_ca_file)
+    client = client_of(settings, url)
     try:
-        identity = exchange(client, given.strip(), settings.identity_file, version=__version__)
+        given = _from_stdin() if token == STDIN else token
+        identity = enrolment.enrol(client, given.strip(), settings.identity_file, version=__version__)
     finally:
         client.close()
     typer.echo(f"Enrolled with {identity.url} as {identity.name}.")

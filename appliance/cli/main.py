@@ -21,7 +21,6 @@ import typer.core
 import typer.main
 
 from appliance import __version__
-from appliance.cli.entry import INTERRUPTED
 from appliance.errors import ApplianceError, ExitCode, WrongRequestError
 
 DEBUG_VARIABLE = "APPLIANCE_DEBUG"
@@ -149,8 +148,6 @@ def main() -> None:
         app(prog_name="appliance")
     except ApplianceError as error:
         _exit(error.text(), error.exit_code, error)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
     except PermissionError as error:
         wrong = _not_permitted(error)
         _exit(

@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from appliance.cli.work.run_options import ConnectionsOption, PolicyOption, StateOption, WorkflowArgument
 
 app = typer.Typer()
 
 
 @app.command()
 def plan(  # noqa: PLR0917 - as typer has it
-    file: Annotated[Path, typer.Argument(help="The workflow.", metavar="FILE")],
-    connections: Annotated[
-        Path | None, typer.Option(help="connections.yaml; else the appliance's own.", metavar="FILE")
-    ] = None,
-    policy: Annotated[
-        Path | None,
-        typer.Option(help="policy.yaml; else the appliance's own, if it has one.", metavar="FILE"),
-    ] = None,
-    state: Annotated[
-        Path | None, typer.Option(help="Where plans, results and the mask key are kept.", metavar="DIR")
-    ] = None,
+    file: WorkflowArgument,
+    connections: ConnectionsOption = None,
+    policy: PolicyOption = None,
+    state: StateOption = None,
     columns: Annotated[
         bool, typer.Option("--columns", help="List every column and what happens to it.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
-    """Show what a run would do. Source and target are looked at; no row is read and nothing is written.
+    """Show what a run would do. Of kept columns a sample is looked at in the source; nothing is copied.
 
-    Whatever is wrong with the workflow, the source or the target is said at once.
+    Whatever is wrong with the workflow, the source or the target is said at once. What the target refuses to
+    make is found by making it: an empty database beside the twin, which is dropped again after seconds.
     """
     from appliance.cli.terminal.run_summary import plan_json, print_plan  # noqa: PLC0415
     from appliance.cli.work.local import console, interruptible, local_run  # noqa: PLC0415 - help must be instant

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from appliance.cli.work.run_options import ConnectionsOption, PolicyOption, StateOption, WorkflowArgument
 from appliance.errors import ApplianceError
 
 app = typer.Typer()
@@ -14,17 +15,10 @@ app = typer.Typer()
 
 @app.command()
 def run(  # noqa: PLR0917 - as typer has it
-    file: Annotated[Path, typer.Argument(help="The workflow.", metavar="FILE")],
-    connections: Annotated[
-        Path | None, typer.Option(help="connections.yaml; else the appliance's own.", metavar="FILE")
-    ] = None,
-    policy: Annotated[
-        Path | None,
-        typer.Option(help="policy.yaml; else the appliance's own, if it has one.", metavar="FILE"),
-    ] = None,
-    state: Annotated[
-        Path | None, typer.Option(help="Where plans, results and the mask key are kept.", metavar="DIR")
-    ] = None,
+    file: WorkflowArgument,
+    connections: ConnectionsOption = None,
+    policy: PolicyOption = None,
+    state: StateOption = None,
     exports_dir: Annotated[
         Path | None,
         typer.Option(help="Where delivered files go; else exports/ beside the runs.", metavar="DIR"),

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import socket
 import ssl
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -23,6 +19,7 @@ if TYPE_CHECKING:
     import httpx
 
 from appliance.errors import WorkFailedError, WrongRequestError
+from appliance.system.http import Answer, Fault, fault_of, trusting
 
 CALL_TIMEOUT_S = 20.0
 """For the whole of a call, from looking the name up to the last byte: a drip cannot stretch it."""
@@ -49,14 +46,6 @@ class TokenRefusedError(WorkFailedError):
         )
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A whole answer: 2xx with its body, 304, or another 4xx."""
-
-    status: int
-    body: bytes
-
-
 def checked_url(url: str, *, plain_http: bool = False) -> str:
     """The dashboard's address without a slash at its end.
 
@@ -73,7 +62,7 @@ def checked_url(url: str, *, plain_http: bool = False) -> str:
     if parts.scheme == "http" and not plain_http and not _is_loopback(parts.hostname or ""):
         raise WrongRequestError(
             "The dashboard's address is not https.",
-            "Whoever listens on the way could take the appliance's token.",
+            "Anybody on the way could take the appliance's token.",
             f"{example}, or set dashboard_plain_http where the way is safe.",
         )
     return url.rstrip("/")
@@ -93,7 +82,8 @@ class DashboardClient:
         self.url = url
         self.token = token
         self._runner = asyncio.Runner()
-        httpx = self._httpx = _loaded_httpx()
+        import httpx  # noqa: PLC0415 - see the module
+
         self._client = httpx.AsyncClient(
             base_url=url,
             verify=_trusted(ca_file),
@@ -119,8 +109,12 @@ class DashboardClient:
         max_bytes: int = USUAL_ANSWER_BYTES,
         timeout_s: float = CALL_TIMEOUT_S,
     ) -> Answer:
-        """One request. Raises DashboardAwayError, or TokenRefusedError for a 401."""
-        httpx = self._httpx
+        """One request, answered with 2xx, 304 or a 4xx.
+
+        Raises DashboardAwayError, or TokenRefusedError for a 401.
+        """
+        import httpx  # noqa: PLC0415 - see the module
+
         sent = {"content-type": "application/json", **(headers or {})}
         if self.token:
             sent["authorization"] = f"Bearer {self.token}"
@@ -165,45 +159,31 @@ def _check_status(response: httpx.Response) -> None:
         )
 
 
-def _loaded_httpx() -> ModuleType:
-    # It does without its command line where that cannot be imported; importing it brings rich along, 3 MB.
-    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]
-    import httpx  # noqa: PLC0415
-
-    return httpx
-
-
 def _trusted(ca_file: Path | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except OSError as error:
-            raise WrongRequestError(
-                f"{ca_file} cannot be used: {error.strerror or type(error).__name__}.",
-                "dashboard_ca_file names it as a file of authorities to trust.",
-                f"openssl x509 -noout -subject -in {ca_file}",
-            ) from None
-    return context
+    try:
+        return trusting(ca_file)
+    except OSError as error:
+        raise WrongRequestError(
+            f"{ca_file} cannot be used: {error.strerror or type(error).__name__}.",
+            "dashboard_ca_file names it as a file of authorities to trust.",
+            f"openssl x509 -noout -subject -in {ca_file}",
+        ) from None
+
+
+_CAUSES = {
+    Fault.CERTIFICATE: (
+        "Its certificate is not trusted, has expired, or is for another name.",
+        "Set dashboard_ca_file to the authority that signed it, if it is your own.",
+    ),
+    Fault.TLS: ("It does not speak TLS as it should.", "Check the address's scheme and port."),
+    Fault.NAME: ("No address is known for its name.", "Check the address, and the DNS of this machine."),
+    Fault.REFUSED: ("Nothing listens at its address.", "Check the address; it may be restarting."),
+}
 
 
 def _cause(error: BaseException, timeout_s: float) -> tuple[str, str]:
-    """(why, what to do) in our own words, from whatever lies below."""
-    below: BaseException | None = error
-    while below is not None:
-        if isinstance(below, ssl.SSLCertVerificationError):
-            return (
-                "Its certificate is not trusted, has expired, or is for another name.",
-                "Set dashboard_ca_file to the authority that signed it, if it is your own.",
-            )
-        if isinstance(below, ssl.SSLError):
-            return "It does not speak TLS as it should.", "Check the address's scheme and port."
-        if isinstance(below, socket.gaierror):
-            return "No address is known for its name.", "Check the address, and the DNS of this machine."
-        if isinstance(below, ConnectionRefusedError):
-            return "Nothing listens at its address.", "Check the address; it may be restarting."
-        if isinstance(below, TimeoutError) or "Timeout" in type(below).__name__:
-            return f"It did not answer within {timeout_s:.0f} s.", "Check the network and the proxy."
-        below = below.__cause__ or below.__context__
-    return f"The connection broke ({type(error).__name__}).", ""
+    """(why, what to do)."""
+    fault = fault_of(error)
+    if fault is Fault.TIME:
+        return f"It did not answer within {timeout_s:.0f} s.", "Check the network and the proxy."
+    return _CAUSES.get(fault, (f"The connection broke ({type(error).__name__}).", ""))

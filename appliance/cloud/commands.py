@@ -1,4 +1,4 @@
-"""What the dashboard asks for (``run``, ``cancel``, ``sync``, ``update``): each done once, and answered for.
+"""What the dashboard asks for: each done once, and answered for.
 
 A command is kept in the local database before anything is done, under its id. What it does is repeatable (a
 run has an id made of the command's), so being killed between the deed and the answer ends in one deed and
@@ -15,22 +15,23 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from appliance.cloud.command_state import Settled, finish_command
 from appliance.cloud.wanted_release import WantedRelease
 from appliance.contract.calls import Command
 from appliance.errors import ApplianceError, RefusedError, WorkFailedError, WrongRequestError
+from appliance.orchestration.looks import Look, ask, forget_lost
 from appliance.orchestration.start_and_stop import cancel_run, find_workflow, start_run
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.columns import KEEP_RULE
 from appliance.policy.policy import Policy, check_workflow, enforce, read_policy
 from appliance.run_folder import run_id_for
 from appliance.settings.settings import Settings
+from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection
 from appliance.store.queries import run_state
 from appliance.workflow.loading import load_workflow
 
 MOST_AN_HOUR = 120
-"""More commands than that nobody means; the rest are left to expire."""
+"""No person means more commands than that; the rest are left to expire."""
 KEPT_DAYS = 30
 PATIENCE_S = 90.0
 """How long a run may wait for Airflow to be back, or to see a workflow that has just come."""
@@ -87,7 +88,7 @@ class CloudCommands:
                 " OR kind = ANY(%(kinds)s)) ORDER BY received_at LIMIT 20",
                 {"kinds": self._kinds},
             ).fetchall()
-        settled = 0
+        settled = forget_lost(db, self._settings)
         for command in received:
             outcome = self._outcome(db, command, sync)
             if outcome is not None:
@@ -123,6 +124,8 @@ class CloudCommands:
             case "update":
                 asked = self._releases.request(db, command.payload["version"], command.command_id)
                 return Settled("accepted" if asked else "done")
+            case "scan" | "plan":
+                return self._look(command)
         sync()
         return Settled("done")
 
@@ -148,7 +151,7 @@ class CloudCommands:
             )
         if too_soon := _too_soon(db, policy, workflow, run_id):
             return too_soon
-        # Known before Airflow knows it, so that nobody else can be told as the one who asked.
+        # Known before Airflow knows it, so that the run is not attributed to anyone else.
         made = db.execute(
             "INSERT INTO appliance.run (run_id, workflow, airflow_run_id, origin, trigger, command_id, state)"
             " VALUES (%s, %s, %s, %s, 'command', %s, 'queued') ON CONFLICT DO NOTHING",
@@ -179,6 +182,24 @@ class CloudCommands:
             cancel_run(self._settings, run_id, FROM)
         return Settled("done", run_id=run_id)
 
+    def _look(self, command: Received) -> Settled | None:
+        """Hand it to what may open the databases. What it says comes with its own answer."""
+        connection, workflow = command.payload.get("connection"), command.payload.get("workflow")
+        look = Look(
+            kind="scan" if connection else "plan",
+            command_id=UUID(command.command_id),
+            connection=connection,
+            workflow=workflow,
+            digest=command.payload.get("digest"),
+        )
+        try:
+            ask(self._settings, look)
+        except (WrongRequestError, WorkFailedError):
+            if datetime.now(UTC) - command.received_at < timedelta(seconds=PATIENCE_S):
+                return None
+            raise
+        return Settled("accepted")
+
     def _policy(self) -> Policy:
         """Raises WrongDocumentError for one that cannot be read: then nothing is done."""
         return read_policy(self._settings)
@@ -200,7 +221,7 @@ def refuse_waiting(settings: Settings, workflow: str) -> None:
 
 
 def _too_soon(db: Connection, policy: Policy, workflow: str, but: str) -> Settled | None:
-    """A refusal where the newest other run of the workflow, whoever asked for it, is too young."""
+    """A refusal where the newest other run of the workflow, whatever asked for it, is too young."""
     row = db.execute(
         "SELECT max(queued_at) AS last FROM appliance.run WHERE workflow = %s AND run_id <> %s",
         [workflow, but],

@@ -67,14 +67,14 @@ def enrol_by_file(settings: Settings, identity: Identity | None, backoff: Backof
     from appliance.cloud.client import checked_url  # noqa: PLC0415 - see serving
     from appliance.cloud.enrolment import digest, enrol  # noqa: PLC0415 - the same
 
-    url = checked_url(settings.dashboard_url or "", plain_http=settings.dashboard_plain_http)
+    address = checked_url(settings.dashboard_url or "", plain_http=settings.dashboard_plain_http)
     try:
         token = settings.enrolment_token_file.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
         return identity
     if not token or (identity is not None and identity.enrolled_with == digest(token)):
         return identity
-    client = client_of(settings, url)
+    client = _client(settings, address)
     try:
         made = enrol(client, token, settings.identity_file, version=appliance.__version__)
         backoff.succeeded()
@@ -90,10 +90,16 @@ def enrol_by_file(settings: Settings, identity: Identity | None, backoff: Backof
 
 def client_of(settings: Settings, url: str, token: str = "") -> DashboardClient:
     """A client of the dashboard at ``url``. Raises WrongRequestError for an address that may not be used."""
-    from appliance.cloud.client import DashboardClient, checked_url  # noqa: PLC0415 - see serving
+    from appliance.cloud.client import checked_url  # noqa: PLC0415 - see serving
+
+    return _client(settings, checked_url(url, plain_http=settings.dashboard_plain_http), token)
+
+
+def _client(settings: Settings, address: str, token: str = "") -> DashboardClient:
+    from appliance.cloud.client import DashboardClient  # noqa: PLC0415 - see serving
 
     return DashboardClient(
-        checked_url(url, plain_http=settings.dashboard_plain_http),
+        address,
         version=appliance.__version__,
         token=token,
         ca_file=settings.dashboard_ca_file,

@@ -1,4 +1,4 @@
-"""What the appliance tells of itself with every heartbeat, out of what the status service knows."""
+"""What the appliance reports of itself with every heartbeat, out of what the status service knows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from appliance.store.rows import OutboxDepth
 from appliance.system.proc import memory_kb
 
 _NAMES = {"airflow_database": "postgres"}
-"""Two databases of one server are one part to whoever looks from afar."""
+"""Two databases of one server are one part to an observer from outside."""
 _PARTS = ("scheduler", "dag_processor", "api_server", "status", "postgres", "docker", "reporting")
 _BAD_FIRST = {"down": 0, "degraded": 1, "unknown": 2, "ok": 3}
 
@@ -133,6 +133,7 @@ def _policy(policy: Policy) -> PolicyReport:
     return PolicyReport(
         workflows_from_cloud=policy.workflows_from_cloud,
         sql_from_cloud=policy.sql_from_cloud,
+        share_catalog=policy.share_catalog,
         update_channel=policy.updates.channel[:80],
         update_pin=policy.updates.pin,
         update_window=policy.updates.window,

@@ -104,7 +104,7 @@ class KnownReport(Protocol):
 
 
 class Known(Protocol):
-    """What the status service knows of this appliance, whoever asks."""
+    """What the status service knows of this appliance, for every caller."""
 
     def report(self) -> KnownReport:
         """What ``/status`` says."""

@@ -73,7 +73,7 @@ class Reporter:
         self._problem = ""
 
     def describe(self) -> DashboardLink:
-        """What ``/status`` says of the dashboard; asks nobody."""
+        """What ``/status`` says of the dashboard, without a call."""
         identity = self._identity
         return DashboardLink(
             enrolled=identity is not None,
@@ -180,7 +180,7 @@ class Reporter:
             self._fetch()
 
     def _is_alone(self, client: DashboardClient, identity: Identity) -> bool:
-        """Nothing is told with a token that another machine may have: it is changed first."""
+        """Nothing is sent with a token that another machine may have: it is changed first."""
         marker = self._settings.identity_file.with_name(ROTATION_WANTED)
         if not marker.exists():
             return True

@@ -19,7 +19,7 @@ _PRINTABLE = r"[^\x00-\x1f\x7f]"
 class WireModel(BaseModel):
     """One object on the wire.
 
-    Whoever builds one cannot add a key that is not declared. Whoever reads one from the other side calls
+    A key that is not declared cannot be added to one. A reader of one from the other side calls
     ``from_wire``, which drops unknown keys instead: an appliance may be newer than its dashboard, or older.
     """
 
@@ -39,7 +39,7 @@ class ScrubbedText(str):
     """Free text that has been through the scrubber: the only free text that may leave an appliance.
 
     In Python a model takes an instance of this class and no other string, so that text can only get into a
-    report by way of whoever calls ``mark``: the scrubber. Read from JSON, any bounded string is taken.
+    report through the caller of ``mark``: the scrubber. Read from JSON, any bounded string is taken.
     """
 
     __slots__ = ()

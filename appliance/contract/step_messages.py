@@ -1,4 +1,4 @@
-"""The protocol between a step and whoever started it: one JSON object a line on standard output.
+"""The protocol between a step and its caller: one JSON object a line on standard output.
 
 A step prints any number of ``progress`` and ``notice`` lines and ends with exactly one ``result`` or
 ``failure``. None of them may hold a value out of a row or a secret.

@@ -129,7 +129,7 @@ def add_appliance(
 
 
 def main() -> None:
-    """Run a command; a known failure is told in plain words."""
+    """Run a command; a known failure is shown in plain words."""
     try:
         cli()
     except ApplianceError as error:

@@ -17,7 +17,7 @@ from appliance.errors import WrongRequestError
 Role = Literal["viewer", "editor", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "editor", "admin")
 SYSTEM_MAKER = "system"
-"""Whoever has the dashboard's own server; their rights end with their access to it."""
+"""The people with access to the dashboard's own server; their rights end with their access to it."""
 
 API_PREFIX = "apd_"
 APPLIANCE_PREFIX = "apl_"
@@ -62,7 +62,7 @@ def hash_password(password: str) -> str:
 
 
 def password_matches(stored: str | None, password: str) -> bool:
-    """Whether the password is right. Takes as long for a name that nobody has."""
+    """Whether the password is right. Takes as long for a name that no one has."""
     if len(password) > MAX_PASSWORD:
         return False
     with _hashing:

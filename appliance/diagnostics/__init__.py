@@ -1,1 +1,1 @@
-"""One archive that says how this appliance is, for whoever is asked for help: no secret, no row's value."""
+"""One archive that says how this appliance is, for a person asked for help: no secret, no row's value."""

@@ -1,4 +1,4 @@
-"""What the appliance has been told: settings, policy, workflows; of connections only their shape."""
+"""How the appliance is configured: settings, policy, workflows; of connections only their shape."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from appliance.connections import PLACEHOLDER, load_connections
 from appliance.diagnostics.part import Part, table
-from appliance.documents import yaml as strict_yaml
+from appliance.documents import strict_yaml
 from appliance.scrubbing.scrub import GONE
 from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,7 @@ def pieces(lines: Iterable[str]) -> Iterator[str]:
         yield "\n".join(printed)
 
 
-def _entry(line: str) -> dict[str, Any] | None:
+def _entry(line: str) -> Mapping[str, Any] | None:
     try:
         entry = json.loads(line)
     except ValueError:
@@ -66,7 +66,7 @@ def _entry(line: str) -> dict[str, Any] | None:
     return entry if isinstance(entry, dict) and "event" in entry else None
 
 
-def readable(entry: dict[str, Any]) -> str:
+def readable(entry: Mapping[str, Any]) -> str:
     """An entry of Airflow's as text. The words of an exception are left out: they may be anything."""
     at = str(entry.get("timestamp", ""))[:19].replace("T", " ")
     shown = [f"-- {at} {entry.get('level', '')}", str(entry["event"])]
@@ -77,7 +77,7 @@ def readable(entry: dict[str, Any]) -> str:
     return "\n".join(shown)
 
 
-def _frame(frame: dict[str, Any]) -> str:
+def _frame(frame: Mapping[str, Any]) -> str:
     return (
         f'  File "{frame.get("filename", "?")}", line {frame.get("lineno", 0)}, in {frame.get("name", "?")}'
     )

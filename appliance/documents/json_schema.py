@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaValue
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Kind = Literal["workflow", "connections", "policy", "settings"]
@@ -17,18 +18,18 @@ INSTALLED = Path("/opt/appliance/current/docs/schemas")
 _CHECKOUT = Path(__file__).parents[2] / "docs" / "schemas"
 
 
-def document_schema(model: type[BaseModel], title: str) -> dict[str, Any]:
+def document_schema(model: type[BaseModel], title: str) -> JsonSchemaValue:
     """A draft 2020-12 schema of a document that is one model."""
     return in_markdown({"$schema": DIALECT, **model.model_json_schema(mode="validation"), "title": title})
 
 
-def in_markdown(schema: dict[str, Any]) -> dict[str, Any]:
+def in_markdown(schema: JsonSchemaValue) -> JsonSchemaValue:
     """The same with its descriptions as editors render them: docstrings have two backquotes, Markdown one."""
-    text: dict[str, Any] = json.loads(json.dumps(schema).replace("``", "`"))
+    text: JsonSchemaValue = json.loads(json.dumps(schema).replace("``", "`"))
     return text
 
 
-def printed(schema: dict[str, Any]) -> str:
+def printed(schema: JsonSchemaValue) -> str:
     """The text of a schema's file."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 

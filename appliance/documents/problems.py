@@ -13,7 +13,7 @@ KeyPath = tuple[str | int, ...]
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 SHOWN_PROBLEMS = 100
-"""More are counted, not printed: nobody reads on, and a hostile document must not fill a log."""
+"""More are counted, not printed: no one reads on, and a hostile document must not fill a log."""
 
 
 @dataclass(frozen=True)

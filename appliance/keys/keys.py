@@ -83,7 +83,7 @@ def read_key(path: Path) -> bytes:
 
 def _create(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # The first of two processes wins, and nobody sees half a key.
+    # The first of two processes wins, and no one sees half a key.
     key = secrets.token_bytes(KEY_BYTES)
     create_file(path, key, durable=True, mode=0o600, owner=owner_in(path.parent))
 

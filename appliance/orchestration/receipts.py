@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 import docker
@@ -20,7 +21,7 @@ from appliance.receipts.predicate import AskedBy, ImageFacts, Outcome
 from appliance.run_folder import stop_request, unclosed
 from appliance.settings.settings import Settings
 from appliance.steps.run_files import SPEC
-from appliance.steps.run_receipt import Signing, address_of, close_run
+from appliance.steps.run_receipt import Signing, address_of, close_run, release_run
 from appliance.steps.run_spec import RunSpec
 from appliance.store.queries import run_details
 from appliance.store.receipts import tell_receipt
@@ -48,6 +49,15 @@ def signing_of(
         asked_by=AskedBy(kind=_ASKED[run.trigger] if run is not None else "unknown"),
         images=images,
     )
+
+
+def sign_released(
+    settings: Settings, store: RunStore, client: docker.APIClient, folder: Path, exported: Path | None
+) -> None:
+    """Sign the receipt of a run that was attested. Raises our errors: it is not published then."""
+    spec = SPEC.read(folder)
+    signing = signing_of(settings, spec, store, images_of(client, settings.steps.image))
+    tell_signed(settings, store, release_run(signing, folder, exported))
 
 
 def tell_signed(settings: Settings, store: RunStore, signed: SignedReceipt) -> None:

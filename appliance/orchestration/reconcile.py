@@ -1,7 +1,7 @@
-"""Making the appliance's run state agree with Airflow's, for whatever no listener could tell.
+"""Making the appliance's run state agree with Airflow's, for whatever no listener could report.
 
-A killed task tells nothing, a listener may have found the database away, a scheduler may have died between
-two writes. What this writes goes through RunStore, so what was told already is not told twice.
+A killed task reports nothing, a listener may have found the database away, a scheduler may have died between
+two writes. What this writes goes through RunStore, so nothing is reported twice.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from appliance.contract.step_messages import Failure
-from appliance.errors import ExitCode
-from appliance.orchestration.airflow import metadata as airflow_state
+from appliance.orchestration.airflow import metadata
 from appliance.orchestration.containers.needs import DISCARD
+from appliance.orchestration.step_failures import FailedStep, lost_run
 from appliance.orchestration.workflow_files import origin_of
 from appliance.run_folder import mark_over, run_id_for
 from appliance.store.database import Connection
@@ -22,14 +22,10 @@ from appliance.store.queries import current_runs, step_states
 from appliance.store.rows import RunLine
 from appliance.store.runs import RunStore, StepState
 
-GONE = Failure(
-    step="run",
-    exit_code=ExitCode.WORK_FAILED,
-    retry=False,
-    what="Airflow no longer knows this run.",
-    why="Its database was restored or cleaned while the run was under way.",
-    next_step="Start the workflow again.",
-    exception="RunGone",
+GONE = lost_run(
+    "Airflow no longer knows this run.",
+    "Its database was restored or cleaned while the run was under way.",
+    "RunGone",
 )
 _STEP_STATES: dict[str, StepState] = {
     "success": "succeeded",
@@ -43,10 +39,10 @@ _NOT_STARTED_S = 60
 
 def reconcile(store: RunStore, airflow: Connection, state_dir: Path) -> int:
     """Look once; how many runs were looked at. Raises psycopg.Error when a database is away."""
-    for dag_run in airflow_state.open_dag_runs(airflow):
+    for dag_run in metadata.open_dag_runs(airflow):
         _know(store, dag_run, state_dir)
     ours = [(run, run.airflow_run_id) for run in current_runs(store.connection) if run.airflow_run_id]
-    theirs = airflow_state.dag_runs(airflow, [(run.workflow, airflow_id) for run, airflow_id in ours])
+    theirs = metadata.dag_runs(airflow, [(run.workflow, airflow_id) for run, airflow_id in ours])
     for run, airflow_id in ours:
         found = theirs.get((run.workflow, airflow_id))
         if found is None:
@@ -59,21 +55,7 @@ def reconcile(store: RunStore, airflow: Connection, state_dir: Path) -> int:
     return len(ours)
 
 
-def killed(step: str, part: int | None) -> Failure:
-    """A step whose process ended without a word."""
-    return Failure(
-        step=step,
-        shard=part,
-        exit_code=ExitCode.WORK_FAILED,
-        retry=True,
-        what="The process that watched this step was killed.",
-        why="It could not say why: it ran out of memory, the machine restarted, or someone ended it.",
-        next_step="appliance logs",
-        exception="Killed",
-    )
-
-
-def _know(store: RunStore, run: airflow_state.DagRun, state_dir: Path) -> None:
+def _know(store: RunStore, run: metadata.DagRun, state_dir: Path) -> None:
     run_id = run_id_for(run.dag_id, run.run_id)
     store.run_queued(
         run_id,
@@ -89,7 +71,7 @@ def _know(store: RunStore, run: airflow_state.DagRun, state_dir: Path) -> None:
 
 def _steps(store: RunStore, airflow: Connection, run: RunLine, airflow_run_id: str) -> None:
     known = step_states(store.connection, run.run_id)
-    for task in airflow_state.task_instances(airflow, run.workflow, airflow_run_id):
+    for task in metadata.task_instances(airflow, run.workflow, airflow_run_id):
         step, part = task.task_id, None if task.map_index < 0 else task.map_index
         if step == DISCARD:
             continue
@@ -100,7 +82,7 @@ def _steps(store: RunStore, airflow: Connection, run: RunLine, airflow_run_id: s
             if task.state == "running":
                 store.step_started(run.run_id, step, part, task.try_number, at=task.start_date)
             continue
-        failure = killed(step, part) if state in ("failed", "retrying") else None
+        failure = FailedStep(step, part).killed() if state in ("failed", "retrying") else None
         if state == "failed" and run.stop_requested:
             state, failure = "cancelled", None
         store.step_ended(run.run_id, step, part, state, failure=failure, at=task.end_date)

@@ -7,13 +7,14 @@ each is kept in an index beside the runs. Losing the index costs a few milliseco
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from pydantic import TypeAdapter
 
 import appliance
 from appliance.documents.problems import WrongDocumentError
@@ -25,7 +26,7 @@ Origin = Literal["local", "cloud"]
 SUFFIXES = (".yaml", ".yml", ".json")
 INDEX = "workflow-index.json"
 WAITING = ".waiting"
-_VERSION = f"3/{appliance.__version__}"
+_VERSION = f"4/{appliance.__version__}"
 """Another release may find other things wrong with a file."""
 
 
@@ -43,6 +44,8 @@ class WorkflowFile:
     timezone: str = "UTC"
     parallel: int = 1
     retries: int = 0
+    twins: tuple[str, ...] = ()
+    replaces: str | None = None
     problem: str | None = None
 
     @property
@@ -134,6 +137,8 @@ def _read(path: Path, origin: Origin, mtime_ns: int, size: int) -> WorkflowFile:
         timezone=workflow.timezone,
         parallel=workflow.limits.parallel,
         retries=workflow.limits.retries,
+        twins=tuple(twin.connection for twin in workflow.twins.values()),
+        replaces=workflow.replaces,
     )
 
 
@@ -152,19 +157,28 @@ def _refuse_shared_ids(files: Iterable[WorkflowFile]) -> list[WorkflowFile]:
     return sorted(shown, key=lambda file: file.path)
 
 
+@dataclass(frozen=True)
+class _Index:
+    """What the files held when they were last read, by the release that read them."""
+
+    version: str
+    files: tuple[WorkflowFile, ...]
+
+
+_INDEX = TypeAdapter(_Index)
+
+
 def _read_index(state_dir: Path) -> dict[str, WorkflowFile]:
     try:
         with as_owner_of(state_dir):
-            data: dict[str, Any] = json.loads((state_dir / INDEX).read_bytes())
-        if data["version"] != _VERSION:
-            return {}
-        return {entry["path"]: WorkflowFile(**entry) for entry in data["files"]}
-    except (OSError, ValueError, KeyError, TypeError):
+            index = _INDEX.validate_json((state_dir / INDEX).read_bytes())
+    except (OSError, ValueError):
         return {}
+    return {file.path: file for file in index.files} if index.version == _VERSION else {}
 
 
 def _write_index(state_dir: Path, files: list[WorkflowFile]) -> None:
-    text = json.dumps({"version": _VERSION, "files": [asdict(file) for file in files]})
+    text = _INDEX.dump_json(_Index(_VERSION, tuple(files))).decode()
     with as_owner_of(state_dir), contextlib.suppress(OSError):
         # The status service reads it, too, and may be another user.
         write_file(state_dir / INDEX, text, durable=False, mode=0o640)

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from appliance.documents import yaml as strict_yaml
+from appliance.documents import strict_yaml
 from appliance.documents.model import StrictModel, describe, validate, wrong
 from appliance.documents.named_types import ConnectionName
 from appliance.documents.names import is_final_release, is_release
@@ -141,6 +141,14 @@ class Policy(StrictModel):
         ),
         examples=[["public.*.id", "public.product.*"]],
     )
+    share_catalog: Literal["names", "none"] = Field(
+        default="none",
+        description=(
+            "Whether the dashboard is shown the columns of a connection that it may read: names, types, keys,"
+            " what a scan found, estimated rows; never a value, comment, default or label."
+        ),
+        examples=["names"],
+    )
     snapshot_max_min: int | None = Field(
         default=None,
         strict=True,
@@ -161,11 +169,6 @@ class Policy(StrictModel):
         ge=1,
         description="Shards that may be copied at the same time, if the cloud wrote the workflow.",
         examples=[4],
-    )
-    images: tuple[str, ...] = Field(
-        default=(),
-        description="Images besides the appliance's own that steps may run.",
-        examples=[["registry.internal/report:1"]],
     )
     destinations: tuple[str, ...] = Field(
         default=(),
@@ -294,7 +297,7 @@ def enforce(
 
 def _check_connections(policy: Policy, workflow: Workflow, origin: Origin) -> list[Refusal]:
     refusals = []
-    writes = [twin.connection for twin in workflow.twins.values()]
+    writes = list(workflow.built.values())
     for rule, allowed, wanted in (("read", policy.read, [workflow.source]), ("write", policy.write, writes)):
         for name in wanted:
             if name not in (allowed or ()) and not (allowed is None and origin == "local"):
@@ -305,7 +308,7 @@ def _check_connections(policy: Policy, workflow: Workflow, origin: Origin) -> li
 
 def _check_files(policy: Policy, workflow: Workflow) -> list[Refusal]:
     """Files are outside every database's own access control, so they need a word of the owner's."""
-    if workflow.files is None or EXPORTS in policy.destinations:
+    if not workflow.files or EXPORTS in policy.destinations:
         return []
     what = f"Files may not be exported here: destinations does not name `{EXPORTS}`."
     return [Refusal("destinations", what)]

@@ -15,7 +15,7 @@ check = adding_to(CHECKS)
 
 @check("keys")
 def _keys(facts: Facts) -> Finding:
-    """Whoever reads a key can undo what it protects; a weak or cut one protects nothing."""
+    """Anyone who reads a key can undo what it protects; a weak or cut one protects nothing."""
     for key in facts.keys:
         if key.mode & 0o077:
             return stop(f"{key.path} can be read by others (mode {key.mode:04o}).", f"chmod 600 {key.path}")
@@ -148,7 +148,7 @@ def _dashboard(facts: Facts) -> Finding:
 
 @check("databases")
 def _databases(facts: Facts) -> Finding:
-    """Sources and targets are reached from here; whether they can be used, connections check tells."""
+    """Sources and targets are reached from here; whether they can be used, `connections check` shows."""
     if facts.databases is None:
         return well("There is no connections.yaml that can be read yet.")
     troubled = [

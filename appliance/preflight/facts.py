@@ -82,14 +82,12 @@ class Key:
 
 @dataclass(frozen=True)
 class Docker:
-    """The engine, and whoever else may use it: who reaches its socket is as good as root."""
+    """The engine, and anyone else who may use it: who reaches its socket is as good as root."""
 
     installed: bool
     answers: bool
     version: str
     storage: str
-    cgroup_driver: str
-    live_restore: bool
     memory_limit: bool
     socket_mode: int | None
     socket_group: str

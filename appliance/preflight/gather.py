@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -21,6 +20,7 @@ from appliance.preflight.gather_storage import fsync_ms, gather_disks, gather_ke
 from appliance.preflight.gather_system import gather_system, lacking_users, read
 from appliance.settings.settings import Settings
 from appliance.system.findings import Finding
+from appliance.system.http import Fault, fault_of, trusting
 from appliance.system.units import USERS
 
 CURRENT = Path("/opt/appliance/current")
@@ -69,30 +69,20 @@ def _dashboard(settings: Settings) -> Dashboard | None:
         return None
     problem, its_time = "", None
     try:
-        context = ssl.create_default_context()
-        if settings.dashboard_ca_file is not None:
-            context.load_verify_locations(cafile=settings.dashboard_ca_file)
+        context = trusting(settings.dashboard_ca_file)
         proxy = _proxy(settings.config_dir / "proxy.env")
-        with httpx.Client(verify=context, timeout=_DASHBOARD_WAIT_S, proxy=proxy) as client:
-            answer = client.get(url)
-        its_time = parsedate_to_datetime(answer.headers["date"]) if "date" in answer.headers else None
+        with (
+            httpx.Client(verify=context, timeout=_DASHBOARD_WAIT_S, proxy=proxy) as client,
+            client.stream("GET", url) as answer,
+        ):
+            date = answer.headers.get("date")
+        its_time = parsedate_to_datetime(date) if date else None
     except httpx.HTTPError as error:
-        problem = _problem(error)
+        fault = fault_of(error)
+        problem = type(error).__name__ if fault is Fault.BROKEN else fault.value
     except (OSError, ValueError) as error:
         problem = type(error).__name__
     return Dashboard(url, problem, its_time, datetime.now(UTC))
-
-
-def _problem(error: httpx.HTTPError) -> str:
-    """In words; what a proxy or a server says itself is not repeated."""
-    text = str(error)
-    if "CERTIFICATE_VERIFY_FAILED" in text:
-        return "its certificate is not trusted here"
-    if "Name or service not known" in text or "name resolution" in text or "No address" in text:
-        return "no address is known for its name"
-    if "refused" in text:
-        return "nothing listens there"
-    return "it does not answer" if isinstance(error, httpx.TimeoutException) else type(error).__name__
 
 
 def _proxy(file: Path) -> str | None:

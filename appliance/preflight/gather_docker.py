@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import grp
-import http.client
-import json
 import shutil
-import socket
-from pathlib import Path
 from typing import Any
 
 from appliance.preflight.facts import Docker
-from appliance.system import container_labels
+from appliance.system import container_labels, http
 
-SOCKET = Path("/run/docker.sock")
 _WAIT_S = 20
 
 
@@ -26,8 +21,6 @@ def gather_docker() -> Docker:
         answers=bool(info),
         version=str(info.get("ServerVersion", "")),
         storage=str(info.get("Driver", "")),
-        cgroup_driver=str(info.get("CgroupDriver", "")),
-        live_restore=bool(info.get("LiveRestoreEnabled")),
         memory_limit=bool(info.get("MemoryLimit", True)),
         socket_mode=mode,
         socket_group=group,
@@ -36,31 +29,18 @@ def gather_docker() -> Docker:
     )
 
 
-class _Engine(http.client.HTTPConnection):
-    """HTTP over the engine's socket."""
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(_WAIT_S)
-        self.sock.connect(str(SOCKET))
-
-
 def _ask(path: str) -> Any:
-    engine = _Engine("docker")
     try:
-        engine.request("GET", path)
-        answer = engine.getresponse()
-        return json.loads(answer.read()) if answer.status == 200 else None
-    except (OSError, ValueError, http.client.HTTPException):
+        answer = http.ask(f"http://docker{path}", by_socket=http.DOCKER, within_s=_WAIT_S)
+    except http.NoAnswerError:
         return None
-    finally:
-        engine.close()
+    return answer.json() if answer.status == 200 else None
 
 
 def _socket() -> tuple[int | None, str, tuple[str, ...]]:
     """(mode, group, who else is in it)."""
     try:
-        status = SOCKET.stat()
+        status = http.DOCKER.stat()
         group = grp.getgrgid(status.st_gid)
     except (OSError, KeyError):
         return None, "", ()

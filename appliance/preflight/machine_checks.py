@@ -123,7 +123,7 @@ def _fsync(facts: Facts) -> Finding:
 
 @check("ports")
 def _ports(facts: Facts) -> Finding:
-    """The appliance listens on these, on loopback unless told otherwise."""
+    """The appliance listens on these, on loopback unless set otherwise."""
     for port in facts.ports:
         if not port.taken or (port.by is not None and port.by.startswith("appliance-")):
             continue

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from html import escape
 
-from appliance.receipts.predicate import KeptColumn, MaskedColumn, RunPredicate, TableFacts
+from appliance.receipts.predicate import KeptColumn, KeptLook, MaskedColumn, RunPredicate, TableFacts
 from appliance.receipts.verifying import Verdict
 
 PROMISES = {
@@ -123,7 +123,22 @@ def _masked(column: MaskedColumn) -> tuple[str, str, str]:
 def _kept(column: KeptColumn) -> tuple[str, str, str]:
     by = f"by the workflow's rule {column.rule}" if column.rule else "nothing in the workflow names it"
     because = f"; because: {column.because}" if column.because else ""
-    return (column.column, "copied as it is", f"{by}{because}")
+    return (column.column, "copied as it is", f"{by}{because}{_looked(column.look)}")
+
+
+def _looked(look: KeptLook | None) -> str:
+    if look is None:
+        return ""
+    if look.not_looked_at is not None:
+        return f"; not looked at: {look.not_looked_at}"
+    said = f"; {look.values:,} values looked at"
+    if look.looks_personal:
+        said += f", {look.looks_personal:,} look like {look.kind}"
+    said += "".join(
+        f", originals of {each.masked} at {each.places:,} places in {each.texts:,} texts"
+        for each in look.originals
+    )
+    return said if look.looks_personal or look.originals else f"{said}, nothing personal found"
 
 
 def _subset(run: RunPredicate) -> str:

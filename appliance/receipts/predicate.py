@@ -83,6 +83,26 @@ class MaskedColumn(ReceiptModel):
     outside: int | None = None
 
 
+class OriginalsFound(ReceiptModel):
+    """Originals of a masked column that stand in a column that is kept, as the source counted them."""
+
+    masked: str = Field(description="schema.table.column.")
+    places: int
+    texts: int = Field(description="Of the kept column, that were compared.")
+
+
+class KeptLook(ReceiptModel):
+    """What was seen in a column that is kept."""
+
+    values: int = Field(description="Looked at in the twin.")
+    looks_personal: int = 0
+    kind: str | None = Field(default=None, description="Of what looks personal.")
+    compared: int = Field(default=0, description="Texts that the source compared with masked originals.")
+    originals: tuple[OriginalsFound, ...] = ()
+    not_looked_at: str | None = None
+    not_compared: str | None = None
+
+
 class KeptColumn(ReceiptModel):
     """A column that was copied as it is, and by whose word."""
 
@@ -92,6 +112,7 @@ class KeptColumn(ReceiptModel):
         description="The workflow's pattern; null where `unlisted: keep` let it through."
     )
     because: str | None = None
+    look: KeptLook | None = Field(default=None, description="Null where the run did not come so far.")
 
 
 class TableFacts(ReceiptModel):

@@ -14,10 +14,9 @@ from appliance.errors import WorkFailedError
 from appliance.releases import bundles, metadata
 from appliance.releases.installed import CURRENT, UPDATER, is_installed, linked, manifest, point
 from appliance.releases.prune import mark_used
-from appliance.system.units import PREPARE, UNIT_FOLDER
-from appliance.system.units import SERVICES as LONG_RUNNING
+from appliance.system.units import PREPARE, SERVICES, UNIT_FOLDER
 
-SERVICES = (PREPARE, *LONG_RUNNING)
+_UNITS = (PREPARE, *SERVICES)
 PROVEN_WITHIN_S = 600.0
 """A start on a slow disk, with Airflow's migration before it, takes a minute or two."""
 CRASHES_MAX = 4
@@ -39,24 +38,24 @@ class ThisMachine:
         self._metadata_url = metadata_url
 
     def install(self, version: str) -> None:
-        """Have the release and its step image there, whole, beside the running one."""
+        """Have the release and its step images there, whole, beside the running one."""
         if not is_installed(self._root, version):
             bundles.install(self._root, version)
-        image = manifest(self._root, version)["step_image"]
-        shown = _run("docker", "image", "inspect", "--format", "{{.Id}}", image["tag"], check=False)
-        if shown.strip() != image["id"]:
+        images = manifest(self._root, version).step_images
+        inspect = ("docker", "image", "inspect", "--format", "{{.Id}}")
+        if any(_run(*inspect, image.tag, check=False).strip() != image.id for image in images):
             archive = self._root / "releases" / version / "image" / "step.tar.gz"
             _run("docker", "load", "--quiet", "--input", str(archive))
         check_fitness(self._root / "releases" / version)
 
     def stop(self) -> None:
-        _run("systemctl", "stop", *SERVICES)
+        _run("systemctl", "stop", *_UNITS)
 
     def start(self) -> None:
         """Start the services; not to wait for them."""
         _run("systemctl", "daemon-reload")
-        _run("systemctl", "reset-failed", *SERVICES, check=False)
-        _run("systemctl", "start", "--no-block", *SERVICES)
+        _run("systemctl", "reset-failed", *_UNITS, check=False)
+        _run("systemctl", "start", "--no-block", *_UNITS)
 
     def metadata_version(self) -> str:
         """The schema version of Airflow's metadata, as it is now."""
@@ -91,7 +90,7 @@ class ThisMachine:
         while time.monotonic() < give_up:
             states = _states()
             restarts = _restarts(states)
-            crashing = [name for name in SERVICES if restarts[name] - first[name] >= CRASHES_MAX]
+            crashing = [name for name in _UNITS if restarts[name] - first[name] >= CRASHES_MAX]
             if crashing:
                 return f"Does not stay up: {', '.join(crashing)}."
             if _missing(states):
@@ -183,17 +182,17 @@ def _write(path: Path, text: bytes) -> None:
 
 
 def _states() -> dict[str, dict[str, str]]:
-    shown = _run("systemctl", "show", "-p", "Id,ActiveState,NRestarts", *SERVICES)
+    shown = _run("systemctl", "show", "-p", "Id,ActiveState,NRestarts", *_UNITS)
     blocks = (dict(line.split("=", 1) for line in block.splitlines()) for block in shown.split("\n\n"))
     return {block["Id"]: block for block in blocks if "Id" in block}
 
 
 def _restarts(states: dict[str, dict[str, str]]) -> dict[str, int]:
-    return {name: int(states.get(name, {}).get("NRestarts") or 0) for name in SERVICES}
+    return {name: int(states.get(name, {}).get("NRestarts") or 0) for name in _UNITS}
 
 
 def _missing(states: dict[str, dict[str, str]]) -> list[str]:
-    return [name for name in SERVICES if states.get(name, {}).get("ActiveState") != "active"]
+    return [name for name in _UNITS if states.get(name, {}).get("ActiveState") != "active"]
 
 
 def _run(*command: str, check: bool = True) -> str:

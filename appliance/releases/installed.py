@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel
 
 from appliance.documents.names import is_release, release_order
 from appliance.durable import point_link
@@ -45,15 +45,34 @@ def point(root: Path, link: str, version: str) -> None:
     point_link(root / link, root / "releases" / version, durable=True)
 
 
-def manifest(root: Path, version: str) -> dict[str, Any]:
+class StepImage(BaseModel):
+    """An image of steps, as Docker knows it."""
+
+    tag: str
+    id: str = ""
+
+
+class ReleaseManifest(BaseModel):
+    """What is read of a release's ``manifest.json``."""
+
+    step_image: StepImage
+    parquet_image: StepImage | None = None
+    """Older releases have none."""
+
+    @property
+    def step_images(self) -> tuple[StepImage, ...]:
+        """Every image for steps."""
+        return (self.step_image, *([self.parquet_image] if self.parquet_image else []))
+
+
+def manifest(root: Path, version: str) -> ReleaseManifest:
     """What the release says of itself. Raises WorkFailedError for one that says nothing."""
     path = root / "releases" / version / "manifest.json"
     try:
-        said: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return ReleaseManifest.model_validate_json(path.read_bytes())
     except (OSError, ValueError):
         raise WorkFailedError(
             f"The release {version} is damaged: {path} cannot be read.",
             "",
             "Remove its folder, and install it again from its bundle.",
         ) from None
-    return said

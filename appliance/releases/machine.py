@@ -1,4 +1,4 @@
-"""An update as a state machine. Every state can be entered again: whoever finds one on disk carries on there.
+"""An update as a state machine. Every state can be entered again: a process that finds one carries on there.
 
 installing → saving → switching → proving → settling → done
                  └────────┴──────────┴→ rolling_back → failed

@@ -16,6 +16,7 @@ from pathlib import Path
 from appliance.errors import ApplianceError, ExitCode
 from appliance.policy.policy import read_policy
 from appliance.releases.installed import COMPLETE, CURRENT, ROOT, UPDATER, installed, linked, manifest
+from appliance.releases.lock import UNDER_WAY, BusyError, update_alone
 from appliance.settings.settings import Settings, load_settings
 
 USED = ".used"
@@ -40,14 +41,15 @@ def prune(root: Path, settings: Settings) -> list[str]:
         # What it pins is not known, and the services complain of it already.
         return []
     removed = superfluous(root, settings.releases.kept, pinned)
-    tags = {version: _step_image(root, version) for version in installed(root)}
+    tags = {version: _step_images(root, version) for version in installed(root)}
     for version in removed:
         _remove(root / "releases" / version)
-        tag = tags.pop(version)
-        if tag and tag not in tags.values():
-            _docker("image", "rm", tag)
+        kept = {tag for other, of_other in tags.items() if other != version for tag in of_other}
+        for tag in tags.pop(version):
+            if tag not in kept:
+                _docker("image", "rm", tag)
     with contextlib.suppress(OSError), (root / ".lock").open("w") as lock:
-        # Whoever is unpacking holds it; without, a folder that is not complete never will be.
+        # An unpacking process holds it; without, a folder that is not complete never will be.
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         in_use = {linked(root, CURRENT), linked(root, UPDATER)}
         for folder in (root / "releases").iterdir():
@@ -64,21 +66,17 @@ def mark_used(root: Path, version: str | None) -> None:
 
 def main() -> int:
     """Remove them, unless an update is under way, and name them."""
-    lock_file = ROOT / ".update" / "lock"
-    lock_file.parent.mkdir(mode=0o700, exist_ok=True)
-    with lock_file.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return ExitCode.DONE
-        if (lock_file.parent / "update.json").exists():
-            return ExitCode.DONE
-        try:
+    try:
+        with update_alone(ROOT) as state:
+            if (state / UNDER_WAY).exists():
+                return ExitCode.DONE
             for version in prune(ROOT, load_settings()):
                 print(f"removed the release {version}")  # noqa: T201 - the deploy's output
-        except ApplianceError as error:
-            sys.stderr.write(error.text() + "\n")
-            return error.exit_code
+    except BusyError:
+        return ExitCode.DONE
+    except ApplianceError as error:
+        sys.stderr.write(error.text() + "\n")
+        return error.exit_code
     return ExitCode.DONE
 
 
@@ -87,10 +85,10 @@ def _last_used(folder: Path) -> float:
     return max(mark.stat().st_mtime for mark in marks if mark.exists())
 
 
-def _step_image(root: Path, version: str) -> str | None:
-    with contextlib.suppress(ApplianceError, KeyError, TypeError):
-        return str(manifest(root, version)["step_image"]["tag"])
-    return None
+def _step_images(root: Path, version: str) -> list[str]:
+    with contextlib.suppress(ApplianceError):
+        return [image.tag for image in manifest(root, version).step_images]
+    return []
 
 
 def _remove(folder: Path) -> None:

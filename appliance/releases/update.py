@@ -6,11 +6,8 @@ With ``--use VERSION`` what the operator asks for, at once: ``appliance release 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from appliance.errors import ApplianceError, ExitCode, WorkFailedError, WrongReq
 from appliance.policy.policy import check_update, enforce, read_policy
 from appliance.releases.host import ThisMachine
 from appliance.releases.installed import CURRENT, ROOT, UPDATER, linked, point
+from appliance.releases.lock import UNDER_WAY, BusyError, update_alone
 from appliance.releases.machine import Update, carry_on, resumed
 from appliance.releases.prune import prune
 from appliance.releases.wanted import FOLDER, Wanted, forget_wanted, read_wanted, write_outcome
@@ -29,13 +27,7 @@ from appliance.releases.window import update_may_start
 from appliance.settings.settings import Settings, load_settings
 from appliance.system.postgres_programs import ask
 
-STATE = ".update"
-"""Folder under the root of all releases: how far an update is, its lock, the copy of the metadata."""
-_UNDER_WAY = "SELECT count(*) FROM appliance.run WHERE state = 'running'"
-
-
-class BusyError(WorkFailedError):
-    """Another process performs an update."""
+_RUNS_UNDER_WAY = "SELECT count(*) FROM appliance.run WHERE state = 'running'"
 
 
 def main(arguments: list[str]) -> int:
@@ -55,7 +47,7 @@ def main(arguments: list[str]) -> int:
         return ExitCode.WORK_FAILED
     except BusyError as error:
         sys.stderr.write(error.text() + "\n")
-        # To its timer that is no failure: whoever holds the lock brings the move to its end.
+        # To its timer that is no failure: the process that holds the lock brings the move to its end.
         return error.exit_code if given.use else ExitCode.DONE
     except ApplianceError as error:
         sys.stderr.write(error.text() + "\n")
@@ -72,9 +64,7 @@ def _not_written(error: OSError) -> WorkFailedError:
 
 
 def _perform(settings: Settings, use: str | None, interrupt: bool) -> int:
-    state = ROOT / STATE
-    state.mkdir(mode=0o700, exist_ok=True)
-    with _lock(state):
+    with update_alone(ROOT) as state:
         update = read_update(state)
         if update is None:
             wanted = _asked_by_operator(use) if use else read_wanted(FOLDER)
@@ -92,13 +82,13 @@ def _perform(settings: Settings, use: str | None, interrupt: bool) -> int:
         done = update.state == "done"
         write_outcome(FOLDER, update.wanted, "done" if done else "failed", update.message)
         forget_wanted(FOLDER, update.wanted)
-        (state / "update.json").unlink()
+        (state / UNDER_WAY).unlink()
         for version in prune(ROOT, settings):
             _say(f"Removed the release {version}, which is no longer kept.")
         if use and not done:
             raise WorkFailedError(update.message)
         _say(update.message)
-        # Whoever asked is answered; a unit that stays failed would say that something is still wrong.
+        # The request is answered; a unit that stays failed would say that something is still wrong.
         return ExitCode.DONE
 
 
@@ -149,12 +139,12 @@ def _asked_by_operator(version: str) -> Wanted:
 
 def _runs_under_way(settings: Settings) -> bool:
     """Whether a run would be interrupted. A database that is away has none."""
-    return ask(settings.database_url, _UNDER_WAY) not in (None, "", "0")
+    return ask(settings.database_url, _RUNS_UNDER_WAY) not in (None, "", "0")
 
 
 def read_update(state: Path) -> Update | None:
     """The update that was begun and has not ended."""
-    path = state / "update.json"
+    path = state / UNDER_WAY
     try:
         return Update.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -169,18 +159,8 @@ def read_update(state: Path) -> Update | None:
 
 def keep_update(state: Path, update: Update) -> None:
     """Write down how far it is, so that it survives a power cut from here on."""
-    write_file(state / "update.json", update.model_dump_json(), durable=True, mode=0o644)
+    write_file(state / UNDER_WAY, update.model_dump_json(), durable=True, mode=0o644)
     _say(f"{update.former} → {update.wanted.version}: {update.state.replace('_', ' ')}")
-
-
-@contextmanager
-def _lock(state: Path) -> Iterator[None]:
-    with (state / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError("Another update is being performed.", "", "appliance release list") from None
-        yield
 
 
 def _say(line: str) -> None:

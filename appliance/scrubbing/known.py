@@ -1,6 +1,6 @@
 """The scrubber that knows this appliance's connections: their passwords, and whom and where they lead to.
 
-Whoever adds an event to the outbox and may read connections.yaml scrubs with it there and then. The status
+Anyone who adds an event to the outbox and may read connections.yaml scrubs with it there and then. The status
 service, which sends the events, may not read that file, and needs to know no secret but its own.
 """
 

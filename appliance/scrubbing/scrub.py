@@ -1,7 +1,7 @@
 """Taking out of free text whatever could be a secret or a row's value, before anyone but the step sees it.
 
 Everything in the outbox, every line of a step's output and every diagnostic passes here. It removes the
-secrets it was told, the values that PostgreSQL and Python put into their messages (DETAIL, HINT and CONTEXT
+secrets it was given, the values that PostgreSQL and Python put into their messages (DETAIL, HINT and CONTEXT
 lines, quoted text, an exception's own words), and anything shaped like personal data. It keeps what a report
 needs to be acted on: names of tables and columns, SQLSTATEs, classes, places in the code.
 """
@@ -19,7 +19,7 @@ from appliance.scrubbing.shapes import GONE, opens_quote, scrub_line
 __all__ = ["GONE", "Scrubber", "scrub_fields"]
 
 LONGEST_LINE = 2000
-"""Longer lines are cut, at a blank where there is one: nobody reads on, and a shape's time stays bounded."""
+"""Longer lines are cut, at a blank where there is one: no one reads on, and a shape's time stays bounded."""
 
 LONGEST_TEXT = 256 * 1024
 
@@ -48,7 +48,7 @@ _NEW_RECORD = re.compile(
 
 
 class Scrubber:
-    """Cleans text of the secrets it was told and of the shapes that personal data has.
+    """Cleans text of the secrets it was given and of the shapes that personal data has.
 
     ``secrets`` go wherever they stand, also encoded as in URLs, JSON or SQL. ``names`` (hosts, roles) go
     where they stand as words of their own: a host called staging is no reason to hide what staging-twin did.

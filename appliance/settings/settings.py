@@ -1,4 +1,4 @@
-"""``appliance.yaml``: what this appliance is told about itself. Every key may be left out.
+"""``appliance.yaml``: how this appliance is set up. Every key may be left out.
 
 An environment variable named after a key wins over the file: ``APPLIANCE_STATE_DIR``, and for a key of a
 section ``APPLIANCE_STATUS_PORT``. ``APPLIANCE_CONFIG`` names the file itself.
@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from appliance import __version__
-from appliance.documents import yaml as strict_yaml
+from appliance.documents import strict_yaml
 from appliance.documents.document import Document
 from appliance.documents.model import StrictModel, model_at, validate
 from appliance.documents.problems import KeyPath
@@ -37,6 +37,12 @@ class StepSettings(StrictModel):
         min_length=1,
         description="Image of the steps; else the one that this release brought.",
         examples=["appliance-step:0.1.0"],
+    )
+    parquet_image: str = Field(
+        default=f"appliance-step-parquet:{__version__}",
+        min_length=1,
+        description="Image of the steps that write Parquet files; else the one that this release brought.",
+        examples=["appliance-step-parquet:0.1.0"],
     )
     network: str = Field(
         default="bridge",

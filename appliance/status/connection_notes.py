@@ -1,7 +1,7 @@
 """What the status service may know of connections: their names, whether they are filled in, and when their
 certificates expire.
 
-Where it has a user of its own it may not read connections.yaml. Whoever may (appliance-upkeep) writes this
+Where it has a user of its own it may not read connections.yaml. appliance-upkeep may, and writes this
 down for it, without an address or a secret.
 """
 

@@ -1,4 +1,4 @@
-"""Who may ask the status service: on loopback anyone on this machine, elsewhere whoever has the token."""
+"""Who may ask the status service: on loopback anyone on this machine, elsewhere anyone who has the token."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _read_or_make(path: Path) -> str:
 
 
 class Guard:
-    """ASGI middleware: refuses whoever may not ask, and adds the headers that protect browsers."""
+    """ASGI middleware: refuses anyone who may not ask, and adds the headers that protect browsers."""
 
     def __init__(self, app: App, status: StatusSettings, token: str | None) -> None:
         self._app = app

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,7 +15,7 @@ import appliance
 from appliance.cloud.known import DashboardLink
 from appliance.cloud.receipts import chain_end
 from appliance.documents.document import UNSTORABLE
-from appliance.orchestration.airflow import metadata as airflow_state
+from appliance.orchestration.airflow import metadata
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.settings.settings import Settings
 from appliance.status.connection_notes import certificates_of, states_of
@@ -31,12 +29,13 @@ from appliance.status.report import (
     Runs,
     WorkflowState,
 )
-from appliance.store import queries as run_queries
+from appliance.store import queries
 from appliance.store.database import Connection, connect
 from appliance.store.rows import OutboxDepth, RefusedCommand, ReleaseWish, RunDetails, RunLine
 from appliance.supervision.docker_probe import noted_docker
 from appliance.supervision.idle_dag_processor import is_resting
 from appliance.supervision.upkeep_mark import upkeep_works
+from appliance.system import http
 from appliance.system.disk import Reserve, readable, space_of
 
 Value = TypeVar("Value")
@@ -77,7 +76,7 @@ class State:
         self.airflow = Database(settings.airflow_database_url)
         self.started_at = datetime.now(UTC)
         self.dashboard: Callable[[], DashboardLink | None] = lambda: None
-        """What is known of the dashboard; whoever talks to it sets this."""
+        """What is known of the dashboard; the reporter sets this."""
         self._kept: tuple[float, Report] | None = None
         self._lock = threading.Lock()
 
@@ -98,13 +97,13 @@ class State:
         """The newest runs. Raises psycopg.Error."""
         if workflow and UNSTORABLE.search(workflow):
             return []
-        return self.ours.ask(lambda db: run_queries.recent_runs(db, workflow=workflow, limit=limit))
+        return self.ours.ask(lambda db: queries.recent_runs(db, workflow=workflow, limit=limit))
 
     def run(self, run_id: str) -> RunDetails | None:
         """One run with its steps and tables. Raises psycopg.Error."""
         if UNSTORABLE.search(run_id):
             return None
-        return self.ours.ask(lambda db: run_queries.run_details(db, run_id))
+        return self.ours.ask(lambda db: queries.run_details(db, run_id))
 
     def _look(self) -> Report:
         disk = self._disk()
@@ -140,9 +139,9 @@ class State:
 
     def _airflow_components(self, theirs: _Airflow | None, problem: str | None) -> list[Component]:
         parts = [_component("airflow_database", problem)]
-        for name in airflow_state.JOBS.values():
+        for name in metadata.JOBS.values():
             age = theirs.heartbeats.get(name) if theirs else None
-            is_silent = age is None or age > airflow_state.STALE_S
+            is_silent = age is None or age > metadata.STALE_S
             if is_silent and name == "dag_processor" and is_resting(self.settings.runtime_dir):
                 # One that was killed, by a power cut for one, is running for ever in Airflow's database.
                 age = 0.0
@@ -150,7 +149,7 @@ class State:
                 parts.append(_component(name, "unknown: Airflow's database does not answer", state="unknown"))
             elif age is None:
                 parts.append(_component(name, "is not running"))
-            elif age > airflow_state.STALE_S:
+            elif age > metadata.STALE_S:
                 parts.append(_component(name, f"has given no sign of life for {age:.0f} s"))
             else:
                 parts.append(_component(name, None))
@@ -160,12 +159,10 @@ class State:
     def _api_problem(self) -> str | None:
         url = self.settings.airflow_execution_api_url.rstrip("/") + "/health"
         try:
-            with urllib.request.urlopen(url, timeout=API_TIMEOUT_S) as answer:  # noqa: S310 - from the settings
-                return None if answer.status == 200 else f"answers {answer.status}"
-        except urllib.error.HTTPError as error:
-            return f"answers {error.code}"
-        except OSError:
+            answer = http.ask(url, within_s=API_TIMEOUT_S)
+        except http.NoAnswerError:
             return "does not answer"
+        return None if answer.status == 200 else f"answers {answer.status}"
 
     def _upkeep_problem(self) -> str | None:
         if not self.settings.is_split or upkeep_works(self.settings.runtime_dir):
@@ -218,20 +215,20 @@ def _disk_problem(disk: Disk | None) -> str | None:
 
 def _our_part(db: Connection) -> _Ours:
     return _Ours(
-        current=tuple(run_queries.current_runs(db)),
-        recent=tuple(run_queries.recent_runs(db)),
-        last=run_queries.last_runs(db),
-        outbox=run_queries.outbox_depth(db),
-        refused=tuple(run_queries.refused_commands(db)),
-        wish=run_queries.newest_wish(db),
+        current=tuple(queries.current_runs(db)),
+        recent=tuple(queries.recent_runs(db)),
+        last=queries.last_runs(db),
+        outbox=queries.outbox_depth(db),
+        refused=tuple(queries.refused_commands(db)),
+        wish=queries.newest_wish(db),
     )
 
 
 def _airflow_part(db: Connection) -> _Airflow:
     return _Airflow(
-        heartbeats=airflow_state.heartbeats(db),
-        next=airflow_state.next_runs(db),
-        known=airflow_state.known_workflows(db),
+        heartbeats=metadata.heartbeats(db),
+        next=metadata.next_runs(db),
+        known=metadata.known_workflows(db),
     )
 
 

@@ -38,7 +38,10 @@ def run(context: StepContext) -> AttestResult:
         if target.delivery == context.spec.workflow.exporting_delivery:
             files = write_export(context, plan, target)
 
-    twins = TwinDigests(twins=tuple(_digest(context, target, plan.parallel) for target in plan.targets))
+    # Nobody but the files ever sees what was built for them alone.
+    twins = TwinDigests(
+        twins=tuple(_digest(context, target, plan.parallel) for target in plan.targets if not target.scratch)
+    )
     DIGESTS.write(context.run_dir, twins)
     return AttestResult(
         twins=tuple(twin.sha256 for twin in twins.twins),

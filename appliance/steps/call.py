@@ -7,7 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-STEPS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "attest", "publish", "discard")
+LOOKS = ("scan", "plan_only")
+"""Steps of no run: they look at databases, and change nothing."""
+_OF_RUNS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "attest", "publish", "discard")
+STEPS = (*_OF_RUNS, *LOOKS)
 PROGRAM = ("python", "-m", "appliance.steps")
 
 

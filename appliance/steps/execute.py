@@ -9,10 +9,9 @@ import os
 import signal
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import psycopg
 from pydantic import BaseModel
@@ -76,7 +75,7 @@ def forget_libpq_variables() -> None:
         del os.environ[name]
 
 
-def _publish(context: StepContext, data: BaseModel | dict[str, Any] | None) -> None:
+def _publish(context: StepContext, data: BaseModel | Mapping[str, object] | None) -> None:
     shown = data.model_dump(mode="json") if isinstance(data, BaseModel) else dict(data or {})
     context.emit(Result(step=context.step, shard=context.call.shard, data=shown))
 

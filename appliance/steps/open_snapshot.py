@@ -1,10 +1,9 @@
-"""``open_snapshot``: take the run's snapshot and hold it until told to stop."""
+"""``open_snapshot``: take the run's snapshot and hold it until it is to stop."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from appliance.postgres.source.snapshot import export_snapshot, hold
 from appliance.steps.context import StepContext
@@ -14,7 +13,9 @@ KEEPER = True
 """Its result comes first; then it works on until SIGTERM, which is its proper end."""
 
 
-def run(context: StepContext, publish: Callable[[dict[str, Any]], None], stopped: Callable[[], bool]) -> None:
+def run(
+    context: StepContext, publish: Callable[[Mapping[str, object]], None], stopped: Callable[[], bool]
+) -> None:
     """Export the snapshot, write ``snapshot.json``, ``publish`` the result, hold it until ``stopped()``."""
     limits = context.spec.workflow.limits
     until = time.monotonic() + limits.snapshot_s

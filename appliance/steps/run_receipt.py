@@ -15,11 +15,11 @@ from appliance.connections import Connection
 from appliance.contract.calls import document_digest
 from appliance.durable import write_file
 from appliance.errors import ApplianceError, WorkFailedError
-from appliance.exports.stored import MANIFEST, read_manifest
+from appliance.exports.manifest import MANIFEST, read_manifest
 from appliance.keys.keys import derived_key
 from appliance.postgres.plan import Plan, PlannedTable, Snapshot
 from appliance.postgres.proof.parts import loads
-from appliance.postgres.proof.results import TableProof
+from appliance.postgres.proof.results import TableProof, TwinProof
 from appliance.receipts.book import ReceiptBook
 from appliance.receipts.envelope import SignedReceipt, WrongReceiptError
 from appliance.receipts.predicate import (
@@ -47,6 +47,7 @@ from appliance.receipts.statement import (
     subject,
 )
 from appliance.run_folder import CLOSED, RECEIPT, TOUCHED, Model, RunFile
+from appliance.steps.kept_in_receipt import looks_of
 from appliance.steps.run_files import DIGESTS, PLAN, SNAPSHOT, SPEC, VERIFIED
 from appliance.steps.run_spec import RunSpec
 from appliance.workflow.document import KeptBecause, RowFilter, Workflow
@@ -92,7 +93,7 @@ def release_run(signing: Signing, folder: Path, export_dir: Path | None) -> Sign
     subjects = [subject(f"twin/{twin.connection}", twin.sha256) for twin in twins]
     if export_dir is not None and (export_dir / MANIFEST).exists():
         manifest = read_manifest(export_dir)
-        subjects += [subject(f"files/{each.file}", each.sha256) for each in manifest.tables]
+        subjects += [subject(f"files/{each.file}", each.sha256) for each in manifest.files]
     known = _released(signing.book, SPEC.read(folder).run_id, tuple(subjects))
     if known is None:
         return _append(signing, folder, "released", subjects, twins)
@@ -174,7 +175,7 @@ def _predicate(  # noqa: PLR0917
     plan = _if_there(PLAN, folder, needed=needed)
     snapshot = _if_there(SNAPSHOT, folder, needed=needed)
     verified = _if_there(VERIFIED, folder, needed=needed)
-    proofs = {table.table: table for table in verified.twins[0].tables} if verified else {}
+    twin = verified.twins[0] if verified is not None and verified.twins else None
     return RunPredicate(
         link=link,
         outcome=outcome,
@@ -195,7 +196,7 @@ def _predicate(  # noqa: PLR0917
         source=_source(signing, spec, plan, snapshot),
         snapshot=SnapshotFacts(id=snapshot.snapshot_id, taken_at=snapshot.taken_at) if snapshot else None,
         catalogue_digest=_catalogue_digest(plan) if plan else None,
-        tables=_tables(workflow, plan, proofs) if plan else (),
+        tables=_tables(workflow, plan, twin) if plan else (),
         rows=tuple(_filter(name, each) for name, each in workflow.rows.items()),
         not_carried=tuple(
             NotCarriedFacts(kind=each.kind, name=each.name, why=each.why) for each in plan.not_carried
@@ -229,7 +230,9 @@ def _catalogue_digest(plan: Plan) -> str:
     return hashlib.sha256(json.dumps(sorted(read), ensure_ascii=False).encode()).hexdigest()
 
 
-def _tables(workflow: Workflow, plan: Plan, proofs: dict[str, TableProof]) -> tuple[TableFacts, ...]:
+def _tables(workflow: Workflow, plan: Plan, twin: TwinProof | None) -> tuple[TableFacts, ...]:
+    proofs = {table.table: table for table in twin.tables} if twin is not None else {}
+    looks = looks_of(twin) if twin is not None else {}
     because = {each.column: each.because for each in workflow.keep if isinstance(each, KeptBecause)}
     facts = []
     for loaded in loads(plan):
@@ -255,6 +258,7 @@ def _tables(workflow: Workflow, plan: Plan, proofs: dict[str, TableProof]) -> tu
                             type=column.type,
                             rule=column.rule,
                             because=because.get(column.rule or ""),
+                            look=looks.get((_root(table), column.name)),
                         )
                         for column in table.columns
                         if column.mask is None
@@ -263,6 +267,10 @@ def _tables(workflow: Workflow, plan: Plan, proofs: dict[str, TableProof]) -> tu
             )
         )
     return tuple(facts)
+
+
+def _root(table: PlannedTable) -> str:
+    return table.root.qualified if table.root is not None else table.qualified
 
 
 def _masked(table: PlannedTable, proof: TableProof | None) -> list[MaskedColumn]:

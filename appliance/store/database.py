@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
+from psycopg.rows import DictRow, dict_row
 
 from appliance.errors import WorkFailedError
 
-Connection = psycopg.Connection[dict[str, Any]]
+Connection = psycopg.Connection[DictRow]
 
 CONNECT_TIMEOUT_S = 2
 """Nothing waits long for this database: a run goes on without it, and a page says that it is away."""

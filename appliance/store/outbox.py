@@ -1,4 +1,4 @@
-"""The outbox: what waits in the local database to be told, in order and numbered; kept within bounds.
+"""The outbox: what waits in the local database to be sent, in order and numbered; kept within bounds.
 
 Rows and numbers are written by ``append_event`` together with the state they report. Here they are read,
 forgotten once dealt with, dropped when there are too many, and renumbered for a new dashboard.
@@ -21,11 +21,12 @@ MAX_ROWS = 200_000
 MAX_BYTES = 128 * 2**20
 """A week without the cloud of a busy appliance fits; the disk of a small one is not filled."""
 MAX_ROWS_UNENROLLED = 2_000
-"""Nobody has asked yet: enough to show a new dashboard what happened lately."""
+"""Without a dashboard: enough to show a new dashboard what happened lately."""
 DROPPED_IN_TURN = (
     ("progress",),
     ("step_changed",),
-    ("run_planned", "noticed"),
+    ("catalog_reported", "plan_reported"),
+    ("run_planned", "noticed", "columns_uncovered"),
     ("run_started", "workflow_changed", "command_changed", "update_changed"),
 )
 """What makes room for the rest, and in which order. A run's outcome is in none of them."""
@@ -149,7 +150,7 @@ def begin_stream_for(db: Connection, appliance_id: str) -> bool:
 def begin_stream(db: Connection) -> None:
     """A new numbering, from 1, for everything that waits."""
     with db.transaction():
-        # Whoever appends takes this row's lock first, so nothing is numbered meanwhile.
+        # Every append takes this row's lock first, so nothing is numbered meanwhile.
         db.execute("UPDATE appliance.event_counter SET stream = gen_random_uuid()")
         db.execute(
             "UPDATE appliance.event SET seq = -place FROM"

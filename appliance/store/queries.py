@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, LiteralString
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, LiteralString, TypeAlias, TypeVar
 
-from psycopg.rows import class_row, kwargs_row
+from psycopg.rows import BaseRowFactory, class_row, kwargs_row
 
 from appliance.store.database import Connection
 from appliance.store.rows import (
@@ -19,10 +19,14 @@ from appliance.store.rows import (
     RunState,
     StepLine,
     TableLine,
+    TwinLine,
     stored_failure,
     stored_plan,
     stored_stop,
 )
+
+Line = TypeVar("Line")
+Given: TypeAlias = Sequence[object] | Mapping[str, object] | None
 
 _RUN: LiteralString = (
     "SELECT run_id, workflow, airflow_run_id, origin, trigger, state, queued_at, started_at, ended_at,"
@@ -30,6 +34,18 @@ _RUN: LiteralString = (
     " extract(epoch FROM coalesce(ended_at, now()) - coalesce(started_at, queued_at))::float8 AS seconds"
     " FROM appliance.run "
 )
+
+_TWINS: LiteralString = """
+SELECT own.result ->> 'connection' AS connection, own.ended_at AS since, later.run_id AS replaced_by,
+       later.workflow AS replaced_workflow, later.ended_at AS replaced_at
+FROM appliance.step AS own LEFT JOIN LATERAL (
+    SELECT s.run_id, r.workflow, s.ended_at FROM appliance.step AS s JOIN appliance.run AS r USING (run_id)
+    WHERE s.step = 'publish' AND s.state = 'succeeded' AND s.ended_at > own.ended_at
+        AND s.result ->> 'connection' = own.result ->> 'connection'
+    ORDER BY s.ended_at LIMIT 1) AS later ON true
+WHERE own.run_id = %s AND own.step = 'publish' AND own.state = 'succeeded'
+    AND own.result ->> 'connection' IS NOT NULL ORDER BY own.shard
+"""
 
 
 def current_runs(connection: Connection) -> list[RunLine]:
@@ -61,24 +77,29 @@ def run_details(connection: Connection, run_id: str) -> RunDetails | None:
     if not found:
         return None
     planned = connection.execute("SELECT plan FROM appliance.run WHERE run_id = %s", [run_id]).fetchone()
-    with connection.cursor(row_factory=kwargs_row(_step)) as cursor:
-        steps = cursor.execute(
-            "SELECT step, nullif(shard, -1) AS shard, attempt, state, started_at, ended_at, failure, result,"
-            "       extract(epoch FROM coalesce(ended_at, now()) - started_at)::float8 AS seconds"
-            " FROM appliance.step WHERE run_id = %s ORDER BY started_at, shard",
-            [run_id],
-        ).fetchall()
-    with connection.cursor(row_factory=class_row(ProgressLine)) as cursor:
-        progress = cursor.execute(
-            "SELECT step, nullif(shard, -1) AS shard, nullif(part, '') AS part,"
-            "       nullif(table_name, '') AS table, rows, rows_expected, bytes, done, updated_at"
-            " FROM appliance.progress WHERE run_id = %s ORDER BY step, table_name, part LIMIT 20000",
-            [run_id],
-        ).fetchall()
-    with connection.cursor(row_factory=class_row(NoticeLine)) as cursor:
-        notices = cursor.execute(
-            "SELECT step, text, at FROM appliance.notice WHERE run_id = %s ORDER BY at", [run_id]
-        ).fetchall()
+    steps = _all(
+        connection,
+        kwargs_row(_step),
+        "SELECT step, nullif(shard, -1) AS shard, attempt, state, started_at, ended_at, failure, result,"
+        "       extract(epoch FROM coalesce(ended_at, now()) - started_at)::float8 AS seconds"
+        " FROM appliance.step WHERE run_id = %s ORDER BY started_at, shard",
+        [run_id],
+    )
+    progress = _all(
+        connection,
+        class_row(ProgressLine),
+        "SELECT step, nullif(shard, -1) AS shard, nullif(part, '') AS part,"
+        "       nullif(table_name, '') AS table, rows, rows_expected, bytes, done, updated_at"
+        " FROM appliance.progress WHERE run_id = %s ORDER BY step, table_name, part LIMIT 20000",
+        [run_id],
+    )
+    notices = _all(
+        connection,
+        class_row(NoticeLine),
+        "SELECT step, text, at FROM appliance.notice WHERE run_id = %s ORDER BY at",
+        [run_id],
+    )
+    twins = _all(connection, class_row(TwinLine), _TWINS, [run_id])
     return RunDetails(
         **vars(found[0]),
         plan=stored_plan(planned["plan"]) if planned and planned["plan"] else None,
@@ -86,6 +107,7 @@ def run_details(connection: Connection, run_id: str) -> RunDetails | None:
         tables=tables_of(progress),
         progress=tuple(progress),
         notices=tuple(notices),
+        twins=tuple(twins),
     )
 
 
@@ -122,39 +144,54 @@ def tables_of(progress: Iterable[ProgressLine]) -> tuple[TableLine, ...]:
 
 def refused_commands(connection: Connection) -> list[RefusedCommand]:
     """What the dashboard asked for lately and policy refused, with the rule; newest first."""
-    with connection.cursor(row_factory=class_row(RefusedCommand)) as cursor:
-        return cursor.execute(
-            "SELECT kind, payload, settled_at AS at, outcome ->> 'rule' AS rule,"
-            "       outcome ->> 'problem' AS problem"
-            " FROM appliance.command WHERE state = 'refused' ORDER BY settled_at DESC LIMIT 10"
-        ).fetchall()
+    return _all(
+        connection,
+        class_row(RefusedCommand),
+        "SELECT kind, payload, settled_at AS at, outcome ->> 'rule' AS rule, outcome ->> 'problem' AS problem"
+        " FROM appliance.command WHERE state = 'refused' ORDER BY settled_at DESC LIMIT 10",
+    )
 
 
 def newest_wish(connection: Connection) -> ReleaseWish | None:
     """The release that the dashboard asked for last, and what became of it; None where it never did."""
-    with connection.cursor(row_factory=class_row(ReleaseWish)) as cursor:
-        return cursor.execute(
-            "SELECT version, state, rule, problem, requested_at, settled_at FROM appliance.wanted_release"
-            " ORDER BY id DESC LIMIT 1"
-        ).fetchone()
+    return _first(
+        connection,
+        class_row(ReleaseWish),
+        "SELECT version, state, rule, problem, requested_at, settled_at FROM appliance.wanted_release"
+        " ORDER BY id DESC LIMIT 1",
+    )
 
 
 def outbox_depth(connection: Connection) -> OutboxDepth | None:
     """How many events wait to be sent, and for how long the oldest has."""
-    with connection.cursor(row_factory=class_row(OutboxDepth)) as cursor:
-        return cursor.execute(
-            "SELECT (SELECT count(*) FROM appliance.event) AS waiting,"
-            "   (SELECT extract(epoch FROM now() - min(at))::float8 FROM appliance.event) AS oldest_seconds,"
-            "   dropped, rejected FROM appliance.reporting"
-        ).fetchone()
+    return _first(
+        connection,
+        class_row(OutboxDepth),
+        "SELECT (SELECT count(*) FROM appliance.event) AS waiting,"
+        "   (SELECT extract(epoch FROM now() - min(at))::float8 FROM appliance.event) AS oldest_seconds,"
+        "   dropped, rejected FROM appliance.reporting",
+    )
 
 
-def _runs(connection: Connection, which: LiteralString, given: dict[str, Any] | None = None) -> list[RunLine]:
-    with connection.cursor(row_factory=kwargs_row(_run)) as cursor:
-        return cursor.execute(_RUN + which, given).fetchall()
+def _runs(connection: Connection, which: LiteralString, given: Given = None) -> list[RunLine]:
+    return _all(connection, kwargs_row(_run), _RUN + which, given)
 
 
-def _run(*, failure: dict[str, Any] | None, stop_requested: dict[str, Any] | None, **others: Any) -> RunLine:
+def _all(
+    connection: Connection, lines: BaseRowFactory[Line], query: LiteralString, given: Given = None
+) -> list[Line]:
+    with connection.cursor(row_factory=lines) as cursor:
+        return cursor.execute(query, given).fetchall()
+
+
+def _first(connection: Connection, lines: BaseRowFactory[Line], query: LiteralString) -> Line | None:
+    with connection.cursor(row_factory=lines) as cursor:
+        return cursor.execute(query).fetchone()
+
+
+def _run(
+    *, failure: Mapping[str, object] | None, stop_requested: Mapping[str, object] | None, **others: Any
+) -> RunLine:
     return RunLine(
         failure=stored_failure(failure) if failure else None,
         stop_requested=stored_stop(stop_requested) if stop_requested else None,
@@ -162,5 +199,5 @@ def _run(*, failure: dict[str, Any] | None, stop_requested: dict[str, Any] | Non
     )
 
 
-def _step(*, failure: dict[str, Any] | None, **others: Any) -> StepLine:
+def _step(*, failure: Mapping[str, object] | None, **others: Any) -> StepLine:
     return StepLine(failure=stored_failure(failure) if failure else None, **others)

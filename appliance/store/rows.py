@@ -5,9 +5,12 @@ Nothing here needs PostgreSQL's driver, so the command line reads the same types
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
+
+from pydantic import TypeAdapter
 
 from appliance.contract.step_messages import Failure
 
@@ -118,6 +121,19 @@ class NoticeLine:
 
 
 @dataclass(frozen=True)
+class TwinLine:
+    """A twin that a run put in place; the last three are None while it stands."""
+
+    connection: str
+    since: datetime
+    replaced_by: str | None
+    """The run."""
+    replaced_workflow: str | None
+    """The workflow of that run."""
+    replaced_at: datetime | None
+
+
+@dataclass(frozen=True)
 class RunDetails(RunLine):
     """A run with everything that is known of it."""
 
@@ -126,6 +142,7 @@ class RunDetails(RunLine):
     tables: tuple[TableLine, ...]
     progress: tuple[ProgressLine, ...]
     notices: tuple[NoticeLine, ...]
+    twins: tuple[TwinLine, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -161,24 +178,22 @@ class ReleaseWish:
     settled_at: datetime | None
 
 
-def stored_failure(stored: dict[str, Any]) -> Failure:
+_PLAN = TypeAdapter(PlanLine)
+_STOP = TypeAdapter(StopNote)
+
+
+def stored_failure(stored: Mapping[str, object]) -> Failure:
     """A failure as a row has it. One that another release wrote may lack keys or have more."""
     known = {key: value for key, value in stored.items() if key in Failure.model_fields}
     return Failure.model_validate({"step": "run", "exit_code": 1, "retry": False, "what": "", **known})
 
 
-def stored_plan(stored: dict[str, Any]) -> PlanLine:
-    """A plan as a row has it."""
-    tables = tuple(PlannedTable(**_known(PlannedTable, each)) for each in stored.get("tables", ()))
-    given = {"shards": 0, "tables_total": len(tables), **_known(PlanLine, stored)}
-    return PlanLine(**given | {"tables": tables})
+def stored_plan(stored: Mapping[str, object]) -> PlanLine:
+    """A plan as a row has it, also one of another release."""
+    plan = _PLAN.validate_python({"shards": 0, "tables": (), "tables_total": 0, **stored})
+    return plan if "tables_total" in stored else replace(plan, tables_total=len(plan.tables))
 
 
-def stored_stop(stored: dict[str, Any]) -> StopNote:
-    """A request to stop as a row has it."""
-    return StopNote(**{"kind": "failed", **_known(StopNote, stored)})
-
-
-def _known(kind: type[PlanLine | PlannedTable | StopNote], stored: dict[str, Any]) -> dict[str, Any]:
-    """The keys that this release knows."""
-    return {each.name: stored[each.name] for each in fields(kind) if each.name in stored}
+def stored_stop(stored: Mapping[str, object]) -> StopNote:
+    """A request to stop as a row has it, also one of another release."""
+    return _STOP.validate_python({"kind": "failed", **stored})

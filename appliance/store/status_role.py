@@ -20,7 +20,7 @@ GRANT SELECT ON ALL TABLES IN SCHEMA appliance TO {ROLE};
 GRANT INSERT, UPDATE, DELETE ON appliance.event, appliance.command, appliance.wanted_release TO {ROLE};
 GRANT UPDATE ON appliance.event_counter, appliance.reporting TO {ROLE};
 """
-# A restored database has a schema that nobody else may look into.
+# A restored database has a schema that no one else may look into.
 _AIRFLOWS = f"GRANT USAGE ON SCHEMA public TO {ROLE}; GRANT SELECT ON job, dag, dag_run TO {ROLE};"
 _IS_THERE = "SELECT FROM pg_roles WHERE rolname = %s"
 

@@ -1,5 +1,5 @@
 """Running the appliance's long-lived programs under systemd, with watchdogs that only proven work feeds.
 
-Standard library only, in every module but ``told``: one of these processes stands beside each service, and
+Standard library only, but for ``settings_json``: one of these processes stands beside each service, and
 what it imports is memory that the steps do not have.
 """

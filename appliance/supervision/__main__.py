@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     if settings is None:
         return 2
     if arguments[0] != "status":
-        # Whoever waits for the database can still tell about Docker.
+        # A supervisor that waits for the database can still look at Docker.
         wait_for(_noting(arguments[0], settings, database_answers(settings.airflow_database)))
     if arguments[0] == "prepare":
         return _prepare(settings)

@@ -6,26 +6,24 @@ Without an engine the scheduler itself works on, and every step would fail: noth
 from __future__ import annotations
 
 import contextlib
-import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from appliance.durable import write_file
 from appliance.supervision.health_probes import Proof
+from appliance.system.http import DOCKER, ask_status
 
 NOTE = "docker-answers"
 """In the runtime folder. What stands in it is what is wrong with Docker; nothing where it answers."""
 NOTE_FRESH_S = 90.0
-"""Several of a supervisor's looks: who has not been told for so long does not know."""
-SOCKET = Path("/run/docker.sock")
+"""Several of a supervisor's looks: an older note says nothing."""
 _ANSWER_WITHIN_S = 5.0
-_PING = b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n"
 
 
 def noting_docker(proof: Proof, runtime_dir: Path, ask: Callable[[], str] | None = None) -> Proof:
     """The same proof, which notes each time also whether Docker answers. That is no part of the proof."""
-    asked = ask or docker_answers(SOCKET)
+    asked = ask or docker_answers(DOCKER)
 
     def proved() -> str:
         with contextlib.suppress(OSError):
@@ -40,20 +38,16 @@ def docker_answers(path: Path) -> Proof:
 
     def proof() -> str:
         try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(_ANSWER_WITHIN_S)
-                connection.connect(str(path))
-                connection.sendall(_PING)
-                status = connection.recv(64).split()[1:2]
-        except OSError:
-            status = []
-        return "" if status == [b"200"] else "does not answer (systemctl status docker)"
+            works = ask_status(path, "/_ping", within_s=_ANSWER_WITHIN_S) == 200
+        except (OSError, ValueError):
+            works = False
+        return "" if works else "does not answer (systemctl status docker)"
 
     return proof
 
 
 def noted_docker(runtime_dir: Path) -> str | None:
-    """What is wrong with Docker, or nothing; None where nobody has looked lately."""
+    """What is wrong with Docker, or nothing; None where no one has looked lately."""
     try:
         note = runtime_dir / NOTE
         is_fresh = time.time() - note.stat().st_mtime < NOTE_FRESH_S

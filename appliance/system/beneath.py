@@ -135,7 +135,7 @@ def _may_not(path: Path, owner: Owner) -> WorkFailedError:
 
 @contextlib.contextmanager
 def folder_of_our_own(parent: Path, name: str) -> Iterator[Path]:
-    """A folder in ``parent`` that nobody else can look into, even where another user owns ``parent``.
+    """A folder in ``parent`` that no one else can look into, even where another user owns ``parent``.
 
     It is made if need be. The path leads to the folder that is held open, whatever has its name by then.
     Raises WrongRequestError where something else has the name, OSError where it cannot be made.

@@ -21,7 +21,7 @@ INSTALL_MB = 4096
 UPGRADE_MB = 1024
 """Preflight, before an upgrade: the next release beside the present one."""
 LOW_BYTES, LOW_SHARE = 2048 * MB, 0.10
-"""Below this a person is told."""
+"""Below this a person is warned."""
 RUN_BYTES, RUN_SHARE = 256 * MB, 0.04
 """No run begins with less: its logs, its plan and the databases' own growth have to fit."""
 RELEASE_BYTES, RELEASE_SHARE = 64 * MB, 0.02

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from appliance.errors import Explanation
 
@@ -32,7 +32,7 @@ class Finding:
         """What a person does about it; empty where it is well."""
         return self.explanation.next_step
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """For programs."""
         return {
             "check": self.check,

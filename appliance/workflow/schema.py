@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaValue
 
 from appliance.documents.json_schema import DIALECT, in_markdown
 from appliance.workflow.document import Workflow
@@ -15,7 +15,7 @@ _PARAMETERS = "MaskParameters_"
 
 def workflow_schema(
     masks: Mapping[str, type[BaseModel]], summaries: Mapping[str, str] | None = None
-) -> dict[str, Any]:
+) -> JsonSchemaValue:
     """A draft 2020-12 schema. ``masks`` has the model of each mask's parameters by the mask's name, and
     ``summaries`` a line about it.
     """
@@ -27,10 +27,10 @@ def workflow_schema(
 
 
 def _mask_schema(
-    masks: Mapping[str, type[BaseModel]], summaries: Mapping[str, str], definitions: dict[str, Any]
-) -> dict[str, Any]:
+    masks: Mapping[str, type[BaseModel]], summaries: Mapping[str, str], definitions: JsonSchemaValue
+) -> JsonSchemaValue:
     """A mask's name alone, null (the mask of that name), or an object of its name and parameters."""
-    forms: list[dict[str, Any]] = [
+    forms: list[JsonSchemaValue] = [
         {
             "type": "string",
             "enum": sorted(masks),
@@ -58,7 +58,7 @@ def _mask_schema(
     }
 
 
-def _allow_null_words(schema: dict[str, Any]) -> None:
+def _allow_null_words(schema: JsonSchemaValue) -> None:
     """``unlisted: null`` without quotes is nothing in YAML, and the word null for us."""
     schema["properties"]["unlisted"]["enum"].append(None)
     schema["properties"]["unlisted"].pop("type", None)

@@ -92,7 +92,7 @@ def demonstrate(console: Console, stack: Stack) -> int:
 
 
 def _timed(console: Console, what: str, work: Callable[[Callable[[str], None]], Result]) -> Result:
-    """Do it and say how long it took; what ``work`` tells meanwhile is shown on a terminal only."""
+    """Do it and say how long it took; what ``work`` reports meanwhile is shown on a terminal only."""
     began = time.monotonic()
     if console.is_terminal:
         with console.status(f"{what} …") as status:

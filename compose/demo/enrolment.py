@@ -56,7 +56,7 @@ def enrol(stack: Stack, dashboard: Dashboard, tell: Callable[[str], None]) -> st
 
 
 def _as_new_or_returning(dashboard: Dashboard) -> Any:
-    """An enrolment token for an appliance that knows nobody here: it is new, or has lost its state."""
+    """An enrolment token for an appliance that knows no one here: it is new, or has lost its state."""
     for row in dashboard.ask("GET", "/v1/appliances"):
         if row["name"] == NAME:
             return dashboard.ask("POST", f"/v1/appliances/{row['id']}/enrolment")

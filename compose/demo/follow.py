@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 
 class Follower:
-    """Tells a display what has changed since the last look at the run."""
+    """Shows a display what has changed since the last look at the run."""
 
     def __init__(self, display: RunDisplay, url: str, run_id: str) -> None:
         self._display = display

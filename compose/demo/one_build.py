@@ -1,4 +1,4 @@
-"""One image build at a time, for whoever builds on this machine.
+"""One image build at a time, for anyone who builds on this machine.
 
 The engine of Debian 12 (Docker 20.10) ends with ``panic: failed to get edge`` now and then when builds that
 share stages run side by side, and every container on the machine ends with it.

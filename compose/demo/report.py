@@ -130,7 +130,7 @@ class Addresses:
 
 
 def where_to_watch(console: Console, stack: Stack, page: str, password: str | None) -> None:
-    """Said before the run begins, for whoever wants to see it in a browser meanwhile."""
+    """Said before the run begins, for anyone who wants to see it in a browser meanwhile."""
     _pairs(console, ("Watch it in a browser", page), ("Sign in as", _opened_with(stack, password)))
 
 
@@ -174,7 +174,7 @@ def _opened_with(stack: Stack, password: str | None) -> str:
 def _pairs(console: Console, *rows: tuple[str, str]) -> None:
     width = max(len(what) for what, _ in rows)
     for what, where in rows:
-        # Never folded by us: an address in two halves is one that nobody can click on.
+        # Never folded by us: an address in two halves is one that no one can click on.
         console.print(Text.assemble((what.ljust(width + 3), "bold"), where), soft_wrap=True)
 
 

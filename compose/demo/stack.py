@@ -21,7 +21,7 @@ COMPOSE = ("docker", "compose", "--ansi", "never")
 HOST_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 NETWORK_OF_STEPS = "data"
 START_WITHIN_S = 600
-"""A limit for what hangs; what has failed for good is told at once."""
+"""A limit for what hangs; what has failed for good is shown at once."""
 ENDS_BY_ITSELF = ("prepare", "migrate", "sample")
 """Services that do their work once and end."""
 PORTS = {
@@ -36,7 +36,7 @@ PAGES = {"status": 8642, "dashboard": 8650}
 
 
 class Stack:
-    """One demo on this machine; ``project`` tells it from others."""
+    """One demo on this machine; ``project`` distinguishes it from others."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self.project = environment.get("APPLIANCE_DEMO") or "appliance-demo"

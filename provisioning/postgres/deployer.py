@@ -22,7 +22,7 @@ local  appliance,airflow  appliance  peer map=appliance
 local  appliance,airflow  appliance_status  peer map=appliance
 """
 STATUS_ROLE = "appliance_status"
-"""The status service's; what it may do is granted by whoever makes the tables."""
+"""The status service's; what it may do is granted when the tables are made."""
 
 IDENT = """\
 # Written by the appliance's deploy. root is who runs `sudo appliance ...`.

@@ -51,7 +51,7 @@ class Preflight(Deployer):
     """
 
     def install(self) -> None:
-        """All checks are made first, so that one run of the deploy tells about all of them."""
+        """All checks are made first, so that one run of the deploy shows all of them."""
         distribution()
         wrong = [message for check, message in self._checks() if not check]
         if wrong:

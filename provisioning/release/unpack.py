@@ -60,7 +60,7 @@ def main() -> int:
     except UnfitError as error:
         return _refused(str(error), error.next_step)
     except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError):
-        # It has the SHA-256 that was given: whoever wrote that down wrote down the damage too.
+        # It has the SHA-256 that was given, so that was taken from the damaged file.
         return _refused("it is not a whole bundle", _FETCH_AGAIN)
     except OSError as error:
         why = error.strerror or type(error).__name__

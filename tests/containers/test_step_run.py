@@ -13,9 +13,9 @@ import docker
 import pytest
 
 from appliance.errors import WrongRequestError
-from appliance.orchestration.containers import failure as step_failure
 from appliance.orchestration.containers.attempt import EngineAwayError, StepRun
 from appliance.orchestration.containers.container import StepLimits, same_place
+from appliance.orchestration.step_failures import FailedStep
 from appliance.run_folder import StopRequest
 from appliance.steps.call import StepCall, StepPaths
 from appliance.store.runs import RunStore
@@ -73,7 +73,7 @@ def test_a_step_that_needs_more_memory_than_it_may_use_says_so(
     start(run)
     assert run.follow() is None
     assert "eating" in log
-    failure = step_failure.of_container(run.state, run.output.failure, memory_mb=128, step="copy", part=3)
+    failure = FailedStep("copy", 3).by_container(run.state, run.output.failure, memory_mb=128)
     assert failure.exception == "OutOfMemory"
     assert "128 MB" in failure.what
     assert "limits.memory_mb" in failure.next_step
@@ -127,7 +127,7 @@ def test_an_engine_that_does_not_answer_is_worth_another_try(
     run._client = docker.APIClient(base_url=f"unix://{tmp_path}/nobody.sock", version="1.41")
     with pytest.raises(EngineAwayError) as raised:
         start(run)
-    assert step_failure.from_error(raised.value, "copy", 3).retry
+    assert FailedStep("copy", 3).by_error(raised.value).retry
 
 
 def test_output_that_comes_faster_than_it_is_read_is_bounded_in_memory_and_lost_by_nobody(

@@ -103,7 +103,7 @@ def test_every_setting_command_and_rule_is_on_the_page_about_the_dashboard() -> 
     for command in cli.registered_commands:
         name = command.name or getattr(command.callback, "__name__", "")
         assert name == "serve" or f"appliance-dashboard {name}" in page
-    for rule in ({*Policy.model_fields} - {"images", "updates"}) | {
+    for rule in ({*Policy.model_fields} - {"updates"}) | {
         "updates.pin",
         "updates.channel",
         LOCAL_ID,

@@ -7,31 +7,23 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from appliance.connections import Connection
-from appliance.contract.step_messages import Message
-from appliance.policy.policy import Policy
 from appliance.postgres.copying import ledger
 from appliance.postgres.plan import NO_SETTINGS, CopyItem, Plan, PlannedTable, Shard, SourceFacts, TargetFacts
 from appliance.postgres.proof import evidence
 from appliance.postgres.sessions.connect import open_session
-from appliance.postgres.source.snapshot import export_snapshot
 from appliance.steps import copy
-from appliance.steps.call import StepCall, StepPaths
-from appliance.steps.context import StepContext
 from appliance.steps.copy import CopyResult
-from appliance.steps.run_files import PLAN, SNAPSHOT, SPEC, settings_of
-from appliance.steps.run_spec import RunSpec
-from appliance.steps.secrets import read_service, write_secrets, write_settings
+from appliance.steps.run_files import PLAN, settings_of
+from appliance.steps.secrets import read_service, write_settings
 from appliance.steps.step_keys import step_settings
-from appliance.workflow.document import Workflow
 from tests.engine.clusters import Cluster
 from tests.engine.source_session import moment
+from tests.engine.stepwise_run import KEY, StepsByHand
 
-KEY = bytes(range(32))
 ENCODING = {"encoding": "UTF8", "locale_provider": "libc", "collate": "C", "ctype": "C"}
 
 
-class CopyRig:
+class CopyRig(StepsByHand):
     """Copies planned tables from one database into another that has the same empty ones."""
 
     def __init__(  # noqa: PLR0917
@@ -49,35 +41,17 @@ class CopyRig:
         limits: dict[str, Any] | None = None,
     ) -> None:
         self.target, self.next = target, f"{twin}__next"
-        self.run_dir, self.secrets = folder / "run", folder / "secrets"
-        self.run_dir.mkdir(exist_ok=True)
-        self.messages: list[Message] = []
-        entries = {
+        connections = {
             "production": source.connection(source_database, "postgres", **(source_changes or {})),
             "staging": target.connection(twin, "postgres", **(target_changes or {})),
         }
-        write_secrets(self.secrets, {name: Connection.model_validate(each) for name, each in entries.items()})
-        workflow = {
-            "id": "rig",
-            "source": "production",
-            "tables": {"include": ["*.*"]},
-            "deliver": [{"twin": {"connection": "staging"}}],
-            "limits": limits or {},
-        }
-        self.spec = RunSpec(
-            run_id="rig-20240101T000000Z-0000",
-            workflow=Workflow.model_validate(workflow),
-            origin="local",
-            policy=Policy(),
-            created_at=moment(),
-            appliance_version="0",
-        )
-        SPEC.write(self.run_dir, self.spec)
+        document = {"id": "rig", "limits": limits or {}}
+        super().__init__(folder / "run", connections, document, secrets=folder / "secrets")
+        secrets = self.context.secrets_dir
         self.keeper = open_session(
-            "production", read_service(self.secrets, "production"), application_name="keeper", read_only=True
+            "production", read_service(secrets, "production"), application_name="keeper", read_only=True
         )
-        self.snapshot = export_snapshot(self.keeper)
-        SNAPSHOT.write(self.run_dir, self.snapshot)
+        self.take_snapshot(self.keeper)
         whole = items or [[CopyItem(table=number) for number in range(len(tables))]]
         bindings = {binding for table in tables for column in table.columns for binding in column.bindings}
         self.plan = Plan(
@@ -107,7 +81,7 @@ class CopyRig:
             bindings=tuple(bindings),
         )
         PLAN.write(self.run_dir, self.plan)
-        write_settings(self.secrets, step_settings("copy", self.spec, self.plan, KEY))
+        write_settings(secrets, step_settings("copy", self.spec, self.plan, KEY))
 
     def prepare(self, script: str) -> None:
         """Make the database to copy into, with empty tables and the ledger."""
@@ -118,22 +92,9 @@ class CopyRig:
             ledger.create(connection)
             evidence.create(connection)
 
-    @property
-    def paths(self) -> StepPaths:
-        """Where the step finds everything."""
-        return StepPaths(self.run_dir, self.secrets)
-
-    def call(self, shard: int = 0) -> StepCall:
-        """The step's call."""
-        return StepCall(self.spec.run_id, self.spec.workflow.id, "copy", shard=shard)
-
-    def context(self, shard: int = 0) -> StepContext:
-        """The step's context."""
-        return StepContext(self.call(shard), self.paths, self.spec, self.messages.append)
-
     def copy(self, shard: int = 0) -> CopyResult:
         """Run the step in this process."""
-        return copy.run(self.context(shard))
+        return copy.run(self.step("copy", shard=shard))
 
     def close(self) -> None:
         """Let the snapshot go."""

@@ -8,10 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
+from psycopg.rows import TupleRow
+
 from appliance.connections import Connection
-from appliance.contract.step_messages import Message
+from appliance.contract.step_messages import Message, Notice
 from appliance.policy.policy import Policy
-from appliance.postgres.plan import Plan
+from appliance.postgres.plan import Plan, Snapshot
 from appliance.postgres.source.snapshot import export_snapshot
 from appliance.steps import copy, finish, plan, schema, verify
 from appliance.steps.call import StepCall, StepPaths
@@ -23,8 +26,74 @@ from appliance.steps.step_keys import step_settings
 from appliance.workflow.document import Workflow
 from tests.engine.clusters import Cluster
 
+KEY = bytes(range(32))
 
-class StepwiseRun:
+
+class StepsByHand:
+    """A run's folder, its secrets and its workflow, for steps that a test calls itself."""
+
+    def __init__(
+        self,
+        run_dir: Path,
+        connections: Mapping[str, Mapping[str, Any]],
+        document: Mapping[str, Any],
+        *,
+        secrets: Path | None = None,
+        number: int = 1,
+    ) -> None:
+        whole = {
+            "source": "production",
+            "tables": {"include": ["*.*"]},
+            "deliver": [{"twin": {"connection": "staging"}}],
+            **document,
+        }
+        spec = RunSpec(
+            run_id=f"{whole['id']}-20240101T000000Z-{number:04x}",
+            workflow=Workflow.model_validate(whole),
+            origin="local",
+            policy=Policy(),
+            created_at=datetime.now(UTC),
+            appliance_version="0",
+        )
+        self.run_dir = run_dir
+        run_dir.mkdir(parents=True, exist_ok=True)
+        SPEC.write(run_dir, spec)
+        self.messages: list[Message] = []
+        self.context = StepContext(
+            StepCall(spec.run_id, spec.workflow.id, "test"),
+            StepPaths(run_dir, secrets or run_dir / "secrets"),
+            spec,
+            self.messages.append,
+        )
+        known = {name: Connection.model_validate(entry) for name, entry in connections.items()}
+        write_secrets(self.context.secrets_dir, known)
+
+    @property
+    def spec(self) -> RunSpec:
+        """What the run froze when it began."""
+        return self.context.spec
+
+    @property
+    def notices(self) -> list[str]:
+        """What the steps have said."""
+        return [message.text for message in self.messages if isinstance(message, Notice)]
+
+    def take_snapshot(self, keeper: psycopg.Connection[TupleRow]) -> Snapshot:
+        """Take the run's snapshot in a session that holds it."""
+        self.snapshot = export_snapshot(keeper)
+        SNAPSHOT.write(self.run_dir, self.snapshot)
+        return self.snapshot
+
+    def step(self, name: str, *, shard: int | None = None, delivery: int | None = None) -> StepContext:
+        """The context of one step, with the keys that it needs."""
+        if name in ("copy", "verify"):
+            settings = step_settings(name, self.spec, self.context.plan(), KEY)
+            write_settings(self.context.secrets_dir, settings)
+        call = dataclasses.replace(self.context.call, step=name, shard=shard, delivery=delivery)
+        return dataclasses.replace(self.context, call=call)
+
+
+class StepwiseRun(StepsByHand):
     """``source_database`` masked into ``twin``, as far as the test takes it."""
 
     def __init__(  # noqa: PLR0917
@@ -39,42 +108,20 @@ class StepwiseRun:
         self.target, self.next = target, f"{twin}__next"
         self.source, self.source_database = source, source_database
         connections = {
-            "production": Connection(**source.connection(source_database, "reader")),
-            "staging": Connection(**target.connection(twin, "twin_owner")),
+            "production": source.connection(source_database, "reader"),
+            "staging": target.connection(twin, "twin_owner"),
         }
-        write_secrets(folder / "secrets", connections)
-        whole = {
-            "id": "stepwise",
-            "source": "production",
-            "tables": {"include": ["public.*"]},
-            "deliver": [{"twin": {"connection": "staging"}}],
-            **document,
-        }
-        spec = RunSpec(
-            run_id="stepwise-20240101T000000Z-0001",
-            workflow=Workflow.model_validate(whole),
-            origin="local",
-            policy=Policy(),
-            created_at=datetime.now(UTC),
-            appliance_version="0",
-        )
-        SPEC.write(folder, spec)
-        self.messages: list[Message] = []
-        self.context = StepContext(
-            StepCall(spec.run_id, spec.workflow.id, "test"),
-            StepPaths(folder, folder / "secrets"),
-            spec,
-            self.messages.append,
+        super().__init__(
+            folder, connections, {"id": "stepwise", "tables": {"include": ["public.*"]}, **document}
         )
 
     def copied(self, change_plan: Callable[[Plan], Plan] | None = None) -> StepwiseRun:
         """Everything up to the copied rows; what is planned may be spoilt before it is done."""
         keeper = self.context.connect_source()
-        snapshot = export_snapshot(keeper)
-        SNAPSHOT.write(self.context.run_dir, snapshot)
+        self.take_snapshot(keeper)
         plan.run(self.step("plan"))
         if change_plan is not None:
-            PLAN.write(self.context.run_dir, change_plan(self.context.plan()))
+            PLAN.write(self.run_dir, change_plan(self.context.plan()))
         schema.run(self.step("schema"))
         for shard in self.context.plan().shards:
             copy.run(self.step("copy", shard=shard.number))
@@ -96,11 +143,3 @@ class StepwiseRun:
         back = "ALTER TABLE appliance_ledger.aside RENAME TO evidence"
         self.target.sql(self.next, back, user="twin_owner")
         return result
-
-    def step(self, name: str, *, shard: int | None = None) -> StepContext:
-        """The context of one step."""
-        if name in ("copy", "verify"):
-            settings = step_settings(name, self.context.spec, self.context.plan(), bytes(range(32)))
-            write_settings(self.context.secrets_dir, settings)
-        call = dataclasses.replace(self.context.call, step=name, shard=shard)
-        return dataclasses.replace(self.context, call=call)

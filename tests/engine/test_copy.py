@@ -283,7 +283,8 @@ as the program's own, and these tests, once they have run for a while, are large
 
 def peak_memory_mib(rig: CopyRig) -> float:
     """Run the step as a container does, as a program, and measure it."""
-    arguments = [sys.executable, "-m", "appliance.steps", *to_arguments(rig.call(), rig.paths)]
+    step = rig.step("copy", shard=0)
+    arguments = [sys.executable, "-m", "appliance.steps", *to_arguments(step.call, step.paths)]
     measured = subprocess.run(
         [sys.executable, "-c", MEASURE, *arguments], stdout=subprocess.PIPE, text=True, check=True
     )

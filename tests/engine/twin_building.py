@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Collection
 from contextlib import closing
@@ -12,10 +11,7 @@ from typing import Any
 
 from psycopg import sql
 
-from appliance.connections import Connection
-from appliance.contract.step_messages import Message, Notice
 from appliance.masking.compiled import CompiledColumn
-from appliance.policy.policy import Policy
 from appliance.postgres.plan import (
     CopyItem,
     Plan,
@@ -26,24 +22,19 @@ from appliance.postgres.plan import (
 )
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.session_settings import read_session_settings
-from appliance.postgres.source.snapshot import export_snapshot, import_snapshot
+from appliance.postgres.source.snapshot import import_snapshot
 from appliance.postgres.twin.target_checks import TargetCheck, check_target
 from appliance.run_folder import RECEIPT
 from appliance.steps import copy, finish, publish, schema
-from appliance.steps.call import StepCall, StepPaths
-from appliance.steps.context import StepContext
-from appliance.steps.run_files import PLAN, SNAPSHOT, SPEC
-from appliance.steps.run_spec import RunSpec
-from appliance.steps.secrets import write_secrets, write_settings
-from appliance.steps.step_keys import step_settings
+from appliance.steps.run_files import PLAN
 from appliance.workflow.catalog import Catalog, Table
-from appliance.workflow.document import Workflow
 from tests.engine.clusters import Cluster
+from tests.engine.stepwise_run import StepsByHand
 
 _runs = itertools.count(1)
 
 
-class TwinRun:
+class TwinRun(StepsByHand):
     """``source_database`` copied to ``twin`` as it is; ``exclude`` names tables (schema.table) left empty."""
 
     def __init__(
@@ -62,52 +53,27 @@ class TwinRun:
     ) -> None:
         self.source, self.target, self.twin = source, target, twin
         self.number = next(_runs)
-        self.run_dir = folder / f"run-{self.number}"
-        self.run_dir.mkdir(parents=True)
         self.exclude = set(exclude)
-        self.messages: list[Message] = []
         connections = {
-            "production": Connection(**source.connection(source_database, reader)),
-            "staging": Connection(**target.connection(twin, writer)),
+            "production": source.connection(source_database, reader),
+            "staging": target.connection(twin, writer),
         }
-        write_secrets(self.run_dir / "secrets", connections)
         document: dict[str, Any] = {
             "id": "copy-all",
-            "source": "production",
-            "tables": {"include": ["*.*"]},
             "unlisted": "keep",
             "deliver": [{"twin": {"connection": "staging", "grace_s": grace_s}}],
             "limits": {"parallel": parallel},
         }
-        spec = RunSpec(
-            run_id=f"copy-all-20240101T000000Z-{self.number:04x}",
-            workflow=Workflow.model_validate(document),
-            origin="local",
-            policy=Policy(),
-            created_at=datetime.now(UTC),
-            appliance_version="0",
-        )
-        SPEC.write(self.run_dir, spec)
-        self.context = StepContext(
-            call=StepCall(spec.run_id, spec.workflow.id, "test"),
-            paths=StepPaths(self.run_dir, self.run_dir / "secrets"),
-            spec=spec,
-            emit=self.messages.append,
-        )
+        super().__init__(folder / f"run-{self.number}", connections, document, number=self.number)
         self.check: TargetCheck
         self.keeper = self.context.connect_source()
 
     @property
     def run_id(self) -> str:
-        return self.context.spec.run_id
-
-    @property
-    def notices(self) -> list[str]:
-        return [message.text for message in self.messages if isinstance(message, Notice)]
+        return self.spec.run_id
 
     def plan(self) -> Plan:
-        self.snapshot = export_snapshot(self.keeper)
-        SNAPSHOT.write(self.run_dir, self.snapshot)
+        self.take_snapshot(self.keeper)
         with (
             closing(self.context.connect_source()) as source,
             closing(self.context.connect_admin("staging")) as admin,
@@ -168,25 +134,19 @@ class TwinRun:
             not_carried=self.check.not_carried,
         )
 
-    def _step(self, name: str, *, shard: int | None = None, delivery: int | None = None) -> StepContext:
-        call = dataclasses.replace(self.context.call, step=name, shard=shard, delivery=delivery)
-        return dataclasses.replace(self.context, call=call)
-
     def schema(self) -> schema.SchemaResult:
-        return schema.run(self._step("schema"))
+        return schema.run(self.step("schema"))
 
     def copy(self) -> None:
-        settings = step_settings("copy", self.context.spec, self.context.plan(), bytes(32))
-        write_settings(self.context.secrets_dir, settings)
-        copy.run(self._step("copy", shard=0))
+        copy.run(self.step("copy", shard=0))
 
     def finish(self) -> finish.FinishResult:
         self.keeper.close()
-        return finish.run(self._step("finish"))
+        return finish.run(self.step("finish"))
 
     def publish(self) -> publish.PublishResult:
         (self.context.run_dir / RECEIPT).write_text("")
-        return publish.run(self._step("publish", delivery=0))
+        return publish.run(self.step("publish", delivery=0))
 
     def all(self) -> publish.PublishResult:
         self.plan()

@@ -16,7 +16,7 @@ from appliance.dashboard.pages.edit import BEGINNING
 from appliance.dashboard.web.connection_template import template
 from appliance.documents.json_schema import INSTALLED, editor_line
 from appliance.documents.model import validate
-from appliance.documents.yaml import load
+from appliance.documents.strict_yaml import load
 from appliance.policy.policy import Policy
 from appliance.settings.settings import Settings
 from appliance.workflow.document import Workflow

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from appliance.cli.connections import app
 from appliance.connections import connections_of, load_connections, select_connections
-from appliance.documents.yaml import load
+from appliance.documents.strict_yaml import load
 from appliance.errors import WrongRequestError
 from tests.unit.example_documents import WHOLE_WORKFLOW
 

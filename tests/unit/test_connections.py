@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from appliance.connections import Connection, connections_of, load_connections, select_connections
 from appliance.documents.problems import WrongDocumentError
-from appliance.documents.yaml import load
+from appliance.documents.strict_yaml import load
 from appliance.errors import ApplianceError, WrongRequestError
 
 SECRET = "S3cr3t"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import psycopg
 
-from appliance.orchestration.containers.failure import stopped
+from appliance.orchestration.step_failures import FailedStep
 from appliance.postgres.errors import database_failure
 from appliance.run_folder import StopRequest
 from appliance.steps.execute import describe_failure
@@ -40,8 +40,8 @@ def test_what_is_about_no_table_names_none() -> None:
 
 def test_a_run_that_was_stopped_is_listed_with_the_reason_and_what_to_do() -> None:
     full = StopRequest("failed", "The appliance's disk is full: 0 bytes are free.", "Make room.")
-    failure = stopped(full, "finish", None)
+    failure = FailedStep("finish").stopped(full)
     assert (failure.what, failure.next_step) == (full.why, "Make room.")
     assert failure.why == "The run was stopped for that."
-    cancelled = stopped(StopRequest("cancel", "Not today."), "copy", 3)
+    cancelled = FailedStep("copy", 3).stopped(StopRequest("cancel", "Not today."))
     assert (cancelled.what, cancelled.why) == ("The run was cancelled.", "Not today.")

@@ -36,7 +36,6 @@ never_copy: ["public.audit_*"]
 read: [production]
 write: [staging]
 sql_from_cloud: false
-images: []
 destinations: []
 updates: {channel: stable, pin: null, window: "Sat 02:00-05:00"}
 """

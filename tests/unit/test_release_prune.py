@@ -13,6 +13,7 @@ import pytest
 
 from appliance.releases import update
 from appliance.releases.installed import CURRENT, UPDATER, installed, point
+from appliance.releases.lock import STATE
 from appliance.releases.prune import mark_used, prune, superfluous
 from appliance.settings.settings import Settings, load_settings
 
@@ -101,7 +102,7 @@ def test_the_timer_does_not_fail_because_an_operator_moves_by_hand(
 ) -> None:
     monkeypatch.setattr(update, "ROOT", tmp_path)
     monkeypatch.setattr(update.os, "geteuid", lambda: 0)
-    state = tmp_path / update.STATE
+    state = tmp_path / STATE
     state.mkdir()
     holding = f"import fcntl, sys; f = open({str(state / 'lock')!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX)"
     wait = "; print('held', flush=True); sys.stdin.read()"

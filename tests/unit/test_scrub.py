@@ -13,12 +13,13 @@ import urllib.parse
 import uuid
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from appliance.contract.fields import SCRUBBED_TEXT_MAX
 from appliance.scrubbing.lookalikes import written_for
 from appliance.scrubbing.scrub import GONE, LONGEST_LINE, Scrubber, scrub_fields
+from appliance.scrubbing.shapes import _NOUN
 
 PLAIN = Scrubber()
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="'\"„“”«»"), max_size=60)
@@ -96,6 +97,8 @@ def test_what_is_shaped_like_personal_data_or_a_secret_does_not_come_through(
 
 @given(WORDS, NAMES, WORDS)
 def test_what_stands_in_quotes_does_not_come_through(before: str, canary: str, after: str) -> None:
+    # Behind "run" or "table" it is the name of one of our own things.
+    assume(not _NOUN.search(f"{before.replace(canary, '')} "))
     for quoted in (f'"{canary}"', f"'{canary}'", f"„{canary}“", f"«{canary}»", f'"{canary}', f"“{canary}”"):
         assert canary not in PLAIN.clean(f"{before.replace(canary, '')} {quoted} {after.replace(canary, '')}")
 

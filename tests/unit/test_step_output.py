@@ -9,8 +9,8 @@ import pytest
 
 from appliance.contract.step_messages import Failure, Result
 from appliance.orchestration.airflow.config import sqlalchemy_url
-from appliance.orchestration.containers import failure as step_failure
 from appliance.orchestration.containers.output import StepOutput
+from appliance.orchestration.step_failures import ContainerState, FailedStep
 from appliance.scrubbing.scrub import GONE, Scrubber
 
 
@@ -63,7 +63,7 @@ def test_an_endless_line_does_not_fill_the_memory(output: StepOutput) -> None:
 
 
 def failure(**state: Any) -> Failure:
-    return step_failure.of_container(state, None, memory_mb=256, step="copy", part=2)
+    return FailedStep("copy", 2).by_container(ContainerState.of(state), None, memory_mb=256)
 
 
 def test_running_out_of_memory_says_what_to_change_and_is_not_tried_again() -> None:
@@ -81,7 +81,7 @@ def test_a_container_that_was_killed_without_a_reason_is_tried_again_and_memory_
 
 
 def test_a_foreign_exception_tells_its_class_and_nothing_else() -> None:
-    found = step_failure.failure_of(ValueError("password=hunter2"), "plan", None)
+    found = FailedStep("plan").by_exception(ValueError("password=hunter2"))
     assert "ValueError" in found.why
     assert "hunter2" not in found.model_dump_json()
 

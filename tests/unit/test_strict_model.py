@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from appliance.documents.model import StrictModel, model_at, validate
 from appliance.documents.problems import WrongDocumentError
-from appliance.documents.yaml import load
+from appliance.documents.strict_yaml import load
 
 
 class Inner(StrictModel):

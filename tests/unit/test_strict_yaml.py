@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.documents import yaml as strict_yaml
+from appliance.documents import strict_yaml
 from appliance.documents.document import MAX_BYTES, MAX_NODES
 from appliance.documents.problems import Places, Problem, WrongDocumentError, path_text
 

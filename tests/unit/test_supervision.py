@@ -124,7 +124,14 @@ def test_what_is_wrong_with_docker_is_noted_and_is_no_part_of_the_proof(tmp_path
     assert noted_docker(tmp_path) is None, "whoever looks has stopped looking"
 
 
-THEIRS = ("run_folder.py", "system/beneath.py", "system/postgres_programs.py", "errors.py", "durable.py")
+THEIRS = (
+    "run_folder.py",
+    "system/beneath.py",
+    "system/http.py",
+    "system/postgres_programs.py",
+    "errors.py",
+    "durable.py",
+)
 
 
 def test_a_supervisor_imports_nothing_but_the_standard_library() -> None:

@@ -30,7 +30,7 @@ OVER = ("succeeded", "failed", "refused", "cancelled")
 def follow_run(settings: Settings, run_id: str, *, show: bool) -> RunDetails:
     """Wait for the end and return the run as /runs/{id} has it.
 
-    ``show`` shows how far it is meanwhile; whoever asks for that has printed the run's id.
+    ``show`` shows how far it is meanwhile; its caller has printed the run's id.
     """
     if not show:
         return _wait(settings, run_id, lambda _: None)
@@ -66,7 +66,7 @@ def _wait(settings: Settings, run_id: str, tell: Callable[[RunDetails], None]) -
 
 
 class _Teller:
-    """Turns what changed between two answers into what a display is told."""
+    """Turns what changed between two answers into calls of a display."""
 
     def __init__(self, display: RunDisplay) -> None:
         self._display = display

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from appliance.cli.terminal.run_summary import print_json_line
 from appliance.contract.step_messages import Notice, Progress
 from appliance.errors import ApplianceError
@@ -57,5 +55,5 @@ class JsonObserver(SilentObserver):
 
     def failed(self, error: ApplianceError) -> None:
         """The run has not worked."""
-        said: dict[str, Any] = {"what": error.what, "why": error.why, "next": error.next_step}
+        said = {"what": error.what, "why": error.why, "next": error.next_step}
         print_json_line({"type": "failed", "exit_code": int(error.exit_code), **said})

@@ -30,7 +30,7 @@ class RunDisplay:
     def __init__(
         self, console: Console, title: str, *, ticked: bool = False, announced: bool = False
     ) -> None:
-        """``ticked``: whoever uses it calls ``tick`` a few times a second, and no thread is started.
+        """``ticked``: its caller calls ``tick`` a few times a second, and no thread is started.
 
         ``announced``: the title has been printed already.
         """

@@ -1,4 +1,4 @@
-"""What ``appliance connections check`` checks for, and how it tells what it has found."""
+"""What ``appliance connections check`` checks for, and how it shows what it has found."""
 
 from __future__ import annotations
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import ssl
-import urllib.error
-import urllib.request
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from appliance.errors import Explanation, WorkFailedError, WrongRequestError
 from appliance.settings.settings import Settings
+from appliance.system import http
 from appliance.system.beneath import as_owner_of
 
 TIMEOUT_S = 15
@@ -22,28 +19,13 @@ Kind = TypeVar("Kind")
 def ask(settings: Settings, path: str, *, accept_503: bool = False) -> Any:
     """The JSON at ``path``.
 
-    Raises WrongRequestError for what is not there, WorkFailedError when nobody answers.
+    Raises WrongRequestError for what is not there, WorkFailedError when nothing answers.
     """
     scheme = "https" if settings.status.tls_certificate else "http"
-    url = f"{scheme}://{_address(settings.status.host)}:{settings.status.port}{path}"
-    request = urllib.request.Request(url, headers=_token(settings))  # noqa: S310 - from the settings
-    # Never by way of a proxy that the environment names: it would be handed the token, and cannot get here.
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=_trusted(settings))
-    )
+    url = f"{scheme}://{http.place(http.reachable(settings.status.host), settings.status.port)}{path}"
     try:
-        with opener.open(request, timeout=TIMEOUT_S) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        body = _json(error.read())
-        if error.code == 503 and accept_503:
-            return body
-        detail = body.get("detail") if isinstance(body, dict) else None
-        told = detail if isinstance(detail, str) else f"The status service answers {error.code}."
-        raise (WrongRequestError if error.code == 404 else WorkFailedError).of(
-            Explanation.parsed(told)
-        ) from None
-    except OSError as error:
+        answer = http.ask(url, headers=_token(settings), trusted=_trusted(settings), within_s=TIMEOUT_S)
+    except http.NoAnswerError as error:
         if (settings.state_dir / "restore" / "pending").exists():
             raise WorkFailedError(
                 "A restore has not reached its end: until then no service starts.",
@@ -52,9 +34,15 @@ def ask(settings: Settings, path: str, *, accept_503: bool = False) -> Any:
             ) from None
         raise WorkFailedError(
             "The status service does not answer.",
-            f"{type(getattr(error, 'reason', error)).__name__} at {url}.",
+            f"At {url}: {error}.",
             "systemctl status appliance-status",
         ) from None
+    body = answer.json()
+    if answer.status < 300 or (answer.status == 503 and accept_503):
+        return body
+    detail = body.get("detail") if isinstance(body, dict) else None
+    said = detail if isinstance(detail, str) else f"The status service answers {answer.status}."
+    raise (WrongRequestError if answer.status == 404 else WorkFailedError).of(Explanation.parsed(said))
 
 
 def read(kind: type[Kind], answer: Any) -> Kind:
@@ -72,11 +60,6 @@ def read(kind: type[Kind], answer: Any) -> Kind:
         ) from None
 
 
-def _address(host: str) -> str:
-    """Where to ask a service that listens everywhere."""
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-
-
 def _token(settings: Settings) -> dict[str, str]:
     """What a service that others can reach asks for, where this user may read it."""
     path = settings.status.token_file or settings.status_dir / "status-token"
@@ -89,18 +72,14 @@ def _token(settings: Settings) -> dict[str, str]:
 
 
 def _trusted(settings: Settings) -> ssl.SSLContext | None:
-    """Its own certificate and no other: the name in it is for those who come from elsewhere."""
+    """Its own certificate and no other."""
     if settings.status.tls_certificate is None:
         return None
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    with contextlib.suppress(OSError):
-        context.load_verify_locations(cafile=settings.status.tls_certificate)
-    return context
-
-
-def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except ValueError:
-        return None
+        return http.trusting_only(settings.status.tls_certificate)
+    except OSError as error:
+        raise WorkFailedError(
+            f"{settings.status.tls_certificate} cannot be read: {error.strerror or type(error).__name__}.",
+            "The status service is known by it.",
+            "Run the command as root.",
+        ) from None

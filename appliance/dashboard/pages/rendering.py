@@ -12,10 +12,11 @@ from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
-from appliance.dashboard.pages import display as words
+from appliance.dashboard.pages import display
 from appliance.dashboard.pages.workflow_form import parameter_text
 from appliance.dashboard.store.database import Lenient
 from appliance.dashboard.web.access import Visit
+from appliance.masking.examples.shown import examples_of
 
 STATIC = Path(__file__).with_name("static")
 
@@ -68,15 +69,16 @@ def environment() -> Environment:
         "action",
         "paragraphs",
     ):
-        made.filters[name] = getattr(words, name)
+        made.filters[name] = getattr(display, name)
     made.filters["parameter_text"] = parameter_text
+    made.filters["mask_examples"] = examples_of
     made.globals.update(
         nothing=Lenient(),
         asset=asset,
         navigation=NAVIGATION,
-        STEPS=words.STEPS,
-        COMPONENTS=words.COMPONENTS,
-        CHECKS=words.CHECKS,
+        STEPS=display.STEPS,
+        COMPONENTS=display.COMPONENTS,
+        CHECKS=display.CHECKS,
     )
     return made
 

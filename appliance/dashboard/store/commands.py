@@ -6,7 +6,7 @@ import json
 import re
 import time
 import uuid
-from typing import Any
+from collections.abc import Mapping
 
 from appliance.contract.calls import Command
 from appliance.contract.events import CommandChanged
@@ -17,16 +17,18 @@ from appliance.dashboard.store.database import Database, Row, Session
 from appliance.dashboard.store.fleet import appliance
 from appliance.errors import WrongRequestError
 
-LIFETIME_SECONDS = {"run": 900, "cancel": 900, "sync": 900, "update": 7 * 86400}
+LIFETIME_SECONDS = {"run": 900, "cancel": 900, "sync": 900, "scan": 900, "plan": 900, "update": 7 * 86400}
 """A run that somebody asked for must not surprise them next week."""
 OPEN_AT_MOST = 50
 POWERLESS = "Its maker may not ask for it any more."
 
 
-def send(database: Database, actor: Actor, appliance_id: str, kind: str, argument: dict[str, Any]) -> str:
+def send(database: Database, actor: Actor, appliance_id: str, kind: str, argument: Mapping[str, str]) -> str:
     """Ask an appliance for something; returns the command's id. An equal one that waits is not doubled."""
     if kind not in LIFETIME_SECONDS:
-        raise WrongRequestError(f"There is no command {kind[:20]}.", "", "Use run, cancel, sync or update.")
+        raise WrongRequestError(
+            f"There is no command {kind[:20]}.", "", "Use run, cancel, sync, scan, plan or update."
+        )
     now, command_id, text = time.time(), str(uuid.uuid4()), json.dumps(argument, sort_keys=True)
     Command.model_validate({"id": command_id, "expires_in": 1, "request": {"kind": kind, **argument}})
     with database.write() as session:
@@ -95,7 +97,7 @@ def waiting_for(session: Session, appliance_id: str, now: float) -> list[Command
 
 
 def mark_offered(session: Session, commands: list[Command], now: float) -> None:
-    """Note that the appliance has been told."""
+    """Note that the appliance has received it."""
     session.many(
         "UPDATE command SET offered_at = ? WHERE id = ? AND offered_at IS NULL",
         [(now, str(command.id)) for command in commands],

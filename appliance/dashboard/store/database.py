@@ -38,9 +38,9 @@ class Lenient(dict[str, Any]):
         return None
 
 
-def from_json(text: str | None) -> dict[str, Any]:
+def from_json(text: str | None) -> Lenient:
     """Stored JSON as ``Lenient``; empty where there is none."""
-    return cast("dict[str, Any]", json.loads(text, object_hook=Lenient)) if text else Lenient()
+    return cast("Lenient", json.loads(text, object_hook=Lenient)) if text else Lenient()
 
 
 class _Cursor(Protocol):
@@ -58,11 +58,11 @@ class _Connection(Protocol):
 class Session:
     """One transaction, whose SQL has ``?`` for each value on SQLite and PostgreSQL alike."""
 
-    def __init__(self, connection: Any, is_postgres: bool) -> None:
+    def __init__(self, connection: _Connection, is_postgres: bool) -> None:
         self._connection = connection
         self._is_postgres = is_postgres
 
-    def _execute(self, sql: str, values: Sequence[Any]) -> Any:
+    def _execute(self, sql: str, values: Sequence[Any]) -> _Cursor:
         return self._connection.execute(_for_psycopg(sql) if self._is_postgres else sql, values)
 
     def all(self, sql: str, *values: Any) -> list[Row]:
@@ -148,7 +148,7 @@ class Database:
         connection.close()
 
     def close(self) -> None:
-        """Close every connection that nobody uses."""
+        """Close every connection that no one uses."""
         self._close_idle()
         with self._writing:
             self._drop_writer()

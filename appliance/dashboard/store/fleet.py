@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 import uuid
-from typing import Any
 
 from appliance.dashboard.http_errors import ConflictError, NotFoundError
 from appliance.dashboard.security import APPLIANCE_PREFIX, ENROLMENT_PREFIX, Actor, digest, new_token
 from appliance.dashboard.store import audit, authority
-from appliance.dashboard.store.database import Database, Row, Session, from_json
+from appliance.dashboard.store.database import Database, Lenient, Row, Session, from_json
 from appliance.documents.names import is_release
 from appliance.errors import WrongRequestError
 
@@ -94,7 +93,7 @@ def appliance(session: Session, appliance_id: str) -> Row:
     return row
 
 
-def report(session: Session, appliance_id: str) -> dict[str, Any]:
+def report(session: Session, appliance_id: str) -> Lenient:
     """What the appliance last said of itself, as ``Heartbeat`` JSON; empty before its first heartbeat."""
     return from_json(session.value("SELECT state FROM appliance WHERE id = ?", appliance_id))
 

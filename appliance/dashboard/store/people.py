@@ -159,7 +159,7 @@ def change_own_password(database: Database, actor: Actor, old: str, new: str, ke
 
 
 def sign_in(database: Database, name: str, password: str, agent: str, address: str) -> str | None:
-    """A new session's secret, or None. Takes as long for a name that nobody has."""
+    """A new session's secret, or None. Takes as long for a name that no one has."""
     with database.read() as session:
         row = session.one(
             "SELECT id, role, password, disabled_at, must_change, one_time_by FROM person WHERE name = ?",
@@ -189,12 +189,12 @@ def sign_in(database: Database, name: str, password: str, agent: str, address: s
 
 
 def _password_holds(session: Session, row: Row) -> bool:
-    """A one-time password is good for as long as whoever made it may make one."""
+    """A one-time password is good for as long as its maker may make one."""
     return not row["must_change"] or authority.may(session, row["one_time_by"], "admin")
 
 
 def note_failed_sign_in(database: Database, action: str, name: str, address: str) -> None:
-    """Put it in the audit log; a name that nobody has is left out, because it may be a mistyped password."""
+    """Put it in the audit log; a name that no one has is left out, because it may be a mistyped password."""
     with database.write(durable=False) as session:
         known = session.one("SELECT id FROM person WHERE name = ?", name)
         audit.record(

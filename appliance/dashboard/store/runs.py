@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TypedDict
 
 from appliance.dashboard.http_errors import NotFoundError
-from appliance.dashboard.store.database import Row, Session, from_json
+from appliance.dashboard.store.database import Lenient, Row, Session, from_json
 from appliance.dashboard.store.run_state import WHOLE_STEP
 
 STEPS = ("open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "attest", "publish")
 OVER = ("succeeded", "failed", "refused", "cancelled")
 RUN_STATES = ("running", *OVER, "lost")
+LATER_RUNS = 1000
+"""Of an appliance, among which the one that replaced a twin is looked for."""
 GAP_SETTLES_SECONDS = 60
 """Batches may overtake one another for a moment; a gap younger than this is not shown."""
 
@@ -53,7 +55,57 @@ def runs(
     )
 
 
-def run(session: Session, appliance_id: str, run_id: str) -> dict[str, Any]:
+class StepOfRun(TypedDict):
+    """A step as the pages and the API show it, its shards added up."""
+
+    step: str
+    state: str
+    seconds: float | None
+    attempt: int
+    shards: int
+    shards_done: int
+
+
+class TableOfRun(TypedDict):
+    """How far the copying of a table is."""
+
+    table: str
+    rows: int
+    expected: int
+    bytes: int
+    done: bool
+    begun: bool
+    masked: int
+    kept: int
+
+
+class Totals(TypedDict):
+    """A run in numbers; ``share`` is of its rows, from 0 to 1."""
+
+    rows_done: int
+    rows_expected: int
+    elapsed: float
+    share: float
+    tables_done: int
+
+
+class LaterRun(TypedDict):
+    """The run that replaced a twin, and when (seconds since 1970)."""
+
+    run_id: str
+    workflow_id: str
+    at: float
+
+
+class TwinState(TypedDict):
+    """Since when a run's twin stands, and what replaced it."""
+
+    connection: str
+    since: float
+    replaced_by: LaterRun | None
+
+
+def run(session: Session, appliance_id: str, run_id: str) -> Row:
     """One run with ``plan``, ``outcome``, ``steps`` and ``tables``; raises NotFoundError."""
     row = session.one(
         f"SELECT {_COLUMNS}, r.plan, r.outcome FROM {_TABLES}"  # noqa: S608
@@ -67,12 +119,43 @@ def run(session: Session, appliance_id: str, run_id: str) -> dict[str, Any]:
     outcome = from_json(row["outcome"])
     steps = _steps(session, appliance_id, run_id, row, outcome)
     tables = _tables(session, appliance_id, run_id, row, plan)
-    return row | {"plan": plan, "outcome": outcome, "steps": steps, "tables": tables} | _totals(row, tables)
+    twins = _twins(session, row, outcome)
+    shown = {"plan": plan, "outcome": outcome, "steps": steps, "tables": tables, "twins": twins}
+    return row | shown | _totals(row, tables)
+
+
+def _twins(session: Session, row: Row, outcome: Row) -> list[TwinState]:
+    """The twins that a run put in place: since when each stands, and which run replaced it (or None)."""
+    names = outcome.get("twins") or []
+    if not names or row["ended_at"] is None:
+        return []
+    later = session.all(
+        "SELECT run_id, workflow_id, ended_at, outcome FROM run WHERE appliance_id = ? AND ended_at > ?"
+        " AND outcome IS NOT NULL ORDER BY ended_at LIMIT ?",
+        row["appliance_id"],
+        row["ended_at"],
+        LATER_RUNS,
+    )
+    put = [
+        (
+            LaterRun(run_id=run["run_id"], workflow_id=run["workflow_id"], at=run["ended_at"]),
+            set(from_json(run["outcome"]).get("twins") or ()),
+        )
+        for run in later
+    ]
+    return [
+        TwinState(
+            connection=name,
+            since=row["ended_at"],
+            replaced_by=next((run for run, twins in put if name in twins), None),
+        )
+        for name in names
+    ]
 
 
 def _steps(
-    session: Session, appliance_id: str, run_id: str, run_row: Row, outcome: dict[str, Any]
-) -> list[dict[str, Any]]:
+    session: Session, appliance_id: str, run_id: str, run_row: Row, outcome: Lenient
+) -> list[StepOfRun]:
     told = session.all(
         "SELECT step, shard, state, attempt, seconds, at FROM run_step WHERE appliance_id = ? AND run_id = ?"
         " ORDER BY shard",
@@ -80,7 +163,7 @@ def _steps(
         run_id,
     )
     timed = {entry["step"]: entry["seconds"] for entry in outcome.get("steps", [])}
-    steps = []
+    steps: list[StepOfRun] = []
     for name in STEPS:
         own = [row for row in told if row["step"] == name]
         whole = next((row for row in own if row["shard"] == WHOLE_STEP), None)
@@ -117,8 +200,8 @@ def _of_shards(shards: list[Row]) -> str:
 
 
 def _tables(
-    session: Session, appliance_id: str, run_id: str, run_row: Row, plan: dict[str, Any]
-) -> list[dict[str, Any]]:
+    session: Session, appliance_id: str, run_id: str, run_row: Row, plan: Lenient
+) -> list[TableOfRun]:
     told = session.all(
         "SELECT table_name, CAST(sum(rows) AS BIGINT) AS rows,"
         " CAST(sum(rows_expected) AS BIGINT) AS expected,"
@@ -129,7 +212,7 @@ def _tables(
     )
     by_name = {row["table_name"]: row for row in told}
     planned = {entry["table"]: entry for entry in plan.get("tables", [])}
-    tables = []
+    tables: list[TableOfRun] = []
     for name in sorted({*by_name, *planned}):
         row, brief = by_name.get(name), planned.get(name, {})
         rows = row["rows"] if row else 0
@@ -151,7 +234,7 @@ def _tables(
     return sorted(tables, key=lambda table: -table["expected"])
 
 
-def _totals(row: Row, tables: list[dict[str, Any]]) -> dict[str, Any]:
+def _totals(row: Row, tables: list[TableOfRun]) -> Totals:
     rows = sum(table["rows"] for table in tables)
     expected = sum(table["expected"] for table in tables)
     elapsed = (row["ended_at"] or time.time()) - row["started_at"]
@@ -177,7 +260,7 @@ def gaps(session: Session, appliance_id: str) -> list[Row]:
 def events(
     session: Session, appliance_id: str, *, run_id: str = "", before: int | None = None, limit: int = 50
 ) -> list[Row]:
-    """What an appliance told, newest first, progress left out."""
+    """What an appliance reported, newest first, progress left out."""
     rows = session.all(
         "SELECT ordinal, at, received_at, type, run_id, workflow_id, rule, data FROM event"
         " WHERE appliance_id = ? AND ordinal < ? AND (? = '' OR run_id = ?) ORDER BY ordinal DESC LIMIT ?",
@@ -191,7 +274,7 @@ def events(
 
 
 def latest_update(session: Session, appliance_id: str) -> Row | None:
-    """How the newest update of its release goes, as the appliance told it last; None before there was one."""
+    """How the newest update goes, as the appliance reported it last; None before the first."""
     row = session.one(
         "SELECT at, rule, data FROM event WHERE appliance_id = ? AND type = 'update_changed'"
         " ORDER BY ordinal DESC LIMIT 1",

@@ -27,7 +27,7 @@ _YEAR = 365 * 86400
 
 
 class SignInNeededError(Exception):
-    """Nobody is signed in; a page sends its visitor to the sign-in page."""
+    """No one is signed in; a page sends its visitor to the sign-in page."""
 
 
 @dataclass(frozen=True)

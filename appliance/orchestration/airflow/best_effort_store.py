@@ -14,7 +14,7 @@ PAUSE_AFTER_LOSS_S = 5.0
 
 
 class QuietStore:
-    """A RunStore a thread, whose failures are nobody's: the reconciliation makes up for what is lost here."""
+    """A RunStore a thread, whose failures fail nothing: the reconciliation makes up for what is lost."""
 
     def __init__(self, conninfo: Callable[[], str]) -> None:
         self._conninfo = conninfo
@@ -31,5 +31,5 @@ class QuietStore:
             store: RunStore = self._stores.store
             if store.attempt(lambda: (action(store),)) is None:
                 self._away_until = time.monotonic() + PAUSE_AFTER_LOSS_S
-        except Exception:  # a listener that raises would be a failure nobody asked for
+        except Exception:  # a listener that raises would be a failure no one asked for
             self._away_until = time.monotonic() + PAUSE_AFTER_LOSS_S

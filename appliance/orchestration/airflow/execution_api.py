@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 import time
-import urllib.error
-import urllib.request
-from typing import Any
+from collections.abc import Mapping
 from uuid import UUID
 
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.settings.settings import Settings
+from appliance.system import http
 from appliance.system.beneath import as_owner_of
 
 AUDIENCE = "urn:airflow.apache.org:task"
@@ -45,7 +44,7 @@ def create_dag_run(settings: Settings, dag_id: str, run_id: str) -> bool:
     Raises WrongRequestError when Airflow knows no such workflow (yet), WorkFailedError when it does not
     answer.
     """
-    status, _ = call(settings, "POST", f"dag-runs/{dag_id}/{run_id}", {})
+    status = call(settings, "POST", f"dag-runs/{dag_id}/{run_id}", {}).status
     if status == 404:
         raise WrongRequestError(
             f"Airflow does not know the workflow '{dag_id}'.",
@@ -63,27 +62,26 @@ def create_dag_run(settings: Settings, dag_id: str, run_id: str) -> bool:
     return True
 
 
-def call(settings: Settings, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, Any]:
-    """One request to the execution API: (status, JSON or None).
+def call(settings: Settings, method: str, path: str, body: Mapping[str, object] | None = None) -> http.Answer:
+    """One request to the execution API.
 
     Raises WorkFailedError when nothing answers.
     """
-    request = urllib.request.Request(  # noqa: S310 - the URL comes from the settings
-        settings.airflow_execution_api_url.rstrip("/") + "/" + path,
-        method=method,
-        data=None if body is None else json.dumps(body).encode(),
-        headers={"Authorization": f"Bearer {token(_secret(settings))}", "Content-Type": "application/json"},
-    )
+    base = settings.airflow_execution_api_url.rstrip("/")
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
-            return int(answer.status), _json(answer.read())
-    except urllib.error.HTTPError as error:
-        return error.code, _json(error.read())
-    except OSError as error:
+        return http.ask(
+            f"{base}/{path}",
+            method=method,
+            body=None if body is None else json.dumps(body).encode(),
+            headers={
+                "Authorization": f"Bearer {token(_secret(settings))}",
+                "Content-Type": "application/json",
+            },
+            within_s=TIMEOUT_S,
+        )
+    except http.NoAnswerError as error:
         raise WorkFailedError(
-            "Airflow's execution API does not answer.",
-            f"{type(getattr(error, 'reason', error)).__name__} at {settings.airflow_execution_api_url}.",
-            "appliance status",
+            "Airflow's execution API does not answer.", f"At {base}: {error}.", "appliance status"
         ) from None
 
 
@@ -100,10 +98,3 @@ def _secret(settings: Settings) -> bytes:
             "It signs the request to start a run.",
             "Run the command as the user of the appliance: sudo -u appliance …",
         ) from None
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        return None

@@ -51,7 +51,7 @@ class Worker:
         return self.workload is None and not self.is_leaving and self.process.is_alive()
 
     def tell(self, what: Any) -> bool:
-        """Send it a workload, or None to leave; False when there is nobody to hear it."""
+        """Send it a workload, or None to leave; False when its process has ended."""
         try:
             self.line.send(what)
         except OSError:
@@ -89,11 +89,11 @@ class OnDemandLocalExecutor(LocalExecutor):
         self._retire_idle()
 
     def revoke_task(self, *, ti: Any) -> None:
-        """Airflow gives up a task that has not begun in time: nobody is to have it any more."""
+        """Airflow gives up a task that has not begun in time: it must not be handed out any more."""
         self._waiting = deque(workload for workload in self._waiting if workload.key != ti.key)
         for worker in self.forked.values():
             if worker.workload is not None and worker.workload.key == ti.key:
-                # It is told of as given up already, not as failed.
+                # It is reported as given up already, not as failed.
                 worker.workload, worker.is_leaving = None, True
                 worker.process.kill()
         self.queued_tasks.pop(ti.key, None)
@@ -171,7 +171,7 @@ class OnDemandLocalExecutor(LocalExecutor):
 
 
 def _work(line: Connection, far_end: Connection, logger_name: str, conf: Any) -> None:
-    """The worker's life: take a workload, do it, say how it ended; until it is told to leave."""
+    """The worker's life: take a workload, do it, say how it ended; until it is to leave."""
     far_end.close()
     # Ctrl-C is for the scheduler; a task that runs ends by itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,6 +1,6 @@
 """Starts one of Airflow's processes our way: ``python -m appliance.orchestration.airflow.launch NAME``.
 
-``migrate`` brings both databases up to date and ends; ``environment`` prints what Airflow is told.
+``migrate`` brings both databases up to date and ends; ``environment`` prints Airflow's settings.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def _run(name: str, settings: Settings, environment: dict[str, str]) -> int:
     if name == "migrate":
         return _migrate(settings, airflow)
     if name == "scheduler":
-        # Nobody reads task logs over HTTP, so no process to serve them.
+        # Task logs are not read over HTTP, so no process serves them.
         os.execv(airflow[0], [*airflow, "scheduler", "--skip-serve-logs"])  # noqa: S606
     if name == "dag-processor":
         os.execv(airflow[0], [*airflow, "dag-processor"])  # noqa: S606

@@ -20,7 +20,7 @@ _SCHEMA = "SELECT string_agg(version_num, ',' ORDER BY version_num) AS version F
 
 
 def is_up_to_date(settings: Settings) -> bool:
-    """Whether this very Airflow has migrated this very database, and nobody has since."""
+    """Whether this very Airflow has migrated this very database, and no one has since."""
     try:
         remembered = json.loads(_file(settings).read_bytes())
     except (OSError, ValueError):

@@ -20,21 +20,22 @@ from airflow.sdk.exceptions import AirflowException
 
 from appliance.contract.step_messages import Failure, Result
 from appliance.errors import ApplianceError
-from appliance.exports.writing import export_folder, finish_export
-from appliance.orchestration.containers import failure as step_failure
+from appliance.exports.writing import export_folder, find_finished, finish_export
+from appliance.orchestration.airflow.task_errors import TaskFailedError, TaskFailedForGoodError, raise_failure
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAwayError, StepRun
 from appliance.orchestration.containers.container import StepLimits, paths_inside, step_mounts
 from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.inputs import StepInputs, instance_name
+from appliance.orchestration.containers.needs import packs_parquet
 from appliance.orchestration.containers.reach import open_ways
 from appliance.orchestration.containers.reaping import remove_run
-from appliance.orchestration.receipts import images_of, signing_of, tell_signed
+from appliance.orchestration.receipts import sign_released
+from appliance.orchestration.step_failures import FailedStep
 from appliance.orchestration.workflow_files import Origin
 from appliance.run_folder import StopRequest, run_folder, run_id_for, stop_request
 from appliance.settings.settings import Settings, load_settings
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.run_files import PLAN
-from appliance.steps.run_receipt import release_run
 from appliance.store.runs import RunStore
 
 if TYPE_CHECKING:
@@ -91,6 +92,10 @@ class StepOperator(DockerOperator):
         """Which of the step's parallel parts this is."""
         return self.shard if self.shard is not None else self.delivery
 
+    @property
+    def _failed(self) -> FailedStep:
+        return FailedStep(self.step, self.part)
+
     def run_id(self, context: Context) -> str:
         """The appliance's id of the run."""
         return run_id_for(self.workflow, context["ti"].run_id)
@@ -102,13 +107,12 @@ class StepOperator(DockerOperator):
         """
         try:
             return self._execute(context)
-        except (step_failure.TaskFailedError, step_failure.TaskFailedForGoodError):
+        except (TaskFailedError, TaskFailedForGoodError):
             raise
         except ApplianceError as error:
-            step_failure.raise_failure(step_failure.from_error(error, self.step, self.part))
+            raise_failure(self._failed.by_error(error))
         except (AirflowException, *DockerTrouble) as error:
-            away = step_failure.from_error(EngineAwayError(error), self.step, self.part)
-            step_failure.raise_failure(away)
+            raise_failure(self._failed.by_error(EngineAwayError(error)))
         finally:
             self.store.close()
 
@@ -122,7 +126,7 @@ class StepOperator(DockerOperator):
         run_id = self.run_id(context)
         folder = run_folder(self.settings.state_dir, run_id)
         if request := self._stop_request(folder):
-            step_failure.raise_failure(step_failure.stopped(request, self.step, self.part))
+            raise_failure(self._failed.stopped(request))
         client = self.cli
         call = StepCall(
             run_id=run_id,
@@ -134,6 +138,11 @@ class StepOperator(DockerOperator):
         )
         inputs = StepInputs.of_run(self.settings, call, Path(self.source_file), self.origin)
         call = dataclasses.replace(call, exports=self._writes_files(inputs))
+        self._perform(client, inputs, call, folder)
+        return self._mapped_value(folder, inputs)
+
+    def _perform(self, client: docker.APIClient, inputs: StepInputs, call: StepCall, folder: Path) -> None:
+        """Run the container to its end. Raises what Airflow understands where it did not work."""
         self.run = self._new_run(client, inputs, call, folder, self._reached(inputs, call))
         self.run.remove_stale()
         with self._secrets(inputs, call) as secrets, self._exported(inputs, call) as exported:
@@ -145,13 +154,12 @@ class StepOperator(DockerOperator):
                 self.run.start(step_mounts(inside, on_host), inside, f"{os.getuid()}:{os.getgid()}")
                 self.result = self.run.follow(until_result=self.keeps_running)
                 if self.result is None or self.killed:
-                    step_failure.raise_failure(self._failure(self.run, inputs))
+                    raise_failure(self._failure(self.run, inputs))
                 keep = self.keeps_running
             finally:
                 if not keep:
                     self.run.remove()
             self._done(client, inputs, folder, exported)
-        return self._mapped_value(folder, inputs)
 
     def _stop_request(self, folder: Path) -> StopRequest | None:
         return stop_request(folder)
@@ -174,7 +182,7 @@ class StepOperator(DockerOperator):
             call,
             instance=instance_name(self.settings, client),
             connect=lambda: docker.from_env(version=client.api_version).api,
-            image=steps.image,
+            image=steps.parquet_image if packs_parquet(call, inputs.spec.workflow) else steps.image,
             limits=StepLimits(
                 memory_mb=min(limits.memory_mb, steps.max_memory_mb),
                 cpus=min(limits.cpus, steps.max_cpus, os.cpu_count() or 1),
@@ -198,17 +206,11 @@ class StepOperator(DockerOperator):
     def _writes_files(self, inputs: StepInputs) -> bool:
         return self.step == "attest" and inputs.spec.workflow.files is not None
 
-    def _done(
-        self, client: docker.APIClient, inputs: StepInputs, folder: Path, exported: Path | None
-    ) -> None:
-        """What follows the step where this process has more rights than a container."""
-        spec = inputs.spec
+    def _done(self, client: docker.APIClient, inputs: StepInputs, folder: Path, files: Path | None) -> None:
         if self.step == "attest":
-            images = images_of(client, self.settings.steps.image)
-            signing = signing_of(self.settings, spec, self.store, images)
-            tell_signed(self.settings, self.store, release_run(signing, folder, exported))
-        elif self.step == "publish" and self.delivery == spec.workflow.exporting_delivery:
-            finish_export(self.settings.exports_dir, self.workflow, spec.run_id)
+            sign_released(self.settings, self.store, client, folder, files)
+        elif self.step == "publish" and self.delivery == inputs.spec.workflow.exporting_delivery:
+            finish_export(self.settings.exports_dir, self.workflow, inputs.spec.run_id)
 
     def _exported(self, inputs: StepInputs, call: StepCall) -> contextlib.AbstractContextManager[Path | None]:
         """The folder that this step writes files to, if it does."""
@@ -235,16 +237,14 @@ class StepOperator(DockerOperator):
 
     def _failure(self, run: StepRun, inputs: StepInputs) -> Failure:
         if run.stopped_by:
-            return step_failure.stopped(run.stopped_by, self.step, self.part)
+            return self._failed.stopped(run.stopped_by)
         minutes = inputs.spec.workflow.limits.run_timeout_min
         if run.out_of_time:
-            return step_failure.out_of_time(minutes, self.step, self.part)
+            return self._failed.out_of_time(minutes)
         if self.killed:
-            return step_failure.interrupted(self.step, self.part)
+            return self._failed.interrupted()
         memory = min(inputs.spec.workflow.limits.memory_mb, self.settings.steps.max_memory_mb)
-        failure = step_failure.of_container(
-            run.state, run.output.failure, memory_mb=memory, step=self.step, part=self.part
-        )
+        failure = self._failed.by_container(run.state, run.output.failure, memory_mb=memory)
         return failure.model_copy(update={"log_tail": tuple(run.output.tail)})
 
     def _mapped_value(self, folder: Path, inputs: StepInputs) -> list[int] | None:
@@ -252,7 +252,7 @@ class StepOperator(DockerOperator):
         if self.step == "plan":
             return list(range(max(1, len(PLAN.read(folder).shards))))
         if self.step == "attest":
-            return list(inputs.spec.workflow.twins)
+            return list(inputs.spec.workflow.built)
         return None
 
 
@@ -291,18 +291,27 @@ class CloseSnapshotOperator(BaseOperator):
             client = docker.from_env(version="auto").api
             removed = remove_run(client, self.settings, self.run_id(context), step="open_snapshot")
         except DockerTrouble as error:
-            step_failure.raise_failure(step_failure.from_error(EngineAwayError(error), self.step, None))
+            raise_failure(FailedStep(self.step).by_error(EngineAwayError(error)))
         else:
             self.log.info("The snapshot is closed." if removed else "The snapshot was closed already.")
 
 
 class DiscardOperator(StepOperator):
-    """Drops what the run built aside, unless its receipt is signed. A teardown: it runs in any case."""
+    """Drops what the run built aside, unless its receipt is signed. A teardown: it runs in any case.
+
+    What was built for files alone goes in any case too: nothing else is ever made of it.
+    """
 
     def execute(self, context: Context) -> Any:
         """Nothing once the receipt is signed; else the step does it, also when the run was asked to stop."""
-        if context["ti"].xcom_pull(task_ids="attest") is None:
+        if context["ti"].xcom_pull(task_ids="attest") is None or self._left_scratch(context):
             super().execute(context)
+
+    def _left_scratch(self, context: Context) -> bool:
+        folder = run_folder(self.settings.state_dir, self.run_id(context))
+        if not PLAN.is_in(folder) or not any(target.scratch for target in PLAN.read(folder).targets):
+            return False
+        return find_finished(self.settings.exports_dir, self.workflow, self.run_id(context)) is None
 
     def _stop_request(self, folder: Path) -> StopRequest | None:  # noqa: ARG002
         return None

@@ -22,6 +22,7 @@ from appliance.orchestration.containers.container import (
     same_place,
 )
 from appliance.orchestration.containers.output import ProgressKeeper, StepOutput
+from appliance.orchestration.step_failures import KILLED, ContainerState
 from appliance.run_folder import StopRequest
 from appliance.steps.call import PROGRAM, StepCall, StepPaths, to_arguments
 from appliance.store.runs import RunStore
@@ -69,7 +70,7 @@ class StepRun:
         self.output = StepOutput(log, clean, clean_line)
         self.stopped_by: StopRequest | None = None
         self.out_of_time = False
-        self.state: dict[str, Any] = {}
+        self.state = ContainerState(exit_code=KILLED)
         self._client = client
         self._connect = connect
         self._image = image
@@ -145,8 +146,7 @@ class StepRun:
             self._ended.set()
             watcher.join(timeout=STOP_GRACE_S + 5)
             self._keeper.pass_on(now=True)
-        worked = self.state.get("ExitCode") == 0 and not self.state.get("OOMKilled")
-        return self.output.result if worked and self.output.failure is None else None
+        return self.output.result if self.state.worked and self.output.failure is None else None
 
     def stop(self) -> None:
         """End the container from another thread or a signal handler: politely first."""
@@ -162,7 +162,7 @@ class StepRun:
         """The attached stream, and when that breaks while the container still runs, its log from then on."""
         assert self._container is not None  # noqa: S101 - start() came before
         yield from self.output.read(_unbroken(self._stream))
-        while self._inspect().get("Running"):
+        while self._inspect().running:
             since = int(time.time())
             self._log("The connection to Docker broke; following the container again.")
             try:
@@ -171,23 +171,22 @@ class StepRun:
             except DockerTrouble:
                 time.sleep(1)
 
-    def _final_state(self) -> dict[str, Any]:
+    def _final_state(self) -> ContainerState:
         """Docker's last word on the container, once it has really ended."""
         give_up = time.monotonic() + ENGINE_AWAY_S
-        while (state := self._inspect()).get("Running") or state.get("Status") == "created":
+        while (state := self._inspect()).running or state.status == "created":
             if time.monotonic() > give_up:
                 break
             time.sleep(0.05)
         return state
 
-    def _inspect(self) -> dict[str, Any]:
+    def _inspect(self) -> ContainerState:
         give_up = time.monotonic() + ENGINE_AWAY_S
         while True:
             try:
-                state: dict[str, Any] = self._client.inspect_container(self._container or "")["State"]
-                return state
+                return ContainerState.of(self._client.inspect_container(self._container or "")["State"])
             except NotFound:
-                return {"ExitCode": 137, "Running": False}
+                return ContainerState(exit_code=KILLED)
             except DockerTrouble as error:
                 if time.monotonic() > give_up:
                     raise EngineAwayError(error) from None

@@ -1,17 +1,17 @@
-"""What a step's container may do and see, as the Docker engine is told it. Nothing here talks to Docker."""
+"""What a step's container may do and see, in the Docker engine's terms. Nothing here talks to Docker."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from docker.types import LogConfig, Mount
 
 from appliance.run_folder import SPEC
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.secrets import CONTAINER_PATH
-from appliance.system import container_labels as labels
+from appliance.system import container_labels
 
 RUN_DIR = "/appliance/run"
 """Where a step finds its run's folder; spec.json in it is read-only."""
@@ -31,25 +31,25 @@ def paths_inside(call: StepCall) -> StepPaths:
 
 
 def labels_of(instance: str, call: StepCall) -> dict[str, str]:
-    """How the container is found again, by whoever reaps it."""
+    """How the container is found again, by the reaper."""
     return {
         **_place(instance, call),
-        labels.WORKFLOW: call.workflow,
-        labels.ATTEMPT: str(call.attempt),
+        container_labels.WORKFLOW: call.workflow,
+        container_labels.ATTEMPT: str(call.attempt),
     }
 
 
 def same_place(instance: str, call: StepCall) -> list[str]:
     """Label filters for any attempt at this step of this run."""
-    return [labels.labelled(label, value) for label, value in _place(instance, call).items()]
+    return [container_labels.labelled(label, value) for label, value in _place(instance, call).items()]
 
 
 def _place(instance: str, call: StepCall) -> dict[str, str]:
     return {
-        labels.INSTANCE: instance,
-        labels.RUN: call.run_id,
-        labels.STEP: call.step,
-        labels.PART: "" if call.part is None else str(call.part),
+        container_labels.INSTANCE: instance,
+        container_labels.RUN: call.run_id,
+        container_labels.STEP: call.step,
+        container_labels.PART: "" if call.part is None else str(call.part),
     }
 
 
@@ -65,10 +65,30 @@ class StepLimits:
     """Lines for /etc/hosts, ``name:address``: where a firewall guards the steps they have no name server."""
 
 
-def host_settings(limits: StepLimits, mounts: list[Mount]) -> dict[str, Any]:
+class HostSettings(TypedDict):
     """The keyword arguments of docker's ``create_host_config``."""
+
+    mounts: list[Mount]
+    network_mode: str
+    mem_limit: int
+    memswap_limit: int
+    nano_cpus: int
+    pids_limit: int
+    read_only: bool
+    tmpfs: dict[str, str]
+    cap_drop: list[str]
+    security_opt: list[str]
+    log_config: LogConfig
+    auto_remove: bool
+    oom_kill_disable: bool
+    extra_hosts: NotRequired[list[str]]
+    cgroup_parent: NotRequired[str]
+
+
+def host_settings(limits: StepLimits, mounts: list[Mount]) -> HostSettings:
+    """What a step's container may do on its host."""
     memory = limits.memory_mb * 2**20
-    settings: dict[str, Any] = {
+    settings: HostSettings = {
         "mounts": mounts,
         "network_mode": limits.network,
         "mem_limit": memory,

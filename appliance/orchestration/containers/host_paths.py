@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import socket
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -57,7 +58,7 @@ def _own_mounts(client: docker.APIClient) -> tuple[tuple[str, str], ...] | None:
         return None
     for candidate in _own_ids():
         try:
-            details: dict[str, Any] = client.inspect_container(candidate)
+            details: Mapping[str, Any] = client.inspect_container(candidate)
         except NotFound:
             continue
         except DockerException as error:

@@ -95,7 +95,7 @@ def _is_address(host: str) -> bool:
 
 
 def ask(file: Path, known: tuple[Place, ...], wanted: tuple[Place, ...]) -> None:
-    """Bring the file up to date, which wakes whoever waits for it. Raises OSError."""
+    """Bring the file up to date, which wakes what waits for it. Raises OSError."""
     with file.with_name(f".{WANTED}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         places = {place for place in asked_for(file) if place in known} | set(wanted)

@@ -13,7 +13,7 @@ from appliance.orchestration.containers.attempt import DockerTrouble, stop_conta
 from appliance.orchestration.containers.inputs import instance_name
 from appliance.run_folder import is_over, run_folder
 from appliance.settings.settings import Settings
-from appliance.system import container_labels as labels
+from appliance.system import container_labels
 
 SECRETS_OF_NOBODY_S = 3600
 """Secrets of a run without a folder (it was deleted meanwhile) go after this long."""
@@ -22,11 +22,11 @@ SECRETS_OF_NOBODY_S = 3600
 def remove_run(client: docker.APIClient, settings: Settings, run_id: str, *, step: str | None = None) -> int:
     """Stop and remove a run's containers, or those of one step, and its secrets; how many there were."""
     wanted = [
-        labels.labelled(labels.INSTANCE, instance_name(settings, client)),
-        labels.labelled(labels.RUN, run_id),
+        container_labels.labelled(container_labels.INSTANCE, instance_name(settings, client)),
+        container_labels.labelled(container_labels.RUN, run_id),
     ]
     if step:
-        wanted.append(labels.labelled(labels.STEP, step))
+        wanted.append(container_labels.labelled(container_labels.STEP, step))
     found = client.containers(all=True, filters={"label": wanted})
     for container in found:
         remove_container(client, container["Id"])
@@ -47,9 +47,13 @@ def remove_container(client: docker.APIClient, container: str) -> None:
 
 def reap(client: docker.APIClient, settings: Settings) -> list[str]:
     """Remove the containers and secrets of every run that is over; the ids of those runs."""
-    ours = [labels.labelled(labels.INSTANCE, instance_name(settings, client)), labels.RUN]
+    ours = [
+        container_labels.labelled(container_labels.INSTANCE, instance_name(settings, client)),
+        container_labels.RUN,
+    ]
     found = client.containers(all=True, filters={"label": ours})
-    runs = {container["Labels"][labels.RUN] for container in found} | _runs_with_secrets(settings.runtime_dir)
+    runs = {container["Labels"][container_labels.RUN] for container in found}
+    runs |= _runs_with_secrets(settings.runtime_dir)
     over = sorted(run for run in runs if _is_over(settings, run))
     for run in over:
         remove_run(client, settings, run)

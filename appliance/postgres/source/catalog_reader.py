@@ -11,7 +11,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.postgres.source import catalog_queries as queries
+from appliance.postgres.source import catalog_queries
 from appliance.postgres.source.type_reader import read_types
 from appliance.postgres.source.uncopied_kinds import read_not_carried
 from appliance.postgres.source.view_reader import read_view_columns
@@ -51,7 +51,7 @@ def _sizes(connection: Connection[TupleRow], oids: Sequence[int]) -> dict[int, t
     try:
         with connection.transaction():
             connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_MS}ms'")
-            rows = connection.execute(queries.SIZES, [list(oids)]).fetchall()
+            rows = connection.execute(catalog_queries.SIZES, [list(oids)]).fetchall()
             raise psycopg.Rollback
     except psycopg.errors.LockNotAvailable:
         return {}
@@ -68,12 +68,12 @@ def _measured(table: Table, size: int, whole: int, block: int) -> dict[str, int]
 
 
 def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
-    database = connection.execute(queries.DATABASE).fetchone()
+    database = connection.execute(catalog_queries.DATABASE).fetchone()
     assert database is not None  # noqa: S101
     name, encoding, collate, ctype, version, in_recovery, block, provider, locale = database
-    rows = connection.execute(queries.TABLES).fetchall()
+    rows = connection.execute(catalog_queries.TABLES).fetchall()
     oids = [row[0] for row in rows]
-    indexes = connection.execute(queries.UNIQUE_INDEXES, [oids]).fetchall()
+    indexes = connection.execute(catalog_queries.UNIQUE_INDEXES, [oids]).fetchall()
     columns, names = _columns(connection, {row[0]: (row[1], row[2]) for row in rows}, indexes)
     unique: Key = defaultdict(list)
     primary: dict[int, tuple[str, ...]] = {}
@@ -83,13 +83,15 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
         if is_primary:
             primary[oid] = tuple(names[oid][number] for number in key)
     foreign = _foreign_keys(connection, oids, names)
-    parents: dict[int, int] = dict(connection.execute(queries.PARTITIONED_BY).fetchall())
+    parents: dict[int, int] = dict(connection.execute(catalog_queries.PARTITIONED_BY).fetchall())
     partition_keys = _partition_keys(connection, parents)
-    unsettled = {oid for (oid,) in connection.execute(queries.UNSETTLED_HASHES)}
+    unsettled = {oid for (oid,) in connection.execute(catalog_queries.UNSETTLED_HASHES)}
     known = {row[0]: (row[1], row[2]) for row in rows}
     partly = [row[0] for row in rows if not row[10]]
     unreadable = (
-        {oid for (oid,) in connection.execute(queries.UNREADABLE_COLUMNS, [partly])} if partly else set()
+        {oid for (oid,) in connection.execute(catalog_queries.UNREADABLE_COLUMNS, [partly])}
+        if partly
+        else set()
     )
     tables = tuple(
         Table(
@@ -126,7 +128,7 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
         locale=locale,
         in_recovery=in_recovery,
         tables=tables,
-        extensions=tuple((name, version) for name, version in connection.execute(queries.EXTENSIONS)),
+        extensions=tuple((name, version) for name, version in connection.execute(catalog_queries.EXTENSIONS)),
         not_carried=read_not_carried(connection),
         view_columns=read_view_columns(connection),
     )
@@ -141,7 +143,7 @@ def _columns(
 ) -> tuple[dict[int, tuple[Column, ...]], dict[int, dict[int, str]]]:
     """Columns of each table, and column names by number."""
     oids = list(tables)
-    rows = connection.execute(queries.COLUMNS, [oids]).fetchall()
+    rows = connection.execute(catalog_queries.COLUMNS, [oids]).fetchall()
     types = read_types(connection, ((row[3], row[4]) for row in rows))
     shared = {pair: asdict(facts) for pair, facts in types.items()}
     alone: set[tuple[int, int]] = set()
@@ -155,11 +157,11 @@ def _columns(
         if is_primary:
             keyed.update((oid, number) for number in key)
     checks: dict[tuple[int, int], list[str]] = defaultdict(list)
-    for oid, name, numbers in connection.execute(queries.CHECKS, [oids]):
+    for oid, name, numbers in connection.execute(catalog_queries.CHECKS, [oids]):
         for number in numbers:
             checks[oid, number].append(name)
     sources: dict[tuple[int, int], list[str]] = defaultdict(list)
-    for oid, number, read in connection.execute(queries.GENERATED_FROM, [oids]):
+    for oid, number, read in connection.execute(catalog_queries.GENERATED_FROM, [oids]):
         sources[oid, number].append(read)
     inherited = _inherited(connection, oids)
     columns: dict[int, list[Column]] = defaultdict(list)
@@ -196,7 +198,7 @@ def _columns(
 def _inherited(connection: Connection[TupleRow], oids: list[int]) -> dict[tuple[int, int], list[Ancestor]]:
     """By (table, column number): the tables above by INHERITS that have the column, the nearest first."""
     found: dict[tuple[int, int], list[Ancestor]] = defaultdict(list)
-    for oid, number, schema, name, distance in connection.execute(queries.INHERITED, [oids]):
+    for oid, number, schema, name, distance in connection.execute(catalog_queries.INHERITED, [oids]):
         found[oid, number].append(Ancestor(schema_name=schema, name=name, distance=distance))
     return found
 
@@ -207,7 +209,7 @@ def _foreign_keys(
     compared: dict[tuple[int, str], list[KeyComparison]] = defaultdict(list)
     nullable: dict[tuple[int, str], list[str]] = defaultdict(list)
     for oid, name, here, operator, to_type, own_type, collation, trusted, may_be_null in connection.execute(
-        queries.KEY_COMPARISONS, [oids]
+        catalog_queries.KEY_COMPARISONS, [oids]
     ):
         compared[oid, name].append(
             KeyComparison(
@@ -218,7 +220,7 @@ def _foreign_keys(
             nullable[oid, name].append(names[oid][here])
     found: dict[int, list[ForeignKey]] = defaultdict(list)
     for oid, name, key, schema, table, other, other_key, deferrable, validated, period in connection.execute(
-        queries.FOREIGN_KEYS, [oids]
+        catalog_queries.FOREIGN_KEYS, [oids]
     ):
         found[oid].append(
             ForeignKey(
@@ -258,7 +260,7 @@ def _between(oid: int, parents: dict[int, int]) -> list[int]:
 def _partition_keys(connection: Connection[TupleRow], parents: dict[int, int]) -> dict[int, tuple[str, ...]]:
     """For every partition, the key columns of all partitioned tables above it."""
     own: dict[int, list[str]] = defaultdict(list)
-    for oid, name in connection.execute(queries.PARTITION_KEYS):
+    for oid, name in connection.execute(catalog_queries.PARTITION_KEYS):
         own[oid].append(name)
     keys: dict[int, tuple[str, ...]] = {}
     for oid in parents:

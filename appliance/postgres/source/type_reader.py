@@ -10,7 +10,7 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.postgres.source import catalog_queries as queries
+from appliance.postgres.source import catalog_queries
 from appliance.workflow.catalog import TypeKind
 
 # Types numbered by hand keep their numbers in every version and database; everything above may differ.
@@ -76,14 +76,14 @@ def read_types(
 ) -> dict[tuple[int, int], TypeFacts]:
     """The facts of every (type oid, type modifier) pair."""
     pairs = sorted(set(used))
-    rows = connection.execute(queries.TYPES, [sorted({oid for oid, _ in pairs})])
+    rows = connection.execute(catalog_queries.TYPES, [sorted({oid for oid, _ in pairs})])
     types = {row[0]: _type(row) for row in rows}
     below = {pair: _unwrap(types, *pair) for pair in pairs}
     wanted = sorted({*pairs, *((base.oid, -1) for base, _, _, _ in below.values())})
     names = {
         (oid, modifier): name
         for oid, modifier, name in connection.execute(
-            queries.TYPE_NAMES, [[oid for oid, _ in wanted], [modifier for _, modifier in wanted]]
+            catalog_queries.TYPE_NAMES, [[oid for oid, _ in wanted], [modifier for _, modifier in wanted]]
         )
     }
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.workflow.catalog import NotCarried
 
-FIRST_USER_OID = 16384
 LEAVE_OUT = "the workflow leaves it out (leave_out)"
 UNREADABLE = "the source's role may not read it"
 SET_ASIDE = "the workflow leaves it out, and somebody had locked or dropped it when the schema was read"
@@ -225,7 +223,7 @@ def find_left_behind(
     seeds = _SEEDS if target.superuser else _SEEDS + _NEEDS_SUPERUSER
     seeds += _LEFT_OUT if leave_out else ""
     wanted = {each: _as_listed(each) for each in leave_out}
-    parameters: dict[str, Any] = {
+    parameters: dict[str, object] = {
         "unreadable": UNREADABLE,
         "set_aside": SET_ASIDE,
         "aside_schemas": [schema for schema, _ in aside],

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection as Pipe
 from multiprocessing.connection import wait
 
 from appliance.contract.step_messages import Failure, Message, Notice, Progress, Result, parse_message
+from appliance.errors import Explanation
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.execute import execute_step
 
@@ -104,15 +105,12 @@ def stop_all(processes: list[StepProcess]) -> None:
 def _silent_end(call: StepCall, code: int | None) -> Failure:
     killed = code is not None and code < 0
     name = signal.Signals(-code).name if killed and code is not None else f"exit status {code}"
-    return Failure(
-        step=call.step,
-        shard=call.shard,
-        exit_code=1,
-        retry=False,
-        what=f"The step '{call.step}' ended without a word ({name}).",
-        why="It was killed, perhaps because memory ran out." if killed else "",
-        next_step="free -m; dmesg | tail",
+    ended = Explanation(
+        f"The step '{call.step}' ended without a word ({name}).",
+        "It was killed, perhaps because memory ran out." if killed else "",
+        "free -m; dmesg | tail",
     )
+    return Failure.of(ended, step=call.step, shard=call.shard, retry=False)
 
 
 def _child(call: StepCall, paths: StepPaths, writer: Pipe) -> None:
@@ -152,3 +150,9 @@ def _end_with_parent() -> None:
             os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def keeper_left() -> Failure:
+    """Of a snapshot whose holder has ended too early."""
+    gone = "The run's snapshot is gone: the process that held it has ended."
+    return Failure.of(Explanation(gone, "", "Start a new run."), step="open_snapshot", retry=False)

@@ -22,12 +22,14 @@ from appliance.run_folder import alive
 from appliance.steps import discard
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import load_context
-from appliance.steps.local.process import StepProcess, stop_all
+from appliance.steps.former_catalog import give_former_catalog
+from appliance.steps.local.process import StepProcess, keeper_left, stop_all
 from appliance.steps.run_files import PLAN, SPEC
 from appliance.steps.run_receipt import Signing, close_run, release_run
 from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import remove_secrets, write_secrets, write_settings
 from appliance.steps.step_keys import step_settings
+from appliance.workflow.catalog import NotCarried
 
 _RETRY_AFTER_S = (1.0, 5.0, 15.0)
 _WATCH_EVERY_S = 0.25
@@ -121,7 +123,6 @@ class LocalRun:
     check: Callable[[], None] = field(default=lambda: None)
     """Called a few times a second; what it raises ends the run."""
     receipt: SignedReceipt | None = None
-    """Once it is signed."""
     _alive: list[StepProcess] = field(default_factory=list)
     _results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
@@ -150,21 +151,22 @@ class LocalRun:
             stop_all(self._alive)
             self._close(error)
             # A finished twin that could not be swapped stays: its message says what to do to get it swapped.
-            if not (self.receipt is not None and isinstance(error, StepFailedError)):
+            stays = self.receipt is not None and isinstance(error, StepFailedError)
+            if not stays or self.spec.workflow.scratch:
                 self._drop_unfinished()
             raise
         finally:
             stop_all(self._alive)
             remove_secrets(self.paths.secrets_dir)
-        took = time.monotonic() - began
-        return RunOutcome(plan, self._results, self._seconds, took, export, self.receipt)
+        return RunOutcome(plan, self._results, self._seconds, time.monotonic() - began, export, self.receipt)
 
     def only_plan(self, observer: Observer) -> Plan:
-        """Make the plan and nothing else; nothing is left behind but the run's folder."""
+        """Make the plan, and try what a target would refuse; nothing is left behind but the run's folder."""
         self._prepare(observer)
         try:
             write_secrets(self.paths.secrets_dir, self.connections)
-            return self._snapshot_and_plan()
+            plan = self._snapshot_and_plan()
+            return plan.model_copy(update={"not_carried": (*plan.not_carried, *self._refused())})
         finally:
             stop_all(self._alive)
             remove_secrets(self.paths.secrets_dir)
@@ -173,6 +175,7 @@ class LocalRun:
         self._observer = observer
         self._deadline = time.monotonic() + self.spec.workflow.limits.run_timeout_min * 60
         SPEC.freeze(self.paths.run_dir, self.spec)
+        give_former_catalog(self.paths.run_dir, self.spec.workflow.id)
 
     def _snapshot_and_plan(self) -> Plan:
         """Open the snapshot, whose keeper stays alive, and make the plan in it."""
@@ -182,30 +185,35 @@ class LocalRun:
         self._observer.planned(plan)
         return plan
 
+    def _refused(self) -> list[NotCarried]:
+        """What the targets refuse to make, which shows only when it is tried."""
+        self._steps("rehearse", [self._job("rehearse")])
+        found = [item for made in self._results["rehearse"] for item in made["not_carried"]]
+        return [NotCarried.model_validate(item) for item in found]
+
     def _attest_and_publish(self) -> Path | None:
         """Write the files, sign the receipt, swap the twins in; then the files get their name."""
-        workflow = self.spec.workflow
-        attest = self._job("attest")
-        publish = [self._job("publish", delivery=number) for number in workflow.twins]
-        if workflow.files is None:
-            self._steps("attest", [attest])
-            self.receipt = release_run(self.signing, self.paths.run_dir, None)
-            self._steps("publish", publish)
+        workflow, attest = self.spec.workflow, self._job("attest")
+        publish = [self._job("publish", delivery=number) for number in workflow.built]
+        if not workflow.files:
+            self._sign_and_publish(attest, publish)
             return None
         with export_folder(self.exports_dir, workflow.id, self.spec.run_id) as folder:
             attest.call = replace(attest.call, exports=True)
             attest.paths = replace(attest.paths, export_dir=folder)
             try:
-                self._steps("attest", [attest])
-                self.receipt = release_run(self.signing, self.paths.run_dir, folder)
-                self._steps("publish", publish)
+                self._sign_and_publish(attest, publish)
                 return finish_export(self.exports_dir, workflow.id, self.spec.run_id)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
 
+    def _sign_and_publish(self, attest: _Job, publish: list[_Job]) -> None:
+        self._steps("attest", [attest])
+        self.receipt = release_run(self.signing, self.paths.run_dir, attest.paths.export_dir)
+        self._steps("publish", publish)
+
     def _close(self, error: BaseException) -> None:
-        """A run that has touched a target has a receipt, also when it failed."""
         step = error.failure.step if isinstance(error, StepFailedError) else None
         cancelled = isinstance(error, KeyboardInterrupt)
         try:
@@ -270,7 +278,7 @@ class LocalRun:
             if process.ended:
                 self._alive.remove(process)
                 if process.call.step == "open_snapshot" and had_result:
-                    raise StepFailedError(process.failure or _keeper_left())
+                    raise StepFailedError(process.failure or keeper_left())
                 over.append(process)
             elif process.call.step == "open_snapshot" and process.result is not None and not had_result:
                 over.append(process)
@@ -283,7 +291,11 @@ class LocalRun:
         if process.failure is None:
             self._results[job.call.step].append(process.result.data if process.result else {})
             return False
-        retries = self.spec.workflow.limits.retries if job.call.step not in ("open_snapshot", "plan") else 0
+        retries = (
+            self.spec.workflow.limits.retries
+            if job.call.step not in ("open_snapshot", "plan", "rehearse")
+            else 0
+        )
         if not process.failure.retry or job.call.attempt > retries:
             raise StepFailedError(process.failure)
         again = job.call.attempt
@@ -306,13 +318,3 @@ class LocalRun:
         except (ApplianceError, psycopg.Error, OSError):
             left = "What was built beside the twin could not be dropped. The next run tries again."
             self._observer.message(Notice(step="discard", text=left))
-
-
-def _keeper_left() -> Failure:
-    return Failure(
-        step="open_snapshot",
-        exit_code=1,
-        retry=False,
-        what="The run's snapshot is gone: the process that held it has ended.",
-        next_step="Start a new run.",
-    )

@@ -24,7 +24,7 @@ class Settled:
 
 
 def finish_command(db: Connection, command_id: str, outcome: Settled) -> None:
-    """Write down what became of a command, and answer for it. The same again changes and tells nothing."""
+    """Write down what became of a command, and answer for it. The same again changes and reports nothing."""
     why = {"run_id": outcome.run_id, "rule": outcome.rule, "problem": outcome.problem}
     with db.transaction():
         changed = db.execute(

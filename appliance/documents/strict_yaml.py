@@ -114,7 +114,7 @@ class _Builder:
 
     def document(self) -> Document:
         if directive := _DIRECTIVE.search(self.text):
-            # Checking many %TAG lines against each other takes quadratic time, and nobody needs one.
+            # Checking many %TAG lines against each other takes quadratic time, and no one needs one.
             refuse(
                 self.source, self.text.count("\n", 0, directive.start()) + 1, "begins with %", "no directives"
             )

@@ -1,0 +1,28 @@
+"""What a receipt says of the look at kept columns."""
+
+from __future__ import annotations
+
+from appliance.postgres.proof.kept import KeptColumnLook
+from appliance.postgres.proof.results import TwinProof
+from appliance.receipts.predicate import KeptLook, OriginalsFound
+
+
+def looks_of(twin: TwinProof) -> dict[tuple[str, str], KeptLook]:
+    """What was seen, by table (partitions under their root) and column."""
+    return {(table.table, column.column): _look(column) for table in twin.kept for column in table.columns}
+
+
+def _look(column: KeptColumnLook) -> KeptLook:
+    return KeptLook(
+        values=column.values,
+        looks_personal=column.looks_personal,
+        kind=column.kind,
+        compared=column.compared,
+        originals=tuple(
+            OriginalsFound(masked=each.masked, places=each.found, texts=each.texts)
+            for each in column.originals
+            if each.found
+        ),
+        not_looked_at=column.not_looked_at,
+        not_compared=column.not_compared,
+    )
