@@ -181,11 +181,15 @@ class Policy(StrictModel):
     share_receipts: bool = Field(
         default=False,
         strict=True,
-        description=(
-            "Whether the dashboard gets the whole receipt of each run, with the names of all tables and"
-            " columns; else its digest, signature and counts."
-        ),
+        description="Whether the dashboard gets whole receipts, and not their digests and counts only.",
         examples=[False],
+    )
+    k_anonymity: int | None = Field(
+        default=None,
+        strict=True,
+        ge=2,
+        description="Rows that each group by a workflow's `quasi` must have; else nothing is published.",
+        examples=[5],
     )
     updates: Updates = Field(
         default_factory=Updates,

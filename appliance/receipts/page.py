@@ -60,6 +60,7 @@ def receipt_page(verdict: Verdict) -> str:
         _table([], facts),
         *(_section(table) for table in run.tables),
         _subset(run),
+        _groups(run),
         _not_carried(run),
         "<h2>What is signed</h2>",
         _table(("thing", "SHA-256"), [(each.name, each.digest.sha256) for each in statement.subjects]),
@@ -154,6 +155,23 @@ def _subset(run: RunPredicate) -> str:
         for each in run.rows
     ]
     return "<h2>Which rows</h2>" + _table(("tables", "rows"), lines)
+
+
+def _groups(run: RunPredicate) -> str:
+    if not run.groups:
+        return ""
+    lines = [
+        (
+            each.table,
+            ", ".join(each.columns),
+            "no rows"
+            if each.smallest is None
+            else f"the smallest has {each.smallest:,} rows; {each.rows_below:,} of {each.rows:,} rows"
+            f" are in groups of fewer than {each.k}",
+        )
+        for each in run.groups
+    ]
+    return "<h2>Rows that share values</h2>" + _table(("table", "columns", "groups"), lines)
 
 
 def _not_carried(run: RunPredicate) -> str:

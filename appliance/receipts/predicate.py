@@ -170,6 +170,17 @@ class ImageFacts(ReceiptModel):
     id: str
 
 
+class GroupFacts(ReceiptModel):
+    """How many rows of a table share the values of some columns: its k-anonymity over them."""
+
+    table: str
+    columns: tuple[str, ...]
+    k: int = Field(description="Groups of fewer rows count as small.")
+    smallest: int | None = Field(description="Rows of the smallest group; null for an empty table.")
+    rows: int
+    rows_below: int = Field(description="Rows in small groups.")
+
+
 Outcome = Literal["released", "failed", "cancelled"]
 
 
@@ -197,6 +208,7 @@ class RunPredicate(ReceiptModel):
     )
     tables: tuple[TableFacts, ...] = ()
     rows: tuple[RowFilterFacts, ...] = Field(default=(), description="The subset, where there was one.")
+    groups: tuple[GroupFacts, ...] = ()
     not_carried: tuple[NotCarriedFacts, ...] = ()
     twins: tuple[TwinFacts, ...] = ()
     began_at: datetime

@@ -25,12 +25,12 @@ from appliance.receipts.envelope import SignedReceipt, WrongReceiptError
 from appliance.receipts.predicate import (
     AskedBy,
     ChainLink,
+    GroupFacts,
     ImageFacts,
     KeptColumn,
     MaskedColumn,
     NotCarriedFacts,
     Outcome,
-    RowFilterFacts,
     RunPredicate,
     SnapshotFacts,
     SourceFacts,
@@ -47,10 +47,10 @@ from appliance.receipts.statement import (
     subject,
 )
 from appliance.run_folder import CLOSED, RECEIPT, TOUCHED, Model, RunFile
-from appliance.steps.kept_in_receipt import looks_of
+from appliance.steps.receipt_parts import filter_facts, looks_of
 from appliance.steps.run_files import DIGESTS, PLAN, SNAPSHOT, SPEC, VERIFIED
 from appliance.steps.run_spec import RunSpec
-from appliance.workflow.document import KeptBecause, RowFilter, Workflow
+from appliance.workflow.document import KeptBecause, Workflow
 
 _MODE = 0o640
 
@@ -174,6 +174,7 @@ def _predicate(  # noqa: PLR0917
     needed = outcome == "released"
     plan = _if_there(PLAN, folder, needed=needed)
     snapshot = _if_there(SNAPSHOT, folder, needed=needed)
+    digests = _if_there(DIGESTS, folder, needed=needed)
     verified = _if_there(VERIFIED, folder, needed=needed)
     twin = verified.twins[0] if verified is not None and verified.twins else None
     return RunPredicate(
@@ -197,7 +198,8 @@ def _predicate(  # noqa: PLR0917
         snapshot=SnapshotFacts(id=snapshot.snapshot_id, taken_at=snapshot.taken_at) if snapshot else None,
         catalogue_digest=_catalogue_digest(plan) if plan else None,
         tables=_tables(workflow, plan, twin) if plan else (),
-        rows=tuple(_filter(name, each) for name, each in workflow.rows.items()),
+        groups=tuple(GroupFacts(**each.model_dump()) for each in digests.groups) if digests else (),
+        rows=tuple(filter_facts(name, each) for name, each in workflow.rows.items()),
         not_carried=tuple(
             NotCarriedFacts(kind=each.kind, name=each.name, why=each.why) for each in plan.not_carried
         )
@@ -298,11 +300,6 @@ def _masked(table: PlannedTable, proof: TableProof | None) -> list[MaskedColumn]
             )
         )
     return found
-
-
-def _filter(tables: str, rows: RowFilter) -> RowFilterFacts:
-    where = hashlib.sha256(rows.where.encode()).hexdigest() if rows.where is not None else None
-    return RowFilterFacts(tables=tables, last_days=rows.last_days, by=rows.by, where_sha256=where)
 
 
 def _json_digest(document: BaseModel) -> str:

@@ -133,3 +133,27 @@ def test_without_a_receipt_nothing_is_published(scenario: Scenario) -> None:
     assert failed.code == 1 and "not published without a receipt" in failed.text and "Next: " in failed.text
     assert scenario.twin_is_the_former()
     scenario.assert_nothing_left()
+
+
+def test_rows_that_stand_alone_are_counted_and_policy_may_refuse_them(scenario: Scenario) -> None:
+    scenario.source.sql(scenario.source_database, "ALTER TABLE crm.customer ADD city text, ADD born date")
+    scenario.source.sql(
+        scenario.source_database,
+        "UPDATE crm.customer SET city = CASE WHEN id <= 2 THEN 'Bree' ELSE 'Shire' END, born = '2000-01-01'",
+    )
+    scenario.objects_at_first = scenario.source_objects()
+    scenario.workflow["keep"] += ["crm.customer.city", "crm.customer.born"]
+    scenario.workflow["quasi"] = {"crm.customer": ["city", "borne"]}
+    wrong = scenario.run("plan")
+    assert wrong.code == 2 and "names no column: crm.customer.borne" in wrong.text
+    scenario.workflow["quasi"] = {"crm.customer": ["city", "born"]}
+    assert scenario.run().code == 0
+    said = statement_of(files(scenario)[0])["predicate"]["groups"]
+    assert said == [
+        {"table": "crm.customer", "columns": ["city", "born"], "k": 5}
+        | {"smallest": 2, "rows": 300, "rows_below": 2}
+    ]
+    scenario.policy = {"k_anonymity": 3}
+    refused = scenario.run()
+    assert refused.code == 3 and "2 of 300 rows share city, born with fewer than 2 others" in refused.text
+    scenario.assert_nothing_left()

@@ -61,6 +61,11 @@ def _print_run(run: RunPredicate) -> None:
         f" {counted(run.masked_columns, 'column')} masked, {run.kept_columns} kept;"
         f" {counted(len(run.not_carried), 'thing')} not carried"
     )
+    for group in run.groups:
+        _say(
+            f"Groups of {group.table} by {', '.join(group.columns)}: smallest {group.smallest or 0:,},"
+            f" {group.rows_below:,} of {group.rows:,} rows are in groups of fewer than {group.k}"
+        )
 
 
 def print_checked(checked: Checked) -> None:

@@ -25,6 +25,7 @@ from appliance.postgres.errors import database_failure
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import TableName
 from appliance.postgres.sessions.parallel_jobs import Job, run_jobs
+from appliance.postgres.twin.groups import GroupSizes
 
 SESSION = (
     "SET row_security = off; SET search_path = ''; SET \"DateStyle\" = 'ISO, YMD'; SET \"TimeZone\" = 'UTC';"
@@ -122,11 +123,12 @@ class TwinDigest(BaseModel):
 
 
 class TwinDigests(BaseModel):
-    """``digests.json``: those of all twins of a run."""
+    """``digests.json``: those of all twins of a run, and the groups that were counted in the first one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     twins: tuple[TwinDigest, ...]
+    groups: tuple[GroupSizes, ...] = ()
 
 
 @dataclass

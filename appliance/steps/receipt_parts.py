@@ -1,10 +1,13 @@
-"""What a receipt says of the look at kept columns."""
+"""Parts of a receipt: the subset, and the look at kept columns."""
 
 from __future__ import annotations
 
+import hashlib
+
 from appliance.postgres.proof.kept import KeptColumnLook
 from appliance.postgres.proof.results import TwinProof
-from appliance.receipts.predicate import KeptLook, OriginalsFound
+from appliance.receipts.predicate import KeptLook, OriginalsFound, RowFilterFacts
+from appliance.workflow.document import RowFilter
 
 
 def looks_of(twin: TwinProof) -> dict[tuple[str, str], KeptLook]:
@@ -26,3 +29,9 @@ def _look(column: KeptColumnLook) -> KeptLook:
         not_looked_at=column.not_looked_at,
         not_compared=column.not_compared,
     )
+
+
+def filter_facts(tables: str, rows: RowFilter) -> RowFilterFacts:
+    """Which rows a pattern lets through."""
+    where = hashlib.sha256(rows.where.encode()).hexdigest() if rows.where is not None else None
+    return RowFilterFacts(tables=tables, last_days=rows.last_days, by=rows.by, where_sha256=where)
