@@ -52,7 +52,7 @@ def receipt_page(verdict: Verdict) -> str:
         ("Signed", _moment(link.written_at)),
         *_source(run),
         ("Pseudonyms", f"keys of '{run.key_name}', generation {run.key_epoch}"),
-        ("Tables and rows", f"{len(run.tables):,} tables, {run.twin_rows:,} rows in the copy"),
+        ("Tables and rows", f"{_counted(len(run.tables), 'table')}, {_counted(run.twin_rows, 'row')} in the copy"),
         ("Columns", f"{run.masked_columns:,} masked, {run.kept_columns:,} copied as they are"),
     ]
     parts = [
@@ -195,3 +195,7 @@ def _table(heads: Iterable[str], rows: Iterable[tuple[str, ...]]) -> str:
 
 def _moment(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
