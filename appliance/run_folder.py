@@ -164,6 +164,11 @@ def run_folder(state_dir: Path, run_id: str) -> Path:
     return state_dir / "runs" / run_id
 
 
+def state_of(folder: Path) -> Path:
+    """The state's folder that a run's folder lies in."""
+    return folder.parent.parent
+
+
 def has_begun(folder: Path) -> bool:
     """Whether the run that owns the folder has its spec: from then on it needs no workflow file."""
     return (folder / SPEC).exists()

@@ -52,7 +52,10 @@ def receipt_page(verdict: Verdict) -> str:
         ("Signed", _moment(link.written_at)),
         *_source(run),
         ("Pseudonyms", f"keys of '{run.key_name}', generation {run.key_epoch}"),
-        ("Tables and rows", f"{_counted(len(run.tables), 'table')}, {_counted(run.twin_rows, 'row')} in the copy"),
+        (
+            "Tables and rows",
+            f"{_counted(len(run.tables), 'table')}, {_counted(run.twin_rows, 'row')} in the copy",
+        ),
         ("Columns", f"{run.masked_columns:,} masked, {run.kept_columns:,} copied as they are"),
     ]
     parts = [

@@ -18,6 +18,7 @@ from appliance.postgres.copying import ledger
 from appliance.postgres.copying.chosen_rows import chosen_rows, gives_evidence
 from appliance.postgres.copying.copy_sql import copy_in, copy_out
 from appliance.postgres.copying.copy_stream import Copied, HalfBrokeError, SourceBrokeError, pipe
+from appliance.postgres.copying.erased import count_erased
 from appliance.postgres.copying.left_out import count_left_out
 from appliance.postgres.copying.small_tables import Together, is_small
 from appliance.postgres.errors import database_failure, named_failure
@@ -219,6 +220,7 @@ class CopyEnds:
                 return None
             self._take(table, wait_s)
             for batch, piece in enumerate(self._pieces(table, item)):
+                count_erased(source, into, table, piece)
                 with self._as_in_source(table):
                     moved = pipe(
                         source.pgconn,
@@ -294,7 +296,7 @@ class CopyEnds:
         assert self._without_keys is not None  # noqa: S101 - the caller asked for it
         # Planning a condition may call what it names: not where keys are bound.
         self._hold(self._source, table.model_copy(update={"where_sql": None, "apart": False}), wait_s)
-        self._hold(self._without_keys, table, wait_s)
+        self._hold(self._without_keys, table.model_copy(update={"erased_sql": None}), wait_s)
 
     def _hold(self, session: Connection[TupleRow], table: PlannedTable, wait_s: float) -> None:
         try:

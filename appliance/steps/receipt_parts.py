@@ -6,7 +6,7 @@ import hashlib
 
 from appliance.postgres.proof.kept import KeptColumnLook
 from appliance.postgres.proof.results import TwinProof
-from appliance.receipts.predicate import KeptLook, OriginalsFound, RowFilterFacts
+from appliance.receipts.predicate import KeptLook, OriginalsFound, Outcome, RowFilterFacts
 from appliance.workflow.document import RowFilter
 
 
@@ -35,3 +35,8 @@ def filter_facts(tables: str, rows: RowFilter) -> RowFilterFacts:
     """Which rows a pattern lets through."""
     where = hashlib.sha256(rows.where.encode()).hexdigest() if rows.where is not None else None
     return RowFilterFacts(tables=tables, last_days=rows.last_days, by=rows.by, where_sha256=where)
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """What a receipt calls the end of a run with this error."""
+    return "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"

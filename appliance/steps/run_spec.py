@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from appliance.documents.problems import Places
 from appliance.policy.policy import Policy
+from appliance.subjects.erased import Erased
 from appliance.workflow.document import Workflow
 
 
@@ -34,6 +35,8 @@ class RunSpec(BaseModel):
     """Names the version of the document as it was written, as the dashboard does."""
     asked_by_user: str | None = None
     """The user of this machine who typed the command, where somebody did."""
+    erased: tuple[Erased, ...] = ()
+    """Whom the run leaves out, by keyed digests."""
     places: Places = Places()
     """Where the workflow's keys stand in its file, so that what is wrong with them can be pointed at."""
 

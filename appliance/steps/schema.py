@@ -18,7 +18,7 @@ from appliance.postgres.building.late_checks import LateCheck, take_off
 from appliance.postgres.building.once import create_ledger
 from appliance.postgres.building.pre_data import load_pre_data, rehearse_post_data, split_sections
 from appliance.postgres.building.refused_objects import RefusedObjects
-from appliance.postgres.copying import ledger, left_out
+from appliance.postgres.copying import erased, ledger, left_out
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import DefinitionSettings, Plan, TargetFacts
 from appliance.postgres.proof import evidence
@@ -191,6 +191,7 @@ def _rehearse(
         ledger.create(session)
         evidence.create(session)
         left_out.create(session)
+        erased.create(session)
         create_ledger(session)
         rehearse_post_data(session, after, made, refused, settings)
     except psycopg.Error as error:

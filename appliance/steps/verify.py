@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from appliance.errors import RefusedError, WorkFailedForGoodError
 from appliance.policy.policy import refuses_kept
 from appliance.postgres.building.as_in_source import names_as_in_source
+from appliance.postgres.copying.erased import erased
 from appliance.postgres.copying.ledger import arrived
 from appliance.postgres.copying.left_out import LeftOut, counted, together
 from appliance.postgres.errors import database_failure
@@ -50,6 +51,8 @@ class VerifyResult(BaseModel):
     """Values of the twin that are what the mask gave for their row."""
     left_out: int = 0
     """Rows of the source that filters, and the keys behind them, leave out: counted there, apart."""
+    erased: int = 0
+    """Rows that are not copied because they are about erased subjects: counted on the source."""
     kept_columns: int = 0
     kept_looked_at: int = 0
     """Kept columns whose values were looked at in the twin."""
@@ -103,7 +106,8 @@ def run(context: StepContext) -> VerifyResult:
         masked_columns=sum(len(table.masked_columns) for table in plan.tables),
         values_compared=sum(column.compared for _, column in columns),
         values_equal=sum(table.equal for table in tables),
-        left_out=sum(left.total for _, left in filtered),
+        left_out=sum(left.by_filter + left.by_key for _, left in filtered),
+        erased=sum(left.erased for _, left in filtered),
         **_kept_counts(proofs),
         said=said_tables(plan, proofs)[:MOST_TABLES],
         notes=(*notes, *(f"{table}: {left.text}" for table, left in filtered if left.total)),
@@ -205,6 +209,7 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
             evidence.index(session)
             copied = arrived(session)
             left_out = counted(session) if plan.left_out_sql is not None else {}
+            gone = erased(session)
         except psycopg.Error as error:
             raise database_failure("The ledger of the copied rows could not be read.", error) from None
     sent: Counter[int] = Counter()
@@ -213,10 +218,15 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
 
     def proof_of(session: Session, loaded: Loaded, rows: int) -> TableProof:
         proof = _prove(context, session, plan, settings, loaded, rows)
-        if not left_out.keys() & set(loaded.sources):
+        if not (left_out.keys() | gone.keys()) & set(loaded.sources):
             return proof
-        # A table without a count is not filtered: all that the server sent is all there is.
-        counts = [left_out.get(source, LeftOut(rows=sent[source])) for source in loaded.sources]
+        # A table without a count is not filtered: all that the server sent, or would have, is all there is.
+        counts = [
+            left_out.get(source, LeftOut(rows=sent[source] + gone.get(source, 0))).model_copy(
+                update={"erased": gone.get(source, 0)}
+            )
+            for source in loaded.sources
+        ]
         return proof.model_copy(update={"left_out": together(counts)})
 
     def job(loaded: Loaded) -> Job:

@@ -6,7 +6,8 @@ from appliance.cli.terminal.run_summary import print_json_line
 from appliance.contract.step_messages import Notice, Progress
 from appliance.errors import ApplianceError
 from appliance.postgres.plan import Plan
-from appliance.steps.local.run import RunOutcome, SilentObserver
+from appliance.steps.local.observer import SilentObserver
+from appliance.steps.local.run import RunOutcome
 from appliance.steps.plan import summary_of
 from appliance.steps.run_spec import RunSpec
 

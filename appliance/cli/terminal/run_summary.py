@@ -164,6 +164,8 @@ def _verified(outcome: RunOutcome) -> str:
     parts += _kept(found)
     if left_out:
         parts.append(f"Left out by filters, and counted apart: {counted(left_out, 'row')}.")
+    if erased := found.get("erased", 0):
+        parts.append(f"Left out because they are about erased subjects: {counted(erased, 'row')}.")
     return " ".join(parts)
 
 

@@ -36,6 +36,7 @@ from appliance.steps.local.killed_runs import close_killed_runs, discard_left_be
 from appliance.steps.local.run import LocalRun
 from appliance.steps.run_receipt import Signing, address_of
 from appliance.steps.run_spec import RunSpec
+from appliance.subjects.records import erased_subjects
 from appliance.system.beneath import become_owner_of, lesser_owner
 from appliance.workflow.loading import load_workflow
 from appliance.workflow.mask_check import check_masks
@@ -88,6 +89,9 @@ def local_run(
         appliance_version=__version__,
         mask_key=connections[workflow.source].mask_key,
         epoch=read_epochs(folder / "keys").of(connections[workflow.source].mask_key or workflow.source),
+        erased=erased_subjects(
+            folder, settings.config_dir, connections[workflow.source].mask_key or workflow.source
+        ),
         places=loaded.document.places(),
         workflow_digest=document_digest(loaded.document.data),
         asked_by_user=user,

@@ -25,7 +25,7 @@ from appliance.orchestration.airflow.task_errors import TaskFailedError, TaskFai
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAwayError, StepRun
 from appliance.orchestration.containers.container import StepLimits, paths_inside, step_mounts
 from appliance.orchestration.containers.host_paths import host_path
-from appliance.orchestration.containers.inputs import StepInputs, instance_name
+from appliance.orchestration.containers.inputs import StepInputs, instance_name, mapped_over
 from appliance.orchestration.containers.needs import packs_parquet
 from appliance.orchestration.containers.reach import open_ways
 from appliance.orchestration.containers.reaping import remove_run
@@ -35,6 +35,7 @@ from appliance.orchestration.workflow_files import Origin
 from appliance.run_folder import StopRequest, run_folder, run_id_for, stop_request
 from appliance.settings.settings import Settings, load_settings
 from appliance.steps.call import StepCall, StepPaths
+from appliance.steps.made_copies import note_copies
 from appliance.steps.run_files import PLAN
 from appliance.store.runs import RunStore
 
@@ -145,6 +146,8 @@ class StepOperator(DockerOperator):
         """Run the container to its end. Raises what Airflow understands where it did not work."""
         self.run = self._new_run(client, inputs, call, folder, self._reached(inputs, call))
         self.run.remove_stale()
+        if self.step == "publish":
+            note_copies(self.settings.state_dir, inputs.spec, PLAN.read(folder), self.delivery)
         with self._secrets(inputs, call) as secrets, self._exported(inputs, call) as exported:
             keep = False
             try:
@@ -248,12 +251,7 @@ class StepOperator(DockerOperator):
         return failure.model_copy(update={"log_tail": tuple(run.output.tail)})
 
     def _mapped_value(self, folder: Path, inputs: StepInputs) -> list[int] | None:
-        """What the next step is mapped over: shards after ``plan``, deliveries after ``attest``."""
-        if self.step == "plan":
-            return list(range(max(1, len(PLAN.read(folder).shards))))
-        if self.step == "attest":
-            return list(inputs.spec.workflow.built)
-        return None
+        return mapped_over(self.step, folder, inputs.spec.workflow)
 
 
 class OpenSnapshotOperator(StepOperator):

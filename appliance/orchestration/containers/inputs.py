@@ -29,6 +29,8 @@ from appliance.steps.run_files import PLAN, SPEC
 from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import CONTAINER_PATH, write_secrets
 from appliance.steps.step_keys import step_settings
+from appliance.subjects.records import erased_subjects
+from appliance.workflow.document import Workflow
 from appliance.workflow.loading import load_workflow
 
 
@@ -120,6 +122,7 @@ def _begin(
         workflow_digest=document_digest(loaded.document.data),
         mask_key=source.mask_key,
         epoch=read_epochs(settings.keys_dir).of(source.mask_key or document.source),
+        erased=erased_subjects(settings.state_dir, settings.config_dir, source.mask_key or document.source),
     )
     folder = run_folder(settings.state_dir, call.run_id)
     try:
@@ -143,3 +146,10 @@ def secret_values(connections: dict[str, Connection]) -> list[str]:
 def instance_name(settings: Settings, client: docker.APIClient) -> str:
     """What this appliance's containers are known by on a shared engine: where its state lies."""
     return hashlib.sha256(host_path(client, settings.state_dir).encode()).hexdigest()[:12]
+
+
+def mapped_over(step: str, folder: Path, workflow: Workflow) -> list[int] | None:
+    """What the next step is mapped over: shards after ``plan``, deliveries after ``attest``."""
+    if step == "plan":
+        return list(range(max(1, len(PLAN.read(folder).shards))))
+    return list(workflow.built) if step == "attest" else None

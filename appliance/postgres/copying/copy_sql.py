@@ -13,16 +13,22 @@ def table_reference(table: PlannedTable | TableName) -> str:
     return quoted(table.schema_name, name)
 
 
-def rows_of(table: PlannedTable, item: CopyItem | None = None, beside: str = "") -> str:
+def rows_of(
+    table: PlannedTable, item: CopyItem | None = None, beside: str = "", *, erased: bool = False
+) -> str:
     """``FROM … WHERE …`` for the table's planned rows, or those of one piece, under the alias ``t``.
 
-    ONLY: a parent's children are tables of their own. ``beside`` is what else stands in FROM.
+    ONLY: a parent's children are tables of their own. ``beside`` is what else stands in FROM. ``erased``:
+    those that would be copied if they were not about erased subjects.
     """
     conditions = []
+    if table.erased_sql is not None:
+        conditions.append(f"({table.erased_sql})" if erased else f"({table.erased_sql}) IS NOT TRUE")
     if item is not None and item.ctids is not None:
-        # Chosen in another session by all the conditions that there are.
-        return f"FROM ONLY {table_reference(table)} AS t{beside} WHERE t.ctid = ANY ('{item.ctids}'::tid[])"
-    if table.where_sql is not None:
+        # Chosen in another session by all the other conditions that there are.
+        conditions.append(f"t.ctid = ANY ('{item.ctids}'::tid[])")
+        item = None
+    elif table.where_sql is not None:
         conditions.append(f"({table.where_sql})")
     if item is not None and item.first_page is not None:
         conditions.append(f"t.ctid >= '({item.first_page},0)'::tid")
@@ -65,7 +71,7 @@ def masked_select(table: PlannedTable, item: CopyItem | None = None) -> str:
 
 def copy_out(table: PlannedTable, item: CopyItem) -> str:
     """``COPY … TO STDOUT`` for one piece."""
-    plain = not table.masked_columns and table.where_sql is None and item.parts == 1
+    plain = not table.masked_columns and not table.filtered and item.parts == 1
     # Straight from the table costs a little less than through a query; it needs columns to name.
     if plain and table.columns:
         what = f"{table_reference(table)} ({_names(table)})"

@@ -66,7 +66,7 @@ def question(table: PlannedTable, pid: int) -> sql.Composed:
 
     A table that is filtered may read others: whatever session ``pid`` has locked is looked at then.
     """
-    if table.where_sql is None:
+    if not table.filtered:
         which = sql.SQL(_BY_NAME).format(schema=table.schema_name, name=table.name)
     else:
         which = sql.SQL(_BY_LOCK).format(pid=pid)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 
@@ -18,12 +18,15 @@ from appliance.errors import ApplianceError, ExitCode, WorkFailedError
 from appliance.exports.writing import export_folder, finish_export
 from appliance.postgres.plan import Plan
 from appliance.receipts.envelope import SignedReceipt
-from appliance.run_folder import alive
+from appliance.run_folder import alive, state_of
 from appliance.steps import discard
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import load_context
 from appliance.steps.former_catalog import give_former_catalog
+from appliance.steps.local.observer import Observer, SilentObserver
 from appliance.steps.local.process import StepProcess, keeper_left, stop_all
+from appliance.steps.made_copies import note_copies
+from appliance.steps.receipt_parts import outcome_of
 from appliance.steps.run_files import PLAN, SPEC
 from appliance.steps.run_receipt import Signing, close_run, release_run
 from appliance.steps.run_spec import RunSpec
@@ -33,44 +36,6 @@ from appliance.workflow.catalog import NotCarried
 
 _RETRY_AFTER_S = (1.0, 5.0, 15.0)
 _WATCH_EVERY_S = 0.25
-
-
-class Observer(Protocol):
-    """Whoever shows a run."""
-
-    def planned(self, plan: Plan) -> None:
-        """The plan is made."""
-
-    def step_started(self, step: str, part: int | None, parts: int) -> None:
-        """One process of a step begins; ``parts`` is how many the step has."""
-
-    def step_ended(self, step: str, part: int | None, seconds: float, *, worked: bool) -> None:
-        """One process of a step is over."""
-
-    def message(self, message: Progress | Notice) -> None:
-        """A step says something."""
-
-    def tick(self) -> None:
-        """Some time has passed."""
-
-
-class SilentObserver:
-    """For a run without a terminal."""
-
-    def planned(self, plan: Plan) -> None:
-        """The plan is made."""
-
-    def step_started(self, step: str, part: int | None, parts: int) -> None:
-        """One process of a step begins."""
-
-    def step_ended(self, step: str, part: int | None, seconds: float, *, worked: bool) -> None:
-        """One process of a step is over."""
-
-    def message(self, message: Progress | Notice) -> None:
-        """A step says something."""
-
-    def tick(self) -> None:
-        """Some time has passed."""
 
 
 class StepFailedError(ApplianceError):
@@ -195,6 +160,7 @@ class LocalRun:
         """Write the files, sign the receipt, swap the twins in; then the files get their name."""
         workflow, attest = self.spec.workflow, self._job("attest")
         publish = [self._job("publish", delivery=number) for number in workflow.built]
+        note_copies(state_of(self.paths.run_dir), self.spec, PLAN.read(self.paths.run_dir))
         if not workflow.files:
             self._sign_and_publish(attest, publish)
             return None
@@ -215,9 +181,8 @@ class LocalRun:
 
     def _close(self, error: BaseException) -> None:
         step = error.failure.step if isinstance(error, StepFailedError) else None
-        cancelled = isinstance(error, KeyboardInterrupt)
         try:
-            close_run(self.signing, self.paths.run_dir, "cancelled" if cancelled else "failed", step)
+            close_run(self.signing, self.paths.run_dir, outcome_of(error), step)
         except ApplianceError as failed:
             self._observer.message(Notice(step=step or "attest", text=failed.what))
 
