@@ -16,7 +16,9 @@ class ReceiptChain(WireModel):
     """Where the chain of receipts ends, and the key that they are checked with."""
 
     number: Count = Field(description="The newest receipt's number, so that one taken away is noticed.")
-    digest: Digest = Field(description="SHA-256 of the newest receipt, which has that of the one before.")
+    digest: Digest | None = Field(
+        default=None, description="SHA-256 of the newest receipt, which has that of the one before."
+    )
     public_key: PublicKey | None = Field(
         default=None, description="The public key of receipts, so that a receipt can be checked elsewhere."
     )

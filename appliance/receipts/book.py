@@ -132,6 +132,20 @@ class ReceiptBook:
         """Its content, unverified. Raises WrongReceiptError."""
         return read_envelope(read_bounded(entry.path))
 
+    def make_key(self) -> None:
+        """Have a key, and its public half beside the receipts. Raises our errors."""
+        key = load_or_create_signing_key(self._keys_dir)
+        try:
+            with as_owner_of(self.folder):
+                self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self.show_key(public_pem(key))
+        except OSError as error:
+            raise WorkFailedError(
+                f"The public key of receipts could not be written to {self.folder}.",
+                error.strerror or type(error).__name__,
+                f"df -h {self.folder}",
+            ) from None
+
     def show_key(self, pem: str) -> None:
         """The public half where the status service may read it, which may not read keys."""
         path = self.folder / PUBLIC_KEY

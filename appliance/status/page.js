@@ -173,7 +173,7 @@ function machine(status, now) {
     found.push(["Certificate", `${each.file} expires ${ago(each.expires_at, now)}`]));
   if (status.receipts) {
     const { number, digest, public_key: key } = status.receipts;
-    found.push(["Receipts", `${number.toLocaleString()}, the newest ${digest}`]);
+    found.push(["Receipts", digest ? `${number.toLocaleString()}, the newest ${digest}` : "none yet"]);
     if (key) found.push(["Key of receipts", key.split("\n")[1]]);
   }
   return found;

@@ -83,7 +83,7 @@ class Receipts:
     """Where the chain of receipts ends, and the public key to check them with."""
 
     number: int
-    digest: str
+    digest: str | None
     public_key: str | None
 
 

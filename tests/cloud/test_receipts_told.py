@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from appliance.cloud.receipts import chain_end
 from appliance.orchestration.receipts import tell_signed
 from appliance.receipts.book import ReceiptBook
 from appliance.receipts.signing_key import load_or_create_signing_key, public_pem
@@ -29,6 +30,9 @@ def test_the_whole_receipt_leaves_only_where_policy_says_so(rig: ApplianceRig, s
 
 
 def test_each_heartbeat_says_where_the_chain_ends(enrolled: ApplianceRig, cloud: CloudSide) -> None:
+    book_of(enrolled).make_key()
+    end = chain_end(enrolled.settings.receipts_dir)
+    assert end is not None and (end.number, end.digest) == (0, None) and end.public_key is not None
     _, signed = book_of(enrolled).append("shop-1", statement)
     enrolled.beat_now()
 
