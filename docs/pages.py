@@ -12,6 +12,7 @@ from appliance.connections import connections_schema
 from appliance.documents.json_schema import Kind, document_schema, printed
 from appliance.masking.registry import MASKS, parameter_models
 from appliance.policy.policy import Policy
+from appliance.receipts.predicate import RunPredicate
 from appliance.settings.settings import Settings
 from appliance.subjects.document import Subjects
 from appliance.workflow.schema import workflow_schema
@@ -84,6 +85,8 @@ def pages() -> dict[Path, str]:
         DOCS / "reference" / "command-line.md": command_line_page(),
         **{DOCS / "reference" / f"{name}.md": document_page(page) for name, page in documents.items()},
         **{DOCS / "schemas" / f"{kind}.json": printed(schema) for kind, schema in found.items()},
+        # Nobody writes one, and whoever reads one wants to know what is in it.
+        DOCS / "schemas" / "receipt.json": printed(RunPredicate.model_json_schema()),
     }
 
 

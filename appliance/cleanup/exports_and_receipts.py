@@ -24,6 +24,7 @@ from appliance.contract.events import Noticed
 from appliance.durable import append_line
 from appliance.errors import ApplianceError, ExitCode
 from appliance.exports.stored import DELETIONS, delete_export, list_exports, remove_leftovers
+from appliance.receipts.book import FILE, HEAD, PUBLIC_KEY
 from appliance.settings.settings import Settings, load_settings
 from appliance.store import outbox
 from appliance.store.database import connect
@@ -54,12 +55,17 @@ def expire_exports(folder: Path, max_days: int | None) -> Iterator[Expired]:
 
 
 def expire_receipts(folder: Path, max_days: int | None, now: float) -> Iterator[Expired]:
-    """Delete receipts older than that, by when they were written; links are passed over. Raises OSError."""
+    """Delete receipts older than that, by when they were written; links are passed over. Raises OSError.
+
+    The newest stays whatever its age: the next one has its digest.
+    """
     if max_days is None:
         return
+    numbered = [path.name for path in folder.glob("*.json") if FILE.fullmatch(path.name)]
+    stays = {HEAD, PUBLIC_KEY, DELETIONS, max(numbered, default="")}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.name.startswith(".") or name == DELETIONS or path.is_symlink() or not path.is_file():
+        if path.name.startswith(".") or name in stays or path.is_symlink() or not path.is_file():
             continue
         written = path.stat().st_mtime
         if now - written <= max_days * DAY_S:

@@ -36,7 +36,7 @@ def plan(  # noqa: PLR0917 - as typer has it
     """
     from appliance.cli.terminal.run_summary import plan_json, print_plan  # noqa: PLC0415
     from appliance.cli.work.local import console, interruptible, local_run  # noqa: PLC0415 - help must be instant
-    from appliance.steps.local.run import SilentObserver  # noqa: PLC0415
+    from appliance.steps.local.observer import SilentObserver  # noqa: PLC0415
 
     with (
         interruptible("Planning") as interruption,

@@ -21,6 +21,7 @@ from appliance.contract.calls import (
     PolicyReport,
     WorkflowReport,
 )
+from appliance.contract.receipts import ReceiptChain
 from appliance.policy.policy import Policy
 from appliance.scrubbing.scrub import Scrubber
 from appliance.store.rows import OutboxDepth
@@ -41,6 +42,7 @@ def heartbeat(
     policy: Policy,
     scrubber: Scrubber,
     clock_offset_s: float | None,
+    receipts: ReceiptChain | None = None,
 ) -> Heartbeat:
     """The report. ``report`` is what ``/status`` says; healthy there is proven by asking every part."""
     return Heartbeat(
@@ -58,6 +60,7 @@ def heartbeat(
         running=tuple(run.run_id for run in (report.runs.current or ())[:100]),
         host=_host(report.disk),
         outbox=_outbox(report.outbox),
+        receipts=receipts,
         policy=_policy(policy),
         certificate_expires_at=min((each.expires_at for each in report.certificates), default=None),
         clock_offset_seconds=clock_offset_s,

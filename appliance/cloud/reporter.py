@@ -28,6 +28,7 @@ from appliance.cloud.enrolment import (
 from appliance.cloud.heartbeat import heartbeat
 from appliance.cloud.known import DashboardLink, Known, NotTaken
 from appliance.cloud.outbox_sender import OutboxSender
+from appliance.cloud.receipts import chain_end
 from appliance.cloud.wanted_release import WantedRelease
 from appliance.cloud.workflows import CloudSync
 from appliance.contract.calls import HEARTBEAT_SECONDS, HEARTBEAT_SECONDS_RANGE, HeartbeatAnswer
@@ -140,6 +141,7 @@ class Reporter:
             policy=self._sync.policy(),
             scrubber=self._scrubber,
             clock_offset_s=self._clock_offset_s,
+            receipts=chain_end(self._settings.receipts_dir),
         )
         sent = time.monotonic()
         try:

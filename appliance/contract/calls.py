@@ -49,6 +49,7 @@ from appliance.contract.fields import (
     WireModel,
     WorkflowId,
 )
+from appliance.contract.receipts import ReceiptChain
 from appliance.contract.run_parts import FailureReport
 from appliance.errors import Explanation
 
@@ -221,6 +222,9 @@ class Heartbeat(WireModel):
     )
     host: HostReport | None = Field(default=None, description="The virtual machine.")
     outbox: OutboxReport | None = Field(default=None, description="The events that wait to be sent.")
+    receipts: ReceiptChain | None = Field(
+        default=None, description="The end of the chain of receipts, so that nobody can cut it off unseen."
+    )
     policy: PolicyReport | None = Field(default=None, description="What the customer's policy allows.")
     certificate_expires_at: Instant | None = Field(
         default=None, description="When the first of its certificates expires, to warn in time."

@@ -27,6 +27,7 @@ from appliance.contract.fields import (
     WireModel,
     WorkflowId,
 )
+from appliance.contract.receipts import ReceiptSigned
 from appliance.contract.run_parts import Check, FailureReport, KeptLooked, Shard, Step, StepTime, TableBrief
 from appliance.contract.table_drift import TableDrift
 
@@ -190,6 +191,7 @@ EventBody = (
     | StepChanged
     | TableProgress
     | RunFinished
+    | ReceiptSigned
     | WorkflowChanged
     | CommandChanged
     | UpdateChanged

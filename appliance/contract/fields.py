@@ -85,6 +85,14 @@ SqlState = Annotated[str, Field(pattern=r"^[0-9A-Z]{5}$", max_length=5)]
 ExceptionName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$", max_length=120)]
 CodeLocation = Annotated[str, Field(pattern=r"^[A-Za-z0-9_./-]+:[0-9]{1,6}$", max_length=160)]
 Digest = Annotated[str, Field(pattern=f"^{SHA256}$", max_length=64)]
+Signature = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$", max_length=128)]
+PublicKey = Annotated[
+    str,
+    Field(
+        pattern=r"^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=]{60}\n-----END PUBLIC KEY-----\n$",
+        max_length=120,
+    ),
+]
 UpdateWindow = Annotated[str, Field(pattern=r"^[A-Za-z0-9 :,*-]*$", max_length=60)]
 Secret = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$", min_length=20, max_length=120)]
 Count = Annotated[int, Field(ge=0, le=2**53)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 
 class CompiledModel(BaseModel):
@@ -93,6 +93,10 @@ class CompiledColumn(CompiledModel):
     """
     mask: str | None = None
     """The mask's name; None for a kept column."""
+    options: dict[str, JsonValue] = {}
+    """The mask's parameters, as the workflow has them."""
+    rule: str | None = None
+    """The workflow's pattern that decided; None where ``unlisted`` did."""
     bindings: tuple[Binding, ...] = ()
     proof: Proof = "none"
     chance: float = 0.0

@@ -163,6 +163,19 @@ class Policy(StrictModel):
         description="How many branches of twins there may be, how large, for how long, and who makes them.",
         examples=[{"max": 20, "ttl_days": 7, "by": ["local"], "max_gb": 200}],
     )
+    share_receipts: bool = Field(
+        default=False,
+        strict=True,
+        description="Whether the dashboard gets whole receipts, and not their digests and counts only.",
+        examples=[False],
+    )
+    k_anonymity: int | None = Field(
+        default=None,
+        strict=True,
+        ge=2,
+        description="Rows that each group by a workflow's `quasi` must have; else nothing is published.",
+        examples=[5],
+    )
     updates: Updates = Field(
         default_factory=Updates,
         description="The channel to follow, a version to stay on, and when updates may start or must not.",

@@ -171,6 +171,11 @@ function machine(status, now) {
   }
   (status.certificates || []).slice(0, 4).forEach((each) =>
     found.push(["Certificate", `${each.file} expires ${ago(each.expires_at, now)}`]));
+  if (status.receipts) {
+    const { number, digest, public_key: key } = status.receipts;
+    found.push(["Receipts", digest ? `${number.toLocaleString()}, the newest ${digest}` : "none yet"]);
+    if (key) found.push(["Key of receipts", key.split("\n")[1]]);
+  }
   return found;
 }
 

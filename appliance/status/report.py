@@ -83,6 +83,15 @@ class Certificate:
 
 
 @dataclass(frozen=True)
+class Receipts:
+    """Where the chain of receipts ends, and the public key to check them with."""
+
+    number: int
+    digest: str | None
+    public_key: str | None
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything. None stands for what is not known because its database, or the disk, is away."""
 
@@ -100,6 +109,7 @@ class Report:
     disk: Disk | None
     dashboard: DashboardLink | None
     certificates: tuple[Certificate, ...]
+    receipts: Receipts | None
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,23 @@ import psycopg
 
 import appliance
 from appliance.cloud.known import DashboardLink
+from appliance.cloud.receipts import chain_end
 from appliance.documents.document import UNSTORABLE
 from appliance.orchestration.airflow import metadata
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.settings.settings import Settings
 from appliance.status.connection_notes import certificates_of, states_of
 from appliance.status.next_steps import next_step
-from appliance.status.report import Component, ComponentState, Disk, LastRun, Report, Runs, WorkflowState
+from appliance.status.report import (
+    Component,
+    ComponentState,
+    Disk,
+    LastRun,
+    Receipts,
+    Report,
+    Runs,
+    WorkflowState,
+)
 from appliance.store import queries
 from appliance.store.database import Connection, connect
 from appliance.store.rows import OutboxDepth, RefusedCommand, ReleaseWish, RunDetails, RunLine
@@ -141,6 +151,7 @@ class State:
             disk=disk,
             dashboard=self.dashboard(),
             certificates=certificates_of(self.settings),
+            receipts=_receipts(self.settings),
         )
 
     def _airflow_components(self, theirs: _Airflow | None, problem: str | None) -> list[Component]:
@@ -271,3 +282,8 @@ def _workflow(file: WorkflowFile, ours: _Ours | None, theirs: _Airflow | None) -
         else None,
         last_success_at=ours.successes.get(file.id) if ours and file.id else None,
     )
+
+
+def _receipts(settings: Settings) -> Receipts | None:
+    end = chain_end(settings.receipts_dir)
+    return Receipts(end.number, end.digest, end.public_key) if end is not None else None

@@ -9,7 +9,8 @@ from pathlib import Path
 
 LOOKS = ("scan", "plan_only")
 """Steps of no run: they look at databases, and change nothing."""
-STEPS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "publish", "discard", *LOOKS)
+_OF_RUNS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "attest", "publish", "discard")
+STEPS = (*_OF_RUNS, *LOOKS)
 PROGRAM = ("python", "-m", "appliance.steps")
 
 
@@ -24,7 +25,7 @@ class StepCall:
     shard: int | None = None
     delivery: int | None = None
     exports: bool = False
-    """Whether it writes files: ``publish`` of the delivery that they are made from."""
+    """Whether it writes files: ``attest``, of a workflow that delivers any."""
 
     @property
     def part(self) -> int | None:
@@ -80,7 +81,7 @@ def from_arguments(arguments: Sequence[str] | None = None) -> tuple[StepCall, St
     parser.add_argument("--secrets", type=Path, required=True, help="the folder with service and pass files")
     parser.add_argument("--shard", type=int, help="which shard of the plan to copy")
     parser.add_argument("--delivery", type=int, help="which delivery of the workflow to publish")
-    parser.add_argument("--export-dir", type=Path, help="where publish writes files")
+    parser.add_argument("--export-dir", type=Path, help="where attest writes files")
     given = parser.parse_args(arguments)
     call = StepCall(
         run_id=given.run,

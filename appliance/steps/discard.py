@@ -5,7 +5,7 @@ What was built for files alone is dropped after any run whose files were not del
 The next run would do so too, but the disk space is wanted now, and evidence is not to stay. The starter of
 the steps decides when: a finished twin that could only not be swapped in stays, and the message of
 ``publish`` says what to do then. After a run that was killed it is the reaper's, or the next command's: see
-``run_folder.left_behind``.
+``killed_runs.left_behind``.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from functools import partial
 
 import psycopg
 
+from appliance.killed_runs import mark_removed
 from appliance.postgres.errors import database_failure
 from appliance.postgres.twin.database import drop_own
-from appliance.run_folder import mark_removed
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import PLAN
 

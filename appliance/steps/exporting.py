@@ -1,4 +1,4 @@
-"""Writing a verified database as files, for ``publish``."""
+"""Writing a verified database as files, for ``attest``."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write_export(context: StepContext, plan: Plan, target: TargetFacts) -> Expor
     """
     folder = context.paths.export_dir
     if folder is None:
-        raise WrongRequestError("The step 'publish' was given no folder for files.")
+        raise WrongRequestError("The step 'attest' was given no folder for files.")
     if (folder / MANIFEST).exists():
         return _result(read_manifest(folder))
     try:

@@ -1,10 +1,8 @@
 """``publish``: put the verified database in the twin's place, the former twin kept beside it.
 
-What was built for files alone is dropped again, when they are written.
-
-Files are written before that, from the database that was verified: once it is the twin, its users may write
-to it, and what they write has been proven by nobody. Who started the step gives the files their name when it
-has worked, so that files and twin appear together or not at all.
+What was built for files alone is dropped. Files were written before that, by ``attest``. Who started the step
+gives them their name when it has worked, so that files and twin appear together or not at all. Without a
+receipt nothing is published.
 """
 
 from __future__ import annotations
@@ -24,8 +22,8 @@ from appliance.postgres.twin.golden import wish_of
 from appliance.postgres.twin.names import twin_names
 from appliance.postgres.twin.ownership import Owners
 from appliance.postgres.twin.publishing import Publisher
+from appliance.run_folder import RECEIPT
 from appliance.steps.context import StepContext
-from appliance.steps.exporting import ExportResult, write_export
 
 
 class PublishResult(BaseModel):
@@ -42,8 +40,6 @@ class PublishResult(BaseModel):
     notes: tuple[str, ...] = ()
     golden_s: float = 0
     """How long the golden copy took to make, of ``seconds``."""
-    files: ExportResult | None = None
-    """What was exported, where this delivery's twin is what the files are written from."""
     seconds: float
 
 
@@ -57,11 +53,14 @@ def run(context: StepContext) -> PublishResult:
             f"The plan has no delivery {context.call.delivery}.", f"It has {len(plan.targets)}."
         )
     target = targets[0]
-    files = None
-    if target.delivery == context.spec.workflow.exporting_delivery:
-        files = write_export(context, plan, target)
+    if not (context.run_dir / RECEIPT).exists():
+        raise WrongRequestError(
+            "The run has no receipt, so it is not published.",
+            "One is signed when the twin has been attested, before anyone can see it.",
+            "Start the run again.",
+        )
     if target.scratch:
-        return _drop_scratch(context, plan, target, files, began)
+        return _drop_scratch(context, plan, target, began)
     names = twin_names(target.database)
     published = Publisher(
         names=names,
@@ -85,14 +84,11 @@ def run(context: StepContext) -> PublishResult:
         grants=published.grants,
         notes=tuple(published.notes),
         golden_s=published.golden_s,
-        files=files,
         seconds=round(time.monotonic() - began, 3),
     )
 
 
-def _drop_scratch(
-    context: StepContext, plan: Plan, target: TargetFacts, files: ExportResult | None, began: float
-) -> PublishResult:
+def _drop_scratch(context: StepContext, plan: Plan, target: TargetFacts, began: float) -> PublishResult:
     """The files are written: nothing else was ever to see the database. A second attempt finds it gone."""
     open_database = partial(context.connect_target, target.connection)
     try:
@@ -107,6 +103,5 @@ def _drop_scratch(
         former=None,
         already_done=not there,
         grants=0,
-        files=files,
         seconds=round(time.monotonic() - began, 3),
     )

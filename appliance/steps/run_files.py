@@ -9,6 +9,7 @@ from appliance.masking.suggesting.uncovered import UncoveredColumns
 from appliance.postgres.plan import DefinitionSettings, Plan, Snapshot
 from appliance.postgres.proof.kept import OriginalsCounted
 from appliance.postgres.proof.results import VerifiedTwins
+from appliance.postgres.twin.digests import TwinDigests
 from appliance.postgres.twin.schema import FinishedTwin, TwinSchema
 from appliance.run_folder import RunFile
 from appliance.steps.run_spec import RunSpec, SpecBrief
@@ -26,6 +27,7 @@ UNCOVERED = RunFile(run_folder.UNCOVERED, UncoveredColumns)
 KEPT = RunFile(run_folder.KEPT, KeptLook)
 ORIGINALS = RunFile(run_folder.ORIGINALS, OriginalsCounted)
 VERIFIED = RunFile(run_folder.VERIFIED, VerifiedTwins)
+DIGESTS = RunFile(run_folder.DIGESTS, TwinDigests)
 
 
 def schema_of(target: int) -> RunFile[TwinSchema]:

@@ -31,6 +31,10 @@ class RunSpec(BaseModel):
     """Under which name the source's mask keys are derived; None for the connection's own."""
     epoch: int = 1
     """The generation of those keys, as it was when the run began."""
+    workflow_digest: str = ""
+    """Names the version of the document as it was written, as the dashboard does."""
+    asked_by_user: str | None = None
+    """The user of this machine who typed the command, where somebody did."""
     erased: tuple[Erased, ...] = ()
     """Whom the run leaves out, by keyed digests."""
     places: Places = Places()

@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance.errors import WorkFailedError
+from appliance.killed_runs import mark_unfinished
 from appliance.postgres.building.as_in_source import accepted
 from appliance.postgres.building.late_checks import LateCheck, take_off
 from appliance.postgres.building.once import create_ledger
@@ -27,7 +28,6 @@ from appliance.postgres.source.schema_dump import carried_entries
 from appliance.postgres.twin.database import create_next
 from appliance.postgres.twin.locale import LocaleSettings
 from appliance.postgres.twin.schema import TwinSchema
-from appliance.run_folder import mark_unfinished
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import schema_of, settings_of
 from appliance.steps.schema_source import read_schema

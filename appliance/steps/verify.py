@@ -11,6 +11,7 @@ import psycopg
 from pydantic import BaseModel
 
 from appliance.errors import RefusedError, WorkFailedForGoodError
+from appliance.killed_runs import mark_removed
 from appliance.policy.policy import refuses_kept
 from appliance.postgres.building.as_in_source import names_as_in_source
 from appliance.postgres.copying.erased import erased
@@ -31,7 +32,6 @@ from appliance.postgres.proof.verification import (
     unchecked_constraints,
 )
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
-from appliance.run_folder import mark_removed
 from appliance.steps.context import StepContext
 from appliance.steps.kept.in_twin import look_at_kept
 from appliance.steps.kept.said import MOST_TABLES, found_lines, said_tables

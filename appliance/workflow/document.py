@@ -155,6 +155,14 @@ class Workflow(StrictModel):
         ),
         examples=[["public.*.id", "public.track.*"]],
     )
+    quasi: dict[TablePattern, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description=(
+            "Columns that together may tell who a row is about, by pattern schema.table: how many rows share"
+            " them is counted in the twin, for the receipt. Policy may demand a number (k_anonymity)."
+        ),
+        examples=[{"public.customer": ["birth_date", "city", "gender"]}],
+    )
     unlisted: Unlisted = Field(
         default="halt",
         description=(

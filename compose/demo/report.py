@@ -156,6 +156,7 @@ def where_to_look(console: Console, stack: Stack, at: Addresses, password: str |
         ("The dashboard", f"{at.dashboard}/"),
         ("  sign in as", _opened_with(stack, password)),
         ("This run", at.run),
+        ("Its receipt", stack.command("exec", "scheduler", "appliance", "receipt", "list")),
         ("Run it again", f"the button on {workflow}, or make demo"),
         ("Change it", f"{workflow}/edit"),
         ("Any command", stack.command("exec", "operator", "appliance", "help")),

@@ -102,3 +102,10 @@ def test_what_cannot_be_recorded_is_not_deleted(rig: ApplianceRig) -> None:
     assert done.returncode == 1
     assert old.exists() and gone.exists() and told(rig) == []
     assert "could not be deleted" in done.stderr
+
+
+def test_the_end_of_the_chain_and_the_key_stay_whatever_their_age(rig: ApplianceRig) -> None:
+    names = ("00000001-a.json", "00000002-b.json", "head.json", "receipts.pub")
+    first, *others = [receipt(rig, name, 5000) for name in names]
+    assert expire(rig).returncode == 0
+    assert not first.exists() and all(path.exists() for path in others)

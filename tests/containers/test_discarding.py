@@ -14,10 +14,11 @@ import docker
 import pytest
 import yaml
 
+from appliance.killed_runs import left_behind, mark_unfinished
 from appliance.orchestration.containers.discarding import discard_left_behind
 from appliance.policy.policy import Policy
 from appliance.postgres.twin.database import mark
-from appliance.run_folder import TRY_AGAIN_S, left_behind, mark_over, mark_unfinished, run_folder
+from appliance.run_folder import TRY_AGAIN_S, mark_over, run_folder
 from appliance.settings.settings import Settings
 from appliance.steps.run_files import PLAN, SPEC
 from appliance.steps.run_spec import RunSpec

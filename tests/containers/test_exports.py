@@ -54,7 +54,7 @@ def test_files_need_a_word_of_the_policy_and_then_hold_what_the_twin_holds(
 
 def test_a_container_sees_the_one_folder_that_it_writes_files_to() -> None:
     host = StepPaths(Path("/s/runs/r"), Path("/run/x"), Path("/s/exports/w/.r.unfinished"))
-    call = StepCall("r", "w", "publish", delivery=0, exports=True)
+    call = StepCall("r", "w", "attest", exports=True)
     mounts = step_mounts(paths_inside(call), host)
     writable = {mount["Target"]: mount["Source"] for mount in mounts if not mount["ReadOnly"]}
     assert writable == {"/appliance/run": "/s/runs/r", EXPORT_DIR: "/s/exports/w/.r.unfinished"}

@@ -54,7 +54,17 @@ def test_a_run_ends_in_a_masked_twin(
 
 def test_a_run_tells_its_steps_its_tables_and_its_plan(main_run: dict[str, Any], customers: int) -> None:
     steps = {step["step"]: step["state"] for step in main_run["steps"]}
-    in_order = ("open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "publish")
+    in_order = (
+        "open_snapshot",
+        "plan",
+        "schema",
+        "copy",
+        "close_snapshot",
+        "finish",
+        "verify",
+        "attest",
+        "publish",
+    )
     assert set(steps) == set(in_order)
     assert set(steps.values()) == {"succeeded"}
     tables = {table["table"]: table for table in main_run["tables"]}

@@ -241,6 +241,7 @@ class SimulatedAppliance:
                 ("close_snapshot", 0.2),
                 ("finish", 9.8),
                 ("verify", 3.9),
+                ("attest", 1.1),
                 ("publish", 0.6),
             ):
                 self._step(run_id, step, at, seconds)

@@ -18,6 +18,7 @@ from appliance.contract.events import (
     StepChanged,
     TableProgress,
 )
+from appliance.contract.receipts import ReceiptSigned
 from appliance.dashboard.store import heartbeats, ingest, retention, run_state, runs
 from tests.dashboard.conftest import Dashboard
 from tests.dashboard.simulated_appliance import TABLES, SimulatedAppliance, now
@@ -43,13 +44,39 @@ def test_a_run_is_shown_with_all_that_was_told(stored: Dashboard) -> None:
     run = shown(stored, appliance_id, run_id)
     assert (run["state"], run["started_by"], run["seconds"]) == ("succeeded", "schedule", 48.2)
     assert run["rows"] == sum(rows for _, rows, _, _ in TABLES)
-    assert [step["state"] for step in run["steps"]] == ["succeeded"] * 8
+    assert [step["state"] for step in run["steps"]] == ["succeeded"] * 9
     assert next(step for step in run["steps"] if step["step"] == "copy")["shards_done"] == 8
     assert {table["table"]: table["masked"] for table in run["tables"]}["crm.contact"] == 7
     assert all(table["done"] for table in run["tables"])
     assert [check["passed"] for check in run["outcome"]["checks"]] == [True] * 5
     page = stored.signed_in().get(f"/runs/{appliance_id}/{run_id}").text
     assert "29 of 31 kept columns were looked into" in page
+
+
+def test_a_receipt_is_kept_as_it_was_told_and_given_out_only_if_it_was_shared(stored: Dashboard) -> None:
+    appliance_id, appliance = stored.enrolled()
+    run_id, events = whole_run(appliance)
+    told = ReceiptSigned(
+        run_id=run_id,
+        workflow="staging-twin",
+        number=7,
+        outcome="released",
+        digest="a" * 64,
+        key="b" * 64,
+        signature="c" * 128,
+        tables=3,
+    )
+    appliance.tell(told, now())
+    appliance.tell(told.model_copy(update={"digest": "d" * 64, "receipt": '{"payload":"x"}\n'}), now())
+    appliance.tell(told.model_copy(update={"tables": 99, "receipt": "{}\n"}), now())
+    appliance.send([*events, *appliance.outbox])
+    browser = stored.signed_in()
+    page = browser.get(f"/runs/{appliance_id}/{run_id}").text
+    assert page.count("Receipt 7") == 2 and "a" * 64 in page and "c" * 128 in page and "99 tables" not in page
+    assert "stays on the appliance" in page
+    given = browser.get(f"/runs/{appliance_id}/{run_id}/receipts/{'d' * 64}.json")
+    assert given.text == '{"payload":"x"}\n' and "attachment" in given.headers["content-disposition"]
+    assert browser.get(f"/runs/{appliance_id}/{run_id}/receipts/{'a' * 64}.json").status_code == 404
 
 
 def test_a_failed_run_says_what_to_do(stored: Dashboard) -> None:

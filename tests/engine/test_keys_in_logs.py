@@ -119,7 +119,7 @@ def test_no_step_is_given_more_than_the_keys_of_its_plan(scenario: Scenario) -> 
     root = read_key(scenario.state / "keys" / "mask.key")
     given = {
         step: step_settings(step, spec, plan, root)
-        for step in ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "publish")
+        for step in ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "attest", "publish")
     }
     assert {step for step, settings in given.items() if settings} == {"copy", "verify"}
     masks = {name for name in given["copy"] if name.startswith(("appliance.k_", "appliance.i_"))}
@@ -180,7 +180,7 @@ def test_the_orchestrator_gives_each_step_what_its_plan_asks_for(scenario: Scena
         }
     )
     inputs, keyed = StepInputs(settings, spec), set()
-    for step in ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "discard"):
+    for step in ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "attest", "discard"):
         given = tmp_path / step
         inputs.write_secrets(given, StepCall(spec.run_id, spec.workflow.id, step))
         for path in given.iterdir():

@@ -13,7 +13,7 @@ from tests.engine.breakable_proxy import breakable_proxy, wait_until
 from tests.engine.clusters import Cluster
 from tests.engine.scenario import CANARY, Ended, Scenario
 
-STEPS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "publish")
+STEPS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "attest", "publish")
 
 BIG = """
 CREATE TABLE public.event (id int PRIMARY KEY, filler text);

@@ -24,6 +24,7 @@ from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.session_settings import read_session_settings
 from appliance.postgres.source.snapshot import import_snapshot
 from appliance.postgres.twin.target_checks import TargetCheck, check_target
+from appliance.run_folder import RECEIPT
 from appliance.steps import copy, finish, publish, schema
 from appliance.steps.run_files import PLAN
 from appliance.workflow.catalog import Catalog, Table
@@ -144,6 +145,7 @@ class TwinRun(StepsByHand):
         return finish.run(self.step("finish"))
 
     def publish(self) -> publish.PublishResult:
+        (self.context.run_dir / RECEIPT).write_text("")
         return publish.run(self.step("publish", delivery=0))
 
     def all(self) -> publish.PublishResult:

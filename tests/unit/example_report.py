@@ -86,5 +86,6 @@ def report(**changes: Any) -> Report:
         disk=None,
         dashboard=None,
         certificates=(),
+        receipts=None,
     )
     return replace(usual, **changes)

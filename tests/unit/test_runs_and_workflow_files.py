@@ -10,20 +10,16 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from appliance.errors import WrongRequestError
+from appliance.killed_runs import alive, left_behind, mark_removed, mark_unfinished, note_try
 from appliance.orchestration.workflow_files import INDEX, origin_of, read_workflow_files
 from appliance.run_folder import (
     SPEC,
     TRY_AGAIN_S,
     RunFile,
     StopRequest,
-    alive,
     is_over,
-    left_behind,
     mark_over,
-    mark_removed,
-    mark_unfinished,
     new_airflow_run_id,
-    note_try,
     open_runs,
     request_stop,
     run_folder,

@@ -135,6 +135,7 @@ def everything() -> Report:
         disk=Disk("/", 2 * 10**11, 10**11, "ok", 10**10, 10**9, "held"),
         dashboard=dashboard_link(last_contact_at=NOW, clock_offset_seconds=-0.2),
         certificates=(Certificate("/etc/x.pem", "production", NOW),),
+        receipts=None,
     )
 
 
@@ -269,7 +270,7 @@ def test_a_page_enrols_with_no_dashboard_but_the_settings_own_and_for_no_other_s
 def test_the_keys_of_its_answers_are_those_that_page_and_monitors_read(tmp_path: Path) -> None:
     keys = {
         "version", "now", "started_at", "healthy", "reasons", "components", "workflows", "runs", "outbox",
-        "refused", "wanted_release", "disk", "dashboard", "certificates",
+        "refused", "wanted_release", "disk", "dashboard", "certificates", "receipts",
     }  # fmt: skip
     (tmp_path / "workflows").mkdir()
     (tmp_path / "workflows" / "odd.yaml").write_text("id: odd\n")

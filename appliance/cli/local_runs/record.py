@@ -24,7 +24,8 @@ from appliance.errors import ApplianceError, ExitCode
 from appliance.orchestration.plan_brief import parts_of_tables, plan_brief
 from appliance.postgres.plan import Plan
 from appliance.run_folder import LOGS, RECORD
-from appliance.steps.local.run import LocalRun, Observer, RunOutcome, StepFailedError
+from appliance.steps.local.observer import Observer
+from appliance.steps.local.run import LocalRun, RunOutcome, StepFailedError
 from appliance.store.queries import tables_of
 from appliance.store.rows import (
     NoticeLine,

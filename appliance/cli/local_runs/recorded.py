@@ -11,7 +11,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from appliance.contract.step_messages import Failure
 from appliance.errors import Explanation
-from appliance.run_folder import LOGS, RECORD, run_folder, was_killed
+from appliance.killed_runs import was_killed
+from appliance.run_folder import LOGS, RECORD, run_folder
 from appliance.settings.settings import Settings
 from appliance.steps.local.folders import state_folders
 from appliance.store.rows import RunDetails

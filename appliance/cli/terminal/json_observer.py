@@ -6,7 +6,8 @@ from appliance.cli.terminal.run_summary import print_json_line
 from appliance.contract.step_messages import Notice, Progress
 from appliance.errors import ApplianceError
 from appliance.postgres.plan import Plan
-from appliance.steps.local.run import RunOutcome, SilentObserver
+from appliance.steps.local.observer import SilentObserver
+from appliance.steps.local.run import RunOutcome
 from appliance.steps.plan import summary_of
 from appliance.steps.run_spec import RunSpec
 
@@ -45,6 +46,7 @@ class JsonObserver(SilentObserver):
                 "total_seconds": round(outcome.total_seconds, 3),
                 "results": outcome.results,
                 "export": str(outcome.export) if outcome.export else None,
+                "receipt": outcome.receipt.digest if outcome.receipt else None,
                 "not_carried": [
                     *(item.model_dump() for item in outcome.plan.not_carried),
                     *(item for made in outcome.results.get("schema", []) for item in made["not_carried"]),

@@ -37,12 +37,14 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
         kept = f"; the former one is kept as '{former}'" if former else ""
         _say(console, f"The twin '{target.database}' on {target.connection} is new{kept}.")
     if outcome.export is not None:
-        files = next(each["files"] for each in outcome.results["publish"] if each["files"])
+        files = next(each["files"] for each in outcome.results["attest"] if each["files"])
         _say(
             console,
             f"Files: {counted(files['tables'], 'table')}, {counted(files['rows'], 'row')},"
             f" {size(files['bytes'])}, {', '.join(files['formats'])}, in {outcome.export}.",
         )
+    if outcome.receipt is not None:
+        _say(console, f"Its receipt is signed: appliance receipt show {plan.run_id}")
     total = sum(part.get("rows", 0) for part in copied)
     moved = sum(part.get("bytes", 0) for part in copied)
     _say(

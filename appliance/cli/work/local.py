@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import pwd
 import secrets
 import signal
 import sys
@@ -16,19 +18,24 @@ from rich.console import Console
 from appliance import __version__
 from appliance.cli.terminal.progress import RunDisplay
 from appliance.connections import load_connections, select_connections
+from appliance.contract.calls import document_digest
 from appliance.documents.problems import WrongDocumentError
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
+from appliance.killed_runs import remove_killed_plans
 from appliance.masking.registry import parameter_models
 from appliance.policy.policy import check_workflow, enforce, read_policy
 from appliance.postgres.exporting.libraries import require_parquet
-from appliance.run_folder import remove_killed_plans, run_folder
+from appliance.receipts.book import ReceiptBook
+from appliance.receipts.predicate import AskedBy
+from appliance.run_folder import run_folder
 from appliance.settings.settings import load_settings
 from appliance.steps.call import StepPaths
 from appliance.steps.local.folders import secrets_base, state_folder
-from appliance.steps.local.killed_runs import discard_left_behind
+from appliance.steps.local.killed_runs import close_killed_runs, discard_left_behind
 from appliance.steps.local.run import LocalRun
+from appliance.steps.run_receipt import Signing, address_of
 from appliance.steps.run_spec import RunSpec
 from appliance.subjects.records import erased_subjects
 from appliance.system.beneath import become_owner_of, lesser_owner
@@ -69,9 +76,10 @@ def local_run(
         require_parquet()
     connections = select_connections(known, workflow.connections, str(known_file))
     folder = state_folder(settings, state, near=file.parent)
+    user = _user()
     _work_as_its_owner(folder, exports_dir)
     remove_killed_plans(folder)
-    for line in discard_left_behind(settings, folder, known):
+    for line in (*discard_left_behind(settings, folder, known), *close_killed_runs(folder, known)):
         sys.stderr.write(f"{line}\n")
     now = datetime.now(UTC)
     spec = RunSpec(
@@ -87,6 +95,8 @@ def local_run(
             folder, settings.config_dir, connections[workflow.source].mask_key or workflow.source
         ),
         places=loaded.document.places(),
+        workflow_digest=document_digest(loaded.document.data),
+        asked_by_user=user,
     )
     with secrets_base(settings, spec.run_id) as secrets_dir:
         yield LocalRun(
@@ -95,7 +105,20 @@ def local_run(
             key=load_or_create_key(folder / "keys" / "mask.key"),
             paths=StepPaths(run_folder(folder, spec.run_id), secrets_dir),
             exports_dir=exports_dir or folder / "exports",
+            signing=Signing(
+                book=ReceiptBook(folder / "receipts", folder / "keys"),
+                key=load_or_create_key(folder / "keys" / "mask.key"),
+                source_address=address_of(connections[workflow.source]),
+                asked_by=AskedBy(kind="command line", user=spec.asked_by_user),
+            ),
         )
+
+
+def _user() -> str | None:
+    """Who typed the command, also behind sudo."""
+    with contextlib.suppress(KeyError):
+        return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    return None
 
 
 def _work_as_its_owner(folder: Path, exports_dir: Path | None) -> None:

@@ -52,6 +52,7 @@ STEPS = {
     "close_snapshot": "Close snapshot",
     "finish": "Build indexes",
     "verify": "Verify",
+    "attest": "Attest",
     "publish": "Publish",
 }
 COMPONENTS = {

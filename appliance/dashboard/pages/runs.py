@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.pages.rendering import fragment, page
-from appliance.dashboard.store import catalogs, commands, fleet, runs
+from appliance.dashboard.store import catalogs, commands, fleet, receipts, runs
 from appliance.dashboard.web.access import Visit, checked_form, visit
 
 router = APIRouter()
@@ -73,6 +73,7 @@ def _details(visitor: Visit, appliance_id: str, run_id: str) -> dict[str, Any]:
         return {
             "run": runs.run(session, appliance_id, run_id),
             "uncovered": catalogs.uncovered(session, appliance_id, run_id),
+            "receipts": receipts.of_run(session, appliance_id, run_id),
             "events": runs.events(session, appliance_id, run_id=run_id, limit=30),
             "may_edit": visitor.actor.may("editor"),
             "csrf": visitor.csrf,
@@ -105,6 +106,16 @@ def run_live(request: Request, appliance_id: str, run_id: str, visitor: Visitor)
     response = fragment(request, "run_live.html", **data)
     response.headers["x-every"] = str(every(data["run"]["state"]))
     return response
+
+
+@router.get("/runs/{appliance_id}/{run_id}/receipts/{digest}.json")
+def receipt_file(appliance_id: str, run_id: str, digest: str, visitor: Visitor) -> Response:
+    """A receipt that the appliance has shared, as the file that it is."""
+    with visitor.context.database.read() as session:
+        text = receipts.text_of(session, appliance_id, digest)
+    name = f"{run_id}.{digest[:12]}.json"
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(text, media_type="application/json", headers=headers)
 
 
 @router.post("/runs/{appliance_id}/{run_id}/cancel", dependencies=[Depends(checked_form)])

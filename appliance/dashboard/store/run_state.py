@@ -15,7 +15,8 @@ from appliance.contract.events import (
     TableProgress,
     WorkflowChanged,
 )
-from appliance.dashboard.store import catalogs, commands
+from appliance.contract.receipts import ReceiptSigned
+from appliance.dashboard.store import catalogs, commands, receipts
 from appliance.dashboard.store.database import Row, Session
 
 MAX_STEP_ROWS = 3000
@@ -51,6 +52,8 @@ def apply(session: Session, appliance_id: str, events: list[Stamped], now: float
             commands.apply(session, appliance_id, data, stamped.at, stamped.ordinal)
         elif isinstance(data, CatalogReported | PlanReported | ColumnsUncovered):
             catalogs.apply(session, appliance_id, data, stamped.at, stamped.ordinal)
+        elif isinstance(data, ReceiptSigned):
+            receipts.take(session, appliance_id, data, stamped.at)
         elif isinstance(data, WorkflowChanged):
             _workflow_changed(session, appliance_id, data, now)
     for run_id, changes in by_run.items():

@@ -9,7 +9,7 @@ from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.store.database import Lenient, Row, Session, from_json
 from appliance.dashboard.store.run_state import WHOLE_STEP
 
-STEPS = ("open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "publish")
+STEPS = ("open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "attest", "publish")
 OVER = ("succeeded", "failed", "refused", "cancelled")
 RUN_STATES = ("running", *OVER, "lost")
 LATER_RUNS = 1000

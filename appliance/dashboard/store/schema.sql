@@ -283,3 +283,16 @@ CREATE TABLE uncovered (
     data TEXT NOT NULL,
     PRIMARY KEY (appliance_id, run_id, part)
 );
+
+-- migration 5
+CREATE TABLE receipt (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    number BIGINT NOT NULL,
+    run_id TEXT NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    data TEXT NOT NULL,
+    receipt TEXT,
+    PRIMARY KEY (appliance_id, digest)
+);
+CREATE INDEX receipt_run ON receipt (appliance_id, run_id);

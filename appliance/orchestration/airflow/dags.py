@@ -94,17 +94,18 @@ def build_dag(file: WorkflowFile, settings: Settings) -> DAG:
             return StepOperator(task_id=name, step=name, **given)
 
         opened = OpenSnapshotOperator(task_id="open_snapshot", step="open_snapshot", **given)
-        plan, schema, finish, verify = step("plan"), step("schema"), step("finish"), step("verify")
+        plan, schema, finish = step("plan"), step("schema"), step("finish")
+        verify, attest = step("verify"), step("attest")
         copy = StepOperator.partial(task_id="copy", step="copy", **given).expand(shard=plan.output)
         publish = StepOperator.partial(task_id="publish", step="publish", **given).expand(
-            delivery=verify.output
+            delivery=attest.output
         )
         closed = CloseSnapshotOperator(task_id="close_snapshot", workflow=file.id)
         discard = DiscardOperator(task_id=DISCARD, step=DISCARD, **given)
-        opened >> plan >> schema >> copy >> finish >> verify >> publish
+        opened >> plan >> schema >> copy >> finish >> verify >> attest >> publish
         copy >> closed.as_teardown(setups=opened)
         # After `publish`, too: what is built for files alone goes even if these could not be written.
-        [verify, publish] >> discard.as_teardown()
+        [attest, publish] >> discard.as_teardown()
     return dag
 
 

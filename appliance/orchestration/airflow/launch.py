@@ -65,6 +65,7 @@ def _run(name: str, settings: Settings, environment: dict[str, str]) -> int:
 
 def _migrate(settings: Settings, airflow: list[str]) -> int:
     from appliance.orchestration.airflow import migrated  # noqa: PLC0415 - only here
+    from appliance.receipts.book import ReceiptBook  # noqa: PLC0415
     from appliance.store.database import migrate  # noqa: PLC0415
     from appliance.store.status_role import grant  # noqa: PLC0415
 
@@ -75,6 +76,8 @@ def _migrate(settings: Settings, airflow: list[str]) -> int:
             return status
         migrated.remember(settings)
     grant(settings.database_url, settings.airflow_database_url)
+    # Whoever is to check receipts wants the key before there is one.
+    ReceiptBook(settings.receipts_dir, settings.keys_dir).make_key()
     return ExitCode.DONE
 
 

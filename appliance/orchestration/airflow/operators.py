@@ -25,10 +25,11 @@ from appliance.orchestration.airflow.task_errors import TaskFailedError, TaskFai
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAwayError, StepRun
 from appliance.orchestration.containers.container import StepLimits, paths_inside, step_mounts
 from appliance.orchestration.containers.host_paths import host_path
-from appliance.orchestration.containers.inputs import StepInputs, instance_name
+from appliance.orchestration.containers.inputs import StepInputs, instance_name, mapped_over
 from appliance.orchestration.containers.needs import packs_parquet
 from appliance.orchestration.containers.reach import open_ways
 from appliance.orchestration.containers.reaping import remove_run
+from appliance.orchestration.receipts import sign_released
 from appliance.orchestration.step_failures import FailedStep
 from appliance.orchestration.workflow_files import Origin
 from appliance.run_folder import StopRequest, run_folder, run_id_for, stop_request
@@ -161,8 +162,7 @@ class StepOperator(DockerOperator):
             finally:
                 if not keep:
                     self.run.remove()
-            if exported:
-                finish_export(self.settings.exports_dir, self.workflow, call.run_id)
+            self._done(client, inputs, folder, exported)
 
     def _stop_request(self, folder: Path) -> StopRequest | None:
         return stop_request(folder)
@@ -207,7 +207,13 @@ class StepOperator(DockerOperator):
         return open_ways(self.settings.runtime_dir, known, wanted)
 
     def _writes_files(self, inputs: StepInputs) -> bool:
-        return self.step == "publish" and self.delivery == inputs.spec.workflow.exporting_delivery
+        return self.step == "attest" and inputs.spec.workflow.files is not None
+
+    def _done(self, client: docker.APIClient, inputs: StepInputs, folder: Path, files: Path | None) -> None:
+        if self.step == "attest":
+            sign_released(self.settings, self.store, client, folder, files)
+        elif self.step == "publish" and self.delivery == inputs.spec.workflow.exporting_delivery:
+            finish_export(self.settings.exports_dir, self.workflow, inputs.spec.run_id)
 
     def _exported(self, inputs: StepInputs, call: StepCall) -> contextlib.AbstractContextManager[Path | None]:
         """The folder that this step writes files to, if it does."""
@@ -245,12 +251,7 @@ class StepOperator(DockerOperator):
         return failure.model_copy(update={"log_tail": tuple(run.output.tail)})
 
     def _mapped_value(self, folder: Path, inputs: StepInputs) -> list[int] | None:
-        """What the next step is mapped over: shards after ``plan``, deliveries after ``verify``."""
-        if self.step == "plan":
-            return list(range(max(1, len(PLAN.read(folder).shards))))
-        if self.step == "verify":
-            return list(inputs.spec.workflow.built)
-        return None
+        return mapped_over(self.step, folder, inputs.spec.workflow)
 
 
 class OpenSnapshotOperator(StepOperator):
@@ -294,14 +295,14 @@ class CloseSnapshotOperator(BaseOperator):
 
 
 class DiscardOperator(StepOperator):
-    """Drops what the run built aside, unless it was verified. A teardown: it runs in any case.
+    """Drops what the run built aside, unless its receipt is signed. A teardown: it runs in any case.
 
     What was built for files alone goes in any case too: nothing else is ever made of it.
     """
 
     def execute(self, context: Context) -> Any:
-        """Do nothing after a verified run; else let the step do it, also when the run was asked to stop."""
-        if context["ti"].xcom_pull(task_ids="verify") is None or self._left_scratch(context):
+        """Nothing once the receipt is signed; else the step does it, also when the run was asked to stop."""
+        if context["ti"].xcom_pull(task_ids="attest") is None or self._left_scratch(context):
             super().execute(context)
 
     def _left_scratch(self, context: Context) -> bool:

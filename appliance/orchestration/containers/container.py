@@ -16,7 +16,7 @@ from appliance.system import container_labels
 RUN_DIR = "/appliance/run"
 """Where a step finds its run's folder; spec.json in it is read-only."""
 EXPORT_DIR = "/appliance/export"
-"""Where ``publish`` finds the one folder that it writes files to, if its workflow delivers any."""
+"""Where ``attest`` finds the one folder that it writes files to, if its workflow delivers any."""
 PIDS_LIMIT = 128
 TMP_BYTES = 64 * 2**20
 LOG_OPTIONS = {"max-size": "5m", "max-file": "2"}

@@ -16,13 +16,13 @@ from pathlib import Path
 import docker
 
 from appliance.errors import ApplianceError
+from appliance.killed_runs import left_behind, note_try
 from appliance.orchestration.containers.attempt import StepRun
 from appliance.orchestration.containers.container import StepLimits, paths_inside, step_mounts
 from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.inputs import StepInputs, instance_name
 from appliance.orchestration.containers.needs import DISCARD
 from appliance.orchestration.containers.reach import open_ways
-from appliance.run_folder import left_behind, note_try
 from appliance.settings.settings import Settings
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.run_files import SPEC

@@ -12,6 +12,7 @@ import docker
 
 import appliance
 from appliance.connections import Connection, load_connections, select_connections
+from appliance.contract.calls import document_digest
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
@@ -29,6 +30,7 @@ from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import CONTAINER_PATH, write_secrets
 from appliance.steps.step_keys import step_settings
 from appliance.subjects.records import erased_subjects
+from appliance.workflow.document import Workflow
 from appliance.workflow.loading import load_workflow
 
 
@@ -98,7 +100,8 @@ def _begin(
     source_file: Path,
     origin: Literal["local", "cloud"],
 ) -> None:
-    document = load_workflow(source_file).workflow
+    loaded = load_workflow(source_file)
+    document = loaded.workflow
     if document.id != call.workflow:
         raise WrongRequestError(
             f"{source_file} no longer holds the workflow '{call.workflow}'.",
@@ -116,6 +119,7 @@ def _begin(
         approved=approved_columns(settings.approvals_dir, document) if origin == "cloud" else (),
         created_at=datetime.now(UTC),
         appliance_version=appliance.__version__,
+        workflow_digest=document_digest(loaded.document.data),
         mask_key=source.mask_key,
         epoch=read_epochs(settings.keys_dir).of(source.mask_key or document.source),
         erased=erased_subjects(settings.state_dir, settings.config_dir, source.mask_key or document.source),
@@ -142,3 +146,10 @@ def secret_values(connections: dict[str, Connection]) -> list[str]:
 def instance_name(settings: Settings, client: docker.APIClient) -> str:
     """What this appliance's containers are known by on a shared engine: where its state lies."""
     return hashlib.sha256(host_path(client, settings.state_dir).encode()).hexdigest()[:12]
+
+
+def mapped_over(step: str, folder: Path, workflow: Workflow) -> list[int] | None:
+    """What the next step is mapped over: shards after ``plan``, deliveries after ``attest``."""
+    if step == "plan":
+        return list(range(max(1, len(PLAN.read(folder).shards))))
+    return list(workflow.built) if step == "attest" else None

@@ -12,7 +12,7 @@ DISCARD = "discard"
 """The step that tidies up after a failed run; it is not shown among a run's steps."""
 
 _READS_SOURCE = frozenset({"open_snapshot", "plan", "schema", "copy", "scan", "plan_only"})
-_WRITES_TARGET = frozenset({"plan", "plan_only", "schema", "copy", "finish", "verify", "discard"})
+_WRITES_TARGET = frozenset({"plan", "plan_only", "schema", "copy", "finish", "verify", "attest", "discard"})
 # `verify` computes the evidence's keyed hashes of the twin's values as `copy` did of what the masks gave.
 _NEEDS_KEY = frozenset({"copy", "verify"})
 

@@ -21,6 +21,7 @@ from appliance.errors import ApplianceError, ExitCode
 from appliance.orchestration.containers.attempt import DockerTrouble
 from appliance.orchestration.containers.discarding import discard_left_behind
 from appliance.orchestration.containers.reaping import reap
+from appliance.orchestration.receipts import close_failed_runs
 from appliance.settings.settings import load_settings
 from appliance.system.beneath import as_owner_of
 
@@ -48,6 +49,8 @@ def _look() -> int:
             for run_id in reap(client, settings):
                 sys.stderr.write(f"Removed what the run {run_id} had left.\n")
             for line in discard_left_behind(client, settings):
+                sys.stderr.write(f"{line}\n")
+            for line in close_failed_runs(client, settings):
                 sys.stderr.write(f"{line}\n")
     except DockerTrouble as error:
         sys.stderr.write(f"Docker does not answer ({type(error).__name__}).\n")

@@ -64,11 +64,14 @@ def _misfits(table: Table, column: Column, decision: Decision, encoding: str) ->
 
 
 def _compile(table: Table, column: Column, decision: Decision, encoding: str) -> CompiledColumn:
+    if isinstance(decision, Keep):
+        return keep_column(column).model_copy(update={"rule": decision.pattern})
     if not isinstance(decision, Rule):
         return keep_column(column)
     if decision.unlisted:
         return compile_unlisted(table, column)
-    return compile_column(table, column, decision.mask, encoding=encoding)
+    compiled = compile_column(table, column, decision.mask, encoding=encoding)
+    return compiled.model_copy(update={"rule": decision.pattern, "options": decision.mask.params})
 
 
 def _warnings(table: Table, column: Column, decision: Decision) -> list[str]:

@@ -34,6 +34,7 @@ from appliance.postgres.planning.planned import (
 from appliance.postgres.planning.problems import (
     filter_problems,
     filter_warnings,
+    quasi_problems,
     refused_filters,
     refused_selects,
     unlogged_tables,
@@ -233,6 +234,7 @@ def _examine(
     findings.lines += reader.lines
     findings.fixes += reader.fixes
     findings.warnings += reader.warnings
+    findings.problems += quasi_problems(workflow, matching.tables, places)
     malformed = filter_problems(workflow, places)
     findings.problems += malformed
     if not malformed:

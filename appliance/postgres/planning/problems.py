@@ -20,6 +20,7 @@ from appliance.workflow.catalog import Table
 from appliance.workflow.conditions.grammar import why_free
 from appliance.workflow.document import Workflow
 from appliance.workflow.matching import SelectedTable
+from appliance.workflow.patterns import parse_pattern
 
 _SHOWN = 50
 _AT_ONCE = 20
@@ -87,6 +88,27 @@ def filter_problems(workflow: Workflow, places: Places) -> list[Problem]:
         for pattern, rows in workflow.rows.items()
         if rows.where is not None and (problem := condition_problem(rows.where)) is not None
     ]
+
+
+def quasi_problems(workflow: Workflow, selected: Iterable[SelectedTable], places: Places) -> list[Problem]:
+    """Tables and columns under ``quasi`` that are not copied: nothing would be counted of them."""
+    tables = {each.table.all_names[-1]: each.table for each in selected}
+    found = []
+    for text, columns in workflow.quasi.items():
+        pattern = parse_pattern(text, 2)
+        matched = [table for names, table in tables.items() if pattern.matches(*names)]
+        lacking = [
+            f"{'.'.join(table.all_names[-1])}.{name}"
+            for table in matched
+            for name in columns
+            if name not in {column.name for column in table.columns}
+        ]
+        if not matched:
+            found.append(places.problem(("quasi", text), "matches no table that is copied"))
+        elif lacking or not columns:
+            what = f"names no column: {', '.join(lacking)}" if lacking else "names no column"
+            found.append(places.problem(("quasi", text), what, "columns that the table has"))
+    return found
 
 
 def refused_filters(

@@ -9,13 +9,17 @@ import psycopg
 
 from appliance.connections import Connection, select_connections
 from appliance.errors import ApplianceError
-from appliance.run_folder import left_behind, note_try
+from appliance.keys.keys import load_or_create_key
+from appliance.killed_runs import left_behind, note_try, unclosed
+from appliance.receipts.book import ReceiptBook
+from appliance.receipts.predicate import AskedBy
 from appliance.settings.settings import Settings
 from appliance.steps import discard
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import load_context
 from appliance.steps.local.folders import secrets_base
 from appliance.steps.run_files import SPEC
+from appliance.steps.run_receipt import Signing, address_of, close_run
 from appliance.steps.secrets import write_secrets
 
 
@@ -27,6 +31,28 @@ def discard_left_behind(settings: Settings, state: Path, known: Mapping[str, Con
     return [
         _discard(settings, run_id, folder, known) for run_id, folder in left_behind(state, local_only=True)
     ]
+
+
+def close_killed_runs(state: Path, known: Mapping[str, Connection]) -> list[str]:
+    """Sign receipts for runs of this machine that were killed after they had touched a target.
+
+    A line for each, also where it did not work.
+    """
+    lines = []
+    for run_id, folder in unclosed(state, local_only=True):
+        try:
+            spec = SPEC.read(folder)
+            (source,) = select_connections(known, [spec.workflow.source]).values()
+            signing = Signing(
+                book=ReceiptBook(state / "receipts", state / "keys"),
+                key=load_or_create_key(state / "keys" / "mask.key"),
+                source_address=address_of(source),
+                asked_by=AskedBy(kind="command line", user=spec.asked_by_user),
+            )
+            close_run(signing, folder, "failed", None)
+        except ApplianceError as error:
+            lines.append(f"The killed run {run_id} got no receipt: {error.what}")
+    return lines
 
 
 def _discard(settings: Settings, run_id: str, folder: Path, known: Mapping[str, Connection]) -> str:

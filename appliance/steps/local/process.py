@@ -150,3 +150,9 @@ def _end_with_parent() -> None:
             os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def keeper_left() -> Failure:
+    """Of a snapshot whose holder has ended too early."""
+    gone = "The run's snapshot is gone: the process that held it has ended."
+    return Failure.of(Explanation(gone, "", "Start a new run."), step="open_snapshot", retry=False)

@@ -8,23 +8,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 
 from appliance.connections import Connection
 from appliance.contract.step_messages import Failure, Notice, Progress
-from appliance.errors import ApplianceError, ExitCode, Explanation, WorkFailedError
+from appliance.errors import ApplianceError, ExitCode, WorkFailedError
 from appliance.exports.writing import export_folder, finish_export
+from appliance.killed_runs import alive, planning
 from appliance.postgres.plan import Plan
-from appliance.run_folder import alive, planning, state_of
+from appliance.receipts.envelope import SignedReceipt
+from appliance.run_folder import state_of
 from appliance.steps import discard
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import load_context
 from appliance.steps.former_catalog import give_former_catalog
-from appliance.steps.local.process import StepProcess, stop_all
+from appliance.steps.local.observer import Observer, SilentObserver
+from appliance.steps.local.process import StepProcess, keeper_left, stop_all
 from appliance.steps.made_copies import note_copies
+from appliance.steps.receipt_parts import outcome_of
 from appliance.steps.run_files import PLAN, SPEC
+from appliance.steps.run_receipt import Signing, close_run, release_run
 from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import remove_secrets, write_secrets, write_settings
 from appliance.steps.step_keys import step_settings
@@ -32,44 +37,6 @@ from appliance.workflow.catalog import NotCarried
 
 _RETRY_AFTER_S = (1.0, 5.0, 15.0)
 _WATCH_EVERY_S = 0.25
-
-
-class Observer(Protocol):
-    """Whoever shows a run."""
-
-    def planned(self, plan: Plan) -> None:
-        """The plan is made."""
-
-    def step_started(self, step: str, part: int | None, parts: int) -> None:
-        """One process of a step begins; ``parts`` is how many the step has."""
-
-    def step_ended(self, step: str, part: int | None, seconds: float, *, worked: bool) -> None:
-        """One process of a step is over."""
-
-    def message(self, message: Progress | Notice) -> None:
-        """A step says something."""
-
-    def tick(self) -> None:
-        """Some time has passed."""
-
-
-class SilentObserver:
-    """For a run without a terminal."""
-
-    def planned(self, plan: Plan) -> None:
-        """The plan is made."""
-
-    def step_started(self, step: str, part: int | None, parts: int) -> None:
-        """One process of a step begins."""
-
-    def step_ended(self, step: str, part: int | None, seconds: float, *, worked: bool) -> None:
-        """One process of a step is over."""
-
-    def message(self, message: Progress | Notice) -> None:
-        """A step says something."""
-
-    def tick(self) -> None:
-        """Some time has passed."""
 
 
 class StepFailedError(ApplianceError):
@@ -96,6 +63,7 @@ class RunOutcome:
     total_seconds: float
     export: Path | None = None
     """Where its files are."""
+    receipt: SignedReceipt | None = None
 
 
 @dataclass
@@ -116,8 +84,11 @@ class LocalRun:
     paths: StepPaths
     exports_dir: Path
     """Where a workflow's files go: ``<workflow>/<run>/`` in it."""
+    signing: Signing
+    """What its receipt is signed with; no step is given it."""
     check: Callable[[], None] = field(default=lambda: None)
     """Called a few times a second; what it raises ends the run."""
+    receipt: SignedReceipt | None = None
     _alive: list[StepProcess] = field(default_factory=list)
     _results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
@@ -137,7 +108,6 @@ class LocalRun:
 
     def _run(self) -> RunOutcome:
         began = time.monotonic()
-        publishing = False
         export: Path | None = None
         try:
             write_secrets(self.paths.secrets_dir, self.connections)
@@ -147,19 +117,19 @@ class LocalRun:
             self._close_snapshot()
             self._steps("finish", [self._job("finish")])
             self._keyed_steps("verify", [self._job("verify")], plan)
-            publishing = True
-            export = self._publish()
+            export = self._attest_and_publish()
         except BaseException as error:
             stop_all(self._alive)
+            self._close(error)
             # A finished twin that could not be swapped stays: its message says what to do to get it swapped.
-            stays = publishing and isinstance(error, StepFailedError) and not self.spec.workflow.scratch
-            if not stays:
+            stays = self.receipt is not None and isinstance(error, StepFailedError)
+            if not stays or self.spec.workflow.scratch:
                 self._drop_unfinished()
             raise
         finally:
             stop_all(self._alive)
             remove_secrets(self.paths.secrets_dir)
-        return RunOutcome(plan, self._results, self._seconds, time.monotonic() - began, export)
+        return RunOutcome(plan, self._results, self._seconds, time.monotonic() - began, export, self.receipt)
 
     def only_plan(self, observer: Observer) -> Plan:
         """Make the plan, and try what a target would refuse; nothing is left behind."""
@@ -193,25 +163,35 @@ class LocalRun:
         found = [item for made in self._results["rehearse"] for item in made["not_carried"]]
         return [NotCarried.model_validate(item) for item in found]
 
-    def _publish(self) -> Path | None:
-        """Swap the twins in; the files, if there are any, get their name when all of that has worked."""
-        workflow = self.spec.workflow
-        jobs = [self._job("publish", delivery=number) for number in workflow.built]
+    def _attest_and_publish(self) -> Path | None:
+        """Write the files, sign the receipt, swap the twins in; then the files get their name."""
+        workflow, attest = self.spec.workflow, self._job("attest")
+        publish = [self._job("publish", delivery=number) for number in workflow.built]
         note_copies(state_of(self.paths.run_dir), self.spec, PLAN.read(self.paths.run_dir))
         if not workflow.files:
-            self._steps("publish", jobs)
+            self._sign_and_publish(attest, publish)
             return None
         with export_folder(self.exports_dir, workflow.id, self.spec.run_id) as folder:
-            for job in jobs:
-                if job.call.delivery == workflow.exporting_delivery:
-                    job.call = replace(job.call, exports=True)
-                    job.paths = replace(job.paths, export_dir=folder)
+            attest.call = replace(attest.call, exports=True)
+            attest.paths = replace(attest.paths, export_dir=folder)
             try:
-                self._steps("publish", jobs)
+                self._sign_and_publish(attest, publish)
                 return finish_export(self.exports_dir, workflow.id, self.spec.run_id)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
+
+    def _sign_and_publish(self, attest: _Job, publish: list[_Job]) -> None:
+        self._steps("attest", [attest])
+        self.receipt = release_run(self.signing, self.paths.run_dir, attest.paths.export_dir)
+        self._steps("publish", publish)
+
+    def _close(self, error: BaseException) -> None:
+        step = error.failure.step if isinstance(error, StepFailedError) else None
+        try:
+            close_run(self.signing, self.paths.run_dir, outcome_of(error), step)
+        except ApplianceError as failed:
+            self._observer.message(Notice(step=step or "attest", text=failed.what))
 
     def _keyed_steps(self, step: str, jobs: list[_Job], plan: Plan) -> None:
         """Steps that are given the keys of their plan, for as long as they take."""
@@ -270,7 +250,7 @@ class LocalRun:
             if process.ended:
                 self._alive.remove(process)
                 if process.call.step == "open_snapshot" and had_result:
-                    raise StepFailedError(process.failure or _keeper_left())
+                    raise StepFailedError(process.failure or keeper_left())
                 over.append(process)
             elif process.call.step == "open_snapshot" and process.result is not None and not had_result:
                 over.append(process)
@@ -310,8 +290,3 @@ class LocalRun:
         except (ApplianceError, psycopg.Error, OSError):
             left = "What was built beside the twin could not be dropped. The next run tries again."
             self._observer.message(Notice(step="discard", text=left))
-
-
-def _keeper_left() -> Failure:
-    gone = "The run's snapshot is gone: the process that held it has ended."
-    return Failure.of(Explanation(gone, "", "Start a new run."), step="open_snapshot", retry=False)

@@ -1,0 +1,204 @@
+"""A receipt as a page to read, print and file: the same as in the receipt, in a privacy officer's words.
+
+One file without scripts, fonts or links to elsewhere: it is to look the same in ten years.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from html import escape
+
+from appliance.receipts.predicate import KeptColumn, KeptLook, MaskedColumn, RunPredicate, TableFacts
+from appliance.receipts.verifying import Verdict
+
+PROMISES = {
+    "disjoint": "replaced; what the mask gives is no value of the source",
+    "outside_domain": "replaced by values of the mask's own list",
+    "by_chance": "replaced; a value may stay as it was by chance only",
+    "constant": "replaced by one value, or emptied",
+    "partial": "text in which what looks personal was replaced",
+    "none": "changed by its mask, without a proof",
+}
+_OUTCOMES = {
+    "released": "Proven, and released to be published",
+    "failed": "Failed: it was not published, or not everywhere",
+    "cancelled": "Cancelled: it was not published, or not everywhere",
+}
+_STYLE = """
+body { font: 11pt/1.45 system-ui, sans-serif; color: #111 }
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem; margin: 0 } h2 { font-size: 1.1rem; margin: 1.6rem 0 .4rem }
+table { border-collapse: collapse; width: 100%; font-size: .9em }
+th, td { text-align: left; vertical-align: top; padding: .2rem .6rem .2rem 0; border-bottom: 1px solid #ccc }
+code, td { overflow-wrap: anywhere }
+.small { font-size: .85em; color: #444 }
+@page { margin: 18mm } @media print { body { margin: 0; max-width: none } tr { break-inside: avoid } }
+"""
+
+
+def receipt_page(verdict: Verdict) -> str:
+    """The page of a run's receipt that was found good. Raises ValueError for any other."""
+    run, statement, signed = verdict.run, verdict.statement, verdict.signed
+    if run is None or statement is None or signed is None:
+        raise ValueError("only the receipt of a run, checked before, has a page")
+    link = run.link
+    facts = [
+        ("Outcome", f"{_OUTCOMES[run.outcome]}{f' (step {run.failed_step})' if run.failed_step else ''}"),
+        ("Run", run.run),
+        ("Workflow", f"{run.workflow.title or run.workflow.id} ({run.workflow.id}, {run.workflow.origin})"),
+        ("Asked for by", f"{run.asked_by.kind}{f', {run.asked_by.user}' if run.asked_by.user else ''}"),
+        ("Began", _moment(run.began_at)),
+        ("Signed", _moment(link.written_at)),
+        *_source(run),
+        ("Pseudonyms", f"keys of '{run.key_name}', generation {run.key_epoch}"),
+        (
+            "Tables and rows",
+            f"{_counted(len(run.tables), 'table')}, {_counted(run.twin_rows, 'row')} in the copy",
+        ),
+        ("Columns", f"{run.masked_columns:,} masked, {run.kept_columns:,} copied as they are"),
+    ]
+    parts = [
+        f"<h1>Receipt {link.number:,}</h1><p>What was copied, what was masked, what was proven.</p>",
+        _table([], facts),
+        *(_section(table) for table in run.tables),
+        _subset(run),
+        _groups(run),
+        _not_carried(run),
+        "<h2>What is signed</h2>",
+        _table(("thing", "SHA-256"), [(each.name, each.digest.sha256) for each in statement.subjects]),
+        _table(
+            [],
+            [
+                ("Version of the workflow", run.workflow.digest),
+                ("Policy", run.policy_digest),
+                ("Release", run.release),
+                *((f"Image {image.name}", image.id) for image in run.images),
+                ("Receipt before this one", link.previous or "none: this is the first"),
+                ("SHA-256 of this receipt's file", signed.digest),
+                ("Signed with the key", verdict.signer),
+            ],
+        ),
+        *(f"<p>Note: {escape(note)}.</p>" for note in verdict.notes),
+        '<p class="small">This page repeats the receipt and is not signed itself. Check the receipt:'
+        " <code>appliance receipt verify FILE --key receipts.pub</code></p>",
+    ]
+    body = "\n".join(part for part in parts if part)
+    title = f"Receipt {link.number} · {run.run}"
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>{body}</body></html>\n"
+    )
+
+
+def _source(run: RunPredicate) -> list[tuple[str, str]]:
+    if run.source is None or run.snapshot is None:
+        return []
+    replica = ", a replica" if run.source.standby else ""
+    return [
+        ("Source", f"{run.source.connection}{replica}, known here as {run.source.identity}"),
+        ("Copied as of", _moment(run.snapshot.taken_at)),
+    ]
+
+
+def _section(table: TableFacts) -> str:
+    rows = []
+    if table.rows_source is not None and table.rows_twin is not None:
+        rows.append(f"{table.rows_source:,} rows were read, {table.rows_twin:,} are in the copy")
+    if table.left_out:
+        rows.append(f"{table.left_out:,} rows were left out by filters")
+    if table.gathered is not None and table.masked:
+        rows.append(f"{table.gathered:,} rows compared with the source, {table.searched or 0:,} searched")
+    lines = [*map(_masked, table.masked), *map(_kept, table.kept)]
+    about = f'<p class="small">{escape("; ".join(rows))}.</p>' if rows else ""
+    heads = ("column", "what was done", "how, and what was found")
+    return f"<h2>{escape(table.table)}</h2>{about}" + _table(heads, lines)
+
+
+def _masked(column: MaskedColumn) -> tuple[str, str, str]:
+    options = ", ".join(f"{name}: {value}" for name, value in sorted(column.options.items()))
+    how = PROMISES.get(column.promise, column.promise)
+    found = f"; {column.compared:,} values looked at" if column.compared is not None else ""
+    if column.equal is not None:
+        found += f", {column.equal:,} are what the mask gave for their row"
+    return (column.column, f"masked: {column.mask}{f' ({options})' if options else ''}", f"{how}{found}")
+
+
+def _kept(column: KeptColumn) -> tuple[str, str, str]:
+    by = f"by the workflow's rule {column.rule}" if column.rule else "nothing in the workflow names it"
+    because = f"; because: {column.because}" if column.because else ""
+    return (column.column, "copied as it is", f"{by}{because}{_looked(column.look)}")
+
+
+def _looked(look: KeptLook | None) -> str:
+    if look is None:
+        return ""
+    if look.not_looked_at is not None:
+        return f"; not looked at: {look.not_looked_at}"
+    said = f"; {look.values:,} values looked at"
+    if look.looks_personal:
+        said += f", {look.looks_personal:,} look like {look.kind}"
+    said += "".join(
+        f", originals of {each.masked} at {each.places:,} places in {each.texts:,} texts"
+        for each in look.originals
+    )
+    return said if look.looks_personal or look.originals else f"{said}, nothing personal found"
+
+
+def _subset(run: RunPredicate) -> str:
+    if not run.rows:
+        return ""
+    lines = [
+        (
+            each.tables,
+            f"at most {each.last_days} days old by {each.by}"
+            if each.last_days is not None
+            else f"a condition, SHA-256 {each.where_sha256}",
+        )
+        for each in run.rows
+    ]
+    return "<h2>Which rows</h2>" + _table(("tables", "rows"), lines)
+
+
+def _groups(run: RunPredicate) -> str:
+    if not run.groups:
+        return ""
+    lines = [
+        (
+            each.table,
+            ", ".join(each.columns),
+            "no rows"
+            if each.smallest is None
+            else f"the smallest has {each.smallest:,} rows; {each.rows_below:,} of {each.rows:,} rows"
+            f" are in groups of fewer than {each.k}",
+        )
+        for each in run.groups
+    ]
+    return "<h2>Rows that share values</h2>" + _table(("table", "columns", "groups"), lines)
+
+
+def _not_carried(run: RunPredicate) -> str:
+    if not run.not_carried:
+        return ""
+    lines = [(each.kind, each.name, each.why) for each in run.not_carried]
+    return "<h2>What the copy does not have</h2>" + _table(("kind", "name", "why"), lines)
+
+
+def _table(heads: Iterable[str], rows: Iterable[tuple[str, ...]]) -> str:
+    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
+    body = "".join(
+        "<tr>"
+        + f'<th scope="row">{escape(first)}</th>'
+        + "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+        + "</tr>"
+        for first, *rest in rows
+    )
+    return f"<table>{f'<thead><tr>{head}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,177 @@
+"""Checking receipts with nothing but a public key: signatures, layout, and the chain between them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from securesystemslib.signer import SSlibKey
+
+from appliance.errors import WrongRequestError
+from appliance.receipts.book import read_bounded
+from appliance.receipts.envelope import SignedReceipt, WrongReceiptError, read_envelope
+from appliance.receipts.predicate import RotationPredicate, RunPredicate
+from appliance.receipts.signing_key import public_key
+from appliance.receipts.statement import Statement, UnreadableStatementError, parse_statement
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one file: a fault in one sentence, or the statement that may be believed."""
+
+    name: str
+    fault: str | None = None
+    signed: SignedReceipt | None = None
+    statement: Statement | None = None
+    signer: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether it is what was signed, by a key that is trusted."""
+        return self.fault is None
+
+    @property
+    def number(self) -> int | None:
+        """Its place in the chain."""
+        return self.statement.predicate.link.number if self.statement is not None else None
+
+    @property
+    def run(self) -> RunPredicate | None:
+        """What it says of a run, if it is about one."""
+        predicate = self.statement.predicate if self.statement is not None else None
+        return predicate if isinstance(predicate, RunPredicate) else None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What came of all files together."""
+
+    verdicts: tuple[Verdict, ...]
+    faults: tuple[str, ...] = ()
+    """Of the chain: links that are missing or do not fit."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether there is nothing to object to."""
+        return not self.faults and all(verdict.good for verdict in self.verdicts)
+
+
+@dataclass
+class _Trust:
+    """The keys that are believed: the one that was given, and those that it leads to by a rotation."""
+
+    keys: list[SSlibKey] = field(default_factory=list)
+
+    def add(self, pem: str) -> bool:
+        """Whether it is new."""
+        key = public_key(pem)
+        if any(known.keyid == key.keyid for known in self.keys):
+            return False
+        self.keys.append(key)
+        return True
+
+
+def check_files(paths: Sequence[Path], pem: str | bytes) -> Checked:
+    """Check these files against a public key, and the chain that they form. Never raises for a file."""
+    read: list[tuple[str, SignedReceipt | str]] = []
+    for path in paths:
+        try:
+            read.append((str(path), read_envelope(read_bounded(path))))
+        except WrongReceiptError as error:
+            read.append((str(path), str(error)))
+    return check(read, pem)
+
+
+def check(
+    read: Sequence[tuple[str, SignedReceipt | str]],
+    pem: str | bytes,
+    *,
+    gone: Mapping[str, str] | None = None,
+) -> Checked:
+    """Check envelopes, each by name; a text in place of one is what is wrong with its file.
+
+    ``gone``: SHA-256 and name of receipts that were deleted with a record. Raises WrongRequestError for a key
+    that is none.
+    """
+    trust = _Trust([public_key(pem)])
+    envelopes = [each for _, each in read if isinstance(each, SignedReceipt)]
+    _follow_rotations(envelopes, trust)
+    verdicts = [_verdict(name, each, trust.keys) for name, each in read]
+    faults, notes = _chain(verdicts, gone or {})
+    return Checked(tuple(verdicts), tuple(faults), tuple(notes))
+
+
+def _follow_rotations(envelopes: Iterable[SignedReceipt], trust: _Trust) -> None:
+    """Trust goes from either key of a rotation to the other one: both have signed it."""
+    rotations = [each for each in envelopes if len(each.key_ids) > 1]
+    found = True
+    while found:
+        found = any(_follow(each, trust) for each in rotations)
+
+
+def _follow(signed: SignedReceipt, trust: _Trust) -> bool:
+    try:
+        signed.signers(trust.keys)
+        predicate = parse_statement(signed.envelope.payload).predicate
+        if not isinstance(predicate, RotationPredicate):
+            return False
+        pair = [public_key(predicate.old_key), public_key(predicate.new_key)]
+        if len(signed.signers(pair)) != 2:
+            return False
+        added = [trust.add(predicate.old_key), trust.add(predicate.new_key)]
+    except (WrongReceiptError, UnreadableStatementError, WrongRequestError):
+        return False
+    return any(added)
+
+
+def _verdict(name: str, each: SignedReceipt | str, keys: Sequence[SSlibKey]) -> Verdict:
+    if isinstance(each, str):
+        return Verdict(name, each)
+    try:
+        signer = each.signers(keys)[0]
+        statement = parse_statement(each.envelope.payload)
+    except (WrongReceiptError, UnreadableStatementError) as error:
+        return Verdict(name, str(error), each)
+    back = statement.predicate.link.clock_went_back_s
+    verdict = Verdict(name, None, each, statement, signer)
+    if back:
+        text = f"the appliance's clock stood {back:.0f} s before the time of the receipt before it"
+        verdict = replace(verdict, notes=(text,))
+    return verdict
+
+
+def _chain(verdicts: Sequence[Verdict], gone: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """What is wrong between neighbours, by number. A single file has none."""
+    faults: list[str] = []
+    notes: list[str] = []
+    links: dict[int, Verdict] = {}
+    for verdict in verdicts:
+        if verdict.number is None or verdict.signed is None:
+            continue
+        other = links.setdefault(verdict.number, verdict)
+        if other is not verdict and other.signed is not None:
+            if other.signed.digest == verdict.signed.digest:
+                notes.append(f"{verdict.name} and {other.name} are the same receipt")
+            else:
+                faults.append(f"Two different receipts have the number {verdict.number}: the chain forks.")
+    numbers = sorted(links)
+    for before, after in itertools.pairwise(numbers):
+        one, next_one = links[before], links[after]
+        assert one.signed is not None and next_one.statement is not None  # noqa: S101 - they have numbers
+        previous = next_one.statement.predicate.link.previous
+        if after == before + 1:
+            if previous != one.signed.digest:
+                faults.append(
+                    f"Receipt {after} does not follow receipt {before}: it names another one before it."
+                )
+            continue
+        missing = str(before + 1) if after == before + 2 else f"{before + 1} to {after - 1}"
+        if previous in gone:
+            notes.append(f"{missing}: deleted on the appliance, which has a record of it")
+        else:
+            faults.append(f"Missing between {before} and {after}: {missing}.")
+    return faults, notes
