@@ -9,6 +9,12 @@ from appliance.masking.catalogue.constant import Constant
 from appliance.masking.catalogue.date_shift import DateShift
 from appliance.masking.catalogue.email import Email
 from appliance.masking.catalogue.hashed import Hash
+from appliance.masking.catalogue.identifiers.addresses import Ip, Mac
+from appliance.masking.catalogue.identifiers.card import Card
+from appliance.masking.catalogue.identifiers.iban import Iban
+from appliance.masking.catalogue.identifiers.national import NationalId, VatId
+from appliance.masking.catalogue.identifiers.number_key import NumberKey
+from appliance.masking.catalogue.identifiers.uuid import Uuid
 from appliance.masking.catalogue.json_document import JsonDocument
 from appliance.masking.catalogue.names import FirstName, FullName, LastName
 from appliance.masking.catalogue.null import Null
@@ -37,6 +43,14 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
     DateShift(),
     NumberNoise(),
     TextScrub(),
+    Uuid(),
+    NumberKey(),
+    Iban(),
+    Card(),
+    NationalId(),
+    VatId(),
+    Ip(),
+    Mac(),
 )
 MASKS: dict[str, Mask[Any]] = {mask.name: mask for mask in _OF_VALUES}
 MASKS["json"] = JsonDocument({mask.name: mask for mask in _OF_VALUES})

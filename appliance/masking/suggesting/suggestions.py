@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from appliance.masking.compiler import check_column, column_warnings
 from appliance.masking.foreign_keys import End, reference_problem
 from appliance.masking.neutral import neutral_value
-from appliance.masking.shape import DATES, FLOATS, INTEGERS, Shape, shape_of
+from appliance.masking.shape import DATES, FLOATS, INTEGERS, PLAIN_KINDS, Shape, shape_of
 from appliance.masking.suggesting.guess import guess_of
 from appliance.masking.suggesting.kinds import BY_NAME, MASKS_FOR, SENSITIVE, PersonalKind
 from appliance.workflow.catalog import Column, Table
@@ -302,7 +302,11 @@ def _constant(column: Column, shape: Shape) -> MaskSpec | None:
     if shape.kind in ("json", "jsonb"):
         return MaskSpec(mask="constant", params={"value": {}})
     of_the_server = "." not in column.base_type or column.base_type.rpartition(".")[2] in _EXTENSION_TYPES
-    if shape.kind != "other" or column.base_kind not in ("base", "range", "multirange") or not of_the_server:
+    if (
+        shape.kind not in PLAIN_KINDS
+        or column.base_kind not in ("base", "range", "multirange")
+        or not of_the_server
+    ):
         return None
     neutral = neutral_value(column)
     return None if neutral is None else MaskSpec(mask="constant", params={"value": neutral.split("'")[1]})
