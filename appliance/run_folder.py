@@ -28,12 +28,26 @@ SNAPSHOT = "snapshot.json"
 """The source's exported snapshot, by ``open_snapshot``."""
 PLAN = "plan.json"
 """What ``plan`` decided."""
+CATALOG = "catalog.json"
+"""What the source was when the run was planned: names and types."""
+FORMER_CATALOG = "former-catalog.json"
+"""The same of the workflow's last verified run, put there when the run begins."""
+DRIFT = "drift.json"
+"""What has changed from the one to the other, and what the workflow decided of it."""
+KEPT = "kept.json"
+"""Which kept columns are looked at, and how, by ``plan``."""
+ORIGINALS = "originals.json"
+"""What the source counted of masked columns' originals in kept columns, by ``copy``."""
 SCHEMA = "schema/{target}.json"
 """What ``schema`` leaves for ``finish``, for each of the plan's targets."""
 SETTINGS = "schema/{target}.settings.json"
 """Under which settings the target evaluates the definitions of its objects."""
 FINISHED = "schema/{target}.finished.json"
 """What ``finish`` leaves for ``verify``."""
+SCANNED = "scan.json"
+"""What ``scan`` found, as it may be reported."""
+UNCOVERED = "uncovered.json"
+"""The columns at which ``plan`` refused the run."""
 VERIFIED = "verify.json"
 """What ``verify`` proved."""
 STOP = "stop.json"
@@ -44,6 +58,9 @@ UNFINISHED = "unfinished"
 """The mark that evidence may stand in a database beside the twin: from ``schema`` until it is removed."""
 ALIVE = "alive.lock"
 """Locked by a run without Airflow for as long as its process lives, however that ends."""
+
+LOOK = "look."
+"""Begins the id of what only looks at databases. No workflow's id has a dot, so no run is called so."""
 
 _MODE = 0o640
 LONGEST_OPEN_S = 8 * 24 * 3600
@@ -183,6 +200,8 @@ def open_runs(state_dir: Path) -> Iterator[tuple[str, Path]]:
         return
     oldest = time.time() - LONGEST_OPEN_S
     for entry in entries:
+        if entry.name.startswith(LOOK):
+            continue
         folder = Path(entry.path)
         try:
             if (folder / SPEC).stat().st_mtime > oldest and not is_over(folder):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.by_hand import copy_pipe, dump_and_restore
 from bench.engine import Timed, appliance_run
+from bench.files import files_section
 from bench.servers import DATABASE, Servers, running_servers
 from bench.through_airflow import build_step_image, run_once, running_appliance
 
@@ -42,6 +43,7 @@ def main() -> int:
         size = servers.source.value(DATABASE, f"SELECT pg_size_pretty(pg_database_size('{DATABASE}'))")
         print(f"PostgreSQL {servers.source.major}, {rows:,} rows, {size}, {options.parallel} at a time\n")
         engine_section(servers, Path(folder), options.rounds, options.parallel)
+        files_section(servers, options.rounds)
         orchestration_section(servers, Path(folder), options)
     return 0
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +12,9 @@ from psycopg.conninfo import conninfo_to_dict
 
 from appliance.errors import WorkFailedError
 from appliance.system.beneath import Owner
+from appliance.system.end_with_parent import end_with_parent
 from appliance.system.postgres_programs import find_pg_dump
 
-_PR_SET_PDEATHSIG = 1
 _EMPTY = """\
 -- Everything but what PostgreSQL itself and extensions own: a dump is then loaded as into a new database.
 DO $$
@@ -108,7 +106,7 @@ class Database:
                 stdout=stdout or subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
                 pass_fds=[service],
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
                 user=self._owner.uid if self._owner else None,
                 group=self._owner.gid if self._owner else None,
                 extra_groups=self._owner.groups if self._owner else None,
@@ -144,7 +142,3 @@ def _reason(words: str) -> str:
         if text.lower() in words.lower():
             return f" ({text})"
     return ""
-
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

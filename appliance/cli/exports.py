@@ -51,11 +51,13 @@ def list_(
                 {
                     "workflow": export.manifest.workflow,
                     "run": export.manifest.run,
-                    "format": export.manifest.format,
+                    "formats": [each.format for each in export.manifest.formats],
                     "created_at": export.manifest.created_at.isoformat(),
                     "tables": len(export.manifest.tables),
                     "rows": export.manifest.rows,
+                    "files": len(export.manifest.files),
                     "bytes": export.manifest.bytes,
+                    "restore": [each.restore for each in export.manifest.formats if each.restore],
                     "folder": str(export.folder),
                 }
                 for export in found
@@ -66,7 +68,7 @@ def list_(
         (
             export.manifest.workflow,
             export.manifest.run,
-            export.manifest.format,
+            export.manifest.shown_formats,
             duration(export.age_s),
             str(len(export.manifest.tables)),
             f"{export.manifest.rows:,}",
@@ -74,7 +76,7 @@ def list_(
         )
         for export in found
     ]
-    columns = ("workflow", "run", "format", "age", "tables", "rows", "size")
+    columns = ("workflow", "run", "formats", "age", "tables", "rows", "size")
     print_table(columns, rows, empty="There are no exports.")
 
 
@@ -84,7 +86,7 @@ def get(
     into: Annotated[
         Path, typer.Argument(metavar="DIR", help="A folder that is made; - writes a tar to standard output.")
     ],
-    unpack: Annotated[bool, typer.Option("--unpack", help="Unpack the gzipped files.")] = False,
+    unpack: Annotated[bool, typer.Option("--unpack", help="Unpack gzipped CSV and JSON lines.")] = False,
     exports_dir: ExportsDir = None,
 ) -> None:
     """Copy an export to a folder, or as a tar to standard output. Every file's SHA-256 is checked."""
@@ -103,7 +105,10 @@ def get(
         write_tar(export, sys.stdout.buffer)
         return
     copy_export(export, into, unpack=unpack)
-    typer.echo(f"{len(export.manifest.tables)} files are in {into}, each with the SHA-256 of its manifest.")
+    typer.echo(f"{len(export.manifest.files)} files are in {into}, each with the SHA-256 of its manifest.")
+    for each in export.manifest.formats:
+        if each.restore:
+            typer.echo(f"The archive goes into an empty database: {each.restore}")
 
 
 @app.command()

@@ -38,7 +38,7 @@ def show(
     from appliance.cli.work.twin_server import TwinServer  # noqa: PLC0415
 
     rows = TwinServer(connection, connections).databases()
-    columns = ("database", "is", "run", "since")
+    columns = ("database", "is", "workflow", "run", "since")
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:

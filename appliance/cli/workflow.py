@@ -76,6 +76,42 @@ def new(
 
 
 @app.command()
+def columns(  # noqa: PLR0917 - as typer has it
+    file: Annotated[Path, typer.Argument(help="The workflow.", metavar="FILE")],
+    undecided: Annotated[bool, typer.Option("--undecided", help="Only those that nothing covers.")] = False,
+    personal: Annotated[
+        bool, typer.Option("--personal", help="Only those that the scan finds personal.")
+    ] = False,
+    scan: Annotated[
+        str | None,
+        typer.Option(help="Scan this connection now, and keep the result.", metavar="CONNECTION"),
+    ] = None,
+    connections: Annotated[
+        Path | None, typer.Option(help="connections.yaml; else the appliance's own.", metavar="FILE")
+    ] = None,
+    state: Annotated[Path | None, typer.Option(help="Where scans' results are kept.", metavar="DIR")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the columns that a workflow selects: what the scan found, what is decided, and by which line.
+
+    It rests on the last scan of the workflow's source, and asks no database unless --scan says so. With both
+    filters, columns are listed that pass both.
+    """
+    from appliance.cli.terminal.columns_table import columns_json, print_columns  # noqa: PLC0415
+    from appliance.cli.terminal.output import print_json  # noqa: PLC0415 - help does without
+    from appliance.cli.work.local import interruptible  # noqa: PLC0415
+    from appliance.cli.work.workflow_columns import ColumnsRequest, columns_of  # noqa: PLC0415
+
+    with interruptible("The scan"):
+        rows, seen = columns_of(ColumnsRequest(file, scan, connections, state))
+    shown = [row for row in rows if (row.undecided or not undecided) and (row.personal or not personal)]
+    if as_json:
+        print_json(columns_json(shown, seen))
+    else:
+        print_columns(file, rows, shown, seen)
+
+
+@app.command()
 def approve(
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="Its id.")],
     digest: Annotated[

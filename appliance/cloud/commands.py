@@ -1,4 +1,4 @@
-"""What the dashboard asks for (``run``, ``cancel``, ``sync``, ``update``): each done once, and answered for.
+"""What the dashboard asks for: each done once, and answered for.
 
 A command is kept in the local database before anything is done, under its id. What it does is repeatable (a
 run has an id made of the command's), so being killed between the deed and the answer ends in one deed and
@@ -15,16 +15,17 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from appliance.cloud.command_state import Settled, finish_command
 from appliance.cloud.wanted_release import WantedRelease
 from appliance.contract.calls import Command
 from appliance.errors import ApplianceError, RefusedError, WorkFailedError, WrongRequestError
+from appliance.orchestration.looks import Look, ask, forget_lost
 from appliance.orchestration.start_and_stop import cancel_run, find_workflow, start_run
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.columns import KEEP_RULE
 from appliance.policy.policy import Policy, check_workflow, enforce, read_policy
 from appliance.run_folder import run_id_for
 from appliance.settings.settings import Settings
+from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection
 from appliance.store.queries import run_state
 from appliance.workflow.loading import load_workflow
@@ -87,7 +88,7 @@ class CloudCommands:
                 " OR kind = ANY(%(kinds)s)) ORDER BY received_at LIMIT 20",
                 {"kinds": self._kinds},
             ).fetchall()
-        settled = 0
+        settled = forget_lost(db, self._settings)
         for command in received:
             outcome = self._outcome(db, command, sync)
             if outcome is not None:
@@ -123,6 +124,8 @@ class CloudCommands:
             case "update":
                 asked = self._releases.request(db, command.payload["version"], command.command_id)
                 return Settled("accepted" if asked else "done")
+            case "scan" | "plan":
+                return self._look(command)
         sync()
         return Settled("done")
 
@@ -178,6 +181,24 @@ class CloudCommands:
         if run_state(db, run_id) != "cancelled":
             cancel_run(self._settings, run_id, FROM)
         return Settled("done", run_id=run_id)
+
+    def _look(self, command: Received) -> Settled | None:
+        """Hand it to what may open the databases. What it says comes with its own answer."""
+        connection, workflow = command.payload.get("connection"), command.payload.get("workflow")
+        look = Look(
+            kind="scan" if connection else "plan",
+            command_id=UUID(command.command_id),
+            connection=connection,
+            workflow=workflow,
+            digest=command.payload.get("digest"),
+        )
+        try:
+            ask(self._settings, look)
+        except (WrongRequestError, WorkFailedError):
+            if datetime.now(UTC) - command.received_at < timedelta(seconds=PATIENCE_S):
+                return None
+            raise
+        return Settled("accepted")
 
     def _policy(self) -> Policy:
         """Raises WrongDocumentError for one that cannot be read: then nothing is done."""

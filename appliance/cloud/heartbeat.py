@@ -130,6 +130,7 @@ def _policy(policy: Policy) -> PolicyReport:
     return PolicyReport(
         workflows_from_cloud=policy.workflows_from_cloud,
         sql_from_cloud=policy.sql_from_cloud,
+        share_catalog=policy.share_catalog,
         update_channel=policy.updates.channel[:80],
         update_pin=policy.updates.pin,
         update_window=policy.updates.window,

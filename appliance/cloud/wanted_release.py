@@ -19,13 +19,13 @@ from psycopg.rows import class_row
 from pydantic import AwareDatetime, BaseModel, Field, ValidationError
 
 import appliance
-from appliance.cloud.command_state import Settled, finish_command
 from appliance.contract.events import UpdateChanged
 from appliance.contract.fields import VersionName
 from appliance.durable import write_file
 from appliance.errors import Explanation, RefusedError
 from appliance.policy.policy import Refusal, check_update, enforce, read_policy
 from appliance.settings.settings import Settings
+from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection
 from appliance.store.events import append_event, scrubbed
 

@@ -41,6 +41,7 @@ from appliance.store.queries import current_runs
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import parse_workflow
 from appliance.workflow.mask_check import check_masks
+from appliance.workflow.twin_owners import TwinClaim, shared_twins
 
 KNOWN = ".dashboard.json"
 MAX_JSON_PARTS = 400_000
@@ -48,6 +49,8 @@ MAX_JSON_PARTS = 400_000
 SYNC_TIMEOUT_S = 60.0
 LOCAL_ID = "local_workflow"
 """The rule by which a workflow of the operator's own keeps its id."""
+TWIN_OWNER = "twin_owner"
+"""The rule by which a workflow keeps its twin, unless another one says that it replaces it."""
 
 
 @dataclass(frozen=True)
@@ -119,12 +122,13 @@ class CloudSync:
     def take_up(self, given: WorkflowSet, db: Connection) -> None:
         """Make the folder hold what of this set is good, and tell what became of each."""
         circumstances = self._present_circumstances()
-        policy, local = self.policy(), self._local_ids()
+        policy, local, claims = self.policy(), self._local_ids(), self._local_claims()
         self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         taken: dict[str, Taken] = {}
-        for assigned in given.workflows:
+        # Of two that want one twin, that one keeps it which has it.
+        for assigned in sorted(given.workflows, key=lambda each: not self._is_in_force(each.id)):
             if assigned.id not in taken:
-                taken[assigned.id] = self._take_one(assigned, policy, local)
+                taken[assigned.id] = self._take_one(assigned, policy, local, claims)
         self._put_aside(given, taken)
         self._leaving = self._needed_by_runs(db) - taken.keys() - local
         removed = self._remove_all_but(taken.keys() - local)
@@ -185,7 +189,14 @@ class CloudSync:
         ).fetchall()
         return {row["run_id"] for row in rows}
 
-    def _take_one(self, assigned: AssignedWorkflow, policy: Policy, local: set[str]) -> Taken:
+    def _is_in_force(self, workflow: str) -> bool:
+        before = self.taken.get(workflow)
+        return before is not None and before.in_force is not None
+
+    def _take_one(
+        self, assigned: AssignedWorkflow, policy: Policy, local: set[str], claims: list[TwinClaim]
+    ) -> Taken:
+        """Take one up; what it claims is added to ``claims``."""
         before = self.taken.get(assigned.id)
         path = self._folder / f"{assigned.id}.json"
         in_force = before.in_force if before and path.exists() else None
@@ -198,6 +209,11 @@ class CloudSync:
             what = f"A workflow of the operator's own on this appliance has the id {assigned.id}."
             refusals = (Refusal(LOCAL_ID, what), *refusals)
             in_force = None
+        claim = TwinClaim.of(workflow)
+        refusals += tuple(
+            Refusal(TWIN_OWNER, f"{shared.what} To have it here: {shared.fix}.")
+            for shared in shared_twins(claim, claims)
+        )
         if not refusals:
             approval = load_approval(self._settings.approvals_dir, workflow.id)
             if waiting := waits_for_owner(workflow, policy.keep_from_cloud, approval):
@@ -207,6 +223,7 @@ class CloudSync:
             return Taken("refused", assigned.digest, refusals[0].rule, why, in_force)
         if in_force != assigned.digest:
             write_file(path, text, durable=True, mode=0o640)
+        claims.append(claim)
         names = tuple(dict.fromkeys(workflow.connections))
         return Taken("active", assigned.digest, in_force=assigned.digest, connections=names)
 
@@ -247,12 +264,21 @@ class CloudSync:
         files = read_workflow_files(self._settings.config_dir, self._settings.state_dir)
         return {file.id for file in files if file.origin == "local" and file.id}
 
+    def _local_claims(self) -> list[TwinClaim]:
+        files = read_workflow_files(self._settings.config_dir, self._settings.state_dir)
+        return [
+            TwinClaim(file.id, file.twins, file.replaces)
+            for file in files
+            if file.origin == "local" and file.id and file.usable
+        ]
+
     def _present_circumstances(self) -> str:
         try:
             policy = self._settings.policy_file.read_bytes()
         except OSError:
             policy = b""
         parts = [appliance.__version__, policy.decode("utf-8", "replace"), *sorted(self._local_ids())]
+        parts += map(repr, self._local_claims())
         parts.append(approvals_mark(self._settings.approvals_dir))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -20,13 +20,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from appliance.contract.events import (
-    Event,
-    EventBatch,
-    EventsAccepted,
-    FailureReport,
-    RejectedEvent,
+from appliance.contract.commands import (
+    CancelCommand,
+    Command,
+    PlanCommand,
+    RunCommand,
+    ScanCommand,
+    SyncCommand,
+    UpdateCommand,
 )
+from appliance.contract.events import Event, EventBatch, EventsAccepted, RejectedEvent
 from appliance.contract.fields import (
     ConnectionName,
     Count,
@@ -46,10 +49,12 @@ from appliance.contract.fields import (
     WireModel,
     WorkflowId,
 )
+from appliance.contract.run_parts import FailureReport
 from appliance.errors import Explanation
 
 __all__ = [
     "OUTBOUND",
+    "CancelCommand",
     "Command",
     "EnrolRequest",
     "Enrolled",
@@ -60,9 +65,14 @@ __all__ = [
     "Heartbeat",
     "HeartbeatAnswer",
     "NewToken",
+    "PlanCommand",
     "Problem",
     "RejectedEvent",
+    "RunCommand",
+    "ScanCommand",
     "ScrubbedText",
+    "SyncCommand",
+    "UpdateCommand",
     "WorkflowSet",
     "document_digest",
 ]
@@ -179,6 +189,9 @@ class PolicyReport(WireModel):
     sql_from_cloud: bool = Field(
         default=False, description="Whether a workflow from the dashboard may hold SQL."
     )
+    share_catalog: Literal["names", "none"] = Field(
+        default="none", description="Whether names, types and findings of columns are reported."
+    )
     update_channel: Label | None = Field(default=None, description="Which releases the customer wants.")
     update_pin: VersionName | None = Field(default=None, description="The release the customer stays on.")
     update_window: UpdateWindow | None = Field(default=None, description="When updates may be made.")
@@ -215,45 +228,6 @@ class Heartbeat(WireModel):
     clock_offset_seconds: Offset | None = Field(
         default=None, description="How far its clock is from the dashboard's, as it measured itself."
     )
-
-
-class RunCommand(WireModel):
-    """Start a workflow now."""
-
-    kind: Literal["run"] = "run"
-    workflow: WorkflowId
-
-
-class CancelCommand(WireModel):
-    """End a run."""
-
-    kind: Literal["cancel"] = "cancel"
-    run_id: RunId
-
-
-class SyncCommand(WireModel):
-    """Fetch the workflows now, whatever the ETag says."""
-
-    kind: Literal["sync"] = "sync"
-
-
-class UpdateCommand(WireModel):
-    """Move to a release, within the customer's window and pin."""
-
-    kind: Literal["update"] = "update"
-    version: VersionName
-
-
-class Command(WireModel):
-    """A request, which the appliance's policy may refuse.
-
-    Offered with every heartbeat until a ``command_changed`` event names it or it expires. The appliance
-    remembers the ids it has dealt with, for at least a week, and acts on each once.
-    """
-
-    id: Identifier
-    expires_in: Seconds = Field(description="Seconds from now, so that no clock has to be right.")
-    request: Annotated[RunCommand | CancelCommand | SyncCommand | UpdateCommand, Field(discriminator="kind")]
 
 
 class WantedRelease(WireModel):

@@ -21,13 +21,16 @@ from appliance import __version__
 from appliance.contract.calls import Problem
 from appliance.dashboard.api import appliance_api
 from appliance.dashboard.api import appliances as api_appliances
+from appliance.dashboard.api import catalogs as api_catalogs
 from appliance.dashboard.api import people as api_people
 from appliance.dashboard.api import workflows as api_workflows
 from appliance.dashboard.http_errors import TooManyRequestsError, problem_of, status_of
 from appliance.dashboard.pages import appliance as pages_appliance
+from appliance.dashboard.pages import columns as pages_columns
 from appliance.dashboard.pages import edit as pages_edit
 from appliance.dashboard.pages import fleet as pages_fleet
 from appliance.dashboard.pages import people as pages_people
+from appliance.dashboard.pages import plan as pages_plan
 from appliance.dashboard.pages import runs as pages_runs
 from appliance.dashboard.pages import sign_in as pages_sign_in
 from appliance.dashboard.pages import workflow as pages_workflow
@@ -58,14 +61,16 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
     )
     app.state.context = context
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    for router in (appliance_api, api_appliances, api_workflows, api_people):
+    for router in (appliance_api, api_appliances, api_catalogs, api_workflows, api_people):
         app.include_router(router.router)
     for pages in (
         pages_sign_in,
         pages_fleet,
         pages_appliance,
+        pages_plan,
         pages_workflow,
         pages_edit,
+        pages_columns,
         pages_runs,
         pages_people,
     ):

@@ -18,63 +18,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.durable import append_line
 from appliance.errors import WorkFailedError, WrongRequestError
+from appliance.exports.manifest import Manifest, read_manifest
 from appliance.system.beneath import as_owner_of, ways
 
-MANIFEST = "manifest.json"
 DELETIONS = "deletions.jsonl"
 """In the exports folder: one JSON object a line, for every export that was deleted."""
 UNFINISHED = ".unfinished"
 _DELETING = ".deleting"
-_NAME = r"^[^/\x00]*[^./\x00][^/\x00]*$"
-"""A name and no path: who may write a manifest must not choose where a copy of the export is written."""
 _BLOCK = 1 << 20
 
 DeletedBy = Literal["operator", "retention"]
-
-
-class ExportedTable(BaseModel):
-    """One file of an export."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    table: str
-    """schema.table."""
-    file: str = Field(pattern=_NAME)
-    columns: tuple[str, ...]
-    rows: int
-    bytes: int
-    """Of the file, compressed."""
-    sha256: str
-    """Of the file, in hex."""
-
-
-class Manifest(BaseModel):
-    """``manifest.json``. Names, numbers and digests, no value out of a row."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1] = 1
-    workflow: str = Field(pattern=_NAME)
-    run: str = Field(pattern=_NAME)
-    format: Literal["csv", "jsonl"]
-    compression: Literal["gzip"] = "gzip"
-    created_at: datetime
-    appliance_version: str
-    tables: tuple[ExportedTable, ...]
-
-    @property
-    def rows(self) -> int:
-        """Of all tables."""
-        return sum(table.rows for table in self.tables)
-
-    @property
-    def bytes(self) -> int:
-        """Of all files."""
-        return sum(table.bytes for table in self.tables)
 
 
 class Deletion(BaseModel):
@@ -104,24 +61,6 @@ class Export:
     def age_s(self) -> float:
         """Seconds since it was made."""
         return (datetime.now(UTC) - self.manifest.created_at).total_seconds()
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the export in ``folder``.
-
-    Raises WorkFailedError for one that is missing or malformed.
-    """
-    try:
-        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-    except ValidationError:
-        why = "It is not a manifest that this release reads."
-    raise WorkFailedError(
-        f"The export in {folder} has no usable {MANIFEST}.",
-        why,
-        f"If nobody needs it: rm -r {folder}",
-    )
 
 
 def list_exports(exports_dir: Path) -> list[Export]:
@@ -219,18 +158,18 @@ def remove_leftovers(exports_dir: Path, *, older_than_s: float = 3600) -> list[s
 def damage_of(export: Export) -> list[str]:
     """Files that are missing or not what the manifest says, in words; empty for an export that is whole."""
     found = []
-    for table in export.manifest.tables:
-        path = export.folder / table.file
+    for file in export.manifest.files:
+        path = export.folder / file.file
         try:
             with as_owner_of(path.parent):
                 opened = path.open("rb")
             with opened:
                 digest = hashlib.file_digest(opened, "sha256").hexdigest()
         except OSError as error:
-            found.append(f"{table.file}: {error.strerror or type(error).__name__}")
+            found.append(f"{file.file}: {error.strerror or type(error).__name__}")
             continue
-        if digest != table.sha256:
-            found.append(f"{table.file}: its SHA-256 is not the manifest's")
+        if digest != file.sha256:
+            found.append(f"{file.file}: its SHA-256 is not the manifest's")
     return found
 
 

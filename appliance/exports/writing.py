@@ -10,7 +10,8 @@ from pathlib import Path
 
 from appliance.durable import sync_folder, write_file
 from appliance.errors import WorkFailedError
-from appliance.exports.stored import MANIFEST, UNFINISHED, Manifest, read_manifest
+from appliance.exports.manifest import MANIFEST, Manifest, read_manifest
+from appliance.exports.stored import UNFINISHED
 
 
 @contextlib.contextmanager
@@ -36,6 +37,12 @@ def export_folder(exports_dir: Path, workflow: str, run: str) -> Iterator[Path]:
         yield folder
     finally:
         os.close(descriptor)
+
+
+def find_finished(exports_dir: Path, workflow: str, run: str) -> Path | None:
+    """The run's export, if it has its name; None where it has none yet."""
+    shown = exports_dir / workflow / run
+    return shown if shown.exists() else None
 
 
 def finish_export(exports_dir: Path, workflow: str, run: str) -> Path | None:

@@ -38,6 +38,16 @@ probability of at most ``chance``. ``constant``: every twin value is the mask's 
 ``none``: kept, nothing to prove.
 """
 
+PROOFS: dict[Proof, str] = {
+    "disjoint": "No output may be an original, by the source's own count; each value has the mask's shape.",
+    "outside_domain": "Every value of the twin is one that the mask can give, and none is left as it was.",
+    "by_chance": "None of the source's values is left as it was (but for the mask's odds).",
+    "constant": "Every value of the twin is the constant.",
+    "partial": "Masking the twin again would change nothing.",
+    "none": "Nothing to prove.",
+}
+"""The same in a sentence, for people."""
+
 
 class Facet(CompiledModel):
     """One thing to prove about a column: the column as a whole, or one path inside a document."""
@@ -54,6 +64,19 @@ class Facet(CompiledModel):
     """A boolean expression over the column, never an error: false where the mask cannot have made the value.
     None where the type, the domain or ``leak_sql`` says all there is to say."""
     preserves_distinct: bool = False
+
+
+class Lifted(CompiledModel):
+    """A column's expression in two parts, for a query of two levels.
+
+    What ``sql`` computes in a subquery of its own costs a fifth of a microsecond more than what the level
+    below hands up.
+    """
+
+    beneath: dict[str, str]
+    """Quoted names, and expressions over the table."""
+    sql: str
+    """An expression over the column and those names, of the type of the column's own ``sql``."""
 
 
 class CompiledColumn(CompiledModel):
@@ -88,6 +111,8 @@ class CompiledColumn(CompiledModel):
     by design (zero, infinity); None means the column's text form. Empty text is never compared."""
     repeats: bool = False
     """``sql`` follows from the value alone, and values may come again: worth remembering while copying."""
+    lifted: Lifted | None = None
+    """The same in two parts, where that is faster."""
     facets: tuple[Facet, ...] = ()
     """What is proven piece by piece instead of the column as a whole: the paths of a document."""
 

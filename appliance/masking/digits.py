@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from appliance.masking.bindings import KeyName
 from appliance.masking.drawing import Digest, round_message
+from appliance.masking.examples import draw
 from appliance.masking.permutation import ROUNDS
 from appliance.masking.scope import Scope
 from appliance.masking.sql_text import identifier
@@ -112,3 +113,55 @@ def verhoeff(text: str, count: int) -> str:
         place = f"10 * (ascii({state}) - 48) + {digit(text, count + 1 - step)}"
         state = f"substr('{table}', 1 + {place}, 1)"
     return f"substr('{_INVERSE}', 1 + ascii({state}) - 48, 1)"
+
+
+def plain_luhn(text: str) -> str:
+    """``luhn`` in Python."""
+    total = sum(
+        int(_DOUBLED[int(each)] if place % 2 == 0 else each) for place, each in enumerate(reversed(text))
+    )
+    return str(-total % 10)
+
+
+def plain_mod_11_10(text: str) -> str:
+    """``mod_11_10`` in Python."""
+    state = 10
+    for each in text:
+        state = ((state + int(each)) % 10 or 10) * 2 % 11
+    return str((11 - state) % 10)
+
+
+def plain_verhoeff(text: str) -> str:
+    """``verhoeff`` in Python."""
+    state = 0
+    for step, each in enumerate(reversed(text), 1):
+        permuted = int(each)
+        for _ in range(step % 8):
+            permuted = _P1[permuted]
+        state = _product(state, permuted)
+    return _INVERSE[state]
+
+
+def plain_digits(digest: bytes, count: int) -> str:
+    """``drawn_digits`` in Python."""
+    text = ""
+    for first in (0, 8)[: 1 + (count > _FROM_EIGHT_BYTES)]:
+        here = min(count, _FROM_EIGHT_BYTES)
+        text += f"{draw.number(digest, first, 62) % 10**here:0{here}}"
+        count -= here
+    return text
+
+
+def plain_permuted_decimal(value: int, digits: int, key: KeyName) -> int:
+    """``permuted_decimal`` in Python."""
+    low_digits = digits // 2
+    high, low = divmod(value, 10**low_digits)
+    for step in range(ROUNDS):
+        drawn = draw.number(
+            draw.of_round(key, low if step % 2 == 0 else high, _DECIMAL + digits, step), 0, 62
+        )
+        if step % 2 == 0:
+            high = (high + drawn) % 10 ** (digits - low_digits)
+        else:
+            low = (low + drawn) % 10**low_digits
+    return int(high * 10**low_digits + low)

@@ -70,6 +70,14 @@ class Promises:
 
 
 @dataclass(frozen=True)
+class Original:
+    """An invented value, as text, and the type of the column that it stands in."""
+
+    text: str
+    type: str = "text"
+
+
+@dataclass(frozen=True)
 class Masked:
     """A mask's SQL for one value, and how its success can be proven."""
 
@@ -114,10 +122,12 @@ class Mask(ABC, Generic[P]):
     """Types it fits; arrays of them are masked element by element."""
     proof: ClassVar[Proof]
     promises: ClassVar[Promises]
+    hides: ClassVar[str]
+    """What of a value is gone."""
     learnt: ClassVar[str]
     """What somebody learns who has the twin, this code and n pairs of original and output, but no key."""
-    examples: ClassVar[tuple[tuple[str, str], ...]] = ()
-    """Pairs of input and output, for people; outputs of keyed masks are made up."""
+    originals: ClassVar[tuple[Original, ...]]
+    """Invented values that its examples begin with."""
     whole_value: ClassVar[bool] = False
     """The mask replaces an array as a whole, instead of its elements."""
 
@@ -137,9 +147,38 @@ class Mask(ABC, Generic[P]):
         """Whether a unique key of several columns stays unique though this one of it is masked."""
         return False
 
+    @abstractmethod
+    def example(self, original: Original, params: P) -> str:
+        """What these parameters make of one of ``originals``, as text, under the examples' key."""
+
+    def examples(self, params: P) -> tuple[tuple[str, str], ...]:
+        """Originals and what these parameters make of them, for people."""
+        return tuple((original.text, self.example(original, params)) for original in self.originals)
+
+    def plain_params(self) -> P:
+        """Parameters with nothing set that need not be."""
+        fields = self.params.model_fields.items()
+        return self.params.model_validate(
+            {name: field.examples[0] for name, field in fields if field.is_required() and field.examples}
+        )
+
     def example_params(self) -> dict[str, Any]:
         """Parameters for the documentation: every one with its first example."""
         return {name: field.examples[0] for name, field in self.params.model_fields.items() if field.examples}
+
+
+_TYPES: dict[Kind, str] = {
+    "text": "text, varchar, char, citext",
+    "double": "double precision",
+    "timestamptz": "timestamp with time zone",
+}
+
+
+def fitting_types(mask: Mask[Any]) -> str:
+    """The types that a mask fits, as people name them."""
+    return (
+        "every type" if mask.whole_value else ", ".join(sorted(_TYPES.get(each, each) for each in mask.kinds))
+    )
 
 
 def subject_problems(params: SubjectParams, scope: Scope) -> list[str]:

@@ -26,7 +26,7 @@ def _step(digest: Digest) -> str:
     return f"({digest.number(0, 20)} * 2 - {STEPS})"
 
 
-def _scaled(limit: float, zeros: int = 0) -> str:
+def scaled(limit: float, zeros: int = 0) -> str:
     """``limit`` / STEPS as a decimal literal."""
     return format(Decimal(limit) / STEPS, f".{30 + zeros}f").rstrip("0")
 
@@ -35,9 +35,9 @@ def integer_noise(sql: str, kind: str, share: float | None, amount: float | None
     """For smallint, integer and bigint."""
     lowest, highest = _RANGES[kind]
     if share is not None:
-        moved = f"{sql}::float8 * (1 + {_step(digest)}::float8 * {_scaled(share)}::float8)"
+        moved = f"{sql}::float8 * (1 + {_step(digest)}::float8 * {scaled(share)}::float8)"
     else:
-        moved = f"{sql}::float8 + {_step(digest)}::float8 * {_scaled(amount or 0)}::float8"
+        moved = f"{sql}::float8 + {_step(digest)}::float8 * {scaled(amount or 0)}::float8"
     top = _NEAR_LARGEST_BIGINT if kind == "bigint" else str(highest)
     whole = f"greatest(least({moved}, {top}::float8), '{lowest}'::float8)::{kind}"
     up = digest.bit(3)
@@ -57,9 +57,9 @@ def numeric_noise(sql: str, shape: Shape, share: float | None, amount: float | N
     """For numeric. NaN and infinity have no scale, which is how every major can tell them."""
     step = f"{_step(digest)}::numeric"
     if share is not None:
-        moved = f"{sql} * (1 + {step} * {_scaled(share)})"
+        moved = f"{sql} * (1 + {step} * {scaled(share)})"
     else:
-        moved = f"{sql} + {step} * {_scaled(amount or 0)}"
+        moved = f"{sql} + {step} * {scaled(amount or 0)}"
     if shape.precision is None:
         masked = _free_numeric(sql, moved, share, amount)
     else:
@@ -107,11 +107,11 @@ def float_noise(sql: str, kind: str, share: float | None, amount: float | None, 
     smallest, largest = ("1e-36", "1e38") if kind == "real" else ("1e-290", "1e307")
     wide = f"{sql}::float8"
     if share is not None:
-        moved = f"{wide} * (1 + {_step(digest)}::float8 * {_scaled(share)}::float8)"
+        moved = f"{wide} * (1 + {_step(digest)}::float8 * {scaled(share)}::float8)"
         farthest = f"({wide} * {1 + share}::float8)::{cast}"
         too_small = f" WHEN abs({wide}) < '{smallest}'::float8 THEN 0"
     else:
-        moved = f"{wide} + {_step(digest)}::float8 * {_scaled(amount or 0)}::float8"
+        moved = f"{wide} + {_step(digest)}::float8 * {scaled(amount or 0)}::float8"
         farthest = f"({wide} * 0.5::float8)::{cast}"
         too_small = ""
     return (

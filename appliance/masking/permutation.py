@@ -25,7 +25,7 @@ from appliance.masking.sql_text import identifier
 
 BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 """Below the sign."""
-_LOW_BITS = {"integer": 16, "bigint": 32}
+LOW_BITS = {"integer": 16, "bigint": 32}
 ROUNDS = 10
 _ALL_NUMBERS = f"FROM generate_series(0, {(1 << BITS['smallint']) - 1}) AS appliance_numbers"
 _DRAW = re.compile(
@@ -39,7 +39,7 @@ def permuted(value: str, kind: str, cast: str, scope: Scope, key: KeyName) -> st
     """The SQL of another number of the same type; NULL for NULL. ``value`` is of that type."""
     if kind == "smallint":
         return _shuffled(value, cast, scope, key)
-    bits, low_bits = BITS[kind], _LOW_BITS[kind]
+    bits, low_bits = BITS[kind], LOW_BITS[kind]
     high_bits = bits - low_bits
     high, low = (identifier(scope.alias(f"appliance_{half}")) for half in ("high", "low"))
     number = f"{value}::bigint"

@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections import Counter
 
 from appliance.contract.events import MAX_PLANNED_TABLES
+from appliance.contract.fitting import shown_name
 from appliance.postgres.plan import Plan, PlannedTable
 from appliance.store.runs import Row
+
+_MOST_DRIFT = 200
+_CHANGES = {
+    ("table", "added"): "table_added",
+    ("table", "gone"): "table_gone",
+    ("column", "added"): "columns_added",
+    ("column", "gone"): "columns_gone",
+    ("type", "changed"): "types_changed",
+    ("constraint", "added"): "constraints",
+    ("constraint", "gone"): "constraints",
+}
 
 
 def plan_brief(plan: Plan) -> Row:
@@ -18,12 +30,26 @@ def plan_brief(plan: Plan) -> Row:
         "not_carried": len(plan.not_carried),
         "warnings": len(plan.warnings),
         "server_version": plan.source.server_version,
+        "drift": _drift(plan),
     }
 
 
 def parts_of_tables(plan: Plan) -> dict[str, int]:
     """Into how many pieces each table is cut."""
     return dict(Counter(plan.table_name(item) for shard in plan.shards for item in shard.items))
+
+
+def _drift(plan: Plan) -> list[Row]:
+    """The changes by table and outcome: no column is named."""
+    counted = Counter(
+        (f"{item.schema_name}.{item.table}", _CHANGES[item.kind, item.change], item.outcome)
+        for item in plan.drift.items
+    )
+    found = [
+        {"table": shown_name(table), "change": change, "outcome": outcome, "count": count}
+        for (table, change, outcome), count in counted.items()
+    ]
+    return found[:_MOST_DRIFT]
 
 
 def _table(table: PlannedTable) -> Row:

@@ -26,7 +26,7 @@ Origin = Literal["local", "cloud"]
 SUFFIXES = (".yaml", ".yml", ".json")
 INDEX = "workflow-index.json"
 WAITING = ".waiting"
-_VERSION = f"3/{appliance.__version__}"
+_VERSION = f"4/{appliance.__version__}"
 """Another release may find other things wrong with a file."""
 
 
@@ -44,6 +44,8 @@ class WorkflowFile:
     timezone: str = "UTC"
     parallel: int = 1
     retries: int = 0
+    twins: tuple[str, ...] = ()
+    replaces: str | None = None
     problem: str | None = None
 
     @property
@@ -135,6 +137,8 @@ def _read(path: Path, origin: Origin, mtime_ns: int, size: int) -> WorkflowFile:
         timezone=workflow.timezone,
         parallel=workflow.limits.parallel,
         retries=workflow.limits.retries,
+        twins=tuple(twin.connection for twin in workflow.twins.values()),
+        replaces=workflow.replaces,
     )
 
 

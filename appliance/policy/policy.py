@@ -141,6 +141,14 @@ class Policy(StrictModel):
         ),
         examples=[["public.*.id", "public.product.*"]],
     )
+    share_catalog: Literal["names", "none"] = Field(
+        default="none",
+        description=(
+            "Whether the dashboard is shown the columns of a connection that it may read: names, types, keys,"
+            " what a scan found, estimated rows; never a value, comment, default or label."
+        ),
+        examples=["names"],
+    )
     snapshot_max_min: int | None = Field(
         default=None,
         strict=True,
@@ -280,7 +288,7 @@ def enforce(
 
 def _check_connections(policy: Policy, workflow: Workflow, origin: Origin) -> list[Refusal]:
     refusals = []
-    writes = [twin.connection for twin in workflow.twins.values()]
+    writes = list(workflow.built.values())
     for rule, allowed, wanted in (("read", policy.read, [workflow.source]), ("write", policy.write, writes)):
         for name in wanted:
             if name not in (allowed or ()) and not (allowed is None and origin == "local"):
@@ -291,7 +299,7 @@ def _check_connections(policy: Policy, workflow: Workflow, origin: Origin) -> li
 
 def _check_files(policy: Policy, workflow: Workflow) -> list[Refusal]:
     """Files are outside every database's own access control, so they need a word of the owner's."""
-    if workflow.files is None or EXPORTS in policy.destinations:
+    if not workflow.files or EXPORTS in policy.destinations:
         return []
     what = f"Files may not be exported here: destinations does not name `{EXPORTS}`."
     return [Refusal("destinations", what)]

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from appliance.masking.compiled import Binding, CompiledColumn
 from appliance.workflow.catalog import NotCarried
+from appliance.workflow.drift import Drift
 
 
 class PlanModel(BaseModel):
@@ -94,7 +95,8 @@ class TargetFacts(PlanModel):
     database: str
     """The twin's name."""
     next_database: str
-    """Built aside under this name (``<twin>__next``, shortened where a name may not be that long)."""
+    """Built aside under this name (``<twin>__next``, shortened where a name may not be that long; without a
+    twin ``<database>-<workflow>__files``)."""
     prev_database: str
     """The former twin after the swap."""
     server_version: int
@@ -104,6 +106,8 @@ class TargetFacts(PlanModel):
     ctype: str
     locale: str | None = None
     twin_exists: bool = False
+    scratch: bool = False
+    """Built for files alone: ``next_database`` is dropped when they are written, and never the twin."""
     missing_extensions: tuple[str, ...] = ()
     """Used by the source, not available on the target, and not needed by a selected table."""
     tried_extensions: tuple[str, ...] = ()
@@ -210,6 +214,8 @@ class Plan(PlanModel):
     warnings: tuple[str, ...] = ()
     fallbacks: tuple[str, ...] = ()
     """Settings of the source that the target cannot give, and what it gives instead."""
+    drift: Drift = Drift()
+    """What has changed in the source since the workflow's last verified run."""
 
     def table_name(self, item: CopyItem) -> str:
         """schema.table of an item."""

@@ -38,12 +38,12 @@ class ThisMachine:
         self._metadata_url = metadata_url
 
     def install(self, version: str) -> None:
-        """Have the release and its step image there, whole, beside the running one."""
+        """Have the release and its step images there, whole, beside the running one."""
         if not is_installed(self._root, version):
             bundles.install(self._root, version)
-        image = manifest(self._root, version).step_image
-        shown = _run("docker", "image", "inspect", "--format", "{{.Id}}", image.tag, check=False)
-        if shown.strip() != image.id:
+        images = manifest(self._root, version).step_images
+        inspect = ("docker", "image", "inspect", "--format", "{{.Id}}")
+        if any(_run(*inspect, image.tag, check=False).strip() != image.id for image in images):
             archive = self._root / "releases" / version / "image" / "step.tar.gz"
             _run("docker", "load", "--quiet", "--input", str(archive))
         check_fitness(self._root / "releases" / version)

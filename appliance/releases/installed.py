@@ -46,7 +46,7 @@ def point(root: Path, link: str, version: str) -> None:
 
 
 class StepImage(BaseModel):
-    """The image of the steps, as Docker knows it."""
+    """An image of steps, as Docker knows it."""
 
     tag: str
     id: str = ""
@@ -56,6 +56,13 @@ class ReleaseManifest(BaseModel):
     """What is read of a release's ``manifest.json``."""
 
     step_image: StepImage
+    parquet_image: StepImage | None = None
+    """Older releases have none."""
+
+    @property
+    def step_images(self) -> tuple[StepImage, ...]:
+        """Every image for steps."""
+        return (self.step_image, *([self.parquet_image] if self.parquet_image else []))
 
 
 def manifest(root: Path, version: str) -> ReleaseManifest:

@@ -41,12 +41,13 @@ def prune(root: Path, settings: Settings) -> list[str]:
         # What it pins is not known, and the services complain of it already.
         return []
     removed = superfluous(root, settings.releases.kept, pinned)
-    tags = {version: _step_image(root, version) for version in installed(root)}
+    tags = {version: _step_images(root, version) for version in installed(root)}
     for version in removed:
         _remove(root / "releases" / version)
-        tag = tags.pop(version)
-        if tag and tag not in tags.values():
-            _docker("image", "rm", tag)
+        kept = {tag for other, of_other in tags.items() if other != version for tag in of_other}
+        for tag in tags.pop(version):
+            if tag not in kept:
+                _docker("image", "rm", tag)
     with contextlib.suppress(OSError), (root / ".lock").open("w") as lock:
         # An unpacking process holds it; without, a folder that is not complete never will be.
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -84,10 +85,10 @@ def _last_used(folder: Path) -> float:
     return max(mark.stat().st_mtime for mark in marks if mark.exists())
 
 
-def _step_image(root: Path, version: str) -> str | None:
+def _step_images(root: Path, version: str) -> list[str]:
     with contextlib.suppress(ApplianceError):
-        return manifest(root, version).step_image.tag
-    return None
+        return [image.tag for image in manifest(root, version).step_images]
+    return []
 
 
 def _remove(folder: Path) -> None:

@@ -38,6 +38,12 @@ class StepSettings(StrictModel):
         description="Image of the steps; else the one that this release brought.",
         examples=["appliance-step:0.1.0"],
     )
+    parquet_image: str = Field(
+        default=f"appliance-step-parquet:{__version__}",
+        min_length=1,
+        description="Image of the steps that write Parquet files; else the one that this release brought.",
+        examples=["appliance-step-parquet:0.1.0"],
+    )
     network: str = Field(
         default="bridge",
         min_length=1,

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-STEPS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "publish", "discard")
+LOOKS = ("scan", "plan_only")
+"""Steps of no run: they look at databases, and change nothing."""
+STEPS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "publish", "discard", *LOOKS)
 PROGRAM = ("python", "-m", "appliance.steps")
 
 

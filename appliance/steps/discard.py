@@ -1,6 +1,8 @@
 """``discard``: after a run that failed before it was verified, drop what it had built aside.
 
-The next run would do so too, but the disk space is wanted now, and evidence is not to stay. Whoever starts
+What was built for files alone is dropped after any run whose files were not delivered.
+
+The next run would do so too, but the disk space is wanted now, and evidence is not to stay. The starter of
 the steps decides when: a finished twin that could only not be swapped in stays, and the message of
 ``publish`` says what to do then. After a run that was killed it is the reaper's, or the next command's: see
 ``run_folder.left_behind``.
@@ -15,7 +17,6 @@ import psycopg
 
 from appliance.postgres.errors import database_failure
 from appliance.postgres.twin.database import drop_own
-from appliance.postgres.twin.names import twin_names
 from appliance.run_folder import mark_removed
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import PLAN
@@ -26,11 +27,10 @@ def run(context: StepContext) -> dict[str, list[str]]:
     dropped: list[str] = []
     if not PLAN.is_in(context.run_dir):
         return {"dropped": dropped}
-    for twin in context.spec.workflow.twins.values():
-        name = twin.connection
-        unfinished = twin_names(context.twin_name(name)).next
-        open_database = partial(context.connect_target, name)
-        with closing(context.connect_admin(name)) as admin:
+    for target in context.plan().targets:
+        unfinished = target.next_database
+        open_database = partial(context.connect_target, target.connection)
+        with closing(context.connect_admin(target.connection)) as admin:
             try:
                 if drop_own(admin, unfinished, run=context.spec.run_id, open_database=open_database):
                     dropped.append(unfinished)

@@ -1,81 +1,63 @@
-"""Writing a verified twin's tables as files, for ``publish``."""
+"""Writing a verified database as files, for ``publish``."""
 
 from __future__ import annotations
 
 import contextlib
-import time
+import math
+import shutil
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import psycopg
-from psycopg import Connection
-from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance import __version__
-from appliance.errors import WorkFailedError, WorkFailedForGoodError, WrongRequestError
-from appliance.exports.stored import MANIFEST, ExportedTable, Manifest, read_manifest
+from appliance.errors import WorkFailedError, WrongRequestError
+from appliance.exports.manifest import MANIFEST, ExportedFormat, Manifest, read_manifest
 from appliance.exports.writing import write_manifest
-from appliance.postgres.building.as_in_source import names_as_in_source
-from appliance.postgres.copying.copy_sql import table_reference
-from appliance.postgres.errors import database_failure
-from appliance.postgres.plan import DefinitionSettings, Plan, TableName, TargetFacts
-from appliance.postgres.proof.parts import loads
-from appliance.postgres.twin.export_stream import Format, copy_to_file, file_name, write_table
+from appliance.postgres.exporting.archive import write_archive
+from appliance.postgres.exporting.libraries import require_parquet
+from appliance.postgres.exporting.relations import Relation, relations_of
+from appliance.postgres.exporting.text_files import write_text
+from appliance.postgres.exporting.verified import Progress, VerifiedDatabase, snapshot_of
+from appliance.postgres.plan import Plan, TargetFacts
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import VERIFIED, settings_of
-
-_REPORT_EVERY_S = 0.5
-_COLUMNS = """
-SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped
-ORDER BY attnum
-"""
+from appliance.steps.secrets import read_service, service_environment
+from appliance.system.postgres_programs import find_pg_dump
+from appliance.workflow.delivery import ROWS_PER_FILE, FilesDelivery
 
 
 class ExportResult(BaseModel):
     """What was exported. Counts only."""
 
-    format: Format
+    formats: tuple[str, ...]
     tables: int
+    files: int
     rows: int
     bytes: int
 
 
-@dataclass(frozen=True)
-class _Relation:
-    """What becomes one file: a table, or a partitioned one with all of its partitions."""
-
-    name: TableName
-    partitioned: bool
-    rows: int
-    """As verified."""
-
-
 def write_export(context: StepContext, plan: Plan, target: TargetFacts) -> ExportResult:
-    """Write every table of ``<twin>__next`` to the step's export folder, the manifest last.
+    """Write the tables of the verified database to the step's export folder, the manifest last.
 
     What an earlier attempt has completed stays; what it has not is written anew. Raises our errors, with no
     file of ours left in the folder.
     """
-    folder, files = context.paths.export_dir, context.spec.workflow.files
-    if folder is None or files is None:
+    folder = context.paths.export_dir
+    if folder is None:
         raise WrongRequestError("The step 'publish' was given no folder for files.")
     if (folder / MANIFEST).exists():
         return _result(read_manifest(folder))
-    relations = _relations(context, plan, target)
     try:
         with _cleared(folder):
-            tables = _write_all(context, target, relations, files.format, folder)
             manifest = Manifest(
                 workflow=plan.workflow_id,
                 run=plan.run_id,
-                format=files.format,
                 created_at=datetime.now(UTC),
                 appliance_version=__version__,
-                tables=tuple(tables),
+                formats=_write_all(context, plan, target, folder),
             )
             write_manifest(folder, manifest)
     except OSError as error:
@@ -88,81 +70,90 @@ def write_export(context: StepContext, plan: Plan, target: TargetFacts) -> Expor
 
 
 def _write_all(
-    context: StepContext, target: TargetFacts, relations: list[_Relation], form: Format, folder: Path
-) -> list[ExportedTable]:
-    """All tables, in one snapshot. Row-level security would leave rows out: here it is an error instead."""
-    number = context.plan().targets.index(target)
-    settings = settings_of(number).read(context.run_dir)
-    with closing(context.connect_target(target.connection, target.next_database)) as session:
-        try:
-            session.execute("SET row_security = off")
-            session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        except psycopg.Error as error:
-            raise database_failure("The twin could not be read for its files.", error) from None
-        return [_write(context, session, settings, relation, form, folder) for relation in relations]
-
-
-def _write(  # noqa: PLR0917
-    context: StepContext,
-    session: Connection[TupleRow],
-    settings: DefinitionSettings,
-    relation: _Relation,
-    form: Format,
-    folder: Path,
-) -> ExportedTable:
-    name = relation.name.qualified
-    next_report = time.monotonic() + _REPORT_EVERY_S
-
-    def report(rows: int, size: int) -> None:
-        nonlocal next_report
-        if time.monotonic() >= next_report:
-            next_report = time.monotonic() + _REPORT_EVERY_S
-            context.progress(table=name, rows=rows, rows_expected=relation.rows, bytes=size)
-
-    file = file_name(relation.name, form)
-    try:
-        here = settings.of(relation.name.schema_name, relation.name.name)
-        session.execute(names_as_in_source(here).encode())
-        columns = [row[0] for row in session.execute(_COLUMNS, [table_reference(relation.name)])]
-        statement = copy_to_file(relation.name, form, only=not relation.partitioned)
-        written = write_table(session, statement, form, folder / file, report)
-    except psycopg.Error as error:
-        raise database_failure("A table could not be exported.", error, table=name) from None
-    if written.rows != relation.rows:
-        raise WorkFailedForGoodError(
-            f"The file of {name} has {written.rows:,} rows, and {relation.rows:,} were verified.",
-            "Something else has written to the database that is being built.",
-            "Start the run again.",
+    context: StepContext, plan: Plan, target: TargetFacts, folder: Path
+) -> tuple[ExportedFormat, ...]:
+    """All formats, from one snapshot."""
+    settings = settings_of(plan.targets.index(target)).read(context.run_dir)
+    relations = _relations(context, plan, target)
+    with (
+        closing(context.connect_target(target.connection, target.next_database)) as session,
+        snapshot_of(session) as snapshot,
+    ):
+        database = VerifiedDatabase(session, snapshot, settings, folder, lambda far: _tell(context, far))
+        return tuple(
+            _write(context, target, database, files, relations)
+            for files in context.spec.workflow.files.values()
         )
+
+
+def _write(
+    context: StepContext,
+    target: TargetFacts,
+    database: VerifiedDatabase,
+    files: FilesDelivery,
+    relations: list[Relation],
+) -> ExportedFormat:
+    chosen = [each for each in relations if files.takes(each.name.schema_name, each.name.name)]
+    if files.format == "archive":
+        return _archive(context, target, database, files, chosen, relations)
+    if files.format == "parquet":
+        return _parquet(context, target, database, files, chosen)
+    return write_text(database, chosen, files.format)
+
+
+def _archive(  # noqa: PLR0917
+    context: StepContext,
+    target: TargetFacts,
+    database: VerifiedDatabase,
+    files: FilesDelivery,
+    chosen: list[Relation],
+    relations: list[Relation],
+) -> ExportedFormat:
+    limits = context.spec.workflow.limits
+    environment = service_environment(context.secrets_dir, target.connection, context.application_name)
+    return write_archive(
+        database,
+        chosen,
+        find_pg_dump(target.server_version, "what was built"),
+        environment,
+        files.layout or "file",
+        database_name=target.next_database,
+        without_rows=[part for each in relations if each not in chosen for part in each.parts],
+        jobs=min(limits.parallel, math.ceil(limits.cpus)),
+    )
+
+
+def _parquet(
+    context: StepContext,
+    target: TargetFacts,
+    database: VerifiedDatabase,
+    files: FilesDelivery,
+    chosen: list[Relation],
+) -> ExportedFormat:
+    require_parquet()
+    from appliance.postgres.exporting.parquet import write_parquet  # noqa: PLC0415
+    from appliance.postgres.exporting.parquet_files import ArrowSession, statements_before  # noqa: PLC0415
+
+    parameters = read_service(context.secrets_dir, target.connection)
+    parameters |= {"dbname": target.next_database, "application_name": context.application_name}
+
+    def open_arrow(snapshot: str) -> ArrowSession:
+        return ArrowSession(parameters, statements_before(snapshot))
+
+    return write_parquet(database, chosen, open_arrow, files.rows_per_file or ROWS_PER_FILE)
+
+
+def _tell(context: StepContext, far: Progress) -> None:
     context.progress(
-        table=name, rows=written.rows, rows_expected=written.rows, bytes=written.bytes, done=True
-    )
-    return ExportedTable(
-        table=name,
-        file=file,
-        columns=tuple(columns),
-        rows=written.rows,
-        bytes=written.bytes,
-        sha256=written.sha256,
+        table=far.table, rows=far.rows, rows_expected=far.rows_expected, bytes=far.bytes, done=far.done
     )
 
 
-def _relations(context: StepContext, plan: Plan, target: TargetFacts) -> list[_Relation]:
-    """In the order of their names, each with the rows that ``verify`` has found in it."""
+def _relations(context: StepContext, plan: Plan, target: TargetFacts) -> list[Relation]:
+    """Each with the rows that ``verify`` has found in it."""
     verified = VERIFIED.read(context.run_dir)
     (proof,) = [twin for twin in verified.twins if twin.database == target.next_database]
-    rows_of = {table.table: table.rows for table in proof.tables}
-    rows: dict[TableName, int] = {}
-    roots: set[TableName] = set()
-    for loaded in loads(plan):
-        root = plan.tables[loaded.sources[0]].root
-        name = root or loaded.relation
-        rows[name] = rows.get(name, 0) + rows_of[loaded.relation.qualified]
-        if root is not None:
-            roots.add(root)
-    return [
-        _Relation(name, name in roots, rows[name]) for name in sorted(rows, key=lambda each: each.qualified)
-    ]
+    return relations_of(plan, {table.table: table.rows for table in proof.tables})
 
 
 @contextlib.contextmanager
@@ -179,10 +170,17 @@ def _cleared(folder: Path) -> Iterator[None]:
 
 def _clear(folder: Path) -> None:
     for path in folder.iterdir():
-        path.unlink()
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _result(manifest: Manifest) -> ExportResult:
     return ExportResult(
-        format=manifest.format, tables=len(manifest.tables), rows=manifest.rows, bytes=manifest.bytes
+        formats=tuple(each.format for each in manifest.formats),
+        tables=len(manifest.tables),
+        files=len(manifest.files),
+        rows=manifest.rows,
+        bytes=manifest.bytes,
     )

@@ -12,8 +12,10 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance.discovery.kept_columns import kept_that_look_personal
+from appliance.discovery.kept_look import KeptLook, kept_look
 from appliance.errors import ApplianceError, Explanation, WrongRequestError
 from appliance.postgres.errors import database_failure
+from appliance.postgres.exporting.relations import check_chosen
 from appliance.postgres.plan import Plan
 from appliance.postgres.planning.planning import PlanRequest, TableKey, make_plan
 from appliance.postgres.planning.space_estimate import (
@@ -25,14 +27,17 @@ from appliance.postgres.planning.space_estimate import (
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.lock_watch import LockWatch
 from appliance.postgres.source.session_settings import read_session_settings
+from appliance.postgres.twin.ownership import Owners
 from appliance.postgres.twin.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext
 from appliance.steps.reading import read_source
-from appliance.steps.run_files import PLAN
+from appliance.steps.run_files import CATALOG, DRIFT, FORMER_CATALOG, KEPT, PLAN, UNCOVERED
 from appliance.steps.run_spec import RunSpec
 from appliance.system.disk import space_of
+from appliance.system.postgres_programs import find_pg_dump
 from appliance.workflow.catalog import Catalog
-from appliance.workflow.matching import selected_oids
+from appliance.workflow.drift import Drift, drift, drift_notes, shape_of_catalog
+from appliance.workflow.matching import Matching, match_rules, selected_oids
 
 _SYSTEM_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
 
@@ -59,25 +64,33 @@ def run(context: StepContext) -> PlanSummary:
 
     Raises WrongRequestError, RefusedError or WorkFailedError.
     """
-    plan = plan_of(context)
-    check_room(space_of(context.run_dir), bytes_of_files(plan) if context.spec.workflow.files else 0)
+    try:
+        plan, kept = planned(context)
+    except ApplianceError:
+        # What has come since the last run may be why.
+        for text in drift_notes(DRIFT.read(context.run_dir)) if DRIFT.is_in(context.run_dir) else ():
+            context.notice(text)
+        raise
+    check_room(space_of(context.run_dir), bytes_of_files(plan) * len(context.spec.workflow.files))
     _check_targets_room(context, plan)
     PLAN.write(context.run_dir, plan)
-    for text in (*plan.warnings, *plan.fallbacks):
+    KEPT.write(context.run_dir, kept)
+    for text in (*plan.warnings, *plan.fallbacks, *drift_notes(plan.drift)):
         context.notice(text)
     return summary_of(plan)
 
 
-def plan_of(context: StepContext) -> Plan:
-    """The plan, in the run's snapshot."""
+def planned(context: StepContext) -> tuple[Plan, KeptLook]:
+    """The plan, made in the run's snapshot, and what of the kept columns is to be looked at."""
     with LockWatch(context.connect_source, context.spec.workflow.limits.yield_s) as watch:
         return read_source(context, watch, "the catalog", lambda source: _plan_in(context, source))
 
 
-def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
+def _plan_in(context: StepContext, source: Connection[TupleRow]) -> tuple[Plan, KeptLook]:
     spec = context.spec
     try:
         catalog = read_catalog(source, partial(selected_oids, spec.workflow))
+        changed = _drift(context, catalog)
         request = PlanRequest(
             run_id=spec.run_id,
             workflow=spec.workflow,
@@ -90,15 +103,38 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
             key_name=spec.key_name,
             epoch=spec.epoch,
             settings=read_session_settings(source),
+            drift=changed,
+            note_uncovered=lambda found: UNCOVERED.write(context.run_dir, found),
         )
-        return make_plan(
+        matchings: list[Matching] = []
+
+        def look_at_kept(matching: Matching) -> list[str]:
+            matchings.append(matching)
+            return kept_that_look_personal(source, catalog.encoding, matching, judged)
+
+        judged = _judged(spec)
+        plan = make_plan(
             request,
             source,
             lambda selected: _check_targets(context, source, catalog, selected),
-            lambda matching: kept_that_look_personal(source, catalog.encoding, matching, _judged(spec)),
+            look_at_kept,
         )
     except psycopg.Error as error:
         raise database_failure("The source's catalog could not be read.", error) from None
+    check_chosen(spec.workflow, plan, catalog)
+    if "archive" in spec.workflow.formats:
+        for target in plan.targets:
+            find_pg_dump(target.server_version, "what is built")
+    return plan, kept_look(matchings[0], plan, judged)
+
+
+def _drift(context: StepContext, catalog: Catalog) -> Drift:
+    """What has changed since the last run; kept in the run's folder, also where the plan halts at it."""
+    former = FORMER_CATALOG.read(context.run_dir) if FORMER_CATALOG.is_in(context.run_dir) else None
+    found = drift(former, catalog, match_rules(context.spec.workflow, catalog))
+    CATALOG.write(context.run_dir, shape_of_catalog(catalog))
+    DRIFT.write(context.run_dir, found)
+    return found
 
 
 def _judged(spec: RunSpec) -> frozenset[str]:
@@ -140,7 +176,7 @@ def _check_targets(
     """Look at every delivery's target; one WrongRequestError for all that are wrong."""
     checks: list[TargetCheck] = []
     wrong: list[ApplianceError] = []
-    for number in context.spec.workflow.twins:
+    for number in context.spec.workflow.built:
         try:
             checks.append(_check_target(context, number, source, catalog, selected))
         except WrongRequestError as error:
@@ -157,11 +193,15 @@ def _check_target(
     catalog: Catalog,
     selected: Collection[TableKey],
 ) -> TargetCheck:
-    connection = context.spec.workflow.twins[number].connection
+    connection = context.spec.workflow.built[number]
     twin = context.twin_name(connection)
     try:
         with closing(context.connect_admin(connection)) as admin:
-            if twin == catalog.database and _system_identifier(admin) == _system_identifier(source):
+            if (
+                number in context.spec.workflow.twins
+                and twin == catalog.database
+                and _system_identifier(admin) == _system_identifier(source)
+            ):
                 raise WrongRequestError(
                     f"The connection '{connection}' is the source itself: '{twin}' on the same server.",
                     "The twin would replace the database it is a copy of.",
@@ -178,6 +218,8 @@ def _check_target(
                 selected=selected,
                 powerful_role=connection in context.spec.policy.powerful_roles,
                 leave_out=context.spec.workflow.leave_out,
+                scratch_of=context.spec.workflow.id if number in context.spec.workflow.scratch else None,
+                owners=Owners(context.spec.workflow.id, context.spec.workflow.replaces),
             )
     except psycopg.Error as error:
         raise database_failure(f"The target '{connection}' could not be looked at.", error) from None

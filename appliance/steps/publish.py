@@ -1,5 +1,7 @@
 """``publish``: put the verified database in the twin's place, the former twin kept beside it.
 
+What was built for files alone is dropped again, when they are written.
+
 Files are written before that, from the database that was verified: once it is the twin, its users may write
 to it, and what they write has been proven by nobody. Who started the step gives the files their name when it
 has worked, so that files and twin appear together or not at all.
@@ -8,12 +10,18 @@ has worked, so that files and twin appear together or not at all.
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from functools import partial
 
+import psycopg
 from pydantic import BaseModel
 
 from appliance.errors import WrongRequestError
+from appliance.postgres.errors import database_failure
+from appliance.postgres.plan import Plan, TargetFacts
+from appliance.postgres.twin.database import drop_own
 from appliance.postgres.twin.names import twin_names
+from appliance.postgres.twin.ownership import Owners
 from appliance.postgres.twin.publishing import Publisher
 from appliance.steps.context import StepContext
 from appliance.steps.exporting import ExportResult, write_export
@@ -23,7 +31,8 @@ class PublishResult(BaseModel):
     """What was published."""
 
     connection: str
-    twin: str
+    twin: str | None
+    """None where the database was built for files alone, and is dropped."""
     former: str | None
     """The name under which the former twin is kept; None where there was none."""
     already_done: bool
@@ -48,6 +57,8 @@ def run(context: StepContext) -> PublishResult:
     files = None
     if target.delivery == context.spec.workflow.exporting_delivery:
         files = write_export(context, plan, target)
+    if target.scratch:
+        return _drop_scratch(context, plan, target, files, began)
     names = twin_names(target.database)
     published = Publisher(
         names=names,
@@ -58,6 +69,7 @@ def run(context: StepContext) -> PublishResult:
         run=plan.run_id,
         grace_s=context.spec.workflow.twins[target.delivery].grace_s,
         tell=context.notice,
+        owners=Owners(context.spec.workflow.id, context.spec.workflow.replaces),
     ).publish()
     for note in published.notes:
         context.notice(note)
@@ -68,6 +80,28 @@ def run(context: StepContext) -> PublishResult:
         already_done=published.already,
         grants=published.grants,
         notes=tuple(published.notes),
+        files=files,
+        seconds=round(time.monotonic() - began, 3),
+    )
+
+
+def _drop_scratch(
+    context: StepContext, plan: Plan, target: TargetFacts, files: ExportResult | None, began: float
+) -> PublishResult:
+    """The files are written: nothing else was ever to see the database. A second attempt finds it gone."""
+    open_database = partial(context.connect_target, target.connection)
+    try:
+        with closing(context.connect_admin(target.connection)) as admin:
+            there = drop_own(admin, target.next_database, run=plan.run_id, open_database=open_database)
+    except psycopg.Error as error:
+        what = f"'{target.next_database}', built for the files alone, could not be dropped."
+        raise database_failure(what, error) from None
+    return PublishResult(
+        connection=target.connection,
+        twin=None,
+        former=None,
+        already_done=not there,
+        grants=0,
         files=files,
         seconds=round(time.monotonic() - began, 3),
     )

@@ -25,7 +25,8 @@ MAX_ROWS_UNENROLLED = 2_000
 DROPPED_IN_TURN = (
     ("progress",),
     ("step_changed",),
-    ("run_planned", "noticed"),
+    ("catalog_reported", "plan_reported"),
+    ("run_planned", "noticed", "columns_uncovered"),
     ("run_started", "workflow_changed", "command_changed", "update_changed"),
 )
 """What makes room for the rest, and in which order. A run's outcome is in none of them."""

@@ -19,6 +19,7 @@ from appliance.store.rows import (
     RunState,
     StepLine,
     TableLine,
+    TwinLine,
     stored_failure,
     stored_plan,
     stored_stop,
@@ -33,6 +34,18 @@ _RUN: LiteralString = (
     " extract(epoch FROM coalesce(ended_at, now()) - coalesce(started_at, queued_at))::float8 AS seconds"
     " FROM appliance.run "
 )
+
+_TWINS: LiteralString = """
+SELECT own.result ->> 'connection' AS connection, own.ended_at AS since, later.run_id AS replaced_by,
+       later.workflow AS replaced_workflow, later.ended_at AS replaced_at
+FROM appliance.step AS own LEFT JOIN LATERAL (
+    SELECT s.run_id, r.workflow, s.ended_at FROM appliance.step AS s JOIN appliance.run AS r USING (run_id)
+    WHERE s.step = 'publish' AND s.state = 'succeeded' AND s.ended_at > own.ended_at
+        AND s.result ->> 'connection' = own.result ->> 'connection'
+    ORDER BY s.ended_at LIMIT 1) AS later ON true
+WHERE own.run_id = %s AND own.step = 'publish' AND own.state = 'succeeded'
+    AND own.result ->> 'connection' IS NOT NULL ORDER BY own.shard
+"""
 
 
 def current_runs(connection: Connection) -> list[RunLine]:
@@ -86,6 +99,7 @@ def run_details(connection: Connection, run_id: str) -> RunDetails | None:
         "SELECT step, text, at FROM appliance.notice WHERE run_id = %s ORDER BY at",
         [run_id],
     )
+    twins = _all(connection, class_row(TwinLine), _TWINS, [run_id])
     return RunDetails(
         **vars(found[0]),
         plan=stored_plan(planned["plan"]) if planned and planned["plan"] else None,
@@ -93,6 +107,7 @@ def run_details(connection: Connection, run_id: str) -> RunDetails | None:
         tables=tables_of(progress),
         progress=tuple(progress),
         notices=tuple(notices),
+        twins=tuple(twins),
     )
 
 

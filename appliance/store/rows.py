@@ -121,6 +121,19 @@ class NoticeLine:
 
 
 @dataclass(frozen=True)
+class TwinLine:
+    """A twin that a run put in place; the last three are None while it stands."""
+
+    connection: str
+    since: datetime
+    replaced_by: str | None
+    """The run."""
+    replaced_workflow: str | None
+    """The workflow of that run."""
+    replaced_at: datetime | None
+
+
+@dataclass(frozen=True)
 class RunDetails(RunLine):
     """A run with everything that is known of it."""
 
@@ -129,6 +142,7 @@ class RunDetails(RunLine):
     tables: tuple[TableLine, ...]
     progress: tuple[ProgressLine, ...]
     notices: tuple[NoticeLine, ...]
+    twins: tuple[TwinLine, ...] = ()
 
 
 @dataclass(frozen=True)

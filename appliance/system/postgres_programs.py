@@ -40,7 +40,7 @@ def of_server(name: str, conninfo: str) -> str:
     return str(own) if own.is_file() else name
 
 
-def find_pg_dump(server_version: int) -> PgDump:
+def find_pg_dump(server_version: int, what: str = "the source") -> PgDump:
     """The oldest pg_dump that can read a server of that ``server_version_num``.
 
     Raises WrongRequestError where there is none.
@@ -61,7 +61,7 @@ def find_pg_dump(server_version: int) -> PgDump:
         return min(able, key=lambda program: program.major)
     there = ", ".join(f"{program.path} ({program.major})" for program in programs) or "none"
     raise WrongRequestError(
-        f"No pg_dump can read the source: it is PostgreSQL {major}, and pg_dump must be at least as new.",
+        f"No pg_dump can read {what}: it is PostgreSQL {major}, and pg_dump must be at least as new.",
         f"Found: {there}.",
         f"Install postgresql-client-{major} or newer, or name a pg_dump in {PG_DUMP_VARIABLE}.",
     )

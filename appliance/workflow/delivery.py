@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
-    field_validator,
     model_serializer,
     model_validator,
 )
@@ -16,11 +16,16 @@ from pydantic.json_schema import JsonSchemaValue
 
 from appliance.documents.model import StrictModel, wrong
 from appliance.documents.named_types import ConnectionName
+from appliance.exports.manifest import Format
+from appliance.workflow.table_selection import TableSelection
 
 DELIVERY_KINDS = ("twin", "files")
 """What this release can deliver."""
 LATER_DELIVERY_KINDS = ("bucket", "container")
 """Known to the design of the document but not to this release: the error says so, so nobody seeks a typo."""
+
+ROWS_PER_FILE = 2_000_000
+"""Of a Parquet file, where a workflow does not say."""
 
 
 class TwinDelivery(StrictModel):
@@ -40,19 +45,84 @@ class TwinDelivery(StrictModel):
 
 
 class FilesDelivery(StrictModel):
-    """The verified twin's tables as files on the appliance, gzipped, one a table."""
+    """The verified tables as files on the appliance, in one format."""
 
-    format: Literal["csv", "jsonl"] = Field(
-        description="csv with a line of column names, or jsonl: one JSON object a line.", examples=["csv"]
+    format: Format = Field(
+        description=(
+            "csv with a line of column names, or jsonl: one JSON object a line, both gzipped, one file a"
+            " table; parquet, one or more files a table; or archive: the whole database for pg_restore."
+        ),
+        examples=["parquet"],
+    )
+    tables: TableSelection | None = Field(
+        default=None,
+        description=(
+            "Deliver these of the workflow's tables only. A partitioned table goes by its own name. Left out:"
+            " all."
+        ),
+        examples=[{"include": ["public.invoice", "crm.*"]}],
+    )
+    layout: Literal["file", "folder"] | None = Field(
+        default=None,
+        description=(
+            "Of an archive: one file, or a folder, which several processes write at a time. Left out: file."
+        ),
+        examples=["folder"],
+    )
+    rows_per_file: int | None = Field(
+        default=None,
+        strict=True,
+        ge=10_000,
+        le=1_000_000_000,
+        description=f"Of parquet: a larger table becomes several files. Left out: {ROWS_PER_FILE}.",
+        examples=[1_000_000],
+    )
+    build_in: ConnectionName | None = Field(
+        default=None,
+        description=(
+            "Without a twin: the connection on whose server a database is built, verified, read for the files"
+            " and dropped again."
+        ),
+        examples=["scratch"],
     )
 
-    @field_validator("format", mode="before")
-    @classmethod
-    def _no_parquet(cls, value: Any) -> Any:
-        if value == "parquet":
-            # Its library would nearly double the step image.
-            raise wrong("parquet is not in this release, which keeps the step image small", "csv or jsonl")
-        return value
+    @model_validator(mode="after")
+    def _fits_its_format(self) -> FilesDelivery:
+        if self.layout is not None and self.format != "archive":
+            raise wrong("has a layout, which only an archive has", "format: archive, or no layout")
+        if self.rows_per_file is not None and self.format != "parquet":
+            raise wrong("has rows_per_file, which only parquet has", "format: parquet, or no rows_per_file")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in serialize(self).items() if value is not None}
+
+    def takes(self, schema: str, table: str) -> bool:
+        """Whether it delivers a table of that name."""
+        return self.tables is None or self.tables.takes(schema, table)
+
+
+def check_files(files: Iterable[FilesDelivery], *, twins: bool, source: str) -> None:
+    """What a workflow's files may be together: raises a validator's error."""
+    deliveries = list(files)
+    builds = {each.build_in for each in deliveries if each.build_in is not None}
+    formats = [each.format for each in deliveries]
+    if twice := next((each for each in formats if formats.count(each) > 1), None):
+        raise wrong(f"delivers files as {twice} twice", "each format once")
+    if twins and builds:
+        raise wrong(
+            "names build_in beside a twin", "no build_in: beside a twin, files are written from the twin"
+        )
+    if not twins and not builds:
+        raise wrong(
+            "delivers files and no twin",
+            "a twin beside them, or build_in: a connection where the database is built, proven and dropped",
+        )
+    if len(builds) > 1:
+        raise wrong("names two connections as build_in", "one: all files are written from one database")
+    if source in builds:
+        raise wrong(f"builds in its own source, `{source}`", "build_in: another connection")
 
 
 def _one_kind(schema: JsonSchemaValue) -> None:
@@ -65,7 +135,7 @@ def _one_kind(schema: JsonSchemaValue) -> None:
 
 
 class Delivery(StrictModel):
-    """One place the result goes: a ``twin``, or ``files`` beside one."""
+    """One place the result goes: a ``twin``, or ``files``."""
 
     model_config = ConfigDict(json_schema_extra=_one_kind)
 
@@ -76,7 +146,7 @@ class Delivery(StrictModel):
     )
     files: FilesDelivery | None = Field(
         default=None,
-        description="Deliver the verified twin's tables as files on the appliance.",
+        description="Deliver the verified tables as files on the appliance.",
         examples=[{"format": "csv"}],
     )
 

@@ -8,7 +8,8 @@ from pydantic import Field, JsonValue, model_serializer, model_validator
 
 from appliance.documents.model import StrictModel, describe, wrong
 from appliance.documents.named_types import ConnectionName, WorkflowId
-from appliance.workflow.delivery import Delivery, FilesDelivery, TwinDelivery
+from appliance.exports.manifest import Format
+from appliance.workflow.delivery import Delivery, FilesDelivery, TwinDelivery, check_files
 from appliance.workflow.document_types import (
     ColumnPattern,
     LeftOutThing,
@@ -20,21 +21,7 @@ from appliance.workflow.document_types import (
     Unlisted,
 )
 from appliance.workflow.limits import Limits
-
-
-class TableSelection(StrictModel):
-    """Which tables are copied: those that a pattern of ``include`` matches and none of ``exclude``."""
-
-    include: tuple[TablePattern, ...] = Field(
-        min_length=1,
-        description="Patterns schema.table of the tables to copy.",
-        examples=[["public.*", "crm.*"]],
-    )
-    exclude: tuple[TablePattern, ...] = Field(
-        default=(),
-        description="Patterns schema.table of tables to leave out, whatever includes them.",
-        examples=[["public.audit_*"]],
-    )
+from appliance.workflow.table_selection import TableSelection
 
 
 class RowFilter(StrictModel):
@@ -187,6 +174,14 @@ class Workflow(StrictModel):
     deliver: tuple[Delivery, ...] = Field(
         min_length=1, description="Where the result goes.", examples=[[{"twin": {"connection": "staging"}}]]
     )
+    replaces: WorkflowId | None = Field(
+        default=None,
+        description=(
+            "The id of another workflow whose twin this one takes over. Without it, a twin that another"
+            " workflow has built is not replaced."
+        ),
+        examples=["former-staging-twin"],
+    )
     limits: Limits = Field(
         default_factory=Limits,
         description="What a run may take of time, memory and processor.",
@@ -196,13 +191,7 @@ class Workflow(StrictModel):
     @model_validator(mode="after")
     def _deliveries_go_elsewhere(self) -> Workflow:
         seen: set[str] = set()
-        if not self.twins:
-            raise wrong(
-                "delivers files and no twin",
-                "a twin beside them: files are written from one that was verified",
-            )
-        if len(self.deliver) - len(self.twins) > 1:
-            raise wrong("delivers files twice", "files in one format")
+        check_files(self.files.values(), twins=bool(self.twins), source=self.source)
         for twin in self.twins.values():
             name = twin.connection
             if name == self.source:
@@ -210,6 +199,8 @@ class Workflow(StrictModel):
             if name in seen:
                 raise wrong(f"delivers to `{name}` twice", "each connection once")
             seen.add(name)
+        if self.replaces == self.id:
+            raise wrong("replaces itself", "the id of another workflow, or no `replaces`")
         return self
 
     @property
@@ -225,7 +216,7 @@ class Workflow(StrictModel):
     @property
     def connections(self) -> tuple[str, ...]:
         """The names of all connections it needs, the source first, each once."""
-        return (self.source, *(twin.connection for twin in self.twins.values()))
+        return (self.source, *self.built.values())
 
     @property
     def twins(self) -> dict[int, TwinDelivery]:
@@ -233,11 +224,27 @@ class Workflow(StrictModel):
         return {place: each.twin for place, each in enumerate(self.deliver) if each.twin is not None}
 
     @property
-    def files(self) -> FilesDelivery | None:
-        """The files to deliver, if any."""
-        return next((each.files for each in self.deliver if each.files is not None), None)
+    def files(self) -> dict[int, FilesDelivery]:
+        """The files to deliver, one format each, by their place in ``deliver``."""
+        return {place: each.files for place, each in enumerate(self.deliver) if each.files is not None}
+
+    @property
+    def scratch(self) -> dict[int, str]:
+        """Without a twin: where a database is built for the files alone, by their place in ``deliver``."""
+        named = {place: each.build_in for place, each in self.files.items() if each.build_in is not None}
+        return dict([next(iter(named.items()))]) if named else {}
+
+    @property
+    def built(self) -> dict[int, str]:
+        """The connections on whose servers a database is built and proven, by their place in ``deliver``."""
+        return {**{place: twin.connection for place, twin in self.twins.items()}, **self.scratch}
 
     @property
     def exporting_delivery(self) -> int | None:
-        """The place in ``deliver`` of the twin that the files are written from; None without files."""
-        return next(iter(self.twins)) if self.files is not None else None
+        """The place in ``deliver`` of what the files are written from; None without files."""
+        return next(iter(self.built)) if self.files else None
+
+    @property
+    def formats(self) -> tuple[Format, ...]:
+        """The formats of its files, in their order."""
+        return tuple(each.format for each in self.files.values())

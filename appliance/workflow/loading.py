@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +78,6 @@ def workflow_yaml(workflow: Workflow) -> str:
     return document_yaml(workflow.model_dump(mode="json", exclude_unset=True))
 
 
-def document_yaml(data: Mapping[str, object]) -> str:
+def document_yaml(data: Mapping[str, object] | Sequence[object]) -> str:
     """A document's plain data, valid or not yet, as YAML that our reader reads back as the same."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)

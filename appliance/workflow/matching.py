@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.documents.problems import KeyPath, Places, Problem
 from appliance.workflow.catalog import Catalog, Column, Table
@@ -108,6 +108,15 @@ def match_rules(workflow: Workflow, catalog: Catalog, places: Places | None = No
     return Matching(
         tuple(selected), tuple(problems.found), _uncovered(selected, catalog), tuple(problems.notices)
     )
+
+
+def without_uncovered(matching: Matching) -> Matching:
+    """The same without the columns that nothing covers."""
+    tables = tuple(
+        replace(each, columns=tuple(pair for pair in each.columns if not isinstance(pair[1], Uncovered)))
+        for each in matching.tables
+    )
+    return replace(matching, tables=tables, uncovered=())
 
 
 def _select(catalog: Catalog, patterns: WrittenPatterns) -> set[int]:

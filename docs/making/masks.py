@@ -7,24 +7,10 @@ from typing import Any
 
 import yaml
 
-from appliance.masking.mask import Mask
+from appliance.masking.compiled import PROOFS
+from appliance.masking.mask import Mask, fitting_types
 from appliance.masking.registry import MASKS
 
-_PROOFS = {
-    "disjoint": "No output may be an original, by the source's own count; each value has the mask's shape.",
-    "outside_domain": "Every value of the twin is one that the mask can give, and none is left as it was.",
-    "by_chance": "None of the source's values is left as it was (but for the mask's odds).",
-    "constant": "Every value of the twin is the constant.",
-    "partial": "Masking the twin again would change nothing.",
-    "none": "Nothing to prove.",
-}
-_TYPES = {
-    "text": "text, varchar, char, citext",
-    "real": "real",
-    "double": "double precision",
-    "timestamp": "timestamp",
-    "timestamptz": "timestamp with time zone",
-}
 _INTRODUCTION = """# Masks
 
 *Made by `make docs` from the catalogue in `appliance/masking/catalogue/`; do not edit.*
@@ -41,6 +27,9 @@ Every mask runs in the source's own SQL, on built-in functions of PostgreSQL 13 
 empty text stays empty unless a mask says otherwise; a keyed mask gives the same output for the same input in
 every table and every run of the same appliance. Arrays are masked element by element. A mask that does not
 fit a column is an error before any row is read.
+
+The examples are computed from the options beside them, under a key that is public: your own gives other
+values. `appliance masks NAME` prints the same about one mask, with the options that you give it.
 
 A keyed mask draws from SHA-256 under a secret key of 256 bits: `sha256(key || kind || length || value)`,
 of which at most 128 bits are ever shown, or HMAC-SHA-256 where more is. Each source (its connection, or
@@ -59,30 +48,29 @@ left as they were. What `proof` says of words and shapes is looked for in every 
 
 def masks_page() -> str:
     """The whole page, in Markdown."""
-    rows = [f"| [`{mask.name}`](#{mask.name}) | {mask.summary} | {_types(mask)} |" for mask in MASKS.values()]
+    rows = [
+        f"| [`{mask.name}`](#{mask.name}) | {mask.summary} | {fitting_types(mask)} |"
+        for mask in MASKS.values()
+    ]
     table = ["| mask | what it does | types |", "| --- | --- | --- |", *rows]
     return "\n".join([_INTRODUCTION, *table, "", *(_section(mask) for mask in MASKS.values())])
-
-
-def _types(mask: Mask[Any]) -> str:
-    if mask.whole_value:
-        return "every type"
-    return ", ".join(sorted(_TYPES.get(kind, kind) for kind in mask.kinds))
 
 
 def _section(mask: Mask[Any]) -> str:
     promises = mask.promises
     lines = [f"## {mask.name}", "", mask.summary, ""]
-    lines += [f"- `{before}` becomes `{after}`" for before, after in mask.examples]
+    lines += [f"- `{before}` becomes `{after}`" for before, after in mask.examples(mask.plain_params())]
     lines += ["", "| promise | |", "| --- | --- |"]
     lines += [
-        f"| fits | {_types(mask)} |",
+        f"| fits | {fitting_types(mask)} |",
         f"| unique | {promises.unique} |",
         f"| deterministic | {promises.deterministic} |",
         f"| keeps NULL | {promises.keeps_null} |",
         f"| length | {promises.length} |",
         f"| format | {promises.format} |",
-        f"| proof | {_PROOFS[mask.proof]} |",
+        f"| proof | {PROOFS[mask.proof]} |",
+        "",
+        f"It hides {mask.hides}",
         "",
         "Who has the twin, this code and n pairs of an original and its output, but no key, learns"
         f" {mask.learnt}",
@@ -97,4 +85,6 @@ def _section(mask: Mask[Any]) -> str:
             {"mask": mask.name, **mask.example_params()}, default_flow_style=True, sort_keys=False, width=1000
         )
         lines += ["", "```yaml", f"schema.table.column: {example.strip()}", "```", ""]
+        with_these = mask.examples(mask.params.model_validate(mask.example_params()))
+        lines += [*(f"- `{before}` becomes `{after}`" for before, after in with_these), ""]
     return "\n".join(lines)

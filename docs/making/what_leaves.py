@@ -19,7 +19,9 @@ any HTTPS request shows (its address, a user agent with its version). Nothing el
 
 - A field that is not on this page cannot be sent: building a body with an undeclared key is an error.
 - Every field has a bound: a pattern, a fixed list of words, or a range.
-- Table names leave, because progress and failures are shown by table. Column values, column contents, SQL,
+- Table names leave, because progress and failures are shown by table. A catalog of columns leaves only where
+  `policy.yaml` says `share_catalog: names`; a refusal's text names the first of them in any case. Comments,
+  defaults and labels of enums have no field. Column values, column contents, SQL,
   host names, user names, passwords and keys do not.
 - Files that a workflow delivers stay on the appliance until the operator takes them away; none is sent.
 - *Scrubbed text* is the only free text: at most {SCRUBBED_TEXT_MAX} characters, and a body takes it only from

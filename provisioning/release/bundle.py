@@ -31,8 +31,8 @@ from compose.demo.one_build import one_build
 from provisioning.release.wheels import PYTHONS, download, merged_lock
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("orchestration", "status", "provisioning")
-"""What runs on the host: Airflow, the status service, and the deploy itself for `@local`."""
+LOCKS = ("orchestration", "status", "parquet", "provisioning")
+"""What runs on the host: Airflow, the status service, `appliance run`, and the deploy itself for `@local`."""
 CARRIED = ("dags", "systemd", "provisioning", "docs/schemas")
 ARCHITECTURE = "x86_64"
 
@@ -74,7 +74,7 @@ def make(output: Path, pythons: list[str], debs: list[str], step_image: str | No
         _uv(pip, folder / "tools", Path(away) / "tools")
         for name in CARRIED:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-        image = _step_image(folder / "image", version, step_image)
+        images = _step_images(folder / "image", version, step_image)
         for codename in debs:
             _debs(folder / "debs" / codename, codename)
         manifest = {
@@ -82,7 +82,7 @@ def make(output: Path, pythons: list[str], debs: list[str], step_image: str | No
             "architecture": ARCHITECTURE,
             "pythons": pythons,
             "debs": debs,
-            "step_image": image,
+            **images,
             "files": {str(path.relative_to(folder)): _sha256(path) for path in _files(folder)},
         }
         path = output / bundle_name(version)
@@ -169,26 +169,34 @@ def _uv(pip: list[str], tools: Path, away: Path) -> None:
     (tools / "uv").chmod(0o755)
 
 
-def _step_image(folder: Path, version: str, existing: str | None) -> dict[str, str]:
+def _step_images(folder: Path, version: str, existing: str | None) -> dict[str, dict[str, str]]:
+    """Both step images in one archive, where what they share is once; an existing one comes alone."""
     folder.mkdir()
-    tag = f"appliance-step:{version}"
+    tags = {"step_image": f"appliance-step:{version}", "parquet_image": f"appliance-step-parquet:{version}"}
     if existing:
-        _run(["docker", "tag", existing, tag])
+        tags.pop("parquet_image")
+        _run(["docker", "tag", existing, tags["step_image"]])
     else:
         _run([str(ROOT / "scripts" / "base-image.sh")])
         recipe = Path(__file__).with_name("step-image.yaml")
-        build = ["docker", "compose", "--file", str(recipe), "build", "--quiet", "step"]
+        build = ["docker", "compose", "--file", str(recipe), "build", "--quiet", "step", "step-parquet"]
         with one_build():
-            _run(build, STEP_IMAGE_TAG=tag)
-    identity = _run(["docker", "image", "inspect", "--format", "{{.Id}}", tag]).strip()
+            _run(build, STEP_IMAGE_TAG=tags["step_image"], PARQUET_IMAGE_TAG=tags["parquet_image"])
+    images = {
+        name: {
+            "tag": tag,
+            "id": _run(["docker", "image", "inspect", "--format", "{{.Id}}", tag]).strip(),
+        }
+        for name, tag in tags.items()
+    }
     # Docker reads it compressed; a third of the bytes to carry, and to check, is worth a few seconds here.
     with gzip.GzipFile(folder / "step.tar.gz", "wb", compresslevel=1, mtime=0) as packed:
-        saving = subprocess.Popen(["docker", "save", tag], stdout=subprocess.PIPE)  # noqa: S603, S607
+        saving = subprocess.Popen(["docker", "save", *tags.values()], stdout=subprocess.PIPE)  # noqa: S603, S607
         assert saving.stdout is not None  # noqa: S101 - it was asked for
         shutil.copyfileobj(saving.stdout, packed, 1 << 20)
     if saving.wait() != 0:
         raise SystemExit(f"docker save ended with {saving.returncode}; what it said is above.")
-    return {"tag": tag, "id": identity}
+    return images
 
 
 def _debs(folder: Path, codename: str) -> None:

@@ -15,6 +15,7 @@ from pyinfra.api.exceptions import DeployError
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
+from appliance.releases.installed import ReleaseManifest
 from provisioning.facts import Succeeds
 from provisioning.knobs import Knobs
 from provisioning.operations import Commands, ensured
@@ -117,12 +118,15 @@ class Release(Deployer):
             )
 
     def activate(self) -> None:
-        """Hand the step image to Docker, which is running by now."""
-        image = self.manifest["step_image"]
+        """Hand the step images to Docker, which is running by now."""
+        images = ReleaseManifest.model_validate(self.manifest).step_images
         ensured(
-            name=f"Load the step image {image['tag']}",
+            name=f"Load the step images {', '.join(image.tag for image in images)}",
             commands=[f"docker load --quiet --input {self.folder}/image/step.tar.gz"],
-            unless=f'test "$(docker image inspect --format {{{{.Id}}}} {image["tag"]})" = {image["id"]}',
+            unless=" && ".join(
+                f'test "$(docker image inspect --format {{{{.Id}}}} {image.tag})" = {image.id}'
+                for image in images
+            ),
         )
 
     def trust(self) -> None:

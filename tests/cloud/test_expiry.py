@@ -9,7 +9,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from appliance.exports.stored import Manifest, deletions
+from appliance.exports.manifest import Manifest
+from appliance.exports.stored import deletions
 from tests.cloud.appliance_rig import ApplianceRig
 
 DAY_S = 86_400
@@ -22,10 +23,9 @@ def export(rig: ApplianceRig, run: str, days: float) -> Path:
     manifest = Manifest(
         workflow="staging-twin",
         run=run,
-        format="csv",
         created_at=datetime.now(UTC) - timedelta(days=days),
         appliance_version="1",
-        tables=(),
+        formats=(),
     )
     (folder / "manifest.json").write_text(manifest.model_dump_json())
     return folder

@@ -264,3 +264,22 @@ def test_with_the_cloud_gone_for_a_week_nothing_here_changes(
     assert [(file.id, file.usable) for file in files] == [("stays", True)]
     kept = enrolled.db.execute("SELECT run_id FROM appliance.event WHERE kind = 'run_finished' ORDER BY seq")
     assert [row["run_id"] for row in kept] == [f"stays-{day}" for day in range(7)]
+
+
+def test_a_workflow_keeps_its_twin_unless_another_says_that_it_replaces_it(
+    rig: ApplianceRig, sync: CloudSync
+) -> None:
+    sync.take_up(given(changed()), rig.db)
+    # Whatever the order in which they are sent.
+    sync.take_up(given(changed(id="a-second"), changed()), rig.db)
+    assert set(in_force(rig)) == {"staging-twin"}
+    assert [(each["state"], each.get("rule")) for each in told(rig)][1:] == [("refused", "twin_owner")]
+    sync.take_up(given(changed(id="a-second", replaces="staging-twin"), changed()), rig.db)
+    assert set(in_force(rig)) == {"staging-twin", "a-second"}
+
+
+def test_a_local_workflow_keeps_its_twin_from_the_cloud(rig: ApplianceRig, sync: CloudSync) -> None:
+    (rig.folder / "etc" / "workflows" / "mine.yaml").write_text(yaml.safe_dump(changed(id="mine")))
+    sync.take_up(given(changed()), rig.db)
+    assert in_force(rig) == {}
+    assert "mine" in told(rig)[0]["problem"]

@@ -63,3 +63,19 @@ def test_a_container_sees_the_one_folder_that_it_writes_files_to() -> None:
     assert "--export-dir" not in to_arguments(other, paths_inside(other))
     mounts = step_mounts(paths_inside(other), StepPaths(Path("/s/runs/r"), Path("/run/x")))
     assert EXPORT_DIR not in {mount["Target"] for mount in mounts}
+
+
+def test_files_without_a_twin_leave_no_database(appliance: ApplianceHost, databases: Cluster) -> None:
+    deliver = [{"files": {"format": "archive", "build_in": "spare"}}]
+    appliance.write_workflow("alone.yaml", workflow("alone", "spare", deliver=deliver))
+    before = databases.databases()
+    policy = appliance.folder / "etc" / "policy.yaml"
+    policy.write_text("destinations: [files]\n")
+    try:
+        run = appliance.run_to_end("alone")
+    finally:
+        policy.unlink()
+    assert run["state"] == "succeeded", run
+    (listed,) = json.loads(appliance.cli("exports", "list", "--workflow", "alone", "--json").stdout)
+    assert (listed["run"], listed["formats"]) == (run["run_id"], ["archive"])
+    assert databases.databases() == before

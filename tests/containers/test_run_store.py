@@ -168,3 +168,21 @@ def test_a_database_that_is_away_costs_a_run_nothing(cluster: Cluster, store: Ru
     finally:
         cluster.sql("postgres", "ALTER DATABASE appliance ALLOW_CONNECTIONS true")
     assert store.attempt(lambda: store.step_started(run_id, "plan", None, 1))
+
+
+def test_a_run_knows_until_when_its_twin_stands(store: RunStore) -> None:
+    for run_id, workflow in (("shop-1", "shop"), ("shop-2", "shop"), ("other-1", "other")):
+        store.run_queued(run_id, workflow, airflow_run_id=run_id, origin="local", trigger="operator")
+        store.run_started(run_id)
+        connection = "elsewhere" if run_id == "shop-2" else "staging"
+        store.step_started(run_id, "publish", 0, 1)
+        store.step_ended(run_id, "publish", 0, "succeeded", result={"connection": connection})
+        store.run_ended(run_id, "succeeded")
+    ended = [event["payload"] for event in events(store) if event["kind"] == "run_finished"]
+    assert [each["twins"] for each in ended] == [["staging"], ["elsewhere"], ["staging"]]
+    shown = run_queries.run_details(store.connection, "shop-1")
+    assert shown is not None
+    (twin,) = shown.twins
+    assert (twin.replaced_by, twin.replaced_workflow) == ("other-1", "other")
+    last = run_queries.run_details(store.connection, "other-1")
+    assert last is not None and last.twins[0].replaced_by is None

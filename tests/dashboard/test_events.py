@@ -47,7 +47,9 @@ def test_a_run_is_shown_with_all_that_was_told(stored: Dashboard) -> None:
     assert next(step for step in run["steps"] if step["step"] == "copy")["shards_done"] == 8
     assert {table["table"]: table["masked"] for table in run["tables"]}["crm.contact"] == 7
     assert all(table["done"] for table in run["tables"])
-    assert [check["passed"] for check in run["outcome"]["checks"]] == [True] * 4
+    assert [check["passed"] for check in run["outcome"]["checks"]] == [True] * 5
+    page = stored.signed_in().get(f"/runs/{appliance_id}/{run_id}").text
+    assert "29 of 31 kept columns were looked into" in page
 
 
 def test_a_failed_run_says_what_to_do(stored: Dashboard) -> None:
@@ -268,3 +270,21 @@ def test_only_the_latest_run_says_whether_a_workflow_fails(stored: Dashboard) ->
     end = RunFinished(run_id="late", workflow="staging-twin", outcome="failed", seconds=1)
     appliance.send([appliance.tell(end, at=now() - timedelta(days=3))])
     assert stored.api.get("/v1/appliances").json()[0]["failing"] == 0
+
+
+def test_a_run_says_since_when_its_twin_stands_and_what_replaced_it(stored: Dashboard) -> None:
+    appliance_id, appliance = stored.enrolled()
+    first, events = whole_run(appliance, started=now() - timedelta(hours=9))
+    appliance.send(events)
+    (twin,) = shown(stored, appliance_id, first)["twins"]
+    assert (twin["connection"], twin["replaced_by"]) == ("staging", None)
+    page = f"/runs/{appliance_id}/{first}"
+    assert "stands since" in stored.signed_in().get(page).text
+    _, failed = whole_run(appliance, outcome="failed", started=now() - timedelta(hours=6))
+    second, events = whole_run(appliance, started=now() - timedelta(hours=3))
+    appliance.send([*failed, *events])
+    (twin,) = shown(stored, appliance_id, first)["twins"]
+    assert twin["replaced_by"]["run_id"] == second
+    assert twin["since"] < twin["replaced_by"]["at"]
+    text = stored.signed_in().get(page).text
+    assert "Its twin was replaced" in text and f"/runs/{appliance_id}/{second}" in text

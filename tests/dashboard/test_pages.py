@@ -9,7 +9,8 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from appliance.contract.calls import ScrubbedText
-from appliance.contract.events import CommandChanged, FailureReport, Noticed, RunFinished
+from appliance.contract.events import CommandChanged, Noticed, RunFinished
+from appliance.contract.run_parts import FailureReport
 from appliance.dashboard.pages.rendering import STATIC
 from tests.dashboard import seeds
 from tests.dashboard.conftest import Browser, Dashboard
@@ -95,6 +96,7 @@ POSTS = (
     "/appliances", "/appliances/{appliance}/enrolment", "/appliances/{appliance}/name",
     "/appliances/{appliance}/sync",
     "/appliances/{appliance}/update", "/appliances/{appliance}/runs", "/workflows", "/preview-workflow",
+    "/ask-for-scan", "/workflows/staging-twin/plan",
     "/workflows/staging-twin/edit", "/workflows/staging-twin/history/1", "/workflows/staging-twin/appliances",
     "/workflows/staging-twin/archive", "/workflows/staging-twin/runs", "/runs/{appliance}/{run}/cancel",
 )  # fmt: skip

@@ -272,11 +272,38 @@ def test_a_workflow_is_only_for_appliances_that_exist(dashboard: Dashboard) -> N
     assert dashboard.api.put(path, json={"appliance_ids": [appliance_id]}).status_code == 422
 
 
+def elsewhere(text: str, workflow_id: str, **changes: Any) -> str:
+    """The same workflow under another id, its twin on a connection of its own unless ``deliver`` says."""
+    data = data_of(text) | {"id": workflow_id, "deliver": [{"twin": {"connection": workflow_id}}], **changes}
+    return yaml.safe_dump(data)
+
+
+def test_two_workflows_of_an_appliance_do_not_deliver_to_one_connection(stored: Dashboard) -> None:
+    (west, _), (east, _) = stored.enrolled("west"), stored.enrolled("east")
+    api, same = stored.api, data_of(STAGING)["deliver"]
+    for text in (STAGING, elsewhere(STAGING, "second", deliver=same)):
+        api.post("/v1/workflows", json={"yaml": text}).raise_for_status()
+    api.put("/v1/workflows/staging-twin/appliances", json={"appliance_ids": [west]}).raise_for_status()
+    assign = "/v1/workflows/second/appliances"
+    refused = api.put(assign, json={"appliance_ids": [west]})
+    assert refused.status_code == 409 and "staging-twin" in refused.json()["what"]
+    assert "replaces: staging-twin" in refused.json()["next_step"]
+    # The connection of another appliance is another database.
+    api.put(assign, json={"appliance_ids": [east]}).raise_for_status()
+    moved = elsewhere(STAGING, "second", deliver=same, replaces="staging-twin")
+    api.put("/v1/workflows/second", json={"yaml": moved}).raise_for_status()
+    api.put(assign, json={"appliance_ids": [west]}).raise_for_status()
+    again = api.put("/v1/workflows/second", json={"yaml": elsewhere(STAGING, "second", deliver=same)})
+    assert again.status_code == 409 and "west" in again.json()["what"]
+    apart = elsewhere(STAGING, "second")
+    api.put("/v1/workflows/second", json={"yaml": apart}).raise_for_status()
+
+
 def test_a_set_that_an_appliance_could_not_take_is_refused_where_it_is_made(
     stored: Dashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     appliance_id, _ = stored.enrolled()
-    small, other = ON_DEMAND, ON_DEMAND.replace("support-sandbox", "other")
+    small, other = ON_DEMAND, elsewhere(ON_DEMAND, "other")
     for text in (small, other):
         stored.api.post("/v1/workflows", json={"yaml": text}).raise_for_status()
     assigned = {"appliance_ids": [appliance_id]}

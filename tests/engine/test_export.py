@@ -59,7 +59,7 @@ def test_csv_holds_what_the_twin_holds_with_every_awkward_value(scenario: Scenar
     export = only_export(scenario.state / "exports")
     assert "Files: 7 tables, 3,396 rows, " in ended.out
     assert str(export.folder) in ended.out
-    rows = {table.table: (table.file, table.rows) for table in export.manifest.tables}
+    rows = {file.table: (file.file, file.rows) for file in export.manifest.files}
     assert rows == {
         "crm.customer": ("crm.customer.csv.gz", 300),
         "public.child": ("public.child.csv.gz", 1),

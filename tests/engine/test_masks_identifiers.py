@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from appliance.masking.catalogue.identifiers.countries import NATIONAL, VAT
+from appliance.masking.catalogue.identifiers.countries import NATIONAL
 from appliance.masking.catalogue.identifiers.iban import LENGTHS
+from appliance.masking.catalogue.identifiers.vat_numbers import VAT
 from tests.engine.clusters import Cluster
 from tests.engine.masking_lab import Lab, make_lab, remove_lab, spec
 

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 
 from appliance.cli.exports import app
 from appliance.errors import WorkFailedError, WrongRequestError
-from appliance.exports.stored import MANIFEST, deletions, list_exports
+from appliance.exports.manifest import MANIFEST
+from appliance.exports.stored import deletions, list_exports
 from tests.unit.test_exports import make_export
 
 FILE = "public.customer.csv.gz"
@@ -33,7 +34,7 @@ def test_they_are_listed_with_what_they_hold(tmp_path: Path) -> None:
     make_export(tmp_path, "two", workflow="weekly", days_old=3)
     lines = [line.split() for line in call(tmp_path, "list").stdout.splitlines()]
     assert [line[:3] for line in lines] == [
-        ["WORKFLOW", "RUN", "FORMAT"],
+        ["WORKFLOW", "RUN", "FORMATS"],
         ["nightly", "one", "csv"],
         ["weekly", "two", "csv"],
     ]
@@ -57,7 +58,7 @@ def test_a_large_file_is_unpacked_whole(tmp_path: Path) -> None:
     packed = gzip.compress(content)
     (export.folder / FILE).write_bytes(packed)
     manifest = json.loads((export.folder / MANIFEST).read_text())
-    manifest["tables"][0]["sha256"] = hashlib.sha256(packed).hexdigest()
+    manifest["formats"][0]["files"][0]["sha256"] = hashlib.sha256(packed).hexdigest()
     (export.folder / MANIFEST).write_text(json.dumps(manifest))
     assert call(tmp_path, "get", "one", str(tmp_path / "plain"), "--unpack").exit_code == 0
     assert (tmp_path / "plain" / "public.customer.csv").read_bytes() == content

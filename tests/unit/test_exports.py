@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,14 @@ import pytest
 
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.exports import stored as exports
+from appliance.exports.manifest import (
+    MANIFEST,
+    ExportedFile,
+    ExportedFormat,
+    ExportedTable,
+    Manifest,
+    read_manifest,
+)
 from appliance.exports.writing import export_folder, finish_export, write_manifest
 
 
@@ -23,21 +32,21 @@ def write_export(folder: Path, run: str, *, workflow: str = "nightly", days_old:
         pass
     content = gzip.compress(b"id\n1\n2\n")
     (hidden / "public.customer.csv.gz").write_bytes(content)
-    table = exports.ExportedTable(
-        table="public.customer",
+    file = ExportedFile(
         file="public.customer.csv.gz",
-        columns=("id",),
-        rows=2,
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
+        table="public.customer",
+        rows=2,
     )
-    manifest = exports.Manifest(
+    table = ExportedTable(table="public.customer", columns=("id",), rows=2)
+    csv = ExportedFormat(format="csv", compression="gzip", tables=(table,), files=(file,))
+    manifest = Manifest(
         workflow=workflow,
         run=run,
-        format="csv",
         created_at=datetime.now(UTC) - timedelta(days=days_old),
         appliance_version="0.1.0",
-        tables=(table,),
+        formats=(csv,),
     )
     write_manifest(hidden, manifest)
 
@@ -68,7 +77,7 @@ def test_an_export_without_its_manifest_never_gets_its_name(tmp_path: Path) -> N
 def test_a_later_attempt_finds_what_an_earlier_one_has_written_or_finished(tmp_path: Path) -> None:
     write_export(tmp_path, "one")
     with export_folder(tmp_path, "nightly", "one") as folder:
-        assert exports.read_manifest(folder).run == "one"
+        assert read_manifest(folder).run == "one"
         shown = finish_export(tmp_path, "nightly", "one")
     with export_folder(tmp_path, "nightly", "one") as folder:
         assert folder == shown
@@ -161,3 +170,53 @@ def test_links_are_no_exports(tmp_path: Path) -> None:
     (tmp_path / "exports" / "nightly").mkdir(parents=True)
     (tmp_path / "exports" / "nightly" / "one").symlink_to(elsewhere.folder)
     assert exports.list_exports(tmp_path / "exports") == []
+
+
+def test_an_export_of_an_earlier_release_is_still_listed_and_checked(tmp_path: Path) -> None:
+    folder = make_export(tmp_path, "old").folder
+    content = (folder / "public.customer.csv.gz").read_bytes()
+    first = {
+        "version": 1,
+        "workflow": "nightly",
+        "run": "old",
+        "format": "csv",
+        "compression": "gzip",
+        "created_at": "2026-01-01T00:00:00Z",
+        "appliance_version": "0.1.0",
+        "tables": [
+            {
+                "table": "public.customer",
+                "file": "public.customer.csv.gz",
+                "columns": ["id"],
+                "rows": 2,
+                "bytes": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+            }
+        ],
+    }
+    (folder / MANIFEST).write_text(json.dumps(first))
+    (found,) = exports.list_exports(tmp_path)
+    assert (found.manifest.shown_formats, found.manifest.rows, found.manifest.bytes) == (
+        "csv",
+        2,
+        len(content),
+    )
+    assert exports.damage_of(found) == []
+
+
+@pytest.mark.parametrize("name", ["../out", "/etc/passwd", "a/b/c", "a/..", "./a", "", "..", "a/\x00b"])
+def test_a_manifest_that_names_a_path_elsewhere_is_not_read(tmp_path: Path, name: str) -> None:
+    folder = make_export(tmp_path, "one").folder
+    told = json.loads((folder / MANIFEST).read_bytes())
+    told["formats"][0]["files"][0]["file"] = name
+    (folder / MANIFEST).write_text(json.dumps(told))
+    with pytest.raises(WorkFailedError, match=r"no usable manifest\.json"):
+        read_manifest(folder)
+
+
+def test_a_table_in_two_formats_counts_once_and_its_files_all(tmp_path: Path) -> None:
+    manifest = make_export(tmp_path, "one").manifest
+    (csv,) = manifest.formats
+    both = manifest.model_copy(update={"formats": (csv, csv.model_copy(update={"format": "jsonl"}))})
+    assert (both.rows, len(both.tables), both.bytes) == (2, 1, 2 * manifest.bytes)
+    assert both.shown_formats == "csv, jsonl"

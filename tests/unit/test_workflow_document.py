@@ -162,15 +162,25 @@ def test_a_delivery_of_a_later_release_is_refused_by_name(kind: str) -> None:
 @pytest.mark.parametrize(
     ("deliver", "said"),
     [
-        ("[{files: {format: csv}}]", "delivers files and no twin; expected a twin beside them"),
-        ("[TWIN, {files: {format: parquet}}]", "parquet is not in this release"),
-        ("[TWIN, {files: {format: csv}}, {files: {format: jsonl}}]", "delivers files twice"),
+        ("[{files: {format: csv}}]", "delivers files and no twin; expected a twin beside them, or build_in"),
+        ("[TWIN, {files: {format: csv}}, {files: {format: csv}}]", "delivers files as csv twice"),
+        ("[TWIN, {files: {format: csv, build_in: scratch}}]", "names build_in beside a twin"),
+        ("[{files: {format: csv, build_in: production}}]", "builds in its own source, `production`"),
+        (
+            "[{files: {format: csv, build_in: a}}, {files: {format: jsonl, build_in: b}}]",
+            "names two connections as build_in",
+        ),
+        ("[TWIN, {files: {format: csv, layout: folder}}]", "has a layout, which only an archive has"),
+        ("[TWIN, {files: {format: csv, rows_per_file: 10000}}]", "rows_per_file, which only parquet has"),
+        ("[TWIN, {files: {format: excel}}]", "format"),
         ("[{twin: {connection: staging}, files: {format: csv}}]", "is not one delivery"),
         ("[TWIN, {}]", "is not one delivery"),
         ("[TWIN, {files: {}}]", "format: is missing"),
     ],
 )
-def test_files_go_beside_a_twin_and_in_one_format(deliver: str, said: str) -> None:
+def test_files_go_beside_a_twin_or_are_built_somewhere_and_each_format_goes_once(
+    deliver: str, said: str
+) -> None:
     twin = "{twin: {connection: staging}}"
     (found,) = problems(SMALL.replace(f"[{twin}]", deliver.replace("TWIN", twin)))
     assert said in found
@@ -182,10 +192,21 @@ def test_files_are_written_from_the_first_twin_and_read_back_as_they_were_writte
         SMALL.replace("{twin: {connection: staging}}", "{files: {format: jsonl}}, " + twins), "w"
     )
     workflow = read.workflow
-    assert workflow.files is not None
-    assert (workflow.files.format, workflow.exporting_delivery, list(workflow.twins)) == ("jsonl", 1, [1, 2])
+    assert (workflow.formats, workflow.exporting_delivery, list(workflow.twins)) == (("jsonl",), 1, [1, 2])
     assert workflow.connections == ("production", "staging", "attic")
     assert workflow.model_dump(mode="json")["deliver"][0] == {"files": {"format": "jsonl"}}
+    assert Workflow.model_validate_json(workflow.model_dump_json()) == workflow
+
+
+def test_files_without_a_twin_are_all_written_from_the_one_database_that_is_built_for_them() -> None:
+    tables = "tables: {include: [public.*], exclude: [public.audit*]}"
+    files = f"{{files: {{format: csv, {tables}}}}}, {{files: {{format: archive, build_in: scratch}}}}"
+    workflow = parse_workflow(SMALL.replace("{twin: {connection: staging}}", files), "w").workflow
+    assert (workflow.twins, workflow.built, workflow.exporting_delivery) == ({}, {1: "scratch"}, 1)
+    assert workflow.connections == ("production", "scratch")
+    csv, archive = workflow.files.values()
+    assert [csv.takes("public", name) for name in ("invoice", "audit_log")] == [True, False]
+    assert archive.takes("public", "audit_log")
     assert Workflow.model_validate_json(workflow.model_dump_json()) == workflow
 
 

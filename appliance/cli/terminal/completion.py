@@ -37,6 +37,13 @@ def connection_names(incomplete: str) -> list[str]:
     return _beginning(incomplete, _connection_names)
 
 
+def mask_names(incomplete: str) -> list[str]:
+    """Names of the catalogue's masks."""
+    from appliance.masking.registry import MASKS  # noqa: PLC0415 - as below
+
+    return [name for name in MASKS if name.startswith(incomplete)]
+
+
 def _beginning(incomplete: str, names: Callable[[Settings], Iterable[str]]) -> list[str]:
     from appliance.settings.settings import load_settings  # noqa: PLC0415 - every command's help imports this module
 

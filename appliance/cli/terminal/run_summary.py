@@ -14,9 +14,11 @@ from appliance.cli.terminal.output import counted, duration, size
 from appliance.documents.problems import printable
 from appliance.postgres.plan import Plan, PlannedTable
 from appliance.steps.local.run import RunOutcome
+from appliance.workflow.drift import Drift, drift_notes
 
 _SHOWN_TABLES = 40
 _SHOWN_COLUMNS = 4
+_SHOWN_UNSEEN = 10
 
 
 def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -> None:
@@ -25,7 +27,11 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
     copied = outcome.results.get("copy", [])
     _show(console, _copied_tables(plan, rows))
     _say(console, _verified(outcome))
+    for line in _unseen(outcome):
+        _say(console, line)
     for target, published in zip(plan.targets, outcome.results.get("publish", []), strict=False):
+        if target.scratch:
+            continue
         former = published.get("former")
         kept = f"; the former one is kept as '{former}'" if former else ""
         _say(console, f"The twin '{target.database}' on {target.connection} is new{kept}.")
@@ -34,7 +40,7 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
         _say(
             console,
             f"Files: {counted(files['tables'], 'table')}, {counted(files['rows'], 'row')},"
-            f" {size(files['bytes'])}, {files['format']}, in {outcome.export}.",
+            f" {size(files['bytes'])}, {', '.join(files['formats'])}, in {outcome.export}.",
         )
     total = sum(part.get("rows", 0) for part in copied)
     moved = sum(part.get("bytes", 0) for part in copied)
@@ -60,10 +66,14 @@ def print_plan(console: Console, plan: Plan, *, columns: bool) -> None:
     )
     _say(console, f"Pseudonyms: keys of '{plan.key_name}', epoch {plan.epoch}.")
     for target in plan.targets:
+        if target.scratch:
+            _say(console, f"It builds '{target.next_database}' on {target.connection}, and drops it again.")
+            continue
         verb = "replaces" if target.twin_exists else "makes"
         _say(console, f"It {verb} the twin '{target.database}' on {target.connection}.")
     for text in (*plan.warnings, *plan.fallbacks):
         _say(console, f"Note: {text}")
+    _print_drift(console, plan.drift)
     _print_not_carried(console, plan, everything=True)
 
 
@@ -88,6 +98,7 @@ def plan_json(plan: Plan) -> str:
         "not_carried": [item.model_dump() for item in plan.not_carried],
         "warnings": list(plan.warnings),
         "fallbacks": list(plan.fallbacks),
+        "drift": plan.drift.model_dump(mode="json"),
     }
     return json.dumps(data, indent=2, ensure_ascii=False)
 
@@ -148,13 +159,52 @@ def _verified(outcome: RunOutcome) -> str:
         )
     else:
         parts.append("No column is masked, so nothing was proven of any value.")
+    parts += _kept(found)
     if left_out:
         parts.append(f"Left out by filters, and counted apart: {counted(left_out, 'row')}.")
     return " ".join(parts)
 
 
+def _kept(found: Mapping[str, int]) -> list[str]:
+    """What of the kept columns was looked at; which were not, and why, is listed beneath."""
+    kept, looked = found.get("kept_columns", 0), found.get("kept_looked_at", 0)
+    if not kept:
+        return []
+    suspicious = found.get("kept_found", 0)
+    hold = "none of them holds" if not suspicious else f"{suspicious} of them hold"
+    text = (
+        f"Looked into {looked:,} of {counted(kept, 'kept column')}, over"
+        f" {counted(found.get('kept_rows', 0), 'row')}: {hold} what looks personal or stood in a masked"
+        " column."
+    )
+    return [text, "That no kept column holds personal data is not proven."]
+
+
+def _unseen(outcome: RunOutcome) -> list[str]:
+    """Lines for columns that nobody has looked at."""
+    found = next(iter(outcome.results.get("verify", [])), {})
+    by_reason: dict[str, list[str]] = {}
+    for table in found.get("said", ()):
+        for column, why in table["not_looked_at"]:
+            by_reason.setdefault(why, []).append(f"{table['table']}.{column}")
+    return [
+        f"Not looked at, {why}: {', '.join(names[:_SHOWN_UNSEEN])}"
+        + (f" and {len(names) - _SHOWN_UNSEEN} more" if len(names) > _SHOWN_UNSEEN else "")
+        for why, names in by_reason.items()
+    ]
+
+
 def _times(seconds: dict[str, float]) -> str:
     return ", ".join(f"{step} {duration(taken)}" for step, taken in seconds.items())
+
+
+def _print_drift(console: Console, found: Drift) -> None:
+    if found.since is None:
+        return
+    if not found.items:
+        _say(console, f"The source's tables are as they were for {found.since}.")
+    for line in drift_notes(found):
+        _say(console, line)
 
 
 def _print_not_carried(console: Console, plan: Plan, *, everything: bool) -> None:

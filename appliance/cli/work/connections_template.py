@@ -29,27 +29,38 @@ def connections_template(workflows: Iterable[Workflow]) -> str:
     """The file's text: each connection once, in the order of first use, with what it is used for."""
     reads: dict[str, list[str]] = {}
     writes: dict[str, list[str]] = {}
+    builds: dict[str, list[str]] = {}
     names: dict[str, None] = {}
     for workflow in workflows:
         names.update(dict.fromkeys(workflow.connections))
         reads.setdefault(workflow.source, []).append(workflow.id)
         for twin in workflow.twins.values():
             writes.setdefault(twin.connection, []).append(workflow.id)
+        for connection in workflow.scratch.values():
+            builds.setdefault(connection, []).append(workflow.id)
     entries = [
-        _ENTRY.format(name=name, uses=", ".join(_uses(name, reads, writes)), role=_role(name, writes))
+        _ENTRY.format(
+            name=name, uses=", ".join(_uses(name, reads, writes, builds)), role=_role(name, writes, builds)
+        )
         for name in names
     ]
     return "\n".join([editor_line("connections") + _HEADER, *entries])
 
 
-def _uses(name: str, reads: dict[str, list[str]], writes: dict[str, list[str]]) -> Iterator[str]:
+def _uses(
+    name: str, reads: dict[str, list[str]], writes: dict[str, list[str]], builds: dict[str, list[str]]
+) -> Iterator[str]:
     if name in reads:
         yield f"read by {', '.join(reads[name])}"
     if name in writes:
         yield f"replaced by {', '.join(writes[name])}"
+    if name in builds:
+        yield f"its server builds for {', '.join(builds[name])}, and drops it again"
 
 
-def _role(name: str, writes: dict[str, list[str]]) -> str:
+def _role(name: str, writes: dict[str, list[str]], builds: dict[str, list[str]]) -> str:
     if name in writes:
         return "a role with CREATEDB that owns the database"
+    if name in builds:
+        return "a role with CREATEDB"
     return "a role that may SELECT the tables; give it nothing more"

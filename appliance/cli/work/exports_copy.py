@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from appliance.errors import WorkFailedError, WrongRequestError
-from appliance.exports.stored import MANIFEST, Export, ExportedTable, damage_of
+from appliance.exports.manifest import MANIFEST, ExportedFile
+from appliance.exports.stored import Export, damage_of
 from appliance.system.beneath import as_owner_of
 
 _BLOCK = 1 << 20
+TEXT_SUFFIXES = (".csv.gz", ".jsonl.gz")
 
 
 def copy_export(export: Export, into: Path, *, unpack: bool) -> None:
@@ -33,14 +35,15 @@ def copy_export(export: Export, into: Path, *, unpack: bool) -> None:
     except OSError as error:
         raise _failed(into, error) from None
     try:
-        for table in export.manifest.tables:
-            _copy(export, table, into, unpack=unpack)
+        for file in export.manifest.files:
+            (into / file.file).parent.mkdir(mode=0o700, exist_ok=True)
+            _copy(export, file, into, unpack=unpack)
         with _opened(export, MANIFEST) as source, (into / MANIFEST).open("xb") as out:
             shutil.copyfileobj(source, out)
     except BaseException as error:
         with contextlib.suppress(OSError):
             for path in into.iterdir():
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
             if made:
                 into.rmdir()
         if isinstance(error, OSError):
@@ -55,7 +58,7 @@ def write_tar(export: Export, out: BinaryIO) -> None:
     """
     if damage := damage_of(export):
         raise _damaged(export, damage)
-    names = [*(table.file for table in export.manifest.tables), MANIFEST]
+    names = [*(file.file for file in export.manifest.files), MANIFEST]
     with tarfile.open(fileobj=out, mode="w|", format=tarfile.PAX_FORMAT) as archive:
         for name in names:
             with _opened(export, name) as file:
@@ -71,11 +74,13 @@ def _opened(export: Export, name: str) -> BinaryIO:
         return (export.folder / name).open("rb")
 
 
-def _copy(export: Export, table: ExportedTable, into: Path, *, unpack: bool) -> None:
+def _copy(export: Export, file: ExportedFile, into: Path, *, unpack: bool) -> None:
     digest = hashlib.sha256()
     unpacker = zlib.decompressobj(31)
-    target = into / (table.file.removesuffix(".gz") if unpack else table.file)
-    with _opened(export, table.file) as source, target.open("xb") as out:
+    # A Parquet file and an archive are packed within, and unpacked by what reads them.
+    unpack = unpack and file.file.endswith(TEXT_SUFFIXES)
+    target = into / (file.file.removesuffix(".gz") if unpack else file.file)
+    with _opened(export, file.file) as source, target.open("xb") as out:
         target.chmod(0o600)
         while block := source.read(_BLOCK):
             digest.update(block)
@@ -83,17 +88,17 @@ def _copy(export: Export, table: ExportedTable, into: Path, *, unpack: bool) -> 
                 out.write(block)
                 continue
             while block:
-                out.write(_unpacked(export, table, unpacker, block))
+                out.write(_unpacked(export, file, unpacker, block))
                 block = unpacker.unconsumed_tail
-    if digest.hexdigest() != table.sha256:
-        raise _damaged(export, [f"{table.file}: its SHA-256 is not the manifest's"])
+    if digest.hexdigest() != file.sha256:
+        raise _damaged(export, [f"{file.file}: its SHA-256 is not the manifest's"])
 
 
-def _unpacked(export: Export, table: ExportedTable, unpacker: zlib._Decompress, block: bytes) -> bytes:
+def _unpacked(export: Export, file: ExportedFile, unpacker: zlib._Decompress, block: bytes) -> bytes:
     try:
         return unpacker.decompress(block, _BLOCK)
     except zlib.error:
-        raise _damaged(export, [f"{table.file}: cannot be unpacked"]) from None
+        raise _damaged(export, [f"{file.file}: cannot be unpacked"]) from None
 
 
 def _damaged(export: Export, damage: list[str]) -> WorkFailedError:

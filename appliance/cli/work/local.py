@@ -22,6 +22,7 @@ from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
 from appliance.masking.registry import parameter_models
 from appliance.policy.policy import check_workflow, enforce, read_policy
+from appliance.postgres.exporting.libraries import require_parquet
 from appliance.run_folder import run_folder
 from appliance.settings.settings import load_settings
 from appliance.steps.call import StepPaths
@@ -63,6 +64,8 @@ def local_run(
         raise WrongDocumentError(error.problems, error.next_step or "correct it, and run it again.") from None
     workflow = loaded.workflow
     enforce(check_workflow(policy, workflow, origin="local"))
+    if "parquet" in workflow.formats:
+        require_parquet()
     connections = select_connections(known, workflow.connections, str(known_file))
     folder = state_folder(settings, state)
     _work_as_its_owner(folder, exports_dir)

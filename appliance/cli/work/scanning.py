@@ -17,6 +17,7 @@ from appliance.cli.terminal.scan_result import print_scan, scan_json
 from appliance.connections import load_connections, select_connections
 from appliance.discovery.findings import Scan
 from appliance.discovery.last_result import keep_result, new_since
+from appliance.discovery.scanned_columns import columns_file, keep_columns
 from appliance.discovery.scanning import LOCK_TIMEOUT_S, STATEMENT_TIMEOUT_S, Sampler, Session, scan
 from appliance.discovery.workflow_text import workflow_text
 from appliance.documents.problems import printable
@@ -57,7 +58,7 @@ def run_scan(request: ScanRequest, *, write: Path | None, as_json: bool) -> None
     if write is not None:
         target = _target(settings, request)
         write.write_text(workflow_text(found, catalog, target, request.tables), encoding="utf-8")
-    new = _since_last_time(settings, request, found)
+    new = _since_last_time(settings, request, found, catalog)
     if as_json:
         print_json(scan_json(found, new))
     else:
@@ -112,7 +113,14 @@ def _check_patterns(patterns: tuple[str, ...]) -> None:
             ) from None
 
 
-def _since_last_time(settings: Settings, request: ScanRequest, found: Scan) -> list[str] | None:
+def scans_folder(settings: Settings, state: Path | None) -> Path:
+    """Where the results of scans are kept."""
+    return state_folder(settings, state) / "scans"
+
+
+def _since_last_time(
+    settings: Settings, request: ScanRequest, found: Scan, catalog: Catalog
+) -> list[str] | None:
     """What is new, and the result kept for the next time; None where there is none yet.
 
     Root follows no link in the appliance's folder: it becomes the appliance first.
@@ -123,6 +131,7 @@ def _since_last_time(settings: Settings, request: ScanRequest, found: Scan) -> l
     path = folder / "scans" / f"{request.connection}.json"
     new = new_since(path, found)
     keep_result(path, found, whole=not request.tables)
+    keep_columns(columns_file(path.parent, request.connection), found, catalog, whole=not request.tables)
     return new
 
 

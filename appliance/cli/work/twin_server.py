@@ -30,8 +30,8 @@ class TwinServer:
         self.settings = select_connections(load_connections(path), [connection], str(path))[connection]
         self.names = twin_names(self.settings.dbname)
 
-    def databases(self) -> list[tuple[str, str, str, str]]:
-        """(database, what it is, run, since) of those that there are."""
+    def databases(self) -> list[tuple[str, str, str, str, str]]:
+        """(database, what it is, workflow, run, since) of those that there are."""
         roles = (
             (self.names.twin, "the twin"),
             (self.names.prev, "the former twin"),
@@ -46,10 +46,10 @@ class TwinServer:
                     continue
                 marker = facts.marker
                 if marker is None:
-                    rows.append((name, "not the appliance's", "", ""))
+                    rows.append((name, "not the appliance's", "", "", ""))
                     continue
                 state = role if marker.state == "published" else f"{role}, {marker.state}"
-                rows.append((name, state, marker.run, f"{marker.at:%Y-%m-%d %H:%M:%S}"))
+                rows.append((name, state, marker.workflow, marker.run, f"{marker.at:%Y-%m-%d %H:%M:%S}"))
         return rows
 
     def publish(self, grace_s: float) -> list[str]:

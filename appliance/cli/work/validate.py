@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from appliance.documents import strict_yaml
@@ -13,6 +13,7 @@ from appliance.documents.problems import Problem, WrongDocumentError, path_text
 from appliance.masking.registry import parameter_models
 from appliance.workflow.loading import workflow_of
 from appliance.workflow.mask_check import check_masks
+from appliance.workflow.twin_owners import TwinClaim, shared_twins
 
 STANDARD_INPUT = Path("-")
 
@@ -24,6 +25,8 @@ class Outcome:
     file: Path
     id: str | None
     problems: tuple[Problem, ...]
+    claim: TwinClaim | None = None
+    """Where it delivers, of one that is valid by itself."""
 
     def as_json(self) -> dict[str, object]:
         """For programs."""
@@ -35,23 +38,27 @@ class Outcome:
 
 
 def validate_files(files: Sequence[Path]) -> list[Outcome]:
-    """An outcome for each file. Two of the same id are both wrong: they would be one DAG."""
+    """An outcome for each file. Two of the same id are both wrong: they would be one DAG.
+
+    So are two that would build their twins in one place, unless one of them says that it replaces the other.
+    """
     found = [_validate_file(file) for file in files]
-    return [_with_other_ids(outcome, found) for outcome in found]
+    return [_with_other_twins(_with_other_ids(outcome, found), found) for outcome in found]
 
 
 def _validate_file(file: Path) -> Outcome:
-    workflow_id = None
+    workflow_id, claim = None, None
     problems: tuple[Problem, ...] = ()
     try:
         document = _read(file)
     except WrongDocumentError as error:
         return Outcome(file, None, error.problems)
     try:
-        workflow_id = workflow_of(document).workflow.id
+        workflow = workflow_of(document).workflow
+        workflow_id, claim = workflow.id, TwinClaim.of(workflow)
     except WrongDocumentError as error:
         problems = error.problems
-    return Outcome(file, workflow_id, (*problems, *check_masks(document, parameter_models())))
+    return Outcome(file, workflow_id, (*problems, *check_masks(document, parameter_models())), claim)
 
 
 def _read(file: Path) -> Document:
@@ -70,4 +77,17 @@ def _with_other_ids(outcome: Outcome, found: list[Outcome]) -> Outcome:
         return outcome
     what = f"`{outcome.id}` is also the id of {', '.join(others)}"
     problem = Problem(("id",), what, "another id", source=str(outcome.file))
-    return Outcome(outcome.file, outcome.id, (*outcome.problems, problem))
+    return replace(outcome, problems=(*outcome.problems, problem))
+
+
+def _with_other_twins(outcome: Outcome, found: list[Outcome]) -> Outcome:
+    if outcome.claim is None:
+        return outcome
+    others = [other.claim for other in found if other.claim is not None and other.file != outcome.file]
+    problems = [
+        Problem(
+            ("deliver",), f"{shared.what[0].lower()}{shared.what[1:-1]}", shared.fix, source=str(outcome.file)
+        )
+        for shared in shared_twins(outcome.claim, others)
+    ]
+    return replace(outcome, problems=(*outcome.problems, *problems))

@@ -124,6 +124,22 @@ class TableRow(Answer):
     kept: int
 
 
+class ReplacedBy(Answer):
+    """The run that put another twin in a twin's place."""
+
+    run_id: str
+    workflow_id: str
+    at: float
+
+
+class TwinRow(Answer):
+    """A twin that a run put in place; ``replaced_by`` is null while it stands."""
+
+    connection: str
+    since: float
+    replaced_by: ReplacedBy | None
+
+
 class RunShown(RunRow):
     """A run with everything that is known of it."""
 
@@ -131,6 +147,7 @@ class RunShown(RunRow):
     outcome: Json
     steps: list[StepRow]
     tables: list[TableRow]
+    twins: list[TwinRow]
     rows_done: int
     rows_expected: int
     elapsed: float

@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Body, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from appliance.contract.calls import CancelCommand, Problem, RunCommand, SyncCommand, UpdateCommand
+from appliance.contract.calls import (
+    CancelCommand,
+    PlanCommand,
+    Problem,
+    RunCommand,
+    ScanCommand,
+    SyncCommand,
+    UpdateCommand,
+)
 from appliance.dashboard.api.answers import (
     ApplianceDetails,
     ApplianceRow,
@@ -127,13 +135,14 @@ def list_events(
 
 
 CommandRequest = Annotated[
-    RunCommand | CancelCommand | SyncCommand | UpdateCommand, Body(discriminator="kind")
+    RunCommand | CancelCommand | SyncCommand | UpdateCommand | ScanCommand | PlanCommand,
+    Body(discriminator="kind"),
 ]
 
 
 @router.post("/appliances/{appliance_id}/commands", status_code=202)
 def send_command(actor: Editor, context: Deck, appliance_id: str, given: CommandRequest) -> CommandShown:
-    """Ask for a run, a cancel, a sync or an update; the appliance's policy decides."""
+    """Ask for a run, a cancel, a sync, a scan, a plan or an update; the appliance's policy decides."""
     if isinstance(given, UpdateCommand):
         command_id = overview.request_update(context, actor, appliance_id, given.version)
     else:

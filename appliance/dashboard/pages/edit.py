@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import BaseModel, Field
 from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from appliance.contract.catalog import UncoveredColumn
 from appliance.dashboard.pages import workflow_form, yaml_edit
+from appliance.dashboard.pages.columns import ColumnsPart, changed, columns_html, columns_part
 from appliance.dashboard.pages.rendering import environment, page
-from appliance.dashboard.store import documents, workflows
-from appliance.dashboard.store.database import Row
+from appliance.dashboard.store import catalogs, documents, workflows
+from appliance.dashboard.store.database import Row, Session
 from appliance.dashboard.store.documents import Checked
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
+from appliance.dashboard.web.decisions import read_change
 from appliance.dashboard.web.masks import cards
+from appliance.dashboard.web.plans import merged
 from appliance.documents.json_schema import INSTALLED, comment
 from appliance.documents.problems import WrongDocumentError
 
@@ -39,12 +44,24 @@ deliver:
 """
 
 
+class Merge(BaseModel):
+    """Whose uncovered columns are put into the document: those of a plan, or of a run, on an appliance."""
+
+    planned_on: str = Field(default="", max_length=36)
+    uncovered_on: str = Field(default="", max_length=36)
+    run: str = Field(default="", max_length=200)
+
+
 def _editor(request: Request, visitor: Visit, row: Row | None, checked: Checked, **data: Any) -> Response:
+    part = columns_part(visitor, checked, FormData(), row["id"] if row else "")
     shown = {
         "workflow": row,
+        "part": part,
+        "columns": columns_html(part),
         "checked": checked,
         "problems": checked.by_line(),
-        "form": workflow_form.view(checked.data),
+        "form": workflow_form.view(checked.data, apart=part.screen is not None),
+        "connections": part.sources.connections,
         "cards": cards(),
         "based_on": row["revision"] if row else 0,
         "change_note": "",
@@ -60,12 +77,27 @@ def new_page(request: Request, visitor: Visitor) -> Response:
 
 
 @router.get("/workflows/{workflow_id}/edit")
-def edit_page(request: Request, workflow_id: str, visitor: Visitor) -> Response:
-    """Change a workflow."""
+def edit_page(
+    request: Request, workflow_id: str, visitor: Visitor, wanted: Annotated[Merge, Query()]
+) -> Response:
+    """Change a workflow; begun with suggestions for the columns at which a run or a plan was refused."""
     visitor.needs("editor")
     with visitor.context.database.read() as session:
         row = workflows.workflow(session, workflow_id)
-    return _editor(request, visitor, row, documents.check(row["yaml"]))
+        uncovered = _uncovered(session, workflow_id, wanted)
+    checked = documents.check(row["yaml"])
+    if uncovered and checked.data:
+        data, decide = merged(checked.data, uncovered)
+        text = yaml_edit.edit(checked.text, checked.data, data)
+        checked = documents.check("\n".join([text.rstrip("\n"), *decide]) + "\n")
+    return _editor(request, visitor, row, checked)
+
+
+def _uncovered(session: Session, workflow_id: str, wanted: Merge) -> tuple[UncoveredColumn, ...]:
+    if wanted.planned_on:
+        found = catalogs.plan(session, wanted.planned_on, workflow_id)
+        return found[0].uncovered if found else ()
+    return catalogs.uncovered(session, wanted.uncovered_on, wanted.run) if wanted.uncovered_on else ()
 
 
 @router.post("/preview-workflow")
@@ -76,17 +108,24 @@ def preview(visitor: Visitor, form: Form) -> Response:
     """
     visitor.needs("editor")
     text = text_of(form, "yaml").replace("\r\n", "\n")
-    if text_of(form, "edited") == "form":
+    change = read_change(text_of(form, "change"))
+    workflow_id = text_of(form, "id") if text_of(form, "based_on") != "0" else ""
+    if change is not None:
+        before = documents.check(text)
+        if before.data:
+            text = changed(before, columns_part(visitor, before, form, workflow_id), change)
+    elif text_of(form, "edited") == "form":
         before = documents.check(text)
         if not before.data and text.strip():
             # Not readable as YAML: the form cannot know what it would overwrite.
-            return _previewed(before, form)
+            return _previewed(visitor, before, form, workflow_id)
         text = yaml_edit.edit(text, before.data, workflow_form.document(form, before.data))
-    return _previewed(documents.check(text), form)
+    return _previewed(visitor, documents.check(text), form, workflow_id)
 
 
-def _previewed(checked: Checked, form: FormData) -> Response:
-    view = workflow_form.view(checked.data)
+def _previewed(visitor: Visit, checked: Checked, form: FormData, workflow_id: str) -> Response:
+    part: ColumnsPart = columns_part(visitor, checked, form, workflow_id)
+    view = workflow_form.view(checked.data, apart=part.screen is not None)
     match text_of(form, "add"):
         case "mask":
             view["masks"].append({"pattern": "", "mask": "", "params": {}})
@@ -96,7 +135,11 @@ def _previewed(checked: Checked, form: FormData) -> Response:
             view["twins"].append("")
     templates = environment()
     fields = templates.get_template("workflow_fields.html").render(
-        form=view, cards=cards(), is_new=text_of(form, "based_on") == "0"
+        form=view,
+        cards=cards(),
+        is_new=text_of(form, "based_on") == "0",
+        part=part,
+        connections=part.sources.connections,
     )
     problems = templates.get_template("problems.html").render(problems=checked.by_line())
     return JSONResponse(
@@ -104,6 +147,7 @@ def _previewed(checked: Checked, form: FormData) -> Response:
             "yaml": checked.text,
             "readable": bool(checked.data) or not checked.text.strip(),
             "fields": fields,
+            "columns": columns_html(part),
             "problems": problems,
             "lines": sorted({problem.line for problem in checked.problems if problem.line}),
             "valid": checked.workflow is not None,

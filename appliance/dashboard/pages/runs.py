@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.pages.rendering import fragment, page
-from appliance.dashboard.store import commands, fleet, runs
+from appliance.dashboard.store import catalogs, commands, fleet, runs
 from appliance.dashboard.web.access import Visit, checked_form, visit
 
 router = APIRouter()
@@ -72,6 +72,7 @@ def _details(visitor: Visit, appliance_id: str, run_id: str) -> dict[str, Any]:
     with visitor.context.database.read() as session:
         return {
             "run": runs.run(session, appliance_id, run_id),
+            "uncovered": catalogs.uncovered(session, appliance_id, run_id),
             "events": runs.events(session, appliance_id, run_id=run_id, limit=30),
             "may_edit": visitor.actor.may("editor"),
             "csrf": visitor.csrf,

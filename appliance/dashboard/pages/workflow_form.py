@@ -11,6 +11,7 @@ from typing import Any
 
 from starlette.datastructures import FormData
 
+from appliance.dashboard.web.decisions import is_literal
 from appliance.dashboard.web.masks import Parameter, cards
 from appliance.documents import strict_yaml
 from appliance.documents.document import scalar
@@ -44,8 +45,12 @@ def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def view(data: dict[str, Any]) -> dict[str, Any]:
-    """What the form's template shows of a document, valid or not yet."""
+def view(data: dict[str, Any], *, apart: bool = False) -> dict[str, Any]:
+    """What the form's template shows of a document, valid or not yet.
+
+    ``apart``: what is said of single columns stands on the columns screen, and only patterns here.
+    """
+    data = _patterns_only(data) if apart else data
     tables, limits = _mapping(data.get("tables")), _mapping(data.get("limits"))
     deliveries = data.get("deliver") if isinstance(data.get("deliver"), list) else []
     twins = [_mapping(_mapping(delivery).get("twin")) for delivery in deliveries or []]
@@ -73,6 +78,18 @@ def view(data: dict[str, Any]) -> dict[str, Any]:
             for key, label, unit in LIMITS
         ],
     }
+
+
+def _patterns_only(data: dict[str, Any]) -> dict[str, Any]:
+    masks = {key: value for key, value in _mapping(data.get("masks")).items() if not is_literal(key)}
+    keep = data.get("keep")
+    patterns = [each for each in keep if not _is_single(each)] if isinstance(keep, list) else keep
+    return data | {"masks": masks, "keep": patterns}
+
+
+def _is_single(entry: Any) -> bool:
+    """Whether an entry of ``keep`` is of one column, or says why."""
+    return isinstance(entry, dict) or (isinstance(entry, str) and is_literal(entry))
 
 
 def _unlisted(data: dict[str, Any]) -> str:
@@ -109,10 +126,10 @@ def document(form: FormData, before: dict[str, Any]) -> dict[str, Any]:
     _put(tables, "exclude", _split(form, "exclude"))
     _put(data, "tables", tables)
     _put(data, "rows", _filters(form))
-    _put(data, "masks", _masks(form, _mapping(before.get("masks"))))
-    # Those that say why stay as they are: the form has a line for a pattern only.
-    judged = [each for each in before.get("keep") or () if isinstance(each, dict)]
-    _put(data, "keep", [*_split(form, "keep"), *judged])
+    apart = _text(form, "columns_apart") == "yes"
+    masks = _mapping(before.get("masks"))
+    _put(data, "masks", _with_single(masks, _masks(form, masks)) if apart else _masks(form, masks))
+    _put(data, "keep", _kept(before.get("keep"), _split(form, "keep"), apart=apart))
     unlisted = _text(form, "unlisted")
     if unlisted in UNLISTED and not (unlisted == "halt" and "unlisted" not in before):
         data["unlisted"] = unlisted
@@ -123,6 +140,19 @@ def document(form: FormData, before: dict[str, Any]) -> dict[str, Any]:
         _put(limits, key, scalar(text) if text else "")
     _put(data, "limits", limits)
     return data
+
+
+def _with_single(before: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
+    """What the form says of patterns, with what the document says of single columns, in their order."""
+    kept = {key: value for key, value in before.items() if is_literal(key) or key in made}
+    return {key: made.get(key, value) for key, value in kept.items()} | made
+
+
+def _kept(before: Any, lines: list[str], *, apart: bool) -> list[Any]:
+    """What is kept, in its order. What the form has no line for stays."""
+    was = before if isinstance(before, list) else []
+    stays = [each for each in was if isinstance(each, dict) or each in lines or (apart and _is_single(each))]
+    return [*stays, *(line for line in lines if line not in stays)]
 
 
 def _text(form: FormData, name: str) -> str:
@@ -176,7 +206,7 @@ def _masks(form: FormData, before: dict[str, Any]) -> dict[str, Any]:
             if field not in form or text == parameter_text(params, parameter).strip():
                 continue
             if text:
-                params[parameter.name] = _parameter(parameter, text)
+                params[parameter.name] = parameter_value(parameter, text)
             else:
                 params.pop(parameter.name, None)
         masks[pattern] = {"mask": name, **params} if params else name
@@ -195,7 +225,8 @@ def parameter_text(params: dict[str, Any], parameter: Parameter) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _parameter(parameter: Parameter, text: str) -> Any:
+def parameter_value(parameter: Parameter, text: str) -> Any:
+    """What is meant by what stands in its field."""
     if parameter.kind == "text":
         return text
     return _any_value(text) if parameter.kind == "other" else scalar(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from difflib import SequenceMatcher
 from typing import Any
 
 import yaml
@@ -49,12 +51,50 @@ def _edit_mapping(
             elif inside and isinstance(old, dict) and isinstance(new, dict) and old and new:
                 result.append(lines[start])
                 result += _edit_mapping(lines, (start + 1, start + len(block)), value_node, old, new)
+            elif _is_list(value_node) and isinstance(old, list) and isinstance(new, list) and old and new:
+                result.append(lines[start])
+                result += _edit_sequence(lines, (start + 1, start + len(block)), value_node, old, new)
             else:
                 result += _rendered({key: new}, indent)
         written.add(key)
         result += tail
     added = {key: value for key, value in after.items() if key not in written}
     return result + (_rendered(added, indent) if added else [])
+
+
+def _is_list(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.SequenceNode) and not node.flow_style
+
+
+def _edit_sequence(
+    lines: list[str], span: tuple[int, int], node: yaml.Node, before: list[Any], after: list[Any]
+) -> list[str]:
+    """The entries that stay keep their lines; the others are written where they belong."""
+    assert isinstance(node, yaml.SequenceNode)  # noqa: S101 - _is_list has looked
+    starts = [each.start_mark.line for each in node.value]
+    indent = " " * node.start_mark.column
+    if len(set(starts)) != len(starts) or len(starts) != len(before):
+        return _entries(after, indent)
+    ends = [*starts[1:], span[1]]
+    blocks = [_without_tail(lines[start:end]) for start, end in zip(starts, ends, strict=True)]
+    result = lines[span[0] : starts[0]]
+    matcher = SequenceMatcher(a=[_key(each) for each in before], b=[_key(each) for each in after])
+    for tag, a, b, c, d in matcher.get_opcodes():
+        if tag != "equal":
+            result += _entries(after[c:d], indent)
+        for block, tail in blocks[a:b]:
+            result += block + tail if tag == "equal" else tail
+    return result
+
+
+def _key(entry: Any) -> str:
+    return json.dumps(entry, sort_keys=True, ensure_ascii=False)
+
+
+def _entries(data: list[Any], indent: str) -> list[str]:
+    if not data:
+        return []
+    return [indent + line for line in document_yaml(data).rstrip("\n").split("\n")]
 
 
 def _indent(node: yaml.MappingNode) -> str:

@@ -17,7 +17,7 @@ from appliance.dashboard.store.database import Database, Row, Session
 from appliance.dashboard.store.fleet import appliance
 from appliance.errors import WrongRequestError
 
-LIFETIME_SECONDS = {"run": 900, "cancel": 900, "sync": 900, "update": 7 * 86400}
+LIFETIME_SECONDS = {"run": 900, "cancel": 900, "sync": 900, "scan": 900, "plan": 900, "update": 7 * 86400}
 """A run that somebody asked for must not surprise them next week."""
 OPEN_AT_MOST = 50
 POWERLESS = "Its maker may not ask for it any more."
@@ -26,7 +26,9 @@ POWERLESS = "Its maker may not ask for it any more."
 def send(database: Database, actor: Actor, appliance_id: str, kind: str, argument: Mapping[str, str]) -> str:
     """Ask an appliance for something; returns the command's id. An equal one that waits is not doubled."""
     if kind not in LIFETIME_SECONDS:
-        raise WrongRequestError(f"There is no command {kind[:20]}.", "", "Use run, cancel, sync or update.")
+        raise WrongRequestError(
+            f"There is no command {kind[:20]}.", "", "Use run, cancel, sync, scan, plan or update."
+        )
     now, command_id, text = time.time(), str(uuid.uuid4()), json.dumps(argument, sort_keys=True)
     Command.model_validate({"id": command_id, "expires_in": 1, "request": {"kind": kind, **argument}})
     with database.write() as session:

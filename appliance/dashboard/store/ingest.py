@@ -151,7 +151,7 @@ def _store_numbering(session: Session, stream: tuple[str, str], before: Numberin
 
 def _remember(session: Session, appliance_id: str, stamped: Stamped, now: float) -> bool:
     data = stamped.event.data
-    left_out = {"tables", "steps", "checks", "log_tail"}
+    left_out = {"tables", "steps", "checks", "log_tail", "columns", "uncovered", "warnings", "refused"}
     failure = getattr(data, "failure", None)
     return bool(
         session.run(

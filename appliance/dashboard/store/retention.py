@@ -11,6 +11,8 @@ EVENTS_PER_APPLIANCE = 20_000
 RUNS_PER_APPLIANCE = 1_000
 COMMANDS_PER_APPLIANCE = 500
 FOLD_AFTER_SECONDS = 3600
+UNFINISHED_SECONDS = 86400
+"""Parts of a catalog of which the others did not come are kept so long."""
 SHARDS_KEPT = 100
 """Step rows by shard that a finished run keeps."""
 RUNS_FOLDED_AT_ONCE = 200
@@ -29,6 +31,10 @@ def sweep(database: Database, retention_days: int) -> None:
         session.run("DELETE FROM event WHERE received_at < ?", oldest)
         session.run("DELETE FROM run WHERE changed_at < ? AND latest = 0", oldest)
         session.run("DELETE FROM command WHERE created_at < ?", oldest)
+        session.run(
+            "DELETE FROM catalog_part WHERE received_at < ? AND scan_id NOT IN (SELECT scan_id FROM catalog)",
+            now - UNFINISHED_SECONDS,
+        )
     with database.read() as session:
         ids = [row["id"] for row in session.all("SELECT id FROM appliance")]
     for appliance_id in ids:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from appliance.contract.calls import Event
+from appliance.contract.catalog import CatalogReported, ColumnsUncovered, PlanReported
 from appliance.contract.events import (
     CommandChanged,
     RunFinished,
@@ -14,7 +15,7 @@ from appliance.contract.events import (
     TableProgress,
     WorkflowChanged,
 )
-from appliance.dashboard.store import commands
+from appliance.dashboard.store import catalogs, commands
 from appliance.dashboard.store.database import Row, Session
 
 MAX_STEP_ROWS = 3000
@@ -48,6 +49,8 @@ def apply(session: Session, appliance_id: str, events: list[Stamped], now: float
             by_run.setdefault(data.run_id, []).append(stamped)
         elif isinstance(data, CommandChanged):
             commands.apply(session, appliance_id, data, stamped.at, stamped.ordinal)
+        elif isinstance(data, CatalogReported | PlanReported | ColumnsUncovered):
+            catalogs.apply(session, appliance_id, data, stamped.at, stamped.ordinal)
         elif isinstance(data, WorkflowChanged):
             _workflow_changed(session, appliance_id, data, now)
     for run_id, changes in by_run.items():
@@ -144,7 +147,8 @@ def _moved(session: Session, key: _RunKey, data: RunStarted | RunFinished, chang
                 ordinal,
             )
     else:
-        outcome = data.model_dump_json(include={"steps", "checks", "failure"}, exclude_none=True)
+        shown = {"steps", "checks", "twins", "kept", "failure"}
+        outcome = data.model_dump_json(include=shown, exclude_none=True)
         session.run(
             "UPDATE run SET workflow_id = ?, state = ?, ended_at = ?, seconds = ?, rows = ?, bytes = ?,"
             " outcome = ?, started_at = CASE WHEN workflow_id = '' THEN ? ELSE started_at END, ordinal = ?"

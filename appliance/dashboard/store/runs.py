@@ -12,6 +12,8 @@ from appliance.dashboard.store.run_state import WHOLE_STEP
 STEPS = ("open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "publish")
 OVER = ("succeeded", "failed", "refused", "cancelled")
 RUN_STATES = ("running", *OVER, "lost")
+LATER_RUNS = 1000
+"""Of an appliance, among which the one that replaced a twin is looked for."""
 GAP_SETTLES_SECONDS = 60
 """Batches may overtake one another for a moment; a gap younger than this is not shown."""
 
@@ -87,6 +89,22 @@ class Totals(TypedDict):
     tables_done: int
 
 
+class LaterRun(TypedDict):
+    """The run that replaced a twin, and when (seconds since 1970)."""
+
+    run_id: str
+    workflow_id: str
+    at: float
+
+
+class TwinState(TypedDict):
+    """Since when a run's twin stands, and what replaced it."""
+
+    connection: str
+    since: float
+    replaced_by: LaterRun | None
+
+
 def run(session: Session, appliance_id: str, run_id: str) -> Row:
     """One run with ``plan``, ``outcome``, ``steps`` and ``tables``; raises NotFoundError."""
     row = session.one(
@@ -101,7 +119,38 @@ def run(session: Session, appliance_id: str, run_id: str) -> Row:
     outcome = from_json(row["outcome"])
     steps = _steps(session, appliance_id, run_id, row, outcome)
     tables = _tables(session, appliance_id, run_id, row, plan)
-    return row | {"plan": plan, "outcome": outcome, "steps": steps, "tables": tables} | _totals(row, tables)
+    twins = _twins(session, row, outcome)
+    shown = {"plan": plan, "outcome": outcome, "steps": steps, "tables": tables, "twins": twins}
+    return row | shown | _totals(row, tables)
+
+
+def _twins(session: Session, row: Row, outcome: Row) -> list[TwinState]:
+    """The twins that a run put in place: since when each stands, and which run replaced it (or None)."""
+    names = outcome.get("twins") or []
+    if not names or row["ended_at"] is None:
+        return []
+    later = session.all(
+        "SELECT run_id, workflow_id, ended_at, outcome FROM run WHERE appliance_id = ? AND ended_at > ?"
+        " AND outcome IS NOT NULL ORDER BY ended_at LIMIT ?",
+        row["appliance_id"],
+        row["ended_at"],
+        LATER_RUNS,
+    )
+    put = [
+        (
+            LaterRun(run_id=run["run_id"], workflow_id=run["workflow_id"], at=run["ended_at"]),
+            set(from_json(run["outcome"]).get("twins") or ()),
+        )
+        for run in later
+    ]
+    return [
+        TwinState(
+            connection=name,
+            since=row["ended_at"],
+            replaced_by=next((run for run, twins in put if name in twins), None),
+        )
+        for name in names
+    ]
 
 
 def _steps(

@@ -240,3 +240,46 @@ UPDATE command SET maker = coalesce(
     (SELECT 'token:' || min(t.id) FROM api_token t WHERE 'token ' || t.name = command.created_by
      HAVING count(*) = 1), '') WHERE maker = '';
 UPDATE person SET one_time_by = 'system' WHERE must_change = 1;
+
+-- migration 4
+-- The newest whole catalog of each connection; since when each of its columns is as it is.
+CREATE TABLE catalog (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    connection TEXT NOT NULL,
+    scan_id TEXT NOT NULL,
+    ordinal BIGINT NOT NULL,
+    scanned_at DOUBLE PRECISION NOT NULL,
+    tables INTEGER NOT NULL,
+    columns INTEGER NOT NULL,
+    tables_total INTEGER NOT NULL,
+    since TEXT NOT NULL,
+    PRIMARY KEY (appliance_id, connection)
+);
+CREATE TABLE catalog_part (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    scan_id TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    connection TEXT NOT NULL,
+    ordinal BIGINT NOT NULL,
+    received_at DOUBLE PRECISION NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (appliance_id, scan_id, part)
+);
+CREATE INDEX catalog_part_connection ON catalog_part (appliance_id, connection);
+CREATE TABLE planned (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    workflow_id TEXT NOT NULL,
+    command_id TEXT NOT NULL,
+    ordinal BIGINT NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (appliance_id, workflow_id)
+);
+CREATE TABLE uncovered (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    run_id TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (appliance_id, run_id, part)
+);

@@ -23,6 +23,7 @@ from appliance.dashboard.store import audit, documents
 from appliance.dashboard.store.database import Database, Row, Session
 from appliance.dashboard.store.fleet import appliance
 from appliance.errors import WrongRequestError
+from appliance.workflow.twin_owners import TwinClaim, shared_twins
 
 KEEP_REVISIONS = 500
 MAX_SET_BYTES = MAX_WORKFLOW_SET_BYTES * 3 // 4
@@ -85,6 +86,7 @@ def save(
             new_id,
         )
         for assigned in assignments(session, new_id):
+            _check_twins(session, TwinClaim.of(wanted), assigned["appliance_id"], assigned["name"])
             _check_size(session, {"id": assigned["appliance_id"], "name": assigned["name"]})
     return new_id, number
 
@@ -149,7 +151,8 @@ def archive(database: Database, actor: Actor, workflow_id: str) -> None:
 def assign(database: Database, actor: Actor, workflow_id: str, appliance_ids: set[str]) -> None:
     """Say which appliances the workflow is for; it replaces what was said before."""
     with database.write() as session:
-        if workflow(session, workflow_id)["archived_at"] is not None:
+        known = workflow(session, workflow_id)
+        if known["archived_at"] is not None:
             raise WrongRequestError(f"{workflow_id} is archived.", "", "Save it again to bring it back.")
         before = {row["appliance_id"] for row in assignments(session, workflow_id)}
         for appliance_id in sorted(appliance_ids - before):
@@ -161,6 +164,7 @@ def assign(database: Database, actor: Actor, workflow_id: str, appliance_ids: se
                 raise WrongRequestError(
                     f"{row['name']} has {MAX_WORKFLOWS} workflows, the most it takes.", "", ""
                 )
+            _check_twins(session, TwinClaim.of_stored(known["document"]), appliance_id, row["name"])
             session.run(
                 "INSERT INTO assignment (workflow_id, appliance_id, at) VALUES (?, ?, ?)",
                 workflow_id,
@@ -175,6 +179,27 @@ def assign(database: Database, actor: Actor, workflow_id: str, appliance_ids: se
             )
             name = appliance(session, appliance_id)["name"]
             audit.record(session, actor, "workflow.unassign", workflow_id, appliance=name)
+
+
+def _check_twins(session: Session, claim: TwinClaim, appliance_id: str, name: str) -> None:
+    """Raise ConflictError where another workflow of the appliance builds its twin in the same place.
+
+    A connection's name means the same database only within one appliance.
+    """
+    rows = session.all(
+        "SELECT r.document FROM assignment s JOIN workflow w ON w.id = s.workflow_id"
+        " JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision"
+        " WHERE s.appliance_id = ? AND s.workflow_id <> ?",
+        appliance_id,
+        claim.workflow,
+    )
+    others = [TwinClaim.of_stored(json.loads(row["document"])) for row in rows]
+    for shared in shared_twins(claim, others):
+        raise ConflictError(
+            f"On {name}, {shared.what[0].lower()}{shared.what[1:]}",
+            "Each would replace the twin of the other.",
+            f"{shared.fix[0].upper()}{shared.fix[1:]}.",
+        )
 
 
 def _check_size(session: Session, row: Row) -> None:

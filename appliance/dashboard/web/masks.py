@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
+from appliance.masking.examples.shown import examples_of
 from appliance.masking.mask import Promises
 from appliance.masking.registry import MASKS
 
@@ -44,7 +45,7 @@ def cards() -> tuple[Card, ...]:
     """Every mask there is, in the catalogue's order."""
     made = []
     for mask in MASKS.values():
-        before, after = mask.examples[0] if mask.examples else ("", "")
+        before, after = mask.examples(mask.plain_params())[0]
         schema = mask.params.model_json_schema()
         parameters = [
             _parameter(name, field, name in schema.get("required", []))
@@ -97,7 +98,10 @@ def _shown(value: Any) -> str:
 
 
 def explain(masks: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A workflow's masks with what each does: pattern, mask, params, and card (None if unknown)."""
+    """A workflow's masks with what each does.
+
+    Pattern, mask, params, card (None if unknown), and examples of what the mask makes with these params.
+    """
     known = {card.name: card for card in cards()}
     rows = []
     for pattern, value in masks.items():
@@ -106,5 +110,13 @@ def explain(masks: Mapping[str, Any]) -> list[dict[str, Any]]:
             {key: each for key, each in value.items() if key != "mask"} if isinstance(value, dict) else {}
         )
         name = "null" if name is None else str(name)
-        rows.append({"pattern": pattern, "mask": name, "params": params, "card": known.get(name)})
+        rows.append(
+            {
+                "pattern": pattern,
+                "mask": name,
+                "params": params,
+                "card": known.get(name),
+                "examples": examples_of(name, params),
+            }
+        )
     return rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.masking.catalogue.picked import PickedMask, Words, two_words
-from appliance.masking.mask import Promises
+from appliance.masking.mask import Original, Promises
 
 
 class Company(PickedMask):
@@ -13,7 +13,7 @@ class Company(PickedMask):
     summary = "Replaces a company's name with an invented one."
     lists = ("company_name", "company_trade")
     promises = Promises(length="at most 29 characters", format="a coined name and a trade")
-    examples = (("Acme Inc.", "Cloudberry Instruments"),)
+    originals = (Original("Acme Inc."),)
 
     def words(self, length: int | None, encoding: str) -> Words:
         """Both halves are shortened alike where the column is short."""

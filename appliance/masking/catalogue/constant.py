@@ -8,7 +8,7 @@ import typing
 from pydantic import Field, JsonValue
 
 from appliance.masking.constant_values import WrongConstantError, constant_text
-from appliance.masking.mask import Mask, Masked, Params, Promises
+from appliance.masking.mask import Mask, Masked, Original, Params, Promises
 from appliance.masking.scope import Scope
 from appliance.masking.shape import Kind, Shape, Value
 from appliance.masking.sql_text import literal
@@ -43,8 +43,9 @@ class Constant(Mask[ConstantParams]):
         length="the constant's, checked against the column's",
         format="the constant's, checked against the column's type",
     )
+    hides = "the value, whole."
     learnt = "nothing but where there is a row (with `keep_null`, which rows have a value)."
-    examples = (("Ann Lee", "redacted"),)
+    originals = (Original("Ann Lee"), Original("NULL"))
     whole_value = True
 
     def compile(self, value: Value, params: ConstantParams, scope: Scope) -> Masked:
@@ -54,6 +55,13 @@ class Constant(Mask[ConstantParams]):
         sql = f"CASE WHEN {value.sql} IS NULL THEN NULL ELSE {typed} END" if params.keep_null else typed
         text = Value(f"({typed})", value.shape).text
         return Masked(sql, proof="constant", output_domain_sql=f"SELECT {text}")
+
+    def example(self, original: Original, params: ConstantParams) -> str:
+        """The constant as it is written."""
+        if original.text == "NULL" and params.keep_null:
+            return "NULL"
+        value = params.value
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
     def problems(self, shape: Shape, params: ConstantParams, scope: Scope) -> list[str]:
         """A value that is none of the column's type."""

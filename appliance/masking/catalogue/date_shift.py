@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from pydantic import Field
 
 from appliance.masking.drawing import Digest
-from appliance.masking.mask import Mask, Masked, Promises, SubjectParams, subject_problems
+from appliance.masking.examples import draw
+from appliance.masking.mask import Mask, Masked, Original, Promises, SubjectParams, subject_problems
 from appliance.masking.scope import Scope
 from appliance.masking.shape import DATES, Shape, Value
 from appliance.workflow.catalog import Column, Table
@@ -40,12 +43,13 @@ class DateShift(Mask[DateShiftParams]):
         deterministic="yes: the same subject is moved by the same number of days everywhere",
         format="time of day, and intervals within a subject, are kept; infinity stays",
     )
+    hides = "on which day something was, within `max_days`."
     learnt = (
         "the intervals between the dates of a subject and the time of day; with one pair of a "
         "subject, all dates of that subject. Of another subject, that each date lies within "
         "`max_days`."
     )
-    examples = (("1984-03-05", "1984-05-19"), ("2024-02-29 10:15", "2024-05-14 10:15"))
+    originals = (Original("1984-03-05", "date"), Original("2024-02-29 10:15:00", "timestamp"))
 
     def compile(self, value: Value, params: DateShiftParams, scope: Scope) -> Masked:
         """A shift from the subject's keyed digest; by default the primary key is the subject."""
@@ -67,6 +71,14 @@ class DateShift(Mask[DateShiftParams]):
             "by_chance",
             normal_form_sql=f"CASE WHEN isfinite({sql}) THEN {sql}::text END",
         )
+
+    def example(self, original: Original, params: DateShiftParams) -> str:
+        """Both dates are of one subject."""
+        columns = params.subject_columns or ("id",)
+        digest = draw.of_subject(params.key_of(self.name), columns)
+        days = 1 + draw.number(digest, 0, 30) % params.max_days
+        moved = datetime.fromisoformat(original.text) + timedelta(-days if draw.bit(digest, 4) else days)
+        return str(moved.date() if original.type == "date" else moved)
 
     def problems(self, shape: Shape, params: DateShiftParams, scope: Scope) -> list[str]:
         """No subject, or one that is not there."""

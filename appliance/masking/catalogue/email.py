@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from appliance.masking.drawing import Digest, text_message
-from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
+from appliance.masking.examples import draw
+from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
 from appliance.masking.sql_text import short_match
@@ -51,8 +52,9 @@ class Email(Mask[EmailParams]):
         length="at most 50 characters; a shorter column gets a shorter address, down to 28",
         format="a valid address in lower case that can never be delivered",
     )
+    hides = "mailbox and domain, and how long they are."
     learnt = "which rows have the same address. The n pairs open themselves and nothing else."
-    examples = (("Ann.Lee@corp.test", "mateo.okafor.4be2a90c17d3f8605a@example.com"),)
+    originals = (Original("Ann.Lee@corp.test"),)
 
     def compile(self, value: Value, params: EmailParams, scope: Scope) -> Masked:
         """As long as the column allows."""
@@ -77,6 +79,13 @@ class Email(Mask[EmailParams]):
             shape_sql=short_match(value.text, f"(([a-z]+[.])*[0-9a-f]{{{digits}}}{at})?"),
             preserves_distinct=not fold,
         )
+
+    def example(self, original: Original, params: EmailParams) -> str:
+        """An address for a column without a limit."""
+        text = original.text.lower() if params.ignore_case else original.text
+        digest, names = draw.of_text(params.key_of(self.name), text), word_list("mailbox").words
+        mailbox = names[draw.number(digest, _MAILBOX_FROM, 30) % len(names)]
+        return f"{mailbox}.{digest.hex()[:TOKEN_DIGITS]}@{params.at}"
 
     def problems(self, shape: Shape, params: EmailParams, scope: Scope) -> list[str]:
         """A column too short for a unique address."""

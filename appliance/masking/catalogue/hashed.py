@@ -6,7 +6,9 @@ from pydantic import Field
 
 from appliance.masking.bindings import KeyName
 from appliance.masking.drawing import SHOWN_BYTES, Digest, bytes_message, text_message, uuid_message
-from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
+from appliance.masking.examples.draw import shown_of_text
+from appliance.masking.examples.numbers import permuted_integer
+from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.permutation import BITS, permuted
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import INTEGERS, Kind, Shape, Value
@@ -44,12 +46,13 @@ class Hash(Mask[HashParams]):
         format="a uuid stays a uuid (version 4), a whole number stays one of its type with its sign,"
         " an address becomes one of 10.0.0.0/8 or fd00::/8",
     )
+    hides = "the value and, for text and bytes, its length: without the key no guess can be tried."
     learnt = (
         "which rows have equal values, also in other tables of the domain; of whole numbers the "
         "sign as well, of addresses the family and the length of the prefix. The n pairs open "
         "themselves and nothing else: no other original can be computed or tried."
     )
-    examples = (("Ann Lee", "9f2c61a07be8d3541c0a7e6b52d9f318"), ("4711", "1830462977"))
+    originals = (Original("Ann Lee"), Original("4711", "integer"))
 
     def compile(self, value: Value, params: HashParams, scope: Scope) -> Masked:
         """Depends on the kind of value."""
@@ -93,6 +96,13 @@ class Hash(Mask[HashParams]):
             shape_sql=short_match(value.text, f"([0-9a-f]{{{digits}}})?"),
             preserves_distinct=unique,
         )
+
+    def example(self, original: Original, params: HashParams) -> str:
+        """A text's digits, or another number."""
+        key = params.key_of(self.name)
+        if original.type == "integer":
+            return str(permuted_integer(int(original.text), key))
+        return shown_of_text(key, original.text, (params.length + 1) // 2).hex()[: params.length]
 
     def problems(self, shape: Shape, params: HashParams, scope: Scope) -> list[str]:
         """A column too short for a pseudonym."""

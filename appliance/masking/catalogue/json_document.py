@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from appliance.masking.catalogue.constant import ConstantParams
 from appliance.masking.compiled import Facet, Proof
@@ -15,7 +15,7 @@ from appliance.masking.json.guard import is_jsonb
 from appliance.masking.json.paths import Branch, WrongPathError, jsonpath, parse_path, path_text
 from appliance.masking.json.sql import NULL, Replacement, masked_document
 from appliance.masking.lookup import WrongMaskError, mask_and_params
-from appliance.masking.mask import Mask, Masked, Params, Promises, shape_of_output
+from appliance.masking.mask import Mask, Masked, Original, Params, Promises, shape_of_output
 from appliance.masking.scope import Scope
 from appliance.masking.shape import JSON, Kind, Shape, Value
 from appliance.masking.sql_text import identifier, literal
@@ -84,10 +84,10 @@ class JsonDocument(Mask[JsonParams]):
         format="always a valid document; a path that is missing stays missing; an object, or a list inside"
         " a list, where a path ends or forks becomes null; a json that jsonb cannot hold becomes null",
     )
+    hides = "the values at the paths, and nothing else."
     learnt = "what the masks at the paths say, and the rest of the document as it is."
-    examples = (
-        ('{"contact": {"email": "ann@corp.test"}}', '{"contact": {"email": "mei.costa.1f0b…@example.com"}}'),
-    )
+    originals = ()
+    """Its examples begin with a document that has the paths."""
 
     def __init__(self, masks: Mapping[str, Mask[Any]]) -> None:
         """``masks`` are those that may stand at a path."""
@@ -135,6 +135,22 @@ class JsonDocument(Mask[JsonParams]):
             shape_sql=_shape(shown, leaf, scope),
         )
 
+    def examples(self, params: JsonParams) -> tuple[tuple[str, str], ...]:
+        """A document with an invented value at each path."""
+        before: Branch[JsonValue] = Branch()
+        after: Branch[JsonValue] = Branch()
+        for path, spec in params.paths.items():
+            leaf = self._leaf(path, spec)
+            original, made = _leaf_example(leaf)
+            before.add(leaf.keys, original)
+            after.add(leaf.keys, made)
+        return ((_as_json(before), _as_json(after)),)
+
+    def example(self, original: Original, params: JsonParams) -> str:
+        """Of a document that has the paths."""
+        del original
+        return self.examples(params)[0][1]
+
     def problems(self, shape: Shape, params: JsonParams, scope: Scope) -> list[str]:
         """Paths that are none or cross each other, and masks that do not go with JSON values."""
         found: list[str] = []
@@ -160,6 +176,28 @@ class JsonDocument(Mask[JsonParams]):
             fitting = [each.name for each in self._masks.values() if each.kinds & _FITTING]
             return [f"the mask '{mask.name}' does not fit a JSON value; these do: {', '.join(fitting)}"]
         return list(mask.problems(_TEXT if "text" in mask.kinds else _NUMBER, params, scope))
+
+
+def _leaf_example(leaf: _Leaf) -> tuple[JsonValue, JsonValue]:
+    """What stands at a path before and after."""
+    wanted = leaf.shape.kind if not leaf.mask.whole_value else "text"
+    original = next((each for each in leaf.mask.originals if each.type == wanted), leaf.mask.originals[0])
+    if isinstance(leaf.params, ConstantParams):
+        return original.text, leaf.params.value
+    if leaf.mask.whole_value:
+        return original.text, None
+    if wanted == "text":
+        return original.text, leaf.mask.example(original, leaf.params)
+    number = float(original.text)
+    # A document has no zeros at the end but those that stand in it.
+    return number, float(leaf.mask.example(Original(json.dumps(number), original.type), leaf.params))
+
+
+def _as_json(tree: Branch[JsonValue]) -> str:
+    def nested(branch: Branch[JsonValue]) -> JsonValue:
+        return {key: nested(each) for key, each in branch.children.items()} or branch.leaf
+
+    return json.dumps(nested(tree), ensure_ascii=False)
 
 
 def _replacement(leaf: _Leaf, scope: Scope) -> Replacement:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.masking.catalogue.picked import PickedMask, Words, two_words
-from appliance.masking.mask import Promises
+from appliance.masking.mask import Original, Promises
 
 _FORMAT = "believable names of many languages, with their accents"
 
@@ -13,7 +13,7 @@ class FirstName(PickedMask):
     summary = "Replaces a first name with another one."
     lists = ("first_name",)
     promises = Promises(length="at most 10 characters", format=_FORMAT)
-    examples = (("Ann", "Wanjiru"),)
+    originals = (Original("Ann"),)
 
 
 class LastName(PickedMask):
@@ -21,7 +21,7 @@ class LastName(PickedMask):
     summary = "Replaces a family name with another one."
     lists = ("last_name",)
     promises = Promises(length="at most 13 characters", format=_FORMAT)
-    examples = (("Lee", "Kowalczyk"),)
+    originals = (Original("Lee"),)
 
 
 class FullName(PickedMask):
@@ -31,7 +31,7 @@ class FullName(PickedMask):
     summary = "Replaces a person's whole name with another one."
     lists = ("first_name", "last_name")
     promises = Promises(length="at most 23 characters", format="a first name and a family name")
-    examples = (("Ann Lee", "Esteban Nyström"),)
+    originals = (Original("Ann Lee"),)
 
     def words(self, length: int | None, encoding: str) -> Words:
         """Both halves are shortened alike where the column is short."""

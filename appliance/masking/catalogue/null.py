@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 
-from appliance.masking.mask import Mask, Masked, Params, Promises
+from appliance.masking.mask import Mask, Masked, Original, Params, Promises
 from appliance.masking.scope import Scope
 from appliance.masking.shape import Kind, Shape, Value
 
@@ -22,8 +22,9 @@ class Null(Mask[Params]):
         deterministic="yes: always NULL",
         keeps_null="yes, and everything becomes NULL",
     )
+    hides = "the value, whole."
     learnt = "nothing but where there is a row."
-    examples = (("Ann Lee", "NULL"),)
+    originals = (Original("Ann Lee"),)
     whole_value = True
 
     def compile(self, value: Value, params: Params, scope: Scope) -> Masked:
@@ -34,6 +35,9 @@ class Null(Mask[Params]):
         if scope.column.not_null:
             return ["the column is NOT NULL, so the mask 'null' does not fit it; 'constant' does"]
         return []
+
+    def example(self, original: Original, params: Params) -> str:
+        return "NULL"
 
     def distinct(self, shape: Shape, params: Params) -> bool:
         """NULLs do not violate a unique key."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from appliance.documents.model import wrong
-from appliance.masking.drawing import Digest, Message, float_message, integer_message, text_message
-from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
+from appliance.masking.drawing import Digest, Message, float_message, integer_message, numeric_message
+from appliance.masking.examples.numbers import noise_on_integer, noise_on_numeric
+from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.noise import float_noise, integer_noise, numeric_noise
 from appliance.masking.scope import Scope
 from appliance.masking.shape import FLOATS, INTEGERS, Kind, Value
@@ -60,11 +62,12 @@ class NumberNoise(Mask[NumberNoiseParams]):
         length="fits the column's range and precision",
         format="with percent the sign is kept and zero stays zero; NaN and infinity stay",
     )
+    hides = "the exact number, within the limit."
     learnt = (
         "the size of every number, which lies within the limit; which rows have equal numbers. "
         "The n pairs open themselves and nothing else."
     )
-    examples = (("1200.00", "1147.35"), ("-3", "-4"))
+    originals = (Original("1200.00", "numeric"), Original("-3", "integer"))
 
     def example_params(self) -> dict[str, Any]:
         """One of the two limits."""
@@ -89,11 +92,18 @@ class NumberNoise(Mask[NumberNoiseParams]):
         masked = scope.drawn(value, params.key_of(self.name), _message(value), moved)
         return Masked(masked, "by_chance", normal_form_sql=f"CASE WHEN {zero} THEN {sql}::text END")
 
+    def example(self, original: Original, params: NumberNoiseParams) -> str:
+        """By the kind of number."""
+        key = params.key_of(self.name)
+        if original.type == "integer":
+            return str(noise_on_integer(int(original.text), params.share, params.amount, key))
+        return f"{noise_on_numeric(Decimal(original.text), params.share, params.amount, key):f}"
+
 
 def _message(value: Value) -> Message:
     """Numbers that are equal have the same message, whatever their type's size or their zeros at the end."""
     if value.shape.kind in INTEGERS:
         return integer_message(f"{value.sql}::bigint")
     if value.shape.kind == "numeric":
-        return text_message(f"trim_scale({value.sql})::text")
+        return numeric_message(value.sql)
     return float_message(f"{value.sql}::float8")

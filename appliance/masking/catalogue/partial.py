@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from appliance.masking.mask import Mask, Masked, Params, Promises
+from appliance.masking.mask import Mask, Masked, Original, Params, Promises
 from appliance.masking.scope import Scope
 from appliance.masking.shape import TEXT, Shape, Value
 from appliance.masking.sql_text import literal
@@ -41,17 +41,25 @@ class Partial(Mask[PartialParams]):
         length="kept",
         format="the ends are kept; text is covered whole where less would be covered than kept",
     )
+    hides = "the characters that are covered, and no others."
     learnt = (
         "all that is kept, and the length; there is no key. Who knows the kind of value can try "
         "what is covered: four digits of twelve are soon tried where another column or a check "
         "digit says which is right."
     )
-    examples = (("4111111111111111", "************1111"),)
+    originals = (Original("4111111111111111"),)
 
     def compile(self, value: Value, params: PartialParams, scope: Scope) -> Masked:
         """Covering what is covered changes nothing, so anything that would change has leaked."""
         sql = covered(value.text, params)
         return Masked(sql, "partial", leak_sql=f"{value.text} IS DISTINCT FROM {sql}")
+
+    def example(self, original: Original, params: PartialParams) -> str:
+        """As ``covered`` says."""
+        text, first, last = original.text, params.keep_first, params.keep_last
+        if len(text) < 2 * (first + last) or not first + last:
+            return params.cover * len(text)
+        return text[:first] + params.cover * (len(text) - first - last) + text[len(text) - last :]
 
     def problems(self, shape: Shape, params: PartialParams, scope: Scope) -> list[str]:
         """A column in which nothing would ever be kept."""

@@ -8,7 +8,8 @@ from functools import cache
 from typing import ClassVar
 
 from appliance.masking.drawing import Digest, text_message
-from appliance.masking.mask import Mask, Masked, SubjectParams, subject_problems
+from appliance.masking.examples import draw
+from appliance.masking.mask import Mask, Masked, Original, SubjectParams, subject_problems
 from appliance.masking.scope import Scope, never_itself, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
 from appliance.masking.sql_text import literal
@@ -53,6 +54,7 @@ class PickedMask(Mask[SubjectParams], ABC):
     kinds = TEXT
     proof = "outside_domain"
     lists: ClassVar[tuple[str, ...]]
+    hides = "the value, its length and its language."
     learnt = (
         "which rows have the same output, and so may have equal values (or the same subject); many originals "
         "share one output. The n pairs open themselves and nothing else."
@@ -93,9 +95,27 @@ class PickedMask(Mask[SubjectParams], ABC):
             repeats=not subject,
         )
 
+    def example(self, original: Original, params: SubjectParams) -> str:
+        """A pick for a column without a limit."""
+        words, key, subject = self.words(None, "UTF8"), params.key_of(self.name), params.subject_columns
+        digest = draw.of_subject(key, subject) if subject else draw.of_text(key, original.text)
+        first = self.picked_example(words, digest, 0)
+        return first if first != original.text else self.picked_example(words, digest, 1)
+
+    def picked_example(self, words: Words, digest: bytes, step: int) -> str:
+        """What ``pick`` gives, computed here."""
+        picked = [_nth(words.lists[0], draw.number(digest, 0, 30) + step)]
+        if len(words.lists) > 1:
+            picked.append(_nth(words.lists[1], draw.number(digest, 4, 30)))
+        return " ".join(picked)
+
     def problems(self, shape: Shape, params: SubjectParams, scope: Scope) -> list[str]:
         """A column too short for enough words, or a subject that is not there."""
         found = subject_problems(params, scope)
         if not self.words(shape.length, scope.encoding).enough:
             found.append(f"the column has {shape.length} characters, too few for the mask '{self.name}'")
         return found
+
+
+def _nth(words: WordList, place: int) -> str:
+    return words.words[place % len(words)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from appliance.masking.catalogue.picked import PickedMask, Words
 from appliance.masking.drawing import Digest
-from appliance.masking.mask import Promises
+from appliance.masking.examples.draw import number
+from appliance.masking.mask import Original, Promises
 from appliance.masking.scope import Scope
 from appliance.masking.word_lists import word_list
 
@@ -19,7 +20,7 @@ class Street(PickedMask):
     summary = "Replaces a street address with another one."
     lists = ("street",)
     promises = Promises(length="at most 24 characters", format="a house number and a street's name")
-    examples = (("12 Elm Rd", "87 Rua das Flores"),)
+    originals = (Original("12 Elm Rd"),)
 
     def words(self, length: int | None, encoding: str) -> Words:
         """Leaves room for the number."""
@@ -30,6 +31,10 @@ class Street(PickedMask):
         """The number comes from other bytes of the digest."""
         number = f"(1 + mod({digest.number(4, 30)}, {HOUSE_NUMBERS}))::text"
         return f"{number} || ' ' || {scope.word(words.lists[0], f'{digest.number(0, 30)} + {step}')}"
+
+    def picked_example(self, words: Words, digest: bytes, step: int) -> str:
+        """The same, computed here."""
+        return f"{1 + number(digest, 4, 30) % HOUSE_NUMBERS} {super().picked_example(words, digest, step)}"
 
     def domain_sql(self, words: Words) -> str:
         """Every street with every number."""
@@ -44,4 +49,4 @@ class City(PickedMask):
     summary = "Replaces a city with another one."
     lists = ("city",)
     promises = Promises(length="at most 15 characters", format="a city's name")
-    examples = (("Springfield", "Timișoara"),)
+    originals = (Original("Springfield"),)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+
 from pydantic import Field
 
 from appliance.masking.drawing import SHOWN_BYTES, text_message
-from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
+from appliance.masking.examples.draw import shown_of_text
+from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
 from appliance.masking.sql_text import short_match
@@ -38,8 +41,9 @@ class RandomString(Mask[RandomStringParams]):
     kinds = TEXT
     proof = "disjoint"
     promises = Promises(unique="yes, from 16 characters on", length="as given", format="a-z and 0-9")
+    hides = "the value and its length."
     learnt = "which rows have equal values. The n pairs open themselves and nothing else."
-    examples = (("SN-2044-X", "k3w0zq7bd1tv9m2c"),)
+    originals = (Original("SN-2044-X"),)
 
     def compile(self, value: Value, params: RandomStringParams, scope: Scope) -> Masked:
         """base64 in lower case, with digits for its two signs."""
@@ -57,6 +61,12 @@ class RandomString(Mask[RandomStringParams]):
             shape_sql=short_match(value.text, f"([a-z0-9]{{{length}}})?"),
             preserves_distinct=unique,
         )
+
+    def example(self, original: Original, params: RandomStringParams) -> str:
+        """For a column without a limit."""
+        digest = shown_of_text(params.key_of(self.name), original.text, (6 * params.length + 7) // 8)
+        letters = base64.b64encode(digest).decode().lower()
+        return letters.replace("+", "0").replace("/", "1")[: params.length]
 
     def problems(self, shape: Shape, params: RandomStringParams, scope: Scope) -> list[str]:
         """A column too short to hide anything."""

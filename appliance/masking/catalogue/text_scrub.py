@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from appliance.masking.catalogue.scrub_patterns import ALL, Pattern, Scrubbed, hint, many_digits, patterns
-from appliance.masking.mask import Mask, Masked, Params, Promises
+from appliance.masking.mask import Mask, Masked, Original, Params, Promises
 from appliance.masking.scope import Scope
 from appliance.masking.shape import TEXT, Value
 
@@ -18,6 +18,16 @@ TOO_LONG = "[scrubbed]"
 _NEVER = "$a"
 """A pattern that the server knows to match nothing, and gives up at once."""
 _OF_DIGITS = ("card", "ssn", "phone")
+
+
+_IN_EXAMPLES: dict[Scrubbed, tuple[str, ...]] = {
+    "email": ("ann@corp.test",),
+    "ip": ("10.1.2.3",),
+    "card": ("4111 1111 1111 1111",),
+    "ssn": ("219-09-9999",),
+    "phone": ("555-0100-22", "4111 1111 1111 1111", "219-09-9999"),
+}
+"""What each pattern finds in the originals that the examples begin with."""
 
 
 class TextScrubParams(Params):
@@ -43,8 +53,12 @@ class TextScrub(Mask[TextScrubParams]):
     promises = Promises(
         format="all other text is kept; text of more than 16 MB becomes [scrubbed]",
     )
+    hides = "what its patterns find. Names, addresses and all other words stay."
     learnt = "all that is not replaced, and where what was; there is no key."
-    examples = (("Call 555-0100-22 or ann@corp.test", "Call [phone] or [email]"),)
+    originals = (
+        Original("Call 555-0100-22 or ann@corp.test"),
+        Original("SSN 219-09-9999, card 4111 1111 1111 1111, from 10.1.2.3"),
+    )
 
     def compile(self, value: Value, params: TextScrubParams, scope: Scope) -> Masked:
         """Scrubbing what is scrubbed changes nothing, so anything that would change has leaked."""
@@ -53,6 +67,14 @@ class TextScrub(Mask[TextScrubParams]):
         leak = f'{value.text} IS DISTINCT FROM (({sql})::{cast}::text COLLATE "C")'
         return Masked(sql, "partial", leak_sql=leak)
 
+    def example(self, original: Original, params: TextScrubParams) -> str:
+        """What is looked for in the examples, kind by kind."""
+        text = original.text
+        for kind in ALL:
+            for found in _IN_EXAMPLES[kind] if kind in params.find else ():
+                text = text.replace(found, f"[{kind}]")
+        return text
+
 
 def scrubbed(text: str, find: tuple[Scrubbed, ...], encoding: str = "UTF8") -> str:
     """The SQL of the scrubbed text; NULL for NULL. One cheap look decides whether to look closer."""
@@ -60,7 +82,8 @@ def scrubbed(text: str, find: tuple[Scrubbed, ...], encoding: str = "UTF8") -> s
     after = _searched(text, before, [each for each in patterns(encoding) if each.kind in _OF_DIGITS], find)
     if after != before:
         # What is found so far stands here twice, however many patterns there are.
-        after = f"CASE WHEN {text} ~ '{many_digits(encoding)}' THEN {after} ELSE {before} END"
+        look = _over(text, many_digits(encoding))
+        after = f"CASE WHEN {look} THEN {after} ELSE {before} END"
     return (
         f"CASE WHEN octet_length({text}) > {LONGEST_SEARCHED} THEN '{TOO_LONG}'"
         f" WHEN {text} ~ '{hint(encoding, find)}' THEN {after} ELSE {text} END"
@@ -76,11 +99,17 @@ def _searched(text: str, result: str, looked_for: Sequence[Pattern], find: tuple
     for pattern in looked_for:
         if pattern.kind in find:
             searched = f"'{_quoted(pattern.regex)}'"
+            if pattern.short:
+                short = f"'{_quoted(pattern.short)}'"
+                searched = f"CASE WHEN {_over(text, pattern.unless)} THEN {searched} ELSE {short} END"
             if pattern.guard:
-                guard = pattern.guard.replace("{text}", text)
-                searched = f"CASE WHEN {guard} THEN {searched} ELSE '{_NEVER}' END"
+                searched = f"CASE WHEN {_over(text, pattern.guard)} THEN {searched} ELSE '{_NEVER}' END"
             result = f"regexp_replace({result}, {searched}, '[{pattern.kind}]', 'g')"
     return result
+
+
+def _over(text: str, condition: str) -> str:
+    return condition.replace("{text}", text)
 
 
 def _quoted(regex: str) -> str:

@@ -6,7 +6,10 @@ import json
 import re
 
 import yaml
+from pydantic import BaseModel, ConfigDict
 
+from appliance.contract.catalog import UncoveredColumn
+from appliance.contract.fitting import fitting
 from appliance.documents.problems import printable
 from appliance.errors import RefusedError
 from appliance.masking.suggesting.suggestions import Suggestion, suggestions
@@ -41,6 +44,42 @@ def lines_to_paste(matching: Matching, encoding: str = "UTF8", most: int | None 
         else:
             masks.append(f"  {yaml_scalar(name)}: {mask_text(said.mask)}  # {about}")
     return "\n".join((["masks:", *masks] if masks else []) + (["keep:", *keep] if keep else []) + decide)
+
+
+class UncoveredColumns(BaseModel):
+    """All columns at which a plan was refused, whole, with what is suggested: ``uncovered.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: tuple[UncoveredColumn, ...]
+
+
+def uncovered_columns(matching: Matching, encoding: str = "UTF8") -> UncoveredColumns:
+    """The uncovered columns as a structure. One whose name does not fit the contract is left out."""
+    found = suggestions(matching, encoding)
+    columns = []
+    for table, column in matching.uncovered:
+        said = found.get((table.schema_name, table.name, column.name), _UNDECIDED)
+        suggestion = "decide" if not said.decided else "keep" if said.mask is None else "mask"
+        value = None
+        if said.mask is not None and said.mask.params:
+            value = json.dumps(said.mask.params.get("value"), ensure_ascii=True)
+            suggestion = "mask" if set(said.mask.params) == {"value"} and len(value) <= 40 else "decide"
+        made = fitting(
+            UncoveredColumn,
+            {
+                "schema_name": table.schema_name,
+                "table": table.name,
+                "column": column.name,
+                "type": printable(column.type),
+                "suggestion": suggestion,
+                "mask": said.mask.mask if said.mask is not None and suggestion == "mask" else None,
+                "value": value if suggestion == "mask" else None,
+            },
+        )
+        if made is not None:
+            columns.append(made)
+    return UncoveredColumns(columns=tuple(columns))
 
 
 def refusal(matching: Matching, workflow_id: str, encoding: str = "UTF8") -> RefusedError | None:

@@ -10,6 +10,8 @@ from typing import TypedDict
 from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
 
 from appliance.errors import ApplianceError
+from appliance.orchestration.airflow.look_operator import LookOperator
+from appliance.orchestration.airflow.metadata import LOOK_DAG
 from appliance.orchestration.airflow.operators import (
     CloseSnapshotOperator,
     DiscardOperator,
@@ -29,6 +31,7 @@ RETRY_DELAY = timedelta(seconds=5)
 RETRY_BACKOFF = 3.0
 LONGEST_RETRY_DELAY = timedelta(minutes=5)
 TAG = "appliance"
+LOOKS_AT_A_TIME = 2
 
 
 def build_dags() -> dict[str, DAG]:
@@ -40,7 +43,24 @@ def build_dags() -> dict[str, DAG]:
     files = [file for file in read_workflow_files(settings.config_dir, settings.state_dir) if file.usable]
     files += _kept_for_their_runs(settings, {file.id for file in files})
     wanted = get_parsing_context().dag_id
-    return {file.id: build_dag(file, settings) for file in files if file.id and wanted in (None, file.id)}
+    made = {file.id: build_dag(file, settings) for file in files if file.id and wanted in (None, file.id)}
+    return made | ({LOOK_DAG: build_look_dag()} if wanted in (None, LOOK_DAG) else {})
+
+
+def build_look_dag() -> DAG:
+    """The DAG of what the dashboard asks to be looked at: on demand, a few at a time, tried once."""
+    with DAG(
+        dag_id=LOOK_DAG,
+        description="Looks at databases as the dashboard asks; changes nothing.",
+        schedule=None,
+        catchup=False,
+        max_active_runs=LOOKS_AT_A_TIME,
+        is_paused_upon_creation=False,
+        tags=[TAG],
+        default_args={"owner": "appliance", "retries": 0},
+    ) as dag:
+        LookOperator(task_id="look")
+    return dag
 
 
 def build_dag(file: WorkflowFile, settings: Settings) -> DAG:
@@ -83,7 +103,8 @@ def build_dag(file: WorkflowFile, settings: Settings) -> DAG:
         discard = DiscardOperator(task_id=DISCARD, step=DISCARD, **given)
         opened >> plan >> schema >> copy >> finish >> verify >> publish
         copy >> closed.as_teardown(setups=opened)
-        verify >> discard.as_teardown()
+        # After `publish`, too: what is built for files alone goes even if these could not be written.
+        [verify, publish] >> discard.as_teardown()
     return dag
 
 

@@ -15,6 +15,8 @@ from appliance.store.database import Connection
 JOBS = {"SchedulerJob": "scheduler", "DagProcessorJob": "dag_processor"}
 STALE_S = 30.0
 """A process whose last heartbeat is older counts as down; it writes one every five seconds."""
+LOOK_DAG = "_look"
+"""The DAG that only looks at databases: none of its runs is a workflow's."""
 _OPEN = ("queued", "running")
 
 
@@ -75,8 +77,8 @@ def open_dag_runs(connection: Connection) -> list[DagRun]:
     with connection.cursor(row_factory=class_row(DagRun)) as cursor:
         return cursor.execute(
             "SELECT dag_id, run_id, run_type, state, queued_at, start_date, end_date FROM dag_run"
-            " WHERE state = ANY(%s)",
-            [list(_OPEN)],
+            " WHERE state = ANY(%s) AND dag_id <> %s",
+            [list(_OPEN), LOOK_DAG],
         ).fetchall()
 
 

@@ -20,12 +20,13 @@ from airflow.sdk.exceptions import AirflowException
 
 from appliance.contract.step_messages import Failure, Result
 from appliance.errors import ApplianceError
-from appliance.exports.writing import export_folder, finish_export
+from appliance.exports.writing import export_folder, find_finished, finish_export
 from appliance.orchestration.airflow.task_errors import TaskFailedError, TaskFailedForGoodError, raise_failure
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAwayError, StepRun
 from appliance.orchestration.containers.container import StepLimits, paths_inside, step_mounts
 from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.inputs import StepInputs, instance_name
+from appliance.orchestration.containers.needs import packs_parquet
 from appliance.orchestration.containers.reach import open_ways
 from appliance.orchestration.containers.reaping import remove_run
 from appliance.orchestration.step_failures import FailedStep
@@ -136,6 +137,11 @@ class StepOperator(DockerOperator):
         )
         inputs = StepInputs.of_run(self.settings, call, Path(self.source_file), self.origin)
         call = dataclasses.replace(call, exports=self._writes_files(inputs))
+        self._perform(client, inputs, call, folder)
+        return self._mapped_value(folder, inputs)
+
+    def _perform(self, client: docker.APIClient, inputs: StepInputs, call: StepCall, folder: Path) -> None:
+        """Run the container to its end. Raises what Airflow understands where it did not work."""
         self.run = self._new_run(client, inputs, call, folder, self._reached(inputs, call))
         self.run.remove_stale()
         with self._secrets(inputs, call) as secrets, self._exported(inputs, call) as exported:
@@ -153,8 +159,7 @@ class StepOperator(DockerOperator):
                 if not keep:
                     self.run.remove()
             if exported:
-                finish_export(self.settings.exports_dir, self.workflow, run_id)
-        return self._mapped_value(folder, inputs)
+                finish_export(self.settings.exports_dir, self.workflow, call.run_id)
 
     def _stop_request(self, folder: Path) -> StopRequest | None:
         return stop_request(folder)
@@ -177,7 +182,7 @@ class StepOperator(DockerOperator):
             call,
             instance=instance_name(self.settings, client),
             connect=lambda: docker.from_env(version=client.api_version).api,
-            image=steps.image,
+            image=steps.parquet_image if packs_parquet(call, inputs.spec.workflow) else steps.image,
             limits=StepLimits(
                 memory_mb=min(limits.memory_mb, steps.max_memory_mb),
                 cpus=min(limits.cpus, steps.max_cpus, os.cpu_count() or 1),
@@ -241,7 +246,7 @@ class StepOperator(DockerOperator):
         if self.step == "plan":
             return list(range(max(1, len(PLAN.read(folder).shards))))
         if self.step == "verify":
-            return list(inputs.spec.workflow.twins)
+            return list(inputs.spec.workflow.built)
         return None
 
 
@@ -286,12 +291,21 @@ class CloseSnapshotOperator(BaseOperator):
 
 
 class DiscardOperator(StepOperator):
-    """Drops what the run built aside, unless it was verified. A teardown: it runs in any case."""
+    """Drops what the run built aside, unless it was verified. A teardown: it runs in any case.
+
+    What was built for files alone goes in any case too: nothing else is ever made of it.
+    """
 
     def execute(self, context: Context) -> Any:
         """Do nothing after a verified run; else let the step do it, also when the run was asked to stop."""
-        if context["ti"].xcom_pull(task_ids="verify") is None:
+        if context["ti"].xcom_pull(task_ids="verify") is None or self._left_scratch(context):
             super().execute(context)
+
+    def _left_scratch(self, context: Context) -> bool:
+        folder = run_folder(self.settings.state_dir, self.run_id(context))
+        if not PLAN.is_in(folder) or not any(target.scratch for target in PLAN.read(folder).targets):
+            return False
+        return find_finished(self.settings.exports_dir, self.workflow, self.run_id(context)) is None
 
     def _stop_request(self, folder: Path) -> StopRequest | None:  # noqa: ARG002
         return None

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from airflow.listeners import hookimpl
 
 from appliance.orchestration.airflow.best_effort_store import QuietStore
+from appliance.orchestration.airflow.metadata import LOOK_DAG
 from appliance.orchestration.airflow.patches import SchedulerSleep, end_with_parent
 from appliance.orchestration.workflow_files import origin_of
 from appliance.run_folder import mark_over, run_id_for
@@ -60,6 +61,8 @@ class RunListener:
         workflow, airflow_run_id = dag_run.dag_id, dag_run.run_id
         run_id = run_id_for(workflow, airflow_run_id)
         self.sleep.run_started(run_id)
+        if workflow == LOOK_DAG:
+            return
         trigger: Trigger = "schedule" if dag_run.run_type == "scheduled" else "operator"
         queued, started = dag_run.queued_at, dag_run.start_date
         origin = origin_of(self.settings.state_dir, workflow)
@@ -85,6 +88,8 @@ class RunListener:
         run_id = run_id_for(dag_run.dag_id, dag_run.run_id)
         at = dag_run.end_date
         self.sleep.run_ended(run_id)
+        if dag_run.dag_id == LOOK_DAG:
+            return
         self._store.write(lambda store: store.run_ended(run_id, state, at=at))
         with contextlib.suppress(OSError):
             mark_over(self.settings.state_dir, run_id, state)

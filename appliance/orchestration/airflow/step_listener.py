@@ -12,12 +12,15 @@ from typing import Any
 from airflow.listeners import hookimpl
 
 from appliance.orchestration.airflow.best_effort_store import QuietStore
+from appliance.orchestration.airflow.metadata import LOOK_DAG
 from appliance.orchestration.containers.needs import DISCARD
+from appliance.orchestration.look_reports import uncovered_events
 from appliance.orchestration.plan_brief import parts_of_tables, plan_brief
 from appliance.orchestration.step_failures import STOPPED, FailedStep
 from appliance.run_folder import StopRequest, request_stop, run_folder, run_id_for
 from appliance.settings.settings import Settings, load_settings
-from appliance.steps.run_files import PLAN
+from appliance.steps.run_files import PLAN, SPEC
+from appliance.store.events import append_event
 from appliance.store.runs import RunStore, StepState
 
 
@@ -79,11 +82,21 @@ class StepListener:
                     self.settings.state_dir, run_id, StopRequest("failed", f"The step {where} failed.")
                 )
         self._store.write(lambda store: store.step_ended(run_id, step, part, state, failure=failure))
+        if step == "plan" and state == "failed":
+            self._store.write(lambda store: self._tell_uncovered(store, run_id, task_instance.dag_id))
+
+    def _tell_uncovered(self, store: RunStore, run_id: str, workflow: str) -> None:
+        """The columns that the plan was refused for, where the owner lets their names leave."""
+        folder = run_folder(self.settings.state_dir, run_id)
+        if SPEC.read(folder).policy.share_catalog == "names":
+            with store.connection.transaction():
+                for event in uncovered_events(run_id, workflow, folder):
+                    append_event(store.connection, event)
 
 
 def _is_shown(task_instance: Any) -> bool:
     """Tidying up is no step of a run that anyone follows."""
-    return str(task_instance.task_id) != DISCARD
+    return str(task_instance.task_id) != DISCARD and task_instance.dag_id != LOOK_DAG
 
 
 def _place(task_instance: Any) -> tuple[str, str, int | None]:

@@ -23,6 +23,7 @@ from appliance.run_folder import run_folder
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 from appliance.steps.call import StepCall
+from appliance.steps.former_catalog import give_former_catalog
 from appliance.steps.run_files import PLAN, SPEC
 from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import CONTAINER_PATH, write_secrets
@@ -56,7 +57,7 @@ class StepInputs:
             _begin(settings, call, source_file, origin)
         spec = SPEC.read(folder)
         inputs = cls(settings, spec)
-        inputs.scrubber = Scrubber(_secret_values(inputs.connections_of_workflow()))
+        inputs.scrubber = Scrubber(secret_values(inputs.connections_of_workflow()))
         return inputs
 
     def connections_of_workflow(self) -> dict[str, Connection]:
@@ -120,6 +121,7 @@ def _begin(
     folder = run_folder(settings.state_dir, call.run_id)
     try:
         SPEC.freeze(folder, spec)
+        give_former_catalog(folder, document.id)
     except OSError as error:
         raise WorkFailedError(
             f"The run's folder {folder} could not be written.",
@@ -128,7 +130,8 @@ def _begin(
         ) from None
 
 
-def _secret_values(connections: dict[str, Connection]) -> list[str]:
+def secret_values(connections: dict[str, Connection]) -> list[str]:
+    """The passwords of connections, which no text may show."""
     return [
         secret for connection in connections.values() if (secret := connection.password.get_secret_value())
     ]

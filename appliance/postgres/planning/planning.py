@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 
 from appliance.documents.problems import Places, Problem, WrongDocumentError
 from appliance.errors import RefusedError, WrongRequestError
-from appliance.masking.suggesting.uncovered import refusal
+from appliance.masking.suggesting.uncovered import UncoveredColumns, refusal, uncovered_columns
 from appliance.policy.policy import Origin, Policy, Refusal, check_workflow, notices
 from appliance.postgres.copying import ledger
 from appliance.postgres.copying.left_out import left_out_query
@@ -53,7 +53,8 @@ from appliance.postgres.sessions.bindings import check_room
 from appliance.postgres.twin.target_checks import TargetCheck
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.document import Workflow
-from appliance.workflow.matching import Matching, match_rules
+from appliance.workflow.drift import NO_DRIFT, Drift
+from appliance.workflow.matching import Matching, match_rules, without_uncovered
 
 TableKey = tuple[str, str]
 CheckTargets = Callable[[Collection[TableKey]], Sequence[TargetCheck]]
@@ -80,6 +81,12 @@ class PlanRequest:
     """What the owner lets the cloud keep of the source, besides what policy does."""
     settings: DefinitionSettings = NO_SETTINGS
     """What sessions on the source have set."""
+    drift: Drift = NO_DRIFT
+    """What has changed since the last run."""
+    preview: bool = False
+    """Columns that nothing covers are left out instead of stopping the plan, for nothing is copied by it."""
+    note_uncovered: Callable[[UncoveredColumns], None] = lambda _: None
+    """Is given the columns that nothing covers, if there are any."""
 
 
 @dataclass
@@ -133,6 +140,8 @@ def make_plan(
     """
     workflow, catalog = request.workflow, request.catalog
     matching = match_rules(workflow, catalog, request.places)
+    if request.preview:
+        matching = without_uncovered(matching)
     compiled = compile_tables(matching.tables, request.places, catalog.encoding)
     findings = _examine(request, matching, compiled, source)
     if not findings.stops:
@@ -201,6 +210,7 @@ def make_plan(
             *(text for check in checks for text in check.warnings),
         ),
         fallbacks=tuple(text for check in checks for text in check.fallbacks),
+        drift=request.drift,
     )
     check_room((*plan.bindings, *evidence.bindings(plan)))
     return plan
@@ -236,6 +246,8 @@ def _examine(
         approved=request.approved,
     )
     findings.uncovered = refusal(matching, workflow.id, request.catalog.encoding)
+    if findings.uncovered is not None:
+        request.note_uncovered(uncovered_columns(matching, request.catalog.encoding))
     return findings
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from appliance.postgres.copying.left_out import LeftOut
+from appliance.postgres.proof.kept import KeptTableLook
 
 
 class ColumnProof(BaseModel):
@@ -71,6 +72,8 @@ class TwinProof(BaseModel):
 
     database: str
     tables: tuple[TableProof, ...]
+    kept: tuple[KeptTableLook, ...] = ()
+    """What was seen in the columns that are kept."""
 
 
 class VerifiedTwins(BaseModel):

@@ -1,4 +1,4 @@
-"""The databases of one twin: itself, the one built aside, the former one, and two for the swap."""
+"""The databases of one twin: itself, the one built aside, the former one, and those of an hour."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NAME_BYTES = 63
 """What PostgreSQL keeps of a name; it cuts the rest off without a word, so we must not let it."""
 _SUFFIX_BYTES = len("__next")
 _DIGEST_BYTES = 8
-_PARTS = ("next", "prev", "gone", "swap", "try")
+_PARTS = ("next", "prev", "gone", "swap", "try", "files")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class TwinNames:
     """Inside the swap's transaction only."""
     trial: str
     """For as long as it is tried which extensions the role may create."""
+    files: str
+    """Built for files alone, where there is no twin, and dropped when they are written."""
 
 
 def twin_names(twin: str) -> TwinNames:
@@ -37,6 +39,11 @@ def twin_names(twin: str) -> TwinNames:
         kept = twin.encode()[: NAME_BYTES - _SUFFIX_BYTES - _DIGEST_BYTES - 1].decode(errors="ignore")
         base = f"{kept}_{digest}"
     return TwinNames(twin, *(f"{base}__{part}" for part in _PARTS))
+
+
+def scratch_names(database: str, workflow: str) -> TwinNames:
+    """Where a workflow builds for files alone: beside no twin, and apart from other workflows."""
+    return twin_names(f"{database}-{workflow}")
 
 
 def is_beside_a_twin(name: str) -> bool:

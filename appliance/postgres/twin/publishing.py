@@ -17,6 +17,7 @@ from appliance.postgres.twin.database import OpenDatabase, drop_database, mark, 
 from appliance.postgres.twin.former_grants import carry_grants, read_grants
 from appliance.postgres.twin.former_settings import FormerSettings, carry_settings, open_to_users, read_former
 from appliance.postgres.twin.names import TwinNames
+from appliance.postgres.twin.ownership import Owners, check_still_ours
 from appliance.postgres.twin.swap import swap_back, swap_in, wait_for_sessions
 
 
@@ -46,6 +47,8 @@ class Publisher:
     grace_s: float
     tell: Callable[[str], None]
     """Takes a sentence for whoever watches."""
+    owners: Owners | None = None
+    """Whose twin may be replaced; anybody's where a person asks for it."""
 
     def publish(self) -> Published:
         """Swap ``<twin>__next`` in. It can be done again after a failure or kill at any point.
@@ -96,6 +99,8 @@ class Publisher:
 
     def _prepare(self, admin: Connection[TupleRow], published: Published) -> None:
         """Everything that can be done while nobody sees the new database."""
+        if self.owners is not None:
+            check_still_ours(admin, self.names, self.owners, self.connection)
         self._drop_gone(published)
         with self.open_database(self.names.next) as new, new.transaction():
             force_row_security(new)

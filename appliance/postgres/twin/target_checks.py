@@ -27,8 +27,10 @@ from appliance.postgres.twin.database import (
 )
 from appliance.postgres.twin.extension_trial import try_extensions
 from appliance.postgres.twin.locale import LocaleSettings, predict_locale
-from appliance.postgres.twin.names import NAME_BYTES, TwinNames, is_beside_a_twin, twin_names
+from appliance.postgres.twin.names import NAME_BYTES, TwinNames, is_beside_a_twin, scratch_names, twin_names
+from appliance.postgres.twin.ownership import Owners, others_twins
 from appliance.postgres.twin.target_warnings import other_versions, target_warnings
+from appliance.postgres.twin.unchecked_keys import unchecked_keys
 from appliance.workflow.catalog import Catalog, NotCarried
 
 OLDEST_TARGET = 130000
@@ -82,17 +84,26 @@ def check_target(
     filtered: Collection[TableKey] = (),
     powerful_role: bool = False,
     leave_out: Collection[str] = (),
+    scratch_of: str | None = None,
+    owners: Owners | None = None,
 ) -> TargetCheck:
     """Look at the target from its maintenance database (``admin``), with the source's snapshot (``source``).
 
     ``selected`` are the tables whose rows are copied, ``filtered`` those of them that leave rows out; leaves
     of a partitioned table stand for themselves. ``powerful_role``: policy lets this connection's role be one;
-    ``leave_out`` is what the workflow names there. Changes nothing on either server: which extensions the
-    role may create is tried in a database that is dropped at once. Raises WrongRequestError with all that
-    makes the twin impossible, each with what to type; psycopg errors pass.
+    ``leave_out`` is what the workflow names there, ``owners`` whose twin it may replace; ``scratch_of`` the
+    workflow that builds for files alone: the database ``twin`` is not replaced then, nor looked at. Changes
+    nothing on either server: which extensions the role may create is tried in a database that is dropped at
+    once. Raises WrongRequestError with all that makes the twin impossible, each with what to type; psycopg
+    errors pass.
     """
-    names = twin_names(twin)
-    findings = _look_at(admin, open_database, names)
+    names = twin_names(twin) if scratch_of is None else scratch_names(twin, scratch_of)
+    next_database = names.next if scratch_of is None else names.files
+    findings = _look_at(admin, open_database, names, scratch=scratch_of is not None)
+    for problem, fix in (
+        others_twins(admin, names, owners) if owners is not None and scratch_of is None else ()
+    ):
+        findings.add(problem, fix)
     abilities = read_abilities(admin)
     tried: frozenset[str] = frozenset()
     if not findings.problems:
@@ -100,7 +111,7 @@ def check_target(
         tried = try_extensions(admin, open_database, names.trial, abilities, wanted_extensions)
     left_behind = find_left_behind(source, abilities.with_extensions(tried), leave_out=leave_out)
     _check_selected(left_behind, selected, findings)
-    powerful = powerful_writer(admin, (names.twin, names.next, names.prev, names.gone))
+    powerful = powerful_writer(admin, (names.twin, names.next, names.prev, names.gone, names.files))
     if powerful is not None and not powerful_role:
         findings.add(powerful.what, powerful.fix(connection), *powerful.sql)
     if findings.problems:
@@ -115,7 +126,7 @@ def check_target(
         delivery=delivery,
         connection=connection,
         database=twin,
-        next_database=names.next,
+        next_database=next_database,
         prev_database=names.prev,
         server_version=admin.info.server_version,
         encoding=chosen.encoding,
@@ -124,12 +135,13 @@ def check_target(
         ctype=chosen.ctype,
         locale=chosen.locale,
         twin_exists=findings.exists,
+        scratch=scratch_of is not None,
         missing_extensions=left_behind.missing_extensions,
         tried_extensions=tuple(sorted(tried)),
     )
     return TargetCheck(
         facts=facts,
-        not_carried=(*left_behind.items, *_unchecked_keys(catalog, selected, filtered, left_behind)),
+        not_carried=(*left_behind.items, *unchecked_keys(catalog, selected, filtered, left_behind)),
         fallbacks=(
             *([fallback] if fallback else []),
             *other_versions(catalog, abilities, left_behind.missing_extensions),
@@ -167,26 +179,15 @@ def wanted_locale(catalog: Catalog) -> LocaleSettings:
     )
 
 
-def incomplete_tables(
-    catalog: Catalog, selected: Collection[TableKey], filtered: Collection[TableKey]
-) -> set[TableKey]:
-    """Tables, with partitioned roots, of which the twin lacks rows."""
-    copied = set(selected) - set(filtered)
-    found: set[TableKey] = set()
-    for table in catalog.tables:
-        key = (table.schema_name, table.name)
-        if table.kind == "partitioned" or key in copied:
-            continue
-        found.add(key)
-        if table.root_schema is not None and table.root_name is not None:
-            found.add((table.root_schema, table.root_name))
-    return found
-
-
-def _look_at(admin: Connection[TupleRow], open_database: OpenDatabase, names: TwinNames) -> _Findings:
+def _look_at(
+    admin: Connection[TupleRow], open_database: OpenDatabase, names: TwinNames, *, scratch: bool = False
+) -> _Findings:
     findings = _Findings()
     _check_server(admin, findings)
-    findings.exists = _check_databases(admin, open_database, names, findings)
+    if scratch:
+        _check_names(admin, open_database, (names.files,), findings)
+    else:
+        findings.exists = _check_databases(admin, open_database, names, findings)
     return findings
 
 
@@ -232,17 +233,7 @@ def _check_databases(
     if len(names.twin.encode()) > NAME_BYTES:
         findings.add("The twin's name is longer than 63 bytes.", "Give it a shorter dbname.")
         return False
-    for name in (names.next, names.prev, names.gone, names.swap):
-        other = read_database(admin, name)
-        if other is None or (other.owned and other.marker is not None):
-            continue
-        # An attempt that was killed leaves an empty database without our comment.
-        if name == names.next and other.owned and other.accepts_connections and _empty(open_database, name):
-            continue
-        findings.add(
-            f"The database '{name}' is in the way and was not made by the appliance.",
-            f"Rename or drop the database {quoted(name)}.",
-        )
+    _check_names(admin, open_database, (names.next, names.prev, names.gone, names.swap), findings)
     twin = read_database(admin, names.twin)
     if twin is None:
         return False
@@ -259,6 +250,23 @@ def _check_databases(
             f"COMMENT ON DATABASE {quoted(twin.name)} IS '{ADOPT_COMMENT}';",
         )
     return True
+
+
+def _check_names(
+    admin: Connection[TupleRow], open_database: OpenDatabase, names: tuple[str, ...], findings: _Findings
+) -> None:
+    """Names that must be free, or ours; under the first of them it is built."""
+    for name in names:
+        other = read_database(admin, name)
+        if other is None or (other.owned and other.marker is not None):
+            continue
+        # An attempt that was killed leaves an empty database without our comment.
+        if name == names[0] and other.owned and other.accepts_connections and _empty(open_database, name):
+            continue
+        findings.add(
+            f"The database '{name}' is in the way and was not made by the appliance.",
+            f"Rename or drop the database {quoted(name)}.",
+        )
 
 
 def _typed(problem: TargetProblem) -> tuple[str, ...]:
@@ -284,27 +292,3 @@ def _check_selected(left_behind: LeftBehind, selected: Collection[TableKey], fin
             f"The table {schema}.{name} cannot be made there. {reason}",
             f"{fix.format('what these tables need')}, or leave them out under tables.exclude.",
         )
-
-
-def _unchecked_keys(
-    catalog: Catalog,
-    selected: Collection[TableKey],
-    filtered: Collection[TableKey],
-    left_behind: LeftBehind,
-) -> list[NotCarried]:
-    """Foreign keys of copied tables that refer to rows which are not."""
-    # A key into a table that is not there at all is listed with that table.
-    incomplete = incomplete_tables(catalog, selected, filtered) - left_behind.tables.keys()
-    copied = set(selected)
-    return [
-        NotCarried(
-            kind="foreign key",
-            name=f"{key.name} on {table.qualified}",
-            why=f"Not all rows of {key.to_schema}.{key.to_table} are copied. Where a row refers to one that"
-            " is not, the key is kept for new rows only (on a partitioned table it is left out).",
-        )
-        for table in catalog.tables
-        if (table.schema_name, table.name) in copied
-        for key in table.foreign_keys
-        if (key.to_schema, key.to_table) in incomplete
-    ]

@@ -21,11 +21,13 @@ from appliance.run_folder import alive
 from appliance.steps import discard
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.context import load_context
+from appliance.steps.former_catalog import give_former_catalog
 from appliance.steps.local.process import StepProcess, stop_all
 from appliance.steps.run_files import PLAN, SPEC
 from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import remove_secrets, write_secrets, write_settings
 from appliance.steps.step_keys import step_settings
+from appliance.workflow.catalog import NotCarried
 
 _RETRY_AFTER_S = (1.0, 5.0, 15.0)
 _WATCH_EVERY_S = 0.25
@@ -144,7 +146,8 @@ class LocalRun:
         except BaseException as error:
             stop_all(self._alive)
             # A finished twin that could not be swapped stays: its message says what to do to get it swapped.
-            if not (publishing and isinstance(error, StepFailedError)):
+            stays = publishing and isinstance(error, StepFailedError) and not self.spec.workflow.scratch
+            if not stays:
                 self._drop_unfinished()
             raise
         finally:
@@ -153,11 +156,12 @@ class LocalRun:
         return RunOutcome(plan, self._results, self._seconds, time.monotonic() - began, export)
 
     def only_plan(self, observer: Observer) -> Plan:
-        """Make the plan and nothing else; nothing is left behind but the run's folder."""
+        """Make the plan, and try what a target would refuse; nothing is left behind but the run's folder."""
         self._prepare(observer)
         try:
             write_secrets(self.paths.secrets_dir, self.connections)
-            return self._snapshot_and_plan()
+            plan = self._snapshot_and_plan()
+            return plan.model_copy(update={"not_carried": (*plan.not_carried, *self._refused())})
         finally:
             stop_all(self._alive)
             remove_secrets(self.paths.secrets_dir)
@@ -166,6 +170,7 @@ class LocalRun:
         self._observer = observer
         self._deadline = time.monotonic() + self.spec.workflow.limits.run_timeout_min * 60
         SPEC.freeze(self.paths.run_dir, self.spec)
+        give_former_catalog(self.paths.run_dir, self.spec.workflow.id)
 
     def _snapshot_and_plan(self) -> Plan:
         """Open the snapshot, whose keeper stays alive, and make the plan in it."""
@@ -175,11 +180,17 @@ class LocalRun:
         self._observer.planned(plan)
         return plan
 
+    def _refused(self) -> list[NotCarried]:
+        """What the targets refuse to make, which shows only when it is tried."""
+        self._steps("rehearse", [self._job("rehearse")])
+        found = [item for made in self._results["rehearse"] for item in made["not_carried"]]
+        return [NotCarried.model_validate(item) for item in found]
+
     def _publish(self) -> Path | None:
         """Swap the twins in; the files, if there are any, get their name when all of that has worked."""
         workflow = self.spec.workflow
-        jobs = [self._job("publish", delivery=number) for number in workflow.twins]
-        if workflow.files is None:
+        jobs = [self._job("publish", delivery=number) for number in workflow.built]
+        if not workflow.files:
             self._steps("publish", jobs)
             return None
         with export_folder(self.exports_dir, workflow.id, self.spec.run_id) as folder:
@@ -264,7 +275,11 @@ class LocalRun:
         if process.failure is None:
             self._results[job.call.step].append(process.result.data if process.result else {})
             return False
-        retries = self.spec.workflow.limits.retries if job.call.step not in ("open_snapshot", "plan") else 0
+        retries = (
+            self.spec.workflow.limits.retries
+            if job.call.step not in ("open_snapshot", "plan", "rehearse")
+            else 0
+        )
         if not process.failure.retry or job.call.attempt > retries:
             raise StepFailedError(process.failure)
         again = job.call.attempt

@@ -52,16 +52,19 @@ function show(edited, answer, redraw) {
   problems.innerHTML = answer.problems;
   wrongLines = new Set(answer.lines);
   save.disabled = !answer.valid;
-  if (edited === "form") yaml.value = answer.yaml;
+  if (edited !== "yaml" && yaml.value !== answer.yaml) yaml.value = answer.yaml;
   drawGutter();
   fields.inert = !answer.readable;
-  if (answer.readable && (edited === "yaml" || redraw)) redrawFields(answer.fields);
+  if (answer.readable && (edited !== "form" || redraw)) redrawFields(answer.fields);
+  drawColumns(answer.columns);
 }
 
 function redrawFields(html) {
   const focused = fields.contains(document.activeElement) ? document.activeElement.id : "";
   const before = fields.querySelectorAll("[data-row]").length;
+  const opened = [...fields.querySelectorAll("details[open]")].map((details) => details.id);
   fields.innerHTML = html;
+  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
   const rows = fields.querySelectorAll("[data-row]");
   if (focused && document.getElementById(focused)) document.getElementById(focused).focus();
   else if (focused && rows.length > before) rows[rows.length - 1].querySelector("input")?.focus();
@@ -70,11 +73,11 @@ function redrawFields(html) {
 yaml.addEventListener("input", () => { drawGutter(); later("yaml"); });
 yaml.addEventListener("scroll", () => { gutter.scrollTop = yaml.scrollTop; });
 fields.addEventListener("input", (event) => {
-  if (event.target.matches("select[name=mask_name]")) return;
+  if (event.target.matches("select")) return;
   later("form");
 });
 fields.addEventListener("change", (event) => {
-  if (event.target.matches("select[name=mask_name]")) later("form", { redraw: "yes" }, 0);
+  if (event.target.matches("select")) later("form", { redraw: "yes" }, 0);
 });
 fields.addEventListener("click", (event) => {
   const button = event.target.closest("button");

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from pydantic import Field
 
 from appliance.masking.drawing import Digest, text_message
-from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
+from appliance.masking.examples import draw
+from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, never_itself, unless_empty
 from appliance.masking.shape import Kind, Shape, Value
 from appliance.masking.sql_text import short_match
@@ -55,11 +58,12 @@ class Ip(Mask[IpParams]):
         format="the family and the length of a network stay; a network of which all bits are kept stays as it"
         " is; text that is no address becomes one",
     )
+    hides = "all bits after the prefix that is kept."
     learnt = (
         "which rows have the same address, its family, the length of its network, and the prefix that is"
         " kept. The n pairs open themselves and nothing else."
     )
-    examples = (("192.0.2.44", "10.166.9.201"),)
+    originals = (Original("192.0.2.44"), Original("2001:db8::7a:5"))
 
     def compile(self, value: Value, params: IpParams, scope: Scope) -> Masked:
         """By the type."""
@@ -104,6 +108,18 @@ class Ip(Mask[IpParams]):
         sql = scope.drawn(value, params.key_of(self.name), text_message(value.key_text), made)
         shape = short_match(text, f"{_FOUR}|[0-9a-f:]*")
         return Masked(unless_empty(value, sql), "by_chance", chance=0.5**_FREE_BITS, shape_sql=shape)
+
+    def example(self, original: Original, params: IpParams) -> str:
+        """Of one address of each family."""
+        address = ipaddress.ip_address(original.text)
+        bits, four = address.max_prefixlen, address.version == 4
+        digest = draw.of_text(params.key_of(self.name), original.text)
+        kept = params.keep_prefix if four else params.keep_prefix6
+        drawn = draw.number(digest, 0, 32) if four else int.from_bytes(digest[:16], "big")
+        begun = int(address) if kept else 0x0A << 24 if four else 0xFD << 120
+        below = (1 << (bits - (kept or 8))) - 1
+        made = (begun & ~below) | (drawn & below)
+        return str(ipaddress.ip_address(made) if four else ipaddress.IPv6Address(made))
 
     def problems(self, shape: Shape, params: IpParams, scope: Scope) -> list[str]:
         """A column too short for an address."""
@@ -162,6 +178,8 @@ class MacParams(KeyedParams):
 
 
 _WITH_SIGNS = 17
+_LOCAL = 0x72
+"""A first byte whose bits say that an address is local, and of one device."""
 _MAC = "([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}|[0-9A-Fa-f]{12}"
 
 
@@ -178,11 +196,12 @@ class Mac(Mask[MacParams]):
         format="a locally administered address, or with `keep_vendor` one of the same maker; in text with the"
         " value's hyphens or colons",
     )
+    hides = "the device; without `keep_vendor` its maker too."
     learnt = (
         "which rows have the same address, and with `keep_vendor` its maker. The n pairs open themselves and"
         " nothing else."
     )
-    examples = (("08:00:2b:01:02:03", "72:5e:90:c4:1b:a7"),)
+    originals = (Original("08:00:2b:01:02:03"),)
 
     def compile(self, value: Value, params: MacParams, scope: Scope) -> Masked:
         """By the type."""
@@ -191,8 +210,7 @@ class Mac(Mask[MacParams]):
         if kind == "text":
             return self._text(value, params, scope)
         width = 6 if kind == "macaddr" else 8
-        # A pair of bits in the first byte says that an address is local, and of one device.
-        drawn = f"encode(set_byte(substr({digest.sql}, 1, {width}), 0, 114), 'hex')::{kind}"
+        drawn = f"encode(set_byte(substr({digest.sql}, 1, {width}), 0, {_LOCAL}), 'hex')::{kind}"
         if params.keep_vendor:
             zeros = "00" * 3 + "ff" * (width - 3)
             drawn = f"trunc({sql}) | ({drawn} & '{zeros}'::{kind})"
@@ -204,7 +222,7 @@ class Mac(Mask[MacParams]):
         text, room = f"left({value.text}, {_LONGEST})", value.shape.length
 
         def made(digest: Digest) -> str:
-            drawn = f"encode(set_byte(substr({digest.sql}, 1, 6), 0, 114), 'hex')"
+            drawn = f"encode(set_byte(substr({digest.sql}, 1, 6), 0, {_LOCAL}), 'hex')"
             plain = f"CASE WHEN {text} ~ '[A-F]' THEN upper({drawn}) ELSE {drawn} END"
             if params.keep_vendor:
                 maker = f"left(translate({text}, ':-', ''), 6)"
@@ -226,6 +244,12 @@ class Mac(Mask[MacParams]):
             chance=0.5**24,
             shape_sql=short_match(value.text, f"({_MAC})?"),
         )
+
+    def example(self, original: Original, params: MacParams) -> str:
+        """With colons between."""
+        digest = draw.of_text(params.key_of(self.name), original.text)
+        made = bytes([_LOCAL, *digest[1:6]]).hex(":")
+        return original.text[:9] + made[9:] if params.keep_vendor else made
 
     def problems(self, shape: Shape, params: MacParams, scope: Scope) -> list[str]:
         """A column too short for an address."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from appliance.masking.digits import drawn_digits, luhn
+from appliance.masking.digits import drawn_digits, luhn, plain_digits, plain_luhn
 from appliance.masking.drawing import Digest, text_message
-from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
+from appliance.masking.examples import draw
+from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
 from appliance.masking.sql_text import identifier
@@ -44,11 +45,12 @@ class Card(Mask[CardParams]):
         format="12 to 19 digits with a right check digit, with blanks and hyphens where they were; it may be"
         " somebody's",
     )
+    hides = "all digits but the prefix that is kept."
     learnt = (
         "which rows have the same number, its length, and the prefix that is kept. The n pairs open"
         " themselves and nothing else."
     )
-    examples = (("4111 1111 1111 1111", "4902 6613 5028 7147"),)
+    originals = (Original("4111 1111 1111 1111"),)
 
     def compile(self, value: Value, params: CardParams, scope: Scope) -> Masked:
         """One number from the digits alone, so that a number gets the same output however it is written."""
@@ -90,6 +92,15 @@ class Card(Mask[CardParams]):
             f" ELSE {text} = '' OR {text} ~ '^[0-9]([ -]?[0-9]){{{_SHORTEST - 1},{_LONGEST - 1}}} *$' END"
         )
         return Masked(sql, "by_chance", chance=1e-6, shape_sql=shape)
+
+    def example(self, original: Original, params: CardParams) -> str:
+        """Of a card number of sixteen digits in groups of four."""
+        plain = original.text.replace(" ", "")
+        kept = plain[: params.keep_prefix]
+        digest = draw.of_text(params.key_of(self.name), plain)
+        payload = kept + plain_digits(digest, _LONGEST - 1)[: len(plain) - 1 - len(kept)]
+        whole = iter(payload + plain_luhn(payload))
+        return "".join(next(whole) if each.isdigit() else each for each in original.text)
 
     def problems(self, shape: Shape, params: CardParams, scope: Scope) -> list[str]:
         """A column too short for a card number."""

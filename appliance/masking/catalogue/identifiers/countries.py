@@ -1,4 +1,4 @@
-"""National ids and VAT numbers by country."""
+"""National ids by country."""
 
 from __future__ import annotations
 
@@ -7,31 +7,25 @@ from appliance.masking.catalogue.identifiers.forms import (
     Form,
     Step,
     digits,
+    eleven_minus,
     fixed,
     iso_11_10,
     looked_up,
     luhn_after,
+    mod_97,
     number,
-    of_number,
     one_of,
     pair,
-    sign,
-    two_digits,
+    rest_of,
     verhoeff_after,
 )
 from appliance.masking.digits import digit, weighted
 
 _DIGITS = "0123456789"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_ODD = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
 _DISTRICTS = "110101310101440103500101"
 """Districts of Beijing, Shanghai, Guangzhou and Chongqing."""
-_ELEVEN_DOWN = "00987654321"
-"""11 minus the rest, and 0 for the rests 0 and 1."""
-
-
-def _mod_11_minus(weights: tuple[int, ...]) -> Step:
-    """11 minus the sum modulo 11, where 10 and 11 become 0."""
-    return looked_up(weights, 11, _ELEVEN_DOWN)
 
 
 def _from_ten(weights: tuple[int, ...]) -> Step:
@@ -41,8 +35,7 @@ def _from_ten(weights: tuple[int, ...]) -> Step:
 
 def _codice_fiscale(text: str) -> str:
     """Odd places count by a table of their own, even ones as they are, letters from A = 0."""
-    odd = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
-    signs = "".join(chr(64 + each) for each in (*odd[:10], *odd))
+    signs = "".join(chr(64 + each) for each in (*_ODD[:10], *_ODD))
     parts = []
     for place in range(1, 16):
         found = f"strpos('{_DIGITS}{_LETTERS}', substr({text}, {place}, 1))"
@@ -56,25 +49,6 @@ def _codice_fiscale(text: str) -> str:
 def _turkish(text: str) -> str:
     odd, even = weighted(text, (1, 0, 1, 0, 1, 0, 1, 0, 1)), weighted(text, (0, 1, 0, 1, 0, 1, 0, 1))
     return f"{text} || mod(7 * {odd} - {even} + 100, 10)::text"
-
-
-def _finnish(text: str) -> str:
-    """The sign that stands for the digits without the one of the century, modulo 31."""
-    whole = f"(left({text}, 6) || right({text}, 3))::bigint"
-    return f"{text} || substr('0123456789ABCDEFHJKLMNPRSTUVWXY', 1 + mod({whole}, 31)::int, 1)"
-
-
-def _austrian_vat(text: str) -> str:
-    """As Luhn's, with 4 more; the digits in even places are doubled."""
-    number = f"substr({text}, 2)"
-    doubled = f"translate({number}, '0123456789', '0246813579')"
-    total = " + ".join(digit(doubled if place % 2 == 0 else number, place) for place in range(1, 8))
-    return f"{text} || mod(96 - ({total}), 10)::text"
-
-
-def _british_vat(text: str) -> str:
-    """What is missing to the next multiple of 97."""
-    return f"{text} || {two_digits(f'97 - mod({weighted(text, (8, 7, 6, 5, 4, 3, 2))}, 97)')}"
 
 
 def _shuffled_digits(text: str) -> str:
@@ -93,12 +67,31 @@ def _shuffled_digits(text: str) -> str:
     return f"(SELECT appliance_order || appliance_rest || {again} FROM ({sql} OFFSET 0) AS appliance_order)"
 
 
+def _plain_codice_fiscale(text: str) -> str:
+    values = {each: place for place, each in enumerate(_DIGITS)}
+    values |= {each: place for place, each in enumerate(_LETTERS)}
+    odd = dict(zip(_DIGITS + _LETTERS, (*_ODD[:10], *_ODD), strict=True))
+    total = sum((values if place % 2 else odd)[each] for place, each in enumerate(text))
+    return text + chr(65 + total % 26)
+
+
+def _plain_turkish(text: str) -> str:
+    return f"{text}{(7 * sum(map(int, text[::2])) - sum(map(int, text[1::2]))) % 10}"
+
+
+def _plain_shuffled_digits(text: str) -> str:
+    rest, order = list("123456789"), ""
+    for each in text[:8]:
+        order += rest.pop(int(each))
+    return order + rest[0] + order[int(text[8])]
+
+
 _STEUER_ID = Form(
     "Steuer-Identifikationsnummer",
     # Nine different digits without a zero, by the place from which a cycle of them is read, and one again.
     (*(number(0, count - 1, 1) for count in range(9, 1, -1)), number(0, 7, 1)),
     (
-        _shuffled_digits,
+        Step(_shuffled_digits, _plain_shuffled_digits),
         iso_11_10(10),
     ),
     "## ### ### ###",
@@ -112,20 +105,20 @@ NATIONAL: dict[str, Form] = {
         (number(1, 28, 2), number(1, 12, 2), number(40, 99, 2), number(1, 9, 1), digits(2)),
         (
             pair((5, 8, 4, 2, 1, 6, 3, 7, 9), lambda total: total),
-            lambda text: f"substr({text}, 7) || left({text}, 6)",
+            Step(lambda text: f"substr({text}, 7) || left({text}, 6)", lambda text: text[6:] + text[:6]),
         ),
         "#### ######",
     ),
     "BE": Form(
         "Rijksregisternummer",
         (*BIRTHDAY, number(1, 997, 3)),
-        (of_number(9, 97, lambda rest: two_digits(f"97 - {rest}")),),
+        (mod_97(9),),
         "##.##.##-###.##",
     ),
     "BR": Form(
         "CPF",
         (digits(9),),
-        (_mod_11_minus((10, 9, 8, 7, 6, 5, 4, 3, 2)), _mod_11_minus((11, 10, 9, 8, 7, 6, 5, 4, 3, 2))),
+        (eleven_minus((10, 9, 8, 7, 6, 5, 4, 3, 2)), eleven_minus((11, 10, 9, 8, 7, 6, 5, 4, 3, 2))),
         "###.###.###-##",
     ),
     "CA": Form("SIN", (number(1, 7, 1), digits(7)), (luhn_after(8),), "### ### ###"),
@@ -144,39 +137,39 @@ NATIONAL: dict[str, Form] = {
     "DE": _STEUER_ID,
     "DK": Form(
         "CPR number",
-        (number(1, 28, 2), number(1, 12, 2), number(40, 99, 2), sign("0123"), digits(3)),
+        (number(1, 28, 2), number(1, 12, 2), number(40, 99, 2), one_of("0123"), digits(3)),
         (),
         "######-####",
     ),
     "ES": Form(
         "DNI",
         (digits(8),),
-        (of_number(8, 23, lambda rest: f"substr('TRWAGMYFPDXBNJZSQVHLCKE', 1 + ({rest})::int, 1)"),),
+        (rest_of(8, 23, "TRWAGMYFPDXBNJZSQVHLCKE"),),
         "########-#",
     ),
     "FI": Form(
         "henkilötunnus",
         (number(1, 28, 2), number(1, 12, 2), number(40, 99, 2), fixed("-"), number(2, 899, 3)),
-        (_finnish,),
+        (rest_of(9, 31, "0123456789ABCDEFHJKLMNPRSTUVWXY", skipped=6),),
         "###########",
     ),
     "FR": Form(
         "NIR",
         (
-            sign("12"),
+            one_of("12"),
             number(40, 99, 2),
             number(1, 12, 2),
             number(21, 95, 2),
             number(1, 989, 3),
             number(1, 999, 3),
         ),
-        (of_number(13, 97, lambda rest: two_digits(f"97 - {rest}")),),
+        (mod_97(13),),
         "# ## ## ## ### ### ##",
     ),
     "GB": Form(
         "National Insurance number",
         # No letters that stand in a prefix which is not given out.
-        (sign("ACEHJLMPRSWXY"), sign("ABCEGHJKLMNPRSTWXYZ"), digits(6), sign("ABCD")),
+        (one_of("ACEHJLMPRSWXY"), one_of("ABCEGHJKLMNPRSTWXYZ"), digits(6), one_of("ABCD")),
         (),
         "## ## ## ## #",
     ),
@@ -190,14 +183,14 @@ NATIONAL: dict[str, Form] = {
     "IT": Form(
         "codice fiscale",
         (
-            *(sign("BCDFGLMNPRSTVZ") for _ in range(6)),
+            *(one_of("BCDFGLMNPRSTVZ") for _ in range(6)),
             number(40, 99, 2),
-            sign("ABCDEHLMPRST"),
+            one_of("ABCDEHLMPRST"),
             number(1, 28, 2),
-            sign("ABCDEFGHIL"),
+            one_of("ABCDEFGHIL"),
             number(101, 999, 3),
         ),
-        (_codice_fiscale,),
+        (Step(_codice_fiscale, _plain_codice_fiscale),),
         "################",
     ),
     "NL": Form(
@@ -207,12 +200,12 @@ NATIONAL: dict[str, Form] = {
         "#########",
     ),
     "PL": Form("PESEL", (*BIRTHDAY, digits(4)), (_from_ten((1, 3, 7, 9, 1, 3, 7, 9, 1, 3)),), "###########"),
-    "PT": Form("NIF", (sign("12"), digits(7)), (_mod_11_minus((9, 8, 7, 6, 5, 4, 3, 2)),), "### ### ###"),
+    "PT": Form("NIF", (one_of("12"), digits(7)), (eleven_minus((9, 8, 7, 6, 5, 4, 3, 2)),), "### ### ###"),
     "SE": Form("personnummer", (*BIRTHDAY, digits(3)), (luhn_after(9),), "######-####"),
     "TR": Form(
         "T.C. kimlik no",
         (number(1, 9, 1), digits(8)),
-        (_turkish, looked_up((1,) * 10, 10, _DIGITS)),
+        (Step(_turkish, _plain_turkish), looked_up((1,) * 10, 10, _DIGITS)),
         "###########",
     ),
     "US": Form(
@@ -222,72 +215,4 @@ NATIONAL: dict[str, Form] = {
         "###-##-####",
     ),
     "ZA": Form("identity number", (*BIRTHDAY, digits(4), fixed("08")), (luhn_after(12),), "#############"),
-}
-
-VAT: dict[str, Form] = {
-    "AT": Form(
-        "Umsatzsteuer-Identifikationsnummer",
-        (fixed("U"), digits(7)),
-        (_austrian_vat,),
-        "#########",
-    ),
-    "BE": Form(
-        "btw-nummer",
-        (fixed("0"), number(2_000_000, 9_999_999, 7)),
-        (of_number(8, 97, lambda rest: two_digits(f"97 - {rest}")),),
-        "####.###.###",
-    ),
-    "DE": Form("USt-IdNr.", (number(10_000_000, 99_999_999, 8),), (iso_11_10(8),), "#########"),
-    "DK": Form(
-        "momsnummer",
-        (number(1, 9, 1), digits(6)),
-        (pair((2, 7, 6, 5, 4, 3, 2), lambda total: (11 - total) % 11),),
-        "## ## ## ##",
-    ),
-    "ES": Form("NIF of a company", (fixed("B"), digits(7)), (luhn_after(7, 1),), "#########"),
-    "FI": Form(
-        "ALV-numero",
-        (digits(7),),
-        (pair((7, 9, 10, 5, 8, 4, 2), lambda total: (11 - total) % 11),),
-        "########",
-    ),
-    "FR": Form(
-        "numéro de TVA",
-        (number(1, 9, 1), digits(7)),
-        (
-            luhn_after(8),
-            lambda text: f"{two_digits(f'mod(12 + 3 * mod({text}::bigint, 97), 97)')} || {text}",
-        ),
-        "## ### ### ###",
-    ),
-    "GB": Form("VAT number", (number(1, 9, 1), digits(6)), (_british_vat,), "### #### ##"),
-    "IE": Form(
-        "VAT number",
-        (digits(7),),
-        (looked_up((8, 7, 6, 5, 4, 3, 2), 23, "WABCDEFGHIJKLMNOPQRSTUV"),),
-        "########",
-    ),
-    "IT": Form(
-        "partita IVA", (number(1, 9, 1), digits(6), number(1, 100, 3)), (luhn_after(10),), "###########"
-    ),
-    "LU": Form("numéro de TVA", (number(100_000, 999_999, 6),), (of_number(6, 89, two_digits),), "########"),
-    "NL": Form(
-        "btw-nummer",
-        (number(1, 9, 1), digits(7)),
-        (pair((9, 8, 7, 6, 5, 4, 3, 2), lambda total: total), lambda text: f"{text} || 'B01'"),
-        "############",
-    ),
-    "PL": Form(
-        "NIP",
-        (number(1, 9, 1), number(11, 99, 2), digits(6)),
-        (pair((6, 5, 7, 2, 3, 4, 5, 6, 7), lambda total: total),),
-        "###-###-##-##",
-    ),
-    "PT": Form("NIPC", (fixed("5"), digits(7)), (_mod_11_minus((9, 8, 7, 6, 5, 4, 3, 2)),), "#########"),
-    "SE": Form(
-        "momsregistreringsnummer",
-        (fixed("556"), digits(6)),
-        (luhn_after(9), lambda text: f"{text} || '01'"),
-        "############",
-    ),
 }

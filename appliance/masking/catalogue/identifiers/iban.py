@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import Field
 
 from appliance.masking.drawing import Digest, text_message
-from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
+from appliance.masking.examples import draw
+from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
 from appliance.masking.sql_text import identifier
@@ -65,11 +66,12 @@ class Iban(Mask[IbanParams]):
         format="capital letters and digits with right check digits, in groups of four where there were blanks"
         " and there is room; the bank is drawn too, and may be none",
     )
+    hides = "the account and the bank; with `country` the country too."
     learnt = (
         "which rows have the same number, and without `country` its country. The n pairs open themselves and"
         " nothing else."
     )
-    examples = (("DE89 3704 0044 0532 0130 00", "DE40 8120 5537 0942 6613 81"),)
+    originals = (Original("DE89 3704 0044 0532 0130 00"),)
 
     def compile(self, value: Value, params: IbanParams, scope: Scope) -> Masked:
         """The country's form is looked up in one text, by the place of its code."""
@@ -133,6 +135,22 @@ class Iban(Mask[IbanParams]):
             shape_sql=shape,
             preserves_distinct=self.distinct(value.shape, params),
         )
+
+    def example(self, original: Original, params: IbanParams) -> str:
+        """Of a number in groups of four."""
+        code = params.country or original.text[:2]
+        letters, digits, tail = FORMS[code]
+        unique = self.distinct(Shape("text", "text"), params)
+        digest = draw.of_text(
+            params.key_of(self.name), original.text if unique else original.text.replace(" ", "")
+        )
+        drawn = [draw.number(digest, place, 30) // 26**at % 26 for place, at in _LETTERS]
+        numbers = f"{draw.number(digest, 4, 48) % 10**12:012}{draw.number(digest, 10, 48) % 10**13:013}"
+        signs = "".join(chr(65 + each) for each in drawn)
+        body = signs[:4][:letters] + numbers[:digits] + signs[4:][:tail]
+        rest = int("".join(str(int(each, 36)) for each in f"{body}{code}00")) % 97
+        whole = f"{code}{98 - rest:02}{body}"
+        return " ".join(whole[place : place + 4] for place in range(0, len(whole), 4))
 
     def problems(self, shape: Shape, params: IbanParams, scope: Scope) -> list[str]:
         """A column too short for the IBANs it would get."""

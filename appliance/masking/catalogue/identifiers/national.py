@@ -6,10 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from appliance.masking.catalogue.identifiers.countries import NATIONAL, VAT
+from appliance.masking.catalogue.identifiers.countries import NATIONAL
 from appliance.masking.catalogue.identifiers.forms import Form
+from appliance.masking.catalogue.identifiers.vat_numbers import VAT
 from appliance.masking.drawing import Digest, Message, text_message
-from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
+from appliance.masking.examples import draw
+from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
 from appliance.masking.sql_text import identifier
@@ -51,8 +53,9 @@ class NationalId(Mask[NationalIdParams]):
         format="a number of the country with right check digits, with its usual punctuation where the value"
         " has any and there is room; a date of birth inside is one of 1940 to 1999; it may be somebody's",
     )
+    hides = "the number; nothing of it is in the output."
     learnt = _LEARNT.format(more="")
-    examples = (("078-05-1120", "412-66-9035"),)
+    originals = (Original("078-05-1120"),)
 
     def compile(self, value: Value, params: NationalIdParams, scope: Scope) -> Masked:
         """Drawn, checked and written."""
@@ -63,6 +66,12 @@ class NationalId(Mask[NationalIdParams]):
 
         sql = unless_empty(value, scope.drawn(value, params.key_of(self.name), _message(value), made))
         return Masked(sql, "by_chance", chance=2.0 / form.numbers, shape_sql=_shape(form, value, ""))
+
+    def example(self, original: Original, params: NationalIdParams) -> str:
+        """With its usual punctuation."""
+        form, plain = NATIONAL[params.country], original.text.replace("-", "")
+        number = form.example(draw.of_text(params.key_of(self.name), plain))
+        return form.example_apart(number)
 
     def problems(self, shape: Shape, params: NationalIdParams, scope: Scope) -> list[str]:
         """A column too short for the country's numbers."""
@@ -95,8 +104,9 @@ class VatId(Mask[VatIdParams]):
         format="a number of the country with right check digits, with its code before it where the value"
         " begins with two letters and there is room; it may be some company's",
     )
+    hides = "the number; nothing of it is in the output but whether it had a country's code."
     learnt = _LEARNT.format(more=", and whether a country's code was before it")
-    examples = (("DE 136 695 976", "DE482901735"),)
+    originals = (Original("DE136695976"),)
 
     def compile(self, value: Value, params: VatIdParams, scope: Scope) -> Masked:
         """As a national id, with a code."""
@@ -107,6 +117,12 @@ class VatId(Mask[VatIdParams]):
 
         sql = unless_empty(value, scope.drawn(value, params.key_of(self.name), _message(value), made))
         return Masked(sql, "by_chance", chance=2.0 / form.numbers, shape_sql=_shape(form, value, code))
+
+    def example(self, original: Original, params: VatIdParams) -> str:
+        """With the code before it."""
+        form, plain = VAT[params.country], original.text.replace("-", "")
+        number = form.example(draw.of_text(params.key_of(self.name), plain))
+        return f"{params.country}{number}"
 
     def problems(self, shape: Shape, params: VatIdParams, scope: Scope) -> list[str]:
         """A column too short for the country's numbers."""

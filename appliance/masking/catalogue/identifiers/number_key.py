@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from appliance.masking.digits import FEWEST_DIGITS, MOST_DIGITS, permuted_decimal
-from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
+from appliance.masking.digits import FEWEST_DIGITS, MOST_DIGITS, permuted_decimal, plain_permuted_decimal
+from appliance.masking.examples.numbers import permuted_integer
+from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.permutation import BITS, permuted
 from appliance.masking.scope import Scope
 from appliance.masking.shape import INTEGERS, Kind, Shape, Value
@@ -23,11 +24,12 @@ class NumberKey(Mask[KeyedParams]):
         format="the sign stays; of a numeric also zero, all digits after the point, and those before its"
         " last 18",
     )
+    hides = "the number, but for what the promise about its form names."
     learnt = (
         "which rows have equal values, and the sign; of a numeric also the digits after the point and those"
         " before its last 18. The n pairs open themselves and nothing else."
     )
-    examples = (("4711", "1830462977"),)
+    originals = (Original("4711", "integer"), Original("4711.50", "numeric"))
 
     def compile(self, value: Value, params: KeyedParams, scope: Scope) -> Masked:
         """Depends on the type."""
@@ -54,6 +56,14 @@ class NumberKey(Mask[KeyedParams]):
             preserves_distinct=True,
             repeats=True,
         )
+
+    def example(self, original: Original, params: KeyedParams) -> str:
+        """Of a whole number, and of one with digits after the point."""
+        key = params.key_of(self.name)
+        if original.type == "integer":
+            return str(permuted_integer(int(original.text), key))
+        whole, _, rest = original.text.partition(".")
+        return f"{plain_permuted_decimal(int(whole), MOST_DIGITS, key)}{'.' if rest else ''}{rest}"
 
     def problems(self, shape: Shape, params: KeyedParams, scope: Scope) -> list[str]:
         """A numeric with too few digits to choose from."""

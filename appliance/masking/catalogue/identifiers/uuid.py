@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from appliance.masking.drawing import Digest, text_message
-from appliance.masking.mask import KeyedParams, Mask, Masked, Promises
+from appliance.masking.examples import draw
+from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import Kind, Shape, Value
 from appliance.masking.sql_text import short_match
@@ -24,8 +27,9 @@ class Uuid(Mask[KeyedParams]):
         length="36 characters in text, or 32 without hyphens where the column has no room for them",
         format="a UUID of version 4 in small letters; text and uuid columns with the same UUIDs still join",
     )
+    hides = "the value; nothing of it is in the output."
     learnt = "which rows have equal values. The n pairs open themselves and nothing else."
-    examples = (("0b52f1b0-6a05-4b1d-8a3e-2f5f6f3f9a01", "9f2c61a0-7be8-4054-8c0a-7e6b52d9f318"),)
+    originals = (Original("0b52f1b0-6a05-4b1d-8a3e-2f5f6f3f9a01"),)
 
     def compile(self, value: Value, params: KeyedParams, scope: Scope) -> Masked:
         """Two of the sixteen bytes are fixed; 112 bits remain."""
@@ -46,6 +50,12 @@ class Uuid(Mask[KeyedParams]):
             shape_sql=short_match(value.text, f"({form} *)?"),
             preserves_distinct=True,
         )
+
+    def example(self, original: Original, params: KeyedParams) -> str:
+        """As ``compile`` says."""
+        made = bytearray(draw.of_text(params.key_of(self.name), original.text)[:16])
+        made[6], made[8] = 64, 128
+        return str(UUID(bytes=bytes(made)))
 
     def problems(self, shape: Shape, params: KeyedParams, scope: Scope) -> list[str]:
         """A column too short for a UUID."""

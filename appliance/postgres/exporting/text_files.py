@@ -6,42 +6,54 @@ one field of a CSV row whose delimiter and quote are control characters: those, 
 
 from __future__ import annotations
 
-import hashlib
-import os
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
-from urllib.parse import quote
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from appliance.exports.manifest import ExportedFile, ExportedFormat, ExportedTable
 from appliance.postgres.copying.copy_sql import table_reference
-from appliance.postgres.plan import TableName
+from appliance.postgres.exporting.files import HashedFile, WrittenFile, file_stem
+from appliance.postgres.exporting.relations import Relation
+from appliance.postgres.exporting.verified import VerifiedDatabase, reading
 
-Format = Literal["csv", "jsonl"]
+TextFormat = Literal["csv", "jsonl"]
 
 _LEVEL = 4
 """Of zlib. The default, 6, takes twice the time and saves a few percent."""
 _BUFFER = 256 * 1024
-_LONGEST_NAME = 200
-"""Bytes; a file system takes 255."""
 
 
-@dataclass(frozen=True)
-class Written:
-    rows: int
-    bytes: int
-    """Of the file."""
-    sha256: str
+def write_text(database: VerifiedDatabase, relations: Sequence[Relation], form: TextFormat) -> ExportedFormat:
+    """Each table's file. Raises our errors and OSError."""
+    found = [_write(database, relation, form) for relation in relations]
+    return ExportedFormat(
+        format=form,
+        compression="gzip",
+        tables=tuple(table for table, _ in found),
+        files=tuple(file for _, files in found for file in files),
+    )
 
 
-def copy_to_file(table: TableName, form: Format, *, only: bool) -> str:
-    """The ``COPY`` of a whole relation; ``only`` leaves out its children's rows."""
-    source = f"{'ONLY ' if only else ''}{table_reference(table)}"
+def _write(
+    database: VerifiedDatabase, relation: Relation, form: TextFormat
+) -> tuple[ExportedTable, tuple[ExportedFile, ...]]:
+    path = database.folder / f"{file_stem(relation.name)}.{form}.gz"
+    with reading(relation):
+        columns = database.columns(relation)
+        statement = copy_to_file(relation, form)
+        written = write_table(database.session, statement, form, path, partial(database.report, relation))
+    return database.table(relation, columns, [written])
+
+
+def copy_to_file(relation: Relation, form: TextFormat) -> str:
+    """The ``COPY`` of a whole table."""
+    source = f"{relation.only}{table_reference(relation.name)}"
     if form == "csv":
         return f"COPY (SELECT * FROM {source}) TO STDOUT (FORMAT csv, HEADER)"  # noqa: S608
     # Blanks between the tokens of a json value may be line breaks; inside a string they cannot be.
@@ -52,22 +64,13 @@ def copy_to_file(table: TableName, form: Format, *, only: bool) -> str:
     )
 
 
-def file_name(table: TableName, form: Format) -> str:
-    """``schema.table.csv.gz``: safe on every file system, and no two tables share one."""
-    stem = ".".join(_plain(part) for part in (table.schema_name, table.name))
-    if len(stem.encode()) > _LONGEST_NAME:
-        digest = hashlib.sha256(stem.encode()).hexdigest()[:16]
-        stem = f"{stem.encode()[: _LONGEST_NAME - 17].decode(errors='ignore')}~{digest}"
-    return f"{stem}.{form}.gz"
-
-
 def write_table(
     session: Connection[TupleRow],
     statement: str,
-    form: Format,
+    form: TextFormat,
     path: Path,
     on_rows: Callable[[int, int], None],
-) -> Written:
+) -> WrittenFile:
     """Stream one ``COPY`` into ``path`` (made, or made anew), on the disk before this returns.
 
     ``on_rows(rows, bytes)`` is called now and then with the totals so far. Raises psycopg errors and OSError;
@@ -86,28 +89,20 @@ def write_table(
                 if size >= _BUFFER:
                     file.write(b"".join(waiting))
                     waiting, size = [], 0
-                    on_rows(rows, file.written)
+                    on_rows(rows, file.file.written)
         file.write(b"".join(waiting))
-    return Written(rows, file.written, file.sha256)
+    return WrittenFile(path.name, rows, file.file.written, file.file.sha256)
 
 
 class _GzipFile:
-    """A gzip file that knows its own digest. It says nothing of when and as what it was written."""
+    """A gzip file. It says nothing of when and as what it was written."""
 
     def __init__(self, path: Path) -> None:
-        self.written = 0
-        self._digest = hashlib.sha256()
+        self.file = HashedFile(path)
         self._packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, 31)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        self._file = os.fdopen(descriptor, "wb", buffering=0)
-
-    @property
-    def sha256(self) -> str:
-        """Of all that was written."""
-        return self._digest.hexdigest()
 
     def write(self, data: bytes) -> None:
-        self._put(self._packer.compress(data))
+        self.file.write(self._packer.compress(data))
 
     def __enter__(self) -> _GzipFile:
         return self
@@ -117,23 +112,6 @@ class _GzipFile:
     ) -> None:
         try:
             if error is None:
-                self._put(self._packer.flush())
-                os.fsync(self._file.fileno())
+                self.file.write(self._packer.flush())
         finally:
-            self._file.close()
-
-    def _put(self, packed: bytes) -> None:
-        self.written += len(packed)
-        self._digest.update(packed)
-        rest = memoryview(packed)
-        while rest:
-            rest = rest[self._file.write(rest) or 0 :]
-
-
-def _plain(name: str) -> str:
-    """Letters, digits, ``_`` and ``-`` of every script as they are; all else as ``%XX``."""
-    return "".join(each if each.isalnum() or each in "_-" else _escaped(each) for each in name)
-
-
-def _escaped(character: str) -> str:
-    return quote(character, safe="") if character != "." else "%2E"
+            self.file.end(whole=error is None)

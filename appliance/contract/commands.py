@@ -1,0 +1,75 @@
+"""What the dashboard can ask an appliance for. None of it is an order: the appliance's policy decides."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from appliance.contract.fields import (
+    ConnectionName,
+    Digest,
+    Identifier,
+    RunId,
+    Seconds,
+    VersionName,
+    WireModel,
+    WorkflowId,
+)
+
+
+class RunCommand(WireModel):
+    """Start a workflow now."""
+
+    kind: Literal["run"] = "run"
+    workflow: WorkflowId
+
+
+class CancelCommand(WireModel):
+    """End a run."""
+
+    kind: Literal["cancel"] = "cancel"
+    run_id: RunId
+
+
+class SyncCommand(WireModel):
+    """Fetch the workflows now, whatever the ETag says."""
+
+    kind: Literal["sync"] = "sync"
+
+
+class UpdateCommand(WireModel):
+    """Move to a release, within the customer's window and pin."""
+
+    kind: Literal["update"] = "update"
+    version: VersionName
+
+
+class ScanCommand(WireModel):
+    """Look at a connection's columns, and report them where policy allows it."""
+
+    kind: Literal["scan"] = "scan"
+    connection: ConnectionName
+
+
+class PlanCommand(WireModel):
+    """Say what a run of this version of a workflow would do."""
+
+    kind: Literal["plan"] = "plan"
+    workflow: WorkflowId
+    digest: Digest
+
+
+class Command(WireModel):
+    """A request, which the appliance's policy may refuse.
+
+    Offered with every heartbeat until a ``command_changed`` event names it or it expires. The appliance
+    remembers the ids it has dealt with, for at least a week, and acts on each once.
+    """
+
+    id: Identifier
+    expires_in: Seconds = Field(description="Seconds from now, so that no clock has to be right.")
+    request: Annotated[
+        RunCommand | CancelCommand | SyncCommand | UpdateCommand | ScanCommand | PlanCommand,
+        Field(discriminator="kind"),
+    ]

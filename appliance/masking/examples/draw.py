@@ -1,0 +1,79 @@
+"""The keyed function of the masks in Python, under a key that is public: it is for examples only.
+
+``masking/drawing.py`` has the same in SQL. Each example is held against what a server makes of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from appliance.keys.keys import derived_key
+from appliance.masking.bindings import KeyName
+from appliance.masking.drawing import SHOWN_BYTES
+
+EXAMPLE_KEY = hashlib.sha256(b"The key of the examples. It is no secret.").digest()
+EXAMPLE_SUBJECT = 1
+"""What stands in each column of a row's subject."""
+
+
+def of_text(key: KeyName, text: str) -> bytes:
+    """The digest of a text."""
+    return _digest(key, _text(text))
+
+
+def of_text_whole(key: KeyName, text: str) -> bytes:
+    """HMAC of a text, all of which may be shown."""
+    return hmac.digest(derived_key(_own(key), "hmac"), _text(text), hashlib.sha256)
+
+
+def shown_of_text(key: KeyName, text: str, shown_bytes: int) -> bytes:
+    """Whichever of the two a mask takes that shows so many bytes."""
+    return (of_text if shown_bytes <= SHOWN_BYTES else of_text_whole)(key, text)
+
+
+def of_integer(key: KeyName, value: int) -> bytes:
+    """The digest of a whole number."""
+    return _digest(key, b"n" + _length(8) + value.to_bytes(8, "big", signed=True))
+
+
+def of_round(key: KeyName, value: int, bits: int, step: int) -> bytes:
+    """The digest of a whole number in one round of a permutation."""
+    return _digest(key, b"r" + bytes([bits, step]) + _length(8) + value.to_bytes(8, "big", signed=True))
+
+
+def of_subject(key: KeyName, columns: Sequence[str]) -> bytes:
+    """The digest of a row's subject, by as many columns as it has."""
+    if len(columns) == 1:
+        return of_integer(key, EXAMPLE_SUBJECT)
+    value = str(EXAMPLE_SUBJECT)
+    return of_text(key, chr(31).join(part for _ in columns for part in (str(len(value)), value)))
+
+
+def number(digest: bytes, first: int, bits: int) -> int:
+    """A non-negative whole number of so many bits from a byte on."""
+    count = (bits + 7) // 8
+    return int.from_bytes(digest[first : first + count], "big") & ((1 << bits) - 1)
+
+
+def bit(digest: bytes, byte: int) -> bool:
+    """A byte's lowest bit."""
+    return bool(digest[byte] & 1)
+
+
+def _digest(key: KeyName, message: bytes) -> bytes:
+    return hashlib.sha256(_own(key) + message).digest()
+
+
+def _own(key: KeyName) -> bytes:
+    return derived_key(EXAMPLE_KEY, "domain", str(key))
+
+
+def _text(text: str) -> bytes:
+    encoded = text.encode()
+    return b"t" + _length(len(encoded)) + encoded
+
+
+def _length(size: int) -> bytes:
+    return size.to_bytes(4, "big")

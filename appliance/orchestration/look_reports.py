@@ -1,0 +1,117 @@
+"""What a look has found, as events may say it: of bounded size, scrubbed, without what policy keeps back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from uuid import UUID
+
+from appliance.contract.catalog import (
+    MAX_LEFT_OUT,
+    MAX_PARTS,
+    MAX_UNCOVERED,
+    MAX_UNCOVERED_OF_PLAN,
+    CatalogReported,
+    ColumnsUncovered,
+    PlanReported,
+    Refused,
+    UncoveredColumn,
+)
+from appliance.contract.events import MAX_PLANNED_TABLES
+from appliance.contract.fields import ScrubbedText
+from appliance.contract.fitting import fitting, shown_name
+from appliance.contract.step_messages import Failure
+from appliance.discovery.reporting import ScannedSource, parts_of
+from appliance.errors import ApplianceError
+from appliance.postgres.plan import Plan
+from appliance.steps.run_files import PLAN, UNCOVERED
+from appliance.store.events import scrubbed
+
+
+def catalog_events(scan_id: UUID, connection: str, found: ScannedSource) -> Iterable[CatalogReported]:
+    """The parts of a catalog, in order; one that is empty where there is no table."""
+    parts = parts_of(found.tables)
+    for number, tables in enumerate(parts, 1):
+        yield CatalogReported(
+            scan_id=scan_id,
+            connection=connection,
+            part=number,
+            parts=len(parts),
+            tables=tables,
+            tables_total=found.tables_total,
+        )
+
+
+def uncovered_events(run_id: str, workflow: str, folder: Path) -> Iterable[ColumnsUncovered]:
+    """The columns at which a run was refused, in parts; none where it was not for those."""
+    columns = _uncovered(folder)
+    parts = [columns[at : at + MAX_UNCOVERED] for at in range(0, len(columns), MAX_UNCOVERED)][:MAX_PARTS]
+    for number, part in enumerate(parts, 1):
+        yield ColumnsUncovered(run_id=run_id, workflow=workflow, part=number, parts=len(parts), columns=part)
+
+
+def plan_event(  # noqa: PLR0917
+    command_id: UUID,
+    workflow: str,
+    digest: str,
+    folder: Path,
+    failure: Failure | ApplianceError | None,
+    share: bool,
+) -> PlanReported:
+    """What a run would do, or why it would be refused; names of columns only where they may be shared."""
+    uncovered = _uncovered(folder)
+    plan = PLAN.read(folder) if failure is None else None
+    return PlanReported(
+        command_id=command_id,
+        workflow=workflow,
+        digest=digest,
+        refused=(_refused(failure),) if failure is not None else (),
+        uncovered=uncovered[:MAX_UNCOVERED_OF_PLAN] if share else (),
+        uncovered_total=len(uncovered),
+        **(_planned(plan) if plan is not None else {}),
+    )
+
+
+def _uncovered(folder: Path) -> tuple[UncoveredColumn, ...]:
+    return UNCOVERED.read(folder).columns if UNCOVERED.is_in(folder) else ()
+
+
+def _planned(plan: Plan) -> dict[str, object]:
+    kinds = Counter(shown_name(item.kind) for item in plan.not_carried)
+    fields = fitting(
+        PlanReported,
+        {
+            "command_id": UUID(int=0),
+            "workflow": plan.workflow_id,
+            "digest": "0" * 64,
+            "tables": [
+                {
+                    "table": table.qualified,
+                    "rows": table.estimated_rows,
+                    "bytes": table.bytes,
+                    "masked": len(table.masked_columns),
+                    "kept": len(table.columns) - len(table.masked_columns),
+                }
+                for table in plan.tables[:MAX_PLANNED_TABLES]
+            ],
+            "tables_total": len(plan.tables),
+            "left_out": [{"kind": kind, "count": count} for kind, count in kinds.most_common(MAX_LEFT_OUT)],
+        },
+    )
+    return {
+        "tables": fields.tables if fields else (),
+        "tables_total": len(plan.tables),
+        "left_out": fields.left_out if fields else (),
+        "warnings": len(plan.warnings) + len(plan.fallbacks),
+    }
+
+
+def _refused(failure: Failure | ApplianceError) -> Refused:
+    said = failure.explanation
+    return Refused(
+        what=scrubbed(said.what) or ScrubbedText(),
+        why=scrubbed(said.why),
+        next_step=scrubbed(said.next_step),
+        rule=said.rule,
+    )

@@ -1,0 +1,192 @@
+"""Looks: what the dashboard asks to be found out of databases, a scan or a plan. Nothing is changed.
+
+Asked for where commands are worked off, done as a step in a container by whoever may start one, and answered
+from there: the report and the command's end in one transaction. What policy forbids is refused before, by
+name of the rule. Imports no Airflow.
+"""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+import appliance
+from appliance.connections import load_connections, select_connections
+from appliance.contract.calls import document_digest
+from appliance.contract.step_messages import Failure
+from appliance.documents.document import Document
+from appliance.errors import ApplianceError, RefusedError, WrongRequestError
+from appliance.keys.epochs import read_epochs
+from appliance.orchestration.airflow.execution_api import create_dag_run
+from appliance.orchestration.airflow.metadata import LOOK_DAG
+from appliance.orchestration.look_reports import catalog_events, plan_event
+from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
+from appliance.policy.approvals import approved_columns
+from appliance.policy.policy import check_workflow, enforce, read_policy
+from appliance.policy.sharing import check_scan
+from appliance.run_folder import LOOK, RunFile, run_folder
+from appliance.settings.settings import Settings
+from appliance.steps.run_files import SCANNED, SPEC
+from appliance.steps.run_spec import RunSpec
+from appliance.store.command_state import Settled, finish_command
+from appliance.store.database import Connection
+from appliance.store.events import append_event
+from appliance.workflow.document import Workflow
+from appliance.workflow.loading import load_workflow
+
+LONGEST_MIN = 15
+"""Then a look is given up."""
+_NOWHERE = ("nowhere", "no-target")
+"""What the workflow of a scan delivers to: nothing is, but every workflow names a target."""
+
+
+class Look(BaseModel):
+    """What is to be found out: ``scan`` of a connection, or ``plan`` of a version of a workflow."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["scan", "plan"]
+    command_id: UUID
+    connection: str | None = None
+    workflow: str | None = None
+    digest: str | None = None
+
+    @property
+    def step(self) -> str:
+        """The step that finds it out."""
+        return "scan" if self.kind == "scan" else "plan_only"
+
+    @property
+    def run_id(self) -> str:
+        """How its folder and its container are called."""
+        return f"{LOOK}{self.command_id}"
+
+
+ASKED = RunFile("look.json", Look)
+
+
+def ask(settings: Settings, look: Look) -> None:
+    """Have it done. Asked again, it is done once.
+
+    Raises RefusedError where policy forbids it, WrongRequestError where it cannot be done (yet),
+    WorkFailedError when Airflow does not answer.
+    """
+    _check(settings, look)
+    folder = run_folder(settings.state_dir, look.run_id)
+    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    ASKED.write(folder, look)
+    create_dag_run(settings, LOOK_DAG, str(look.command_id))
+
+
+def asked_for(settings: Settings, command_id: str) -> Look:
+    """What was asked for under a command's id. Raises WrongRequestError where nothing was."""
+    return ASKED.read(run_folder(settings.state_dir, f"{LOOK}{UUID(command_id)}"))
+
+
+def begin(settings: Settings, look: Look) -> RunSpec:
+    """The spec of its step, written to its folder. Policy is asked again."""
+    folder = run_folder(settings.state_dir, look.run_id)
+    workflow, _ = _check(settings, look)
+    (source,) = select_connections(load_connections(settings.connections_file), [workflow.source]).values()
+    spec = RunSpec(
+        run_id=look.run_id,
+        workflow=workflow,
+        origin="cloud",
+        policy=read_policy(settings),
+        approved=approved_columns(settings.approvals_dir, workflow) if look.kind == "plan" else (),
+        created_at=datetime.now(UTC),
+        appliance_version=appliance.__version__,
+        mask_key=source.mask_key,
+        epoch=read_epochs(settings.keys_dir).of(source.mask_key or workflow.source),
+    )
+    SPEC.write(folder, spec)
+    return spec
+
+
+def answer(db: Connection, settings: Settings, look: Look, failure: Failure | ApplianceError | None) -> None:
+    """Report what was found and end the command, both or neither; then its folder goes.
+
+    A plan that would be refused is an answer like another. Raises psycopg.Error.
+    """
+    folder = run_folder(settings.state_dir, look.run_id)
+    share = read_policy(settings).share_catalog == "names"
+    with db.transaction():
+        if look.kind == "scan" and failure is None:
+            for event in catalog_events(look.command_id, look.connection or "", SCANNED.read(folder)):
+                append_event(db, event)
+        elif look.kind == "plan" and (failure is None or failure.exit_code != 1):
+            plan = plan_event(look.command_id, look.workflow or "", look.digest or "", folder, failure, share)
+            append_event(db, plan)
+            failure = None
+        finish_command(db, str(look.command_id), _settled(failure))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def forget_lost(db: Connection, settings: Settings) -> int:
+    """End the commands of looks whose process was killed, so that nothing answers them; how many."""
+    rows = db.execute(
+        "SELECT command_id FROM appliance.command WHERE kind IN ('scan', 'plan') AND state = 'accepted'"
+        " AND received_at < now() - make_interval(mins => %s)",
+        [2 * LONGEST_MIN],
+    ).fetchall()
+    for row in rows:
+        problem = "It was begun, and nothing was heard of it any more: the appliance was restarted meanwhile."
+        finish_command(db, row["command_id"], Settled("failed", problem=problem))
+        shutil.rmtree(run_folder(settings.state_dir, f"{LOOK}{row['command_id']}"), ignore_errors=True)
+    return len(rows)
+
+
+def _settled(failure: Failure | ApplianceError | None) -> Settled:
+    if failure is None:
+        return Settled("done")
+    refused = failure.exit_code == RefusedError.exit_code
+    return Settled(
+        "refused" if refused else "failed",
+        rule=failure.explanation.rule if refused else None,
+        problem=failure.explanation.text(),
+    )
+
+
+def _check(settings: Settings, look: Look) -> tuple[Workflow, Document | None]:
+    """The workflow of a look, once policy has been asked."""
+    policy = read_policy(settings)
+    if look.kind == "scan":
+        assert look.connection is not None  # noqa: S101 - as the command has it
+        enforce(check_scan(policy, look.connection), "Ask the owner of policy.yaml.")
+        select_connections(load_connections(settings.connections_file), [look.connection])
+        return _scanning(look.connection), None
+    workflow, document = _version(settings, look.workflow or "", look.digest or "")
+    enforce(check_workflow(policy, workflow, origin="cloud"))
+    return workflow, document
+
+
+def _scanning(connection: str) -> Workflow:
+    head: dict[str, Any] = {
+        "id": "scan",
+        "source": connection,
+        "tables": {"include": ["*.*"]},
+        "deliver": [{"twin": {"connection": next(each for each in _NOWHERE if each != connection)}}],
+        "limits": {"run_timeout_min": LONGEST_MIN, "parallel": 1},
+    }
+    return Workflow.model_validate(head)
+
+
+def _version(settings: Settings, workflow: str, digest: str) -> tuple[Workflow, Document]:
+    """That version of a workflow from the dashboard: the one in force, or one that waits for the owner."""
+    files = read_workflow_files(settings.config_dir, settings.state_dir)
+    paths = [Path(file.path) for file in files if file.id == workflow and file.origin == "cloud"]
+    for path in (*paths, waiting_file(settings.state_dir, workflow)):
+        if path.is_file():
+            loaded = load_workflow(path)
+            if document_digest(loaded.document.data) == digest:
+                return loaded.workflow, loaded.document
+    raise WrongRequestError(
+        f"This appliance does not have that version of the workflow {workflow}.",
+        "It has not fetched it yet, or did not take it up.",
+        "Look at what it says of the workflow, or ask it to fetch the workflows now.",
+    )

@@ -1,0 +1,1 @@
+"""Files of a database that was proven: text, Parquet, and archives for pg_restore."""

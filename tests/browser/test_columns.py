@@ -1,0 +1,123 @@
+"""The columns screen in a real browser: from a new workflow to one of which every column is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.support.ui import Select
+
+from appliance.contract.calls import ConnectionReport, PolicyReport
+from tests.browser.chromium import DESKTOP, PHONE, accessibility_problems, chromium, console_errors, look
+from tests.browser.test_dashboard import click, press, shows, until
+from tests.dashboard import catalogs, seeds
+from tests.dashboard.running import PASSWORD, RunningDashboard, running_dashboard
+
+
+@pytest.fixture(scope="module")
+def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDashboard]:
+    """A dashboard with one appliance, which shares the columns of a shop and of a large house."""
+    folder = Path(tmp_path_factory.mktemp("dashboard"))
+    with running_dashboard(folder, DASHBOARD_HEARTBEAT_SECONDS="300") as made:
+        made.command("create-user", "ada", "--role", "editor", "--password-stdin", given=f"{PASSWORD}\n")
+        _, appliance = seeds.add(
+            made.client(made.command("create-token", "seeds", "--role", "admin")), "West"
+        )
+        names = ("production", "house", "staging")
+        appliance.policy = PolicyReport(workflows_from_cloud=True, share_catalog="names")
+        appliance.state = {"connections": tuple(ConnectionReport(name=each, state="ready") for each in names)}
+        appliance.heartbeat()
+        catalogs.tell_catalog(appliance)
+        catalogs.tell_catalog(appliance, catalogs.house(), "house")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory, dashboard: RunningDashboard) -> Iterator[WebDriver]:
+    """A browser that has signed in."""
+    with chromium(Path(tmp_path_factory.mktemp("profile"))) as driver:
+        look(driver, DESKTOP)
+        driver.get(f"{dashboard.url}/sign-in?next=/new-workflow")
+        driver.find_element(By.ID, "name").send_keys("ada")
+        driver.find_element(By.ID, "password").send_keys(PASSWORD, Keys.ENTER)
+        until(driver, lambda: shows(driver, "Columns"))
+        yield driver
+
+
+def yaml(browser: WebDriver) -> str:
+    return str(browser.find_element(By.ID, "yaml").get_property("value"))
+
+
+def undecided(browser: WebDriver) -> str:
+    return browser.find_element(By.CSS_SELECTOR, "#c-filter-open b").text
+
+
+def test_from_a_new_workflow_to_a_saved_one_with_every_column_decided(
+    browser: WebDriver, dashboard: RunningDashboard
+) -> None:
+    look(browser, DESKTOP)
+    browser.get(f"{dashboard.url}/new-workflow")
+    assert [each.text for each in Select(browser.find_element(By.ID, "f-source")).options] == [
+        "house",
+        "production",
+        "staging",
+    ]
+    click(browser, By.CSS_SELECTOR, "[data-include='crm.*']")
+    until(browser, lambda: "crm.*" in yaml(browser))
+    click(browser, By.CSS_SELECTOR, "#c-accept > summary")
+    click(browser, By.ID, "c-all")
+    until(browser, lambda: undecided(browser) == "1")
+    assert "public.customer.phone: phone" in yaml(browser)
+    assert "# The most specific pattern wins." in yaml(browser)
+    click(browser, By.ID, "c-filter-open")
+    until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "[data-decide]")) == 1)
+    pick = Select(browser.find_element(By.CSS_SELECTOR, "[data-decide='public.customer.notes']"))
+    offered = {each.text for each in pick.options}
+    assert "text_scrub" in offered and "date_shift" not in offered
+    pick.select_by_visible_text("text_scrub")
+    until(browser, lambda: undecided(browser) == "0")
+    assert accessibility_problems(browser) == [] and console_errors(browser) == []
+    press(browser, "Create")
+    until(browser, lambda: browser.current_url.split("?")[0].endswith("/workflows/nightly-twin"))
+    assert shows(browser, "public.customer.notes")
+
+
+def test_an_option_is_written_into_the_yaml_and_nothing_else_of_it_changes(
+    browser: WebDriver, dashboard: RunningDashboard
+) -> None:
+    look(browser, DESKTOP)
+    browser.get(f"{dashboard.url}/workflows/nightly-twin/edit")
+    before = yaml(browser)
+    browser.find_element(By.ID, "c-search").send_keys("phone")
+    click(browser, By.CSS_SELECTOR, "[data-options='public.customer.phone']")
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "[data-option='keep_prefix']"))
+    browser.find_element(By.CSS_SELECTOR, "[data-option='keep_prefix']").send_keys("3", Keys.TAB)
+    until(browser, lambda: "keep_prefix: 3" in yaml(browser))
+    changed = set(yaml(browser).splitlines()) ^ set(before.splitlines())
+    assert all("phone" in line or "keep_prefix" in line for line in changed)
+    browser.execute_script("sent = true")
+
+
+def test_sixty_tables_are_folded_and_the_keyboard_decides_on_a_phone(
+    browser: WebDriver, dashboard: RunningDashboard
+) -> None:
+    look(browser, PHONE, dark=True)
+    browser.get(f"{dashboard.url}/new-workflow")
+    Select(browser.find_element(By.ID, "f-source")).select_by_visible_text("house")
+    click(browser, By.CSS_SELECTOR, "[data-include='billing.*']")
+    until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "details.coltable")) == 40)
+    assert browser.find_elements(By.CSS_SELECTOR, "[data-decide]") == []
+    summary = browser.find_element(By.CSS_SELECTOR, "details.coltable > summary")
+    summary.send_keys(Keys.ENTER)
+    until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "[data-decide]")) == 15)
+    field = browser.find_element(By.CSS_SELECTOR, "[data-decide$='field_01']")
+    name = field.get_attribute("data-decide")
+    field.send_keys("Keep", Keys.TAB)
+    until(browser, lambda: f"- {name}" in yaml(browser))
+    assert accessibility_problems(browser) == [] and console_errors(browser) == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= PHONE[0]
+    browser.execute_script("sent = true")

@@ -1,0 +1,149 @@
+"""A scan and a plan that the dashboard asks for: steps of their own, reported as far as policy lets them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+import yaml
+
+from appliance.contract.step_messages import Failure
+from appliance.orchestration import looks
+from appliance.orchestration.containers.inputs import StepInputs
+from appliance.run_folder import run_folder
+from appliance.steps.call import StepCall, StepPaths
+from appliance.steps.execute import execute_step
+from appliance.steps.secrets import write_secrets
+from tests.cloud.appliance_rig import POLICY, WORKFLOW, ApplianceRig, CloudSide
+from tests.cloud.test_workflows_and_commands import assign
+from tests.engine.clusters import Cluster
+
+CANARY = "canary@secret-hospital.example"
+
+
+@pytest.fixture
+def source(state_cluster: Cluster, enrolled: ApplianceRig) -> Iterator[str]:
+    """A database with an address in it, and a connection to it that the cloud may read from."""
+    name = "looked_at"
+    state_cluster.create_database(name)
+    state_cluster.sql(
+        name,
+        "CREATE TYPE mood AS ENUM ('canary_label');"
+        "CREATE TABLE customer"
+        " (id serial PRIMARY KEY, email text NOT NULL DEFAULT 'canary_default', mood mood);"
+        "COMMENT ON COLUMN customer.email IS 'canary_comment';"
+        f"INSERT INTO customer (email) VALUES ('{CANARY}');"
+        "CREATE TABLE note (id serial PRIMARY KEY, customer_id int REFERENCES customer, body jsonb);"
+        f"""INSERT INTO note (body) SELECT '{{"canary_key": "{CANARY}"}}' FROM generate_series(1, 30)""",
+    )
+    connection = state_cluster.connection(name, "postgres")
+    file = enrolled.settings.connections_file
+    file.write_text(yaml.safe_dump({"production": connection, "staging": {**connection, "dbname": "twin"}}))
+    file.chmod(0o600)
+    yield name
+    state_cluster.drop_database(name)
+
+
+def share(rig: ApplianceRig, what: str) -> None:
+    rig.write_policy(POLICY | {"share_catalog": what, "powerful_roles": ["production", "staging"]})
+
+
+def perform(rig: ApplianceRig, command_id: str) -> None:
+    """What the task in the scheduler does, in this process instead of a container."""
+    look = looks.asked_for(rig.settings, command_id)
+    spec = looks.begin(rig.settings, look)
+    folder = run_folder(rig.settings.state_dir, look.run_id)
+    secrets = rig.folder / "run" / look.run_id
+    call = StepCall(look.run_id, spec.workflow.id, look.step)
+    _, wanted = StepInputs(rig.settings, spec).connections_to_reach(call)
+    write_secrets(secrets, wanted)
+    said: list[Any] = []
+    execute_step(call, StepPaths(folder, secrets), said.append)
+    failure = said[-1] if isinstance(said[-1], Failure) else None
+    looks.answer(rig.db, rig.settings, look, failure)
+    assert not folder.exists()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What Airflow would have been asked to do: the ids of commands."""
+    started: list[str] = []
+    monkeypatch.setattr(looks, "create_dag_run", lambda _settings, _dag, run_id: not started.append(run_id))
+    return started
+
+
+@pytest.mark.usefixtures("source")
+def test_a_scan_reports_names_and_findings_and_nothing_out_of_the_rows(
+    enrolled: ApplianceRig, cloud: CloudSide, asked: list[str]
+) -> None:
+    share(enrolled, "names")
+    command = cloud.command(kind="scan", connection="production")
+    enrolled.turn_until(lambda: asked or cloud.command_state(command)["problem"])
+    assert asked == [command], cloud.command_state(command)
+    perform(enrolled, command)
+    rows = enrolled.db.execute("SELECT payload FROM appliance.event WHERE kind = 'catalog_reported'")
+    sent = json.dumps([row["payload"] for row in rows.fetchall()])
+    assert "canary" not in sent and '"email"' in sent
+    enrolled.send_all()
+    assert cloud.command_state(command)["state"] == "done"
+    path = f"/v1/appliances/{cloud.appliance_id}/catalogs/production"
+    tables = {table["name"]: table for table in cloud.get(path)["tables"]}
+    columns = {column["name"]: column for column in tables["customer"]["columns"]}
+    assert columns["email"]["kind"] == "email" and columns["email"]["verdict"] == "personal"
+    assert columns["id"]["verdict"] == "not personal" and tables["customer"]["primary_key"] == ["id"]
+    assert tables["note"]["foreign_keys"][0]["to_table"] == "customer"
+    assert {column["kind"] for column in tables["note"]["columns"]} >= {"email"}
+
+
+@pytest.mark.parametrize(
+    ("shared", "connection", "rule"), [("none", "production", "share_catalog"), ("names", "staging", "read")]
+)
+@pytest.mark.usefixtures("source")
+def test_a_scan_that_policy_does_not_allow_is_refused_with_the_rule(  # noqa: PLR0917
+    enrolled: ApplianceRig, cloud: CloudSide, asked: list[str], shared: str, connection: str, rule: str
+) -> None:
+    share(enrolled, shared)
+    command = cloud.command(kind="scan", connection=connection)
+    enrolled.turn_until(lambda: cloud.command_state(command)["state"] == "refused")
+    assert cloud.command_state(command)["rule"] == rule and asked == []
+
+
+@pytest.mark.usefixtures("source")
+def test_a_plan_that_would_be_refused_names_every_column_that_nothing_covers(
+    enrolled: ApplianceRig, cloud: CloudSide, asked: list[str]
+) -> None:
+    share(enrolled, "names")
+    assign(cloud, WORKFLOW)
+    enrolled.turn_until((enrolled.workflow_folder / "staging-twin.json").exists)
+    digest = cloud.get("/v1/workflows/staging-twin")["digest"]
+    command = cloud.command(kind="plan", workflow="staging-twin", digest=digest)
+    enrolled.turn_until(lambda: asked or cloud.command_state(command)["problem"])
+    assert asked == [command], cloud.command_state(command)
+    perform(enrolled, command)
+    enrolled.send_all()
+    assert cloud.command_state(command)["state"] == "done"
+    plan = cloud.get(f"/v1/appliances/{cloud.appliance_id}/plans/staging-twin")["plan"]
+    assert plan["command_id"] == str(UUID(command)) and plan["refused"]
+    names = {(each["table"], each["column"]) for each in plan["uncovered"]}
+    assert names == {("customer", "mood"), ("note", "customer_id"), ("note", "body")}
+    assert plan["uncovered_total"] == 3
+
+
+@pytest.mark.usefixtures("source")
+def test_without_the_owner_s_word_a_plan_counts_columns_and_names_none(
+    enrolled: ApplianceRig, cloud: CloudSide, asked: list[str]
+) -> None:
+    share(enrolled, "none")
+    assign(cloud, WORKFLOW | {"id": "other-twin"})
+    enrolled.turn_until((enrolled.workflow_folder / "other-twin.json").exists)
+    digest = cloud.get("/v1/workflows/other-twin")["digest"]
+    command = cloud.command(kind="plan", workflow="other-twin", digest=digest)
+    enrolled.turn_until(lambda: asked or cloud.command_state(command)["problem"])
+    assert asked == [command], cloud.command_state(command)
+    perform(enrolled, command)
+    enrolled.send_all()
+    plan = cloud.get(f"/v1/appliances/{cloud.appliance_id}/plans/other-twin")["plan"]
+    assert plan["uncovered"] == [] and plan["uncovered_total"] == 3

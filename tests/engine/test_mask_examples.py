@@ -1,0 +1,72 @@
+"""What an example shows is what a source's own SQL makes of that value with these options."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from appliance.masking.catalogue.identifiers.countries import NATIONAL
+from appliance.masking.catalogue.identifiers.vat_numbers import VAT
+from appliance.masking.examples.draw import EXAMPLE_KEY
+from appliance.masking.lookup import mask_and_params
+from appliance.masking.registry import MASKS
+from tests.engine.clusters import Cluster
+from tests.engine.masking_lab import Lab, make_lab, remove_lab, spec
+
+OPTIONS: dict[str, list[dict[str, Any]]] = {
+    "constant": [{"value": "x"}, {"value": "redacted", "keep_null": True}],
+    "hash": [{"length": 20}, {"length": 9, "domain": "billing"}, {"length": 64}],
+    "email": [{"at": "mail.invalid"}, {"ignore_case": True}],
+    "first_name": [{"subject": "id"}, {"domain": "crm"}],
+    "full_name": [{"subject": "id"}, {"subject": ["id", "id"]}],
+    "street": [{"subject": "id"}],
+    "phone": [{"keep_prefix": each} for each in (1, 3, 9, 14, 30)],
+    "random_string": [{"length": each} for each in (4, 21, 22, 40)],
+    "partial": [{"keep_first": 1}, {"keep_first": 8, "keep_last": 0, "cover": "x"}, {"keep_last": 0},
+                {"keep_first": 20}],
+    "date_shift": [{"max_days": 1}, {"max_days": 60}, {"max_days": 3650, "domain": "hr"}],
+    "number_noise": [{"percent": 0.1}, {"percent": 90}, {"amount": 5}, {"amount": 0.001}, {"amount": 1e15}],
+    "number_key": [{"domain": "x"}],
+    "iban": [{"country": country} for country in ("FR", "GB", "BR", "MU", "NO", "IT")],
+    "card": [{"keep_prefix": keep} for keep in (0, 6, 8)],
+    "national_id": [{"country": country} for country in NATIONAL],
+    "vat_id": [{"country": country} for country in VAT],
+    "ip": [{"keep_prefix": 16, "keep_prefix6": 48}, {"keep_prefix": 9, "keep_prefix6": 63}],
+    "mac": [{"keep_vendor": True}],
+    "text_scrub": [{"find": ["email", "phone"]}, {"find": ["ssn"]}, {"find": ["card", "ip"]}],
+    "json": [{"paths": {"a.b": "phone", "c": {"mask": "number_noise", "percent": 50}, "d": "null",
+                        "e": {"mask": "constant", "value": [1]}}}],
+}  # fmt: skip
+CASES = [(name, params) for name in MASKS for params in ({}, *OPTIONS.get(name, []))]
+
+
+@pytest.fixture(scope="module")
+def lab(source: Cluster) -> Iterator[Lab]:
+    made = make_lab(source)
+    yield made
+    remove_lab(made)
+
+
+@pytest.mark.parametrize(("name", "options"), CASES)
+def test_the_source_makes_of_an_example_what_is_shown(lab: Lab, name: str, options: dict[str, Any]) -> None:
+    params = options or {
+        key: value
+        for key, value in MASKS[name].example_params().items()
+        if MASKS[name].params.model_fields[key].is_required()
+    }
+    mask, checked = mask_and_params(spec(name, **params), MASKS)
+    shown = mask.examples(checked)
+    types = [original.type for original in mask.originals] or ["jsonb"]
+    for (before, after), column_type in zip(shown, types, strict=True):
+        value = None if before == "NULL" else before
+        # The row's key is 1, as an example's subject is.
+        made = lab.masked(
+            column_type, [value, value], spec(name, **params), key=EXAMPLE_KEY, cast=column_type
+        )[1]
+        if column_type == "jsonb":
+            assert json.loads(made) == json.loads(after)
+        else:
+            assert (made or "NULL") == after
