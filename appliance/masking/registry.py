@@ -16,6 +16,9 @@ from appliance.masking.catalogue.identifiers.national import NationalId, VatId
 from appliance.masking.catalogue.identifiers.number_key import NumberKey
 from appliance.masking.catalogue.identifiers.uuid import Uuid
 from appliance.masking.catalogue.json_document import JsonDocument
+from appliance.masking.catalogue.measures.calendar import AgeBand, DateRound, TimeShift
+from appliance.masking.catalogue.measures.coarser import Bucket, Clamp, Round
+from appliance.masking.catalogue.measures.drawn import RandomDate, RandomNumber
 from appliance.masking.catalogue.names import FirstName, FullName, LastName
 from appliance.masking.catalogue.null import Null
 from appliance.masking.catalogue.number_noise import NumberNoise
@@ -51,6 +54,14 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
     VatId(),
     Ip(),
     Mac(),
+    Round(),
+    Bucket(),
+    Clamp(),
+    RandomNumber(),
+    DateRound(),
+    RandomDate(),
+    AgeBand(),
+    TimeShift(),
 )
 MASKS: dict[str, Mask[Any]] = {mask.name: mask for mask in _OF_VALUES}
 MASKS["json"] = JsonDocument({mask.name: mask for mask in _OF_VALUES})

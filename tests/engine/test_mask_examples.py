@@ -28,7 +28,17 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "partial": [{"keep_first": 1}, {"keep_first": 8, "keep_last": 0, "cover": "x"}, {"keep_last": 0},
                 {"keep_first": 20}],
     "date_shift": [{"max_days": 1}, {"max_days": 60}, {"max_days": 3650, "domain": "hr"}],
-    "number_noise": [{"percent": 0.1}, {"percent": 90}, {"amount": 5}, {"amount": 0.001}, {"amount": 1e15}],
+    "number_noise": [{"percent": 0.1}, {"percent": 90}, {"amount": 5}, {"amount": 0.001}, {"amount": 1e15},
+                     {"percent": 90, "max": 1200}, {"amount": 5, "min": 2000},
+                     {"amount": 500, "min": 0, "max": 1300}],
+    "round": [{"to": 100}, {"to": 7}, {"to": 10000}],
+    "bucket": [{"size": 25, "show": "middle"}, {"size": 7}, {"bounds": [0, 18, 1000]}, {"bounds": [2000]}],
+    "clamp": [{"min": 0}, {"max": 90}, {"min": 5, "max": 60}],
+    "random_number": [{"min": -5, "max": 5}, {"min": 1, "max": 10000, "subject": "id"}],
+    "date_round": [{"to": to} for to in ("week", "quarter", "year", "decade")],
+    "random_date": [{"earliest": "1970-01-01", "latest": "1970-12-31", "subject": "id"}],
+    "age_band": [{"years": 10}, {"years": 7, "domain": "x"}],
+    "time_shift": [{"max_minutes": 719}, {"max_minutes": 1, "subject": "id"}],
     "number_key": [{"domain": "x"}],
     "iban": [{"country": country} for country in ("FR", "GB", "BR", "MU", "NO", "IT")],
     "card": [{"keep_prefix": keep} for keep in (0, 6, 8)],
@@ -52,11 +62,7 @@ def lab(source: Cluster) -> Iterator[Lab]:
 
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_the_source_makes_of_an_example_what_is_shown(lab: Lab, name: str, options: dict[str, Any]) -> None:
-    params = options or {
-        key: value
-        for key, value in MASKS[name].example_params().items()
-        if MASKS[name].params.model_fields[key].is_required()
-    }
+    params = options or MASKS[name].plain_params().model_dump(mode="json", exclude_unset=True)
     mask, checked = mask_and_params(spec(name, **params), MASKS)
     shown = mask.examples(checked)
     types = [original.type for original in mask.originals] or ["jsonb"]

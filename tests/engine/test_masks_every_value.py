@@ -109,7 +109,20 @@ VALUES: dict[str, Sequence[str | None]] = {
     "boolean": ["true", "false", None],
     "jsonb": ["{}", '{"a": "x"}', "null", None],
 }
-OTHER_PARAMS: dict[str, list[dict[str, Any]]] = {}
+OTHER_PARAMS: dict[str, list[dict[str, Any]]] = {
+    "number_noise": [
+        {"amount": 1e15, "min": 3},
+        {"amount": 1e15, "max": 3},
+        {"amount": 3, "min": 1, "max": 5},
+    ],
+    "round": [{"to": 7}, {"to": 0.25}, {"to": 1e15}],
+    "bucket": [{"bounds": [0, 18, 65]}, {"size": 7}, {"size": 1e15}, {"size": 0.5, "show": "middle"}],
+    "clamp": [{"min": 1, "max": 2}, {"max": 0.5}],
+    "date_round": [{"to": each} for each in ("hour", "day", "week", "month", "quarter", "year", "decade")],
+    "age_band": [{"years": 2}, {"years": 100}],
+    "time_shift": [{"max_minutes": 719}],
+    "random_number": [{"min": -3, "max": 3}],
+}
 """Parameters that are worth a look beside a mask's usual ones and those of its example."""
 WHOLE = {"null", "constant"}
 
@@ -123,9 +136,9 @@ def of_a_kind(column_type: str) -> str:
 def asked(name: str) -> list[dict[str, Any]]:
     """The parameters that a mask is tried with."""
     mask = MASKS[name]
-    needed = any(field.is_required() for field in mask.params.model_fields.values())
+    plain = mask.plain_params().model_dump(mode="json", exclude_unset=True)
     example = {key: value for key, value in mask.example_params().items() if key != "subject"}
-    return [*([] if needed else [{}]), example, *OTHER_PARAMS.get(name, [])]
+    return [plain, example, *OTHER_PARAMS.get(name, [])]
 
 
 PAIRS = [

@@ -100,7 +100,7 @@ class DateShift(Mask[DateShiftParams]):
         return bool(subject) and set(subject) <= set(key) - {column.name}
 
 
-def subject_of(params: DateShiftParams, scope: Scope) -> tuple[str, ...]:
+def subject_of(params: SubjectParams, scope: Scope) -> tuple[str, ...]:
     """The columns that decide the shift; empty if there are none to take."""
     return params.subject_columns or _primary_key(scope.table, scope.column)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 
 from appliance.keys.keys import derived_key
 from appliance.masking.bindings import KeyName
@@ -36,6 +37,16 @@ def shown_of_text(key: KeyName, text: str, shown_bytes: int) -> bytes:
 def of_integer(key: KeyName, value: int) -> bytes:
     """The digest of a whole number."""
     return _digest(key, b"n" + _length(8) + value.to_bytes(8, "big", signed=True))
+
+
+def of_moment(key: KeyName, value: date | datetime) -> bytes:
+    """The digest of a date or of a timestamp, by its distance from the first day of 2000."""
+    if isinstance(value, datetime):
+        since = value - datetime(2000, 1, 1)
+        count, size = since // timedelta(microseconds=1), 8
+    else:
+        count, size = (value - date(2000, 1, 1)).days, 4
+    return _digest(key, b"d" + _length(size) + count.to_bytes(size, "big", signed=True))
 
 
 def of_round(key: KeyName, value: int, bits: int, step: int) -> bytes:
