@@ -6,6 +6,8 @@ from typing import Any
 
 from appliance.masking.catalogue.company import Company
 from appliance.masking.catalogue.constant import Constant
+from appliance.masking.catalogue.contact.position import Position
+from appliance.masking.catalogue.contact.web import Domain, Url, Username
 from appliance.masking.catalogue.date_shift import DateShift
 from appliance.masking.catalogue.email import Email
 from appliance.masking.catalogue.hashed import Hash
@@ -27,6 +29,8 @@ from appliance.masking.catalogue.phone import Phone
 from appliance.masking.catalogue.places import City, Street
 from appliance.masking.catalogue.random_string import RandomString
 from appliance.masking.catalogue.text_scrub import TextScrub
+from appliance.masking.catalogue.texts.alike import FormatPreserving, Postcode
+from appliance.masking.catalogue.texts.empty import Blank, Lorem
 from appliance.masking.mask import Mask, Params
 
 _OF_VALUES: tuple[Mask[Any], ...] = (
@@ -62,6 +66,14 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
     RandomDate(),
     AgeBand(),
     TimeShift(),
+    Blank(),
+    Lorem(),
+    FormatPreserving(),
+    Postcode(),
+    Username(),
+    Url(),
+    Domain(),
+    Position(),
 )
 MASKS: dict[str, Mask[Any]] = {mask.name: mask for mask in _OF_VALUES}
 MASKS["json"] = JsonDocument({mask.name: mask for mask in _OF_VALUES})

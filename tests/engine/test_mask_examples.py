@@ -31,6 +31,13 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "number_noise": [{"percent": 0.1}, {"percent": 90}, {"amount": 5}, {"amount": 0.001}, {"amount": 1e15},
                      {"percent": 90, "max": 1200}, {"amount": 5, "min": 2000},
                      {"amount": 500, "min": 0, "max": 1300}],
+    "lorem": [{"domain": "x"}, {"domain": "y"}],
+    "format_preserving": [{"keep_first": 2}, {"keep_first": 1, "keep_last": 2}, {"keep_last": 50}],
+    "postcode": [{"keep_first": 0}, {"keep_first": 3}],
+    "username": [{"domain": "x"}],
+    "url": [{"at": "example.org"}],
+    "domain": [{"at": "mail.invalid"}],
+    "position": [{"radius_m": 50}, {"radius_m": 100000, "subject": "id"}],
     "round": [{"to": 100}, {"to": 7}, {"to": 10000}],
     "bucket": [{"size": 25, "show": "middle"}, {"size": 7}, {"bounds": [0, 18, 1000]}, {"bounds": [2000]}],
     "clamp": [{"min": 0}, {"max": 90}, {"min": 5, "max": 60}],
@@ -75,4 +82,4 @@ def test_the_source_makes_of_an_example_what_is_shown(lab: Lab, name: str, optio
         if column_type == "jsonb":
             assert json.loads(made) == json.loads(after)
         else:
-            assert (made or "NULL") == after
+            assert ("NULL" if made is None else made) == after

@@ -21,6 +21,7 @@ def test_the_catalogue_is_complete() -> None:
         *("city", "company", "random_string", "partial", "date_shift", "number_noise", "text_scrub", "json"),
         *("uuid", "number_key", "iban", "card", "national_id", "vat_id", "ip", "mac"),
         *("round", "bucket", "clamp", "random_number", "date_round", "random_date", "age_band", "time_shift"),
+        *("blank", "lorem", "format_preserving", "postcode", "username", "url", "domain", "position"),
     }
 
 

@@ -72,6 +72,10 @@ class DateShift(Mask[DateShiftParams]):
             normal_form_sql=f"CASE WHEN isfinite({sql}) THEN {sql}::text END",
         )
 
+    def follows_value(self, params: DateShiftParams) -> bool:
+        """It follows the subject."""
+        return False
+
     def example(self, original: Original, params: DateShiftParams) -> str:
         """Both dates are of one subject."""
         columns = params.subject_columns or ("id",)

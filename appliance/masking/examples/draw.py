@@ -62,6 +62,11 @@ def of_subject(key: KeyName, columns: Sequence[str]) -> bytes:
     return of_text(key, chr(31).join(part for _ in columns for part in (str(len(value)), value)))
 
 
+def block(seed: bytes, place: int) -> bytes:
+    """Sixteen bytes of the stream that follows from a seed."""
+    return hashlib.sha256(seed + place.to_bytes(4, "big")).digest()[:16]
+
+
 def number(digest: bytes, first: int, bits: int) -> int:
     """A non-negative whole number of so many bits from a byte on."""
     count = (bits + 7) // 8

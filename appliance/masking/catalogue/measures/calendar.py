@@ -134,6 +134,10 @@ class AgeBand(Mask[AgeBandParams]):
         masked = scope.drawn(value, params.key_of(self.name), subject, moved)
         return Masked(masked, "by_chance", chance=1 / years)
 
+    def follows_value(self, params: AgeBandParams) -> bool:
+        """It follows the subject."""
+        return False
+
     def example(self, original: Original, params: AgeBandParams) -> str:
         """Of the same subject: an age, and a date of birth."""
         digest = draw.of_subject(params.key_of(self.name), params.subject_columns or ("id",))
