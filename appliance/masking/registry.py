@@ -21,7 +21,7 @@ from appliance.masking.catalogue.json_document import JsonDocument
 from appliance.masking.catalogue.measures.calendar import AgeBand, DateRound, TimeShift
 from appliance.masking.catalogue.measures.coarser import Bucket, Clamp, Round
 from appliance.masking.catalogue.measures.drawn import RandomDate, RandomNumber
-from appliance.masking.catalogue.names import FirstName, FullName, LastName
+from appliance.masking.catalogue.names import FirstName, FullName, LastName, MiddleName
 from appliance.masking.catalogue.null import Null
 from appliance.masking.catalogue.number_noise import NumberNoise
 from appliance.masking.catalogue.partial import Partial
@@ -39,6 +39,7 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
     Hash(),
     Email(),
     FirstName(),
+    MiddleName(),
     LastName(),
     FullName(),
     Phone(),
