@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from appliance.masking.catalogue.choice import Choice
 from appliance.masking.catalogue.company import Company
 from appliance.masking.catalogue.constant import Constant
 from appliance.masking.catalogue.contact.position import Position
@@ -75,6 +76,7 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
     Url(),
     Domain(),
     Position(),
+    Choice(),
 )
 MASKS: dict[str, Mask[Any]] = {mask.name: mask for mask in _OF_VALUES}
 MASKS["json"] = JsonDocument({mask.name: mask for mask in _OF_VALUES})

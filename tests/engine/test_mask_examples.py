@@ -35,6 +35,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "number_noise": [{"percent": 0.1}, {"percent": 90}, {"amount": 5}, {"amount": 0.001}, {"amount": 1e15},
                      {"percent": 90, "max": 1200}, {"amount": 5, "min": 2000},
                      {"amount": 500, "min": 0, "max": 1300}],
+    "choice": [{"values": ["a", "b"], "weights": [1, 999]}, {"values": ["x", 2, "é"], "subject": "id"}],
     "middle_name": [{"locale": "nl_NL", "gender": "male"}],
     "lorem": [{"domain": "x"}, {"domain": "y"}],
     "format_preserving": [{"keep_first": 2}, {"keep_first": 1, "keep_last": 2}, {"keep_last": 50}],

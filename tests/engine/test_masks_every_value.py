@@ -110,6 +110,7 @@ VALUES: dict[str, Sequence[str | None]] = {
     "jsonb": ["{}", '{"a": "x"}', "null", None],
 }
 OTHER_PARAMS: dict[str, list[dict[str, Any]]] = {
+    "choice": [{"values": [1, 2, 3], "weights": [5, 1, 1]}, {"values": [True, False]}],
     "number_noise": [
         {"amount": 1e15, "min": 3},
         {"amount": 1e15, "max": 3},
