@@ -15,7 +15,7 @@ from appliance.masking.sql_text import identifier
 _USUAL = 16
 _LONGEST, _SHORTEST = 19, 12
 _LONGEST_WRITTEN = 40
-_FORM = "'^[0-9]([ -]?[0-9]){11,18}$'"
+_FORM = "'^[0-9][0-9 -]*[0-9]$'"
 
 
 class CardParams(KeyedParams):
@@ -57,8 +57,10 @@ class Card(Mask[CardParams]):
         text = value.text
         plain = identifier(scope.alias("appliance_plain"))
         payload, whole = (identifier(scope.alias(f"appliance_{each}")) for each in ("payload", "whole"))
-        card = f"octet_length({text}) <= {_LONGEST_WRITTEN} AND {text} ~ {_FORM}"
-        digits_only = f"translate({text}, ' -', '')"
+        digits_only = f"replace(replace({text}, ' ', ''), '-', '')"
+        count = f"length({digits_only}) BETWEEN {_SHORTEST} AND {_LONGEST}"
+        short = f"octet_length({text}) <= {_LONGEST_WRITTEN}"
+        card = f"CASE WHEN {short} THEN {text} ~ {_FORM} AND {count} ELSE false END"
         message = text_message(f"CASE WHEN {card} THEN {digits_only} ELSE {value.key_text} END")
         fits = min(_USUAL, value.shape.length or _USUAL)
 
@@ -89,7 +91,7 @@ class Card(Mask[CardParams]):
         sql = unless_empty(value, drawn)
         shape = (
             f"CASE WHEN octet_length({text}) > {_LONGEST_WRITTEN} THEN false"
-            f" ELSE {text} = '' OR {text} ~ '^[0-9]([ -]?[0-9]){{{_SHORTEST - 1},{_LONGEST - 1}}} *$' END"
+            f" ELSE {text} = '' OR ({text} ~ {_FORM} AND {count}) END"
         )
         return Masked(sql, "by_chance", chance=1e-6, shape_sql=shape)
 
