@@ -7,7 +7,7 @@ import re
 from appliance.discovery.evidence import ValueEvidence, by_values, share_of
 from appliance.discovery.findings import ColumnCounts, Finding, PathCounts, Verdict
 from appliance.discovery.places import bare_type, mode_of
-from appliance.masking.shape import DATES, FLOATS, INTEGERS, shape_of
+from appliance.masking.shape import DATES, FLOATS, INTEGERS, PLAIN_KINDS, shape_of
 from appliance.masking.suggesting.column_names import NameGuess, guess_by_name, in_words, is_about_things
 from appliance.masking.suggesting.guess import guess_of
 from appliance.masking.suggesting.kinds import SPOKEN, PersonalKind
@@ -141,7 +141,7 @@ def _not_personal(  # noqa: PLR0911 - a list of reasons
         return "not personal", 0.95, "the database's own counting, from a sequence"
     if refers:
         return "not personal", 0.9, f"refers to {refers[0].to_schema}.{refers[0].to_table}"
-    if shape.is_array or shape.kind in ("json", "jsonb", "other", "text", "bytea", "inet"):
+    if shape.is_array or shape.kind in {"json", "jsonb", "text", "bytea", "inet"} | PLAIN_KINDS:
         return _of_values(column, counts, why_not)
     if shape.kind == "boolean":
         return "not personal", 0.9, "true or false"

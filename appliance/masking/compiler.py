@@ -150,7 +150,7 @@ def _keeping(shape: Shape) -> list[str]:
         for mask in MASKS.values()
         if shape.kind in mask.kinds
         and all(not field.is_required() for field in mask.params.model_fields.values())
-        and mask.distinct(shape, mask.params())
+        and mask.distinct(shape, mask.plain_params())
     ] or ["none"]
 
 

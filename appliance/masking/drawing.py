@@ -74,6 +74,21 @@ def float_message(value: str) -> Message:
     return Message("6600000008", f"float8send({value} + 0)")
 
 
+_MOMENTS = {
+    "date": ("6400000004", "date_send"),
+    "timestamp": ("6400000008", "timestamp_send"),
+    "timestamptz": ("6400000008", "timestamptz_send"),
+    "time": ("6400000008", "time_send"),
+    "timetz": ("640000000c", "timetz_send"),
+}
+
+
+def moment_message(value: str, kind: str) -> Message:
+    """A date or a time as the days or microseconds that the server keeps, whatever its time zone."""
+    header, send = _MOMENTS[kind]
+    return Message(header, f"{send}({value})")
+
+
 def uuid_message(value: str) -> Message:
     """A uuid as its sixteen bytes."""
     return Message("7500000010", f"uuid_send({value})")

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from appliance.masking.catalogue.date_shift import DateShiftParams
 from appliance.masking.lookup import WrongMaskError, mask_and_params
-from appliance.masking.mask import SubjectParams
 from appliance.masking.registry import MASKS
 from appliance.masking.scope import Scope
 from appliance.masking.shape import Value, shape_of
@@ -86,7 +84,7 @@ def _recipe(end: End) -> str:
         )
     if mask.whole_value:
         raise _IrreproducibleError(f"the mask '{mask.name}' leaves no reference; use hash, or keep both")
-    if isinstance(params, DateShiftParams) or (isinstance(params, SubjectParams) and params.subject):
+    if not mask.follows_value(params):
         raise _IrreproducibleError(
             f"the mask '{mask.name}' follows a row's subject, not the value; use another one, or keep both"
         )

@@ -147,6 +147,10 @@ class Mask(ABC, Generic[P]):
         """Whether a unique key of several columns stays unique though this one of it is masked."""
         return False
 
+    def follows_value(self, params: P) -> bool:
+        """Whether the output follows from the value alone, so that a reference finds what it refers to."""
+        return not (isinstance(params, SubjectParams) and params.subject)
+
     @abstractmethod
     def example(self, original: Original, params: P) -> str:
         """What these parameters make of one of ``originals``, as text, under the examples' key."""

@@ -24,6 +24,12 @@ Kind = Literal[
     "uuid",
     "bytea",
     "inet",
+    "cidr",
+    "macaddr",
+    "macaddr8",
+    "time",
+    "timetz",
+    "point",
     "json",
     "jsonb",
     "boolean",
@@ -35,6 +41,9 @@ INTEGERS: frozenset[Kind] = frozenset({"smallint", "integer", "bigint"})
 FLOATS: frozenset[Kind] = frozenset({"real", "double"})
 DATES: frozenset[Kind] = frozenset({"date", "timestamp", "timestamptz"})
 TEXT: frozenset[Kind] = frozenset({"text"})
+TIMES: frozenset[Kind] = frozenset({"time", "timetz"})
+PLAIN_KINDS: frozenset[Kind] = TIMES | frozenset[Kind]({"other", "point", "cidr", "macaddr", "macaddr8"})
+"""Of these a constant may be any text: planning asks the source whether it is a value."""
 OWNED: frozenset[Kind] = frozenset({"enum", "other"})
 """Types among which are those that somebody in the source owns, with casts of their own."""
 JSON: frozenset[Kind] = frozenset({"json", "jsonb"})
@@ -56,6 +65,12 @@ _KINDS: dict[str, Kind] = {
     "uuid": "uuid",
     "bytea": "bytea",
     "inet": "inet",
+    "cidr": "cidr",
+    "macaddr": "macaddr",
+    "macaddr8": "macaddr8",
+    "time without time zone": "time",
+    "time with time zone": "timetz",
+    "point": "point",
     "json": "json",
     "jsonb": "jsonb",
     "boolean": "boolean",

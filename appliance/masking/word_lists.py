@@ -18,6 +18,7 @@ from appliance.masking.sql_text import array_literal
 ENOUGH_WORDS = 20
 """A column too short for this many words of a list is too short for the mask."""
 _NAME_BYTES = 63
+_OF_A_LOCALE = re.compile(r"(female|male|last|last_female|last_male)_[a-z]{2}_[a-z]{2}")
 _LIMITED = re.compile(r"(?P<name>[a-z_]+?)(?:_to_(?P<longest>[0-9]+))?(?P<ascii>_ascii)?")
 
 
@@ -47,7 +48,9 @@ def whole_list(name: str) -> tuple[str, ...]:
     """All words of a list, in the order of its file, which is part of what a pseudonym depends on."""
     if name == "mailbox":
         return _mailboxes()
-    text = (resources.files("appliance.masking") / "words" / f"{name}.txt").read_text(encoding="utf-8")
+    folder = resources.files("appliance.masking") / "words"
+    folder = folder / "names" if _OF_A_LOCALE.fullmatch(name) else folder
+    text = (folder / f"{name}.txt").read_text(encoding="utf-8")
     words = tuple(
         unicodedata.normalize("NFC", word.strip()) for line in text.splitlines() for word in line.split(",")
     )
@@ -66,6 +69,11 @@ def word_list(name: str, *, longest: int | None = None, encoding: str = "UTF8") 
         words = tuple(word for word in words if word.isascii())
         key += "_ascii"
     return WordList(key, words)
+
+
+def there_is(name: str) -> bool:
+    """Whether there is a list of this name among those by locale."""
+    return (resources.files("appliance.masking") / "words" / "names" / f"{name}.txt").is_file()
 
 
 def word_list_of(key: str) -> WordList:

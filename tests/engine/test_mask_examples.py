@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from appliance.masking.catalogue.identifiers.countries import NATIONAL
+from appliance.masking.catalogue.identifiers.vat_numbers import VAT
 from appliance.masking.examples.draw import EXAMPLE_KEY
 from appliance.masking.lookup import mask_and_params
 from appliance.masking.registry import MASKS
@@ -18,15 +20,45 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "constant": [{"value": "x"}, {"value": "redacted", "keep_null": True}],
     "hash": [{"length": 20}, {"length": 9, "domain": "billing"}, {"length": 64}],
     "email": [{"at": "mail.invalid"}, {"ignore_case": True}],
-    "first_name": [{"subject": "id"}, {"domain": "crm"}],
-    "full_name": [{"subject": "id"}, {"subject": ["id", "id"]}],
+    "first_name": [{"subject": "id"}, {"domain": "crm"}, {"locale": "de_DE", "gender": "female"}],
+    "last_name": [{"locale": "ru_RU"}, {"locale": "ru_RU", "gender": "female"}, {"locale": "fr_FR"}],
+    "full_name": [
+        {"subject": "id"}, {"subject": ["id", "id"]}, {"locale": "ja_JP"},
+        {"locale": "hu_HU", "gender": "male"}, {"locale": "bg_BG", "subject": "id"},
+    ],
     "street": [{"subject": "id"}],
     "phone": [{"keep_prefix": each} for each in (1, 3, 9, 14, 30)],
     "random_string": [{"length": each} for each in (4, 21, 22, 40)],
     "partial": [{"keep_first": 1}, {"keep_first": 8, "keep_last": 0, "cover": "x"}, {"keep_last": 0},
                 {"keep_first": 20}],
     "date_shift": [{"max_days": 1}, {"max_days": 60}, {"max_days": 3650, "domain": "hr"}],
-    "number_noise": [{"percent": 0.1}, {"percent": 90}, {"amount": 5}, {"amount": 0.001}, {"amount": 1e15}],
+    "number_noise": [{"percent": 0.1}, {"percent": 90}, {"amount": 5}, {"amount": 0.001}, {"amount": 1e15},
+                     {"percent": 90, "max": 1200}, {"amount": 5, "min": 2000},
+                     {"amount": 500, "min": 0, "max": 1300}],
+    "choice": [{"values": ["a", "b"], "weights": [1, 999]}, {"values": ["x", 2, "é"], "subject": "id"}],
+    "middle_name": [{"locale": "nl_NL", "gender": "male"}],
+    "lorem": [{"domain": "x"}, {"domain": "y"}],
+    "format_preserving": [{"keep_first": 2}, {"keep_first": 1, "keep_last": 2}, {"keep_last": 50}],
+    "postcode": [{"keep_first": 0}, {"keep_first": 3}],
+    "username": [{"domain": "x"}],
+    "url": [{"at": "example.org"}],
+    "domain": [{"at": "mail.invalid"}],
+    "position": [{"radius_m": 50}, {"radius_m": 100000, "subject": "id"}],
+    "round": [{"to": 100}, {"to": 7}, {"to": 10000}],
+    "bucket": [{"size": 25, "show": "middle"}, {"size": 7}, {"bounds": [0, 18, 1000]}, {"bounds": [2000]}],
+    "clamp": [{"min": 0}, {"max": 90}, {"min": 5, "max": 60}],
+    "random_number": [{"min": -5, "max": 5}, {"min": 1, "max": 10000, "subject": "id"}],
+    "date_round": [{"to": to} for to in ("week", "quarter", "year", "decade")],
+    "random_date": [{"earliest": "1970-01-01", "latest": "1970-12-31", "subject": "id"}],
+    "age_band": [{"years": 10}, {"years": 7, "domain": "x"}],
+    "time_shift": [{"max_minutes": 719}, {"max_minutes": 1, "subject": "id"}],
+    "number_key": [{"domain": "x"}],
+    "iban": [{"country": country} for country in ("FR", "GB", "BR", "MU", "NO", "IT")],
+    "card": [{"keep_prefix": keep} for keep in (0, 6, 8)],
+    "national_id": [{"country": country} for country in NATIONAL],
+    "vat_id": [{"country": country} for country in VAT],
+    "ip": [{"keep_prefix": 16, "keep_prefix6": 48}, {"keep_prefix": 9, "keep_prefix6": 63}],
+    "mac": [{"keep_vendor": True}],
     "text_scrub": [{"find": ["email", "phone"]}, {"find": ["ssn"]}, {"find": ["card", "ip"]}],
     "json": [{"paths": {"a.b": "phone", "c": {"mask": "number_noise", "percent": 50}, "d": "null",
                         "e": {"mask": "constant", "value": [1]}}}],
@@ -43,11 +75,7 @@ def lab(source: Cluster) -> Iterator[Lab]:
 
 @pytest.mark.parametrize(("name", "options"), CASES)
 def test_the_source_makes_of_an_example_what_is_shown(lab: Lab, name: str, options: dict[str, Any]) -> None:
-    params = options or {
-        key: value
-        for key, value in MASKS[name].example_params().items()
-        if MASKS[name].params.model_fields[key].is_required()
-    }
+    params = options or MASKS[name].plain_params().model_dump(mode="json", exclude_unset=True)
     mask, checked = mask_and_params(spec(name, **params), MASKS)
     shown = mask.examples(checked)
     types = [original.type for original in mask.originals] or ["jsonb"]
@@ -60,4 +88,4 @@ def test_the_source_makes_of_an_example_what_is_shown(lab: Lab, name: str, optio
         if column_type == "jsonb":
             assert json.loads(made) == json.loads(after)
         else:
-            assert (made or "NULL") == after
+            assert ("NULL" if made is None else made) == after

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from appliance.masking.compiler import check_column
+from appliance.masking.mask import KeyedParams
 from appliance.masking.registry import MASKS
 from appliance.masking.word_lists import word_list
+from appliance.workflow.document import MaskSpec
 from tests.engine.clusters import Cluster
 from tests.engine.masking_lab import OTHER_KEY, Lab, keyed_hash, keyed_hmac, make_lab, remove_lab, spec
 
@@ -28,6 +31,12 @@ MANY = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 TEXT_MASKS = sorted(name for name, mask in MASKS.items() if "text" in mask.kinds and not mask.whole_value)
+KEYED = [name for name in TEXT_MASKS if issubclass(MASKS[name].params, KeyedParams)]
+
+
+def usual(mask: str) -> MaskSpec:
+    """A mask with no more parameters than it needs."""
+    return spec(mask, **MASKS[mask].plain_params().model_dump(mode="json", exclude_unset=True))
 
 
 @pytest.fixture(scope="module")
@@ -39,22 +48,24 @@ def lab(source: Cluster) -> Iterator[Lab]:
 
 
 @pytest.mark.parametrize("mask", TEXT_MASKS)
-@MANY
+@settings(MANY, max_examples=12)
 @given(values=TEXTS)
 def test_any_text_is_masked_and_null_and_empty_stay(lab: Lab, mask: str, values: list[str | None]) -> None:
-    twin = lab.masked("text", values, spec(mask))
+    twin = lab.masked("text", values, usual(mask))
     for value, masked in zip(values, twin, strict=True):
         assert (masked is None) == (value is None)
-        assert (masked == "") == (value == "")
+        assert mask == "blank" or (masked == "") == (value == "")
 
 
 @pytest.mark.parametrize("mask", TEXT_MASKS)
-@settings(MANY, max_examples=10)
+@settings(MANY, max_examples=6)
 @given(values=st.lists(ANY_TEXT | AWKWARD, min_size=1, max_size=20))
 def test_what_comes_out_fits_a_column_with_a_limit(lab: Lab, mask: str, values: list[str]) -> None:
     for column_type, limit in (("varchar(30)", 30), ("char(30)", 30)):
+        if check_column(lab.table_of(column_type), lab.column(column_type), usual(mask)):
+            continue  # It needs more room, and says so.
         cut = [value[:limit] for value in values]
-        for masked in lab.masked(column_type, cut, spec(mask)):
+        for masked in lab.masked(column_type, cut, usual(mask)):
             assert len(masked) <= limit
 
 
@@ -76,14 +87,15 @@ def test_a_hash_is_pythons_own_hmac(lab: Lab, values: list[str]) -> None:
     assert twin == [keyed_hmac(value.encode(), b"t").hex() if value else "" for value in values]
 
 
-@pytest.mark.parametrize("mask", [name for name in TEXT_MASKS if name not in ("partial", "text_scrub")])
+@pytest.mark.parametrize("mask", KEYED)
 def test_the_same_input_gives_the_same_output_and_another_key_or_domain_another(lab: Lab, mask: str) -> None:
     values = [f"value 0{number}" for number in range(50)]
-    first = lab.masked("text", values, spec(mask))
-    assert lab.masked("varchar(80)", values, spec(mask)) == first
-    assert lab.masked("char(80)", values, spec(mask)) == [each.ljust(80) for each in first]
-    other_key = lab.masked("text", values, spec(mask), key=OTHER_KEY)
-    other_domain = lab.masked("text", values, spec(mask, domain="elsewhere"))
+    first = lab.masked("text", values, usual(mask))
+    assert lab.masked("varchar(80)", values, usual(mask)) == first
+    assert lab.masked("char(80)", values, usual(mask)) == [each.ljust(80) for each in first]
+    other_key = lab.masked("text", values, usual(mask), key=OTHER_KEY)
+    params = {**usual(mask).params, "domain": "elsewhere"}
+    other_domain = lab.masked("text", values, spec(mask, **params))
     for other in (other_key, other_domain):
         assert sum(one == two for one, two in zip(first, other, strict=True)) < 10
 

@@ -91,6 +91,36 @@ def test_a_number_that_no_sequence_counts_is_not_kept() -> None:
     assert suggested(number, unique_keys=(("insurance_number",),)) == {"insurance_number": "hash"}
 
 
+def test_what_has_a_form_of_its_own_gets_the_mask_for_it() -> None:
+    columns = [
+        *(column(name) for name in ("iban", "card_number", "ip_address", "username", "postal_code")),
+        column("last_login_ip", "inet"),
+        column("mac_address", "macaddr"),
+        column("latitude", "double precision"),
+        column("home_longitude", "numeric"),
+        column("device_id", "uuid", not_null=True),
+        column("short_iban", "character varying(10)", not_null=True),
+    ]
+    assert suggested(*columns) == {
+        "iban": "iban",
+        "card_number": "card",
+        "ip_address": "ip",
+        "username": "username",
+        "postal_code": "postcode",
+        "last_login_ip": "ip",
+        "mac_address": "mac",
+        "latitude": "position",
+        "home_longitude": "position",
+        "device_id": "uuid",
+        "short_iban": "hash",
+    }
+    made, _ = pasted(catalog(table("t", columns)))
+    axes = {
+        pattern: spec.params.get("axis") for pattern, spec in made.masks.items() if spec.mask == "position"
+    }
+    assert axes == {"public.t.latitude": "latitude", "public.t.home_longitude": "longitude"}
+
+
 def test_both_ends_of_a_foreign_key_get_one_answer() -> None:
     parent = table("person", [column("ssn", "character varying(40)", not_null=True, unique_alone=True)])
     key = ForeignKey(name="k", columns=("who",), to_schema="public", to_table="person", to_columns=("ssn",))

@@ -72,6 +72,10 @@ class DateShift(Mask[DateShiftParams]):
             normal_form_sql=f"CASE WHEN isfinite({sql}) THEN {sql}::text END",
         )
 
+    def follows_value(self, params: DateShiftParams) -> bool:
+        """It follows the subject."""
+        return False
+
     def example(self, original: Original, params: DateShiftParams) -> str:
         """Both dates are of one subject."""
         columns = params.subject_columns or ("id",)
@@ -100,7 +104,7 @@ class DateShift(Mask[DateShiftParams]):
         return bool(subject) and set(subject) <= set(key) - {column.name}
 
 
-def subject_of(params: DateShiftParams, scope: Scope) -> tuple[str, ...]:
+def subject_of(params: SubjectParams, scope: Scope) -> tuple[str, ...]:
     """The columns that decide the shift; empty if there are none to take."""
     return params.subject_columns or _primary_key(scope.table, scope.column)
 

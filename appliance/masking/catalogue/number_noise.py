@@ -8,14 +8,17 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from appliance.documents.model import wrong
+from appliance.masking.bounded_noise import between, plain_between
+from appliance.masking.catalogue.measures.limits import misfit, number_of
 from appliance.masking.drawing import Digest, Message, float_message, integer_message, numeric_message
 from appliance.masking.examples.numbers import noise_on_integer, noise_on_numeric
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.noise import float_noise, integer_noise, numeric_noise
 from appliance.masking.scope import Scope
-from appliance.masking.shape import FLOATS, INTEGERS, Kind, Value
+from appliance.masking.shape import FLOATS, INTEGERS, Kind, Shape, Value
 
 DEFAULT_PERCENT = 10.0
+_CHANCE_OF_RETURN = 1e-4
 
 
 class NumberNoiseParams(KeyedParams):
@@ -36,8 +39,21 @@ class NumberNoiseParams(KeyedParams):
         examples=[5],
     )
 
+    min: float | None = Field(
+        default=None,
+        description="The lowest number that comes out; what would be lower comes back from there.",
+        examples=[0],
+    )
+    max: float | None = Field(
+        default=None,
+        description="The highest number that comes out; what would be higher comes back from there.",
+        examples=[5000],
+    )
+
     @model_validator(mode="after")
     def _one_of_both(self) -> NumberNoiseParams:
+        if self.min is not None and self.max is not None and self.min >= self.max:
+            raise wrong("min is not less than max", "the smaller one as min")
         if self.percent is not None and self.amount is not None:
             raise wrong("percent and amount are both given", "one of them")
         return self
@@ -60,7 +76,8 @@ class NumberNoise(Mask[NumberNoiseParams]):
     proof = "by_chance"
     promises = Promises(
         length="fits the column's range and precision",
-        format="with percent the sign is kept and zero stays zero; NaN and infinity stay",
+        format="with percent the sign is kept and zero stays zero, unless `min` or `max` is on its way;"
+        " NaN and infinity stay",
     )
     hides = "the exact number, within the limit."
     learnt = (
@@ -84,23 +101,46 @@ class NumberNoise(Mask[NumberNoiseParams]):
 
         def moved(digest: Digest) -> str:
             if kind in INTEGERS:
-                return integer_noise(sql, kind, params.share, params.amount, digest)
-            if kind == "numeric":
-                return numeric_noise(sql, value.shape, params.share, params.amount, digest)
-            return float_noise(sql, kind, params.share, params.amount, digest)
+                noisy = integer_noise(sql, kind, params.share, params.amount, digest)
+            elif kind == "numeric":
+                noisy = numeric_noise(sql, value.shape, params.share, params.amount, digest)
+            else:
+                noisy = float_noise(sql, kind, params.share, params.amount, digest)
+            return between(noisy, sql, value.shape, params.min, params.max)
 
-        masked = scope.drawn(value, params.key_of(self.name), _message(value), moved)
-        return Masked(masked, "by_chance", normal_form_sql=f"CASE WHEN {zero} THEN {sql}::text END")
+        masked = scope.drawn(value, params.key_of(self.name), number_message(value), moved)
+        # Numbers without a unit may come back to where they were.
+        bounded = params.min is not None or params.max is not None
+        return Masked(
+            masked,
+            "by_chance",
+            chance=_CHANCE_OF_RETURN if bounded else 0.0,
+            normal_form_sql=f"CASE WHEN {zero} THEN {sql}::text END",
+        )
 
     def example(self, original: Original, params: NumberNoiseParams) -> str:
         """By the kind of number."""
         key = params.key_of(self.name)
         if original.type == "integer":
-            return str(noise_on_integer(int(original.text), params.share, params.amount, key))
-        return f"{noise_on_numeric(Decimal(original.text), params.share, params.amount, key):f}"
+            whole = int(original.text)
+            noisy = noise_on_integer(whole, params.share, params.amount, key)
+            return str(plain_between(noisy, whole, params.min, params.max))
+        number = Decimal(original.text)
+        exact = noise_on_numeric(number, params.share, params.amount, key)
+        return f"{plain_between(exact, number, params.min, params.max):f}"
+
+    def problems(self, shape: Shape, params: NumberNoiseParams, scope: Scope) -> list[str]:
+        """Limits that are no numbers of the type."""
+        limits = (("min", params.min), ("max", params.max))
+        return [
+            text
+            for name, limit in limits
+            if limit is not None
+            for text in misfit(shape, name, number_of(limit))
+        ]
 
 
-def _message(value: Value) -> Message:
+def number_message(value: Value) -> Message:
     """Numbers that are equal have the same message, whatever their type's size or their zeros at the end."""
     if value.shape.kind in INTEGERS:
         return integer_message(f"{value.sql}::bigint")

@@ -154,6 +154,11 @@ def _class(encoding: str, written: str, also: str) -> str:
     return f"[{written}{high}{'-' if '-' in also else ''}]"
 
 
+def all_digits(encoding: str) -> str:
+    """The digits of all scripts that an encoding has, as the inside of a set."""
+    return _digits(encoding)
+
+
 def _digits(encoding: str) -> str:
     return f"0-9{_others(encoding, '0123456789')}"
 

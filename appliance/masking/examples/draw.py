@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 
 from appliance.keys.keys import derived_key
 from appliance.masking.bindings import KeyName
@@ -38,6 +39,16 @@ def of_integer(key: KeyName, value: int) -> bytes:
     return _digest(key, b"n" + _length(8) + value.to_bytes(8, "big", signed=True))
 
 
+def of_moment(key: KeyName, value: date | datetime) -> bytes:
+    """The digest of a date or of a timestamp, by its distance from the first day of 2000."""
+    if isinstance(value, datetime):
+        since = value - datetime(2000, 1, 1)
+        count, size = since // timedelta(microseconds=1), 8
+    else:
+        count, size = (value - date(2000, 1, 1)).days, 4
+    return _digest(key, b"d" + _length(size) + count.to_bytes(size, "big", signed=True))
+
+
 def of_round(key: KeyName, value: int, bits: int, step: int) -> bytes:
     """The digest of a whole number in one round of a permutation."""
     return _digest(key, b"r" + bytes([bits, step]) + _length(8) + value.to_bytes(8, "big", signed=True))
@@ -49,6 +60,11 @@ def of_subject(key: KeyName, columns: Sequence[str]) -> bytes:
         return of_integer(key, EXAMPLE_SUBJECT)
     value = str(EXAMPLE_SUBJECT)
     return of_text(key, chr(31).join(part for _ in columns for part in (str(len(value)), value)))
+
+
+def block(seed: bytes, place: int) -> bytes:
+    """Sixteen bytes of the stream that follows from a seed."""
+    return hashlib.sha256(seed + place.to_bytes(4, "big")).digest()[:16]
 
 
 def number(digest: bytes, first: int, bits: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.masking.shape import DATES, FLOATS, INTEGERS, Shape, shape_of
+from appliance.masking.shape import DATES, FLOATS, INTEGERS, PLAIN_KINDS, Shape, shape_of
 from appliance.masking.suggesting.column_names import NameGuess, guess_by_name
 from appliance.masking.suggesting.kinds import PersonalKind
 from appliance.workflow.catalog import Column, Table
@@ -42,7 +42,7 @@ def guess_of(table: Table, column: Column) -> NameGuess | None:
 
 def can_hold(shape: Shape, kind: PersonalKind) -> bool:
     """Whether a column of this type can hold data of a kind."""
-    if shape.is_array or shape.kind in ("text", "json", "jsonb", "other", "inet"):
+    if shape.is_array or shape.kind in {"text", "json", "jsonb", "inet"} | PLAIN_KINDS:
         return True
     if shape.kind in INTEGERS | FLOATS | {"numeric"}:
         return kind in _NUMBERS

@@ -93,18 +93,24 @@ MASKS_FOR: dict[PersonalKind, tuple[str, ...]] = {
     "street": ("street",),
     "city": ("city",),
     "free_text": ("text_scrub",),
-    "url": ("null", "hash"),
+    "user_name": ("username",),
+    "postal_code": ("postcode",),
+    "url": ("url",),
+    "ip_address": ("ip",),
+    "mac_address": ("mac",),
+    "position": ("position",),
+    "age": ("age_band",),
     "password": ("hash",),
     "secret": ("hash",),
     "national_id": ("hash",),
     "tax_id": ("hash",),
-    "bank_account": ("hash",),
-    "card": ("hash",),
+    "bank_account": ("iban", "hash"),
+    "card": ("card", "hash"),
     "record_number": ("hash",),
     "passport": ("hash",),
     "driving_licence": ("hash",),
 }
-"""Of text columns, tried before what fits any column."""
+"""Tried before what fits any column; a mask that does not fit the column's type is passed over."""
 
 BY_NAME: tuple[tuple[str, str], ...] = (
     (r"e_?mail", "email"),
@@ -116,7 +122,8 @@ BY_NAME: tuple[tuple[str, str], ...] = (
     (r"(^|_)(city|town)(_|$)", "city"),
     (r"(full|user|display|contact|customer|person|holder|billing|shipping)_?name|^name$", "full_name"),
     (r"note|comment|message|description|remark|feedback|(^|_)(body|content|bio|text)(_|$)", "text_scrub"),
-    (r"ssn|passw|secret|token|(^|_)(iban|bic|tax|vat|card|licen[cs]e|pin|hash|salt|api_?key)", "hash"),
+    (r"(^|_)iban(_|$)", "iban"),
+    (r"ssn|passw|secret|token|(^|_)(bic|tax|vat|card|licen[cs]e|pin|hash|salt|api_?key)", "hash"),
 )
 """Masks for text columns by parts of their names, where no kind is known."""
 SENSITIVE = re.compile(

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 
 from appliance.masking.compiler import check_column, column_warnings
 from appliance.masking.foreign_keys import End, reference_problem
-from appliance.masking.neutral import neutral_value
-from appliance.masking.shape import DATES, FLOATS, INTEGERS, Shape, shape_of
+from appliance.masking.shape import DATES, FLOATS, INTEGERS, shape_of
 from appliance.masking.suggesting.guess import guess_of
 from appliance.masking.suggesting.kinds import BY_NAME, MASKS_FOR, SENSITIVE, PersonalKind
+from appliance.masking.suggesting.parameters import neutral_constant, with_axis
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec
 from appliance.workflow.matching import (
@@ -55,7 +55,6 @@ class Judged:
 
 _AMOUNTS: frozenset[PersonalKind] = frozenset({"income", "age", "health", "family", "position"})
 """Numbers that are near the truth when they are changed a little, and name no one."""
-_EXTENSION_TYPES = ("citext", "hstore", "ltree")
 
 
 def suggestions(
@@ -261,10 +260,8 @@ def _masks_for(column: _Column) -> Iterator[MaskSpec]:
     _, facts = column.ends[0]
     shape, name = shape_of(facts), _in_words(facts.name)
     kind = _kind_of(column)
-    if shape.kind == "text" and kind is not None:
-        yield from (
-            MaskSpec(mask=mask) for mask in MASKS_FOR.get(kind, ()) if mask != "null" or not facts.not_null
-        )
+    if kind is not None:
+        yield from (with_axis(mask, name, shape) for mask in MASKS_FOR.get(kind, ()))
     if shape.kind == "text" and (column.judged is None or kind is None):
         yield from (MaskSpec(mask=mask) for pattern, mask in BY_NAME if re.search(pattern, name))
     if shape.kind in DATES:
@@ -276,8 +273,10 @@ def _masks_for(column: _Column) -> Iterator[MaskSpec]:
     names_someone = in_a_key or column.refers_to or (by_name and kind not in _AMOUNTS)
     if shape.kind in FLOATS or shape.kind == "numeric" or (shape.kind in INTEGERS and not names_someone):
         yield MaskSpec(mask="number_noise")
+    if shape.kind == "uuid":
+        yield MaskSpec(mask="uuid")
     yield MaskSpec(mask="hash")
-    neutral = _constant(facts, shape)
+    neutral = neutral_constant(facts, shape)
     if neutral is not None:
         yield neutral
 
@@ -293,19 +292,6 @@ def _kind_of(column: _Column) -> PersonalKind | None:
 
 def _keys(table: Table) -> list[tuple[str, ...]]:
     return [table.primary_key, *table.unique_keys]
-
-
-def _constant(column: Column, shape: Shape) -> MaskSpec | None:
-    """A value that says nothing, for a type that no other mask knows."""
-    if shape.is_array:
-        return MaskSpec(mask="constant", params={"value": []})
-    if shape.kind in ("json", "jsonb"):
-        return MaskSpec(mask="constant", params={"value": {}})
-    of_the_server = "." not in column.base_type or column.base_type.rpartition(".")[2] in _EXTENSION_TYPES
-    if shape.kind != "other" or column.base_kind not in ("base", "range", "multirange") or not of_the_server:
-        return None
-    neutral = neutral_value(column)
-    return None if neutral is None else MaskSpec(mask="constant", params={"value": neutral.split("'")[1]})
 
 
 def _in_words(name: str) -> str:

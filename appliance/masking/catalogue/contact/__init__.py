@@ -1,0 +1,1 @@
+"""Masks of what reaches somebody, or says where somebody is."""

@@ -1,0 +1,1 @@
+"""Masks of text of any kind."""

@@ -1,0 +1,82 @@
+"""A run with the catalogue's masks: what they make is proven, and what came through raw is found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from appliance.errors import WorkFailedError
+from tests.engine.clusters import Cluster
+from tests.engine.stepwise_run import StepwiseRun
+
+RANDOM_DATE = {"mask": "random_date", "earliest": "1990-01-01", "latest": "2020-12-31"}
+# Column: its type, a value for the row n, its mask.
+COLUMNS: dict[str, tuple[str, str, Any]] = {
+    "uid": ("text", "md5('u' || n)::uuid::text", "uuid"),
+    "account": ("numeric(12,0)", "n * 7919", "number_key"),
+    "iban": ("varchar(34)", "'DE' || lpad((n * 7919)::text, 20, '0')", "iban"),
+    "card": ("text", "'4' || lpad((n * 7919)::text, 15, '0')", "card"),
+    "ssn": ("varchar(11)", "'078-05-' || lpad(n::text, 4, '0')", {"mask": "national_id", "country": "US"}),
+    "vat": ("text", "'DE' || 136695000 + n", {"mask": "vat_id", "country": "DE"}),
+    "seen_from": ("inet", "'203.0.113.0'::inet + n", {"mask": "ip", "keep_prefix": 8}),
+    "net": ("cidr", "set_masklen('198.51.0.0'::inet + n * 256, 24)::cidr", "ip"),
+    "mac": ("macaddr", "('08002b' || lpad(to_hex(n), 6, '0'))::macaddr", "mac"),
+    "salary": ("numeric(10,2)", "1000 + n * 1.5", {"mask": "round", "to": 250}),
+    "age": ("smallint", "n % 90", {"mask": "age_band", "years": 10}),
+    "points": ("integer", "n % 7", {"mask": "bucket", "size": 5}),
+    "score": ("real", "n / 3.0", {"mask": "random_number", "min": 0, "max": 100}),
+    "limit_of": ("integer", "n * 3", {"mask": "clamp", "max": 500}),
+    "born": ("date", "date '1950-01-01' + n * 11", "date_round"),
+    "joined": ("timestamptz", "timestamptz '2001-01-01 00:00+00' + n * interval '1 hour'", "time_shift"),
+    "opens": ("time", "time '00:00' + n * interval '1 minute'", "time_shift"),
+    "died": (
+        "date",
+        "date '2000-01-01' + n",
+        {"mask": "random_date", "earliest": "1990-01-01", "latest": "2020-12-31"},
+    ),
+    "memo": ("text", "'Called about ' || n", "lorem"),
+    "hint": ("text", "'secret ' || n", "blank"),
+    "code": ("text", "'AB-' || lpad(n::text, 8, '0')", "format_preserving"),
+    "zip": ("char(5)", "lpad((n * 97)::text, 5, '0')", "postcode"),
+    "login": ("text", "'user' || n", "username"),
+    "site": ("text", "'https://corp.test/' || n", "url"),
+    "host": ("text", "'host' || n || '.test'", "domain"),
+    "place": ("point", "point(13 + n / 1000.0, 52 + n / 1000.0)", "position"),
+    "plan": ("text", "'plan ' || n", {"mask": "choice", "values": ["basic", "pro"], "weights": [9, 1]}),
+    "name": ("text", "'Ann ' || n", {"mask": "full_name", "locale": "de_DE", "gender_column": "sex"}),
+    "tags": ("inet[]", "ARRAY['10.0.0.1'::inet + n, NULL]", "ip"),
+}
+ROWS = 400
+KEPT = ("*.*.n", "*.*.sex")
+
+
+@pytest.fixture
+def run(
+    source: Cluster, source_database: str, target: Cluster, twin_database: str, run_folder: Any
+) -> StepwiseRun:
+    columns = ", ".join(f"{name} {kind}" for name, (kind, _, _) in COLUMNS.items())
+    values = ", ".join(value for _, value, _ in COLUMNS.values())
+    source.sql(
+        source_database,
+        f"CREATE TABLE public.thing (n int PRIMARY KEY, sex text, {columns});"
+        f" INSERT INTO public.thing SELECT n, CASE WHEN n % 2 = 0 THEN 'f' END, {values}"
+        f" FROM generate_series(1, {ROWS}) AS g (n); GRANT SELECT ON public.thing TO reader;"
+        " ANALYZE public.thing",
+    )
+    whole = {"masks": {f"*.*.{name}": mask for name, (_, _, mask) in COLUMNS.items()}, "keep": list(KEPT)}
+    made = StepwiseRun(source, source_database, target, twin_database, run_folder, whole)
+    return made.copied()
+
+
+def test_every_mask_is_proven_and_nothing_is_suspected(run: StepwiseRun) -> None:
+    assert run.verify().masked_columns == len(COLUMNS)
+
+
+def test_what_came_through_raw_is_found_whatever_the_mask(run: StepwiseRun) -> None:
+    raw = ", ".join(f"{name} = {value}" for name, (_, value, _) in COLUMNS.items())
+    run.spoil(f"UPDATE public.thing SET {raw} WHERE n % 10 = 7")
+    with pytest.raises(WorkFailedError) as failed:
+        run.verify()
+    for name in COLUMNS:
+        assert f"public.thing.{name} " in failed.value.text(), name
