@@ -27,8 +27,8 @@ SOME_ROWS = 50_000
 """Of larger ones so many rows, from pages all over them."""
 MOST_VALUES = 2_000_000
 """Originals in one statement; of very many columns each gives fewer rows."""
-KEPT_ALL, KEPT_SOME = 200_000, 100_000
-"""The same for rows whose kept columns are compared."""
+KEPT_ALL, KEPT_SOME, KEPT_LEAST = 200_000, 100_000, 20_000
+"""The same for rows whose kept columns are compared: of larger tables a tenth, within these bounds."""
 COLUMNS_AT_ONCE = 150
 _LONGEST = 200
 """Characters of an original: a longer one is compared with nothing."""
@@ -70,21 +70,23 @@ class OriginalsQuery(Frozen):
 
 
 def originals_queries(
-    kept: Sequence[KeptTexts], originals: Sequence[MaskedOriginals], encoding: str
+    kept: Sequence[KeptTexts], originals: Sequence[MaskedOriginals], encoding: str, seed: int
 ) -> list[OriginalsQuery]:
     """One for all tables, or a few where there are many; it returns (kept place, masked place or -1, telling,
     different ones of these, plain words, different ones of these)."""
     if not originals:
         return []
     places: dict[str, int] = {}
-    sources = _originals(originals, places, encoding)
+    sources = _originals(originals, places, encoding, seed)
     found = []
     for group in _groups(kept):
         at: dict[tuple[str, str], int] = {}
         texts = []
         for each in group:
             numbered = [(column, at.setdefault((each.root, column.name), len(at))) for column in each.columns]
-            rows = _rows(each.table, [column for column, _ in numbered], KEPT_ALL, KEPT_SOME, each.where_sql)
+            some = max(KEPT_LEAST, min(KEPT_SOME, each.table.estimated_rows // 10))
+            of_all = [column for column, _ in numbered]
+            rows = _rows(each.table, of_all, KEPT_ALL, some, seed, each.where_sql)
             texts.append(from_rows(rows, [texts_sql(column, place, encoding) for column, place in numbered]))
         sql = with_parameters(_query(sources, " UNION ALL ".join(texts)))
         found.append(OriginalsQuery(sql=sql, kept=tuple(at), masked=tuple(places)))
@@ -95,11 +97,8 @@ def _query(originals: str, kept: str) -> str:
     """The counting. What an original means is asked only of those that stand in a kept column."""
     return (
         f"WITH appliance_kept AS MATERIALIZED ({_worded(grouped(kept))}),"
-        " appliance_kept_keys AS MATERIALIZED (SELECT v.place, k.key, sum(v.n) AS n"
-        f" FROM (SELECT w.*, string_to_array(w.text, ' ') AS words FROM appliance_kept AS w OFFSET 0) AS v"
-        f" CROSS JOIN LATERAL ({_keys()}) AS k (key) GROUP BY 1, 2),"
-        " appliance_originals AS MATERIALIZED (SELECT w.place, w.text, sum(w.n) AS n"
-        f" FROM ({_worded(_short_ones(originals))}) AS w GROUP BY 1, 2),"
+        f" appliance_kept_keys AS MATERIALIZED ({_keys()}),"
+        f" appliance_originals AS MATERIALIZED ({_worded(_short_ones(originals))}),"
         " appliance_totals AS MATERIALIZED (SELECT o.place, sum(o.n) AS total, count(*) AS different"
         " FROM appliance_originals AS o GROUP BY 1)"
         f" SELECT v.place, {VALUES_PLACE}, sum(v.n)::bigint, 1::bigint, 0::bigint, 0::bigint"
@@ -116,10 +115,15 @@ def _keys() -> str:
     """All that a text is compared by: one, two and three words of it, and the whole."""
     one = "CASE WHEN length(u.a) >= 5 THEN hashtextextended(u.a, 0) END"
     two, three = (f"hashtextextended({' || chr(32) || '.join(words)}, 0)" for words in (_TWO, (*_TWO, "u.c")))
+    # Sets in SELECT rather than in FROM: the server then keeps none of them.
+    rows = ", ".join(f"unnest(v.words[{first}:]) AS {name}" for first, name in enumerate("abc", 1))
     return (
-        "SELECT x.key FROM unnest(v.words, v.words[2:], v.words[3:]) AS u (a, b, c)"
-        f" CROSS JOIN LATERAL (VALUES ({one}), ({two}), ({three})) AS x (key) WHERE x.key IS NOT NULL"
-        " UNION ALL SELECT hashtextextended(v.text, 0) WHERE cardinality(v.words) > 3"
+        "WITH appliance_words AS MATERIALIZED (SELECT w.*, string_to_array(w.text, ' ') AS words"
+        " FROM appliance_kept AS w) SELECT k.place, k.key, sum(k.n) AS n FROM ("
+        f"SELECT u.place, u.n, unnest(ARRAY[{one}, {two}, {three}]) AS key"
+        f" FROM (SELECT v.place, v.n, {rows} FROM appliance_words AS v OFFSET 0) AS u"
+        " UNION ALL SELECT v.place, v.n, hashtextextended(v.text, 0) FROM appliance_words AS v"
+        " WHERE cardinality(v.words) > 3) AS k WHERE k.key IS NOT NULL GROUP BY 1, 2"
     )
 
 
@@ -176,7 +180,7 @@ def _digits(text: str) -> str:
     return f"(length({text}) - length(translate({text}, '0123456789', '')))"
 
 
-def _originals(tables: Sequence[MaskedOriginals], places: dict[str, int], encoding: str) -> str:
+def _originals(tables: Sequence[MaskedOriginals], places: dict[str, int], encoding: str, seed: int) -> str:
     values = sum(min(max(each.table.estimated_rows, 1), ALL_ROWS) * len(each.columns) for each in tables)
     share = min(1.0, MOST_VALUES / max(values, 1))
     parts = []
@@ -191,6 +195,7 @@ def _originals(tables: Sequence[MaskedOriginals], places: dict[str, int], encodi
             [column for column, _ in each.columns],
             int(ALL_ROWS * share),
             max(100, int(SOME_ROWS * share)),
+            seed,
         )
         parts.append(from_rows(rows, selects))
     return " UNION ALL ".join(parts)
@@ -203,13 +208,18 @@ def _values_of(column: Column, compiled: CompiledColumn, place: int, encoding: s
     return [f"SELECT {place}, '', 'text', ({facet.value_sql})" for facet in compiled.facets]
 
 
-def _rows(table: Table, columns: Sequence[Column], whole: int, some: int, where: str | None = None) -> str:
-    """All rows of a table, or about ``some`` of a larger one, by pages; those that are copied."""
+def _rows(  # noqa: PLR0917
+    table: Table, columns: Sequence[Column], whole: int, some: int, seed: int, where: str | None = None
+) -> str:
+    """All rows of a table, or about ``some`` of a larger one, by pages; those that are copied.
+
+    One seed for all: the fewer pages are among the more, so that a row's originals are looked for in the row.
+    """
     names = ", ".join(f"t.{identifier(column.name)}" for column in columns)
     sample = ""
     if table.estimated_rows > whole and table.pages > 50:
         percent = max(100.0 * some / table.estimated_rows, 100.0 * 16 / table.pages)
-        sample = f" TABLESAMPLE SYSTEM ({min(percent, 100.0):.6f})"
+        sample = f" TABLESAMPLE SYSTEM ({min(percent, 100.0):.6f}) REPEATABLE ({seed})"
     own = f"{identifier(table.schema_name)}.{identifier(table.name)}"
     chosen = f" WHERE ({where})" if where is not None else ""
     # Twice as many at most: an estimate may be wrong.
