@@ -86,7 +86,7 @@ def originals_queries(
             numbered = [(column, at.setdefault((each.root, column.name), len(at))) for column in each.columns]
             some = max(KEPT_LEAST, min(KEPT_SOME, each.table.estimated_rows // 10))
             of_all = [column for column, _ in numbered]
-            rows = _rows(each.table, of_all, KEPT_ALL, some, seed, each.where_sql)
+            rows = sampled_rows(each.table, of_all, KEPT_ALL, some, seed, each.where_sql)
             texts.append(from_rows(rows, [texts_sql(column, place, encoding) for column, place in numbered]))
         sql = with_parameters(_query(sources, " UNION ALL ".join(texts)))
         found.append(OriginalsQuery(sql=sql, kept=tuple(at), masked=tuple(places)))
@@ -190,7 +190,7 @@ def _originals(tables: Sequence[MaskedOriginals], places: dict[str, int], encodi
             place = places.setdefault(f"{each.root}.{column.name}", len(places))
             marked = place + (1_000_000 if compiled.mask in _THINGS else 0)
             selects += _values_of(column, compiled, marked, encoding)
-        rows = _rows(
+        rows = sampled_rows(
             each.table,
             [column for column, _ in each.columns],
             int(ALL_ROWS * share),
@@ -208,7 +208,7 @@ def _values_of(column: Column, compiled: CompiledColumn, place: int, encoding: s
     return [f"SELECT {place}, '', 'text', ({facet.value_sql})" for facet in compiled.facets]
 
 
-def _rows(  # noqa: PLR0917
+def sampled_rows(  # noqa: PLR0917
     table: Table, columns: Sequence[Column], whole: int, some: int, seed: int, where: str | None = None
 ) -> str:
     """All rows of a table, or about ``some`` of a larger one, by pages; those that are copied.
