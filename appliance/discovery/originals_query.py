@@ -129,13 +129,16 @@ def _keys() -> str:
 
 def _worded(values: str) -> str:
     """Texts as words with a blank between two: small letters, without marks and the full stop behind one."""
-    small = 'lower(n.value COLLATE "default")'
-    marks = f"{literal(_MARKS)}, {literal(' ' * len(_MARKS))}"
-    words = f"string_to_array(replace(translate({small} || ' ', {marks}), '. ', ' '), ' ')"
+    small = '(lower(n.value COLLATE "default") COLLATE "C")'
+    # One after the other: translate compares each letter with each of them.
+    words = f"({small} || ' ')"
+    for mark in _MARKS:
+        words = f"replace({words}, {literal(mark)}, ' ')"
+    words = f"string_to_array(replace({words}, '. ', ' '), ' ')"
     bare = f"array_to_string(array_remove({words}, ''), ' ')"
     # Most texts are words already, and are spared the taking apart.
     text = f"CASE WHEN n.value ~ {literal(_NOT_BARE)} THEN {bare} ELSE {small} END"
-    return f'SELECT n.place, {text} COLLATE "C" AS text, n.n FROM ({values}) AS n OFFSET 0'
+    return f"SELECT n.place, {text} AS text, n.n FROM ({values}) AS n OFFSET 0"
 
 
 def _short_ones(values: str) -> str:
@@ -157,7 +160,7 @@ def _met() -> str:
         "SELECT o.place, o.text, o.n, false AS tail, hashtextextended(o.text, 0) AS key"
         f" FROM appliance_originals AS o WHERE length(o.text) BETWEEN 5 AND {_LONGEST}"
         " UNION ALL SELECT o.place, o.text, o.n, true, hashtextextended(o.tail, 0) FROM"
-        f" (SELECT o.*, {tail} AS tail FROM appliance_originals AS o WHERE {blank} > 2"
+        f" (SELECT o.*, {tail} AS tail FROM appliance_originals AS o WHERE o.text LIKE '% % % %'"
         f" AND length(o.text) <= {_LONGEST} OFFSET 0) AS o WHERE length(o.tail) >= 12"
         ") AS x JOIN appliance_kept_keys AS k ON k.key = x.key"
         " JOIN appliance_totals AS s ON s.place = x.place"
