@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
@@ -88,7 +89,8 @@ def kept_look(matching: Matching, plan: Plan, judged: Collection[str]) -> KeptLo
             )
             if compiled:
                 originals.append(MaskedOriginals(each.table, root, compiled))
-    queries = originals_queries(kept_texts, originals, plan.source.encoding)
+    seed = random.Random(f"{plan.run_id}/kept").getrandbits(31)  # noqa: S311
+    queries = originals_queries(kept_texts, originals, plan.source.encoding, seed)
     return KeptLook(tables=tables, queries=tuple(queries), uncompared=tuple(dict.fromkeys(uncompared)))
 
 

@@ -12,15 +12,19 @@ from dataclasses import dataclass, field
 
 from appliance.discovery.evidence import ValueEvidence, by_values
 from appliance.discovery.findings import ColumnCounts, PathCounts
+from appliance.discovery.grouped_texts import from_rows, grouped, texts_sql
 from appliance.discovery.judging import birth_evidence, could_name
-from appliance.discovery.places import mode_of, texts_sql
+from appliance.discovery.places import mode_of
 from appliance.discovery.table_query import ROWS_PLACE, with_parameters
 from appliance.discovery.value_shapes import KNOWN, LIMIT_YEAR, NAMES, shape_sql
-from appliance.masking.sql_text import identifier
+from appliance.masking.shape import shape_of
+from appliance.masking.sql_text import identifier, output_text
 from appliance.masking.suggesting.kinds import SPOKEN
 from appliance.workflow.catalog import Column
 
 COLUMNS_AT_ONCE = 60
+_LEAST_DIGITS = 13
+"""Of a card; a device's number has more."""
 _CHANCE_CARD = 0.3
 """Of numbers of its length a tenth has a card's check digit by chance."""
 
@@ -95,24 +99,80 @@ def _query(
     columns: Sequence[Column], relations: Sequence[str], encoding: str, share: float, seed: int
 ) -> KeptValuesQuery:
     sample = f" TABLESAMPLE BERNOULLI ({100 * share:.6f}) REPEATABLE ({seed})" if share < 1 else ""
+    places = list(enumerate(columns))
+    parts = [_counts(places, _rows(columns, relations, sample))]
+    if read := [(place, column) for place, column in places if not _is_only_counted(column)]:
+        rows = _rows([column for _, column in read], relations, sample)
+        parts.append(_shapes(from_rows(rows, [_texts(column, place, encoding) for place, column in read])))
+    return KeptValuesQuery(with_parameters(" UNION ALL ".join(parts)), tuple(columns))
+
+
+def _rows(columns: Sequence[Column], relations: Sequence[str], sample: str) -> str:
     names = ", ".join(f"t.{identifier(column.name)}" for column in columns)
-    rows = " UNION ALL ".join(f"SELECT {names} FROM {each} AS t{sample}" for each in relations)
-    values = [f"SELECT {ROWS_PLACE}, '', 'number', ''"]
-    values += [texts_sql(column, place, encoding) for place, column in enumerate(columns)]
-    texts = (
-        f"SELECT a.place, a.path, a.mode, a.value FROM ({rows}) AS r CROSS JOIN LATERAL"
-        f" ({' UNION ALL '.join(values)}) AS a (place, path, mode, value) WHERE a.value IS NOT NULL"
+    return " UNION ALL ".join(f"SELECT {names} FROM {each} AS t{sample}" for each in relations)
+
+
+def _counts(places: Sequence[tuple[int, Column]], rows: str) -> str:
+    """Rows, and of each column the values that are nobody's, whatever they are: counted without a look."""
+    counted = ["count(*) AS rows"]
+    found = [f"({ROWS_PLACE}, 'number', s.rows)"]
+    for place, column in places:
+        value = f"r.{identifier(column.name)}"
+        if _is_only_counted(column):
+            counted.append(f"count({value}) AS n{place}")
+        elif mode_of(column) == "number":
+            counted.append(f"count(*) FILTER (WHERE NOT {_is_long(column, value)}) AS n{place}")
+        else:
+            continue
+        shape = "number" if mode_of(column) == "number" else "date"
+        found.append(f"({place}, '{shape}', s.n{place})")
+    return (
+        f"SELECT c.place, hashtextextended('', 0)::text, c.shape, c.n, 1::bigint, 0::bigint FROM"
+        f" (SELECT {', '.join(counted)} FROM ({rows}) AS r) AS s"
+        f" CROSS JOIN LATERAL (VALUES {', '.join(found)}) AS c (place, shape, n)"
     )
-    sql = (
+
+
+def _shapes(texts: str) -> str:
+    return (
         "SELECT s.place, hashtextextended(s.path, 0)::text, s.shape, sum(s.n)::bigint,"
         " count(*)::bigint, coalesce(sum(s.n) FILTER (WHERE s.wordy), 0)::bigint FROM ("
         f"SELECT v.place, v.path, v.n, {shape_sql()} AS shape,"
         " v.mode = 'text' AND v.value ~ '\\s\\S+\\s\\S+\\s\\S' AS wordy FROM ("
-        f"SELECT g.*, {LIMIT_YEAR}::text AS limit_year, {KNOWN}::jsonb AS {NAMES} FROM ("
-        f'SELECT a.place, a.path, a.mode, a.value COLLATE "C" AS value, count(*) AS n FROM ({texts}) AS a'
-        " GROUP BY 1, 2, 3, 4) AS g OFFSET 0) AS v) AS s GROUP BY s.place, s.path, s.shape"
+        f"SELECT g.*, {LIMIT_YEAR}::text AS limit_year, {KNOWN}::jsonb AS {NAMES}"
+        f" FROM ({grouped(texts)}) AS g OFFSET 0) AS v) AS s GROUP BY s.place, s.path, s.shape"
     )
-    return KeptValuesQuery(with_parameters(sql), tuple(columns))
+
+
+def _texts(column: Column, place: int, encoding: str) -> str:
+    texts = texts_sql(column, place, encoding)
+    if mode_of(column) == "number":
+        return f"{texts} WHERE {_is_long(column, f'r.{identifier(column.name)}')}"
+    return texts
+
+
+def _is_only_counted(column: Column) -> bool:
+    """Whether its type has room for nothing personal: too few digits for a card, or a time of day as well."""
+    shape = shape_of(column)
+    mode = mode_of(column)
+    if mode == "year":
+        return shape.kind != "date"
+    if mode != "number" or shape.kind == "bigint":
+        return False
+    if shape.kind != "numeric":
+        return True
+    if shape.precision is None:
+        return False
+    scale = shape.scale or 0
+    return max(shape.precision, shape.precision - scale, scale + 1) < _LEAST_DIGITS
+
+
+def _is_long(column: Column, value: str) -> str:
+    """Whether a number has digits enough for a card; nothing shorter is anybody's by itself."""
+    if shape_of(column).kind == "bigint":
+        least = 10 ** (_LEAST_DIGITS - 1)
+        return f"({value}::bigint >= {least} OR {value}::bigint <= -{least})"
+    return f"(length({output_text(value)}) >= {_LEAST_DIGITS})"
 
 
 def _number(value: object) -> int:

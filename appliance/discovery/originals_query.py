@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from appliance.discovery.places import texts_sql
+from appliance.discovery.grouped_texts import from_rows, grouped, texts_sql
 from appliance.discovery.table_query import with_parameters
 from appliance.masking.compiled import CompiledColumn
 from appliance.masking.sql_text import identifier, literal
@@ -27,13 +27,15 @@ SOME_ROWS = 50_000
 """Of larger ones so many rows, from pages all over them."""
 MOST_VALUES = 2_000_000
 """Originals in one statement; of very many columns each gives fewer rows."""
-KEPT_ALL, KEPT_SOME = 200_000, 100_000
-"""The same for rows whose kept columns are compared."""
+KEPT_ALL, KEPT_SOME, KEPT_LEAST = 200_000, 100_000, 20_000
+"""The same for rows whose kept columns are compared: of larger tables a tenth, within these bounds."""
 COLUMNS_AT_ONCE = 150
 _LONGEST = 200
 """Characters of an original: a longer one is compared with nothing."""
 _TWO = ("u.a", "u.b")
 _MARKS = "\t\r\n,;:!?()[]{}<>\"'=|/\\"
+_NOT_BARE = r"[\t\r\n,;:!?()\[\]{}<>\"'=|/\\]|[.](?: |$)|  |^ | $"
+"""A text that taking apart into words would change, but for capitals."""
 _THINGS = ("city", "company")
 """Masks of what belongs to many people: several words of it are no one's."""
 VALUES_PLACE = -1
@@ -68,97 +70,111 @@ class OriginalsQuery(Frozen):
 
 
 def originals_queries(
-    kept: Sequence[KeptTexts], originals: Sequence[MaskedOriginals], encoding: str
+    kept: Sequence[KeptTexts], originals: Sequence[MaskedOriginals], encoding: str, seed: int
 ) -> list[OriginalsQuery]:
     """One for all tables, or a few where there are many; it returns (kept place, masked place or -1, telling,
     different ones of these, plain words, different ones of these)."""
     if not originals:
         return []
     places: dict[str, int] = {}
-    sources = _originals(originals, places, encoding)
+    sources = _originals(originals, places, encoding, seed)
     found = []
     for group in _groups(kept):
         at: dict[tuple[str, str], int] = {}
         texts = []
         for each in group:
             numbered = [(column, at.setdefault((each.root, column.name), len(at))) for column in each.columns]
-            values = " UNION ALL ".join(texts_sql(column, place, encoding) for column, place in numbered)
-            rows = _rows(each.table, [column for column, _ in numbered], KEPT_ALL, KEPT_SOME, each.where_sql)
-            texts.append(
-                f"SELECT a.place, a.value FROM ({rows}) AS r"
-                f" CROSS JOIN LATERAL ({values}) AS a (place, path, mode, value)"
-            )
+            some = max(KEPT_LEAST, min(KEPT_SOME, each.table.estimated_rows // 10))
+            of_all = [column for column, _ in numbered]
+            rows = sampled_rows(each.table, of_all, KEPT_ALL, some, seed, each.where_sql)
+            texts.append(from_rows(rows, [texts_sql(column, place, encoding) for column, place in numbered]))
         sql = with_parameters(_query(sources, " UNION ALL ".join(texts)))
         found.append(OriginalsQuery(sql=sql, kept=tuple(at), masked=tuple(places)))
     return found
 
 
 def _query(originals: str, kept: str) -> str:
-    """The counting: originals once, as a set of hashes; texts as a stream beside it."""
+    """The counting. What an original means is asked only of those that stand in a kept column."""
     return (
-        "WITH appliance_originals AS MATERIALIZED ("
-        "SELECT k.place, k.key, bool_or(k.telling) AS telling FROM ("
-        f"SELECT o.place, x.key, o.telling FROM ({_chosen(originals)}) AS o CROSS JOIN LATERAL"
-        " (SELECT hashtextextended(o.text, 0) UNION ALL SELECT hashtextextended(t.tail, 0) FROM"
-        " (SELECT array_to_string(o.words[cardinality(o.words) - 2:], ' ') AS tail) AS t"
-        " WHERE o.telling AND cardinality(o.words) > 3 AND length(t.tail) >= 12) AS x (key)"
-        f") AS k GROUP BY k.place, k.key UNION ALL SELECT {VALUES_PLACE}, 0, true)"
-        " SELECT t.place, o.place, coalesce(sum(t.n) FILTER (WHERE o.telling), 0)::bigint,"
-        " count(DISTINCT o.key) FILTER (WHERE o.telling)::bigint,"
-        " coalesce(sum(t.n) FILTER (WHERE NOT o.telling), 0)::bigint,"
-        " count(DISTINCT o.key) FILTER (WHERE NOT o.telling)::bigint"
-        f" FROM (SELECT v.place, v.n, k.key FROM ({_worded(_once(kept))}) AS v"
-        f" CROSS JOIN LATERAL ({_keys()}) AS k (key)) AS t"
-        " JOIN appliance_originals AS o ON o.key = t.key GROUP BY t.place, o.place"
+        f"WITH appliance_kept AS MATERIALIZED ({_worded(grouped(kept))}),"
+        f" appliance_kept_keys AS MATERIALIZED ({_keys()}),"
+        f" appliance_originals AS MATERIALIZED ({_worded(_short_ones(originals))}),"
+        " appliance_totals AS MATERIALIZED (SELECT o.place, sum(o.n) AS total, count(*) AS different"
+        " FROM appliance_originals AS o GROUP BY 1)"
+        f" SELECT v.place, {VALUES_PLACE}, sum(v.n)::bigint, 1::bigint, 0::bigint, 0::bigint"
+        " FROM appliance_kept AS v GROUP BY v.place UNION ALL"
+        " SELECT t.kept, t.place, coalesce(sum(t.n) FILTER (WHERE t.telling), 0)::bigint,"
+        " count(*) FILTER (WHERE t.telling), coalesce(sum(t.n) FILTER (WHERE NOT t.telling), 0)::bigint,"
+        " count(*) FILTER (WHERE NOT t.telling) FROM (SELECT m.kept, m.place, m.key, max(m.met) AS n,"
+        f" bool_or(m.telling) AS telling FROM ({_meaning(_met())}) AS m"
+        " WHERE m.telling OR NOT m.tail GROUP BY 1, 2, 3) AS t GROUP BY 1, 2"
     )
 
 
 def _keys() -> str:
-    """All that a text is compared by: one, two and three words, the whole; and one that counts the text."""
+    """All that a text is compared by: one, two and three words of it, and the whole."""
     one = "CASE WHEN length(u.a) >= 5 THEN hashtextextended(u.a, 0) END"
     two, three = (f"hashtextextended({' || chr(32) || '.join(words)}, 0)" for words in (_TWO, (*_TWO, "u.c")))
+    # Sets in SELECT rather than in FROM: the server then keeps none of them.
+    rows = ", ".join(f"unnest(v.words[{first}:]) AS {name}" for first, name in enumerate("abc", 1))
     return (
-        "SELECT 0::bigint UNION ALL SELECT x.key"
-        " FROM unnest(v.words, v.words[2:], v.words[3:]) AS u (a, b, c)"
-        f" CROSS JOIN LATERAL (VALUES ({one}), ({two}), ({three})) AS x (key) WHERE x.key IS NOT NULL"
-        " UNION ALL SELECT hashtextextended(array_to_string(v.words, ' '), 0) WHERE cardinality(v.words) > 3"
+        "WITH appliance_words AS MATERIALIZED (SELECT w.*, string_to_array(w.text, ' ') AS words"
+        " FROM appliance_kept AS w) SELECT k.place, k.key, sum(k.n) AS n FROM ("
+        f"SELECT u.place, u.n, unnest(ARRAY[{one}, {two}, {three}]) AS key"
+        f" FROM (SELECT v.place, v.n, {rows} FROM appliance_words AS v OFFSET 0) AS u"
+        " UNION ALL SELECT v.place, v.n, hashtextextended(v.text, 0) FROM appliance_words AS v"
+        " WHERE cardinality(v.words) > 3) AS k WHERE k.key IS NOT NULL GROUP BY 1, 2"
     )
 
 
 def _worded(values: str) -> str:
-    """Texts as words: small letters, without marks and the full stop behind one."""
-    small = "lower(n.value COLLATE \"default\") || ' '"
-    marks = f"{literal(_MARKS)}, {literal(' ' * len(_MARKS))}"
-    text = f"replace(translate({small}, {marks}), '. ', ' ') COLLATE \"C\""
-    return (
-        f"SELECT n.place, n.n, array_remove(string_to_array({text}, ' '), '') AS words"
-        f" FROM ({values}) AS n OFFSET 0"
-    )
+    """Texts as words with a blank between two: small letters, without marks and the full stop behind one."""
+    small = '(lower(n.value COLLATE "default") COLLATE "C")'
+    # One after the other: translate compares each letter with each of them.
+    words = f"({small} || ' ')"
+    for mark in _MARKS:
+        words = f"replace({words}, {literal(mark)}, ' ')"
+    words = f"string_to_array(replace({words}, '. ', ' '), ' ')"
+    bare = f"array_to_string(array_remove({words}, ''), ' ')"
+    # Most texts are words already, and are spared the taking apart.
+    text = f"CASE WHEN n.value ~ {literal(_NOT_BARE)} THEN {bare} ELSE {small} END"
+    return f"SELECT n.place, {text} AS text, n.n FROM ({values}) AS n OFFSET 0"
 
 
-def _once(values: str) -> str:
-    """Equal texts together, and how many they are."""
+def _short_ones(values: str) -> str:
+    """Originals that are not too long to be looked for, equal ones together."""
     return (
         f'SELECT e.place, e.value COLLATE "C" AS value, count(*) AS n FROM ({values}) AS e'
-        " WHERE e.value IS NOT NULL GROUP BY 1, 2"
+        f" WHERE length(e.value) <= {2 * _LONGEST} GROUP BY 1, 2"
     )
 
 
-def _chosen(originals: str) -> str:
-    """Originals that mean something, and whether one of them does by itself."""
-    things = f"c.text ~ '@.*[.]' OR {_digits('c.text')} >= 7 AND c.text ~ '^[+(0]|[^0-9]'"
-    several = "NOT c.of_things AND cardinality(c.words) >= 2 AND length(c.text) >= 8"
-    mixed = "cardinality(c.words) = 1 AND length(c.text) >= 6 AND c.text ~ '[a-z]' AND c.text ~ '[0-9]'"
-    telling = f"NOT c.labels AND ({things} OR {several} OR {mixed})"
+def _met() -> str:
+    """Originals that stand in a kept column: whole, or the last words of a long one."""
+    blank = "(length(o.text) - length(replace(o.text, ' ', '')))"
+    words = "string_to_array(o.text, ' ')"
+    tail = f"array_to_string((({words}))[{blank} - 1:], ' ')"
     return (
-        f"SELECT c.place, c.text, c.words, {telling} AS telling FROM ("
-        " SELECT g.place % 1000000 AS place, g.place >= 1000000 AS of_things, g.text,"
-        " string_to_array(g.text, ' ') AS words, g.n, g.total, g.different * 2 < g.total AS labels"
-        " FROM (SELECT f.place, f.text, f.n, sum(f.n) OVER p AS total, count(*) OVER p AS different"
-        " FROM (SELECT w.place, array_to_string(w.words, ' ') AS text, sum(w.n) AS n"
-        f" FROM ({_worded(_once(originals))}) AS w GROUP BY 1, 2) AS f"
-        " WINDOW p AS (PARTITION BY f.place)) AS g"
-        f" WHERE length(g.text) BETWEEN 5 AND {_LONGEST}) AS c"
+        "SELECT k.place AS kept, k.n AS met, x.place % 1000000 AS place, x.place >= 1000000 AS of_things,"
+        " x.text, x.n, x.tail, x.key, s.total, s.different * 2 < s.total AS labels FROM ("
+        "SELECT o.place, o.text, o.n, false AS tail, hashtextextended(o.text, 0) AS key"
+        f" FROM appliance_originals AS o WHERE length(o.text) BETWEEN 5 AND {_LONGEST}"
+        " UNION ALL SELECT o.place, o.text, o.n, true, hashtextextended(o.tail, 0) FROM"
+        f" (SELECT o.*, {tail} AS tail FROM appliance_originals AS o WHERE o.text LIKE '% % % %'"
+        f" AND length(o.text) <= {_LONGEST} OFFSET 0) AS o WHERE length(o.tail) >= 12"
+        ") AS x JOIN appliance_kept_keys AS k ON k.key = x.key"
+        " JOIN appliance_totals AS s ON s.place = x.place"
+    )
+
+
+def _meaning(met: str) -> str:
+    """Of those that mean something, whether one does by itself."""
+    things = f"c.text ~ '@.*[.]' OR {_digits('c.text')} >= 7 AND c.text ~ '^[+(0]|[^0-9]'"
+    several = "NOT c.of_things AND strpos(c.text, ' ') > 0 AND length(c.text) >= 8"
+    mixed = "strpos(c.text, ' ') = 0 AND length(c.text) >= 6 AND c.text ~ '[a-z]' AND c.text ~ '[0-9]'"
+    return (
+        f"SELECT c.*, NOT c.labels AND ({things} OR {several} OR {mixed}) AS telling"
+        f" FROM ({met} OFFSET 0) AS c"
         " WHERE c.n <= CASE WHEN c.labels THEN 1 ELSE greatest(3, c.total / 1000) END OFFSET 0"
     )
 
@@ -167,7 +183,7 @@ def _digits(text: str) -> str:
     return f"(length({text}) - length(translate({text}, '0123456789', '')))"
 
 
-def _originals(tables: Sequence[MaskedOriginals], places: dict[str, int], encoding: str) -> str:
+def _originals(tables: Sequence[MaskedOriginals], places: dict[str, int], encoding: str, seed: int) -> str:
     values = sum(min(max(each.table.estimated_rows, 1), ALL_ROWS) * len(each.columns) for each in tables)
     share = min(1.0, MOST_VALUES / max(values, 1))
     parts = []
@@ -177,16 +193,14 @@ def _originals(tables: Sequence[MaskedOriginals], places: dict[str, int], encodi
             place = places.setdefault(f"{each.root}.{column.name}", len(places))
             marked = place + (1_000_000 if compiled.mask in _THINGS else 0)
             selects += _values_of(column, compiled, marked, encoding)
-        rows = _rows(
+        rows = sampled_rows(
             each.table,
             [column for column, _ in each.columns],
             int(ALL_ROWS * share),
             max(100, int(SOME_ROWS * share)),
+            seed,
         )
-        parts.append(
-            f"SELECT a.place, a.value FROM ({rows}) AS r"
-            f" CROSS JOIN LATERAL ({' UNION ALL '.join(selects)}) AS a (place, path, mode, value)"
-        )
+        parts.append(from_rows(rows, selects))
     return " UNION ALL ".join(parts)
 
 
@@ -197,13 +211,18 @@ def _values_of(column: Column, compiled: CompiledColumn, place: int, encoding: s
     return [f"SELECT {place}, '', 'text', ({facet.value_sql})" for facet in compiled.facets]
 
 
-def _rows(table: Table, columns: Sequence[Column], whole: int, some: int, where: str | None = None) -> str:
-    """All rows of a table, or about ``some`` of a larger one, by pages; those that are copied."""
+def sampled_rows(  # noqa: PLR0917
+    table: Table, columns: Sequence[Column], whole: int, some: int, seed: int, where: str | None = None
+) -> str:
+    """All rows of a table, or about ``some`` of a larger one, by pages; those that are copied.
+
+    One seed for all: the fewer pages are among the more, so that a row's originals are looked for in the row.
+    """
     names = ", ".join(f"t.{identifier(column.name)}" for column in columns)
     sample = ""
     if table.estimated_rows > whole and table.pages > 50:
         percent = max(100.0 * some / table.estimated_rows, 100.0 * 16 / table.pages)
-        sample = f" TABLESAMPLE SYSTEM ({min(percent, 100.0):.6f})"
+        sample = f" TABLESAMPLE SYSTEM ({min(percent, 100.0):.6f}) REPEATABLE ({seed})"
     own = f"{identifier(table.schema_name)}.{identifier(table.name)}"
     chosen = f" WHERE ({where})" if where is not None else ""
     # Twice as many at most: an estimate may be wrong.

@@ -17,7 +17,7 @@ Mode = Literal["text", "number", "year", "bytes"]
 
 _ELEMENTS = 50
 """Of an array."""
-_LEAVES = 200
+LEAVES = 200
 """Of a document."""
 _DEEPEST = 8
 _LARGEST = 1_000_000
@@ -67,7 +67,7 @@ def values_sql(column: Column, place: int, encoding: str) -> str:
     if shape.is_array and shape.kind not in ("json", "jsonb", "other", "enum"):
         element = "e.x::text" if shape.kind == "text" and not shape.folded else output_text("e.x")
         source = f"(SELECT u.x FROM unnest({sql}) AS u (x) LIMIT {_ELEMENTS}) AS e"
-        return f"SELECT {place}, '[*]', 'text', {_short(element)} FROM {source}"
+        return f"SELECT {place}, '[*]', 'text', {short(element)} FROM {source}"
     return f"SELECT {place}, '', '{mode}', {_scalar(column, sql)}"
 
 
@@ -80,39 +80,13 @@ def _scalar(column: Column, sql: str) -> str:
     if shape.kind == "bytea" and not shape.is_array:
         return f"encode(substring({sql} FROM 1 FOR 16), 'hex')"
     if shape.kind == "text" and not shape.folded and not shape.is_array:
-        return _short(f"{sql}::text")
-    return _short(output_text(sql))
+        return short(f"{sql}::text")
+    return short(output_text(sql))
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """So much of a text as is looked at."""
     return f"left({text}, {LONGEST})"
-
-
-def fields_sql(column: Column, place: int, encoding: str) -> str:
-    """As ``values_sql`` for a document, with the field's name for a path: a fraction of the time."""
-    sql, as_json = f"r.{identifier(column.name)}", shape_of(column).kind == "json"
-    datum = "jsonb_typeof({}) IN ('string', 'number')"
-    members = "jsonb_path_query(j.doc, 'strict $.** ? (@.type() == \"object\").keyvalue()', '{}', true)"
-    elements = "jsonb_path_query(j.doc, 'strict $.** ? (@.type() == \"array\")[*]', '{}', true)"
-    field, known = _field("m.key")
-    return (
-        f"SELECT {place}, l.path, 'text', {_short('l.text')} FROM (SELECT f.path, f.text FROM"
-        f" (SELECT {_document(sql, as_json=as_json, encoding=encoding)} AS doc OFFSET 0) AS j"
-        " CROSS JOIN LATERAL ("
-        f"SELECT p.* FROM (SELECT m.key, m.value, {field} AND NOT {known} AS named FROM"
-        f" (SELECT k.x ->> 'key' AS key, k.x -> 'value' AS value FROM {members} AS k (x) OFFSET 0) AS m"
-        " OFFSET 0) AS s CROSS JOIN LATERAL (VALUES (CASE WHEN s.named THEN s.key ELSE '*' END,"
-        f" CASE WHEN {datum.format('s.value')} THEN s.value #>> '{{}}' END),"
-        " ('.*', CASE WHEN NOT s.named THEN s.key END)) AS p (path, text) WHERE p.text IS NOT NULL"
-        f" UNION ALL SELECT '[*]', e.x #>> '{{}}' FROM {elements} AS e (x) WHERE {datum.format('e.x')}"
-        f" UNION ALL SELECT '', j.doc #>> '{{}}' WHERE {datum.format('j.doc')}"
-        f") AS f (path, text) LIMIT {_LEAVES}) AS l"
-    )
-
-
-def texts_sql(column: Column, place: int, encoding: str) -> str:
-    """``fields_sql`` of a document, ``values_sql`` of anything else."""
-    return (fields_sql if is_document(column) else values_sql)(column, place, encoding)
 
 
 def is_document(column: Column) -> bool:
@@ -121,14 +95,14 @@ def is_document(column: Column) -> bool:
     return shape.kind in ("json", "jsonb") and not shape.is_array
 
 
-def _document(sql: str, *, as_json: bool, encoding: str) -> str:
-    """As jsonb; NULL for one that is too large to be taken apart."""
+def document_sql(sql: str, *, as_json: bool, encoding: str) -> str:
+    """A document as jsonb; NULL for one that is too large to be taken apart."""
     small = f"octet_length({sql}::text) <= {_LARGEST}" if as_json else f"pg_column_size({sql}) <= {_LARGEST}"
     fit = f"{small} AND ({is_jsonb(sql, encoding)})" if as_json else small
     return f"CASE WHEN {fit} THEN {sql}::jsonb END"
 
 
-def _field(key: str) -> tuple[str, str]:
+def field_sql(key: str) -> tuple[str, str]:
     """Whether a key looks like a field's name, and whether it is a person's."""
     known = f'{KNOWN}::jsonb ? lower({key} COLLATE "default")'
     return f"{key} ~ '^[A-Za-z_][A-Za-z_-]{{0,30}}[0-9]{{0,2}}$'", known
@@ -136,8 +110,8 @@ def _field(key: str) -> tuple[str, str]:
 
 def _leaves(sql: str, place: int, *, as_json: bool, encoding: str) -> str:
     """Every text and number of a document, and every key that does not look like a field's name."""
-    document = _document(sql, as_json=as_json, encoding=encoding)
-    field, known = _field("m.key")
+    document = document_sql(sql, as_json=as_json, encoding=encoding)
+    field, known = field_sql("m.key")
     step = (
         "SELECT w.path || '.' || m.shown, m.value FROM ("
         f"SELECT m.key, m.value, CASE WHEN {field} AND NOT {known} THEN m.key ELSE '*' END AS shown"
@@ -150,10 +124,10 @@ def _leaves(sql: str, place: int, *, as_json: bool, encoding: str) -> str:
         " FROM jsonb_array_elements(CASE WHEN jsonb_typeof(w.value) = 'array' THEN w.value END) AS a (value)"
     )
     return (
-        f"SELECT {place}, l.path, 'text', {_short('l.text')} FROM ("
+        f"SELECT {place}, l.path, 'text', {short('l.text')} FROM ("
         "WITH RECURSIVE walk (path, value, depth) AS ("
         f"SELECT ''::text, {document}, 0 UNION ALL SELECT n.path, n.value, w.depth + 1 FROM walk AS w"
         f" CROSS JOIN LATERAL ({step}) AS n (path, value) WHERE w.depth < {_DEEPEST})"
         " SELECT k.path, k.value #>> '{}' AS text FROM walk AS k"
-        f" WHERE jsonb_typeof(k.value) IN ('string', 'number') LIMIT {_LEAVES}) AS l"
+        f" WHERE jsonb_typeof(k.value) IN ('string', 'number') LIMIT {LEAVES}) AS l"
     )

@@ -48,6 +48,8 @@ HASHES = (
     r"^\$2[abxy]\$[0-9]{2}\$|^\$argon2|^\$(?:1|5|6|y|scrypt|pbkdf2)[^$]*\$|^pbkdf2_"
     r"|^[{](?:SSHA|SHA|MD5|bcrypt)|^scrypt:|^sha(?:1|256|512)\$"
 )
+FIRST_OF_SECRETS = "$p{sergxASB-"
+"""What a value that ``HASHES`` or ``SECRETS`` finds begins with."""
 NATIONAL = (
     "[A-Z]{6}[0-9]{2}[A-EHLMPRST][0-9]{2}[A-Z][0-9]{3}[A-Z]|[XYZ]-?[0-9]{7}-?[A-Z]"
     "|[0-9]{3}[.][0-9]{3}[.][0-9]{3}-[0-9]{2}|756[.][0-9]{4}[.][0-9]{4}[.][0-9]{2}"

@@ -85,14 +85,15 @@ def _apart() -> list[tuple[str, str]]:
 
 def _marked() -> list[tuple[str, str]]:
     """What a sign gives away, with digits or without."""
+    begins = f"strpos({literal(patterns.FIRST_OF_SECRETS)}, left({_TEXT}, 1)) > 0"
     return [
         (
             f"strpos({_TEXT}, '@') > 0 AND {_matches(patterns.EMAIL)}",
             f"CASE WHEN {_matches(patterns.USER_IN_URL)} THEN 'url' ELSE 'email' END",
         ),
         (f"strpos({_TEXT}, '://') > 0 AND {_matches(patterns.SOCIAL)}", "'url'"),
-        (_matches(patterns.HASHES), "'password'"),
-        (_matches(patterns.SECRETS), "'secret'"),
+        (f"{begins} AND {_matches(patterns.HASHES)}", "'password'"),
+        (f"{begins} AND {_matches(patterns.SECRETS)}", "'secret'"),
     ]
 
 
@@ -127,7 +128,12 @@ def _numbered() -> list[_ByDigits]:
         (0, f"strpos({_TEXT}, ':') > 0 AND {_whole(patterns.IP6)}", "'ip_address'"),
         (8, _whole(patterns.POSITION), "'position'"),
         (6, _whole(patterns.DATE), f"CASE WHEN {year} < v.limit_year THEN 'old_date' ELSE 'date' END"),
-        (2, f"CASE WHEN {_whole(patterns.IBAN, iban)} THEN {mod_97(iban)} ELSE false END", "'bank_account'"),
+        (
+            2,
+            f"length({_TEXT}) >= 15 AND CASE WHEN {_whole(patterns.IBAN, iban)} THEN {mod_97(iban)}"
+            " ELSE false END",
+            "'bank_account'",
+        ),
         (13, f"CASE WHEN {_whole(patterns.CARD, card)} THEN {luhn(card)} ELSE false END", "'card'"),
         (
             6,
@@ -181,6 +187,6 @@ def _loose() -> list[_ByDigits]:
         (7, phone, "'phone'"),
         (7, _matches(patterns.PHONE_WITHIN), "'phone'"),
         (0, street, "'street'"),
-        (4, f"{within} AND {_matches('[[:space:]]')}", "'ip_address'"),
-        (0, _whole("[A-Za-z0-9_./#-]{1,24}"), "'code'"),
+        (4, f"strpos({_TEXT}, '.') > 0 AND {within} AND {_matches('[[:space:]]')}", "'ip_address'"),
+        (0, f"length({_TEXT}) <= 24 AND {_TEXT} !~ '[^A-Za-z0-9_./#-]'", "'code'"),
     ]

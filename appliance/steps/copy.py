@@ -56,7 +56,7 @@ def run(context: StepContext) -> CopyResult:
         moved = copying.all_of(shard)
         if counts and plan.left_out_sql is not None:
             copying.count_left_out(plan.left_out_sql)
-        if shard == _last_shard(plan, 0):
+        if shard == _looking_shard(plan):
             count_originals(context, watch, plan.source.encoding)
     return CopyResult(
         tables=len({item.table for item in shard.items}),
@@ -86,6 +86,12 @@ def _shard(plan: Plan, number: int | None) -> Shard:
 def _last_shard(plan: Plan, target: int) -> Shard:
     """The least costly one: it has time to count."""
     return [shard for shard in plan.shards if shard.target == target][-1]
+
+
+def _looking_shard(plan: Plan) -> Shard:
+    """The one beside whose end others are still copied, so that nobody waits for the look alone."""
+    shards = [shard for shard in plan.shards if shard.target == 0]
+    return shards[0] if len(shards) > plan.parallel else shards[-1]
 
 
 class _Copying:

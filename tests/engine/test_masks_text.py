@@ -201,3 +201,21 @@ def test_arrays_are_masked_element_by_element(lab: Lab) -> None:
     assert [len(row) for row in square] == [2, 2] and square[0][0] == square[1][1]
     deep = lab.masked("varchar(20)[]", [[[["a"], ["b"]], [["c"], ["d"]]]], spec("last_name"))
     assert len(deep[0]) == 4
+
+
+LOCAL = st.text("abf09.@", max_size=24) | st.from_regex(
+    r"([a-c]{1,3}[.]){0,2}[0-9a-f]{17,19}", fullmatch=True
+)
+
+
+@MANY
+@given(values=st.lists(st.tuples(LOCAL, st.sampled_from(["@example.com", "@example_com", ""])), min_size=1))
+def test_an_address_counts_as_made_only_in_the_form_that_the_mask_gives(
+    lab: Lab, values: list[tuple[str, str]]
+) -> None:
+    column = lab.shapes("text", spec("email"))
+    texts = [local + ending for local, ending in values]
+    (facet,) = column.proved()
+    rows = lab.session().execute(f"SELECT v, ({facet.shape_sql}) FROM unnest(%s::text[]) AS t (v)", [texts])
+    form = re.compile(r"(([a-z]+[.])*[0-9a-f]{18}@example[.]com)?")
+    assert dict(rows) == {text: form.fullmatch(text) is not None for text in texts}

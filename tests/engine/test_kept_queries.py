@@ -1,0 +1,95 @@
+"""What the queries over kept columns see, by themselves: types, documents, samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from appliance.discovery.kept_values import Seen, kept_values_queries, personal_values
+from appliance.discovery.name_list import known_names
+from appliance.discovery.originals_query import sampled_rows
+from appliance.workflow.catalog import Table
+from tests.engine.clusters import Cluster
+from tests.engine.masking_lab import Lab, make_lab, remove_lab
+
+
+@pytest.fixture(scope="module")
+def lab(source: Cluster) -> Iterator[Lab]:
+    made = make_lab(source)
+    yield made
+    remove_lab(made)
+
+
+def seen(lab: Lab, name: str, share: float = 1.0) -> tuple[Table, Seen]:
+    """All that the look at a table's columns counts."""
+    table, found = lab.catalog_table(name), Seen()
+    given = {"names": known_names("UTF8"), "limit_year": str(datetime.now(UTC).year - 18)}
+    for query in kept_values_queries(table.columns, [f"lab.{name}"], "UTF8", share=share, seed=3):
+        found.add(query, lab.session().execute(query.sql.encode(), given).fetchall())
+    return table, found
+
+
+def kinds(lab: Lab, name: str) -> dict[str, str]:
+    """The personal kind of each column that has one."""
+    table, found = seen(lab, name)
+    judged = {each.name: personal_values(each, found.columns[each.name]) for each in table.columns}
+    return {column: evidence.kind for column, evidence in judged.items() if evidence is not None}
+
+
+def test_a_card_hides_in_no_number_that_has_room_for_it(lab: Lab) -> None:
+    lab.script(
+        "CREATE TABLE lab.cards AS SELECT i AS small, (i * 7)::numeric(12, 2) AS price,"
+        " now() + i * interval '1 day' AS at, 4111111111111111 AS whole, -4111111111111111 AS below,"
+        " 4111111111111111::numeric AS wide, 4111111111111111::numeric(16) AS fit,"
+        " '4111111111111111'::text AS shown, i AS id FROM generate_series(1, 50) AS i"
+    )
+    assert kinds(lab, "cards") == dict.fromkeys(("whole", "below", "wide", "fit", "shown"), "card")
+
+
+def test_every_value_counts_whether_it_is_looked_at_or_not(lab: Lab) -> None:
+    lab.script(
+        "CREATE TABLE lab.counted (a integer, b bigint, c timestamptz, d date, e text, f numeric(5, 2));"
+        "INSERT INTO lab.counted SELECT i, i, now(), now(), 'x' || i, i FROM generate_series(1, 90) AS i;"
+        "INSERT INTO lab.counted SELECT FROM generate_series(1, 10)"
+    )
+    table, found = seen(lab, "counted")
+    assert found.rows == 100
+    assert {each.name: found.columns[each.name].total for each in table.columns} == dict.fromkeys(
+        "abcdef", 90
+    )
+
+
+@pytest.mark.parametrize("kind", ["json", "jsonb"])
+def test_a_document_is_seen_through_whatever_its_form(lab: Lab, kind: str) -> None:
+    name = f"docs_{kind}"
+    lab.script(
+        f"CREATE TABLE lab.{name} AS SELECT"
+        f" jsonb_build_object('n', i, 'ok', true, 'mail', 'u' || i || '@corp.test')::{kind} AS flat,"
+        " jsonb_build_object('n', i, 'to', jsonb_build_object('mail', 'u' || i || '@corp.test'))"
+        f"::{kind} AS deep,"
+        f" jsonb_build_object('seen', jsonb_build_array(i, 'u' || i || '@corp.test'))::{kind} AS listed,"
+        f" jsonb_build_array('u' || i || '@corp.test')::{kind} AS alone,"
+        f" to_jsonb('u' || i || '@corp.test')::{kind} AS bare,"
+        f" jsonb_build_object('u' || i || '@corp.test', i)::{kind} AS by_key,"
+        f" jsonb_build_object('u' || i || '@corp.test', jsonb_build_object('n', i))::{kind} AS by_deep_key,"
+        f" jsonb_build_object('u' || i || '@corp.test', null)::{kind} AS by_empty_key,"
+        f" jsonb_build_object('n', i, 'ok', true, 'open', '[' || i || '{{', 'no', null)::{kind} AS clean"
+        " FROM generate_series(1, 40) AS i"
+    )
+    found = kinds(lab, name)
+    wanted = ("flat", "deep", "listed", "alone", "bare", "by_key", "by_deep_key", "by_empty_key")
+    assert found == dict.fromkeys(wanted, "email")
+
+
+def test_originals_are_taken_from_rows_whose_kept_columns_are_compared(lab: Lab) -> None:
+    lab.script("CREATE TABLE lab.many AS SELECT i, repeat('x', 200) AS t FROM generate_series(1, 5000) AS i")
+    table = lab.catalog_table("many").model_copy(update={"estimated_rows": 300_000})
+    some, more = (
+        {row for (row,) in lab.session().execute(sampled_rows(table, table.columns[:1], 1, few, 77).encode())}
+        for few in (60_000, 150_000)
+    )
+    assert some
+    assert some < more
+    assert len(more) < 5000
