@@ -15,6 +15,7 @@ from pathlib import Path
 from appliance.connections import Connection
 from appliance.durable import write_file
 from appliance.errors import WrongRequestError
+from appliance.password_command import password_of
 
 SERVICE_FILE = "pg_service.conf"
 SETTINGS_FILE = "settings.json"
@@ -141,7 +142,7 @@ def _service_lines(folder: Path, shown: Path, name: str, connection: Connection)
         if (value := getattr(connection, key)) is not None
     ]
     lines.append("gssencmode=disable")
-    password = _plain(name, "password", connection.password.get_secret_value())
+    password = _plain(name, "password", password_of(connection))
     # Without a file of ours libpq would look for one in the home directory.
     lines.append(f"passfile={shown / f'{name}.pgpass' if password else '/dev/null'}")
     if password:

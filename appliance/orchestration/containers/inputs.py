@@ -17,6 +17,7 @@ from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
 from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.needs import connections_for, needs_key
+from appliance.password_command import password_of
 from appliance.policy.approvals import approved_columns
 from appliance.policy.policy import check_workflow, enforce, read_policy
 from appliance.run_folder import run_folder
@@ -57,7 +58,13 @@ class StepInputs:
             _begin(settings, call, source_file, origin)
         spec = SPEC.read(folder)
         inputs = cls(settings, spec)
-        inputs.scrubber = Scrubber(secret_values(inputs.connections_of_workflow()))
+        everyone = inputs.connections_of_workflow().values()
+        inputs.scrubber = Scrubber(
+            [
+                *(each.password.get_secret_value() for each in everyone),
+                *secret_values(inputs.connections_to_reach(call)[1]),
+            ]
+        )
         return inputs
 
     def connections_of_workflow(self) -> dict[str, Connection]:
@@ -131,10 +138,8 @@ def _begin(
 
 
 def secret_values(connections: dict[str, Connection]) -> list[str]:
-    """The passwords of connections, which no text may show."""
-    return [
-        secret for connection in connections.values() if (secret := connection.password.get_secret_value())
-    ]
+    """The passwords of connections, which no text may show. A command of theirs runs here."""
+    return [secret for connection in connections.values() if (secret := password_of(connection))]
 
 
 def instance_name(settings: Settings, client: docker.APIClient) -> str:
