@@ -26,6 +26,7 @@ from appliance.contract.fields import (
     ScrubbedText,
     Seconds,
     SqlState,
+    Step,
     VersionName,
     WireModel,
     WorkflowId,
@@ -38,7 +39,6 @@ MAX_BATCH_BYTES = 2 * 2**20
 MAX_PLANNED_TABLES = 2000
 MAX_LOG_LINES = 40
 
-Step = Literal["open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "publish"]
 StepState = Literal["waiting", "running", "succeeded", "failed", "retrying", "cancelled", "skipped"]
 RunOutcome = Literal["succeeded", "failed", "refused", "cancelled"]
 _Shard = Annotated[

@@ -21,10 +21,12 @@ from appliance.documents.problems import printable
 from appliance.errors import RefusedError
 from appliance.policy.caps import check_caps
 from appliance.policy.columns import KEEP_RULE, check_columns, check_keeps, check_tables, useless_patterns
+from appliance.policy.containers import EXPORTS, check_containers
 from appliance.policy.refusal import Origin, Refusal
 from appliance.settings.settings import Settings
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.conditions.grammar import why_free
+from appliance.workflow.container_delivery import ImageReference, SecretName
 from appliance.workflow.document import Workflow
 from appliance.workflow.document_types import ColumnPattern, TablePattern
 from appliance.workflow.matching import Matching
@@ -39,9 +41,6 @@ __all__ = [
     "load_policy",
     "read_policy",
 ]
-
-EXPORTS = "files"
-"""What ``destinations`` calls this appliance's own exports folder."""
 
 STABLE = "stable"
 """The channel of final releases: versions of numbers only, without a mark as 1.2.0rc1 or 1.2.0.dev3 have."""
@@ -79,8 +78,8 @@ class Updates(StrictModel):
 class Policy(StrictModel):
     """What may happen on this appliance.
 
-    A key that is left out limits nothing local, and the cloud most; only ``destinations`` allows nobody
-    anything that it does not name.
+    A key that is left out limits nothing local, and the cloud most; only ``destinations`` and ``images``
+    allow nobody anything that they do not name.
     """
 
     workflows_from_cloud: bool = Field(
@@ -173,10 +172,23 @@ class Policy(StrictModel):
     destinations: tuple[str, ...] = Field(
         default=(),
         description=(
-            "Where files may go; `files` is the exports folder of this appliance. "
-            "Left out: nowhere, for local workflows too."
+            "Where files may go: `files` is the exports folder of this appliance, HOST:PORT what a container "
+            "may reach. Left out: nowhere, for local workflows too."
         ),
-        examples=[["files"]],
+        examples=[["files", "reports.internal:443"]],
+    )
+    images: tuple[ImageReference, ...] = Field(
+        default=(),
+        description=(
+            "Images that `container` deliveries may run, by digest, or by a tag that was trusted here with"
+            " `appliance images trust`. Left out: none, for local workflows too."
+        ),
+        examples=[["registry.internal/report:1"]],
+    )
+    secrets: tuple[SecretName, ...] | None = Field(
+        default=None,
+        description="Secrets that a container may be given. Left out: as for read.",
+        examples=[["report-token"]],
     )
     updates: Updates = Field(
         default_factory=Updates,
@@ -218,6 +230,9 @@ def check_workflow(
     the plan, when the source's ``catalog`` is known. ``approved`` is what the owner lets the cloud keep.
     """
     refusals = [*_check_connections(policy, workflow, origin), *_check_files(policy, workflow)]
+    refusals += check_containers(
+        workflow, origin, images=policy.images, destinations=policy.destinations, secrets=policy.secrets
+    )
     if origin == "cloud":
         if not policy.workflows_from_cloud:
             refusals.append(Refusal("workflows_from_cloud", "Workflows from the cloud are not allowed here."))

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from appliance.documents.problems import Places
 from appliance.policy.policy import Policy
+from appliance.policy.trusted_images import TrustedImage
 from appliance.workflow.document import Workflow
 
 
@@ -30,6 +31,8 @@ class RunSpec(BaseModel):
     """Under which name the source's mask keys are derived; None for the connection's own."""
     epoch: int = 1
     """The generation of those keys, as it was when the run began."""
+    images: dict[str, TrustedImage] = {}
+    """What each image of its containers stood for when it began."""
     places: Places = Places()
     """Where the workflow's keys stand in its file, so that what is wrong with them can be pointed at."""
 

@@ -54,6 +54,16 @@ def write_secrets(
         write_settings(folder, settings)
 
 
+def write_service(folder: Path, name: str, connection: Connection, hostaddr: str, *, seen_at: Path) -> None:
+    """One section of that name in ``folder`` for a program that is not ours, which reaches the server at
+    ``hostaddr``; a certificate is still compared with the connection's host. The database is its own only.
+    """
+    lines = _service_lines(folder, seen_at, name, connection)
+    database = _parameter(name, "dbname", "dbname", connection.dbname)
+    text = "\n".join([f"[{name}]", database, f"hostaddr={hostaddr}", *lines, ""])
+    write_file(folder / SERVICE_FILE, text, durable=False, mode=0o400)
+
+
 def write_settings(folder: Path, settings: Mapping[str, str]) -> None:
     """Put what a step's keyed sessions are opened with into its secrets folder; nothing takes it away."""
     if settings:

@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue, model_serializer, model_validator
 from appliance.documents.model import StrictModel, describe, wrong
 from appliance.documents.named_types import ConnectionName, WorkflowId
 from appliance.exports.manifest import Format
+from appliance.workflow.container_delivery import ContainerDelivery
 from appliance.workflow.delivery import Delivery, FilesDelivery, TwinDelivery, check_files
 from appliance.workflow.document_types import (
     ColumnPattern,
@@ -199,6 +200,11 @@ class Workflow(StrictModel):
             if name in seen:
                 raise wrong(f"delivers to `{name}` twice", "each connection once")
             seen.add(name)
+        for container in self.containers.values():
+            if container.reads == "files" and not self.files:
+                raise wrong("has a container that reads files, and delivers none", "{files: {…}} as well")
+            if container.reaches_databases and not self.twins:
+                raise wrong("has a container that reaches databases, and no twin", "a twin as well")
         if self.replaces == self.id:
             raise wrong("replaces itself", "the id of another workflow, or no `replaces`")
         return self
@@ -227,6 +233,12 @@ class Workflow(StrictModel):
     def files(self) -> dict[int, FilesDelivery]:
         """The files to deliver, one format each, by their place in ``deliver``."""
         return {place: each.files for place, each in enumerate(self.deliver) if each.files is not None}
+
+    @property
+    def containers(self) -> dict[int, ContainerDelivery]:
+        """The customer's own containers, by their place in ``deliver``."""
+        places = enumerate(self.deliver)
+        return {place: each.container for place, each in places if each.container is not None}
 
     @property
     def scratch(self) -> dict[int, str]:

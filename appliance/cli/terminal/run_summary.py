@@ -13,6 +13,7 @@ from rich.text import Text
 from appliance.cli.terminal.output import counted, duration, size
 from appliance.documents.problems import printable
 from appliance.postgres.plan import Plan, PlannedTable
+from appliance.steps.container_result import ContainerResult
 from appliance.steps.local.run import RunOutcome
 from appliance.workflow.drift import Drift, drift_notes
 
@@ -39,6 +40,8 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
             f"Files: {counted(files['tables'], 'table')}, {counted(files['rows'], 'row')},"
             f" {size(files['bytes'])}, {', '.join(files['formats'])}, in {outcome.export}.",
         )
+    for handed in outcome.containers:
+        _say(console, _handed(handed))
     total = sum(part.get("rows", 0) for part in copied)
     moved = sum(part.get("bytes", 0) for part in copied)
     _say(
@@ -47,6 +50,16 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
         f" {_times(outcome.seconds)}.",
     )
     _print_not_carried(console, plan, everything=False)
+
+
+def _handed(result: ContainerResult) -> str:
+    """What came of a container of the customer's own."""
+    if not result.worked:
+        return f"Warning: {' '.join(result.notes)}"
+    if result.export is None:
+        return f"The container of {result.image} has ended well, and wrote nothing to /out."
+    written = f"{counted(result.files, 'file')}, {size(result.bytes)}"
+    return f"The container of {result.image} has ended well: {written}, listed as {result.export}."
 
 
 def print_plan(console: Console, plan: Plan, *, columns: bool) -> None:

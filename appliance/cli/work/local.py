@@ -15,6 +15,7 @@ from rich.console import Console
 
 from appliance import __version__
 from appliance.cli.terminal.progress import RunDisplay
+from appliance.cli.work.local_containers import hand_over_all, require_engine, with_state
 from appliance.connections import load_connections, select_connections
 from appliance.documents.problems import WrongDocumentError
 from appliance.errors import WorkFailedError, WrongRequestError
@@ -22,6 +23,7 @@ from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
 from appliance.masking.registry import parameter_models
 from appliance.policy.policy import check_workflow, enforce, read_policy
+from appliance.policy.trusted_images import images_of
 from appliance.postgres.exporting.libraries import require_parquet
 from appliance.run_folder import run_folder
 from appliance.settings.settings import load_settings
@@ -66,6 +68,8 @@ def local_run(
     enforce(check_workflow(policy, workflow, origin="local"))
     if "parquet" in workflow.formats:
         require_parquet()
+    images = images_of(settings.trusted_images_file, workflow)
+    require_engine(workflow)
     connections = select_connections(known, workflow.connections, str(known_file))
     folder = state_folder(settings, state)
     _work_as_its_owner(folder, exports_dir)
@@ -78,19 +82,23 @@ def local_run(
         origin="local",
         policy=policy,
         created_at=now,
+        images=images,
         appliance_version=__version__,
         mask_key=connections[workflow.source].mask_key,
         epoch=read_epochs(folder / "keys").of(connections[workflow.source].mask_key or workflow.source),
         places=loaded.document.places(),
     )
     with secrets_base(settings, spec.run_id) as secrets_dir:
-        yield LocalRun(
+        exports = exports_dir or folder / "exports"
+        run = LocalRun(
             spec=spec,
             connections=connections,
             key=load_or_create_key(folder / "keys" / "mask.key"),
             paths=StepPaths(run_folder(folder, spec.run_id), secrets_dir),
-            exports_dir=exports_dir or folder / "exports",
+            exports_dir=exports,
         )
+        run.hand_over = hand_over_all(run, with_state(settings, folder), known, exports)
+        yield run
 
 
 def _work_as_its_owner(folder: Path, exports_dir: Path | None) -> None:

@@ -53,6 +53,7 @@ STEPS = {
     "finish": "Build indexes",
     "verify": "Verify",
     "publish": "Publish",
+    "container": "Run your container",
 }
 COMPONENTS = {
     "scheduler": "Scheduler",

@@ -201,7 +201,7 @@ class StepOperator(DockerOperator):
     def _reached(self, inputs: StepInputs, call: StepCall) -> tuple[str, ...]:
         """Have the databases of this step let through, where a firewall guards what steps may reach."""
         known, wanted = inputs.connections_to_reach(call)
-        return open_ways(self.settings.runtime_dir, known, wanted)
+        return open_ways(self.settings.runtime_dir, known, wanted, named=inputs.named_places())
 
     def _writes_files(self, inputs: StepInputs) -> bool:
         return self.step == "publish" and self.delivery == inputs.spec.workflow.exporting_delivery
@@ -242,11 +242,15 @@ class StepOperator(DockerOperator):
         return failure.model_copy(update={"log_tail": tuple(run.output.tail)})
 
     def _mapped_value(self, folder: Path, inputs: StepInputs) -> list[int] | None:
-        """What the next step is mapped over: shards after ``plan``, deliveries after ``verify``."""
+        """What the next step is mapped over: shards after ``plan``, databases after ``verify``; containers
+        are known before that, and come after ``publish``.
+        """
         if self.step == "plan":
             return list(range(max(1, len(PLAN.read(folder).shards))))
         if self.step == "verify":
             return list(inputs.spec.workflow.built)
+        if self.step == "finish":
+            return list(inputs.spec.workflow.containers)
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from appliance.orchestration.containers.needs import connections_for, needs_key
 from appliance.password_command import password_of
 from appliance.policy.approvals import approved_columns
 from appliance.policy.policy import check_workflow, enforce, read_policy
+from appliance.policy.trusted_images import images_of
 from appliance.run_folder import run_folder
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
@@ -29,6 +31,7 @@ from appliance.steps.run_files import PLAN, SPEC
 from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import CONTAINER_PATH, write_secrets
 from appliance.steps.step_keys import step_settings
+from appliance.workflow.container_delivery import split_place
 from appliance.workflow.loading import load_workflow
 
 
@@ -77,6 +80,14 @@ class StepInputs:
         known = load_connections(self.settings.connections_file)
         return known, select_connections(known, connections_for(call, self.spec.workflow))
 
+    def named_places(self) -> tuple[tuple[str, int], ...]:
+        """The hosts and ports besides connections' that policy lets containers reach."""
+        found = []
+        for destination in read_policy(self.settings).destinations:
+            with contextlib.suppress(ValueError):
+                found.append(split_place(destination.lower()))
+        return tuple(found)
+
     def write_secrets(self, folder: Path, call: StepCall) -> None:
         """Fill a folder on tmpfs with what this step may know, for this process's user only."""
         names = connections_for(call, self.spec.workflow)
@@ -113,6 +124,7 @@ def _begin(
         )
     policy = read_policy(settings)
     enforce(check_workflow(policy, document, origin=origin))
+    images = images_of(settings.trusted_images_file, document)
     (source,) = select_connections(load_connections(settings.connections_file), [document.source]).values()
     spec = RunSpec(
         run_id=call.run_id,
@@ -121,6 +133,7 @@ def _begin(
         policy=policy,
         approved=approved_columns(settings.approvals_dir, document) if origin == "cloud" else (),
         created_at=datetime.now(UTC),
+        images=images,
         appliance_version=appliance.__version__,
         mask_key=source.mask_key,
         epoch=read_epochs(settings.keys_dir).of(source.mask_key or document.source),

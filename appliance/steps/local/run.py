@@ -20,6 +20,7 @@ from appliance.postgres.plan import Plan
 from appliance.run_folder import alive
 from appliance.steps import discard
 from appliance.steps.call import StepCall, StepPaths
+from appliance.steps.container_result import ContainerResult
 from appliance.steps.context import load_context
 from appliance.steps.former_catalog import give_former_catalog
 from appliance.steps.local.process import StepProcess, stop_all
@@ -94,6 +95,7 @@ class RunOutcome:
     total_seconds: float
     export: Path | None = None
     """Where its files are."""
+    containers: tuple[ContainerResult, ...] = ()
 
 
 @dataclass
@@ -116,8 +118,11 @@ class LocalRun:
     """Where a workflow's files go: ``<workflow>/<run>/`` in it."""
     check: Callable[[], None] = field(default=lambda: None)
     """Called a few times a second; what it raises ends the run."""
+    hand_over: Callable[[Observer], list[ContainerResult]] | None = None
+    """Starts the workflow's own containers when all else is published; their results."""
     _alive: list[StepProcess] = field(default_factory=list)
     _results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    _containers: list[ContainerResult] = field(default_factory=list)
     _seconds: dict[str, float] = field(default_factory=dict)
     _deadline: float = 0.0
     _observer: Observer = field(default_factory=SilentObserver)
@@ -142,17 +147,24 @@ class LocalRun:
             self._keyed_steps("verify", [self._job("verify")], plan)
             publishing = True
             export = self._publish()
+            if self.hand_over is not None and self.spec.workflow.containers:
+                began_there = time.monotonic()
+                self._containers = self.hand_over(self._observer)
+                self._seconds["container"] = time.monotonic() - began_there
         except BaseException as error:
             stop_all(self._alive)
             # A finished twin that could not be swapped stays: its message says what to do to get it swapped.
+            published = "publish" in self._seconds
             stays = publishing and isinstance(error, StepFailedError) and not self.spec.workflow.scratch
+            stays = stays or published
             if not stays:
                 self._drop_unfinished()
             raise
         finally:
             stop_all(self._alive)
             remove_secrets(self.paths.secrets_dir)
-        return RunOutcome(plan, self._results, self._seconds, time.monotonic() - began, export)
+        total = time.monotonic() - began
+        return RunOutcome(plan, self._results, self._seconds, total, export, tuple(self._containers))
 
     def only_plan(self, observer: Observer) -> Plan:
         """Make the plan and nothing else; nothing is left behind but the run's folder."""
