@@ -120,7 +120,8 @@ class Policy(StrictModel):
         strict=True,
         description=(
             "Whether workflows from the dashboard may hold free SQL: in rows: where, all but columns,"
-            " literals, comparisons, AND, OR, NOT, IN, LIKE, BETWEEN and IS. It sees what the reader sees."
+            " literals, comparisons, AND, OR, NOT, IN, LIKE, BETWEEN and IS, which sees what the reader sees;"
+            " and after_load, which does in the twin what its role may."
         ),
         examples=[False],
     )
@@ -243,6 +244,9 @@ def check_workflow(
         ]
         if free and not policy.sql_from_cloud:
             what = f"SQL from the cloud is not allowed here: {'; '.join(free)}."
+            refusals.append(Refusal("sql_from_cloud", what))
+        if workflow.after_load and not policy.sql_from_cloud:
+            what = "SQL from the cloud is not allowed here: after_load."
             refusals.append(Refusal("sql_from_cloud", what))
         if workflow.unlisted == "keep":
             what = "The cloud may not keep what is not named (unlisted: keep)."

@@ -33,6 +33,8 @@ class RunSpec(BaseModel):
     """The generation of those keys, as it was when the run began."""
     images: dict[str, TrustedImage] = {}
     """What each image of its containers stood for when it began."""
+    after_load: tuple[str, ...] = ()
+    """The SQL of its after_load, files read."""
     places: Places = Places()
     """Where the workflow's keys stand in its file, so that what is wrong with them can be pointed at."""
 

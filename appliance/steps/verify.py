@@ -27,7 +27,9 @@ from appliance.postgres.proof.verification import (
     unchecked_constraints,
 )
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
+from appliance.postgres.twin.after_load import AfterLoadRecord
 from appliance.run_folder import mark_removed
+from appliance.steps.after_load import with_after_load
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import VERIFIED, finished_of, schema_of, settings_of
 
@@ -43,6 +45,8 @@ class VerifyResult(BaseModel):
     """Values of the twin that are what the mask gave for their row."""
     left_out: int = 0
     """Rows of the source that filters, and the keys behind them, leave out: counted there, apart."""
+    after_load: tuple[AfterLoadRecord, ...] = ()
+    """What the workflow's own SQL has changed since, target by target."""
     notes: tuple[str, ...] = ()
     seconds: float
 
@@ -54,6 +58,8 @@ def run(context: StepContext) -> VerifyResult:
     proofs, missing = _proofs(context, plan)
     tables = [table for proof in proofs for table in proof.tables]
     faults = [fault for table in tables for fault in table.faults] + missing
+    if not faults:
+        proofs = with_after_load(context, plan, proofs)
     for number, target in enumerate(plan.targets):
         faults += _unchecked(context, number, target)
     if faults:
@@ -76,6 +82,7 @@ def run(context: StepContext) -> VerifyResult:
         values_compared=sum(column.compared for _, column in columns),
         values_equal=sum(table.equal for table in tables),
         left_out=sum(left.total for _, left in filtered),
+        after_load=tuple(proof.after_load for proof in proofs if proof.after_load is not None),
         notes=(*notes, *(f"{table}: {left.text}" for table, left in filtered if left.total)),
         seconds=round(time.monotonic() - began, 3),
     )

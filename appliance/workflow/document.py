@@ -9,6 +9,7 @@ from pydantic import Field, JsonValue, model_serializer, model_validator
 from appliance.documents.model import StrictModel, describe, wrong
 from appliance.documents.named_types import ConnectionName, WorkflowId
 from appliance.exports.manifest import Format
+from appliance.workflow.after_load import AfterLoad
 from appliance.workflow.container_delivery import ContainerDelivery
 from appliance.workflow.delivery import Delivery, FilesDelivery, TwinDelivery, check_files
 from appliance.workflow.document_types import (
@@ -174,6 +175,15 @@ class Workflow(StrictModel):
     )
     deliver: tuple[Delivery, ...] = Field(
         min_length=1, description="Where the result goes.", examples=[[{"twin": {"connection": "staging"}}]]
+    )
+    after_load: tuple[AfterLoad, ...] = Field(
+        default=(),
+        max_length=50,
+        description=(
+            "SQL that runs in the new twin after its proof and before anyone sees it, as the twin's role and"
+            " in one transaction: test logins, names for a demo. Policy decides whose."
+        ),
+        examples=[[{"sql": "UPDATE public.tenant SET webhook = NULL"}]],
     )
     replaces: WorkflowId | None = Field(
         default=None,

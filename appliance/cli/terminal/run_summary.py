@@ -13,6 +13,7 @@ from rich.text import Text
 from appliance.cli.terminal.output import counted, duration, size
 from appliance.documents.problems import printable
 from appliance.postgres.plan import Plan, PlannedTable
+from appliance.postgres.twin.after_load import AfterLoadRecord
 from appliance.steps.container_result import ContainerResult
 from appliance.steps.local.run import RunOutcome
 from appliance.workflow.drift import Drift, drift_notes
@@ -27,6 +28,8 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
     copied = outcome.results.get("copy", [])
     _show(console, _copied_tables(plan, rows))
     _say(console, _verified(outcome))
+    for line in _changed_since(outcome):
+        _say(console, line)
     for target, published in zip(plan.targets, outcome.results.get("publish", []), strict=False):
         if target.scratch:
             continue
@@ -50,6 +53,16 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
         f" {_times(outcome.seconds)}.",
     )
     _print_not_carried(console, plan, everything=False)
+
+
+def _changed_since(outcome: RunOutcome) -> list[str]:
+    """What the workflow's own SQL has changed in what was proven."""
+    found = next(iter(outcome.results.get("verify", [])), {}).get("after_load", [])
+    records = [AfterLoadRecord.model_validate(each) for each in found]
+    return [
+        f"Changed by after_load: {'; '.join(change.text for change in record.changes) or 'no row'}."
+        for record in records
+    ]
 
 
 def _handed(result: ContainerResult) -> str:

@@ -33,6 +33,7 @@ from appliance.steps.local.killed_runs import discard_left_behind
 from appliance.steps.local.run import LocalRun
 from appliance.steps.run_spec import RunSpec
 from appliance.system.beneath import become_owner_of, lesser_owner
+from appliance.workflow.after_load import sql_texts
 from appliance.workflow.loading import load_workflow
 from appliance.workflow.mask_check import check_masks
 
@@ -70,6 +71,7 @@ def local_run(
         require_parquet()
     images = images_of(settings.trusted_images_file, workflow)
     require_engine(workflow)
+    after_load = sql_texts(workflow.after_load, file.parent)
     connections = select_connections(known, workflow.connections, str(known_file))
     folder = state_folder(settings, state)
     _work_as_its_owner(folder, exports_dir)
@@ -83,6 +85,7 @@ def local_run(
         policy=policy,
         created_at=now,
         images=images,
+        after_load=after_load,
         appliance_version=__version__,
         mask_key=connections[workflow.source].mask_key,
         epoch=read_epochs(folder / "keys").of(connections[workflow.source].mask_key or workflow.source),

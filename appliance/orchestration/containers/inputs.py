@@ -31,6 +31,7 @@ from appliance.steps.run_files import PLAN, SPEC
 from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import CONTAINER_PATH, write_secrets
 from appliance.steps.step_keys import step_settings
+from appliance.workflow.after_load import sql_texts
 from appliance.workflow.container_delivery import split_place
 from appliance.workflow.loading import load_workflow
 
@@ -125,6 +126,8 @@ def _begin(
     policy = read_policy(settings)
     enforce(check_workflow(policy, document, origin=origin))
     images = images_of(settings.trusted_images_file, document)
+    # A file is the owner's, whoever names it: one beside the workflows that were written here.
+    beside = source_file.parent if origin == "local" else settings.workflow_dirs[0]
     (source,) = select_connections(load_connections(settings.connections_file), [document.source]).values()
     spec = RunSpec(
         run_id=call.run_id,
@@ -134,6 +137,7 @@ def _begin(
         approved=approved_columns(settings.approvals_dir, document) if origin == "cloud" else (),
         created_at=datetime.now(UTC),
         images=images,
+        after_load=sql_texts(document.after_load, beside),
         appliance_version=appliance.__version__,
         mask_key=source.mask_key,
         epoch=read_epochs(settings.keys_dir).of(source.mask_key or document.source),
