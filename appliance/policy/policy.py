@@ -22,10 +22,10 @@ from appliance.errors import RefusedError
 from appliance.policy.caps import check_caps
 from appliance.policy.columns import KEEP_RULE, check_columns, check_keeps, check_tables, useless_patterns
 from appliance.policy.containers import EXPORTS, check_containers
+from appliance.policy.free_sql import check_free_sql
 from appliance.policy.refusal import Origin, Refusal
 from appliance.settings.settings import Settings
 from appliance.workflow.catalog import Catalog
-from appliance.workflow.conditions.grammar import why_free
 from appliance.workflow.container_delivery import ImageReference, SecretName
 from appliance.workflow.document import Workflow
 from appliance.workflow.document_types import ColumnPattern, TablePattern
@@ -237,17 +237,8 @@ def check_workflow(
     if origin == "cloud":
         if not policy.workflows_from_cloud:
             refusals.append(Refusal("workflows_from_cloud", "Workflows from the cloud are not allowed here."))
-        free = [
-            f"rows of {pattern} ({why})"
-            for pattern, rows in workflow.rows.items()
-            if rows.where is not None and (why := why_free(rows.where)) is not None
-        ]
-        if free and not policy.sql_from_cloud:
-            what = f"SQL from the cloud is not allowed here: {'; '.join(free)}."
-            refusals.append(Refusal("sql_from_cloud", what))
-        if workflow.after_load and not policy.sql_from_cloud:
-            what = "SQL from the cloud is not allowed here: after_load."
-            refusals.append(Refusal("sql_from_cloud", what))
+        if not policy.sql_from_cloud:
+            refusals += check_free_sql(workflow)
         if workflow.unlisted == "keep":
             what = "The cloud may not keep what is not named (unlisted: keep)."
             refusals.append(Refusal(KEEP_RULE, what))
