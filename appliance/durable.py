@@ -96,6 +96,29 @@ def create_file(
     return True
 
 
+def finish_file(unfinished: Path, path: Path, *, mode: int) -> None:
+    """Let a file that more than one process may have written take its name, durably. Raises OSError."""
+    descriptor = os.open(unfinished, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    unfinished.replace(path)
+    sync_folder(path.parent)
+
+
+def link_file(path: Path, source: Path) -> bool:
+    """Have the file ``source`` under a second name; False where the disk cannot. Raises OSError."""
+    try:
+        os.link(source, path)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
 def append_line(path: Path, line: str, *, durable: bool, mode: int) -> None:
     """Append one line in one write; ``mode`` is for a file that is made by it. Raises OSError."""
     try:

@@ -34,6 +34,10 @@ FORMER_CATALOG = "former-catalog.json"
 """The same of the workflow's last verified run, put there when the run begins."""
 DRIFT = "drift.json"
 """What has changed from the one to the other, and what the workflow decided of it."""
+KEPT = "kept.json"
+"""Which kept columns are looked at, and how, by ``plan``."""
+ORIGINALS = "originals.json"
+"""What the source counted of masked columns' originals in kept columns, by ``copy``."""
 SCHEMA = "schema/{target}.json"
 """What ``schema`` leaves for ``finish``, for each of the plan's targets."""
 SETTINGS = "schema/{target}.settings.json"
@@ -150,6 +154,11 @@ def run_id_for(workflow: str, airflow_run_id: str) -> str:
 def run_folder(state_dir: Path, run_id: str) -> Path:
     """Where a run keeps its plan and results. Holds no row values and no secrets."""
     return state_dir / "runs" / run_id
+
+
+def state_of(folder: Path) -> Path:
+    """The state's folder that a run's folder lies in."""
+    return folder.parent.parent
 
 
 def has_begun(folder: Path) -> bool:

@@ -13,6 +13,7 @@ from appliance.documents.json_schema import Kind, document_schema, printed
 from appliance.masking.registry import MASKS, parameter_models
 from appliance.policy.policy import Policy
 from appliance.settings.settings import Settings
+from appliance.subjects.document import Subjects
 from appliance.workflow.schema import workflow_schema
 from docs.making.command_line import command_line_page
 from docs.making.documents import DocumentPage, Schema, document_page
@@ -40,6 +41,11 @@ widen them. It is read afresh for every decision. A key that is left out limits 
 most; `destinations` alone allows nothing that it does not name. `appliance policy check WORKFLOW` asks it
 beforehand, and a refusal names the key.
 """
+_SUBJECTS = """
+`/etc/appliance/subjects.yaml` says who a subject is, which rows are about one, and what becomes of them in
+the source. It is the customer's own and stays on the appliance. `appliance erasure check` holds it against
+the sources. [Erasure](../erasure.md) says what it is for.
+"""
 _SETTINGS = """
 `/etc/appliance/appliance.yaml` says where things lie and what may be used. Every key may be left out. An
 environment variable wins over the file: `APPLIANCE_` and the key in capitals (`APPLIANCE_STATE_DIR`), and
@@ -56,6 +62,7 @@ def schemas() -> dict[Kind, Schema]:
         "connections": connections_schema(),
         "policy": document_schema(Policy, "Policy"),
         "settings": document_schema(Settings, "Settings"),
+        "subjects": document_schema(Subjects, "Subjects"),
     }
 
 
@@ -73,6 +80,7 @@ def pages() -> dict[Path, str]:
             instead=("password_command",),
         ),
         "policy": DocumentPage("Policy", _POLICY, found["policy"], "appliance policy schema"),
+        "subjects": DocumentPage("Subjects", _SUBJECTS, found["subjects"], "appliance erasure schema"),
         "settings": DocumentPage("Settings", _SETTINGS, found["settings"], "appliance settings schema"),
     }
     return {

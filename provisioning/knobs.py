@@ -28,6 +28,8 @@ _PATHS = (
 _PORTS = ("firewall_allow_tcp", "firewall_allow_from_steps_tcp")
 RELEASES_KEPT_MIN = 2
 """The one that runs and the one before it."""
+RELEASE_KIB_PER_S_MIN = 64
+"""Below that a release takes hours."""
 _OR_NEVER = ("exports_max_days", "receipts_max_days")
 
 
@@ -89,6 +91,10 @@ class Knobs:
     receipts_max_days: int | None
     journal_max_mb: int
     releases_kept: int
+    release_repository: str | None
+    release_root_sha256: str | None
+    release_repository_folder: str | None
+    release_kib_per_s: int | None
 
 
 def defaults() -> dict[str, Any]:
@@ -115,11 +121,12 @@ def read_knobs(data: Data) -> Knobs:
             values[name] = _yes_or_no(name, values[name])
         elif isinstance(default, int) and not (name in _OR_NEVER and values[name] is None):
             values[name] = _whole_number(name, values[name])
-    for name in ("steps_memory_mb", "steps_cpu_percent"):
+    for name in ("steps_memory_mb", "steps_cpu_percent", "release_kib_per_s"):
         if values[name] is not None:
             values[name] = _whole_number(name, values[name])
     knobs = Knobs(**values)
     _check_proxy(knobs)
+    _check_repository(knobs)
     _check_docker(knobs)
     _check_status(knobs)
     if knobs.releases_kept < RELEASES_KEPT_MIN:
@@ -199,6 +206,23 @@ def _check_proxy(knobs: Knobs) -> None:
         raise WrongKnobError(
             "http_proxy: put the user and password into a file and name it in http_proxy_credentials_file"
         )
+
+
+def _check_repository(knobs: Knobs) -> None:
+    digest = knobs.release_root_sha256
+    if digest is not None and not re.fullmatch(r"[0-9a-f]{64}", str(digest)):
+        raise WrongKnobError(
+            "release_root_sha256: expected 64 digits, as `appliance-release list` prints them"
+        )
+    if knobs.release_repository is not None and urlsplit(knobs.release_repository).scheme not in {
+        "http",
+        "https",
+    }:
+        raise WrongKnobError("release_repository: expected a URL such as https://releases.example.com")
+    if knobs.release_repository_folder is not None and digest is None:
+        raise WrongKnobError("release_repository_folder: set release_root_sha256 too")
+    if knobs.release_kib_per_s is not None and knobs.release_kib_per_s < RELEASE_KIB_PER_S_MIN:
+        raise WrongKnobError(f"release_kib_per_s: expected {RELEASE_KIB_PER_S_MIN} or more")
 
 
 def _check_docker(knobs: Knobs) -> None:

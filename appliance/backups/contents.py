@@ -17,7 +17,7 @@ OF_THE_DEPLOY = frozenset({"proxy.env", "cleanup.env", "status.env", "enrolment-
 FIREWALL = "firewall.nft"
 """The deploy's too: another machine's rules could keep this one's operator out. Older backups may have it."""
 MACHINE_SETTINGS = "appliance.yaml"
-STATE_FOLDERS = ("keys", "receipts", "workflows")
+STATE_FOLDERS = ("keys", "receipts", "workflows", "erasures", "copies")
 STATE_FILES = ("exports/deletions.jsonl",)
 IDENTITY = f"{STATE}/keys/dashboard.json"
 """Its name in every backup, wherever this machine keeps it."""

@@ -22,9 +22,10 @@ def plan(  # noqa: PLR0917 - as typer has it
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
-    """Show what a run would do. Source and target are looked at; no row is read and nothing is written.
+    """Show what a run would do. Of kept columns a sample is looked at in the source; nothing is copied.
 
-    Whatever is wrong with the workflow, the source or the target is said at once.
+    Whatever is wrong with the workflow, the source or the target is said at once. What the target refuses to
+    make is found by making it: an empty database beside the twin, which is dropped again after seconds.
     """
     from appliance.cli.terminal.run_summary import plan_json, print_plan  # noqa: PLC0415
     from appliance.cli.work.local import console, interruptible, local_run  # noqa: PLC0415 - help must be instant

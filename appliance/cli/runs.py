@@ -13,6 +13,7 @@ from appliance.cli.terminal.output import duration, moment, print_json, print_ta
 from appliance.cli.work.status_client import ask, read
 from appliance.contract.step_messages import Failure
 from appliance.errors import Explanation
+from appliance.postgres.proof.kept import SaidTable
 from appliance.settings.settings import load_settings
 from appliance.store.rows import RunDetails, RunLine, StepLine, TwinLine
 
@@ -58,6 +59,8 @@ def print_run(run: RunDetails) -> None:
     for twin in run.twins:
         typer.echo("")
         typer.echo(_twin(run, twin))
+    for line in verified_lines(run):
+        typer.echo(line)
     for notice in run.notices:
         typer.echo("")
         typer.echo(f"Note ({notice.step}): {notice.text}")
@@ -75,6 +78,29 @@ def _twin(run: RunDetails, twin: TwinLine) -> str:
         f"Twin on {twin.connection}: stood from {moment(twin.since)} until {moment(twin.replaced_at)}, when"
         f" {twin.replaced_by}{whose} replaced it."
     )
+
+
+def verified_lines(run: RunDetails) -> list[str]:
+    """What verification has proven, table by table, what it has only looked at, and what it has not."""
+    result = next((step.result for step in run.steps if step.step == "verify" and step.result), {})
+    said = [SaidTable.model_validate(each) for each in result.get("said", ())]
+    if not said:
+        return []
+    lines = ["", "Verified:"]
+    for table in said:
+        parts = [f"{table.rows:,} rows counted"]
+        if table.proven:
+            parts.append(f"masked and proven over {table.rows_searched:,} rows: {', '.join(table.proven)}")
+        if table.kept:
+            parts.append(f"kept and looked at over {table.rows_looked_at:,} rows: {', '.join(table.kept)}")
+        if table.found:
+            parts.append(f"of these, something was found in: {', '.join(table.found)}")
+        parts += [f"not looked at: {column} ({why})" for column, why in table.not_looked_at]
+        lines += [f"  {table.table}", *(f"    {part}" for part in parts)]
+    more = result.get("tables", 0) - len(said)
+    if more > 0:
+        lines.append(f"  and {more:,} more: verify.json in the run's folder")
+    return [*lines, "  That no kept column holds personal data is not proven."]
 
 
 def failure_text(failure: Failure) -> str:

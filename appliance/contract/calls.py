@@ -29,13 +29,7 @@ from appliance.contract.commands import (
     SyncCommand,
     UpdateCommand,
 )
-from appliance.contract.events import (
-    Event,
-    EventBatch,
-    EventsAccepted,
-    FailureReport,
-    RejectedEvent,
-)
+from appliance.contract.events import Event, EventBatch, EventsAccepted, RejectedEvent
 from appliance.contract.fields import (
     ConnectionName,
     Count,
@@ -55,6 +49,7 @@ from appliance.contract.fields import (
     WireModel,
     WorkflowId,
 )
+from appliance.contract.run_parts import FailureReport
 from appliance.errors import Explanation
 
 __all__ = [

@@ -13,11 +13,9 @@ from pydantic import Field
 
 from appliance.contract.catalog import CatalogReported, ColumnsUncovered, PlanReported
 from appliance.contract.fields import (
-    CodeLocation,
     ConnectionName,
     Count,
     Digest,
-    ExceptionName,
     Identifier,
     Instant,
     ObjectName,
@@ -25,97 +23,21 @@ from appliance.contract.fields import (
     RunId,
     ScrubbedText,
     Seconds,
-    SqlState,
-    Step,
     VersionName,
     WireModel,
     WorkflowId,
 )
+from appliance.contract.run_parts import Check, FailureReport, KeptLooked, Shard, Step, StepTime, TableBrief
 from appliance.contract.table_drift import TableDrift
 
 MAX_BATCH_EVENTS = 500
 MAX_BATCH_BYTES = 2 * 2**20
 """A sender keeps a batch below both; a receiver answers 413 above the second."""
 MAX_PLANNED_TABLES = 2000
-MAX_LOG_LINES = 40
 
 StepState = Literal["waiting", "running", "succeeded", "failed", "retrying", "cancelled", "skipped"]
 RunOutcome = Literal["succeeded", "failed", "refused", "cancelled"]
-_Shard = Annotated[
-    int | None, Field(ge=0, le=100_000, description="Which of a step's parallel parts; to draw it apart.")
-]
 _Run = Annotated[RunId, Field(description="The run it belongs to.")]
-
-
-class FailureReport(WireModel):
-    """Why something failed: enough to act on without access to the appliance."""
-
-    step: Step | None = Field(default=None, description="The step that failed.")
-    shard: _Shard = None
-    table: ObjectName | None = Field(default=None, description="The table it was working on, by name only.")
-    exit_code: int = Field(
-        default=1, ge=0, le=255, description="A failure, a wrong request and a refusal have different ones."
-    )
-    retry: bool = Field(default=False, description="Whether trying again can help.")
-    rule: RuleName | None = Field(default=None, description="The policy rule that refused, where one did.")
-    sqlstate: SqlState | None = Field(
-        default=None, description="PostgreSQL's code for the error; holds no data."
-    )
-    exception: ExceptionName | None = Field(
-        default=None, description="The exception's class name, for support."
-    )
-    location: CodeLocation | None = Field(
-        default=None, description="The line of the appliance's code, for support."
-    )
-    what: ScrubbedText = Field(description="What happened, in the appliance's words, scrubbed.")
-    why: ScrubbedText | None = Field(default=None, description="Why it happened, scrubbed.")
-    next_step: ScrubbedText | None = Field(
-        default=None, description="What a person should do next, scrubbed."
-    )
-    log_tail: tuple[ScrubbedText, ...] = Field(
-        default=(),
-        max_length=MAX_LOG_LINES,
-        description="The last lines of the step's log, scrubbed, for support.",
-    )
-
-
-class TableBrief(WireModel):
-    """One table of a plan, by name and size."""
-
-    table: ObjectName = Field(description="The table's name, to show progress by table.")
-    rows: Count = Field(
-        default=0, description="PostgreSQL's estimate of its rows, to show how far copying is."
-    )
-    bytes: Count = Field(default=0, description="Its size, to show how far copying is.")
-    masked: int = Field(
-        default=0, ge=0, le=2000, description="How many of its columns are masked, as evidence."
-    )
-    kept: int = Field(
-        default=0, ge=0, le=2000, description="How many of its columns are kept as they are, as evidence."
-    )
-
-
-class Check(WireModel):
-    """One kind of check that verification made."""
-
-    kind: Literal["row_counts", "constraints", "masked_values", "distinct_counts", "scrubbed_text"] = Field(
-        description="What was checked."
-    )
-    passed: bool = Field(description="Whether all of it held.")
-    checked: Count = Field(default=0, description="How many tables, constraints or columns were checked.")
-    failed: Count = Field(default=0, description="How many of them did not hold.")
-    tables: tuple[ObjectName, ...] = Field(
-        default=(),
-        max_length=50,
-        description="The tables in which it did not hold, by name, to know where to look.",
-    )
-
-
-class StepTime(WireModel):
-    """How long a step took."""
-
-    step: Step = Field(description="The step.")
-    seconds: Seconds = Field(description="How long it took, to see what makes a run slow.")
 
 
 class RunStarted(WireModel):
@@ -164,7 +86,7 @@ class StepChanged(WireModel):
     type: Literal["step_changed"] = Field(default="step_changed", description="The kind of event.")
     run_id: _Run
     step: Step = Field(description="The step.")
-    shard: _Shard = None
+    shard: Shard = None
     state: StepState = Field(description="Its new state.")
     attempt: int = Field(default=1, ge=1, le=1000, description="Which try it is.")
     seconds: Seconds | None = Field(default=None, description="How long it took, once it is over.")
@@ -176,7 +98,7 @@ class TableProgress(WireModel):
     type: Literal["progress"] = Field(default="progress", description="The kind of event.")
     run_id: _Run
     step: Step = Field(description="The step that is at work.")
-    shard: _Shard = None
+    shard: Shard = None
     table: ObjectName | None = Field(
         default=None, description="The table, by name, to draw its progress bar."
     )
@@ -206,6 +128,7 @@ class RunFinished(WireModel):
         max_length=50,
         description="The connections whose twins it put in place, by name, to say until when each stands.",
     )
+    kept: KeptLooked | None = Field(default=None, description="How far it looked into what it kept.")
     failure: FailureReport | None = Field(default=None, description="Why it failed, where it did.")
 
 

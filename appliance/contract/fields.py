@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
@@ -11,9 +11,6 @@ from pydantic_core import CoreSchema, core_schema
 
 from appliance.documents.names import CONNECTION_NAME, PROGRAM_VERSION, SHA256, WORKFLOW_ID
 
-Step = Literal[
-    "open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "publish", "container"
-]
 SCRUBBED_TEXT_MAX = 1000
 _ROOM_FOR_THE_REST = 80
 _PRINTABLE = r"[^\x00-\x1f\x7f]"

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
@@ -43,6 +44,7 @@ from appliance.dashboard.web.access import SignInNeededError
 from appliance.dashboard.web.context import Context
 from appliance.dashboard.web.limits import Protection
 from appliance.errors import ApplianceError, Explanation
+from appliance.releases.repository.contents import METADATA, TARGETS
 
 SWEEP_EVERY_SECONDS = 600
 log = logging.getLogger("appliance.dashboard")
@@ -77,6 +79,11 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
         app.include_router(pages.router, include_in_schema=False)
     app.include_router(bundles.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    if settings.releases:
+        # For anybody, as bundles are: who reads it verifies it. No link leads out of it.
+        for part in (METADATA, TARGETS):
+            files = StaticFiles(directory=Path(settings.releases) / part)
+            app.mount(f"/releases/{part}", files, name=f"releases-{part}")
     app.add_api_route("/healthz", _healthz, include_in_schema=False)
     app.add_middleware(Protection, secure=settings.secure)
     _add_error_handlers(app)

@@ -20,16 +20,16 @@ DEFAULT_INSTALL_COMMAND = """\
 bundle={bundle} sha256={sha256}
 {fetch}echo "$sha256  $bundle" | sha256sum --check --quiet &&
 tar -xOf $bundle provisioning/install.sh > install.sh &&
-sudo sh install.sh $bundle $sha256 --data dashboard_url={url}"""
+sudo sh install.sh $bundle $sha256 --data dashboard_url={url}{trust}"""
 DEFAULT_UPGRADE_COMMAND = """\
 bundle={bundle}
 {fetch}sha256sum --check --quiet $bundle.sha256 &&
 sudo install -m 644 $bundle $bundle.sha256 /opt/appliance/bundles/ &&
 sudo appliance release use {version}"""
 IN_BRACES = {
-    "install_command": ("url", "version", "bundle", "sha256", "fetch", "token"),
-    "enrol_command": ("url", "version", "bundle", "sha256", "fetch", "token"),
-    "upgrade_command": ("url", "version", "bundle", "sha256", "fetch"),
+    "install_command": ("url", "version", "bundle", "sha256", "fetch", "trust", "token"),
+    "enrol_command": ("url", "version", "bundle", "sha256", "fetch", "trust", "token"),
+    "upgrade_command": ("url", "version", "bundle", "sha256", "fetch", "trust"),
 }
 """What each command may ask for; any other brace is doubled."""
 
@@ -53,6 +53,8 @@ class Settings:
     """Addresses whose X-Forwarded-For is believed, comma-separated."""
     bundles: str = ""
     """A folder of release bundles, each with its .sha256, from which the printed commands fetch."""
+    releases: str = ""
+    """A release repository as `appliance-release publish` fills it; it is served at /releases/."""
     heartbeat_seconds: int = 30
     retention_days: int = 90
     """How long events and finished runs are kept."""
@@ -126,6 +128,8 @@ def _problems(settings: Settings) -> list[str]:
         problems.append("DASHBOARD_TLS_CERTIFICATE and DASHBOARD_TLS_KEY go together")
     if settings.bundles and not Path(settings.bundles).is_dir():
         problems.append("DASHBOARD_BUNDLES must be a folder")
+    if settings.releases and not (Path(settings.releases) / "metadata").is_dir():
+        problems.append("DASHBOARD_RELEASES must be a folder that `appliance-release publish` has filled")
     for name, known in IN_BRACES.items():
         try:
             getattr(settings, name).format_map(dict.fromkeys(known, ""))

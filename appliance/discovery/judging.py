@@ -41,8 +41,8 @@ def judge(table: Table, column: Column, counts: ColumnCounts | None, why_not: st
         looked = () if counts is None or not counts.total else (f"{counts.total} values were looked at",)
         source = guess.by if guess.by.startswith("type ") else f"its name: {guess.by}"
         return _personal(table, column, guess.kind, 0.75, (source, *looked))
-    if labels := [label for label in column.enum_labels if _LABEL_EMAIL.search(label)]:
-        evidence = (f"{len(labels)} of {len(column.enum_labels)} labels look like an address or a number",)
+    if labels := personal_labels(column):
+        evidence = (f"{labels} of {len(column.enum_labels)} labels look like an address or a number",)
         return _personal(table, column, "email", 0.9, evidence)
     verdict, score, reason = _not_personal(table, column, counts, why_not)
     return _finding(table, column, verdict, score, (reason,))
@@ -53,13 +53,12 @@ def _by_sample(table: Table, column: Column, counts: ColumnCounts | None) -> Val
     if counts is None:
         return None
     mode, shape = mode_of(column), shape_of(column)
-    could_name = not is_about_things(column.name) and bare_type(column) != "tsvector"
     found = []
     for path, here in counts.paths.items():
         if mode == "year":
-            found.append(_birth(column, here))
+            found.append(birth_evidence(column, here))
             continue
-        found.append(by_values(here, path, number=mode == "number", name=could_name))
+        found.append(by_values(here, path, number=mode == "number", name=could_name(column)))
         if shape.kind in ("json", "jsonb") and path and path != "*":
             found.append(_by_field(table, path, here))
     return max((each for each in found if each is not None), key=lambda each: each.score, default=None)
@@ -75,7 +74,17 @@ def _by_field(table: Table, path: str, counts: PathCounts) -> ValueEvidence | No
     return ValueEvidence(guess.kind, 0.72, counts.total, counts.total, path)
 
 
-def _birth(column: Column, counts: PathCounts) -> ValueEvidence | None:
+def could_name(column: Column) -> bool:
+    """Whether its values could be people's names."""
+    return not is_about_things(column.name) and bare_type(column) != "tsvector"
+
+
+def personal_labels(column: Column) -> int:
+    """How many of an enum's labels look like an address or a number."""
+    return sum(1 for label in column.enum_labels if _LABEL_EMAIL.search(label))
+
+
+def birth_evidence(column: Column, counts: PathCounts) -> ValueEvidence | None:
     """Dates of which nearly all lie so long ago that people born then are grown up, and from many years."""
     old, total = counts.by_shape.get("old_date", 0), counts.total
     if (

@@ -62,7 +62,7 @@ def values_sql(column: Column, place: int, encoding: str) -> str:
     """A SELECT of (place, path, mode, value) for one row of the sample."""
     shape, sql = shape_of(column), f"r.{identifier(column.name)}"
     mode = mode_of(column)
-    if shape.kind in ("json", "jsonb") and not shape.is_array:
+    if is_document(column):
         return _leaves(sql, place, as_json=shape.kind == "json", encoding=encoding)
     if shape.is_array and shape.kind not in ("json", "jsonb", "other", "enum"):
         element = "e.x::text" if shape.kind == "text" and not shape.folded else output_text("e.x")
@@ -88,13 +88,56 @@ def _short(text: str) -> str:
     return f"left({text}, {LONGEST})"
 
 
-def _leaves(sql: str, place: int, *, as_json: bool, encoding: str) -> str:
-    """Every text and number of a document, and every key that does not look like a field's name."""
+def fields_sql(column: Column, place: int, encoding: str) -> str:
+    """As ``values_sql`` for a document, with the field's name for a path: a fraction of the time."""
+    sql, as_json = f"r.{identifier(column.name)}", shape_of(column).kind == "json"
+    datum = "jsonb_typeof({}) IN ('string', 'number')"
+    members = "jsonb_path_query(j.doc, 'strict $.** ? (@.type() == \"object\").keyvalue()', '{}', true)"
+    elements = "jsonb_path_query(j.doc, 'strict $.** ? (@.type() == \"array\")[*]', '{}', true)"
+    field, known = _field("m.key")
+    return (
+        f"SELECT {place}, l.path, 'text', {_short('l.text')} FROM (SELECT f.path, f.text FROM"
+        f" (SELECT {_document(sql, as_json=as_json, encoding=encoding)} AS doc OFFSET 0) AS j"
+        " CROSS JOIN LATERAL ("
+        f"SELECT p.* FROM (SELECT m.key, m.value, {field} AND NOT {known} AS named FROM"
+        f" (SELECT k.x ->> 'key' AS key, k.x -> 'value' AS value FROM {members} AS k (x) OFFSET 0) AS m"
+        " OFFSET 0) AS s CROSS JOIN LATERAL (VALUES (CASE WHEN s.named THEN s.key ELSE '*' END,"
+        f" CASE WHEN {datum.format('s.value')} THEN s.value #>> '{{}}' END),"
+        " ('.*', CASE WHEN NOT s.named THEN s.key END)) AS p (path, text) WHERE p.text IS NOT NULL"
+        f" UNION ALL SELECT '[*]', e.x #>> '{{}}' FROM {elements} AS e (x) WHERE {datum.format('e.x')}"
+        f" UNION ALL SELECT '', j.doc #>> '{{}}' WHERE {datum.format('j.doc')}"
+        f") AS f (path, text) LIMIT {_LEAVES}) AS l"
+    )
+
+
+def texts_sql(column: Column, place: int, encoding: str) -> str:
+    """``fields_sql`` of a document, ``values_sql`` of anything else."""
+    return (fields_sql if is_document(column) else values_sql)(column, place, encoding)
+
+
+def is_document(column: Column) -> bool:
+    """Whether it holds one document a row."""
+    shape = shape_of(column)
+    return shape.kind in ("json", "jsonb") and not shape.is_array
+
+
+def _document(sql: str, *, as_json: bool, encoding: str) -> str:
+    """As jsonb; NULL for one that is too large to be taken apart."""
     small = f"octet_length({sql}::text) <= {_LARGEST}" if as_json else f"pg_column_size({sql}) <= {_LARGEST}"
     fit = f"{small} AND ({is_jsonb(sql, encoding)})" if as_json else small
-    document = f"CASE WHEN {fit} THEN {sql}::jsonb END"
-    field = "m.key ~ '^[A-Za-z_][A-Za-z_-]{0,30}[0-9]{0,2}$'"
-    known = f'{KNOWN}::jsonb ? lower(m.key COLLATE "default")'
+    return f"CASE WHEN {fit} THEN {sql}::jsonb END"
+
+
+def _field(key: str) -> tuple[str, str]:
+    """Whether a key looks like a field's name, and whether it is a person's."""
+    known = f'{KNOWN}::jsonb ? lower({key} COLLATE "default")'
+    return f"{key} ~ '^[A-Za-z_][A-Za-z_-]{{0,30}}[0-9]{{0,2}}$'", known
+
+
+def _leaves(sql: str, place: int, *, as_json: bool, encoding: str) -> str:
+    """Every text and number of a document, and every key that does not look like a field's name."""
+    document = _document(sql, as_json=as_json, encoding=encoding)
+    field, known = _field("m.key")
     step = (
         "SELECT w.path || '.' || m.shown, m.value FROM ("
         f"SELECT m.key, m.value, CASE WHEN {field} AND NOT {known} THEN m.key ELSE '*' END AS shown"

@@ -15,7 +15,13 @@ from appliance.discovery.findings import ColumnCounts, Finding, NotLookedAt, Sca
 from appliance.discovery.judging import judge
 from appliance.discovery.name_list import known_names
 from appliance.discovery.places import is_looked_at
-from appliance.discovery.table_query import ROWS_PLACE, sampled_percent, table_queries
+from appliance.discovery.table_query import (
+    COLUMNS_AT_ONCE,
+    ROWS_PLACE,
+    query_together,
+    sampled_percent,
+    table_queries,
+)
 from appliance.errors import ApplianceError
 from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.patterns import parse_pattern
@@ -23,14 +29,19 @@ from appliance.workflow.patterns import parse_pattern
 Session = Connection[TupleRow]
 TableName = tuple[str, str]
 
+Counted = tuple[str, str, int, int, int]
+"""Path, shape, values, different ones, wordy ones."""
+
 ROWS = 500
 """Of a table, at most."""
 SEED = 1
 STATEMENT_TIMEOUT_S = 10
 LOCK_TIMEOUT_S = 1
+TABLES_AT_ONCE = 30
+"""Small ones, in one query."""
 _PARTITIONS = 4
 """Of a partitioned table, spread over all of them."""
-_ADULT_YEARS = 15
+ADULT_YEARS = 15
 _MOST_RECONNECTS = 3
 _WHY = {
     "42501": "the role may not read it",
@@ -53,6 +64,7 @@ class Sampler:
         self.seed = seed
         self._reconnects = 0
         self.rows_seen = 0
+        self._ahead: dict[TableName, tuple[int, list[tuple[str, Counted]]]] = {}
 
     def close(self) -> None:
         """End the session."""
@@ -69,7 +81,38 @@ class Sampler:
             return self._why(error)
         return ""
 
+    def look_ahead(self, tables: Iterable[Table]) -> None:
+        """Look at small tables together, so that ``counts`` has them at hand; it looks at the rest itself."""
+        self._ahead.clear()
+        small = [table for table in tables if table.readable and sampled_percent(table, self._rows) is None]
+        for group in _groups(small):
+            with suppress(psycopg.Error):
+                self._look_at_all(group)
+
+    def _look_at_all(self, tables: Sequence[Table]) -> None:
+        query, places = query_together(tables, self._rows, self.seed, self._encoding)
+        rows = [0] * len(tables)
+        found: list[list[tuple[str, Counted]]] = [[] for _ in tables]
+        for place, *counted in count_values(self._session, query, self._encoding):
+            number, column = places[place]
+            if column is None:
+                rows[number] = counted[2]
+            else:
+                found[number].append((column.name, tuple(counted)))
+        for table, seen, of_columns in zip(tables, rows, found, strict=True):
+            self._ahead[table.schema_name, table.name] = (seen, of_columns)
+
     def _look(self, table: Table, into: dict[str, ColumnCounts]) -> None:
+        known = self._ahead.pop((table.schema_name, table.name), None)
+        if known is not None:
+            seen, of_columns = known
+            for column in table.columns:
+                if is_looked_at(table, column):
+                    into.setdefault(column.name, ColumnCounts())
+            for name, counted in of_columns:
+                into[name].add(*counted)
+            self.rows_seen += seen
+            return
         seen = self._ask(table, into, whole=False)
         if not seen and sampled_percent(table, self._rows) is not None:
             # A sample of pages may be of empty ones.
@@ -107,7 +150,7 @@ class Sampler:
 
 def count_values(session: Session, query: str, encoding: str) -> Iterable[TupleRow]:
     """Run one query of ``table_queries`` in a transaction (or savepoint) of its own."""
-    limit = str(datetime.now(UTC).year - _ADULT_YEARS)
+    limit = str(datetime.now(UTC).year - ADULT_YEARS)
     # Undone, so that nothing of it stays in a transaction around this one.
     with session.transaction(force_rollback=True):
         # Where a scan of a large table begins does not depend on what other sessions read.
@@ -147,6 +190,13 @@ def scan(
     )
 
 
+def sampled_tables(members: Sequence[Table], only: Collection[str] | None = None) -> list[Table]:
+    """The tables whose rows stand for all of a family, with the columns that are asked for."""
+    leaves = [table for table in members if table.kind in ("table", "unlogged")]
+    step = max(1, len(leaves) // _PARTITIONS)
+    return [_narrowed(table, only) for table in leaves[::step][:_PARTITIONS]]
+
+
 def look_at(
     members: Sequence[Table], sampler: Sampler, only: Collection[str] | None = None
 ) -> tuple[list[Finding], str]:
@@ -154,8 +204,7 @@ def look_at(
     leaves = [table for table in members if table.kind in ("table", "unlogged")]
     facts = leaves[0] if leaves else members[0]
     counts: dict[str, ColumnCounts] = {}
-    step = max(1, len(leaves) // _PARTITIONS)
-    reasons = [sampler.counts(_narrowed(table, only), counts) for table in leaves[::step][:_PARTITIONS]]
+    reasons = [sampler.counts(table, counts) for table in sampled_tables(members, only)]
     why = next(filter(None, reasons), "") if leaves else _without_rows(facts)
     findings = [
         judge(facts, column, counts.get(column.name) if is_looked_at(facts, column) else None, why)
@@ -163,6 +212,21 @@ def look_at(
         if only is None or column.name in only
     ]
     return findings, why
+
+
+def _groups(tables: Sequence[Table]) -> Iterable[list[Table]]:
+    """Tables that are looked at together: few enough columns for one query, and no lock on very many."""
+    group: list[Table] = []
+    columns = 0
+    for table in tables:
+        if group and (len(group) == TABLES_AT_ONCE or columns + len(table.columns) > COLUMNS_AT_ONCE):
+            yield group
+            group, columns = [], 0
+        if len(table.columns) <= COLUMNS_AT_ONCE:
+            group.append(table)
+            columns += len(table.columns)
+    if group:
+        yield group
 
 
 def _narrowed(table: Table, only: Collection[str] | None) -> Table:

@@ -21,6 +21,9 @@ ROWS_PLACE = -1
 """Not a column: each row of the sample once."""
 
 
+Places = dict[int, tuple[int, Column | None]]
+
+
 @dataclass(frozen=True)
 class TableQuery:
     """SQL with the parameters ``names`` and ``limit_year``, and the columns its places stand for."""
@@ -38,6 +41,25 @@ def table_queries(
     return [_query(table, part, rows, seed, encoding, whole=whole) for part in parts or [[]]]
 
 
+def query_together(tables: Sequence[Table], rows: int, seed: int, encoding: str) -> tuple[str, Places]:
+    """One query for several small tables, and for each of its places the table's number and the column.
+
+    What a place is without a column is a row of the table. The server plans what a text looks like once.
+    """
+    looked_at = [[column for column in table.columns if is_looked_at(table, column)] for table in tables]
+    samples: list[str] = []
+    places: Places = {}
+    first = 0
+    for number, (table, columns) in enumerate(zip(tables, looked_at, strict=True)):
+        places |= {first + place: (number, column) for place, column in enumerate(columns)}
+        places[ROWS_PLACE - number] = (number, None)
+        samples.append(
+            _sample(table, columns, rows, seed, encoding, rows_place=ROWS_PLACE - number, first=first)
+        )
+        first += len(columns)
+    return with_parameters(_counted(samples)), places
+
+
 def sampled_percent(table: Table, rows: int) -> float | None:
     """Of the pages, for about twice so many rows; None where all pages are read."""
     if table.pages <= 50 or table.estimated_rows <= rows * 4:
@@ -48,6 +70,22 @@ def sampled_percent(table: Table, rows: int) -> float | None:
 def _query(
     table: Table, columns: Sequence[Column], rows: int, seed: int, encoding: str, *, whole: bool
 ) -> TableQuery:
+    sample = _sample(table, columns, rows, seed, encoding, whole=whole)
+    return TableQuery(with_parameters(_counted([sample])), tuple(columns))
+
+
+def _sample(
+    table: Table,
+    columns: Sequence[Column],
+    rows: int,
+    seed: int,
+    encoding: str,
+    *,
+    whole: bool = False,
+    rows_place: int = ROWS_PLACE,
+    first: int = 0,
+) -> str:
+    """A query of every value of a table's sample: place, path, mode, value, and which row it is of."""
     percent = None if whole else sampled_percent(table, rows)
     sample = f" TABLESAMPLE SYSTEM ({percent:.6f}) REPEATABLE ({seed})" if percent is not None else ""
     names = ", ".join(
@@ -55,9 +93,17 @@ def _query(
     )
     own = f"{identifier(table.schema_name)}.{identifier(table.name)}"
     sampled = f"SELECT {names} FROM ONLY {own} AS t{sample} LIMIT {rows}"
-    values = [f"SELECT {ROWS_PLACE}, '', 'number', ''"]
-    values += [values_sql(column, place, encoding) for place, column in enumerate(columns)]
-    sql = (
+    values = [f"SELECT {rows_place}, '', 'number', ''"]
+    values += [values_sql(column, first + place, encoding) for place, column in enumerate(columns)]
+    return (
+        f'SELECT a.place, a.path, a.mode, a.value COLLATE "C" AS value, r.appliance_row FROM ({sampled}) AS r'
+        f" CROSS JOIN LATERAL ({' UNION ALL '.join(values)}) AS a (place, path, mode, value)"
+        " WHERE a.value IS NOT NULL"
+    )
+
+
+def _counted(samples: Sequence[str]) -> str:
+    return (
         f"SELECT f.place, CASE WHEN f.path = '' OR f.path = '[*]' OR sum(f.n) OVER path >= {_OFTEN}"
         " AND min(f.first) OVER path <> max(f.last) OVER path THEN f.path ELSE '.*' END,"
         " f.shape, f.n, f.different, f.wordy FROM (SELECT s.place, s.path, s.shape, count(*)::bigint AS n,"
@@ -65,16 +111,14 @@ def _query(
         " min(s.appliance_row) AS first, max(s.appliance_row) AS last FROM ("
         f"SELECT v.place, v.path, v.value, v.appliance_row, {shape_sql()} AS shape,"
         " v.mode = 'text' AND v.value ~ '\\s\\S+\\s\\S+\\s\\S' AS wordy FROM ("
-        f'SELECT a.place, a.path, a.mode, a.value COLLATE "C" AS value, r.appliance_row, {LIMIT_YEAR}::text'
-        f" AS limit_year, {KNOWN}::jsonb AS {NAMES} FROM ({sampled}) AS r"
-        f" CROSS JOIN LATERAL ({' UNION ALL '.join(values)}) AS a (place, path, mode, value)"
-        " WHERE a.value IS NOT NULL OFFSET 0) AS v) AS s GROUP BY s.place, s.path, s.shape) AS f"
+        f"SELECT q.place, q.path, q.mode, q.value, q.appliance_row, {LIMIT_YEAR}::text"
+        f" AS limit_year, {KNOWN}::jsonb AS {NAMES} FROM ({' UNION ALL '.join(samples)}) AS q"
+        " OFFSET 0) AS v) AS s GROUP BY s.place, s.path, s.shape) AS f"
         " WINDOW path AS (PARTITION BY f.place, f.path)"
     )
-    return TableQuery(_with_parameters(sql), tuple(columns))
 
 
-def _with_parameters(sql: str) -> str:
-    """A name or pattern may hold a per cent sign, which is none of ours."""
+def with_parameters(sql: str) -> str:
+    """The query as psycopg takes it. A name or pattern may hold a per cent sign, which is none of ours."""
     doubled = sql.replace("%", "%%")
     return doubled.replace(LIMIT_YEAR, "%(limit_year)s").replace(KNOWN, "%(names)s")

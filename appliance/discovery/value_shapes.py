@@ -5,6 +5,8 @@ The text has at most ``LONGEST`` characters and the collation "C".
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from appliance.discovery import value_patterns as patterns
 from appliance.masking.sql_text import literal
 
@@ -17,13 +19,27 @@ LIMIT_YEAR, KNOWN = "\x02year\x02", "\x02names\x02"
 _LONGEST_STREET = 120
 _LONGEST_NAME = 80
 _TEXT = "v.value"
+_FEW_DIGITS = 6
+"""A text of fewer is spared what needs more: most texts that are nobody's data."""
+_ByDigits = tuple[int, str, str]
+"""How many digits a text must have for it at least, the condition, the word."""
 
 
 def shape_sql() -> str:
     """The word for a value: one of the personal kinds' (``email``, …), or what else it looks like."""
-    tests = [*_apart(), *_marked(), (f"{_TEXT} !~ '[0-9]'", _words()), *_numbered(), *_plain(), *_loose()]
+    by_digits = [*_numbered(), *_plain(), *_loose()]
+    few = _case((condition, word) for least, condition, word in by_digits if least < _FEW_DIGITS)
+    first = [*_apart(), *_marked(), (f"{_TEXT} !~ '[0-9]'", _words()), (f"{_digits()} < {_FEW_DIGITS}", few)]
+    return _case([*first, *((condition, word) for _, condition, word in by_digits)])
+
+
+def _case(tests: Iterable[tuple[str, str]]) -> str:
     branches = " ".join(f"WHEN {condition} THEN {word}" for condition, word in tests)
     return f"CASE {branches} ELSE 'words' END"
+
+
+def _digits() -> str:
+    return f"length({_TEXT}) - length(translate({_TEXT}, '0123456789', ''))"
 
 
 def luhn(digits: str) -> str:
@@ -99,27 +115,28 @@ def _name() -> str:
     )
 
 
-def _numbered() -> list[tuple[str, str]]:
+def _numbered() -> list[_ByDigits]:
     """Numbers with a form or a check digit. A check is computed only of what has the form."""
     year = f"substring({_TEXT} FROM '{patterns.YEAR}')"
     iban = f"replace(substring({_TEXT} FROM {literal(patterns.IBAN_WITHIN)}), ' ', '')"
     card = f"translate(substring({_TEXT} FROM {literal(patterns.CARD_WITHIN)}), ' -', '')"
     return [
-        (_whole(patterns.UUID), "'uuid'"),
-        (_whole(patterns.MAC), "'mac_address'"),
-        (f"strpos({_TEXT}, '.') > 0 AND {_whole(patterns.IP4 + '(?:/[0-9]{1,2})?')}", "'ip_address'"),
-        (f"strpos({_TEXT}, ':') > 0 AND {_whole(patterns.IP6)}", "'ip_address'"),
-        (_whole(patterns.POSITION), "'position'"),
-        (_whole(patterns.DATE), f"CASE WHEN {year} < v.limit_year THEN 'old_date' ELSE 'date' END"),
-        (f"CASE WHEN {_whole(patterns.IBAN, iban)} THEN {mod_97(iban)} ELSE false END", "'bank_account'"),
-        (f"CASE WHEN {_whole(patterns.CARD, card)} THEN {luhn(card)} ELSE false END", "'card'"),
+        (0, f"length({_TEXT}) = 36 AND {_whole(patterns.UUID)}", "'uuid'"),
+        (0, f"length({_TEXT}) = 17 AND {_whole(patterns.MAC)}", "'mac_address'"),
+        (4, f"strpos({_TEXT}, '.') > 0 AND {_whole(patterns.IP4 + '(?:/[0-9]{1,2})?')}", "'ip_address'"),
+        (0, f"strpos({_TEXT}, ':') > 0 AND {_whole(patterns.IP6)}", "'ip_address'"),
+        (8, _whole(patterns.POSITION), "'position'"),
+        (6, _whole(patterns.DATE), f"CASE WHEN {year} < v.limit_year THEN 'old_date' ELSE 'date' END"),
+        (2, f"CASE WHEN {_whole(patterns.IBAN, iban)} THEN {mod_97(iban)} ELSE false END", "'bank_account'"),
+        (13, f"CASE WHEN {_whole(patterns.CARD, card)} THEN {luhn(card)} ELSE false END", "'card'"),
         (
+            6,
             " OR ".join((_matches(patterns.SSN_WITHIN), _whole(patterns.NATIONAL), _dni(), _nir())),
             "'national_id'",
         ),
-        (f"CASE WHEN {_whole('[0-9]{15}')} THEN {luhn(_TEXT)} ELSE false END", "'device'"),
-        (_whole(patterns.VEHICLE), "'vehicle'"),
-        ("v.mode = 'number'", "'number'"),
+        (15, f"CASE WHEN {_whole('[0-9]{15}')} THEN {luhn(_TEXT)} ELSE false END", "'device'"),
+        (4, f"length({_TEXT}) = 17 AND {_whole(patterns.VEHICLE)}", "'vehicle'"),
+        (0, "v.mode = 'number'", "'number'"),
     ]
 
 
@@ -137,18 +154,18 @@ def _nir() -> str:
     return f"CASE WHEN {form} THEN {key} ELSE false END"
 
 
-def _plain() -> list[tuple[str, str]]:
+def _plain() -> list[_ByDigits]:
     """One word with digits in it."""
     mixed = " AND ".join(_matches(f"[{signs}]") for signs in ("A-Z", "a-z", "0-9"))
     like_a_phone = f"CASE WHEN {_whole(patterns.DIGITS_OF_PHONE)} THEN 'like_a_phone' ELSE 'number' END"
     return [
-        (_whole("[0-9a-fA-F]{32,}"), "'hex'"),
-        (f"{_whole('[A-Za-z0-9+/_=-]{24,}')} AND {mixed}", "'encoded'"),
-        (_whole("-?[0-9]+(?:[.,][0-9]+)?"), like_a_phone),
+        (0, f"length({_TEXT}) >= 32 AND {_whole('[0-9a-fA-F]{32,}')}", "'hex'"),
+        (0, f"length({_TEXT}) >= 24 AND {_whole('[A-Za-z0-9+/_=-]{24,}')} AND {mixed}", "'encoded'"),
+        (0, _whole("-?[0-9]+(?:[.,][0-9]+)?"), like_a_phone),
     ]
 
 
-def _loose() -> list[tuple[str, str]]:
+def _loose() -> list[_ByDigits]:
     """Phones, addresses, and what stands in a sentence."""
     others = f"length(translate({_TEXT}, '0123456789', ''))"
     phone = (
@@ -161,9 +178,9 @@ def _loose() -> list[tuple[str, str]]:
     )
     within = _matches(rf"(?:^|[^0-9.]){patterns.IP4}(?:$|[^0-9.])")
     return [
-        (phone, "'phone'"),
-        (_matches(patterns.PHONE_WITHIN), "'phone'"),
-        (street, "'street'"),
-        (f"{within} AND {_matches('[[:space:]]')}", "'ip_address'"),
-        (_whole("[A-Za-z0-9_./#-]{1,24}"), "'code'"),
+        (7, phone, "'phone'"),
+        (7, _matches(patterns.PHONE_WITHIN), "'phone'"),
+        (0, street, "'street'"),
+        (4, f"{within} AND {_matches('[[:space:]]')}", "'ip_address'"),
+        (0, _whole("[A-Za-z0-9_./#-]{1,24}"), "'code'"),
     ]

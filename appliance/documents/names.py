@@ -16,7 +16,7 @@ PROGRAM_VERSION = r"[0-9A-Za-z][0-9A-Za-z.+~_:-]{0,59}"
 """A version of any program, as Debian and Docker write theirs; every release's is one."""
 SHA256 = r"[0-9a-f]{64}"
 _FINAL_RELEASE = r"[0-9]+(\.[0-9]+)*"
-_BUNDLE = re.compile(rf"appliance-(?P<version>{RELEASE})-x86_64\.tar")
+_BUNDLE = re.compile(rf"appliance-(?P<version>{RELEASE})-(x86_64|aarch64)\.tar")
 
 
 def is_release(version: str) -> bool:
@@ -41,9 +41,9 @@ def is_sha256(text: str) -> bool:
     return re.fullmatch(SHA256, text) is not None
 
 
-def bundle_name(version: str) -> str:
-    """The file that holds a release. Releases are made for x86_64 only."""
-    return f"appliance-{version}-x86_64.tar"
+def bundle_name(version: str, architecture: str = "x86_64") -> str:
+    """The file that holds a release for machines of that architecture, as ``uname -m`` has it."""
+    return f"appliance-{version}-{architecture}.tar"
 
 
 def version_in_bundle_name(name: str) -> str | None:

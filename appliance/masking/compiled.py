@@ -66,6 +66,19 @@ class Facet(CompiledModel):
     preserves_distinct: bool = False
 
 
+class Lifted(CompiledModel):
+    """A column's expression in two parts, for a query of two levels.
+
+    What ``sql`` computes in a subquery of its own costs a fifth of a microsecond more than what the level
+    below hands up.
+    """
+
+    beneath: dict[str, str]
+    """Quoted names, and expressions over the table."""
+    sql: str
+    """An expression over the column and those names, of the type of the column's own ``sql``."""
+
+
 class CompiledColumn(CompiledModel):
     """One column of a SELECT list."""
 
@@ -98,6 +111,8 @@ class CompiledColumn(CompiledModel):
     by design (zero, infinity); None means the column's text form. Empty text is never compared."""
     repeats: bool = False
     """``sql`` follows from the value alone, and values may come again: worth remembering while copying."""
+    lifted: Lifted | None = None
+    """The same in two parts, where that is faster."""
     facets: tuple[Facet, ...] = ()
     """What is proven piece by piece instead of the column as a whole: the paths of a document."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from appliance.errors import WrongRequestError
 from appliance.masking.arrays import masked_elements
-from appliance.masking.compiled import CompiledColumn, Facet
+from appliance.masking.compiled import CompiledColumn, Facet, Lifted
 from appliance.masking.foreign_keys import SAME_FOR_ALL
 from appliance.masking.lookup import WrongMaskError, mask_and_params
 from appliance.masking.mask import Mask, Masked
@@ -34,7 +34,13 @@ def compile_column(table: Table, column: Column, mask: MaskSpec, *, encoding: st
         masked = masked_elements(value, scope, lambda element: chosen.compile(element, params, scope))
     else:
         masked = chosen.compile(value, params, scope)
-    return _compiled(column, chosen.name, masked, scope)
+    compiled = _compiled(column, chosen.name, masked, scope)
+    above = Scope(table, column, encoding, beneath={})
+    if value.shape.is_array or compiled.repeats:
+        return compiled
+    sql = f"({chosen.compile(value, params, above).sql})::{value.shape.cast}"
+    lifted = Lifted(beneath=above.beneath, sql=sql) if above.beneath else None
+    return compiled.model_copy(update={"lifted": lifted})
 
 
 def compile_unlisted(table: Table, column: Column) -> CompiledColumn:

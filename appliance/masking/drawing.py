@@ -44,6 +44,15 @@ def text_message(text: str) -> Message:
     return Message("74", f"int4send(octet_length({text})) || {content}")
 
 
+def numeric_message(value: str) -> Message:
+    """A numeric's text without zeros at its end, after its length: the same as a text's.
+
+    It is never as long as a text may be, and without a backslash.
+    """
+    text = f"trim_scale({value})::text"
+    return Message("74", f"int4send(octet_length({text})) || decode({text}, 'escape')")
+
+
 def bytes_message(value: str) -> Message:
     """A bytea expression, after its length."""
     content = f"CASE WHEN octet_length({value}) > {LONG_BYTES} THEN sha256({value}) ELSE {value} END"

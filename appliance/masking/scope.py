@@ -22,6 +22,8 @@ class Scope:
     column: Column
     encoding: str = "UTF8"
     bindings: dict[str, Binding] = field(default_factory=dict)
+    beneath: dict[str, str] | None = None
+    """Where a query computes the column's digests for itself, below the expression: by their names there."""
 
     def digest(self, key: KeyName, message: Message) -> Digest:
         """A keyed digest, of which at most ``drawing.SHOWN_BYTES`` may be shown; NULL for NULL.
@@ -47,8 +49,13 @@ class Scope:
 
         NULL where the value is NULL, which costs no digest.
         """
-        name = identifier(self.alias("appliance_digest"))
         digest = self.digest(key, message).sql
+        if self.beneath is not None and value.sql == identifier(self.column.name):
+            place = self.table.columns.index(self.column)
+            name = identifier(self.alias(f"appliance_digest_{place}_{len(self.beneath)}"))
+            self.beneath[name] = f"CASE WHEN {value.sql} IS NOT NULL THEN {digest} END"
+            return f"CASE WHEN {value.sql} IS NOT NULL THEN {use(Digest(name))} END"
+        name = identifier(self.alias("appliance_digest"))
         once = f"(SELECT {use(Digest(name))} FROM (SELECT {digest} AS {name} OFFSET 0) AS appliance_draw)"
         return f"CASE WHEN {value.sql} IS NOT NULL THEN {once} END"
 

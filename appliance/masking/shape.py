@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 from appliance.masking.sql_text import identifier, output_text
 from appliance.workflow.catalog import Column
@@ -114,8 +115,38 @@ def column_value(column: Column) -> Value:
     return Value(identifier(column.name), shape_of(column))
 
 
+class _Type(NamedTuple):
+    """What of a column its shape follows from."""
+
+    type: str
+    type_kind: str
+    base_type: str
+    base_kind: str
+    type_modifier_length: int | None
+    numeric_precision: int | None
+    numeric_scale: int | None
+    enum_labels: tuple[str, ...]
+
+
 def shape_of(column: Column) -> Shape:
     """The shape of a column's type."""
+    return _shape_of(
+        _Type(
+            column.type,
+            column.type_kind,
+            column.base_type,
+            column.base_kind,
+            column.type_modifier_length,
+            column.numeric_precision,
+            column.numeric_scale,
+            column.enum_labels,
+        )
+    )
+
+
+# Asked many times of each column, and a database has few types.
+@lru_cache(maxsize=4096)
+def _shape_of(column: _Type) -> Shape:
     if column.base_kind == "array":
         return _array_shape(column)
     if column.base_kind == "enum":
@@ -131,7 +162,7 @@ def shape_of(column: Column) -> Shape:
     return replace(shape, cast=column.base_type if column.type_kind == "domain" else column.type)
 
 
-def _array_shape(column: Column) -> Shape:
+def _array_shape(column: _Type) -> Shape:
     array = column.type if column.type_kind == "array" else column.base_type
     element, precision, scale = _without_modifier(array.removesuffix("[]"))
     shape = _named_shape(element)

@@ -6,15 +6,14 @@ take what is wanted and return the refusals, each with the name of the rule.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from appliance.documents import strict_yaml
-from appliance.documents.model import StrictModel, describe, validate, wrong
+from appliance.documents.model import StrictModel, validate
 from appliance.documents.named_types import ConnectionName
 from appliance.documents.names import is_final_release, is_release
 from appliance.documents.problems import printable
@@ -24,6 +23,7 @@ from appliance.policy.columns import KEEP_RULE, check_columns, check_keeps, chec
 from appliance.policy.containers import EXPORTS, check_containers
 from appliance.policy.free_sql import check_free_sql
 from appliance.policy.refusal import Origin, Refusal
+from appliance.policy.updates import Updates
 from appliance.settings.settings import Settings
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.container_delivery import ImageReference, SecretName
@@ -44,35 +44,6 @@ __all__ = [
 
 STABLE = "stable"
 """The channel of final releases: versions of numbers only, without a mark as 1.2.0rc1 or 1.2.0.dev3 have."""
-WINDOW = re.compile(
-    r"(?:(Mon|Tue|Wed|Thu|Fri|Sat|Sun) )?([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])"
-)
-"""An update window: perhaps a day, and two times of it, as hour and minute each."""
-
-
-def _check_window(text: str) -> str:
-    if not WINDOW.fullmatch(text):
-        raise wrong(
-            f"{describe(text)} is not an update window", '"Sat 02:00-05:00", or "02:00-05:00" for any day'
-        )
-    return text
-
-
-class Updates(StrictModel):
-    """Which releases may be installed, and when."""
-
-    channel: str = Field(
-        default="stable",
-        min_length=1,
-        description="Releases to follow; stable means final ones only.",
-        examples=["stable"],
-    )
-    pin: str | None = Field(default=None, description="The only version that may run.", examples=["0.1.0"])
-    window: Annotated[str, AfterValidator(_check_window)] | None = Field(
-        default=None,
-        description="When an update may start, in the machine's time; null for any time.",
-        examples=["Sat 02:00-05:00"],
-    )
 
 
 class Policy(StrictModel):
@@ -193,7 +164,7 @@ class Policy(StrictModel):
     )
     updates: Updates = Field(
         default_factory=Updates,
-        description="The channel to follow, a version to stay on, and when updates may start.",
+        description="The channel to follow, a version to stay on, and when updates may start or must not.",
         examples=[{"channel": "stable", "pin": None, "window": "Sat 02:00-05:00"}],
     )
 

@@ -132,6 +132,9 @@ class PlannedTable(PlanModel):
     """Masked columns by which the twin's rows are to stand; none where they stand as in the source."""
     where_sql: str | None = None
     """A boolean expression over the table (aliased ``t``), or None for all rows."""
+    erased_sql: str | None = None
+    """True for a row about an erased subject, over the same alias: it is not copied. It reads a key, so it
+    stands in no session without keys; None where nobody was erased."""
     apart: bool = False
     """``where_sql`` holds free SQL of an author: it runs only in a session that no key is bound in."""
     read_path: str = ""
@@ -149,6 +152,11 @@ class PlannedTable(PlanModel):
     def qualified(self) -> str:
         """schema.table as people write it."""
         return f"{self.schema_name}.{self.name}"
+
+    @property
+    def filtered(self) -> bool:
+        """Whether some of its rows may not be copied."""
+        return self.where_sql is not None or self.erased_sql is not None
 
     @property
     def masked_columns(self) -> tuple[CompiledColumn, ...]:

@@ -1,4 +1,4 @@
-"""Release bundles that the operator has put on this machine, and their installation."""
+"""Release bundles on this machine, fetched or put here by hand, and their installation."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ from pathlib import Path
 from appliance.documents.names import bundle_name, is_sha256
 from appliance.errors import Explanation, WorkFailedError
 from appliance.releases.installed import COMPLETE, UPDATER
+from appliance.releases.repository.contents import this_architecture
+from appliance.releases.repository.trust import Trust
 
 FOLDER = "bundles"
 """Under the root of all releases. What lies here is run as root, so only root may write here."""
 
 
 def find_bundle(root: Path, version: str) -> tuple[Path, str]:
-    """The bundle of that version and the SHA-256 that its operator vouches for. Raises WorkFailedError.
+    """The bundle of that version and the SHA-256 that it must have. Raises WorkFailedError.
 
-    The digest stands in a file beside it, as `make bundle` and `sha256sum` write it.
+    A machine with a root of trust takes what was verified by it, or named by its SHA-256 as an exception.
+    On one without, from before there was a release repository, the digest stands in a file beside the bundle,
+    as `make bundle` and `sha256sum` write it, and the operator vouches for it.
     """
-    bundle = root / FOLDER / bundle_name(version)
+    bundle = root / FOLDER / bundle_name(version, this_architecture())
+    trust = Trust(root)
+    if trust.is_pinned:
+        return bundle, _verified(trust, bundle, version)
     beside = bundle.with_suffix(".tar.sha256")
     for path in (root / FOLDER, bundle, beside):
         if not path.exists():
@@ -36,6 +43,19 @@ def find_bundle(root: Path, version: str) -> tuple[Path, str]:
             f"{beside} does not hold a SHA-256.", "", "Fetch it again from where the bundle came from."
         )
     return bundle, digest
+
+
+def _verified(trust: Trust, bundle: Path, version: str) -> str:
+    note = trust.verified(version)
+    if note is None or not bundle.exists():
+        raise WorkFailedError(
+            f"The release {version} is not on this machine, or nothing has signed for it.",
+            "Only bundles that the release repository has signed are installed here.",
+            f"sudo appliance release apply {version}, or: sudo appliance release import DIR {version}",
+        )
+    for path in (trust.folder, bundle.parent, bundle):
+        _only_root_writes(path)
+    return note.sha256
 
 
 def read_digest(beside: Path) -> str | None:
@@ -65,6 +85,10 @@ def install(root: Path, version: str) -> None:
         raise WorkFailedError(
             f"{bundle} holds another release than {version}.", "", "Fetch its bundle again."
         )
+    note = Trust(root).verified(version)
+    if note is not None and note.how != "unsigned":
+        # It was fetched for this, and can be fetched again. What somebody has put here is theirs.
+        bundle.unlink(missing_ok=True)
 
 
 def _only_root_writes(path: Path) -> None:

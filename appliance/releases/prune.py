@@ -15,18 +15,20 @@ from pathlib import Path
 
 from appliance.errors import ApplianceError, ExitCode
 from appliance.policy.policy import read_policy
+from appliance.releases.held import read_held
 from appliance.releases.installed import COMPLETE, CURRENT, ROOT, UPDATER, installed, linked, manifest
 from appliance.releases.lock import UNDER_WAY, BusyError, update_alone
+from appliance.releases.repository.trust import Trust
 from appliance.settings.settings import Settings, load_settings
 
 USED = ".used"
 """Touched in a release's folder whenever it is moved to or away from."""
 
 
-def superfluous(root: Path, kept: int, pinned: str | None) -> list[str]:
+def superfluous(root: Path, kept: int, *pinned: str | None) -> list[str]:
     """The releases that ``kept`` leaves no room for, the longest unused first."""
-    stays = {linked(root, CURRENT), linked(root, UPDATER), pinned}
-    by_use = sorted(installed(root), key=lambda version: _last_used(root / "releases" / version))
+    stays = {linked(root, CURRENT), linked(root, UPDATER), *pinned}
+    by_use = sorted(installed(root), key=lambda version: last_used(root / "releases" / version))
     others = [version for version in by_use if version not in stays]
     room = kept - (len(by_use) - len(others))
     # The one before the current one is the last of them.
@@ -36,11 +38,11 @@ def superfluous(root: Path, kept: int, pinned: str | None) -> list[str]:
 def prune(root: Path, settings: Settings) -> list[str]:
     """Remove what is superfluous, and what unpackings that were cut off have left; what was removed."""
     try:
-        pinned = read_policy(settings).updates.pin
+        pins = read_policy(settings).updates.pin, read_held(Trust(root).folder).pin
     except ApplianceError:
-        # What it pins is not known, and the services complain of it already.
+        # What is pinned is not known, and what reads it complains of it already.
         return []
-    removed = superfluous(root, settings.releases.kept, pinned)
+    removed = superfluous(root, settings.releases.kept, *pins)
     tags = {version: _step_images(root, version) for version in installed(root)}
     for version in removed:
         _remove(root / "releases" / version)
@@ -80,7 +82,8 @@ def main() -> int:
     return ExitCode.DONE
 
 
-def _last_used(folder: Path) -> float:
+def last_used(folder: Path) -> float:
+    """When the release in that folder was last moved to or away from, as seconds since the epoch."""
     marks = (folder / COMPLETE, folder / USED)
     return max(mark.stat().st_mtime for mark in marks if mark.exists())
 

@@ -16,14 +16,18 @@ from pydantic import ValidationError
 from appliance.documents.names import is_release
 from appliance.durable import write_file
 from appliance.errors import ApplianceError, ExitCode, WorkFailedError, WrongRequestError
-from appliance.policy.policy import check_update, enforce, read_policy
+from appliance.policy.policy import Policy, check_update, enforce, read_policy
+from appliance.policy.refusal import Refusal
+from appliance.releases.held import held_back, read_held
 from appliance.releases.host import ThisMachine
-from appliance.releases.installed import CURRENT, ROOT, UPDATER, linked, point
+from appliance.releases.installed import CURRENT, ROOT, UPDATER, is_installed, linked, point
 from appliance.releases.lock import UNDER_WAY, BusyError, update_alone
 from appliance.releases.machine import Update, carry_on, resumed
 from appliance.releases.prune import prune
+from appliance.releases.repository.seen import read_seen
+from appliance.releases.repository.trust import Trust
 from appliance.releases.wanted import FOLDER, Wanted, forget_wanted, read_wanted, write_outcome
-from appliance.releases.window import update_may_start
+from appliance.releases.window import AGE_RULE, too_early, update_may_start
 from appliance.settings.settings import Settings, load_settings
 from appliance.system.postgres_programs import ask
 
@@ -35,13 +39,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="appliance-update", description=__doc__)
     parser.add_argument("--use", metavar="VERSION", help="move to this release at once")
     parser.add_argument("--interrupt", action="store_true", help="also while runs are under way")
+    parser.add_argument("--back", action="store_true", help="it is a way back: no freeze holds it")
     given = parser.parse_args(arguments)
     try:
         if os.geteuid() != 0:
             raise WrongRequestError(
                 "Only root can move to another release.", "", "sudo appliance release use VERSION"
             )
-        return _perform(load_settings(), given.use, given.interrupt)
+        return _perform(load_settings(), given.use, given.interrupt, given.back)
     except OSError as error:
         sys.stderr.write(_not_written(error).text() + "\n")
         return ExitCode.WORK_FAILED
@@ -63,14 +68,14 @@ def _not_written(error: OSError) -> WorkFailedError:
     )
 
 
-def _perform(settings: Settings, use: str | None, interrupt: bool) -> int:
+def _perform(settings: Settings, use: str | None, interrupt: bool, back: bool) -> int:
     with update_alone(ROOT) as state:
         update = read_update(state)
         if update is None:
             wanted = _asked_by_operator(use) if use else read_wanted(FOLDER)
             if wanted is None:
                 return ExitCode.DONE
-            update = _begin(settings, wanted, by_operator=use is not None, interrupt=interrupt)
+            update = _begin(settings, wanted, by_operator=use is not None, interrupt=interrupt, back=back)
             if update is None:
                 return ExitCode.DONE
         elif use and use != update.wanted.version:
@@ -92,7 +97,9 @@ def _perform(settings: Settings, use: str | None, interrupt: bool) -> int:
         return ExitCode.DONE
 
 
-def _begin(settings: Settings, wanted: Wanted, *, by_operator: bool, interrupt: bool) -> Update | None:
+def _begin(
+    settings: Settings, wanted: Wanted, *, by_operator: bool, interrupt: bool, back: bool
+) -> Update | None:
     """The update, or None where it is over before it began, or has to wait. Raises ApplianceError."""
     current = linked(ROOT, CURRENT)
     if current is None:
@@ -115,6 +122,8 @@ def _begin(settings: Settings, wanted: Wanted, *, by_operator: bool, interrupt: 
             forget_wanted(FOLDER, wanted)
         _say(f"{current} is running already.")
         return None
+    if _is_missing(wanted, by_operator) or _is_held(policy, wanted, by_operator=by_operator, back=back):
+        return None
     if not by_operator and not update_may_start(policy, datetime.now().astimezone()):
         _say(f"{wanted.version} waits for the update window, {policy.updates.window}.")
         return None
@@ -129,6 +138,45 @@ def _begin(settings: Settings, wanted: Wanted, *, by_operator: bool, interrupt: 
         return None
     point(ROOT, UPDATER, current)
     return Update(wanted=wanted, former=current)
+
+
+def _is_held(policy: Policy, wanted: Wanted, *, by_operator: bool, back: bool) -> bool:
+    """Whether it waits for its time, which is said. Raises RefusedError where somebody asks by hand."""
+    now, trust = datetime.now().astimezone(), Trust(ROOT)
+    early: tuple[Refusal, ...] = ()
+    if not back:
+        note = trust.verified(wanted.version)
+        early = too_early(policy, now, wanted.version, note.released_at if note else None)
+    if is_installed(ROOT, wanted.version):
+        # It was old enough when it came, or was brought by hand.
+        early = tuple(refusal for refusal in early if refusal.rule != AGE_RULE)
+    held = held_back(read_held(trust.folder), wanted.version, now.date(), by_operator=by_operator)
+    if by_operator:
+        enforce(held, "sudo appliance release unpin")
+        enforce(early, "Wait, or ask the owner of policy.yaml, which says so in updates.")
+    for refusal in (*held, *early):
+        _say(f"{wanted.version} waits: {refusal.what}")
+    return bool(held or early)
+
+
+def _is_missing(wanted: Wanted, by_operator: bool) -> bool:
+    """Whether it has still to be fetched, or cannot be, which is answered then."""
+    trust = Trust(ROOT)
+    if (
+        by_operator
+        or not trust.is_pinned
+        or is_installed(ROOT, wanted.version)
+        or trust.verified(wanted.version)
+    ):
+        return False
+    seen = read_seen(ROOT)
+    if seen and seen.refused and seen.refused[0] == wanted.version and seen.at >= wanted.requested_at:
+        write_outcome(FOLDER, wanted, "refused", seen.refused[1])
+        forget_wanted(FOLDER, wanted)
+        _say(f"Refused to move to {wanted.version}: {seen.refused[1]}")
+    else:
+        _say(f"{wanted.version} waits until its bundle has been fetched: journalctl -u appliance-fetch")
+    return True
 
 
 def _asked_by_operator(version: str) -> Wanted:

@@ -41,3 +41,17 @@ class ReleaseSettings(StrictModel):
         description="How many stay installed: the one that runs, the one before it, and others by their use.",
         examples=[3],
     )
+    repository: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=500,
+        description="The release repository's address; null takes /releases/ of the dashboard.",
+        examples=["https://releases.example.com"],
+    )
+    kib_per_s: int | None = Field(
+        default=None,
+        ge=64,
+        le=10_000_000,
+        description="The most that fetching a release takes of the network, in KiB a second; null for all.",
+        examples=[2048],
+    )

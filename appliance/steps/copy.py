@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Sequence
 
 from pydantic import BaseModel
 
@@ -13,6 +15,7 @@ from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Shard
 from appliance.postgres.source.lock_watch import Age, GaveWayError, LockWatch, described, still_in_the_way
 from appliance.steps.context import StepContext
 from appliance.steps.copy_ends import CopyEnds, LockedError
+from appliance.steps.kept.on_source import count_originals
 
 _REPORT_EVERY_S = 0.5
 _FIRST_WAIT_S = 1.0
@@ -20,6 +23,8 @@ _FIRST_WAIT_S = 1.0
 _LONGEST_WAIT_S = 5.0
 _MOST_YIELDS = 20
 """Of one piece: then somebody locks its table again and again."""
+_TOGETHER = 16
+"""Small tables in one transaction: each is locked on the source for as long as they all take."""
 _COUNT = "left out"
 
 
@@ -51,6 +56,8 @@ def run(context: StepContext) -> CopyResult:
         moved = copying.all_of(shard)
         if counts and plan.left_out_sql is not None:
             copying.count_left_out(plan.left_out_sql)
+        if shard == _last_shard(plan, 0):
+            count_originals(context, watch, plan.source.encoding)
     return CopyResult(
         tables=len({item.table for item in shard.items}),
         rows=sum(copied.rows for copied in moved),
@@ -93,10 +100,20 @@ class _Copying:
     def all_of(self, shard: Shard) -> list[Copied]:
         queue = deque(shard.items)
         moved = []
+        alone: set[str] = set()
         while queue:
             item = queue.popleft()
             try:
                 self._ends.wait_for_room()
+                some = [] if item.key in alone else self._like(item, queue, alone)
+                if some:
+                    alone.update(each.key for each in (item, *some))
+                    copied = self._together([item, *some])
+                    if copied is not None:
+                        for each in some:
+                            queue.remove(each)
+                        moved += copied
+                        continue
                 moved.append(self._one(item))
             except LockedError:
                 queue.append(item)
@@ -104,6 +121,23 @@ class _Copying:
                 self._give_way(item)
                 queue.appendleft(item)
         return moved
+
+    def _like(self, item: CopyItem, others: Iterable[CopyItem], alone: Collection[str]) -> list[CopyItem]:
+        """Further small pieces that can be copied with this one."""
+        if not self._ends.may_go_together(item):
+            return []
+        fit = (
+            each
+            for each in others
+            if each.key not in alone and self._ends.may_go_together(each) and self._ends.alike(item, each)
+        )
+        return list(itertools.islice(fit, _TOGETHER - 1))
+
+    def _together(self, items: Sequence[CopyItem]) -> list[Copied] | None:
+        copied = self._ends.copy_together(items, _FIRST_WAIT_S)
+        for item, each in zip(items, copied or [], strict=False):
+            _Reporter(self._context, self._plan.tables[item.table], item).done(each)
+        return copied
 
     def _one(self, item: CopyItem) -> Copied:
         table = self._plan.tables[item.table]

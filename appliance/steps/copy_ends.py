@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 
 import psycopg
@@ -12,15 +12,17 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError
-from appliance.postgres.building.as_in_source import Work, set_as_in_source, set_as_ours
+from appliance.postgres.building.as_in_source import Work, bytes_as_they_are, set_as_in_source, set_as_ours
 from appliance.postgres.building.function_advice import advised, function_advice, may_be_advised
 from appliance.postgres.copying import ledger
 from appliance.postgres.copying.chosen_rows import chosen_rows, gives_evidence
 from appliance.postgres.copying.copy_sql import copy_in, copy_out
 from appliance.postgres.copying.copy_stream import Copied, HalfBrokeError, SourceBrokeError, pipe
+from appliance.postgres.copying.erased import count_erased
 from appliance.postgres.copying.left_out import count_left_out
+from appliance.postgres.copying.small_tables import Together, is_small
 from appliance.postgres.errors import database_failure, named_failure
-from appliance.postgres.plan import CopyItem, Plan, PlannedTable, TargetFacts
+from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Settings, TargetFacts
 from appliance.postgres.proof import evidence
 from appliance.postgres.proof.parts import relations
 from appliance.postgres.sessions.bindings import bind_words
@@ -102,6 +104,49 @@ class CopyEnds:
         with self._ended_on_purpose():
             return self._copy(item, wait_s, report)
 
+    def may_go_together(self, item: CopyItem) -> bool:
+        """Whether a piece is so little that it is copied in one transaction with others."""
+        return is_small(self._plan.tables[item.table], item)
+
+    def alike(self, item: CopyItem, other: CopyItem) -> bool:
+        """Whether two pieces are loaded under the same settings, in the same form."""
+        return self._loading_of(item) == self._loading_of(other)
+
+    def _loading_of(self, item: CopyItem) -> tuple[str, Settings]:
+        table = self._plan.tables[item.table]
+        return table.format, self._settings.of(table.load_into.schema_name, table.load_into.name)
+
+    def copy_together(self, items: Sequence[CopyItem], wait_s: float) -> list[Copied] | None:
+        """Copy several small pieces in one transaction; None where each has to be copied by itself.
+
+        Then nothing of them was copied, and why it was not is found out one by one. Raises GaveWayError where
+        the sessions have to be opened anew, or our errors.
+        """
+        with self._ended_on_purpose():
+            try:
+                return self._copy_together(items, wait_s)
+            except psycopg.errors.LockNotAvailable:
+                self._into.execute("ROLLBACK")
+            except (HalfBrokeError, psycopg.Error):
+                _stop(self._source)
+                self._watch.check(self._covered)
+                self.reopen()
+            return None
+
+    def _copy_together(self, items: Sequence[CopyItem], wait_s: float) -> list[Copied] | None:
+        def look() -> None:
+            self._watch.check(self._covered)
+
+        together = Together(self._source, self._into, self._plan, self._relations, look)
+        if not together.begin(items):
+            return None
+        together.take(items, round(wait_s * 1000), self._watch)
+        with self._as_in_source(self._plan.tables[items[0].table]):
+            moved = together.load(items)
+        self._throttle.passed(sum(each.bytes for each in moved), look)
+        together.prove_and_commit(items, moved)
+        return moved
+
     def count_left_out(self, query: str) -> None:
         """Bring what filters leave out, as the source counts it, to the target.
 
@@ -175,6 +220,7 @@ class CopyEnds:
                 return None
             self._take(table, wait_s)
             for batch, piece in enumerate(self._pieces(table, item)):
+                count_erased(source, into, table, piece)
                 with self._as_in_source(table):
                     moved = pipe(
                         source.pgconn,
@@ -191,14 +237,6 @@ class CopyEnds:
         return copied
 
     @contextlib.contextmanager
-    def _bytes_as_they_are(self) -> Iterator[None]:
-        for session in (self._source, self._into):
-            session.execute("SET LOCAL client_encoding = 'SQL_ASCII'")
-        yield
-        for session in (self._source, self._into):
-            session.execute("SET LOCAL client_encoding = 'UTF8'")
-
-    @contextlib.contextmanager
     def _as_in_source(self, table: PlannedTable) -> Iterator[None]:
         """Load rows under the source's settings, and take up ours again for the evidence."""
         settings = self._settings.of(table.load_into.schema_name, table.load_into.name)
@@ -207,7 +245,7 @@ class CopyEnds:
             self._into.execute(set_as_in_source(settings, work).encode())
         # Bytes without an encoding pass as they are: the servers would check them as UTF-8.
         plain = self._plan.source.encoding == self._target.encoding == "SQL_ASCII"
-        with self._bytes_as_they_are() if plain else contextlib.nullcontext():
+        with bytes_as_they_are(self._source, self._into) if plain else contextlib.nullcontext():
             yield
         if settings:
             self._into.execute(set_as_ours(settings).encode())
@@ -258,7 +296,7 @@ class CopyEnds:
         assert self._without_keys is not None  # noqa: S101 - the caller asked for it
         # Planning a condition may call what it names: not where keys are bound.
         self._hold(self._source, table.model_copy(update={"where_sql": None, "apart": False}), wait_s)
-        self._hold(self._without_keys, table, wait_s)
+        self._hold(self._without_keys, table.model_copy(update={"erased_sql": None}), wait_s)
 
     def _hold(self, session: Connection[TupleRow], table: PlannedTable, wait_s: float) -> None:
         try:

@@ -10,9 +10,10 @@ import psycopg
 from pydantic import BaseModel
 
 from appliance.postgres.building.as_in_source import names_as_in_source
-from appliance.postgres.building.broken_rules import masked_columns
+from appliance.postgres.building.broken_rules import masks_of
 from appliance.postgres.building.check_jobs import check_jobs
-from appliance.postgres.building.post_data import CHECKS, Building, building_jobs, prepare
+from appliance.postgres.building.made_object import Building
+from appliance.postgres.building.post_data import CHECKS, building_jobs, prepare
 from appliance.postgres.building.pre_data import split_sections
 from appliance.postgres.building.refresh_analyze import analyze, refresh
 from appliance.postgres.building.row_order import ordering_jobs
@@ -25,6 +26,8 @@ from appliance.postgres.twin.database import mark
 from appliance.postgres.twin.schema import FinishedTwin
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import finished_of, schema_of, settings_of
+
+_SAY_EVERY_S = 0.25
 
 
 class FinishResult(BaseModel):
@@ -83,6 +86,7 @@ class _Finisher:
         self.notes: list[str] = []
         self.counts: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
+        self._said = 0.0
 
     def work(self) -> None:
         """All phases in order; each can be done again after a failure."""
@@ -143,7 +147,7 @@ class _Finisher:
                 partitioned=partitioned_tables(session),
                 index_bytes=self.schema.index_bytes,
                 settings=self.settings,
-                masked=masked_columns(self.plan),
+                masks=masks_of(self.plan),
             )
         began = time.monotonic() - sum(self.seconds.values())
         jobs = building_jobs(building, after)
@@ -192,4 +196,7 @@ class _Finisher:
         )
 
     def _progress(self, phase: str, done: int, of: int) -> None:
+        if done < of and time.monotonic() < self._said + _SAY_EVERY_S:
+            return
+        self._said = time.monotonic()
         self.context.progress(table=phase, rows=done, rows_expected=of, done=done == of)

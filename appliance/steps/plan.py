@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
 from appliance.discovery.kept_columns import kept_that_look_personal
+from appliance.discovery.kept_look import KeptLook, kept_look
 from appliance.errors import ApplianceError, Explanation, WrongRequestError
 from appliance.postgres.errors import database_failure
 from appliance.postgres.exporting.relations import check_chosen
@@ -30,13 +31,13 @@ from appliance.postgres.twin.ownership import Owners
 from appliance.postgres.twin.target_checks import TargetCheck, check_target
 from appliance.steps.context import StepContext
 from appliance.steps.reading import read_source
-from appliance.steps.run_files import CATALOG, DRIFT, FORMER_CATALOG, PLAN, UNCOVERED
+from appliance.steps.run_files import CATALOG, DRIFT, FORMER_CATALOG, KEPT, PLAN, UNCOVERED
 from appliance.steps.run_spec import RunSpec
 from appliance.system.disk import space_of
 from appliance.system.postgres_programs import find_pg_dump
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.drift import Drift, drift, drift_notes, shape_of_catalog
-from appliance.workflow.matching import match_rules, selected_oids
+from appliance.workflow.matching import Matching, match_rules, selected_oids
 
 _SYSTEM_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
 
@@ -64,7 +65,7 @@ def run(context: StepContext) -> PlanSummary:
     Raises WrongRequestError, RefusedError or WorkFailedError.
     """
     try:
-        plan = plan_of(context)
+        plan, kept = planned(context)
     except ApplianceError:
         # What has come since the last run may be why.
         for text in drift_notes(DRIFT.read(context.run_dir)) if DRIFT.is_in(context.run_dir) else ():
@@ -73,18 +74,19 @@ def run(context: StepContext) -> PlanSummary:
     check_room(space_of(context.run_dir), bytes_of_files(plan) * len(context.spec.workflow.files))
     _check_targets_room(context, plan)
     PLAN.write(context.run_dir, plan)
+    KEPT.write(context.run_dir, kept)
     for text in (*plan.warnings, *plan.fallbacks, *drift_notes(plan.drift)):
         context.notice(text)
     return summary_of(plan)
 
 
-def plan_of(context: StepContext) -> Plan:
-    """The plan, in the run's snapshot."""
+def planned(context: StepContext) -> tuple[Plan, KeptLook]:
+    """The plan, made in the run's snapshot, and what of the kept columns is to be looked at."""
     with LockWatch(context.connect_source, context.spec.workflow.limits.yield_s) as watch:
         return read_source(context, watch, "the catalog", lambda source: _plan_in(context, source))
 
 
-def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
+def _plan_in(context: StepContext, source: Connection[TupleRow]) -> tuple[Plan, KeptLook]:
     spec = context.spec
     try:
         catalog = read_catalog(source, partial(selected_oids, spec.workflow))
@@ -100,15 +102,23 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
             approved=spec.approved,
             key_name=spec.key_name,
             epoch=spec.epoch,
+            erased=spec.erased,
             settings=read_session_settings(source),
             drift=changed,
             note_uncovered=lambda found: UNCOVERED.write(context.run_dir, found),
         )
+        matchings: list[Matching] = []
+
+        def look_at_kept(matching: Matching) -> list[str]:
+            matchings.append(matching)
+            return kept_that_look_personal(source, catalog.encoding, matching, judged)
+
+        judged = _judged(spec)
         plan = make_plan(
             request,
             source,
             lambda selected: _check_targets(context, source, catalog, selected),
-            lambda matching: kept_that_look_personal(source, catalog.encoding, matching, _judged(spec)),
+            look_at_kept,
         )
     except psycopg.Error as error:
         raise database_failure("The source's catalog could not be read.", error) from None
@@ -116,7 +126,7 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> Plan:
     if "archive" in spec.workflow.formats:
         for target in plan.targets:
             find_pg_dump(target.server_version, "what is built")
-    return plan
+    return plan, kept_look(matchings[0], plan, judged)
 
 
 def _drift(context: StepContext, catalog: Catalog) -> Drift:

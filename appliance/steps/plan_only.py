@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.postgres.source.snapshot import export_snapshot
 from appliance.steps.context import StepContext
-from appliance.steps.plan import PlanSummary, plan_of, summary_of
+from appliance.steps.plan import PlanSummary, planned, summary_of
 from appliance.steps.run_files import PLAN, SNAPSHOT
 
 
@@ -12,6 +12,6 @@ def run(context: StepContext) -> PlanSummary:
     """Make the plan and write ``plan.json``. Raises WrongRequestError, RefusedError or WorkFailedError."""
     with context.connect_source() as keeper:
         SNAPSHOT.write(context.run_dir, export_snapshot(keeper))
-        plan = plan_of(context)
+        plan, _ = planned(context)
     PLAN.write(context.run_dir, plan)
     return summary_of(plan)

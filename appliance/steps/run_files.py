@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from appliance import run_folder
+from appliance.discovery.kept_look import KeptLook
 from appliance.discovery.reporting import ScannedSource
 from appliance.masking.suggesting.uncovered import UncoveredColumns
 from appliance.postgres.plan import DefinitionSettings, Plan, Snapshot
+from appliance.postgres.proof.kept import OriginalsCounted
 from appliance.postgres.proof.results import VerifiedTwins
 from appliance.postgres.twin.schema import FinishedTwin, TwinSchema
 from appliance.run_folder import RunFile
@@ -21,6 +23,8 @@ FORMER_CATALOG = RunFile(run_folder.FORMER_CATALOG, FormerCatalog)
 DRIFT = RunFile(run_folder.DRIFT, Drift)
 SCANNED = RunFile(run_folder.SCANNED, ScannedSource)
 UNCOVERED = RunFile(run_folder.UNCOVERED, UncoveredColumns)
+KEPT = RunFile(run_folder.KEPT, KeptLook)
+ORIGINALS = RunFile(run_folder.ORIGINALS, OriginalsCounted)
 VERIFIED = RunFile(run_folder.VERIFIED, VerifiedTwins)
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from appliance.documents.problems import Places
 from appliance.policy.policy import Policy
 from appliance.policy.trusted_images import TrustedImage
+from appliance.subjects.erased import Erased
 from appliance.workflow.document import Workflow
 
 
@@ -35,6 +36,8 @@ class RunSpec(BaseModel):
     """What each image of its containers stood for when it began."""
     after_load: tuple[str, ...] = ()
     """The SQL of its after_load, files read."""
+    erased: tuple[Erased, ...] = ()
+    """Whom the run leaves out, by keyed digests."""
     places: Places = Places()
     """Where the workflow's keys stand in its file, so that what is wrong with them can be pointed at."""
 

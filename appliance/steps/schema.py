@@ -15,10 +15,10 @@ from pydantic import BaseModel
 from appliance.errors import WorkFailedError
 from appliance.postgres.building.as_in_source import accepted
 from appliance.postgres.building.late_checks import LateCheck, take_off
-from appliance.postgres.building.post_data import create_ledger
+from appliance.postgres.building.once import create_ledger
 from appliance.postgres.building.pre_data import load_pre_data, rehearse_post_data, split_sections
 from appliance.postgres.building.refused_objects import RefusedObjects
-from appliance.postgres.copying import ledger, left_out
+from appliance.postgres.copying import erased, ledger, left_out
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import DefinitionSettings, Plan, TargetFacts
 from appliance.postgres.proof import evidence
@@ -47,8 +47,12 @@ class SchemaResult(BaseModel):
 
 def run(context: StepContext) -> SchemaResult:
     """Dump the source's schema in the run's snapshot and load it on every target. Raises our errors."""
+    return make_schema(context, context.plan())
+
+
+def make_schema(context: StepContext, plan: Plan) -> SchemaResult:
+    """The same for any plan of the run. Raises our errors."""
     began = time.monotonic()
-    plan = context.plan()
     read = read_schema(context, plan)
     notes: list[str] = []
     not_carried: list[NotCarried] = []
@@ -187,6 +191,7 @@ def _rehearse(
         ledger.create(session)
         evidence.create(session)
         left_out.create(session)
+        erased.create(session)
         create_ledger(session)
         rehearse_post_data(session, after, made, refused, settings)
     except psycopg.Error as error:

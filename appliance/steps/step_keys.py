@@ -7,6 +7,7 @@ from appliance.masking.bindings import secret_settings
 from appliance.postgres.plan import Plan
 from appliance.postgres.proof import evidence
 from appliance.steps.run_spec import RunSpec
+from appliance.subjects.erased import ERASED_KEY, erased_key
 
 
 def step_settings(step: str, spec: RunSpec, plan: Plan, key: bytes) -> dict[str, str]:
@@ -20,4 +21,6 @@ def step_settings(step: str, spec: RunSpec, plan: Plan, key: bytes) -> dict[str,
     settings = secret_settings(run_key(key, spec.run_id), evidence.bindings(plan))
     if step == "copy":
         settings |= secret_settings(source_key(key, spec.key_name, spec.epoch), plan.bindings)
+        if spec.erased:
+            settings |= secret_settings(erased_key(key, spec.key_name), [ERASED_KEY])
     return settings

@@ -5,18 +5,22 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import closing
+from typing import Any
 
 import psycopg
 from pydantic import BaseModel
 
-from appliance.errors import WorkFailedForGoodError
+from appliance.errors import RefusedError, WorkFailedForGoodError
+from appliance.policy.policy import refuses_kept
 from appliance.postgres.building.as_in_source import names_as_in_source
+from appliance.postgres.copying.erased import erased
 from appliance.postgres.copying.ledger import arrived
 from appliance.postgres.copying.left_out import LeftOut, counted, together
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import CopyItem, DefinitionSettings, Plan, TargetFacts
 from appliance.postgres.planning.reading_path import UNFOUND
 from appliance.postgres.proof import evidence
+from appliance.postgres.proof.kept import SaidTable
 from appliance.postgres.proof.parts import Loaded, loads
 from appliance.postgres.proof.results import TableProof, TwinProof, VerifiedTwins
 from appliance.postgres.proof.verification import (
@@ -31,7 +35,11 @@ from appliance.postgres.twin.after_load import AfterLoadRecord
 from appliance.run_folder import mark_removed
 from appliance.steps.after_load import with_after_load
 from appliance.steps.context import StepContext
+from appliance.steps.kept.in_twin import look_at_kept
+from appliance.steps.kept.said import MOST_TABLES, found_lines, said_tables
 from appliance.steps.run_files import VERIFIED, finished_of, schema_of, settings_of
+
+_SHOWN_FAULTS = 50
 
 
 class VerifyResult(BaseModel):
@@ -45,6 +53,19 @@ class VerifyResult(BaseModel):
     """Values of the twin that are what the mask gave for their row."""
     left_out: int = 0
     """Rows of the source that filters, and the keys behind them, leave out: counted there, apart."""
+    erased: int = 0
+    """Rows that are not copied because they are about erased subjects: counted on the source."""
+    kept_columns: int = 0
+    kept_looked_at: int = 0
+    """Kept columns whose values were looked at in the twin."""
+    kept_rows: int = 0
+    """Rows of the twin in which they were, the tables together."""
+    kept_found: int = 0
+    """Kept columns in which something was found, and which were delivered all the same."""
+    kept_found_in: tuple[str, ...] = ()
+    """Their tables, at most fifty."""
+    said: tuple[SaidTable, ...] = ()
+    """Table by table, by names; of very many the first ones."""
     after_load: tuple[AfterLoadRecord, ...] = ()
     """What the workflow's own SQL has changed since, target by target."""
     notes: tuple[str, ...] = ()
@@ -60,16 +81,27 @@ def run(context: StepContext) -> VerifyResult:
     faults = [fault for table in tables for fault in table.faults] + missing
     if not faults:
         proofs = with_after_load(context, plan, proofs)
+    # What the workflow's own SQL has written is looked at too.
+    proofs = _with_kept(context, plan, proofs)
     for number, target in enumerate(plan.targets):
         faults += _unchecked(context, number, target)
+    found, judged = found_lines(look for proof in proofs for look in proof.kept)
+    halts = refuses_kept(context.spec.policy, context.spec.origin)
+    if halts and found and not faults:
+        raise _kept_personal(found)
+    faults += found if halts else []
     if faults:
-        shown = "\n".join(f"  {fault}" for fault in faults[:50])
+        shown = "\n".join(f"  {fault}" for fault in faults[:_SHOWN_FAULTS])
         raise WorkFailedForGoodError(
             "Verification failed, so the twin was not replaced.",
-            f"{shown}\n  and {len(faults) - 50} more" if len(faults) > 50 else shown,
+            f"{shown}\n  and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else shown,
             "Nobody has seen the copy that failed. Mend the workflow's masks if one of them is named,"
             " else start the run again.",
         )
+    for line in found:
+        context.notice(f"{line}. Mask it, or say why it is kept: {{column: …, because: …}}")
+    for line in judged:
+        context.notice(f"{line}. The workflow says why.")
     columns = [(table.table, column) for table in tables for column in table.columns]
     notes = dict.fromkeys(
         f"{table}.{column.column}: {column.note}" for table, column in columns if column.note
@@ -81,11 +113,49 @@ def run(context: StepContext) -> VerifyResult:
         masked_columns=sum(len(table.masked_columns) for table in plan.tables),
         values_compared=sum(column.compared for _, column in columns),
         values_equal=sum(table.equal for table in tables),
-        left_out=sum(left.total for _, left in filtered),
+        left_out=sum(left.by_filter + left.by_key for _, left in filtered),
+        erased=sum(left.erased for _, left in filtered),
+        **_kept_counts(proofs),
+        said=said_tables(plan, proofs)[:MOST_TABLES],
         after_load=tuple(proof.after_load for proof in proofs if proof.after_load is not None),
         notes=(*notes, *(f"{table}: {left.text}" for table, left in filtered if left.total)),
         seconds=round(time.monotonic() - began, 3),
     )
+
+
+def _with_kept(context: StepContext, plan: Plan, proofs: tuple[TwinProof, ...]) -> tuple[TwinProof, ...]:
+    """The proofs, with what is seen in the kept columns; written down together."""
+    looked = []
+    for number, proof in enumerate(proofs):
+        kept = look_at_kept(context, plan, number, proof.rows)
+        looked.append(proof.model_copy(update={"kept": kept}))
+    VERIFIED.write(context.run_dir, VerifiedTwins(twins=tuple(looked)))
+    return tuple(looked)
+
+
+def _kept_personal(lines: list[str]) -> RefusedError:
+    more = len(lines) - _SHOWN_FAULTS
+    shown = lines[:_SHOWN_FAULTS] + ([f"and {more} more"] if more > 0 else [])
+    return RefusedError(
+        "\n".join(["What is kept looks personal, so the twin was not replaced.", *shown]),
+        "The policy halts a run that keeps such values (kept_looks_personal). Nobody has seen the copy.",
+        "Mask these columns, or say why one is kept: {column: …, because: …}. What a scan"
+        " says of them: appliance scan CONNECTION --tables PATTERN",
+        rule="kept_looks_personal",
+    )
+
+
+def _kept_counts(proofs: tuple[TwinProof, ...]) -> dict[str, Any]:
+    looks = [look for proof in proofs[:1] for look in proof.kept]
+    columns = {(look.table, column.column): column for look in looks for column in look.columns}
+    found = [table for (table, _), column in columns.items() if column.found]
+    return {
+        "kept_columns": len(columns),
+        "kept_looked_at": sum(column.not_looked_at is None for column in columns.values()),
+        "kept_rows": sum(look.rows for look in looks),
+        "kept_found": len(found),
+        "kept_found_in": tuple(dict.fromkeys(found))[:_SHOWN_FAULTS],
+    }
 
 
 def _proofs(context: StepContext, plan: Plan) -> tuple[tuple[TwinProof, ...], list[str]]:
@@ -147,6 +217,7 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
             evidence.index(session)
             copied = arrived(session)
             left_out = counted(session) if plan.left_out_sql is not None else {}
+            gone = erased(session)
         except psycopg.Error as error:
             raise database_failure("The ledger of the copied rows could not be read.", error) from None
     sent: Counter[int] = Counter()
@@ -155,10 +226,15 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
 
     def proof_of(session: Session, loaded: Loaded, rows: int) -> TableProof:
         proof = _prove(context, session, plan, settings, loaded, rows)
-        if not left_out.keys() & set(loaded.sources):
+        if not (left_out.keys() | gone.keys()) & set(loaded.sources):
             return proof
-        # A table without a count is not filtered: all that the server sent is all there is.
-        counts = [left_out.get(source, LeftOut(rows=sent[source])) for source in loaded.sources]
+        # A table without a count is not filtered: all that the server sent, or would have, is all there is.
+        counts = [
+            left_out.get(source, LeftOut(rows=sent[source] + gone.get(source, 0))).model_copy(
+                update={"erased": gone.get(source, 0)}
+            )
+            for source in loaded.sources
+        ]
         return proof.model_copy(update={"left_out": together(counts)})
 
     def job(loaded: Loaded) -> Job:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from psycopg.types.json import Jsonb
 
-from appliance.contract.events import MAX_LOG_LINES, EventBody, FailureReport
+from appliance.contract.events import EventBody
 from appliance.contract.fields import ScrubbedText
 from appliance.contract.fitting import fitting, shown_name
+from appliance.contract.run_parts import MAX_LOG_LINES, FailureReport
 from appliance.contract.step_messages import Failure
 from appliance.scrubbing.known import own_scrubber
 from appliance.store.database import Connection

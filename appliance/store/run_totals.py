@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from psycopg.rows import class_row
 
-from appliance.contract.events import Check, StepTime
-from appliance.contract.fitting import fitting
+from appliance.contract.events import RunFinished
+from appliance.contract.fitting import fitting, shown_name
+from appliance.contract.run_parts import Check, FailureReport, KeptLooked, StepTime
 from appliance.contract.step_messages import Failure
 from appliance.errors import ExitCode
 from appliance.store.database import Connection
@@ -52,14 +53,38 @@ def step_times(connection: Connection, run_id: str) -> tuple[StepTime, ...]:
 
 def verify_checks(connection: Connection, run_id: str) -> tuple[Check, ...]:
     """The ``checks`` of a run's ``run_finished`` event; none where it was not verified."""
+    result = _verified(connection, run_id)
+    checks = [
+        Check(kind=kind, passed=True, checked=int(result[key])) for kind, key in _COUNTED if key in result
+    ]
+    if result.get("kept_looked_at"):
+        found = int(result.get("kept_found", 0))
+        tables = [shown_name(each) for each in result.get("kept_found_in", ())]
+        said = {"kind": "kept_columns", "passed": not found, "checked": int(result["kept_looked_at"])}
+        check = fitting(Check, said | {"failed": found, "tables": tables})
+        checks += [check] if check is not None else []
+    return tuple(checks)
+
+
+def kept_looked(connection: Connection, run_id: str) -> KeptLooked | None:
+    """The ``kept`` of the same event; None where no kept column was looked at."""
+    result = _verified(connection, run_id)
+    if not result.get("kept_columns"):
+        return None
+    return KeptLooked(
+        columns=int(result["kept_columns"]),
+        looked_at=int(result.get("kept_looked_at", 0)),
+        rows=int(result.get("kept_rows", 0)),
+    )
+
+
+def _verified(connection: Connection, run_id: str) -> dict[str, Any]:
+    """What ``verify`` said; nothing where it has not succeeded."""
     row = connection.execute(
         "SELECT result FROM appliance.step WHERE run_id = %s AND step = 'verify' AND state = 'succeeded'",
         [run_id],
     ).fetchone()
-    result = (row["result"] if row else None) or {}
-    return tuple(
-        Check(kind=kind, passed=True, checked=int(result[key])) for kind, key in _COUNTED if key in result
-    )
+    return (row["result"] if row else None) or {}
 
 
 def published_twins(connection: Connection, run_id: str) -> tuple[str, ...]:
@@ -81,3 +106,30 @@ def outcome_of(
     if stop and stop.get("kind") == "cancel":
         return "cancelled"
     return "refused" if failure and failure.exit_code == ExitCode.REFUSED else "failed"
+
+
+def finished_run(
+    connection: Connection,
+    run_id: str,
+    workflow: str,
+    outcome: RunState,
+    seconds: float,
+    *,
+    failure: FailureReport | None,
+) -> RunFinished | None:
+    """The event of a run's end; ``seconds`` is how long it took."""
+    totals = totals_of(connection, run_id)
+    parts = {
+        "run_id": run_id,
+        "workflow": workflow,
+        "outcome": outcome,
+        "seconds": seconds,
+        "rows": totals.rows,
+        "bytes": totals.bytes,
+        "steps": step_times(connection, run_id),
+        "checks": verify_checks(connection, run_id),
+        "twins": published_twins(connection, run_id),
+        "kept": kept_looked(connection, run_id),
+        "failure": failure,
+    }
+    return fitting(RunFinished, parts)

@@ -14,13 +14,13 @@ from typing import Any, Literal, TypeVar
 import psycopg
 from psycopg.types.json import Jsonb
 
-from appliance.contract.events import RunFinished, RunPlanned, RunStarted, StepChanged, TableProgress
+from appliance.contract.events import RunPlanned, RunStarted, StepChanged, TableProgress
 from appliance.contract.fitting import fitting, shown_name
 from appliance.contract.step_messages import Failure, Progress
 from appliance.store.database import Connection, connect
 from appliance.store.events import append_event, failure_report
 from appliance.store.rows import Origin, RunState, StepState, StopNote, Trigger, stored_failure
-from appliance.store.run_totals import outcome_of, published_twins, step_times, totals_of, verify_checks
+from appliance.store.run_totals import finished_run, outcome_of
 
 __all__ = ["Row", "RunState", "RunStore", "StepState", "Trigger"]
 Row = dict[str, Any]
@@ -145,21 +145,14 @@ class RunStore:
                     run_id,
                 ],
             )
-            totals = totals_of(self.connection, run_id)
             seconds = (row["ended_at"] - (row["started_at"] or row["queued_at"])).total_seconds()
-            told = {
-                "run_id": run_id,
-                "workflow": row["workflow"],
-                "outcome": outcome,
-                "seconds": max(seconds, 0.0),
-                "rows": totals.rows,
-                "bytes": totals.bytes,
-                "steps": step_times(self.connection, run_id),
-                "checks": verify_checks(self.connection, run_id),
-                "twins": published_twins(self.connection, run_id),
-                "failure": failure_report(failure) if failure else None,
-            }
-            append_event(self.connection, fitting(RunFinished, told))
+            report = failure_report(failure) if failure else None
+            append_event(
+                self.connection,
+                finished_run(
+                    self.connection, run_id, row["workflow"], outcome, max(seconds, 0.0), failure=report
+                ),
+            )
             return outcome
 
     def stop_requested(self, run_id: str, request: StopNote) -> bool:

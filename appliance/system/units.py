@@ -19,11 +19,20 @@ SERVICES = (
 """In the order in which they start, after PREPARE."""
 TIMERS = (
     "appliance-cleanup.timer",
+    "appliance-fetch.timer",
+    "appliance-fetch.path",
+    "appliance-expiry.timer",
     "appliance-reaper.timer",
     "appliance-update.timer",
     "appliance-update.path",
 )
-STARTED_BY_TIMERS = ("appliance-cleanup.service", "appliance-reaper.service", "appliance-update.service")
+STARTED_BY_TIMERS = (
+    "appliance-cleanup.service",
+    "appliance-fetch.service",
+    "appliance-expiry.service",
+    "appliance-reaper.service",
+    "appliance-update.service",
+)
 USERS = ("appliance", "appliance-status")
 """As which they run, but for those that are root's."""
 FIREWALL = "appliance-firewall.service"

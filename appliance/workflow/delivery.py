@@ -43,6 +43,14 @@ class TwinDelivery(StrictModel):
         description="Seconds that sessions which hold the twin open get before they are ended for the swap.",
         examples=[30],
     )
+    expires_days: int | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        le=36_500,
+        description="Days after which the copy is dropped, also as the former twin. Left out: never.",
+        examples=[30],
+    )
 
 
 class FilesDelivery(StrictModel):
@@ -77,6 +85,14 @@ class FilesDelivery(StrictModel):
         le=1_000_000_000,
         description=f"Of parquet: a larger table becomes several files. Left out: {ROWS_PER_FILE}.",
         examples=[1_000_000],
+    )
+    expires_days: int | None = Field(
+        default=None,
+        strict=True,
+        ge=1,
+        le=36_500,
+        description="Days after which the export is deleted, if exports.max_days lets it stay so long.",
+        examples=[30],
     )
     build_in: ConnectionName | None = Field(
         default=None,

@@ -85,7 +85,9 @@ def _keys(described: Schema) -> Iterator[tuple[str, Schema]]:
 
 def _part(name: str, schema: Schema) -> Schema:
     part: Schema = schema["$defs"][name]
-    return part
+    # Of one that has a short form too, the full one.
+    full: Schema = next((form for form in part.get("anyOf", []) if "properties" in form), {})
+    return {**part, **full}
 
 
 def _parts(value: Schema) -> Iterator[tuple[str, str]]:
@@ -98,6 +100,8 @@ def _parts(value: Schema) -> Iterator[tuple[str, str]]:
         yield from ((name, "[]" + mark) for name, mark in _parts(value["items"]))
     if isinstance(inner := value.get("additionalProperties"), dict):
         yield from ((name, ".PATTERN" + mark) for name, mark in _parts(inner))
+    for inner in value.get("patternProperties", {}).values():
+        yield from ((name, ".NAME" + mark) for name, mark in _parts(inner))
 
 
 def _table(described: Schema, heading: str) -> str:

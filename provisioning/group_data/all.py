@@ -8,6 +8,15 @@ Paths are on the machine that runs pyinfra. ``None`` means off, or worked out fr
 release_bundle = None
 # No internet at all: the Debian packages come from the bundle too (made with `make bundle DEBS=CODENAME`).
 offline = False
+# The release repository's address; None is /releases/ of the dashboard.
+release_repository = None
+# The SHA-256 of its root of trust, as `appliance-release list` prints it: the release is held against it, and
+# from then on the machine installs nothing else. None: nothing is pinned, and nothing fetched.
+release_root_sha256 = None
+# A copy of that repository on the host itself, as on a stick, instead of its server.
+release_repository_folder = None
+# The most that fetching a release takes of the network, in KiB a second. None: all of it.
+release_kib_per_s = None
 # How many releases stay installed: the one that runs, the one before it and a pinned one always.
 releases_kept = 3
 # Checks of `appliance preflight` that may fail without ending the deploy, e.g. ["memory"]. Warnings never do.

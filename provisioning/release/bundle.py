@@ -22,12 +22,15 @@ import tarfile
 import tempfile
 import venv
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from appliance.documents.names import bundle_name, is_release
+from appliance.preflight.machine_checks import MEMORY_MB
+from appliance.system.disk import UPGRADE_MB
 from compose.demo.one_build import one_build
+from provisioning.release.contents import bill_of_materials, notes_of
 from provisioning.release.wheels import PYTHONS, download, merged_lock
 
 ROOT = Path(__file__).parents[2]
@@ -77,9 +80,16 @@ def make(output: Path, pythons: list[str], debs: list[str], step_image: str | No
         images = _step_images(folder / "image", version, step_image)
         for codename in debs:
             _debs(folder / "debs" / codename, codename)
+        named = [inside["tag"] for inside in images.values()]
+        sbom = bill_of_materials(version, sorted((folder / "wheels").glob("*.whl")), debian_packages(named))
+        (folder / "sbom.cdx.json").write_text(sbom, encoding="utf-8")
+        for name in ("LICENSE", "CHANGELOG.md"):
+            shutil.copyfile(ROOT / name, folder / name)
         manifest = {
             "version": version,
             "architecture": ARCHITECTURE,
+            "minimum_host": {"memory_mb": MEMORY_MB, "disk_mb": UPGRADE_MB},
+            "notes": notes_of((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), version),
             "pythons": pythons,
             "debs": debs,
             **images,
@@ -132,7 +142,7 @@ def _build_environment(folder: Path) -> list[str]:
     return pip
 
 
-def _project_wheel(pip: list[str], wheels: Path) -> None:
+def _project_wheel(pip: list[str], wheels: Path, checkout: Path = ROOT) -> None:
     _run(
         [
             *pip,
@@ -142,7 +152,7 @@ def _project_wheel(pip: list[str], wheels: Path) -> None:
             "--no-index",
             "--wheel-dir",
             str(wheels),
-            str(ROOT),
+            str(checkout),
         ]
     )
 
@@ -197,6 +207,18 @@ def _step_images(folder: Path, version: str, existing: str | None) -> dict[str, 
     if saving.wait() != 0:
         raise SystemExit(f"docker save ended with {saving.returncode}; what it said is above.")
     return images
+
+
+def debian_packages(images: Iterable[str]) -> list[tuple[str, str, str]]:
+    """(name, version, architecture) of what Debian has given to these images."""
+    query = ["dpkg-query", "--show", "--showformat", "${Package} ${Version} ${Architecture}\\n"]
+    found: set[tuple[str, str, str]] = set()
+    for image in images:
+        said = _run(
+            ["docker", "run", "--rm", "--network", "none", "--entrypoint", query[0], image, *query[1:]]
+        )
+        found.update((name, version, kind) for name, version, kind in map(str.split, said.splitlines()))
+    return sorted(found)
 
 
 def _debs(folder: Path, codename: str) -> None:

@@ -15,7 +15,7 @@ from pyinfra.api.exceptions import DeployError
 from pyinfra.api.operation import operation
 from pyinfra.context import host
 
-from appliance.releases.installed import step_images
+from appliance.releases.installed import ReleaseManifest
 from provisioning.facts import Succeeds
 from provisioning.knobs import Knobs
 from provisioning.operations import Commands, ensured
@@ -118,13 +118,24 @@ class Release(Deployer):
             )
 
     def activate(self) -> None:
+        """Hold the release against the repository before any of its services starts, and load the image."""
+        if self.knobs.release_root_sha256:
+            verified = f"{ROOT}/trust/verified/{self.manifest['version']}.json"
+            ensured(
+                name=f"Verify that release {self.manifest['version']} is signed",
+                commands=[trust_command(self.knobs, self.folder, digest(self.bundle))],
+                unless=f"test -f {ROOT}/trust/root.json && grep -q {digest(self.bundle)} {verified}",
+            )
+        self._load_images()
+
+    def _load_images(self) -> None:
         """Hand the step images to Docker, which is running by now."""
-        images = step_images(self.manifest)
+        images = ReleaseManifest.model_validate(self.manifest).step_images
         ensured(
-            name=f"Load the step images {', '.join(image['tag'] for image in images)}",
+            name=f"Load the step images {', '.join(image.tag for image in images)}",
             commands=[f"docker load --quiet --input {self.folder}/image/step.tar.gz"],
             unless=" && ".join(
-                f'test "$(docker image inspect --format {{{{.Id}}}} {image["tag"]})" = {image["id"]}'
+                f'test "$(docker image inspect --format {{{{.Id}}}} {image.tag})" = {image.id}'
                 for image in images
             ),
         )
@@ -140,6 +151,19 @@ class Release(Deployer):
             ],
             unless=f'test "$(readlink {UPDATER})" = {self.folder}',
         )
+
+
+def trust_command(knobs: Knobs, folder: str, bundle: str) -> str:
+    """Pin the root of trust, and find what has signed for the bundle."""
+    url = knobs.release_repository or f"{(knobs.dashboard_url or '').rstrip('/')}/releases"
+    folder_of = knobs.release_repository_folder
+    words = [f"{folder}/venv/bin/appliance", "release", "trust", knobs.release_root_sha256 or ""]
+    words += ["--bundle", bundle, *(["--from", folder_of] if folder_of else ["--repository", url])]
+    # The proxy's password stands in a file that systemd reads, and in no command line.
+    outside = (
+        "systemd-run --wait --pipe --quiet --collect --property=EnvironmentFile=-/etc/appliance/proxy.env"
+    )
+    return f"{outside} {' '.join(shlex.quote(word) for word in words)}"
 
 
 def bundle_path(knobs: Knobs) -> Path:

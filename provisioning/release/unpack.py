@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import gzip
 import hashlib
 import json
 import os
@@ -19,6 +20,8 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,6 +31,10 @@ _RELEASE = r"[0-9][0-9A-Za-z.+-]{0,59}"
 """As in appliance/documents/names.py, which this program, alone on its host, cannot import."""
 _SPACE_FACTOR = 4
 """A bundle's bytes against what it takes on disk: the wheels, and what they become."""
+_FILES_MAX = 20_000
+"""A release has some hundreds; a name each takes an inode of the disk."""
+_SWELLING_MAX = 20
+"""What is compressed may grow by this factor. Images and wheels stay far below, and zeros reach 1,000."""
 
 
 _FETCH_AGAIN = "fetch the bundle again from where it came from"
@@ -59,7 +66,7 @@ def main() -> int:
             print(_unpack(given.bundle, given.sha256, given.root, given.debs_only))  # noqa: T201
     except UnfitError as error:
         return _refused(str(error), error.next_step)
-    except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError):
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, ValueError, KeyError, TypeError):
         # It has the SHA-256 that was given, so that was taken from the damaged file.
         return _refused("it is not a whole bundle", _FETCH_AGAIN)
     except OSError as error:
@@ -145,6 +152,7 @@ def _install(archive: tarfile.TarFile, manifest: dict[str, Any], root: Path, sha
 
 def _fill(archive: tarfile.TarFile, manifest: dict[str, Any], folder: Path, python: str, sha256: str) -> None:
     _extract(archive, manifest, folder, skip="debs/")
+    _check_swelling(folder)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     _make_environment(folder, python)
     _write_shell_files(folder)
@@ -161,7 +169,9 @@ def _extract(
     """Write the files that the manifest lists, and check each one while it is written."""
     expected = {name: digest for name, digest in manifest["files"].items() if name.startswith(prefix)}
     expected = {name: digest for name, digest in expected.items() if not name.startswith(skip)}
-    for member in archive:
+    for count, member in enumerate(archive):
+        if count > _FILES_MAX:
+            raise UnfitError(f"it holds more than {_FILES_MAX} files")
         if member.name == "manifest.json":
             continue
         if member.name not in expected:
@@ -169,7 +179,7 @@ def _extract(
                 raise UnfitError(f"it holds a file that its manifest does not list: {member.name[:100]!r}")
             continue
         path = PurePosixPath(member.name)
-        if not member.isreg() or path.is_absolute() or ".." in path.parts:
+        if not member.isreg() or member.issparse() or path.is_absolute() or ".." in path.parts:
             raise UnfitError(f"it holds something that is not a plain file: {member.name[:100]!r}")
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -184,6 +194,31 @@ def _extract(
         target.chmod(0o755 if member.mode & 0o100 else 0o644)
     if expected:
         raise UnfitError(f"it lacks a file that its manifest lists: {sorted(expected)[0][:100]!r}")
+
+
+def _check_swelling(folder: Path) -> None:
+    """Refuse what would fill the disk once it is opened, before anything opens it for good."""
+    for path in sorted((folder / "wheels").glob("*.whl")):
+        try:
+            with zipfile.ZipFile(path) as wheel:
+                members = wheel.infolist()
+        except zipfile.BadZipFile:
+            raise UnfitError(f"a package in it is damaged: {path.name[:100]!r}") from None
+        too_many = len(members) > _FILES_MAX
+        if too_many or sum(member.file_size for member in members) > _most(path):
+            raise UnfitError(f"a package in it would take far more room than it says: {path.name[:100]!r}")
+    for path in sorted((folder / "image").glob("*.tar.gz")):
+        most, seen = _most(path), 0
+        with gzip.open(path) as image:
+            while block := image.read(_BLOCK):
+                seen += len(block)
+                if seen > most:
+                    raise UnfitError("its image would take far more room than it says")
+
+
+def _most(path: Path) -> int:
+    # A megabyte besides: what is tiny may well be mostly zeros.
+    return path.stat().st_size * _SWELLING_MAX + (1 << 20)
 
 
 def _make_environment(folder: Path, python: str) -> None:

@@ -54,7 +54,8 @@ class Units(Deployer):
             name="Make the folders",
             commands=["systemd-tmpfiles --create appliance.conf"],
             unless="test -d /run/appliance && test -d /var/lib/appliance/keys && test -d /var/log/appliance "
-            f"&& test -d {CONFIG}/workflows && test -d {ROOT}/bundles && test -d {STATUS_FOLDER} "
+            f"&& test -d {CONFIG}/workflows && test -d {ROOT}/bundles "
+            f"&& test -d {ROOT}/trust && test -d {STATUS_FOLDER} "
             '&& test "$(stat -c %a /var/lib/appliance/workflows /var/lib/appliance/update /run/appliance '
             '| tr "\\n" " ")" = "2770 2770 710 "',
         )

@@ -56,7 +56,14 @@ def settings_file(knobs: Knobs) -> str:
     ]
     if knobs.status_tls_certificate:
         lines += [f"  tls_certificate: {quoted(STATUS_CERTIFICATE)}", f"  tls_key: {quoted(STATUS_KEY)}"]
+    # Only what is set: a release from before one of these would refuse the whole file for it.
+    releases = {"repository": knobs.release_repository, "kib_per_s": knobs.release_kib_per_s}
     if knobs.releases_kept != defaults()["releases_kept"]:
-        # Only then: a release from before this setting would refuse the whole file for it.
-        lines.append(f"releases: {{kept: {knobs.releases_kept}}}")
+        releases["kept"] = knobs.releases_kept
+    lines += _section("releases", {key: value for key, value in releases.items() if value is not None})
     return "\n".join(lines) + "\n"
+
+
+def _section(name: str, values: dict[str, str | int]) -> list[str]:
+    """On one line, as YAML reads it; none without values."""
+    return [f"{name}: {json.dumps(values)}"] if values else []

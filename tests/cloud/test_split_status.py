@@ -80,7 +80,7 @@ def test_a_secret_of_a_connection_is_gone_before_the_sender_sees_the_event(
 def test_the_service_leaves_runs_to_the_process_that_may_start_them(
     split: Settings, rig: ApplianceRig
 ) -> None:
-    for number, kind in enumerate(("run", "cancel", "sync")):
+    for number, kind in enumerate((*RUNS, "sync")):
         rig.db.execute(
             "INSERT INTO appliance.command (command_id, kind, payload, state, expires_at)"
             " VALUES (%s, %s, %s::jsonb, 'received', now() - interval '1 second')",

@@ -36,17 +36,15 @@ from appliance.contract.calls import (
     WorkflowSet,
 )
 from appliance.contract.events import (
-    Check,
     CommandChanged,
     EventData,
     RunFinished,
     RunPlanned,
     RunStarted,
     StepChanged,
-    StepTime,
-    TableBrief,
     TableProgress,
 )
+from appliance.contract.run_parts import Check, KeptLooked, StepTime, TableBrief
 
 VERSION = "1.0.0"
 TABLES = (
@@ -257,6 +255,7 @@ class SimulatedAppliance:
                 steps=(StepTime(step="plan", seconds=1.3), StepTime(step="copy", seconds=34.5)),
                 checks=_checks() if good else (),
                 twins=("staging",) if good else (),
+                kept=KeptLooked(columns=31, looked_at=29, rows=412_000) if good else None,
                 failure=_failure() if outcome == "failed" else _refusal() if outcome == "refused" else None,
             ),
             at,
@@ -298,6 +297,7 @@ def _checks() -> tuple[Check, ...]:
         Check(kind="constraints", passed=True, checked=23),
         Check(kind="masked_values", passed=True, checked=16),
         Check(kind="distinct_counts", passed=True, checked=9),
+        Check(kind="kept_columns", passed=True, checked=29),
     )
 
 

@@ -17,7 +17,9 @@ from appliance import __version__
 from appliance.dashboard.settings import from_environment
 from appliance.dashboard.web.bundles import bundle_name
 from appliance.errors import WrongRequestError
+from appliance.releases.repository.source import Server
 from tests.dashboard.running import RunningDashboard, running_dashboard
+from tests.unit.release_rig import Machine, Vendor
 
 NAME = bundle_name(__version__)
 INSTALLER = b'printf "%s\\n" "$@" > installed-with\n'
@@ -129,3 +131,45 @@ def test_a_command_of_the_vendor_s_own_is_filled_in_or_refused_at_the_start(tmp_
             from_environment({"DASHBOARD_INSTALL_COMMAND": wrong})
     with pytest.raises(WrongRequestError, match="DASHBOARD_BUNDLES must be a folder"):
         from_environment({"DASHBOARD_BUNDLES": str(tmp_path / "nowhere")})
+
+
+@pytest.fixture
+def vendor(tmp_path: Path) -> Vendor:
+    return Vendor(tmp_path / "vendor").begin(__version__)
+
+
+@pytest.fixture
+def with_releases(tmp_path: Path, vendor: Vendor) -> Iterator[RunningDashboard]:
+    with running_dashboard(tmp_path, DASHBOARD_RELEASES=str(vendor.public)) as running:
+        yield running
+
+
+def test_a_release_repository_is_served_and_verified_by_who_reads_it(
+    tmp_path: Path, vendor: Vendor, with_releases: RunningDashboard
+) -> None:
+    machine = Machine(tmp_path / "its-own").pin(vendor)
+    source = Server(f"{with_releases.url}/releases", version=__version__)
+    fetched = machine.fetch(source, __version__)
+    assert fetched.read_bytes() == (vendor.folder / "made" / f"{__version__}.tar").read_bytes()
+    machine.look(source)
+    source.close()
+    for path in ("metadata/../../dashboard.db", "targets/", "keys/root-1.pem", "metadata/%2e%2e/x"):
+        assert with_releases.client().get(f"/releases/{path}").status_code == 404
+
+
+def test_the_install_command_carries_the_root_of_trust(
+    vendor: Vendor, with_releases: RunningDashboard
+) -> None:
+    editor = with_releases.client(with_releases.command("create-token", "editor", "--role", "editor"))
+    given = enrolment(editor)
+    assert f"--data release_root_sha256={vendor.repository.root_digest()}" in given["install_command"]
+    address = given["install_command"].split(" $bundle &&")[0].split()[-1]
+    assert httpx.get(address).content == (vendor.folder / "made" / f"{__version__}.tar").read_bytes()
+    shown = editor.get(f"/v1/appliances/{given['appliance_id']}").raise_for_status().json()
+    assert shown["upgrade_command"] == f"sudo appliance release apply {__version__}"
+    own = f"/v1/appliances/{given['appliance_id']}"
+    refused = editor.patch(own, json={"wanted_version": "9.9.9"})
+    assert (refused.status_code, "has no release 9.9.9" in refused.text) == (422, True)
+    assert __version__ in refused.text, "what there is instead"
+    assert editor.patch(own, json={"wanted_version": __version__}).status_code == 200
+    assert editor.patch(own, json={"wanted_version": None}).json()["wanted_version"] is None

@@ -47,7 +47,9 @@ def test_a_run_is_shown_with_all_that_was_told(stored: Dashboard) -> None:
     assert next(step for step in run["steps"] if step["step"] == "copy")["shards_done"] == 8
     assert {table["table"]: table["masked"] for table in run["tables"]}["crm.contact"] == 7
     assert all(table["done"] for table in run["tables"])
-    assert [check["passed"] for check in run["outcome"]["checks"]] == [True] * 4
+    assert [check["passed"] for check in run["outcome"]["checks"]] == [True] * 5
+    page = stored.signed_in().get(f"/runs/{appliance_id}/{run_id}").text
+    assert "29 of 31 kept columns were looked into" in page
 
 
 def test_a_failed_run_says_what_to_do(stored: Dashboard) -> None:

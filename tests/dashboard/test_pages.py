@@ -9,7 +9,8 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from appliance.contract.calls import ScrubbedText
-from appliance.contract.events import CommandChanged, FailureReport, Noticed, RunFinished
+from appliance.contract.events import CommandChanged, Noticed, RunFinished
+from appliance.contract.run_parts import FailureReport
 from appliance.dashboard.pages.rendering import STATIC
 from tests.dashboard import seeds
 from tests.dashboard.conftest import Browser, Dashboard

@@ -137,15 +137,21 @@ class Pseudonyms:
 
     def phone(self, text: str, domain: str | None = None) -> str:
         """``phone`` without a prefix."""
-        drawn = number(self.of_text("phone", domain, text), 0, 58)
-        if len(text.encode()) <= 40 and re.fullmatch(r"[-0-9 +()/#*.]*", text):
+        digest = self.of_text("phone", domain, text)
+        drawn = number(digest, 0, 58)
+        if re.fullmatch(r"[ -?]{0,16}", text):
+            masked = "".join(
+                str(digest[place] * 10 // 256) if each in "0123456789" else each
+                for place, each in enumerate(text)
+            )
+        elif len(text.encode()) <= 40 and re.fullmatch(r"[-0-9 +()/#*.]*", text):
             places = sum(character.isdigit() for character in text)
             digits = iter(f"{drawn:018}".rjust(max(places, 18), "0")[-places or 99 :])
             masked = "".join(next(digits) if each in "0123456789" else each for each in text)
         else:
             ten = str(drawn + 10**18)[-10:]
             kept = text.translate(str.maketrans("0123456789", ten))
-            masked = re.sub(r"[^-0-9 +()/#*.,:;]", "x", kept)
+            masked = re.sub(r"[^ -?]", "x", kept)
         if masked != text:
             return masked
         return text.translate(str.maketrans("0123456789", "1234567890"))

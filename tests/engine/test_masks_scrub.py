@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from appliance.masking.catalogue.scrub_patterns import patterns
 from appliance.masking.catalogue.text_scrub import ALL, scrubbed
 from appliance.scrubbing.lookalikes import written_for
 from tests.engine.clusters import Cluster
@@ -181,3 +182,18 @@ def test_two_megabytes_of_anything_take_no_longer_than_is_allowed(lab: Lab, piec
             (piece, piece),
         )
         session.execute(f"SELECT length({compiled.sql}) FROM lab.{table.name}".encode())
+
+
+@MANY
+@given(texts=st.lists(SOUP, min_size=1, max_size=60))
+def test_a_shorter_expression_finds_the_same_where_it_is_taken(lab: Lab, texts: list[str]) -> None:
+    shortened = [pattern for pattern in patterns("UTF8") if pattern.short]
+    assert [pattern.kind for pattern in shortened] == ["email", "phone"]
+    for pattern in shortened:
+        unless = pattern.unless.replace("{text}", "v").replace("%", "%%")
+        query = (
+            "SELECT regexp_replace(v, %s, '#', 'g'), regexp_replace(v, %s, '#', 'g')"
+            f" FROM unnest(%s::text[]) AS t (v) WHERE NOT ({unless})"
+        )
+        rows = lab.session().execute(query.encode(), (pattern.regex, pattern.short, texts)).fetchall()
+        assert all(long == short for long, short in rows)

@@ -147,10 +147,10 @@ def test_a_phone_keeps_its_length_its_punctuation_and_its_prefix(
         for before, after in zip(value[kept:], masked[kept:], strict=True):
             if before in "0123456789":
                 assert after in "0123456789"
-            elif before in " +()-/.#*":
+            elif " " <= before <= "?":
                 assert after == before
             else:
-                assert after in "x,:;"
+                assert after == "x"
         if re.search("[0-9]", value[kept:]):
             assert masked != value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -35,6 +36,26 @@ CREATE FUNCTION public.fold_later(text) RETURNS text LANGUAGE plpgsql IMMUTABLE
 CREATE INDEX t_fold_later ON public.t (public.fold_later(name));
 CREATE INDEX t_plain ON public.t (name);
 """
+
+
+def test_a_plan_lists_what_shows_only_when_it_is_tried_and_leaves_nothing(scenario: Scenario) -> None:
+    scenario.publish_first_twin()
+    scenario.source.sql(scenario.source_database, WHAT_A_PLAIN_OWNER_MAY_NOT_MAKE)
+    scenario.source.sql(scenario.source_database, "GRANT SELECT ON public.t TO reader")
+    scenario.workflow["keep"] = [*scenario.workflow["keep"], "public.t.*"]
+    before = scenario.target.databases()
+    scenario.objects_at_first = scenario.source_objects()
+    planned = scenario.run("plan", "--json")
+    assert planned.code == 0, planned.text
+    listed = {
+        f"{item['kind']} {item['name']}": item["why"] for item in json.loads(planned.out)["not_carried"]
+    }
+    assert "42501" in listed["function public.bulk_fix()"]
+    assert "function public.bulk_fix()" in listed["view public.fixing"]
+    assert "42883" in listed["index public.t_fold"]
+    assert scenario.target.databases() == before
+    assert scenario.twin_is_the_former()
+    scenario.assert_nothing_left()
 
 
 def test_what_nobody_needs_is_left_out_and_listed_with_the_reason(

@@ -32,7 +32,7 @@ def test_a_path_on_the_page_is_there(line: str, name: str) -> None:
     if any(True for place in places(line) for _ in place.glob(name)):
         return
     # In prose a bare name stands for the only file of that name; what a run writes is in no tree.
-    written_by_a_run = {"spec.json", "plan.json", "verify.json"}
+    written_by_a_run = {"spec.json", "plan.json", "kept.json", "originals.json", "verify.json"}
     assert "/" not in name
     assert name in written_by_a_run | {path.name for path in tracked()}
 

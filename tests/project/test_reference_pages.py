@@ -19,6 +19,7 @@ from appliance.documents.model import validate
 from appliance.documents.strict_yaml import load
 from appliance.policy.policy import Policy
 from appliance.settings.settings import Settings
+from appliance.subjects.document import Subjects
 from appliance.workflow.document import Workflow
 from docs.pages import DOCS, out_of_date, schemas
 from provisioning.knobs import defaults, read_knobs
@@ -92,7 +93,9 @@ def read_by_us(kind: str, text: str) -> Any:
     document = load(text, "it")
     if kind == "connections":
         return connections_of(document)
-    return validate({"workflow": Workflow, "policy": Policy, "settings": Settings}[kind], document)
+    return validate(
+        {"workflow": Workflow, "policy": Policy, "settings": Settings, "subjects": Subjects}[kind], document
+    )
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)

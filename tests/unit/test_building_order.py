@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from appliance.postgres.building.post_data import KEYS, Building, building_jobs
+from appliance.postgres.building.made_object import Building
+from appliance.postgres.building.post_data import KEYS, building_jobs
 from appliance.postgres.source.archive_contents import Entry
 
 TABLE = Entry(

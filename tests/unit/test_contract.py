@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from appliance.contract.calls import OUTBOUND, EnrolRequest, Event, EventBatch, Heartbeat
-from appliance.contract.events import FailureReport, RunStarted, WorkflowChanged
+from appliance.contract.events import RunStarted, WorkflowChanged
 from appliance.contract.fields import SCRUBBED_TEXT_MAX, ScrubbedText, WireModel
+from appliance.contract.run_parts import FailureReport
 from docs.making.what_leaves import what_leaves_page
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.contract.events import EVENT_KINDS, FailureReport, RunFinished
+from appliance.contract.events import EVENT_KINDS, RunFinished
 from appliance.contract.fields import ScrubbedText
 from appliance.contract.fitting import fitting, shown_name
+from appliance.contract.run_parts import FailureReport
 
 ENDED: dict[str, Any] = {"run_id": "r-1", "workflow": "w", "outcome": "failed", "seconds": 1.0}
 WHY: dict[str, Any] = {"what": ScrubbedText("It broke."), "exit_code": 1}
@@ -54,5 +55,5 @@ def test_a_name_that_cannot_be_printed_is_shown_as_far_as_it_can() -> None:
 
 
 def test_every_kind_of_event_has_its_model() -> None:
-    assert len(EVENT_KINDS) == 9
+    assert len(EVENT_KINDS) == 12
     assert EVENT_KINDS["run_finished"] is RunFinished

@@ -129,7 +129,7 @@ keep: public.x.y
         "expected schema.table.column, for example public.customer.email or public.customer.*",
         "w.yaml:14: deliver[0].twin.connection: is missing; expected for example staging",
         "w.yaml:14: deliver[0].twin.conection: is not a known key (did you mean connection?); "
-        "expected one of: connection, grace_s",
+        "expected one of: connection, grace_s, expires_days",
         "w.yaml:15: deliver[1].twni: is not a known key (did you mean twin?); "
         "expected one of: twin, files, container",
         'w.yaml:16: limits.parallel: `"4"` is not a whole number; expected a whole number, for example 4',

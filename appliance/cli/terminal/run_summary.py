@@ -20,6 +20,7 @@ from appliance.workflow.drift import Drift, drift_notes
 
 _SHOWN_TABLES = 40
 _SHOWN_COLUMNS = 4
+_SHOWN_UNSEEN = 10
 
 
 def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -> None:
@@ -28,7 +29,7 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
     copied = outcome.results.get("copy", [])
     _show(console, _copied_tables(plan, rows))
     _say(console, _verified(outcome))
-    for line in _changed_since(outcome):
+    for line in (*_unseen(outcome), *_changed_since(outcome)):
         _say(console, line)
     for target, published in zip(plan.targets, outcome.results.get("publish", []), strict=False):
         if target.scratch:
@@ -182,9 +183,41 @@ def _verified(outcome: RunOutcome) -> str:
         )
     else:
         parts.append("No column is masked, so nothing was proven of any value.")
+    parts += _kept(found)
     if left_out:
         parts.append(f"Left out by filters, and counted apart: {counted(left_out, 'row')}.")
+    if erased := found.get("erased", 0):
+        parts.append(f"Left out because they are about erased subjects: {counted(erased, 'row')}.")
     return " ".join(parts)
+
+
+def _kept(found: Mapping[str, int]) -> list[str]:
+    """What of the kept columns was looked at; which were not, and why, is listed beneath."""
+    kept, looked = found.get("kept_columns", 0), found.get("kept_looked_at", 0)
+    if not kept:
+        return []
+    suspicious = found.get("kept_found", 0)
+    hold = "none of them holds" if not suspicious else f"{suspicious} of them hold"
+    text = (
+        f"Looked into {looked:,} of {counted(kept, 'kept column')}, over"
+        f" {counted(found.get('kept_rows', 0), 'row')}: {hold} what looks personal or stood in a masked"
+        " column."
+    )
+    return [text, "That no kept column holds personal data is not proven."]
+
+
+def _unseen(outcome: RunOutcome) -> list[str]:
+    """Lines for columns that nobody has looked at."""
+    found = next(iter(outcome.results.get("verify", [])), {})
+    by_reason: dict[str, list[str]] = {}
+    for table in found.get("said", ()):
+        for column, why in table["not_looked_at"]:
+            by_reason.setdefault(why, []).append(f"{table['table']}.{column}")
+    return [
+        f"Not looked at, {why}: {', '.join(names[:_SHOWN_UNSEEN])}"
+        + (f" and {len(names) - _SHOWN_UNSEEN} more" if len(names) > _SHOWN_UNSEEN else "")
+        for why, names in by_reason.items()
+    ]
 
 
 def _times(seconds: dict[str, float]) -> str:

@@ -32,6 +32,7 @@ from appliance.steps.local.folders import secrets_base, state_folder
 from appliance.steps.local.killed_runs import discard_left_behind
 from appliance.steps.local.run import LocalRun
 from appliance.steps.run_spec import RunSpec
+from appliance.subjects.records import erased_subjects
 from appliance.system.beneath import become_owner_of, lesser_owner
 from appliance.workflow.after_load import sql_texts
 from appliance.workflow.loading import load_workflow
@@ -89,6 +90,9 @@ def local_run(
         appliance_version=__version__,
         mask_key=connections[workflow.source].mask_key,
         epoch=read_epochs(folder / "keys").of(connections[workflow.source].mask_key or workflow.source),
+        erased=erased_subjects(
+            folder, settings.config_dir, connections[workflow.source].mask_key or workflow.source
+        ),
         places=loaded.document.places(),
     )
     with secrets_base(settings, spec.run_id) as secrets_dir:

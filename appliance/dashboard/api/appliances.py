@@ -97,6 +97,7 @@ def show_appliance(context: Deck, appliance_id: str) -> ApplianceDetails:
 @router.patch("/appliances/{appliance_id}")
 def change_appliance(actor: Editor, context: Deck, appliance_id: str, given: AppliancePatch) -> ApplianceRow:
     """Rename it, or say which release it should be on."""
+    overview.check_wish(context, given.wanted_version)
     if given.name is not None:
         fleet.rename(context.database, actor, appliance_id, given.name)
     if "wanted_version" in given.model_fields_set:

@@ -70,6 +70,7 @@ CHECKS = {
     "masked_values": "No masked value survived",
     "distinct_counts": "Distinct values did not collapse",
     "scrubbed_text": "Nothing was left in scrubbed text",
+    "kept_columns": "Nothing personal was seen in what is kept",
 }
 
 

@@ -147,7 +147,8 @@ def _moved(session: Session, key: _RunKey, data: RunStarted | RunFinished, chang
                 ordinal,
             )
     else:
-        outcome = data.model_dump_json(include={"steps", "checks", "twins", "failure"}, exclude_none=True)
+        shown = {"steps", "checks", "twins", "kept", "failure"}
+        outcome = data.model_dump_json(include=shown, exclude_none=True)
         session.run(
             "UPDATE run SET workflow_id = ?, state = ?, ended_at = ?, seconds = ?, rows = ?, bytes = ?,"
             " outcome = ?, started_at = CASE WHEN workflow_id = '' THEN ? ELSE started_at END, ordinal = ?"

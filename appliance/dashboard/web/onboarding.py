@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TypedDict
 
 from appliance import __version__
-from appliance.dashboard.settings import Settings
+from appliance.dashboard.repository.published import published
+from appliance.dashboard.settings import DEFAULT_UPGRADE_COMMAND, Settings
 from appliance.dashboard.web.bundles import find_bundle
 from appliance.documents.names import bundle_name
+from appliance.releases.repository.contents import TARGETS
 
 NO_DIGEST = "SHA256"
 """Stands where the digest belongs that comes with a bundle which the dashboard does not have."""
-_FETCH = (
-    "python3 -c 'import sys, urllib.request as r; r.urlretrieve(*sys.argv[1:])'"
-    " {url}/bundles/$bundle $bundle &&\n"
-)
+_FETCH = "python3 -c 'import sys, urllib.request as r; r.urlretrieve(*sys.argv[1:])' {address} $bundle &&\n"
 """With what every machine has that the appliance can be installed on."""
 
 
@@ -40,6 +39,9 @@ def commands(settings: Settings, token: str) -> Commands:
 def upgrade_command(settings: Settings, version: str) -> str:
     """Move an appliance to a release by hand."""
     filled = _filled(settings, version)
+    repository = published(settings.releases)
+    if repository and repository.bundle(version) and settings.upgrade_command == DEFAULT_UPGRADE_COMMAND:
+        return f"sudo appliance release apply {version}"
     if filled["fetch"]:
         # A bundle that came another way has its digest beside it already.
         filled["fetch"] += f'echo "{filled["sha256"]}  $bundle" > $bundle.sha256 &&\n'
@@ -49,11 +51,14 @@ def upgrade_command(settings: Settings, version: str) -> str:
 def _filled(settings: Settings, version: str) -> dict[str, str]:
     """Everything that a command may ask for, by the name it has in braces."""
     url = settings.public_url.rstrip("/")
+    filled = {"url": url, "version": version, "bundle": bundle_name(version), "fetch": "", "trust": ""}
+    repository = published(settings.releases)
+    signed = repository.bundle(version) if repository else None
+    if repository and signed:
+        # The machine is born with the root of trust, by which it verifies this very bundle before it starts.
+        address = f"{url}/releases/{TARGETS}/{signed.target.replace('/', f'/{signed.sha256}.')}"
+        filled["trust"] = f" --data release_root_sha256={repository.root_digest()}"
+        return filled | {"sha256": signed.sha256, "fetch": _FETCH.format(address=address)}
     found = find_bundle(settings.bundles, version)
-    return {
-        "url": url,
-        "version": version,
-        "bundle": bundle_name(version),
-        "sha256": found.sha256 if found else NO_DIGEST,
-        "fetch": _FETCH.format(url=url) if found else "",
-    }
+    fetch = _FETCH.format(address=f"{url}/bundles/$bundle") if found else ""
+    return filled | {"sha256": found.sha256 if found else NO_DIGEST, "fetch": fetch}

@@ -6,11 +6,13 @@ import time
 from typing import Any
 
 from appliance import __version__
+from appliance.dashboard.repository.published import published
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store import commands, fleet, runs, workflows
 from appliance.dashboard.store.database import Row
 from appliance.dashboard.web import connection_template, onboarding
 from appliance.dashboard.web.context import Context
+from appliance.errors import WrongRequestError
 
 
 def fleet_rows(context: Context, search: str) -> list[Row]:
@@ -59,5 +61,22 @@ def connections_text(context: Context, appliance_id: str) -> str:
 
 def request_update(context: Context, actor: Actor, appliance_id: str, version: str) -> str:
     """Say which release is wanted, and ask for it now; returns the command's id."""
+    check_wish(context, version)
     fleet.set_wanted_version(context.database, actor, appliance_id, version)
     return commands.send(context.database, actor, appliance_id, "update", {"version": version})
+
+
+def check_wish(context: Context, version: str | None) -> None:
+    """Raise WrongRequestError for a release that this dashboard's repository does not have.
+
+    Without a repository anything may be wished for: bundles come to machines in other ways then.
+    """
+    repository = published(context.settings.releases)
+    if version is None or repository is None or repository.bundle(version) is not None:
+        return
+    has = repository.versions()
+    raise WrongRequestError(
+        f"The release repository has no release {version}.",
+        f"It has {', '.join(has)}." if has else "It has none yet.",
+        "appliance-release add BUNDLE, then publish",
+    )

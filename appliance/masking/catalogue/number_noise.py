@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from appliance.documents.model import wrong
-from appliance.masking.drawing import Digest, Message, float_message, integer_message, text_message
+from appliance.masking.drawing import Digest, Message, float_message, integer_message, numeric_message
 from appliance.masking.examples.numbers import noise_on_integer, noise_on_numeric
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.noise import float_noise, integer_noise, numeric_noise
@@ -105,5 +105,5 @@ def _message(value: Value) -> Message:
     if value.shape.kind in INTEGERS:
         return integer_message(f"{value.sql}::bigint")
     if value.shape.kind == "numeric":
-        return text_message(f"trim_scale({value.sql})::text")
+        return numeric_message(value.sql)
     return float_message(f"{value.sql}::float8")

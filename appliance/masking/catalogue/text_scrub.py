@@ -82,7 +82,8 @@ def scrubbed(text: str, find: tuple[Scrubbed, ...], encoding: str = "UTF8") -> s
     after = _searched(text, before, [each for each in patterns(encoding) if each.kind in _OF_DIGITS], find)
     if after != before:
         # What is found so far stands here twice, however many patterns there are.
-        after = f"CASE WHEN {text} ~ '{many_digits(encoding)}' THEN {after} ELSE {before} END"
+        look = _over(text, many_digits(encoding))
+        after = f"CASE WHEN {look} THEN {after} ELSE {before} END"
     return (
         f"CASE WHEN octet_length({text}) > {LONGEST_SEARCHED} THEN '{TOO_LONG}'"
         f" WHEN {text} ~ '{hint(encoding, find)}' THEN {after} ELSE {text} END"
@@ -98,11 +99,17 @@ def _searched(text: str, result: str, looked_for: Sequence[Pattern], find: tuple
     for pattern in looked_for:
         if pattern.kind in find:
             searched = f"'{_quoted(pattern.regex)}'"
+            if pattern.short:
+                short = f"'{_quoted(pattern.short)}'"
+                searched = f"CASE WHEN {_over(text, pattern.unless)} THEN {searched} ELSE {short} END"
             if pattern.guard:
-                guard = pattern.guard.replace("{text}", text)
-                searched = f"CASE WHEN {guard} THEN {searched} ELSE '{_NEVER}' END"
+                searched = f"CASE WHEN {_over(text, pattern.guard)} THEN {searched} ELSE '{_NEVER}' END"
             result = f"regexp_replace({result}, {searched}, '[{pattern.kind}]', 'g')"
     return result
+
+
+def _over(text: str, condition: str) -> str:
+    return condition.replace("{text}", text)
 
 
 def _quoted(regex: str) -> str:

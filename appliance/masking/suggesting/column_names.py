@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from appliance.masking.suggesting.kinds import PersonalKind
 from appliance.masking.suggesting.name_context import NAME_SOMEONE, PEOPLE, SAYS_LESS, THINGS
@@ -46,6 +46,7 @@ class NameGuess:
     """The words of the name that say it."""
 
 
+@lru_cache(maxsize=4096)
 def in_words(name: str) -> tuple[str, ...]:
     """The words of a name, in small letters without accents; a program's prefix (strName) is left out."""
     plain = unicodedata.normalize("NFKD", name.replace("ß", "ss").replace("ẞ", "SS"))
@@ -58,6 +59,7 @@ def in_words(name: str) -> tuple[str, ...]:
     return tuple(words)
 
 
+@lru_cache(maxsize=4096)
 def guess_by_name(table: str, column: str) -> NameGuess | None:
     """What the name of a column in a table of some name says; None if nothing personal."""
     words = in_words(column)

@@ -34,6 +34,7 @@ from appliance.orchestration.workflow_files import Origin
 from appliance.run_folder import StopRequest, run_folder, run_id_for, stop_request
 from appliance.settings.settings import Settings, load_settings
 from appliance.steps.call import StepCall, StepPaths
+from appliance.steps.made_copies import note_copies
 from appliance.steps.run_files import PLAN
 from appliance.store.runs import RunStore
 
@@ -144,6 +145,8 @@ class StepOperator(DockerOperator):
         """Run the container to its end. Raises what Airflow understands where it did not work."""
         self.run = self._new_run(client, inputs, call, folder, self._reached(inputs, call))
         self.run.remove_stale()
+        if self.step == "publish":
+            note_copies(self.settings.state_dir, inputs.spec, PLAN.read(folder), self.delivery)
         with self._secrets(inputs, call) as secrets, self._exported(inputs, call) as exported:
             keep = False
             try:
@@ -242,9 +245,7 @@ class StepOperator(DockerOperator):
         return failure.model_copy(update={"log_tail": tuple(run.output.tail)})
 
     def _mapped_value(self, folder: Path, inputs: StepInputs) -> list[int] | None:
-        """What the next step is mapped over: shards after ``plan``, databases after ``verify``; containers
-        are known before that, and come after ``publish``.
-        """
+        """What a later step is mapped over: shards after ``plan``, containers and databases after others."""
         if self.step == "plan":
             return list(range(max(1, len(PLAN.read(folder).shards))))
         if self.step == "verify":

@@ -31,6 +31,7 @@ from appliance.steps.run_files import PLAN, SPEC
 from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import CONTAINER_PATH, write_secrets
 from appliance.steps.step_keys import step_settings
+from appliance.subjects.records import erased_subjects
 from appliance.workflow.after_load import sql_texts
 from appliance.workflow.container_delivery import split_place
 from appliance.workflow.loading import load_workflow
@@ -141,6 +142,7 @@ def _begin(
         appliance_version=appliance.__version__,
         mask_key=source.mask_key,
         epoch=read_epochs(settings.keys_dir).of(source.mask_key or document.source),
+        erased=erased_subjects(settings.state_dir, settings.config_dir, source.mask_key or document.source),
     )
     folder = run_folder(settings.state_dir, call.run_id)
     try:

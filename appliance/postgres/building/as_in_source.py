@@ -8,11 +8,14 @@ published, ``pg_catalog`` comes first in the path, and temporary objects last.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Literal
 
 import psycopg
-from psycopg import sql
+from psycopg import Connection, sql
+from psycopg.rows import TupleRow
 
 from appliance.postgres.plan import DefinitionSettings, OwnerSettings, Settings
 from appliance.postgres.sessions.connect import SESSION_SETTINGS
@@ -40,6 +43,7 @@ _OURS: dict[Work, frozenset[str]] = {
 }
 
 
+@lru_cache(maxsize=256)
 def set_as_in_source(settings: Settings, work: Work) -> str:
     """A statement that sets a transaction up; empty where nothing is known."""
     return _set_config((name, value) for name, value in settings if name not in _OURS[work])
@@ -51,6 +55,7 @@ def names_as_in_source(settings: Settings) -> str:
     return f"SELECT pg_catalog.set_config('search_path', {sql.Literal(path).as_string(None)}, false)"
 
 
+@lru_cache(maxsize=256)
 def set_as_ours(settings: Settings) -> str:
     """A statement that sets the same transaction up for statements of ours."""
     return _set_config(
@@ -79,8 +84,14 @@ def accepted(session: Session, wanted: DefinitionSettings) -> tuple[DefinitionSe
         for (name, value), state in refused.items()
     ]
 
+    names = {pair[0] for each in _all(wanted) for pair in each if pair not in refused}
+    here = {name: session.execute("SELECT current_setting(%s, true)", [name]).fetchone() for name in names}
+    unset = {name: str(row[0]) if row and row[0] is not None else "" for name, row in here.items()}
+
     def kept(settings: Settings) -> Settings:
-        return tuple(pair for pair in settings if pair not in refused)
+        """All of the names: nothing may stay, in one transaction, of what another owner's table was given."""
+        taken = unset | {name: value for name, value in settings if (name, value) not in refused}
+        return tuple(sorted(taken.items()))
 
     owners = tuple(OwnerSettings(settings=kept(each.settings), tables=each.tables) for each in wanted.owners)
     return DefinitionSettings(common=kept(wanted.common), owners=owners), notes
@@ -101,3 +112,13 @@ def _set_config(settings: Iterable[tuple[str, str]]) -> str:
         for name, value in settings
     ]
     return f"SELECT {', '.join(f'pg_catalog.{call}' for call in calls)}; " if calls else ""
+
+
+@contextlib.contextmanager
+def bytes_as_they_are(*sessions: Connection[TupleRow]) -> Iterator[None]:
+    """Let text of no encoding pass without a check, which the servers would do as if it were UTF-8."""
+    for session in sessions:
+        session.execute("SET LOCAL client_encoding = 'SQL_ASCII'")
+    yield
+    for session in sessions:
+        session.execute("SET LOCAL client_encoding = 'UTF8'")

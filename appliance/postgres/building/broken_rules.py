@@ -47,15 +47,40 @@ FROM pg_index AS i WHERE i.indexrelid = %s::regclass
 _PROBE = "appliance_ledger_probe"
 
 
-def masked_columns(plan: Plan) -> dict[Relation, frozenset[str]]:
-    """The columns that masks replace, of tables and of the partitioned tables above them."""
-    found: dict[Relation, set[str]] = {}
+def masks_of(plan: Plan) -> dict[Relation, dict[str, str]]:
+    """The mask of each masked column, of tables and of the partitioned tables above them."""
+    found: dict[Relation, dict[str, str]] = {}
     for table in plan.tables:
-        names = {column.name for column in table.masked_columns}
+        masks = {column.name: column.mask or "" for column in table.masked_columns}
         for each in (table, table.root):
             if each is not None:
-                found.setdefault((each.schema_name, each.name), set()).update(names)
-    return {relation: frozenset(names) for relation, names in found.items()}
+                found.setdefault((each.schema_name, each.name), {}).update(masks)
+    return found
+
+
+def unlike_ends(
+    match: re.Match[str], table: Relation, masks: Mapping[Relation, Mapping[str, str]]
+) -> list[str]:
+    """What is masked otherwise at one end of a foreign key than at the other, in words; empty if nothing is.
+
+    The plan makes sure that masks of one name draw alike at both ends: a reference without its row has none
+    in the source either, then.
+    """
+    referred = (unquoted(match["schema"]), unquoted(match["referenced"]))
+    ends = zip(re.findall(NAME, match["columns"]), re.findall(NAME, match["to"]), strict=True)
+    said = []
+    for here, there in ((unquoted(one), unquoted(other)) for one, other in ends):
+        mask, other_mask = masks.get(table, {}).get(here), masks.get(referred, {}).get(there)
+        if mask != other_mask:
+            said.append(
+                f"{'.'.join(table)}.{here} ({_how(mask)}) refers to"
+                f" {'.'.join(referred)}.{there} ({_how(other_mask)})"
+            )
+    return said
+
+
+def _how(mask: str | None) -> str:
+    return "kept" if mask is None else f"masked with {mask}"
 
 
 def touched(definition: str, masked: Iterable[str]) -> bool:
@@ -63,7 +88,7 @@ def touched(definition: str, masked: Iterable[str]) -> bool:
     return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", definition) for name in masked)
 
 
-def touched_key(match: re.Match[str], table: Relation, masked: Mapping[Relation, frozenset[str]]) -> bool:
+def touched_key(match: re.Match[str], table: Relation, masked: Mapping[Relation, Iterable[str]]) -> bool:
     """Whether a mask replaces one end of a foreign key."""
     referred = (unquoted(match["schema"]), unquoted(match["referenced"]))
     return touched(match["columns"], masked.get(table, ())) or touched(match["to"], masked.get(referred, ()))

@@ -11,7 +11,9 @@ from appliance.postgres.building.as_in_source import set_as_in_source
 from appliance.postgres.building.broken_rules import Relation, failing, rows_text, touched
 from appliance.postgres.building.function_advice import function_advice
 from appliance.postgres.building.late_checks import AT_ONCE, LateCheck, additions, by_table, validation
-from appliance.postgres.building.post_data import CHECKS, PHASES, Building, once
+from appliance.postgres.building.made_object import Building
+from appliance.postgres.building.once import once
+from appliance.postgres.building.post_data import CHECKS, PHASES
 from appliance.postgres.errors import named_failure, retry_can_help
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.sessions.parallel_jobs import Job, Session
@@ -129,7 +131,7 @@ class _Validation:
         self, session: Session, relation: Relation, check: LateCheck, error: psycopg.Error
     ) -> None:
         name = f"check {check.name} on {'.'.join(relation)}"
-        masked = touched(check.definition, self.building.masked.get(relation, frozenset()))
+        masked = touched(check.definition, self.building.masks.get(relation, ()))
         if masked or retry_can_help(error):
             raise named_failure(f"The {name} does not hold in the twin.", error) from None
         self.building.unchecked.append(check.tag)

@@ -7,31 +7,12 @@ and then checked in parallel: that takes no lock which another check waits for.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
-import psycopg
-
-from appliance.errors import ApplianceError
-from appliance.postgres.building.as_in_source import set_as_in_source
-from appliance.postgres.building.broken_rules import (
-    FOREIGN_KEY,
-    NAME,
-    doubles,
-    orphans,
-    rows_text,
-    touched,
-    touched_key,
-    unquoted,
-)
-from appliance.postgres.building.function_advice import function_advice, in_the_source
 from appliance.postgres.building.index_memory import builds_b_tree, limit_sort_memory
-from appliance.postgres.building.refused_objects import lacks_something
-from appliance.postgres.copying import ledger
-from appliance.postgres.errors import named_failure
-from appliance.postgres.plan import NO_SETTINGS, DefinitionSettings
+from appliance.postgres.building.made_object import Building, MadeObject, referenced_by
+from appliance.postgres.building.once import claimed
 from appliance.postgres.sessions.parallel_jobs import Job, Session
 from appliance.postgres.source.archive_contents import Entry
 
@@ -40,44 +21,12 @@ REST = "triggers, rules and policies"
 PHASES = (KEYS, CHECKS, FOREIGN_KEYS, REST)
 _PHASE_OF = {"INDEX": KEYS, "CONSTRAINT": KEYS, "INDEX ATTACH": KEYS, "FK CONSTRAINT": FOREIGN_KEYS}
 _TABLES = {"TABLE", "MATERIALIZED VIEW"}
-_FINISHED = f"{ledger.SCHEMA}.finished"
-_FINISHED_KEY = "appliance_ledger_finished_once"
 _MAX_MAINTENANCE_KB = 256 * 1024
 _EVERY_FOREIGN_KEY = "every foreign key"
-_FOR_NEW_ROWS = "is not checked for these rows"
+_BRIEF = 1 << 20
+"""Bytes of a table below which several objects are made in one transaction: beginning takes longer."""
 _CHECKED_AT_ONCE = 8 << 20
 """Bytes of the larger table of a foreign key below which it is added and checked in one go."""
-
-
-@dataclass
-class Building:
-    """What building needs to know, and what it finds out."""
-
-    entries: Sequence[Entry]
-    """All that the twin gets, also what stood before the rows: tables are found through it."""
-    sizes: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """Bytes of each table, by schema and name."""
-    index_bytes: Mapping[int, int] = field(default_factory=dict)
-    """Bytes that each index has in the source, by its entry's ``oid``: what takes longest begins first."""
-    incomplete: frozenset[tuple[str, str]] = frozenset()
-    """Tables that hold fewer rows than the source's: what refers to them may have nothing to refer to."""
-    partitioned: frozenset[tuple[str, str]] = frozenset()
-    settings: DefinitionSettings = NO_SETTINGS
-    """What is evaluated while something is built is evaluated under these."""
-    masked: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict)
-    """The masked columns of each table: what is said of a constraint that does not hold depends on them."""
-    unchecked: list[str] = field(default_factory=list)
-    """Foreign keys and checks, as ``table name``, that were added and then did not hold."""
-    absent: set[str] = field(default_factory=set)
-    """Keys of jobs whose object is not in the twin, since the source's own rows do not let it be."""
-    notes: list[str] = field(default_factory=list)
-
-    @cached_property
-    def tables(self) -> frozenset[tuple[str, str]]:
-        """Those that the twin gets from the source. An extension's table has the rows that it brings."""
-        return frozenset(
-            (entry.schema_name or "", entry.tag) for entry in self.entries if entry.kind == "TABLE"
-        )
 
 
 def prepare(session: Session) -> None:
@@ -91,25 +40,6 @@ def prepare(session: Session) -> None:
         " WHERE m.name = 'maintenance_work_mem' AND s.name = 'shared_buffers'",
         [_MAX_MAINTENANCE_KB],
     )
-
-
-def create_ledger(session: Session) -> None:
-    """Make the list of what has been built; an existing one is kept."""
-    session.execute(
-        f"CREATE TABLE IF NOT EXISTS {_FINISHED} (job text, CONSTRAINT {_FINISHED_KEY} PRIMARY KEY (job))"
-    )
-
-
-def once(session: Session, key: str, statement: bytes) -> None:
-    """Run SQL and note that it is done, in one transaction and one round trip, unless it was done before."""
-    claim = f"BEGIN; INSERT INTO {_FINISHED} VALUES ('{key}'); ".encode()  # noqa: S608
-    try:
-        session.execute(claim + statement + b"; COMMIT")
-    except psycopg.Error as error:
-        if not session.broken:
-            session.execute("ROLLBACK")
-        if error.sqlstate != "23505" or error.diag.constraint_name != _FINISHED_KEY:
-            raise
 
 
 def building_jobs(building: Building, after: Iterable[Entry]) -> dict[str, list[Job]]:
@@ -127,30 +57,33 @@ def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple
     phase, number = place
     size = max((building.sizes.get((t.schema_name or "", t.tag), 0) for t in about), default=0)
     rank = (phase, -building.index_bytes.get(entry.oid, size), number)
-    made = _Made(building, entry, about)
+    made = MadeObject(building, entry, about)
     key, needs = made.key, made.needs
+    brief = phase == PHASES.index(REST) or max(size, building.index_bytes.get(entry.oid, 0)) < _BRIEF
     statement = entry.sql.encode("utf-8", "surrogateescape")
-    if entry.kind in ("INDEX", "CONSTRAINT") and builds_b_tree(entry.sql):
+    if not brief and entry.kind in ("INDEX", "CONSTRAINT") and builds_b_tree(entry.sql):
         statement = limit_sort_memory(size).encode() + statement
     if entry.kind != "FK CONSTRAINT":
         # Several indexes can be built on a table at a time; everything else wants it for itself.
         alone = entry.kind != "INDEX" or "\nALTER TABLE" in entry.sql
         locks = {_label(table): alone for table in about}
-        yield Job(key, partial(made.build, statement=statement), rank, needs, locks)
+        script = claimed(key, statement) if brief else None
+        yield Job(key, partial(made.build, statement=statement), rank, needs, locks, script, made.setup)
         return
     match = made.foreign_key
     # A check does not reach the constraints that each partition of a referenced table has of its own.
-    partitions = match is None or not match["only"] or _referenced(match) in building.partitioned
+    partitions = match is None or not match["only"] or referenced_by(match) in building.partitioned
     # Adding a foreign key locks both tables, and the partitions of both.
     locks = {_EVERY_FOREIGN_KEY: partitions} | {_label(table): True for table in about}
     small = size < _CHECKED_AT_ONCE and not made.may_dangle
+    script = claimed(key, statement) if brief and not made.may_dangle else None
     if match is None or partitions or "NOT VALID" in entry.sql:
-        yield Job(key, partial(made.reference, statement=statement), rank, needs, locks)
+        yield Job(key, partial(made.reference, statement=statement), rank, needs, locks, script, made.setup)
         return
     unchecked = statement.rstrip().removesuffix(b";") + b" NOT VALID"
     if small:
         run = partial(made.reference, statement=statement, unchecked=unchecked)
-        yield Job(key, run, rank, needs, locks)
+        yield Job(key, run, rank, needs, locks, script, made.setup)
         return
     first = (phase, float("-inf"), number)
     yield Job(key, partial(made.reference, statement=unchecked), first, needs, locks)
@@ -163,145 +96,6 @@ def _jobs(building: Building, entry: Entry, about: Sequence[Entry], place: tuple
         # A check keeps other changes from the referring table, and only reads the other.
         {_EVERY_FOREIGN_KEY: False, match["table"]: True},
     )
-
-
-class _Made:
-    """One object, and what is done where rows do not let it be."""
-
-    def __init__(self, building: Building, entry: Entry, about: Sequence[Entry]) -> None:
-        self.building, self.entry = building, entry
-        self.key = str(entry.dump_id)
-        self.needs = frozenset(str(needed) for needed in entry.depends_on if needed != entry.dump_id)
-        self.tables = [(table.schema_name or "", table.tag) for table in about]
-        self.foreign_key = FOREIGN_KEY.match(entry.sql) if entry.kind == "FK CONSTRAINT" else None
-        self.settings = building.settings.common
-        if self.foreign_key is not None:
-            self.settings = building.settings.of(*_table_of(self.foreign_key))
-        elif self.tables:
-            self.settings = building.settings.of(*self.tables[0])
-
-    @property
-    def may_dangle(self) -> bool:
-        if self.foreign_key is None:
-            return False
-        referenced = _referenced(self.foreign_key)
-        return referenced in self.building.incomplete or referenced not in self.building.tables
-
-    def build(self, session: Session, *, statement: bytes) -> None:
-        """Make what is no foreign key."""
-        if self._lacks_something():
-            return
-        try:
-            self._once(session, self.key, statement)
-        except psycopg.errors.DeadlockDetected:
-            raise
-        except psycopg.Error as error:
-            if self._not_found(error, "is not in the twin"):
-                self.building.absent.add(self.key)
-                return
-            if error.sqlstate not in {"23505", "23P01"} or self._touched():
-                raise self._failure(error) from None
-            if error.sqlstate == "23505":
-                count = doubles(session, self.entry, self.settings)
-                said = rows_text(count, "rows with a value that another one has too")
-            else:
-                said = "some of them exclude each other"
-            self.building.absent.add(self.key)
-            self.building.notes.append(
-                f"The {self.entry.label} is not in the twin: the source's own rows break it ({said})."
-            )
-
-    def reference(self, session: Session, *, statement: bytes, unchecked: bytes | None = None) -> None:
-        """Add a foreign key; where its rows do not let it be, ``unchecked``, for new rows only."""
-        if self._lacks_something():
-            return
-        try:
-            self._once(session, self.key, statement)
-        except psycopg.errors.DeadlockDetected:
-            raise
-        except psycopg.Error as error:
-            # An earlier attempt at finishing has added it unchecked.
-            again = unchecked is not None and error.sqlstate == "42710"
-            if self._not_found(error, "is not in the twin"):
-                self.building.absent.add(self.key)
-                return
-            if error.sqlstate != "23503" and not again:
-                raise self._failure(error) from None
-            self._dangles(session, error, "is not in the twin" if unchecked is None else _FOR_NEW_ROWS)
-            if unchecked is not None:
-                self._once(session, f"{self.key} unchecked", unchecked)
-                self.building.unchecked.append(self.entry.tag)
-
-    def check(self, session: Session, *, statement: bytes) -> None:
-        """Validate a foreign key."""
-        if self.key in self.building.absent:
-            return
-        try:
-            self._once(session, f"{self.key} checked", statement)
-        except psycopg.errors.DeadlockDetected:
-            raise
-        except psycopg.Error as error:
-            if not self._not_found(error, _FOR_NEW_ROWS):
-                if error.sqlstate != "23503":
-                    raise self._failure(error) from None
-                self._dangles(session, error, _FOR_NEW_ROWS)
-            self.building.unchecked.append(self.entry.tag)
-
-    def _once(self, session: Session, key: str, statement: bytes) -> None:
-        once(session, key, set_as_in_source(self.settings, "define").encode() + statement)
-
-    def _lacks_something(self) -> bool:
-        if self.needs.isdisjoint(self.building.absent):
-            return False
-        self.building.absent.add(self.key)
-        self.building.notes.append(
-            f"The {self.entry.label} is not in the twin: it needs a key or index that is not there either."
-        )
-        return True
-
-    def _not_found(self, error: psycopg.Error, outcome: str) -> bool:
-        """Note that the object calls what is not there, which only its rows have shown."""
-        if not lacks_something(error):
-            return False
-        advice = function_advice(error, self.building.entries, self.settings)
-        self.building.notes.append(
-            f"The {self.entry.label} {outcome}: what it calls is not there (SQLSTATE {error.sqlstate})."
-            + (f" {in_the_source(advice)}" if advice else "")
-        )
-        return True
-
-    def _dangles(self, session: Session, error: psycopg.Error, outcome: str) -> None:
-        """Note why a foreign key does not hold; an error where a mask may be the reason."""
-        if self.may_dangle:
-            why = "some rows it refers to were not copied"
-        elif self.foreign_key is None or self._touched():
-            what = f"The {self.entry.label} does not hold in the twin."
-            raise named_failure(what, error) from None
-        else:
-            count = orphans(session, self.foreign_key, self.settings)
-            why = f"the source's own rows break it ({rows_text(count, 'rows that refer to none')})"
-        self.building.notes.append(f"The {self.entry.label} {outcome}: {why}.")
-
-    def _touched(self) -> bool:
-        """Whether a mask replaces what the object compares."""
-        if self.foreign_key is not None:
-            return touched_key(self.foreign_key, _table_of(self.foreign_key), self.building.masked)
-        return any(
-            touched(self.entry.sql, self.building.masked.get(table, frozenset())) for table in self.tables
-        )
-
-    def _failure(self, error: psycopg.Error) -> ApplianceError:
-        what = f"The twin could not be given the {self.entry.label}."
-        return named_failure(what, error, masked=self._touched())
-
-
-def _table_of(match: re.Match[str]) -> tuple[str, str]:
-    schema, name = re.findall(NAME, match["table"])
-    return unquoted(schema), unquoted(name)
-
-
-def _referenced(match: re.Match[str]) -> tuple[str, str]:
-    return unquoted(match["schema"]), unquoted(match["referenced"])
 
 
 def _label(table: Entry) -> str:

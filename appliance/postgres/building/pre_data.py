@@ -110,7 +110,15 @@ def rehearse_post_data(
     by_id = {entry.dump_id: entry for entry in entries}
     tables = {entry.dump_id: entry for entry in made if entry.kind in TABLES}
     functions = [entry for entry in made if entry.kind == "FUNCTION"]
-    doubtful = [entry for entry in entries if not is_plain(entry, tables)]
+    plain: set[int] = set()
+    doubtful: list[Entry] = []
+    for entry in entries:
+        # Attaching one plain index to another one.
+        attaches = entry.kind == "INDEX ATTACH" and plain.union(tables).issuperset(entry.depends_on)
+        if attaches or is_plain(entry, tables):
+            plain.add(entry.dump_id)
+        else:
+            doubtful.append(entry)
     for start in range(0, len(doubtful), REHEARSED_AT_ONCE):
         chunk = doubtful[start : start + REHEARSED_AT_ONCE]
         wanted = _with_needs(chunk, by_id)

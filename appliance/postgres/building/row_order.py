@@ -19,7 +19,7 @@ from psycopg.rows import TupleRow
 
 from appliance.masking.compiled import CompiledColumn
 from appliance.postgres.building.as_in_source import set_as_in_source
-from appliance.postgres.building.post_data import once
+from appliance.postgres.building.once import once
 from appliance.postgres.copying.ledger import SCHEMA
 from appliance.postgres.errors import named_failure
 from appliance.postgres.identifiers import quoted

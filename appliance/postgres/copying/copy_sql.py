@@ -13,16 +13,22 @@ def table_reference(table: PlannedTable | TableName) -> str:
     return quoted(table.schema_name, name)
 
 
-def rows_of(table: PlannedTable, item: CopyItem | None = None, beside: str = "") -> str:
+def rows_of(
+    table: PlannedTable, item: CopyItem | None = None, beside: str = "", *, erased: bool = False
+) -> str:
     """``FROM … WHERE …`` for the table's planned rows, or those of one piece, under the alias ``t``.
 
-    ONLY: a parent's children are tables of their own. ``beside`` is what else stands in FROM.
+    ONLY: a parent's children are tables of their own. ``beside`` is what else stands in FROM. ``erased``:
+    those that would be copied if they were not about erased subjects.
     """
     conditions = []
+    if table.erased_sql is not None:
+        conditions.append(f"({table.erased_sql})" if erased else f"({table.erased_sql}) IS NOT TRUE")
     if item is not None and item.ctids is not None:
-        # Chosen in another session by all the conditions that there are.
-        return f"FROM ONLY {table_reference(table)} AS t{beside} WHERE t.ctid = ANY ('{item.ctids}'::tid[])"
-    if table.where_sql is not None:
+        # Chosen in another session by all the other conditions that there are.
+        conditions.append(f"t.ctid = ANY ('{item.ctids}'::tid[])")
+        item = None
+    elif table.where_sql is not None:
         conditions.append(f"({table.where_sql})")
     if item is not None and item.first_page is not None:
         conditions.append(f"t.ctid >= '({item.first_page},0)'::tid")
@@ -37,26 +43,35 @@ def masked_select(table: PlannedTable, item: CopyItem | None = None) -> str:
 
     A value that comes again need not be masked again: PostgreSQL since 14 remembers the answers of a LATERAL
     subquery (Memoize) where its statistics say that values repeat. Among many rows a first name then costs a
-    quarter, a key that others refer to a thirtieth.
+    quarter, a key that others refer to a thirtieth. Digests that a mask mentions more than once are computed
+    by a query below.
     """
     taken, answer = {column.name for column in table.columns}, "appliance_masked"
     while answer in taken:
         answer += "_"
-    columns, beside = [], ""
+    below, above, beside = [], [], ""
     for number, column in enumerate(table.columns):
-        shown = column.sql
+        name = quoted(column.name)
+        shown, finished = column.sql, name
         if column.repeats:
             # The value is mentioned once, so that it is the key of what is remembered, and the only one.
-            once = f"(SELECT t.{quoted(column.name)} OFFSET 0) AS v"
+            once = f"(SELECT t.{name} OFFSET 0) AS v"
             beside += f", LATERAL (SELECT {shown} AS {answer} FROM {once} OFFSET 0) AS m{number}"  # noqa: S608
             shown = f"m{number}.{answer}"
-        columns.append(f"{shown} AS {quoted(column.name)}")
-    return drawn_once(f"SELECT {', '.join(columns)} {rows_of(table, item, beside)}")
+        elif column.lifted is not None:
+            below += [f"{sql} AS {beneath}" for beneath, sql in column.lifted.beneath.items()]
+            shown, finished = f"t.{name}", f"{column.lifted.sql} AS {name}"
+        below.append(f"{shown} AS {name}")
+        above.append(finished)
+    query = f"SELECT {', '.join(below)} {rows_of(table, item, beside)}"
+    if len(below) > len(above):
+        query = f"SELECT {', '.join(above)} FROM ({query} OFFSET 0) AS t"  # noqa: S608
+    return drawn_once(query)
 
 
 def copy_out(table: PlannedTable, item: CopyItem) -> str:
     """``COPY … TO STDOUT`` for one piece."""
-    plain = not table.masked_columns and table.where_sql is None and item.parts == 1
+    plain = not table.masked_columns and not table.filtered and item.parts == 1
     # Straight from the table costs a little less than through a query; it needs columns to name.
     if plain and table.columns:
         what = f"{table_reference(table)} ({_names(table)})"

@@ -7,7 +7,7 @@ is in flight stays bounded however large the table. Bytes are passed on as they 
 from __future__ import annotations
 
 import select
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -64,9 +64,35 @@ def pipe(
     either server; what they raise ends the copying. Raises SourceBrokeError or TargetBrokeError; both
     sessions may then be inside a COPY and must be closed.
     """
+    (copied,) = pipe_all(source, target, [(copy_out, copy_in)], on_bytes, on_nap=on_nap)
+    return copied
+
+
+def pipe_all(
+    source: pq.abc.PGconn,
+    target: pq.abc.PGconn,
+    copies: Sequence[tuple[str, str]],
+    on_bytes: Callable[[int, int], None],
+    *,
+    on_nap: Callable[[], None] = lambda: None,
+) -> list[Copied]:
+    """The same for several copies (out, in), one after the other; the servers are given all at once.
+
+    So nobody waits for the other between two tables. ``on_bytes`` has the totals of the one under way.
+    """
     out, into = _End(source, SourceBrokeError, on_nap), _End(target, TargetBrokeError, on_nap)
-    into.start(copy_in, pq.ExecStatus.COPY_IN)
-    out.start(copy_out, pq.ExecStatus.COPY_OUT)
+    into.send("; ".join(copy_in for _, copy_in in copies))
+    out.send("; ".join(copy_out for copy_out, _ in copies))
+    done = [_one(out, into, on_bytes) for _ in copies]
+    out.end()
+    into.end()
+    return done
+
+
+def _one(out: _End, into: _End, on_bytes: Callable[[int, int], None]) -> Copied:
+    source, target = out.connection, into.connection
+    into.expect(pq.ExecStatus.COPY_IN)
+    out.expect(pq.ExecStatus.COPY_OUT)
     rows = size = waiting = dry = 0
     # A TLS layer may hold decrypted bytes that the socket does not show, never more than one reading takes.
     readings_before_nap = 2 if source.ssl_in_use else 1
@@ -133,11 +159,17 @@ class _End:
         except psycopg.Error as error:
             raise failure(error) from None
 
-    def start(self, statement: str, expected: pq.ExecStatus) -> None:
-        """Send a COPY statement and wait until the server is ready for its data."""
+    def send(self, statements: str) -> None:
+        """Send COPY statements."""
         try:
-            self.connection.send_query(statement.encode())
-            self.push()
+            self.connection.send_query(statements.encode())
+        except psycopg.Error as error:
+            raise self.failed(error) from None
+        self.push()
+
+    def expect(self, expected: pq.ExecStatus) -> None:
+        """Wait until the server is ready for the data of the next statement."""
+        try:
             result = self._result()
         except psycopg.Error as error:
             raise self.failed(error) from None
@@ -186,18 +218,24 @@ class _End:
         self.push()
 
     def finish(self) -> int:
-        """Wait for the command's end; returns its row count."""
+        """Wait for the end of one command; returns its row count."""
         try:
             result = self._result()
             if result is None or result.status != pq.ExecStatus.COMMAND_OK:
                 raise self._failure_of(result)
-            rows = result.command_tuples or 0
-            while self._result() is not None:
-                pass
+        except psycopg.Error as error:
+            raise self.failed(error) from None
+        return result.command_tuples or 0
+
+    def end(self) -> None:
+        """Take in that there is no further command."""
+        try:
+            while (result := self._result()) is not None:
+                if result.status == pq.ExecStatus.FATAL_ERROR:
+                    raise self._failure_of(result)
             self.connection.nonblocking = 0
         except psycopg.Error as error:
             raise self.failed(error) from None
-        return rows
 
     def failed(self, error: psycopg.Error) -> HalfBrokeError:
         """What the server itself says went wrong, or else what libpq says."""

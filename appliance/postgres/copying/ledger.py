@@ -6,6 +6,8 @@ overlaps the first, waits on that row's uniqueness and then finds the piece done
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
@@ -46,6 +48,29 @@ def commit(connection: Connection[TupleRow], item: str, rows: int, size: int) ->
         sql.SQL("UPDATE {} SET rows = {}, bytes = {} WHERE item = {}; COMMIT").format(
             sql.SQL(_DONE), rows, size, item
         )
+    )
+
+
+def begin_all(connection: Connection[TupleRow], items: Sequence[tuple[str, str]]) -> bool:
+    """The same for several items (key, table), all or none; False also where one of them has arrived."""
+    values = sql.SQL(", ").join(sql.SQL("({}, {})").format(*each) for each in items)
+    claim = sql.SQL("BEGIN; INSERT INTO {} (item, table_name) VALUES {} ON CONFLICT (item) DO NOTHING")
+    answers = connection.execute(claim.format(sql.SQL(_DONE), values))
+    answers.nextset()
+    if answers.rowcount == len(items):
+        return True
+    connection.execute("ROLLBACK")
+    return False
+
+
+def commit_all(connection: Connection[TupleRow], items: Sequence[tuple[str, int, int]]) -> None:
+    """Write what arrived of each (key, rows, bytes) and commit."""
+    values = sql.SQL(", ").join(sql.SQL("({}, {}, {})").format(*each) for each in items)
+    connection.execute(
+        sql.SQL(
+            "UPDATE {} AS d SET rows = v.rows, bytes = v.bytes FROM (VALUES {}) AS v (item, rows, bytes)"
+            " WHERE d.item = v.item; COMMIT"
+        ).format(sql.SQL(_DONE), values)
     )
 
 

@@ -36,16 +36,22 @@ class LeftOut(BaseModel):
     """They fail the table's own filter."""
     by_key: int = 0
     """They pass it, and refer to a row that is left out."""
+    erased: int = 0
+    """They would be copied, and are about erased subjects."""
 
     @property
     def total(self) -> int:
         """Rows that are left out."""
-        return self.by_filter + self.by_key
+        return self.by_filter + self.by_key + self.erased
 
     @property
     def text(self) -> str:
-        reasons = ((self.by_filter, "its filter"), (self.by_key, "keys to rows left out"))
-        said = " and ".join(f"{rows:,} by {reason}" for rows, reason in reasons if rows)
+        reasons = (
+            (self.by_filter, "by its filter"),
+            (self.by_key, "by keys to rows left out"),
+            (self.erased, "about erased subjects"),
+        )
+        said = " and ".join(f"{rows:,} {reason}" for rows, reason in reasons if rows)
         return f"left out {self.total:,} of {self.rows:,} rows, {said}"
 
     def fault(self, copied: int) -> str | None:
@@ -66,6 +72,7 @@ def together(counts: Sequence[LeftOut]) -> LeftOut:
         rows=sum(each.rows for each in counts),
         by_filter=sum(each.by_filter for each in counts),
         by_key=sum(each.by_key for each in counts),
+        erased=sum(each.erased for each in counts),
     )
 
 

@@ -58,7 +58,8 @@ def _original(value: Value) -> str:
 
 def _twin(compiled: CompiledColumn, column: Column) -> CompiledColumn:
     text = Value(f"({compiled.sql})", shape_of(column)).text
-    return compiled.model_copy(update={"sql": f"left({text}, {LONGEST_SHOWN})"})
+    # The whole expression in one place: the shown column is not the only one of its name.
+    return compiled.model_copy(update={"sql": f"left({text}, {LONGEST_SHOWN})", "lifted": None})
 
 
 def _beside(compiled: CompiledColumn, sql: str) -> CompiledColumn:

@@ -15,6 +15,7 @@ from appliance.postgres.plan import (
 )
 from appliance.postgres.planning.columns import CompiledTables
 from appliance.postgres.planning.sharding import make_shards, table_size
+from appliance.subjects.erased import ErasedRows
 from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import Workflow
 from appliance.workflow.matching import Matching, SelectedTable
@@ -50,6 +51,27 @@ def planned_table(
         bytes=table.bytes,
         pages=table.pages,
     )
+
+
+def without_erased(table: PlannedTable, erased: ErasedRows) -> PlannedTable:
+    """The table without rows about erased subjects, and with nothing that refers to one."""
+    name = (table.schema_name, table.name)
+    emptied = erased.emptied.get(name, {})
+    columns = tuple(
+        column.model_copy(
+            update={
+                "sql": f"CASE WHEN {emptied[column.name]} THEN NULL ELSE {column.sql} END",
+                "repeats": False,
+                "lifted": None,
+            }
+        )
+        if column.name in emptied
+        else column
+        for column in table.columns
+    )
+    # A condition that no row meets still says that the table is read by a query which looks at others.
+    where = erased.where.get(name, "false" if emptied else None)
+    return table.model_copy(update={"columns": columns, "erased_sql": where})
 
 
 def _row_key(table: Table, columns: tuple[CompiledColumn, ...]) -> tuple[str, ...]:

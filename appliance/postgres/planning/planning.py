@@ -29,6 +29,7 @@ from appliance.postgres.planning.planned import (
     shards_of,
     source_facts,
     with_rows,
+    without_erased,
 )
 from appliance.postgres.planning.problems import (
     filter_problems,
@@ -51,6 +52,7 @@ from appliance.postgres.planning.warnings import (
 from appliance.postgres.proof import evidence
 from appliance.postgres.sessions.bindings import check_room
 from appliance.postgres.twin.target_checks import TargetCheck
+from appliance.subjects.erased import ERASED_KEY, Erased, erased_rows
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.document import Workflow
 from appliance.workflow.drift import NO_DRIFT, Drift
@@ -81,6 +83,8 @@ class PlanRequest:
     """What the owner lets the cloud keep of the source, besides what policy does."""
     settings: DefinitionSettings = NO_SETTINGS
     """What sessions on the source have set."""
+    erased: tuple[Erased, ...] = ()
+    """Whom the run leaves out."""
     drift: Drift = NO_DRIFT
     """What has changed since the last run."""
     preview: bool = False
@@ -158,8 +162,11 @@ def make_plan(
     conditions = row_conditions(matching.tables, catalog.tables, request.snapshot.taken_at)
     _check_conditions(conditions)
     free = apart(matching.tables)
+    about_erased = erased_rows(request.erased, catalog.tables)
     tables = tuple(
-        planned_table(each, compiled, conditions.where.get(each.table.all_names[0]), free)
+        without_erased(
+            planned_table(each, compiled, conditions.where.get(each.table.all_names[0]), free), about_erased
+        )
         for each in matching.tables
         if each.table.kind != "partitioned"
     )
@@ -212,7 +219,8 @@ def make_plan(
         fallbacks=tuple(text for check in checks for text in check.fallbacks),
         drift=request.drift,
     )
-    check_room((*plan.bindings, *evidence.bindings(plan)))
+    known = [ERASED_KEY] if request.erased else []
+    check_room((*plan.bindings, *evidence.bindings(plan), *known))
     return plan
 
 

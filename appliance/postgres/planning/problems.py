@@ -161,11 +161,7 @@ def _unfiltered_children(selected: Sequence[SelectedTable]) -> list[str]:
 def refused_selects(connection: Connection[TupleRow], tables: Iterable[PlannedTable]) -> list[str]:
     """Tables whose masked query the source does not accept. Only planned, never executed."""
     lines = []
-    queries = [
-        (table, masked_select(table))
-        for table in tables
-        if table.masked_columns or table.where_sql is not None
-    ]
+    queries = [(table, masked_select(table)) for table in tables if table.masked_columns or table.filtered]
     for start in range(0, len(queries), _AT_ONCE):
         batch = queries[start : start + _AT_ONCE]
         path, *others = {table.read_path for table, _ in batch}

@@ -88,7 +88,7 @@ def settle_reading(
         path = _trusted_path(source, table, settings, trust_owners=trust_owners)
         if path and explained(source, masked_select(table), path=path) is None:
             settled.append(table.model_copy(update={"read_path": path}))
-        elif not table.masked_columns and table.where_sql is None and table.columns and key in whole:
+        elif not table.masked_columns and not table.filtered and table.columns and key in whole:
             settled.append(table.model_copy(update={"unplanned": True}))
         else:
             settled.append(table)

@@ -22,7 +22,8 @@ from psycopg.rows import TupleRow
 
 from appliance.masking.compiled import Binding
 from appliance.masking.permutation import drawn_once
-from appliance.postgres.copying.copy_stream import HalfBrokeError, pipe
+from appliance.postgres.copying.copy_sql import rows_of
+from appliance.postgres.copying.copy_stream import HalfBrokeError, pipe, pipe_all
 from appliance.postgres.copying.ledger import SCHEMA
 from appliance.postgres.errors import database_failure
 from appliance.postgres.identifiers import quoted
@@ -123,6 +124,31 @@ def gather(  # noqa: PLR0917
         cause = error.error if isinstance(error, HalfBrokeError) else error
         what = "What verification needs could not be gathered."
         raise database_failure(what, cause, table=table.qualified) from None
+
+
+def gather_all(
+    source: Connection[TupleRow],
+    into: Connection[TupleRow],
+    plan: Plan,
+    pieces: Sequence[tuple[CopyItem, int, Loaded]],
+) -> None:
+    """The same for several pieces, each with its rows, so small that they give evidence of every row."""
+    ours, theirs = (each.info.parameter_status("server_encoding") or "" for each in (source, into))
+    converted = encodings_differ(ours, theirs)
+    copies = [
+        (
+            f"COPY ({gathering(found, part, rows_of(plan.tables[item.table], item), converted=converted)})"
+            " TO STDOUT (FORMAT binary)",
+            f"COPY {TABLE} FROM STDIN (FORMAT binary)",
+        )
+        for item, rows, loaded in pieces
+        if rows
+        for found in (finder_of(plan, loaded),)
+        for part in parts(plan.tables[item.table], loaded.number, converted=converted)
+        if part.gathers
+    ]
+    if copies:
+        pipe_all(source.pgconn, into.pgconn, copies, lambda _rows, _bytes: None)
 
 
 def gathering(found: Finder, part: Part, rows: str, *, converted: bool) -> str:

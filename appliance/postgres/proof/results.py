@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from appliance.postgres.copying.left_out import LeftOut
+from appliance.postgres.proof.kept import KeptTableLook
 from appliance.postgres.twin.after_load import AfterLoadRecord
 
 
@@ -72,6 +73,8 @@ class TwinProof(BaseModel):
 
     database: str
     tables: tuple[TableProof, ...]
+    kept: tuple[KeptTableLook, ...] = ()
+    """What was seen in the columns that are kept."""
     after_load: AfterLoadRecord | None = None
     """What the workflow's own SQL has changed since, where it has any."""
 

@@ -25,7 +25,7 @@ def sampled(plan: Plan, item: CopyItem, rows: int, server_version: int) -> str:
     wanted = -(-wanted_rows * (end - first) // rows)
     in_one_place = -(-wanted // _PLACES)
     stride = (end - first) // _PLACES
-    if table.where_sql is not None or server_version < _TID_RANGE_SCAN_SINCE or stride <= 2 * in_one_place:
+    if table.filtered or server_version < _TID_RANGE_SCAN_SINCE or stride <= 2 * in_one_place:
         # Chosen rows may all stand on a few pages, and an older server finds no page by its number.
         return by_odds(table, item, rows)
     chosen = random.Random(f"{plan.run_id}/{item.key}")  # noqa: S311
@@ -47,5 +47,5 @@ def budget(item: CopyItem, rows: int) -> int:
 def by_odds(table: PlannedTable, item: CopyItem, rows: int) -> str:
     """Each row of a piece with the same odds: reads all of it."""
     everything = rows_of(table, item)
-    joined = "AND" if table.where_sql is not None or item.parts > 1 else "WHERE"
+    joined = "AND" if table.filtered or item.ctids is not None or item.parts > 1 else "WHERE"
     return f"{everything} {joined} random() < {budget(item, rows) / rows}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ from appliance.errors import ApplianceError
 
 Session = Connection[TupleRow]
 DEADLOCK_TRIES = 5
+_TOGETHER = 32
+"""So many jobs with a script are one transaction and one round trip: each takes some of a server's locks."""
 _CANCEL_TIMEOUT_S = 5.0
 
 
@@ -30,6 +33,10 @@ class Job:
     """Keys of other jobs that must be done before; those that are not among the jobs are done already."""
     locks: Mapping[str, bool] = field(default_factory=dict)
     """What it locks, by any name, and whether nobody else may have it meanwhile."""
+    script: bytes | None = None
+    """What ``run`` executes, without BEGIN and COMMIT, where it is so little that it is done with others."""
+    setup: bytes = b""
+    """What sets the transaction up for the script, for each of the jobs that follow it with the same one."""
 
 
 def run_jobs(
@@ -47,22 +54,24 @@ def run_jobs(
     open_keys = {job.key for job in waiting}
     idle = _open(open_session, min(parallel, len(waiting)))
     everyone = list(idle)
-    running: dict[Future[None], tuple[Job, Session]] = {}
+    running: dict[Future[None], tuple[list[Job], Session]] = {}
     try:
         with ThreadPoolExecutor(max(1, len(everyone))) as threads:
             try:
                 while waiting or running:
-                    while idle and (job := _next(waiting, open_keys, running.values())):
-                        waiting.remove(job)
+                    while idle and (some := _next(waiting, open_keys, running.values(), len(everyone))):
+                        taken = {job.key for job in some}
+                        waiting = [job for job in waiting if job.key not in taken]
                         session = idle.pop()
-                        running[threads.submit(_run, job, session)] = (job, session)
+                        running[threads.submit(_run_all, some, session)] = (some, session)
                     finished, _ = wait(running, return_when=FIRST_COMPLETED)
                     for future in finished:
-                        job, session = running.pop(future)
+                        some, session = running.pop(future)
                         future.result()
                         idle.append(session)
-                        open_keys.discard(job.key)
-                        done(job)
+                        for job in some:
+                            open_keys.discard(job.key)
+                            done(job)
             except BaseException:
                 for _, session in running.values():
                     with contextlib.suppress(psycopg.Error):
@@ -85,20 +94,53 @@ def _open(open_session: Callable[[], Session], wanted: int) -> list[Session]:
     return sessions
 
 
-def _next(waiting: list[Job], open_keys: set[str], running: Iterable[tuple[Job, Session]]) -> Job | None:
+def _next(
+    waiting: Sequence[Job], open_keys: set[str], running: Iterable[tuple[list[Job], Session]], sessions: int
+) -> list[Job]:
+    """The job that is to go next, and after one with a script others like it; empty where none may run."""
     held: dict[str, bool] = {}
-    for job, _ in running:
+    for job in itertools.chain.from_iterable(jobs for jobs, _ in running):
         for name, alone in job.locks.items():
             held[name] = held.get(name, False) or alone
+    some: list[Job] = []
+    # Every session gets its share of what is left.
+    most = max(1, min(_TOGETHER, len(waiting) // (2 * sessions)))
     for job in waiting:
         if job.needs.isdisjoint(open_keys) and not any(
             name in held and (alone or held[name]) for name, alone in job.locks.items()
         ):
-            return job
-    if waiting and not held and not list(running):
+            if some and job.script is None:
+                break
+            some.append(job)
+            if job.script is None or len(some) == most:
+                break
+    if not some and waiting and not held and not list(running):
         # Needs that go round in a circle: the server will say what is missing, if anything is.
-        return waiting[0]
-    return None
+        return [waiting[0]]
+    return some
+
+
+def _run_all(jobs: Sequence[Job], session: Session) -> None:
+    """All in one transaction; where that fails, one by one, so that each says what is wrong with it."""
+    if len(jobs) > 1:
+        try:
+            session.execute(b"BEGIN; " + _scripts(jobs) + b"COMMIT")
+        except psycopg.Error as error:
+            if session.broken or isinstance(error, psycopg.errors.QueryCanceled):
+                raise
+            session.execute("ROLLBACK")
+        else:
+            return
+    for job in jobs:
+        _run(job, session)
+
+
+def _scripts(jobs: Sequence[Job]) -> bytes:
+    parts: list[bytes] = []
+    for setup, some in itertools.groupby(jobs, key=lambda job: job.setup):
+        parts.append(setup)
+        parts += [job.script + b";\n" for job in some if job.script is not None]
+    return b"".join(parts)
 
 
 def _run(job: Job, session: Session) -> None:

@@ -66,7 +66,7 @@ def question(table: PlannedTable, pid: int) -> sql.Composed:
 
     A table that is filtered may read others: whatever session ``pid`` has locked is looked at then.
     """
-    if table.where_sql is None:
+    if not table.filtered:
         which = sql.SQL(_BY_NAME).format(schema=table.schema_name, name=table.name)
     else:
         which = sql.SQL(_BY_LOCK).format(pid=pid)
@@ -95,6 +95,35 @@ def take(source: Connection[TupleRow], table: PlannedTable, wait_ms: int) -> lis
     while answers.nextset():
         pass
     return identities(answers.fetchall())
+
+
+def question_of_all(tables: Sequence[PlannedTable]) -> sql.Composed:
+    """The same query for several tables without a condition."""
+    names = sql.SQL(", ").join(sql.SQL("({}, {})").format(each.schema_name, each.name) for each in tables)
+    return sql.SQL(_FACTS) + sql.SQL("(n.nspname, c.relname) IN ({})").format(names)
+
+
+def take_all(source: Connection[TupleRow], tables: Sequence[PlannedTable], wait_ms: int) -> list[Identity]:
+    """The same as ``take`` for several tables without a condition, in one round trip."""
+    locks = "; ".join(f"SELECT {rows_of(each)} LIMIT 0" for each in tables)
+    script = sql.SQL("ROLLBACK TO SAVEPOINT {}; SET LOCAL lock_timeout = {}; {}; {}").format(
+        sql.Identifier(SAVEPOINT), sql.Literal(f"{wait_ms}ms"), sql.SQL(locks), question_of_all(tables)
+    )
+    answers = source.execute(script)
+    while answers.nextset():
+        pass
+    return identities(answers.fetchall())
+
+
+def check_all_same(tables: Sequence[PlannedTable], then: Sequence[Identity], now: Sequence[Identity]) -> None:
+    """``check_same`` for each. Raises WorkFailedForGoodError."""
+    for table in tables:
+        name = (table.schema_name, table.name)
+        check_same(
+            table,
+            [each for each in then if (each.schema_name, each.name) == name],
+            [each for each in now if (each.schema_name, each.name) == name],
+        )
 
 
 def identities(rows: Sequence[TupleRow]) -> list[Identity]:

@@ -65,8 +65,7 @@ def _created(session: Connection[TupleRow], name: str) -> bool:
 @contextmanager
 def _empty_database(admin: Connection[TupleRow], name: str) -> Iterator[bool]:
     """Make it and drop it, one trial at a time; False where somebody else's is of that name."""
-    admin.execute(_LOCK, [name])
-    try:
+    with one_trial_at_a_time(admin, name):
         former = read_database(admin, name)
         if former is not None:
             if not former.owned or former.marker is None:
@@ -82,5 +81,13 @@ def _empty_database(admin: Connection[TupleRow], name: str) -> Iterator[bool]:
             database = read_database(admin, name)
             if database is not None:
                 drop_database(admin, database)
+
+
+@contextmanager
+def one_trial_at_a_time(admin: Connection[TupleRow], name: str) -> Iterator[None]:
+    """Wait for another trial in the database of that name, and keep others waiting. Raises psycopg errors."""
+    admin.execute(_LOCK, [name])
+    try:
+        yield
     finally:
         admin.execute(_UNLOCK, [name])

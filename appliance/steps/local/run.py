@@ -17,17 +17,19 @@ from appliance.contract.step_messages import Failure, Notice, Progress
 from appliance.errors import ApplianceError, ExitCode, Explanation, WorkFailedError
 from appliance.exports.writing import export_folder, finish_export
 from appliance.postgres.plan import Plan
-from appliance.run_folder import alive
+from appliance.run_folder import alive, state_of
 from appliance.steps import discard
 from appliance.steps.call import StepCall, StepPaths
 from appliance.steps.container_result import ContainerResult
 from appliance.steps.context import load_context
 from appliance.steps.former_catalog import give_former_catalog
 from appliance.steps.local.process import StepProcess, stop_all
+from appliance.steps.made_copies import note_copies
 from appliance.steps.run_files import PLAN, SPEC
 from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import remove_secrets, write_secrets, write_settings
 from appliance.steps.step_keys import step_settings
+from appliance.workflow.catalog import NotCarried
 
 _RETRY_AFTER_S = (1.0, 5.0, 15.0)
 _WATCH_EVERY_S = 0.25
@@ -118,11 +120,10 @@ class LocalRun:
     """Where a workflow's files go: ``<workflow>/<run>/`` in it."""
     check: Callable[[], None] = field(default=lambda: None)
     """Called a few times a second; what it raises ends the run."""
-    hand_over: Callable[[Observer], list[ContainerResult]] | None = None
+    hand_over: Callable[[Observer], list[ContainerResult]] = field(default=lambda _: [])
     """Starts the workflow's own containers when all else is published; their results."""
     _alive: list[StepProcess] = field(default_factory=list)
     _results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    _containers: list[ContainerResult] = field(default_factory=list)
     _seconds: dict[str, float] = field(default_factory=dict)
     _deadline: float = 0.0
     _observer: Observer = field(default_factory=SilentObserver)
@@ -147,31 +148,27 @@ class LocalRun:
             self._keyed_steps("verify", [self._job("verify")], plan)
             publishing = True
             export = self._publish()
-            if self.hand_over is not None and self.spec.workflow.containers:
-                began_there = time.monotonic()
-                self._containers = self.hand_over(self._observer)
-                self._seconds["container"] = time.monotonic() - began_there
+            containers = tuple(self.hand_over(self._observer))
         except BaseException as error:
             stop_all(self._alive)
             # A finished twin that could not be swapped stays: its message says what to do to get it swapped.
-            published = "publish" in self._seconds
             stays = publishing and isinstance(error, StepFailedError) and not self.spec.workflow.scratch
-            stays = stays or published
-            if not stays:
+            if not stays and "publish" not in self._seconds:
                 self._drop_unfinished()
             raise
         finally:
             stop_all(self._alive)
             remove_secrets(self.paths.secrets_dir)
         total = time.monotonic() - began
-        return RunOutcome(plan, self._results, self._seconds, total, export, tuple(self._containers))
+        return RunOutcome(plan, self._results, self._seconds, total, export, containers)
 
     def only_plan(self, observer: Observer) -> Plan:
-        """Make the plan and nothing else; nothing is left behind but the run's folder."""
+        """Make the plan, and try what a target would refuse; nothing is left behind but the run's folder."""
         self._prepare(observer)
         try:
             write_secrets(self.paths.secrets_dir, self.connections)
-            return self._snapshot_and_plan()
+            plan = self._snapshot_and_plan()
+            return plan.model_copy(update={"not_carried": (*plan.not_carried, *self._refused())})
         finally:
             stop_all(self._alive)
             remove_secrets(self.paths.secrets_dir)
@@ -190,10 +187,17 @@ class LocalRun:
         self._observer.planned(plan)
         return plan
 
+    def _refused(self) -> list[NotCarried]:
+        """What the targets refuse to make, which shows only when it is tried."""
+        self._steps("rehearse", [self._job("rehearse")])
+        found = [item for made in self._results["rehearse"] for item in made["not_carried"]]
+        return [NotCarried.model_validate(item) for item in found]
+
     def _publish(self) -> Path | None:
         """Swap the twins in; the files, if there are any, get their name when all of that has worked."""
         workflow = self.spec.workflow
         jobs = [self._job("publish", delivery=number) for number in workflow.built]
+        note_copies(state_of(self.paths.run_dir), self.spec, PLAN.read(self.paths.run_dir))
         if not workflow.files:
             self._steps("publish", jobs)
             return None
@@ -279,7 +283,11 @@ class LocalRun:
         if process.failure is None:
             self._results[job.call.step].append(process.result.data if process.result else {})
             return False
-        retries = self.spec.workflow.limits.retries if job.call.step not in ("open_snapshot", "plan") else 0
+        retries = (
+            self.spec.workflow.limits.retries
+            if job.call.step not in ("open_snapshot", "plan", "rehearse")
+            else 0
+        )
         if not process.failure.retry or job.call.attempt > retries:
             raise StepFailedError(process.failure)
         again = job.call.attempt

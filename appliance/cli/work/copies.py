@@ -1,0 +1,33 @@
+"""What ``appliance copies`` reads and removes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from appliance.connections import Connection, load_connections
+from appliance.copies.ledger import made
+from appliance.erasure.expiring import StandingCopy, expire, print_expired, standing_copies
+from appliance.settings.settings import load_settings
+from appliance.steps.local.folders import state_folder
+
+
+def found_copies(
+    connections: Path | None, state: Path | None, exports_dir: Path | None
+) -> list[StandingCopy]:
+    """Every copy of the ledger. Raises our errors for the documents."""
+    return standing_copies(*_places(connections, state, exports_dir))
+
+
+def expire_copies(connections: Path | None, state: Path | None, exports_dir: Path | None) -> int:
+    """Remove what is over; the exit status."""
+    return print_expired(expire(*_places(connections, state, exports_dir), datetime.now(UTC)))
+
+
+def _places(
+    connections: Path | None, state: Path | None, exports_dir: Path | None
+) -> tuple[Path, Path, dict[str, Connection]]:
+    settings = load_settings()
+    folder = state_folder(settings, state)
+    known = load_connections(connections or settings.connections_file) if made(folder) else {}
+    return folder, exports_dir or folder / "exports", known

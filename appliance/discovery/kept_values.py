@@ -1,0 +1,120 @@
+"""What the values of kept columns look like in the twin, all of them or a part that nothing can foresee.
+
+The same shapes as in a scan, in another query, since it goes over far more rows: equal values are looked at
+once, and a document's values are told apart by the names of their fields alone. Only counts come back, by
+field; its name does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from appliance.discovery.evidence import ValueEvidence, by_values
+from appliance.discovery.findings import ColumnCounts, PathCounts
+from appliance.discovery.judging import birth_evidence, could_name
+from appliance.discovery.places import mode_of, texts_sql
+from appliance.discovery.table_query import ROWS_PLACE, with_parameters
+from appliance.discovery.value_shapes import KNOWN, LIMIT_YEAR, NAMES, shape_sql
+from appliance.masking.sql_text import identifier
+from appliance.masking.suggesting.kinds import SPOKEN
+from appliance.workflow.catalog import Column
+
+COLUMNS_AT_ONCE = 60
+_CHANCE_CARD = 0.3
+"""Of numbers of its length a tenth has a card's check digit by chance."""
+
+
+@dataclass(frozen=True)
+class KeptValuesQuery:
+    """SQL with the parameters ``names`` and ``limit_year``.
+
+    It returns (place, path, shape, values, different, wordy), and once, under ``ROWS_PLACE``, the rows.
+    """
+
+    sql: str
+    columns: tuple[Column, ...]
+
+
+@dataclass
+class Seen:
+    """What was counted of a table's kept columns."""
+
+    rows: int = 0
+    columns: dict[str, ColumnCounts] = field(default_factory=dict)
+
+    def add(self, query: KeptValuesQuery, answer: Iterable[Sequence[object]]) -> None:
+        """Take in a query's answer; ``rows`` is of the last one."""
+        for column in query.columns:
+            self.columns.setdefault(column.name, ColumnCounts())
+        for place, path, shape, values, different, wordy in answer:
+            if place == ROWS_PLACE:
+                self.rows += _number(values)
+                continue
+            into = self.columns[query.columns[_number(place)].name]
+            into.add(str(path), str(shape), _number(values), _number(different), _number(wordy))
+
+
+def kept_values_queries(
+    columns: Sequence[Column], relations: Sequence[str], encoding: str, *, share: float, seed: int
+) -> list[KeptValuesQuery]:
+    """One query over all relations (``FROM`` items) of a table, or a few for one with very many columns."""
+    parts = [columns[at : at + COLUMNS_AT_ONCE] for at in range(0, len(columns), COLUMNS_AT_ONCE)]
+    return [_query(part, relations, encoding, share, seed) for part in parts]
+
+
+def personal_values(column: Column, counts: ColumnCounts) -> ValueEvidence | None:
+    """The strongest sign of a personal kind in a column's values; its hits are those of all paths."""
+    found = [each for here in counts.paths.values() for each in _at_path(column, here)]
+    best = max(found, key=lambda each: each.score, default=None)
+    if best is None:
+        return None
+    hits = sum(each.hits for each in found)
+    return ValueEvidence(best.kind, best.score, hits, counts.total, shape=best.shape)
+
+
+def spoken_kind(evidence: ValueEvidence) -> str:
+    """The kind for people."""
+    return SPOKEN[evidence.shape or evidence.kind]
+
+
+def _at_path(column: Column, counts: PathCounts) -> list[ValueEvidence]:
+    mode = mode_of(column)
+    if mode == "year":
+        evidence = birth_evidence(column, counts)
+        return [evidence] if evidence is not None else []
+    digits = counts.by_shape.get("number", 0) + counts.by_shape.get("like_a_phone", 0)
+    if mode == "text" and counts.by_shape.get("card", 0) < _CHANCE_CARD * digits:
+        kept = {shape: n for shape, n in counts.by_shape.items() if shape != "card"}
+        counts = PathCounts({**kept, "number": digits}, counts.different, counts.wordy)
+    evidence = by_values(counts, number=mode == "number", name=could_name(column))
+    return [evidence] if evidence is not None else []
+
+
+def _query(
+    columns: Sequence[Column], relations: Sequence[str], encoding: str, share: float, seed: int
+) -> KeptValuesQuery:
+    sample = f" TABLESAMPLE BERNOULLI ({100 * share:.6f}) REPEATABLE ({seed})" if share < 1 else ""
+    names = ", ".join(f"t.{identifier(column.name)}" for column in columns)
+    rows = " UNION ALL ".join(f"SELECT {names} FROM {each} AS t{sample}" for each in relations)
+    values = [f"SELECT {ROWS_PLACE}, '', 'number', ''"]
+    values += [texts_sql(column, place, encoding) for place, column in enumerate(columns)]
+    texts = (
+        f"SELECT a.place, a.path, a.mode, a.value FROM ({rows}) AS r CROSS JOIN LATERAL"
+        f" ({' UNION ALL '.join(values)}) AS a (place, path, mode, value) WHERE a.value IS NOT NULL"
+    )
+    sql = (
+        "SELECT s.place, hashtextextended(s.path, 0)::text, s.shape, sum(s.n)::bigint,"
+        " count(*)::bigint, coalesce(sum(s.n) FILTER (WHERE s.wordy), 0)::bigint FROM ("
+        f"SELECT v.place, v.path, v.n, {shape_sql()} AS shape,"
+        " v.mode = 'text' AND v.value ~ '\\s\\S+\\s\\S+\\s\\S' AS wordy FROM ("
+        f"SELECT g.*, {LIMIT_YEAR}::text AS limit_year, {KNOWN}::jsonb AS {NAMES} FROM ("
+        f'SELECT a.place, a.path, a.mode, a.value COLLATE "C" AS value, count(*) AS n FROM ({texts}) AS a'
+        " GROUP BY 1, 2, 3, 4) AS g OFFSET 0) AS v) AS s GROUP BY s.place, s.path, s.shape"
+    )
+    return KeptValuesQuery(with_parameters(sql), tuple(columns))
+
+
+def _number(value: object) -> int:
+    assert isinstance(value, int)  # noqa: S101 - the query casts it
+    return value

@@ -1,0 +1,192 @@
+"""Copies that end: what of the ledger is still there, and removing what has been there long enough.
+
+A twin is known by its mark, which names the run: a later one under the same name has its own time. Run by
+appliance-expiry.timer.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from appliance.connections import Connection, load_connections, select_connections
+from appliance.copies.ledger import CopyEnded, CopyMade, ended, made, note_ended
+from appliance.errors import ApplianceError, ExitCode, WorkFailedError
+from appliance.exports.stored import Export, delete_export, list_exports
+from appliance.postgres.errors import database_failure
+from appliance.postgres.sessions.connect import open_session
+from appliance.postgres.sessions.parameters import libpq_parameters
+from appliance.postgres.twin.database import DatabaseFacts, drop_database, read_database
+from appliance.postgres.twin.names import twin_names
+from appliance.settings.settings import load_settings
+from appliance.system.beneath import as_owner_of
+
+_APPLICATION = "appliance copies"
+Standing = Literal["there", "there, as the former twin", "there, not published", "gone", "ended", "not known"]
+
+
+@dataclass(frozen=True)
+class StandingCopy:
+    """A copy, and whether it is still there."""
+
+    copy: CopyMade
+    standing: Standing
+    ended: CopyEnded | None = None
+    why: str = ""
+    """For ``not known``."""
+    database: DatabaseFacts | None = None
+    export: Export | None = None
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it is there and should not be."""
+        over = self.copy.expires_at is not None and self.copy.expires_at <= now
+        return over and self.standing.startswith("there")
+
+
+def standing_copies(
+    state_dir: Path, exports_dir: Path, connections: dict[str, Connection]
+) -> list[StandingCopy]:
+    """Every copy of the ledger, the oldest first. A server that does not answer is no error."""
+    exports = {export.manifest.run: export for export in list_exports(exports_dir)}
+    over = ended(state_dir)
+    servers: dict[str, _Server] = {}
+    found = []
+    for copy in made(state_dir):
+        if end := over.get((copy.place, copy.run)):
+            found.append(StandingCopy(copy, "ended", end))
+        elif copy.kind == "files":
+            export = exports.get(copy.run)
+            found.append(StandingCopy(copy, "there" if export else "gone", export=export))
+        else:
+            connection, _, database = copy.place.partition("/")
+            server = servers.setdefault(connection, _Server(connection, connections))
+            found.append(server.look(copy, database))
+    return found
+
+
+class _Server:
+    """The databases of a connection's server, each asked for once."""
+
+    def __init__(self, name: str, connections: dict[str, Connection]) -> None:
+        self._name, self._connections = name, connections
+        self._known: dict[str, dict[str, DatabaseFacts]] = {}
+        self._why = ""
+
+    def look(self, copy: CopyMade, database: str) -> StandingCopy:
+        names = twin_names(database)
+        roles: dict[str, Standing] = {
+            names.twin: "there",
+            names.prev: "there, as the former twin",
+            names.gone: "there, as the former twin",
+            names.next: "there, not published",
+        }
+        if database not in self._known and not self._why:
+            self._read(database, list(roles))
+        if self._why:
+            return StandingCopy(copy, "not known", why=self._why)
+        for name, facts in self._known[database].items():
+            if facts.marker is not None and facts.marker.run == copy.run:
+                return StandingCopy(copy, roles[name], database=facts)
+        return StandingCopy(copy, "gone")
+
+    def _read(self, database: str, names: list[str]) -> None:
+        try:
+            with closing(open_admin(self._name, self._connections)) as admin:
+                read = {name: read_database(admin, name) for name in names}
+            self._known[database] = {name: facts for name, facts in read.items() if facts is not None}
+        except psycopg.Error as error:
+            self._why = database_failure("The server could not be asked.", error).explanation.line()
+        except ApplianceError as error:
+            self._why = error.explanation.line()
+
+
+def open_admin(name: str, connections: dict[str, Connection]) -> psycopg.Connection[TupleRow]:
+    """A session on a connection's maintenance database. Raises our errors."""
+    settings = select_connections(connections, [name])[name]
+    return open_session(
+        name,
+        libpq_parameters(settings, settings.maintenance_db),
+        application_name=_APPLICATION,
+        read_only=False,
+    )
+
+
+def expire(
+    state_dir: Path, exports_dir: Path, connections: dict[str, Connection], now: datetime
+) -> Iterator[StandingCopy | ApplianceError]:
+    """Remove every copy whose time is over; each that was, or why one could not be."""
+    for each in standing_copies(state_dir, exports_dir, connections):
+        over = each.copy.expires_at is not None and each.copy.expires_at <= now
+        if over and each.standing == "not known":
+            yield WorkFailedError(
+                f"The copy {each.copy.place} of {each.copy.run} should have ended, and cannot be looked at.",
+                each.why,
+                "It is tried again.",
+            )
+        if not each.is_over(now):
+            continue
+        try:
+            _end(state_dir, exports_dir, connections, each)
+            yield each
+        except ApplianceError as error:
+            yield error
+
+
+def _end(state_dir: Path, exports_dir: Path, connections: dict[str, Connection], over: StandingCopy) -> None:
+    """Remove it, and note that. Killed in between, the next pass finds it gone."""
+    copy = over.copy
+    why = f"Its time was over on {copy.expires_at:%Y-%m-%d %H:%M} (expires_days)."
+    if over.export is not None:
+        delete_export(exports_dir, over.export, by="retention", why=why)
+    elif over.database is not None:
+        connection = copy.place.partition("/")[0]
+        try:
+            with closing(open_admin(connection, connections)) as admin:
+                facts = read_database(admin, over.database.name)
+                # A run may have taken its place meanwhile.
+                if facts is not None and facts.marker is not None and facts.marker.run == copy.run:
+                    drop_database(admin, facts)
+        except psycopg.Error as error:
+            what = f"The copy {copy.place} of {copy.run}, whose time is over, could not be dropped."
+            raise database_failure(what, error) from None
+    note_ended(state_dir, copy, why)
+
+
+def main() -> int:
+    """Remove what has ended, and say what. Exit status 1 where something could not be."""
+    try:
+        settings = load_settings()
+        with as_owner_of(settings.state_dir):
+            if not any(copy.expires_at for copy in made(settings.state_dir)):
+                return ExitCode.DONE
+            connections = load_connections(settings.connections_file)
+            return print_expired(
+                expire(settings.state_dir, settings.exports_dir, connections, datetime.now(UTC))
+            )
+    except ApplianceError as error:
+        sys.stderr.write(error.text() + "\n")
+        return error.exit_code
+
+
+def print_expired(several: Iterator[StandingCopy | ApplianceError]) -> int:
+    """A line for each, for the journal or a terminal; the exit status."""
+    failed = False
+    for each in several:
+        if isinstance(each, ApplianceError):
+            failed = True
+            sys.stderr.write(each.text() + "\n")
+        else:
+            sys.stdout.write(f"Ended {each.copy.kind} {each.copy.place} of {each.copy.run}.\n")
+    return ExitCode.WORK_FAILED if failed else ExitCode.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

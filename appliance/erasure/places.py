@@ -1,0 +1,142 @@
+"""Every place on which a source's rows may stand: twins, what stands beside them, files on this appliance."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from appliance import run_folder
+from appliance.connections import Connection, select_connections
+from appliance.errors import ApplianceError, WrongRequestError
+from appliance.exports.stored import Export, list_exports
+from appliance.postgres.errors import database_failure
+from appliance.postgres.plan import Plan
+from appliance.postgres.sessions.connect import open_session
+from appliance.postgres.sessions.parameters import libpq_parameters
+from appliance.postgres.twin.database import read_database
+from appliance.postgres.twin.names import twin_names
+from appliance.steps.run_files import PLAN, SPEC
+from appliance.subjects.records import PlaceKind
+
+APPLICATION = "appliance erasure"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One of them."""
+
+    kind: PlaceKind
+    name: str
+    run: str | None = None
+    connection: str = ""
+    database: str = ""
+    plan: Plan | None = None
+    export: Export | None = None
+    why_not: str = ""
+    """Why it cannot be looked at now; empty where it can."""
+
+
+def places_of(
+    state_dir: Path, exports_dir: Path, connections: dict[str, Connection], key_name: str
+) -> list[Place]:
+    """All that runs of a source have made and that may be there, whether it can be reached or not."""
+    plans = dict(_plans(state_dir))
+    found: list[Place] = []
+    targets: dict[tuple[str, str], None] = {}
+    for plan in plans.values():
+        if plan.key_name == key_name:
+            targets |= {(each.connection, each.database): None for each in plan.targets if not each.scratch}
+    for connection, database in targets:
+        found += [
+            place
+            for place in _on_server(connections, connection, database, plans)
+            if place.plan is None or place.plan.key_name == key_name
+        ]
+    for export in list_exports(exports_dir):
+        export_plan = plans.get(export.manifest.run)
+        name = f"{export.manifest.workflow}/{export.manifest.run}"
+        if export_plan is None:
+            why = "the plan of its run is not here any more, so it cannot be said what its masks made"
+            found.append(Place("files", name, export.manifest.run, export=export, why_not=why))
+        elif export_plan.key_name == key_name:
+            found.append(Place("files", name, export.manifest.run, plan=export_plan, export=export))
+    return found
+
+
+def runs_under_way(state_dir: Path, key_name: str, digests: set[str]) -> list[str]:
+    """Runs of a source that were begun before they could know whom to leave out."""
+    found = []
+    for run, folder in run_folder.open_runs(state_dir):
+        try:
+            spec = SPEC.read(folder)
+        except WrongRequestError:
+            continue
+        knows = {digest for each in spec.erased for several in each.digests.values() for digest in several}
+        if spec.key_name == key_name and not digests <= knows and not _has_died(folder):
+            found.append(run)
+    return found
+
+
+def _has_died(folder: Path) -> bool:
+    """Whether a run without Airflow has ended, however."""
+    try:
+        with (folder / run_folder.ALIVE).open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _plans(state_dir: Path) -> Iterator[tuple[str, Plan]]:
+    for path in sorted((state_dir / "runs").glob(f"*/{run_folder.PLAN}")):
+        try:
+            yield path.parent.name, PLAN.read(path.parent)
+        except WrongRequestError:
+            continue
+
+
+def _on_server(
+    connections: dict[str, Connection], name: str, database: str, plans: dict[str, Plan]
+) -> list[Place]:
+    names = twin_names(database)
+    try:
+        settings = select_connections(connections, [name])[name]
+        with closing(
+            open_session(
+                name,
+                libpq_parameters(settings, settings.maintenance_db),
+                application_name=APPLICATION,
+                read_only=True,
+            )
+        ) as admin:
+            found = []
+            kinds: dict[str, PlaceKind] = {
+                names.twin: "twin",
+                names.prev: "former twin",
+                names.next: "twin",
+                names.gone: "former twin",
+            }
+            for each, kind in kinds.items():
+                facts = read_database(admin, each)
+                if facts is None or facts.marker is None:
+                    continue
+                run = facts.marker.run
+                why = (
+                    ""
+                    if run in plans
+                    else f"the plan of its run {run} is gone; a new run is without the subject"
+                )
+                found.append(Place(kind, f"{name}/{each}", run, name, each, plans.get(run), why_not=why))
+            return found
+    except psycopg.Error as error:
+        failure: ApplianceError = database_failure("The server could not be asked.", error)
+    except ApplianceError as error:
+        failure = error
+    return [Place("twin", f"{name}/{database}", None, name, database, why_not=failure.explanation.line())]

@@ -1,0 +1,105 @@
+"""Have the source count, for itself, which originals of masked columns stand in columns that are kept."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from appliance.discovery.kept_look import KeptLook
+from appliance.discovery.name_list import known_names
+from appliance.discovery.originals_query import VALUES_PLACE, OriginalsQuery
+from appliance.postgres.errors import database_failure
+from appliance.postgres.proof.kept import KeptOnSource, OriginalsCounted, OriginalsMet
+from appliance.postgres.source.lock_watch import LockWatch
+from appliance.steps.context import StepContext
+from appliance.steps.reading import read_source
+from appliance.steps.run_files import KEPT, ORIGINALS
+
+STATEMENT_TIMEOUT_S = 120
+LONGEST_S = 600
+_LOCK_TIMEOUT_S = 2
+_WHY = {
+    "57014": f"comparing it took longer than {STATEMENT_TIMEOUT_S} seconds",
+    "55P03": "a table was locked by somebody",
+    "40001": "the standby had to go on",
+    "53100": "the source has no room for temporary files",
+    "53400": "the source allows no more temporary files",
+}
+
+
+def count_originals(context: StepContext, watch: LockWatch, encoding: str) -> None:
+    """Count, in the run's snapshot and without a key, and write ``originals.json``. Raises our errors.
+
+    What takes too long or is in somebody's way is not compared, and said so: it stops no run.
+    """
+    if not KEPT.is_in(context.run_dir):
+        return
+    look = KEPT.read(context.run_dir)
+    found: list[KeptOnSource] = []
+    if look.queries:
+        found = read_source(
+            context, watch, "the kept columns", lambda source: _counted(source, look, encoding)
+        )
+    ORIGINALS.write(context.run_dir, OriginalsCounted(columns=tuple(found)))
+
+
+def _counted(source: Connection[TupleRow], look: KeptLook, encoding: str) -> list[KeptOnSource]:
+    give_up = time.monotonic() + LONGEST_S
+    found: list[KeptOnSource] = []
+    for query in look.queries:
+        if time.monotonic() > give_up:
+            why = f"comparing took longer than {LONGEST_S // 60} minutes"
+            found += _not_compared(query, why)
+            continue
+        try:
+            found += _answer(source, query, encoding)
+        except psycopg.Error as error:
+            why_not = _WHY.get(error.sqlstate or "")
+            if why_not is None or source.closed:
+                raise database_failure("The kept columns could not be compared.", error) from None
+            found += _not_compared(query, why_not)
+    return found
+
+
+def _answer(source: Connection[TupleRow], query: OriginalsQuery, encoding: str) -> list[KeptOnSource]:
+    # Undone, so that nothing of it stays in the transaction around this one.
+    with source.transaction(force_rollback=True):
+        source.execute(f"SET LOCAL statement_timeout = '{STATEMENT_TIMEOUT_S}s'")
+        source.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_S}s'")
+        # How many words a text has is not known to the planner, which would look each up among all originals.
+        source.execute("SET LOCAL enable_nestloop = off")
+        rows = source.execute(query.sql.encode(), {"names": known_names(encoding)}).fetchall()
+    texts: dict[int, int] = {}
+    met: dict[int, list[tuple[int, int, int, int, int]]] = defaultdict(list)
+    for place, masked, telling, telling_different, words, words_different in rows:
+        if masked == VALUES_PLACE:
+            texts[place] = telling
+        else:
+            met[place].append((masked, telling, telling_different, words, words_different))
+    return [
+        KeptOnSource(
+            table=table,
+            column=column,
+            texts=texts.get(place, 0),
+            met=tuple(
+                OriginalsMet(
+                    masked=query.masked[masked],
+                    telling=telling,
+                    telling_different=telling_different,
+                    words=words,
+                    words_different=words_different,
+                    texts=texts.get(place, 0),
+                )
+                for masked, telling, telling_different, words, words_different in sorted(met[place])
+            ),
+        )
+        for place, (table, column) in enumerate(query.kept)
+    ]
+
+
+def _not_compared(query: OriginalsQuery, why: str) -> list[KeptOnSource]:
+    return [KeptOnSource(table=table, column=column, not_compared=why) for table, column in query.kept]

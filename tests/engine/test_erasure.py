@@ -1,0 +1,160 @@
+"""An erasure reaches every copy, and later runs bring nobody back."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.engine.clusters import Cluster
+from tests.engine.erasure_shop import GONE, TABLES, ErasureShop
+from tests.engine.scenario import Scenario
+
+
+@pytest.fixture
+def shop(
+    source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
+) -> ErasureShop:
+    source.sql(source_database, TABLES)
+    return ErasureShop(Scenario(tmp_path, source, source_database, target, twin_database))
+
+
+def test_a_subject_is_in_no_copy_afterwards_and_in_no_later_one(shop: ErasureShop) -> None:
+    shop.delivered()
+    shop.delivered()
+    others = {name: shop.rows_in(shop.scenario.target, name, "tag = 'other'") for name in shop.databases()}
+    assert len(others) == 2
+    # The subject is there, in every copy.
+    assert len(shop.about_the_subject()) == 2 + len(shop.files())
+    ended = shop.erasure("run", "--yes", "--reference", "REQ-17")
+    assert ended.code == 0, ended.text
+    assert "left to others" in ended.out
+    assert shop.about_the_subject() == {}
+    for name, counts in others.items():
+        assert shop.rows_in(shop.scenario.target, name, "tag = 'other'") == counts
+    checked = shop.erasure("verify", *[each["id"] for each in shop.listed()])
+    assert checked.code == 0, checked.text
+    # The source still has the subject: a run leaves it out, and says so.
+    ended = shop.delivered()
+    assert "about erased subjects: 15 rows" in ended.text
+    assert shop.about_the_subject() == {}
+    assert (
+        shop.rows_in(shop.scenario.target, shop.scenario.twin, "tag = 'other'") == others[shop.scenario.twin]
+    )
+    assert shop.scenario.twin_rows("SELECT count(*) FROM customer WHERE referred_by IS NOT NULL") == [(0,)]
+    assert shop.scenario.source_rows(f"SELECT count(*) FROM customer WHERE tag = '{GONE}'") == [(1,)]
+    again = shop.erasure("run", "--yes")
+    assert again.code == 0, again.text
+    assert len(shop.listed()) == 1
+
+
+def test_a_place_that_is_away_stays_open_and_the_source_comes_last(shop: ErasureShop) -> None:
+    # In an archive nobody can look for rows: the export goes as a whole.
+    shop.scenario.workflow["deliver"] = [
+        *shop.scenario.workflow["deliver"],
+        {"files": {"format": "archive"}},
+    ]
+    shop.delivered()
+    connections = shop.scenario.connections
+    connections["writer"] = shop.scenario.source.connection(shop.scenario.source_database, "postgres")
+    shop.document()["writes_with"] = "writer"
+    port, connections["staging"]["port"] = connections["staging"]["port"], 1
+    ended = shop.erasure("run", "--yes")
+    assert ended.code == 1, ended.text
+    assert "stays open: 2 places" in ended.err
+    assert "waits until no copy is open" in ended.out
+    assert list(shop.about_the_subject()) == [shop.scenario.twin], "the files could be reached"
+    assert shop.files() == []
+    assert "A subject in it was erased" in (shop.scenario.state / "exports/deletions.jsonl").read_text()
+    assert shop.gone_from_source() == 0
+    connections["staging"]["port"] = port
+    ended = shop.erasure("run", "--yes")
+    assert ended.code == 0, ended.text
+    assert shop.about_the_subject() == {}
+    (record,) = shop.listed()
+    assert {place["kind"]: place["state"] for place in record["places"]} == {
+        "twin": "done",
+        "files": "done",
+        "source": "done",
+    }
+    kept = shop.rows_in(shop.scenario.source, shop.scenario.source_database, f"tag = '{GONE}'")
+    assert kept == {"invoice": 1, "payment": 1, "spending": 1}, (
+        "a view of the source is its owner's to refresh"
+    )
+    # Nothing is left to find, by the value that the source no longer has.
+    again = shop.erasure("run", "--yes")
+    assert again.code == 0, again.text
+    assert [each["id"] for each in shop.listed()] == [record["id"]]
+    shop.restore_the_source()
+    assert "about erased subjects: 15 rows" in shop.delivered().text
+    assert shop.about_the_subject() == {}
+
+
+def test_what_is_wrong_is_said_before_anything_is_looked_for(shop: ErasureShop) -> None:
+    shop.delivered()
+    two = shop.erasure("plan", value="Person 7", by="name")
+    assert two.code == 2
+    assert "not found by 'name'" in two.err
+    shop.document()["find_by"] = ["email", "name"]
+    shop.scenario.source.sql(
+        shop.scenario.source_database, "UPDATE customer SET name = 'Person 7' WHERE id = 8"
+    )
+    two = shop.erasure("plan", value="Person 7", by="name")
+    assert two.code == 2
+    assert "More than one row" in two.err
+    odd = shop.erasure("plan", value="no number", by="id")
+    assert odd.code == 2
+    assert "no value that public.customer.id can have" in odd.err
+    shop.value.chmod(0o644)
+    others = shop.erasure("plan", value=None)
+    assert others.code == 2
+    assert "No terminal is there" in others.err
+    shop.document()["max_rows"] = 3
+    many = shop.erasure("run", "--yes", value="7", by="id")
+    assert many.code == 1
+    assert "max_rows is 3" in many.out
+    assert shop.about_the_subject()
+    del shop.subjects["subjects"]["customer"]["rows"]["public.vote"]
+    refused = shop.scenario.run("plan")
+    assert refused.code == 0, refused.text
+    shop.write_subjects()
+    refused = shop.scenario.run("plan")
+    assert refused.code == 2
+    assert "public.vote (review_id) refers to public.review" in refused.err
+
+
+class Killed(BaseException):
+    """As by SIGKILL: nothing of the process runs any more."""
+
+
+def test_an_erasure_that_is_killed_after_any_place_goes_on(shop: ErasureShop) -> None:
+    shop.delivered()
+    others = {name: shop.rows_in(shop.scenario.target, name, "tag = 'other'") for name in shop.databases()}
+    lines = shop.lines_of_others()
+    erasing = shop.erasing()
+    looked = erasing.look()
+    for last in range(1, len(looked)):
+        noted = []
+
+        def tell(text: str, noted: list[str] = noted, last: int = last) -> None:
+            noted.append(text)
+            if len(noted) == last:
+                raise Killed
+
+        with pytest.raises(Killed):
+            shop.erasing().run(looked, tell)
+    # Between the two renames of an export.
+    path = shop.files()[0].parent
+    path.rename(path.with_name(f".{path.name}.deleting"))
+    path.with_name(f".{path.name}.deleting").joinpath("manifest.json").replace(
+        shutil.copytree(path.with_name(f".{path.name}.deleting"), path.with_name(f".{path.name}.unfinished"))
+        / "manifest.json"
+    )
+    record = shop.erasing().run(looked, lambda _: None)
+    assert not record.is_open
+    assert shop.about_the_subject() == {}
+    assert shop.lines_of_others() == lines
+    assert len(shop.listed()) == 1
+    for name, counts in others.items():
+        assert shop.rows_in(shop.scenario.target, name, "tag = 'other'") == counts
