@@ -93,6 +93,20 @@ def test_a_constraint_that_was_not_looked_at_replaces_no_twin(scenario: Scenario
     assert_no_twin(scenario)
 
 
+def test_what_it_writes_into_kept_columns_is_looked_at_too(scenario: Scenario) -> None:
+    scenario.source.sql(
+        scenario.source_database,
+        "CREATE TABLE public.label AS SELECT n AS id, 'l ' || n % 9 AS word FROM generate_series(1, 400) n;"
+        " GRANT SELECT ON public.label TO reader",
+    )
+    scenario.workflow["keep"].append("public.label.*")
+    after(scenario, "UPDATE public.label SET word = 'anna.huber' || id || '@gmx.at'")
+    scenario.policy = {"kept_looks_personal": "halt"}
+    ended = scenario.run()
+    assert (ended.code, "public.label.word" in ended.text) == (3, True), ended.text
+    assert_no_twin(scenario)
+
+
 COPIED = {"public.a": "SELECT count(*) FROM public.a", "public.b": "SELECT count(*) FROM public.b"}
 DATA = """
 CREATE TABLE a (id int PRIMARY KEY, note text);
