@@ -6,13 +6,22 @@ No message, ``repr`` or exception of this module shows a value out of the file, 
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    PrivateAttr,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 
 from appliance.documents import strict_yaml
@@ -47,6 +56,16 @@ class Connection(StrictModel):
         repr=False,
         description="The role's password; left out for peer or certificate authentication.",
         examples=["'correct horse: battery'"],
+    )
+    password_command: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        repr=False,
+        description=(
+            "A program that prints the password, with its arguments: a list, or one text quoted as for a"
+            " shell. No shell runs it. It runs for each step, as the appliance's user, and gets 30 seconds."
+        ),
+        examples=[["vault", "kv", "get", "-field=password", "secret/shop"]],
     )
     sslmode: SslMode = Field(
         default="prefer",
@@ -85,6 +104,34 @@ class Connection(StrictModel):
         examples=["shop"],
     )
 
+    _name: str = PrivateAttr(default="")
+    _file: Path | None = PrivateAttr(default=None)
+
+    @property
+    def name(self) -> str:
+        """Its key in the file; empty where it was read from none."""
+        return self._name
+
+    @property
+    def file(self) -> Path | None:
+        """The file that it was read from: whoever owns that may say what runs for it."""
+        return self._file
+
+    @field_validator("password_command", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        try:
+            words = shlex.split(value) if isinstance(value, str) else value
+        except ValueError:
+            raise wrong("has a quote that is not closed", "a program and its arguments") from None
+        if isinstance(words, list | tuple) and (
+            not words or not all(isinstance(each, str) for each in words)
+        ):
+            raise wrong("is no program and its arguments", "texts, the program first")
+        if isinstance(words, list | tuple) and (not words[0].strip() or any("\0" in each for each in words)):
+            raise wrong("names no program", "a program and its arguments")
+        return words
+
     @field_validator("host", "dbname", "user", "maintenance_db", "sslrootcert", "sslcert", "sslkey")
     @classmethod
     def _one_line(cls, value: str | None) -> str | None:
@@ -105,6 +152,8 @@ class Connection(StrictModel):
             raise wrong(f"has sslmode {self.sslmode} without sslrootcert", "a PEM file, or system")
         if (self.sslcert is None) != (self.sslkey is None):
             raise wrong("has only one of sslcert and sslkey", "both or neither")
+        if self.password_command is not None and self.password.get_secret_value():
+            raise wrong("has both password and password_command", "one of them")
         return self
 
 
@@ -112,6 +161,8 @@ def connections_schema() -> JsonSchemaValue:
     """The JSON Schema of the file: connections by name, whose texts need no quotes."""
     schema = document_schema(Connection, "Connections")
     connection = {key: schema.pop(key) for key in ("description", "properties", "required", "type")}
+    command = connection["properties"]["password_command"]
+    command["anyOf"] = [{"type": "string", "minLength": 1}, *command["anyOf"]]
     for described in connection["properties"].values():
         if described.get("type") == "string" and "enum" not in described and "const" not in described:
             described["type"] = ["string", "number", "boolean"]
@@ -133,10 +184,13 @@ def load_connections(path: Path) -> dict[str, Connection]:
     """
     _check_mode(path)
     try:
-        return connections_of(strict_yaml.read(path))
+        connections = connections_of(strict_yaml.read(path))
     except WrongDocumentError as error:
         again = error.next_step or "Correct it, then: appliance connections check"
         raise WrongDocumentError(error.problems, again) from None
+    for connection in connections.values():
+        connection._file = path
+    return connections
 
 
 def connections_of(document: Document) -> dict[str, Connection]:
@@ -151,6 +205,7 @@ def connections_of(document: Document) -> dict[str, Connection]:
             problems.append(document.problem((name,), "is not allowed as a name", expected))
         try:
             connections[name] = Connection.model_validate(_as_written(document, name, data))
+            connections[name]._name = str(name)
         except ValidationError as error:
             found = problems_of(error, Connection, document, prefix=(name,), show_values=False)
             problems += [_without_stray_key(problem, data) for problem in found]
@@ -184,7 +239,7 @@ def select_connections(
 def unchanged_keys(connection: Connection) -> list[str]:
     """The keys of a connection that still hold a ``changeme``."""
     values = {**connection.model_dump(), "password": connection.password.get_secret_value()}
-    return [key for key, value in values.items() if value == PLACEHOLDER]
+    return [key for key, value in values.items() if value in (PLACEHOLDER, (PLACEHOLDER,))]
 
 
 def _as_written(document: Document, name: str, data: Any) -> Any:

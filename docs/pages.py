@@ -73,7 +73,12 @@ def pages() -> dict[Path, str]:
     documents = {
         "workflow": DocumentPage("A workflow", _WORKFLOW, found["workflow"], "appliance workflow schema"),
         "connections": DocumentPage(
-            "Connections", _CONNECTIONS, found["connections"], "appliance connections schema", "production"
+            "Connections",
+            _CONNECTIONS,
+            found["connections"],
+            "appliance connections schema",
+            example_at="production",
+            instead=("password_command",),
         ),
         "policy": DocumentPage("Policy", _POLICY, found["policy"], "appliance policy schema"),
         "subjects": DocumentPage("Subjects", _SUBJECTS, found["subjects"], "appliance erasure schema"),

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("appliance", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("appliance")
 
-pytest_plugins = ["tests.containers.appliance_fixtures"]
+pytest_plugins = ["tests.containers.appliance_fixtures", "tests.containers.handover_rig"]
 """Tests of two folders share one appliance; whoever uses it is of the group ``containers``."""
 
 TESTS = Path(__file__).parent

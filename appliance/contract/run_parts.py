@@ -21,7 +21,16 @@ from appliance.contract.fields import (
 MAX_LOG_LINES = 40
 
 Step = Literal[
-    "open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "attest", "publish"
+    "open_snapshot",
+    "plan",
+    "schema",
+    "copy",
+    "close_snapshot",
+    "finish",
+    "verify",
+    "attest",
+    "publish",
+    "container",
 ]
 Shard = Annotated[
     int | None, Field(ge=0, le=100_000, description="Which of a step's parallel parts; to draw it apart.")

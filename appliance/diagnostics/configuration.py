@@ -90,7 +90,16 @@ def _connections(settings: Settings) -> Iterable[str]:
     rows = []
     for name, each in load_connections(settings.connections_file).items():
         password = each.password.get_secret_value()
-        secret = "none" if not password else PLACEHOLDER if password == PLACEHOLDER else "is set"
+        by_command = each.password_command is not None
+        secret = (
+            "by a command"
+            if by_command
+            else "none"
+            if not password
+            else PLACEHOLDER
+            if password == PLACEHOLDER
+            else "is set"
+        )
         place = "a socket's folder" if each.host.startswith("/") else "an address or a name"
         certificate = "yes" if each.sslcert else "no"
         rows.append((name, each.type, place, each.port, each.dbname, each.sslmode, certificate, secret))

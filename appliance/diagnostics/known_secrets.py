@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from appliance.connections import Connection, load_connections
 from appliance.errors import ApplianceError
 from appliance.keys.epochs import EPOCHS_FILE
+from appliance.password_command import printed_passwords
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
@@ -35,6 +36,7 @@ def scrubber(settings: Settings) -> Scrubber:
 def _secrets(settings: Settings, connections: list[Connection]) -> Iterator[str]:
     for connection in connections:
         yield connection.password.get_secret_value()
+    yield from printed_passwords()
     for url in (settings.database_url, settings.airflow_database_url):
         yield from _of_conninfo(url)
     for path in _secret_files(settings):

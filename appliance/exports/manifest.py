@@ -6,6 +6,7 @@ digest, below the format that it is of.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -18,11 +19,13 @@ MANIFEST = "manifest.json"
 _PART = r"[^/\x00]*[^./\x00][^/\x00]*"
 _NAME = rf"^{_PART}$"
 """A name and no path: who may write a manifest must not choose where a copy of the export is written."""
-_FILE = rf"^{_PART}(/{_PART})?$"
+FILE = re.compile(rf"{_PART}(/{_PART}){{0,15}}")
 """A name, or one in a folder beside the manifest."""
 
 Format = Literal["csv", "jsonl", "parquet", "archive"]
-Compression = Literal["gzip", "zstd"]
+CONTAINER: Literal["container"] = "container"
+"""What a container of the customer's own wrote, in whatever format."""
+Compression = Literal["gzip", "zstd", "none"]
 
 
 class ExportModel(BaseModel):
@@ -34,8 +37,8 @@ class ExportModel(BaseModel):
 class ExportedFile(ExportModel):
     """One file of an export."""
 
-    file: str = Field(pattern=_FILE)
-    """Below the manifest's folder: a name, or ``archive/…`` for an archive in a folder."""
+    file: str = Field(pattern=rf"^{FILE.pattern}$")
+    """Below the manifest's folder: a name, ``archive/…`` of one in a folder, ``out/…`` of a container."""
     bytes: int
     sha256: str
     """Of the file as it is, in hex."""
@@ -59,7 +62,7 @@ class ExportedTable(ExportModel):
 class ExportedFormat(ExportModel):
     """All that was delivered in one format."""
 
-    format: Format
+    format: Format | Literal["container"]
     compression: Compression
     tables: tuple[ExportedTable, ...]
     """Those whose rows are in it. An archive has the other tables too, empty."""
@@ -67,7 +70,7 @@ class ExportedFormat(ExportModel):
     restore: str | None = None
     """Of an archive: the command, to be typed beside the manifest."""
     made_with: str | None = None
-    """Of an archive: ``pg_dump 17``; pg_restore must not be older."""
+    """Of an archive: ``pg_dump 17``; pg_restore must not be older. Of a container: its image."""
 
 
 class Manifest(ExportModel):

@@ -21,11 +21,13 @@ from appliance.errors import RefusedError
 from appliance.policy.branches import BranchPolicy
 from appliance.policy.caps import check_caps
 from appliance.policy.columns import KEEP_RULE, check_columns, check_keeps, check_tables, useless_patterns
+from appliance.policy.containers import EXPORTS, check_containers
+from appliance.policy.free_sql import check_free_sql
 from appliance.policy.refusal import Origin, Refusal
 from appliance.policy.updates import Updates
 from appliance.settings.settings import Settings
 from appliance.workflow.catalog import Catalog
-from appliance.workflow.conditions.grammar import why_free
+from appliance.workflow.container_delivery import ImageReference, SecretName
 from appliance.workflow.document import Workflow
 from appliance.workflow.document_types import ColumnPattern, TablePattern
 from appliance.workflow.matching import Matching
@@ -41,9 +43,6 @@ __all__ = [
     "read_policy",
 ]
 
-EXPORTS = "files"
-"""What ``destinations`` calls this appliance's own exports folder."""
-
 STABLE = "stable"
 """The channel of final releases: versions of numbers only, without a mark as 1.2.0rc1 or 1.2.0.dev3 have."""
 
@@ -51,8 +50,8 @@ STABLE = "stable"
 class Policy(StrictModel):
     """What may happen on this appliance.
 
-    A key that is left out limits nothing local, and the cloud most; only ``destinations`` and ``notify``
-    allow nobody anything that they do not name.
+    A key that is left out limits nothing local, and the cloud most; only ``destinations``, ``images`` and
+    ``notify`` allow nothing that they do not name.
     """
 
     workflows_from_cloud: bool = Field(
@@ -93,7 +92,8 @@ class Policy(StrictModel):
         strict=True,
         description=(
             "Whether workflows from the dashboard may hold free SQL: in rows: where, all but columns,"
-            " literals, comparisons, AND, OR, NOT, IN, LIKE, BETWEEN and IS. It sees what the reader sees."
+            " literals, comparisons, AND, OR, NOT, IN, LIKE, BETWEEN and IS, which sees what the reader sees;"
+            " and after_load, which does in the twin what its role may."
         ),
         examples=[False],
     )
@@ -145,10 +145,23 @@ class Policy(StrictModel):
     destinations: tuple[str, ...] = Field(
         default=(),
         description=(
-            "Where files may go; `files` is the exports folder of this appliance. "
-            "Left out: nowhere, for local workflows too."
+            "Where files may go: `files` is the exports folder of this appliance, HOST:PORT what a container "
+            "may reach. Left out: nowhere, for local workflows too."
         ),
-        examples=[["files"]],
+        examples=[["files", "reports.internal:443"]],
+    )
+    images: tuple[ImageReference, ...] = Field(
+        default=(),
+        description=(
+            "Images that `container` deliveries may run, by digest, or by a tag that was trusted here with"
+            " `appliance images trust`. Left out: none, for local workflows too."
+        ),
+        examples=[["registry.internal/report:1"]],
+    )
+    secrets: tuple[SecretName, ...] | None = Field(
+        default=None,
+        description="Secrets that a container may be given. Left out: as for read.",
+        examples=[["report-token"]],
     )
     notify: tuple[str, ...] = Field(
         default=(),
@@ -216,17 +229,14 @@ def check_workflow(
     the plan, when the source's ``catalog`` is known. ``approved`` is what the owner lets the cloud keep.
     """
     refusals = [*_check_connections(policy, workflow, origin), *_check_files(policy, workflow)]
+    refusals += check_containers(
+        workflow, origin, images=policy.images, destinations=policy.destinations, secrets=policy.secrets
+    )
     if origin == "cloud":
         if not policy.workflows_from_cloud:
             refusals.append(Refusal("workflows_from_cloud", "Workflows from the cloud are not allowed here."))
-        free = [
-            f"rows of {pattern} ({why})"
-            for pattern, rows in workflow.rows.items()
-            if rows.where is not None and (why := why_free(rows.where)) is not None
-        ]
-        if free and not policy.sql_from_cloud:
-            what = f"SQL from the cloud is not allowed here: {'; '.join(free)}."
-            refusals.append(Refusal("sql_from_cloud", what))
+        if not policy.sql_from_cloud:
+            refusals += check_free_sql(workflow)
         if workflow.unlisted == "keep":
             what = "The cloud may not keep what is not named (unlisted: keep)."
             refusals.append(Refusal(KEEP_RULE, what))

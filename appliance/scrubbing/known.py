@@ -11,6 +11,7 @@ from pathlib import Path
 
 from appliance.connections import load_connections
 from appliance.errors import ApplianceError
+from appliance.password_command import printed_passwords
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import load_settings
 
@@ -22,7 +23,7 @@ def scrubber_of(file: Path, *secrets: str) -> Scrubber:
     except (ApplianceError, OSError):
         found = []
     return Scrubber(
-        [*(each.password.get_secret_value() for each in found), *secrets],
+        [*(each.password.get_secret_value() for each in found), *printed_passwords(), *secrets],
         [name for each in found for name in (each.host, each.user) if not each.host.startswith("/")],
     )
 
@@ -34,7 +35,7 @@ def own_scrubber() -> Scrubber:
         status = file.stat()
     except OSError:
         return _plain()
-    return _kept(file, status.st_mtime_ns, status.st_size, status.st_ino)
+    return _kept(file, status.st_mtime_ns, status.st_size, status.st_ino, printed_passwords())
 
 
 @lru_cache(maxsize=1)
@@ -51,5 +52,11 @@ def _plain() -> Scrubber:
 
 
 @lru_cache(maxsize=1)
-def _kept(file: Path, mtime_ns: int, size: int, inode: int) -> Scrubber:  # noqa: ARG001 - they make it read afresh
+def _kept(
+    file: Path,
+    mtime_ns: int,  # noqa: ARG001 - these make it read afresh
+    size: int,  # noqa: ARG001
+    inode: int,  # noqa: ARG001
+    printed: tuple[str, ...],  # noqa: ARG001
+) -> Scrubber:
     return scrubber_of(file)

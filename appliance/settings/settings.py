@@ -175,6 +175,21 @@ class Settings(StrictModel):
         return self.config_dir / "policy.yaml"
 
     @property
+    def trusted_images_file(self) -> Path:
+        """Which image the owner has meant by a tag."""
+        return self.config_dir / "images.json"
+
+    @property
+    def registries_file(self) -> Path:
+        """Credentials for registries, as ``docker login`` writes them."""
+        return self.config_dir / "registries.json"
+
+    @property
+    def container_secrets_dir(self) -> Path:
+        """The secrets that containers of the customer's own may be given, one file each."""
+        return self.config_dir / "secrets"
+
+    @property
     def approvals_dir(self) -> Path:
         """What the owner has approved of what workflows from the dashboard keep."""
         return self.config_dir / "approvals"

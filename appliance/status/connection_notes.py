@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from appliance.connections import PLACEHOLDER, Connection, load_connections
+from appliance.connections import Connection, load_connections, unchanged_keys
 from appliance.durable import write_file
 from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings
@@ -84,5 +84,4 @@ def _read(settings: Settings) -> ConnectionNote | None:
 
 
 def _is_unfilled(connection: Connection) -> bool:
-    values = {**connection.model_dump(), "password": connection.password.get_secret_value()}
-    return PLACEHOLDER in values.values()
+    return bool(unchanged_keys(connection))

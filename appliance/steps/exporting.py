@@ -150,10 +150,10 @@ def _tell(context: StepContext, far: Progress) -> None:
 
 
 def _relations(context: StepContext, plan: Plan, target: TargetFacts) -> list[Relation]:
-    """Each with the rows that ``verify`` has found in it."""
+    """Each with the rows that ``verify`` has left in it."""
     verified = VERIFIED.read(context.run_dir)
     (proof,) = [twin for twin in verified.twins if twin.database == target.next_database]
-    return relations_of(plan, {table.table: table.rows for table in proof.tables})
+    return relations_of(plan, proof.rows)
 
 
 @contextlib.contextmanager

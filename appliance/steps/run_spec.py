@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from appliance.documents.problems import Places
 from appliance.policy.policy import Policy
+from appliance.policy.trusted_images import TrustedImage
 from appliance.subjects.erased import Erased
 from appliance.workflow.document import Workflow
 
@@ -35,6 +36,10 @@ class RunSpec(BaseModel):
     """Names the version of the document as it was written, as the dashboard does."""
     asked_by_user: str | None = None
     """The user of this machine who typed the command, where somebody did."""
+    images: dict[str, TrustedImage] = {}
+    """What each image of its containers stood for when it began."""
+    after_load: tuple[str, ...] = ()
+    """The SQL of its after_load, files read."""
     erased: tuple[Erased, ...] = ()
     """Whom the run leaves out, by keyed digests."""
     places: Places = Places()

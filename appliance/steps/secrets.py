@@ -15,6 +15,7 @@ from pathlib import Path
 from appliance.connections import Connection
 from appliance.durable import write_file
 from appliance.errors import WrongRequestError
+from appliance.password_command import password_of
 
 SERVICE_FILE = "pg_service.conf"
 SETTINGS_FILE = "settings.json"
@@ -51,6 +52,16 @@ def write_secrets(
     write_file(folder / SERVICE_FILE, "\n".join(sections), durable=False, mode=0o400)
     if settings:
         write_settings(folder, settings)
+
+
+def write_service(folder: Path, name: str, connection: Connection, hostaddr: str, *, seen_at: Path) -> None:
+    """One section of that name in ``folder`` for a program that is not ours, which reaches the server at
+    ``hostaddr``; a certificate is still compared with the connection's host. The database is its own only.
+    """
+    lines = _service_lines(folder, seen_at, name, connection)
+    database = _parameter(name, "dbname", "dbname", connection.dbname)
+    text = "\n".join([f"[{name}]", database, f"hostaddr={hostaddr}", *lines, ""])
+    write_file(folder / SERVICE_FILE, text, durable=False, mode=0o400)
 
 
 def write_settings(folder: Path, settings: Mapping[str, str]) -> None:
@@ -141,7 +152,7 @@ def _service_lines(folder: Path, shown: Path, name: str, connection: Connection)
         if (value := getattr(connection, key)) is not None
     ]
     lines.append("gssencmode=disable")
-    password = _plain(name, "password", connection.password.get_secret_value())
+    password = _plain(name, "password", password_of(connection))
     # Without a file of ours libpq would look for one in the home directory.
     lines.append(f"passfile={shown / f'{name}.pgpass' if password else '/dev/null'}")
     if password:

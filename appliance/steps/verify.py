@@ -32,6 +32,8 @@ from appliance.postgres.proof.verification import (
     unchecked_constraints,
 )
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
+from appliance.postgres.twin.after_load import AfterLoadRecord
+from appliance.steps.after_load import with_after_load
 from appliance.steps.context import StepContext
 from appliance.steps.kept.in_twin import look_at_kept
 from appliance.steps.kept.said import MOST_TABLES, found_lines, said_tables
@@ -64,6 +66,8 @@ class VerifyResult(BaseModel):
     """Their tables, at most fifty."""
     said: tuple[SaidTable, ...] = ()
     """Table by table, by names; of very many the first ones."""
+    after_load: tuple[AfterLoadRecord, ...] = ()
+    """What the workflow's own SQL has changed since, target by target."""
     notes: tuple[str, ...] = ()
     seconds: float
 
@@ -73,9 +77,12 @@ def run(context: StepContext) -> VerifyResult:
     began = time.monotonic()
     plan = context.plan()
     proofs, missing = _proofs(context, plan)
-    proofs = _with_kept(context, plan, proofs)
     tables = [table for proof in proofs for table in proof.tables]
     faults = [fault for table in tables for fault in table.faults] + missing
+    if not faults:
+        proofs = with_after_load(context, plan, proofs)
+    # What the workflow's own SQL has written is looked at too.
+    proofs = _with_kept(context, plan, proofs)
     for number, target in enumerate(plan.targets):
         faults += _unchecked(context, number, target)
     found, judged = found_lines(look for proof in proofs for look in proof.kept)
@@ -110,6 +117,7 @@ def run(context: StepContext) -> VerifyResult:
         erased=sum(left.erased for _, left in filtered),
         **_kept_counts(proofs),
         said=said_tables(plan, proofs)[:MOST_TABLES],
+        after_load=tuple(proof.after_load for proof in proofs if proof.after_load is not None),
         notes=(*notes, *(f"{table}: {left.text}" for table, left in filtered if left.total)),
         seconds=round(time.monotonic() - began, 3),
     )
@@ -119,8 +127,8 @@ def _with_kept(context: StepContext, plan: Plan, proofs: tuple[TwinProof, ...]) 
     """The proofs, with what is seen in the kept columns; written down together."""
     looked = []
     for number, proof in enumerate(proofs):
-        rows = {each.table: each.rows for each in proof.tables}
-        looked.append(proof.model_copy(update={"kept": look_at_kept(context, plan, number, rows)}))
+        kept = look_at_kept(context, plan, number, proof.rows)
+        looked.append(proof.model_copy(update={"kept": kept}))
     VERIFIED.write(context.run_dir, VerifiedTwins(twins=tuple(looked)))
     return tuple(looked)
 

@@ -12,6 +12,9 @@ PART = "appliance.part"
 """The shard or delivery; empty where the step has one part only."""
 ATTEMPT = "appliance.try"
 
+OWN_NETWORKS = "apl-"
+"""How bridges of networks begin that the customer's own containers stand in: the firewall goes by it."""
+
 
 def labelled(label: str, value: str) -> str:
     """The engine's filter for containers whose label has that value."""

@@ -9,6 +9,8 @@ from pydantic import Field, JsonValue, model_serializer, model_validator
 from appliance.documents.model import StrictModel, describe, wrong
 from appliance.documents.named_types import ConnectionName, WorkflowId
 from appliance.exports.manifest import Format
+from appliance.workflow.after_load import AfterLoad
+from appliance.workflow.container_delivery import ContainerDelivery
 from appliance.workflow.delivery import Delivery, FilesDelivery, TwinDelivery, check_files
 from appliance.workflow.document_types import (
     ColumnPattern,
@@ -182,6 +184,15 @@ class Workflow(StrictModel):
     deliver: tuple[Delivery, ...] = Field(
         min_length=1, description="Where the result goes.", examples=[[{"twin": {"connection": "staging"}}]]
     )
+    after_load: tuple[AfterLoad, ...] = Field(
+        default=(),
+        max_length=50,
+        description=(
+            "SQL that runs in the new twin after its proof and before anyone sees it, as the twin's role and"
+            " in one transaction: test logins, names for a demo. Policy decides whose."
+        ),
+        examples=[[{"sql": "UPDATE public.tenant SET webhook = NULL"}]],
+    )
     replaces: WorkflowId | None = Field(
         default=None,
         description=(
@@ -207,6 +218,11 @@ class Workflow(StrictModel):
             if name in seen:
                 raise wrong(f"delivers to `{name}` twice", "each connection once")
             seen.add(name)
+        for container in self.containers.values():
+            if container.reads == "files" and not self.files:
+                raise wrong("has a container that reads files, and delivers none", "{files: {…}} as well")
+            if container.reaches_databases and not self.twins:
+                raise wrong("has a container that reaches databases, and no twin", "a twin as well")
         if self.replaces == self.id:
             raise wrong("replaces itself", "the id of another workflow, or no `replaces`")
         return self
@@ -235,6 +251,12 @@ class Workflow(StrictModel):
     def files(self) -> dict[int, FilesDelivery]:
         """The files to deliver, one format each, by their place in ``deliver``."""
         return {place: each.files for place, each in enumerate(self.deliver) if each.files is not None}
+
+    @property
+    def containers(self) -> dict[int, ContainerDelivery]:
+        """The customer's own containers, by their place in ``deliver``."""
+        places = enumerate(self.deliver)
+        return {place: each.container for place, each in places if each.container is not None}
 
     @property
     def scratch(self) -> dict[int, str]:

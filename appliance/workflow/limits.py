@@ -105,6 +105,14 @@ class Limits(StrictModel):
         ),
         examples=[20],
     )
+    after_load_timeout_min: int = Field(
+        default=10,
+        strict=True,
+        ge=1,
+        le=1_440,
+        description="Minutes that the statements of after_load may take together.",
+        examples=[10],
+    )
     statement_timeout_min: int = Field(
         default=240,
         strict=True,

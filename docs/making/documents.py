@@ -35,6 +35,8 @@ class DocumentPage:
     command: str
     example_at: str = ""
     """The key under which one example of the whole stands, where the document is a mapping of names."""
+    instead: tuple[str, ...] = ()
+    """Keys that are written instead of another one, and so are not in the example beside it."""
 
 
 def document_page(page: DocumentPage) -> str:
@@ -56,7 +58,8 @@ def document_page(page: DocumentPage) -> str:
 
 def _example(page: DocumentPage) -> str:
     described = next(iter(page.schema["$defs"].values())) if page.example_at else page.schema
-    values = {key: value["examples"][0] for key, value in described["properties"].items()}
+    shown = {key: value for key, value in described["properties"].items() if key not in page.instead}
+    values = {key: value["examples"][0] for key, value in shown.items()}
     values = {key: value.strip("'") if isinstance(value, str) else value for key, value in values.items()}
     document = {page.example_at: values} if page.example_at else values
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)

@@ -9,6 +9,7 @@ from pathlib import Path
 from pyinfra.context import host
 from pyinfra.operations import files
 
+from appliance.system.container_labels import OWN_NETWORKS
 from appliance.system.units import FIREWALL, REACH, UNIT_FOLDER
 from provisioning.facts import Output, Succeeds
 from provisioning.operations import ensured, unit
@@ -16,6 +17,8 @@ from provisioning.stages import Deployer
 
 RULES = "/etc/appliance/firewall.nft"
 BRIDGES = '{ "docker0", "br-*" }'
+NAMED_ONLY = f'"{OWN_NETWORKS}*"'
+"""The networks of containers of the customer's own, which have no way out in any case."""
 REACHABLE = "/run/appliance-firewall/*.nft"
 SSH_PORTS = (
     "sshd -T 2>/dev/null | awk '$1 == \"port\" {print $2}'; "
@@ -98,6 +101,7 @@ table inet appliance {{
         ct state established,related accept
         ct state invalid drop
 {own}        iifname {BRIDGES} drop
+        iifname {NAMED_ONLY} drop
         meta l4proto {{ icmp, ipv6-icmp }} accept
         udp dport {{ 68, 546 }} accept comment "DHCP answers"
         tcp dport {{ {tcp} }} accept
@@ -105,6 +109,7 @@ table inet appliance {{
     chain forward {{
         type filter hook forward priority filter - 5; policy accept;
         iifname {BRIDGES} jump from_steps
+        iifname {NAMED_ONLY} oifname != {NAMED_ONLY} drop comment "a container of one's own, past its relay"
     }}
     # Steps reach the connections and nothing else: no name server, no neighbour, no cloud's metadata.
     chain from_steps {{

@@ -8,8 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DURABLE = "appliance/durable.py"
-STREAMS = {"appliance/postgres/exporting/files.py"}
-"""A table's file in a folder that takes its name only when all of it is there."""
+STREAMS = {"appliance/postgres/exporting/files.py", "appliance/exports/container_output.py"}
+"""Files in a folder that takes its name only when all of it is there."""
 MEASURES_THE_DISK = {"appliance/preflight/gather_storage.py"}
 
 

@@ -204,7 +204,7 @@ def test_an_export_of_an_earlier_release_is_still_listed_and_checked(tmp_path: P
     assert exports.damage_of(found) == []
 
 
-@pytest.mark.parametrize("name", ["../out", "/etc/passwd", "a/b/c", "a/..", "./a", "", "..", "a/\x00b"])
+@pytest.mark.parametrize("name", ["../out", "/etc/passwd", "a/..", "./a", "", "..", "a/\x00b"])
 def test_a_manifest_that_names_a_path_elsewhere_is_not_read(tmp_path: Path, name: str) -> None:
     folder = make_export(tmp_path, "one").folder
     told = json.loads((folder / MANIFEST).read_bytes())

@@ -79,6 +79,17 @@ def test_what_other_steps_need_stays_and_what_no_connection_names_is_closed(
     assert asked_for(tmp_path / WANTED) == [("10.0.0.9", 6432), ("db.internal", 5432)]
 
 
+def test_a_place_that_policy_names_is_open_while_a_container_needs_it(tmp_path: Path, applied: Path) -> None:
+    answer_from_now_on(tmp_path, applied, ("10.0.0.8",))
+    place = ("reports.internal", 443)
+    hosts = open_ways(tmp_path, KNOWN, {}, named=[place], places=[place], applied=applied)
+    assert hosts == ("reports.internal:10.0.0.8",)
+    open_ways(tmp_path, KNOWN, {}, named=[place], applied=applied)
+    assert asked_for(tmp_path / WANTED) == [place]
+    open_ways(tmp_path, KNOWN, {}, applied=applied)
+    assert asked_for(tmp_path / WANTED) == []
+
+
 def test_an_answer_from_before_is_none(tmp_path: Path, applied: Path) -> None:
     """A name may stand for another address by now."""
     reach.apply(

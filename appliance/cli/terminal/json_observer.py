@@ -47,6 +47,7 @@ class JsonObserver(SilentObserver):
                 "results": outcome.results,
                 "export": str(outcome.export) if outcome.export else None,
                 "receipt": outcome.receipt.digest if outcome.receipt else None,
+                "containers": [each.model_dump(mode="json") for each in outcome.containers],
                 "not_carried": [
                     *(item.model_dump() for item in outcome.plan.not_carried),
                     *(item for made in outcome.results.get("schema", []) for item in made["not_carried"]),

@@ -14,6 +14,8 @@ from appliance.cli.terminal.output import counted, duration, size
 from appliance.documents.problems import printable
 from appliance.postgres.plan import Plan, PlannedTable, TargetFacts
 from appliance.postgres.planning.space_estimate import bytes_on_target
+from appliance.postgres.twin.after_load import AfterLoadRecord
+from appliance.steps.container_result import ContainerResult
 from appliance.steps.local.run import RunOutcome
 from appliance.workflow.drift import Drift, drift_notes
 
@@ -28,7 +30,7 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
     copied = outcome.results.get("copy", [])
     _show(console, _copied_tables(plan, rows))
     _say(console, _verified(outcome))
-    for line in _unseen(outcome):
+    for line in (*_unseen(outcome), *_changed_since(outcome)):
         _say(console, line)
     for target, published in zip(plan.targets, outcome.results.get("publish", []), strict=False):
         if target.scratch:
@@ -45,6 +47,8 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
         )
     if outcome.receipt is not None:
         _say(console, f"Its receipt is signed: appliance receipt show {plan.run_id}")
+    for handed in outcome.containers:
+        _say(console, _handed(handed))
     total = sum(part.get("rows", 0) for part in copied)
     moved = sum(part.get("bytes", 0) for part in copied)
     _say(
@@ -53,6 +57,26 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
         f" {_times(outcome.seconds)}.",
     )
     _print_not_carried(console, plan, everything=False)
+
+
+def _changed_since(outcome: RunOutcome) -> list[str]:
+    """What the workflow's own SQL has changed in what was proven."""
+    found = next(iter(outcome.results.get("verify", [])), {}).get("after_load", [])
+    records = [AfterLoadRecord.model_validate(each) for each in found]
+    return [
+        f"Changed by after_load: {'; '.join(change.text for change in record.changes) or 'no row'}."
+        for record in records
+    ]
+
+
+def _handed(result: ContainerResult) -> str:
+    """What came of a container of the customer's own."""
+    if not result.worked:
+        return f"Warning: {' '.join(result.notes)}"
+    if result.export is None:
+        return f"The container of {result.image} has ended well, and wrote nothing to /out."
+    written = f"{counted(result.files, 'file')}, {size(result.bytes)}"
+    return f"The container of {result.image} has ended well: {written}, listed as {result.export}."
 
 
 def print_plan(console: Console, plan: Plan, *, columns: bool) -> None:

@@ -20,6 +20,7 @@ _ENTRY = """\
   dbname: changeme
   user: changeme  # {role}
   password: 'changeme'  # keep the single quotes; write a ' inside them twice
+  # password_command: [vault, kv, get, -field=password, secret/shop]  # instead: a program that prints it
   sslmode: require  # verify-full, with the next line, also proves who answers
   # sslrootcert: /etc/appliance/certs/db.pem  # the authority's certificate, or system
 """

@@ -36,7 +36,7 @@ def copy_export(export: Export, into: Path, *, unpack: bool) -> None:
         raise _failed(into, error) from None
     try:
         for file in export.manifest.files:
-            (into / file.file).parent.mkdir(mode=0o700, exist_ok=True)
+            (into / file.file).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _copy(export, file, into, unpack=unpack)
         with _opened(export, MANIFEST) as source, (into / MANIFEST).open("xb") as out:
             shutil.copyfileobj(source, out)

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from appliance import __version__
 from appliance.cli.terminal.progress import RunDisplay
+from appliance.cli.work.local_containers import hand_over_all, require_engine, with_state
 from appliance.connections import load_connections, select_connections
 from appliance.contract.calls import document_digest
 from appliance.documents.problems import WrongDocumentError
@@ -26,6 +27,7 @@ from appliance.keys.keys import load_or_create_key
 from appliance.killed_runs import remove_killed_plans
 from appliance.masking.registry import parameter_models
 from appliance.policy.policy import check_workflow, enforce, read_policy
+from appliance.policy.trusted_images import images_of
 from appliance.postgres.exporting.libraries import require_parquet
 from appliance.receipts.book import ReceiptBook
 from appliance.receipts.predicate import AskedBy
@@ -39,6 +41,7 @@ from appliance.steps.run_receipt import Signing, address_of
 from appliance.steps.run_spec import RunSpec
 from appliance.subjects.records import erased_subjects
 from appliance.system.beneath import become_owner_of, lesser_owner
+from appliance.workflow.after_load import sql_texts
 from appliance.workflow.loading import load_workflow
 from appliance.workflow.mask_check import check_masks
 
@@ -74,6 +77,9 @@ def local_run(
     enforce(check_workflow(policy, workflow, origin="local"))
     if "parquet" in workflow.formats:
         require_parquet()
+    images = images_of(settings.trusted_images_file, workflow)
+    require_engine(workflow)
+    after_load = sql_texts(workflow.after_load, file.parent)
     connections = select_connections(known, workflow.connections, str(known_file))
     folder = state_folder(settings, state, near=file.parent)
     user = _user()
@@ -88,6 +94,8 @@ def local_run(
         origin="local",
         policy=policy,
         created_at=now,
+        images=images,
+        after_load=after_load,
         appliance_version=__version__,
         mask_key=connections[workflow.source].mask_key,
         epoch=read_epochs(folder / "keys").of(connections[workflow.source].mask_key or workflow.source),
@@ -99,12 +107,13 @@ def local_run(
         asked_by_user=user,
     )
     with secrets_base(settings, spec.run_id) as secrets_dir:
-        yield LocalRun(
+        exports = exports_dir or folder / "exports"
+        run = LocalRun(
             spec=spec,
             connections=connections,
             key=load_or_create_key(folder / "keys" / "mask.key"),
             paths=StepPaths(run_folder(folder, spec.run_id), secrets_dir),
-            exports_dir=exports_dir or folder / "exports",
+            exports_dir=exports,
             signing=Signing(
                 book=ReceiptBook(folder / "receipts", folder / "keys"),
                 key=load_or_create_key(folder / "keys" / "mask.key"),
@@ -112,6 +121,8 @@ def local_run(
                 asked_by=AskedBy(kind="command line", user=spec.asked_by_user),
             ),
         )
+        run.hand_over = hand_over_all(run, with_state(settings, folder), known, exports)
+        yield run
 
 
 def _user() -> str | None:

@@ -54,6 +54,7 @@ STEPS = {
     "verify": "Verify",
     "attest": "Attest",
     "publish": "Publish",
+    "container": "Run your container",
 }
 COMPONENTS = {
     "scheduler": "Scheduler",

@@ -10,6 +10,8 @@ from appliance.dashboard.store.database import Lenient, Row, Session, from_json
 from appliance.dashboard.store.run_state import WHOLE_STEP
 
 STEPS = ("open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "attest", "publish")
+ONLY_IF_THERE = ("container",)
+"""Steps that few runs have: shown when they have begun."""
 OVER = ("succeeded", "failed", "refused", "cancelled")
 RUN_STATES = ("running", *OVER, "lost")
 LATER_RUNS = 1000
@@ -164,7 +166,8 @@ def _steps(
     )
     timed = {entry["step"]: entry["seconds"] for entry in outcome.get("steps", [])}
     steps: list[StepOfRun] = []
-    for name in STEPS:
+    begun = {row["step"] for row in told}
+    for name in (*STEPS, *(each for each in ONLY_IF_THERE if each in begun)):
         own = [row for row in told if row["step"] == name]
         whole = next((row for row in own if row["shard"] == WHOLE_STEP), None)
         shards = [row for row in own if row["shard"] != WHOLE_STEP]

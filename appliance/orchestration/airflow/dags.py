@@ -10,6 +10,7 @@ from typing import TypedDict
 from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
 
 from appliance.errors import ApplianceError
+from appliance.orchestration.airflow.container_operator import ContainerOperator
 from appliance.orchestration.airflow.look_operator import LookOperator
 from appliance.orchestration.airflow.metadata import LOOK_DAG
 from appliance.orchestration.airflow.operators import (
@@ -18,7 +19,7 @@ from appliance.orchestration.airflow.operators import (
     OpenSnapshotOperator,
     StepOperator,
 )
-from appliance.orchestration.containers.needs import DISCARD
+from appliance.orchestration.containers.needs import CONTAINER, DISCARD
 from appliance.orchestration.workflow_files import Origin, WorkflowFile, read_workflow_files
 from appliance.run_folder import open_runs
 from appliance.settings.settings import Settings, load_settings
@@ -100,9 +101,12 @@ def build_dag(file: WorkflowFile, settings: Settings) -> DAG:
         publish = StepOperator.partial(task_id="publish", step="publish", **given).expand(
             delivery=attest.output
         )
+        containers = ContainerOperator.partial(task_id=CONTAINER, step=CONTAINER, **given).expand(
+            delivery=finish.output
+        )
         closed = CloseSnapshotOperator(task_id="close_snapshot", workflow=file.id)
         discard = DiscardOperator(task_id=DISCARD, step=DISCARD, **given)
-        opened >> plan >> schema >> copy >> finish >> verify >> attest >> publish
+        opened >> plan >> schema >> copy >> finish >> verify >> attest >> publish >> containers
         copy >> closed.as_teardown(setups=opened)
         # After `publish`, too: what is built for files alone goes even if these could not be written.
         [attest, publish] >> discard.as_teardown()

@@ -204,7 +204,7 @@ class StepOperator(DockerOperator):
     def _reached(self, inputs: StepInputs, call: StepCall) -> tuple[str, ...]:
         """Have the databases of this step let through, where a firewall guards what steps may reach."""
         known, wanted = inputs.connections_to_reach(call)
-        return open_ways(self.settings.runtime_dir, known, wanted)
+        return open_ways(self.settings.runtime_dir, known, wanted, named=inputs.named_places())
 
     def _writes_files(self, inputs: StepInputs) -> bool:
         return self.step == "attest" and inputs.spec.workflow.files is not None

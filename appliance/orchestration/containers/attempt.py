@@ -57,7 +57,7 @@ class StepRun:
         connect: Callable[[], docker.APIClient],
         image: str,
         limits: StepLimits,
-        store: RunStore,
+        store: RunStore | None,
         deadline: datetime,
         asked_to_stop: Callable[[], StopRequest | None],
         log: Callable[[str], None],
@@ -98,7 +98,7 @@ class StepRun:
         Raises WrongRequestError without the image.
         """
         try:
-            created = self._client.create_container(
+            self._begin(
                 image=self._image,
                 entrypoint=self.entrypoint,
                 command=to_arguments(self.call, paths),
@@ -108,11 +108,6 @@ class StepRun:
                 labels=labels_of(self.instance, self.call),
                 host_config=self._client.create_host_config(**host_settings(self._limits, mounts)),
             )
-            self._container = created["Id"]
-            self._stream = self._client.attach(
-                self._container, stdout=True, stderr=True, stream=True, demux=True
-            )
-            self._client.start(self._container)
         except ImageNotFound:
             raise WrongRequestError(
                 f"The image for steps, {self._image}, is not on this machine.",
@@ -129,6 +124,12 @@ class StepRun:
         except DockerTrouble as error:
             self.remove()
             raise EngineAwayError(error) from None
+
+    def _begin(self, **created: Any) -> None:
+        """Create, attach and start. Raises Docker's own errors."""
+        self._container = self._client.create_container(**created)["Id"]
+        self._stream = self._client.attach(self._container, stdout=True, stderr=True, stream=True, demux=True)
+        self._client.start(self._container)
 
     def follow(self, *, until_result: bool = False) -> Result | None:
         """Read the output until the container ends (a keeper: until its result); its result if it worked.

@@ -65,7 +65,7 @@ def _discard(client: docker.APIClient, settings: Settings, run_id: str, folder: 
             cpus=min(limits.cpus, steps.max_cpus, os.cpu_count() or 1),
             network=steps.network,
             cgroup_parent=steps.cgroup_parent,
-            hosts=open_ways(settings.runtime_dir, known, wanted),
+            hosts=open_ways(settings.runtime_dir, known, wanted, named=inputs.named_places()),
         ),
         store=store,
         deadline=datetime.now(UTC) + LONGEST,

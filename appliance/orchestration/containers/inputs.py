@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,8 +19,10 @@ from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
 from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.needs import connections_for, needs_key
+from appliance.password_command import password_of
 from appliance.policy.approvals import approved_columns
 from appliance.policy.policy import check_workflow, enforce, read_policy
+from appliance.policy.trusted_images import images_of
 from appliance.run_folder import run_folder
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
@@ -30,6 +33,8 @@ from appliance.steps.run_spec import RunSpec
 from appliance.steps.secrets import CONTAINER_PATH, write_secrets
 from appliance.steps.step_keys import step_settings
 from appliance.subjects.records import erased_subjects
+from appliance.workflow.after_load import sql_texts
+from appliance.workflow.container_delivery import split_place
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import load_workflow
 
@@ -60,7 +65,13 @@ class StepInputs:
             _begin(settings, call, source_file, origin)
         spec = SPEC.read(folder)
         inputs = cls(settings, spec)
-        inputs.scrubber = Scrubber(secret_values(inputs.connections_of_workflow()))
+        everyone = inputs.connections_of_workflow().values()
+        inputs.scrubber = Scrubber(
+            [
+                *(each.password.get_secret_value() for each in everyone),
+                *secret_values(inputs.connections_to_reach(call)[1]),
+            ]
+        )
         return inputs
 
     def connections_of_workflow(self) -> dict[str, Connection]:
@@ -72,6 +83,14 @@ class StepInputs:
         """All connections that there are, and those of them that this step speaks to."""
         known = load_connections(self.settings.connections_file)
         return known, select_connections(known, connections_for(call, self.spec.workflow))
+
+    def named_places(self) -> tuple[tuple[str, int], ...]:
+        """The hosts and ports besides connections' that policy lets containers reach."""
+        found = []
+        for destination in read_policy(self.settings).destinations:
+            with contextlib.suppress(ValueError):
+                found.append(split_place(destination.lower()))
+        return tuple(found)
 
     def write_secrets(self, folder: Path, call: StepCall) -> None:
         """Fill a folder on tmpfs with what this step may know, for this process's user only."""
@@ -110,6 +129,9 @@ def _begin(
         )
     policy = read_policy(settings)
     enforce(check_workflow(policy, document, origin=origin))
+    images = images_of(settings.trusted_images_file, document)
+    # A file is the owner's, whoever names it: one beside the workflows that were written here.
+    beside = source_file.parent if origin == "local" else settings.workflow_dirs[0]
     (source,) = select_connections(load_connections(settings.connections_file), [document.source]).values()
     spec = RunSpec(
         run_id=call.run_id,
@@ -118,6 +140,8 @@ def _begin(
         policy=policy,
         approved=approved_columns(settings.approvals_dir, document) if origin == "cloud" else (),
         created_at=datetime.now(UTC),
+        images=images,
+        after_load=sql_texts(document.after_load, beside),
         appliance_version=appliance.__version__,
         workflow_digest=document_digest(loaded.document.data),
         mask_key=source.mask_key,
@@ -137,10 +161,8 @@ def _begin(
 
 
 def secret_values(connections: dict[str, Connection]) -> list[str]:
-    """The passwords of connections, which no text may show."""
-    return [
-        secret for connection in connections.values() if (secret := connection.password.get_secret_value())
-    ]
+    """The passwords of connections, which no text may show. A command of theirs runs here."""
+    return [secret for connection in connections.values() if (secret := password_of(connection))]
 
 
 def instance_name(settings: Settings, client: docker.APIClient) -> str:
@@ -149,7 +171,9 @@ def instance_name(settings: Settings, client: docker.APIClient) -> str:
 
 
 def mapped_over(step: str, folder: Path, workflow: Workflow) -> list[int] | None:
-    """What the next step is mapped over: shards after ``plan``, deliveries after ``attest``."""
+    """What a later step is mapped over: shards after ``plan``, containers and databases after others."""
     if step == "plan":
         return list(range(max(1, len(PLAN.read(folder).shards))))
+    if step == "finish":
+        return list(workflow.containers)
     return list(workflow.built) if step == "attest" else None

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 DISCARD = "discard"
 """The step that tidies up after a failed run; it is not shown among a run's steps."""
 
+CONTAINER = "container"
+"""A container of the customer's own, which is a step of the run too."""
+
 _READS_SOURCE = frozenset({"open_snapshot", "plan", "schema", "copy", "scan", "plan_only"})
 _WRITES_TARGET = frozenset({"plan", "plan_only", "schema", "copy", "finish", "verify", "attest", "discard"})
 # `verify` computes the evidence's keyed hashes of the twin's values as `copy` did of what the masks gave.
@@ -23,9 +26,17 @@ def connections_for(call: StepCall, workflow: Workflow) -> list[str]:
     names = [workflow.source] if call.step in _READS_SOURCE else []
     if call.step in _WRITES_TARGET:
         names += targets.values()
+    elif call.step == CONTAINER:
+        # The servers that it may reach, for whoever opens the way to them.
+        names += [twin.connection for twin in workflow.twins.values()] if _reaches(call, workflow) else []
     elif call.delivery is not None:
         names.append(targets[call.delivery])
     return names
+
+
+def _reaches(call: StepCall, workflow: Workflow) -> bool:
+    container = workflow.containers.get(call.delivery or 0)
+    return container is not None and container.reaches_databases
 
 
 def packs_parquet(call: StepCall, workflow: Workflow) -> bool:

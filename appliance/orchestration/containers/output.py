@@ -12,6 +12,8 @@ from appliance.store.runs import RunStore
 
 LONGEST_LINE = 1024 * 1024
 """A longer line is no message of ours; it is cut, so that a step cannot fill this process's memory."""
+LONGEST_FOREIGN_LINE = 4_000
+MOST_FOREIGN_LINES = 5_000
 TAIL_LINES = 40
 PROGRESS_EVERY_S = 1.0
 EVENT_EVERY_S = 5.0
@@ -89,10 +91,33 @@ class StepOutput:
         return progress, notices
 
 
+class ForeignOutput(StepOutput):
+    """Of a program that is not ours: every line is cleaned text, however much it looks like a message.
+
+    What it prints must neither count as a step's word nor fill the disk.
+    """
+
+    def __init__(self, log: Callable[[str], None], clean_line: Callable[[str], str]) -> None:
+        super().__init__(log, clean_line, clean_line)
+        self._lines = 0
+
+    def _line(self, raw: bytes, *, is_stdout: bool) -> None:  # noqa: ARG002
+        text = raw[:LONGEST_FOREIGN_LINE].decode("utf-8", "replace").rstrip()
+        if not text:
+            return
+        self._lines += 1
+        shown = self._clean_line(text)
+        self.tail.append(shown)
+        if self._lines <= MOST_FOREIGN_LINES:
+            self._log(shown)
+        elif self._lines == MOST_FOREIGN_LINES + 1:
+            self._log(f"It has printed {MOST_FOREIGN_LINES:,} lines; what follows is not logged.")
+
+
 class ProgressKeeper:
     """Passes what a step said on to the run's store, not more often than anyone can look at it."""
 
-    def __init__(self, store: RunStore, run_id: str, output: StepOutput) -> None:
+    def __init__(self, store: RunStore | None, run_id: str, output: StepOutput) -> None:
         self._store = store
         self._run_id = run_id
         self._output = output
@@ -106,7 +131,8 @@ class ProgressKeeper:
             return
         self._next = moment + PROGRESS_EVERY_S
         progress, notices = self._output.take()
-        if not progress and not notices:
+        store = self._store
+        if store is None or (not progress and not notices):
             return
         tell = moment >= self._next_event
         if tell:
@@ -114,8 +140,8 @@ class ProgressKeeper:
 
         def write() -> None:
             if progress:
-                self._store.progress(self._run_id, progress, tell=tell)
+                store.progress(self._run_id, progress, tell=tell)
             for notice in notices:
-                self._store.notice(self._run_id, notice.step, notice.text)
+                store.notice(self._run_id, notice.step, notice.text)
 
-        self._store.attempt(write)
+        store.attempt(write)

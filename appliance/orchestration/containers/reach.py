@@ -11,7 +11,7 @@ import fcntl
 import ipaddress
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,27 +49,31 @@ def open_ways(
     known: Mapping[str, Connection],
     wanted: Mapping[str, Connection],
     *,
+    named: Iterable[Place] = (),
+    places: Iterable[Place] = (),
     applied: Path = APPLIED,
     within_s: float = WITHIN_S,
 ) -> tuple[str, ...]:
-    """Have the firewall let steps reach the ``wanted`` of the ``known`` connections; lines for /etc/hosts.
+    """Have the firewall let steps reach the ``wanted`` of the ``known`` connections, and ``places`` of those
+    that policy has ``named``; lines for /etc/hosts.
 
-    What other steps need of the known ones stays; what no connection names any more is closed. Raises
+    What other steps need of the known ones stays; what nothing names any more is closed. Raises
     WorkFailedError where the firewall does not answer: the step would only wait for its database in vain.
     """
     if not is_guarded(applied):
         return ()
-    places, all_places = _places(wanted), _places(known)
+    wanted_places = tuple(dict.fromkeys([*_places(wanted), *places]))
+    all_places = (*_places(known), *named)
     asked = time.time()
     give_up = time.monotonic() + within_s
     file = runtime_dir / WANTED
     while True:
-        ask(file, all_places, places)
-        answer = _answer(applied, asked, places)
+        ask(file, all_places, wanted_places)
+        answer = _answer(applied, asked, wanted_places)
         if answer is not None:
             return tuple(
                 f"{host}:{address}"
-                for host, port in places
+                for host, port in wanted_places
                 if not _is_address(host)
                 for address in answer.addresses[host, port]
             )

@@ -30,12 +30,20 @@ def remove_run(client: docker.APIClient, settings: Settings, run_id: str, *, ste
     found = client.containers(all=True, filters={"label": wanted})
     for container in found:
         remove_container(client, container["Id"])
+    remove_networks(client, wanted)
     secrets = settings.runtime_dir / run_id
     for folder in secrets.glob(f"{step}-*" if step else "*"):
         shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
         secrets.rmdir()
     return len(found)
+
+
+def remove_networks(client: docker.APIClient, labels: list[str]) -> None:
+    """Remove the networks with these labels; one that is still in use stays. Raises DockerTrouble."""
+    for network in client.networks(filters={"label": labels}):
+        with contextlib.suppress(*DockerTrouble):
+            client.remove_network(network["Id"])
 
 
 def remove_container(client: docker.APIClient, container: str) -> None:
@@ -62,7 +70,11 @@ def reap(client: docker.APIClient, settings: Settings) -> list[str]:
 
 def _runs_with_secrets(runtime_dir: Path) -> set[str]:
     try:
-        return {folder.name for folder in runtime_dir.iterdir() if any(folder.glob("*/pg_service.conf"))}
+        return {
+            folder.name
+            for folder in runtime_dir.iterdir()
+            if any(folder.glob("*/pg_service.conf")) or any(folder.glob("container-*"))
+        }
     except OSError:
         return set()
 

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from appliance.postgres.copying.left_out import LeftOut
 from appliance.postgres.proof.kept import KeptTableLook
+from appliance.postgres.twin.after_load import AfterLoadRecord
 
 
 class ColumnProof(BaseModel):
@@ -74,6 +75,14 @@ class TwinProof(BaseModel):
     tables: tuple[TableProof, ...]
     kept: tuple[KeptTableLook, ...] = ()
     """What was seen in the columns that are kept."""
+    after_load: AfterLoadRecord | None = None
+    """What the workflow's own SQL has changed since, where it has any."""
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """How many each table has now."""
+        later = self.after_load.rows if self.after_load is not None else {}
+        return {table.table: table.rows for table in self.tables} | later
 
 
 class VerifiedTwins(BaseModel):

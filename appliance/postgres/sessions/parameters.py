@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from appliance.connections import Connection
+from appliance.password_command import password_of
 
 
 def libpq_parameters(connection: Connection, dbname: str | None = None) -> dict[str, str]:
@@ -12,7 +13,7 @@ def libpq_parameters(connection: Connection, dbname: str | None = None) -> dict[
         "port": str(connection.port),
         "dbname": dbname or connection.dbname,
         "user": connection.user,
-        "password": connection.password.get_secret_value(),
+        "password": password_of(connection),
         "sslmode": connection.sslmode,
         "connect_timeout": str(connection.connect_timeout),
         "gssencmode": "disable",

@@ -22,6 +22,7 @@ from appliance.receipts.envelope import SignedReceipt
 from appliance.run_folder import state_of
 from appliance.steps import discard
 from appliance.steps.call import StepCall, StepPaths
+from appliance.steps.container_result import ContainerResult
 from appliance.steps.context import load_context
 from appliance.steps.former_catalog import give_former_catalog
 from appliance.steps.local.observer import Observer, SilentObserver
@@ -64,6 +65,7 @@ class RunOutcome:
     export: Path | None = None
     """Where its files are."""
     receipt: SignedReceipt | None = None
+    containers: tuple[ContainerResult, ...] = ()
 
 
 @dataclass
@@ -89,6 +91,8 @@ class LocalRun:
     check: Callable[[], None] = field(default=lambda: None)
     """Called a few times a second; what it raises ends the run."""
     receipt: SignedReceipt | None = None
+    hand_over: Callable[[Observer], list[ContainerResult]] = field(default=lambda _: [])
+    """Starts the workflow's own containers when all else is published; their results."""
     _alive: list[StepProcess] = field(default_factory=list)
     _results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
@@ -118,18 +122,21 @@ class LocalRun:
             self._steps("finish", [self._job("finish")])
             self._keyed_steps("verify", [self._job("verify")], plan)
             export = self._attest_and_publish()
+            containers = tuple(self.hand_over(self._observer))
         except BaseException as error:
             stop_all(self._alive)
             self._close(error)
             # A finished twin that could not be swapped stays: its message says what to do to get it swapped.
-            stays = self.receipt is not None and isinstance(error, StepFailedError)
-            if not stays or self.spec.workflow.scratch:
+            released = self.receipt is not None and isinstance(error, StepFailedError)
+            stays = released and not self.spec.workflow.scratch
+            if not stays and "publish" not in self._seconds:
                 self._drop_unfinished()
             raise
         finally:
             stop_all(self._alive)
             remove_secrets(self.paths.secrets_dir)
-        return RunOutcome(plan, self._results, self._seconds, time.monotonic() - began, export, self.receipt)
+        total = time.monotonic() - began
+        return RunOutcome(plan, self._results, self._seconds, total, export, self.receipt, containers)
 
     def only_plan(self, observer: Observer) -> Plan:
         """Make the plan, and try what a target would refuse; nothing is left behind."""
