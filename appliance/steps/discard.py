@@ -18,6 +18,7 @@ import psycopg
 from appliance.killed_runs import mark_removed
 from appliance.postgres.errors import database_failure
 from appliance.postgres.twin.database import drop_own
+from appliance.postgres.twin.names import scratch_names, twin_names
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import PLAN
 
@@ -27,10 +28,16 @@ def run(context: StepContext) -> dict[str, list[str]]:
     dropped: list[str] = []
     if not PLAN.is_in(context.run_dir):
         return {"dropped": dropped}
-    for target in context.plan().targets:
-        unfinished = target.next_database
-        open_database = partial(context.connect_target, target.connection)
-        with closing(context.connect_admin(target.connection)) as admin:
+    workflow = context.spec.workflow
+    # By the specification: the plan may be another release's, and says nothing more of names.
+    for place, connection in workflow.built.items():
+        database = context.twin_name(connection)
+        if place in workflow.scratch:
+            unfinished = scratch_names(database, workflow.id).files
+        else:
+            unfinished = twin_names(database).next
+        open_database = partial(context.connect_target, connection)
+        with closing(context.connect_admin(connection)) as admin:
             try:
                 if drop_own(admin, unfinished, run=context.spec.run_id, open_database=open_database):
                     dropped.append(unfinished)

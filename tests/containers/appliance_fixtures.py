@@ -15,7 +15,22 @@ from tests.containers.shop import CUSTOMERS, make_shop
 from tests.engine.clusters import Cluster, start_cluster
 
 IMAGE_VARIABLE = "APPLIANCE_TEST_STEP_IMAGE"
-TWINS = ("main", "slow", "spare")
+TWINS = (
+    "main",
+    "slow",
+    "kept",
+    "hiccup",
+    "exporting",
+    "cloud",
+    "asks",
+    "removed",
+    "handing",
+    "live",
+    "good",
+    "gone",
+    "spare",
+)
+"""A connection for each workflow, since a twin has one owner."""
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.containers.appliance_fixtures import TWINS
 from tests.containers.appliance_host import ApplianceHost, wait_for
 from tests.dashboard.running import RunningDashboard, running_dashboard
 
@@ -81,7 +82,7 @@ def enrolled_cloud(
 ) -> Iterator[Cloud]:
     """A dashboard in ``folder``; policy lets workflows use these connections beside the shop's, and keep."""
     policy = appliance.folder / "etc" / "policy.yaml"
-    allowed = {"read": ["production", *read], "write": ["main", "slow", "spare", *write]}
+    allowed = {"read": ["production", *read], "write": [*TWINS, *write]}
     policy.write_text(
         yaml.safe_dump({"workflows_from_cloud": True, "keep_from_cloud": list(keep), **allowed})
     )

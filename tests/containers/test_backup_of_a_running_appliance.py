@@ -28,7 +28,7 @@ def passphrase(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def first_run(appliance: ApplianceHost) -> str:
     """A run of a workflow on the appliance that is backed up."""
-    appliance.write_workflow("kept.yaml", workflow("kept", "spare"))
+    appliance.write_workflow("kept.yaml", workflow("kept", "kept"))
     run = appliance.run_to_end("kept")
     assert run["state"] == "succeeded", run
     return str(run["run_id"])
@@ -68,7 +68,7 @@ def test_an_appliance_lives_on_after_a_restore_onto_another_machine(
     second: ApplianceHost,
     passphrase: Path,
 ) -> None:
-    before = databases.value("twin_spare", MASKED)
+    before = databases.value("twin_kept", MASKED)
     file = str(passphrase.with_name("backup.age"))
     appliance.cli("backup", "create", file, "--passphrase-file", str(passphrase))
     refused = appliance.cli("backup", "restore", file, "--passphrase-file", str(passphrase), check=False)
@@ -79,4 +79,4 @@ def test_an_appliance_lives_on_after_a_restore_onto_another_machine(
     assert known is not None and known["state"] == "succeeded"
     again = second.run_to_end("kept")
     assert again["state"] == "succeeded", again
-    assert databases.value("twin_spare", MASKED) == before
+    assert databases.value("twin_kept", MASKED) == before

@@ -32,7 +32,7 @@ def engine(appliance: ApplianceHost, tmp_path: Path) -> Iterator[HiccupingEngine
 def test_a_run_goes_on_after_the_engine_failed_once(
     appliance: ApplianceHost, engine: HiccupingEngine
 ) -> None:
-    appliance.write_workflow("hiccup.yaml", workflow("hiccup", "spare"))
+    appliance.write_workflow("hiccup.yaml", workflow("hiccup", "hiccup"))
     engine.fail(b"/containers/create")
     run = appliance.wait_for_end(appliance.start_run("hiccup"), seconds=400)
     assert engine.not_failed == []

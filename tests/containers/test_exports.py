@@ -15,13 +15,13 @@ from tests.containers.appliance_host import ApplianceHost
 from tests.containers.shop import workflow
 from tests.engine.clusters import Cluster
 
-DELIVER = [{"twin": {"connection": "spare", "grace_s": 0}}, {"files": {"format": "csv"}}]
+DELIVER = [{"twin": {"connection": "exporting", "grace_s": 0}}, {"files": {"format": "csv"}}]
 
 
 @pytest.fixture
 def exporting(appliance: ApplianceHost) -> str:
     """A workflow that delivers files too."""
-    appliance.write_workflow("exporting.yaml", workflow("exporting", "spare", deliver=DELIVER))
+    appliance.write_workflow("exporting.yaml", workflow("exporting", "exporting", deliver=DELIVER))
     return "exporting"
 
 
@@ -46,7 +46,7 @@ def test_files_need_a_word_of_the_policy_and_then_hold_what_the_twin_holds(
     appliance.cli("exports", "get", run["run_id"], str(tmp_path / "got"))
     with gzip.open(tmp_path / "got" / "public.customer.csv.gz", "rt", newline="") as text:
         rows = {(row["id"], row["email"]) for row in csv.DictReader(text)}
-    assert rows == set(databases.rows("twin_spare", "SELECT id::text, email FROM customer"))
+    assert rows == set(databases.rows("twin_exporting", "SELECT id::text, email FROM customer"))
     appliance.cli("exports", "rm", run["run_id"], "--why", "The test is over.")
     assert json.loads(appliance.cli("exports", "list", "--json").stdout) == []
     assert "The test is over." in (folder.parent / "deletions.jsonl").read_text()
@@ -66,8 +66,8 @@ def test_a_container_sees_the_one_folder_that_it_writes_files_to() -> None:
 
 
 def test_files_without_a_twin_leave_no_database(appliance: ApplianceHost, databases: Cluster) -> None:
-    deliver = [{"files": {"format": "archive", "build_in": "spare"}}]
-    appliance.write_workflow("alone.yaml", workflow("alone", "spare", deliver=deliver))
+    deliver = [{"files": {"format": "archive", "build_in": "exporting"}}]
+    appliance.write_workflow("alone.yaml", workflow("alone", "exporting", deliver=deliver))
     before = databases.databases()
     policy = appliance.folder / "etc" / "policy.yaml"
     policy.write_text("destinations: [files]\n")

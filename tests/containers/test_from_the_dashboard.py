@@ -26,21 +26,21 @@ def cloud(appliance: ApplianceHost, tmp_path_factory: pytest.TempPathFactory) ->
 def test_a_workflow_written_there_is_run_broken_and_mended_from_there(
     appliance: ApplianceHost, databases: Cluster, cloud: Cloud, customers: int
 ) -> None:
-    cloud.write(workflow("from-cloud", "spare"))
+    cloud.write(workflow("from-cloud", "cloud"))
     wait_for("it is taken up", lambda: cloud.placement("from-cloud").get("state") == "active", seconds=120)
     run = cloud.run_to_end("from-cloud")
     assert run["state"] == "succeeded", run
-    assert databases.value("twin_spare", "SELECT count(*) FROM customer") == customers
+    assert databases.value("twin_cloud", "SELECT count(*) FROM customer") == customers
 
-    good = databases.connection("twin_spare", "twin_owner", host="172.17.0.1")
-    appliance.change_connection("spare", good | {"password": "wr0ng-c4nary"})
+    good = databases.connection("twin_cloud", "twin_owner", host="172.17.0.1")
+    appliance.change_connection("cloud", good | {"password": "wr0ng-c4nary"})
     broken = cloud.run_to_end("from-cloud")
     assert broken["state"] == "failed"
     failure = broken["outcome"]["failure"]
     assert "password" in failure["what"] + failure["why"]
     assert "connections.yaml" in failure["next_step"]
     assert "wr0ng-c4nary" not in json.dumps(broken)
-    appliance.change_connection("spare", good)
+    appliance.change_connection("cloud", good)
     assert cloud.run_to_end("from-cloud")["state"] == "succeeded"
 
 
@@ -68,7 +68,7 @@ def test_a_command_whose_answer_was_lost_with_the_process_starts_no_second_run(
 def test_a_workflow_removed_there_ends_its_run_and_is_scheduled_no_more(
     appliance: ApplianceHost, cloud: Cloud
 ) -> None:
-    cloud.write(slow_workflow("removed-there", "slow", schedule="0 2 * * *"))
+    cloud.write(slow_workflow("removed-there", "removed", schedule="0 2 * * *"))
     wait_for("it is taken up", lambda: cloud.placement("removed-there").get("state") == "active", seconds=120)
     run_id = cloud.command(kind="run", workflow="removed-there")["run_id"]
     wait_for("it runs", lambda: (appliance.run(run_id) or {}).get("state") == "running", seconds=120)
@@ -90,7 +90,7 @@ def test_what_it_newly_keeps_waits_for_the_owner_and_so_does_a_column_of_tomorro
     before = policy.read_text()
     policy.write_text(yaml.safe_dump(yaml.safe_load(before) | {"keep_from_cloud": ["public.*.id"]}))
     try:
-        cloud.write(workflow("asks-first", "spare"))
+        cloud.write(workflow("asks-first", "asks"))
         wait_for(
             "it waits", lambda: cloud.placement("asks-first").get("rule") == "keep_from_cloud", seconds=120
         )

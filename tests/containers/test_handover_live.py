@@ -14,7 +14,7 @@ from tests.containers.shop import workflow
 from tests.engine.clusters import Cluster
 
 NAME = "report.internal/shop:1"
-TWIN = {"twin": {"connection": "spare", "grace_s": 0}}
+TWIN = {"twin": {"connection": "handing", "grace_s": 0}}
 FILES = {"files": {"format": "csv"}}
 COUNT = """
 import gzip, subprocess
@@ -26,7 +26,7 @@ open("/out/rows", "w").write(str(rows))
 def handing(appliance: ApplianceHost, *containers: dict[str, Any]) -> dict[str, Any]:
     """Run a workflow that delivers a twin, files, and these containers."""
     deliver = [TWIN, FILES, *({"container": {"image": NAME, **each}} for each in containers)]
-    appliance.write_workflow("handing.yaml", workflow("handing", "spare", deliver=deliver))
+    appliance.write_workflow("handing.yaml", workflow("handing", "handing", deliver=deliver))
     return appliance.run_to_end("handing")
 
 
@@ -73,7 +73,7 @@ def test_a_container_that_fails_fails_the_run_and_leaves_the_new_twin(
     assert "exit status 7" in run["failure"]["what"]
     assert run["failure"]["log_tail"] == ["no such month"]
     assert steps(run)["publish", 0] == "succeeded"
-    assert databases.value("twin_spare", "SELECT count(*) FROM customer") == customers
+    assert databases.value("twin_handing", "SELECT count(*) FROM customer") == customers
 
 
 def test_a_container_that_may_fail_only_leaves_a_note(appliance: ApplianceHost, allowed: None) -> None:

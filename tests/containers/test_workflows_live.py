@@ -26,18 +26,18 @@ def shown(appliance: ApplianceHost) -> dict[str, dict[str, Any]]:
 def test_a_workflow_file_is_live_without_a_restart_and_so_is_a_change_to_it(
     appliance: ApplianceHost,
 ) -> None:
-    appliance.write_workflow("live.yaml", workflow("live", "spare"))
+    appliance.write_workflow("live.yaml", workflow("live", "live"))
     wait_for("Airflow knows it", lambda: airflow_knows(appliance).get("live") == "Test of live")
-    appliance.write_workflow("live.yaml", workflow("live", "spare", title="Changed", schedule="0 2 * * *"))
+    appliance.write_workflow("live.yaml", workflow("live", "live", title="Changed", schedule="0 2 * * *"))
     wait_for("Airflow knows the change", lambda: airflow_knows(appliance).get("live") == "Changed")
     wait_for("it has a next run", lambda: shown(appliance)["live.yaml"]["next_run_at"])
 
 
 def test_a_broken_file_hides_no_other_and_its_error_is_shown(appliance: ApplianceHost) -> None:
-    appliance.write_workflow("good.yaml", workflow("good", "spare"))
+    appliance.write_workflow("good.yaml", workflow("good", "good"))
     wait_for("Airflow knows the good one", lambda: "good" in airflow_knows(appliance))
     appliance.write_workflow("broken.yaml", "id: broken\ntables: {include: [\n")
-    appliance.write_workflow("good.yaml", workflow("good", "spare", title="Still here"))
+    appliance.write_workflow("good.yaml", workflow("good", "good", title="Still here"))
     wait_for("the good one still changes", lambda: airflow_knows(appliance).get("good") == "Still here")
     assert shown(appliance)["broken.yaml"]["state"] == "invalid"
     listed = appliance.cli("workflow", "list", check=False)
@@ -48,7 +48,7 @@ def test_a_broken_file_hides_no_other_and_its_error_is_shown(appliance: Applianc
 
 
 def test_a_removed_workflow_disappears(appliance: ApplianceHost) -> None:
-    path = appliance.write_workflow("gone.yaml", workflow("gone", "spare"))
+    path = appliance.write_workflow("gone.yaml", workflow("gone", "gone"))
     wait_for("Airflow knows it", lambda: "gone" in airflow_knows(appliance))
     path.unlink()
     wait_for("Airflow forgets it", lambda: "gone" not in airflow_knows(appliance))
@@ -56,7 +56,7 @@ def test_a_removed_workflow_disappears(appliance: ApplianceHost) -> None:
 
 
 def test_two_workflows_with_one_id_both_stop_and_the_error_names_both(appliance: ApplianceHost) -> None:
-    first = appliance.write_workflow("first.yaml", workflow("double", "spare"))
+    first = appliance.write_workflow("first.yaml", workflow("double", "gone"))
     wait_for("Airflow knows the first", lambda: "double" in airflow_knows(appliance))
     second = appliance.write_workflow("second.yaml", workflow("double", "main"))
     wait_for("neither runs", lambda: "double" not in airflow_knows(appliance))

@@ -96,8 +96,10 @@ def test_the_same_input_gives_the_same_output_and_another_key_or_domain_another(
     other_key = lab.masked("text", values, usual(mask), key=OTHER_KEY)
     params = {**usual(mask).params, "domain": "elsewhere"}
     other_domain = lab.masked("text", values, spec(mask, **params))
+    # One value of three meets itself in a third of all cases.
+    most = 30 if mask == "choice" else 10
     for other in (other_key, other_domain):
-        assert sum(one == two for one, two in zip(first, other, strict=True)) < 10
+        assert sum(one == two for one, two in zip(first, other, strict=True)) < most
 
 
 @pytest.mark.parametrize("column_type", ["text", "citext", "varchar(50)"])
