@@ -25,6 +25,7 @@ from appliance.postgres.errors import database_failure
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import TableName
 from appliance.postgres.sessions.parallel_jobs import Job, run_jobs
+from appliance.postgres.twin.every_name import with_every_name
 from appliance.postgres.twin.groups import GroupSizes
 
 SESSION = (
@@ -214,13 +215,17 @@ def _read(
 
 
 def _digest_table(session: Connection[TupleRow], name: TableName) -> TableDigest:
+    def hashed(row_hash: str) -> list[TupleRow]:
+        query = _query(name, row_hash).encode()
+        return with_every_name(session, lambda: session.execute(query).fetchall())
+
     try:
         try:
-            parts = session.execute(_query(name, _ROW).encode()).fetchall()
+            parts = hashed(_ROW)
         except psycopg.Error as error:
             if error.sqlstate not in _TOO_LONG:
                 raise
-            parts = session.execute(_query(name, _column_by_column(session, name)).encode()).fetchall()
+            parts = hashed(_column_by_column(session, name))
     except psycopg.Error as error:
         raise database_failure(
             "A table of the twin could not be read for its digest.", error, table=name.qualified
