@@ -15,6 +15,8 @@ from tests.engine.test_schema_and_finish import EVERY_OBJECT, ROWS
 from tests.engine.twin_building import TwinRun
 
 READER = "GRANT pg_read_all_data TO reader; ALTER ROLE reader BYPASSRLS"
+READER_AS_BEFORE = "REVOKE pg_read_all_data FROM reader; ALTER ROLE reader NOBYPASSRLS"
+"""Other tests of the same servers rely on a reader that may do less."""
 
 
 @pytest.fixture
@@ -65,6 +67,7 @@ def test_a_twin_on_another_major_has_the_schema_of_its_source(
         ):
             to_cluster.drop_database(name)
         from_cluster.drop_database(database)
+        from_cluster.sql("postgres", READER_AS_BEFORE)
 
 
 def test_what_an_older_target_does_not_understand_is_left_out_and_named(
@@ -89,6 +92,7 @@ def test_what_an_older_target_does_not_understand_is_left_out_and_named(
         run.close()
     finally:
         postgres17.drop_database(database)
+        postgres17.sql("postgres", READER_AS_BEFORE)
 
 
 def test_a_source_that_is_newer_than_every_pg_dump_says_what_to_install() -> None:
