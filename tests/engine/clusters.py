@@ -19,6 +19,8 @@ import psycopg
 
 VERSIONS = Path("/usr/lib/postgresql")
 SUPERUSER = "postgres"
+CLONING_FOLDER = "APPLIANCE_TEST_CLONING_FOLDER"
+"""A folder on a disk that clones files: with PostgreSQL 18, branches by clone are tested there."""
 
 
 def majors_present() -> list[int]:

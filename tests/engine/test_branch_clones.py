@@ -1,4 +1,4 @@
-"""Branches by cloning files: PostgreSQL 18 on a disk that shares blocks, where this machine has both."""
+"""Branches by cloning files, on PostgreSQL 18 and a disk that shares blocks: see `conftest.py`."""
 
 from __future__ import annotations
 
@@ -14,32 +14,14 @@ import pytest
 from appliance.branches.server import Asked, BranchServer
 from appliance.policy.branches import BranchPolicy
 from appliance.postgres.twin.names import twin_names
-from appliance.postgres.twin.template_copy import can_clone, copy_database, copy_statement
-from tests.engine.clusters import Cluster, majors_present
+from appliance.postgres.twin.template_copy import can_clone, copy_database
+from tests.engine.clusters import CLONING_FOLDER, Cluster
 from tests.engine.test_publish import Stage
-
-FOLDER = "APPLIANCE_TEST_CLONING_FOLDER"
-"""A folder on such a disk, as root makes one with mkfs.xfs in a file and mount -o loop."""
-
-
-def test_before_18_no_clone_is_asked_for_and_before_15_no_way_of_copying() -> None:
-    assert "STRATEGY" not in copy_statement(140012)
-    assert "STRATEGY FILE_COPY" in copy_statement(150001)
-
-
-def test_where_files_are_not_cloned_it_is_found_out_and_nothing_is_left(target: Cluster) -> None:
-    with closing(target.connect("postgres", "twin_owner")) as admin:
-        there = target.databases()
-        assert not (can_clone(admin, "clones__try") and target.major < 18)
-        assert target.databases() == there
 
 
 @pytest.fixture(scope="module")
 def cloning(new_cluster: Callable[..., Cluster]) -> Iterator[Cluster]:
-    folder = os.environ.get(FOLDER)
-    if max(majors_present()) < 18 or folder is None:
-        pytest.skip(f"needs PostgreSQL 18, and in {FOLDER} a folder on a disk that clones files")
-    mine = Path(folder) / f"cluster-{os.getpid()}"
+    mine = Path(os.environ[CLONING_FOLDER]) / f"cluster-{os.getpid()}"
     mine.mkdir()
     if os.geteuid() == 0:
         shutil.chown(mine, "postgres")

@@ -208,7 +208,11 @@ def _kept(found: Mapping[str, int]) -> list[str]:
     if not kept:
         return []
     suspicious = found.get("kept_found", 0)
-    hold = "none of them holds" if not suspicious else f"{suspicious} of them hold"
+    hold = (
+        "none of them holds"
+        if not suspicious
+        else f"{suspicious} of them {'holds' if suspicious == 1 else 'hold'}"
+    )
     text = (
         f"Looked into {looked:,} of {counted(kept, 'kept column')}, over"
         f" {counted(found.get('kept_rows', 0), 'row')}: {hold} what looks personal or stood in a masked"
