@@ -25,7 +25,7 @@ from tests.engine.machines import AIRFLOW_MADE, OWNER, Machine, NewMachine, make
 from tests.engine.scenario import SHOP, Scenario
 from tests.engine.twin_building import TwinRun
 
-# A disk that clones files is made by hand (mkfs.xfs in a file, mount -o loop); Debian 13 has no PostgreSQL 18.
+# A disk that clones files is made by hand (mkfs.xfs in a file, mounted); Debian 13 has no PostgreSQL 18.
 collect_ignore = [] if CLONING_FOLDER in os.environ else ["test_branch_clones.py"]
 
 _numbers = itertools.count(1)
