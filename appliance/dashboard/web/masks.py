@@ -46,6 +46,7 @@ def cards() -> tuple[Card, ...]:
     made = []
     for mask in MASKS.values():
         before, after = mask.examples(mask.plain_params())[0]
+        after = after or "an empty text"
         schema = mask.params.model_json_schema()
         parameters = [
             _parameter(name, field, name in schema.get("required", []))
