@@ -213,7 +213,7 @@ def write_workflow(browser: WebDriver, dashboard: RunningDashboard) -> None:
     browser.find_element(By.ID, "m-pattern-1").send_keys("public.customer.phone")
     Select(browser.find_element(By.ID, "m-name-1")).select_by_visible_text("phone")
     until(browser, lambda: "public.customer.phone: phone" in text())
-    until(browser, lambda: shows(browser, "+83 (412) 960-3381"))
+    until(browser, lambda: shows(browser, "+43 (046) 356-1969"))
     assert "# The most specific pattern wins." in text()
     yaml.send_keys(Keys.CONTROL, Keys.END)
     yaml.send_keys("limits: {parallel: many}\n")
