@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 from appliance.errors import WrongRequestError
 from appliance.masking.sql_text import identifier
 from appliance.postgres.errors import database_failure
-from appliance.subjects.conditions import bound_text, digest_of, equals, normal_text, text_of
+from appliance.subjects.conditions import bound_text, can_be_cast, digest_of, equals, normal_text, text_of
 from appliance.subjects.erased import ERASED_KEY
 from appliance.subjects.walk import Walk
 from appliance.workflow.catalog import Table
@@ -80,6 +80,13 @@ def find_subject(open_source: OpenKeyed, walked: Walk, by: str, typed: str, dige
             f"The source has no {root.name} with that {by}.",
             f"Rows in copies are known by: {', '.join(walked.anchors)}.",
             f"Name the subject by one of these, with --by {walked.anchors[0]}.",
+        )
+    if row is None and not can_be_cast(root.column(by)):
+        raise WrongRequestError(
+            f"The source has no {root.name} with that {by}.",
+            f"What a copy calls it cannot be asked: text that is no {root.column(by).type} would stand in the"
+            " server's log.",
+            "Restore the row in the source, or erase in the copies by hand.",
         )
     values = {by: text} if row is None else row
     settings = {setting_name(number): in_hex(value) for number, value in enumerate(values.values())}

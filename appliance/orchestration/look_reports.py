@@ -66,7 +66,7 @@ def plan_event(  # noqa: PLR0917
         command_id=command_id,
         workflow=workflow,
         digest=digest,
-        refused=(_refused(failure),) if failure is not None else (),
+        refused=(_refused(failure, share=share),) if failure is not None else (),
         uncovered=uncovered[:MAX_UNCOVERED_OF_PLAN] if share else (),
         uncovered_total=len(uncovered),
         **(_planned(plan) if plan is not None else {}),
@@ -107,8 +107,16 @@ def _planned(plan: Plan) -> dict[str, object]:
     }
 
 
-def _refused(failure: Failure | ApplianceError) -> Refused:
+def _refused(failure: Failure | ApplianceError, *, share: bool) -> Refused:
     said = failure.explanation
+    if not share:
+        # The reasons name columns, one after the other with each plan that masks the last ones named.
+        return Refused(
+            what=scrubbed("A run would be refused."),
+            why=scrubbed("The reasons name columns, and share_catalog lets no name of a column leave."),
+            next_step=scrubbed("On the appliance: appliance plan WORKFLOW.yaml"),
+            rule=said.rule,
+        )
     return Refused(
         what=scrubbed(said.what) or ScrubbedText(),
         why=scrubbed(said.why),

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from appliance.durable import create_file, write_file
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.receipts.envelope import LARGEST, SignedReceipt, WrongReceiptError, read_envelope, sign
 from appliance.receipts.predicate import ChainLink, ReceiptModel, RunPredicate, Sha256
-from appliance.receipts.signing_key import load_or_create_signing_key, public_pem
+from appliance.receipts.signing_key import load_or_create_signing_key, public_key, public_pem
 from appliance.receipts.statement import Statement, UnreadableStatementError, parse_statement
 from appliance.system.beneath import as_owner_of
 
@@ -132,6 +133,12 @@ class ReceiptBook:
         """Its content, unverified. Raises WrongReceiptError."""
         return read_envelope(read_bounded(entry.path))
 
+    def own(self, entry: Entry) -> SignedReceipt:
+        """A receipt that this appliance's present key has signed. Raises WrongReceiptError, or our errors."""
+        signed = self.read(entry)
+        signed.signers([public_key(public_pem(load_or_create_signing_key(self._keys_dir)))])
+        return signed
+
     def make_key(self) -> None:
         """Have a key, and its public half beside the receipts. Raises our errors."""
         key = load_or_create_signing_key(self._keys_dir)
@@ -165,7 +172,7 @@ class ReceiptBook:
 
     def _orphan(self, entry: Entry, head: Head | None) -> Head | None:
         try:
-            signed = self.read(entry)
+            signed = self.own(entry)
             link = parse_statement(signed.envelope.payload).predicate.link
         except (WrongReceiptError, UnreadableStatementError):
             return None
@@ -192,8 +199,11 @@ def read_bounded(path: Path) -> bytes:
     """A receipt's bytes, never more than one may have. Raises WrongReceiptError."""
     try:
         with as_owner_of(path):
-            opened = path.open("rb")
-        with opened as file:
+            # A pipe would keep its reader waiting for a writer.
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise WrongReceiptError("It is not a file.")
             content = file.read(LARGEST + 1)
     except OSError as error:
         raise WrongReceiptError(f"It cannot be read: {error.strerror or type(error).__name__}.") from None

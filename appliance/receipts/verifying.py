@@ -13,6 +13,7 @@ from appliance.errors import WrongRequestError
 from appliance.receipts.book import read_bounded
 from appliance.receipts.envelope import SignedReceipt, WrongReceiptError, read_envelope
 from appliance.receipts.predicate import RotationPredicate, RunPredicate
+from appliance.receipts.rotation import ROTATION
 from appliance.receipts.signing_key import public_key
 from appliance.receipts.statement import Statement, UnreadableStatementError, parse_statement
 
@@ -43,6 +44,11 @@ class Verdict:
         """What it says of a run, if it is about one."""
         predicate = self.statement.predicate if self.statement is not None else None
         return predicate if isinstance(predicate, RunPredicate) else None
+
+    @property
+    def of_run(self) -> str:
+        """What the name of its file has in place of a run."""
+        return self.run.run if self.run is not None else ROTATION
 
 
 @dataclass(frozen=True)
@@ -134,6 +140,7 @@ def _verdict(name: str, each: SignedReceipt | str, keys: Sequence[SSlibKey]) -> 
     try:
         signer = each.signers(keys)[0]
         statement = parse_statement(each.envelope.payload)
+        _check_signatures(each, statement)
     except (WrongReceiptError, UnreadableStatementError) as error:
         return Verdict(name, str(error), each)
     back = statement.predicate.link.clock_went_back_s
@@ -142,6 +149,24 @@ def _verdict(name: str, each: SignedReceipt | str, keys: Sequence[SSlibKey]) -> 
         text = f"the appliance's clock stood {back:.0f} s before the time of the receipt before it"
         verdict = replace(verdict, notes=(text,))
     return verdict
+
+
+def _check_signatures(signed: SignedReceipt, statement: Statement) -> None:
+    """One signature, or a rotation's two: nothing signs the list of them. Raises WrongReceiptError."""
+    predicate = statement.predicate
+    if isinstance(predicate, RotationPredicate):
+        try:
+            pair = {public_key(each).keyid for each in (predicate.old_key, predicate.new_key)}
+        except WrongRequestError:
+            pair = set()
+        if set(signed.key_ids) != pair:
+            raise WrongReceiptError(
+                "It was changed after it was signed: a rotation has the signatures of its two keys."
+            )
+    elif len(signed.key_ids) != 1:
+        raise WrongReceiptError(
+            f"It was changed after it was signed: it has {len(signed.key_ids)} signatures in place of one."
+        )
 
 
 def _chain(verdicts: Sequence[Verdict], gone: Mapping[str, str]) -> tuple[list[str], list[str]]:

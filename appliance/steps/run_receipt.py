@@ -152,11 +152,12 @@ def _released(book: ReceiptBook, run: str, subjects: tuple[Subject, ...]) -> Sig
     """What an attempt has signed that was killed after it, if it was about just these things."""
     for entry in reversed(book.of_run(run)):
         with contextlib.suppress(WrongReceiptError, UnreadableStatementError):
-            signed = book.read(entry)
+            signed = book.own(entry)
             statement = parse_statement(signed.envelope.payload)
             predicate = statement.predicate
-            is_release = isinstance(predicate, RunPredicate) and predicate.outcome == "released"
-            if is_release and statement.subjects == subjects:
+            if not isinstance(predicate, RunPredicate) or predicate.run != run:
+                continue
+            if predicate.outcome == "released" and statement.subjects == subjects:
                 return signed
     return None
 

@@ -18,7 +18,8 @@ Anchor = Callable[[str, Column, str], str]
 Known = Callable[[str], str]
 """(alias) → a condition, for a table whose rows are found in another way."""
 
-_WHOLE_NUMBERS = ("smallint", "integer", "bigint")
+_WHOLE_NUMBERS = {"smallint": 15, "integer": 31, "bigint": 63}
+"""Bits beside the sign: a number that has more would be quoted in the server's log where it is cast."""
 _TEXTS = ("text", "character varying")
 DIGEST_BYTES = 16
 """Of a keyed digest, so that the rest stays secret: see ``masking.drawing``."""
@@ -97,12 +98,20 @@ def normal_text(text: str, column: Column) -> str | None:
     """A typed value as ``text_of`` gives it; None for one that no row of the column can have."""
     try:
         if column.base_type in _WHOLE_NUMBERS:
-            return str(int(text)) if re.fullmatch(r"\s*[+-]?[0-9]{1,19}\s*", text) else None
+            if not re.fullmatch(r"\s*[+-]?[0-9]{1,19}\s*", text):
+                return None
+            most = 1 << _WHOLE_NUMBERS[column.base_type]
+            return str(int(text)) if -most <= int(text) < most else None
         if column.base_type == "uuid":
             return str(UUID(text))
     except ValueError:
         return None
     return text
+
+
+def can_be_cast(column: Column) -> bool:
+    """Whether the text of any value that is typed can be cast without an error, which would quote it."""
+    return column.base_kind == "base" and column.base_type in (*_TEXTS, "uuid", *_WHOLE_NUMBERS)
 
 
 def equals(value: str, column: Column, text: str, setting: str) -> str:

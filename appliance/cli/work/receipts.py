@@ -78,8 +78,11 @@ class Receipts:
         rotations = [each for each in self.book.entries() if each.run == "key-rotation"]
         wanted = [*(each for each in rotations if each.number != entry.number), entry]
         verdict = check(self._read(wanted), self.public_key()).verdicts[-1]
-        if verdict.fault is not None:
-            raise WorkFailedError(f"{entry.path.name}: {verdict.fault}", "", "appliance receipt list")
+        fault = verdict.fault
+        if fault is None and (verdict.number, verdict.of_run) != (entry.number, entry.run):
+            fault = "It is another receipt than its name says."
+        if fault is not None:
+            raise WorkFailedError(f"{entry.path.name}: {fault}", "", "appliance receipt list")
         return verdict
 
     def export(self, into: Path, run: str | None, *, page: bool, pdf: bool) -> int:
