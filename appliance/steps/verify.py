@@ -19,7 +19,6 @@ from appliance.postgres.copying.ledger import arrived
 from appliance.postgres.copying.left_out import LeftOut, counted, together
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import CopyItem, DefinitionSettings, Plan, TargetFacts
-from appliance.postgres.planning.reading_path import UNFOUND
 from appliance.postgres.proof import evidence
 from appliance.postgres.proof.kept import SaidTable
 from appliance.postgres.proof.parts import Loaded, loads
@@ -33,6 +32,7 @@ from appliance.postgres.proof.verification import (
 )
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
 from appliance.postgres.twin.after_load import AfterLoadRecord
+from appliance.postgres.twin.found_names import with_names
 from appliance.steps.after_load import with_after_load
 from appliance.steps.context import StepContext
 from appliance.steps.kept.in_twin import look_at_kept
@@ -266,15 +266,8 @@ def _prove(  # noqa: PLR0917
 ) -> TableProof:
     relation = loaded.relation
     try:
-        try:
-            found = _proof(session, plan, loaded, source_rows)
-        except psycopg.ProgrammingError as error:
-            if error.sqlstate not in UNFOUND:
-                raise
-            # Planning a query looks at index expressions: a function there needs the source's search_path.
-            session.execute(names_as_in_source(settings.of(relation.schema_name, relation.name)).encode())
-            found = _proof(session, plan, loaded, source_rows)
-            session.execute("SET search_path = ''")
+        path = names_as_in_source(settings.of(relation.schema_name, relation.name))
+        found = with_names(session, lambda: _proof(session, plan, loaded, source_rows), path)
     except psycopg.Error as error:
         name = loaded.relation.qualified
         raise database_failure("A table of the twin could not be verified.", error, table=name) from None

@@ -25,7 +25,7 @@ from appliance.postgres.errors import database_failure
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import TableName
 from appliance.postgres.sessions.parallel_jobs import Job, run_jobs
-from appliance.postgres.twin.every_name import with_every_name
+from appliance.postgres.twin.found_names import with_names
 from appliance.postgres.twin.groups import GroupSizes
 
 SESSION = (
@@ -217,7 +217,7 @@ def _read(
 def _digest_table(session: Connection[TupleRow], name: TableName) -> TableDigest:
     def hashed(row_hash: str) -> list[TupleRow]:
         query = _query(name, row_hash).encode()
-        return with_every_name(session, lambda: session.execute(query).fetchall())
+        return with_names(session, lambda: session.execute(query).fetchall())
 
     try:
         try:

@@ -16,7 +16,7 @@ from appliance.postgres.copying.copy_sql import table_reference
 from appliance.postgres.errors import database_failure
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import Plan, TableName
-from appliance.postgres.twin.every_name import with_every_name
+from appliance.postgres.twin.found_names import with_names
 from appliance.workflow.patterns import parse_pattern
 
 USUAL_K = 5
@@ -67,7 +67,7 @@ def group_sizes(
     )
     try:
         session.execute("SET row_security = off")
-        row = with_every_name(session, lambda: session.execute(query.encode()).fetchone())
+        row = with_names(session, lambda: session.execute(query.encode()).fetchone())
     except psycopg.Error as error:
         what = "The groups that its columns form could not be counted."
         raise database_failure(what, error, table=name.qualified) from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import psycopg
@@ -24,11 +24,11 @@ from appliance.masking.sql_text import identifier
 from appliance.postgres.building.as_in_source import names_as_in_source
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import DefinitionSettings, Plan
-from appliance.postgres.planning.reading_path import UNFOUND
 from appliance.postgres.proof.kept import KeptColumnLook, KeptOnSource, KeptTableLook
 from appliance.postgres.proof.parts import Loaded, relations
 from appliance.postgres.proof.verification import SEARCHED_ROWS, SESSION, one_in
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
+from appliance.postgres.twin.found_names import with_names
 from appliance.steps.context import StepContext
 from appliance.steps.run_files import KEPT, ORIGINALS, settings_of
 from appliance.workflow.catalog import Column
@@ -125,21 +125,10 @@ class _Twin:
             "names": known_names(self._encoding),
             "limit_year": str(datetime.now(UTC).year - ADULT_YEARS),
         }
-        answer: Callable[[], Iterable[tuple[object, ...]]] = lambda: session.execute(  # noqa: E731
-            query.sql.encode(), given
-        ).fetchall()
-        try:
-            seen.add(query, answer())
-        except psycopg.ProgrammingError as error:
-            if error.sqlstate not in UNFOUND:
-                raise
-            # Planning a query looks at index expressions: a function there needs the source's search_path.
-            relation = part[0].relation
-            session.execute(
-                names_as_in_source(self._settings.of(relation.schema_name, relation.name)).encode()
-            )
-            seen.add(query, answer())
-            session.execute("SET search_path = ''")
+        relation = part[0].relation
+        path = names_as_in_source(self._settings.of(relation.schema_name, relation.name))
+        answer = with_names(session, lambda: session.execute(query.sql.encode(), given).fetchall(), path)
+        seen.add(query, answer)
 
 
 def _from(loaded: Loaded) -> str:

@@ -13,7 +13,7 @@ from appliance.postgres.copying.ledger import SCHEMA
 from appliance.postgres.planning.reading_path import UNFOUND
 
 # The same in every session that looks at this database, whatever its roles have set.
-_EVERY_SCHEMA = f"""
+EVERY_SCHEMA = f"""
 SELECT pg_catalog.set_config('search_path',
  pg_catalog.string_agg(pg_catalog.quote_ident(nspname), ', ' ORDER BY nspname COLLATE "C"), false)
 FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', '{SCHEMA}')
@@ -22,17 +22,17 @@ FROM pg_catalog.pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('inform
 Found = TypeVar("Found")
 
 
-def with_every_name(session: Connection[TupleRow], read: Callable[[], Found]) -> Found:
-    """What ``read`` gives; where a name is not found, once more with all schemas of the database in the path.
+def with_names(session: Connection[TupleRow], read: Callable[[], Found], path: str = EVERY_SCHEMA) -> Found:
+    """What ``read`` gives; where a name is not found, what it gives after the statement ``path`` sets a path.
 
-    The session must be in autocommit, hold no key, and have an empty path. Raises psycopg errors.
+    The session must be in autocommit and have an empty path, which it has again. Raises psycopg errors.
     """
     try:
         return read()
     except psycopg.Error as error:
         if error.sqlstate not in UNFOUND:
             raise
-    session.execute(_EVERY_SCHEMA.encode())
+    session.execute(path.encode())
     try:
         return read()
     finally:
