@@ -33,6 +33,11 @@ def pss_mib(pids: list[int]) -> float:
     return sum(_field(pid, "smaps_rollup", "Pss:") for pid in pids) / 1024
 
 
+def own_bytes(pid: int) -> float:
+    """Memory that is a process's alone, whatever else runs: no page of a file, which the kernel may drop."""
+    return _field(pid, "smaps_rollup", "Anonymous:") * 1024
+
+
 def cpu_seconds(pids: list[int]) -> float:
     """Processor time that the processes have used so far, with their children that have ended."""
     total = 0

@@ -24,7 +24,7 @@ from appliance.contract.events import Noticed
 from appliance.durable import append_line
 from appliance.errors import ApplianceError, ExitCode
 from appliance.exports.stored import DELETIONS, delete_export, list_exports, remove_leftovers
-from appliance.receipts.book import FILE, HEAD, PUBLIC_KEY
+from appliance.receipts.head import FILE, HEAD, PUBLIC_KEY
 from appliance.settings.settings import Settings, load_settings
 from appliance.store import outbox
 from appliance.store.database import connect

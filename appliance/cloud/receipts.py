@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from appliance.contract.receipts import ReceiptChain
-from appliance.receipts.book import HEAD, PUBLIC_KEY, Head
+from appliance.receipts.head import HEAD, PUBLIC_KEY, Head
 
 
 def chain_end(folder: Path) -> ReceiptChain | None:

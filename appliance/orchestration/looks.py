@@ -1,41 +1,31 @@
 """Looks: what the dashboard asks to be found out of databases, a scan or a plan. Nothing is changed.
 
-Asked for where commands are worked off, done as a step in a container by whoever may start one, and answered
-from there: the report and the command's end in one transaction. What policy forbids is refused before, by
-name of the rule. Imports no Airflow.
+Asked for where commands are worked off, done as a step in a container (``look_work``). What policy forbids is
+refused before, by name of the rule. Imports no Airflow and no step, as the status service is small.
 """
 
 from __future__ import annotations
 
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-import appliance
 from appliance.connections import load_connections, select_connections
 from appliance.contract.calls import document_digest
-from appliance.contract.step_messages import Failure
 from appliance.documents.document import Document
-from appliance.errors import ApplianceError, RefusedError, WrongRequestError
-from appliance.keys.epochs import read_epochs
+from appliance.errors import WrongRequestError
 from appliance.orchestration.airflow.execution_api import create_dag_run
 from appliance.orchestration.airflow.metadata import LOOK_DAG
-from appliance.orchestration.look_reports import catalog_events, plan_event
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
-from appliance.policy.approvals import approved_columns
 from appliance.policy.policy import check_workflow, enforce, read_policy
 from appliance.policy.sharing import check_scan
 from appliance.run_folder import LOOK, RunFile, run_folder
 from appliance.settings.settings import Settings
-from appliance.steps.run_files import SCANNED, SPEC
-from appliance.steps.run_spec import RunSpec
 from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection
-from appliance.store.events import append_event
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import load_workflow
 
@@ -76,7 +66,7 @@ def ask(settings: Settings, look: Look) -> None:
     Raises RefusedError where policy forbids it, WrongRequestError where it cannot be done (yet),
     WorkFailedError when Airflow does not answer.
     """
-    _check(settings, look)
+    checked(settings, look)
     folder = run_folder(settings.state_dir, look.run_id)
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     ASKED.write(folder, look)
@@ -86,45 +76,6 @@ def ask(settings: Settings, look: Look) -> None:
 def asked_for(settings: Settings, command_id: str) -> Look:
     """What was asked for under a command's id. Raises WrongRequestError where nothing was."""
     return ASKED.read(run_folder(settings.state_dir, f"{LOOK}{UUID(command_id)}"))
-
-
-def begin(settings: Settings, look: Look) -> RunSpec:
-    """The spec of its step, written to its folder. Policy is asked again."""
-    folder = run_folder(settings.state_dir, look.run_id)
-    workflow, _ = _check(settings, look)
-    (source,) = select_connections(load_connections(settings.connections_file), [workflow.source]).values()
-    spec = RunSpec(
-        run_id=look.run_id,
-        workflow=workflow,
-        origin="cloud",
-        policy=read_policy(settings),
-        approved=approved_columns(settings.approvals_dir, workflow) if look.kind == "plan" else (),
-        created_at=datetime.now(UTC),
-        appliance_version=appliance.__version__,
-        mask_key=source.mask_key,
-        epoch=read_epochs(settings.keys_dir).of(source.mask_key or workflow.source),
-    )
-    SPEC.write(folder, spec)
-    return spec
-
-
-def answer(db: Connection, settings: Settings, look: Look, failure: Failure | ApplianceError | None) -> None:
-    """Report what was found and end the command, both or neither; then its folder goes.
-
-    A plan that would be refused is an answer like another. Raises psycopg.Error.
-    """
-    folder = run_folder(settings.state_dir, look.run_id)
-    share = read_policy(settings).share_catalog == "names"
-    with db.transaction():
-        if look.kind == "scan" and failure is None:
-            for event in catalog_events(look.command_id, look.connection or "", SCANNED.read(folder)):
-                append_event(db, event)
-        elif look.kind == "plan" and (failure is None or failure.exit_code != 1):
-            plan = plan_event(look.command_id, look.workflow or "", look.digest or "", folder, failure, share)
-            append_event(db, plan)
-            failure = None
-        finish_command(db, str(look.command_id), _settled(failure))
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def forget_lost(db: Connection, settings: Settings) -> int:
@@ -141,18 +92,7 @@ def forget_lost(db: Connection, settings: Settings) -> int:
     return len(rows)
 
 
-def _settled(failure: Failure | ApplianceError | None) -> Settled:
-    if failure is None:
-        return Settled("done")
-    refused = failure.exit_code == RefusedError.exit_code
-    return Settled(
-        "refused" if refused else "failed",
-        rule=failure.explanation.rule if refused else None,
-        problem=failure.explanation.text(),
-    )
-
-
-def _check(settings: Settings, look: Look) -> tuple[Workflow, Document | None]:
+def checked(settings: Settings, look: Look) -> tuple[Workflow, Document | None]:
     """The workflow of a look, once policy has been asked."""
     policy = read_policy(settings)
     if look.kind == "scan":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,23 +21,13 @@ from pydantic import ValidationError
 from appliance.durable import create_file, write_file
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.receipts.envelope import LARGEST, SignedReceipt, WrongReceiptError, read_envelope, sign
-from appliance.receipts.predicate import ChainLink, ReceiptModel, RunPredicate, Sha256
+from appliance.receipts.head import FILE, HEAD, PUBLIC_KEY, Head
+from appliance.receipts.predicate import ChainLink, RunPredicate
 from appliance.receipts.signing_key import load_or_create_signing_key, public_key, public_pem
 from appliance.receipts.statement import Statement, UnreadableStatementError, parse_statement
 from appliance.system.beneath import as_owner_of
 
-HEAD = "head.json"
-PUBLIC_KEY = "receipts.pub"
-FILE = re.compile(r"(\d{8})-([A-Za-z0-9._-]+)\.json")
 _MODE = 0o640
-
-
-class Head(ReceiptModel):
-    """``head.json``: where the chain ends."""
-
-    number: int
-    sha256: Sha256
-    written_at: datetime
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from appliance.contract.step_messages import Failure
-from appliance.orchestration import looks
+from appliance.orchestration import look_work, looks
 from appliance.orchestration.containers.inputs import StepInputs
 from appliance.run_folder import run_folder
 from appliance.steps.call import StepCall, StepPaths
@@ -54,7 +54,7 @@ def share(rig: ApplianceRig, what: str) -> None:
 def perform(rig: ApplianceRig, command_id: str) -> None:
     """What the task in the scheduler does, in this process instead of a container."""
     look = looks.asked_for(rig.settings, command_id)
-    spec = looks.begin(rig.settings, look)
+    spec = look_work.begin(rig.settings, look)
     folder = run_folder(rig.settings.state_dir, look.run_id)
     secrets = rig.folder / "run" / look.run_id
     call = StepCall(look.run_id, spec.workflow.id, look.step)
@@ -63,7 +63,7 @@ def perform(rig: ApplianceRig, command_id: str) -> None:
     said: list[Any] = []
     execute_step(call, StepPaths(folder, secrets), said.append)
     failure = said[-1] if isinstance(said[-1], Failure) else None
-    looks.answer(rig.db, rig.settings, look, failure)
+    look_work.answer(rig.db, rig.settings, look, failure)
     assert not folder.exists()
 
 

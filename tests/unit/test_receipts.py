@@ -17,8 +17,9 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner
 
 from appliance.errors import WorkFailedError, WrongRequestError
-from appliance.receipts.book import HEAD, Head, ReceiptBook
+from appliance.receipts.book import ReceiptBook
 from appliance.receipts.envelope import LARGEST, SignedReceipt, WrongReceiptError, read_envelope, sign
+from appliance.receipts.head import HEAD, Head
 from appliance.receipts.page import receipt_page
 from appliance.receipts.predicate import (
     AskedBy,

@@ -17,8 +17,9 @@ from appliance.exports.stored import DELETIONS
 from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.parameters import libpq_parameters
 from appliance.postgres.twin.digests import StandingTwin, standing_twin
-from appliance.receipts.book import FILE, HEAD, Entry, ReceiptBook, read_bounded
+from appliance.receipts.book import Entry, ReceiptBook, read_bounded
 from appliance.receipts.envelope import SignedReceipt, WrongReceiptError
+from appliance.receipts.head import FILE, HEAD
 from appliance.receipts.page import receipt_page
 from appliance.receipts.predicate import RunPredicate, TwinFacts
 from appliance.receipts.rotation import rotate

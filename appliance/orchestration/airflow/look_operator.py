@@ -13,7 +13,8 @@ from appliance.orchestration.airflow.operators import StepOperator
 from appliance.orchestration.airflow.task_errors import TaskFailedError, TaskFailedForGoodError
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAwayError
 from appliance.orchestration.containers.inputs import StepInputs, secret_values
-from appliance.orchestration.looks import LONGEST_MIN, Look, answer, asked_for, begin
+from appliance.orchestration.look_work import answer, begin
+from appliance.orchestration.looks import LONGEST_MIN, Look, asked_for
 from appliance.run_folder import LOOK, run_folder
 from appliance.scrubbing.scrub import Scrubber
 from appliance.steps.call import StepCall
