@@ -1,7 +1,7 @@
 """A run's folder: how a run is called, the name of every file in it, and how each is read and written.
 
 Files, not rows: they work while every database is away, and what may cancel a run may write here.
-``appliance.steps.run_files`` says of which type each document is: the types stand higher in the house, and
+``appliance.steps.records.run_files`` has the type of each document: the types stand higher in the house, and
 the supervisors, which import this module, have no memory for the types' libraries.
 """
 

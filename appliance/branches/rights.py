@@ -10,8 +10,8 @@ from psycopg.rows import TupleRow
 
 from appliance.errors import WrongRequestError
 from appliance.postgres.twin.database import OpenDatabase, run_sql
-from appliance.postgres.twin.former_grants import carry_grants, read_grants, take_grants
-from appliance.postgres.twin.former_settings import carry_settings, open_to_users, read_former
+from appliance.postgres.twin.former.grants import carry_grants, read_grants, take_grants
+from appliance.postgres.twin.former.settings import carry_settings, open_to_users, read_former
 from appliance.postgres.twin.template_copy import open_to_owner
 
 _SCHEMAS = (

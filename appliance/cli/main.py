@@ -1,6 +1,6 @@
-"""``appliance``: one module a command group beside this one, imported only when it is asked for.
+"""``appliance``: one module a command group in the rooms beside this one, imported only when it is asked for.
 
-A module of this package that assigns ``app = typer.Typer(…)`` is a command of the module's name; the
+A module of these rooms that assigns ``app = typer.Typer(…)`` is a command of the module's name; the
 first paragraph of its docstring is its help. Groups register nothing here, and ``appliance --help`` imports
 none of them.
 """
@@ -27,6 +27,7 @@ from appliance.errors import ApplianceError, ExitCode, WrongRequestError
 DEBUG_VARIABLE = "APPLIANCE_DEBUG"
 
 _FOLDER = Path(__file__).parent
+_ROOMS = ("workflows", "copies", "host", ".")
 _IS_COMMAND = re.compile(r"^app(: .*)? = ", re.MULTILINE)
 _SUMMARY = re.compile(r'\A"""(.+?)(?:"""|\n\n|\Z)', re.DOTALL)
 
@@ -38,24 +39,28 @@ MARKUP: Literal["rich"] | None = "rich" if sys.stdout.isatty() else None
 """Boxes and colours are for eyes; a pipe gets plain text, and gets it sooner."""
 
 
+def _name(path: Path) -> str:
+    return path.stem
+
+
 class CommandModules(MutableMapping[str, Any]):
     """Commands by name; a value's module is imported when it is first looked at."""
 
     def __init__(self) -> None:
         self._loaded: dict[str, Any] = {}
         self._summaries: dict[str, str] = {}
-        for path in sorted(_FOLDER.glob("*.py")):
-            if path.stem != "main" and not path.stem.startswith("_"):
-                source = path.read_text(encoding="utf-8")
-                if _IS_COMMAND.search(source):
-                    summary = _SUMMARY.match(source)
-                    self._summaries[path.stem] = first_sentence(summary[1]) if summary else ""
+        self._modules: dict[str, str] = {}
+        for path in sorted((path for room in _ROOMS for path in (_FOLDER / room).glob("*.py")), key=_name):
+            source = path.read_text(encoding="utf-8")
+            if path.stem != "main" and not path.stem.startswith("_") and _IS_COMMAND.search(source):
+                summary = _SUMMARY.match(source)
+                self._summaries[path.stem] = first_sentence(summary[1]) if summary else ""
+                inside = path.relative_to(_FOLDER).with_suffix("")
+                self._modules[path.stem] = ".".join((__package__, *inside.parts))
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._loaded:
-            if name not in self._summaries:
-                raise KeyError(name)
-            module = importlib.import_module(f"appliance.cli.{name}")
+            module = importlib.import_module(self._modules[name])
             command = typer.main.get_command(module.app)
             command.name = name
             command.help = command.help or self._summaries[name]

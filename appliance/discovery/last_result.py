@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.discovery.findings import Scan
 from appliance.durable import write_file
-from appliance.workflow.patterns import literal_pattern
+from appliance.workflow.matching.patterns import literal_pattern
 
 
 class LastResult(BaseModel):

@@ -24,7 +24,7 @@ from appliance.discovery.table_query import (
 )
 from appliance.errors import ApplianceError
 from appliance.workflow.catalog import Catalog, Table
-from appliance.workflow.patterns import parse_pattern
+from appliance.workflow.matching.patterns import parse_pattern
 
 Session = Connection[TupleRow]
 TableName = tuple[str, str]

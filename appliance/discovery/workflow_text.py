@@ -17,8 +17,8 @@ from appliance.masking.suggesting.suggestions import Judged, Place, Suggestion, 
 from appliance.masking.suggesting.uncovered import mask_text, yaml_scalar
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.document import Workflow
-from appliance.workflow.matching import match_rules
-from appliance.workflow.patterns import literal_pattern, quote_name
+from appliance.workflow.matching.patterns import literal_pattern, quote_name
+from appliance.workflow.matching.rules import match_rules
 
 _WORTH_A_PATTERN = 3
 """Columns of one name."""

@@ -20,7 +20,7 @@ from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.parameters import libpq_parameters
 from appliance.postgres.twin.database import read_database
 from appliance.postgres.twin.names import twin_names
-from appliance.steps.run_files import PLAN, SPEC
+from appliance.steps.records.run_files import PLAN, SPEC
 from appliance.subjects.records import PlaceKind
 
 APPLICATION = "appliance erasure"

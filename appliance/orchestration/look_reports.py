@@ -25,7 +25,7 @@ from appliance.contract.step_messages import Failure
 from appliance.discovery.reporting import ScannedSource, parts_of
 from appliance.errors import ApplianceError
 from appliance.postgres.plan import Plan
-from appliance.steps.run_files import PLAN, UNCOVERED
+from appliance.steps.records.run_files import PLAN, UNCOVERED
 from appliance.store.events import scrubbed
 
 

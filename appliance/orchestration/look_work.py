@@ -19,8 +19,8 @@ from appliance.policy.approvals import approved_columns
 from appliance.policy.policy import read_policy
 from appliance.run_folder import run_folder
 from appliance.settings.settings import Settings
-from appliance.steps.run_files import SCANNED, SPEC
-from appliance.steps.run_spec import RunSpec
+from appliance.steps.records.run_files import SCANNED, SPEC
+from appliance.steps.records.run_spec import RunSpec
 from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection
 from appliance.store.events import append_event

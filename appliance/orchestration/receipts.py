@@ -21,9 +21,9 @@ from appliance.receipts.envelope import SignedReceipt
 from appliance.receipts.predicate import AskedBy, ImageFacts, Outcome
 from appliance.run_folder import stop_request
 from appliance.settings.settings import Settings
-from appliance.steps.run_files import SPEC
-from appliance.steps.run_receipt import Signing, address_of, close_run, release_run
-from appliance.steps.run_spec import RunSpec
+from appliance.steps.records.run_files import SPEC
+from appliance.steps.records.run_receipt import Signing, address_of, close_run, release_run
+from appliance.steps.records.run_spec import RunSpec
 from appliance.store.queries import run_details
 from appliance.store.receipts import tell_receipt
 from appliance.store.rows import RunDetails

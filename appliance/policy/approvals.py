@@ -17,7 +17,7 @@ from appliance.documents.named_types import WorkflowId
 from appliance.durable import write_file
 from appliance.errors import WrongRequestError
 from appliance.workflow.document import Workflow
-from appliance.workflow.kept import Kept, kept_patterns, not_covered
+from appliance.workflow.matching.kept import Kept, kept_patterns, not_covered
 
 LARGEST_FILE = 16 << 20
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 
 from appliance.policy.refusal import Origin, Refusal
 from appliance.workflow.catalog import Catalog, ColumnName, ViewColumn
-from appliance.workflow.folded_patterns import folded, folded_patterns
-from appliance.workflow.kept import Kept, chosen_by, kept_columns, leaves_parts, not_covered
-from appliance.workflow.matching import Computed, Decision, Keep, Matching, Rule, Uncovered
-from appliance.workflow.same_data import SameData
+from appliance.workflow.matching.folded_patterns import folded, folded_patterns
+from appliance.workflow.matching.kept import Kept, chosen_by, kept_columns, leaves_parts, not_covered
+from appliance.workflow.matching.rules import Computed, Decision, Keep, Matching, Rule, Uncovered
+from appliance.workflow.matching.same_data import SameData
 
 KEEP_RULE = "keep_from_cloud"
 SHOWN = 50

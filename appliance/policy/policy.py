@@ -30,7 +30,7 @@ from appliance.workflow.catalog import Catalog
 from appliance.workflow.container_delivery import ImageReference, SecretName
 from appliance.workflow.document import Workflow
 from appliance.workflow.document_types import ColumnPattern, TablePattern
-from appliance.workflow.matching import Matching
+from appliance.workflow.matching.rules import Matching
 
 __all__ = [
     "Origin",

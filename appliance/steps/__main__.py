@@ -7,8 +7,8 @@ import sys
 import threading
 
 from appliance.contract.step_messages import Message
-from appliance.steps.call import from_arguments
-from appliance.steps.execute import execute_step
+from appliance.steps.calling.call import from_arguments
+from appliance.steps.calling.execute import execute_step
 
 
 def main(arguments: list[str] | None = None) -> int:

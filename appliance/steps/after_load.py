@@ -9,8 +9,8 @@ from appliance.postgres.proof.parts import loads
 from appliance.postgres.proof.queries import row_count
 from appliance.postgres.proof.results import TwinProof, VerifiedTwins
 from appliance.postgres.twin.after_load import AfterLoadRecord, run_once
-from appliance.steps.context import StepContext
-from appliance.steps.run_files import VERIFIED
+from appliance.steps.calling.context import StepContext
+from appliance.steps.records.run_files import VERIFIED
 
 
 def with_after_load(context: StepContext, plan: Plan, proofs: tuple[TwinProof, ...]) -> tuple[TwinProof, ...]:

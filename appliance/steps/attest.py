@@ -17,9 +17,9 @@ from appliance.errors import RefusedError
 from appliance.postgres.plan import Plan, TargetFacts
 from appliance.postgres.twin.digests import TwinDigest, TwinDigests, digest_twin
 from appliance.postgres.twin.groups import USUAL_K, GroupSizes, group_sizes, wanted_groups
-from appliance.steps.context import StepContext
+from appliance.steps.calling.context import StepContext
 from appliance.steps.exporting import ExportResult, write_export
-from appliance.steps.run_files import DIGESTS
+from appliance.steps.records.run_files import DIGESTS
 
 
 class AttestResult(BaseModel):

@@ -13,9 +13,9 @@ from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.postgres.copying.copy_stream import Copied
 from appliance.postgres.plan import CopyItem, Plan, PlannedTable, Shard
 from appliance.postgres.source.lock_watch import Age, GaveWayError, LockWatch, described, still_in_the_way
-from appliance.steps.context import StepContext
-from appliance.steps.copy_ends import CopyEnds, LockedError
+from appliance.steps.calling.context import StepContext
 from appliance.steps.kept.on_source import count_originals
+from appliance.steps.source.copy_ends import CopyEnds, LockedError
 
 _REPORT_EVERY_S = 0.5
 _FIRST_WAIT_S = 1.0

@@ -19,8 +19,8 @@ from appliance.killed_runs import mark_removed
 from appliance.postgres.errors import database_failure
 from appliance.postgres.twin.database import drop_own
 from appliance.postgres.twin.names import scratch_names, twin_names
-from appliance.steps.context import StepContext
-from appliance.steps.run_files import PLAN
+from appliance.steps.calling.context import StepContext
+from appliance.steps.records.run_files import PLAN
 
 
 def run(context: StepContext) -> dict[str, list[str]]:

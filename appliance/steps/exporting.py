@@ -22,9 +22,9 @@ from appliance.postgres.exporting.relations import Relation, relations_of
 from appliance.postgres.exporting.text_files import write_text
 from appliance.postgres.exporting.verified import Progress, VerifiedDatabase, snapshot_of
 from appliance.postgres.plan import Plan, TargetFacts
-from appliance.steps.context import StepContext
-from appliance.steps.run_files import VERIFIED, settings_of
-from appliance.steps.secrets import read_service, service_environment
+from appliance.steps.calling.context import StepContext
+from appliance.steps.calling.secrets import read_service, service_environment
+from appliance.steps.records.run_files import VERIFIED, settings_of
 from appliance.system.postgres_programs import find_pg_dump
 from appliance.workflow.delivery import ROWS_PER_FILE, FilesDelivery
 

@@ -24,8 +24,8 @@ from appliance.postgres.plan import Plan, TargetFacts
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
 from appliance.postgres.twin.database import mark
 from appliance.postgres.twin.schema import FinishedTwin
-from appliance.steps.context import StepContext
-from appliance.steps.run_files import finished_of, schema_of, settings_of
+from appliance.steps.calling.context import StepContext
+from appliance.steps.records.run_files import finished_of, schema_of, settings_of
 
 _SAY_EVERY_S = 0.25
 

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Mapping
 
 from appliance.postgres.source.snapshot import export_snapshot, hold
-from appliance.steps.context import StepContext
-from appliance.steps.run_files import SNAPSHOT
+from appliance.steps.calling.context import StepContext
+from appliance.steps.records.run_files import SNAPSHOT
 
 KEEPER = True
 """Its result comes first; then it works on until SIGTERM, which is its proper end."""

@@ -11,8 +11,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 from pydantic import BaseModel
 
-from appliance.discovery.kept_columns import kept_that_look_personal
-from appliance.discovery.kept_look import KeptLook, kept_look
+from appliance.discovery.kept.columns import kept_that_look_personal
+from appliance.discovery.kept.look import KeptLook, kept_look
 from appliance.errors import ApplianceError, Explanation, WrongRequestError
 from appliance.postgres.errors import database_failure
 from appliance.postgres.exporting.relations import check_chosen
@@ -28,16 +28,16 @@ from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.lock_watch import LockWatch
 from appliance.postgres.source.session_settings import read_session_settings
 from appliance.postgres.twin.ownership import Owners
-from appliance.postgres.twin.target_checks import TargetCheck, check_target
-from appliance.steps.context import StepContext
-from appliance.steps.reading import read_source
-from appliance.steps.run_files import CATALOG, DRIFT, FORMER_CATALOG, KEPT, PLAN, UNCOVERED
-from appliance.steps.run_spec import RunSpec
+from appliance.postgres.twin.target.checks import TargetCheck, check_target
+from appliance.steps.calling.context import StepContext
+from appliance.steps.records.run_files import CATALOG, DRIFT, FORMER_CATALOG, KEPT, PLAN, UNCOVERED
+from appliance.steps.records.run_spec import RunSpec
+from appliance.steps.source.reading import read_source
 from appliance.system.disk import space_of
 from appliance.system.postgres_programs import find_pg_dump
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.drift import Drift, drift, drift_notes, shape_of_catalog
-from appliance.workflow.matching import Matching, match_rules, selected_oids
+from appliance.workflow.matching.rules import Matching, match_rules, selected_oids
 
 _SYSTEM_IDENTIFIER = "SELECT system_identifier::text FROM pg_control_system()"
 

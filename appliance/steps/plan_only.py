@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from appliance.postgres.source.snapshot import export_snapshot
-from appliance.steps.context import StepContext
+from appliance.steps.calling.context import StepContext
 from appliance.steps.plan import PlanSummary, planned, summary_of
-from appliance.steps.run_files import PLAN, SNAPSHOT
+from appliance.steps.records.run_files import PLAN, SNAPSHOT
 
 
 def run(context: StepContext) -> PlanSummary:

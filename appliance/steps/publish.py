@@ -23,7 +23,7 @@ from appliance.postgres.twin.names import twin_names
 from appliance.postgres.twin.ownership import Owners
 from appliance.postgres.twin.publishing import Publisher
 from appliance.run_folder import RECEIPT
-from appliance.steps.context import StepContext
+from appliance.steps.calling.context import StepContext
 
 
 class PublishResult(BaseModel):

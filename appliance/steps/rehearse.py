@@ -15,9 +15,9 @@ import psycopg
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan, TargetFacts
 from appliance.postgres.twin.database import drop_own
-from appliance.postgres.twin.extension_trial import one_trial_at_a_time
 from appliance.postgres.twin.names import twin_names
-from appliance.steps.context import StepContext
+from appliance.postgres.twin.target.extension_trial import one_trial_at_a_time
+from appliance.steps.calling.context import StepContext
 from appliance.steps.schema import SchemaResult, make_schema
 
 

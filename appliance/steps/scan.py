@@ -12,8 +12,8 @@ from appliance.discovery.scanning import Sampler, scan
 from appliance.errors import WorkFailedError
 from appliance.postgres.errors import database_failure
 from appliance.postgres.source.catalog_reader import read_catalog
-from appliance.steps.context import StepContext
-from appliance.steps.run_files import SCANNED
+from appliance.steps.calling.context import StepContext
+from appliance.steps.records.run_files import SCANNED
 
 
 class ScanSummary(BaseModel):

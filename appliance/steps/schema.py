@@ -26,11 +26,11 @@ from appliance.postgres.proof import evidence
 from appliance.postgres.source.archive_contents import Entry
 from appliance.postgres.source.schema_dump import carried_entries
 from appliance.postgres.twin.database import create_next
-from appliance.postgres.twin.locale import LocaleSettings
 from appliance.postgres.twin.schema import TwinSchema
-from appliance.steps.context import StepContext
-from appliance.steps.run_files import schema_of, settings_of
-from appliance.steps.schema_source import read_schema
+from appliance.postgres.twin.target.locale import LocaleSettings
+from appliance.steps.calling.context import StepContext
+from appliance.steps.records.run_files import schema_of, settings_of
+from appliance.steps.source.structure import read_schema
 from appliance.workflow.catalog import NotCarried
 
 

@@ -34,10 +34,10 @@ from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
 from appliance.postgres.twin.after_load import AfterLoadRecord
 from appliance.postgres.twin.found_names import with_names
 from appliance.steps.after_load import with_after_load
-from appliance.steps.context import StepContext
+from appliance.steps.calling.context import StepContext
 from appliance.steps.kept.in_twin import look_at_kept
 from appliance.steps.kept.said import MOST_TABLES, found_lines, said_tables
-from appliance.steps.run_files import VERIFIED, finished_of, schema_of, settings_of
+from appliance.steps.records.run_files import VERIFIED, finished_of, schema_of, settings_of
 
 _SHOWN_FAULTS = 50
 

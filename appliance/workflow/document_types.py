@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator
 from appliance.documents.model import describe, wrong
 from appliance.documents.named_types import named
 from appliance.workflow.cron import CronError, parse_cron
-from appliance.workflow.patterns import PatternError, parse_pattern
+from appliance.workflow.matching.patterns import PatternError, parse_pattern
 
 
 def _pattern_of(parts: int) -> AfterValidator:

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from appliance.workflow.catalog import Catalog, Table
-from appliance.workflow.matching import Computed, Decision, Keep, Matching, Rule, Uncovered
+from appliance.workflow.matching.rules import Computed, Decision, Keep, Matching, Rule, Uncovered
 
 Outcome = Literal["masked", "kept", "unlisted", "halted", "computed", "not selected", "gone"]
 Change = Literal["added", "gone", "changed"]

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from appliance.documents.model import StrictModel
 from appliance.workflow.document_types import TablePattern
-from appliance.workflow.patterns import parse_pattern
+from appliance.workflow.matching.patterns import parse_pattern
 
 
 class TableSelection(StrictModel):

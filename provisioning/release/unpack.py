@@ -257,11 +257,11 @@ def _write_shell_files(folder: Path) -> None:
     python = str(folder / "venv/bin/python")
     for shell, place in places.items():
         place.parent.mkdir(parents=True, exist_ok=True)
-        command = [python, "-I", "-m", "appliance.cli.work.shell_files", "completion", shell]
+        command = [python, "-I", "-m", "appliance.cli.work.host.shell_files", "completion", shell]
         place.write_text(_run(command), encoding="utf-8")
     man = share / "man/man1/appliance.1"
     man.parent.mkdir(parents=True, exist_ok=True)
-    man.write_text(_run([python, "-I", "-m", "appliance.cli.work.shell_files", "man"]), encoding="utf-8")
+    man.write_text(_run([python, "-I", "-m", "appliance.cli.work.host.shell_files", "man"]), encoding="utf-8")
 
 
 def _run(command: list[str]) -> str:

@@ -11,7 +11,7 @@ import psycopg
 from appliance.contract.step_messages import Failure
 from appliance.orchestration.containers.output import StepOutput
 from appliance.scrubbing.known import scrubber_of
-from appliance.steps.execute import describe_failure
+from appliance.steps.calling.execute import describe_failure
 from tests.cloud.appliance_rig import ApplianceRig, CloudSide
 from tests.dashboard.running import RunningDashboard
 from tests.dashboard.walking import pages, sign_in

@@ -14,9 +14,9 @@ from appliance.contract.step_messages import Failure
 from appliance.orchestration import look_work, looks
 from appliance.orchestration.containers.inputs import StepInputs
 from appliance.run_folder import run_folder
-from appliance.steps.call import StepCall, StepPaths
-from appliance.steps.execute import execute_step
-from appliance.steps.secrets import write_secrets
+from appliance.steps.calling.call import StepCall, StepPaths
+from appliance.steps.calling.execute import execute_step
+from appliance.steps.calling.secrets import write_secrets
 from tests.cloud.appliance_rig import POLICY, WORKFLOW, ApplianceRig, CloudSide
 from tests.cloud.test_workflows_and_commands import assign
 from tests.engine.clusters import Cluster

@@ -23,9 +23,9 @@ from appliance.orchestration.handover.running import Handover
 from appliance.policy.policy import Policy
 from appliance.policy.trusted_images import TrustedImage
 from appliance.settings.settings import Settings, load_settings
-from appliance.steps.call import StepCall
-from appliance.steps.container_result import ContainerResult
-from appliance.steps.run_spec import RunSpec
+from appliance.steps.calling.call import StepCall
+from appliance.steps.calling.container_result import ContainerResult
+from appliance.steps.records.run_spec import RunSpec
 from appliance.workflow.document import Workflow
 
 IMAGE = "appliance-test-report:1"

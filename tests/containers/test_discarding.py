@@ -20,8 +20,8 @@ from appliance.policy.policy import Policy
 from appliance.postgres.twin.database import mark
 from appliance.run_folder import TRY_AGAIN_S, mark_over, run_folder
 from appliance.settings.settings import Settings
-from appliance.steps.run_files import PLAN, SPEC
-from appliance.steps.run_spec import RunSpec
+from appliance.steps.records.run_files import PLAN, SPEC
+from appliance.steps.records.run_spec import RunSpec
 from appliance.workflow.document import Workflow
 from tests.containers.appliance_host import GATEWAY
 from tests.engine.clusters import Cluster

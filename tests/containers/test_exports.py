@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.orchestration.containers.container import EXPORT_DIR, paths_inside, step_mounts
-from appliance.steps.call import StepCall, StepPaths, to_arguments
+from appliance.steps.calling.call import StepCall, StepPaths, to_arguments
 from tests.containers.appliance_host import ApplianceHost
 from tests.containers.shop import workflow
 from tests.engine.clusters import Cluster

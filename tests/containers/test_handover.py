@@ -24,7 +24,7 @@ from appliance.orchestration.containers.reaping import reap
 from appliance.orchestration.handover.network import network_options
 from appliance.orchestration.handover.running import HandoverStoppedError
 from appliance.run_folder import StopRequest, run_folder
-from appliance.steps.run_files import SPEC
+from appliance.steps.records.run_files import SPEC
 from tests.containers.appliance_host import GATEWAY
 from tests.containers.handover_rig import IMAGE, RUN, Rig
 from tests.engine.clusters import Cluster

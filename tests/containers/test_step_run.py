@@ -17,7 +17,7 @@ from appliance.orchestration.containers.attempt import EngineAwayError, StepRun
 from appliance.orchestration.containers.container import StepLimits, same_place
 from appliance.orchestration.step_failures import FailedStep
 from appliance.run_folder import StopRequest
-from appliance.steps.call import StepCall, StepPaths
+from appliance.steps.calling.call import StepCall, StepPaths
 from appliance.store.runs import RunStore
 
 EATER = "import sys; print('eating', flush=True); x = [bytearray(2**20) for _ in range(4000)]"

@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from appliance.cli.connections import app
+from appliance.cli.workflows.connections import app
 from tests.engine.clusters import Cluster
 from tests.engine.scenario import Scenario
 

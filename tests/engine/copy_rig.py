@@ -12,10 +12,10 @@ from appliance.postgres.plan import NO_SETTINGS, CopyItem, Plan, PlannedTable, S
 from appliance.postgres.proof import evidence
 from appliance.postgres.sessions.connect import open_session
 from appliance.steps import copy
+from appliance.steps.calling.secrets import read_service, write_settings
+from appliance.steps.calling.step_keys import step_settings
 from appliance.steps.copy import CopyResult
-from appliance.steps.run_files import PLAN, settings_of
-from appliance.steps.secrets import read_service, write_settings
-from appliance.steps.step_keys import step_settings
+from appliance.steps.records.run_files import PLAN, settings_of
 from tests.engine.clusters import Cluster
 from tests.engine.source_session import moment
 from tests.engine.stepwise_run import KEY, StepsByHand

@@ -17,12 +17,12 @@ from appliance.policy.policy import Policy
 from appliance.postgres.plan import Plan, Snapshot
 from appliance.postgres.source.snapshot import export_snapshot
 from appliance.steps import copy, finish, plan, schema, verify
-from appliance.steps.call import StepCall, StepPaths
-from appliance.steps.context import StepContext
-from appliance.steps.run_files import PLAN, SNAPSHOT, SPEC
-from appliance.steps.run_spec import RunSpec
-from appliance.steps.secrets import write_secrets, write_settings
-from appliance.steps.step_keys import step_settings
+from appliance.steps.calling.call import StepCall, StepPaths
+from appliance.steps.calling.context import StepContext
+from appliance.steps.calling.secrets import write_secrets, write_settings
+from appliance.steps.calling.step_keys import step_settings
+from appliance.steps.records.run_files import PLAN, SNAPSHOT, SPEC
+from appliance.steps.records.run_spec import RunSpec
 from appliance.workflow.document import Workflow
 from tests.engine.clusters import Cluster
 

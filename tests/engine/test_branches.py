@@ -19,7 +19,7 @@ from appliance.policy.branches import BranchPolicy
 from appliance.postgres.twin.database import mark, read_database, run_sql
 from appliance.postgres.twin.names import twin_names
 from appliance.postgres.twin.publishing import Published, roll_back
-from appliance.postgres.twin.target_checks import target_problems
+from appliance.postgres.twin.target.checks import target_problems
 from appliance.postgres.twin.template_copy import can_clone, copy_database
 from appliance.postgres.twin.turns import copying
 from tests.engine.clusters import Cluster

@@ -16,7 +16,7 @@ from appliance.connections import Connection
 from appliance.errors import ApplianceError, WorkFailedError, WrongRequestError
 from appliance.postgres.errors import retry_can_help
 from appliance.postgres.sessions.connect import open_session
-from appliance.steps.secrets import (
+from appliance.steps.calling.secrets import (
     maintenance_service,
     read_service,
     remove_secrets,

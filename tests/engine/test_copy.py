@@ -18,7 +18,7 @@ from appliance.masking.compiler import compile_column
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import retry_can_help
 from appliance.postgres.plan import CopyItem, PlannedTable, TableName
-from appliance.steps.call import to_arguments
+from appliance.steps.calling.call import to_arguments
 from appliance.workflow.document import MaskSpec
 from tests.engine.breakable_proxy import breakable_proxy, wait_until
 from tests.engine.clusters import Cluster

@@ -23,8 +23,8 @@ from appliance.contract.step_messages import Failure, Message, Result
 from appliance.errors import RefusedError
 from appliance.postgres.planning.space_estimate import check_room
 from appliance.postgres.source.snapshot import export_snapshot
-from appliance.steps.execute import execute_step
-from appliance.steps.run_files import SNAPSHOT
+from appliance.steps.calling.execute import execute_step
+from appliance.steps.records.run_files import SNAPSHOT
 from appliance.store import outbox
 from appliance.store.database import connect, migrate
 from appliance.store.events import scrubbed

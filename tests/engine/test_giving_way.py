@@ -13,7 +13,7 @@ from appliance.errors import WorkFailedError, WorkFailedForGoodError
 from appliance.postgres.errors import retry_can_help
 from appliance.postgres.source.lock_watch import LockWatch
 from appliance.steps.copy import CopyResult
-from appliance.steps.reading import read_source
+from appliance.steps.source.reading import read_source
 from tests.engine.clusters import Cluster, start_standby
 from tests.engine.locking import (
     BIG,

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from appliance.discovery.kept_values import Seen, kept_values_queries, personal_values
+from appliance.discovery.kept.originals_query import sampled_rows
+from appliance.discovery.kept.values import Seen, kept_values_queries, personal_values
 from appliance.discovery.name_list import known_names
-from appliance.discovery.originals_query import sampled_rows
 from appliance.workflow.catalog import Table
 from tests.engine.clusters import Cluster
 from tests.engine.masking_lab import Lab, make_lab, remove_lab

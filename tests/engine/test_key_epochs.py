@@ -8,8 +8,8 @@ from typing import Any
 from appliance.keys.epochs import start_epoch
 from appliance.keys.keys import read_key
 from appliance.postgres.plan import Plan
-from appliance.steps.run_spec import RunSpec
-from appliance.steps.step_keys import step_settings
+from appliance.steps.calling.step_keys import step_settings
+from appliance.steps.records.run_spec import RunSpec
 from tests.engine.scenario import Ended, Scenario
 
 

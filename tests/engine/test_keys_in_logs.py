@@ -16,9 +16,9 @@ from appliance.orchestration.containers.inputs import StepInputs
 from appliance.postgres.plan import Plan
 from appliance.postgres.sessions.bindings import check_room, start_options
 from appliance.settings.settings import load_settings
-from appliance.steps.call import StepCall
-from appliance.steps.run_spec import RunSpec
-from appliance.steps.step_keys import step_settings
+from appliance.steps.calling.call import StepCall
+from appliance.steps.calling.step_keys import step_settings
+from appliance.steps.records.run_spec import RunSpec
 from tests.engine.clusters import Cluster
 from tests.engine.scenario import Scenario
 

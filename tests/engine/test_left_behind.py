@@ -9,7 +9,7 @@ import pytest
 
 from appliance.errors import WrongRequestError
 from appliance.postgres.source.unsupported_objects import LeftBehind, find_left_behind, read_abilities
-from appliance.postgres.twin.target_checks import table_problems
+from appliance.postgres.twin.target.checks import table_problems
 from tests.engine.clusters import Cluster
 from tests.engine.twin_building import TwinRun
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.policy.policy import Policy, check_workflow
 from appliance.postgres.source.catalog_reader import read_catalog
-from appliance.workflow.matching import Rule, match_rules
+from appliance.workflow.matching.rules import Rule, match_rules
 from tests.engine.clusters import Cluster
 from tests.unit.example_documents import workflow
 

@@ -11,7 +11,7 @@ import pytest
 
 from appliance.errors import ApplianceError
 from appliance.postgres.source.unsupported_objects import TargetAbilities, read_abilities
-from appliance.postgres.twin.extension_trial import try_extensions
+from appliance.postgres.twin.target.extension_trial import try_extensions
 from appliance.steps.schema import SchemaResult
 from tests.engine.clusters import Cluster
 from tests.engine.scenario import Scenario

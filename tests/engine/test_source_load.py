@@ -10,8 +10,8 @@ import pytest
 from appliance.errors import WorkFailedForGoodError
 from appliance.postgres.source.lock_watch import Age, LockWatch
 from appliance.postgres.source.source_load import has_room
-from appliance.steps import copy_ends
-from appliance.steps.run_files import SNAPSHOT
+from appliance.steps.records.run_files import SNAPSHOT
+from appliance.steps.source import copy_ends
 from tests.engine.clusters import Cluster
 from tests.engine.locking import BIG, SLOW, MakeRig, big_table, notices, small_table, wait_until
 from tests.engine.twin_building import TwinRun

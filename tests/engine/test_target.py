@@ -25,8 +25,8 @@ from appliance.postgres.twin.database import (
     mark,
     read_database,
 )
-from appliance.postgres.twin.locale import LocaleSettings, predict_locale
-from appliance.postgres.twin.target_checks import target_problems
+from appliance.postgres.twin.target.checks import target_problems
+from appliance.postgres.twin.target.locale import LocaleSettings, predict_locale
 from tests.engine.breakable_proxy import wait_until
 from tests.engine.clusters import Cluster, new_folder
 from tests.engine.twin_building import TwinRun

@@ -23,10 +23,10 @@ from appliance.postgres.plan import (
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.session_settings import read_session_settings
 from appliance.postgres.source.snapshot import import_snapshot
-from appliance.postgres.twin.target_checks import TargetCheck, check_target
+from appliance.postgres.twin.target.checks import TargetCheck, check_target
 from appliance.run_folder import RECEIPT
 from appliance.steps import copy, finish, publish, schema
-from appliance.steps.run_files import PLAN
+from appliance.steps.records.run_files import PLAN
 from appliance.workflow.catalog import Catalog, Table
 from tests.engine.clusters import Cluster
 from tests.engine.stepwise_run import StepsByHand

@@ -33,7 +33,7 @@ def test_an_import_that_points_the_other_way_is_noticed(tmp_path: Path) -> None:
             copied.parent.mkdir(parents=True, exist_ok=True)
             copied.write_bytes(source.read_bytes())
     document = tmp_path / "appliance" / "workflow" / "document.py"
-    document.write_text("import airflow\nimport appliance.steps.context\n" + document.read_text())
+    document.write_text("import airflow\nimport appliance.steps.calling.context\n" + document.read_text())
     done = lint(ROOT / "pyproject.toml", tmp_path)
     assert done.returncode == 1
     assert "Imports point one way BROKEN" in done.stdout

@@ -46,4 +46,4 @@ def test_what_why_and_next_are_put_together_by_one_module() -> None:
         file for file, node in nodes() if isinstance(node, ast.JoinedStr) and "Next: {" in ast.unparse(node)
     }
     # After a backup nothing has failed: what comes next is all there is to say.
-    assert joining <= {"appliance/cli/backup.py"}
+    assert joining <= {"appliance/cli/host/backup.py"}

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from appliance.cli.work.connections_template import connections_template
+from appliance.cli.work.workflows.connections_template import connections_template
 from appliance.connections import connections_of
 from appliance.dashboard.pages.edit import BEGINNING
 from appliance.dashboard.web.connection_template import template

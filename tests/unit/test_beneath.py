@@ -19,8 +19,8 @@ from appliance.backups.restore_files import place_files
 from appliance.backups.unpack import Unpacked
 from appliance.cleanup.exports_and_receipts import main as expire
 from appliance.cli.main import app
-from appliance.cli.work.local import _work_as_its_owner
-from appliance.cli.work.status_client import _token
+from appliance.cli.work.host.status_client import _token
+from appliance.cli.work.workflows.local import _work_as_its_owner
 from appliance.cloud.enrolment import Identity, load_identity, save_identity
 from appliance.diagnostics.task_logs import parts as log_parts
 from appliance.errors import WorkFailedError, WrongRequestError

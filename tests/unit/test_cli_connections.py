@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from appliance.cli.connections import app
+from appliance.cli.workflows.connections import app
 from appliance.connections import connections_of, load_connections, select_connections
 from appliance.documents.strict_yaml import load
 from appliance.errors import WrongRequestError

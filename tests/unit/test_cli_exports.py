@@ -15,7 +15,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from appliance.cli.exports import app
+from appliance.cli.copies.exports import app
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.exports.manifest import MANIFEST
 from appliance.exports.stored import deletions, list_exports

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from appliance.cli.terminal.follow import _Teller
 from appliance.cli.terminal.progress import RunDisplay
-from appliance.cli.work.status_client import ask
+from appliance.cli.work.host.status_client import ask
 from appliance.errors import WrongRequestError
 from appliance.settings.settings import load_settings
 from appliance.store.rows import PlanLine, PlannedTable, ProgressLine, RunDetails, StepLine, StepState

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-from appliance.cli.work.local import interruptible
+from appliance.cli.work.workflows.local import interruptible
 from appliance.errors import WorkFailedError
 
 

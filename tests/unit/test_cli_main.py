@@ -57,7 +57,7 @@ def failing(body: str, **environment: str) -> subprocess.CompletedProcess[str]:
     program = f"""
         import sys
         import typer
-        from appliance.cli import main as cli
+        from appliance.cli import (main as cli)
         from appliance.errors import RefusedError, WrongRequestError, WorkFailedError
 
         app = typer.Typer()
@@ -136,7 +136,7 @@ def test_a_run_is_shown_by_either_name() -> None:
 
 def test_the_man_page_has_every_command_with_what_its_options_take() -> None:
     page = subprocess.run(
-        [sys.executable, "-m", "appliance.cli.work.shell_files", "man"],
+        [sys.executable, "-m", "appliance.cli.work.host.shell_files", "man"],
         capture_output=True,
         text=True,
         check=True,

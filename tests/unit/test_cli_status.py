@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.status import KEEP_RULE, _show
+from appliance.cli.host.status import KEEP_RULE, _show
 from appliance.cli.terminal.output import print_table
 from appliance.cloud.known import NotTaken
 from appliance.policy import columns as policy_columns

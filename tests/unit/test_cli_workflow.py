@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
-from appliance.cli.workflow import app
+from appliance.cli.workflows.workflow import app
 from tests.unit.example_documents import WHOLE_WORKFLOW
 from tests.unit.test_workflow_schema import keys
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.drift import Drift, DriftItem, FormerCatalog, drift, drift_notes, shape_of_catalog
-from appliance.workflow.matching import match_rules
+from appliance.workflow.matching.rules import match_rules
 from tests.unit.example_documents import catalog, column, partition, table, workflow
 
 WORKFLOW = workflow(

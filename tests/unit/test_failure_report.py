@@ -7,7 +7,7 @@ import psycopg
 from appliance.orchestration.step_failures import FailedStep
 from appliance.postgres.errors import database_failure
 from appliance.run_folder import StopRequest
-from appliance.steps.execute import describe_failure
+from appliance.steps.calling.execute import describe_failure
 
 
 def failed_at(table: str | None) -> BaseException:

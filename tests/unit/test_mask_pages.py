@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from appliance.cli.masks import app
-from appliance.cli.work.mask_options import wanted_mask
+from appliance.cli.work.workflows.mask_options import wanted_mask
+from appliance.cli.workflows.masks import app
 from appliance.dashboard.web.masks import explain
 from appliance.errors import WrongRequestError
 from appliance.masking.examples.shown import examples_of

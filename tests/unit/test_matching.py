@@ -8,7 +8,7 @@ import pytest
 
 from appliance.workflow.document import MaskSpec
 from appliance.workflow.loading import parse_workflow
-from appliance.workflow.matching import Computed, Keep, Matching, Rule, Uncovered, match_rules
+from appliance.workflow.matching.rules import Computed, Keep, Matching, Rule, Uncovered, match_rules
 from tests.unit.example_documents import catalog, column, partition, table, workflow
 
 SHOP = catalog(

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.workflow.catalog import Ancestor, Column
 from appliance.workflow.document import MaskSpec
-from appliance.workflow.matching import Keep, Rule, Uncovered, match_rules
+from appliance.workflow.matching.rules import Keep, Rule, Uncovered, match_rules
 from tests.unit.example_documents import catalog, column, table, workflow
 from tests.unit.test_matching import decisions, said
 

@@ -17,7 +17,7 @@ from appliance.errors import ApplianceError, WorkFailedError, WrongRequestError
 from appliance.password_command import password_of, printed_passwords
 from appliance.postgres.sessions.parameters import libpq_parameters
 from appliance.scrubbing.known import scrubber_of
-from appliance.steps.secrets import write_secrets
+from appliance.steps.calling.secrets import write_secrets
 
 SECRET = "S3cr3t: of a vault"
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.workflow.patterns import PatternError, literal_pattern, parse_pattern, quote_name
+from appliance.workflow.matching.patterns import PatternError, literal_pattern, parse_pattern, quote_name
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from appliance.policy.policy import (
 )
 from appliance.releases.window import update_may_start
 from appliance.workflow.catalog import Catalog
-from appliance.workflow.matching import match_rules
+from appliance.workflow.matching.rules import match_rules
 from tests.unit.example_documents import catalog, column, partition, table, workflow
 
 SHOP = catalog(table("person", ["id", "ssn", "name"]), table("audit_log", ["id"]))

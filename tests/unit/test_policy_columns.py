@@ -8,9 +8,9 @@ import pytest
 
 from appliance.policy.policy import Policy, check_workflow, notices
 from appliance.workflow.catalog import Catalog, ForeignKey, ViewColumn
-from appliance.workflow.folded_patterns import folded_pattern
-from appliance.workflow.kept import Kept, kept_columns, not_covered
-from appliance.workflow.matching import match_rules
+from appliance.workflow.matching.folded_patterns import folded_pattern
+from appliance.workflow.matching.kept import Kept, kept_columns, not_covered
+from appliance.workflow.matching.rules import match_rules
 from tests.unit.example_documents import catalog, column, partition, table, workflow
 
 FROM_CLOUD = {"workflows_from_cloud": True, "read": ["production"], "write": ["staging"]}

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from appliance.cli.preflight import app
+from appliance.cli.host.preflight import app
 from appliance.errors import WrongRequestError
 from appliance.preflight.checks import CHECKS, run_checks
 from appliance.preflight.facts import Dashboard, Disk, Docker, Facts, Key, Port, System

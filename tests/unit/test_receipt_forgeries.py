@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from appliance.cli.work.receipts import Receipts
+from appliance.cli.work.copies.receipts import Receipts
 from appliance.errors import WorkFailedError
 from appliance.receipts.book import ReceiptBook, read_bounded
 from appliance.receipts.envelope import WrongReceiptError, read_envelope, sign
@@ -17,7 +17,7 @@ from appliance.receipts.predicate import ChainLink
 from appliance.receipts.signing_key import load_or_create_signing_key, public_pem
 from appliance.receipts.statement import parse_statement
 from appliance.receipts.verifying import check_files
-from appliance.steps.run_receipt import _released
+from appliance.steps.records.run_receipt import _released
 from tests.unit.test_receipts import KEY, append, first, statement
 
 FOREIGN = Ed25519PrivateKey.generate()

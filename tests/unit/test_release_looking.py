@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.work import releases as cli
+from appliance.cli.work.host import releases as cli
 from appliance.documents.names import bundle_name
 from appliance.errors import ApplianceError, RefusedError, WorkFailedError, WrongRequestError
 from appliance.policy.policy import Policy

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from appliance.postgres.planning.row_condition_sql import apart, condition_misfits, condition_sql
 from appliance.workflow.catalog import ForeignKey
 from appliance.workflow.conditions.grammar import why_free
-from appliance.workflow.matching import match_rules
+from appliance.workflow.matching.rules import match_rules
 from tests.unit.example_documents import catalog, workflow
 from tests.unit.example_documents import table as named_table
 from tests.unit.masking_columns import column, table

@@ -26,7 +26,7 @@ from appliance.run_folder import (
     run_id_for,
     stop_request,
 )
-from appliance.steps.run_files import SPEC_OF_ANY_RELEASE
+from appliance.steps.records.run_files import SPEC_OF_ANY_RELEASE
 
 WORKFLOW = """
 id: {id}

@@ -11,7 +11,7 @@ from appliance.discovery.places import is_looked_at
 from appliance.discovery.workflow_text import workflow_text
 from appliance.workflow.catalog import Catalog, Column, Table
 from appliance.workflow.loading import parse_workflow
-from appliance.workflow.matching import Keep
+from appliance.workflow.matching.rules import Keep
 from tests.unit.example_documents import catalog, table
 from tests.unit.masking_columns import column
 from tests.unit.test_suggestions import judged, sources

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
-from appliance.cli.work.status_client import read
+from appliance.cli.work.host.status_client import read
 from appliance.cloud.enrolment import Identity, save_identity
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.settings.settings import Settings, load_settings

@@ -10,10 +10,10 @@ import pytest
 from appliance.errors import WrongRequestError
 from appliance.orchestration.containers.container import labels_of, paths_inside, same_place, step_mounts
 from appliance.policy.policy import Policy
-from appliance.steps.call import STEPS, StepCall, StepPaths, from_arguments, to_arguments
-from appliance.steps.context import load_context
-from appliance.steps.run_files import SPEC
-from appliance.steps.run_spec import RunSpec
+from appliance.steps.calling.call import STEPS, StepCall, StepPaths, from_arguments, to_arguments
+from appliance.steps.calling.context import load_context
+from appliance.steps.records.run_files import SPEC
+from appliance.steps.records.run_spec import RunSpec
 from appliance.workflow.document import Workflow
 
 CALLS = [

@@ -15,7 +15,7 @@ from appliance.postgres.planning.columns import compile_tables
 from appliance.workflow.catalog import Catalog, Column, ForeignKey, Table
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import parse_workflow
-from appliance.workflow.matching import Matching, match_rules
+from appliance.workflow.matching.rules import Matching, match_rules
 from tests.unit.example_documents import catalog, table, workflow
 from tests.unit.masking_columns import column
 

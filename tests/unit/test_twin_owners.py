@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.cli.work.validate import validate_files
+from appliance.cli.work.workflows.validate import validate_files
 from appliance.documents.problems import WrongDocumentError
 from appliance.workflow.loading import parse_workflow
 from appliance.workflow.twin_owners import TwinClaim, shared_twins

@@ -15,7 +15,7 @@ from appliance.documents.problems import WrongDocumentError
 from appliance.workflow.document import MaskSpec, Workflow
 from appliance.workflow.limits import Limits
 from appliance.workflow.loading import load_workflow, parse_workflow, workflow_yaml
-from appliance.workflow.patterns import literal_pattern
+from appliance.workflow.matching.patterns import literal_pattern
 from tests.unit.example_documents import WHOLE_WORKFLOW, workflow
 
 SMALL = """\

@@ -11,7 +11,7 @@ import typer
 from pydantic import TypeAdapter
 
 from appliance.cli.local_runs.recorded import recorded_run, recorded_runs
-from appliance.cli.work.status_client import ask, read
+from appliance.cli.work.host.status_client import ask, read
 from appliance.errors import ApplianceError
 from appliance.run_folder import run_folder
 from appliance.settings.settings import Settings

@@ -9,12 +9,12 @@ import typer
 from pydantic import JsonValue
 
 from appliance.cli.terminal.output import counted, moment, print_table
-from appliance.cli.work.workflow_columns import ColumnRow
+from appliance.cli.work.workflows.workflow_columns import ColumnRow
 from appliance.discovery.findings import Finding
 from appliance.discovery.scanned_columns import ScannedColumns
 from appliance.documents.problems import printable
 from appliance.masking.suggesting.kinds import SPOKEN
-from appliance.workflow.patterns import literal_pattern
+from appliance.workflow.matching.patterns import literal_pattern
 
 
 def print_columns(

@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import typer
 
-from appliance.cli.runs import failure_text
-from appliance.cli.work.status_client import ask, read
+from appliance.cli.work.host.status_client import ask, read
+from appliance.cli.workflows.runs import failure_text
 from appliance.errors import ApplianceError, WrongRequestError
 from appliance.settings.settings import Settings
 from appliance.store.rows import RunDetails, StepLine

@@ -9,7 +9,7 @@ from appliance.postgres.plan import Plan
 from appliance.steps.local.observer import SilentObserver
 from appliance.steps.local.run import RunOutcome
 from appliance.steps.plan import summary_of
-from appliance.steps.run_spec import RunSpec
+from appliance.steps.records.run_spec import RunSpec
 
 
 class JsonObserver(SilentObserver):

@@ -12,7 +12,7 @@ from appliance.system.beneath import as_owner_of
 
 def not_carried_lines(run: RunDetails, folder: Path) -> list[str]:
     """What the plan found, then what a target refused when it was tried."""
-    from appliance.steps.run_files import PLAN  # noqa: PLC0415 - a list of runs does without
+    from appliance.steps.records.run_files import PLAN  # noqa: PLC0415 - a list of runs does without
 
     counted = run.plan.not_carried if run.plan else 0
     refused = [

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from appliance.cli.terminal.output import counted, print_table
 from appliance.documents.problems import printable
 from appliance.steps.local.preview import Cell, TablePreview
-from appliance.workflow.patterns import literal_pattern
+from appliance.workflow.matching.patterns import literal_pattern
 
 
 def print_preview(tables: Sequence[TablePreview], *, originals: bool) -> None:

@@ -15,7 +15,7 @@ from appliance.documents.problems import printable
 from appliance.postgres.plan import Plan, PlannedTable, TargetFacts
 from appliance.postgres.planning.space_estimate import bytes_on_target
 from appliance.postgres.twin.after_load import AfterLoadRecord
-from appliance.steps.container_result import ContainerResult
+from appliance.steps.calling.container_result import ContainerResult
 from appliance.steps.local.run import RunOutcome
 from appliance.workflow.drift import Drift, drift_notes
 

@@ -12,7 +12,7 @@ from appliance.cli.terminal.output import counted, print_table
 from appliance.discovery.findings import Finding, Scan, Verdict
 from appliance.documents.problems import printable
 from appliance.masking.suggesting.kinds import SPOKEN
-from appliance.workflow.patterns import literal_pattern
+from appliance.workflow.matching.patterns import literal_pattern
 
 _WORDS: tuple[Verdict, ...] = ("personal", "undetermined", "not personal")
 

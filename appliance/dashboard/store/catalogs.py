@@ -18,7 +18,7 @@ from appliance.contract.catalog import (
     UncoveredColumn,
 )
 from appliance.dashboard.store.database import Row, Session
-from appliance.workflow.patterns import literal_pattern
+from appliance.workflow.matching.patterns import literal_pattern
 
 MAX_CONNECTIONS = 100
 """Of one appliance: it keeps no more catalogs than these."""

@@ -15,8 +15,8 @@ from appliance.masking.suggesting.kinds import SPOKEN
 from appliance.masking.suggesting.suggestions import Suggestion
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec
-from appliance.workflow.matching import Computed, Decision, Keep, Rule
-from appliance.workflow.patterns import literal_pattern
+from appliance.workflow.matching.patterns import literal_pattern
+from appliance.workflow.matching.rules import Computed, Decision, Keep, Rule
 
 
 def table_name(table: Table) -> str:

@@ -21,8 +21,8 @@ from appliance.discovery.workflow_text import judged
 from appliance.masking.suggesting.kinds import SPOKEN
 from appliance.masking.suggesting.suggestions import Place, Suggestion, suggestions
 from appliance.workflow.document import Workflow
-from appliance.workflow.matching import Keep, Matching, Rule, match_rules
-from appliance.workflow.patterns import literal_pattern, quote_name
+from appliance.workflow.matching.patterns import literal_pattern, quote_name
+from appliance.workflow.matching.rules import Keep, Matching, Rule, match_rules
 
 MOST_ROWS = 300
 """Shown at a time; a filter or a search narrows the rest."""

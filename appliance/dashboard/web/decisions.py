@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from appliance.masking.suggesting.suggestions import Suggestion
-from appliance.workflow.patterns import PatternError, parse_pattern
+from appliance.workflow.matching.patterns import PatternError, parse_pattern
 
 KEEP, OPEN = "keep", "open"
 MASK = "mask:"

@@ -17,7 +17,7 @@ from appliance.dashboard.web.sources import last_run
 from appliance.masking.suggesting.suggestions import Suggestion
 from appliance.masking.suggesting.uncovered import yaml_scalar
 from appliance.workflow.document import MaskSpec
-from appliance.workflow.patterns import literal_pattern
+from appliance.workflow.matching.patterns import literal_pattern
 
 MOST_SHOWN = 200
 

@@ -21,7 +21,7 @@ from appliance.masking.suggesting.kinds import BY_NAME, MASKS_FOR, SENSITIVE, Pe
 from appliance.masking.suggesting.parameters import neutral_constant, with_axis
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec
-from appliance.workflow.matching import (
+from appliance.workflow.matching.rules import (
     Computed,
     Decision,
     Keep,

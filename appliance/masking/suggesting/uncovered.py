@@ -14,8 +14,8 @@ from appliance.documents.problems import printable
 from appliance.errors import RefusedError
 from appliance.masking.suggesting.suggestions import Suggestion, suggestions
 from appliance.workflow.document import MaskSpec
-from appliance.workflow.matching import Matching
-from appliance.workflow.patterns import literal_pattern
+from appliance.workflow.matching.patterns import literal_pattern
+from appliance.workflow.matching.rules import Matching
 
 _SHOWN_TABLES = 10
 _SHOWN_COLUMNS = 10_000

@@ -18,7 +18,7 @@ from appliance.orchestration.handover.attempt import HandoverFailedError
 from appliance.orchestration.handover.network import addresses_of
 from appliance.orchestration.handover.running import Handover, HandoverStoppedError, warned
 from appliance.run_folder import run_folder
-from appliance.steps.call import StepCall
+from appliance.steps.calling.call import StepCall
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context

@@ -23,7 +23,7 @@ from appliance.orchestration.containers.needs import CONTAINER, DISCARD
 from appliance.orchestration.workflow_files import Origin, WorkflowFile, read_workflow_files
 from appliance.run_folder import open_runs
 from appliance.settings.settings import Settings, load_settings
-from appliance.steps.run_files import SPEC_OF_ANY_RELEASE
+from appliance.steps.records.run_files import SPEC_OF_ANY_RELEASE
 
 NOT_BEFORE_ITS_TIME = timedelta(0)
 """A workflow first runs when its schedule next says so. With a start date, or a wider window, Airflow would

@@ -17,7 +17,7 @@ from appliance.orchestration.look_work import answer, begin
 from appliance.orchestration.looks import LONGEST_MIN, Look, asked_for
 from appliance.run_folder import LOOK, run_folder
 from appliance.scrubbing.scrub import Scrubber
-from appliance.steps.call import StepCall
+from appliance.steps.calling.call import StepCall
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context

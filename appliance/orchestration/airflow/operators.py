@@ -34,9 +34,9 @@ from appliance.orchestration.step_failures import FailedStep
 from appliance.orchestration.workflow_files import Origin
 from appliance.run_folder import StopRequest, run_folder, run_id_for, stop_request
 from appliance.settings.settings import Settings, load_settings
-from appliance.steps.call import StepCall, StepPaths
-from appliance.steps.made_copies import note_copies
-from appliance.steps.run_files import PLAN
+from appliance.steps.calling.call import StepCall, StepPaths
+from appliance.steps.records.made_copies import note_copies
+from appliance.steps.records.run_files import PLAN
 from appliance.store.runs import RunStore
 
 if TYPE_CHECKING:

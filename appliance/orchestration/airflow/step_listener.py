@@ -19,7 +19,7 @@ from appliance.orchestration.plan_brief import parts_of_tables, plan_brief
 from appliance.orchestration.step_failures import STOPPED, FailedStep
 from appliance.run_folder import StopRequest, request_stop, run_folder, run_id_for
 from appliance.settings.settings import Settings, load_settings
-from appliance.steps.run_files import PLAN, SPEC
+from appliance.steps.records.run_files import PLAN, SPEC
 from appliance.store.events import append_event
 from appliance.store.runs import RunStore, StepState
 

@@ -24,7 +24,7 @@ from appliance.orchestration.containers.container import (
 from appliance.orchestration.containers.output import ProgressKeeper, StepOutput
 from appliance.orchestration.step_failures import KILLED, ContainerState
 from appliance.run_folder import StopRequest
-from appliance.steps.call import PROGRAM, StepCall, StepPaths, to_arguments
+from appliance.steps.calling.call import PROGRAM, StepCall, StepPaths, to_arguments
 from appliance.store.runs import RunStore
 
 WATCH_EVERY_S = 0.5

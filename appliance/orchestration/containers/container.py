@@ -9,8 +9,8 @@ from typing import NotRequired, TypedDict
 from docker.types import LogConfig, Mount
 
 from appliance.run_folder import SPEC
-from appliance.steps.call import StepCall, StepPaths
-from appliance.steps.secrets import CONTAINER_PATH
+from appliance.steps.calling.call import StepCall, StepPaths
+from appliance.steps.calling.secrets import CONTAINER_PATH
 from appliance.system import container_labels
 
 RUN_DIR = "/appliance/run"

@@ -24,8 +24,8 @@ from appliance.orchestration.containers.inputs import StepInputs, instance_name
 from appliance.orchestration.containers.needs import DISCARD
 from appliance.orchestration.containers.reach import open_ways
 from appliance.settings.settings import Settings
-from appliance.steps.call import StepCall, StepPaths
-from appliance.steps.run_files import SPEC
+from appliance.steps.calling.call import StepCall, StepPaths
+from appliance.steps.records.run_files import SPEC
 from appliance.store.runs import RunStore
 
 LONGEST = timedelta(seconds=60)

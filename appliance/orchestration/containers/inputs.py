@@ -26,12 +26,12 @@ from appliance.policy.trusted_images import images_of
 from appliance.run_folder import run_folder
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
-from appliance.steps.call import StepCall
-from appliance.steps.former_catalog import give_former_catalog
-from appliance.steps.run_files import PLAN, SPEC
-from appliance.steps.run_spec import RunSpec
-from appliance.steps.secrets import CONTAINER_PATH, write_secrets
-from appliance.steps.step_keys import step_settings
+from appliance.steps.calling.call import StepCall
+from appliance.steps.calling.secrets import CONTAINER_PATH, write_secrets
+from appliance.steps.calling.step_keys import step_settings
+from appliance.steps.records.former_catalog import give_former_catalog
+from appliance.steps.records.run_files import PLAN, SPEC
+from appliance.steps.records.run_spec import RunSpec
 from appliance.subjects.records import erased_subjects
 from appliance.workflow.after_load import sql_texts
 from appliance.workflow.container_delivery import split_place

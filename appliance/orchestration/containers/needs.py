@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from appliance.steps.call import StepCall
+    from appliance.steps.calling.call import StepCall
     from appliance.workflow.document import Workflow
 
 DISCARD = "discard"

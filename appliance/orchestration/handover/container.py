@@ -11,8 +11,8 @@ from docker.types import Mount
 
 from appliance.orchestration.containers.container import StepLimits, host_settings
 from appliance.orchestration.handover.network import Network
-from appliance.steps.call import StepCall
-from appliance.steps.secrets import SERVICE_FILE
+from appliance.steps.calling.call import StepCall
+from appliance.steps.calling.secrets import SERVICE_FILE
 from appliance.workflow.container_delivery import ContainerDelivery
 
 DATA = Path("/data")

@@ -51,10 +51,10 @@ from appliance.password_command import password_of
 from appliance.run_folder import StopRequest
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
-from appliance.steps.call import StepCall
-from appliance.steps.container_result import ContainerResult
-from appliance.steps.run_spec import RunSpec
-from appliance.steps.secrets import write_service
+from appliance.steps.calling.call import StepCall
+from appliance.steps.calling.container_result import ContainerResult
+from appliance.steps.calling.secrets import write_service
+from appliance.steps.records.run_spec import RunSpec
 from appliance.system import container_labels
 from appliance.workflow.container_delivery import ContainerDelivery
 

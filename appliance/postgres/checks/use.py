@@ -15,14 +15,14 @@ from appliance.postgres.sessions.role_checks import judge_role, powerful_reader,
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.unsupported_objects import find_left_behind, read_abilities
 from appliance.postgres.twin.database import OpenDatabase
-from appliance.postgres.twin.extension_trial import try_extensions
 from appliance.postgres.twin.names import twin_names
-from appliance.postgres.twin.target_checks import table_problems, target_problems
+from appliance.postgres.twin.target.checks import table_problems, target_problems
+from appliance.postgres.twin.target.extension_trial import try_extensions
 from appliance.system.disk import readable
 from appliance.system.findings import Finding, fail, ok, warn
 from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import Workflow
-from appliance.workflow.matching import match_rules, selected_oids
+from appliance.workflow.matching.rules import match_rules, selected_oids
 
 _MAY_END = """
 SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)

@@ -18,7 +18,7 @@ from appliance.masking.compiler import (
 from appliance.masking.foreign_keys import End, reference_problem
 from appliance.workflow.catalog import Column, ForeignKey, Table
 from appliance.workflow.document import MaskSpec
-from appliance.workflow.matching import Computed, Decision, Keep, Rule, SelectedTable
+from appliance.workflow.matching.rules import Computed, Decision, Keep, Rule, SelectedTable
 
 Name = tuple[str, str]
 

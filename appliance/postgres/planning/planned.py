@@ -18,7 +18,7 @@ from appliance.postgres.planning.sharding import make_shards, table_size
 from appliance.subjects.erased import ErasedRows
 from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import Workflow
-from appliance.workflow.matching import Matching, SelectedTable
+from appliance.workflow.matching.rules import Matching, SelectedTable
 
 TableKey = tuple[str, str]
 

@@ -52,12 +52,12 @@ from appliance.postgres.planning.warnings import (
 )
 from appliance.postgres.proof import evidence
 from appliance.postgres.sessions.bindings import check_room
-from appliance.postgres.twin.target_checks import TargetCheck
+from appliance.postgres.twin.target.checks import TargetCheck
 from appliance.subjects.erased import ERASED_KEY, Erased, erased_rows
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.document import Workflow
 from appliance.workflow.drift import NO_DRIFT, Drift
-from appliance.workflow.matching import Matching, match_rules, without_uncovered
+from appliance.workflow.matching.rules import Matching, match_rules, without_uncovered
 
 TableKey = tuple[str, str]
 CheckTargets = Callable[[Collection[TableKey]], Sequence[TargetCheck]]

@@ -19,8 +19,8 @@ from appliance.postgres.planning.sql_condition import condition_problem
 from appliance.workflow.catalog import Table
 from appliance.workflow.conditions.grammar import why_free
 from appliance.workflow.document import Workflow
-from appliance.workflow.matching import SelectedTable
-from appliance.workflow.patterns import parse_pattern
+from appliance.workflow.matching.patterns import parse_pattern
+from appliance.workflow.matching.rules import SelectedTable
 
 _SHOWN = 50
 _AT_ONCE = 20

@@ -30,7 +30,7 @@ from appliance.workflow.conditions.tree import (
     columns_of,
     operands_of,
 )
-from appliance.workflow.matching import SelectedTable
+from appliance.workflow.matching.rules import SelectedTable
 
 Name = tuple[str, str]
 _CAST = {"integer": "int4", "bigint": "int8"}

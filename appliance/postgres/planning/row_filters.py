@@ -18,7 +18,7 @@ from appliance.postgres.identifiers import quoted
 from appliance.postgres.planning.row_condition_sql import condition_sql
 from appliance.workflow.catalog import Column, ForeignKey, Table
 from appliance.workflow.document import RowFilter
-from appliance.workflow.matching import SelectedTable
+from appliance.workflow.matching.rules import SelectedTable
 
 Name = tuple[str, str]
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.postgres.errors import database_failure
 from appliance.postgres.sessions.database_sessions import end_sessions, sessions_in
-from appliance.postgres.twin.locale import LocaleSettings, locale_attempts
+from appliance.postgres.twin.target.locale import LocaleSettings, locale_attempts
 
 OpenDatabase = Callable[[str], Connection[TupleRow]]
 """Opens a session on another database of the same server."""

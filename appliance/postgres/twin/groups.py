@@ -17,7 +17,7 @@ from appliance.postgres.errors import database_failure
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import Plan, TableName
 from appliance.postgres.twin.found_names import with_names
-from appliance.workflow.patterns import parse_pattern
+from appliance.workflow.matching.patterns import parse_pattern
 
 USUAL_K = 5
 """Groups of fewer rows are counted as small, where the policy names no number."""

@@ -15,8 +15,8 @@ from appliance.postgres.building.pre_data import force_row_security
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import database_failure
 from appliance.postgres.twin.database import OpenDatabase, drop_database, mark, read_database
-from appliance.postgres.twin.former_grants import carry_grants, read_grants
-from appliance.postgres.twin.former_settings import FormerSettings, carry_settings, open_to_users, read_former
+from appliance.postgres.twin.former.grants import carry_grants, read_grants
+from appliance.postgres.twin.former.settings import FormerSettings, carry_settings, open_to_users, read_former
 from appliance.postgres.twin.golden import Wish, keep_golden
 from appliance.postgres.twin.names import TwinNames
 from appliance.postgres.twin.ownership import Owners, check_still_ours

@@ -16,7 +16,7 @@ from psycopg.rows import TupleRow
 
 from appliance.postgres.sessions.database_sessions import end_sessions
 from appliance.postgres.twin.database import drop_database, read_database, run_sql
-from appliance.postgres.twin.extension_trial import one_trial_at_a_time
+from appliance.postgres.twin.target.extension_trial import one_trial_at_a_time
 
 Method = Literal["clone", "copy"]
 

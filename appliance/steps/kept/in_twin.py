@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import psycopg
 
 from appliance.discovery.evidence import ValueEvidence
-from appliance.discovery.kept_look import KeptTable
-from appliance.discovery.kept_values import (
+from appliance.discovery.kept.look import KeptTable
+from appliance.discovery.kept.values import (
     KeptValuesQuery,
     Seen,
     kept_values_queries,
@@ -29,8 +29,8 @@ from appliance.postgres.proof.parts import Loaded, relations
 from appliance.postgres.proof.verification import SEARCHED_ROWS, SESSION, one_in
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
 from appliance.postgres.twin.found_names import with_names
-from appliance.steps.context import StepContext
-from appliance.steps.run_files import KEPT, ORIGINALS, settings_of
+from appliance.steps.calling.context import StepContext
+from appliance.steps.records.run_files import KEPT, ORIGINALS, settings_of
 from appliance.workflow.catalog import Column
 
 STATEMENT_TIMEOUT_S = 300

@@ -9,15 +9,15 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.discovery.kept_look import KeptLook
+from appliance.discovery.kept.look import KeptLook
+from appliance.discovery.kept.originals_query import VALUES_PLACE, OriginalsQuery
 from appliance.discovery.name_list import known_names
-from appliance.discovery.originals_query import VALUES_PLACE, OriginalsQuery
 from appliance.postgres.errors import database_failure
 from appliance.postgres.proof.kept import KeptOnSource, OriginalsCounted, OriginalsMet
 from appliance.postgres.source.lock_watch import LockWatch
-from appliance.steps.context import StepContext
-from appliance.steps.reading import read_source
-from appliance.steps.run_files import KEPT, ORIGINALS
+from appliance.steps.calling.context import StepContext
+from appliance.steps.records.run_files import KEPT, ORIGINALS
+from appliance.steps.source.reading import read_source
 
 STATEMENT_TIMEOUT_S = 120
 LONGEST_S = 600

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from appliance.postgres.plan import Plan
 from appliance.postgres.proof.kept import KeptColumnLook, KeptTableLook, SaidTable
 from appliance.postgres.proof.results import TwinProof
-from appliance.workflow.patterns import quote_name
+from appliance.workflow.matching.patterns import quote_name
 
 MOST_TABLES = 200
 """Tables that a step's result names; ``verify.json`` has all of them."""

@@ -15,12 +15,12 @@ from appliance.receipts.book import ReceiptBook
 from appliance.receipts.predicate import AskedBy
 from appliance.settings.settings import Settings
 from appliance.steps import discard
-from appliance.steps.call import StepCall, StepPaths
-from appliance.steps.context import load_context
+from appliance.steps.calling.call import StepCall, StepPaths
+from appliance.steps.calling.context import load_context
+from appliance.steps.calling.secrets import write_secrets
 from appliance.steps.local.folders import secrets_base
-from appliance.steps.run_files import SPEC
-from appliance.steps.run_receipt import Signing, address_of, close_run
-from appliance.steps.secrets import write_secrets
+from appliance.steps.records.run_files import SPEC
+from appliance.steps.records.run_receipt import Signing, address_of, close_run
 
 
 def discard_left_behind(settings: Settings, state: Path, known: Mapping[str, Connection]) -> list[str]:

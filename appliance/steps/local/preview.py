@@ -33,9 +33,9 @@ from appliance.postgres.source.lock_watch import Covered, LockWatch
 from appliance.postgres.source.session_settings import read_session_settings
 from appliance.postgres.source.snapshot import export_snapshot, import_snapshot
 from appliance.postgres.source.table_identity import SAVEPOINT, check_same, identities, question, take
-from appliance.steps.run_spec import RunSpec
+from appliance.steps.records.run_spec import RunSpec
 from appliance.workflow.catalog import Catalog, Column
-from appliance.workflow.matching import match_rules, selected_oids
+from appliance.workflow.matching.rules import match_rules, selected_oids
 
 STATEMENT_TIMEOUT_S = 60
 Name = tuple[str, str]

@@ -17,8 +17,8 @@ from multiprocessing.connection import wait
 
 from appliance.contract.step_messages import Failure, Message, Notice, Progress, Result, parse_message
 from appliance.errors import Explanation
-from appliance.steps.call import StepCall, StepPaths
-from appliance.steps.execute import execute_step
+from appliance.steps.calling.call import StepCall, StepPaths
+from appliance.steps.calling.execute import execute_step
 
 _GRACE_S = 10.0
 """What a step gets to cancel its queries after SIGTERM, before it is killed."""

@@ -21,19 +21,19 @@ from appliance.postgres.plan import Plan
 from appliance.receipts.envelope import SignedReceipt
 from appliance.run_folder import state_of
 from appliance.steps import discard
-from appliance.steps.call import StepCall, StepPaths
-from appliance.steps.container_result import ContainerResult
-from appliance.steps.context import load_context
-from appliance.steps.former_catalog import give_former_catalog
+from appliance.steps.calling.call import StepCall, StepPaths
+from appliance.steps.calling.container_result import ContainerResult
+from appliance.steps.calling.context import load_context
+from appliance.steps.calling.secrets import remove_secrets, write_secrets, write_settings
+from appliance.steps.calling.step_keys import step_settings
 from appliance.steps.local.observer import Observer, SilentObserver
 from appliance.steps.local.process import StepProcess, keeper_left, stop_all
-from appliance.steps.made_copies import note_copies
-from appliance.steps.receipt_parts import outcome_of
-from appliance.steps.run_files import PLAN, SPEC
-from appliance.steps.run_receipt import Signing, close_run, release_run
-from appliance.steps.run_spec import RunSpec
-from appliance.steps.secrets import remove_secrets, write_secrets, write_settings
-from appliance.steps.step_keys import step_settings
+from appliance.steps.records.former_catalog import give_former_catalog
+from appliance.steps.records.made_copies import note_copies
+from appliance.steps.records.receipt_parts import outcome_of
+from appliance.steps.records.run_files import PLAN, SPEC
+from appliance.steps.records.run_receipt import Signing, close_run, release_run
+from appliance.steps.records.run_spec import RunSpec
 from appliance.workflow.catalog import NotCarried
 
 _RETRY_AFTER_S = (1.0, 5.0, 15.0)

@@ -1,0 +1,1 @@
+"""Command groups for what runs have made: twins, branches, exports, receipts."""

@@ -1,0 +1,1 @@
+"""Command groups of those who keep the machine."""

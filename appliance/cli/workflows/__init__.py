@@ -1,0 +1,1 @@
+"""Command groups of those who write and run workflows."""

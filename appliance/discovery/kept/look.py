@@ -1,0 +1,140 @@
+"""Which kept columns are looked at once the twin stands, and which originals are looked for in them. Pure.
+
+``plan`` writes it as ``kept.json``: it knows the source's catalog. Names and SQL text, never a value.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+
+from appliance.discovery.judging import personal_labels
+from appliance.discovery.kept.originals_query import (
+    KeptTexts,
+    MaskedOriginals,
+    OriginalsQuery,
+    originals_queries,
+)
+from appliance.discovery.places import is_looked_at, mode_of
+from appliance.postgres.plan import Plan
+from appliance.postgres.proof.kept import Frozen
+from appliance.workflow.catalog import Column, Table
+from appliance.workflow.matching.rules import Keep, Matching, SelectedTable
+
+
+class KeptTable(Frozen):
+    """Kept columns of a table, or of those partitions of one that keep the same."""
+
+    schema_name: str
+    name: str
+    """Of the root, for partitions."""
+    sources: tuple[int, ...]
+    """Their places in ``Plan.tables``."""
+    columns: tuple[Column, ...]
+    """Kept, and looked at."""
+    because: tuple[str, ...] = ()
+    """Of all kept ones, those that a person has judged."""
+    unread: tuple[tuple[str, str], ...] = ()
+    """Kept columns that are not looked at, each with the reason."""
+    labels: tuple[tuple[str, int], ...] = ()
+    """Kept columns of an enum of which so many labels look personal."""
+
+    @property
+    def qualified(self) -> str:
+        """schema.table as people write it."""
+        return f"{self.schema_name}.{self.name}"
+
+
+class KeptLook(Frozen):
+    """``kept.json``."""
+
+    tables: tuple[KeptTable, ...] = ()
+    queries: tuple[OriginalsQuery, ...] = ()
+    """For the source."""
+    uncompared: tuple[tuple[str, str], ...] = ()
+    """Tables, by name, whose kept columns no query compares, each with the reason."""
+
+
+def kept_look(matching: Matching, plan: Plan, judged: Collection[str]) -> KeptLook:
+    """What there is to look at. ``judged`` are the patterns of ``keep`` that say why."""
+    numbers = {(each.schema_name, each.name): number for number, each in enumerate(plan.tables)}
+    groups: dict[tuple[object, ...], list[SelectedTable]] = defaultdict(list)
+    for selected in matching.tables:
+        if selected.table.all_names[0] in numbers:
+            kept = tuple((column.name, column.type) for column, _ in _kept(selected))
+            groups[selected.table.all_names[-1], kept].append(selected)
+    tables = tuple(
+        _kept_table(members, [numbers[each.table.all_names[0]] for each in members], judged)
+        for members in groups.values()
+        if _kept(members[0])
+    )
+    uncompared: list[tuple[str, str]] = []
+    kept_texts: list[KeptTexts] = []
+    originals: list[MaskedOriginals] = []
+    for members in groups.values():
+        for each in members:
+            planned = plan.tables[numbers[each.table.all_names[0]]]
+            root = ".".join(each.table.all_names[-1])
+            if planned.read_path or planned.unplanned:
+                uncompared.append((root, "no query of the table can be planned without its owner's settings"))
+                continue
+            texts = tuple(
+                column
+                for column, _ in _kept(each)
+                if mode_of(column) == "text" and is_looked_at(each.table, column)
+            )
+            if texts:
+                kept_texts.append(KeptTexts(each.table, root, texts, planned.where_sql))
+            compiled = tuple(
+                (column, made)
+                for column in each.table.columns
+                for made in planned.masked_columns
+                if made.name == column.name and mode_of(column) == "text"
+            )
+            if compiled:
+                originals.append(MaskedOriginals(each.table, root, compiled))
+    seed = random.Random(f"{plan.run_id}/kept").getrandbits(31)  # noqa: S311
+    queries = originals_queries(kept_texts, originals, plan.source.encoding, seed)
+    return KeptLook(tables=tables, queries=tuple(queries), uncompared=tuple(dict.fromkeys(uncompared)))
+
+
+def _kept(selected: SelectedTable) -> list[tuple[Column, Keep]]:
+    return [(column, decision) for column, decision in selected.columns if isinstance(decision, Keep)]
+
+
+def _kept_table(
+    members: Sequence[SelectedTable], numbers: Sequence[int], judged: Collection[str]
+) -> KeptTable:
+    schema, name = members[0].table.all_names[-1]
+    kept = _kept(members[0])
+    unread = [(column.name, why) for column, _ in kept if (why := _why_not(members[0].table, column))]
+    names = {column for column, _ in unread}
+    return KeptTable(
+        schema_name=schema,
+        name=name,
+        sources=tuple(numbers),
+        # A label is what somebody wrote into the schema: it may be anything.
+        columns=tuple(
+            column.model_copy(update={"enum_labels": ()}) for column, _ in kept if column.name not in names
+        ),
+        labels=tuple((column.name, n) for column, _ in kept if (n := personal_labels(column))),
+        because=tuple(
+            column.name
+            for column, decision in kept
+            if decision.pattern in judged
+            and all(
+                other.pattern in judged
+                for each in members
+                for its, other in _kept(each)
+                if its.name == column.name
+            )
+        ),
+        unread=tuple(unread),
+    )
+
+
+def _why_not(table: Table, column: Column) -> str | None:
+    if mode_of(column) is None:
+        return f"values of the type {column.type} are not looked at"
+    return None if is_looked_at(table, column) else "a sequence counts it, or it refers to a key"

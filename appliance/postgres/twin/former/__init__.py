@@ -1,0 +1,1 @@
+"""What is carried over from the twin that is replaced."""

@@ -1,0 +1,1 @@
+"""What a server must be and have for a twin."""

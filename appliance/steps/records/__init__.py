@@ -1,0 +1,1 @@
+"""What a run leaves behind: its documents, its receipt, its line in the ledger of copies."""

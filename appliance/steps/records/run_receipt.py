@@ -1,0 +1,317 @@
+"""The receipt of a run, from what its steps have left in its folder. Runs where the key is: in no step."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from appliance.connections import Connection
+from appliance.contract.calls import document_digest
+from appliance.durable import write_file
+from appliance.errors import ApplianceError, WorkFailedError
+from appliance.exports.manifest import MANIFEST, read_manifest
+from appliance.keys.keys import derived_key
+from appliance.postgres.plan import Plan, PlannedTable, Snapshot
+from appliance.postgres.proof.parts import loads
+from appliance.postgres.proof.results import TableProof, TwinProof
+from appliance.receipts.book import ReceiptBook
+from appliance.receipts.envelope import SignedReceipt, WrongReceiptError
+from appliance.receipts.predicate import (
+    AskedBy,
+    ChainLink,
+    GroupFacts,
+    ImageFacts,
+    KeptColumn,
+    MaskedColumn,
+    NotCarriedFacts,
+    Outcome,
+    RunPredicate,
+    SnapshotFacts,
+    SourceFacts,
+    TableFacts,
+    TwinFacts,
+    TwinTable,
+    WorkflowFacts,
+)
+from appliance.receipts.statement import (
+    Statement,
+    Subject,
+    UnreadableStatementError,
+    parse_statement,
+    subject,
+)
+from appliance.run_folder import CLOSED, RECEIPT, TOUCHED, Model, RunFile
+from appliance.steps.records.receipt_parts import filter_facts, looks_of
+from appliance.steps.records.run_files import DIGESTS, PLAN, SNAPSHOT, SPEC, VERIFIED
+from appliance.steps.records.run_spec import RunSpec
+from appliance.workflow.document import KeptBecause, Workflow
+
+_MODE = 0o640
+
+
+@dataclass(frozen=True)
+class Signing:
+    """What a receipt needs besides the run's folder."""
+
+    book: ReceiptBook
+    key: bytes
+    """The appliance's mask key: the source's identity is a digest keyed with what follows from it."""
+    source_address: tuple[str, ...]
+    """Host, port and database: goes into that digest where the server does not say its own identity."""
+    asked_by: AskedBy
+    images: tuple[ImageFacts, ...] = ()
+
+
+def address_of(connection: Connection) -> tuple[str, ...]:
+    """What tells a source from others where its server does not."""
+    return connection.host, str(connection.port), connection.dbname
+
+
+def release_run(signing: Signing, folder: Path, export_dir: Path | None) -> SignedReceipt:
+    """Sign the receipt of a run that was proven and attested; once: a second attempt takes the first one's.
+
+    ``export_dir`` has the files that were written, if any. Raises WorkFailedError where it cannot be written.
+    """
+    digests = DIGESTS.read(folder)
+    twins = tuple(
+        TwinFacts(
+            connection=twin.connection,
+            sha256=twin.sha256,
+            definitions_sha256=twin.definitions_sha256,
+            tables=tuple(
+                TwinTable(table=each.table, rows=each.rows, sha256=each.sha256) for each in twin.tables
+            ),
+        )
+        for twin in digests.twins
+    )
+    subjects = [subject(f"twin/{twin.connection}", twin.sha256) for twin in twins]
+    if export_dir is not None and (export_dir / MANIFEST).exists():
+        manifest = read_manifest(export_dir)
+        subjects += [subject(f"files/{each.file}", each.sha256) for each in manifest.files]
+    known = _released(signing.book, SPEC.read(folder).run_id, tuple(subjects))
+    if known is None:
+        return _append(signing, folder, "released", subjects, twins)
+    _note(folder / RECEIPT, known.content)
+    return known
+
+
+def close_run(
+    signing: Signing, folder: Path, outcome: Outcome, failed_step: str | None
+) -> SignedReceipt | None:
+    """Sign the receipt of a run that failed or was cancelled, if it had touched a target; None if not.
+
+    Raises WorkFailedError where it cannot be written.
+    """
+    if not (folder / TOUCHED).exists() or (folder / CLOSED).exists():
+        return None
+    spec = SPEC.read(folder)
+    subjects = [subject(f"run/{spec.run_id}", hashlib.sha256(spec.model_dump_json().encode()).hexdigest())]
+    return _append(signing, folder, outcome, subjects, (), failed_step)
+
+
+def _append(  # noqa: PLR0917
+    signing: Signing,
+    folder: Path,
+    outcome: Outcome,
+    subjects: Sequence[Subject],
+    twins: tuple[TwinFacts, ...],
+    failed_step: str | None = None,
+) -> SignedReceipt:
+    spec = SPEC.read(folder)
+
+    def statement(link: ChainLink) -> Statement:
+        predicate = _predicate(signing, spec, folder, link, outcome, twins, failed_step)
+        return Statement(tuple(subjects), predicate)
+
+    _, signed = signing.book.append(spec.run_id, statement)
+    if outcome == "released":
+        _note(folder / RECEIPT, signed.content)
+    else:
+        _note(folder / CLOSED, b"")
+    return signed
+
+
+def _note(path: Path, content: bytes) -> None:
+    try:
+        write_file(path, content, durable=False, mode=_MODE)
+    except OSError as error:
+        raise WorkFailedError(
+            "The receipt could not be put into the run's folder.",
+            error.strerror or type(error).__name__,
+            f"df -h {path.parent}",
+        ) from None
+
+
+def _released(book: ReceiptBook, run: str, subjects: tuple[Subject, ...]) -> SignedReceipt | None:
+    """What an attempt has signed that was killed after it, if it was about just these things."""
+    for entry in reversed(book.of_run(run)):
+        with contextlib.suppress(WrongReceiptError, UnreadableStatementError):
+            signed = book.own(entry)
+            statement = parse_statement(signed.envelope.payload)
+            predicate = statement.predicate
+            if not isinstance(predicate, RunPredicate) or predicate.run != run:
+                continue
+            if predicate.outcome == "released" and statement.subjects == subjects:
+                return signed
+    return None
+
+
+def _predicate(  # noqa: PLR0917
+    signing: Signing,
+    spec: RunSpec,
+    folder: Path,
+    link: ChainLink,
+    outcome: Outcome,
+    twins: tuple[TwinFacts, ...],
+    failed_step: str | None,
+) -> RunPredicate:
+    workflow = spec.workflow
+    needed = outcome == "released"
+    plan = _if_there(PLAN, folder, needed=needed)
+    snapshot = _if_there(SNAPSHOT, folder, needed=needed)
+    digests = _if_there(DIGESTS, folder, needed=needed)
+    verified = _if_there(VERIFIED, folder, needed=needed)
+    twin = verified.twins[0] if verified is not None and verified.twins else None
+    return RunPredicate(
+        link=link,
+        outcome=outcome,
+        failed_step=failed_step,
+        run=spec.run_id,
+        workflow=WorkflowFacts(
+            id=workflow.id,
+            title=workflow.title,
+            digest=spec.workflow_digest or _json_digest(workflow),
+            origin=spec.origin,
+        ),
+        asked_by=signing.asked_by,
+        policy_digest=_json_digest(spec.policy),
+        release=spec.appliance_version,
+        images=signing.images,
+        key_name=spec.key_name,
+        key_epoch=spec.epoch,
+        source=_source(signing, spec, plan, snapshot),
+        snapshot=SnapshotFacts(id=snapshot.snapshot_id, taken_at=snapshot.taken_at) if snapshot else None,
+        catalogue_digest=_catalogue_digest(plan) if plan else None,
+        tables=_tables(workflow, plan, twin) if plan else (),
+        groups=tuple(GroupFacts(**each.model_dump()) for each in digests.groups) if digests else (),
+        rows=tuple(filter_facts(name, each) for name, each in workflow.rows.items()),
+        not_carried=tuple(
+            NotCarriedFacts(kind=each.kind, name=each.name, why=each.why) for each in plan.not_carried
+        )
+        if plan
+        else (),
+        twins=twins,
+        began_at=spec.created_at,
+    )
+
+
+def _source(
+    signing: Signing, spec: RunSpec, plan: Plan | None, snapshot: Snapshot | None
+) -> SourceFacts | None:
+    if snapshot is None:
+        return None
+    database = plan.source.database if plan is not None else ""
+    known = (snapshot.system_identifier, database) if snapshot.system_identifier else signing.source_address
+    return SourceFacts(
+        connection=spec.workflow.source,
+        identity=derived_key(signing.key, "identity of a source", *known)[:16].hex(),
+        server_version=snapshot.server_version,
+        standby=snapshot.in_recovery,
+    )
+
+
+def _catalogue_digest(plan: Plan) -> str:
+    read = [
+        [table.qualified, [[column.name, column.type] for column in table.columns]] for table in plan.tables
+    ]
+    return hashlib.sha256(json.dumps(sorted(read), ensure_ascii=False).encode()).hexdigest()
+
+
+def _tables(workflow: Workflow, plan: Plan, twin: TwinProof | None) -> tuple[TableFacts, ...]:
+    proofs = {table.table: table for table in twin.tables} if twin is not None else {}
+    looks = looks_of(twin) if twin is not None else {}
+    because = {each.column: each.because for each in workflow.keep if isinstance(each, KeptBecause)}
+    facts = []
+    for loaded in loads(plan):
+        table, proof = plan.tables[loaded.number], proofs.get(loaded.relation.qualified)
+        known = TableFacts(table=loaded.relation.qualified)
+        if proof is not None:
+            known = TableFacts(
+                table=proof.table,
+                rows_source=proof.source_rows,
+                rows_twin=proof.rows,
+                gathered=proof.gathered,
+                searched=proof.searched,
+                left_out=proof.left_out.total if proof.left_out is not None else 0,
+            )
+        facts.append(
+            known.model_copy(
+                update={
+                    "filtered": any(plan.tables[each].where_sql is not None for each in loaded.sources),
+                    "masked": tuple(_masked(table, proof)),
+                    "kept": tuple(
+                        KeptColumn(
+                            column=column.name,
+                            type=column.type,
+                            rule=column.rule,
+                            because=because.get(column.rule or ""),
+                            look=looks.get((_root(table), column.name)),
+                        )
+                        for column in table.columns
+                        if column.mask is None
+                    ),
+                }
+            )
+        )
+    return tuple(facts)
+
+
+def _root(table: PlannedTable) -> str:
+    return table.root.qualified if table.root is not None else table.qualified
+
+
+def _masked(table: PlannedTable, proof: TableProof | None) -> list[MaskedColumn]:
+    found = []
+    for column in table.masked_columns:
+        # Of a document each path is proven apart: its label follows the column's name.
+        parts = [
+            each
+            for each in (proof.columns if proof is not None else ())
+            if each.column == column.name or each.column.startswith(f"{column.name} ")
+        ]
+        equal = [each.equal for each in parts if each.equal is not None]
+        found.append(
+            MaskedColumn(
+                column=column.name,
+                type=column.type,
+                mask=column.mask or "",
+                options=column.options,
+                rule=column.rule,
+                promise=column.proof,
+                keeps_distinct=column.preserves_distinct,
+                compared=sum(each.compared for each in parts) if parts else None,
+                equal=sum(equal) if equal else None,
+                outside=sum(each.outside for each in parts) if parts else None,
+            )
+        )
+    return found
+
+
+def _json_digest(document: BaseModel) -> str:
+    return document_digest(document.model_dump(mode="json"))
+
+
+def _if_there(file: RunFile[Model], folder: Path, *, needed: bool) -> Model | None:
+    """What a step has left, if it came so far. What a killed step left half written counts for a failure."""
+    try:
+        return file.read(folder) if file.is_in(folder) else None
+    except ApplianceError:
+        if needed:
+            raise
+        return None

@@ -1,0 +1,1 @@
+"""Reading the source within a step, and giving way to those who use it."""

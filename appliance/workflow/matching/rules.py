@@ -1,0 +1,231 @@
+"""Which tables a workflow selects, and what happens to each of their columns: rules matched to a catalog."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from appliance.documents.problems import KeyPath, Places, Problem
+from appliance.workflow.catalog import Catalog, Column, Table
+from appliance.workflow.document import MaskSpec, RowFilter, Workflow
+from appliance.workflow.matching.match_problems import MatchProblems
+from appliance.workflow.matching.written_patterns import (
+    Rank,
+    RuleIndex,
+    WrittenPattern,
+    WrittenPatterns,
+    written_patterns,
+)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The column is masked. ``pattern`` is None where ``unlisted: null`` says so, and no rule of its own."""
+
+    mask: MaskSpec
+    pattern: str | None
+
+    @property
+    def unlisted(self) -> bool:
+        """Masked because nothing covers it: NULL, or the type's neutral value where it may not be NULL."""
+        return self.pattern is None
+
+
+@dataclass(frozen=True)
+class Keep:
+    """The column is copied as it is. ``pattern`` is None where ``unlisted: keep`` says so."""
+
+    pattern: str | None
+
+
+@dataclass(frozen=True)
+class Uncovered:
+    """Nothing says what happens to the column, so the run may not begin."""
+
+
+@dataclass(frozen=True)
+class Computed:
+    """The column is generated: the twin computes it from the others, and it is not copied."""
+
+
+Decision = Rule | Keep | Uncovered | Computed
+
+
+@dataclass(frozen=True)
+class SelectedTable:
+    """A table that is copied, with the decision for each of its columns, in the table's order."""
+
+    table: Table
+    columns: tuple[tuple[Column, Decision], ...]
+    rows: RowFilter | None = None
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The outcome. ``tables`` is to be used only if ``problems`` is empty, and ``uncovered`` too."""
+
+    tables: tuple[SelectedTable, ...]
+    """In the catalog's order. Partitioned tables, which hold no rows, among them."""
+    problems: tuple[Problem, ...]
+    uncovered: tuple[tuple[Table, Column], ...]
+    """What ``unlisted: halt`` stops at. A column of a partitioned table stands here once, under its root."""
+    notices: tuple[str, ...] = ()
+    """What is odd and no problem."""
+
+
+def selected_oids(workflow: Workflow, catalog: Catalog) -> set[int]:
+    """The tables that a workflow selects, partitioned ones too."""
+    return _select(catalog, written_patterns(workflow))
+
+
+Candidate = tuple[Rank, WrittenPattern]
+
+
+def match_rules(workflow: Workflow, catalog: Catalog, places: Places | None = None) -> Matching:
+    """Match a workflow's patterns to a source's tables and columns. Pure; finds all problems at once.
+
+    A partition is matched under its own name and those of the partitioned tables above it, the nearest being
+    the more specific of two that are otherwise equal. A mask for a column of a table that another INHERITS
+    from holds for that one's column too, in the same order; what is kept there does not. ``places`` adds
+    lines to the problems.
+    """
+    problems = MatchProblems(catalog, places or Places())
+    patterns = written_patterns(workflow)
+    chosen = _select(catalog, patterns)
+    index = RuleIndex(patterns.rules)
+    selected = []
+    for table in catalog.tables:
+        if table.oid in chosen:
+            columns = _decide(workflow, problems, table, index.about(table))
+            selected.append(SelectedTable(table, columns, _row_filter(problems, table, patterns.rows)))
+        else:
+            _note_elsewhere(table, patterns)
+    for written in patterns.all():
+        problems.useless(written)
+    if not selected and not problems.found:
+        problems.add(("tables",), "selects no table", "patterns of include that exclude does not take away")
+    return Matching(
+        tuple(selected), tuple(problems.found), _uncovered(selected, catalog), tuple(problems.notices)
+    )
+
+
+def without_uncovered(matching: Matching) -> Matching:
+    """The same without the columns that nothing covers."""
+    tables = tuple(
+        replace(each, columns=tuple(pair for pair in each.columns if not isinstance(pair[1], Uncovered)))
+        for each in matching.tables
+    )
+    return replace(matching, tables=tables, uncovered=())
+
+
+def _select(catalog: Catalog, patterns: WrittenPatterns) -> set[int]:
+    """The oids of the tables to copy; foreign tables hold no rows here and are never among them."""
+    chosen: set[int] = set()
+    for table in catalog.tables:
+        taken = [each for each in patterns.include if each.rank(table) is not None]
+        dropped = [each for each in patterns.exclude if each.rank(table) is not None]
+        is_foreign = table.kind == "foreign"
+        for written in taken:
+            written.matched |= not is_foreign
+            written.matched_elsewhere |= is_foreign
+        for written in dropped:
+            written.matched = True
+        if taken and not dropped and not is_foreign:
+            chosen.add(table.oid)
+    return chosen
+
+
+def _note_elsewhere(table: Table, patterns: WrittenPatterns) -> None:
+    """What patterns match in a table that is not copied, so that the reason can be told."""
+    for written in patterns.rows:
+        written.matched_elsewhere |= written.rank(table) is not None
+    for written in patterns.rules:
+        if not written.matched and not written.matched_elsewhere and written.rank(table) is not None:
+            written.matched_elsewhere = any(written.matches_column(each.name) for each in table.columns)
+
+
+def _decide(
+    workflow: Workflow, problems: MatchProblems, table: Table, rules: Iterable[WrittenPattern]
+) -> tuple[tuple[Column, Decision], ...]:
+    by_name: dict[str, list[Candidate]] = defaultdict(list)
+    with_wildcard: list[Candidate] = []
+    rules = list(rules)
+    for written in rules:
+        rank = written.rank(table)
+        if rank is not None:
+            last = written.pattern.parts[-1]
+            (by_name[last.pieces[0]] if last.literal else with_wildcard).append((rank, written))
+    columns = []
+    for column in table.columns:
+        wild = [each for each in with_wildcard if each[1].matches_column(column.name)]
+        candidates = by_name.get(column.name, []) + wild
+        if column.inherited_from:
+            candidates += _from_above(rules, column, {written.path for _, written in candidates})
+        columns.append((column, _decide_column(workflow, problems, column, candidates)))
+    return tuple(columns)
+
+
+def _from_above(
+    rules: Iterable[WrittenPattern],
+    column: Column,
+    own: Collection[KeyPath],
+) -> list[Candidate]:
+    """Masks for the column in a table that this one INHERITS from: a query of that one reads this one too."""
+    ranked = [(written.ancestor_rank(column), written) for written in rules if written.path not in own]
+    return [(rank, written) for rank, written in ranked if rank is not None]
+
+
+def _decide_column(
+    workflow: Workflow, problems: MatchProblems, column: Column, candidates: Sequence[Candidate]
+) -> Decision:
+    for _, written in candidates:
+        if column.generated:
+            written.matched_generated = True
+        else:
+            written.matched = True
+    if column.generated:
+        return Computed()
+    best = _best(problems, candidates, f"{column.schema_name}.{column.table_name}.{column.name}")
+    if best is not None:
+        return Keep(best.pattern.text) if best.mask is None else Rule(best.mask, best.pattern.text)
+    if workflow.unlisted == "null":
+        return Rule(MaskSpec(mask="null"), None)
+    return Keep(None) if workflow.unlisted == "keep" else Uncovered()
+
+
+def _best(problems: MatchProblems, candidates: Sequence[Candidate], matched: str) -> WrittenPattern | None:
+    if not candidates:
+        return None
+    highest = max(rank for rank, _ in candidates)
+    best = [written for rank, written in candidates if rank == highest]
+    # Two parents may mask alike what a child has from both.
+    from_above = highest[1] < 0 and best[0].mask is not None
+    if len(best) > 1 and not (from_above and all(each.mask == best[0].mask for each in best)):
+        problems.tie(best, matched)
+    return best[0]
+
+
+def _row_filter(problems: MatchProblems, table: Table, rows: Iterable[WrittenPattern]) -> RowFilter | None:
+    ranked = [(written.rank(table), written) for written in rows]
+    candidates = [(rank, written) for rank, written in ranked if rank is not None]
+    for _, written in candidates:
+        written.matched = True
+    best = _best(problems, candidates, table.qualified)
+    if best is None or best.rows is None:
+        return None
+    problems.rows(table, best, best.rows)
+    return best.rows
+
+
+def _uncovered(selected: list[SelectedTable], catalog: Catalog) -> tuple[tuple[Table, Column], ...]:
+    tables = {(table.schema_name, table.name): table for table in catalog.tables}
+    found: dict[tuple[str, str, str], tuple[Table, Column]] = {}
+    for each in selected:
+        if each.table.kind == "partitioned":
+            continue
+        name = each.table.all_names[-1]
+        for column, decision in each.columns:
+            if isinstance(decision, Uncovered):
+                found.setdefault((*name, column.name), (tables.get(name, each.table), column))
+    return tuple(found.values())
