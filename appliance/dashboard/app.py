@@ -24,6 +24,7 @@ from appliance.dashboard.api import appliance_api
 from appliance.dashboard.api import appliances as api_appliances
 from appliance.dashboard.api import catalogs as api_catalogs
 from appliance.dashboard.api import people as api_people
+from appliance.dashboard.api import releases as api_releases
 from appliance.dashboard.api import workflows as api_workflows
 from appliance.dashboard.http_errors import TooManyRequestsError, problem_of, status_of
 from appliance.dashboard.pages import appliance as pages_appliance
@@ -32,10 +33,12 @@ from appliance.dashboard.pages import edit as pages_edit
 from appliance.dashboard.pages import fleet as pages_fleet
 from appliance.dashboard.pages import people as pages_people
 from appliance.dashboard.pages import plan as pages_plan
+from appliance.dashboard.pages import releases as pages_releases
 from appliance.dashboard.pages import runs as pages_runs
 from appliance.dashboard.pages import sign_in as pages_sign_in
 from appliance.dashboard.pages import workflow as pages_workflow
 from appliance.dashboard.pages.rendering import STATIC, html
+from appliance.dashboard.rollouts.advancing import advance
 from appliance.dashboard.settings import Settings
 from appliance.dashboard.store.database import StoreAwayError
 from appliance.dashboard.store.retention import sweep
@@ -47,6 +50,7 @@ from appliance.errors import ApplianceError, Explanation
 from appliance.releases.repository.contents import METADATA, TARGETS
 
 SWEEP_EVERY_SECONDS = 600
+ROLLOUTS_EVERY_SECONDS = 15
 log = logging.getLogger("appliance.dashboard")
 
 
@@ -63,7 +67,7 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
     )
     app.state.context = context
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    for router in (appliance_api, api_appliances, api_catalogs, api_workflows, api_people):
+    for router in (appliance_api, api_appliances, api_catalogs, api_workflows, api_releases, api_people):
         app.include_router(router.router)
     for pages in (
         pages_sign_in,
@@ -74,6 +78,7 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
         pages_edit,
         pages_columns,
         pages_runs,
+        pages_releases,
         pages_people,
     ):
         app.include_router(pages.router, include_in_schema=False)
@@ -93,11 +98,12 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
-    sweeper = asyncio.create_task(_sweep_for_ever(context))
+    tasks = [asyncio.create_task(each(context)) for each in (_sweep_for_ever, _advance_for_ever)]
     yield
-    sweeper.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await sweeper
+    for task in tasks:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
     context.database.close()
 
 
@@ -108,6 +114,15 @@ async def _sweep_for_ever(context: Context) -> None:
         except StoreAwayError as error:
             log.warning("The store could not be tidied: %s", error)
         await asyncio.sleep(SWEEP_EVERY_SECONDS)
+
+
+async def _advance_for_ever(context: Context) -> None:
+    while True:
+        try:
+            await run_in_threadpool(advance, context.database, context.settings.heartbeat_seconds)
+        except StoreAwayError as error:
+            log.warning("Rollouts could not be carried on: %s", error)
+        await asyncio.sleep(ROLLOUTS_EVERY_SECONDS)
 
 
 def _healthz(request: Request) -> Response:

@@ -19,6 +19,10 @@ from tests.dashboard.probing import probe
 from tests.dashboard.test_pages import posts_of
 
 PAGE_TO_CALL = {
+    "/releases/rollouts": "POST /v1/rollouts",
+    "/releases/rollouts/{rollout_id}/stop": "POST /v1/rollouts/{rollout_id}/stop",
+    "/releases/rollouts/{rollout_id}/next-wave": "POST /v1/rollouts/{rollout_id}/next-wave",
+    "/releases/wishes/{appliance_id}/withdraw": "PATCH /v1/appliances/{appliance_id}",
     "/appliances": "POST /v1/appliances",
     "/appliances/{appliance_id}/enrolment": "POST /v1/appliances/{appliance_id}/enrolment",
     "/appliances/{appliance_id}/name": "PATCH /v1/appliances/{appliance_id}",

@@ -99,6 +99,8 @@ POSTS = (
     "/ask-for-scan", "/workflows/staging-twin/plan",
     "/workflows/staging-twin/edit", "/workflows/staging-twin/history/1", "/workflows/staging-twin/appliances",
     "/workflows/staging-twin/archive", "/workflows/staging-twin/runs", "/runs/{appliance}/{run}/cancel",
+    "/releases/rollouts", "/releases/rollouts/x/stop", "/releases/rollouts/x/next-wave",
+    "/releases/wishes/{appliance}/withdraw",
 )  # fmt: skip
 ADMIN_POSTS = (
     "/appliances/{appliance}/revoke", "/people", "/people/x/password", "/people/x/role", "/people/x/disabled",

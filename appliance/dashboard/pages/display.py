@@ -34,6 +34,7 @@ STATES: dict[str, tuple[str, str]] = {
     "accepted": ("busy", "Accepted"),
     "done": ("good", "Done"),
     "expired": ("idle", "Expired"),
+    "stopped": ("warn", "Stopped"),
     "ok": ("good", "OK"),
     "degraded": ("warn", "Degraded"),
     "down": ("bad", "Down"),

@@ -24,6 +24,7 @@ NAVIGATION = (
     ("fleet", "/", "Fleet"),
     ("workflows", "/workflows", "Workflows"),
     ("runs", "/runs", "Runs"),
+    ("releases", "/releases", "Releases"),
     ("people", "/people", "People"),
     ("tokens", "/tokens", "Tokens"),
     ("audit", "/audit", "Audit log"),
@@ -43,6 +44,10 @@ NOTES = {
     "enabled": "Enabled.",
     "password": "Your password is changed; your other sessions have ended.",
     "token-revoked": "Revoked.",
+    "rollout-begun": "Begun. The first wave is asked with its next heartbeats.",
+    "rollout-stopped": "Stopped. The wish is withdrawn from all that have not moved.",
+    "next-wave": "Begun. The next wave is asked with its next heartbeats.",
+    "wish-withdrawn": "Withdrawn. A move that has begun is carried to its end.",
 }
 """What a page says after a change; ``?note=`` picks one, so that an address cannot put words on a page."""
 

@@ -296,3 +296,28 @@ CREATE TABLE receipt (
     PRIMARY KEY (appliance_id, digest)
 );
 CREATE INDEX receipt_run ON receipt (appliance_id, run_id);
+
+-- migration 6
+CREATE TABLE rollout (
+    id TEXT PRIMARY KEY,
+    version TEXT NOT NULL,
+    shares TEXT NOT NULL,
+    stop_percent INTEGER NOT NULL,
+    watch_s DOUBLE PRECISION NOT NULL,
+    wave INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    why TEXT NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    created_by TEXT NOT NULL,
+    changed_at DOUBLE PRECISION NOT NULL
+);
+CREATE TABLE rollout_member (
+    rollout_id TEXT NOT NULL REFERENCES rollout (id) ON DELETE CASCADE,
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    wave INTEGER NOT NULL,
+    asked_at DOUBLE PRECISION,
+    outcome TEXT NOT NULL,
+    since DOUBLE PRECISION,
+    former_wish TEXT,
+    PRIMARY KEY (rollout_id, appliance_id)
+);

@@ -1,0 +1,1 @@
+"""A release for a group of appliances, in waves that stop by themselves."""
