@@ -6,8 +6,12 @@ import json
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 
-from appliance.diagnostics.part import Part, output_of
+from appliance.diagnostics.part import NotThereError, Part, output_of
+from appliance.releases.failures import kept_journals, version_of
+from appliance.releases.installed import ROOT
+from appliance.releases.lock import STATE
 from appliance.system.disk import readable
 from appliance.system.units import PREPARE, SERVICES, STARTED_BY_TIMERS, TIMERS
 
@@ -27,6 +31,7 @@ def parts() -> list[Part]:
         Part("units/timers.txt", "when timers ran and will run", lambda: [output_of(_TIMERS)]),
         Part("units/failed.txt", "units that have failed", lambda: [output_of(_FAILED)]),
         Part("logs/services.txt", "the services' journal of a week", lambda: _journal("appliance-*", 20_000)),
+        *(_failed_move(path) for path in kept_journals(ROOT / STATE)),
         Part("logs/docker.txt", "Docker's journal", lambda: _journal("docker.service", 2_000)),
         Part("logs/postgresql.txt", "PostgreSQL's journal", lambda: _journal("postgresql@*", 5_000)),
         Part("logs/kernel.txt", "the kernel's warnings", _kernel),
@@ -48,6 +53,18 @@ def _journal(unit: str, lines: int) -> Iterable[str]:
     return readable_journal(
         output_of(["journalctl", f"--unit={unit}", _SINCE, f"--lines={lines}", "--output=json", "--no-pager"])
     )
+
+
+def _failed_move(path: Path) -> Part:
+    name = f"logs/failed-release-{version_of(path)}.txt"
+    return Part(name, "what the services wrote while that release was tried", lambda: _kept(path))
+
+
+def _kept(path: Path) -> Iterable[str]:
+    try:
+        return readable_journal(path.read_text(encoding="utf-8", errors="replace"))
+    except OSError as error:
+        raise NotThereError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _kernel() -> Iterable[str]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 from appliance.durable import write_file
 from appliance.errors import WorkFailedError
 from appliance.releases import bundles, metadata
+from appliance.releases.failures import keep_journal
 from appliance.releases.installed import CURRENT, UPDATER, is_installed, linked, manifest, point
 from appliance.releases.prune import mark_used
 from appliance.system.units import PREPARE, SERVICES, UNIT_FOLDER
@@ -24,6 +27,7 @@ CRASHES_MAX = 4
 STEADY_S = 30.0
 """How long all services must then stay up: what crashes at its first real work shows by then."""
 _POLL_S = 1.0
+_JOURNAL_LINES, _JOURNAL_BYTES = 20_000, 16 << 20
 # Preflight runs in a service of its own: the updater's sees neither the network nor the kernel as they are.
 _OUTSIDE = ("systemd-run", "--wait", "--pipe", "--quiet", "--collect")
 _CHECK_FAILED = 1
@@ -34,6 +38,7 @@ class ThisMachine:
 
     def __init__(self, root: Path, state: Path, metadata_url: str) -> None:
         self._root = root
+        self._state = state
         self._copy = state / "metadata.sql"
         self._metadata_url = metadata_url
 
@@ -102,6 +107,15 @@ class ThisMachine:
             time.sleep(_POLL_S)
         names = ", ".join(_missing(_states())) or "a service that does not stay up"
         return f"Not proven to work within {PROVEN_WITHIN_S / 60:.0f} minutes: {names}."
+
+    def keep_journal(self, version: str, since: datetime) -> None:
+        """Keep what the services wrote while this release was tried; what cannot be kept is no error."""
+        command = ("journalctl", "--unit=appliance-*", f"--since=@{since.timestamp():.0f}")
+        shown = ("--output=json", f"--lines={_JOURNAL_LINES}", "--no-pager")
+        try:
+            keep_journal(self._state, version, _run(*command, *shown, check=False)[-_JOURNAL_BYTES:])
+        except (WorkFailedError, OSError) as error:
+            sys.stderr.write(f"The journal of {version} could not be kept: {error}\n")
 
     def settle(self, version: str) -> None:
         """Let this release perform the updates to come, and drop the copy of the metadata."""

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from appliance.errors import ApplianceError
 from appliance.releases.wanted import Wanted
@@ -34,10 +35,12 @@ class Update(BaseModel):
     metadata: str = ""
     """The schema version of Airflow's metadata under the former release, known from ``switching`` on."""
     provings: int = 0
+    tried_at: AwareDatetime | None = None
+    """When the release was switched to for the first time: the journal of a failure begins there."""
     message: str = ""
     """What the outcome says."""
 
-    def moved(self, state: State, **changes: str | int) -> Update:
+    def moved(self, state: State, **changes: str | int | datetime) -> Update:
         """The same update, further on."""
         return self.model_copy(update={"state": state, **changes})
 
@@ -68,6 +71,9 @@ class Host(Protocol):
 
     def unproven(self) -> str:
         """Wait until the services have proven that they work; else, after long, what is missing."""
+
+    def keep_journal(self, version: str, since: datetime) -> None:
+        """Keep what the services wrote while this release was tried; what cannot be kept is no error."""
 
     def settle(self, version: str) -> None:
         """Let this release perform the updates to come, and drop the copy of the metadata."""
@@ -114,9 +120,10 @@ def _forward(update: Update, host: Host) -> Update:
         return update.moved("switching", metadata=metadata)
     if update.state == "switching":
         host.stop()
+        tried_at = update.tried_at or datetime.now(UTC)
         host.switch(version)
         host.start()
-        return update.moved("proving", provings=1)
+        return update.moved("proving", provings=1, tried_at=tried_at)
     missing = host.unproven()
     if missing:
         return update.moved("rolling_back", message=missing)
@@ -124,6 +131,8 @@ def _forward(update: Update, host: Host) -> Update:
 
 
 def _roll_back(update: Update, host: Host) -> Update:
+    if update.tried_at is not None:
+        host.keep_journal(update.wanted.version, update.tried_at)
     host.stop()
     # A metadata schema that the former release does not know stops its scheduler, whatever downgrade says.
     if update.metadata and host.metadata_version() != update.metadata:

@@ -18,6 +18,7 @@ from appliance.durable import write_file
 from appliance.errors import ApplianceError, ExitCode, WorkFailedError, WrongRequestError
 from appliance.policy.policy import Policy, check_update, enforce, read_policy
 from appliance.policy.refusal import Refusal
+from appliance.releases.failures import forget_failures, given_up, note_failure
 from appliance.releases.held import held_back, read_held
 from appliance.releases.host import ThisMachine
 from appliance.releases.installed import CURRENT, ROOT, UPDATER, is_installed, linked, point
@@ -75,6 +76,9 @@ def _perform(settings: Settings, use: str | None, interrupt: bool, back: bool) -
             wanted = _asked_by_operator(use) if use else read_wanted(FOLDER)
             if wanted is None:
                 return ExitCode.DONE
+            if use is None and (why := given_up(state, wanted.version)):
+                _refuse(wanted, why)
+                return ExitCode.DONE
             update = _begin(settings, wanted, by_operator=use is not None, interrupt=interrupt, back=back)
             if update is None:
                 return ExitCode.DONE
@@ -85,6 +89,10 @@ def _perform(settings: Settings, use: str | None, interrupt: bool, back: bool) -
         host = ThisMachine(ROOT, state, settings.airflow_database_url)
         update = carry_on(resumed(update), host, lambda reached: keep_update(state, reached))
         done = update.state == "done"
+        if done:
+            forget_failures(state, update.wanted.version)
+        elif update.tried_at is not None:
+            note_failure(state, update.wanted.version, update.message)
         write_outcome(FOLDER, update.wanted, "done" if done else "failed", update.message)
         forget_wanted(FOLDER, update.wanted)
         (state / UNDER_WAY).unlink()
@@ -112,9 +120,7 @@ def _begin(
     except ApplianceError as error:
         if by_operator:
             raise
-        write_outcome(FOLDER, wanted, "refused", error.what)
-        forget_wanted(FOLDER, wanted)
-        _say(f"Refused to move to {wanted.version}: {error.what}")
+        _refuse(wanted, error.what)
         return None
     if wanted.version == current:
         if not by_operator:
@@ -138,6 +144,13 @@ def _begin(
         return None
     point(ROOT, UPDATER, current)
     return Update(wanted=wanted, former=current)
+
+
+def _refuse(wanted: Wanted, why: str) -> None:
+    """Answer that what was asked for is not done."""
+    write_outcome(FOLDER, wanted, "refused", why)
+    forget_wanted(FOLDER, wanted)
+    _say(f"Refused to move to {wanted.version}: {why}")
 
 
 def _is_held(policy: Policy, wanted: Wanted, *, by_operator: bool, back: bool) -> bool:
@@ -171,9 +184,7 @@ def _is_missing(wanted: Wanted, by_operator: bool) -> bool:
         return False
     seen = read_seen(ROOT)
     if seen and seen.refused and seen.refused[0] == wanted.version and seen.at >= wanted.requested_at:
-        write_outcome(FOLDER, wanted, "refused", seen.refused[1])
-        forget_wanted(FOLDER, wanted)
-        _say(f"Refused to move to {wanted.version}: {seen.refused[1]}")
+        _refuse(wanted, seen.refused[1])
     else:
         _say(f"{wanted.version} waits until its bundle has been fetched: journalctl -u appliance-fetch")
     return True

@@ -13,6 +13,15 @@ import pytest
 from appliance.errors import WorkFailedError
 from appliance.releases import bundles
 from appliance.releases.bundles import find_bundle
+from appliance.releases.failures import (
+    failures,
+    forget_failures,
+    given_up,
+    keep_journal,
+    kept_journals,
+    note_failure,
+    version_of,
+)
 from appliance.releases.host import failures_in, replace_units
 from appliance.releases.installed import CURRENT, installed, linked, point
 from appliance.releases.machine import PROVING_MAX, Update, carry_on, resumed
@@ -38,6 +47,7 @@ class Machine:
         self.metadata, self.copy = "schema 1", ""
         self.installed = {"1.0"}
         self.broken = broken
+        self.journals: list[str] = []
         self.strike: Callable[[str], None] = lambda _: None
 
     def _deed(self, name: str) -> Iterator[None]:
@@ -87,6 +97,10 @@ class Machine:
         works = self.running and self.current != self.broken
         works = works and (self.current, self.metadata) in {("1.0", "schema 1"), ("2.0", "schema 2")}
         return "" if works else "The scheduler is not proven."
+
+    def keep_journal(self, version: str, since: datetime) -> None:
+        for _ in self._deed("keep_journal"):
+            self.journals.append(version)
 
     def settle(self, version: str) -> None:
         for _ in self._deed("settle"):
@@ -161,6 +175,39 @@ def test_an_error_in_any_deed_ends_in_one_of_the_two_ends(deed: str, when: str, 
     assert update.state == "failed"
     assert "The disk is full." in update.message
     assert machine.state() == AS_BEFORE
+
+
+def test_the_journal_of_a_release_that_fails_is_kept_and_of_no_other(tmp_path: Path) -> None:
+    good, broken = Machine(), Machine(broken="2.0")
+    for name, machine in (("good", good), ("broken", broken)):
+        (tmp_path / name).mkdir()
+        attempt(machine, tmp_path / name)
+    assert (good.journals, broken.journals) == ([], ["2.0"])
+
+
+def test_a_release_that_has_failed_twice_waits_for_a_person(tmp_path: Path) -> None:
+    assert given_up(tmp_path, "2.0") == ""
+    note_failure(tmp_path, "2.0", "The scheduler is not proven.")
+    assert given_up(tmp_path, "2.0") == ""
+    note_failure(tmp_path, "2.0", "The scheduler is not proven.")
+    assert "sudo appliance release apply 2.0" in given_up(tmp_path, "2.0")
+    assert given_up(tmp_path, "2.1") == ""
+    forget_failures(tmp_path, "2.0")
+    assert given_up(tmp_path, "2.0") == ""
+
+
+def test_what_is_remembered_of_failures_and_cannot_be_read_holds_nothing_back(tmp_path: Path) -> None:
+    (tmp_path / "failures.json").write_text("{")
+    assert given_up(tmp_path, "2.0") == ""
+    note_failure(tmp_path, "2.0", "x")
+    assert failures(tmp_path)["2.0"].times == 1
+
+
+def test_the_journals_of_the_last_three_failures_are_kept(tmp_path: Path) -> None:
+    for number in range(5):
+        keep_journal(tmp_path, f"2.{number}", "{}")
+        os.utime(tmp_path / f"failed-2.{number}.journal", (number, number))
+    assert [version_of(path) for path in kept_journals(tmp_path)] == ["2.4", "2.3", "2.2"]
 
 
 def test_a_roll_back_that_fails_is_tried_again(tmp_path: Path) -> None:

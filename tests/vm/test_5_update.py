@@ -122,3 +122,18 @@ def test_a_release_that_does_not_work_is_left_again_even_when_the_move_is_killed
     assert releases.vm.sudo(f'{psql} -c "SELECT version_num FROM alembic_version"') == version
     assert "release 0.1.9" in releases.vm.sudo("cat /etc/systemd/system/appliance-status.service")
     wait_until(releases, f"test $(systemctl is-active {SERVICES} | grep -cx active) = 4")
+    # It is tried once more by itself, and what its services wrote is there for diagnostics.
+    failures = json.loads(releases.vm.sudo(f"cat {ROOT}/.update/failures.json"))
+    assert failures["0.1.10"]["times"] == 1
+    assert "appliance-scheduler.service" in releases.vm.sudo(f"cat {ROOT}/.update/failed-0.1.10.journal")
+
+
+def test_a_release_that_failed_twice_is_not_tried_again_by_itself(releases: Appliance) -> None:
+    remembered = {"0.1.10": {"times": 2, "at": "2026-01-01T00:00:00Z", "why": "Does not stay up."}}
+    written = packed(json.dumps(remembered))
+    releases.vm.sudo(f"echo {written} | base64 -d > {ROOT}/.update/failures.json")
+    ask_for(releases, "0.1.10")
+    answer = outcome(releases)
+    assert answer["result"] == "refused"
+    assert "sudo appliance release apply 0.1.10" in answer["message"]
+    assert current(releases) == "0.1.9"
