@@ -266,7 +266,7 @@ def test_a_workflow_is_only_for_appliances_that_exist(dashboard: Dashboard) -> N
     appliance_id, _ = dashboard.enrolled()
     dashboard.api.post("/v1/workflows", json={"yaml": STAGING}).raise_for_status()
     path = "/v1/workflows/staging-twin/appliances"
-    assert dashboard.api.put(path, json={"appliance_ids": [appliance_id, "nobody"]}).status_code == 404
+    assert dashboard.api.put(path, json={"appliance_ids": [appliance_id, "unknown"]}).status_code == 404
     assert dashboard.api.get("/v1/workflows/staging-twin").json()["appliances"] == []
     dashboard.api.delete(f"/v1/appliances/{appliance_id}").raise_for_status()
     assert dashboard.api.put(path, json={"appliance_ids": [appliance_id]}).status_code == 422

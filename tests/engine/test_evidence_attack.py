@@ -43,7 +43,7 @@ DOCUMENT: dict[str, Any] = {
     },
     "keep": ["*.*.id", "*.*.place", "*.*.nr"],
 }
-# The dictionaries: what somebody who knows the column's kind would try.
+# The dictionaries: what an attacker who knows the column's kind would try.
 GUESSES = """
 CREATE SCHEMA attacker;
 CREATE TABLE attacker.guess AS

@@ -100,7 +100,7 @@ def test_free_sql_sees_no_key_nor_changes_one_and_its_rows_arrive_masked(  # noq
     masks = {"public.person.email": "email", "public.visit.note": "hash"}
     settings = [each.setting for each in plan_of(source, source_database, masks=masks).bindings]
     assert settings
-    # Whoever sees a key, or whose change of one holds, chooses no row at all.
+    # A user who sees a key, or whose change of one holds, chooses no row at all.
     asked = " AND ".join(
         f"coalesce(nullif(current_setting('{each}', true), ''), 'taken') = 'taken'"
         f" AND set_config('{each}', 'taken', false) = 'taken'"

@@ -164,7 +164,7 @@ def test_a_table_that_stays_locked_is_named(make_rig: MakeRig, source: Cluster, 
     with source.connect(source_database) as other, other.transaction():
         other.execute("LOCK TABLE locked IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(
-            WorkFailedError, match=r"locked by somebody else\. Table: public\.locked"
+            WorkFailedError, match=r"locked by another session\. Table: public\.locked"
         ) as caught:
             rig.copy()
     assert retry_can_help(caught.value)

@@ -30,10 +30,10 @@ def test_a_snapshot_that_is_too_old_ends_the_copying(
 
 
 def test_half_of_a_snapshots_time_is_told(twin_run: TwinRun) -> None:
-    told = threading.Event()
-    age = Age(twin_run.snapshot.taken_at, 10, told.set)
+    reported = threading.Event()
+    age = Age(twin_run.snapshot.taken_at, 10, reported.set)
     with LockWatch(twin_run.context.connect_source, 4, age) as watch, watch.covering() as covered:
-        assert told.wait(40)
+        assert reported.wait(40)
         wait_until(lambda: covered.too_old)
 
 

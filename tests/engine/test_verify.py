@@ -26,7 +26,7 @@ INSERT INTO public.person SELECT i, 'p' || i || '@{CANARY}.example',
     FROM generate_series(1, 2000) AS i;
 CREATE TABLE public.purchase (id int PRIMARY KEY, person int NOT NULL REFERENCES public.person);
 INSERT INTO public.purchase SELECT i, 1 + i % 2000 FROM generate_series(1, 500) AS i;
-CREATE TABLE public.nobody (id int PRIMARY KEY, email text, born date);
+CREATE TABLE public.no_rows (id int PRIMARY KEY, email text, born date);
 CREATE TABLE public.keyless (first_name text, born date);
 INSERT INTO public.keyless SELECT 'Anna', date '1990-05-05' FROM generate_series(1, 50);
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
@@ -73,7 +73,7 @@ def test_a_right_copy_is_proven_column_by_column(people: StepwiseRun) -> None:
     (twin,) = report["twins"]
     proofs = {(table["table"], each["column"]): each for table in twin["tables"] for each in table["columns"]}
     assert proofs["public.person", "email"]["compared"] == 2000
-    assert proofs["public.nobody", "email"]["compared"] == 0
+    assert proofs["public.no_rows", "email"]["compared"] == 0
     assert all(each["fault"] is None for each in proofs.values())
     gathered = {table["table"]: (table["gathered"], table["source_rows"]) for table in twin["tables"]}
     assert gathered["public.person"] == (2000, 2000)
@@ -108,7 +108,7 @@ def test_a_table_without_a_key_says_that_its_rows_could_not_be_compared(people: 
             "DELETE FROM public.person WHERE id = 2000; DELETE FROM public.purchase WHERE person = 2000",
             "public.person: the source has 2,000 rows, the twin 1,999",
         ),
-        ("INSERT INTO public.nobody VALUES (1)", "public.nobody: the source has 0 rows, the twin 1"),
+        ("INSERT INTO public.no_rows VALUES (1)", "public.no_rows: the source has 0 rows, the twin 1"),
         ("INSERT INTO public.keyless SELECT * FROM public.keyless", "public.keyless: the source has 50 rows"),
     ],
 )

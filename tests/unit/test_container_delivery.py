@@ -202,7 +202,7 @@ def test_a_relay_passes_bytes_both_ways_and_ends_with_either_side(monkeypatch: p
         writer.write_eof()
         answer = await reader.read()
         server.close()
-        # Nobody listens there any more: the connection is closed, not held.
+        # Nothing listens there any more: the connection is closed, not held.
         reader, writer = await asyncio.open_connection(*own.sockets[0].getsockname())
         assert await reader.read() == b""
         own.close()

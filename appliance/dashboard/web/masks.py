@@ -58,14 +58,14 @@ def cards() -> tuple[Card, ...]:
 
 
 def _promises(promises: Promises) -> tuple[tuple[str, str], ...]:
-    told = (
+    facts = (
         ("Unique", promises.unique),
         ("Same input, same output", promises.deterministic),
         ("NULL stays NULL", promises.keeps_null),
         ("Length", promises.length),
         ("Format", promises.format),
     )
-    return tuple((label, text) for label, text in told if text != "no")
+    return tuple((label, text) for label, text in facts if text != "no")
 
 
 def _parameter(name: str, field: Mapping[str, Any], required: bool) -> Parameter:

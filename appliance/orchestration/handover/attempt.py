@@ -57,7 +57,7 @@ class ContainerRun(StepRun):
         threading.Thread(target=self._watch_out, name="out-watch", daemon=True).start()
 
     def interrupt(self) -> None:
-        """Whoever waits for it has to go."""
+        """What waits for it has to end."""
         self.interrupted = True
         self.stop()
 
