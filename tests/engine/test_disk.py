@@ -31,8 +31,8 @@ from appliance.store.events import scrubbed
 from appliance.system.disk import Reserve, Space, space_of
 from tests.containers.appliance_host import wait_for
 from tests.engine.clusters import Cluster, free_port
+from tests.engine.engine_run import EngineRun
 from tests.engine.scenario import Scenario
-from tests.engine.stepwise_run import StepwiseRun
 
 MB = 1 << 20
 NewDisk = Callable[[int], Path]
@@ -99,7 +99,7 @@ def test_a_disk_that_fills_up_during_a_run_fails_the_step_and_the_next_try_succe
     )
     disk = new_disk(64)
     (disk / "run").mkdir()
-    run = StepwiseRun(source, source_database, target, twin_database, disk / "run", {"keep": ["*.*.*"]})
+    run = EngineRun(source, source_database, target, twin_database, disk / "run", {"keep": ["*.*.*"]})
     messages: list[Message] = []
 
     def step(name: str) -> int:
