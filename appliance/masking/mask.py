@@ -166,7 +166,7 @@ class Mask(ABC, Generic[P]):
             {name: field.examples[0] for name, field in fields if field.is_required() and field.examples}
         )
 
-    def example_params(self) -> dict[str, Any]:
+    def example_params(self) -> dict[str, object]:
         """Parameters for the documentation: every one with its first example."""
         return {name: field.examples[0] for name, field in self.params.model_fields.items() if field.examples}
 

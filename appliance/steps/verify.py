@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import closing
-from typing import Any
+from typing import TypedDict
 
 import psycopg
 from pydantic import BaseModel
@@ -145,7 +145,15 @@ def _kept_personal(lines: list[str]) -> RefusedError:
     )
 
 
-def _kept_counts(proofs: tuple[TwinProof, ...]) -> dict[str, Any]:
+class _KeptCounts(TypedDict):
+    kept_columns: int
+    kept_looked_at: int
+    kept_rows: int
+    kept_found: int
+    kept_found_in: tuple[str, ...]
+
+
+def _kept_counts(proofs: tuple[TwinProof, ...]) -> _KeptCounts:
     looks = [look for proof in proofs[:1] for look in proof.kept]
     columns = {(look.table, column.column): column for look in looks for column in look.columns}
     found = [table for (table, _), column in columns.items() if column.found]

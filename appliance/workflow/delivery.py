@@ -62,7 +62,7 @@ class TwinDelivery(StrictModel):
     )
 
     @model_serializer(mode="wrap")
-    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
         return {key: value for key, value in serialize(self).items() if key != "golden" or value is not None}
 
 
@@ -125,7 +125,7 @@ class FilesDelivery(StrictModel):
         return self
 
     @model_serializer(mode="wrap")
-    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
         return {key: value for key, value in serialize(self).items() if value is not None}
 
     def takes(self, schema: str, table: str) -> bool:

@@ -135,8 +135,8 @@ def test_what_is_wrong_is_told_with_its_line(text: str, line: int | None, what: 
     problems = documents.check(text).by_line()
     assert problems
     if line:
-        assert line in [problem["line"] for problem in problems]
-        assert any(what in problem["what"] + problem["expected"] for problem in problems)
+        assert line in [problem.line for problem in problems]
+        assert any(what in problem.what + problem.expected for problem in problems)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{" * 1000, "a: &a [*a]", "\0", "x" * 10_000_000])
