@@ -1,7 +1,7 @@
 """``attest``: write the files, and take the digests of what was verified, for the run's receipt.
 
 Both are made of ``<twin>__next``: once it is the twin, its users may write to it, and what they write has
-not been proven. Who started the step signs the receipt: no step is given the key. Only then does
+no proof. The process that started the step signs the receipt: no step is given the key. Only then does
 ``publish`` begin.
 """
 
