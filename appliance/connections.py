@@ -114,7 +114,7 @@ class Connection(StrictModel):
 
     @property
     def file(self) -> Path | None:
-        """The file that it was read from: whoever owns that may say what runs for it."""
+        """The file that it was read from: its owner may say what runs for it."""
         return self._file
 
     @field_validator("password_command", mode="before")

@@ -155,9 +155,9 @@ class ApplianceError(Exception):
 
     def explain(self, why: str, next_step: str | None = None) -> Self:
         """Give another reason, and with ``next_step`` another thing to do; the same error, for ``raise``."""
-        told = self.explanation
-        step = told.next_step if next_step is None else next_step
-        self.explanation = replace(told, why=why, next_step=step)
+        former = self.explanation
+        step = former.next_step if next_step is None else next_step
+        self.explanation = replace(former, why=why, next_step=step)
         return self
 
 

@@ -1,6 +1,6 @@
 """A connection's password: as connections.yaml has it, or as the program that is named there prints it.
 
-The program runs with the rights of whoever owns the file, without a shell. What it prints is never shown, in
+The program runs with the rights of the file's owner, without a shell. What it prints is never shown, in
 no log and no error; it is in memory only, and for a minute, so that one step asks once.
 """
 

@@ -51,7 +51,7 @@ VERIFIED = "verify.json"
 DIGESTS = "digests.json"
 """The digests of the twins that were built, by ``attest``."""
 RECEIPT = "receipt.json"
-"""The signed receipt, for ``publish`` to see that there is one."""
+"""The signed receipt, which ``publish`` requires."""
 TOUCHED = "touched"
 """The mark that something was made on a target: the run gets a receipt, whatever becomes of it."""
 CLOSED = "receipt-of-failure"
@@ -188,7 +188,7 @@ def request_stop(state_dir: Path, run_id: str, request: StopRequest) -> bool:
 
 
 def stop_request(folder: Path) -> StopRequest | None:
-    """The request to stop, if there is one."""
+    """The request to stop, if any."""
     try:
         return StopRequest(**json.loads((folder / STOP).read_bytes()))
     except FileNotFoundError:

@@ -19,7 +19,7 @@ from bench.through_airflow import build_step_image, run_once, running_appliance
 
 TWIN = "bench_twin"
 EIGHT_SHARDS = 3
-"""limits.parallel under which the smaller database, as big as it is unless told, is cut into eight shards."""
+"""limits.parallel under which the smaller database, as big as it is by default, is cut into eight shards."""
 
 
 def main() -> int:

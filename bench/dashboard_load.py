@@ -34,7 +34,7 @@ HEARTBEAT_S = 30.0
 PORTION_S = 2.0
 """A run in progress reports so often."""
 LOOK_S = 3.0
-"""A page that somebody has open asks so often."""
+"""An open page asks so often."""
 
 
 class Load:
@@ -81,17 +81,17 @@ class Load:
 
     async def run(self, appliance: SimulatedAppliance) -> None:
         """One appliance's runs, one after the other."""
-        told: Iterator[str] = iter(())
+        running: Iterator[str] = iter(())
         async with self.caller(appliance.token) as client:
             async for _ in self.every(PORTION_S, random.uniform(0, PORTION_S)):
-                if next(told, None) is None:
-                    told = appliance.run("staging-twin", portions=8)
-                    next(told)
+                if next(running, None) is None:
+                    running = appliance.run("staging-twin", portions=8)
+                    next(running)
                 body, appliance.outbox = appliance.batch(appliance.outbox), []
                 await self.ask(client, "batch of events", "POST", "/v1/appliance/events", body)
 
     async def look(self, kind: str, path: str, token: str) -> None:
-        """One page that somebody has open."""
+        """One open page."""
         async with self.caller(token) as client:
             async for _ in self.every(LOOK_S, random.uniform(0, LOOK_S)):
                 await self.ask(client, kind, "GET", path)

@@ -1,8 +1,8 @@
 """What the appliance takes while it has nothing to do, beside Airflow as it comes: ``python -m bench.idle``.
 
-Both on the same machine, with the same PostgreSQL and one workflow that nobody starts. The appliance runs as
+Both on the same machine, with the same PostgreSQL and one workflow that is not started. The appliance runs as
 its units start it, supervisors and all. Airflow as it comes is its four processes with default settings,
-without the example DAGs. PostgreSQL and Docker are nobody's here.
+without the example DAGs. PostgreSQL and Docker count for neither here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SETTLE_S = 30
 REST_S = 900
 WORKFLOW = """\
 id: idle
-title: Nobody starts it
+title: It is never started
 source: production
 tables: {include: ["public.*"]}
 unlisted: "null"

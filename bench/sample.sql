@@ -23,7 +23,7 @@ CREATE TABLE customer (
 );
 INSERT INTO customer
 SELECT i,
-       -- Nobody's address follows from when they signed up: sorting them is work, as it is in real life.
+       -- No address follows from when they signed up: sorting them is work, as it is in real life.
        (ARRAY['anna', 'bjorn', 'chloe', 'lukasz', 'olivia', 'george', 'maria', 'noah'])[1 + (hashint8(i) & 7)] || '.' ||
        substr(md5(i::text), 1, 6) || i % 100 || '@' || (ARRAY['mail', 'post', 'inbox', 'home'])[1 + i % 4] || '.example',
        (ARRAY['Anna', 'Björn', 'Chloé', 'Łukasz', 'Olivia', 'George', 'María', 'Noah'])[1 + i % 8],

@@ -41,7 +41,7 @@ class Servers:
         return done.stdout
 
     def fresh_target(self, name: str) -> None:
-        """An empty database on the target, and both servers at rest: no measurement pays for another."""
+        """An empty database on the target, and both servers idle: no measurement pays for another."""
         for database in (name, f"{name}__next", f"{name}__prev"):
             self.target.drop_database(database)
         self.target.create_database(name, "OWNER twin_owner")

@@ -21,7 +21,7 @@ from bench.processes import cpu_seconds, pss_mib
 from tests.engine.clusters import free_port
 
 ROUNDS = 5
-NOBODY = "host=127.0.0.1 port=9 dbname=none"
+NO_SERVER = "host=127.0.0.1 port=9 dbname=none"
 
 
 class Start(NamedTuple):
@@ -38,8 +38,8 @@ def start_once(folder: Path) -> Start:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("APPLIANCE_")} | {
         "APPLIANCE_CONFIG_DIR": str(folder),
         "APPLIANCE_STATE_DIR": str(folder),
-        "APPLIANCE_DATABASE_URL": NOBODY,
-        "APPLIANCE_AIRFLOW_DATABASE_URL": NOBODY,
+        "APPLIANCE_DATABASE_URL": NO_SERVER,
+        "APPLIANCE_AIRFLOW_DATABASE_URL": NO_SERVER,
         "APPLIANCE_STATUS_PORT": str(port),
     }
     began = time.monotonic()

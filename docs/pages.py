@@ -90,7 +90,7 @@ def pages() -> dict[Path, str]:
         DOCS / "reference" / "command-line.md": command_line_page(),
         **{DOCS / "reference" / f"{name}.md": document_page(page) for name, page in documents.items()},
         **{DOCS / "schemas" / f"{kind}.json": printed(schema) for kind, schema in found.items()},
-        # Nobody writes one, and whoever reads one wants to know what is in it.
+        # It is only read, and its reader wants to know what is in it.
         DOCS / "schemas" / "receipt.json": printed(RunPredicate.model_json_schema()),
     }
 

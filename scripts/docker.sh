@@ -37,7 +37,7 @@ install_engine() {
     fi
 }
 
-# Everything that the demo would have installed, for who has to ask somebody else to do it.
+# Everything that the demo would have installed, for users who have to ask an administrator.
 packages_to_ask_for() {
     command -v dockerd >/dev/null || engine_packages
     python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv

@@ -17,7 +17,7 @@ settings.register_profile("appliance", deadline=None, suppress_health_check=[Hea
 settings.load_profile("appliance")
 
 pytest_plugins = ["tests.containers.appliance_fixtures", "tests.containers.handover_rig"]
-"""Tests of two folders share one appliance; whoever uses it is of the group ``containers``."""
+"""Tests of two folders share one appliance; a test that uses it is of the group ``containers``."""
 
 TESTS = Path(__file__).parent
 TOGETHER = ("vm", "containers", "browser")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LESSER = 54_321
-"""Nobody's number."""
+"""No user's number."""
 
 
 @contextmanager

@@ -74,7 +74,7 @@ class AgeWriter(io.RawIOBase):
         return len(view)
 
     def finish(self) -> None:
-        """Write the last chunk. Whoever leaves before has written a file that nobody can open to its end."""
+        """Write the last chunk. A file left before that cannot be opened to its end."""
         self._encrypt(bytes(self._buffer), last=True)
         self._buffer.clear()
 

@@ -231,5 +231,5 @@ def _want_rotation(settings: Settings) -> None:
 
 def _note(pending: Path, state: State | str, manifest: Manifest) -> None:
     """Write down how far it is, durably, before anything further happens."""
-    told = {"state": state, "release": manifest.release, "created_at": manifest.created_at.isoformat()}
-    write_file(pending, json.dumps(told), durable=True, mode=0o600)
+    content = {"state": state, "release": manifest.release, "created_at": manifest.created_at.isoformat()}
+    write_file(pending, json.dumps(content), durable=True, mode=0o600)

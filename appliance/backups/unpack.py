@@ -111,7 +111,7 @@ def _members(file: Path, passphrase: str) -> Iterator[tuple[Manifest, Members]]:
     except WrongPassphraseError:
         raise WrongRequestError(
             f"The passphrase does not open {file}.",
-            "Nothing has been changed. Without the right passphrase nobody can read the file.",
+            "Nothing has been changed. The file cannot be read without the right passphrase.",
             "Try again with the passphrase that was given when the backup was made.",
         ) from None
     except (DamagedError, tarfile.TarError):

@@ -1,4 +1,4 @@
-"""Dropping branches: one that nobody needs, those whose time has come, and those that were never whole."""
+"""Dropping branches: those no longer needed, those whose time has come, and those that were never whole."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def drop_branch(admin: Connection[TupleRow], database: DatabaseFacts) -> None:
 def end_due(admin: Connection[TupleRow], twin: str, now: datetime | None = None) -> list[str]:
     """Drop all of the server that are over, and those of ``twin`` that a killed process has left half made.
 
-    The session must hold the server's turn for branches: nobody is making one then. Returns a sentence for
+    The session must hold the server's turn for branches: no branch is being made then. Returns a sentence for
     each, also where it could not be dropped yet. Raises psycopg errors.
     """
     now = now or datetime.now(UTC)

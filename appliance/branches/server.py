@@ -197,7 +197,7 @@ class BranchServer:
             try:
                 method = copy_database(admin, template.database, database)
             except psycopg.errors.ObjectInUse:
-                # Somebody came in after we had looked.
+                # A session came in after the look.
                 raise occupied(template) from None
             try:
                 _comment(admin, database, marker)

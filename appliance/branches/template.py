@@ -65,7 +65,7 @@ def _free(chosen: Candidate) -> Candidate:
 
 def occupied(chosen: Candidate) -> WrongRequestError:
     """The error for one that sessions are in."""
-    who = ", ".join(chosen.users) or "somebody"
+    who = ", ".join(chosen.users) or "a user"
     return WrongRequestError(
         f"'{chosen.database}' cannot be copied now: sessions of {who} are in it.",
         "PostgreSQL copies a database only while no session is in it. With `golden: true` in the workflow's"

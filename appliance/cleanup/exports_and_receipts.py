@@ -2,7 +2,7 @@
 
 Every deletion is recorded beside what is left (``deletions.jsonl``) before it happens: a record of something
 that is still there is put right by the next pass, a deletion without a record by nothing. The record is what
-counts; the event that tells of it may be lost where the database is away.
+counts; the event that records it may be lost where the database is away.
 """
 
 from __future__ import annotations
@@ -109,10 +109,10 @@ def _expire(settings: Settings) -> int:
                 _tell(settings, each)
         except (ApplianceError, OSError) as error:
             failed = True
-            told = (
+            line = (
                 error.text() if isinstance(error, ApplianceError) else f"{error.strerror}: {error.filename}"
             )
-            sys.stderr.write(told + "\n")
+            sys.stderr.write(line + "\n")
     return ExitCode.WORK_FAILED if failed else ExitCode.DONE
 
 

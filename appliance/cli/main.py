@@ -180,7 +180,7 @@ def _exit(message: str, code: int, error: Exception) -> None:
     else:
         from appliance.documents.problems import printable  # noqa: PLC0415 - only what fails needs it
 
-        # A name in it may be one that somebody gave a table to play with terminals.
+        # A name in it may be one given to a table to play with terminals.
         typer.echo("\n".join(printable(line) for line in message.split("\n")), err=True)
     sys.exit(code)
 

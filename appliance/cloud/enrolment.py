@@ -120,7 +120,7 @@ def enrol(client: DashboardClient, token: str, path: Path, *, version: str) -> I
     except OSError as error:
         raise WorkFailedError(
             f"{path} could not be written: {error.strerror}.",
-            "The dashboard has answered; the same token can be used once more.",
+            "The dashboard has answered; the same token can be used again.",
             ways(error, path, f"df -h {path.parent}"),
         ) from None
     with as_owner_of(attempt_file.parent), contextlib.suppress(OSError):

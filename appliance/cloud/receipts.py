@@ -1,4 +1,4 @@
-"""What the dashboard is told of receipts with each heartbeat: where their chain ends."""
+"""What each heartbeat reports of receipts: where their chain ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from appliance.receipts.head import HEAD, PUBLIC_KEY, Head
 def chain_end(folder: Path) -> ReceiptChain | None:
     """The number and digest of the newest receipt, and the public key; None before there is a key.
 
-    A head that cannot be read is not told: the dashboard keeps the last one that it knows.
+    A head that cannot be read is left out: the dashboard keeps the last one that it knows.
     """
     try:
         key = (folder / PUBLIC_KEY).read_text(encoding="ascii")

@@ -69,7 +69,7 @@ class Reporter:
         self._next_beat = self._next_trim = 0.0
         self._last_contact: datetime | None = None
         self._clock_offset_s: float | None = None
-        self._told_skew = False
+        self._skew_reported = False
         self._problem = ""
 
     def describe(self) -> DashboardLink:
@@ -232,9 +232,9 @@ class Reporter:
             return
         outbox.note_contact(db, self._clock_offset_s)
         is_skewed = abs(self._clock_offset_s) > SKEW_WORTH_TELLING_S
-        if is_skewed and not self._told_skew:
+        if is_skewed and not self._skew_reported:
             outbox.notice(db, Noticed(kind="clock_skew", amount=int(abs(self._clock_offset_s))))
-        self._told_skew = is_skewed
+        self._skew_reported = is_skewed
 
     def _is_enrolled(self) -> bool:
         """Whether there is a dashboard to talk to; enrols with the token that the machine was set up with."""

@@ -133,7 +133,7 @@ class WantedRelease:
             return
 
     def collect(self, db: Connection) -> None:
-        """Take the updater's answer, if there is one to what waits. Raises psycopg.Error."""
+        """Take the updater's answer to what waits, if any. Raises psycopg.Error."""
         wish = _newest(db, waiting=True)
         if wish is None:
             return

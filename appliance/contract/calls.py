@@ -223,7 +223,7 @@ class Heartbeat(WireModel):
     host: HostReport | None = Field(default=None, description="The virtual machine.")
     outbox: OutboxReport | None = Field(default=None, description="The events that wait to be sent.")
     receipts: ReceiptChain | None = Field(
-        default=None, description="The end of the chain of receipts, so that nobody can cut it off unseen."
+        default=None, description="The end of the chain of receipts, so that it cannot be cut off unseen."
     )
     policy: PolicyReport | None = Field(default=None, description="What the customer's policy allows.")
     certificate_expires_at: Instant | None = Field(
@@ -252,7 +252,7 @@ class HeartbeatAnswer(WireModel):
 
 
 def document_digest(document: Mapping[str, Any]) -> str:
-    """Names a version of a workflow document, whoever computes it: SHA-256 over its JSON with sorted keys."""
+    """Names a version of a workflow document on both sides: SHA-256 over its JSON with sorted keys."""
     canonical = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -284,9 +284,9 @@ class Problem(WireModel):
     @classmethod
     def of(cls, code: str, explanation: Explanation) -> Problem:
         """The answer with this explanation, cut to what an answer may hold."""
-        told = explanation
+        said = explanation
         return cls(
-            code=code[:64], what=told.what[:1000], why=told.why[:2000], next_step=told.next_step[:1000]
+            code=code[:64], what=said.what[:1000], why=said.why[:2000], next_step=said.next_step[:1000]
         )
 
 

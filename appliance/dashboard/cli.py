@@ -92,12 +92,12 @@ def create_user(
 
 @cli.command("reset-password")
 def reset_password(name: Annotated[str, typer.Argument(help="Whose password.")]) -> None:
-    """Print a new one-time password for somebody; ends their sessions."""
+    """Print a new one-time password for a person; ends their sessions."""
     _, database = _open()
     with database.read() as session:
         person_id = session.value("SELECT id FROM person WHERE name = ?", name)
     if person_id is None:
-        raise NotFoundError(f"There is nobody named {name}.", "", "appliance-dashboard create-user NAME")
+        raise NotFoundError(f"There is no user named {name}.", "", "appliance-dashboard create-user NAME")
     _say(people.reset_password(database, people.SYSTEM, person_id))
 
 

@@ -12,7 +12,7 @@ class NotFoundError(WrongRequestError):
 
 
 class ConflictError(WrongRequestError):
-    """Somebody else was faster, or the name is taken (409)."""
+    """Another request was faster, or the name is taken (409)."""
 
 
 class TooLargeError(WrongRequestError):

@@ -30,7 +30,7 @@ MAX_PASSWORD = 256
 _hasher = PasswordHasher(time_cost=2, memory_cost=32 * 1024, parallelism=1)
 _hashing = threading.Semaphore(2)
 """At most this many hashes at once, so that sign-ins cannot take the memory away from heartbeats."""
-_NOBODY = _hasher.hash("nobody has this password")
+_NO_USER = _hasher.hash("no user has this password")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def password_matches(stored: str | None, password: str) -> bool:
         return False
     with _hashing:
         try:
-            return _hasher.verify(stored or _NOBODY, password) and stored is not None
+            return _hasher.verify(stored or _NO_USER, password) and stored is not None
         except (Argon2Error, InvalidHashError):
             return False
 

@@ -170,7 +170,7 @@ def first_password(settings: Settings) -> str | None:
     if not password:
         raise WrongRequestError(
             f"{settings.first_password_file} holds no password.",
-            f"DASHBOARD_FIRST_PASSWORD_FILE names it, and there is nobody yet who could sign in. {why}",
+            f"DASHBOARD_FIRST_PASSWORD_FILE names it, and there is no user yet who could sign in. {why}",
             "Write a password into it, or unset the variable to have one made.",
         )
     return password

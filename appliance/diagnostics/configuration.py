@@ -22,7 +22,7 @@ from appliance.system.beneath import as_owner_of
 from appliance.system.disk import readable
 
 HIDDEN_KEYS = frozenset({"value", "values", "where", "password", "user", "host"})
-"""Under these a document holds what somebody wrote freely: a constant, a condition on rows."""
+"""Under these a document holds what its author wrote freely: a constant, a condition on rows."""
 HIDDEN_SETTINGS = frozenset({"database_url", "airflow_database_url"})
 MOST_FILES = 3_000
 
@@ -70,10 +70,10 @@ def _lines(value: Any, path: str) -> Iterator[str]:
 
 
 def _settings(settings: Settings) -> Iterable[str]:
-    told = settings.model_dump(mode="json", exclude=set(HIDDEN_SETTINGS))
+    shown = settings.model_dump(mode="json", exclude=set(HIDDEN_SETTINGS))
     for name in sorted(HIDDEN_SETTINGS):
-        told[name] = _shape(getattr(settings, name))
-    return ["\n".join(_lines(told, ""))]
+        shown[name] = _shape(getattr(settings, name))
+    return ["\n".join(_lines(shown, ""))]
 
 
 def _shape(conninfo: str) -> str:

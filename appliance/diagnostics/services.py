@@ -44,9 +44,11 @@ _FAILED = ["systemctl", "list-units", "--failed", "--no-pager", "--plain"]
 
 def _states() -> Iterable[str]:
     units = (PREPARE, *SERVICES, *TIMERS, *STARTED_BY_TIMERS, *_OTHERS)
-    told = output_of(["systemctl", "show", "--no-pager", f"--property={_PROPERTIES}", *units])
+    properties = output_of(["systemctl", "show", "--no-pager", f"--property={_PROPERTIES}", *units])
     # Nine digits in a row would be scrubbed.
-    yield re.sub(r"(?m)^(MemoryCurrent)=(\d+)$", lambda found: f"{found[1]}={readable(int(found[2]))}", told)
+    yield re.sub(
+        r"(?m)^(MemoryCurrent)=(\d+)$", lambda found: f"{found[1]}={readable(int(found[2]))}", properties
+    )
 
 
 def _journal(unit: str, lines: int) -> Iterable[str]:
@@ -78,8 +80,8 @@ def _kernel() -> Iterable[str]:
 def readable_journal(records: str) -> list[str]:
     """The journal's JSON records as pieces of text, each what one process wrote at one go.
 
-    Nothing is put before a message: it is by a line's beginning that the scrubber tells an exception, or a
-    value that goes on over several lines. A piece ends where a process was silent, for so does such a value.
+    Nothing is put before a message: it is by a line's beginning that the scrubber recognises an exception,
+    or a value that goes on over several lines. A piece ends where a process was silent: so does such a value.
     """
     pieces: list[list[str]] = []
     current: dict[str, tuple[float, list[str]]] = {}

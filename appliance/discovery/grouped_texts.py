@@ -1,7 +1,7 @@
 """The texts of many rows, equal ones together and counted: what the looks at kept columns go over.
 
 The same places as in a scan, got at in a fraction of the time: a document gives its leaves with the names of
-their fields alone, and whether a name is a field's or somebody's is asked once of each, not of each leaf.
+their fields alone, and whether a name is a field's or a person's is asked once of each, not of each leaf.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def _agree(named: PersonalKind, seen: PersonalKind) -> bool:
 def _not_personal(  # noqa: PLR0911 - a list of reasons
     table: Table, column: Column, counts: ColumnCounts | None, why_not: str
 ) -> tuple[Verdict, float, str]:
-    """Why a column without any sign holds nobody's data; or that it is not known."""
+    """Why a column without any sign holds no person's data; or that it is not known."""
     shape = shape_of(column)
     refers = [key for key in table.foreign_keys if column.name in key.columns]
     if column.from_sequence:

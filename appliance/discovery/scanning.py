@@ -45,7 +45,7 @@ ADULT_YEARS = 15
 _MOST_RECONNECTS = 3
 _WHY = {
     "42501": "the role may not read it",
-    "55P03": "it is locked by somebody",
+    "55P03": "it is locked by another session",
     "57014": f"it took longer than {STATEMENT_TIMEOUT_S} seconds",
     "42P01": "it is not there any more",
     "42703": "it has changed meanwhile",

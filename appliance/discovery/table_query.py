@@ -16,7 +16,7 @@ from appliance.workflow.catalog import Column, Table
 
 COLUMNS_AT_ONCE = 60
 _OFTEN = 3
-"""A key in fewer values than this is not shown: it could be somebody's."""
+"""A key in fewer values than this is not shown: it could be a person's."""
 ROWS_PLACE = -1
 """Not a column: each row of the sample once."""
 

@@ -20,7 +20,7 @@ _LONGEST_STREET = 120
 _LONGEST_NAME = 80
 _TEXT = "v.value"
 _FEW_DIGITS = 6
-"""A text of fewer is spared what needs more: most texts that are nobody's data."""
+"""A text of fewer is spared what needs more: most texts that are no person's data."""
 _ByDigits = tuple[int, str, str]
 """How many digits a text must have for it at least, the condition, the word."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from appliance.documents.document import (
     MAX_DEPTH,
@@ -15,19 +15,22 @@ from appliance.documents.document import (
     unstorable,
 )
 
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
 
 def load_json(text: str, source: str) -> Document:
     """Read one JSON document. Raises WrongDocumentError."""
 
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        mapping: dict[str, Any] = {}
+    def pairs(items: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+        mapping: dict[str, JsonValue] = {}
         for key, value in items:
             if key in mapping:
                 refuse(source, None, f"the key {key[:60]!a} stands twice in one object", "each key once")
             mapping[key] = value
         return mapping
 
-    def number(literal: str) -> Any:
+    def number(literal: str) -> JsonValue:
         value = scalar(literal)
         if isinstance(value, str):
             refuse(source, None, "holds a number that is out of range", "a smaller number")

@@ -67,7 +67,7 @@ class WrongDocumentError(WrongRequestError):
 def printable(text: str) -> str:
     """Text without what could move a terminal's cursor or turn its direction: such characters as escapes.
 
-    Names in messages come from documents and databases that somebody else may have written.
+    Names in messages come from documents and databases that others may have written.
     """
     if text.isprintable():
         return text

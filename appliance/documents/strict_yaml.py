@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
 
@@ -28,6 +28,9 @@ from appliance.documents.document import (
 )
 from appliance.documents.json_text import load_json
 from appliance.documents.problems import KeyPath, Problem
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 __all__ = ["Document", "load", "read", "scalar"]
 
@@ -246,14 +249,14 @@ class _Builder:
             self.plain[path] = event.value
         return value
 
-    def _list(self, path: KeyPath) -> list[Any]:
-        items: list[Any] = []
+    def _list(self, path: KeyPath) -> list[JsonValue]:
+        items: list[JsonValue] = []
         while not isinstance(event := self._next(), yaml.SequenceEndEvent):
             items.append(self._node(event, (*path, len(items))))
         return items
 
-    def _mapping(self, path: KeyPath) -> dict[str, Any]:
-        mapping: dict[str, Any] = {}
+    def _mapping(self, path: KeyPath) -> dict[str, JsonValue]:
+        mapping: dict[str, JsonValue] = {}
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key = self._key(event)
             here = (*path, key)

@@ -100,7 +100,7 @@ class InCopies:
         if not rewritable or self._request.subject.files == "delete":
             how = "deleted as a whole"
             if not rewritable and not counts:
-                how += ": in its formats nobody can look for rows"
+                how += ": its formats cannot be searched for rows"
         if not act:
             return _outcome(record, counts, reached, acted=False).model_copy(
                 update={"state": "open", "why": f"is to be {how}"}

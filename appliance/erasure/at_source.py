@@ -78,7 +78,7 @@ class AtSource:
         if [each.tables for each in confirmed if each.kind == "source"] != [looked.tables]:
             raise WorkFailedError(
                 "The source's rows are not those that were counted before.",
-                "Somebody has written to them since; nothing was changed in the source.",
+                "They were written to since; nothing was changed in the source.",
                 "Run the same command again, and look at the counts.",
             )
         there = InSource(self._request.walked, self._request.found)

@@ -148,7 +148,7 @@ def rewrite(exports_dir: Path, export: Export, walked: Walk, ways: Ways, masked:
 
 
 def finish_rewrites(exports_dir: Path) -> None:
-    """What somebody who was killed between two renames left: the new export gets its name, the old one goes.
+    """What a process killed between two renames left: the new export gets its name, the old one goes.
 
     Raises WorkFailedError.
     """

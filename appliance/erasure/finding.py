@@ -58,7 +58,7 @@ def table_sql(table: Table) -> str:
 def find_subject(open_source: OpenKeyed, walked: Walk, by: str, typed: str, digest_key: str) -> FoundSubject:
     """The one that ``by`` leads to; also one that the source does not have any more, for the copies' sake.
 
-    Raises WrongRequestError where it is nobody or more than one.
+    Raises WrongRequestError where it is no subject or more than one.
     """
     subject, root = walked.subject, walked.root
     if by not in subject.finding_columns:

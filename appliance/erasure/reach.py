@@ -1,6 +1,6 @@
 """How a subject's rows are found in a copy: by its plan, which says what became of every column. Pure.
 
-A column that was kept, or masked by a keyed function that keeps different values different, still tells the
+A column that was kept, or masked by a keyed function that keeps different values different, still shows the
 subject's rows from all others: the mask of the subject's own value is computed on the source. Where a link
 was masked in another way, the source's own rows about the subject say by their keys which rows of the copy
 they are.

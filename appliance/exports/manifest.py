@@ -130,7 +130,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 def _unusable(folder: Path, why: str) -> WorkFailedError:
     return WorkFailedError(
-        f"The export in {folder} has no usable {MANIFEST}.", why, f"If nobody needs it: rm -r {folder}"
+        f"The export in {folder} has no usable {MANIFEST}.", why, f"If it is not needed: rm -r {folder}"
     )
 
 

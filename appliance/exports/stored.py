@@ -89,7 +89,7 @@ def find_export(exports_dir: Path, run: str) -> Export:
 def delete_export(exports_dir: Path, export: Export, *, by: DeletedBy, why: str) -> Deletion:
     """Record the deletion in ``deletions.jsonl``, then delete the export.
 
-    Killed in between, the export is still there (and recorded once more when it is deleted again) or under a
+    Killed in between, the export is still there (and recorded again when it is deleted again) or under a
     hidden name that ``remove_leftovers`` takes. Raises WorkFailedError where it cannot be recorded or
     deleted.
     """

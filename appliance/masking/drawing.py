@@ -4,7 +4,7 @@ A digest is ``sha256(key || header || message)``. The header is a letter for the
 message's length in bytes, so no two values are ever hashed alike. A mask that shows at most the first
 ``SHOWN_BYTES`` bytes uses the chopped construction of Coron, Dodis, Malinaud and Puniya ("Merkle-Damgård
 Revisited", CRYPTO 2005), which stays a pseudorandom function where all of a keyed hash's output would let
-somebody lengthen the message. A mask that shows more draws from HMAC (RFC 2104).
+an attacker lengthen the message. A mask that shows more draws from HMAC (RFC 2104).
 
 Every mask kind and domain has its own key (``appliance.keys.keys``), so one that falls opens nothing else.
 """

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from appliance.documents.problems import did_you_mean, path_text
 from appliance.masking.mask import Mask
@@ -30,12 +31,10 @@ def mask_and_params(spec: MaskSpec, masks: Mapping[str, Mask[Any]]) -> tuple[Mas
     try:
         return mask, mask.params.model_validate(spec.params)
     except ValidationError as error:
-        raise WrongMaskError(
-            [_sentence(mask, dict(each)) for each in error.errors(include_url=False)]
-        ) from None
+        raise WrongMaskError([_sentence(mask, each) for each in error.errors(include_url=False)]) from None
 
 
-def _sentence(mask: Mask[Any], details: dict[str, Any]) -> str:
+def _sentence(mask: Mask[Any], details: ErrorDetails) -> str:
     known = list(mask.params.model_fields)
     place = path_text([part for part in details["loc"] if part != "[key]"])
     kind = details["type"]

@@ -125,7 +125,7 @@ class Mask(ABC, Generic[P]):
     hides: ClassVar[str]
     """What of a value is gone."""
     learnt: ClassVar[str]
-    """What somebody learns who has the twin, this code and n pairs of original and output, but no key."""
+    """What an attacker learns from the twin, this code and n pairs of original and output, but no key."""
     originals: ClassVar[tuple[Original, ...]]
     """Invented values that its examples begin with."""
     whole_value: ClassVar[bool] = False
@@ -166,7 +166,7 @@ class Mask(ABC, Generic[P]):
             {name: field.examples[0] for name, field in fields if field.is_required() and field.examples}
         )
 
-    def example_params(self) -> dict[str, Any]:
+    def example_params(self) -> dict[str, object]:
         """Parameters for the documentation: every one with its first example."""
         return {name: field.examples[0] for name, field in self.params.model_fields.items() if field.examples}
 

@@ -1,4 +1,4 @@
-"""Neutral values: what stands in a column that nobody decided on and that may not be NULL."""
+"""Neutral values: what stands in an undecided column and that may not be NULL."""
 
 from __future__ import annotations
 

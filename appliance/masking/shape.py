@@ -45,7 +45,7 @@ TIMES: frozenset[Kind] = frozenset({"time", "timetz"})
 PLAIN_KINDS: frozenset[Kind] = TIMES | frozenset[Kind]({"other", "point", "cidr", "macaddr", "macaddr8"})
 """Of these a constant may be any text: planning asks the source whether it is a value."""
 OWNED: frozenset[Kind] = frozenset({"enum", "other"})
-"""Types among which are those that somebody in the source owns, with casts of their own."""
+"""Types among which are those that users of the source own, with casts of their own."""
 JSON: frozenset[Kind] = frozenset({"json", "jsonb"})
 
 _KINDS: dict[str, Kind] = {

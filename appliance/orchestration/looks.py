@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from appliance.connections import load_connections, select_connections
 from appliance.contract.calls import document_digest
@@ -106,7 +106,7 @@ def checked(settings: Settings, look: Look) -> tuple[Workflow, Document | None]:
 
 
 def _scanning(connection: str) -> Workflow:
-    head: dict[str, Any] = {
+    head: dict[str, JsonValue] = {
         "id": "scan",
         "source": connection,
         "tables": {"include": ["*.*"]},

@@ -102,7 +102,7 @@ def approved_columns(folder: Path, workflow: Workflow) -> tuple[str, ...]:
 
 
 def load_approval(folder: Path, workflow: str) -> Approval | None:
-    """The approval of a workflow, if there is one. One that cannot be read approves nothing."""
+    """The approval of a workflow, if any. One that cannot be read approves nothing."""
     try:
         path = folder / f"{workflow}.json"
         if path.stat().st_size > LARGEST_FILE:

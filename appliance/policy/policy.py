@@ -167,7 +167,7 @@ class Policy(StrictModel):
         default=(),
         description=(
             "Who may be notified: hosts of addresses, e-mail recipients, and services of apprise, as slack:."
-            " Left out: nobody."
+            " Left out: no one."
         ),
         examples=[["hooks.example.com", "ops@example.com", "slack:"]],
     )

@@ -296,7 +296,7 @@ def connect_failure(name: str, parameters: Mapping[str, str], error: psycopg.Err
     shown.update({key: parameters[key] for key in shown if key in parameters})
     shown |= {"name": name, "quoted_user": quoted(shown["user"]), "quoted_dbname": quoted(shown["dbname"])}
     kind, why, next_step = _cause(error)
-    # A line for TLS only lets nobody in who asks for none.
+    # A line for TLS only refuses sessions without TLS.
     shown["tls"] = "host" if shown["sslmode"] in ("disable", "allow") else "hostssl"
     what = f"Connection '{name}' could not be opened ({shown['host']}:{shown['port']})."
     return kind(what, why.format_map(shown), next_step.format_map(shown))

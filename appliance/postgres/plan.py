@@ -136,7 +136,7 @@ class PlannedTable(PlanModel):
     """A boolean expression over the table (aliased ``t``), or None for all rows."""
     erased_sql: str | None = None
     """True for a row about an erased subject, over the same alias: it is not copied. It reads a key, so it
-    stands in no session without keys; None where nobody was erased."""
+    stands in no session without keys; None where no subject was erased."""
     apart: bool = False
     """``where_sql`` holds free SQL of an author: it runs only in a session that no key is bound in."""
     read_path: str = ""

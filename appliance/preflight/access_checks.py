@@ -94,7 +94,7 @@ def _docker_access(facts: Facts) -> Finding:
             f"Users that can reach docker.sock, and so become root: {names}.",
             f"gpasswd -d {docker.members[0]} {docker.socket_group or 'docker'}",
         )
-    return well("Nobody but root and the appliance's own units can reach docker.sock.")
+    return well("Only root and the appliance's own units can reach docker.sock.")
 
 
 @check("docker neighbours")

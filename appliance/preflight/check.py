@@ -38,7 +38,7 @@ def well(what: str) -> Finding:
 
 
 def look(what: str, next_step: str) -> Finding:
-    """The appliance works, and somebody should look at it."""
+    """The appliance works, and needs a look."""
     return warn("", what, next_step)
 
 

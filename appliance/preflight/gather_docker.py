@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import grp
 import shutil
-from typing import Any
+from typing import Any, TypedDict
 
 from appliance.preflight.facts import Docker
 from appliance.system import container_labels, http
@@ -49,7 +49,14 @@ def _socket() -> tuple[int | None, str, tuple[str, ...]]:
     return status.st_mode & 0o777, group.gr_name, tuple(sorted(set(members) - {"root"}))
 
 
-def _foreign(containers: list[dict[str, Any]]) -> tuple[str, ...]:
+class _Listed(TypedDict):
+    """A container as the engine lists it."""
+
+    Names: list[str] | None
+    Labels: dict[str, str] | None
+
+
+def _foreign(containers: list[_Listed]) -> tuple[str, ...]:
     names = [
         str((container.get("Names") or ["?"])[0]).lstrip("/")
         for container in containers

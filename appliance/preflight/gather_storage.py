@@ -56,7 +56,7 @@ def fsync_ms(folder: Path) -> float | None:
 
 
 def gather_ports(wanted: Iterable[tuple[int, str, str]]) -> tuple[Port, ...]:
-    """(number, purpose, how another is chosen) with whether somebody listens there, and who."""
+    """(number, purpose, how another is chosen) with whether a program listens there, and which."""
     listening = dict(_listening())
     return tuple(
         Port(number, purpose, knob, number in listening, _owner(listening.get(number)))

@@ -108,8 +108,8 @@ def _locales() -> frozenset[str] | None:
 
 
 def _clock_synchronised() -> bool | None:
-    told = output("timedatectl", "show", "--property=NTPSynchronized", "--value")
-    return {"yes": True, "no": False}.get((told or "").strip())
+    answer = output("timedatectl", "show", "--property=NTPSynchronized", "--value")
+    return {"yes": True, "no": False}.get((answer or "").strip())
 
 
 def _number(text: str) -> int | None:

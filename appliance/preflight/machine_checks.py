@@ -37,7 +37,7 @@ def _cpu(facts: Facts) -> Finding:
     if facts.system.machine != "x86_64":
         return stop(f"The processor is {facts.system.machine}.", "Use an x86_64 machine.")
     if facts.system.cores < 2:
-        return look("There is one core: copying will be slow.", "Give the VM two cores or more.")
+        return look("The VM has one core: copying will be slow.", "Give the VM two cores or more.")
     return well(f"{facts.system.cores} cores of x86_64.")
 
 

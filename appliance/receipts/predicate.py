@@ -230,7 +230,7 @@ class RunPredicate(ReceiptModel):
 
 
 class RotationPredicate(ReceiptModel):
-    """From here on another key signs. Signed by both, so that whoever trusts one may trust the other."""
+    """From here on another key signs. Signed by both, so that trust in one carries to the other."""
 
     link: ChainLink
     old_key: str = Field(description="Public, as PEM.")

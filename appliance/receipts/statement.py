@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, JsonValue, ValidationError
 
 from appliance.receipts.predicate import (
     PREDICATES,
@@ -46,7 +46,7 @@ class _Statement(ReceiptModel):
     type: Literal["https://in-toto.io/Statement/v1"] = Field(alias="_type")
     subject: tuple[Subject, ...]
     predicate_type: str = Field(alias="predicateType")
-    predicate: dict[str, Any]
+    predicate: dict[str, JsonValue]
 
 
 @dataclass(frozen=True)

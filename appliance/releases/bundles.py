@@ -87,7 +87,7 @@ def install(root: Path, version: str) -> None:
         )
     note = Trust(root).verified(version)
     if note is not None and note.how != "unsigned":
-        # It was fetched for this, and can be fetched again. What somebody has put here is theirs.
+        # It was fetched for this, and can be fetched again. What an operator has put here is theirs.
         bundle.unlink(missing_ok=True)
 
 

@@ -24,11 +24,11 @@ class Held(BaseModel):
 
     pin: str | None = None
     until: date | None = None
-    """The last day on which no update that nobody is present for starts."""
+    """The last day on which no unattended update starts."""
 
 
 def read_held(trust: Path) -> Held:
-    """What holds. Raises WorkFailedError for a file that cannot be read: then nobody knows what it held."""
+    """What holds. Raises WorkFailedError for a file that cannot be read: what it held is unknown."""
     try:
         return Held.model_validate_json((trust / _FILE).read_bytes())
     except FileNotFoundError:

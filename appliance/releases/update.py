@@ -154,7 +154,7 @@ def _refuse(wanted: Wanted, why: str) -> None:
 
 
 def _is_held(policy: Policy, wanted: Wanted, *, by_operator: bool, back: bool) -> bool:
-    """Whether it waits for its time, which is said. Raises RefusedError where somebody asks by hand."""
+    """Whether it waits for its time, which is said. Raises RefusedError for a request by hand."""
     now, trust = datetime.now().astimezone(), Trust(ROOT)
     early: tuple[Refusal, ...] = ()
     if not back:

@@ -19,7 +19,7 @@ from appliance.scrubbing.shapes import GONE, opens_quote, scrub_line
 __all__ = ["GONE", "Scrubber", "scrub_fields"]
 
 LONGEST_LINE = 2000
-"""Longer lines are cut, at a blank where there is one: no one reads on, and a shape's time stays bounded."""
+"""Longer lines are cut, at a blank if possible: no one reads on, and a shape's time stays bounded."""
 
 LONGEST_TEXT = 256 * 1024
 
@@ -123,9 +123,9 @@ class _Lines:
 
     def _only_class(self, shown: re.Match[str] | None, line: str) -> str:
         """An exception's class; its own words may be anything, over any number of lines."""
-        told = shown.group() if shown else ""
-        self._in_values = len(line) > len(told)
-        return f"{scrub_line(told)}: {GONE}" if self._in_values else scrub_line(told)
+        prefix = shown.group() if shown else ""
+        self._in_values = len(line) > len(prefix)
+        return f"{scrub_line(prefix)}: {GONE}" if self._in_values else scrub_line(prefix)
 
 
 def scrub_fields(payload: Any, clean: Callable[[str], str]) -> Any:

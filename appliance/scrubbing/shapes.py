@@ -2,7 +2,7 @@
 
 Each shape errs towards removing: a report that lost a number is less useful, one that kept a phone number is
 a breach. What our own messages need to stay readable (names in quotes behind a noun, moments, byte counts) is
-told apart by what stands around it.
+distinguished by what stands around it.
 """
 
 from __future__ import annotations

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, JsonValue
 
 from appliance import __version__
 from appliance.documents import strict_yaml
@@ -281,7 +280,7 @@ def variables() -> dict[str, KeyPath]:
 
 
 def _with_environment(document: Document, environment: Mapping[str, str]) -> Document:
-    data: dict[str, Any] = dict(document.data)
+    data: dict[str, JsonValue] = dict(document.data)
     sources = dict(document.sources)
     for variable, path in variables().items():
         if variable not in environment:
@@ -290,7 +289,8 @@ def _with_environment(document: Document, environment: Mapping[str, str]) -> Doc
         section = data
         for part in path[:-1]:
             inner = section.get(str(part))
-            section[str(part)] = dict(inner) if isinstance(inner, dict) else {}
-            section = section[str(part)]
+            own: dict[str, JsonValue] = dict(inner) if isinstance(inner, dict) else {}
+            section[str(part)] = own
+            section = own
         section[str(path[-1])] = strict_yaml.scalar(environment[variable])
     return Document(data, document.source_name, document.lines, document.plain, document.problems, sources)

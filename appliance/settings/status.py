@@ -55,6 +55,6 @@ class StatusSettings(StrictModel):
     guarded_elsewhere: bool = Field(
         default=False,
         strict=True,
-        description="Whether something else lets nobody but this machine in, as a container's port does.",
+        description="Whether something else lets only this machine in, as a container's port does.",
         examples=[False],
     )

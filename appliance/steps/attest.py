@@ -1,7 +1,7 @@
 """``attest``: write the files, and take the digests of what was verified, for the run's receipt.
 
 Both are made of ``<twin>__next``: once it is the twin, its users may write to it, and what they write has
-been proven by nobody. Who started the step signs the receipt: no step is given the key. Only then does
+no proof. The process that started the step signs the receipt: no step is given the key. Only then does
 ``publish`` begin.
 """
 
@@ -42,7 +42,7 @@ def run(context: StepContext) -> AttestResult:
         if target.delivery == context.spec.workflow.exporting_delivery:
             files = write_export(context, plan, target)
 
-    # Nobody but the files ever sees what was built for them alone.
+    # Only the files ever see what was built for them alone.
     built = [target for target in plan.targets if not target.scratch]
     twins = TwinDigests(
         twins=tuple(_digest(context, target, plan.parallel) for target in built), groups=groups

@@ -22,7 +22,7 @@ _FIRST_WAIT_S = 1.0
 """For a locked table, while there are others to go on with."""
 _LONGEST_WAIT_S = 5.0
 _MOST_YIELDS = 20
-"""Of one piece: then somebody locks its table again and again."""
+"""Of one piece: then a session locks its table again and again."""
 _TOGETHER = 16
 """Small tables in one transaction: each is locked on the source for as long as they all take."""
 _COUNT = "left out"
@@ -89,13 +89,13 @@ def _last_shard(plan: Plan, target: int) -> Shard:
 
 
 def _looking_shard(plan: Plan) -> Shard:
-    """The one beside whose end others are still copied, so that nobody waits for the look alone."""
+    """The one beside whose end others are still copied, so that no run waits for the look alone."""
     shards = [shard for shard in plan.shards if shard.target == 0]
     return shards[0] if len(shards) > plan.parallel else shards[-1]
 
 
 class _Copying:
-    """The pieces of a shard in turn: one whose table is locked by somebody else is put off."""
+    """The pieces of a shard in turn: one whose table is locked by another session is put off."""
 
     def __init__(self, context: StepContext, plan: Plan, ends: CopyEnds) -> None:
         self._context, self._plan, self._ends = context, plan, ends
@@ -183,7 +183,7 @@ class _Copying:
         if self._yielded[work] > _MOST_YIELDS:
             raise still_in_the_way(tables, _MOST_YIELDS)
         self._context.notice(
-            f"Somebody waited on the source for {described(tables)}: the run let go of it, and {then}."
+            f"A session waited on the source for {described(tables)}: the run let go of it, and {then}."
         )
         self._ends.reopen()
 
@@ -194,7 +194,7 @@ class _Copying:
 
 def _locked(table: PlannedTable, waited_s: int) -> WorkFailedError:
     return WorkFailedError(
-        f"A table of the source is locked by somebody else. Table: {table.qualified}.",
+        f"A table of the source is locked by another session. Table: {table.qualified}.",
         "An ALTER TABLE, TRUNCATE or VACUUM FULL holds it for longer than limits.lock_timeout_s"
         f" ({waited_s} s).",
         "Run it again when that has ended: SELECT * FROM pg_locks WHERE mode = 'AccessExclusiveLock';",

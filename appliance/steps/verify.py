@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from contextlib import closing
-from typing import Any
+from typing import TypedDict
 
 import psycopg
 from pydantic import BaseModel
@@ -95,7 +95,7 @@ def run(context: StepContext) -> VerifyResult:
         raise WorkFailedForGoodError(
             "Verification failed, so the twin was not replaced.",
             f"{shown}\n  and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else shown,
-            "Nobody has seen the copy that failed. Mend the workflow's masks if one of them is named,"
+            "No reader has seen the failed copy. Mend the workflow's masks if one of them is named,"
             " else start the run again.",
         )
     for line in found:
@@ -138,14 +138,22 @@ def _kept_personal(lines: list[str]) -> RefusedError:
     shown = lines[:_SHOWN_FAULTS] + ([f"and {more} more"] if more > 0 else [])
     return RefusedError(
         "\n".join(["What is kept looks personal, so the twin was not replaced.", *shown]),
-        "The policy halts a run that keeps such values (kept_looks_personal). Nobody has seen the copy.",
+        "The policy halts a run that keeps such values (kept_looks_personal). No reader has seen the copy.",
         "Mask these columns, or say why one is kept: {column: …, because: …}. What a scan"
         " says of them: appliance scan CONNECTION --tables PATTERN",
         rule="kept_looks_personal",
     )
 
 
-def _kept_counts(proofs: tuple[TwinProof, ...]) -> dict[str, Any]:
+class _KeptCounts(TypedDict):
+    kept_columns: int
+    kept_looked_at: int
+    kept_rows: int
+    kept_found: int
+    kept_found_in: tuple[str, ...]
+
+
+def _kept_counts(proofs: tuple[TwinProof, ...]) -> _KeptCounts:
     looks = [look for proof in proofs[:1] for look in proof.kept]
     columns = {(look.table, column.column): column for look in looks for column in look.columns}
     found = [table for (table, _), column in columns.items() if column.found]
@@ -281,7 +289,7 @@ def _items(plan: Plan, number: int) -> list[CopyItem]:
 
 
 def _unchecked(context: StepContext, number: int, target: TargetFacts) -> list[str]:
-    """Constraints that nobody has validated, unless the source had not either."""
+    """Constraints that are not validated, unless the source had not either."""
     entries = schema_of(number).read(context.run_dir).entries
     as_in_source = {entry.tag for entry in entries if "NOT VALID" in entry.sql}
     # A key into rows that the workflow leaves out is in the plan, as not carried.

@@ -44,10 +44,10 @@ def scrubbed(text: str | None) -> ScrubbedText | None:
 
 def failure_report(failure: Failure) -> FailureReport | None:
     """Why a step failed, as an event may say it."""
-    told = failure.model_dump(exclude={"type", "what", "why", "next_step", "log_tail", "table"})
+    shared = failure.model_dump(exclude={"type", "what", "why", "next_step", "log_tail", "table"})
     return fitting(
         FailureReport,
-        told
+        shared
         | {
             "what": scrubbed(failure.what) or ScrubbedText(),
             "why": scrubbed(failure.why),

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from psycopg.rows import class_row
+from pydantic import JsonValue
 
 from appliance.contract.events import Noticed
 from appliance.store.database import Connection
@@ -41,7 +41,7 @@ class WaitingEvent:
     at: datetime
     kind: str
     run_id: str | None
-    payload: dict[str, Any]
+    payload: dict[str, JsonValue]
 
 
 @dataclass(frozen=True)

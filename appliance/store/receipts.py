@@ -13,7 +13,7 @@ from appliance.store.events import append_event
 def tell_receipt(connection: Connection, signed: SignedReceipt, run: RunPredicate, *, whole: bool) -> None:
     """Write the event; ``whole``: with the receipt itself, unless it is too large. Raises psycopg.Error."""
     ((key, signature),) = signed.signatures.items()
-    told = {
+    fields = {
         "run_id": run.run,
         "workflow": run.workflow.id,
         "number": run.link.number,
@@ -28,4 +28,4 @@ def tell_receipt(connection: Connection, signed: SignedReceipt, run: RunPredicat
         "receipt": signed.content.decode("ascii") if whole else None,
     }
     with connection.transaction():
-        append_event(connection, fitting(ReceiptSigned, told))
+        append_event(connection, fitting(ReceiptSigned, fields))

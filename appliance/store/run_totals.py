@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from psycopg.rows import class_row
+from pydantic import BaseModel, ConfigDict
 
 from appliance.contract.events import RunFinished
 from appliance.contract.fitting import fitting, shown_name
@@ -14,11 +15,6 @@ from appliance.contract.step_messages import Failure
 from appliance.errors import ExitCode
 from appliance.store.database import Connection
 from appliance.store.rows import RunState
-
-_COUNTED: tuple[tuple[Literal["row_counts", "masked_values"], str], ...] = (
-    ("row_counts", "tables"),
-    ("masked_values", "masked_columns"),
-)
 
 
 @dataclass(frozen=True)
@@ -51,40 +47,51 @@ def step_times(connection: Connection, run_id: str) -> tuple[StepTime, ...]:
     return tuple(time for row in rows if (time := fitting(StepTime, row)))
 
 
+class _Verified(BaseModel):
+    """What ``verify`` counted, as a release of the appliance has written it down."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    tables: int | None = None
+    masked_columns: int | None = None
+    kept_columns: int = 0
+    kept_looked_at: int = 0
+    kept_rows: int = 0
+    kept_found: int = 0
+    kept_found_in: tuple[str, ...] = ()
+
+
 def verify_checks(connection: Connection, run_id: str) -> tuple[Check, ...]:
     """The ``checks`` of a run's ``run_finished`` event; none where it was not verified."""
-    result = _verified(connection, run_id)
-    checks = [
-        Check(kind=kind, passed=True, checked=int(result[key])) for kind, key in _COUNTED if key in result
-    ]
-    if result.get("kept_looked_at"):
-        found = int(result.get("kept_found", 0))
-        tables = [shown_name(each) for each in result.get("kept_found_in", ())]
-        said = {"kind": "kept_columns", "passed": not found, "checked": int(result["kept_looked_at"])}
-        check = fitting(Check, said | {"failed": found, "tables": tables})
+    found = _verified(connection, run_id)
+    counted: tuple[tuple[Literal["row_counts", "masked_values"], int | None], ...] = (
+        ("row_counts", found.tables),
+        ("masked_values", found.masked_columns),
+    )
+    checks = [Check(kind=kind, passed=True, checked=count) for kind, count in counted if count is not None]
+    if found.kept_looked_at:
+        tables = [shown_name(each) for each in found.kept_found_in]
+        said = {"kind": "kept_columns", "passed": not found.kept_found, "checked": found.kept_looked_at}
+        check = fitting(Check, said | {"failed": found.kept_found, "tables": tables})
         checks += [check] if check is not None else []
     return tuple(checks)
 
 
 def kept_looked(connection: Connection, run_id: str) -> KeptLooked | None:
     """The ``kept`` of the same event; None where no kept column was looked at."""
-    result = _verified(connection, run_id)
-    if not result.get("kept_columns"):
+    found = _verified(connection, run_id)
+    if not found.kept_columns:
         return None
-    return KeptLooked(
-        columns=int(result["kept_columns"]),
-        looked_at=int(result.get("kept_looked_at", 0)),
-        rows=int(result.get("kept_rows", 0)),
-    )
+    return KeptLooked(columns=found.kept_columns, looked_at=found.kept_looked_at, rows=found.kept_rows)
 
 
-def _verified(connection: Connection, run_id: str) -> dict[str, Any]:
-    """What ``verify`` said; nothing where it has not succeeded."""
+def _verified(connection: Connection, run_id: str) -> _Verified:
+    """What ``verify`` counted; nothing where it has not succeeded."""
     row = connection.execute(
         "SELECT result FROM appliance.step WHERE run_id = %s AND step = 'verify' AND state = 'succeeded'",
         [run_id],
     ).fetchone()
-    return (row["result"] if row else None) or {}
+    return _Verified.model_validate((row["result"] if row else None) or {})
 
 
 def published_twins(connection: Connection, run_id: str) -> tuple[str, ...]:

@@ -248,8 +248,8 @@ class RunStore:
                 ).rowcount
                 if changed and (tell or message.done):
                     table = shown_name(message.table) if message.table else None
-                    told = message.model_dump(exclude={"type"}) | {"run_id": run_id, "table": table}
-                    append_event(self.connection, fitting(TableProgress, told))
+                    fields = message.model_dump(exclude={"type"}) | {"run_id": run_id, "table": table}
+                    append_event(self.connection, fitting(TableProgress, fields))
 
     def notice(self, run_id: str, step: str, text: str) -> None:
         """Something a person should know, kept once. Its text stays on the appliance."""
@@ -272,7 +272,7 @@ class RunStore:
         attempt: int,
         seconds: float | None = None,
     ) -> None:
-        told = {
+        fields = {
             "run_id": run_id,
             "step": step,
             "shard": shard,
@@ -281,7 +281,7 @@ class RunStore:
             # A clock may have been set back meanwhile.
             "seconds": None if seconds is None else max(seconds, 0.0),
         }
-        append_event(self.connection, fitting(StepChanged, told))
+        append_event(self.connection, fitting(StepChanged, fields))
 
     def _add_result(self, run_id: str, step: str, shard: int | None, result: Row | None) -> None:
         """The first report that a step is over may have come without its result."""

@@ -94,7 +94,7 @@ class Subject(StrictModel):
         description="The connection that its workflows read from.", examples=["production"]
     )
     table: TableName = Field(description="The table with one row a subject.", examples=["public.customer"])
-    key: _COLUMN_OF = Field(description="The column that tells subjects apart.", examples=["id"])
+    key: _COLUMN_OF = Field(description="The column that distinguishes subjects.", examples=["id"])
     find_by: tuple[_COLUMN_OF, ...] = Field(
         default=(), description="Other columns that a subject may be found by.", examples=[["email", "phone"]]
     )

@@ -23,7 +23,7 @@ TableKey = tuple[str, str]
 
 
 class Erased(BaseModel):
-    """All erased subjects of one kind. Digests only: nobody can be read from it without the key."""
+    """All erased subjects of one kind. Digests only: no subject can be read from it without the key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

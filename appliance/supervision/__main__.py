@@ -108,7 +108,7 @@ def _prepare(settings: SupervisorSettings) -> int:
 
 
 def make_secret(path: Path) -> None:
-    """Write a random secret that only its owner reads, unless there is one. Whole or not at all."""
+    """Write a random secret that only its owner reads, unless it exists. Whole or not at all."""
     if path.exists():
         return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -106,10 +106,10 @@ def _rest(watched: _Watched, marker: Path) -> None:
         signal.signal(number, end)
     interval = watchdog_seconds(WATCHDOG_DEFAULT_S) / PROOFS_PER_WATCHDOG
     began = time.monotonic()
-    told = -interval
+    reported = -interval
     while not watched.has_changed() and time.monotonic() - began < AWAKE_AGAIN_AFTER_S:
-        if time.monotonic() - told >= interval:
-            told = time.monotonic()
+        if time.monotonic() - reported >= interval:
+            reported = time.monotonic()
             # Having looked at the files is the work of one that rests.
             notify("WATCHDOG=1", "STATUS=Resting until a workflow file changes")
             marker.touch()

@@ -1,6 +1,6 @@
 """What root does below a folder that a lesser user owns: as that user, or in a folder of root's own.
 
-Whoever owns a folder can put a link in place of anything in it, at any moment. Root that follows one reads,
+A folder's owner can put a link in place of anything in it, at any moment. Root that follows one reads,
 writes and deletes where the link leads, and a check beforehand is too early. So root takes on the owner's
 rights for as long as it works there: a link then leads nowhere that its maker could not have gone alone.
 What must be safe from the owner lies in a folder of root's own, which is held open and never looked up again.
@@ -171,8 +171,8 @@ def _not_ours(path: Path, why: str) -> WrongRequestError:
 
 
 def refuse_link(path: Path) -> None:
-    """Raise WrongRequestError for a link where a folder of the appliance's belongs. Whoever may put one there
-    may do so after this look, too: what follows is done as that user all the same.
+    """Raise WrongRequestError for a link where a folder of the appliance's belongs. An account that may
+    put one there may do so after this look, too: what follows is done as that user all the same.
     """
     if path.is_symlink():
         raise WrongRequestError(

@@ -94,7 +94,7 @@ class Reserve:
 
     @property
     def is_held(self) -> bool:
-        """Whether there is one to give up."""
+        """Whether a reserve exists to give up."""
         return self._path.exists()
 
     def keep(self, space: Space) -> bool:

@@ -49,7 +49,7 @@ def ok(check: str, what: str) -> Finding:
 
 
 def warn(check: str, what: str, next_step: str, sql: Iterable[str] = ()) -> Finding:
-    """It works, and somebody should look at it."""
+    """It works, and needs a look."""
     return Finding(check, "warn", Explanation(what, next_step=next_step), tuple(sql))
 
 

@@ -149,8 +149,8 @@ class ContainerDelivery(StrictModel):
         return self
 
     @model_serializer(mode="wrap")
-    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        written: dict[str, Any] = serialize(self)
+    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
+        written: dict[str, object] = serialize(self)
         return {**written, "network": list(self.network) or NO_NETWORK}
 
     @property

@@ -23,7 +23,7 @@ from appliance.workflow.table_selection import TableSelection
 DELIVERY_KINDS = ("twin", "files", "container")
 """What this release can deliver."""
 LATER_DELIVERY_KINDS = ("bucket",)
-"""Known to the design of the document but not to this release: the error says so, so nobody seeks a typo."""
+"""Known to the design of the document but not to this release: the error says so, and none seeks a typo."""
 
 ROWS_PER_FILE = 2_000_000
 """Of a Parquet file, where a workflow does not say."""
@@ -62,7 +62,7 @@ class TwinDelivery(StrictModel):
     )
 
     @model_serializer(mode="wrap")
-    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
         return {key: value for key, value in serialize(self).items() if key != "golden" or value is not None}
 
 
@@ -125,7 +125,7 @@ class FilesDelivery(StrictModel):
         return self
 
     @model_serializer(mode="wrap")
-    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _as_written(self, serialize: SerializerFunctionWrapHandler) -> dict[str, object]:
         return {key: value for key, value in serialize(self).items() if value is not None}
 
     def takes(self, schema: str, table: str) -> bool:

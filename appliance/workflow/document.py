@@ -104,7 +104,7 @@ class MaskSpec(StrictModel):
 
 
 class KeptBecause(StrictModel):
-    """A column that somebody has judged: it is kept, and is not said to look personal."""
+    """A column that was judged: it is kept, and is not said to look personal."""
 
     column: ColumnPattern = Field(
         description="A pattern schema.table.column.", examples=["public.product.name"]

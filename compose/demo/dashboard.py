@@ -74,7 +74,7 @@ class Dashboard:
                 return
             if answer.status_code != 401 or last_try:
                 raise _problem(answer)
-            # Somebody has revoked it, or it has expired.
+            # It was revoked, or has expired.
             self._stack.execute("dashboard", "rm", "-f", KEPT_TOKEN)
 
     def _send(self, method: str, path: str, body: Any = None) -> httpx.Response:

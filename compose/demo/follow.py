@@ -28,7 +28,7 @@ class Follower:
     def __init__(self, display: RunDisplay, url: str, run_id: str) -> None:
         self._display = display
         self._address = f"{url}/runs/{run_id}"
-        self._told: set[tuple[Any, ...]] = set()
+        self._shown: set[tuple[Any, ...]] = set()
         self._parts: dict[str, int] = {}
         self._seen: dict[tuple[Any, ...], Row] = {}
 
@@ -56,8 +56,8 @@ class Follower:
         return run
 
     def _first(self, what: tuple[Any, ...]) -> bool:
-        new = what not in self._told
-        self._told.add(what)
+        new = what not in self._shown
+        self._shown.add(what)
         return new
 
     def _tell_start(self, step: Row) -> None:

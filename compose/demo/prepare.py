@@ -1,7 +1,7 @@
 """What the demo needs before its first start: keys, passwords, and a connections.yaml that holds them.
 
 Runs as root in a container without a network, and makes only what is not there yet, so that a connection
-which somebody has changed since stays as they wrote it.
+which was changed since stays as it is.
 """
 
 from __future__ import annotations

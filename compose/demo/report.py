@@ -134,15 +134,15 @@ def where_to_watch(console: Console, stack: Stack, page: str, password: str | No
     _pairs(console, ("Watch it in a browser", page), ("Sign in as", _opened_with(stack, password)))
 
 
-def told_to_the_dashboard(console: Console, told: dict[str, Any] | None) -> None:
+def state_on_the_dashboard(console: Console, shown: dict[str, Any] | None) -> None:
     """What the vendor's side knows of the run: how much, how long, and that it was proven; never a value."""
-    if told is None:
+    if shown is None:
         console.print("The dashboard has not heard of the run's end yet; it will, when it is reached.")
         return
-    checks = told["outcome"]["checks"] or ()
+    checks = shown["outcome"]["checks"] or ()
     held = sum(check["passed"] for check in checks)
     console.print(
-        f"The dashboard was told: {told['state']}, {told['rows_done']:,} rows of {len(told['tables'])}"
+        f"The dashboard has: {shown['state']}, {shown['rows_done']:,} rows of {len(shown['tables'])}"
         f" tables, {held} of {len(checks)} checks held. No value of a row has left the appliance."
     )
 

@@ -1,4 +1,4 @@
-"""The sample workflow, as somebody works with it on the dashboard: written, assigned, run."""
+"""The sample workflow, as a user works with it on the dashboard: written, assigned, run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ANSWERED_WITHIN_S = 300
 def write(dashboard: Dashboard, appliance_id: str, tell: Callable[[str], None]) -> None:
     """See that the workflow is on the dashboard, assigned, and in force on the appliance.
 
-    A version that somebody else has written stays as it is. Raises WorkFailedError when the appliance does
+    A version that another user has written stays as it is. Raises WorkFailedError when the appliance does
     not take it up, with its reason.
     """
     path, text = f"/v1/workflows/{ID}", DOCUMENT.read_text(encoding="utf-8")
@@ -80,7 +80,7 @@ def page_of(dashboard: Dashboard, appliance_id: str, run_id: str) -> str:
     return f"{dashboard.url}/runs/{appliance_id}/{run_id}"
 
 
-def told_of(dashboard: Dashboard, appliance_id: str, run_id: str) -> Any:
+def run_on_dashboard(dashboard: Dashboard, appliance_id: str, run_id: str) -> Any:
     """The run as the dashboard has it when it has heard of its end; None when it has not for a while."""
     give_up = time.monotonic() + 30
     while time.monotonic() < give_up:

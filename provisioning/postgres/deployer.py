@@ -32,7 +32,7 @@ appliance  appliance-status  appliance_status
 """
 
 RESTART = """\
-# Written by the appliance's deploy. A full disk ends the server; when there is room again, nobody is needed.
+# Written by the appliance's deploy. A full disk ends the server. With room again, it starts by itself.
 [Unit]
 StartLimitIntervalSec=0
 

@@ -91,7 +91,7 @@ class Preflight(Deployer):
             (
                 not host.get_fact(Succeeds, command=own),
                 "docker-ce is installed, which the distribution's docker.io would take the place of "
-                "(apt-get remove docker-ce docker-ce-cli containerd.io, where nobody needs it)",
+                "(apt-get remove docker-ce docker-ce-cli containerd.io, where it is not needed)",
             ),
         ]
 

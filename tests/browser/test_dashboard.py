@@ -156,10 +156,10 @@ def serve(appliance: SimulatedAppliance, over: threading.Event, outcome: Callabl
     while not over.is_set():
         for command in appliance.take_commands(appliance.heartbeat()):
             if command.request.kind == "run":
-                told = appliance.run(
+                portions = appliance.run(
                     command.request.workflow, trigger="command", command_id=command.id, outcome=outcome()
                 )
-                for _ in told:
+                for _ in portions:
                     appliance.send()
                     over.wait(0.7)
         over.wait(1.1)  # no more often than the dashboard takes
@@ -202,7 +202,7 @@ def test_from_nothing_to_a_run_that_failed_and_one_that_went_well(
 
 
 def write_workflow(browser: WebDriver, dashboard: RunningDashboard) -> None:
-    """Both sides of the editor, each following the other, and a mistake that is told while typing."""
+    """Both sides of the editor, each following the other, and a mistake that is named while typing."""
     browser.get(f"{dashboard.url}/new-workflow")
     yaml = browser.find_element(By.ID, "yaml")
     text = lambda: str(yaml.get_property("value"))  # noqa: E731

@@ -154,8 +154,8 @@ def enrol(two: TwoAddresses, token: str) -> None:
     typed = form.find_element(By.NAME, "token")
     typed.send_keys(token[:-1], Keys.ENTER)
     until(browser, lambda: "does not accept that enrolment token" in said.text)
-    [told] = console_errors(browser)
-    assert "/enrol" in told
+    [error] = console_errors(browser)
+    assert "/enrol" in error
     typed.send_keys(token[-1], Keys.ENTER)
     until(browser, lambda: said.text == "Enrolled as Coast Hospital.")
     until(browser, lambda: not form.is_displayed())

@@ -16,7 +16,7 @@ from appliance.orchestration.workflow_files import waiting_file
 from appliance.policy.approvals import approved_columns
 from appliance.workflow.document import Workflow
 from tests.cloud.appliance_rig import POLICY, WORKFLOW, ApplianceRig, CloudSide
-from tests.cloud.test_workflows_and_commands import assign, changed, given, in_force, told
+from tests.cloud.test_workflows_and_commands import assign, changed, given, in_force, reported
 from tests.engine.clusters import Cluster
 
 SHOP = """
@@ -72,7 +72,7 @@ def test_a_new_version_that_keeps_more_waits_and_the_last_good_one_stays(
     wider = changed(keep=["public.*.id", "public.customer.religion"])
     sync.take_up(given(wider), rig.db)
     assert in_force(rig) == {"staging-twin": WORKFLOW}
-    last = told(rig)[-1]
+    last = reported(rig)[-1]
     assert (last["state"], last["rule"]) == ("refused", "keep_from_cloud")
     assert "public.customer.religion" in last["problem"]
     assert "appliance workflow approve staging-twin" in last["problem"]

@@ -143,7 +143,7 @@ def test_no_canary_reaches_the_dashboard_and_reports_still_say_enough(
             location="appliance.steps.copy:7",
             log_tail=tuple(output.tail),
         )
-        # A bare name in bare words has no shape: that our own words hold none is for whoever writes them.
+        # A bare name in bare words has no shape: that our own words hold none is for their authors.
         is_careless = isinstance(error, psycopg.Error) and number % 2
         shown = careless if is_careless else proper
         store.step_ended(run_id, "copy", 0, "failed", failure=shown)

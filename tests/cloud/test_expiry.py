@@ -1,4 +1,4 @@
-"""Exports and receipts go when they are too old; every deletion is recorded on the machine, and told."""
+"""Exports and receipts go when they are too old; every deletion is recorded on the machine, and reported."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def expire(rig: ApplianceRig, **settings: str) -> subprocess.CompletedProcess[st
     )
 
 
-def told(rig: ApplianceRig) -> list[str]:
+def deletions_reported(rig: ApplianceRig) -> list[str]:
     rows = rig.db.execute(
         "SELECT payload FROM appliance.event WHERE kind = 'noticed' ORDER BY seq"
     ).fetchall()
@@ -75,7 +75,7 @@ def test_what_is_too_old_is_deleted_recorded_and_told_and_the_rest_stays(rig: Ap
     (line,) = (rig.settings.receipts_dir / "deletions.jsonl").read_text().splitlines()
     record = json.loads(line)
     assert record["receipt"] == "2015/run-0.json" and len(record["sha256"]) == 64
-    assert told(rig) == ["export_deleted", "receipt_deleted"]
+    assert deletions_reported(rig) == ["export_deleted", "receipt_deleted"]
     assert expire(rig).stdout == ""
     assert len(list(deletions(rig.settings.exports_dir))) == 1
 
@@ -100,7 +100,7 @@ def test_what_cannot_be_recorded_is_not_deleted(rig: ApplianceRig) -> None:
         (folder / "deletions.jsonl").mkdir()
     done = expire(rig)
     assert done.returncode == 1
-    assert old.exists() and gone.exists() and told(rig) == []
+    assert old.exists() and gone.exists() and deletions_reported(rig) == []
     assert "could not be deleted" in done.stderr
 
 

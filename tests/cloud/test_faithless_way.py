@@ -32,7 +32,7 @@ def kept_numbers(cloud: CloudSide) -> list[int]:
     return sorted(event["ordinal"] % 2**40 for event in cloud.events)
 
 
-def assert_told_once(cloud: CloudSide, runs: int) -> None:
+def assert_reported_once(cloud: CloudSide, runs: int) -> None:
     assert len(cloud.runs) == runs and {run["state"] for run in cloud.runs.values()} == {"succeeded"}
     assert len(kept_numbers(cloud)) == len(set(kept_numbers(cloud))) == 2 * runs
     assert cloud.missing == 0
@@ -43,7 +43,7 @@ def test_everything_twice_counts_once(far: ApplianceRig, cloud: CloudSide, way: 
     for number in range(5):
         far.tell_run(f"staging-twin-{number}")
     far.send_all()
-    assert_told_once(cloud, 5)
+    assert_reported_once(cloud, 5)
 
 
 def test_batches_that_were_held_up_arrive_after_newer_ones_and_change_nothing(
@@ -59,7 +59,7 @@ def test_batches_that_were_held_up_arrive_after_newer_ones_and_change_nothing(
         way.habit = "faithful"
         far.send_all()
     assert way.deliver_late() >= 6
-    assert_told_once(cloud, 6)
+    assert_reported_once(cloud, 6)
 
 
 def test_answers_that_get_lost_are_asked_for_until_they_come(
@@ -84,7 +84,7 @@ def test_a_slow_way_is_waited_for(far: ApplianceRig, cloud: CloudSide, way: Fait
     way.habit = "slow"
     far.tell_run("staging-twin-0")
     far.send_all()
-    assert_told_once(cloud, 1)
+    assert_reported_once(cloud, 1)
 
 
 def openssl(folder: Path, *arguments: str) -> None:
@@ -132,4 +132,4 @@ def test_behind_a_wrong_certificate_nothing_is_told_and_nothing_is_lost(
         assert len(way.heard) == heard and rig.waiting == 5
     way.speak_tls(tmp_path / "right.crt", tmp_path / "right.key")
     rig.send_all()
-    assert_told_once(cloud, 1)
+    assert_reported_once(cloud, 1)

@@ -59,11 +59,11 @@ def test_however_it_answers_the_call_ends_in_time_and_in_memory(
     with hostile_dashboard(answer) as url:
         client = DashboardClient(url, version="1", token="x" * 20)
         began = time.monotonic()
-        with pytest.raises(DashboardAwayError) as told:
+        with pytest.raises(DashboardAwayError) as caught:
             sync.fetch(client, rig.db)
         client.close()
     assert time.monotonic() - began < 60
-    assert told.value.retry_after <= 300
+    assert caught.value.retry_after <= 300
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000, "kilobytes"
     assert sync.etag is None and not list(rig.workflow_folder.glob("*"))
 
@@ -100,7 +100,7 @@ def enrolled_with(rig: ApplianceRig, url: str) -> None:
         ),
         body(b"", "302 Found", "location: file:///etc/passwd"),
     ],
-    ids=["garbage", "a heartbeat every moment", "a run of a path", "a command nobody knows", "a redirect"],
+    ids=["garbage", "a heartbeat every moment", "a run of a path", "an unknown command", "a redirect"],
 )
 def test_a_heartbeat_that_is_answered_badly_costs_a_longer_wait_and_nothing_else(
     answer: hostile.Answer, rig: ApplianceRig
@@ -263,7 +263,7 @@ def test_connections_are_not_named_with_where_they_lead(rig: ApplianceRig) -> No
     with hostile_dashboard(listen, heard) as url:
         enrolled_with(rig, url)
         rig.reporter.turn()
-    told = b"".join(heard)
-    assert b'"production"' in told and b'"ready"' in told
+    caught = b"".join(heard)
+    assert b'"production"' in caught and b'"ready"' in caught
     for secret in (b"db.secret.internal", b"hunter2", b"reader", b"shop"):
-        assert secret not in told
+        assert secret not in caught

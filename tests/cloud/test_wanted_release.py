@@ -1,4 +1,4 @@
-"""A release that the dashboard wants: judged by policy, handed to the updater in a file, its answer told."""
+"""A release that the dashboard wants: judged by policy, handed to the updater in a file, and answered."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def answer(
     folder = rig.folder / "state" / "update"
     folder.mkdir(exist_ok=True)
     at = datetime.now(UTC).isoformat()
-    told = {"version": version, "result": result, "message": message, "at": at, **more}
-    (folder / "outcome.json").write_text(json.dumps(told))
+    answers_reported = {"version": version, "result": result, "message": message, "at": at, **more}
+    (folder / "outcome.json").write_text(json.dumps(answers_reported))
 
 
-def told(cloud: CloudSide) -> list[tuple[str, str]]:
+def answers_reported(cloud: CloudSide) -> list[tuple[str, str]]:
     """(version, state) of every event about updates, oldest first."""
     events = [event["data"] for event in cloud.events if event["type"] == "update_changed"]
     return [(data["version"], data["state"]) for data in reversed(events)]
@@ -60,13 +60,15 @@ def test_an_allowed_command_is_handed_to_the_updater_and_answered_with_its_answe
     assert asked is not None and set(asked) == {"version", "requested_at", "command_id"}
     assert (asked["version"], asked["command_id"]) == (NEXT, command)
     assert datetime.fromisoformat(asked["requested_at"]) <= datetime.now(UTC)
-    assert told(cloud) == [(NEXT, "waiting")], "the wish that every heartbeat repeats is the same one"
+    assert answers_reported(cloud) == [(NEXT, "waiting")], (
+        "the wish that every heartbeat repeats is the same one"
+    )
     enrolled.restart()
     turns(enrolled)
     answer(enrolled, command_id=command)
     enrolled.turn_until(lambda: cloud.command_state(command)["state"] == "done")
     turns(enrolled)
-    assert told(cloud) == [(NEXT, "waiting"), (NEXT, "done")]
+    assert answers_reported(cloud) == [(NEXT, "waiting"), (NEXT, "done")]
     assert [event["type"] for event in cloud.events].count("command_changed") == 2
 
 
@@ -80,9 +82,9 @@ def test_a_wish_is_acted_on_once_and_a_failure_is_not_tried_again_by_itself(
     (enrolled.folder / "state" / "update" / "wanted.json").unlink()
     secret = "postgresql://reader:s3cr3tz@db.canary.internal/shop"
     answer(enrolled, result="failed", message=f"The new release did not prove itself: {secret}")
-    enrolled.turn_until(lambda: told(cloud)[-1:] == [(NEXT, "failed")])
+    enrolled.turn_until(lambda: answers_reported(cloud)[-1:] == [(NEXT, "failed")])
     turns(enrolled)
-    assert wanted(enrolled) is None and len(told(cloud)) == 2
+    assert wanted(enrolled) is None and len(answers_reported(cloud)) == 2
     shown = json.dumps([cloud.events, cloud.appliance])
     assert "did not prove itself" in shown and "s3cr3tz" not in shown and "canary.internal" not in shown
     command = cloud.command(kind="update", version=NEXT)
@@ -107,7 +109,7 @@ def test_what_policy_refuses_is_told_with_the_rule_once_and_handed_to_nobody(
     enrolled.turn_until(lambda: cloud.command_state(command)["state"] == "refused")
     turns(enrolled, 8)
     assert cloud.command_state(command)["rule"] == rule and wanted(enrolled) is None
-    assert told(cloud) == [(version, "refused")]
+    assert answers_reported(cloud) == [(version, "refused")]
     assert {refusal["rule"] for refusal in cloud.appliance["refusals"]} == {rule}
     report = State(enrolled.settings).report()
     assert report.refused is not None and report.wanted_release is not None
@@ -184,4 +186,4 @@ def test_a_folder_that_cannot_be_written_is_said(
     command = cloud.command(kind="update", version=NEXT)
     enrolled.turn_until(lambda: cloud.command_state(command)["state"] == "failed")
     row = enrolled.db.execute("SELECT count(*) AS n FROM appliance.wanted_release").fetchone()
-    assert row is not None and row["n"] == 0, "what the updater cannot see is not told as waiting"
+    assert row is not None and row["n"] == 0, "what the updater cannot see is not reported as waiting"

@@ -41,7 +41,7 @@ def given(*documents: dict[str, Any], **overrides: Any) -> WorkflowSet:
     )
 
 
-def told(rig: ApplianceRig) -> list[dict[str, Any]]:
+def reported(rig: ApplianceRig) -> list[dict[str, Any]]:
     rows = rig.db.execute("SELECT payload FROM appliance.event WHERE kind = 'workflow_changed' ORDER BY seq")
     return [row["payload"] for row in rows]
 
@@ -97,7 +97,7 @@ def test_an_invalid_or_refused_version_leaves_the_good_one_in_force(
         assert in_force(rig) == {"staging-twin": WORKFLOW}
     sync.take_up(given(changed(title="cut off"), digest="0" * 64), rig.db)
     assert in_force(rig) == {"staging-twin": WORKFLOW}
-    assert [(each["state"], each.get("rule")) for each in told(rig)] == [
+    assert [(each["state"], each.get("rule")) for each in reported(rig)] == [
         ("active", None),
         ("refused", "write"),
         ("refused", "sql_from_cloud"),
@@ -118,7 +118,7 @@ def test_a_removed_workflow_goes_and_is_told_of_once(rig: ApplianceRig, sync: Cl
     sync.take_up(given(changed()), rig.db)
     sync.take_up(given(), rig.db)
     CloudSync(rig.settings).take_up(given(), rig.db)
-    assert in_force(rig) == {} and [each["state"] for each in told(rig)] == ["active", "removed"]
+    assert in_force(rig) == {} and [each["state"] for each in reported(rig)] == ["active", "removed"]
 
 
 def test_a_removed_workflow_stays_until_a_run_that_is_about_to_start_has_its_copy(
@@ -139,7 +139,7 @@ def test_a_removed_workflow_stays_until_a_run_that_is_about_to_start_has_its_cop
     again.put_away(rig.db)
     again.put_away(rig.db)
     assert in_force(rig) == {}
-    removed = [each["workflow"] for each in told(rig) if each["state"] == "removed"]
+    removed = [each["workflow"] for each in reported(rig) if each["state"] == "removed"]
     assert removed == ["other", "staging-twin"]
 
 
@@ -160,7 +160,7 @@ def test_what_was_told_is_not_told_again_after_a_restart(rig: ApplianceRig, sync
     again = CloudSync(rig.settings)
     assert again.is_current(wanted.etag)
     again.take_up(wanted, rig.db)
-    assert len(told(rig)) == 2
+    assert len(reported(rig)) == 2
 
 
 def test_an_id_of_the_operators_own_is_not_for_the_cloud(rig: ApplianceRig, sync: CloudSync) -> None:
@@ -171,14 +171,14 @@ def test_an_id_of_the_operators_own_is_not_for_the_cloud(rig: ApplianceRig, sync
     sync.take_up(given(changed()), rig.db)
     files = read_workflow_files(rig.settings.config_dir, rig.settings.state_dir)
     assert [(file.path, file.usable) for file in files] == [(str(local), True)]
-    assert told(rig)[-1]["rule"] == "local_workflow"
+    assert reported(rig)[-1]["rule"] == "local_workflow"
 
 
 def test_when_the_policy_changes_what_was_refused_is_judged_again(rig: ApplianceRig, sync: CloudSync) -> None:
     rig.write_policy(POLICY | {"workflows_from_cloud": False})
     wanted = given(changed())
     sync.take_up(wanted, rig.db)
-    assert in_force(rig) == {} and told(rig)[-1]["rule"] == "workflows_from_cloud"
+    assert in_force(rig) == {} and reported(rig)[-1]["rule"] == "workflows_from_cloud"
     assert sync.is_current(wanted.etag)
     rig.write_policy(POLICY)
     assert not sync.is_current(wanted.etag)
@@ -273,7 +273,7 @@ def test_a_workflow_keeps_its_twin_unless_another_says_that_it_replaces_it(
     # Whatever the order in which they are sent.
     sync.take_up(given(changed(id="a-second"), changed()), rig.db)
     assert set(in_force(rig)) == {"staging-twin"}
-    assert [(each["state"], each.get("rule")) for each in told(rig)][1:] == [("refused", "twin_owner")]
+    assert [(each["state"], each.get("rule")) for each in reported(rig)][1:] == [("refused", "twin_owner")]
     sync.take_up(given(changed(id="a-second", replaces="staging-twin"), changed()), rig.db)
     assert set(in_force(rig)) == {"staging-twin", "a-second"}
 
@@ -282,4 +282,4 @@ def test_a_local_workflow_keeps_its_twin_from_the_cloud(rig: ApplianceRig, sync:
     (rig.folder / "etc" / "workflows" / "mine.yaml").write_text(yaml.safe_dump(changed(id="mine")))
     sync.take_up(given(changed()), rig.db)
     assert in_force(rig) == {}
-    assert "mine" in told(rig)[0]["problem"]
+    assert "mine" in reported(rig)[0]["problem"]

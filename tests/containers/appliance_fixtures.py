@@ -1,4 +1,4 @@
-"""One appliance for whoever needs it: Airflow, its PostgreSQL, a source and a target, the step image."""
+"""One appliance for many tests: Airflow, its PostgreSQL, a source and a target, the step image."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A whole appliance for tests: real Airflow processes, real PostgreSQL for its state, the real Docker engine.
 
-Everything lies in one temporary folder; containers carry its instance's label, so nobody else's are touched.
+Everything lies in one temporary folder; containers carry its instance's label, so no other's are touched.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class ApplianceHost:
             )
 
     def kill_process(self, name: str, *, whole_group: bool = True) -> None:
-        """kill -9, with all that the process has forked unless told otherwise."""
+        """kill -9, with all that the process has forked by default."""
         process = self._processes.pop(name)
         with contextlib.suppress(ProcessLookupError):
             if whole_group:

@@ -1,4 +1,4 @@
-"""What containers of the customer's own are tried with: somebody's image, and a run that has delivered."""
+"""What containers of the customer's own are tried with: a customer's image, and a run that has delivered."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ RUN = "handing-1"
 
 @pytest.fixture(scope="session")
 def report_image(step_image: str) -> Iterator[str]:
-    """An image of somebody's: Python and psql, with an entry point of its own. Its id."""
+    """An image of a customer's: Python and psql, with an entry point of its own. Its id."""
     name = f"appliance-test-report-{secrets.token_hex(4)}"
     text = f'FROM {step_image}\nENTRYPOINT ["python"]\n'
     subprocess.run(

@@ -16,7 +16,7 @@ ANSWER = (
 
 
 class HiccupingEngine:
-    """Passes everything on, but for one request of each kind that it was told to fail."""
+    """Passes everything on, but for one request of each kind that it is set to fail."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -158,10 +158,10 @@ def test_the_runs_page_shows_every_table_and_that_it_was_verified(ran: Demo) -> 
         assert "No masked value survived" in page
         run = ran.dashboard.ask("GET", f"/v1{address.removeprefix(ran.dashboard.url)}")
         assert (run["state"], run["started_by"], run["origin"]) == ("succeeded", "command", "cloud")
-        told = {table["table"]: table["rows"] for table in run["tables"] if table["done"]}
-        assert told["public.order_item"] == 114_489
-        assert sum(told.values()) == 357_333
-        for table in told:
+        counts = {table["table"]: table["rows"] for table in run["tables"] if table["done"]}
+        assert counts["public.order_item"] == 114_489
+        assert sum(counts.values()) == 357_333
+        for table in counts:
             assert table in page.replace("&#34;", '"')
 
 

@@ -1,4 +1,4 @@
-"""Run state in a real PostgreSQL: told once, numbered without a gap, and the same whoever tells it."""
+"""Run state in a real PostgreSQL: reported once, numbered without a gap, and the same from every reporter."""
 
 from __future__ import annotations
 

@@ -145,8 +145,8 @@ def test_a_cancelled_run_ends_at_once_and_leaves_the_twin_and_nothing_else(
     appliance.write_workflow("slow.yaml", slow_workflow("slow", "slow"))
     run_id = appliance.start_run("slow")
     wait_for("the slow table is being copied", lambda: copying(appliance, run_id))
-    told = appliance.cli("workflow", "cancel", "slow")
-    assert run_id in told.stdout
+    answer = appliance.cli("workflow", "cancel", "slow")
+    assert run_id in answer.stdout
     run = appliance.wait_for_end(run_id)
     assert run["state"] == "cancelled"
     assert all(step["attempt"] == 1 for step in run["steps"])

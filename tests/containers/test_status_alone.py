@@ -66,9 +66,9 @@ def ask(port: int, path: str) -> tuple[int, Any]:
 def test_it_is_not_healthy_and_says_what_is_away(lonely: Lonely) -> None:
     code, body = ask(lonely.port, "/healthz")
     assert code == 503
-    told = " ".join(body["reasons"])
+    all_reasons = " ".join(body["reasons"])
     for part in ("postgres", "scheduler", "api_server"):
-        assert part in told
+        assert part in all_reasons
 
 
 def test_it_still_shows_the_workflow_files_and_the_disk(lonely: Lonely) -> None:

@@ -76,8 +76,8 @@ def add(
 def tell_run(simulated: SimulatedAppliance, workflow: str, **how: Any) -> str:
     """A whole run, sent; returns its id."""
     run_id = ""
-    for told in simulated.run(workflow, **how):
-        run_id = told
+    for portion in simulated.run(workflow, **how):
+        run_id = portion
         simulated.send()
     return run_id
 

@@ -82,8 +82,8 @@ def test_the_whole_way_by_token(stored: Dashboard) -> None:
     assert api.get("/v1/runs", params={"state": "succeeded"}).json()[0]["run_id"] == run_id
     api.patch(f"/v1/appliances/{appliance_id}", json={"name": "West"}).raise_for_status()
     assert api.get("/v1/appliances").json()[0]["name"] == "West"
-    told = [entry["action"] for entry in api.get("/v1/audit", params={"search": "staging-twin"}).json()]
-    assert told == ["workflow.assign", "workflow.create"]
+    actions = [entry["action"] for entry in api.get("/v1/audit", params={"search": "staging-twin"}).json()]
+    assert actions == ["workflow.assign", "workflow.create"]
 
 
 @pytest.mark.parametrize(("role", "most"), [("viewer", "viewer"), ("editor", "editor")])

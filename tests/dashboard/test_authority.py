@@ -1,4 +1,4 @@
-"""Whoever loses their rights loses them everywhere: what they gave out before is worth no more."""
+"""A user who loses their rights loses them everywhere: what they gave out before is worth no more."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.dashboard.simulated_appliance import SimulatedAppliance
 SCHEMA = Path(authority.__file__).with_name("schema.sql")
 
 
-def somebody(dashboard: Dashboard, name: str, role: str) -> Actor:
+def new_user(dashboard: Dashboard, name: str, role: str) -> Actor:
     dashboard.person(name, role)
     person_id = f"id-of-{name}"
     return Actor(name, role, "192.0.2.1", person_id, authority.person_maker(person_id))  # type: ignore[arg-type]
@@ -43,7 +43,7 @@ def enrol(dashboard: Dashboard, token: str) -> httpx.Response:
 
 
 def test_a_token_ends_with_its_maker_and_has_an_enrolment_token_to_show_no_more(stored: Dashboard) -> None:
-    api, _ = token_of(stored, somebody(stored, "mallory", "admin"), "admin")
+    api, _ = token_of(stored, new_user(stored, "mallory", "admin"), "admin")
     made = api.post("/v1/appliances", json={"name": "West"}).raise_for_status().json()
     change(stored, "mallory", role="viewer")
     assert api.get("/v1/appliances").status_code == 200
@@ -56,7 +56,7 @@ def test_a_token_ends_with_its_maker_and_has_an_enrolment_token_to_show_no_more(
 
 
 def test_an_enrolment_token_is_good_while_its_maker_may_add_appliances(stored: Dashboard) -> None:
-    api, token_id = token_of(stored, somebody(stored, "grace", "editor"), "editor")
+    api, token_id = token_of(stored, new_user(stored, "grace", "editor"), "editor")
     first = api.post("/v1/appliances", json={"name": "West"}).json()
     second = api.post("/v1/appliances", json={"name": "East"}).json()
     assert enrol(stored, first["enrolment_token"]).status_code == 200
@@ -65,7 +65,7 @@ def test_an_enrolment_token_is_good_while_its_maker_may_add_appliances(stored: D
 
 
 def test_a_token_made_by_a_token_is_worth_what_all_before_it_are(stored: Dashboard) -> None:
-    api, token_id = token_of(stored, somebody(stored, "grace", "admin"), "editor")
+    api, token_id = token_of(stored, new_user(stored, "grace", "admin"), "editor")
     made = api.post("/v1/tokens", json={"name": "child", "role": "editor"}).raise_for_status().json()
     child = stored.client(authorization=f"Bearer {made['token']}")
     assert child.post("/v1/appliances", json={"name": "West"}).status_code == 201
@@ -89,7 +89,7 @@ def test_tokens_do_not_make_tokens_without_end(dashboard: Dashboard) -> None:
 
 
 def test_the_list_says_what_a_token_may_do_now(dashboard: Dashboard) -> None:
-    token_of(dashboard, somebody(dashboard, "grace", "admin"), "admin")
+    token_of(dashboard, new_user(dashboard, "grace", "admin"), "admin")
 
     def now() -> object:
         return dashboard.api.get("/v1/tokens").json()[0]["role_now"]
@@ -110,7 +110,7 @@ def test_a_namesake_of_a_token_cannot_revoke_it(dashboard: Dashboard) -> None:
 def test_a_one_time_password_is_good_while_its_maker_may_make_one(
     stored: Dashboard, what: dict[str, object]
 ) -> None:
-    mallory = somebody(stored, "mallory", "admin")
+    mallory = new_user(stored, "mallory", "admin")
     _, one_time = people.create_person(stored.context.database, mallory, "eve", "admin")
     stored.person("bob", "admin")
     reset = people.reset_password(stored.context.database, mallory, "id-of-bob")
@@ -127,7 +127,7 @@ def test_a_one_time_password_is_good_while_its_maker_may_make_one(
 
 def test_a_command_that_waits_is_not_given_to_the_appliance_when_its_maker_is_gone(stored: Dashboard) -> None:
     appliance_id, appliance = stored.enrolled()
-    api, _ = token_of(stored, somebody(stored, "grace", "editor"), "editor")
+    api, _ = token_of(stored, new_user(stored, "grace", "editor"), "editor")
 
     def ask() -> str:
         sent = api.post(f"/v1/appliances/{appliance_id}/commands", json={"kind": "sync"})
@@ -213,7 +213,7 @@ def test_what_was_given_out_before_makers_were_noted_finds_its_maker_or_is_worth
     store.execute("CREATE TABLE schema_version (version INTEGER NOT NULL)")
     store.execute("INSERT INTO schema_version VALUES (2)")
     store.execute("INSERT INTO person VALUES ('ada', 'ada', 'x', 'editor', 1, 1, NULL, NULL)")
-    made_by = {"a": "command line", "b": "ada", "c": "token b", "d": "token twin", "e": "whoever"}
+    made_by = {"a": "command line", "b": "ada", "c": "token b", "d": "token twin", "e": "anyone"}
     names = {"a": "a", "b": "b", "c": "twin", "d": "child", "e": "twin"}
     for its_id, maker in made_by.items():
         store.execute(
@@ -232,7 +232,7 @@ def test_what_was_given_out_before_makers_were_noted_finds_its_maker_or_is_worth
 
 
 def test_an_appliance_goes_on_when_who_added_it_is_gone(stored: Dashboard) -> None:
-    api, _ = token_of(stored, somebody(stored, "grace", "editor"), "editor")
+    api, _ = token_of(stored, new_user(stored, "grace", "editor"), "editor")
     made = api.post("/v1/appliances", json={"name": "West"}).json()
     appliance = SimulatedAppliance(stored.client())
     appliance.enrol(made["enrolment_token"])

@@ -56,7 +56,7 @@ def test_a_run_is_shown_with_all_that_was_told(stored: Dashboard) -> None:
 def test_a_receipt_is_kept_as_it_was_told_and_given_out_only_if_it_was_shared(stored: Dashboard) -> None:
     appliance_id, appliance = stored.enrolled()
     run_id, events = whole_run(appliance)
-    told = ReceiptSigned(
+    signed = ReceiptSigned(
         run_id=run_id,
         workflow="staging-twin",
         number=7,
@@ -66,9 +66,9 @@ def test_a_receipt_is_kept_as_it_was_told_and_given_out_only_if_it_was_shared(st
         signature="c" * 128,
         tables=3,
     )
-    appliance.tell(told, now())
-    appliance.tell(told.model_copy(update={"digest": "d" * 64, "receipt": '{"payload":"x"}\n'}), now())
-    appliance.tell(told.model_copy(update={"tables": 99, "receipt": "{}\n"}), now())
+    appliance.tell(signed, now())
+    appliance.tell(signed.model_copy(update={"digest": "d" * 64, "receipt": '{"payload":"x"}\n'}), now())
+    appliance.tell(signed.model_copy(update={"tables": 99, "receipt": "{}\n"}), now())
     appliance.send([*events, *appliance.outbox])
     browser = stored.signed_in()
     page = browser.get(f"/runs/{appliance_id}/{run_id}").text

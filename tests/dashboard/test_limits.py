@@ -1,4 +1,4 @@
-"""What callers cannot do: fill the memory, guess, act for somebody else, or put script on a page."""
+"""What callers cannot do: fill the memory, guess, act for another user, or put script on a page."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_guessing_a_password_is_slow_and_keeps_nobody_out(dashboard: Dashboard) 
 
 def test_a_wrong_name_and_a_wrong_password_look_the_same(dashboard: Dashboard) -> None:
     browser = Browser(dashboard.client())
-    wrong_name = browser.sign_in("nobody", PASSWORD)
+    wrong_name = browser.sign_in("unknown", PASSWORD)
     wrong_password = browser.sign_in("ada", "not the password")
     assert wrong_name.status_code == wrong_password.status_code == 401
     assert "do not go together" in wrong_name.text

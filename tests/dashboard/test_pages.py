@@ -1,4 +1,4 @@
-"""Every page: it renders for whoever may see it, holds nobody's script, and leads nowhere dead."""
+"""Every page: it renders for those who may see it, holds no foreign script, and leads nowhere dead."""
 
 from __future__ import annotations
 

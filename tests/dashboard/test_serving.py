@@ -30,8 +30,8 @@ def test_a_first_start_an_enrolment_and_a_restart(tmp_path: Path) -> None:
         appliance = SimulatedAppliance(dashboard.client())
         appliance.enrol(dashboard.command("add-appliance", "Hospital West", "--token-only"))
         appliance.heartbeat()
-        told = dashboard.command("add-appliance", "Hospital West")
-        assert dashboard.url in told and "ape_" in told
+        printed = dashboard.command("add-appliance", "Hospital West")
+        assert dashboard.url in printed and "ape_" in printed
     with running_dashboard(tmp_path) as dashboard:
         assert "one-time" not in (tmp_path / "dashboard.log").read_text()
         appliance.client = dashboard.client()

@@ -135,8 +135,8 @@ def test_what_is_wrong_is_told_with_its_line(text: str, line: int | None, what: 
     problems = documents.check(text).by_line()
     assert problems
     if line:
-        assert line in [problem["line"] for problem in problems]
-        assert any(what in problem["what"] + problem["expected"] for problem in problems)
+        assert line in [problem.line for problem in problems]
+        assert any(what in problem.what + problem.expected for problem in problems)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{" * 1000, "a: &a [*a]", "\0", "x" * 10_000_000])
@@ -266,7 +266,7 @@ def test_a_workflow_is_only_for_appliances_that_exist(dashboard: Dashboard) -> N
     appliance_id, _ = dashboard.enrolled()
     dashboard.api.post("/v1/workflows", json={"yaml": STAGING}).raise_for_status()
     path = "/v1/workflows/staging-twin/appliances"
-    assert dashboard.api.put(path, json={"appliance_ids": [appliance_id, "nobody"]}).status_code == 404
+    assert dashboard.api.put(path, json={"appliance_ids": [appliance_id, "unknown"]}).status_code == 404
     assert dashboard.api.get("/v1/workflows/staging-twin").json()["appliances"] == []
     dashboard.api.delete(f"/v1/appliances/{appliance_id}").raise_for_status()
     assert dashboard.api.put(path, json={"appliance_ids": [appliance_id]}).status_code == 422

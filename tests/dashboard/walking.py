@@ -1,4 +1,4 @@
-"""The pages of a running dashboard that links lead to, as somebody who is signed in sees them."""
+"""The pages of a running dashboard that links lead to, as a signed-in user sees them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 
 
 def sign_in(dashboard: RunningDashboard, name: str, role: str) -> httpx.Client:
-    """A browser of somebody new with this role."""
+    """A browser of a new user with this role."""
     dashboard.command("create-user", name, "--role", role, "--password-stdin", given=f"{PASSWORD}\n")
     browser = dashboard.client()
     found = _CSRF.search(browser.get("/sign-in").text)

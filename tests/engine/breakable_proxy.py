@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server that can be told to cut, stall or drop connections."""
+"""A TCP proxy in front of a server that can cut, stall or drop connections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 
 class BreakableProxy:
-    """Passes bytes on until told otherwise. Counts what it passed, so that it can break in the middle."""
+    """Passes bytes on until it is set otherwise. Counts what it passed, to break in the middle."""
 
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._server = (host, port)

@@ -62,7 +62,7 @@ class Cluster:
     def connect(
         self, dbname: str = "postgres", user: str = SUPERUSER, **options: Any
     ) -> psycopg.Connection[Any]:
-        """An autocommit psycopg connection, as the superuser unless told."""
+        """An autocommit psycopg connection, as the superuser by default."""
         return psycopg.connect(
             host=self.host,
             port=self.port,
@@ -90,7 +90,7 @@ class Cluster:
         return self.rows(dbname, query, parameters, user)[0][0]
 
     def role(self, name: str, options: str = "", password: str | None = None) -> str:
-        """Make a role that may log in, with a random password unless told; returns the password."""
+        """Make a role that may log in, with a random password by default; returns the password."""
         self.passwords[name] = password or secrets.token_urlsafe(18)
         with self.connect() as connection:
             connection.execute(
@@ -113,7 +113,7 @@ class Cluster:
             )
 
     def drop_database(self, name: str) -> None:
-        """Drop it with whoever is in it; a missing one is fine."""
+        """Drop it and end its sessions; a missing one is fine."""
         statement = psycopg.sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
         with self.connect() as connection:
             connection.execute(statement.format(psycopg.sql.Identifier(name)))

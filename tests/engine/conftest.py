@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,10 @@ from tests.engine.container_cluster import (
     pg_dump_wrapper,
     start_container_cluster,
 )
-from tests.engine.copy_rig import CopyRig
+from tests.engine.engine_run import AS_IS, EngineRun
 from tests.engine.locking import MakeRig, small_table
 from tests.engine.machines import AIRFLOW_MADE, OWNER, Machine, NewMachine, make_airflow_template
 from tests.engine.scenario import SHOP, Scenario
-from tests.engine.twin_building import TwinRun
 
 # A disk that clones files is made by hand (mkfs.xfs in a file, mounted); Debian 13 has no PostgreSQL 18.
 collect_ignore = [] if CLONING_FOLDER in os.environ else ["test_branch_clones.py"]
@@ -153,13 +152,13 @@ def newer(request: pytest.FixtureRequest, tmp_path: Path) -> Newer:
 @pytest.fixture
 def start_run(
     source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
-) -> Iterator[Callable[..., TwinRun]]:
+) -> Iterator[Callable[..., EngineRun]]:
     """Start runs that copy one source database as it is into one twin."""
     source.sql("postgres", "GRANT pg_read_all_data TO reader; ALTER ROLE reader BYPASSRLS")
-    runs: list[TwinRun] = []
+    runs: list[EngineRun] = []
 
-    def start(**options: Any) -> TwinRun:
-        runs.append(TwinRun(source, source_database, target, twin_database, tmp_path, **options))
+    def start(**options: Any) -> EngineRun:
+        runs.append(EngineRun(source, source_database, target, twin_database, tmp_path, **options))
         return runs[-1]
 
     yield start
@@ -203,14 +202,17 @@ def new_machine(machines_cluster: Cluster, tmp_path_factory: pytest.TempPathFact
 def make_rig(
     source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
 ) -> Iterator[MakeRig]:
-    """``make_rig(tables, **options)``: a rig that is closed at the end."""
-    made: list[CopyRig] = []
+    """``make_rig(tables, items=…, limits=…)``: a run of tables that are planned by hand, by superusers."""
+    made: list[EngineRun] = []
 
-    def make(tables: list[PlannedTable], **options: Any) -> CopyRig:
+    def make(tables: Sequence[PlannedTable], **options: Any) -> EngineRun:
         of = options.pop("source", source), options.pop("source_database", source_database)
-        rig = CopyRig(*of, target, twin_database, tmp_path, tables, **options)
-        made.append(rig)
-        return rig
+        into = target, options.pop("twin", twin_database)
+        items, document = options.pop("items", None), {**AS_IS, "limits": options.pop("limits", {})}
+        run = EngineRun(*of, *into, tmp_path, document, reader="postgres", writer="postgres", **options)
+        made.append(run)
+        run.plan_tables(tables, items)
+        return run
 
     yield make
     for rig in made:
@@ -218,10 +220,10 @@ def make_rig(
 
 
 @pytest.fixture
-def twin_run(start_run: Callable[..., TwinRun], source: Cluster, source_database: str) -> TwinRun:
+def twin_run(start_run: Callable[..., EngineRun], source: Cluster, source_database: str) -> EngineRun:
     """A run of three small tables, whose snapshot is taken."""
     for name in ("first", "second", "third"):
         small_table(source, source_database, name)
     run = start_run()
-    run.plan()
+    run.plan_as_is()
     return run

@@ -61,7 +61,7 @@ INSERT INTO event SELECT id, jsonb_build_object('mail', email, 'n', id), tag FRO
 INSERT INTO ticket SELECT id, id, 'Please call ' || name, tag FROM customer;
 INSERT INTO ticket_message SELECT id, id, 'Dear ' || email, tag FROM customer;
 INSERT INTO review SELECT id, id, tag FROM customer;
-INSERT INTO vote SELECT id, 'somebody', tag FROM customer;
+INSERT INTO vote SELECT id, 'a name', tag FROM customer;
 REFRESH MATERIALIZED VIEW spending;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
 """

@@ -78,7 +78,7 @@ CREATE TABLE crm.customer (
 ) WITH (fillfactor = 70, autovacuum_enabled = false, toast.autovacuum_enabled = false);
 COMMENT ON TABLE crm.customer IS 'who buys; row 1''s owner';
 COMMENT ON COLUMN crm.customer."naïve ☃ 列" IS 'snow';
-COMMENT ON CONSTRAINT "born before today" ON crm.customer IS 'nobody from the future';
+COMMENT ON CONSTRAINT "born before today" ON crm.customer IS 'no birth in the future';
 ALTER TABLE crm.customer ALTER COLUMN profile SET STORAGE EXTERNAL, ALTER COLUMN search SET STATISTICS 500,
     ALTER COLUMN "Full Name" SET (n_distinct = -0.5);
 CREATE INDEX "customer name" ON crm.customer (lower("Full Name") DESC NULLS LAST, id) INCLUDE (born)

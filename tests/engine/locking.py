@@ -1,4 +1,4 @@
-"""What tests of locks and load share: tables, work in the background, and what a run said and holds."""
+"""What tests of locks and load share: tables, work in the background, and what a run holds."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from appliance.contract.step_messages import Notice
 from appliance.postgres.plan import PlannedTable
 from tests.engine.clusters import Cluster
-from tests.engine.copy_rig import CopyRig
+from tests.engine.engine_run import EngineRun
 from tests.engine.source_session import catalog_of, kept, table_of
 
-MakeRig = Callable[..., CopyRig]
+MakeRig = Callable[..., EngineRun]
 BIG = "CREATE TABLE big (id int, filler text)"
 SLOW = {"source_mb_per_s": 1, "yield_s": 2}
 
@@ -68,10 +67,6 @@ def is_reading(cluster: Cluster, database: str, table: str) -> bool:
     """Whether a run holds a lock on the table."""
     query = (
         "SELECT EXISTS (SELECT FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid) WHERE l.granted"
-        f" AND l.relation = '{table}'::regclass AND a.application_name ~ '^(rig|copy-all)')"
+        f" AND l.relation = '{table}'::regclass AND a.application_name ~ '^copy-all')"
     )
     return bool(cluster.value(database, query))
-
-
-def notices(rig: CopyRig) -> list[str]:
-    return [message.text for message in rig.messages if isinstance(message, Notice)]

@@ -1,18 +1,31 @@
-"""Plans for tests: a workflow held against a real source, without a target."""
+"""Plans for tests: of a workflow and a real source, of everything as it is, of tables planned by hand."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from appliance.documents.problems import Places
 from appliance.policy.policy import Origin, Policy
-from appliance.postgres.plan import Plan
+from appliance.postgres.plan import (
+    CopyItem,
+    DefinitionSettings,
+    Plan,
+    PlannedTable,
+    Shard,
+    SourceFacts,
+    TableName,
+    TargetFacts,
+)
 from appliance.postgres.planning.planning import PlanRequest, make_plan
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.snapshot import export_snapshot
+from appliance.postgres.twin.target.checks import TargetCheck
+from appliance.steps.records.run_spec import RunSpec
+from appliance.workflow.catalog import Catalog, Table
 from appliance.workflow.document import Workflow
 from tests.engine.clusters import SUPERUSER, Cluster
-from tests.engine.source_session import session
+from tests.engine.source_session import kept, moment, session
 
 
 def workflow_of(**changes: Any) -> Workflow:
@@ -54,6 +67,83 @@ def plan_of(
             snapshot=snapshot,
         )
         return make_plan(request, connection, lambda _: [], lambda _: [])
+
+
+def is_copied_as_is(table: Table, exclude: Collection[str]) -> bool:
+    """Whether a table is one of everything: readable, with rows of its own, and not excluded."""
+    names = {table.qualified, f"{table.root_schema}.{table.root_name}"}
+    return table.readable and table.kind in {"table", "unlogged"} and not names & set(exclude)
+
+
+def plan_as_is(  # noqa: PLR0917
+    spec: RunSpec,
+    catalog: Catalog,
+    copied: Sequence[Table],
+    settings: DefinitionSettings,
+    check: TargetCheck,
+    exclude: Collection[str],
+) -> Plan:
+    """The plan that copies tables as they are, in one shard."""
+    facts = {"database", "server_version", "encoding", "locale_provider", "collate", "ctype", "locale"}
+    return Plan(
+        run_id=spec.run_id,
+        workflow_id=spec.workflow.id,
+        created_at=moment(),
+        source=SourceFacts(connection="production", settings=settings, **catalog.model_dump(include=facts)),
+        targets=(check.facts,),
+        tables=tuple(kept(table) for table in copied),
+        shards=(_shard(0, [CopyItem(table=number) for number in range(len(copied))]),),
+        parallel=spec.workflow.limits.parallel,
+        bindings=(),
+        left_out=tuple(
+            TableName(schema_name=table.schema_name, name=table.name)
+            for table in catalog.tables
+            if table.qualified in exclude
+        ),
+        not_carried=check.not_carried,
+    )
+
+
+def plan_of_tables(
+    spec: RunSpec,
+    source_database: str,
+    twin: str,
+    tables: Sequence[PlannedTable],
+    items: Sequence[Sequence[CopyItem]] | None = None,
+) -> Plan:
+    """The plan of tables that were planned by hand, in these shards or in one."""
+    server = {
+        "server_version": 150000,
+        "encoding": "UTF8",
+        "locale_provider": "libc",
+        "collate": "C",
+        "ctype": "C",
+    }
+    twin_facts = TargetFacts(
+        delivery=0,
+        connection="staging",
+        database=twin,
+        next_database=f"{twin}__next",
+        prev_database=f"{twin}__prev",
+        **server,
+    )
+    bindings = {binding for table in tables for column in table.columns for binding in column.bindings}
+    whole = items or [[CopyItem(table=number) for number in range(len(tables))]]
+    return Plan(
+        run_id=spec.run_id,
+        workflow_id=spec.workflow.id,
+        created_at=moment(),
+        source=SourceFacts(connection="production", database=source_database, **server),
+        targets=(twin_facts,),
+        tables=tuple(tables),
+        shards=tuple(_shard(number, each) for number, each in enumerate(whole)),
+        parallel=2,
+        bindings=tuple(bindings),
+    )
+
+
+def _shard(number: int, items: Sequence[CopyItem]) -> Shard:
+    return Shard(number=number, target=0, items=tuple(items), estimated_bytes=0)
 
 
 def copied_ids(source: Cluster, database: str, plan: Plan, table: str, column: str = "id") -> list[Any]:

@@ -1,4 +1,4 @@
-"""Every keyed mask once more, in Python and from its description alone: the server's SQL must agree.
+"""Every keyed mask again, in Python and from its description alone: the server's SQL must agree.
 
 It shares the word lists with the appliance, and nothing else.
 """

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import pytest
 
 from tests.engine.clusters import Cluster
+from tests.engine.engine_run import EngineRun
 from tests.engine.scenario import Ended, Scenario
-from tests.engine.twin_building import TwinRun
 
-StartRun = Callable[..., TwinRun]
+StartRun = Callable[..., EngineRun]
 
 FOLDED = """
 CREATE FUNCTION public.bare(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT lower($1) $$;
@@ -72,7 +72,7 @@ def test_settings_of_the_database_and_of_an_owner_are_in_force(
         f"ALTER MATERIALIZED VIEW public.owned OWNER TO {owner};"
         f"GRANT SELECT ON public.shift TO {owner};",
     )
-    start_run().all()
+    start_run().publish_as_is()
     rows = target.rows(twin_database, "SELECT * FROM public.plain, public.owned")
     assert rows == [("public", "01.06.2024 00:00:00 EDT", "else")]
     assert target.rows(
@@ -99,7 +99,7 @@ def test_checks_may_look_at_other_tables_and_come_back_as_they_were(
         " NO INHERIT); CREATE TABLE public.below (CONSTRAINT shared CHECK (n > 0)) INHERITS (public.above);"
         "CREATE TABLE public.under () INHERITS (public.above); INSERT INTO public.under VALUES (5)",
     )
-    start_run().all()
+    start_run().publish_as_is()
     query = (
         "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid), convalidated, conislocal,"
         " coninhcount, connoinherit, obj_description(oid, 'pg_constraint')"
@@ -133,7 +133,7 @@ def test_what_the_source_itself_breaks_is_kept_as_far_as_can_be(
         "UPDATE pg_index SET indisready = true, indislive = true WHERE indexrelid = 'public.once'::regclass",
     )
     run = start_run()
-    run.all()
+    run.publish_as_is()
     assert target.rows(
         twin_database,
         "SELECT conname, convalidated FROM pg_constraint WHERE contype IN ('c', 'f')"
@@ -173,6 +173,6 @@ def test_bytes_without_an_encoding_pass_as_they_are(
         "INSERT INTO public.t SELECT i, convert_from('\\xe9', 'SQL_ASCII') || i FROM generate_series(1, 9) i",
     )
     run = start_run()
-    run.all()
+    run.publish_as_is()
     query = "SELECT string_agg(encode(name::bytea, 'hex'), ' ' ORDER BY id)::bytea FROM public.t"
     assert target.rows(twin_database, query) == source.rows(source_database, query)

@@ -131,9 +131,9 @@ def test_work_that_was_under_way_has_failed_and_no_number_is_used_twice(
         assert theirs.execute(stream).fetchone() != ours.execute(stream).fetchone()
         numbers = ours.execute("SELECT seq FROM appliance.event ORDER BY seq").fetchall()
         assert [row["seq"] for row in numbers] == list(range(1, len(numbers) + 1))
-        told = theirs.execute("SELECT event_id FROM appliance.event ORDER BY seq").fetchall()
+        manifest = theirs.execute("SELECT event_id FROM appliance.event ORDER BY seq").fetchall()
         waiting = ours.execute("SELECT event_id, payload FROM appliance.event ORDER BY seq").fetchall()
-        assert [row["event_id"] for row in told] == [row["event_id"] for row in waiting][: len(told)]
+        assert [row["event_id"] for row in manifest] == [row["event_id"] for row in waiting][: len(manifest)]
         assert "restored" in waiting[-1]["payload"]["failure"]["what"]
         states = ours.execute("SELECT run_id, state FROM appliance.run ORDER BY 1").fetchall()
         assert [row["state"] for row in states] == ["succeeded", "failed"]
@@ -290,9 +290,9 @@ def test_a_backup_is_listed_and_shows_no_secret(lived_in: Machine, kept: Path, t
     for secret in (PASSPHRASE, AWKWARD.strip(), IDENTITY["token"]):
         assert secret not in listed.text
         assert secret.encode() not in file.read_bytes()
-    told = json.loads(lived_in.backup("list", file, "--json").out)
-    assert told["manifest"]["release"] == appliance.__version__
-    assert told["manifest"]["dashboard_name"] == "Hospital"
+    manifest = json.loads(lived_in.backup("list", file, "--json").out)
+    assert manifest["manifest"]["release"] == appliance.__version__
+    assert manifest["manifest"]["dashboard_name"] == "Hospital"
 
 
 def test_a_backup_that_cannot_be_made_leaves_no_half_of_one(new_machine: NewMachine, tmp_path: Path) -> None:

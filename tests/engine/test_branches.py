@@ -152,7 +152,7 @@ def test_without_a_golden_copy_it_is_the_former_twin_and_the_twin_if_that_is_wan
 
 def test_after_a_roll_back_a_branch_is_of_the_run_that_the_twin_is_of(stage: Stage) -> None:
     publish(stage)
-    roll_back(stage.names, "staging", stage.admin, 0, stage.told.append)
+    roll_back(stage.names, "staging", stage.admin, 0, stage.sentences.append)
     made = server(stage).create("a", Asked())
     assert (made.branch.marker.run, made.branch.marker.copy_of) == ("run-2", "twin")
     assert stage.which(branch_of(stage, "b", of="golden")) == "new"

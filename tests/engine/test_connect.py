@@ -131,10 +131,10 @@ def test_what_a_role_has_set_changes_no_answer(
 
 
 def test_a_wrong_password_is_named_and_not_shown(open_with: Callable[..., Any]) -> None:
-    error = failure(open_with, password="nobody-must-see-this")
+    error = failure(open_with, password="must-stay-hidden")
     assert isinstance(error, WrongRequestError)
     assert "password of 'reader'" in error.why
-    assert "nobody-must-see-this" not in error.text()
+    assert "must-stay-hidden" not in error.text()
     assert not retry_can_help(error)
 
 

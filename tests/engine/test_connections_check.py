@@ -68,7 +68,7 @@ def test_it_is_printed_for_people_with_statements_on_lines_of_their_own(check: C
 
 
 def test_a_wrong_password_is_said_and_not_shown(check: Checking) -> None:
-    check.scenario.connections["production"]["password"] = "nobody-must-see-this"
+    check.scenario.connections["production"]["password"] = "must-stay-hidden"
     checked = check("production")
     assert checked.code == 1
     assert "did not accept the password of 'reader'" in checked.of("production", "login")["what"]

@@ -5,10 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from itertools import pairwise
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,10 +19,9 @@ from appliance.steps.calling.call import to_arguments
 from appliance.workflow.document import MaskSpec
 from tests.engine.breakable_proxy import breakable_proxy, wait_until
 from tests.engine.clusters import Cluster
-from tests.engine.copy_rig import CopyRig
+from tests.engine.engine_run import EngineRun
+from tests.engine.locking import MakeRig
 from tests.engine.source_session import catalog_of, column_of, kept, table_of
-
-MakeRig = Callable[..., CopyRig]
 
 TYPES = """
 CREATE TYPE mood AS ENUM ('sad', 'glücklich');
@@ -55,23 +51,6 @@ INSERT INTO awkward VALUES (ROW(1, 'sad'), ARRAY['sad', NULL]::mood[], 'pg_class
 INSERT INTO nothing DEFAULT VALUES;
 INSERT INTO nothing DEFAULT VALUES;
 """
-
-
-@pytest.fixture
-def make_rig(
-    source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
-) -> Iterator[MakeRig]:
-    """``make_rig(tables, **options)``: a rig that is closed at the end."""
-    made: list[CopyRig] = []
-
-    def make(tables: list[PlannedTable], **options: Any) -> CopyRig:
-        rig = CopyRig(source, source_database, target, twin_database, tmp_path, tables, **options)
-        made.append(rig)
-        return rig
-
-    yield make
-    for rig in made:
-        rig.close()
 
 
 def big_table(source: Cluster, database: str, rows: int = 200_000) -> PlannedTable:
@@ -281,7 +260,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, done.stdout.splitl
 as the program's own, and these tests, once they have run for a while, are large."""
 
 
-def peak_memory_mib(rig: CopyRig) -> float:
+def peak_memory_mib(rig: EngineRun) -> float:
     """Run the step as a container does, as a program, and measure it."""
     step = rig.step("copy", shard=0)
     arguments = [sys.executable, "-m", "appliance.steps", *to_arguments(step.call, step.paths)]

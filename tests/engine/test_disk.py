@@ -31,8 +31,8 @@ from appliance.store.events import scrubbed
 from appliance.system.disk import Reserve, Space, space_of
 from tests.containers.appliance_host import wait_for
 from tests.engine.clusters import Cluster, free_port
+from tests.engine.engine_run import EngineRun
 from tests.engine.scenario import Scenario
-from tests.engine.stepwise_run import StepwiseRun
 
 MB = 1 << 20
 NewDisk = Callable[[int], Path]
@@ -56,7 +56,7 @@ def new_disk() -> Iterator[NewDisk]:
 
 
 def took_all(disk: Path, descriptor: int, but: int) -> bool:
-    """Whether nobody else has taken some of it between looking and taking."""
+    """Whether no other process has taken some of it between looking and taking."""
     try:
         os.posix_fallocate(descriptor, 0, space_of(disk).free - but)
     except OSError:
@@ -66,7 +66,7 @@ def took_all(disk: Path, descriptor: int, but: int) -> bool:
 
 @contextmanager
 def filled(disk: Path, *, but: int = 0) -> Iterator[None]:
-    """Somebody else has taken all of the disk, ``but`` so many bytes."""
+    """Another process has taken all of the disk, ``but`` so many bytes."""
     filler = disk / "filler"
     descriptor = os.open(filler, os.O_WRONLY | os.O_CREAT)
     try:
@@ -99,7 +99,7 @@ def test_a_disk_that_fills_up_during_a_run_fails_the_step_and_the_next_try_succe
     )
     disk = new_disk(64)
     (disk / "run").mkdir()
-    run = StepwiseRun(source, source_database, target, twin_database, disk / "run", {"keep": ["*.*.*"]})
+    run = EngineRun(source, source_database, target, twin_database, disk / "run", {"keep": ["*.*.*"]})
     messages: list[Message] = []
 
     def step(name: str) -> int:
@@ -149,7 +149,7 @@ def test_a_twin_that_does_not_fit_on_its_target_is_refused_where_the_target_tell
     small = new_cluster(name="telling", folder=owned_by_postgres(disk / "cluster"), settings=SMALL)
     small.role("twin_owner", "CREATEDB")
     small.sql("postgres", "GRANT pg_read_all_settings TO twin_owner")
-    # The folder is the server's own: only root, and whoever the server runs as, can look into it.
+    # The folder is the server's own: only root, and the account that the server runs as, can look into it.
     scenario.connections["staging"] = small.connection(scenario.twin, "twin_owner")
     with filled(disk, but=5 * MB):
         refused = scenario.run()
@@ -212,7 +212,7 @@ class Served:
         )
 
     def ask(self, path: str) -> Any:
-        """The JSON of a page; None while nobody answers."""
+        """The JSON of a page; None while nothing answers."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as answer:
                 return json.load(answer)
@@ -222,7 +222,7 @@ class Served:
             return None
 
     @property
-    def disk_told(self) -> dict[str, Any]:
+    def disk_shown(self) -> dict[str, Any]:
         """What /status says of the disk."""
         return (self.ask("/status") or {}).get("disk") or {}
 
@@ -234,8 +234,8 @@ class Served:
 def test_a_full_disk_stops_the_run_and_nothing_else_and_all_is_well_when_there_is_room_again(
     served: Served,
 ) -> None:
-    wait_for("the reserve is held", lambda: served.disk_told.get("reserve") == "held")
-    assert served.disk_told["level"] == "ok" and "disk" not in served.reasons()
+    wait_for("the reserve is held", lambda: served.disk_shown.get("reserve") == "held")
+    assert served.disk_shown["level"] == "ok" and "disk" not in served.reasons()
     run = served.state / "runs" / "mine-1"
     run.mkdir()
     (run / "spec.json").write_text("{}")
@@ -243,7 +243,7 @@ def test_a_full_disk_stops_the_run_and_nothing_else_and_all_is_well_when_there_i
         wait_for("the reserve is given up", lambda: not Reserve(served.state).is_held)
         wait_for("the run is stopped", (run / "stop.json").exists)
         assert "disk is full" in json.loads((run / "stop.json").read_text())["why"]
-        wait_for("the status says so", lambda: served.disk_told["level"] == "full")
+        wait_for("the status says so", lambda: served.disk_shown["level"] == "full")
         assert "disk: " in served.reasons() and "a run needs" in served.reasons()
         with connect(served.database_url) as db:
             for number in range(2000):
@@ -252,8 +252,8 @@ def test_a_full_disk_stops_the_run_and_nothing_else_and_all_is_well_when_there_i
             kept = db.execute("SELECT kind, payload FROM appliance.event ORDER BY seq").fetchall()
         assert len(kept) == 2001
         assert kept[0]["payload"]["kind"] == "disk_low" and kept[0]["payload"]["amount"] >= 0
-    wait_for("the reserve is held again", lambda: served.disk_told.get("reserve") == "held")
-    assert served.disk_told["level"] == "ok" and "disk" not in served.reasons()
+    wait_for("the reserve is held again", lambda: served.disk_shown.get("reserve") == "held")
+    assert served.disk_shown["level"] == "ok" and "disk" not in served.reasons()
     assert served.process.poll() is None
     assert (served.state / "history.jsonl").read_text().count("disk_free") >= 1
 

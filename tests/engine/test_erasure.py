@@ -1,4 +1,4 @@
-"""An erasure reaches every copy, and later runs bring nobody back."""
+"""An erasure reaches every copy, and later runs bring no subject back."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_subject_is_in_no_copy_afterwards_and_in_no_later_one(shop: ErasureSho
 
 
 def test_a_place_that_is_away_stays_open_and_the_source_comes_last(shop: ErasureShop) -> None:
-    # In an archive nobody can look for rows: the export goes as a whole.
+    # An archive cannot be searched for rows: the export goes as a whole.
     shop.scenario.workflow["deliver"] = [
         *shop.scenario.workflow["deliver"],
         {"files": {"format": "archive"}},

@@ -19,7 +19,7 @@ from appliance.masking.bindings import secret_settings
 from appliance.postgres.proof import evidence
 from appliance.postgres.proof.hashes import tagged
 from tests.engine.clusters import Cluster
-from tests.engine.stepwise_run import StepwiseRun
+from tests.engine.engine_run import EngineRun
 
 PEOPLE = """
 CREATE TABLE public.person (
@@ -43,7 +43,7 @@ DOCUMENT: dict[str, Any] = {
     },
     "keep": ["*.*.id", "*.*.place", "*.*.nr"],
 }
-# The dictionaries: what somebody who knows the column's kind would try.
+# The dictionaries: what an attacker who knows the column's kind would try.
 GUESSES = """
 CREATE SCHEMA attacker;
 CREATE TABLE attacker.guess AS
@@ -90,13 +90,13 @@ def eight_byte_numbers(shown: Any) -> list[int]:
 @pytest.fixture
 def killed(
     source: Cluster, source_database: str, target: Cluster, twin_database: str, run_folder: Any
-) -> Iterator[StepwiseRun]:
+) -> Iterator[EngineRun]:
     """A run that was killed after the copying: its ``__next`` is there."""
     source.sql(source_database, PEOPLE)
-    yield StepwiseRun(source, source_database, target, twin_database, run_folder, DOCUMENT).copied()
+    yield EngineRun(source, source_database, target, twin_database, run_folder, DOCUMENT).copied()
 
 
-def test_the_evidence_of_a_killed_run_gives_no_value_back(killed: StepwiseRun) -> None:
+def test_the_evidence_of_a_killed_run_gives_no_value_back(killed: EngineRun) -> None:
     with killed.target.connect(killed.next) as attacker:
         attacker.execute(GUESSES.encode())
         attacker.execute(SEEN.encode())
@@ -116,7 +116,7 @@ def test_the_evidence_of_a_killed_run_gives_no_value_back(killed: StepwiseRun) -
             assert found == [], f"{name} gives {len(found)} values back"
 
 
-def test_the_runs_key_stands_nowhere_on_the_target(killed: StepwiseRun) -> None:
+def test_the_runs_key_stands_nowhere_on_the_target(killed: EngineRun) -> None:
     killed.verify()
     plan = killed.context.plan()
     (key,) = secret_settings(run_key(bytes(range(32)), plan.run_id), evidence.bindings(plan)).values()
@@ -163,7 +163,7 @@ def test_code_in_the_session_of_verify_finds_no_original_with_the_key_and_the_ev
 ) -> None:
     source.sql(source_database, PEOPLE)
     source.sql(source_database, LEAK.replace("{settings}", ", ".join(f"'{name}'" for name in SETTINGS)))
-    run = StepwiseRun(source, source_database, target, twin_database, run_folder, DOCUMENT).copied()
+    run = EngineRun(source, source_database, target, twin_database, run_folder, DOCUMENT).copied()
     run.verify()
     leaked = target.rows(
         run.next, "SELECT settings, evidence FROM attacker.leaked WHERE settings::text LIKE '%: \"%'"
@@ -189,7 +189,7 @@ def test_code_in_the_session_of_verify_finds_no_original_with_the_key_and_the_ev
     assert found([f"p{n}@raw.test" for n in numbers] + [f"078-05-{n:04}" for n in numbers]) == []
 
 
-def test_a_row_of_evidence_has_a_hash_of_each_output_and_of_nothing_else(killed: StepwiseRun) -> None:
+def test_a_row_of_evidence_has_a_hash_of_each_output_and_of_nothing_else(killed: EngineRun) -> None:
     shown = "SELECT DISTINCT cardinality(hashes) FROM appliance_ledger.evidence WHERE by_number IS NOT NULL"
     assert killed.target.rows(killed.next, shown) == [(len(DOCUMENT["masks"]),)]
 
@@ -204,13 +204,13 @@ def test_equal_values_in_two_rows_or_columns_do_not_look_alike(
         " GRANT SELECT ON public.person TO reader",
     )
     document = {"masks": {"*.*.a": "first_name", "*.*.b": "first_name"}, "keep": ["*.*.id"]}
-    run = StepwiseRun(source, source_database, target, twin_database, run_folder, document).copied()
+    run = EngineRun(source, source_database, target, twin_database, run_folder, document).copied()
     shown = "SELECT count(h), count(DISTINCT h) FROM appliance_ledger.evidence, unnest(hashes) AS h"
     assert run.target.rows(run.next, shown) == [(100, 100)]
 
 
 def test_the_evidence_goes_when_verification_is_over_and_a_second_attempt_needs_none(
-    killed: StepwiseRun,
+    killed: EngineRun,
 ) -> None:
     first = killed.verify()
     there = "SELECT to_regclass('appliance_ledger.evidence') IS NOT NULL"
@@ -219,7 +219,7 @@ def test_the_evidence_goes_when_verification_is_over_and_a_second_attempt_needs_
     assert (again.tables, again.rows, again.values_equal) == (first.tables, first.rows, first.values_equal)
 
 
-def test_the_evidence_goes_when_verification_fails(killed: StepwiseRun) -> None:
+def test_the_evidence_goes_when_verification_fails(killed: EngineRun) -> None:
     killed.spoil("UPDATE public.person SET born = '1980-01-08'")
     with pytest.raises(Exception, match="Verification failed"):
         killed.verify()

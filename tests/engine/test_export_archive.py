@@ -213,7 +213,7 @@ def test_a_run_that_ends_while_pg_dump_writes_leaves_no_process_file_or_database
     wait_until(lambda: not list(exports.rglob("archive.dump")), seconds=60)
     assert list_exports(exports) == []
     if how is signal.SIGTERM:
-        # Whoever is asked to stop has the time to tidy up; what is left otherwise, the next run drops.
+        # A run that is asked to stop has the time to tidy up; what is left otherwise, the next run drops.
         assert databases(scenario) == set()
     wait_until(lambda: not scenario.target.sessions("staging-twin"), seconds=60)
     ended = scenario.run()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from appliance.errors import WrongRequestError
@@ -13,7 +11,7 @@ from appliance.postgres.planning.row_condition_sql import condition_misfits, con
 from appliance.workflow.conditions.grammar import why_free
 from appliance.workflow.document import MaskSpec
 from tests.engine.clusters import Cluster
-from tests.engine.copy_rig import CopyRig
+from tests.engine.locking import MakeRig
 from tests.engine.plan_making import plan_of
 from tests.engine.source_session import catalog_of, column_of, table_of
 
@@ -78,12 +76,11 @@ def test_a_type_with_operators_of_its_own_has_no_place_in_a_condition(
         plan_of(source, source_database, rows={"public.t": {"where": "p = 'x'"}})
 
 
-def test_free_sql_sees_no_key_nor_changes_one_and_its_rows_arrive_masked(  # noqa: PLR0917
+def test_free_sql_sees_no_key_nor_changes_one_and_its_rows_arrive_masked(
     source: Cluster,
     target: Cluster,
     source_database: str,
-    twin_database: str,
-    tmp_path: Path,
+    make_rig: MakeRig,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     rows = 2_500
@@ -100,7 +97,7 @@ def test_free_sql_sees_no_key_nor_changes_one_and_its_rows_arrive_masked(  # noq
     masks = {"public.person.email": "email", "public.visit.note": "hash"}
     settings = [each.setting for each in plan_of(source, source_database, masks=masks).bindings]
     assert settings
-    # Whoever sees a key, or whose change of one holds, chooses no row at all.
+    # A user who sees a key, or whose change of one holds, chooses no row at all.
     asked = " AND ".join(
         f"coalesce(nullif(current_setting('{each}', true), ''), 'taken') = 'taken'"
         f" AND set_config('{each}', 'taken', false) = 'taken'"
@@ -114,13 +111,10 @@ def test_free_sql_sees_no_key_nor_changes_one_and_its_rows_arrive_masked(  # noq
         ("public.visit", True),
     ]
     assert any("Free SQL under rows chooses the rows of public.person" in text for text in plan.warnings)
-    rig = CopyRig(source, source_database, target, twin_database, tmp_path, plan.tables)
-    try:
-        rig.prepare(schema)
-        assert rig.copy().rows == rows
-        assert rig.copy().skipped == 2
-    finally:
-        rig.close()
+    rig = make_rig(plan.tables)
+    rig.prepare(schema)
+    assert rig.copy().rows == rows
+    assert rig.copy().skipped == 2
     for table in ("person", "visit"):
         counts = target.rows(rig.next, f"SELECT count(*), count(DISTINCT id), sum(id % 2) FROM {table}")
         assert counts == [(rows // 2, rows // 2, 0)]
@@ -129,7 +123,7 @@ def test_free_sql_sees_no_key_nor_changes_one_and_its_rows_arrive_masked(  # noq
 
 
 def test_masks_are_the_same_whether_rows_are_chosen_apart_or_not(
-    source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
+    make_rig: MakeRig, source: Cluster, target: Cluster, source_database: str, twin_database: str
 ) -> None:
     source.sql(
         source_database, "CREATE TABLE p (id int, e text); INSERT INTO p VALUES (1, 'a@b'), (2, 'c@d')"
@@ -141,11 +135,8 @@ def test_masks_are_the_same_whether_rows_are_chosen_apart_or_not(
         plan = plan_of(
             source, source_database, masks={"public.p.e": "email"}, rows={"public.p": {"where": where}}
         )
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        rig = CopyRig(source, source_database, target, f"{twin_database}_{number}", folder, plan.tables)
+        rig = make_rig(plan.tables, twin=f"{twin_database}_{number}")
         rig.prepare("CREATE TABLE p (id int, e text)")
         rig.copy()
-        rig.close()
         seen.append(target.rows(rig.next, "SELECT * FROM p ORDER BY id"))
     assert seen[0] == seen[1] and len(seen[0]) == 2

@@ -15,6 +15,7 @@ from appliance.postgres.source.lock_watch import LockWatch
 from appliance.steps.copy import CopyResult
 from appliance.steps.source.reading import read_source
 from tests.engine.clusters import Cluster, start_standby
+from tests.engine.engine_run import EngineRun
 from tests.engine.locking import (
     BIG,
     SLOW,
@@ -22,12 +23,10 @@ from tests.engine.locking import (
     MakeRig,
     big_table,
     is_reading,
-    notices,
     small_table,
     wait_until,
 )
 from tests.engine.scenario import Scenario
-from tests.engine.twin_building import TwinRun
 
 
 def test_an_alter_table_in_the_middle_of_a_copy_gets_its_lock_and_no_row_is_missing(
@@ -41,7 +40,7 @@ def test_an_alter_table_in_the_middle_of_a_copy_gets_its_lock_and_no_row_is_miss
     assert source.value(source_database, "SELECT count(*) FROM big") == 40_000
     altering.result()
     result: CopyResult = copying.result()
-    assert any("waited on the source for public.big" in text for text in notices(rig))
+    assert any("waited on the source for public.big" in text for text in rig.notices)
     assert result.rows == 40_000
     assert target.rows(rig.next, "SELECT count(*), count(DISTINCT id) FROM big") == [(40_000, 40_000)]
     assert source.sessions("rig-") == []
@@ -57,7 +56,7 @@ def test_tables_that_were_copied_are_not_held_while_others_are(
     wait_until(lambda: is_reading(source, source_database, "big"))
     source.sql(source_database, "TRUNCATE done")
     assert copying.result().rows == 40_009
-    assert notices(rig) == []
+    assert rig.notices == []
 
 
 @pytest.mark.parametrize(
@@ -164,14 +163,14 @@ def test_a_table_that_stays_locked_is_named(make_rig: MakeRig, source: Cluster, 
     with source.connect(source_database) as other, other.transaction():
         other.execute("LOCK TABLE locked IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(
-            WorkFailedError, match=r"locked by somebody else\. Table: public\.locked"
+            WorkFailedError, match=r"locked by another session\. Table: public\.locked"
         ) as caught:
             rig.copy()
     assert retry_can_help(caught.value)
 
 
 def test_pg_dump_gives_way_and_dumps_again(
-    twin_run: TwinRun, source: Cluster, target: Cluster, source_database: str
+    twin_run: EngineRun, source: Cluster, target: Cluster, source_database: str
 ) -> None:
     with source.connect(source_database) as other, other.transaction():
         # pg_dump has locked what comes before it, and waits.
@@ -187,7 +186,7 @@ def test_pg_dump_gives_way_and_dumps_again(
 
 
 def test_whatever_reads_the_catalog_gives_way_and_reads_again(
-    twin_run: TwinRun, source: Cluster, source_database: str
+    twin_run: EngineRun, source: Cluster, source_database: str
 ) -> None:
     naps = iter(["600", "0"])
 
@@ -224,7 +223,7 @@ def test_a_standby_whose_replay_waits_for_a_copy_gets_on(
             position = primary.value("postgres", "SELECT pg_current_wal_lsn()::text")
             wait_until(lambda: follower.value("postgres", replayed, [position]))
             assert copying.result().rows == 40_000
-        assert any("waited on the source for public.big" in text for text in notices(rig))
+        assert any("waited on the source for public.big" in text for text in rig.notices)
     finally:
         follower.remove()
 
@@ -255,13 +254,13 @@ def test_a_table_that_is_left_out_is_never_waited_for(scenario: Scenario) -> Non
     "change", ["DROP TABLE aside", "ALTER TABLE aside RENAME TO elsewhere", "DROP VIEW seen"]
 )
 def test_what_is_left_out_may_go_while_a_run_is_under_way(
-    start_run: Callable[..., TwinRun], source: Cluster, target: Cluster, source_database: str, change: str
+    start_run: Callable[..., EngineRun], source: Cluster, target: Cluster, source_database: str, change: str
 ) -> None:
     small_table(source, source_database, "aside")
     small_table(source, source_database, "thing")
     source.sql(source_database, "CREATE VIEW seen AS SELECT id FROM thing")
-    run = start_run(exclude={"public.aside"})
-    run.plan()
+    run = start_run()
+    run.plan_as_is(exclude={"public.aside"})
     source.sql(source_database, change)
     run.schema()
     run.copy()
@@ -270,12 +269,12 @@ def test_what_is_left_out_may_go_while_a_run_is_under_way(
 
 
 def test_who_locks_a_table_that_is_left_out_while_it_is_dumped_gets_it(
-    start_run: Callable[..., TwinRun], source: Cluster, target: Cluster, source_database: str
+    start_run: Callable[..., EngineRun], source: Cluster, target: Cluster, source_database: str
 ) -> None:
     for name in ("aside", "thing"):
         small_table(source, source_database, name)
-    run = start_run(exclude={"public.aside"})
-    run.plan()
+    run = start_run()
+    run.plan_as_is(exclude={"public.aside"})
     with (
         source.connect(source_database) as first,
         source.connect(source_database) as second,

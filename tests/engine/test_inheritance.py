@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.engine.clusters import Cluster
-from tests.engine.stepwise_run import StepwiseRun
+from tests.engine.engine_run import EngineRun
 
 PEOPLE = """
 CREATE TABLE person (id int PRIMARY KEY, email text);
@@ -24,7 +24,7 @@ def test_no_address_of_the_source_shows_through_a_masked_parent(
 ) -> None:
     source.sql(source_database, PEOPLE)
     document = {"masks": {"public.person.email": "email"}, "unlisted": "keep"}
-    run = StepwiseRun(source, source_database, target, twin_database, run_folder, document)
+    run = EngineRun(source, source_database, target, twin_database, run_folder, document)
     run.copied().verify()
     for table in ("person", "payee"):
         shown = run.target.rows(run.next, f"SELECT email FROM {table}")

@@ -11,9 +11,9 @@ from appliance.errors import WrongRequestError
 from appliance.postgres.source.unsupported_objects import LeftBehind, find_left_behind, read_abilities
 from appliance.postgres.twin.target.checks import table_problems
 from tests.engine.clusters import Cluster
-from tests.engine.twin_building import TwinRun
+from tests.engine.engine_run import EngineRun
 
-StartRun = Callable[..., TwinRun]
+StartRun = Callable[..., EngineRun]
 
 NEEDS_A_SUPERUSER = """
 CREATE EXTENSION postgres_fdw;
@@ -58,7 +58,7 @@ def test_what_only_a_superuser_can_make_is_listed_with_what_needs_it_and_all_els
 ) -> None:
     source.sql(source_database, NEEDS_A_SUPERUSER)
     run = start_run()
-    run.plan()
+    run.plan_as_is()
     listed = {(item.kind, item.name) for item in run.check.not_carried}
     assert listed == {
         ("extension", "postgres_fdw"),
@@ -96,7 +96,7 @@ def test_secrets_of_foreign_servers_never_reach_the_run_folder(
 ) -> None:
     source.sql(source_database, NEEDS_A_SUPERUSER)
     run = start_run(reader="postgres")
-    run.plan()
+    run.plan_as_is()
     run.schema()
     for path in run.run_dir.rglob("*"):
         if path.is_file() and path.parent.name != "secrets":
@@ -114,13 +114,13 @@ def test_a_copied_table_that_the_target_cannot_have_stops_the_plan_with_what_it_
         "CREATE TABLE public.fine (id integer)",
     )
     with pytest.raises(WrongRequestError) as caught:
-        start_run().plan()
+        start_run().plan_as_is()
     text = caught.value.text()
     assert "public.t cannot be made" in text and "pageinspect" in text and "superuser" in text
     assert "public.fine" not in text
     assert not target.databases() & {twin_database, f"{twin_database}__next"}
-    run = start_run(exclude={"public.t"})
-    run.all()
+    run = start_run()
+    run.publish_as_is(exclude={"public.t"})
     assert target.rows(
         twin_database, "SELECT to_regclass('public.t')::text, to_regclass('public.fine')::text"
     ) == [(None, "fine")]
@@ -140,7 +140,7 @@ def test_a_table_that_the_reader_may_not_read_is_left_out_with_what_needs_it(
         "GRANT SELECT ON public.open, hidden.t TO narrow_reader",
     )
     run = start_run(reader="narrow_reader")
-    run.all()
+    run.publish_as_is()
     listed = {(item.kind, item.name): item.why for item in run.check.not_carried}
     assert listed.keys() == {
         ("table", 'public."secret ""one"""'),
@@ -165,7 +165,7 @@ def test_row_security_that_is_forced_on_owners_keeps_no_row_out_and_is_forced_ag
         "ALTER TABLE public.t ENABLE ROW LEVEL SECURITY; ALTER TABLE public.t FORCE ROW LEVEL SECURITY;"
         "CREATE POLICY few ON public.t USING (id < 3)",
     )
-    start_run().all()
+    start_run().publish_as_is()
     assert target.value(twin_database, "SELECT count(*) FROM public.t") == 10
     assert target.value(twin_database, "SELECT count(*) FROM public.t", user="twin_owner") == 2
     assert target.value(twin_database, "SELECT relforcerowsecurity FROM pg_class WHERE relname = 't'")
@@ -176,7 +176,7 @@ def test_a_source_without_a_public_schema_gets_a_twin_without_one(
     start_run: StartRun, source: Cluster, target: Cluster, source_database: str, twin_database: str
 ) -> None:
     source.sql(source_database, "DROP SCHEMA public; CREATE SCHEMA crm; CREATE TABLE crm.t (id integer)")
-    start_run().all()
+    start_run().publish_as_is()
     assert target.value(twin_database, "SELECT to_regnamespace('public')") is None
     assert target.value(twin_database, "SELECT to_regclass('crm.t')::text") == "crm.t"
 
@@ -189,8 +189,8 @@ def test_a_locale_that_the_target_lacks_falls_back_and_is_reported(
         name, "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de-AT' LC_COLLATE 'C' LC_CTYPE 'C'"
     )
     try:
-        run = TwinRun(source, name, target, twin_database, tmp_path)
-        run.all()
+        run = EngineRun(source, name, target, twin_database, tmp_path)
+        run.publish_as_is()
         run.close()
         assert target.rows(
             "postgres",
@@ -217,9 +217,9 @@ def test_a_partition_of_a_table_that_may_not_be_read_says_what_to_grant(
         "CREATE TABLE public.one PARTITION OF public.whole FOR VALUES IN (1);"
         "GRANT SELECT ON public.one TO reader",
     )
-    run = TwinRun(source, source_database, target, twin_database, tmp_path)
+    run = EngineRun(source, source_database, target, twin_database, tmp_path)
     with pytest.raises(WrongRequestError) as caught:
-        run.plan()
+        run.plan_as_is()
     run.close()
     text = caught.value.text()
     assert "It needs the table public.whole, and the source's role may not read it." in text
@@ -247,7 +247,7 @@ def test_a_base_type_and_a_type_that_was_never_finished_are_left_out_with_their_
 ) -> None:
     source.sql(source_database, BASE_TYPE)
     run = start_run()
-    run.plan()
+    run.plan_as_is()
     assert {(item.kind, item.name) for item in run.check.not_carried} == {
         ("type", "public.half_done"),
         ("type", "public.point_of_sale"),

@@ -11,7 +11,7 @@ import pytest
 from appliance.errors import WorkFailedError
 from appliance.postgres.plan import Plan
 from tests.engine.clusters import Cluster
-from tests.engine.stepwise_run import StepwiseRun
+from tests.engine.engine_run import EngineRun
 
 LOGINS = """
 CREATE EXTENSION citext;
@@ -27,12 +27,12 @@ DOCUMENT: dict[str, Any] = {"rows": {"public.login": {"where": "active"}}, "keep
 @pytest.fixture
 def logins(
     source: Cluster, source_database: str, target: Cluster, twin_database: str, run_folder: Path
-) -> StepwiseRun:
+) -> EngineRun:
     source.sql(source_database, LOGINS)
-    return StepwiseRun(source, source_database, target, twin_database, run_folder, DOCUMENT)
+    return EngineRun(source, source_database, target, twin_database, run_folder, DOCUMENT)
 
 
-def test_rows_copied_and_left_out_are_all_that_the_source_has(logins: StepwiseRun) -> None:
+def test_rows_copied_and_left_out_are_all_that_the_source_has(logins: EngineRun) -> None:
     result = logins.copied().verify()
     assert (result.rows, result.left_out) == (100, 100)
     assert "public.login: left out 50 of 100 rows, 50 by its filter" in result.notes
@@ -57,7 +57,7 @@ def comparing_as_text(plan: Plan) -> Plan:
     return plan.model_copy(update={"tables": tuple(tables)})
 
 
-def test_rows_that_are_neither_copied_nor_left_out_fail_the_run(logins: StepwiseRun) -> None:
+def test_rows_that_are_neither_copied_nor_left_out_fail_the_run(logins: EngineRun) -> None:
     run = logins.copied(comparing_as_text)
     with pytest.raises(WorkFailedError) as failed:
         run.verify()
@@ -65,7 +65,7 @@ def test_rows_that_are_neither_copied_nor_left_out_fail_the_run(logins: Stepwise
     assert said in failed.value.text()
 
 
-def test_filters_whose_rows_were_not_counted_fail_the_run(logins: StepwiseRun) -> None:
+def test_filters_whose_rows_were_not_counted_fail_the_run(logins: EngineRun) -> None:
     run = logins.copied()
     run.spoil("DELETE FROM appliance_ledger.left_out")
     with pytest.raises(WorkFailedError) as failed:

@@ -30,7 +30,7 @@ def lab(source: Cluster) -> Iterator[Lab]:
     made.script(
         "CREATE EXTENSION citext; CREATE EXTENSION hstore;"
         "CREATE TYPE lab.mood AS ENUM ('calm', 'it''s \\ odd');"
-        "CREATE DOMAIN lab.label AS varchar(30) CHECK (value <> 'nobody');"
+        "CREATE DOMAIN lab.label AS varchar(30) CHECK (value <> 'no one');"
         "CREATE DOMAIN lab.price AS numeric(8,2); CREATE DOMAIN lab.moods AS lab.mood;"
         "CREATE DOMAIN lab.names AS text[]; CREATE TYPE lab.pair AS (a int, b text);"
         "CREATE TYPE lab.span AS RANGE (subtype = timestamptz)"

@@ -64,9 +64,9 @@ def test_a_copy_that_is_cut_off_changes_nothing(
 
 
 def test_a_database_that_is_away_is_said_so(tmp_path: Path) -> None:
-    nobody = "host=/nowhere dbname=airflow"
+    no_server = "host=/nowhere dbname=airflow"
     with pytest.raises(WorkFailedError, match="cannot be reached"):
-        metadata.version(nobody)
+        metadata.version(no_server)
     with pytest.raises(WorkFailedError, match="copied aside"):
-        metadata.save(nobody, tmp_path / "metadata.sql")
+        metadata.save(no_server, tmp_path / "metadata.sql")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""A rule for any partitioned table reaches the rows below it, as a real catalog tells them."""
+"""A rule for any partitioned table reaches the rows below it, as a real catalog shows them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Publishing: the finished database takes the twin's place, and nobody ever finds less than there was."""
+"""Publishing: the finished database takes the twin's place, and no reader ever finds less than there was."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Stage:
 
     target: Cluster
     names: TwinNames
-    told: list[str] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list)
 
     def database(self, name: str, which: str, *, run: str | None, state: Any = "published") -> None:
         with self.admin() as admin:
@@ -66,7 +66,7 @@ class Stage:
             workflow="w",
             run=RUN,
             grace_s=grace_s,
-            tell=self.told.append,
+            tell=self.sentences.append,
         )
 
     def publish(self, grace_s: float = 0) -> Published:
@@ -164,7 +164,7 @@ def test_a_name_that_is_as_long_as_names_can_be_has_room_for_its_parts(target: C
 def test_readers_who_connect_without_pause_find_the_old_twin_or_the_new_and_nothing_else(
     third_twin: Stage, someone: str, user: str
 ) -> None:
-    """Also a monitor's superuser, whose sessions nobody may end, as long as they end by themselves."""
+    """Also a monitor's superuser, whose sessions no role may end, as long as they end by themselves."""
     for name in (third_twin.names.twin, third_twin.names.next):
         third_twin.target.sql(name, "GRANT SELECT ON public.which TO PUBLIC", "twin_owner")
     third_twin.target.sql("postgres", "GRANT pg_signal_backend TO twin_owner")
@@ -196,7 +196,7 @@ def test_sessions_that_end_in_their_grace_are_not_ended_by_force(third_twin: Sta
     pause.join()
     assert third_twin.which(third_twin.names.twin) == "new"
     # A session that has just been closed may still be listed for a moment.
-    assert re.search(r"postgres\b.* in the twin get 600 s to end", third_twin.told[0])
+    assert re.search(r"postgres\b.* in the twin get 600 s to end", third_twin.sentences[0])
 
 
 def test_sessions_that_may_be_ended_are_ended_when_their_grace_is_over(third_twin: Stage) -> None:
@@ -247,7 +247,7 @@ def test_a_superusers_session_is_asked_for_not_ended(third_twin: Stage) -> None:
 def test_a_roll_back_exchanges_the_twin_and_the_former_one_and_twice_is_as_before(third_twin: Stage) -> None:
     third_twin.publish()
     for expected in ({"twin": "old", "prev": "new"}, {"twin": "new", "prev": "old"}):
-        roll_back(third_twin.names, "staging", third_twin.admin, 0, third_twin.told.append)
+        roll_back(third_twin.names, "staging", third_twin.admin, 0, third_twin.sentences.append)
         assert third_twin.found() == {"next": None, "gone": None, "swap": None, **expected}
 
 
@@ -255,7 +255,7 @@ def test_there_is_no_roll_back_without_a_former_twin(stage: Stage) -> None:
     stage.finished_next()
     stage.publish()
     with pytest.raises(WrongRequestError, match="no former twin"):
-        roll_back(stage.names, "staging", stage.admin, 0, stage.told.append)
+        roll_back(stage.names, "staging", stage.admin, 0, stage.sentences.append)
 
 
 def test_what_is_not_finished_or_of_another_run_is_not_published(stage: Stage) -> None:

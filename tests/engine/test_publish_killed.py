@@ -87,7 +87,7 @@ def _check_nothing_is_lost(stage: Stage, point: str) -> None:
     after = {"twin": "new", "prev": "old", "next": None, "swap": None}
     assert found == before or {**found, "gone": None} == {**after, "gone": None}, (point, found)
     if found == before:
-        # Nobody but its owner is let into what is not published.
+        # Only its owner is let into what is not published.
         acl = stage.target.value(
             "postgres",
             "SELECT coalesce(datacl::text, 'all') FROM pg_database WHERE datname = %s",

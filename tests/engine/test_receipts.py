@@ -126,7 +126,7 @@ def test_a_run_that_touched_nothing_has_none(scenario: Scenario) -> None:
 
 def test_without_a_receipt_nothing_is_published(scenario: Scenario) -> None:
     scenario.publish_first_twin()
-    # Where receipts belong there is something else: nothing can be written there, whoever tries.
+    # Where receipts belong there is something else: nothing can be written there, by any user.
     (scenario.state / "receipts").rename(scenario.state / "elsewhere")
     (scenario.state / "receipts").write_text("")
     failed = scenario.run()

@@ -14,10 +14,10 @@ from appliance.postgres.source.unsupported_objects import TargetAbilities, read_
 from appliance.postgres.twin.target.extension_trial import try_extensions
 from appliance.steps.schema import SchemaResult
 from tests.engine.clusters import Cluster
+from tests.engine.engine_run import EngineRun
 from tests.engine.scenario import Scenario
-from tests.engine.twin_building import TwinRun
 
-StartRun = Callable[..., TwinRun]
+StartRun = Callable[..., EngineRun]
 
 WHAT_A_PLAIN_OWNER_MAY_NOT_MAKE = """
 CREATE TABLE public.t (id integer PRIMARY KEY, v varchar, name text);
@@ -63,7 +63,7 @@ def test_what_nobody_needs_is_left_out_and_listed_with_the_reason(
 ) -> None:
     source.sql(source_database, WHAT_A_PLAIN_OWNER_MAY_NOT_MAKE)
     run = start_run()
-    run.plan()
+    run.plan_as_is()
     made = run.schema()
     assert isinstance(made, SchemaResult)
     listed = {f"{item.kind} {item.name}": item.why for item in made.not_carried}
@@ -104,7 +104,7 @@ def test_a_copied_table_that_needs_what_is_refused_stops_the_run_before_a_row_is
         "CREATE TABLE public.t (id integer PRIMARY KEY DEFAULT public.number());",
     )
     run = start_run()
-    run.plan()
+    run.plan_as_is()
     with pytest.raises(ApplianceError) as caught:
         run.schema()
     text = caught.value.text()
@@ -129,7 +129,7 @@ def test_an_index_that_finds_its_names_under_no_path_of_the_database_is_left_out
 ) -> None:
     source.sql(source_database, FOUND_ONLY_IN_A_SESSION_WITH_A_PATH)
     run = start_run()
-    run.plan()
+    run.plan_as_is()
     listed = {item.name: item.why for item in run.schema().not_carried}
     assert listed.keys() == {"public.t_fold"}
     assert "ALTER FUNCTION public.fold(text) SET search_path = " in listed["public.t_fold"]
@@ -146,7 +146,7 @@ def test_what_the_path_of_the_source_finds_is_made(
     source.sql(source_database, FOUND_ONLY_IN_A_SESSION_WITH_A_PATH)
     source.sql(source_database, f'ALTER DATABASE "{source_database}" SET search_path = public, tools')
     run = start_run()
-    run.plan()
+    run.plan_as_is()
     assert run.schema().not_carried == ()
     target.sql(f"{run.twin}__next", "INSERT INTO public.t VALUES (1, 'Zoe')")
     run.finish()
@@ -172,7 +172,7 @@ def test_every_index_is_tried_however_many_objects_there_are(
         "CREATE INDEX z_last ON public.t699 (public.fold(name));",
     )
     run = start_run()
-    run.plan()
+    run.plan_as_is()
     assert [item.name for item in run.schema().not_carried] == ["public.z_last"]
 
 

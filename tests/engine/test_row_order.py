@@ -10,7 +10,7 @@ import pytest
 
 from appliance.steps import finish
 from tests.engine.clusters import Cluster
-from tests.engine.stepwise_run import StepwiseRun
+from tests.engine.engine_run import EngineRun
 
 # Beside the masked key each row says its place in the source, which only a test may know.
 TABLES = """
@@ -48,12 +48,12 @@ REORDERED = ["customer", "event_1", "event_2", "parcel_0", "parcel_1", "profile"
 @pytest.fixture
 def twin(
     source: Cluster, source_database: str, target: Cluster, twin_database: str, run_folder: Path
-) -> StepwiseRun:
+) -> EngineRun:
     source.sql(source_database, TABLES)
-    return StepwiseRun(source, source_database, target, twin_database, run_folder, DOCUMENT)
+    return EngineRun(source, source_database, target, twin_database, run_folder, DOCUMENT)
 
 
-def likeness(run: StepwiseRun, table: str) -> float:
+def likeness(run: EngineRun, table: str) -> float:
     """Of the rows' order in the twin to that in the source, between -1 and 1."""
     rows = f"SELECT row_number() OVER (ORDER BY ctid) AS place, said::int FROM ONLY {table}"
     query = f"SELECT corr(place, said) FROM ({rows}) AS r"
@@ -61,12 +61,12 @@ def likeness(run: StepwiseRun, table: str) -> float:
     return float(found[0])
 
 
-def rows_of(run: StepwiseRun, table: str) -> list[tuple[Any, ...]]:
+def rows_of(run: EngineRun, table: str) -> list[tuple[Any, ...]]:
     return run.target.rows(run.next, f"SELECT * FROM {table} ORDER BY said")
 
 
 def test_rows_whose_growing_key_is_masked_stand_in_another_order_and_are_the_same_rows(
-    twin: StepwiseRun,
+    twin: EngineRun,
 ) -> None:
     twin.copied()
     tables = ("customer", "profile", "purchase", "event", "parcel")
@@ -82,7 +82,7 @@ def test_rows_whose_growing_key_is_masked_stand_in_another_order_and_are_the_sam
     assert likeness(twin, "purchase") > 0.9, "its kept number shows the order anyway"
 
 
-def test_finishing_again_changes_nothing(twin: StepwiseRun) -> None:
+def test_finishing_again_changes_nothing(twin: EngineRun) -> None:
     twin.copied().verify()
     before = {name: rows_of(twin, name) for name in REORDERED}
     finish.run(dataclasses.replace(twin.step("finish")))

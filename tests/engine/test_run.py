@@ -107,8 +107,10 @@ def test_a_large_table_is_copied_in_shards_and_json_tells_all_of_it(scenario: Sc
     shards = last["results"]["copy"]
     assert len(shards) >= 2
     assert sum(shard["rows"] for shard in shards) == 403_300
-    told = {line["table"] for line in ended.lines if line["type"] == "progress" and line["step"] == "copy"}
-    assert told == {"public.event", "public.invoice", "crm.customer"}
+    reported = {
+        line["table"] for line in ended.lines if line["type"] == "progress" and line["step"] == "copy"
+    }
+    assert reported == {"public.event", "public.invoice", "crm.customer"}
     assert scenario.twin_rows("SELECT count(*), sum(id) FROM public.event") == [(400_000, 80_000_200_000)]
 
 

@@ -178,7 +178,7 @@ def test_what_cannot_be_looked_at_is_said_and_the_rest_goes_on(scenario: Scenari
     words = {f"{each['table_name']}.{each['column']}": each["verdict"] for each in said["findings"]}
     assert {each["table_name"]: each["why"] for each in said["not_looked_at"]} == {
         "secret": "the role may not read it",
-        "busy": "it is locked by somebody",
+        "busy": "it is locked by another session",
     }
     assert words['it\'s "odd" %(names)s\n.e-mail\n %s'] == "personal"
     assert (words["empty.x"], words["empty.email"], words["nulls.x"]) == (

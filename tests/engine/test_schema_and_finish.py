@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.engine.clusters import Cluster
+from tests.engine.engine_run import EngineRun
 from tests.engine.schema_text import schema_text
-from tests.engine.twin_building import TwinRun
 
 EVERY_OBJECT = (Path(__file__).parent / "every_object.sql").read_text()
 ROWS = (Path(__file__).parent / "every_object_rows.sql").read_text()
 SECRET = "sally.secret@example.com"
 
-StartRun = Callable[..., TwinRun]
+StartRun = Callable[..., EngineRun]
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def every_object(source: Cluster, source_database: str) -> str:
 def test_a_twin_has_the_schema_of_its_source_whatever_kinds_of_objects_that_holds(
     start_run: StartRun, source: Cluster, target: Cluster, every_object: str, twin_database: str
 ) -> None:
-    start_run().all()
+    start_run().publish_as_is()
     expected = schema_text(source, every_object)
     assert len(expected) > 150
     assert schema_text(target, twin_database) == expected
@@ -41,7 +41,7 @@ def test_a_twin_has_the_schema_of_its_source_whatever_kinds_of_objects_that_hold
 def test_what_pg_dump_does_not_show_is_the_same_too(
     start_run: StartRun, source: Cluster, target: Cluster, every_object: str, twin_database: str
 ) -> None:
-    start_run().all()
+    start_run().publish_as_is()
     for query in (
         "SELECT conrelid::regclass::text, conname, convalidated FROM pg_constraint WHERE conrelid <> 0"
         " AND connamespace <> 'pg_catalog'::regnamespace AND contype <> 'n' ORDER BY 1, 2",
@@ -64,7 +64,7 @@ def test_what_pg_dump_does_not_show_is_the_same_too(
 def test_a_finished_twin_has_statistics_of_its_tables_and_partitions(
     start_run: StartRun, target: Cluster, every_object: str, twin_database: str
 ) -> None:
-    start_run().all()
+    start_run().publish_as_is()
     without = target.rows(
         twin_database,
         "SELECT c.oid::regclass::text FROM pg_class AS c WHERE relkind IN ('r', 'm') AND oid >= 16384"
@@ -81,7 +81,7 @@ def test_a_finished_twin_has_statistics_of_its_tables_and_partitions(
 def test_sequences_give_the_next_number_that_the_source_would_give(
     start_run: StartRun, source: Cluster, target: Cluster, every_object: str, twin_database: str
 ) -> None:
-    start_run().all()
+    start_run().publish_as_is()
     for name in (
         "crm.ticket_number",
         'public."down"',
@@ -105,7 +105,7 @@ def test_a_sequence_that_the_reader_may_not_read_continues_after_the_rows(
         "GRANT SELECT ON ALL TABLES IN SCHEMA public TO table_reader",
     )
     run = start_run(reader="table_reader")
-    run.all()
+    run.publish_as_is()
     assert target.value(twin_database, "INSERT INTO public.t DEFAULT VALUES RETURNING id") == 42
     assert any("public.t_id_seq continues after" in text for text in run.notices)
     assert any("public.loose begins anew" in text for text in run.notices)
@@ -115,7 +115,7 @@ def test_finishing_twice_makes_everything_once(
     start_run: StartRun, source: Cluster, target: Cluster, every_object: str, twin_database: str
 ) -> None:
     run = start_run()
-    run.plan()
+    run.plan_as_is()
     run.schema()
     run.copy()
     run.finish()
@@ -128,7 +128,7 @@ def test_a_finish_that_was_killed_is_completed_by_the_next_one(
     start_run: StartRun, source: Cluster, target: Cluster, every_object: str, twin_database: str
 ) -> None:
     run = start_run()
-    run.plan()
+    run.plan_as_is()
     run.schema()
     run.copy()
     following = f"{twin_database}__next"
@@ -150,7 +150,7 @@ def test_a_key_that_does_not_hold_is_named_without_the_value(
 ) -> None:
     source.sql(source_database, "CREATE TABLE public.person (id integer, email text, UNIQUE (email))")
     run = start_run()
-    run.plan()
+    run.plan_as_is()
     run.schema()
     target.sql(f"{run.twin}__next", f"INSERT INTO public.person VALUES (1, '{SECRET}'), (2, '{SECRET}')")
     run.finish()
@@ -168,7 +168,7 @@ def test_a_foreign_key_that_does_not_hold_is_named_without_the_value(
         "CREATE TABLE public.letter (id integer PRIMARY KEY, receiver text REFERENCES public.person)",
     )
     run = start_run()
-    run.plan()
+    run.plan_as_is()
     run.schema()
     target.sql(f"{run.twin}__next", f"INSERT INTO public.letter VALUES (1, '{SECRET}')")
     run.finish()
@@ -188,8 +188,8 @@ def test_a_foreign_key_into_a_table_that_is_not_copied_holds_for_new_rows_only(
         "CREATE TABLE public.empty_letter (id integer PRIMARY KEY, audit integer REFERENCES public.audit);"
         "INSERT INTO public.letter VALUES (1, 1)",
     )
-    run = start_run(exclude={"public.audit"})
-    run.all()
+    run = start_run()
+    run.publish_as_is(exclude={"public.audit"})
     assert [(item.kind, item.name) for item in run.check.not_carried] == [
         ("foreign key", "empty_letter_audit_fkey on public.empty_letter"),
         ("foreign key", "letter_audit_fkey on public.letter"),
@@ -212,7 +212,7 @@ def test_a_materialised_view_that_fails_on_the_twins_rows_stays_empty_and_is_rep
         "CREATE MATERIALIZED VIEW public.texts AS SELECT n FROM public.t",
     )
     run = start_run()
-    run.plan()
+    run.plan_as_is()
     run.schema()
     target.sql(f"{run.twin}__next", f"INSERT INTO public.t VALUES ('{SECRET}')")
     run.finish()
@@ -236,8 +236,8 @@ def test_a_foreign_key_into_a_partitioned_table_of_which_a_part_is_not_copied_is
         "CREATE TABLE public.note (id integer PRIMARY KEY, event integer REFERENCES public.event);"
         "INSERT INTO public.event VALUES (1), (11); INSERT INTO public.note VALUES (1, 1), (2, 11)",
     )
-    run = start_run(exclude={"public.old_event"})
-    run.all()
+    run = start_run()
+    run.publish_as_is(exclude={"public.old_event"})
     assert [item.name for item in run.check.not_carried] == ["note_event_fkey on public.note"]
     assert target.rows(twin_database, "SELECT id FROM public.event") == [(11,)]
     assert target.rows(twin_database, "SELECT conname FROM pg_constraint WHERE contype = 'f'") == []

@@ -13,8 +13,8 @@ from appliance.postgres.source.source_load import has_room
 from appliance.steps.records.run_files import SNAPSHOT
 from appliance.steps.source import copy_ends
 from tests.engine.clusters import Cluster
-from tests.engine.locking import BIG, SLOW, MakeRig, big_table, notices, small_table, wait_until
-from tests.engine.twin_building import TwinRun
+from tests.engine.engine_run import EngineRun
+from tests.engine.locking import BIG, SLOW, MakeRig, big_table, small_table, wait_until
 
 
 def test_a_snapshot_that_is_too_old_ends_the_copying(
@@ -29,11 +29,11 @@ def test_a_snapshot_that_is_too_old_ends_the_copying(
     wait_until(lambda: target.value(rig.next, "SELECT count(*) FROM big") == 0)
 
 
-def test_half_of_a_snapshots_time_is_told(twin_run: TwinRun) -> None:
-    told = threading.Event()
-    age = Age(twin_run.snapshot.taken_at, 10, told.set)
+def test_half_of_a_snapshots_time_is_told(twin_run: EngineRun) -> None:
+    reported = threading.Event()
+    age = Age(twin_run.snapshot.taken_at, 10, reported.set)
     with LockWatch(twin_run.context.connect_source, 4, age) as watch, watch.covering() as covered:
-        assert told.wait(40)
+        assert reported.wait(40)
         wait_until(lambda: covered.too_old)
 
 
@@ -44,7 +44,7 @@ def test_a_copy_waits_while_the_source_is_short_of_connections_but_not_for_ever(
     rig = make_rig([small_table(source, source_database, "thing")], limits={"source_free_connections": 5000})
     rig.prepare("CREATE TABLE thing (id int, a text, b text)")
     assert rig.copy().rows == 9
-    assert any("short of connections" in text for text in notices(rig))
+    assert any("short of connections" in text for text in rig.notices)
 
 
 def test_what_a_source_has_room_for() -> None:

@@ -29,7 +29,7 @@ from appliance.postgres.twin.target.checks import target_problems
 from appliance.postgres.twin.target.locale import LocaleSettings, predict_locale
 from tests.engine.breakable_proxy import wait_until
 from tests.engine.clusters import Cluster, new_folder
-from tests.engine.twin_building import TwinRun
+from tests.engine.engine_run import EngineRun
 
 UTF8 = LocaleSettings(encoding="UTF8", provider="libc", collate="C.UTF-8", ctype="C.UTF-8")
 
@@ -37,12 +37,12 @@ UTF8 = LocaleSettings(encoding="UTF8", provider="libc", collate="C.UTF-8", ctype
 @pytest.fixture
 def run(
     source: Cluster, target: Cluster, source_database: str, twin_database: str, tmp_path: Path
-) -> Iterator[TwinRun]:
+) -> Iterator[EngineRun]:
     source.sql("postgres", "GRANT pg_read_all_data TO reader")
     source.sql(
         source_database, "CREATE TABLE public.t (id integer PRIMARY KEY); INSERT INTO public.t VALUES (1)"
     )
-    made = TwinRun(source, source_database, target, twin_database, tmp_path)
+    made = EngineRun(source, source_database, target, twin_database, tmp_path)
     yield made
     made.close()
 
@@ -61,14 +61,14 @@ def open_admin(target: Cluster) -> Iterator[Callable[..., psycopg.Connection[Any
 
 
 def test_everything_that_is_wrong_with_a_target_is_said_at_once_with_what_to_type(
-    run: TwinRun, target: Cluster, twin_database: str
+    run: EngineRun, target: Cluster, twin_database: str
 ) -> None:
     target.create_database(twin_database)
     target.create_database(f"{twin_database}__prev")
     target.sql("postgres", "ALTER ROLE twin_owner NOCREATEDB")
     try:
         with pytest.raises(WrongRequestError) as caught:
-            run.plan()
+            run.plan_as_is()
     finally:
         target.sql("postgres", "ALTER ROLE twin_owner CREATEDB")
     text = caught.value.text()
@@ -80,17 +80,17 @@ def test_everything_that_is_wrong_with_a_target_is_said_at_once_with_what_to_typ
 
 
 def test_a_database_that_holds_something_is_replaced_only_where_its_owner_says_so(
-    run: TwinRun, target: Cluster, twin_database: str
+    run: EngineRun, target: Cluster, twin_database: str
 ) -> None:
     target.create_database(twin_database, "OWNER twin_owner")
     target.sql(twin_database, "CREATE TABLE public.precious (id integer)")
     with pytest.raises(WrongRequestError) as caught:
-        run.plan()
+        run.plan_as_is()
     comment = f"COMMENT ON DATABASE \"{twin_database}\" IS '{ADOPT_COMMENT}';"
     assert comment in caught.value.text()
     target.sql("postgres", comment, "twin_owner")
     run.keeper.execute("ROLLBACK")
-    run.all()
+    run.publish_as_is()
     assert target.value(twin_database, "SELECT id FROM public.t") == 1
     assert target.value(f"{twin_database}__prev", "SELECT to_regclass('public.precious')::text") == "precious"
 
@@ -105,15 +105,15 @@ def test_a_twin_under_a_name_that_another_twins_run_would_drop_is_refused(
 
 
 def test_an_empty_database_made_by_an_administrator_is_taken(
-    run: TwinRun, target: Cluster, twin_database: str
+    run: EngineRun, target: Cluster, twin_database: str
 ) -> None:
     target.create_database(twin_database, "OWNER twin_owner")
-    run.all()
+    run.publish_as_is()
     assert target.value(twin_database, "SELECT id FROM public.t") == 1
 
 
 def test_a_role_with_nothing_but_createdb_can_deliver(
-    run: TwinRun, target: Cluster, twin_database: str
+    run: EngineRun, target: Cluster, twin_database: str
 ) -> None:
     row = target.rows(
         "postgres",
@@ -122,7 +122,7 @@ def test_a_role_with_nothing_but_createdb_can_deliver(
         " WHERE rolname = 'twin_owner'",
     )
     assert row == [(False, False, False, False, True, "{}")]
-    run.all()
+    run.publish_as_is()
     run.close()
     assert (
         target.value(
@@ -135,9 +135,9 @@ def test_a_role_with_nothing_but_createdb_can_deliver(
 
 
 def test_somebody_elses_database_under_the_next_twins_name_is_never_dropped(
-    run: TwinRun, target: Cluster, twin_database: str
+    run: EngineRun, target: Cluster, twin_database: str
 ) -> None:
-    run.plan()
+    run.plan_as_is()
     following = f"{twin_database}__next"
     target.create_database(following, "OWNER twin_owner")
     target.sql(following, "CREATE TABLE public.precious (id integer)")
@@ -323,9 +323,9 @@ def test_a_locale_that_the_target_lacks_falls_back_to_the_nearest_and_is_reporte
 
 
 def test_a_schema_step_that_was_killed_leaves_the_twin_and_is_repeated(
-    run: TwinRun, target: Cluster, twin_database: str
+    run: EngineRun, target: Cluster, twin_database: str
 ) -> None:
-    run.plan()
+    run.plan_as_is()
     child = multiprocessing.get_context("fork").Process(target=_die_while_loading, args=(run,))
     child.start()
     child.join()
@@ -338,7 +338,7 @@ def test_a_schema_step_that_was_killed_leaves_the_twin_and_is_repeated(
     assert target.databases() & {f"{twin_database}__next", f"{twin_database}__gone"} == set()
 
 
-def _die_while_loading(run: TwinRun) -> None:
+def _die_while_loading(run: EngineRun) -> None:
     execute = psycopg.Cursor.execute
 
     def dying(self: Any, query: Any, *arguments: Any, **options: Any) -> Any:

@@ -10,9 +10,9 @@ import pytest
 from appliance.errors import WrongRequestError
 from appliance.system.postgres_programs import PG_DUMP_VARIABLE, find_pg_dump
 from tests.engine.clusters import WHEEL_MAJOR, Cluster, Newer
+from tests.engine.engine_run import EngineRun
 from tests.engine.schema_text import restore_schema, schema_text
 from tests.engine.test_schema_and_finish import EVERY_OBJECT, ROWS
-from tests.engine.twin_building import TwinRun
 
 READER = "GRANT pg_read_all_data TO reader; ALTER ROLE reader BYPASSRLS"
 READER_AS_BEFORE = "REVOKE pg_read_all_data FROM reader; ALTER ROLE reader NOBYPASSRLS"
@@ -53,8 +53,8 @@ def test_a_twin_on_another_major_has_the_schema_of_its_source(
     try:
         from_cluster.sql(database, every_object_of(newer_cluster.major))
         from_cluster.sql(database, ROWS)
-        run = TwinRun(from_cluster, database, to_cluster, twin_database, tmp_path)
-        run.all()
+        run = EngineRun(from_cluster, database, to_cluster, twin_database, tmp_path)
+        run.publish_as_is()
         # Servers word the same view differently: what counts is what their own tools would have made there.
         restore_schema(from_cluster, database, to_cluster, f"{database}_restored")
         assert schema_text(to_cluster, twin_database, major=newer_cluster.major) == schema_text(
@@ -93,8 +93,8 @@ def test_what_an_older_target_does_not_understand_is_left_out_and_named(
             "CREATE VIEW public.of_it AS SELECT x FROM public.only_in_17;"
             "CREATE TABLE public.later (id integer PRIMARY KEY)",
         )
-        run = TwinRun(newer_cluster, database, target, twin_database, tmp_path)
-        run.plan()
+        run = EngineRun(newer_cluster, database, target, twin_database, tmp_path)
+        run.plan_as_is()
         listed = {item.name: item.why for item in run.schema().not_carried}
         assert listed.keys() == {"public.only_in_17", "public.of_it"}
         assert "a newer PostgreSQL does" in listed["public.only_in_17"]

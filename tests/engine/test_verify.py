@@ -13,7 +13,7 @@ from appliance.postgres.errors import retry_can_help
 from appliance.postgres.proof.sample import EXACT_ROWS
 from appliance.postgres.proof.verification import SEARCHED_ROWS, chance_bound, one_in
 from tests.engine.clusters import Cluster
-from tests.engine.stepwise_run import StepwiseRun
+from tests.engine.engine_run import EngineRun
 
 CANARY = "verify-canary-0815"
 PEOPLE = f"""
@@ -26,7 +26,7 @@ INSERT INTO public.person SELECT i, 'p' || i || '@{CANARY}.example',
     FROM generate_series(1, 2000) AS i;
 CREATE TABLE public.purchase (id int PRIMARY KEY, person int NOT NULL REFERENCES public.person);
 INSERT INTO public.purchase SELECT i, 1 + i % 2000 FROM generate_series(1, 500) AS i;
-CREATE TABLE public.nobody (id int PRIMARY KEY, email text, born date);
+CREATE TABLE public.no_rows (id int PRIMARY KEY, email text, born date);
 CREATE TABLE public.keyless (first_name text, born date);
 INSERT INTO public.keyless SELECT 'Anna', date '1990-05-05' FROM generate_series(1, 50);
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
@@ -50,12 +50,12 @@ Spoil = Callable[[str], None]
 @pytest.fixture
 def people(
     source: Cluster, source_database: str, target: Cluster, twin_database: str, run_folder: Any
-) -> Iterator[StepwiseRun]:
+) -> Iterator[EngineRun]:
     source.sql(source_database, PEOPLE)
-    yield StepwiseRun(source, source_database, target, twin_database, run_folder, DOCUMENT)
+    yield EngineRun(source, source_database, target, twin_database, run_folder, DOCUMENT)
 
 
-def the_fault(run: StepwiseRun) -> str:
+def the_fault(run: EngineRun) -> str:
     """What verification says; never a value."""
     with pytest.raises(WorkFailedError) as failed:
         run.verify()
@@ -66,20 +66,20 @@ def the_fault(run: StepwiseRun) -> str:
     return text
 
 
-def test_a_right_copy_is_proven_column_by_column(people: StepwiseRun) -> None:
+def test_a_right_copy_is_proven_column_by_column(people: EngineRun) -> None:
     result = people.copied().verify()
     assert (result.tables, result.rows, result.masked_columns) == (4, 2550, 10)
     report = json.loads((people.context.run_dir / "verify.json").read_text())
     (twin,) = report["twins"]
     proofs = {(table["table"], each["column"]): each for table in twin["tables"] for each in table["columns"]}
     assert proofs["public.person", "email"]["compared"] == 2000
-    assert proofs["public.nobody", "email"]["compared"] == 0
+    assert proofs["public.no_rows", "email"]["compared"] == 0
     assert all(each["fault"] is None for each in proofs.values())
     gathered = {table["table"]: (table["gathered"], table["source_rows"]) for table in twin["tables"]}
     assert gathered["public.person"] == (2000, 2000)
 
 
-def test_a_table_without_a_key_says_that_its_rows_could_not_be_compared(people: StepwiseRun) -> None:
+def test_a_table_without_a_key_says_that_its_rows_could_not_be_compared(people: EngineRun) -> None:
     notes = people.copied().verify().notes
     assert any(note.startswith("public.keyless.born") and "could not be paired" in note for note in notes)
 
@@ -108,17 +108,17 @@ def test_a_table_without_a_key_says_that_its_rows_could_not_be_compared(people: 
             "DELETE FROM public.person WHERE id = 2000; DELETE FROM public.purchase WHERE person = 2000",
             "public.person: the source has 2,000 rows, the twin 1,999",
         ),
-        ("INSERT INTO public.nobody VALUES (1)", "public.nobody: the source has 0 rows, the twin 1"),
+        ("INSERT INTO public.no_rows VALUES (1)", "public.no_rows: the source has 0 rows, the twin 1"),
         ("INSERT INTO public.keyless SELECT * FROM public.keyless", "public.keyless: the source has 50 rows"),
     ],
 )
-def test_a_spoilt_copy_is_found_out(people: StepwiseRun, statement: str, said: str) -> None:
+def test_a_spoilt_copy_is_found_out(people: EngineRun, statement: str, said: str) -> None:
     run = people.copied()
     run.spoil(statement)
     assert said in the_fault(run)
 
 
-def test_evidence_survives_a_crash_of_the_server_and_its_loss_is_no_proof(people: StepwiseRun) -> None:
+def test_evidence_survives_a_crash_of_the_server_and_its_loss_is_no_proof(people: EngineRun) -> None:
     run = people.copied()
     kept = "SELECT relpersistence::text FROM pg_class WHERE oid = 'appliance_ledger.evidence'::regclass"
     assert run.target.value(run.next, kept) == "p"
@@ -126,7 +126,7 @@ def test_evidence_survives_a_crash_of_the_server_and_its_loss_is_no_proof(people
     assert "public.person.email (email): nothing was gathered to prove it with" in the_fault(run)
 
 
-def test_what_the_source_has_not_counted_is_not_taken_as_proven(people: StepwiseRun) -> None:
+def test_what_the_source_has_not_counted_is_not_taken_as_proven(people: EngineRun) -> None:
     run = people.copied()
     run.spoil("DELETE FROM appliance_ledger.evidence WHERE facet IS NOT NULL")
     said = the_fault(run)
@@ -134,19 +134,19 @@ def test_what_the_source_has_not_counted_is_not_taken_as_proven(people: Stepwise
     assert "public.person.born (date_shift): nothing was gathered to prove it with" in said
 
 
-def test_a_constraint_that_was_never_checked_is_found_out(people: StepwiseRun) -> None:
+def test_a_constraint_that_was_never_checked_is_found_out(people: EngineRun) -> None:
     run = people.copied()
     run.spoil("ALTER TABLE public.purchase ADD CONSTRAINT odd CHECK (id > 0) NOT VALID")
     assert "constraint purchase odd was not validated" in the_fault(run)
 
 
-def test_a_constraint_that_the_source_does_not_check_either_is_no_fault(people: StepwiseRun) -> None:
+def test_a_constraint_that_the_source_does_not_check_either_is_no_fault(people: EngineRun) -> None:
     statement = "ALTER TABLE public.purchase ADD CONSTRAINT odd CHECK (id > 400) NOT VALID"
     people.source.sql(people.source_database, statement)
     assert people.copied().verify().tables == 4
 
 
-def test_names_that_the_mask_could_have_made_itself_raise_no_alarm(people: StepwiseRun) -> None:
+def test_names_that_the_mask_could_have_made_itself_raise_no_alarm(people: EngineRun) -> None:
     """Many people are called Anna, in the source and out of the mask's own words."""
     run = people.copied()
     made = {name for (name,) in run.target.rows(run.next, "SELECT DISTINCT first_name FROM public.person")}
@@ -168,7 +168,7 @@ def test_a_large_table_is_compared_on_a_sample_that_still_finds_a_leak(
         " GRANT SELECT ON public.person TO reader; ANALYZE public.person",
     )
     document = {"masks": {"*.*.email": "email"}, "keep": ["*.*.id"], "limits": {"parallel": 1}}
-    run = StepwiseRun(source, source_database, target, twin_database, run_folder, document).copied()
+    run = EngineRun(source, source_database, target, twin_database, run_folder, document).copied()
     run.spoil(f"UPDATE public.person SET {BACK} WHERE id % 1000 = 0")
     assert "public.person.email (email)" in the_fault(run)
     (table,) = json.loads((run.context.run_dir / "verify.json").read_text())["twins"][0]["tables"]
@@ -191,7 +191,7 @@ def test_a_large_table_is_searched_in_part_where_a_value_has_moved_to_another_ro
         " GRANT SELECT ON public.person TO reader; ANALYZE public.person",
     )
     document = {"masks": {"*.*.email": "email", "*.*.first_name": "first_name"}, "keep": ["*.*.id"]}
-    run = StepwiseRun(source, source_database, target, twin_database, run_folder, document).copied()
+    run = EngineRun(source, source_database, target, twin_database, run_folder, document).copied()
     run.spoil(
         f"UPDATE public.person SET email = 'p' || ({rows} + 1 - id) || '@{CANARY}.example',"
         f" first_name = '{CANARY}' WHERE id % 100 = 0"
@@ -216,6 +216,6 @@ def test_without_chance_nothing_may_meet() -> None:
     assert chance_bound(10**9, 0.0) == 0
 
 
-def test_a_database_that_another_run_has_taken_is_said_to_be_gone(people: StepwiseRun) -> None:
+def test_a_database_that_another_run_has_taken_is_said_to_be_gone(people: EngineRun) -> None:
     with pytest.raises(WorkFailedForGoodError, match="another run that builds the same twin"):
         people.context.connect_target("staging", people.next)

@@ -8,7 +8,7 @@ import pytest
 
 from appliance.errors import WorkFailedError
 from tests.engine.clusters import Cluster
-from tests.engine.stepwise_run import StepwiseRun
+from tests.engine.engine_run import EngineRun
 
 RANDOM_DATE = {"mask": "random_date", "earliest": "1990-01-01", "latest": "2020-12-31"}
 # Column: its type, a value for the row n, its mask.
@@ -54,7 +54,7 @@ KEPT = ("*.*.n", "*.*.sex")
 @pytest.fixture
 def run(
     source: Cluster, source_database: str, target: Cluster, twin_database: str, run_folder: Any
-) -> StepwiseRun:
+) -> EngineRun:
     columns = ", ".join(f"{name} {kind}" for name, (kind, _, _) in COLUMNS.items())
     values = ", ".join(value for _, value, _ in COLUMNS.values())
     source.sql(
@@ -65,15 +65,15 @@ def run(
         " ANALYZE public.thing",
     )
     whole = {"masks": {f"*.*.{name}": mask for name, (_, _, mask) in COLUMNS.items()}, "keep": list(KEPT)}
-    made = StepwiseRun(source, source_database, target, twin_database, run_folder, whole)
+    made = EngineRun(source, source_database, target, twin_database, run_folder, whole)
     return made.copied()
 
 
-def test_every_mask_is_proven_and_nothing_is_suspected(run: StepwiseRun) -> None:
+def test_every_mask_is_proven_and_nothing_is_suspected(run: EngineRun) -> None:
     assert run.verify().masked_columns == len(COLUMNS)
 
 
-def test_what_came_through_raw_is_found_whatever_the_mask(run: StepwiseRun) -> None:
+def test_what_came_through_raw_is_found_whatever_the_mask(run: EngineRun) -> None:
     raw = ", ".join(f"{name} = {value}" for name, (_, value, _) in COLUMNS.items())
     run.spoil(f"UPDATE public.thing SET {raw} WHERE n % 10 = 7")
     with pytest.raises(WorkFailedError) as failed:

@@ -9,7 +9,7 @@ import pytest
 
 from appliance.postgres.plan import Plan
 from tests.engine.clusters import Cluster
-from tests.engine.stepwise_run import StepwiseRun
+from tests.engine.engine_run import EngineRun
 from tests.engine.test_verify_kinds import Runs, faults, runs
 
 __all__ = ["runs"]
@@ -138,7 +138,7 @@ def test_a_mask_that_gives_originals_of_the_right_shape_is_found_by_the_source_i
 
     masks = {"*.*.code": "hash", "*.*.tags": "hash", "*.*.doc": {"mask": "json", "paths": {"x": "hash"}}}
     source.sql(source_database, HEX)
-    run = StepwiseRun(
+    run = EngineRun(
         source, source_database, target, twin_database, run_folder, {"masks": masks, "keep": ["*.*.n"]}
     ).copied(lambda plan: with_masks(plan, instead))
     found = faults(run)
@@ -152,7 +152,7 @@ def test_a_mask_that_makes_one_of_many_values_is_found_by_the_source_itself(
 ) -> None:
     source.sql(source_database, HEX)
     document = {"masks": {"*.*.code": "hash"}, "keep": ["*.*.n", "*.*.tags", "*.*.doc"]}
-    run = StepwiseRun(source, source_database, target, twin_database, run_folder, document).copied(
+    run = EngineRun(source, source_database, target, twin_database, run_folder, document).copied(
         lambda plan: with_masks(plan, "repeat(left({1}, 1), 32)")
     )
     found = faults(run)

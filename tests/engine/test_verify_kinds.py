@@ -12,7 +12,7 @@ import pytest
 from appliance.errors import WorkFailedError
 from appliance.postgres.proof.hashes import NO_ROW, SETTING, encodings_differ, hashed, tagged
 from tests.engine.clusters import Cluster
-from tests.engine.stepwise_run import StepwiseRun
+from tests.engine.engine_run import EngineRun
 
 # Every value follows from a number, so that a test can write the raw ones back.
 RAW = {
@@ -77,11 +77,11 @@ class Runs:
 
     def copied(
         self, statements: str, masks: Mapping[str, Any] = MASKS, keep: Sequence[str] = ("*.*.n",)
-    ) -> StepwiseRun:
+    ) -> EngineRun:
         """The source filled and copied."""
         self.source.sql(self.database, statements)
         whole = {"masks": masks, "keep": list(keep)}
-        run = StepwiseRun(self.source, self.database, self.target, self.twin, self.folder, whole)
+        run = EngineRun(self.source, self.database, self.target, self.twin, self.folder, whole)
         return run.copied()
 
 
@@ -92,7 +92,7 @@ def runs(
     yield Runs(source, source_database, target, twin_database, run_folder)
 
 
-def faults(run: StepwiseRun) -> str:
+def faults(run: EngineRun) -> str:
     """What verification says."""
     with pytest.raises(WorkFailedError) as failed:
         run.verify()

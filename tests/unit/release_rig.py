@@ -39,7 +39,7 @@ def write_bundle(folder: Path, version: str, body: bytes = BODY) -> Path:
 
 @dataclass
 class Vendor:
-    """Somebody who publishes releases."""
+    """A vendor who publishes releases."""
 
     folder: Path
     repository: ReleaseRepository = field(init=False)

@@ -81,8 +81,10 @@ def test_a_proxy_of_the_environment_is_not_asked_for_the_status_service(
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             there = self.path == "/status"
-            told = {"path": self.path} if there else {"detail": "There is no run 'x'. Next: appliance runs"}
-            body = json.dumps(told).encode()
+            content = (
+                {"path": self.path} if there else {"detail": "There is no run 'x'. Next: appliance runs"}
+            )
+            body = json.dumps(content).encode()
             self.send_response(200 if there else 404)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -103,6 +105,6 @@ def test_a_proxy_of_the_environment_is_not_asked_for_the_status_service(
         assert ask(load_settings(config, {}), "/status") == {"path": "/status"}
         with pytest.raises(WrongRequestError) as caught:
             ask(load_settings(config, {}), "/runs/x")
-        assert caught.value.text() == "There is no run 'x'.\nNext: appliance runs", "as every error is told"
+        assert caught.value.text() == "There is no run 'x'.\nNext: appliance runs", "as every error is shown"
     finally:
         server.shutdown()

@@ -42,8 +42,8 @@ def test_a_list_of_commands_says_a_whole_sentence_of_each(group: list[str]) -> N
     shown = run(*group, "--help", COLUMNS=str(_NARROW)).stdout
     lines = shown.partition("Commands:\n")[2].splitlines()
     assert lines and max(map(len, lines)) <= _NARROW
-    told = re.split(r"\n(?=  [a-z])", "\n".join(lines))
-    for each in told:
+    options = re.split(r"\n(?=  [a-z])", "\n".join(lines))
+    for each in options:
         assert re.fullmatch(r"(?s)  [a-z]+ +[A-Z].*\.", each) and "..." not in each, each
 
 

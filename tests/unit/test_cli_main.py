@@ -228,7 +228,7 @@ def test_an_interrupt_from_the_keyboard_exits_as_a_shell_expects(tmp_path: Path)
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        # Where the tests themselves run in the background, they have been told to ignore it.
+        # Where the tests themselves run in the background, they ignore it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )
     # Opening the other end waits until the command has begun to read.

@@ -1,4 +1,4 @@
-"""``appliance policy check`` tells beforehand what policy would say to a workflow."""
+"""``appliance policy check`` says beforehand what policy would say to a workflow."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from appliance.errors import RefusedError, WrongRequestError
 from appliance.exports.container_output import UnusableOutputError, complete
 from appliance.exports.manifest import read_manifest
+from appliance.orchestration.containers.container import StepLimits, host_settings
 from appliance.orchestration.handover.network import Network, network_options
 from appliance.policy.policy import Policy, check_workflow
 from appliance.policy.trusted_images import TrustRecord, images_of, read_trusted, write_trusted
@@ -181,9 +182,14 @@ def test_its_network_has_no_way_out_and_no_address_of_this_machine() -> None:
     assert options["options"]["com.docker.network.bridge.inhibit_ipv4"] == "true"
     name = options["options"]["com.docker.network.bridge.name"]
     assert name.startswith("apl-") and len(name) <= 15
-    given = Network("n", {"a.internal": "172.30.0.2", "10.1.2.3": "172.30.0.3"}).settings
-    assert given == {"network_mode": "n", "extra_hosts": ["a.internal:172.30.0.2"], "dns": ["172.30.0.2"]}
-    assert Network("none").settings == {"network_mode": "none"}
+    steps = host_settings(StepLimits(64, 1.0, "bridge", hosts=("db:10.0.0.1",)), [])
+    given = steps.copy()
+    Network("n", {"a.internal": "172.30.0.2", "10.1.2.3": "172.30.0.3"}).apply(given)
+    own = {"network_mode": "n", "extra_hosts": ["a.internal:172.30.0.2"], "dns": ["172.30.0.2"]}
+    assert given == {**steps, **own}
+    nowhere = steps.copy()
+    Network("none").apply(nowhere)
+    assert nowhere["network_mode"] == "none" and not {"extra_hosts", "dns"} & nowhere.keys()
 
 
 def test_a_relay_passes_bytes_both_ways_and_ends_with_either_side(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +208,7 @@ def test_a_relay_passes_bytes_both_ways_and_ends_with_either_side(monkeypatch: p
         writer.write_eof()
         answer = await reader.read()
         server.close()
-        # Nobody listens there any more: the connection is closed, not held.
+        # Nothing listens there any more: the connection is closed, not held.
         reader, writer = await asyncio.open_connection(*own.sockets[0].getsockname())
         assert await reader.read() == b""
         own.close()

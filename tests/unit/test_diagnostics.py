@@ -20,13 +20,13 @@ NAME = "Wilhelmina Canaryson"
 
 
 def record(message: object, at: float, unit: str = "appliance-status.service", pid: int = 7) -> str:
-    told = {
+    content = {
         "_SYSTEMD_UNIT": unit,
         "_PID": str(pid),
         "MESSAGE": message,
         "__REALTIME_TIMESTAMP": str(int(at * 1e6)),
     }
-    return json.dumps(told)
+    return json.dumps(content)
 
 
 def scrubbed(*records: str) -> str:

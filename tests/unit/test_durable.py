@@ -215,7 +215,7 @@ def test_what_killed_writers_left_is_removed_and_other_files_stay(tmp_path: Path
     writing = whole_file(path, durable=False, mode=0o600)
     writing.__enter__()
     (left,) = set(tmp_path.iterdir()) - {path}
-    (tmp_path / ".reserve.yaml").write_text("somebody's")
+    (tmp_path / ".reserve.yaml").write_text("foreign")
     remove_unfinished(path)
     assert not left.exists()
     assert {each.name for each in tmp_path.iterdir()} == {"reserve", ".reserve.yaml"}

@@ -207,9 +207,9 @@ def test_an_export_of_an_earlier_release_is_still_listed_and_checked(tmp_path: P
 @pytest.mark.parametrize("name", ["../out", "/etc/passwd", "a/..", "./a", "", "..", "a/\x00b"])
 def test_a_manifest_that_names_a_path_elsewhere_is_not_read(tmp_path: Path, name: str) -> None:
     folder = make_export(tmp_path, "one").folder
-    told = json.loads((folder / MANIFEST).read_bytes())
-    told["formats"][0]["files"][0]["file"] = name
-    (folder / MANIFEST).write_text(json.dumps(told))
+    document = json.loads((folder / MANIFEST).read_bytes())
+    document["formats"][0]["files"][0]["file"] = name
+    (folder / MANIFEST).write_text(json.dumps(document))
     with pytest.raises(WorkFailedError, match=r"no usable manifest\.json"):
         read_manifest(folder)
 

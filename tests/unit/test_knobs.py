@@ -44,7 +44,7 @@ def test_the_installation_page_names_every_knob() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "message"),
     [
         ({"status_host": "0.0.0.0"}, "status_tls_certificate"),
         ({"status_host": "not an address"}, "status_host: expected an IP address"),
@@ -64,8 +64,8 @@ def test_the_installation_page_names_every_knob() -> None:
         ({"firewall_allow_from_steps_tcp": [5432, 65536]}, "firewall_allow_from_steps_tcp: expected ports"),
     ],
 )
-def test_a_wrong_value_is_refused_by_name(values: dict[str, Any], told: str) -> None:
-    with pytest.raises(WrongKnobError, match=re.escape(told)):
+def test_a_wrong_value_is_refused_by_name(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(WrongKnobError, match=re.escape(message)):
         knobs(**values)
 
 

@@ -70,7 +70,7 @@ def test_the_dashboard_shows_what_the_document_says() -> None:
             "a.b.unknown": "nothing_like_it",
         }
     )
-    phone, born, mail, wrong, unknown = (row["examples"] for row in rows)
+    phone, born, mail, wrong, unknown = (row.examples for row in rows)
     assert phone[0][1].startswith("+49")
     assert phone != examples_of("phone", {})
     assert born == examples_of("date_shift", {"max_days": 60})

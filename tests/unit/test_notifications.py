@@ -144,22 +144,22 @@ def test_a_failure_is_told_once_again_after_a_day_and_once_that_it_is_over(tmp_p
     ledger = Ledger(tmp_path / "notified.json")
     day = timedelta(hours=24)
 
-    def told(shown: Report, at: Any) -> list[str]:
+    def titles(shown: Report, at: Any) -> list[str]:
         said = []
         for due in ledger.due((address,), conditions(shown, NotifySettings(), None), at, day):
             said.append(due.condition.title if due.condition else due.entry.over)
             ledger.sent(due, at)
         return said
 
-    assert told(with_runs(FAILED), NOW) == ["shop has failed"]
-    assert told(with_runs(replace(FAILED, run_id="shop-9")), NOW + timedelta(hours=1)) == []
+    assert titles(with_runs(FAILED), NOW) == ["shop has failed"]
+    assert titles(with_runs(replace(FAILED, run_id="shop-9")), NOW + timedelta(hours=1)) == []
     ledger = Ledger(tmp_path / "notified.json")
-    assert told(with_runs(FAILED), NOW + timedelta(hours=2)) == []
-    assert told(with_runs(HALTED), NOW + timedelta(hours=3)) == ["shop has halted"]
-    assert told(report(runs=Runs(None, None)), NOW + timedelta(hours=4)) == []
-    assert told(with_runs(HALTED), NOW + timedelta(hours=30)) == ["shop has halted"]
-    assert told(with_runs(GOOD), NOW + timedelta(hours=31)) == ["shop works again"]
-    assert told(with_runs(GOOD), NOW + timedelta(hours=32)) == []
+    assert titles(with_runs(FAILED), NOW + timedelta(hours=2)) == []
+    assert titles(with_runs(HALTED), NOW + timedelta(hours=3)) == ["shop has halted"]
+    assert titles(report(runs=Runs(None, None)), NOW + timedelta(hours=4)) == []
+    assert titles(with_runs(HALTED), NOW + timedelta(hours=30)) == ["shop has halted"]
+    assert titles(with_runs(GOOD), NOW + timedelta(hours=31)) == ["shop works again"]
+    assert titles(with_runs(GOOD), NOW + timedelta(hours=32)) == []
 
 
 def test_one_that_could_not_be_sent_is_tried_again_later_with_the_same_id(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_the_command_sends_a_test_and_says_what_did_not_arrive(tmp_path: Path, r
     assert run("notify", "test", **where).returncode == 3
     listed = run("notify", "list", **where)
     assert listed.returncode == 3 and "policy.yaml does not name 127.0.0.1" in listed.stdout
-    assert run("notify", "test", "nobody", **where).returncode == 2
+    assert run("notify", "test", "unknown", **where).returncode == 2
 
 
 class MailServer(socketserver.StreamRequestHandler):
@@ -349,7 +349,7 @@ def test_a_mail_goes_over_tls_to_a_server_that_is_trusted(
         }
         settings = settings_of(tmp_path, mail, named=("ops@example.com",))
         Notifier(settings, lambda: with_runs(FAILED)).turn()
-        assert taken == [], "nobody has signed its certificate"
+        assert taken == [], "no authority has signed its certificate"
         (tmp_path / "keys" / "notified.json").unlink()
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "c.pem"))
         Notifier(settings, lambda: with_runs(FAILED)).turn()

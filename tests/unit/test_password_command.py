@@ -1,4 +1,4 @@
-"""Passwords that a program prints: one line of it, shown to nobody, and each way in which it can fail."""
+"""Passwords that a program prints: one line of it, never shown, and each way in which it can fail."""
 
 from __future__ import annotations
 

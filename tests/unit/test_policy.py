@@ -1,4 +1,4 @@
-"""Policy: what the customer forbids stays forbidden, whoever asks and however."""
+"""Policy: what the customer forbids stays forbidden, on every way of asking."""
 
 from __future__ import annotations
 

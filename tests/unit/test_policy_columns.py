@@ -113,7 +113,7 @@ def test_the_cloud_keeps_nothing_that_the_owner_has_not_allowed() -> None:
     assert rule == "keep_from_cloud"
     for name in ("public.person.id", "public.person.ssn", "appliance workflow approve twin"):
         assert name in what
-    assert refused(PERSON, {}) == [], "whoever may write here may keep"
+    assert refused(PERSON, {}) == [], "a user who may write here may keep"
     assert refused(PERSON, {"keep_from_cloud": ["*.*.*"]}, origin="cloud") == []
     ((_, what),) = refused(PERSON, {"keep_from_cloud": ["*.*.id", "*.*.PHONE"]}, origin="cloud")
     assert "2 columns" in what and "public.person.id" not in what, "allowing is exact"

@@ -268,9 +268,9 @@ def test_keys_are_looked_at_without_being_shown(tmp_path: Path) -> None:
 def test_the_command_prints_what_it_found_and_exits_by_it(tmp_path: Path) -> None:
     environment = {"APPLIANCE_STATE_DIR": str(tmp_path), "APPLIANCE_CONFIG_DIR": str(tmp_path)}
     result = CliRunner().invoke(app, ["--json"], env=environment)
-    told = json.loads(result.stdout)
-    assert [each["check"] for each in told["findings"]] == [check.name for check in CHECKS]
-    assert told["ok"] is (result.exit_code == 0)
+    report = json.loads(result.stdout)
+    assert [each["check"] for each in report["findings"]] == [check.name for check in CHECKS]
+    assert report["ok"] is (result.exit_code == 0)
     everything = [argument for check in CHECKS for argument in ("--in-spite-of", check.name)]
     result = CliRunner().invoke(app, everything, env=environment)
     assert result.exit_code == 0
@@ -288,4 +288,4 @@ def test_the_users_that_preflight_looks_for_are_those_that_the_units_run_as() ->
     units = (Path(__file__).parents[2] / "systemd").glob("*.service")
     users = {line[5:] for unit in units for line in unit.read_text().splitlines() if line.startswith("User=")}
     assert users - {"root"} == set(USERS)
-    assert lacking_users(("root", "nobody-of-this-name")) == ("nobody-of-this-name",)
+    assert lacking_users(("root", "no-such-user")) == ("no-such-user",)

@@ -1,4 +1,4 @@
-"""Receipts that somebody without the key has put into the folder, or changed where no signature reaches."""
+"""Receipts that were put, without the key, into the folder, or changed where no signature reaches."""
 
 from __future__ import annotations
 

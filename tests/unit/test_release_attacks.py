@@ -256,7 +256,7 @@ def test_room_is_asked_for_before_a_byte_is_fetched(
 
 
 def forged(vendor: Vendor, keys: list[str], version: str = "1.2.0") -> None:
-    """Whoever has these keys signs what he likes: a bundle of his own in stable, named by a new state."""
+    """An attacker with these keys signs anything: a bundle of his own in stable, named by a new state."""
     signing = Keys([vendor.folder / "keys"])
     public = vendor.public / "metadata"
     roles = {

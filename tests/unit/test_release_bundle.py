@@ -56,7 +56,7 @@ def install(path: Path, sha256: str, root: Path) -> subprocess.CompletedProcess[
 
 
 @pytest.mark.parametrize(
-    ("files", "listed", "told"),
+    ("files", "listed", "message"),
     [
         ({"tools/uv": b"other"}, {"tools/uv": b"own"}, "not what its manifest says"),
         ({"tools/uv": b"own", "extra": b""}, {"tools/uv": b"own"}, "does not list"),
@@ -66,12 +66,12 @@ def install(path: Path, sha256: str, root: Path) -> subprocess.CompletedProcess[
     ],
 )
 def test_a_bundle_that_is_not_what_its_manifest_says_is_refused(
-    tmp_path: Path, files: dict[str, bytes], listed: dict[str, bytes], told: str
+    tmp_path: Path, files: dict[str, bytes], listed: dict[str, bytes], message: str
 ) -> None:
     sha256 = bundle(tmp_path / "b.tar", files, listed)
     done = install(tmp_path / "b.tar", sha256, tmp_path / "root")
     assert done.returncode == 1
-    assert told in done.stderr
+    assert message in done.stderr
     assert not list((tmp_path / "root").rglob(".complete"))
     assert not (tmp_path / "outside").exists()
 

@@ -123,6 +123,6 @@ def test_a_move_that_cannot_be_written_down_says_so_in_words(
     monkeypatch.setattr(update, "ROOT", tmp_path / "none")
     monkeypatch.setattr(update.os, "geteuid", lambda: 0)
     assert update.main(["--use", "2.0"]) == 1
-    told = capsys.readouterr().err
-    assert "The move cannot be written down: No such file or directory." in told
-    assert "appliance-update.timer carries on within ten minutes" in told
+    printed = capsys.readouterr().err
+    assert "The move cannot be written down: No such file or directory." in printed
+    assert "appliance-update.timer carries on within ten minutes" in printed

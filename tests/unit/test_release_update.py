@@ -341,7 +341,7 @@ def test_what_a_releases_preflight_says_against_the_machine_is_told() -> None:
         warn("clock", "It drifts.", "x"),
         fail("cpu", "It is slow.", "y"),
     ]
-    told = json.dumps({"ok": False, "findings": [finding.as_json() for finding in findings]})
-    assert failures_in(told) == ["cpu: It is slow."]
+    report = json.dumps({"ok": False, "findings": [finding.as_json() for finding in findings]})
+    assert failures_in(report) == ["cpu: It is slow."]
     for other in ("", "No such command 'preflight'.", "[]", "{}"):
         assert failures_in(other) == []

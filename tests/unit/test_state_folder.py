@@ -1,4 +1,4 @@
-"""Which folder a run without the appliance keeps its key and its records in: shared by nobody by accident."""
+"""Which folder a run without the appliance keeps its key and its records in: never shared by accident."""
 
 from __future__ import annotations
 

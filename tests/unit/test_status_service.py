@@ -73,13 +73,13 @@ def test_a_dag_processor_that_rests_is_well_whatever_became_of_an_earlier_one(
     """A power cut leaves the row of the killed one as running, with its last heartbeat, for ever."""
     state = State(settings(tmp_path, RUNTIME_DIR=str(tmp_path)))
 
-    def told() -> str | None:
+    def shown() -> str | None:
         parts = state._airflow_components(_Airflow(heartbeats), None)
         return next(part.problem for part in parts if part.name == "dag_processor")
 
-    assert told() is not None
+    assert shown() is not None
     (tmp_path / MARKER).touch()
-    assert told() is None
+    assert shown() is None
 
 
 def test_docker_is_a_part_where_its_watcher_has_looked(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_docker_is_a_part_where_its_watcher_has_looked(tmp_path: Path) -> None:
     assert "docker" not in {part["name"] for part in asked.get("/status").json()["components"]}
     for problem, state in (("does not answer (systemctl status docker)", "down"), ("", "ok")):
         (tmp_path / "docker-answers").write_text(problem)
-        # What was told a moment ago is told again for a second.
+        # What was answered a moment ago is answered again for a second.
         fresh = client(settings(tmp_path, RUNTIME_DIR=str(tmp_path)))
         (part,) = [part for part in fresh.get("/status").json()["components"] if part["name"] == "docker"]
         assert (part["state"], part["problem"]) == (state, problem or None)

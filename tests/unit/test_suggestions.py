@@ -24,7 +24,7 @@ EVERYTHING = workflow(tables={"include": ["*.*"]})
 
 
 def pasted(source: Catalog, asked: Workflow = EVERYTHING) -> tuple[Workflow, str]:
-    """The workflow that somebody has who pastes what is suggested, and the lines."""
+    """The workflow of a user who pastes what is suggested, and the lines."""
     lines = lines_to_paste(match_rules(asked, source), source.encoding)
     return parse_workflow(BASE + lines, "w.yaml").workflow, lines
 

@@ -113,7 +113,7 @@ def test_docker_answers_with_a_status_or_does_not(tmp_path: Path) -> None:
 
 
 def test_what_is_wrong_with_docker_is_noted_and_is_no_part_of_the_proof(tmp_path: Path) -> None:
-    assert noted_docker(tmp_path) is None, "nobody has looked"
+    assert noted_docker(tmp_path) is None, "no look yet"
     problems = ["does not answer", ""]
     proof = noting_docker(lambda: "no heartbeat", tmp_path, lambda: problems.pop(0))
     for problem in list(problems):
@@ -121,7 +121,7 @@ def test_what_is_wrong_with_docker_is_noted_and_is_no_part_of_the_proof(tmp_path
         assert noted_docker(tmp_path) == problem
     long_ago = time.time() - NOTE_FRESH_S - 1
     os.utime(tmp_path / NOTE, (long_ago, long_ago))
-    assert noted_docker(tmp_path) is None, "whoever looks has stopped looking"
+    assert noted_docker(tmp_path) is None, "the look has stopped"
 
 
 THEIRS = (

@@ -54,7 +54,7 @@ def test_every_unit_is_known_and_held_off_while_a_restore_is_unfinished() -> Non
 
 @pytest.mark.parametrize("name", ALL_SERVICES)
 def test_no_unit_says_what_the_shared_restrictions_say(name: str) -> None:
-    """They would win over it: an exception in the unit would not hold, and nobody would see it."""
+    """They would win over it: an exception in the unit would not hold, unseen."""
     assert settings_of(name).keys() & settings_of(SANDBOX).keys() == set()
 
 

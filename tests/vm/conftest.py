@@ -39,7 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @dataclass
 class Appliance:
-    """The host, how it was deployed, and what the deploy was told that nobody may see."""
+    """The host, how it was deployed, and the deploy's inputs that must stay hidden."""
 
     vm: Vm
     deploy: Deploy

@@ -32,7 +32,7 @@ def runs(appliance: Appliance) -> list[dict[str, Any]]:
 
 
 def assert_masked_twin(appliance: Appliance) -> None:
-    """The twin is there, whole, and holds nobody's name or address."""
+    """The twin is there, whole, and holds no real name or address."""
     counts = sql(
         appliance, "SELECT (SELECT count(*) FROM customer), (SELECT count(*) FROM orders)", "shop_twin"
     )

@@ -22,8 +22,8 @@ def test_the_first_deploy_does_what_the_dry_run_said(appliance: Appliance) -> No
 
 def test_no_secret_is_in_any_output_at_the_highest_verbosity(appliance: Appliance) -> None:
     assert len(appliance.first.output) > 10_000
-    told = [name for name, secret in appliance.secrets.items() if secret in appliance.first.output]
-    assert told == []
+    leaked = [name for name, secret in appliance.secrets.items() if secret in appliance.first.output]
+    assert leaked == []
 
 
 def test_a_second_deploy_over_ssh_changes_nothing(appliance: Appliance) -> None:

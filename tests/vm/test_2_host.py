@@ -110,7 +110,7 @@ def test_the_status_service_reads_neither_keys_nor_connections(appliance: Applia
         "touch /etc/appliance/workflows/mine.yaml",
     ):
         assert vm.ssh(f"sudo {AS_STATUS} {forbidden}", check=False).returncode != 0, forbidden
-    # And what does the appliance's work listens to nobody.
+    # And what does the appliance's work does not listen.
     assert vm.sudo("systemctl show appliance-upkeep -p User --value") == "appliance"
     noted = json.loads(vm.sudo(f"{AS_STATUS} cat /run/appliance/connections-note.json"))
     assert set(noted["states"]) == {"production", "staging"}
@@ -190,7 +190,7 @@ for port in 80 81; do
     python3 -m http.server $port --directory /run/systemd
 done
 """
-"""A machine of somebody else's, and a cloud's metadata, both an open door for whoever may reach them."""
+"""A foreign machine, and a cloud's metadata, both an open door to any caller that may reach them."""
 
 
 def test_steps_reach_the_connections_addresses_and_nothing_else(appliance: Appliance) -> None:
@@ -257,9 +257,9 @@ def test_a_step_that_eats_memory_is_stopped_by_the_ceiling_of_all_steps(applianc
 
 def test_preflight_finds_the_host_fit_and_sees_who_listens(appliance: Appliance) -> None:
     make_sample(appliance)
-    told = json.loads(appliance.vm.sudo("appliance preflight --json"))
-    assert told["ok"], told
-    found = {each["check"]: each["state"] for each in told["findings"]}
+    answer = json.loads(appliance.vm.sudo("appliance preflight --json"))
+    assert answer["ok"], answer
+    found = {each["check"]: each["state"] for each in answer["findings"]}
     for check in (
         "system",
         "init",
@@ -270,10 +270,10 @@ def test_preflight_finds_the_host_fit_and_sees_who_listens(appliance: Appliance)
         "docker",
         "docker access",
     ):
-        assert found[check] == "ok", told
+        assert found[check] == "ok", answer
 
 
 def test_the_connections_of_the_host_can_be_checked_on_it(appliance: Appliance) -> None:
-    told = appliance.vm.ssh("sudo appliance connections check --json", check=False).stdout
-    assert {each["name"] for each in json.loads(told)["connections"]} == {"production", "staging"}
-    assert not [secret for secret in appliance.passwords.values() if secret in told]
+    answer = appliance.vm.ssh("sudo appliance connections check --json", check=False).stdout
+    assert {each["name"] for each in json.loads(answer)["connections"]} == {"production", "staging"}
+    assert not [secret for secret in appliance.passwords.values() if secret in answer]

@@ -64,8 +64,8 @@ def test_a_backup_brings_the_appliance_back_and_services_wait_for_the_end_of_a_r
     appliance.vm.sudo(f"mkdir -p $(dirname {PENDING}) && touch {PENDING}")
     appliance.vm.sudo("systemctl start appliance-status")
     assert not appliance.host.service("appliance-status").is_running
-    told = appliance.vm.ssh("sudo appliance status", check=False).stderr
-    assert "A restore has not reached its end" in told
+    printed = appliance.vm.ssh("sudo appliance status", check=False).stderr
+    assert "A restore has not reached its end" in printed
     # As after a reboot in the middle: the timers run, the services do not, and the same command goes on.
     appliance.vm.sudo(
         "systemctl start appliance-branches.timer appliance-cleanup.timer appliance-reaper.timer"

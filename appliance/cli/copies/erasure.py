@@ -109,7 +109,7 @@ def list_(state: State = None, as_json: AsJson = False) -> None:
         for record in records
     ]
     columns = ("id", "subject", "reference", "begun", "state", "places", "rows removed")
-    print_table(columns, rows, empty="Nobody was erased.")
+    print_table(columns, rows, empty="No subject was erased.")
 
 
 @app.command()
@@ -149,7 +149,7 @@ def sql(
     connections: Connections = None,
     state: State = None,
 ) -> None:
-    """Print the SQL that removes a subject from the source, for whoever may run it. It holds no value."""
+    """Print the SQL that removes a subject from the source, for a role that may run it. It holds no value."""
     from appliance.cli.work.copies.erasing import make_erasing  # noqa: PLC0415
     from appliance.erasure.printed_sql import printed_sql  # noqa: PLC0415
 

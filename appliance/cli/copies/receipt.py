@@ -87,7 +87,7 @@ def export(
     pdf: Annotated[bool, typer.Option("--pdf", help="And the page as PDF, by Chromium.")] = False,
     state: State = None,
 ) -> None:
-    """Copy receipts and the public key to a folder, for whoever is to check them."""
+    """Copy receipts and the public key to a folder, for those who check them."""
     from appliance.cli.work.copies.receipts import Receipts  # noqa: PLC0415
 
     written = Receipts(state).export(into, run, page=page or pdf, pdf=pdf)

@@ -55,7 +55,7 @@ def create(
             "connections.yaml is not in it: it is kept elsewhere on this machine. Keep a copy yourself."
         )
     typer.echo(
-        "Nobody can open it without the passphrase: keep that apart from the file, and not on this VM."
+        "It cannot be opened without the passphrase: keep that apart from the file, and not on this VM."
     )
     typer.echo(f"Next: copy it to another machine, and try it: appliance backup list {file}")
 

@@ -1,4 +1,4 @@
-"""Names that a shell completes: read from files only, at once, and never an error on somebody's prompt.
+"""Names that a shell completes: read from files only, at once, and never an error on the user's prompt.
 
 Each function takes the word so far, as typer has it, and gives back the names that begin so.
 """

@@ -88,9 +88,9 @@ class _Teller:
         # Before the ends: what says that the copying is done also says how much it was.
         for line in run.progress:
             key = (line.step, line.table, line.part)
-            told = (line.rows, line.bytes, line.done)
-            if self._progress.get(key) != told:
-                self._progress[key] = told
+            position = (line.rows, line.bytes, line.done)
+            if self._progress.get(key) != position:
+                self._progress[key] = position
                 fields = {
                     name: value for name, value in asdict(line).items() if name in Progress.model_fields
                 }

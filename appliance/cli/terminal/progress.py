@@ -25,7 +25,7 @@ _PLAIN_MARKS = {"✓": "+", "…": ".", "✗": "x"}
 
 
 class RunDisplay:
-    """Shows a run while it is told about it. A context manager: the moving part ends with the block."""
+    """Shows a run from what is passed to it. A context manager: the moving part ends with the block."""
 
     def __init__(
         self, console: Console, title: str, *, ticked: bool = False, announced: bool = False

@@ -222,7 +222,7 @@ def _kept(found: Mapping[str, int]) -> list[str]:
 
 
 def _unseen(outcome: RunOutcome) -> list[str]:
-    """Lines for columns that nobody has looked at."""
+    """Lines for columns that no person has looked at."""
     found = next(iter(outcome.results.get("verify", [])), {})
     by_reason: dict[str, list[str]] = {}
     for table in found.get("said", ()):

@@ -30,7 +30,7 @@ router = APIRouter(
 
 
 class NewPerson(Given):
-    """Somebody to add."""
+    """A person to add."""
 
     name: str = Field(min_length=1, max_length=64)
     role: Role
@@ -67,7 +67,7 @@ def add_person(actor: Admin, context: Deck, given: NewPerson) -> PersonMade:
 
 @router.patch("/people/{person_id}")
 def change_person(actor: Admin, context: Deck, person_id: str, given: PersonPatch) -> PersonRow:
-    """Change somebody's role, or disable or enable them."""
+    """Change a person's role, or disable or enable them."""
     people.change_person(context.database, actor, person_id, role=given.role, disabled=given.disabled)
     with context.database.read() as session:
         return PersonRow.model_validate(people.person(session, person_id))
@@ -75,7 +75,7 @@ def change_person(actor: Admin, context: Deck, person_id: str, given: PersonPatc
 
 @router.post("/people/{person_id}/password", status_code=201)
 def reset_password(actor: Admin, context: Deck, person_id: str) -> PasswordMade:
-    """A one-time password for somebody, shown this once; ends their sessions."""
+    """A one-time password for a person, shown this once; ends their sessions."""
     return PasswordMade(one_time_password=people.reset_password(context.database, actor, person_id))
 
 

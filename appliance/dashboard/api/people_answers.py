@@ -7,7 +7,7 @@ from appliance.dashboard.security import Role
 
 
 class PersonRow(Answer):
-    """Somebody who may sign in."""
+    """A person who may sign in."""
 
     id: str
     name: str
@@ -19,7 +19,7 @@ class PersonRow(Answer):
 
 
 class PersonMade(Answer):
-    """Somebody new, with the one-time password that is shown this once."""
+    """A new person, with the one-time password that is shown this once."""
 
     id: str
     one_time_password: str | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
@@ -81,7 +82,7 @@ def list_masks() -> list[Card]:
 def check_workflow(given: WorkflowText) -> CheckedWorkflow:
     """Everything that is wrong with a document, by line and key, without saving it."""
     checked = documents.check(given.yaml)
-    problems = [ProblemRow.model_validate(each) for each in checked.by_line()]
+    problems = [ProblemRow.model_validate(asdict(each)) for each in checked.by_line()]
     return CheckedWorkflow(valid=checked.workflow is not None, problems=problems)
 
 

@@ -55,7 +55,7 @@ def asked_of(form: FormData, new_since: float) -> Asked:
 
 
 def columns_part(visitor: Visit, checked: Checked, form: FormData, workflow_id: str) -> ColumnsPart:
-    """All that the screen shows of a document, for somebody."""
+    """All that the screen shows of a document to a person."""
     source = checked.data.get("source")
     with visitor.context.database.read() as session:
         found = sources(
@@ -74,7 +74,7 @@ def columns_html(part: ColumnsPart) -> str:
 
 
 def changed(checked: Checked, part: ColumnsPart, change: Change) -> str:
-    """The YAML after somebody's click; unchanged where there is nothing to change."""
+    """The YAML after a click; unchanged where there is nothing to change."""
     after = _changed_data(checked.data, part, change)
     return yaml_edit.edit(checked.text, checked.data, after)
 

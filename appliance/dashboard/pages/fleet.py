@@ -20,7 +20,7 @@ FILTERS = ("all", "attention", "running", "offline", "new")
 
 
 def listing(visitor: Visit, search: str, chosen: str, number: int) -> dict[str, Any]:
-    """One page of the fleet, those that need somebody first, and the totals."""
+    """One page of the fleet, those that need attention first, and the totals."""
     rows = overview.fleet_rows(visitor.context, search)
     totals = {
         "all": len(rows),

@@ -33,7 +33,7 @@ def people_page(request: Request, visitor: Visitor) -> Response:
 
 @router.post("/people")
 def add_person(request: Request, visitor: Visitor, form: Form) -> Response:
-    """Add somebody; their one-time password is on this answer and nowhere else."""
+    """Add a person; their one-time password is on this answer and nowhere else."""
     visitor.needs("admin")
     name = text_of(form, "name").strip()
     _, one_time = people.create_person(visitor.context.database, visitor.actor, name, text_of(form, "role"))
@@ -42,7 +42,7 @@ def add_person(request: Request, visitor: Visitor, form: Form) -> Response:
 
 @router.post("/people/{person_id}/password", dependencies=[Depends(checked_form)])
 def reset_password(request: Request, person_id: str, visitor: Visitor) -> Response:
-    """A one-time password for somebody who lost theirs."""
+    """A new one-time password for a person."""
     visitor.needs("admin")
     one_time = people.reset_password(visitor.context.database, visitor.actor, person_id)
     with visitor.context.database.read() as session:
@@ -60,7 +60,7 @@ def change_role(person_id: str, visitor: Visitor, form: Form) -> Response:
 
 @router.post("/people/{person_id}/disabled")
 def disable(person_id: str, visitor: Visitor, form: Form) -> Response:
-    """Disable or enable somebody."""
+    """Disable or enable a person."""
     visitor.needs("admin")
     disabled = text_of(form, "disabled") == "yes"
     people.change_person(visitor.context.database, visitor.actor, person_id, disabled=disabled)

@@ -96,7 +96,7 @@ def asset(name: str) -> str:
 
 
 def page(visit: Visit, request: Request, template: str, *, status: int = 200, **data: Any) -> HTMLResponse:
-    """A whole page for somebody who is signed in."""
+    """A whole page for a signed-in user."""
     shown = {
         "actor": visit.actor,
         "csrf": visit.csrf,

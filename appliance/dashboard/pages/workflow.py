@@ -148,7 +148,7 @@ def run(workflow_id: str, visitor: Visitor, form: Form) -> Response:
 
 @router.get("/{workflow_id}")
 def workflow_page(request: Request, workflow_id: str, visitor: Visitor) -> Response:
-    """A workflow, and the appliances that it is assigned to: these report faster while somebody looks."""
+    """A workflow, and the appliances that it is assigned to: these report faster while the page is open."""
     data = details(visitor, workflow_id)
     for appliance in data["assigned"]:
         visitor.context.attention.watch(appliance["appliance_id"])

@@ -29,7 +29,7 @@ from appliance.errors import WrongRequestError
 from appliance.releases.repository.contents import CHANNELS, METADATA
 
 LIFETIMES_D = {"root": 730, "targets": 730, "snapshot": 30, "timestamp": 3}
-"""Days. The timestamp is short-lived, so that a server can keep nobody on an old state for longer."""
+"""Days. The timestamp is short-lived, so that a server cannot keep a machine on an old state for longer."""
 CHANNEL_LIFETIME_D = 365
 VERSIONS_KEPT = 10
 """Of what changes with each publication; a client that is reading finds the state that it began with."""
@@ -114,7 +114,7 @@ class SignedFiles(Repository):
         self.do_timestamp(force=True)
 
     def expiring(self, within: timedelta) -> list[str]:
-        """Roles which only offline keys sign, or which nobody signs by himself, and that end soon."""
+        """Roles that only offline keys sign, or that need several signers, and that end soon."""
         roles = ("root", "targets", *CHANNELS)
         return [role for role in roles if self.open(role).signed.expires - now() < within]
 

@@ -123,7 +123,7 @@ class ReleaseRepository:
     def revoke(self, version: str, because: str) -> list[str]:
         """Take a release back, out of every channel that has it; those channels. Raises WrongRequestError.
 
-        It can then be fetched by nobody. Machines that run it go on, and say that it was revoked.
+        It can no longer be fetched. Machines that run it go on, and say that it was revoked.
         """
         with self._alone():
             having = [name for name in CHANNELS if self.index(name).find(version)]
@@ -175,7 +175,7 @@ class ReleaseRepository:
     def publish(self, into: Path, days: float | None = None) -> None:
         """Sign the timestamp anew, and bring all that is new to ``into``, the timestamp last.
 
-        Whoever reads meanwhile finds the former state whole, or the new one. ``days`` is how long the
+        A concurrent reader finds the former state whole, or the new one. ``days`` is how long the
         timestamp is good for, for a copy that is carried by hand.
         """
         if days is not None:

@@ -15,7 +15,7 @@ KEEP = 100_000
 FAILED_SIGN_INS = ("session.sign_in_failed", "session.sign_in_refused")
 KEEP_FAILED_SIGN_INS = 10_000
 """Fewer, because anybody can cause them: they must not push out what people with rights have done."""
-UNKNOWN_NAME = "(a name that nobody has)"
+UNKNOWN_NAME = "(an unknown name)"
 
 
 def record(session: Session, actor: Actor, action: str, subject: str, **detail: Any) -> None:

@@ -1,4 +1,4 @@
-"""What somebody may do now, looked up whenever it is used: what was given out holds no rights of its own.
+"""What a user may do now, looked up at each use: what was given out holds no rights of its own.
 
 A token, an enrolment token, a command that waits and a one-time password each name their maker. They are
 worth what the maker may do at this moment, and nothing where the maker was disabled, revoked or has expired.

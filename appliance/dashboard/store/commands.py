@@ -18,7 +18,7 @@ from appliance.dashboard.store.fleet import appliance
 from appliance.errors import WrongRequestError
 
 LIFETIME_SECONDS = {"run": 900, "cancel": 900, "sync": 900, "scan": 900, "plan": 900, "update": 7 * 86400}
-"""A run that somebody asked for must not surprise them next week."""
+"""A run that was asked for must not surprise its author next week."""
 OPEN_AT_MOST = 50
 POWERLESS = "Its maker may not ask for it any more."
 
@@ -73,7 +73,7 @@ def send(database: Database, actor: Actor, appliance_id: str, kind: str, argumen
 
 
 def waiting_for(session: Session, appliance_id: str, now: float) -> list[Command]:
-    """What to offer with a heartbeat, oldest first. What somebody asked for who may not any more expires."""
+    """What to offer with a heartbeat, oldest first. Commands of users who have lost the right expire."""
     rows = session.all(
         "SELECT id, kind, argument, expires_at, maker FROM command"
         " WHERE appliance_id = ? AND state = 'waiting' AND expires_at > ? ORDER BY created_at LIMIT 20",

@@ -169,7 +169,7 @@ class Database:
     def write(self, *, durable: bool = True) -> Iterator[Session]:
         """A transaction that commits unless the block raises.
 
-        ``durable=False`` leaves it to the store when the disk is told: a power cut may lose the last of them.
+        ``durable=False`` leaves it to the store when to flush to disk: a power cut may lose the last of them.
         It is for what the next heartbeat says again. Raises StoreAwayError.
         """
         if self.is_postgres:

@@ -18,6 +18,16 @@ SOURCE = "workflow"
 
 
 @dataclass(frozen=True)
+class ProblemLine:
+    """One thing that is wrong with a document, in words."""
+
+    line: int | None
+    key: str
+    what: str
+    expected: str
+
+
+@dataclass(frozen=True)
 class Checked:
     """A document's text, what it says, and everything that is wrong with it."""
 
@@ -27,15 +37,10 @@ class Checked:
     workflow: Workflow | None
     problems: tuple[Problem, ...]
 
-    def by_line(self) -> list[dict[str, Any]]:
-        """The problems as plain data: line (or None), key path, what is wrong and what was expected."""
+    def by_line(self) -> list[ProblemLine]:
+        """The problems as they are shown."""
         return [
-            {
-                "line": problem.line,
-                "key": path_text(problem.path),
-                "what": problem.what,
-                "expected": problem.expected,
-            }
+            ProblemLine(problem.line, path_text(problem.path), problem.what, problem.expected)
             for problem in self.problems
         ]
 

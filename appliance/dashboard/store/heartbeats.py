@@ -19,14 +19,14 @@ LOST_AFTER_SECONDS = 180
 
 
 class Attention:
-    """Which appliances somebody is looking at: those are asked to report more often, for a minute."""
+    """Which appliances are open on a page: those are asked to report more often, for a minute."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
         self._guard = threading.Lock()
 
     def watch(self, appliance_id: str) -> None:
-        """Somebody looks at this appliance now."""
+        """This appliance is open on a page now."""
         with self._guard:
             self._until[appliance_id] = time.monotonic() + WATCHED_FOR_SECONDS
 

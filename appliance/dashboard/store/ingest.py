@@ -1,6 +1,6 @@
 """Takes batches of events: numbered, applied once each, bounded in what they can make the store hold.
 
-Late, repeated and reordered events are harmless: every fact carries the ordinal of the event that told it
+Late, repeated and reordered events are harmless: every fact carries the ordinal of the event that brought it
 (the stream's generation, then its number) and only a newer one replaces it.
 """
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MAX_GAPS = 1000
-"""A stream with more holes than this forgets its oldest: the newest are what somebody can still act on."""
+"""A stream with more holes than this forgets its oldest: the newest are what a user can still act on."""
 
 
 @dataclass(frozen=True)

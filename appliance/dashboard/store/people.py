@@ -49,13 +49,13 @@ def check_role(role: str) -> Role:
 def create_person(
     database: Database, actor: Actor, name: str, role: str, password: str | None = None
 ) -> tuple[str, str | None]:
-    """Add somebody; returns the id and, where no password was given, a one-time one to hand over."""
+    """Add a person; returns the id and, where no password was given, a one-time one to hand over."""
     one_time = None if password else secrets.token_urlsafe(12)
     hashed = hash_password(password or one_time or "")
     person_id = secrets.token_hex(8)
     with database.write() as session:
         if session.one("SELECT id FROM person WHERE name = ?", _check_name(name)):
-            raise ConflictError(f"There is already somebody named {name}.", "", "Choose another name.")
+            raise ConflictError(f"There is already a user named {name}.", "", "Choose another name.")
         session.run(
             "INSERT INTO person (id, name, password, role, must_change, one_time_by, created_at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -96,8 +96,8 @@ def _keep_an_admin(session: Session, person_id: str) -> None:
     if not others:
         raise RefusedError(
             "This is the last admin.",
-            "Without one, nobody could manage people any more.",
-            "Make somebody else an admin first.",
+            "Without one, no user could manage people any more.",
+            "Make another user an admin first.",
             rule="last_admin",
         )
 
@@ -123,7 +123,7 @@ def change_person(
 
 
 def reset_password(database: Database, actor: Actor, person_id: str) -> str:
-    """A one-time password for somebody; ends every session of theirs."""
+    """A one-time password for a person; ends every session of theirs."""
     one_time = secrets.token_urlsafe(12)
     hashed = hash_password(one_time)
     with database.write() as session:

@@ -1,4 +1,4 @@
-"""Receipts as appliances told of them: digests, signatures and counts, and the whole where policy shares it.
+"""Receipts as appliances reported them: digests, signatures and counts, and the whole where policy shares it.
 
 None is ever replaced: a receipt of the same number with another digest stands beside the first, and shows.
 """
@@ -16,7 +16,7 @@ KEPT = 5_000
 
 
 def take(session: Session, appliance_id: str, data: ReceiptSigned, at: float) -> None:
-    """Keep one; what was told before stays as it was."""
+    """Keep one; what was stored before stays as it was."""
     session.run(
         "INSERT INTO receipt (appliance_id, digest, number, run_id, at, data, receipt)"
         " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (appliance_id, digest) DO NOTHING",

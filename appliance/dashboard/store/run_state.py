@@ -210,7 +210,7 @@ def _store_steps(
     session: Session, key: _RunKey, steps: dict[tuple[str, int], tuple[StepChanged, Stamped]]
 ) -> None:
     if steps and not _has_room(session, "run_step", key, len(steps), MAX_STEP_ROWS):
-        steps = {place: told for place, told in steps.items() if place[1] == WHOLE_STEP}
+        steps = {place: seen for place, seen in steps.items() if place[1] == WHOLE_STEP}
     rows = []
     for (step, shard), (data, change) in steps.items():
         rows.append((*key, step, shard, data.state, data.attempt, data.seconds, change.at, change.ordinal))

@@ -158,7 +158,7 @@ def _twins(session: Session, row: Row, outcome: Row) -> list[TwinState]:
 def _steps(
     session: Session, appliance_id: str, run_id: str, run_row: Row, outcome: Lenient
 ) -> list[StepOfRun]:
-    told = session.all(
+    found = session.all(
         "SELECT step, shard, state, attempt, seconds, at FROM run_step WHERE appliance_id = ? AND run_id = ?"
         " ORDER BY shard",
         appliance_id,
@@ -166,9 +166,9 @@ def _steps(
     )
     timed = {entry["step"]: entry["seconds"] for entry in outcome.get("steps", [])}
     steps: list[StepOfRun] = []
-    begun = {row["step"] for row in told}
+    begun = {row["step"] for row in found}
     for name in (*STEPS, *(each for each in ONLY_IF_THERE if each in begun)):
-        own = [row for row in told if row["step"] == name]
+        own = [row for row in found if row["step"] == name]
         whole = next((row for row in own if row["shard"] == WHOLE_STEP), None)
         shards = [row for row in own if row["shard"] != WHOLE_STEP]
         state = whole["state"] if whole else _of_shards(shards)
@@ -205,7 +205,7 @@ def _of_shards(shards: list[Row]) -> str:
 def _tables(
     session: Session, appliance_id: str, run_id: str, run_row: Row, plan: Lenient
 ) -> list[TableOfRun]:
-    told = session.all(
+    found = session.all(
         "SELECT table_name, CAST(sum(rows) AS BIGINT) AS rows,"
         " CAST(sum(rows_expected) AS BIGINT) AS expected,"
         " CAST(sum(bytes) AS BIGINT) AS bytes, min(done) AS done FROM run_progress"
@@ -213,7 +213,7 @@ def _tables(
         appliance_id,
         run_id,
     )
-    by_name = {row["table_name"]: row for row in told}
+    by_name = {row["table_name"]: row for row in found}
     planned = {entry["table"]: entry for entry in plan.get("tables", [])}
     tables: list[TableOfRun] = []
     for name in sorted({*by_name, *planned}):

@@ -71,7 +71,7 @@ def revoke_token(database: Database, actor: Actor, token_id: str) -> None:
         if row is None:
             raise NotFoundError("There is no such token.", "", "It may have been revoked already.")
         if row["maker"] != actor.maker and not actor.may("admin"):
-            raise RefusedError("That token belongs to somebody else.", "", "Ask an admin.", rule="role")
+            raise RefusedError("That token belongs to another user.", "", "Ask an admin.", rule="role")
         session.run("UPDATE api_token SET revoked_at = ? WHERE id = ?", time.time(), token_id)
         audit.record(session, actor, "token.revoke", row["name"])
 

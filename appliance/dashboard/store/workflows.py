@@ -103,7 +103,7 @@ def _store(session: Session, actor: Actor, version: _Version, present: Row | Non
         )
     elif version.based_on is not None and version.based_on != last:
         raise ConflictError(
-            "Somebody else has changed this workflow meanwhile.",
+            "Another user has changed this workflow meanwhile.",
             f"You began from version {version.based_on}; the present one is {last}.",
             "Open the history to see what changed, then make your change again.",
         )

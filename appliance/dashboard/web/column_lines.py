@@ -112,14 +112,14 @@ class ColumnLine:
         """What its definition says, in words."""
         column, name = self.column, self.column.name
         refers = [key.to_table for key in self.table.foreign_keys if name in key.columns]
-        told = (
+        labels = (
             ("key", name in self.table.primary_key),
             ("unique", column.unique_alone and name not in self.table.primary_key),
             ("not null", column.not_null and name not in self.table.primary_key),
             ("counted", column.from_sequence),
             ("new", self.new),
         )
-        return (*(word for word, is_so in told if is_so), *(f"→ {table}" for table in refers[:2]))
+        return (*(word for word, is_so in labels if is_so), *(f"→ {table}" for table in refers[:2]))
 
 
 @dataclass

@@ -33,7 +33,7 @@ FEW_TABLES = 2
 
 @dataclass(frozen=True)
 class Asked:
-    """What somebody wants to see."""
+    """What the user wants to see."""
 
     search: str = ""
     filter: str = "all"

@@ -17,7 +17,7 @@ MASK = "mask:"
 
 
 class Change(BaseModel):
-    """One thing that somebody did."""
+    """One decision of the user."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -140,8 +140,8 @@ def _counted(receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
 
 async def _refuse_large(send: Callable[[Message], Awaitable[None]], limit: int) -> None:
     why = f"At most {limit // 1024} KiB are taken here."
-    told = Explanation("The request is too large.", why, "Send less at once.")
-    body = Problem.of("too_large", told).model_dump_json().encode()
+    explanation = Explanation("The request is too large.", why, "Send less at once.")
+    body = Problem.of("too_large", explanation).model_dump_json().encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     # The rest of the body is not read, so the connection cannot serve another request.
     headers.append((b"connection", b"close"))

@@ -58,14 +58,14 @@ def cards() -> tuple[Card, ...]:
 
 
 def _promises(promises: Promises) -> tuple[tuple[str, str], ...]:
-    told = (
+    facts = (
         ("Unique", promises.unique),
         ("Same input, same output", promises.deterministic),
         ("NULL stays NULL", promises.keeps_null),
         ("Length", promises.length),
         ("Format", promises.format),
     )
-    return tuple((label, text) for label, text in told if text != "no")
+    return tuple((label, text) for label, text in facts if text != "no")
 
 
 def _parameter(name: str, field: Mapping[str, Any], required: bool) -> Parameter:
@@ -98,11 +98,21 @@ def _shown(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def explain(masks: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A workflow's masks with what each does.
+@dataclass(frozen=True)
+class ExplainedMask:
+    """A workflow's mask with what it does."""
 
-    Pattern, mask, params, card (None if unknown), and examples of what the mask makes with these params.
-    """
+    pattern: str
+    mask: str
+    params: Mapping[str, Any]
+    card: Card | None
+    """None for an unknown mask."""
+    examples: tuple[tuple[str, str], ...]
+    """What the mask makes with these parameters."""
+
+
+def explain(masks: Mapping[str, Any]) -> list[ExplainedMask]:
+    """A workflow's masks with what each does."""
     known = {card.name: card for card in cards()}
     rows = []
     for pattern, value in masks.items():
@@ -111,13 +121,5 @@ def explain(masks: Mapping[str, Any]) -> list[dict[str, Any]]:
             {key: each for key, each in value.items() if key != "mask"} if isinstance(value, dict) else {}
         )
         name = "null" if name is None else str(name)
-        rows.append(
-            {
-                "pattern": pattern,
-                "mask": name,
-                "params": params,
-                "card": known.get(name),
-                "examples": examples_of(name, params),
-            }
-        )
+        rows.append(ExplainedMask(pattern, name, params, known.get(name), examples_of(name, params)))
     return rows

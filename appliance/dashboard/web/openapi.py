@@ -28,7 +28,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         title="Appliance dashboard",
         version="1",
         description=(
-            "The calls under *appliance* are the contract with appliances: whoever answers them the same way "
+            "The calls under *appliance* are the contract with appliances: a server that answers them alike "
             "can replace this dashboard. Those under *management* do what its pages do, with an API token."
         ),
         routes=app.routes,

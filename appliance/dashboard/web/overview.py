@@ -16,7 +16,7 @@ from appliance.errors import WrongRequestError
 
 
 def fleet_rows(context: Context, search: str) -> list[Row]:
-    """The fleet's rows with their condition, and whether somebody should look."""
+    """The fleet's rows with their condition, and whether it needs attention."""
     now, beat = time.time(), context.settings.heartbeat_seconds
     with context.database.read() as session:
         rows = fleet.appliances(session, search[:80])

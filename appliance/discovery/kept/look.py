@@ -114,7 +114,7 @@ def _kept_table(
         schema_name=schema,
         name=name,
         sources=tuple(numbers),
-        # A label is what somebody wrote into the schema: it may be anything.
+        # A label is free text of the schema: it may be anything.
         columns=tuple(
             column.model_copy(update={"enum_labels": ()}) for column, _ in kept if column.name not in names
         ),

@@ -1,7 +1,7 @@
 """What the values of kept columns look like in the twin, all of them or a part that nothing can foresee.
 
 The same shapes as in a scan, in another query, since it goes over far more rows: equal values are looked at
-once, and a document's values are told apart by the names of their fields alone. Only counts come back, by
+once, and a document's values are distinguished by the names of their fields alone. Only counts come back, by
 field; its name does not.
 """
 
@@ -113,7 +113,7 @@ def _rows(columns: Sequence[Column], relations: Sequence[str], sample: str) -> s
 
 
 def _counts(places: Sequence[tuple[int, Column]], rows: str) -> str:
-    """Rows, and of each column the values that are nobody's, whatever they are: counted without a look."""
+    """Rows, and of each column the values that are no person's, whatever they are: counted without a look."""
     counted = ["count(*) AS rows"]
     found = [f"({ROWS_PLACE}, 'number', s.rows)"]
     for place, column in places:

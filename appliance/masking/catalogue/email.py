@@ -1,4 +1,4 @@
-"""``email``: an address that looks deliverable and can reach nobody."""
+"""``email``: an address that looks real and reaches no mailbox."""
 
 from __future__ import annotations
 

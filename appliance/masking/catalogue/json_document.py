@@ -41,7 +41,7 @@ class JsonParams(Params):
     )
 
     def nested(self) -> Iterator[tuple[tuple[str, ...], str | MaskSpec]]:
-        """Each path with its mask, or with what is wrong with the path, for whoever checks a document."""
+        """Each path with its mask, or with what is wrong with the path, for the check of a document."""
         tree: Branch[bool] = Branch()
         for path, spec in self.paths.items():
             try:

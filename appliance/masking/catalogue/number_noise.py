@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from pydantic import Field, model_validator
 
@@ -86,7 +85,7 @@ class NumberNoise(Mask[NumberNoiseParams]):
     )
     originals = (Original("1200.00", "numeric"), Original("-3", "integer"))
 
-    def example_params(self) -> dict[str, Any]:
+    def example_params(self) -> dict[str, object]:
         """One of the two limits."""
         return {name: value for name, value in super().example_params().items() if name != "amount"}
 

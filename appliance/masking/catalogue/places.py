@@ -1,4 +1,4 @@
-"""``street`` and ``city``: addresses that nobody lives at."""
+"""``street`` and ``city``: made-up addresses."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def airflow_environment(settings: Settings) -> dict[str, str]:
     if settings.airflow_jwt_secret_file is None:
         raise WrongRequestError(
             "airflow_jwt_secret_file is not set.",
-            "Airflow's processes, and whoever starts a run, sign their calls with the secret in that file.",
+            "Airflow's processes, and what starts a run, sign their calls with the secret in that file.",
             "Set it in appliance.yaml, or APPLIANCE_AIRFLOW_JWT_SECRET_FILE.",
         )
     secret_command = f"cat {shlex.quote(str(settings.airflow_jwt_secret_file))}"
@@ -150,8 +150,8 @@ def sqlalchemy_url(conninfo: str, **more: str) -> str:
 
     User and password stand where SQLAlchemy hides them in logs; a socket's folder can only be a parameter.
     """
-    told = {key: str(value) for key, value in conninfo_to_dict(conninfo).items() if value is not None}
-    parameters = more | told
+    parsed = {key: str(value) for key, value in conninfo_to_dict(conninfo).items() if value is not None}
+    parameters = more | parsed
     dbname = quote(parameters.pop("dbname", ""), safe="")
     credentials = quote(parameters.pop("user", ""), safe="")
     if "password" in parameters:

@@ -15,7 +15,7 @@ from appliance.system.beneath import as_owner_of
 
 AUDIENCE = "urn:airflow.apache.org:task"
 """Airflow's default for [execution_api] jwt_audience."""
-NOBODY = UUID(int=0)
+NO_TASK = UUID(int=0)
 """The token names a task instance; none has this id, so the run has no parent."""
 TOKEN_S = 60
 TIMEOUT_S = 20
@@ -27,7 +27,7 @@ def token(secret: bytes) -> str:
 
     now = int(time.time())
     claims = {
-        "sub": str(NOBODY),
+        "sub": str(NO_TASK),
         "jti": secrets.token_hex(16),
         "aud": AUDIENCE,
         "iat": now,
@@ -39,7 +39,7 @@ def token(secret: bytes) -> str:
 
 
 def create_dag_run(settings: Settings, dag_id: str, run_id: str) -> bool:
-    """Ask for a run; False when there is one of that id already. Takes some 50 ms.
+    """Ask for a run; False when that id is taken. Takes some 50 ms.
 
     Raises WrongRequestError when Airflow knows no such workflow (yet), WorkFailedError when it does not
     answer.

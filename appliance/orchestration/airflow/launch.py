@@ -76,7 +76,7 @@ def _migrate(settings: Settings, airflow: list[str]) -> int:
             return status
         migrated.remember(settings)
     grant(settings.database_url, settings.airflow_database_url)
-    # Whoever is to check receipts wants the key before there is one.
+    # Those who check receipts want the key before the first receipt.
     ReceiptBook(settings.receipts_dir, settings.keys_dir).make_key()
     return ExitCode.DONE
 

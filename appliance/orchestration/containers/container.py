@@ -82,6 +82,8 @@ class HostSettings(TypedDict):
     auto_remove: bool
     oom_kill_disable: bool
     extra_hosts: NotRequired[list[str]]
+    dns: NotRequired[list[str]]
+    sysctls: NotRequired[dict[str, str]]
     cgroup_parent: NotRequired[str]
 
 

@@ -35,7 +35,7 @@ LONGEST = timedelta(seconds=60)
 def discard_left_behind(client: docker.APIClient, settings: Settings) -> Iterator[str]:
     """Drop what each run that is over has left beside a twin; a line for each, also where it did not work.
 
-    Only databases that such a run has made and nobody has verified are dropped: see the step.
+    Only databases that such a run has made and no run has verified are dropped: see the step.
     """
     for run_id, folder in left_behind(settings.state_dir):
         note_try(folder)

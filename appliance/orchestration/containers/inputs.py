@@ -130,7 +130,7 @@ def _begin(
     policy = read_policy(settings)
     enforce(check_workflow(policy, document, origin=origin))
     images = images_of(settings.trusted_images_file, document)
-    # A file is the owner's, whoever names it: one beside the workflows that were written here.
+    # A file is the owner's, under any name: one beside the workflows that were written here.
     beside = source_file.parent if origin == "local" else settings.workflow_dirs[0]
     (source,) = select_connections(load_connections(settings.connections_file), [document.source]).values()
     spec = RunSpec(

@@ -27,7 +27,7 @@ def connections_for(call: StepCall, workflow: Workflow) -> list[str]:
     if call.step in _WRITES_TARGET:
         names += targets.values()
     elif call.step == CONTAINER:
-        # The servers that it may reach, for whoever opens the way to them.
+        # The servers that it may reach, for the service that opens the way to them.
         names += [twin.connection for twin in workflow.twins.values()] if _reaches(call, workflow) else []
     elif call.delivery is not None:
         names.append(targets[call.delivery])

@@ -80,7 +80,7 @@ def open_ways(
         if time.monotonic() > give_up:
             raise WorkFailedError(
                 "The firewall has not let this step reach its databases.",
-                f"Nobody has answered what {file} asks for.",
+                f"No service has answered what {file} asks for.",
                 "systemctl status appliance-reach.path appliance-reach.service",
             )
 
@@ -128,8 +128,8 @@ def _answer(applied: Path, asked: float, places: tuple[Place, ...]) -> Applied |
 def read_applied(file: Path) -> Applied | None:
     """The unit's last answer; None where there is none."""
     try:
-        told = json.loads(file.read_bytes())
-        ways = {(str(host), int(port)): tuple(map(str, given)) for host, port, given in told["ways"]}
-        return Applied(float(told["at"]), ways)
+        written = json.loads(file.read_bytes())
+        ways = {(str(host), int(port)): tuple(map(str, given)) for host, port, given in written["ways"]}
+        return Applied(float(written["at"]), ways)
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -15,7 +15,7 @@ from appliance.run_folder import is_over, run_folder
 from appliance.settings.settings import Settings
 from appliance.system import container_labels
 
-SECRETS_OF_NOBODY_S = 3600
+ORPHANED_SECRETS_S = 3600
 """Secrets of a run without a folder (it was deleted meanwhile) go after this long."""
 
 
@@ -84,5 +84,5 @@ def _is_over(settings: Settings, run_id: str) -> bool:
     if folder.exists():
         return is_over(folder)
     with contextlib.suppress(OSError):
-        return time.time() - (settings.runtime_dir / run_id).stat().st_mtime > SECRETS_OF_NOBODY_S
+        return time.time() - (settings.runtime_dir / run_id).stat().st_mtime > ORPHANED_SECRETS_S
     return True

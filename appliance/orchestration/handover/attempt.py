@@ -14,6 +14,7 @@ from appliance.exports.container_output import written_bytes
 from appliance.orchestration.containers.attempt import WATCH_EVERY_S, DockerTrouble, EngineAwayError, StepRun
 from appliance.orchestration.containers.output import ForeignOutput
 from appliance.orchestration.handover import failures
+from appliance.orchestration.handover.container import CreatedContainer
 from appliance.workflow.container_delivery import ContainerDelivery
 
 _LOOK_AT_OUT_EVERY_S = 2.0
@@ -40,7 +41,7 @@ class ContainerRun(StepRun):
         self._most = 0
 
     def launch(
-        self, container: ContainerDelivery, wanted: dict[str, Any], clean: Callable[[str], str]
+        self, container: ContainerDelivery, wanted: CreatedContainer, clean: Callable[[str], str]
     ) -> None:
         """Create and start it. Raises HandoverFailedError where the engine refuses it, EngineAwayError."""
         try:
@@ -57,7 +58,7 @@ class ContainerRun(StepRun):
         threading.Thread(target=self._watch_out, name="out-watch", daemon=True).start()
 
     def interrupt(self) -> None:
-        """Whoever waits for it has to go."""
+        """What waits for it has to end."""
         self.interrupted = True
         self.stop()
 

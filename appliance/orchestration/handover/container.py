@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from docker.types import Mount
 
-from appliance.orchestration.containers.container import StepLimits, host_settings
+from appliance.orchestration.containers.container import HostSettings, StepLimits, host_settings
 from appliance.orchestration.handover.network import Network
 from appliance.steps.calling.call import StepCall
 from appliance.steps.calling.secrets import SERVICE_FILE
@@ -23,6 +23,17 @@ SECRETS = Path("/run/secrets")
 """Where it finds its secrets, one file each, and the service file for the twin."""
 SERVICE = "twin"
 """The section of the service file: ``psql service=twin``, or psql alone."""
+
+
+class CreatedContainer(TypedDict):
+    """The keyword arguments of docker's ``create_container``."""
+
+    image: str
+    command: list[str] | None
+    user: str
+    environment: dict[str, str]
+    labels: dict[str, str]
+    host_config: Any
 
 
 @dataclass(frozen=True)
@@ -52,11 +63,11 @@ def environment(call: StepCall, container: ContainerDelivery) -> dict[str, str]:
     }
 
 
-def container_settings(limits: StepLimits, folders: Folders, network: Network) -> dict[str, Any]:
+def container_settings(limits: StepLimits, folders: Folders, network: Network) -> HostSettings:
     """The keyword arguments of docker's ``create_host_config``: a step's, in a network of its own."""
     settings = host_settings(limits, mounts(folders))
-    settings.pop("extra_hosts", None)
-    return {**settings, **network.settings}
+    network.apply(settings)
+    return settings
 
 
 def created(  # noqa: PLR0917
@@ -66,8 +77,8 @@ def created(  # noqa: PLR0917
     user: str,
     labels: Mapping[str, str],
     host_config: Any,
-) -> dict[str, Any]:
-    """The keyword arguments of docker's ``create_container``. The entry point is the image's own."""
+) -> CreatedContainer:
+    """What the engine is asked for. The entry point is the image's own."""
     return {
         "image": image,
         "command": list(container.args) or None,

@@ -14,13 +14,13 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TypedDict
 
 import docker
 
 from appliance.errors import WorkFailedError
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAwayError
-from appliance.orchestration.containers.container import StepLimits, host_settings
+from appliance.orchestration.containers.container import HostSettings, StepLimits, host_settings
 from appliance.steps.relay import READY, UPSTREAM
 from appliance.system.container_labels import OWN_NETWORKS
 
@@ -42,16 +42,15 @@ class Network:
     hosts: Mapping[str, str] = field(default_factory=dict)
     """The relay's address in it, by host."""
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Keyword arguments of docker's ``create_host_config``."""
-        found: dict[str, Any] = {"network_mode": self.name}
+    def apply(self, settings: HostSettings) -> None:
+        """Put a container's settings into this network, in place of the one that they name."""
+        settings["network_mode"] = self.name
+        settings.pop("extra_hosts", None)
         if self.hosts:
             named = {host: address for host, address in self.hosts.items() if not _ip(host)}
-            found["extra_hosts"] = [f"{host}:{address}" for host, address in named.items()]
+            settings["extra_hosts"] = [f"{host}:{address}" for host, address in named.items()]
             # Where nothing listens: Docker would pass other names on to this machine's name server.
-            found["dns"] = [next(iter(self.hosts.values()))]
-        return found
+            settings["dns"] = [next(iter(self.hosts.values()))]
 
 
 NOWHERE = Network("none")
@@ -70,7 +69,16 @@ class RelayPlan:
     """Where a host is, as this machine (or its firewall) sees it."""
 
 
-def network_options(name: str) -> dict[str, Any]:
+class NetworkOptions(TypedDict):
+    """Keyword arguments of docker's ``create_network``."""
+
+    driver: str
+    internal: bool
+    enable_ipv6: bool
+    options: dict[str, str]
+
+
+def network_options(name: str) -> NetworkOptions:
     """The keyword arguments of docker's ``create_network``."""
     bridge = OWN_NETWORKS + hashlib.sha256(name.encode()).hexdigest()[:8]
     return {
@@ -85,7 +93,7 @@ def network_options(name: str) -> dict[str, Any]:
     }
 
 
-def relay_settings(limits: StepLimits, addresses: tuple[str, ...]) -> dict[str, Any]:
+def relay_settings(limits: StepLimits, addresses: tuple[str, ...]) -> HostSettings:
     """The keyword arguments of docker's ``create_host_config`` for one relay."""
     small = replace(limits, memory_mb=RELAY_MEMORY_MB, hosts=())
     return {

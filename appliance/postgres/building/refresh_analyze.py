@@ -87,7 +87,7 @@ def _refresher(
     view: tuple[str, str], settings: Settings, oid: str, failed: dict[str, str]
 ) -> Callable[[Session], None]:
     name = ".".join(view)
-    # Its functions may rely on what a session has set, as they do for whoever uses the source.
+    # Its functions may rely on what a session has set, as they do for the source's users.
     statement = f"{set_as_in_source(settings, 'evaluate')}REFRESH MATERIALIZED VIEW {quoted(*view)}"
 
     def run(session: Session) -> None:

@@ -92,9 +92,9 @@ def _check(report: ConnectionReport, connection: Connection | None) -> Connectio
         )
         return replace(report, findings=[finding])
     if keys := unchanged_keys(connection):
-        told = fail if report.reads or report.writes else warn
+        judge = fail if report.reads or report.writes else warn
         what = f"Still {PLACEHOLDER}: {', '.join(f'{report.name}.{key}' for key in keys)}."
-        return replace(report, findings=[told("file", what, "Fill it in in connections.yaml.")])
+        return replace(report, findings=[judge("file", what, "Fill it in in connections.yaml.")])
     findings = check_network(report.name, connection)
     if not failed(findings):
         findings += _log_in(report, connection)

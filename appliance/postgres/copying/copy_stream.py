@@ -78,7 +78,7 @@ def pipe_all(
 ) -> list[Copied]:
     """The same for several copies (out, in), one after the other; the servers are given all at once.
 
-    So nobody waits for the other between two tables. ``on_bytes`` has the totals of the one under way.
+    So neither waits for the other between two tables. ``on_bytes`` has the totals of the one under way.
     """
     out, into = _End(source, SourceBrokeError, on_nap), _End(target, TargetBrokeError, on_nap)
     into.send("; ".join(copy_in for _, copy_in in copies))

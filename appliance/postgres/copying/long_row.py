@@ -1,6 +1,6 @@
 """A row message of libpq without the copy of it that psycopg makes: rows may have hundreds of megabytes.
 
-``PQgetCopyData`` gives a block of memory of its own, beside libpq's buffer. psycopg copies that once more
+``PQgetCopyData`` gives a block of memory of its own, beside libpq's buffer. psycopg copies that again
 before it frees it, so that a row would take three times its size. psycopg says where its connection is; the
 library that made it is found among those this process has loaded.
 """

@@ -212,7 +212,7 @@ _FAILURES = (
 
 
 def _failure(words: BinaryIO, status: int) -> Exception:
-    """Its words can quote rows: only known causes are told of."""
+    """Its words can quote rows: only known causes are named."""
     words.seek(0)
     text = words.read(_WORDS_MAX).decode(errors="replace")
     if re.search("No space left on device", text):

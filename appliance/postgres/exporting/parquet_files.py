@@ -274,7 +274,7 @@ def _as(values: Array, column: ParquetColumn, wanted: DataType) -> Array:
         raise WorkFailedForGoodError(
             f"A number in the column {column.name} does not fit {column.shown}.",
             "Its type was chosen by the largest number that was found.",
-            "Report this line to whoever maintains the appliance.",
+            "Report this line to the appliance's maintainers.",
         )
     return made
 

@@ -75,7 +75,7 @@ def without_erased(table: PlannedTable, erased: ErasedRows) -> PlannedTable:
 
 
 def _row_key(table: Table, columns: tuple[CompiledColumn, ...]) -> tuple[str, ...]:
-    """A key that tells every row from every other (NULL would not), a kept one if there is one."""
+    """A key that distinguishes every row from every other (NULL would not), a kept one if possible."""
     never_null = {column.name for column in table.columns if column.not_null}
     copied = {column.name for column in columns} & never_null
     masked = {column.name for column in columns if column.mask is not None}

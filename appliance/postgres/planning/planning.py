@@ -267,7 +267,7 @@ def _check_conditions(conditions: RowConditions) -> None:
         raise WrongRequestError(
             "\n".join(conditions.unfollowed),
             "A row that refers to one that is left out is left out too. To find it, the reader would run what"
-            " somebody else may change, or compare otherwise than the constraint does.",
+            " another role may change, or compare otherwise than the constraint does.",
             "Filter no table under rows that these keys lead to, or leave out the tables that have the keys"
             " under tables.exclude.",
         )

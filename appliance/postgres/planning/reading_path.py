@@ -2,7 +2,7 @@
 
 PostgreSQL looks at a table's index expressions whenever it plans a query on the table, and takes the bodies
 of SQL functions in them apart: one that names something without its schema fails there. Masks hold keys, so
-their session searches a schema only where nobody else could have put something into it: superusers and the
+their session searches a schema only where no other role could have put something into it: superusers and the
 table's owner, whose index functions run as the reader anyway. A table that is copied whole and as it is needs
 no query, so that nothing is looked at.
 """
@@ -29,7 +29,7 @@ WHERE EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND (i.indexprs
               OR i.indpred IS NOT NULL))
    OR EXISTS (SELECT FROM pg_statistic_ext AS s WHERE s.stxrelid = c.oid)
 """
-# A schema is trusted where nobody but superusers and the table's owner may make or has made anything.
+# A schema is trusted where no role but superusers and the table's owner may make or has made anything.
 _TRUSTED = """
 WITH roles AS (
     SELECT r.oid FROM pg_roles AS r WHERE r.rolsuper

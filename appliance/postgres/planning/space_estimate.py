@@ -49,13 +49,13 @@ def check_room(space: Space, files_bytes: int) -> None:
     raise RefusedError(
         f"The run does not fit on the appliance's disk: it needs {readable(needed)}, and {space.text}.",
         f"It needs {parts}. No row has been read.",
-        "Delete what nobody needs (appliance exports list), or give the VM a larger disk; then run it again.",
+        "Delete old exports (appliance exports list), or give the VM a larger disk; then run it again.",
         rule=RULE,
     )
 
 
 def target_space(admin: Connection[TupleRow]) -> Space | None:
-    """The room on a target's disk, where it can be told: its server runs here, and shows its role where."""
+    """The room on a target's disk, where it can be known: its server runs here, and shows its role where."""
     host = admin.info.host
     if not (host.startswith("/") or host in _HERE):
         return None

@@ -1,4 +1,4 @@
-"""Whether a piece of SQL that somebody wrote can be put between parentheses and stay between them."""
+"""Whether a piece of SQL from a document can be put between parentheses and stay between them."""
 
 from __future__ import annotations
 

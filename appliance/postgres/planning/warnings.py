@@ -1,4 +1,4 @@
-"""What a plan warns of: it will be done, and somebody should know."""
+"""What a plan warns of: it will be done, and the user should know."""
 
 from __future__ import annotations
 

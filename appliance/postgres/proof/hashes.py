@@ -67,7 +67,7 @@ class Finder:
         }[self.kept_in]
 
     def one_in(self, found: str, part: int, seed: int) -> str:
-        """Whether a row is of the one in ``part`` (a power of two) that is searched. Nobody sees the hash."""
+        """Whether a row is of the one in ``part`` (a power of two) that is searched. The hash stays here."""
         if not self.unique:
             return f"random() < {1 / part}"
         hashed = {

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 ENOUGH_DIFFERENT = 10
 ENOUGH_SHARE = 0.05
-"""Words that are not somebody's by themselves (a city, a last name) count from so many different ones on, and
+"""Words that name no person by themselves (a city, a last name) count from so many different ones on, and
 from this share of a column's texts."""
 
 

@@ -39,7 +39,7 @@ class Proved:
 
     @property
     def label(self) -> str:
-        """The column, and the path inside it where there is one."""
+        """The column, and the path inside it, if any."""
         return f"{self.column.name} {self.facet.label}".strip()
 
     @property

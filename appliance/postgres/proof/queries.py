@@ -42,7 +42,7 @@ def row_count(loaded: Loaded) -> str:
 
 
 def gathered(search: Search) -> str:
-    """A query of one row: gathered rows, and how many of them are told apart."""
+    """A query of one row: gathered rows, and how many of them are distinguished."""
     kept_in = search.finder.kept_in
     return f"SELECT count(*), count(DISTINCT {kept_in}) FROM {TABLE} WHERE {_of(search)}"  # noqa: S608
 
@@ -108,7 +108,7 @@ def _searched(search: Search) -> str:
     if search.one_in > 1:
         chosen = f" OR {found.one_in(FOUND, search.one_in, search.seed)}"
     if found.unique:
-        # Of a gathered row there is one, so a join finds its hashes.
+        # A gathered row occurs once, so a join finds its hashes.
         evidence = f"SELECT DISTINCT ON ({found.kept_in}) {found.kept_in} AS by, hashes FROM {TABLE}"  # noqa: S608
         joined = f"{rows} LEFT JOIN ({evidence} WHERE {_of(search)}) AS e ON e.by = {FOUND}"
         where = f" WHERE e.by IS NOT NULL{chosen}" if chosen else ""

@@ -215,7 +215,7 @@ def _searches(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, rows
     ours = connection.info.parameter_status("server_encoding") or ""
     converted = encodings_differ(ours, plan.source.encoding)
     finder, seed = finder_of(plan, loaded), secrets.randbits(62)
-    # Rows that nothing tells apart are all searched for what the masks gave.
+    # Rows that nothing distinguishes are all searched for what the masks gave.
     part_of = one_in(rows) if finder.columns else 1
     found = parts(plan.tables[loaded.number], loaded.number, converted=converted)
     return [Search(loaded, part, finder, converted, part_of, seed) for part in found]

@@ -2,7 +2,7 @@
 
 A server logs statements and their parameters where its owner wants that (``log_statement``,
 ``log_min_duration_statement``, pgaudit), but no start-up packet: a key in its ``options`` is the session's
-default for a setting, which nobody else sees. A word list is no secret, and too long for it.
+default for a setting, which no other session sees. A word list is no secret, and too long for it.
 """
 
 from __future__ import annotations

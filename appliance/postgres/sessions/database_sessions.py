@@ -43,5 +43,5 @@ def sessions_in(admin: Connection[TupleRow], databases: Sequence[str]) -> list[D
 
 
 def end_sessions(admin: Connection[TupleRow], database_oid: int) -> None:
-    """End whoever is in the database and may be ended."""
+    """End the sessions in the database that may be ended."""
     admin.execute(_END_SESSIONS, [database_oid])

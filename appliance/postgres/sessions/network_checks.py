@@ -1,4 +1,4 @@
-"""What can be told of a server before anybody logs in: its address, its port, its TLS certificate."""
+"""What can be known of a server before login: its address, its port, its TLS certificate."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Job:
     needs: frozenset[str] = frozenset()
     """Keys of other jobs that must be done before; those that are not among the jobs are done already."""
     locks: Mapping[str, bool] = field(default_factory=dict)
-    """What it locks, by any name, and whether nobody else may have it meanwhile."""
+    """What it locks, by any name, and whether no other job may have it meanwhile."""
     script: bytes | None = None
     """What ``run`` executes, without BEGIN and COMMIT, where it is so little that it is done with others."""
     setup: bytes = b""

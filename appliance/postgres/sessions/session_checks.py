@@ -1,4 +1,4 @@
-"""What a session tells of its server and its role, whatever it is used for. Facts first, then judgements."""
+"""What a session shows of its server and its role, whatever it is used for. Facts first, then judgements."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ LEFT JOIN pg_namespace AS root_schema ON root_schema.oid = root_class.relnamespa
 ORDER BY own.nspname, own.relname
 """  # noqa: S608
 
-# Measuring locks a table for a moment: only what a run reads is measured, and only if nobody has locked it.
+# Measuring locks a table for a moment: only what a run reads is measured, and only if it is not locked.
 SIZES = """
 SELECT s.oid, pg_relation_size(s.oid), pg_table_size(s.oid) FROM unnest(%s::oid[]) AS s (oid)
 WHERE NOT EXISTS (

@@ -32,7 +32,7 @@ def read_catalog(
     """Everything planning needs, as the session's role and snapshot see it.
 
     ``measured`` says by oid which tables are measured, all of them where it is None. The others, and those
-    that somebody has locked, have the size that the last VACUUM or ANALYZE noted, and are not touched.
+    that another session has locked, have the size that the last VACUUM or ANALYZE noted, and are not touched.
     The session must have an empty ``search_path`` (``open_session`` sees to it). Raises psycopg errors.
     """
     catalog, block = _read(connection)

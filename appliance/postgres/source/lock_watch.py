@@ -1,6 +1,6 @@
 """Who waits on the source for what a step holds there, and giving way to them.
 
-A session of its own looks at the server's locks about once a second. Sessions that are in somebody's way are
+A session of its own looks at the server's locks about once a second. Sessions that are in another's way are
 ended by the server, which undoes whatever they hold at once, also while they compute or wait for the network;
 the step then takes its work up again. Any role may look at locks and end its own sessions, on a standby too.
 """
@@ -24,7 +24,7 @@ from appliance.postgres.errors import database_failure
 
 _LONGEST_NAP_S = 1.0
 _FORGET_AFTER_S = 60.0
-"""Somebody who gives up and comes back within this time has waited all along."""
+"""A session that gives up and comes back within this time has waited all along."""
 
 # Reading holds ACCESS SHARE locks, which only ACCESS EXCLUSIVE waits for, and a transaction's own lock, which
 # whatever is done CONCURRENTLY waits for. What our own sessions wait for matters where that must not be.
@@ -54,7 +54,7 @@ LEFT JOIN pg_class AS t ON t.oid = i.indrelid
 LEFT JOIN pg_namespace AS n ON n.oid = c.relnamespace
 """
 
-# Tables that somebody has locked as a whole, or is about to.
+# Tables that a session has locked as a whole, or is about to.
 _LOCKED = """
 SELECT DISTINCT n.nspname::text, coalesce(t.relname, c.relname)::text FROM pg_locks AS l
 JOIN pg_class AS c ON c.oid = l.relation LEFT JOIN pg_index AS i ON i.indexrelid = c.oid
@@ -78,7 +78,7 @@ class Age:
 
 
 class GaveWayError(Exception):
-    """The step's session was ended, because somebody waited for what it held."""
+    """The step's session was ended, because another session waited for what it held."""
 
 
 @dataclass
@@ -94,7 +94,7 @@ class Covered:
     too_old: bool = False
     """The sessions were ended because of the snapshot's age."""
     tables: set[Name] = field(default_factory=set)
-    """Which tables it was about; empty where somebody waited for the transaction."""
+    """Which tables it was about; empty where a session waited for the transaction."""
 
 
 class LockWatch:
@@ -169,7 +169,7 @@ class LockWatch:
                 raise database_failure("The source could not be looked at.", error) from None
 
     def locked_tables(self) -> set[Name]:
-        """Tables that somebody holds as a whole, or waits to hold. Raises our errors."""
+        """Tables that a session holds as a whole, or waits to hold. Raises our errors."""
         return {(schema, name) for schema, name in self.ask(lambda session: _rows(session, _LOCKED))}
 
     def _run(self) -> None:
@@ -264,8 +264,8 @@ def snapshot_too_old(most_s: float) -> WorkFailedForGoodError:
 def still_in_the_way(tables: Collection[Name], times: int) -> WorkFailedError:
     """A piece of work that had to give way again and again."""
     return WorkFailedError(
-        f"A step gave way {times} times to somebody who waited for {described(tables)}.",
-        "Somebody locks it as a whole, again and again (ALTER TABLE, TRUNCATE, VACUUM FULL, CREATE INDEX"
+        f"A step gave way {times} times to a session that waited for {described(tables)}.",
+        "A session locks it as a whole, again and again (ALTER TABLE, TRUNCATE, VACUUM FULL, CREATE INDEX"
         " CONCURRENTLY …), so that it cannot be read to the end.",
         "Run it again when that has ended, or raise limits.yield_s to let it wait for longer.",
         sqlstate="55P03",

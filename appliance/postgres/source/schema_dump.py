@@ -26,7 +26,7 @@ _NEVER = {
     "FOREIGN DATA WRAPPER", "SERVER", "FOREIGN SERVER", "USER MAPPING", "FOREIGN TABLE", "EVENT TRIGGER",
     "PUBLICATION", "PUBLICATION TABLE", "PUBLICATION TABLES IN SCHEMA", "SUBSCRIPTION", "SUBSCRIPTION TABLE",
 }  # fmt: skip
-# Settings of the session that loads: ours are set by whoever loads.
+# Settings of the session that loads: ours are set by the session that loads.
 _SETTINGS = {"ENCODING", "STDSTRINGS", "SEARCHPATH"}
 # Entries that are about another one, and go where that goes. All others have a catalog row of their own.
 _PARTS = {"COMMENT", "TABLE ATTACH", "INDEX ATTACH", "ROW SECURITY", "SEQUENCE OWNED BY"}

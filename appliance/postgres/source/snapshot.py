@@ -34,8 +34,8 @@ LIMIT 1
 def export_snapshot(connection: Connection[TupleRow]) -> Snapshot:
     """Begin the read-only transaction that holds the snapshot, and export it. Raises our errors.
 
-    No table is locked: a lock that lasts for a whole run would stop whoever changes a table, and everybody
-    behind them. Whoever reads sees to it that a table still is what the snapshot saw (``table_identity``).
+    No table is locked: a lock that lasts for a whole run would stop every change of a table, and all
+    behind it. The reader sees to it that a table still is what the snapshot saw (``table_identity``).
     """
     try:
         connection.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -64,7 +64,7 @@ def import_snapshot(connection: Connection[TupleRow], snapshot: Snapshot) -> Non
     except psycopg.Error as error:
         raise WorkFailedError(
             "The run's snapshot is gone.",
-            "The session that held it has ended: the source was restarted, or somebody ended the session"
+            "The session that held it has ended: the source was restarted, or the session was ended"
             f" (SQLSTATE {error.sqlstate}).",
             "Start a new run.",
             sqlstate=error.sqlstate,
@@ -74,7 +74,7 @@ def import_snapshot(connection: Connection[TupleRow], snapshot: Snapshot) -> Non
 def hold(connection: Connection[TupleRow], until: float, stopped: Callable[[], bool], yield_s: float) -> None:
     """Keep the transaction open until ``stopped()`` or the monotonic time ``until``.
 
-    Raises WorkFailedError when the session dies, the time is over, or somebody waits for the transaction's
+    Raises WorkFailedError when the session dies, the time is over, or a session waits for the transaction's
     end for ``yield_s``: what is done CONCURRENTLY waits for every older snapshot, and others may wait for it.
     """
     look_at = time.monotonic()
@@ -101,7 +101,7 @@ def hold(connection: Connection[TupleRow], until: float, stopped: Callable[[], b
             raise _died(error) from None
         if waited_since is not None and now - waited_since >= max(0.0, yield_s - 2 * _LOOK_EVERY_S):
             raise WorkFailedForGoodError(
-                "The run ended, because somebody waited for its snapshot to end.",
+                "The run ended, because a session waited for its snapshot to end.",
                 "CREATE INDEX, REINDEX and others that work CONCURRENTLY wait for older snapshots, and one"
                 f" did so for limits.yield_s ({yield_s:g} s).",
                 "Start a new run when that has ended, or raise limits.yield_s to let it wait for longer.",

@@ -1,4 +1,4 @@
-"""What a source has and the twin will not: listed in the plan, so that nobody finds out later."""
+"""What a source has and the twin will not: listed in the plan, before a row is copied."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from appliance.workflow.catalog import NotCarried
 
 LEAVE_OUT = "the workflow leaves it out (leave_out)"
 UNREADABLE = "the source's role may not read it"
-SET_ASIDE = "the workflow leaves it out, and somebody had locked or dropped it when the schema was read"
+SET_ASIDE = "the workflow leaves it out, and a session had locked or dropped it when the schema was read"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The target's databases: what is there, whose it is, and making or dropping the one that is built aside.
 
-Every database of ours carries a comment that says so, as JSON. A database without it is somebody else's.
+Every database of ours carries a comment that says so, as JSON. A database without it is not the appliance's.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ OpenDatabase = Callable[[str], Connection[TupleRow]]
 """Opens a session on another database of the same server."""
 State = Literal["building", "finished", "verified", "published", "golden"]
 ADOPT_COMMENT = "appliance: replace"
-"""Whoever writes this as a database's comment lets the appliance replace it, whatever stands in it."""
+"""An owner who writes this as a database's comment lets the appliance replace it, whatever stands in it."""
 
 _REFUSED_LOCALE = {"42809", "22023", "0A000", "42P17", "42704"}
 _DROP_ATTEMPTS = 3
@@ -105,7 +105,7 @@ def mark(admin: Connection[TupleRow], database: str, *, workflow: str, run: str,
 
 
 def is_empty(connection: Connection[TupleRow]) -> bool:
-    """Whether nobody has made anything in the database that the session is in."""
+    """Whether nothing was made in the database that the session is in."""
     row = connection.execute(
         "SELECT NOT EXISTS (SELECT FROM pg_class WHERE oid >= 16384)"
         " AND NOT EXISTS (SELECT FROM pg_proc WHERE oid >= 16384)"
@@ -114,7 +114,7 @@ def is_empty(connection: Connection[TupleRow]) -> bool:
 
 
 def drop_own(admin: Connection[TupleRow], name: str, *, run: str, open_database: OpenDatabase) -> bool:
-    """Drop a database if ``run`` made it and nobody has verified it; False otherwise.
+    """Drop a database if ``run`` made it and no run has verified it; False otherwise.
 
     Raises WorkFailedError where it cannot be dropped.
     """
@@ -161,9 +161,9 @@ def create_next(
     open_database: OpenDatabase,
     like: str = "",
 ) -> list[str]:
-    """Make the empty database that is built aside, nobody but its owner let in; returns what fell back.
+    """Make the empty database that is built aside, only its owner let in; returns what fell back.
 
-    ``like`` is the present twin, if there is one: the new database goes into its tablespace. A leftover of a
+    ``like`` is the present twin, if any: the new database goes into its tablespace. A leftover of a
     dead run is dropped first. Raises WrongRequestError where the role may not, else WorkFailedError.
     """
     drop_ours(admin, name, run=run, open_database=open_database)
@@ -176,7 +176,7 @@ def create_next(
                 continue
             raise _not_created(admin, name, error) from None
         mark(admin, name, workflow=workflow, run=run, state="building")
-        # Nobody may look in before it is verified: the swap gives back what the former twin allowed.
+        # No role may look in before it is verified: the swap gives back what the former twin allowed.
         run_sql(admin, "REVOKE ALL ON DATABASE {} FROM PUBLIC", name)
         return [*notes, fallback] if fallback else notes
     raise WrongRequestError(
@@ -187,7 +187,7 @@ def create_next(
 
 
 def drop_database(admin: Connection[TupleRow], database: DatabaseFacts) -> None:
-    """Drop a database that the role owns, and end whoever is in it. Raises psycopg errors.
+    """Drop a database that the role owns, and end its sessions. Raises psycopg errors.
 
     FORCE alone would not do: PostgreSQL refuses it to an owner while an autovacuum worker, which belongs to
     no role, is in the database. A DROP without it ends these workers itself, and waits five seconds for them.
@@ -271,7 +271,7 @@ def _not_created(admin: Connection[TupleRow], name: str, error: psycopg.Error) -
         )
     if error.sqlstate in {"42P04", "23505"}:
         return WorkFailedError(
-            f"The database '{name}' was made by somebody else at the same moment.",
+            f"The database '{name}' was made by another session at the same moment.",
             "Another attempt of this run, or another run, builds the same twin.",
             "Run it again when the other has ended.",
         )

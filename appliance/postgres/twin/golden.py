@@ -1,4 +1,4 @@
-"""``<twin>__golden``: what a run has proven, as nobody can change it any more. Branches are copies of it.
+"""``<twin>__golden``: what a run has proven, closed to changes. Branches are copies of it.
 
 It is made from the verified database while no user is in that, so no session need ever be ended for a branch,
 and a branch holds what was proven and nothing that a user of the twin has written since.

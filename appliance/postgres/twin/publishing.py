@@ -53,7 +53,7 @@ class Publisher:
     run: str
     grace_s: float
     tell: Callable[[str], None]
-    """Takes a sentence for whoever watches."""
+    """Takes a sentence to show."""
     owners: Owners | None = None
     """Whose twin may be replaced; anybody's where a person asks for it."""
     golden: Wish = "as_it_is"
@@ -110,7 +110,7 @@ class Publisher:
         )
 
     def _prepare(self, admin: Connection[TupleRow], published: Published) -> None:
-        """Everything that can be done while nobody sees the new database."""
+        """Everything that can be done while the new database is not visible."""
         if self.owners is not None:
             check_still_ours(admin, self.names, self.owners, self.connection)
         self._drop_gone(published)
@@ -155,7 +155,7 @@ class Publisher:
         published.notes += open_to_users(session, former, self.names.swap)
 
     def _drop_gone(self, published: Published) -> None:
-        """The twin before the former one: nobody can roll back to it any more."""
+        """The twin before the former one: no rollback reaches it any more."""
         with self.open_admin() as admin:
             gone = read_database(admin, self.names.gone)
             if gone is None:

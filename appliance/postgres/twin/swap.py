@@ -35,14 +35,14 @@ OpenAdmin = Callable[[], Connection[TupleRow]]
 def wait_for_sessions(
     admin: Connection[TupleRow], databases: Sequence[str], grace_s: float, tell: Callable[[str], None]
 ) -> None:
-    """Give who is in these databases time to leave. New ones may come in meanwhile; nobody is kept out."""
+    """Give who is in these databases time to leave. New ones may come in meanwhile; none is kept out."""
     until = time.monotonic() + grace_s
-    told = False
+    announced = False
     while (sessions := sessions_in(admin, databases)) and time.monotonic() < until:
-        if not told:
+        if not announced:
             roles = ", ".join(sorted({session.role for session in sessions}))
             tell(f"{len(sessions)} session(s) of {roles} in the twin get {grace_s:.0f} s to end.")
-            told = True
+            announced = True
         time.sleep(_LOOK_EVERY_S)
 
 
@@ -106,7 +106,7 @@ def _swap(
             _refuse_if_held(admin, names, databases, waiting, again)
             try:
                 with admin.transaction():
-                    # What is told as done must still be so after a crash of the server.
+                    # What is reported as done must still be so after a crash of the server.
                     admin.execute("SET LOCAL synchronous_commit = on")
                     admin.execute(f"SET LOCAL lock_timeout = {_LOCK_TIMEOUT_MS}")
 
@@ -154,13 +154,13 @@ class _Ender:
 
     @contextlib.contextmanager
     def ending(self, database: int) -> Iterator[None]:
-        """End whoever is in the database for the length of the block, and nobody after it."""
+        """End the sessions in the database for the length of the block, and none after it."""
         self._database = database
         self._wake.set()
         try:
             yield
         finally:
-            # Whoever comes into a renamed database must not be ended any more.
+            # A session that comes into a renamed database must not be ended any more.
             with self._tick:
                 self._database = None
                 self._wake.clear()

@@ -36,7 +36,7 @@ _NOT_ABOUT_CLONING = (
 def copy_statement(server_version: int) -> str:
     """The SQL that copies a database; its two names are to be filled in: the new one, the template.
 
-    Nobody can connect to the copy yet: CREATE DATABASE would let everybody in.
+    The copy takes no connection yet: CREATE DATABASE would let everybody in.
     """
     # Before 15 copying files was the only way; since then it is not the default, and writes all to the log.
     strategy = " STRATEGY FILE_COPY" if server_version >= _STRATEGY_SINCE else ""
@@ -94,7 +94,7 @@ def can_clone(admin: Connection[TupleRow], trial: str) -> bool:
 
 
 def open_to_owner(admin: Connection[TupleRow], database: str) -> None:
-    """Let its owner connect, and nobody else. Raises psycopg errors."""
+    """Let only its owner connect. Raises psycopg errors."""
     run_sql(admin, "REVOKE ALL ON DATABASE {} FROM PUBLIC", database)
     run_sql(admin, "ALTER DATABASE {} ALLOW_CONNECTIONS true", database)
 

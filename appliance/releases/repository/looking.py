@@ -53,7 +53,7 @@ def channels_of(policy: Policy) -> list[str]:
 def address(settings: Settings) -> str:
     """The repository's. Raises WrongRequestError where there is none.
 
-    It may be plain http: whoever stands between sees what is fetched, and can change none of it unseen.
+    It may be plain http: a proxy between sees what is fetched, and can change none of it unseen.
     """
     url = settings.releases.repository or f"{(settings.dashboard_url or '').rstrip('/')}/releases"
     parts = urlsplit(url)

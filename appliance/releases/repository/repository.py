@@ -248,7 +248,7 @@ def find_root(source: Source, digest: str) -> bytes:
             return data
     raise WrongRequestError(
         f"The release repository {source.name} has no root of trust with that SHA-256.",
-        "It is another repository, or somebody stands between.",
+        "It is another repository, or a proxy stands between.",
         "Compare the digest with what `appliance-release list` prints.",
     )
 

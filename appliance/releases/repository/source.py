@@ -1,4 +1,4 @@
-"""Where a repository is read from: a server, or a folder that somebody has carried here. Neither is trusted.
+"""Where a repository is read from: a server, or a folder that was carried here. Neither is trusted.
 
 A source gives bytes. Whatever it does, a file is never longer than what was asked for, never comes slower
 than a least speed, and comes from the repository's own address: no redirect is followed.

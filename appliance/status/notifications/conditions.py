@@ -22,10 +22,10 @@ class Condition:
     """Something that is as it should not be, for as long as it is so."""
 
     key: str
-    """Which one it is: one of a key is told once."""
+    """Which one it is: one of a key is sent once."""
     kind: NoticeKind
     mark: str
-    """Changes where it has become another one: it is told again then."""
+    """Changes where it has become another one: it is sent again then."""
     title: str
     text: str
     next_step: str

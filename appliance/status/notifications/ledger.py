@@ -29,7 +29,7 @@ class Entry(BaseModel):
     over: str
     workflow: str | None = None
     told_at: AwareDatetime | None = None
-    """None while it could not be told yet."""
+    """None while it could not be sent yet."""
     was_told: bool = False
     """Whether the address has heard of it before it became what it is now."""
     message_id: str = Field(default_factory=lambda: uuid4().hex)
@@ -98,8 +98,8 @@ class Ledger:
         if due.condition is None:
             known.pop(due.key, None)
         else:
-            told = {"told_at": now, "tries": 0, "next_try": None, "first_try": None}
-            known[due.key] = due.entry.model_copy(update={**told, "message_id": uuid4().hex})
+            changes = {"told_at": now, "tries": 0, "next_try": None, "first_try": None}
+            known[due.key] = due.entry.model_copy(update={**changes, "message_id": uuid4().hex})
         self._write()
 
     def failed(self, due: Due, now: datetime) -> None:

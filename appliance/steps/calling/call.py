@@ -52,7 +52,7 @@ class StepPaths:
     export_dir: Path | None = None
 
     def each(self, seen: Callable[[Path], Path]) -> StepPaths:
-        """The same places as somebody else sees them."""
+        """The same places as seen from elsewhere."""
         exported = seen(self.export_dir) if self.export_dir is not None else None
         return StepPaths(seen(self.run_dir), seen(self.secrets_dir), exported)
 

@@ -83,12 +83,12 @@ def _publish(context: StepContext, data: BaseModel | Mapping[str, object] | None
 def describe_failure(name: str, error: BaseException, *, shard: int | None = None) -> Failure:
     """What may be said about an exception: our own words, names of classes and places, no value."""
     place = code_location(error)
-    told = _told(name, error, place)
+    described = _as_error(name, error, place)
     return Failure.of(
-        told.explanation,
+        described.explanation,
         step=name,
         shard=shard,
-        exit_code=told.exit_code,
+        exit_code=described.exit_code,
         retry=_worth_a_retry(error),
         exception=type(error).__name__,
         location=place,
@@ -115,7 +115,7 @@ def code_location(error: BaseException) -> str | None:
     return None
 
 
-def _told(name: str, error: BaseException, place: str | None) -> ApplianceError:
+def _as_error(name: str, error: BaseException, place: str | None) -> ApplianceError:
     if isinstance(error, ApplianceError):
         return error
     if isinstance(error, Cancelled):
@@ -135,9 +135,9 @@ def _told(name: str, error: BaseException, place: str | None) -> ApplianceError:
             "df -h; dmesg | tail",
         )
     return ApplianceError(
-        f"The step '{name}' failed in a way that nobody foresaw.",
+        f"The step '{name}' failed in an unforeseen way.",
         f"{type(error).__name__} at {place}. Its text is not shown, because it may hold data.",
-        "Report this line to whoever maintains the appliance.",
+        "Report this line to the appliance's maintainers.",
     )
 
 
@@ -174,7 +174,7 @@ def _until_sigterm() -> Iterator[_Stopped]:
         yield stopped
         return
     former = signal.signal(signal.SIGTERM, stopped.handle)
-    # Ctrl-C goes to every process of the terminal: whoever started the step decides what it means.
+    # Ctrl-C goes to every process of the terminal: the process that started the step decides what it means.
     former_interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield stopped

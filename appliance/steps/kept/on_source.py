@@ -26,7 +26,7 @@ _WORK_MEM_MB = 64
 """Of the source's memory, for each of a few hash tables in the one session."""
 _WHY = {
     "57014": f"comparing it took longer than {STATEMENT_TIMEOUT_S} seconds",
-    "55P03": "a table was locked by somebody",
+    "55P03": "a table was locked by another session",
     "40001": "the standby had to go on",
     "53100": "the source has no room for temporary files",
     "53400": "the source allows no more temporary files",
@@ -36,7 +36,7 @@ _WHY = {
 def count_originals(context: StepContext, watch: LockWatch, encoding: str) -> None:
     """Count, in the run's snapshot and without a key, and write ``originals.json``. Raises our errors.
 
-    What takes too long or is in somebody's way is not compared, and said so: it stops no run.
+    What takes too long or is in another session's way is not compared, and said so: it stops no run.
     """
     if not KEPT.is_in(context.run_dir):
         return

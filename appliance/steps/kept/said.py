@@ -14,7 +14,7 @@ MOST_TABLES = 200
 
 
 def found_lines(kept: Iterable[KeptTableLook]) -> tuple[list[str], list[str]]:
-    """A line for each kept column in which something was found: those nobody has judged, and the others."""
+    """A line for each kept column in which something was found: those without a judgement, and the others."""
     open_ones: list[str] = []
     judged: list[str] = []
     for table in kept:

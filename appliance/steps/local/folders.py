@@ -21,7 +21,7 @@ _CHECKOUTS = "checkouts"
 
 
 def state_folder(settings: Settings, wanted: Path | None = None, *, near: Path | None = None) -> Path:
-    """The folder for runs and keys: the wanted one, the appliance's where there is one and we may write, or
+    """The folder for runs and keys: the wanted one, the appliance's if it exists and is writable, or
     one of this user's own for the checkout that ``near`` lies in (the working folder, if it is left out).
 
     Raises WrongRequestError where none can be made, or where it is another user's.
@@ -87,7 +87,7 @@ def _is_anothers(path: Path) -> bool:
 def secrets_base(settings: Settings, run_id: str) -> Iterator[Path]:
     """A folder for this run's secrets, in memory where the machine has a tmpfs; gone afterwards.
 
-    Folders that killed runs have left are removed as well: nobody holds their lock any more.
+    Folders that killed runs have left are removed as well: no process holds their lock any more.
     """
     base = _memory_folder(settings)
     _sweep(base)
@@ -106,7 +106,7 @@ def _memory_folder(settings: Settings) -> Path:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     shared = Path("/dev/shm") / own  # noqa: S108 - taken only if it is ours alone
     private = [*([Path(runtime) / own] if runtime else []), shared]
-    # Whoever made the appliance's own folder has seen to it that it is on tmpfs.
+    # The appliance's own folder is made on tmpfs.
     chosen = [settings.runtime_dir / "local", *filter(_on_tmpfs, filter(_usable, private)), *private]
     candidates = [*chosen, Path(tempfile.gettempdir()) / own]
     for folder in candidates:

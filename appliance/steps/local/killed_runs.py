@@ -26,7 +26,7 @@ from appliance.steps.records.run_receipt import Signing, address_of, close_run
 def discard_left_behind(settings: Settings, state: Path, known: Mapping[str, Connection]) -> list[str]:
     """Discard what killed runs below ``state`` have left; a line for each, also where it did not work.
 
-    Only runs whose process is gone, and only databases that such a run has made and nobody has verified.
+    Only runs whose process is gone, and only databases that such a run has made and no run has verified.
     """
     return [
         _discard(settings, run_id, folder, known) for run_id, folder in left_behind(state, local_only=True)

@@ -1,4 +1,4 @@
-"""Whoever shows a run as it goes."""
+"""What shows a run as it goes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from appliance.postgres.plan import Plan
 
 
 class Observer(Protocol):
-    """Whoever shows a run."""
+    """What shows a run."""
 
     def planned(self, plan: Plan) -> None:
         """The plan is made."""

@@ -214,7 +214,7 @@ class _Reader:
         except (psycopg.Error, UnicodeDecodeError) as error:
             if self.covered.gave_way:
                 raise WorkFailedError(
-                    f"The preview let go of the source: somebody waited for {table.qualified}.",
+                    f"The preview let go of the source: a session waited for {table.qualified}.",
                     "What changes a table goes first.",
                     "Run it again when that has ended.",
                 ) from None

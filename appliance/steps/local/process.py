@@ -1,6 +1,6 @@
 """A step in a child process of this machine, speaking the same messages as one in a container.
 
-The children are forked, so that nothing is imported again and a shard starts at once. Whoever starts them
+The children are forked, so that nothing is imported again and a shard starts at once. What starts them
 must have no threads of its own: a lock that one of them held would stay locked in the child.
 """
 

@@ -1,6 +1,6 @@
 """The catalog that a run is compared with: that of the workflow's last run that was verified.
 
-Whoever begins a run puts it into the run's folder, for a step sees no other run.
+The process that begins a run puts it into the run's folder, for a step sees no other run.
 """
 
 from __future__ import annotations

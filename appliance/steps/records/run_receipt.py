@@ -69,7 +69,7 @@ class Signing:
 
 
 def address_of(connection: Connection) -> tuple[str, ...]:
-    """What tells a source from others where its server does not."""
+    """What distinguishes a source from others where its server does not."""
     return connection.host, str(connection.port), connection.dbname
 
 

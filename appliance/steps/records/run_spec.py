@@ -35,7 +35,7 @@ class RunSpec(BaseModel):
     workflow_digest: str = ""
     """Names the version of the document as it was written, as the dashboard does."""
     asked_by_user: str | None = None
-    """The user of this machine who typed the command, where somebody did."""
+    """The user of this machine who typed the command, if one did."""
     images: dict[str, TrustedImage] = {}
     """What each image of its containers stood for when it began."""
     after_load: tuple[str, ...] = ()

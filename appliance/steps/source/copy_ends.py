@@ -37,7 +37,7 @@ Report = Callable[[int, int], None]
 
 
 class LockedError(Exception):
-    """A table was locked by somebody else for as long as was waited. Nothing was begun."""
+    """A table was locked by another session for as long as was waited. Nothing was begun."""
 
 
 class CopyEnds:
@@ -150,7 +150,7 @@ class CopyEnds:
     def count_left_out(self, query: str) -> None:
         """Bring what filters leave out, as the source counts it, to the target.
 
-        What somebody has written as a condition is part of the query, so it runs where no key is bound.
+        A condition of the document is part of the query, so it runs where no key is bound.
         Raises GaveWayError where the sessions have to be opened anew, or our errors.
         """
         assert self._without_keys is not None  # noqa: S101 - the caller asked for it
@@ -191,7 +191,7 @@ class CopyEnds:
 
     @property
     def in_the_way_of(self) -> set[tuple[str, str]]:
-        """The tables that somebody waited for when the sessions were ended."""
+        """The tables that others waited for when the sessions were ended."""
         return self._covered.tables
 
     def arrived(self, item: CopyItem) -> Copied:
@@ -312,6 +312,6 @@ class CopyEnds:
 
 
 def _stop(source: Connection[TupleRow]) -> None:
-    """The source's server should not go on computing rows that nobody takes."""
+    """The source's server should not go on computing rows that are not taken."""
     with contextlib.suppress(psycopg.Error):
         source.cancel_safe(timeout=5)

@@ -49,7 +49,7 @@ def giving_way(context: StepContext, watch: LockWatch, what: str, work: Callable
                     raise named(watch, error) from None
                 tables = covered.tables
         context.notice(
-            f"Somebody waited on the source for {described(tables)}: the run let go of it, and reads {what}"
+            f"A session waited on the source for {described(tables)}: the run let go of it, and reads {what}"
             " anew."
         )
     raise still_in_the_way(tables, MOST_YIELDS)
@@ -60,5 +60,5 @@ def named(watch: LockWatch, error: ApplianceError | psycopg.Error) -> ApplianceE
     if isinstance(error, ApplianceError) and error.sqlstate == "55P03":
         locked = watch.locked_tables()
         if locked:
-            return error.explain(f"{error.why} Locked as a whole by somebody now: {described(locked)}.")
+            return error.explain(f"{error.why} Locked as a whole by a session now: {described(locked)}.")
     return error

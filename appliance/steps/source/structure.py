@@ -1,7 +1,7 @@
 """What ``schema`` reads of the source: its structure, through pg_dump, and what a dump does not say.
 
 Tables that the workflow leaves out are in the twin, empty, and pg_dump locks for a moment what it
-describes. So one of them that somebody has locked, or waits to lock, is set aside with whatever needs it: the
+describes. So one of them that a session has locked, or waits to lock, is set aside with what needs it: the
 run neither waits for it nor stands in its way.
 """
 
@@ -108,7 +108,7 @@ def read_schema(context: StepContext, plan: Plan) -> SourceSchema:
                     _say_what_is_aside(context, aside, left_behind)
                     return SourceSchema(tuple(entries), left_behind, *read)
             context.notice(
-                f"Somebody waited on the source for {described(covered.tables)}, or had locked it: the run"
+                f"A session waited on the source for {described(covered.tables)}, or had locked it: the run"
                 " let go of everything, and reads the schema anew."
             )
             aside |= covered.tables & relations.left_out

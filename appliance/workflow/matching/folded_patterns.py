@@ -1,7 +1,7 @@
 """Patterns that forbid, compared as a person reads names: ``*.*.ssn`` means ``SSN`` and ``"ssn "`` too.
 
 A workflow's own patterns are compared exactly as the database stores names. A prohibition that did the same
-would be passed by whoever may name a column.
+would be passed by a user who may name a column.
 """
 
 from __future__ import annotations

@@ -85,9 +85,9 @@ def kept_columns(matching: Matching) -> tuple[Kept, ...]:
 
 
 def chosen_by(selected: SelectedTable) -> frozenset[str]:
-    """The columns by which a row filter chooses: which rows come tells of their values.
+    """The columns by which a row filter chooses: which rows come shows their values.
 
-    Free SQL names none of them; whoever may write it sees all that the reader does.
+    Free SQL names none of them; a user who may write it sees all that the reader does.
     """
     rows = selected.rows
     if rows is None:

@@ -137,7 +137,7 @@ def _select(catalog: Catalog, patterns: WrittenPatterns) -> set[int]:
 
 
 def _note_elsewhere(table: Table, patterns: WrittenPatterns) -> None:
-    """What patterns match in a table that is not copied, so that the reason can be told."""
+    """What patterns match in a table that is not copied, so that the reason can be given."""
     for written in patterns.rows:
         written.matched_elsewhere |= written.rank(table) is not None
     for written in patterns.rules:

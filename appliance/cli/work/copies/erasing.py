@@ -100,7 +100,7 @@ def _from_file(file: Path) -> str:
 
 
 def confirm(looked: list[PlaceRecord], *, yes: bool) -> None:
-    """Ask, naming the counts. Raises WrongRequestError where nobody can be asked."""
+    """Ask, naming the counts. Raises WrongRequestError without a terminal to ask on."""
     copies = sum(each.before for place in looked if place.kind != "source" for each in place.tables)
     source = sum(each.before for place in looked if place.kind == "source" for each in place.tables)
     if yes:

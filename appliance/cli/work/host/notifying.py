@@ -48,7 +48,9 @@ def print_addresses(found: list[Listed], *, as_json: bool) -> None:
         return
     rows = [(each.name, each.by, ", ".join(each.events), each.refused or "allowed") for each in found]
     print_table(
-        ("name", "by", "events", "policy"), rows, empty="Nobody is notified: appliance.yaml has no notify."
+        ("name", "by", "events", "policy"),
+        rows,
+        empty="No address is notified: appliance.yaml has no notify.",
     )
 
 
@@ -61,7 +63,7 @@ def send_tests(settings: Settings, name: str | None) -> bool:
     if not wanted:
         there = ", ".join(each.name for each in settings.notify.addresses) or "none"
         raise WrongRequestError(
-            f"There is no address '{name}'." if name else "Nobody is notified.",
+            f"There is no address '{name}'." if name else "No address is notified.",
             f"appliance.yaml has these under notify: {there}.",
             "appliance notify list",
         )

@@ -150,7 +150,7 @@ def _work_as_its_owner(folder: Path, exports_dir: Path | None) -> None:
 
 
 class Interruption:
-    """Whether somebody has asked to stop."""
+    """Whether a stop was requested."""
 
     def __init__(self) -> None:
         self._asked = False

@@ -6,7 +6,7 @@ const unfolded = document.getElementById("c-unfolded");
 const shownFilter = document.getElementById("c-filter");
 const optionsOf = document.getElementById("c-options");
 const search = document.getElementById("c-search");
-const told = document.getElementById("c-told");
+const statusLine = document.getElementById("c-status");
 const WHILE_SCANNING = 3000;
 let drawn = columns.innerHTML;
 let scanning = 0;
@@ -40,7 +40,7 @@ function drawColumns(html) {
       const left = columns.querySelectorAll("[data-decide]");
       (again || left[Math.min(Math.max(at, 0), left.length - 1)] || search).focus({ preventScroll: Boolean(again) });
     }
-    told.textContent = document.getElementById("c-said")?.textContent || "";
+    statusLine.textContent = document.getElementById("c-said")?.textContent || "";
   }
   clearTimeout(scanning);
   if (columns.querySelector("[data-pending]")) scanning = setTimeout(() => redraw(), WHILE_SCANNING);
@@ -54,7 +54,7 @@ async function askForScan(button) {
     const response = await fetch("/ask-for-scan", { method: "POST", body, headers: { "x-requested-with": "fetch" } });
     if (!response.ok) throw new Error((await response.json()).what || "");
   } catch (error) {
-    told.textContent = error.message || "The dashboard does not answer.";
+    statusLine.textContent = error.message || "The dashboard does not answer.";
     button.disabled = false;
     button.textContent = "Scan now";
     return;

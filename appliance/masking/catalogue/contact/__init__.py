@@ -1,1 +1,1 @@
-"""Masks of what reaches somebody, or says where somebody is."""
+"""Masks of what reaches a person, or says where a person is."""

@@ -1,4 +1,4 @@
-"""``username``, ``url`` and ``domain``: names on the web that are nobody's."""
+"""``username``, ``url`` and ``domain``: names on the web that belong to no one."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Domain(Mask[WebParams]):
     """A token below a reserved domain."""
 
     name = "domain"
-    summary = "Replaces a domain's name with a unique one that reaches nobody."
+    summary = "Replaces a domain's name with a unique one that leads nowhere."
     params = WebParams
     kinds = TEXT
     proof = "disjoint"
@@ -130,7 +130,7 @@ class Url(Mask[WebParams]):
     """The scheme stays; host, path and query become one token."""
 
     name = "url"
-    summary = "Replaces a web address with a unique one that reaches nobody."
+    summary = "Replaces a web address with a unique one that leads nowhere."
     params = WebParams
     kinds = TEXT
     proof = "disjoint"

@@ -43,7 +43,7 @@ class Card(Mask[CardParams]):
     promises = Promises(
         length="kept; text that is no card number becomes one of 16 digits, or as many as fit",
         format="12 to 19 digits with a right check digit, with blanks and hyphens where they were; it may be"
-        " somebody's",
+        " a real one",
     )
     hides = "all digits but the prefix that is kept."
     learnt = (

@@ -51,7 +51,7 @@ class NationalId(Mask[NationalIdParams]):
     promises = Promises(
         length="the country's",
         format="a number of the country with right check digits, with its usual punctuation where the value"
-        " has any and there is room; a date of birth inside is one of 1940 to 1999; it may be somebody's",
+        " has any and there is room; a date of birth inside is one of 1940 to 1999; it may be a real one",
     )
     hides = "the number; nothing of it is in the output."
     learnt = _LEARNT.format(more="")

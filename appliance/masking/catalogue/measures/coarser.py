@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -133,7 +133,7 @@ class Bucket(Coarser[BucketParams]):
     hides = "where within a bucket a number is."
     learnt = "every number's bucket; there is no key."
 
-    def example_params(self) -> dict[str, Any]:
+    def example_params(self) -> dict[str, object]:
         """One of both ways."""
         return {"size": 10, "show": "middle"}
 

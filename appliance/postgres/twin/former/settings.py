@@ -28,7 +28,7 @@ class FormerSettings:
     owner: str
     connection_limit: int
     grants: tuple[tuple[str, str, bool], ...] | None
-    """(role or empty for PUBLIC, privilege, may grant it on); None where nobody ever granted or revoked."""
+    """(role or empty for PUBLIC, privilege, may grant it on); None without a grant or revoke."""
     settings: tuple[tuple[str | None, str, str], ...]
     """(role or None for all, name, value)."""
 

@@ -64,7 +64,7 @@ def _created(session: Connection[TupleRow], name: str) -> bool:
 
 @contextmanager
 def _empty_database(admin: Connection[TupleRow], name: str) -> Iterator[bool]:
-    """Make it and drop it, one trial at a time; False where somebody else's is of that name."""
+    """Make it and drop it, one trial at a time; False where a foreign one has that name."""
     with one_trial_at_a_time(admin, name):
         former = read_database(admin, name)
         if former is not None:

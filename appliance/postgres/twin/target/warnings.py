@@ -1,4 +1,4 @@
-"""What a target will do otherwise than the source, or somebody should know of it."""
+"""What a target will do otherwise than the source, and other things to know."""
 
 from __future__ import annotations
 

@@ -23,10 +23,10 @@ def test_the_whole_receipt_leaves_only_where_policy_says_so(rig: ApplianceRig, s
     _, signed = book_of(rig).append("shop-1", lambda link: statement(link, "shop-1"))
     tell_signed(rig.settings, rig.store, signed)
     (row,) = rig.db.execute("SELECT payload FROM appliance.event WHERE kind = 'receipt_signed'").fetchall()
-    told = row["payload"]
-    assert (told["digest"], told["tables"], told["masked"]) == (signed.digest, 1, 1)
-    assert told.get("receipt") == (signed.content.decode() if shared else None)
-    assert "customer" not in str({key: value for key, value in told.items() if key != "receipt"})
+    event = row["payload"]
+    assert (event["digest"], event["tables"], event["masked"]) == (signed.digest, 1, 1)
+    assert event.get("receipt") == (signed.content.decode() if shared else None)
+    assert "customer" not in str({key: value for key, value in event.items() if key != "receipt"})
 
 
 def test_each_heartbeat_says_where_the_chain_ends(enrolled: ApplianceRig, cloud: CloudSide) -> None:
