@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,17 @@ import typer
 from appliance.cli.work.workflows import workflow_runs
 from appliance.cli.work.workflows.run_options import QuietOption
 from appliance.errors import ExitCode
+
+
+class Tool(StrEnum):
+    """Whose rules can be read."""
+
+    GREENMASK = "greenmask"
+    ANON = "anon"
+    PGSTREAM = "pgstream"
+    REPLIBYTE = "replibyte"
+    NEOSYNC = "neosync"
+
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(workflow_runs.commands)
@@ -80,6 +92,53 @@ def new(
 
     with interruptible("The scan"):
         run_scan(ScanRequest(source, (), connections, state), write=file, as_json=False)
+
+
+@app.command("import")
+def import_(  # noqa: PLR0917 - as typer has it
+    tool: Annotated[Tool, typer.Argument(help="Whose rules they are.")],
+    given: Annotated[
+        str, typer.Argument(help="The file with them; for anon a connection too.", metavar="FILE|CONNECTION")
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="The connection that the workflow reads. Default: production.", metavar="CONNECTION"
+        ),
+    ] = None,
+    target: Annotated[
+        str, typer.Option(help="The connection that gets the twin.", metavar="CONNECTION")
+    ] = "staging",
+    write: Annotated[
+        Path | None, typer.Option(help="Write the workflow to this new file.", metavar="FILE")
+    ] = None,
+    connections: Annotated[
+        Path | None, typer.Option(help="connections.yaml; else the appliance's own.", metavar="FILE")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what became of each rule as JSON.")] = False,
+) -> None:
+    """Write a workflow from the rules of another tool.
+
+    What has no equal here is listed, and its column is left to decide: a plan refuses it until a line does.
+
+    Of a connection only the security labels are read, in a read-only session.
+    """
+    from appliance.cli.terminal.output import print_json  # noqa: PLC0415 - help does without
+    from appliance.cli.work.workflows.importing import (  # noqa: PLC0415
+        ImportRequest,
+        import_rules,
+        write_new,
+    )
+
+    outcome = import_rules(ImportRequest(tool.value, given, source, target, connections))
+    if write is not None:
+        write_new(write, outcome.text)
+    if as_json:
+        print_json(outcome.as_json())
+    elif write is None:
+        typer.echo(outcome.text, nl=False)
+    for line in outcome.lines(write):
+        typer.echo(line, err=True)
 
 
 @app.command()

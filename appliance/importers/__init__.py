@@ -1,0 +1,1 @@
+"""Reads the rules of other tools and writes a workflow that does the same, where there is an equal here."""
