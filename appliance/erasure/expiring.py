@@ -19,6 +19,7 @@ from psycopg.rows import TupleRow
 
 from appliance.connections import Connection, load_connections, select_connections
 from appliance.copies.ledger import CopyEnded, CopyMade, ended, made, note_ended
+from appliance.erasure.receipt import sign_ending
 from appliance.errors import ApplianceError, ExitCode, WorkFailedError
 from appliance.exports.stored import Export, delete_export, list_exports
 from appliance.postgres.errors import database_failure
@@ -141,9 +142,10 @@ def expire(
 
 
 def _end(state_dir: Path, exports_dir: Path, connections: dict[str, Connection], over: StandingCopy) -> None:
-    """Remove it, and note that. Killed in between, the next pass finds it gone."""
+    """Sign that it is removed, remove it, and note that. Killed in between, the next pass goes on."""
     copy = over.copy
     why = f"Its time was over on {copy.expires_at:%Y-%m-%d %H:%M} (expires_days)."
+    sign_ending(state_dir, copy, why)
     if over.export is not None:
         delete_export(exports_dir, over.export, by="retention", why=why)
     elif over.database is not None:

@@ -20,8 +20,8 @@ from appliance.postgres.twin.digests import StandingTwin, standing_twin
 from appliance.receipts.book import Entry, ReceiptBook, read_bounded
 from appliance.receipts.envelope import SignedReceipt, WrongReceiptError
 from appliance.receipts.head import FILE, HEAD
-from appliance.receipts.page import receipt_page
 from appliance.receipts.predicate import RunPredicate, TwinFacts
+from appliance.receipts.removal_page import page_of
 from appliance.receipts.rotation import rotate
 from appliance.receipts.signing_key import load_or_create_signing_key, public_pem
 from appliance.receipts.verifying import Checked, Verdict, check, check_files
@@ -63,7 +63,7 @@ class Receipts:
         return Checked(checked.verdicts, tuple(faults), checked.notes)
 
     def find(self, which: str) -> list[Entry]:
-        """The receipts of a run, or the one of that number. Raises WrongRequestError where there is none."""
+        """Those of a run or an erasure, or the one of that number. Raises WrongRequestError."""
         entries = self.book.entries()
         found = [
             each for each in entries if each.run == which or (which.isdigit() and each.number == int(which))
@@ -96,9 +96,10 @@ class Receipts:
             for entry in entries:
                 write_file(into / entry.path.name, self._content(entry), durable=False, mode=0o640)
                 verdict = self.believed(entry)
-                if page and verdict.run is not None:
+                text = page_of(verdict) if page else None
+                if text is not None:
                     html = into / f"{entry.path.stem}.html"
-                    write_file(html, receipt_page(verdict), durable=False, mode=0o640)
+                    write_file(html, text, durable=False, mode=0o640)
                     if program is not None:
                         _print_pdf(program, html)
         except FileExistsError:
