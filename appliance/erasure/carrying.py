@@ -79,6 +79,9 @@ class Erasing(Request):
         record = record.model_copy(
             update={
                 "digests": {**self.found.digests, **record.digests},
+                # The request that this pass answers, where it has a number.
+                "reference": self.reference or record.reference,
+                "asked_by": self.asked_by if self.reference else record.asked_by,
                 "ended_at": None,
                 # What was open is tried again now, where it is still there.
                 "places": tuple(place for place in record.places if place.state != "open"),

@@ -81,9 +81,18 @@ def test_a_place_that_is_away_stays_open_and_the_source_comes_last(shop: Erasure
     assert (receipt.outcome, [place.state for place in away]) == ("open", ["open"])
     assert "Nothing listens" in away[0].why and str(connections["production"]["host"]) not in away[0].why
     connections["staging"]["port"] = port
+    receipts = shop.scenario.state / "receipts"
+    receipts.rename(receipts.with_name("aside"))
+    receipts.write_text("in the way")
+    ended = shop.erasure("run", "--yes")
+    assert ended.code == 1 and "an erasure stays open" in ended.err
+    assert shop.listed()[0]["ended_at"] is None
+    receipts.unlink()
+    receipts.with_name("aside").rename(receipts)
     ended = shop.erasure("run", "--yes")
     assert ended.code == 0, ended.text
     assert [each.outcome for each in shop.receipts()] == ["open", "done"]
+    assert shop.receipts()[1].removed >= 15, "what the pass without a receipt removed is in the next one's"
     assert shop.about_the_subject() == {}
     (record,) = shop.listed()
     assert {place["kind"]: place["state"] for place in record["places"]} == {

@@ -296,3 +296,8 @@ CREATE TABLE receipt (
     PRIMARY KEY (appliance_id, digest)
 );
 CREATE INDEX receipt_run ON receipt (appliance_id, run_id);
+
+-- migration 6
+-- How far an erasure is that was asked for by its reference: counts and the receipt's digest.
+ALTER TABLE command ADD COLUMN erasure TEXT;
+ALTER TABLE command ADD COLUMN erasure_ordinal BIGINT NOT NULL DEFAULT 0;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -22,8 +23,10 @@ from appliance.receipts.envelope import SignedReceipt, WrongReceiptError
 from appliance.receipts.head import FILE, HEAD
 from appliance.receipts.predicate import RunPredicate, TwinFacts
 from appliance.receipts.removal_page import page_of
+from appliance.receipts.removals import ErasurePredicate
 from appliance.receipts.rotation import rotate
 from appliance.receipts.signing_key import load_or_create_signing_key, public_pem
+from appliance.receipts.statement import UnreadableStatementError, parse_statement
 from appliance.receipts.verifying import Checked, Verdict, check, check_files
 from appliance.settings.settings import Settings, load_settings
 from appliance.system.beneath import as_owner_of
@@ -136,7 +139,22 @@ class Receipts:
                 read_only=True,
             )
             found = standing_twin(open_twin, _PARALLEL, {each.table for each in twin.tables})
-            yield from _differences(run, twin, found)
+            yield from _differences(run, twin, found, self._erasures_since(run, twin))
+
+    def _erasures_since(self, run: RunPredicate, twin: TwinFacts) -> list[str]:
+        """Receipts of erasures that have removed rows on a twin's server since it was signed."""
+        found = []
+        for entry in self.book.entries():
+            with contextlib.suppress(WrongReceiptError, UnreadableStatementError):
+                if entry.number <= run.link.number:
+                    continue
+                predicate = parse_statement(self.book.read(entry).envelope.payload).predicate
+                if isinstance(predicate, ErasurePredicate) and any(
+                    place.run == run.run and place.tables and place.name.startswith(f"{twin.connection}/")
+                    for place in predicate.places
+                ):
+                    found.append(f"{entry.number} ({predicate.erasure})")
+        return found
 
     def _content(self, entry: Entry) -> bytes:
         try:
@@ -185,7 +203,9 @@ def verify_files(files: Sequence[Path], key: Path | None, state: Path | None) ->
     return check_files(paths, pem)
 
 
-def _differences(run: RunPredicate, twin: TwinFacts, found: StandingTwin) -> Iterator[tuple[str, bool]]:
+def _differences(
+    run: RunPredicate, twin: TwinFacts, found: StandingTwin, erasures: list[str]
+) -> Iterator[tuple[str, bool]]:
     signed, there = {each.table: each.sha256 for each in twin.tables}, found.digests
     differ = sorted(name for name in signed.keys() & there.keys() if signed[name] != there[name])
     gone = sorted(signed.keys() - there.keys() - found.unread.keys())
@@ -201,6 +221,8 @@ def _differences(run: RunPredicate, twin: TwinFacts, found: StandingTwin) -> Ite
         yield f"  {name} could not be read: {error.why or error.what}", False
     if not same_definitions:
         yield "  its definitions (tables, columns, indexes, functions) are others", False
+    if erasures:
+        yield f"An erasure has removed rows since: receipt {', '.join(erasures)}", False
     yield "Its users may have written to it, or a later run has replaced it: appliance twin show", False
 
 
