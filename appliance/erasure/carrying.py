@@ -81,6 +81,7 @@ class Erasing(Request):
                 "digests": {**self.found.digests, **record.digests},
                 # The request that this pass answers, where it has a number.
                 "reference": self.reference or record.reference,
+                "user": self.user,
                 "asked_by": self.asked_by if self.reference else record.asked_by,
                 "ended_at": None,
                 # What was open is tried again now, where it is still there.

@@ -39,6 +39,7 @@ def sign_erasure(
             subject=record.subject,
             reference=record.reference,
             asked_by=record.asked_by,
+            user=record.user,
             source=record.source,
             key_name=record.key_name,
             found_by=record.found_by,

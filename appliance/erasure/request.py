@@ -51,6 +51,7 @@ class Request:
     typed: str = field(repr=False)
     asked_by: str = "local"
     reference: str | None = None
+    user: str | None = None
 
     @cached_property
     def walked(self) -> Walk:

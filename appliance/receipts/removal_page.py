@@ -37,6 +37,7 @@ def _erasure_page(verdict: Verdict, erasure: ErasurePredicate) -> str:
         ("Erasure", erasure.erasure),
         ("Reference", erasure.reference or "none"),
         ("Asked for by", erasure.asked_by),
+        ("Done by", erasure.user or "not known"),
         ("Kind of subject", f"{erasure.subject} of {erasure.source}, found by {erasure.found_by}"),
         ("Began", moment(erasure.began_at)),
         ("Signed", moment(erasure.link.written_at)),

@@ -47,6 +47,7 @@ class ErasurePredicate(ReceiptModel):
     subject: str = Field(description="The kind of subject, as subjects.yaml calls it.")
     reference: str | None = Field(default=None, description="The customer's own number of the request.")
     asked_by: str = Field(description="`local`, or `dashboard` where the request came by its reference.")
+    user: str | None = Field(default=None, description="The user of this machine who did it.")
     source: str = Field(description="The connection.")
     key_name: str = Field(description="Under which name the source's mask keys are derived.")
     found_by: str = Field(description="The column by which the subject was found.")

@@ -77,6 +77,8 @@ class ErasureRecord(RecordModel):
     reference: str | None = None
     """The customer's own number of the request."""
     asked_by: str
+    user: str | None = None
+    """Of this machine, who typed the latest pass."""
     begun_at: datetime
     ended_at: datetime | None = None
     found_by: str

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from appliance.cli.work.copies.receipts import Receipts
 from appliance.connections import Connection
 from appliance.copies.ledger import CopyMade
 from appliance.erasure.receipt import book_in, sign_ending, sign_erasure
@@ -113,3 +114,18 @@ def test_without_a_receipt_an_erasure_says_that_it_stays_open(tmp_path: Path, re
     (tmp_path / "receipts").write_text("in the way of the folder")
     with pytest.raises(WorkFailedError, match="an erasure stays open"):
         sign_erasure(tmp_path, record, [])
+
+
+def test_receipts_whose_names_were_swapped_are_named(
+    tmp_path: Path, record: ErasureRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APPLIANCE_CONFIG_DIR", str(tmp_path / "etc"))
+    sign_erasure(tmp_path, record, [])
+    sign_ending(tmp_path, ended_copy(), "Its time was over.")
+    assert Receipts(tmp_path).check_all().good
+    first, second = (entry.path for entry in book_in(tmp_path).entries())
+    content = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(content)
+    faults = Receipts(tmp_path).check_all().faults
+    assert [fault.partition(":")[0] for fault in faults[:2]] == [first.name, second.name]

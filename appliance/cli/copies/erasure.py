@@ -76,12 +76,14 @@ def run(  # noqa: PLR0917 - options
     """
     from appliance.cli.work.copies.asked_erasures import is_asked_for, tell_progress  # noqa: PLC0415
     from appliance.cli.work.copies.erasing import confirm  # noqa: PLC0415 - help is instant
+    from appliance.cli.work.workflows.local import user_of_command  # noqa: PLC0415
     from appliance.scrubbing.reference import check_reference  # noqa: PLC0415
 
     if reference is not None:
         check_reference(reference)
     erasing = _erasing(subject, by, value_file, subjects, connections, state, exports_dir)
     erasing.reference = check_reference(reference, erasing.typed) if reference is not None else None
+    erasing.user = user_of_command()
     erasing.asked_by = "dashboard" if is_asked_for(reference) else "local"
     looked = erasing.look()
     _print_places(looked, as_json=False)

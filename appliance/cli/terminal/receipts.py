@@ -92,7 +92,10 @@ def _print_run(run: RunPredicate) -> None:
 
 def _print_erasure(erasure: ErasurePredicate) -> None:
     reference = f", reference {erasure.reference}" if erasure.reference else ""
-    _say(f"Erasure {erasure.erasure}: {erasure.outcome}; asked for by: {erasure.asked_by}{reference}")
+    done_by = f", done by: {erasure.user}" if erasure.user else ""
+    _say(
+        f"Erasure {erasure.erasure}: {erasure.outcome}; asked for by: {erasure.asked_by}{reference}{done_by}"
+    )
     whom = f"{erasure.subject} of {erasure.source}, found by {erasure.found_by}"
     _say(f"Subject: {whom}; {counted(erasure.removed, 'row')} removed")
     for place in erasure.places:

@@ -33,6 +33,7 @@ from appliance.system.beneath import as_owner_of
 
 _APPLICATION_NAME = "appliance receipt audit"
 _PARALLEL = 2
+_OTHER_NAME = "It is another receipt than its name says."
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _PDF_TIMEOUT_S = 60
 
@@ -57,10 +58,14 @@ class Receipts:
 
     def check_all(self) -> Checked:
         """Every receipt, and the chain up to its head."""
-        checked = check(self._read(self.book.entries()), self.public_key(), gone=self._gone())
+        entries = self.book.entries()
+        checked = check(self._read(entries), self.public_key(), gone=self._gone())
         head = self.book.head()
         last = next((each for each in reversed(checked.verdicts) if each.good), None)
         faults = list(checked.faults)
+        for entry, verdict in zip(entries, checked.verdicts, strict=True):
+            if verdict.good and (verdict.number, verdict.of_run) != (entry.number, entry.run):
+                faults.append(f"{entry.path.name}: {_OTHER_NAME}")
         if head is not None and (last is None or last.signed is None or last.signed.digest != head.sha256):
             faults.append(f"The chain ends with receipt {head.number}, and that one is missing or changed.")
         return Checked(checked.verdicts, tuple(faults), checked.notes)
@@ -84,7 +89,7 @@ class Receipts:
         verdict = check(self._read(wanted), self.public_key()).verdicts[-1]
         fault = verdict.fault
         if fault is None and (verdict.number, verdict.of_run) != (entry.number, entry.run):
-            fault = "It is another receipt than its name says."
+            fault = _OTHER_NAME
         if fault is not None:
             raise WorkFailedError(f"{entry.path.name}: {fault}", "", "appliance receipt list")
         return verdict
