@@ -13,6 +13,7 @@ from appliance.documents.json_schema import Kind, document_schema, printed
 from appliance.masking.registry import MASKS, parameter_models
 from appliance.policy.policy import Policy
 from appliance.receipts.predicate import RunPredicate
+from appliance.receipts.removals import EndingPredicate, ErasurePredicate
 from appliance.settings.settings import Settings
 from appliance.subjects.document import Subjects
 from appliance.workflow.schema import workflow_schema
@@ -92,6 +93,8 @@ def pages() -> dict[Path, str]:
         **{DOCS / "schemas" / f"{kind}.json": printed(schema) for kind, schema in found.items()},
         # It is only read, and its reader wants to know what is in it.
         DOCS / "schemas" / "receipt.json": printed(RunPredicate.model_json_schema()),
+        DOCS / "schemas" / "receipt-erasure.json": printed(ErasurePredicate.model_json_schema()),
+        DOCS / "schemas" / "receipt-copy-ended.json": printed(EndingPredicate.model_json_schema()),
     }
 
 

@@ -24,6 +24,7 @@ from appliance.orchestration.workflow_files import read_workflow_files, waiting_
 from appliance.policy.columns import KEEP_RULE
 from appliance.policy.policy import Policy, check_workflow, enforce, read_policy
 from appliance.run_folder import run_id_for
+from appliance.scrubbing.reference import check_reference
 from appliance.settings.settings import Settings
 from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection
@@ -97,6 +98,8 @@ class CloudCommands:
         if settled:
             db.execute(
                 "DELETE FROM appliance.command WHERE state <> 'received'"
+                # An erasure waits for the owner, however long.
+                " AND NOT (kind = 'erase' AND state = 'accepted')"
                 " AND received_at < now() - make_interval(days => %s)",
                 [KEPT_DAYS],
             )
@@ -126,6 +129,8 @@ class CloudCommands:
                 return Settled("accepted" if asked else "done")
             case "scan" | "plan":
                 return self._look(command)
+            case "erase":
+                return _asked_to_erase(command.payload["reference"])
         sync()
         return Settled("done")
 
@@ -203,6 +208,15 @@ class CloudCommands:
     def _policy(self) -> Policy:
         """Raises WrongDocumentError for one that cannot be read: then nothing is done."""
         return read_policy(self._settings)
+
+
+def _asked_to_erase(reference: str) -> Settled:
+    """It waits for the owner, who types whom it is about: ``appliance erasure requests``."""
+    try:
+        check_reference(reference)
+    except WrongRequestError as error:
+        raise RefusedError(error.what, error.why, error.next_step, rule="reference") from None
+    return Settled("accepted")
 
 
 def refuse_waiting(settings: Settings, workflow: str) -> None:

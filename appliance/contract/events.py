@@ -12,6 +12,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from appliance.contract.catalog import CatalogReported, ColumnsUncovered, PlanReported
+from appliance.contract.erasures import ErasureReported
 from appliance.contract.fields import (
     ConnectionName,
     Count,
@@ -192,6 +193,7 @@ EventBody = (
     | TableProgress
     | RunFinished
     | ReceiptSigned
+    | ErasureReported
     | WorkflowChanged
     | CommandChanged
     | UpdateChanged

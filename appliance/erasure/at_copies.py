@@ -16,9 +16,9 @@ from appliance.erasure.databases import (
 )
 from appliance.erasure.files import count_in_files, is_rewritable, rewrite
 from appliance.erasure.masked import Masked, masked_subject
-from appliance.erasure.places import Place
+from appliance.erasure.places import Place, Session
 from appliance.erasure.reach import Ways, ways
-from appliance.erasure.request import Request, Session
+from appliance.erasure.request import Request
 from appliance.errors import ApplianceError
 from appliance.exports.stored import delete_export
 from appliance.postgres.errors import database_failure

@@ -20,6 +20,7 @@ from appliance.erasure.at_copies import InCopies
 from appliance.erasure.at_source import AtSource
 from appliance.erasure.files import finish_rewrites
 from appliance.erasure.places import Place, places_of, runs_under_way
+from appliance.erasure.receipt import sign_erasure
 from appliance.erasure.request import Request
 from appliance.errors import WorkFailedError
 from appliance.subjects.records import (
@@ -45,7 +46,7 @@ class Erasing(Request):
         with _alone(self.appliance.state_dir):
             record = self._remembered()
             finish_rewrites(self.appliance.exports_dir)
-            for place in self._places():
+            for place in self._in_order():
                 record = self._noted(record, InCopies(self).cleared(place), tell)
             for run in runs_under_way(self.appliance.state_dir, self.key_name, set(self.identity().values())):
                 why = "it began before the erasure and is under way; run the command again when it has ended"
@@ -53,7 +54,11 @@ class Erasing(Request):
             record = self._noted(record, AtSource(self).cleared(record, confirmed), tell)
             if all(place.state != "open" for place in record.places):
                 record = record.model_copy(update={"ended_at": datetime.now(UTC)})
+            # Without a receipt it stays open, and is signed by the next pass.
+            known = self.appliance.connections.values()
+            number, signed = sign_erasure(self.appliance.state_dir, record, known)
             write_record(self.appliance.state_dir, record)
+            tell(f"receipt {number}: SHA-256 {signed.digest}")
             return record
 
     def _remembered(self) -> ErasureRecord:
@@ -74,6 +79,10 @@ class Erasing(Request):
         record = record.model_copy(
             update={
                 "digests": {**self.found.digests, **record.digests},
+                # The request that this pass answers, where it has a number.
+                "reference": self.reference or record.reference,
+                "user": self.user,
+                "asked_by": self.asked_by if self.reference else record.asked_by,
                 "ended_at": None,
                 # What was open is tried again now, where it is still there.
                 "places": tuple(place for place in record.places if place.state != "open"),
@@ -100,9 +109,20 @@ class Erasing(Request):
         tell(described(place))
         return record
 
-    def _places(self) -> list[Place]:
-        appliance = self.appliance
-        return places_of(appliance.state_dir, appliance.exports_dir, appliance.connections, self.key_name)
+    def _in_order(self) -> Iterator[Place]:
+        """Branches last: what one is a copy of, that is made or reset meanwhile, is cleared first."""
+        seen = set()
+        for place in self._places():
+            if place.kind != "branch":
+                seen.add((place.kind, place.name, place.run))
+                yield place
+        for place in self._places(settled=True):
+            if (place.kind, place.name, place.run) not in seen:
+                yield place
+
+    def _places(self, *, settled: bool = False) -> list[Place]:
+        it = self.appliance
+        return places_of(it.state_dir, it.exports_dir, it.connections, self.key_name, settled=settled)
 
 
 def _key(place: PlaceRecord) -> tuple[str, str, str | None]:

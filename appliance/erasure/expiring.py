@@ -19,6 +19,7 @@ from psycopg.rows import TupleRow
 
 from appliance.connections import Connection, load_connections, select_connections
 from appliance.copies.ledger import CopyEnded, CopyMade, ended, made, note_ended
+from appliance.erasure.receipt import sign_ending
 from appliance.errors import ApplianceError, ExitCode, WorkFailedError
 from appliance.exports.stored import Export, delete_export, list_exports
 from appliance.postgres.errors import database_failure
@@ -30,7 +31,15 @@ from appliance.settings.settings import load_settings
 from appliance.system.beneath import as_owner_of
 
 _APPLICATION = "appliance copies"
-Standing = Literal["there", "there, as the former twin", "there, not published", "gone", "ended", "not known"]
+Standing = Literal[
+    "there",
+    "there, as the former twin",
+    "there, not published",
+    "there, as the golden copy",
+    "gone",
+    "ended",
+    "not known",
+]
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,8 @@ class StandingCopy:
     ended: CopyEnded | None = None
     why: str = ""
     """For ``not known``."""
-    database: DatabaseFacts | None = None
+    databases: tuple[DatabaseFacts, ...] = ()
+    """All that hold it: the golden copy of a twin beside it."""
     export: Export | None = None
 
     def is_over(self, now: datetime) -> bool:
@@ -87,15 +97,19 @@ class _Server:
             names.prev: "there, as the former twin",
             names.gone: "there, as the former twin",
             names.next: "there, not published",
+            names.golden: "there, as the golden copy",
         }
         if database not in self._known and not self._why:
             self._read(database, list(roles))
         if self._why:
             return StandingCopy(copy, "not known", why=self._why)
-        for name, facts in self._known[database].items():
-            if facts.marker is not None and facts.marker.run == copy.run:
-                return StandingCopy(copy, roles[name], database=facts)
-        return StandingCopy(copy, "gone")
+        found = {
+            name: facts
+            for name, facts in self._known[database].items()
+            if facts.marker is not None and facts.marker.run == copy.run
+        }
+        standing: Standing = next((role for name, role in roles.items() if name in found), "gone")
+        return StandingCopy(copy, standing, databases=tuple(found.values()))
 
     def _read(self, database: str, names: list[str]) -> None:
         try:
@@ -141,19 +155,21 @@ def expire(
 
 
 def _end(state_dir: Path, exports_dir: Path, connections: dict[str, Connection], over: StandingCopy) -> None:
-    """Remove it, and note that. Killed in between, the next pass finds it gone."""
+    """Sign that it is removed, remove it, and note that. Killed in between, the next pass goes on."""
     copy = over.copy
     why = f"Its time was over on {copy.expires_at:%Y-%m-%d %H:%M} (expires_days)."
+    sign_ending(state_dir, copy, why)
     if over.export is not None:
         delete_export(exports_dir, over.export, by="retention", why=why)
-    elif over.database is not None:
+    elif over.databases:
         connection = copy.place.partition("/")[0]
         try:
             with closing(open_admin(connection, connections)) as admin:
-                facts = read_database(admin, over.database.name)
-                # A run may have taken its place meanwhile.
-                if facts is not None and facts.marker is not None and facts.marker.run == copy.run:
-                    drop_database(admin, facts)
+                for each in over.databases:
+                    facts = read_database(admin, each.name)
+                    # A run may have taken its place meanwhile.
+                    if facts is not None and facts.marker is not None and facts.marker.run == copy.run:
+                        drop_database(admin, facts)
         except psycopg.Error as error:
             what = f"The copy {copy.place} of {copy.run}, whose time is over, could not be dropped."
             raise database_failure(what, error) from None

@@ -1,4 +1,4 @@
-"""Every place on which a source's rows may stand: twins, what stands beside them, files on this appliance."""
+"""Every place on which a source's rows may stand: twins, what stands beside them, branches, files here."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from psycopg.rows import TupleRow
 
 from appliance import run_folder
+from appliance.branches.reading import all_branches
 from appliance.connections import Connection, select_connections
 from appliance.errors import ApplianceError, WrongRequestError
 from appliance.exports.stored import Export, list_exports
@@ -20,10 +22,12 @@ from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.parameters import libpq_parameters
 from appliance.postgres.twin.database import read_database
 from appliance.postgres.twin.names import twin_names
+from appliance.postgres.twin.turns import changing_branches
 from appliance.steps.records.run_files import PLAN, SPEC
 from appliance.subjects.records import PlaceKind
 
 APPLICATION = "appliance erasure"
+Session = psycopg.Connection[TupleRow]
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,17 @@ class Place:
 
 
 def places_of(
-    state_dir: Path, exports_dir: Path, connections: dict[str, Connection], key_name: str
+    state_dir: Path,
+    exports_dir: Path,
+    connections: dict[str, Connection],
+    key_name: str,
+    *,
+    settled: bool = False,
 ) -> list[Place]:
-    """All that runs of a source have made and that may be there, whether it can be reached or not."""
+    """All that runs of a source have made and that may be there, whether it can be reached or not.
+
+    ``settled``: wait for branches that are being made, so that none is missing that was begun before.
+    """
     plans = dict(_plans(state_dir))
     found: list[Place] = []
     targets: dict[tuple[str, str], None] = {}
@@ -54,7 +66,7 @@ def places_of(
     for connection, database in targets:
         found += [
             place
-            for place in _on_server(connections, connection, database, plans)
+            for place in _on_server(connections, connection, database, plans, settled=settled)
             if place.plan is None or place.plan.key_name == key_name
         ]
     for export in list_exports(exports_dir):
@@ -103,9 +115,8 @@ def _plans(state_dir: Path) -> Iterator[tuple[str, Plan]]:
 
 
 def _on_server(
-    connections: dict[str, Connection], name: str, database: str, plans: dict[str, Plan]
+    connections: dict[str, Connection], name: str, database: str, plans: dict[str, Plan], *, settled: bool
 ) -> list[Place]:
-    names = twin_names(database)
     try:
         settings = select_connections(connections, [name])[name]
         with closing(
@@ -116,27 +127,46 @@ def _on_server(
                 read_only=True,
             )
         ) as admin:
-            found = []
-            kinds: dict[str, PlaceKind] = {
-                names.twin: "twin",
-                names.prev: "former twin",
-                names.next: "twin",
-                names.gone: "former twin",
-            }
-            for each, kind in kinds.items():
-                facts = read_database(admin, each)
-                if facts is None or facts.marker is None:
-                    continue
-                run = facts.marker.run
-                why = (
-                    ""
-                    if run in plans
-                    else f"the plan of its run {run} is gone; a new run is without the subject"
-                )
-                found.append(Place(kind, f"{name}/{each}", run, name, each, plans.get(run), why_not=why))
-            return found
+            if settled:
+                with changing_branches(admin):
+                    return [*_twins(admin, name, database, plans), *_branches(admin, name, database, plans)]
+            return [*_twins(admin, name, database, plans), *_branches(admin, name, database, plans)]
     except psycopg.Error as error:
         failure: ApplianceError = database_failure("The server could not be asked.", error)
     except ApplianceError as error:
         failure = error
     return [Place("twin", f"{name}/{database}", None, name, database, why_not=failure.explanation.line())]
+
+
+def _twins(admin: Session, name: str, database: str, plans: dict[str, Plan]) -> Iterator[Place]:
+    """Before the branches, which are copies of these."""
+    names = twin_names(database)
+    kinds: dict[str, PlaceKind] = {
+        names.golden: "golden copy",
+        names.twin: "twin",
+        names.prev: "former twin",
+        names.next: "twin",
+        names.gone: "former twin",
+    }
+    for each, kind in kinds.items():
+        facts = read_database(admin, each)
+        if facts is None or facts.marker is None:
+            continue
+        run = facts.marker.run
+        why = "" if run in plans else f"the plan of its run {run} is gone; a new run is without the subject"
+        yield Place(kind, f"{name}/{each}", run, name, each, plans.get(run), why_not=why)
+
+
+def _branches(admin: Session, name: str, database: str, plans: dict[str, Plan]) -> Iterator[Place]:
+    for branch in all_branches(admin):
+        marker, there = branch.marker, branch.database.name
+        if marker.twin != database:
+            continue
+        why = ""
+        if marker.state == "making":
+            why = "it is not whole: the next `appliance branch` command drops it"
+        elif marker.run not in plans:
+            why = f"the plan of its run {marker.run} is gone: appliance branch drop {marker.workflow}"
+        yield Place(
+            "branch", f"{name}/{there}", marker.run or None, name, there, plans.get(marker.run), why_not=why
+        )

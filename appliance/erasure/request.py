@@ -9,11 +9,10 @@ from functools import cached_property
 from pathlib import Path
 
 import psycopg
-from psycopg.rows import TupleRow
 
 from appliance.connections import Connection, select_connections
 from appliance.erasure.finding import FoundSubject, find_subject
-from appliance.erasure.places import APPLICATION
+from appliance.erasure.places import APPLICATION, Session
 from appliance.errors import WrongRequestError
 from appliance.keys.keys import binding_value, load_or_create_key
 from appliance.policy.policy import Policy
@@ -29,8 +28,6 @@ from appliance.subjects.records import (
     list_records,
 )
 from appliance.subjects.walk import Walk, walk
-
-Session = psycopg.Connection[TupleRow]
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,7 @@ class Request:
     typed: str = field(repr=False)
     asked_by: str = "local"
     reference: str | None = None
+    user: str | None = None
 
     @cached_property
     def walked(self) -> Walk:

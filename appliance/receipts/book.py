@@ -28,6 +28,7 @@ from appliance.receipts.statement import Statement, UnreadableStatementError, pa
 from appliance.system.beneath import as_owner_of
 
 _MODE = 0o640
+_NOTHING_WITHOUT = "A run is not published without a receipt, and an erasure stays open."
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,8 @@ class ReceiptBook:
         except OSError as error:
             raise WorkFailedError(
                 f"The receipt could not be written to {self.folder}.",
-                f"{error.strerror or type(error).__name__}. A run is not published without a receipt.",
-                f"df -h {self.folder}; then start the run again.",
+                f"{error.strerror or type(error).__name__}. {_NOTHING_WITHOUT}",
+                f"df -h {self.folder}; then start it again.",
             ) from None
         return path, signed
 
@@ -106,7 +107,7 @@ class ReceiptBook:
         except OSError as error:
             raise WorkFailedError(
                 f"The folder of receipts {self.folder} cannot be used.",
-                f"{error.strerror or type(error).__name__}. A run is not published without a receipt.",
+                f"{error.strerror or type(error).__name__}. {_NOTHING_WITHOUT}",
                 f"ls -ld {self.folder}",
             ) from None
         found = [(match, self.folder / name) for name in names if (match := FILE.fullmatch(name))]

@@ -25,6 +25,10 @@ _OUTCOMES = {
     "failed": "Failed: it was not published, or not everywhere",
     "cancelled": "Cancelled: it was not published, or not everywhere",
 }
+NOT_SIGNED = (
+    '<p class="small">This page repeats the receipt and is not signed itself. Check the receipt:'
+    " <code>appliance receipt verify FILE --key receipts.pub</code></p>"
+)
 _STYLE = """
 body { font: 11pt/1.45 system-ui, sans-serif; color: #111 }
 body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
@@ -48,26 +52,27 @@ def receipt_page(verdict: Verdict) -> str:
         ("Run", run.run),
         ("Workflow", f"{run.workflow.title or run.workflow.id} ({run.workflow.id}, {run.workflow.origin})"),
         ("Asked for by", f"{run.asked_by.kind}{f', {run.asked_by.user}' if run.asked_by.user else ''}"),
-        ("Began", _moment(run.began_at)),
-        ("Signed", _moment(link.written_at)),
+        ("Began", moment(run.began_at)),
+        ("Signed", moment(link.written_at)),
         *_source(run),
         ("Pseudonyms", f"keys of '{run.key_name}', generation {run.key_epoch}"),
         (
             "Tables and rows",
-            f"{_counted(len(run.tables), 'table')}, {_counted(run.twin_rows, 'row')} in the copy",
+            f"{counted(len(run.tables), 'table')}, {counted(run.twin_rows, 'row')} in the copy",
         ),
         ("Columns", f"{run.masked_columns:,} masked, {run.kept_columns:,} copied as they are"),
     ]
     parts = [
         f"<h1>Receipt {link.number:,}</h1><p>What was copied, what was masked, what was proven.</p>",
-        _table([], facts),
-        *(_section(table) for table in run.tables),
+        table([], facts),
+        *(_section(each) for each in run.tables),
         _subset(run),
         _groups(run),
+        _after_load(run),
         _not_carried(run),
         "<h2>What is signed</h2>",
-        _table(("thing", "SHA-256"), [(each.name, each.digest.sha256) for each in statement.subjects]),
-        _table(
+        table(("thing", "SHA-256"), [(each.name, each.digest.sha256) for each in statement.subjects]),
+        table(
             [],
             [
                 ("Version of the workflow", run.workflow.digest),
@@ -80,11 +85,14 @@ def receipt_page(verdict: Verdict) -> str:
             ],
         ),
         *(f"<p>Note: {escape(note)}.</p>" for note in verdict.notes),
-        '<p class="small">This page repeats the receipt and is not signed itself. Check the receipt:'
-        " <code>appliance receipt verify FILE --key receipts.pub</code></p>",
+        NOT_SIGNED,
     ]
+    return whole_page(f"Receipt {link.number} · {run.run}", parts)
+
+
+def whole_page(title: str, parts: Iterable[str]) -> str:
+    """A file of HTML around parts that are HTML already."""
     body = "\n".join(part for part in parts if part)
-    title = f"Receipt {link.number} · {run.run}"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>\n<body>{body}</body></html>\n"
@@ -97,22 +105,22 @@ def _source(run: RunPredicate) -> list[tuple[str, str]]:
     replica = ", a replica" if run.source.standby else ""
     return [
         ("Source", f"{run.source.connection}{replica}, known here as {run.source.identity}"),
-        ("Copied as of", _moment(run.snapshot.taken_at)),
+        ("Copied as of", moment(run.snapshot.taken_at)),
     ]
 
 
-def _section(table: TableFacts) -> str:
+def _section(facts: TableFacts) -> str:
     rows = []
-    if table.rows_source is not None and table.rows_twin is not None:
-        rows.append(f"{table.rows_source:,} rows were read, {table.rows_twin:,} are in the copy")
-    if table.left_out:
-        rows.append(f"{table.left_out:,} rows were left out by filters")
-    if table.gathered is not None and table.masked:
-        rows.append(f"{table.gathered:,} rows compared with the source, {table.searched or 0:,} searched")
-    lines = [*map(_masked, table.masked), *map(_kept, table.kept)]
+    if facts.rows_source is not None and facts.rows_twin is not None:
+        rows.append(f"{facts.rows_source:,} rows were read, {facts.rows_twin:,} are in the copy")
+    if facts.left_out:
+        rows.append(f"{facts.left_out:,} rows were left out by filters")
+    if facts.gathered is not None and facts.masked:
+        rows.append(f"{facts.gathered:,} rows compared with the source, {facts.searched or 0:,} searched")
+    lines = [*map(_masked, facts.masked), *map(_kept, facts.kept)]
     about = f'<p class="small">{escape("; ".join(rows))}.</p>' if rows else ""
     heads = ("column", "what was done", "how, and what was found")
-    return f"<h2>{escape(table.table)}</h2>{about}" + _table(heads, lines)
+    return f"<h2>{escape(facts.table)}</h2>{about}" + table(heads, lines)
 
 
 def _masked(column: MaskedColumn) -> tuple[str, str, str]:
@@ -153,11 +161,13 @@ def _subset(run: RunPredicate) -> str:
             each.tables,
             f"at most {each.last_days} days old by {each.by}"
             if each.last_days is not None
+            else f"a condition, keyed digest {each.where_keyed}"
+            if each.where_keyed is not None
             else f"a condition, SHA-256 {each.where_sha256}",
         )
         for each in run.rows
     ]
-    return "<h2>Which rows</h2>" + _table(("tables", "rows"), lines)
+    return "<h2>Which rows</h2>" + table(("tables", "rows"), lines)
 
 
 def _groups(run: RunPredicate) -> str:
@@ -174,17 +184,39 @@ def _groups(run: RunPredicate) -> str:
         )
         for each in run.groups
     ]
-    return "<h2>Rows that share values</h2>" + _table(("table", "columns", "groups"), lines)
+    return "<h2>Rows that share values</h2>" + table(("table", "columns", "groups"), lines)
+
+
+def _after_load(run: RunPredicate) -> str:
+    lines = []
+    for each in run.after_load:
+        changes = [
+            (
+                change.table,
+                "written anew"
+                if change.rewritten
+                else f"{change.inserted:,} inserted, {change.updated:,} updated, {change.deleted:,} deleted",
+            )
+            for change in each.changes
+        ]
+        named = (("made", each.made), ("dropped", (*each.dropped, *each.constraints_dropped)))
+        changes += [(name, what) for what, names in named for name in names]
+        lines += changes or [(each.database, "no row was changed" if each.counted else "not counted")]
+    if not lines:
+        return ""
+    about = '<p class="small">By the workflow\'s own SQL, after the proof. The digest is of what it left.</p>'
+    return "<h2>What was changed after the proof</h2>" + about + table(("thing", "change"), lines)
 
 
 def _not_carried(run: RunPredicate) -> str:
     if not run.not_carried:
         return ""
     lines = [(each.kind, each.name, each.why) for each in run.not_carried]
-    return "<h2>What the copy does not have</h2>" + _table(("kind", "name", "why"), lines)
+    return "<h2>What the copy does not have</h2>" + table(("kind", "name", "why"), lines)
 
 
-def _table(heads: Iterable[str], rows: Iterable[tuple[str, ...]]) -> str:
+def table(heads: Iterable[str], rows: Iterable[tuple[str, ...]]) -> str:
+    """A table whose rows have their heads first; all text is escaped."""
     head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
     body = "".join(
         "<tr>"
@@ -196,9 +228,11 @@ def _table(heads: Iterable[str], rows: Iterable[tuple[str, ...]]) -> str:
     return f"<table>{f'<thead><tr>{head}</tr></thead>' if head else ''}<tbody>{body}</tbody></table>"
 
 
-def _moment(at: datetime) -> str:
+def moment(at: datetime) -> str:
+    """As a person reads it."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """A number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -42,6 +42,11 @@ class WorkflowFacts(ReceiptModel):
     id: str
     title: str = ""
     digest: Sha256 = Field(description="Of the document as JSON with sorted keys.")
+    digest_keyed: bool = Field(
+        default=False,
+        description="The digest is keyed: the document was written here and holds conditions or SQL, whose"
+        " values could be guessed from a plain one.",
+    )
     origin: Literal["local", "cloud"] = Field(description="Written here, or sent by the dashboard.")
 
 
@@ -130,12 +135,41 @@ class TableFacts(ReceiptModel):
 
 
 class RowFilterFacts(ReceiptModel):
-    """Which rows a pattern lets through. Of a condition only its digest: authors write values into them."""
+    """Which rows a pattern lets through. Of a condition only a digest: authors write values into them."""
 
     tables: str
     last_days: int | None = None
     by: str | None = None
-    where_sha256: Sha256 | None = None
+    where_keyed: Sha256 | None = Field(
+        default=None, description="Of the condition, keyed: equal for the same one, on this appliance alone."
+    )
+    where_sha256: Sha256 | None = Field(
+        default=None,
+        description="Of the condition, plain: in receipts of earlier releases only.",
+    )
+
+
+class TableChanged(ReceiptModel):
+    """What the workflow's own SQL did to one table."""
+
+    table: str
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    rewritten: bool = Field(default=False, description="Emptied or written anew: rows were not counted.")
+
+
+class AfterLoadFacts(ReceiptModel):
+    """SQL that the workflow ran in one twin, after the proof, before the digest. Names and numbers only."""
+
+    database: str = Field(description="As it was called before it was published.")
+    pieces: int
+    sql_keyed: Sha256 = Field(description="Of its text, keyed: equal for the same SQL, here alone.")
+    counted: bool = Field(description="False where the server counts no changes (track_counts).")
+    changes: tuple[TableChanged, ...] = ()
+    made: tuple[str, ...] = Field(default=(), description="Tables that there were not before.")
+    dropped: tuple[str, ...] = ()
+    constraints_dropped: tuple[str, ...] = ()
 
 
 class NotCarriedFacts(ReceiptModel):
@@ -209,6 +243,9 @@ class RunPredicate(ReceiptModel):
     tables: tuple[TableFacts, ...] = ()
     rows: tuple[RowFilterFacts, ...] = Field(default=(), description="The subset, where there was one.")
     groups: tuple[GroupFacts, ...] = ()
+    after_load: tuple[AfterLoadFacts, ...] = Field(
+        default=(), description="What the workflow's own SQL changed, for each twin; none: it has none."
+    )
     not_carried: tuple[NotCarriedFacts, ...] = ()
     twins: tuple[TwinFacts, ...] = ()
     began_at: datetime
@@ -235,10 +272,3 @@ class RotationPredicate(ReceiptModel):
     link: ChainLink
     old_key: str = Field(description="Public, as PEM.")
     new_key: str = Field(description="Public, as PEM.")
-
-
-Predicate = RunPredicate | RotationPredicate
-PREDICATES: dict[str, type[RunPredicate] | type[RotationPredicate]] = {
-    RUN_TYPE: RunPredicate,
-    ROTATION_TYPE: RotationPredicate,
-}

@@ -10,14 +10,23 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, JsonValue, ValidationError
 
 from appliance.receipts.predicate import (
-    PREDICATES,
     ROTATION_TYPE,
     RUN_TYPE,
-    Predicate,
     ReceiptModel,
     RotationPredicate,
+    RunPredicate,
     Sha256,
 )
+from appliance.receipts.removals import ENDING_TYPE, ERASURE_TYPE, EndingPredicate, ErasurePredicate
+
+Predicate = RunPredicate | RotationPredicate | ErasurePredicate | EndingPredicate
+PREDICATES: dict[str, type[Predicate]] = {
+    RUN_TYPE: RunPredicate,
+    ROTATION_TYPE: RotationPredicate,
+    ERASURE_TYPE: ErasurePredicate,
+    ENDING_TYPE: EndingPredicate,
+}
+_TYPES = {model: name for name, model in PREDICATES.items()}
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -59,7 +68,7 @@ class Statement:
     @property
     def predicate_type(self) -> str:
         """Which layout the predicate has."""
-        return ROTATION_TYPE if isinstance(self.predicate, RotationPredicate) else RUN_TYPE
+        return _TYPES[type(self.predicate)]
 
     def payload(self) -> bytes:
         """The bytes that are signed."""

@@ -13,6 +13,7 @@ from appliance.errors import WrongRequestError
 from appliance.receipts.book import read_bounded
 from appliance.receipts.envelope import SignedReceipt, WrongReceiptError, read_envelope
 from appliance.receipts.predicate import RotationPredicate, RunPredicate
+from appliance.receipts.removals import EndingPredicate, ErasurePredicate
 from appliance.receipts.rotation import ROTATION
 from appliance.receipts.signing_key import public_key
 from appliance.receipts.statement import Statement, UnreadableStatementError, parse_statement
@@ -47,8 +48,27 @@ class Verdict:
 
     @property
     def of_run(self) -> str:
-        """What the name of its file has in place of a run."""
-        return self.run.run if self.run is not None else ROTATION
+        """What the name of its file has: a run's id, an erasure's, or what stands there in place of one."""
+        predicate = self.statement.predicate if self.statement is not None else None
+        match predicate:
+            case RunPredicate() | EndingPredicate():
+                return predicate.run
+            case ErasurePredicate():
+                return predicate.erasure
+        return ROTATION
+
+    @property
+    def about(self) -> str:
+        """What it is about, in a few words."""
+        predicate = self.statement.predicate if self.statement is not None else None
+        match predicate:
+            case RunPredicate():
+                return f"{predicate.run}, {predicate.outcome}"
+            case ErasurePredicate():
+                return f"erasure {predicate.erasure}, {predicate.outcome}"
+            case EndingPredicate():
+                return f"the end of {predicate.kind} {predicate.place}"
+        return "another key"
 
 
 @dataclass(frozen=True)

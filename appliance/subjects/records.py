@@ -26,7 +26,8 @@ FOLDER = "erasures"
 """In the state's folder; part of every backup."""
 SUBJECTS_FILE = "subjects.yaml"
 
-PlaceKind = Literal["twin", "former twin", "files", "source"]
+PlaceKind = Literal["twin", "former twin", "golden copy", "branch", "files", "source"]
+"""A kind of copy that is added here is added to ``erasure/places.py``, which finds those that are there."""
 PlaceState = Literal["open", "done", "empty", "left to others"]
 """``open``: it has to be tried again. ``left to others``: the appliance may not, and the record says why."""
 
@@ -76,6 +77,8 @@ class ErasureRecord(RecordModel):
     reference: str | None = None
     """The customer's own number of the request."""
     asked_by: str
+    user: str | None = None
+    """Of this machine, who typed the latest pass."""
     begun_at: datetime
     ended_at: datetime | None = None
     found_by: str

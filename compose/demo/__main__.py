@@ -86,6 +86,8 @@ def demonstrate(console: Console, stack: Stack) -> int:
     console.print()
     report.state_on_the_dashboard(console, sample_workflow.run_on_dashboard(dashboard, appliance_id, run_id))
     console.print()
+    report.receipt(console, stack, run_id)
+    console.print()
     report.where_to_look(console, stack, report.Addresses(url, dashboard.url, page), password)
     console.print(f"\nThe demo took {duration(time.monotonic() - began)}.")
     return ExitCode.DONE

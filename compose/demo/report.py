@@ -19,6 +19,7 @@ from .stack import Stack
 
 PRODUCTION = ("production", "shop")
 TWIN = ("staging", "shop_twin")
+RECEIPTS = "/var/lib/appliance/receipts"
 
 CUSTOMERS = """
 SELECT c.email, c.first_name, c.last_name, c.phone, c.birth_date, c.tier, a.street, a.city,
@@ -147,6 +148,16 @@ def state_on_the_dashboard(console: Console, shown: dict[str, Any] | None) -> No
     )
 
 
+def receipt(console: Console, stack: Stack, run_id: str) -> None:
+    """The run's receipt as the appliance has it, checked, and how anyone checks it."""
+    shown = stack.execute("scheduler", "appliance", "receipt", "show", run_id)
+    console.print(Text("The run's receipt", style="bold"))
+    console.print(shown.strip(), markup=False, highlight=False, soft_wrap=True)
+    checked = ["exec", "scheduler", "appliance", "receipt", "verify", RECEIPTS]
+    console.print(stack.execute(*checked[1:]).strip(), markup=False, highlight=False, soft_wrap=True)
+    console.print(f"Check it again: {stack.command(*checked)}", markup=False, soft_wrap=True)
+
+
 def where_to_look(console: Console, stack: Stack, at: Addresses, password: str | None) -> None:
     """Addresses and commands for what comes next."""
     workflow = f"{at.dashboard}/workflows/{ID}"
@@ -156,7 +167,7 @@ def where_to_look(console: Console, stack: Stack, at: Addresses, password: str |
         ("The dashboard", f"{at.dashboard}/"),
         ("  sign in as", _opened_with(stack, password)),
         ("This run", at.run),
-        ("Its receipt", stack.command("exec", "scheduler", "appliance", "receipt", "list")),
+        ("All receipts", stack.command("exec", "scheduler", "appliance", "receipt", "list")),
         ("Run it again", f"the button on {workflow}, or make demo"),
         ("Change it", f"{workflow}/edit"),
         ("Any command", stack.command("exec", "operator", "appliance", "help")),

@@ -95,7 +95,8 @@ def test_who_may_not_change_is_offered_nothing_to_change(seeded: Dashboard, role
 POSTS = (
     "/appliances", "/appliances/{appliance}/enrolment", "/appliances/{appliance}/name",
     "/appliances/{appliance}/sync",
-    "/appliances/{appliance}/update", "/appliances/{appliance}/runs", "/workflows", "/preview-workflow",
+    "/appliances/{appliance}/update", "/appliances/{appliance}/runs", "/appliances/{appliance}/erasures",
+    "/workflows", "/preview-workflow",
     "/ask-for-scan", "/workflows/staging-twin/plan",
     "/workflows/staging-twin/edit", "/workflows/staging-twin/history/1", "/workflows/staging-twin/appliances",
     "/workflows/staging-twin/archive", "/workflows/staging-twin/runs", "/runs/{appliance}/{run}/cancel",

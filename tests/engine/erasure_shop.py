@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
+import secrets
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from appliance.branches.branch import TemplateKind
+from appliance.branches.opening import server_of
+from appliance.branches.server import Asked, BranchServer
 from appliance.connections import load_connections
 from appliance.erasure.carrying import Erasing
 from appliance.erasure.request import Appliance
+from appliance.policy.branches import BranchPolicy
 from appliance.policy.policy import Policy
+from appliance.receipts.envelope import read_envelope
+from appliance.receipts.removals import ErasurePredicate
+from appliance.receipts.statement import Predicate, parse_statement
 from appliance.subjects.document import Subjects
 from tests.engine.clusters import Cluster
 from tests.engine.scenario import Ended, Scenario
@@ -120,7 +129,7 @@ class ErasureShop:
         self.config.mkdir()
         self.value = scenario.folder / "value"
         self.subjects: dict[str, Any] = yaml.safe_load(yaml.safe_dump(SUBJECTS))
-        scenario.workflow |= WORKFLOW
+        scenario.workflow |= copy.deepcopy(WORKFLOW)
         scenario.policy = {"destinations": ["files"]}
 
     def document(self) -> dict[str, Any]:
@@ -162,6 +171,21 @@ class ErasureShop:
         found: list[dict[str, Any]] = json.loads(self.erasure("list", "--json").out)
         return found
 
+    def receipts(self) -> list[ErasurePredicate]:
+        """Those of erasures, after ``receipt verify`` has found all good, with the public key alone."""
+        state = self.scenario.state
+        exported = self.scenario.folder / f"exported-{secrets.token_hex(3)}"
+        for command in (
+            ["export", str(exported), "--page", "--state", str(state)],
+            ["verify", str(exported)],
+        ):
+            key = ["--key", str(exported / "receipts.pub")] if command[0] == "verify" else []
+            ended = self.scenario.finish(self.scenario.start_command("receipt", *command, *key))
+            assert ended.code == 0, ended.text
+        found = [statement_of(path) for path in sorted(exported.glob("*.json"))]
+        assert not any(EMAIL in path.read_text() for path in exported.iterdir())
+        return [each for each in found if isinstance(each, ErasurePredicate)]
+
     def gone_from_source(self) -> int:
         """Rows about the subject that the source lacks."""
         found = self.rows_in(self.scenario.source, self.scenario.source_database, f"tag = '{GONE}'")
@@ -173,9 +197,17 @@ class ErasureShop:
         self.scenario.source.sql(self.scenario.source_database, drop + TABLES)
 
     def databases(self) -> list[str]:
-        """The twin and the former one, as far as they are there."""
-        names = (self.scenario.twin, f"{self.scenario.twin}__prev")
-        return [name for name in names if name in self.scenario.target.databases()]
+        """The twin, the former one, the golden copy and branches, as far as they are there."""
+        twin = self.scenario.twin
+        return [name for name in self.scenario.target.databases() if name == twin or f"{twin}__" in name]
+
+    def branch(self, name: str, of: TemplateKind) -> BranchServer:
+        """Make a branch; the server that it stands on."""
+        self.scenario.write()
+        connections = load_connections(self.scenario.folder / "connections.yaml")
+        server = server_of("staging", connections["staging"], BranchPolicy(), "shop")
+        server.create(name, Asked(of=of))
+        return server
 
     def rows_in(self, cluster: Cluster, database: str, where: str) -> dict[str, int]:
         """Rows by table, without tables that have none."""
@@ -208,3 +240,8 @@ class ErasureShop:
     def files(self) -> list[Path]:
         """All that were delivered."""
         return sorted(path for path in (self.scenario.state / "exports").rglob("*.gz") if path.is_file())
+
+
+def statement_of(path: Path) -> Predicate:
+    """What a receipt says."""
+    return parse_statement(read_envelope(path.read_bytes()).envelope.payload).predicate

@@ -19,8 +19,10 @@ from appliance.exports.stored import list_exports
 from appliance.policy.policy import Policy, check_workflow
 from appliance.postgres.copying import ledger
 from appliance.postgres.twin.after_load import run_once
+from appliance.receipts.predicate import RunPredicate
 from appliance.workflow.document import Workflow
 from tests.engine.clusters import Cluster
+from tests.engine.erasure_shop import statement_of
 from tests.engine.scenario import Scenario
 
 LOGIN = "INSERT INTO crm.customer VALUES (10001, 'test@demo.example', 'Test Login', NULL, NULL)"
@@ -55,6 +57,14 @@ def test_it_changes_the_new_twin_and_says_what(scenario: Scenario) -> None:
     assert ended.code == 0, ended.text
     assert "crm.customer: 1 inserted, 2 updated; public.feature_flag: 1 inserted" in ended.out
     assert "public.invoice: 10 deleted" in ended.out
+    assert "Check it: appliance receipt verify " in ended.out
+    (file,) = (scenario.state / "receipts").glob("0*.json")
+    receipt = statement_of(file)
+    assert isinstance(receipt, RunPredicate)
+    (done,) = receipt.after_load
+    changes = {each.table: (each.inserted, each.updated, each.deleted) for each in done.changes}
+    assert changes["crm.customer"] == (1, 2, 0) and changes["public.invoice"] == (0, 0, 10)
+    assert done.made == ("public.feature_flag",) and "Test Login" not in file.read_text()
     assert scenario.target.value(scenario.twin, "SELECT count(*) FROM crm.customer") == 301
     query = "SELECT count(*) FROM crm.customer WHERE full_name = 'Demo GmbH'"
     assert scenario.target.value(scenario.twin, query) == 2

@@ -9,6 +9,8 @@ from appliance.connections import load_connections
 from appliance.copies.ledger import ended, made
 from appliance.erasure.expiring import StandingCopy, expire, standing_copies
 from appliance.errors import ApplianceError
+from appliance.receipts.removals import EndingPredicate
+from tests.engine.erasure_shop import statement_of
 from tests.engine.scenario import Scenario
 
 
@@ -26,7 +28,7 @@ def test_a_copy_ends_when_its_time_is_over_and_stays_in_the_ledger(scenario: Sce
         {"files": {"format": "csv", "expires_days": 1}},
     ]
     assert scenario.run().code == 0
-    del scenario.workflow["deliver"][0]["twin"]["expires_days"]
+    scenario.workflow["deliver"][0]["twin"] |= {"expires_days": 500, "golden": True}
     del scenario.workflow["deliver"][1]
     assert scenario.run().code == 0
     listed = scenario.finish(
@@ -41,7 +43,7 @@ def test_a_copy_ends_when_its_time_is_over_and_stays_in_the_ledger(scenario: Sce
         ("files", "there", "command line"),
         ("twin", "there", "command line"),
     ]
-    assert [each["expires_at"] is None for each in found] == [False, False, True]
+    assert [each["expires_at"] is None for each in found] == [False, False, False]
 
     assert after(scenario, 0.9) == []
     (files,) = after(scenario, 1.1)
@@ -59,9 +61,16 @@ def test_a_copy_ends_when_its_time_is_over_and_stays_in_the_ledger(scenario: Sce
     assert isinstance(twin, StandingCopy)
     assert twin.copy.kind == "twin"
     names = {name for name in scenario.target.databases() if name.startswith(scenario.twin)}
-    assert names == {scenario.twin}, "the twin without an end is there"
+    assert names == {scenario.twin, f"{scenario.twin}__golden"}, "the later twin is there"
+    (later,) = after(scenario, 1000)
+    assert isinstance(later, StandingCopy)
+    # With a twin ends the golden copy of it.
+    assert not {name for name in scenario.target.databases() if name.startswith(scenario.twin)}
     assert after(scenario, 1000) == []
     connections = load_connections(scenario.folder / "connections.yaml")
     standing = standing_copies(scenario.state, scenario.state / "exports", connections)
-    assert [each.standing for each in standing] == ["ended", "ended", "there"]
-    assert (len(made(scenario.state)), len(ended(scenario.state))) == (3, 2)
+    assert [each.standing for each in standing] == ["ended", "ended", "ended"]
+    assert (len(made(scenario.state)), len(ended(scenario.state))) == (3, 3)
+    said = [statement_of(path) for path in sorted((scenario.state / "receipts").glob("0*.json"))]
+    ends = [each.kind for each in said if isinstance(each, EndingPredicate)]
+    assert ends == ["files", "twin", "twin"], "and the chain of receipts says each"

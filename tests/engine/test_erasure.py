@@ -21,14 +21,22 @@ def shop(
 
 
 def test_a_subject_is_in_no_copy_afterwards_and_in_no_later_one(shop: ErasureShop) -> None:
+    shop.scenario.workflow["deliver"][0]["twin"]["golden"] = True
     shop.delivered()
     shop.delivered()
+    shop.branch("pay", "golden")
+    shop.branch("old", "former")
     others = {name: shop.rows_in(shop.scenario.target, name, "tag = 'other'") for name in shop.databases()}
-    assert len(others) == 2
+    assert len(others) == 5
     # The subject is there, in every copy.
-    assert len(shop.about_the_subject()) == 2 + len(shop.files())
+    assert len(shop.about_the_subject()) == 5 + len(shop.files())
     ended = shop.erasure("run", "--yes", "--reference", "REQ-17")
     assert ended.code == 0, ended.text
+    (receipt,) = shop.receipts()
+    assert (receipt.outcome, receipt.reference) == ("done", "REQ-17")
+    kinds = sorted(place.kind for place in receipt.places)
+    assert kinds == ["branch", "branch", "files", "files", "former twin", "golden copy", "source", "twin"]
+    assert receipt.removed >= 5 * 15
     assert "left to others" in ended.out
     assert shop.about_the_subject() == {}
     for name, counts in others.items():
@@ -68,9 +76,23 @@ def test_a_place_that_is_away_stays_open_and_the_source_comes_last(shop: Erasure
     assert shop.files() == []
     assert "A subject in it was erased" in (shop.scenario.state / "exports/deletions.jsonl").read_text()
     assert shop.gone_from_source() == 0
+    (receipt,) = shop.receipts()
+    away = [place for place in receipt.places if place.kind == "twin"]
+    assert (receipt.outcome, [place.state for place in away]) == ("open", ["open"])
+    assert "Nothing listens" in away[0].why and str(connections["production"]["host"]) not in away[0].why
     connections["staging"]["port"] = port
+    receipts = shop.scenario.state / "receipts"
+    receipts.rename(receipts.with_name("aside"))
+    receipts.write_text("in the way")
+    ended = shop.erasure("run", "--yes")
+    assert ended.code == 1 and "an erasure stays open" in ended.err
+    assert shop.listed()[0]["ended_at"] is None
+    receipts.unlink()
+    receipts.with_name("aside").rename(receipts)
     ended = shop.erasure("run", "--yes")
     assert ended.code == 0, ended.text
+    assert [each.outcome for each in shop.receipts()] == ["open", "done"]
+    assert shop.receipts()[1].removed >= 15, "what the pass without a receipt removed is in the next one's"
     assert shop.about_the_subject() == {}
     (record,) = shop.listed()
     assert {place["kind"]: place["state"] for place in record["places"]} == {

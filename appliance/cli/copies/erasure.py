@@ -74,14 +74,23 @@ def run(  # noqa: PLR0917 - options
 
     What cannot be reached now stays open: run the same command again. Later runs leave the subject out.
     """
+    from appliance.cli.work.copies.asked_erasures import is_asked_for, tell_progress  # noqa: PLC0415
     from appliance.cli.work.copies.erasing import confirm  # noqa: PLC0415 - help is instant
+    from appliance.cli.work.workflows.local import user_of_command  # noqa: PLC0415
+    from appliance.scrubbing.reference import check_reference  # noqa: PLC0415
 
+    if reference is not None:
+        check_reference(reference)
     erasing = _erasing(subject, by, value_file, subjects, connections, state, exports_dir)
-    erasing.reference = reference
+    erasing.reference = check_reference(reference, erasing.typed) if reference is not None else None
+    erasing.user = user_of_command()
+    erasing.asked_by = "dashboard" if is_asked_for(reference) else "local"
     looked = erasing.look()
     _print_places(looked, as_json=False)
     confirm(looked, yes=yes)
     record = erasing.run(looked, typer.echo)
+    if note := tell_progress(record.reference):
+        typer.echo(note)
     _end(record)
 
 
@@ -110,6 +119,36 @@ def list_(state: State = None, as_json: AsJson = False) -> None:
     ]
     columns = ("id", "subject", "reference", "begun", "state", "places", "rows removed")
     print_table(columns, rows, empty="No subject was erased.")
+
+
+@app.command()
+def requests(as_json: AsJson = False) -> None:
+    """List what the dashboard asked to erase: by a reference number, and never whom it is about.
+
+    Nothing happens until the subject is typed here: appliance erasure run --reference REFERENCE
+    """
+    from appliance.cli.terminal.output import print_json, print_table  # noqa: PLC0415
+    from appliance.cli.work.copies.asked_erasures import waiting_requests  # noqa: PLC0415
+
+    found = waiting_requests()
+    if as_json:
+        print_json(
+            [{"reference": each.reference, "asked_at": each.received_at.isoformat()} for each in found]
+        )
+        return
+    rows = [(each.reference, f"{each.received_at:%Y-%m-%d %H:%M}") for each in found]
+    print_table(("reference", "asked for"), rows, empty="The dashboard asks for no erasure.")
+
+
+@app.command()
+def decline(
+    reference: Annotated[str, typer.Argument(metavar="REFERENCE", help="appliance erasure requests has it.")],
+) -> None:
+    """Answer the dashboard that an erasure which it asked for is not done."""
+    from appliance.cli.work.copies.asked_erasures import decline_request  # noqa: PLC0415
+
+    decline_request(reference)
+    typer.echo(f"{reference}: declined. The dashboard hears of it with the next report.")
 
 
 @app.command()

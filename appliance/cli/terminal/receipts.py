@@ -7,6 +7,8 @@ import typer
 from appliance.cli.terminal.output import counted
 from appliance.documents.problems import printable
 from appliance.receipts.predicate import RotationPredicate, RunPredicate
+from appliance.receipts.removals import EndingPredicate, ErasurePredicate
+from appliance.receipts.statement import Predicate
 from appliance.receipts.verifying import Checked, Verdict
 
 list_columns = ("number", "run", "outcome", "written", "rows", "masked", "kept", "check")
@@ -24,9 +26,20 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
         return (number, verdict.name, "", "", "", "", "", check)
     written = f"{verdict.statement.predicate.link.written_at:%Y-%m-%d %H:%M:%S}"
     if run is None:
-        return (number, "another key", "", written, "", "", "", check)
+        return (number, *_other(verdict.statement.predicate, written), check)
     counts = (f"{run.twin_rows:,}", str(run.masked_columns), str(run.kept_columns))
     return (number, run.run, run.outcome, written, *counts, check)
+
+
+def _other(predicate: Predicate, written: str) -> tuple[str, ...]:
+    """Of what is about no run."""
+    match predicate:
+        case ErasurePredicate():
+            removed = f"-{predicate.removed:,}"
+            return (f"erasure {predicate.erasure}", predicate.outcome, written, removed, "", "")
+        case EndingPredicate():
+            return (f"{predicate.kind} {predicate.place} of {predicate.run}", "ended", written, "", "", "")
+    return ("another key", "", written, "", "", "")
 
 
 def print_receipt(verdict: Verdict) -> None:
@@ -35,10 +48,16 @@ def print_receipt(verdict: Verdict) -> None:
     predicate = verdict.statement.predicate
     _say(f"Receipt {predicate.link.number}, {predicate.link.written_at:%Y-%m-%d %H:%M:%S} UTC")
     _say(f"SHA-256 {verdict.signed.digest}, signed with the key {verdict.signer[:16]}")
-    if isinstance(predicate, RotationPredicate):
-        _say("From here on another key signs.")
-        return
-    _print_run(predicate)
+    match predicate:
+        case RotationPredicate():
+            _say("From here on another key signs.")
+            return
+        case RunPredicate():
+            _print_run(predicate)
+        case ErasurePredicate():
+            _print_erasure(predicate)
+        case EndingPredicate():
+            _say(f"The {predicate.kind} {predicate.place} of {predicate.run} is removed. {predicate.why}")
     for each in verdict.statement.subjects:
         _say(f"  {each.name}  {each.digest.sha256}")
     for note in verdict.notes:
@@ -61,11 +80,28 @@ def _print_run(run: RunPredicate) -> None:
         f" {counted(run.masked_columns, 'column')} masked, {run.kept_columns} kept;"
         f" {counted(len(run.not_carried), 'thing')} not carried"
     )
+    for done in run.after_load:
+        changed = sum(each.inserted + each.updated + each.deleted for each in done.changes)
+        _say(f"After the proof the workflow's own SQL changed {counted(changed, 'row')} of {done.database}")
     for group in run.groups:
         _say(
             f"Groups of {group.table} by {', '.join(group.columns)}: smallest {group.smallest or 0:,},"
             f" {group.rows_below:,} of {group.rows:,} rows are in groups of fewer than {group.k}"
         )
+
+
+def _print_erasure(erasure: ErasurePredicate) -> None:
+    reference = f", reference {erasure.reference}" if erasure.reference else ""
+    done_by = f", done by: {erasure.user}" if erasure.user else ""
+    _say(
+        f"Erasure {erasure.erasure}: {erasure.outcome}; asked for by: {erasure.asked_by}{reference}{done_by}"
+    )
+    whom = f"{erasure.subject} of {erasure.source}, found by {erasure.found_by}"
+    _say(f"Subject: {whom}; {counted(erasure.removed, 'row')} removed")
+    for place in erasure.places:
+        counts = ", ".join(f"{each.table} {each.before:,} → {each.after:,}" for each in place.tables)
+        parts = (f"{place.kind} {place.name}", place.state, counts, place.why)
+        _say("  " + ": ".join(part for part in parts if part))
 
 
 def print_checked(checked: Checked) -> None:
@@ -74,9 +110,7 @@ def print_checked(checked: Checked) -> None:
         if verdict.fault is not None:
             _say(f"{verdict.name}: {verdict.fault}", err=True)
             continue
-        run = verdict.run
-        about = f"{run.run}, {run.outcome}" if run is not None else "another key"
-        _say(f"{verdict.name}: good, receipt {verdict.number}, {about}")
+        _say(f"{verdict.name}: good, receipt {verdict.number}, {verdict.about}")
         for note in verdict.notes:
             _say(f"  Note: {note}.")
     for note in checked.notes:

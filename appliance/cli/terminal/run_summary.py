@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 
 import typer
@@ -15,6 +16,7 @@ from appliance.documents.problems import printable
 from appliance.postgres.plan import Plan, PlannedTable, TargetFacts
 from appliance.postgres.planning.space_estimate import bytes_on_target
 from appliance.postgres.twin.after_load import AfterLoadRecord
+from appliance.receipts.head import PUBLIC_KEY
 from appliance.steps.calling.container_result import ContainerResult
 from appliance.steps.local.run import RunOutcome
 from appliance.workflow.drift import Drift, drift_notes
@@ -45,8 +47,8 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
             f"Files: {counted(files['tables'], 'table')}, {counted(files['rows'], 'row')},"
             f" {size(files['bytes'])}, {', '.join(files['formats'])}, in {outcome.export}.",
         )
-    if outcome.receipt is not None:
-        _say(console, f"Its receipt is signed: appliance receipt show {plan.run_id}")
+    for line in _receipt(outcome):
+        _say(console, line)
     for handed in outcome.containers:
         _say(console, _handed(handed))
     total = sum(part.get("rows", 0) for part in copied)
@@ -57,6 +59,19 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
         f" {_times(outcome.seconds)}.",
     )
     _print_not_carried(console, plan, everything=False)
+
+
+def _receipt(outcome: RunOutcome) -> list[str]:
+    """The receipt's number and digest, and the command that checks it with nothing but the public key."""
+    if outcome.receipt is None or outcome.receipt_file is None:
+        return []
+    file = outcome.receipt_file
+    number = int(file.name.partition("-")[0])
+    key = shlex.quote(str(file.parent / PUBLIC_KEY))
+    return [
+        f"Receipt {number} is signed: SHA-256 {outcome.receipt.digest}.",
+        f"Check it: appliance receipt verify {shlex.quote(str(file))} --key {key}",
+    ]
 
 
 def _changed_since(outcome: RunOutcome) -> list[str]:

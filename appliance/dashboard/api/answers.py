@@ -170,6 +170,8 @@ class CommandRow(Answer):
     run_id: str | None
     rule: str | None
     problem: str | None
+    erasure: Json | None = None
+    """Of an erasure: places, those that are open, rows, and the receipt's number and digest."""
 
 
 class CommandShown(CommandRow):

@@ -94,6 +94,15 @@ def update(appliance_id: str, visitor: Visitor, form: Form) -> Response:
     return RedirectResponse(f"/appliances/{appliance_id}?note=sent", 303)
 
 
+@router.post("/erasures")
+def erase(appliance_id: str, visitor: Visitor, form: Form) -> Response:
+    """Ask for an erasure by its reference; whom it is about is typed on the appliance."""
+    visitor.needs("editor")
+    argument = {"reference": text_of(form, "reference").strip()}
+    command_id = commands.send(visitor.context.database, visitor.actor, appliance_id, "erase", argument)
+    return RedirectResponse(f"/commands/{command_id}", 303)
+
+
 @router.post("/runs")
 def run(appliance_id: str, visitor: Visitor, form: Form) -> Response:
     """Ask for a run of one of its workflows; goes to a page that waits for it."""

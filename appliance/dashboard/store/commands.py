@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 
 from appliance.contract.calls import Command
+from appliance.contract.erasures import ErasureReported
 from appliance.contract.events import CommandChanged
 from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.security import Actor
@@ -16,8 +17,17 @@ from appliance.dashboard.store import audit, authority
 from appliance.dashboard.store.database import Database, Row, Session
 from appliance.dashboard.store.fleet import appliance
 from appliance.errors import WrongRequestError
+from appliance.scrubbing.reference import check_reference
 
-LIFETIME_SECONDS = {"run": 900, "cancel": 900, "sync": 900, "scan": 900, "plan": 900, "update": 7 * 86400}
+LIFETIME_SECONDS = {
+    "run": 900,
+    "cancel": 900,
+    "sync": 900,
+    "scan": 900,
+    "plan": 900,
+    "update": 7 * 86400,
+    "erase": 7 * 86400,
+}
 """A run that was asked for must not surprise its author next week."""
 OPEN_AT_MOST = 50
 POWERLESS = "Its maker may not ask for it any more."
@@ -27,9 +37,11 @@ def send(database: Database, actor: Actor, appliance_id: str, kind: str, argumen
     """Ask an appliance for something; returns the command's id. An equal one that waits is not doubled."""
     if kind not in LIFETIME_SECONDS:
         raise WrongRequestError(
-            f"There is no command {kind[:20]}.", "", "Use run, cancel, sync, scan, plan or update."
+            f"There is no command {kind[:20]}.", "", "Use run, cancel, sync, scan, plan, update or erase."
         )
     now, command_id, text = time.time(), str(uuid.uuid4()), json.dumps(argument, sort_keys=True)
+    if kind == "erase":
+        check_reference(argument.get("reference", ""))
     Command.model_validate({"id": command_id, "expires_in": 1, "request": {"kind": kind, **argument}})
     with database.write() as session:
         row = appliance(session, appliance_id)
@@ -121,11 +133,25 @@ def apply(session: Session, appliance_id: str, change: CommandChanged, at: float
     )
 
 
+def apply_erasure(session: Session, appliance_id: str, reported: ErasureReported, ordinal: int) -> None:
+    """Keep how far an erasure is, unless something newer is known."""
+    session.run(
+        "UPDATE command SET erasure = ?, erasure_ordinal = ? WHERE id = ? AND appliance_id = ?"
+        " AND kind = 'erase' AND erasure_ordinal < ?",
+        reported.model_dump_json(exclude={"type", "command_id"}),
+        ordinal,
+        str(reported.command_id),
+        appliance_id,
+        ordinal,
+    )
+
+
 def recent(session: Session, appliance_id: str, limit: int = 20) -> list[Row]:
     """An appliance's latest commands; one that waited too long reads ``expired``."""
     rows = session.all(
         "SELECT id, kind, argument, state, created_at, created_by, expires_at, offered_at, changed_at,"
-        " run_id, rule, problem FROM command WHERE appliance_id = ? ORDER BY created_at DESC LIMIT ?",
+        " run_id, rule, problem, erasure FROM command WHERE appliance_id = ?"
+        " ORDER BY created_at DESC LIMIT ?",
         appliance_id,
         limit,
     )
@@ -136,7 +162,7 @@ def command(session: Session, command_id: str) -> Row:
     """One command; raises WrongRequestError for an unknown id."""
     row = session.one(
         "SELECT id, appliance_id, kind, argument, state, created_at, created_by, expires_at, offered_at,"
-        " changed_at, run_id, rule, problem FROM command WHERE id = ?",
+        " changed_at, run_id, rule, problem, erasure FROM command WHERE id = ?",
         command_id if re.fullmatch(r"[0-9a-f-]{36}", command_id) else "",
     )
     if row is None:
@@ -154,4 +180,8 @@ def that_starts(session: Session, appliance_id: str, run_id: str) -> str | None:
 
 def _shown(row: Row) -> Row:
     expired = row["state"] == "waiting" and row["expires_at"] < time.time()
-    return row | {"state": "expired" if expired else row["state"], "argument": json.loads(row["argument"])}
+    return row | {
+        "state": "expired" if expired else row["state"],
+        "argument": json.loads(row["argument"]),
+        "erasure": json.loads(row["erasure"]) if row["erasure"] else None,
+    }

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from appliance.contract.calls import Event
 from appliance.contract.catalog import CatalogReported, ColumnsUncovered, PlanReported
+from appliance.contract.erasures import ErasureReported
 from appliance.contract.events import (
     CommandChanged,
     RunFinished,
@@ -52,6 +53,8 @@ def apply(session: Session, appliance_id: str, events: list[Stamped], now: float
             commands.apply(session, appliance_id, data, stamped.at, stamped.ordinal)
         elif isinstance(data, CatalogReported | PlanReported | ColumnsUncovered):
             catalogs.apply(session, appliance_id, data, stamped.at, stamped.ordinal)
+        elif isinstance(data, ErasureReported):
+            commands.apply_erasure(session, appliance_id, data, stamped.ordinal)
         elif isinstance(data, ReceiptSigned):
             receipts.take(session, appliance_id, data, stamped.at)
         elif isinstance(data, WorkflowChanged):

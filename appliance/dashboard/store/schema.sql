@@ -321,3 +321,8 @@ CREATE TABLE rollout_member (
     former_wish TEXT,
     PRIMARY KEY (rollout_id, appliance_id)
 );
+
+-- migration 7
+-- How far an erasure is that was asked for by its reference: counts and the receipt's digest.
+ALTER TABLE command ADD COLUMN erasure TEXT;
+ALTER TABLE command ADD COLUMN erasure_ordinal BIGINT NOT NULL DEFAULT 0;

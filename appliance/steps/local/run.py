@@ -65,6 +65,7 @@ class RunOutcome:
     export: Path | None = None
     """Where its files are."""
     receipt: SignedReceipt | None = None
+    receipt_file: Path | None = None
     containers: tuple[ContainerResult, ...] = ()
 
 
@@ -136,7 +137,10 @@ class LocalRun:
             stop_all(self._alive)
             remove_secrets(self.paths.secrets_dir)
         total = time.monotonic() - began
-        return RunOutcome(plan, self._results, self._seconds, total, export, self.receipt, containers)
+        receipt_file = self.signing.book.of_run(self.spec.run_id)[-1].path
+        return RunOutcome(
+            plan, self._results, self._seconds, total, export, self.receipt, receipt_file, containers
+        )
 
     def only_plan(self, observer: Observer) -> Plan:
         """Make the plan, and try what a target would refuse; nothing is left behind."""

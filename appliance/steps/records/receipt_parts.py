@@ -1,12 +1,22 @@
-"""Parts of a receipt: the subset, and the look at kept columns."""
+"""Parts of a receipt: the document, the subset, the SQL after the load, and the look at kept columns."""
 
 from __future__ import annotations
 
-import hashlib
-
+from appliance.contract.calls import document_digest
+from appliance.keys.keys import derived_key
 from appliance.postgres.proof.kept import KeptColumnLook
 from appliance.postgres.proof.results import TwinProof
-from appliance.receipts.predicate import KeptLook, OriginalsFound, Outcome, RowFilterFacts
+from appliance.postgres.twin.after_load import AfterLoadRecord
+from appliance.receipts.predicate import (
+    AfterLoadFacts,
+    KeptLook,
+    OriginalsFound,
+    Outcome,
+    RowFilterFacts,
+    TableChanged,
+    WorkflowFacts,
+)
+from appliance.steps.records.run_spec import RunSpec
 from appliance.workflow.document import RowFilter
 
 
@@ -31,10 +41,44 @@ def _look(column: KeptColumnLook) -> KeptLook:
     )
 
 
-def filter_facts(tables: str, rows: RowFilter) -> RowFilterFacts:
+def filter_facts(key: bytes, tables: str, rows: RowFilter) -> RowFilterFacts:
     """Which rows a pattern lets through."""
-    where = hashlib.sha256(rows.where.encode()).hexdigest() if rows.where is not None else None
-    return RowFilterFacts(tables=tables, last_days=rows.last_days, by=rows.by, where_sha256=where)
+    where = keyed_digest(key, "row condition", rows.where) if rows.where is not None else None
+    return RowFilterFacts(tables=tables, last_days=rows.last_days, by=rows.by, where_keyed=where)
+
+
+def keyed_digest(key: bytes, *parts: str) -> str:
+    """Of text that authors write values into: from a plain digest a short value could be guessed."""
+    return derived_key(key, "receipts", *parts).hex()
+
+
+def workflow_facts(key: bytes, spec: RunSpec) -> WorkflowFacts:
+    """Which document the run followed. What the dashboard sent is known there: a plain digest."""
+    workflow = spec.workflow
+    digest = spec.workflow_digest or document_digest(workflow.model_dump(mode="json"))
+    own = any(each.where is not None for each in workflow.rows.values()) or bool(workflow.after_load)
+    keyed = own and spec.origin == "local"
+    return WorkflowFacts(
+        id=workflow.id,
+        title=workflow.title,
+        digest=keyed_digest(key, "workflow", digest) if keyed else digest,
+        digest_keyed=keyed,
+        origin=spec.origin,
+    )
+
+
+def after_load_facts(key: bytes, database: str, record: AfterLoadRecord) -> AfterLoadFacts:
+    """What the workflow's own SQL did to one twin."""
+    return AfterLoadFacts(
+        database=database,
+        pieces=record.pieces,
+        sql_keyed=keyed_digest(key, "after_load", record.sha256),
+        counted=record.counted,
+        changes=tuple(TableChanged(**each.model_dump()) for each in record.changes),
+        made=record.made,
+        dropped=record.dropped,
+        constraints_dropped=record.constraints_dropped,
+    )
 
 
 def outcome_of(error: BaseException) -> Outcome:

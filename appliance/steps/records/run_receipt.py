@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +15,7 @@ from appliance.durable import write_file
 from appliance.errors import ApplianceError, WorkFailedError
 from appliance.exports.manifest import MANIFEST, read_manifest
 from appliance.keys.keys import derived_key
-from appliance.postgres.plan import Plan, PlannedTable, Snapshot
-from appliance.postgres.proof.parts import loads
-from appliance.postgres.proof.results import TableProof, TwinProof
+from appliance.postgres.plan import Plan, Snapshot
 from appliance.receipts.book import ReceiptBook
 from appliance.receipts.envelope import SignedReceipt, WrongReceiptError
 from appliance.receipts.predicate import (
@@ -27,17 +23,13 @@ from appliance.receipts.predicate import (
     ChainLink,
     GroupFacts,
     ImageFacts,
-    KeptColumn,
-    MaskedColumn,
     NotCarriedFacts,
     Outcome,
     RunPredicate,
     SnapshotFacts,
     SourceFacts,
-    TableFacts,
     TwinFacts,
     TwinTable,
-    WorkflowFacts,
 )
 from appliance.receipts.statement import (
     Statement,
@@ -47,10 +39,15 @@ from appliance.receipts.statement import (
     subject,
 )
 from appliance.run_folder import CLOSED, RECEIPT, TOUCHED, Model, RunFile
-from appliance.steps.records.receipt_parts import filter_facts, looks_of
+from appliance.steps.records.receipt_parts import (
+    after_load_facts,
+    filter_facts,
+    keyed_digest,
+    workflow_facts,
+)
+from appliance.steps.records.receipt_tables import catalogue_digest, table_facts
 from appliance.steps.records.run_files import DIGESTS, PLAN, SNAPSHOT, SPEC, VERIFIED
 from appliance.steps.records.run_spec import RunSpec
-from appliance.workflow.document import KeptBecause, Workflow
 
 _MODE = 0o640
 
@@ -111,7 +108,8 @@ def close_run(
     if not (folder / TOUCHED).exists() or (folder / CLOSED).exists():
         return None
     spec = SPEC.read(folder)
-    subjects = [subject(f"run/{spec.run_id}", hashlib.sha256(spec.model_dump_json().encode()).hexdigest())]
+    digest = keyed_digest(signing.key, "run", spec.model_dump_json())
+    subjects = [subject(f"run/{spec.run_id}", digest)]
     return _append(signing, folder, outcome, subjects, (), failed_step)
 
 
@@ -183,12 +181,7 @@ def _predicate(  # noqa: PLR0917
         outcome=outcome,
         failed_step=failed_step,
         run=spec.run_id,
-        workflow=WorkflowFacts(
-            id=workflow.id,
-            title=workflow.title,
-            digest=spec.workflow_digest or _json_digest(workflow),
-            origin=spec.origin,
-        ),
+        workflow=workflow_facts(signing.key, spec),
         asked_by=signing.asked_by,
         policy_digest=_json_digest(spec.policy),
         release=spec.appliance_version,
@@ -197,10 +190,15 @@ def _predicate(  # noqa: PLR0917
         key_epoch=spec.epoch,
         source=_source(signing, spec, plan, snapshot),
         snapshot=SnapshotFacts(id=snapshot.snapshot_id, taken_at=snapshot.taken_at) if snapshot else None,
-        catalogue_digest=_catalogue_digest(plan) if plan else None,
-        tables=_tables(workflow, plan, twin) if plan else (),
+        catalogue_digest=catalogue_digest(plan) if plan else None,
+        tables=table_facts(workflow, plan, twin) if plan else (),
         groups=tuple(GroupFacts(**each.model_dump()) for each in digests.groups) if digests else (),
-        rows=tuple(filter_facts(name, each) for name, each in workflow.rows.items()),
+        after_load=tuple(
+            after_load_facts(signing.key, each.database, each.after_load)
+            for each in (verified.twins if verified is not None else ())
+            if each.after_load is not None
+        ),
+        rows=tuple(filter_facts(signing.key, name, each) for name, each in workflow.rows.items()),
         not_carried=tuple(
             NotCarriedFacts(kind=each.kind, name=each.name, why=each.why) for each in plan.not_carried
         )
@@ -224,83 +222,6 @@ def _source(
         server_version=snapshot.server_version,
         standby=snapshot.in_recovery,
     )
-
-
-def _catalogue_digest(plan: Plan) -> str:
-    read = [
-        [table.qualified, [[column.name, column.type] for column in table.columns]] for table in plan.tables
-    ]
-    return hashlib.sha256(json.dumps(sorted(read), ensure_ascii=False).encode()).hexdigest()
-
-
-def _tables(workflow: Workflow, plan: Plan, twin: TwinProof | None) -> tuple[TableFacts, ...]:
-    proofs = {table.table: table for table in twin.tables} if twin is not None else {}
-    looks = looks_of(twin) if twin is not None else {}
-    because = {each.column: each.because for each in workflow.keep if isinstance(each, KeptBecause)}
-    facts = []
-    for loaded in loads(plan):
-        table, proof = plan.tables[loaded.number], proofs.get(loaded.relation.qualified)
-        known = TableFacts(table=loaded.relation.qualified)
-        if proof is not None:
-            known = TableFacts(
-                table=proof.table,
-                rows_source=proof.source_rows,
-                rows_twin=proof.rows,
-                gathered=proof.gathered,
-                searched=proof.searched,
-                left_out=proof.left_out.total if proof.left_out is not None else 0,
-            )
-        facts.append(
-            known.model_copy(
-                update={
-                    "filtered": any(plan.tables[each].where_sql is not None for each in loaded.sources),
-                    "masked": tuple(_masked(table, proof)),
-                    "kept": tuple(
-                        KeptColumn(
-                            column=column.name,
-                            type=column.type,
-                            rule=column.rule,
-                            because=because.get(column.rule or ""),
-                            look=looks.get((_root(table), column.name)),
-                        )
-                        for column in table.columns
-                        if column.mask is None
-                    ),
-                }
-            )
-        )
-    return tuple(facts)
-
-
-def _root(table: PlannedTable) -> str:
-    return table.root.qualified if table.root is not None else table.qualified
-
-
-def _masked(table: PlannedTable, proof: TableProof | None) -> list[MaskedColumn]:
-    found = []
-    for column in table.masked_columns:
-        # Of a document each path is proven apart: its label follows the column's name.
-        parts = [
-            each
-            for each in (proof.columns if proof is not None else ())
-            if each.column == column.name or each.column.startswith(f"{column.name} ")
-        ]
-        equal = [each.equal for each in parts if each.equal is not None]
-        found.append(
-            MaskedColumn(
-                column=column.name,
-                type=column.type,
-                mask=column.mask or "",
-                options=column.options,
-                rule=column.rule,
-                promise=column.proof,
-                keeps_distinct=column.preserves_distinct,
-                compared=sum(each.compared for each in parts) if parts else None,
-                equal=sum(equal) if equal else None,
-                outside=sum(each.outside for each in parts) if parts else None,
-            )
-        )
-    return found
 
 
 def _json_digest(document: BaseModel) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -20,16 +21,19 @@ from appliance.postgres.twin.digests import StandingTwin, standing_twin
 from appliance.receipts.book import Entry, ReceiptBook, read_bounded
 from appliance.receipts.envelope import SignedReceipt, WrongReceiptError
 from appliance.receipts.head import FILE, HEAD
-from appliance.receipts.page import receipt_page
 from appliance.receipts.predicate import RunPredicate, TwinFacts
+from appliance.receipts.removal_page import page_of
+from appliance.receipts.removals import ErasurePredicate
 from appliance.receipts.rotation import rotate
 from appliance.receipts.signing_key import load_or_create_signing_key, public_pem
+from appliance.receipts.statement import UnreadableStatementError, parse_statement
 from appliance.receipts.verifying import Checked, Verdict, check, check_files
 from appliance.settings.settings import Settings, load_settings
 from appliance.system.beneath import as_owner_of
 
 _APPLICATION_NAME = "appliance receipt audit"
 _PARALLEL = 2
+_OTHER_NAME = "It is another receipt than its name says."
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 _PDF_TIMEOUT_S = 60
 
@@ -54,16 +58,20 @@ class Receipts:
 
     def check_all(self) -> Checked:
         """Every receipt, and the chain up to its head."""
-        checked = check(self._read(self.book.entries()), self.public_key(), gone=self._gone())
+        entries = self.book.entries()
+        checked = check(self._read(entries), self.public_key(), gone=self._gone())
         head = self.book.head()
         last = next((each for each in reversed(checked.verdicts) if each.good), None)
         faults = list(checked.faults)
+        for entry, verdict in zip(entries, checked.verdicts, strict=True):
+            if verdict.good and (verdict.number, verdict.of_run) != (entry.number, entry.run):
+                faults.append(f"{entry.path.name}: {_OTHER_NAME}")
         if head is not None and (last is None or last.signed is None or last.signed.digest != head.sha256):
             faults.append(f"The chain ends with receipt {head.number}, and that one is missing or changed.")
         return Checked(checked.verdicts, tuple(faults), checked.notes)
 
     def find(self, which: str) -> list[Entry]:
-        """The receipts of a run, or the one of that number. Raises WrongRequestError where there is none."""
+        """Those of a run or an erasure, or the one of that number. Raises WrongRequestError."""
         entries = self.book.entries()
         found = [
             each for each in entries if each.run == which or (which.isdigit() and each.number == int(which))
@@ -81,7 +89,7 @@ class Receipts:
         verdict = check(self._read(wanted), self.public_key()).verdicts[-1]
         fault = verdict.fault
         if fault is None and (verdict.number, verdict.of_run) != (entry.number, entry.run):
-            fault = "It is another receipt than its name says."
+            fault = _OTHER_NAME
         if fault is not None:
             raise WorkFailedError(f"{entry.path.name}: {fault}", "", "appliance receipt list")
         return verdict
@@ -96,9 +104,10 @@ class Receipts:
             for entry in entries:
                 write_file(into / entry.path.name, self._content(entry), durable=False, mode=0o640)
                 verdict = self.believed(entry)
-                if page and verdict.run is not None:
+                text = page_of(verdict) if page else None
+                if text is not None:
                     html = into / f"{entry.path.stem}.html"
-                    write_file(html, receipt_page(verdict), durable=False, mode=0o640)
+                    write_file(html, text, durable=False, mode=0o640)
                     if program is not None:
                         _print_pdf(program, html)
         except FileExistsError:
@@ -135,7 +144,22 @@ class Receipts:
                 read_only=True,
             )
             found = standing_twin(open_twin, _PARALLEL, {each.table for each in twin.tables})
-            yield from _differences(run, twin, found)
+            yield from _differences(run, twin, found, self._erasures_since(run, twin))
+
+    def _erasures_since(self, run: RunPredicate, twin: TwinFacts) -> list[str]:
+        """Receipts of erasures that have removed rows on a twin's server since it was signed."""
+        found = []
+        for entry in self.book.entries():
+            with contextlib.suppress(WrongReceiptError, UnreadableStatementError):
+                if entry.number <= run.link.number:
+                    continue
+                predicate = parse_statement(self.book.read(entry).envelope.payload).predicate
+                if isinstance(predicate, ErasurePredicate) and any(
+                    place.run == run.run and place.tables and place.name.startswith(f"{twin.connection}/")
+                    for place in predicate.places
+                ):
+                    found.append(f"{entry.number} ({predicate.erasure})")
+        return found
 
     def _content(self, entry: Entry) -> bytes:
         try:
@@ -184,7 +208,9 @@ def verify_files(files: Sequence[Path], key: Path | None, state: Path | None) ->
     return check_files(paths, pem)
 
 
-def _differences(run: RunPredicate, twin: TwinFacts, found: StandingTwin) -> Iterator[tuple[str, bool]]:
+def _differences(
+    run: RunPredicate, twin: TwinFacts, found: StandingTwin, erasures: list[str]
+) -> Iterator[tuple[str, bool]]:
     signed, there = {each.table: each.sha256 for each in twin.tables}, found.digests
     differ = sorted(name for name in signed.keys() & there.keys() if signed[name] != there[name])
     gone = sorted(signed.keys() - there.keys() - found.unread.keys())
@@ -200,6 +226,8 @@ def _differences(run: RunPredicate, twin: TwinFacts, found: StandingTwin) -> Ite
         yield f"  {name} could not be read: {error.why or error.what}", False
     if not same_definitions:
         yield "  its definitions (tables, columns, indexes, functions) are others", False
+    if erasures:
+        yield f"An erasure has removed rows since: receipt {', '.join(erasures)}", False
     yield "Its users may have written to it, or a later run has replaced it: appliance twin show", False
 
 

@@ -82,7 +82,7 @@ def local_run(
     after_load = sql_texts(workflow.after_load, file.parent)
     connections = select_connections(known, workflow.connections, str(known_file))
     folder = state_folder(settings, state, near=file.parent)
-    user = _user()
+    user = user_of_command()
     _work_as_its_owner(folder, exports_dir)
     remove_killed_plans(folder)
     for line in (*discard_left_behind(settings, folder, known), *close_killed_runs(folder, known)):
@@ -125,7 +125,7 @@ def local_run(
         yield run
 
 
-def _user() -> str | None:
+def user_of_command() -> str | None:
     """Who typed the command, also behind sudo."""
     with contextlib.suppress(KeyError):
         return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
