@@ -296,3 +296,13 @@ CREATE TABLE receipt (
     PRIMARY KEY (appliance_id, digest)
 );
 CREATE INDEX receipt_run ON receipt (appliance_id, run_id);
+
+-- migration 6
+CREATE TABLE drift_check (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    workflow_id TEXT NOT NULL,
+    ordinal BIGINT NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (appliance_id, workflow_id)
+);
