@@ -104,7 +104,7 @@ def answer(
         changes=tuple(item.text for item in found.items[:MOST_CHANGES]),
         failure=FailedStep(STEP, None).by_error(failure) if isinstance(failure, ApplianceError) else failure,
     )
-    told = {
+    said = {
         "workflow": workflow,
         "digest": spec.workflow_digest if spec is not None else None,
         "outcome": check.outcome,
@@ -117,5 +117,5 @@ def answer(
     with db.transaction():
         write_drift_check(db, workflow, check)
         forget_drift_checks(db, but=[*here, workflow])
-        append_event(db, fitting(DriftChecked, told))
+        append_event(db, fitting(DriftChecked, said))
     shutil.rmtree(folder, ignore_errors=True)
