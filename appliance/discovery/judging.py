@@ -15,7 +15,7 @@ from appliance.masking.suggesting.kinds import SPOKEN, PersonalKind
 from appliance.workflow.catalog import Column, Table
 
 _CERTAIN = 0.85
-"""From this score on no person's data is there, whatever a comment says: a key, a few values again and again."""
+"""From this score on no person's data is there, whatever a comment says: a key, a few values repeated."""
 ENOUGH = 20
 """Values that say something by what they do not show."""
 _FEW = 0.05
