@@ -12,6 +12,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from appliance.contract.catalog import CatalogReported, ColumnsUncovered, PlanReported
+from appliance.contract.drift_check import MAX_DRIFT, DriftChecked
 from appliance.contract.erasures import ErasureReported
 from appliance.contract.fields import (
     ConnectionName,
@@ -77,7 +78,7 @@ class RunPlanned(WireModel):
     )
     drift: tuple[TableDrift, ...] = Field(
         default=(),
-        max_length=200,
+        max_length=MAX_DRIFT,
         description="What has changed in the source's tables since the last run, to see what came.",
     )
 
@@ -201,6 +202,7 @@ EventBody = (
     | CatalogReported
     | ColumnsUncovered
     | PlanReported
+    | DriftChecked
 )
 EventData = Annotated[EventBody, Field(discriminator="type")]
 EVENT_KINDS: dict[str, type[EventBody]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from appliance.discovery.comments import kind_by_comment
 from appliance.discovery.evidence import ValueEvidence, by_values, share_of
 from appliance.discovery.findings import ColumnCounts, Finding, PathCounts, Verdict
 from appliance.discovery.places import bare_type, mode_of
@@ -13,6 +14,8 @@ from appliance.masking.suggesting.guess import guess_of
 from appliance.masking.suggesting.kinds import SPOKEN, PersonalKind
 from appliance.workflow.catalog import Column, Table
 
+_CERTAIN = 0.85
+"""From this score on no person's data is there, whatever a comment says: a key, a few values repeated."""
 ENOUGH = 20
 """Values that say something by what they do not show."""
 _FEW = 0.05
@@ -25,8 +28,13 @@ _NOT_A_BIRTH = re.compile(
 _LABEL_EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[A-Za-z]{2,}|\+[0-9][0-9 ()/.-]{7,}[0-9]")
 
 
-def judge(table: Table, column: Column, counts: ColumnCounts | None, why_not: str = "") -> Finding:
-    """The finding. ``counts`` is None where the values were not looked at; ``why_not`` says why."""
+def judge(
+    table: Table, column: Column, counts: ColumnCounts | None, why_not: str = "", comment: str = ""
+) -> Finding:
+    """The finding. ``counts`` is None where the values were not looked at; ``why_not`` says why.
+
+    A comment of the source speaks where name and values do not.
+    """
     guess = guess_of(table, column)
     seen = _by_sample(table, column, counts) if counts is not None else None
     if column.generated:
@@ -45,6 +53,9 @@ def judge(table: Table, column: Column, counts: ColumnCounts | None, why_not: st
         evidence = (f"{labels} of {len(column.enum_labels)} labels look like an address or a number",)
         return _personal(table, column, "email", 0.9, evidence)
     verdict, score, reason = _not_personal(table, column, counts, why_not)
+    said = kind_by_comment(table, column, comment) if comment and score < _CERTAIN else None
+    if said is not None:
+        return _personal(table, column, said, 0.7, ("its comment", reason))
     return _finding(table, column, verdict, score, (reason,))
 
 

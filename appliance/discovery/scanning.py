@@ -11,6 +11,7 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from appliance.discovery.comments import Comments, read_comments
 from appliance.discovery.findings import ColumnCounts, Finding, NotLookedAt, Scan
 from appliance.discovery.judging import judge
 from appliance.discovery.name_list import known_names
@@ -43,8 +44,10 @@ _PARTITIONS = 4
 """Of a partitioned table, spread over all of them."""
 ADULT_YEARS = 15
 _MOST_RECONNECTS = 3
+NO_RIGHT = "the role may not read it"
+ROW_SECURITY = "row-level security hides rows of it from the role"
 _WHY = {
-    "42501": "the role may not read it",
+    "42501": NO_RIGHT,
     "55P03": "it is locked by another session",
     "57014": f"it took longer than {STATEMENT_TIMEOUT_S} seconds",
     "42P01": "it is not there any more",
@@ -64,6 +67,7 @@ class Sampler:
         self.seed = seed
         self._reconnects = 0
         self.rows_seen = 0
+        self._comments: Comments | None = None
         self._ahead: dict[TableName, tuple[int, list[tuple[str, Counted]]]] = {}
 
     def close(self) -> None:
@@ -71,10 +75,19 @@ class Sampler:
         with suppress(psycopg.Error):
             self._session.close()
 
+    def comment_on(self, table: Table, column: str) -> str:
+        """What the source says of a column; of a partition's, also what it says of the root's."""
+        if self._comments is None:
+            self._comments = read_comments(self._session)
+        found = (self._comments.get((*name, column), "") for name in table.all_names)
+        return next(filter(None, found), "")
+
     def counts(self, table: Table, into: dict[str, ColumnCounts]) -> str:
         """Add what a table's sample shows, by column; why it could not be looked at, or nothing."""
         if not table.readable:
-            return _WHY["42501"]
+            return NO_RIGHT
+        if table.row_security:
+            return ROW_SECURITY
         try:
             self._look(table, into)
         except psycopg.Error as error:
@@ -84,7 +97,11 @@ class Sampler:
     def look_ahead(self, tables: Iterable[Table]) -> None:
         """Look at small tables together, so that ``counts`` has them at hand; it looks at the rest itself."""
         self._ahead.clear()
-        small = [table for table in tables if table.readable and sampled_percent(table, self._rows) is None]
+        small = [
+            table
+            for table in tables
+            if table.readable and not table.row_security and sampled_percent(table, self._rows) is None
+        ]
         for group in _groups(small):
             with suppress(psycopg.Error):
                 self._look_at_all(group)
@@ -207,7 +224,13 @@ def look_at(
     reasons = [sampler.counts(table, counts) for table in sampled_tables(members, only)]
     why = next(filter(None, reasons), "") if leaves else _without_rows(facts)
     findings = [
-        judge(facts, column, counts.get(column.name) if is_looked_at(facts, column) else None, why)
+        judge(
+            facts,
+            column,
+            counts.get(column.name) if is_looked_at(facts, column) else None,
+            why,
+            sampler.comment_on(facts, column.name),
+        )
         for column in facts.columns
         if only is None or column.name in only
     ]

@@ -53,12 +53,10 @@ def workflow_text(scan: Scan, catalog: Catalog, target: str, patterns: Sequence[
 
 
 def _selection(scan: Scan, catalog: Catalog, patterns: Sequence[str]) -> tuple[list[str], list[str]]:
-    """What is scanned, without tables that the role may not read."""
+    """What is scanned, without tables that the role may not read, or not whole."""
     places = {(finding.schema_name, finding.table_name) for finding in scan.findings}
-    unreadable = sorted(
-        {table.all_names[-1] for table in catalog.tables if not table.readable and table.kind != "foreign"}
-        & {table.all_names[-1] for table in catalog.tables if table.all_names[-1] in places}
-    )
+    closed = [table for table in catalog.tables if table.row_security or not table.readable]
+    unreadable = sorted({table.all_names[-1] for table in closed if table.kind != "foreign"} & places)
     rows = {table.all_names[-1] for table in catalog.tables if table.kind != "foreign"} & places
     schemas = sorted({schema for schema, _ in rows - set(unreadable)})
     include = list(patterns) or [f"{quote_name(schema)}.*" for schema in schemas]

@@ -45,7 +45,7 @@ def catalog_events(scan_id: UUID, connection: str, found: ScannedSource) -> Iter
 
 def uncovered_events(run_id: str, workflow: str, folder: Path) -> Iterable[ColumnsUncovered]:
     """The columns at which a run was refused, in parts; none where it was not for those."""
-    columns = _uncovered(folder)
+    columns = uncovered_columns(folder)
     parts = [columns[at : at + MAX_UNCOVERED] for at in range(0, len(columns), MAX_UNCOVERED)][:MAX_PARTS]
     for number, part in enumerate(parts, 1):
         yield ColumnsUncovered(run_id=run_id, workflow=workflow, part=number, parts=len(parts), columns=part)
@@ -60,20 +60,21 @@ def plan_event(  # noqa: PLR0917
     share: bool,
 ) -> PlanReported:
     """What a run would do, or why it would be refused; names of columns only where they may be shared."""
-    uncovered = _uncovered(folder)
+    uncovered = uncovered_columns(folder)
     plan = PLAN.read(folder) if failure is None else None
     return PlanReported(
         command_id=command_id,
         workflow=workflow,
         digest=digest,
-        refused=(_refused(failure, share=share),) if failure is not None else (),
+        refused=(refusal(failure, share=share),) if failure is not None else (),
         uncovered=uncovered[:MAX_UNCOVERED_OF_PLAN] if share else (),
         uncovered_total=len(uncovered),
         **(_planned(plan) if plan is not None else {}),
     )
 
 
-def _uncovered(folder: Path) -> tuple[UncoveredColumn, ...]:
+def uncovered_columns(folder: Path) -> tuple[UncoveredColumn, ...]:
+    """The columns that nothing covers; none where the plan was not refused for those."""
     return UNCOVERED.read(folder).columns if UNCOVERED.is_in(folder) else ()
 
 
@@ -107,7 +108,8 @@ def _planned(plan: Plan) -> dict[str, object]:
     }
 
 
-def _refused(failure: Failure | ApplianceError, *, share: bool) -> Refused:
+def refusal(failure: Failure | ApplianceError, *, share: bool) -> Refused:
+    """What stops a run, as an event may say it."""
     said = failure.explanation
     if not share:
         # The reasons name columns, one after the other with each plan that masks the last ones named.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
+from appliance.contract.drift_check import MAX_DRIFT
 from appliance.contract.events import MAX_PLANNED_TABLES
 from appliance.contract.fitting import shown_name
 from appliance.postgres.plan import Plan, PlannedTable
 from appliance.store.runs import Row
+from appliance.workflow.drift import Drift
 
-_MOST_DRIFT = 200
 _CHANGES = {
     ("table", "added"): "table_added",
     ("table", "gone"): "table_gone",
@@ -30,7 +31,7 @@ def plan_brief(plan: Plan) -> Row:
         "not_carried": len(plan.not_carried),
         "warnings": len(plan.warnings),
         "server_version": plan.source.server_version,
-        "drift": _drift(plan),
+        "drift": drift_brief(plan.drift),
     }
 
 
@@ -39,17 +40,17 @@ def parts_of_tables(plan: Plan) -> dict[str, int]:
     return dict(Counter(plan.table_name(item) for shard in plan.shards for item in shard.items))
 
 
-def _drift(plan: Plan) -> list[Row]:
+def drift_brief(found: Drift) -> list[Row]:
     """The changes by table and outcome: no column is named."""
     counted = Counter(
         (f"{item.schema_name}.{item.table}", _CHANGES[item.kind, item.change], item.outcome)
-        for item in plan.drift.items
+        for item in found.items
     )
-    found = [
+    brief = [
         {"table": shown_name(table), "change": change, "outcome": outcome, "count": count}
         for (table, change, outcome), count in counted.items()
     ]
-    return found[:_MOST_DRIFT]
+    return brief[:MAX_DRIFT]
 
 
 def _table(table: PlannedTable) -> Row:

@@ -26,7 +26,7 @@ Origin = Literal["local", "cloud"]
 SUFFIXES = (".yaml", ".yml", ".json")
 INDEX = "workflow-index.json"
 WAITING = ".waiting"
-_VERSION = f"4/{appliance.__version__}"
+_VERSION = f"5/{appliance.__version__}"
 """Another release may find other things wrong with a file."""
 
 
@@ -41,6 +41,7 @@ class WorkflowFile:
     id: str | None = None
     title: str = ""
     schedule: str | None = None
+    drift: str | None = None
     timezone: str = "UTC"
     parallel: int = 1
     retries: int = 0
@@ -134,6 +135,7 @@ def _read(path: Path, origin: Origin, mtime_ns: int, size: int) -> WorkflowFile:
         id=workflow.id,
         title=workflow.title,
         schedule=workflow.schedule,
+        drift=workflow.drift,
         timezone=workflow.timezone,
         parallel=workflow.limits.parallel,
         retries=workflow.limits.retries,

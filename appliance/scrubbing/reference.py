@@ -16,8 +16,8 @@ def check_reference(reference: str, typed: str = "") -> str:
     if hidden or inside or not re.fullmatch(REFERENCE_PATTERN, reference):
         raise WrongRequestError(
             "That is no reference number of a request.",
-            "It is kept, signed and may leave the appliance, so it must not name a person: up to 40 letters, digits"
-            " and . _ / # -, and nothing of the shape of an address, a phone number or an account.",
+            "It is kept, signed and may leave the appliance, so it must not name a person: up to 40 letters,"
+            " digits and . _ / # -, and nothing of the shape of an address, a phone number or an account.",
             "Use the number under which you keep the request, as in REQ-17.",
         )
     return reference

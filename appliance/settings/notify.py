@@ -14,6 +14,7 @@ from appliance.documents.model import StrictModel, wrong
 NoticeKind = Literal[
     "run_failed",
     "run_halted",
+    "run_would_halt",
     "twin_stale",
     "disk_low",
     "certificate_expires",

@@ -71,6 +71,25 @@ function facts(list, pairs) {
 
 const why = (text) => (text ? element("span", text, "why") : null);
 
+function looked(kept) {
+  if (!kept) return null;
+  const text = `Looked into ${kept.looked_at.toLocaleString()} of ${kept.columns.toLocaleString()} kept columns, over ${kept.rows.toLocaleString()} rows: `;
+  if (!kept.found) return element("span", `${text}nothing looks personal`, "look quiet");
+  return element("span", `${text}${kept.found.toLocaleString()} look personal (${kept.found_in.join(", ")})`, "look why");
+}
+
+function checked(workflow, now) {
+  const check = workflow.drift_check;
+  if (!check) return null;
+  const at = `Checked for drift ${ago(check.checked_at, now)}: `;
+  if (check.outcome === "goes") return element("span", `${at}the next run would go`, "look quiet");
+  const failed = check.failure || {};
+  const verdict = check.outcome === "halts" ? "the next run would halt" : "could not be looked at";
+  const said = why([`${at}${verdict}.`, failed.what, ...check.columns.slice(0, 20), ...check.changes.slice(0, 20)].filter(Boolean).join("\n"));
+  said.append(element("span", `Next: appliance plan ${workflow.file}`, "next"));
+  return said;
+}
+
 const urgency = (workflow) =>
   ({ invalid: 0, refused: 0, waiting: 2 })[workflow.state] ?? (workflow.last_run?.state === "failed" ? 1 : 3);
 
@@ -84,9 +103,9 @@ function showWorkflows(workflows, now) {
   rows($("workflow-rows"), shown.map((each) => ({
     key: each.file,
     cells: [
-      [element("strong", each.id || each.file), " ", element("span", each.title, "quiet"), why(each.problem)],
+      [element("strong", each.id || each.file), " ", element("span", each.title, "quiet"), why(each.problem), checked(each, now)],
       tag(each.state),
-      each.last_run ? [tag(each.last_run.state), " ", element("span", ago(each.last_run.ended_at, now), "quiet")] : "never",
+      each.last_run ? [tag(each.last_run.state), " ", element("span", ago(each.last_run.ended_at, now), "quiet"), looked(each.kept)] : "never",
       each.next_run_at ? ago(each.next_run_at, now) : each.schedule || "on demand",
     ],
   })));

@@ -7,7 +7,15 @@ from datetime import datetime
 from typing import Literal
 
 from appliance.cloud.known import DashboardLink
-from appliance.store.rows import OutboxDepth, RefusedCommand, ReleaseWish, RunLine, RunState
+from appliance.store.rows import (
+    DriftCheck,
+    KeptLook,
+    OutboxDepth,
+    RefusedCommand,
+    ReleaseWish,
+    RunLine,
+    RunState,
+)
 
 ComponentState = Literal["ok", "degraded", "down", "unknown"]
 
@@ -50,6 +58,12 @@ class WorkflowState:
     last_run: LastRun | None
     last_success_at: datetime | None = None
     """When the newest run that succeeded ended."""
+    kept: KeptLook | None = None
+    """What the newest run that was verified saw in the columns that it kept."""
+    drift: str | None = None
+    """When it is checked for drift: five cron fields."""
+    drift_check: DriftCheck | None = None
+    """What the last check has found; None where a run has ended since, which says more."""
 
 
 @dataclass(frozen=True)

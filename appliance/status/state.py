@@ -32,7 +32,16 @@ from appliance.status.report import (
 )
 from appliance.store import queries
 from appliance.store.database import Connection, connect
-from appliance.store.rows import OutboxDepth, RefusedCommand, ReleaseWish, RunDetails, RunLine
+from appliance.store.drift_checks import drift_checks, is_newer
+from appliance.store.rows import (
+    DriftCheck,
+    KeptLook,
+    OutboxDepth,
+    RefusedCommand,
+    ReleaseWish,
+    RunDetails,
+    RunLine,
+)
 from appliance.store.workflow_totals import WorkflowTotals, workflow_totals
 from appliance.supervision.docker_probe import noted_docker
 from appliance.supervision.idle_dag_processor import is_resting
@@ -210,6 +219,8 @@ class _Ours:
     recent: tuple[RunLine, ...]
     last: dict[str, RunLine]
     successes: dict[str, datetime]
+    kept: dict[str, KeptLook]
+    drift: dict[str, DriftCheck]
     outbox: OutboxDepth | None
     refused: tuple[RefusedCommand, ...]
     wish: ReleaseWish | None
@@ -237,6 +248,8 @@ def _our_part(db: Connection) -> _Ours:
         recent=tuple(queries.recent_runs(db)),
         last=queries.last_runs(db),
         successes=queries.last_successes(db),
+        kept=queries.kept_looks(db),
+        drift=drift_checks(db),
         outbox=queries.outbox_depth(db),
         refused=tuple(queries.refused_commands(db)),
         wish=queries.newest_wish(db),
@@ -266,6 +279,7 @@ def _component(name: str, problem: str | None, *, state: ComponentState | None =
 
 def _workflow(file: WorkflowFile, ours: _Ours | None, theirs: _Airflow | None) -> WorkflowState:
     last = ours.last.get(file.id) if ours and file.id else None
+    check = ours.drift.get(file.id) if ours and file.id and file.drift else None
     waiting = file.usable and theirs is not None and file.id not in theirs.known
     return WorkflowState(
         id=file.id,
@@ -281,6 +295,9 @@ def _workflow(file: WorkflowFile, ours: _Ours | None, theirs: _Airflow | None) -
         if last
         else None,
         last_success_at=ours.successes.get(file.id) if ours and file.id else None,
+        kept=ours.kept.get(file.id) if ours and file.id else None,
+        drift=file.drift,
+        drift_check=check if check and is_newer(check, last.ended_at if last else None) else None,
     )
 
 

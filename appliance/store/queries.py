@@ -10,6 +10,7 @@ from psycopg.rows import BaseRowFactory, class_row, kwargs_row
 
 from appliance.store.database import Connection
 from appliance.store.rows import (
+    KeptLook,
     NoticeLine,
     OutboxDepth,
     ProgressLine,
@@ -22,6 +23,7 @@ from appliance.store.rows import (
     TableLine,
     TwinLine,
     stored_failure,
+    stored_look,
     stored_plan,
     stored_stop,
 )
@@ -78,6 +80,18 @@ def last_successes(connection: Connection) -> dict[str, datetime]:
         "SELECT workflow, max(ended_at) AS at FROM appliance.run WHERE state = 'succeeded' GROUP BY workflow"
     ).fetchall()
     return {row["workflow"]: row["at"] for row in rows if row["at"] is not None}
+
+
+def kept_looks(connection: Connection) -> dict[str, KeptLook]:
+    """What the newest run of each workflow that was verified saw in the columns that it kept."""
+    rows = connection.execute(
+        "SELECT workflow, s.result FROM (SELECT DISTINCT workflow FROM appliance.run) AS w"
+        " CROSS JOIN LATERAL (SELECT step.result FROM appliance.run JOIN appliance.step USING (run_id)"
+        "   WHERE run.workflow = w.workflow AND step.step = 'verify' AND step.state = 'succeeded'"
+        "   ORDER BY run.queued_at DESC LIMIT 1) AS s"
+    ).fetchall()
+    found = {row["workflow"]: stored_look(row["result"] or {}) for row in rows}
+    return {workflow: look for workflow, look in found.items() if look is not None}
 
 
 def run_details(connection: Connection, run_id: str) -> RunDetails | None:

@@ -146,6 +146,32 @@ class RunDetails(RunLine):
 
 
 @dataclass(frozen=True)
+class DriftCheck:
+    """Whether a run would go, as a workflow's last check for drift has found; ``changes`` are lines."""
+
+    checked_at: datetime
+    outcome: Literal["goes", "halts", "unknown"]
+    uncovered: int
+    columns: tuple[str, ...]
+    """Those that nothing covers, at most the first of them."""
+    changes: tuple[str, ...]
+    failure: Failure | None
+
+
+@dataclass(frozen=True)
+class KeptLook:
+    """How far a run looked into the columns that it kept."""
+
+    columns: int
+    looked_at: int
+    rows: int
+    found: int
+    """Columns that hold what looks personal, or originals of masked ones."""
+    found_in: tuple[str, ...] = ()
+    """Tables, at most the first of them."""
+
+
+@dataclass(frozen=True)
 class OutboxDepth:
     """How many events wait to be sent, and what became of others."""
 
@@ -186,6 +212,19 @@ def stored_failure(stored: Mapping[str, object]) -> Failure:
     """A failure as a row has it. One that another release wrote may lack keys or have more."""
     known = {key: value for key, value in stored.items() if key in Failure.model_fields}
     return Failure.model_validate({"step": "run", "exit_code": 1, "retry": False, "what": "", **known})
+
+
+def stored_look(stored: Mapping[str, Any]) -> KeptLook | None:
+    """What ``verify`` counted in kept columns; None where it looked at none, or another release did not."""
+    if not stored.get("kept_columns"):
+        return None
+    return KeptLook(
+        columns=int(stored["kept_columns"]),
+        looked_at=int(stored.get("kept_looked_at", 0)),
+        rows=int(stored.get("kept_rows", 0)),
+        found=int(stored.get("kept_found", 0)),
+        found_in=tuple(stored.get("kept_found_in", ())),
+    )
 
 
 def stored_plan(stored: Mapping[str, object]) -> PlanLine:

@@ -118,3 +118,15 @@ CREATE TABLE appliance.wanted_release (
 ALTER TABLE appliance.command DROP CONSTRAINT command_state_check;
 ALTER TABLE appliance.command
     ADD CONSTRAINT command_state_check CHECK (state IN ('received', 'accepted', 'done', 'refused', 'failed'));
+
+-- migration 5
+-- Whether the next run of each workflow would go, by its last check for drift.
+CREATE TABLE appliance.drift_check (
+    workflow    text PRIMARY KEY,
+    checked_at  timestamptz NOT NULL,
+    outcome     text NOT NULL CHECK (outcome IN ('goes', 'halts', 'unknown')),
+    uncovered   bigint NOT NULL DEFAULT 0,
+    columns     jsonb NOT NULL DEFAULT '[]',
+    changes     jsonb NOT NULL DEFAULT '[]',
+    failure     jsonb
+);

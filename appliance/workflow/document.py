@@ -127,9 +127,17 @@ class Workflow(StrictModel):
     schedule: Schedule | None = Field(
         default=None, description="Five cron fields, or null to run on demand only.", examples=["0 2 * * *"]
     )
+    drift: Schedule | None = Field(
+        default=None,
+        description=(
+            "When, besides, it is looked whether a run would halt, before one does: five cron fields. The"
+            " source's catalogue is read and planned, no row is copied."
+        ),
+        examples=["0 18 * * *"],
+    )
     timezone: TimeZone = Field(
         default="UTC",
-        description="The IANA time zone that the schedule is read in.",
+        description="The IANA time zone that the schedule and drift are read in.",
         examples=["Europe/Vienna"],
     )
     source: ConnectionName = Field(description="The connection to copy from.", examples=["production"])

@@ -196,6 +196,19 @@ class ErasureShop:
         drop = "DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO reader;"
         self.scenario.source.sql(self.scenario.source_database, drop + TABLES)
 
+    def addresses_met(self) -> tuple[int, int]:
+        """Of what the newest run saw in the kept texts of messages: customers' addresses, and texts."""
+        newest = max(self.scenario.state.rglob("verify.json"), key=lambda path: path.stat().st_mtime)
+        ((met, texts),) = (
+            (each["telling"], each["texts"])
+            for look in json.loads(newest.read_text())["twins"][0]["kept"]
+            for column in look["columns"]
+            for each in column["originals"]
+            if (look["table"], column["column"]) == ("public.ticket_message", "body")
+            if each["masked"] == "public.customer.email"
+        )
+        return met, texts
+
     def databases(self) -> list[str]:
         """The twin, the former one, the golden copy and branches, as far as they are there."""
         twin = self.scenario.twin

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.clusters import Cluster
-from tests.engine.erasure_shop import GONE, TABLES, ErasureShop
+from tests.engine.erasure_shop import CUSTOMERS, GONE, TABLES, ErasureShop
 from tests.engine.scenario import Scenario
 
 
@@ -28,6 +28,7 @@ def test_a_subject_is_in_no_copy_afterwards_and_in_no_later_one(shop: ErasureSho
     shop.branch("old", "former")
     others = {name: shop.rows_in(shop.scenario.target, name, "tag = 'other'") for name in shop.databases()}
     assert len(others) == 5
+    assert shop.addresses_met() == (CUSTOMERS, CUSTOMERS)
     # The subject is there, in every copy.
     assert len(shop.about_the_subject()) == 5 + len(shop.files())
     ended = shop.erasure("run", "--yes", "--reference", "REQ-17")
@@ -46,6 +47,8 @@ def test_a_subject_is_in_no_copy_afterwards_and_in_no_later_one(shop: ErasureSho
     # The source still has the subject: a run leaves it out, and says so.
     ended = shop.delivered()
     assert "about erased subjects: 15 rows" in ended.text
+    # What is not copied is not looked at either.
+    assert shop.addresses_met() == (CUSTOMERS - 1, CUSTOMERS - 1)
     assert shop.about_the_subject() == {}
     assert (
         shop.rows_in(shop.scenario.target, shop.scenario.twin, "tag = 'other'") == others[shop.scenario.twin]

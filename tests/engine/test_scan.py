@@ -280,3 +280,26 @@ def test_an_address_of_many_words_is_masked_as_a_whole(source: Cluster, source_d
         " GRANT SELECT ON t TO reader",
     )
     assert set(found(source, source_database).values()) == {("personal", "street")}
+
+
+def test_a_comment_is_read_and_not_repeated_and_a_table_with_hidden_rows_is_left_out(
+    scenario: Scenario,
+) -> None:
+    scenario.source.sql(
+        scenario.source_database,
+        "CREATE TABLE public.odd (id int PRIMARY KEY, c7 text, c8 int);"
+        f"COMMENT ON COLUMN public.odd.c7 IS 'Nachname, {CANARY}';"
+        "COMMENT ON COLUMN public.odd.c8 IS 'e-mail';"
+        "INSERT INTO public.odd SELECT i, md5(i::text), i % 2 FROM generate_series(1, 40) AS i;"
+        "CREATE TABLE public.hidden (id int, what text); ALTER TABLE public.hidden ENABLE ROW LEVEL SECURITY;"
+        "GRANT SELECT ON public.odd, public.hidden TO reader",
+    )
+    written = scenario.folder / "written.yaml"
+    ended = scanned(scenario, "--write", str(written))
+    text = written.read_text()
+    assert ended.code == 0 and CANARY not in ended.text + text
+    assert "public.odd.c7: last_name" in text and "its comment" in text
+    assert "public.odd.c8: " not in text
+    assert "row-level security hides rows of it from the role" in ended.text
+    scenario.workflow = yaml.safe_load(text) | {"unlisted": "null"}
+    assert scenario.run("plan").code == 0

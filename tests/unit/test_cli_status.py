@@ -13,8 +13,8 @@ from appliance.cloud.known import NotTaken
 from appliance.policy import columns as policy_columns
 from appliance.status.next_steps import next_step
 from appliance.status.report import Component, Runs
-from appliance.store.rows import RefusedCommand, RunLine
-from tests.unit.example_report import NOW, dashboard_link, failure, report, run_line
+from appliance.store.rows import DriftCheck, KeptLook, RefusedCommand, RunLine
+from tests.unit.example_report import NOW, dashboard_link, failure, report, run_line, workflow_state
 
 
 def test_what_was_refused_is_listed_with_its_rule(capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,3 +87,16 @@ def test_a_long_reason_takes_one_line_of_a_list(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert "…" in lines[1] and "few words" in lines[2]
+
+
+def test_it_is_said_how_far_the_last_run_looked_and_that_the_next_one_would_halt(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    why = failure("2 columns are neither masked nor kept, in public.customer.")
+    check = DriftCheck(NOW, "halts", 2, ("public.customer.note",), (), why)
+    look = KeptLook(columns=9, looked_at=7, rows=4_000, found=1, found_in=("public.orders",))
+    _show(report(workflows=(workflow_state("shop", kept=look, drift_check=check),)))
+    shown = capsys.readouterr().out
+    assert "7 of 9, 1 look personal" in shown
+    assert "The next run of shop would halt." in shown and "public.customer.note" in shown
+    assert "appliance plan shop.yaml" in shown

@@ -28,7 +28,7 @@ from appliance.status.notifications.conditions import Conditions, conditions
 from appliance.status.notifications.ledger import Ledger
 from appliance.status.notifications.notifier import Notifier
 from appliance.status.report import Certificate, Disk, Report, Runs
-from appliance.store.rows import ReleaseWish, RunLine
+from appliance.store.rows import DriftCheck, ReleaseWish, RunLine
 from tests.unit.example_report import NOW, failure, report, run_line, workflow_state
 from tests.unit.test_cli_main import run
 
@@ -360,3 +360,18 @@ def test_a_mail_goes_over_tls_to_a_server_that_is_trusted(
         and b"shop has failed" in sent
         and b"Next: appliance runs shop-1" in sent
     )
+
+
+def test_what_a_check_for_drift_has_found_is_told_with_the_command_that_says_more() -> None:
+    check = DriftCheck(NOW, "halts", 2, ("public.a.b", "public.a.c"), ("column public.a.b added",), failure())
+    found = conditions(
+        report(runs=Runs((), ()), workflows=(workflow_state("shop", drift="0 18 * * *", drift_check=check),)),
+        NotifySettings(),
+        None,
+    )
+    (told,) = found.present
+    assert (told.kind, told.next_step) == ("run_would_halt", "appliance plan shop.yaml")
+    assert told.text == "2 columns of the source are neither masked nor kept."
+    away = replace(check, outcome="unknown")
+    quiet = report(runs=Runs((), ()), workflows=(workflow_state("shop", drift_check=away),))
+    assert conditions(quiet, NotifySettings(), None).present == ()

@@ -281,7 +281,7 @@ def test_the_keys_of_its_answers_are_those_that_page_and_monitors_read(tmp_path:
     assert set(answer["components"][0]) == {"name", "state", "problem", "next_step"}
     assert set(answer["workflows"][0]) == {
         "id", "title", "file", "origin", "state", "problem", "schedule", "timezone", "next_run_at",
-        "last_run", "last_success_at",
+        "last_run", "last_success_at", "kept", "drift", "drift_check",
     }  # fmt: skip
     assert set(answer["disk"]) == {
         "path", "total_bytes", "free_bytes", "level", "low_below_bytes", "runs_need_bytes", "reserve",

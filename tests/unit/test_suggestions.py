@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.discovery.comments import kind_by_comment
 from appliance.documents.problems import Places
 from appliance.errors import RefusedError
+from appliance.masking.suggesting.column_names import guess_by_name
 from appliance.masking.suggesting.uncovered import lines_to_paste, refusal
 from appliance.postgres.planning.columns import compile_tables
 from appliance.workflow.catalog import Catalog, Column, ForeignKey, Table
@@ -248,3 +250,41 @@ def test_the_planner_takes_every_line_that_is_suggested(source: Catalog) -> None
     assert said == []
     assert len(matching.uncovered) == undecided
     assert len(made.masks) + len(made.keep) + undecided == len(asked.uncovered)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Фамилия", "last_name"),
+        ("дата_рождения", "birth_date"),
+        ("客户姓名", "full_name"),
+        ("手机号码", "phone"),
+        ("電話番号", "phone"),
+        ("όνομα", "first_name"),
+        ("이메일주소", "email"),
+        ("nazwisko", "last_name"),
+        ("příjmení", "last_name"),
+        ("geboortedatum", "birth_date"),
+        ("列", None),
+        ("stav", None),
+    ],
+)
+def test_names_in_other_scripts_and_languages_are_read(name: str, kind: str | None) -> None:
+    guess = guess_by_name("x", name)
+    assert (guess.kind if guess else None) == kind
+
+
+@pytest.mark.parametrize(
+    ("type_name", "comment", "kind"),
+    [
+        ("text", "Nachname des Patienten", "last_name"),
+        ("text", "E-mail address, as the shop has it", "email"),
+        ("text", "Social security number", "national_id"),
+        ("date", "Date of birth", "birth_date"),
+        ("integer", "e-mail address", None),
+        ("text", "Colour of the product (not of its owner's e-mail)", None),
+    ],
+)
+def test_a_comment_speaks_where_the_name_says_nothing(type_name: str, comment: str, kind: str | None) -> None:
+    told = column("c7", type_name)
+    assert kind_by_comment(table("t", (told,)), told, comment) == kind

@@ -52,6 +52,9 @@ def _show(report: Report) -> None:
     if runs:
         typer.echo("")
         print_runs(runs)
+    for line in _would_halt(report):
+        typer.echo("")
+        typer.echo(line)
     if failing := _failing(report):
         typer.echo("")
         print_table(
@@ -69,6 +72,23 @@ def _show(report: Report) -> None:
     if disk := report.disk:
         typer.echo("")
         typer.echo(f"disk: {size(disk.free_bytes)} of {size(disk.total_bytes)} free at {disk.path}")
+
+
+def _would_halt(report: Report) -> list[str]:
+    """What the checks for drift have found of the runs to come."""
+    lines = []
+    for each in report.workflows:
+        check = each.drift_check
+        if check is None or check.outcome != "halts":
+            continue
+        what = check.failure.what if check.failure else ""
+        said = Explanation(
+            f"The next run of {each.id} would halt.",
+            "\n".join([what, *check.columns, *check.changes]).strip(),
+            f"appliance plan {each.file}",
+        )
+        lines.append(said.text())
+    return lines
 
 
 def _failing(report: Report) -> list[RunLine]:
@@ -108,13 +128,24 @@ def print_workflows(workflows: Iterable[WorkflowState]) -> None:
             each.schedule or "on demand",
             moment(each.next_run_at),
             each.last_run.state if each.last_run else "never ran",
+            _looked(each),
         )
         for each in workflows
     ]
-    print_table(("workflow", "state", "schedule", "next run", "last run"), rows, empty="No workflows.")
+    heads = ("workflow", "state", "schedule", "next run", "last run", "kept columns looked into")
+    print_table(heads, rows, empty="No workflows.")
     for problem in dict.fromkeys(each.problem for each in workflows if each.problem):
         typer.echo("")
         typer.echo(problem)
+
+
+def _looked(workflow: WorkflowState) -> str:
+    """How far the last run that was verified looked into what it kept."""
+    look = workflow.kept
+    if look is None:
+        return ""
+    found = f", {look.found:,} look personal" if look.found else ""
+    return f"{look.looked_at:,} of {look.columns:,}{found}"
 
 
 def print_runs(runs: Iterable[RunLine]) -> None:

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from appliance.dashboard.store.drift_checks import Checked
+
 Condition = Literal["revoked", "new", "offline", "unhealthy", "healthy"]
 RunState = Literal["running", "succeeded", "failed", "refused", "cancelled", "lost"]
 Json = dict[str, Any]
@@ -77,6 +79,8 @@ class PlacementRow(Answer):
     last_run_id: str | None
     last_state: RunState | None
     last_started_at: float | None
+    drift: Checked | None
+    """Whether its next run would go, where that was looked at since the last one."""
 
 
 class RunRow(Answer):

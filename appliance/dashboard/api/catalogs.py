@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from appliance.contract.calls import Problem
 from appliance.contract.catalog import PlanReported, ReportedTable, UncoveredColumn
 from appliance.dashboard.http_errors import NotFoundError
-from appliance.dashboard.store import catalogs, fleet, runs
+from appliance.dashboard.store import catalogs, drift_checks, fleet, runs
 from appliance.dashboard.web.access import api_role
 from appliance.dashboard.web.context import Context, context_of
 
@@ -85,6 +85,18 @@ def show_plan(context: Deck, appliance_id: str, workflow_id: str) -> PlanShown:
     if found is None:
         raise NotFoundError("It has made no plan of that workflow.", "", "Ask it for one.")
     return PlanShown(plan=found[0], planned_at=found[1])
+
+
+@router.get("/appliances/{appliance_id}/drift-checks/{workflow_id}")
+def show_drift_check(context: Deck, appliance_id: str, workflow_id: str) -> drift_checks.Checked:
+    """Whether the workflow's next run would go, as its last check for drift has found."""
+    with context.database.read() as session:
+        fleet.appliance(session, appliance_id)
+        found = drift_checks.checked(session, appliance_id, workflow_id)
+    if found is None:
+        what = "No check of that workflow stands: there was none, or a run has ended since."
+        raise NotFoundError(what, "", 'Write `drift: "0 18 * * *"` into the workflow.')
+    return found
 
 
 @router.get("/runs/{appliance_id}/{run_id}/uncovered")

@@ -13,7 +13,7 @@ from appliance.contract.catalog import UncoveredColumn
 from appliance.dashboard.pages import workflow_form, yaml_edit
 from appliance.dashboard.pages.columns import ColumnsPart, changed, columns_html, columns_part
 from appliance.dashboard.pages.rendering import environment, page
-from appliance.dashboard.store import catalogs, documents, workflows
+from appliance.dashboard.store import catalogs, documents, drift_checks, workflows
 from appliance.dashboard.store.database import Row, Session
 from appliance.dashboard.store.documents import Checked
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
@@ -45,9 +45,10 @@ deliver:
 
 
 class Merge(BaseModel):
-    """Whose uncovered columns are put into the document: those of a plan, or of a run, on an appliance."""
+    """Whose uncovered columns are put into the document: of a plan, a check or a run on an appliance."""
 
     planned_on: str = Field(default="", max_length=36)
+    checked_on: str = Field(default="", max_length=36)
     uncovered_on: str = Field(default="", max_length=36)
     run: str = Field(default="", max_length=200)
 
@@ -97,6 +98,9 @@ def _uncovered(session: Session, workflow_id: str, wanted: Merge) -> tuple[Uncov
     if wanted.planned_on:
         found = catalogs.plan(session, wanted.planned_on, workflow_id)
         return found[0].uncovered if found else ()
+    if wanted.checked_on:
+        check = drift_checks.checked(session, wanted.checked_on, workflow_id)
+        return check.found.uncovered if check else ()
     return catalogs.uncovered(session, wanted.uncovered_on, wanted.run) if wanted.uncovered_on else ()
 
 

@@ -10,7 +10,7 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from appliance.dashboard.pages.rendering import fragment, page
-from appliance.dashboard.store import commands, fleet, runs, workflows
+from appliance.dashboard.store import commands, drift_checks, fleet, runs, workflows
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.masks import explain
 
@@ -33,6 +33,8 @@ def details(visitor: Visit, workflow_id: str) -> dict[str, Any]:
         row = workflows.workflow(session, workflow_id)
         assigned = workflows.assignments(session, workflow_id)
         recent = runs.runs(session, workflow_id=workflow_id, limit=8)
+        for appliance in assigned:
+            appliance["drift"] = drift_checks.checked(session, appliance["appliance_id"], workflow_id)
     for appliance in assigned:
         appliance["fresh"] = appliance["placed_digest"] == row["digest"]
     return {"workflow": row, "assigned": assigned, "runs": recent, "may_edit": visitor.actor.may("editor")}

@@ -326,3 +326,13 @@ CREATE TABLE rollout_member (
 -- How far an erasure is that was asked for by its reference: counts and the receipt's digest.
 ALTER TABLE command ADD COLUMN erasure TEXT;
 ALTER TABLE command ADD COLUMN erasure_ordinal BIGINT NOT NULL DEFAULT 0;
+
+-- migration 8
+CREATE TABLE drift_check (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    workflow_id TEXT NOT NULL,
+    ordinal BIGINT NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (appliance_id, workflow_id)
+);

@@ -8,7 +8,7 @@ from typing import Any
 from appliance import __version__
 from appliance.dashboard.repository.published import published
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import commands, fleet, runs, workflows
+from appliance.dashboard.store import commands, drift_checks, fleet, runs, workflows
 from appliance.dashboard.store.database import Row
 from appliance.dashboard.web import connection_template, onboarding
 from appliance.dashboard.web.context import Context
@@ -34,6 +34,8 @@ def appliance_details(context: Context, appliance_id: str) -> dict[str, Any]:
         row = fleet.appliance(session, appliance_id)
         row["condition"] = fleet.condition(row, now, context.settings.heartbeat_seconds)
         found = fleet.placements(session, appliance_id)
+        for placed in found:
+            placed["drift"] = drift_checks.checked(session, appliance_id, placed["workflow_id"])
         gaps = runs.gaps(session, appliance_id)
         wanted = row["wanted_version"] or __version__
         return {

@@ -73,6 +73,8 @@ def kept_look(matching: Matching, plan: Plan, judged: Collection[str]) -> KeptLo
     kept_texts: list[KeptTexts] = []
     originals: list[MaskedOriginals] = []
     for members in groups.values():
+        planned_members = [plan.tables[numbers[each.table.all_names[0]]] for each in members]
+        keyless = any(each.apart for each in planned_members)
         for each in members:
             planned = plan.tables[numbers[each.table.all_names[0]]]
             root = ".".join(each.table.all_names[-1])
@@ -84,8 +86,12 @@ def kept_look(matching: Matching, plan: Plan, judged: Collection[str]) -> KeptLo
                 for column, _ in _kept(each)
                 if mode_of(column) == "text" and is_looked_at(each.table, column)
             )
-            if texts:
-                kept_texts.append(KeptTexts(each.table, root, texts, planned.where_sql))
+            if texts and keyless and planned.erased_sql is not None:
+                uncompared.append((root, "free SQL chooses its rows, and some are about erased subjects"))
+            elif texts:
+                kept_texts.append(
+                    KeptTexts(each.table, root, texts, planned.where_sql, planned.erased_sql, planned.apart)
+                )
             compiled = tuple(
                 (column, made)
                 for column in each.table.columns

@@ -49,6 +49,10 @@ class KeptTexts:
     root: str
     columns: tuple[Column, ...]
     where_sql: str | None
+    erased_sql: str | None = None
+    """True for a row about an erased subject, which is not copied. It reads a key."""
+    apart: bool = False
+    """An author's own SQL chooses its rows: it stands in no session that has a key."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,8 @@ class OriginalsQuery(Frozen):
     kept: tuple[tuple[str, str], ...]
     masked: tuple[str, ...]
     """schema.table.column."""
+    keyed: bool = False
+    """It leaves out rows about erased subjects, and needs the key of their digests."""
 
 
 def originals_queries(
@@ -79,18 +85,38 @@ def originals_queries(
     places: dict[str, int] = {}
     sources = _originals(originals, places, encoding, seed)
     found = []
-    for group in _groups(kept):
+    for group in (group for some in _by_session(kept) for group in _groups(some)):
         at: dict[tuple[str, str], int] = {}
         texts = []
         for each in group:
             numbered = [(column, at.setdefault((each.root, column.name), len(at))) for column in each.columns]
             some = max(KEPT_LEAST, min(KEPT_SOME, each.table.estimated_rows // 10))
             of_all = [column for column, _ in numbered]
-            rows = sampled_rows(each.table, of_all, KEPT_ALL, some, seed, each.where_sql)
+            rows = sampled_rows(each.table, of_all, KEPT_ALL, some, seed, _copied(each))
             texts.append(from_rows(rows, [texts_sql(column, place, encoding) for column, place in numbered]))
         sql = with_parameters(_query(sources, " UNION ALL ".join(texts)))
-        found.append(OriginalsQuery(sql=sql, kept=tuple(at), masked=tuple(places)))
+        keyed = any(each.erased_sql for each in group)
+        found.append(OriginalsQuery(sql=sql, kept=tuple(at), masked=tuple(places), keyed=keyed))
     return found
+
+
+def _by_session(kept: Sequence[KeptTexts]) -> Sequence[Sequence[KeptTexts]]:
+    """Those whose rows an author's SQL chooses apart, where others are read with a key."""
+    free = {each.root for each in kept if each.apart}
+    if not free or not any(each.erased_sql for each in kept):
+        return [kept]
+    return [
+        [each for each in kept if each.root not in free],
+        [each for each in kept if each.root in free],
+    ]
+
+
+def _copied(kept: KeptTexts) -> str | None:
+    """Which rows are copied; None for all."""
+    parts = [f"({kept.where_sql})"] if kept.where_sql is not None else []
+    if kept.erased_sql is not None:
+        parts.append(f"({kept.erased_sql}) IS NOT TRUE")
+    return " AND ".join(parts) or None
 
 
 def _query(originals: str, kept: str) -> str:

@@ -10,6 +10,7 @@ from functools import cache, lru_cache
 from appliance.masking.suggesting.kinds import PersonalKind
 from appliance.masking.suggesting.name_context import NAME_SOMEONE, PEOPLE, SAYS_LESS, THINGS
 from appliance.masking.suggesting.name_words import WORDS
+from appliance.masking.suggesting.name_words_elsewhere import WORDS_ELSEWHERE
 
 _HUNGARIAN = frozenset(
     re.findall(
@@ -49,14 +50,19 @@ class NameGuess:
 @lru_cache(maxsize=4096)
 def in_words(name: str) -> tuple[str, ...]:
     """The words of a name, in small letters without accents; a program's prefix (strName) is left out."""
-    plain = unicodedata.normalize("NFKD", name.replace("ß", "ss").replace("ẞ", "SS"))
-    plain = "".join(each for each in plain if not unicodedata.combining(each))
+    plain = _plain(name)
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", plain)
-    words = [re.sub(r"(?<=[a-z])[0-9]{1,2}$", "", word) for word in re.split(r"[^a-z0-9]+", apart.lower())]
+    words = [re.sub(r"(?<=[a-z])[0-9]{1,2}$", "", word) for word in re.split(r"[\W_]+", apart.lower())]
     words = [word for word in words if word and not word.isdigit()]
     while len(words) > 1 and words[0] in _HUNGARIAN:
         words = words[1:]
     return tuple(words)
+
+
+def _plain(text: str) -> str:
+    """Without accents; letters that are written by hand as one stand as one."""
+    apart = unicodedata.normalize("NFKD", text.replace("ß", "ss").replace("ẞ", "SS"))
+    return "".join(each for each in apart if not unicodedata.combining(each))
 
 
 @lru_cache(maxsize=4096)
@@ -125,7 +131,7 @@ def _singular(word: str) -> set[str]:
 
 @cache
 def _patterns() -> tuple[tuple[PersonalKind, re.Pattern[str]], ...]:
-    return tuple((kind, _compiled(text)) for kind, text in WORDS)
+    return tuple((kind, _compiled(text)) for kind, text in (*WORDS, *WORDS_ELSEWHERE))
 
 
 def _compiled(text: str) -> re.Pattern[str]:
@@ -140,7 +146,6 @@ def phrases(text: str) -> list[str]:
 
 
 def _phrase(phrase: str) -> str:
-    words = [
-        re.escape(word).replace(r"\*", "[a-z0-9]*").replace(r"\?", "[a-z]") for word in phrase.split(" ")
-    ]
+    escaped = (re.escape(_plain(word)) for word in phrase.split(" "))
+    words = [word.replace(r"\*", r"[^\W_]*").replace(r"\?", "[a-z]") for word in escaped]
     return "_?".join(words)

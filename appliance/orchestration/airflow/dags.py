@@ -11,8 +11,9 @@ from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
 
 from appliance.errors import ApplianceError
 from appliance.orchestration.airflow.container_operator import ContainerOperator
+from appliance.orchestration.airflow.drift_operator import DriftOperator
 from appliance.orchestration.airflow.look_operator import LookOperator
-from appliance.orchestration.airflow.metadata import LOOK_DAG
+from appliance.orchestration.airflow.metadata import DRIFT_DAG, LOOK_DAG
 from appliance.orchestration.airflow.operators import (
     CloseSnapshotOperator,
     DiscardOperator,
@@ -45,7 +46,32 @@ def build_dags() -> dict[str, DAG]:
     files += _kept_for_their_runs(settings, {file.id for file in files})
     wanted = get_parsing_context().dag_id
     made = {file.id: build_dag(file, settings) for file in files if file.id and wanted in (None, file.id)}
+    checks = {f"{DRIFT_DAG}{file.id}": file for file in files if file.drift}
+    made |= {id_: build_drift_dag(file) for id_, file in checks.items() if wanted in (None, id_)}
     return made | ({LOOK_DAG: build_look_dag()} if wanted in (None, LOOK_DAG) else {})
+
+
+def build_drift_dag(file: WorkflowFile) -> DAG:
+    """The DAG of a workflow's check for drift: by its own timetable, or by hand; tried once."""
+    assert file.id is not None  # noqa: S101 - build_dags passes usable files only
+    with DAG(
+        dag_id=f"{DRIFT_DAG}{file.id}",
+        description=f"Looks whether {file.id} would run; changes nothing.",
+        schedule=_timetable(file.drift, file.timezone),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        tags=[TAG, file.origin],
+        default_args={"owner": "appliance", "retries": 0},
+    ) as dag:
+        DriftOperator(task_id="check", workflow=file.id, source_file=file.path, origin=file.origin)
+    return dag
+
+
+def _timetable(cron: str | None, timezone: str) -> CronTriggerTimetable | None:
+    if not cron:
+        return None
+    return CronTriggerTimetable(cron, timezone=timezone, run_immediately=NOT_BEFORE_ITS_TIME)
 
 
 def build_look_dag() -> DAG:
@@ -67,15 +93,10 @@ def build_look_dag() -> DAG:
 def build_dag(file: WorkflowFile, settings: Settings) -> DAG:
     """The DAG of one workflow; how many shards ``copy`` has is known only when ``plan`` has run."""
     assert file.id is not None  # noqa: S101 - build_dags passes usable files only
-    schedule = None
-    if file.schedule:
-        schedule = CronTriggerTimetable(
-            file.schedule, timezone=file.timezone, run_immediately=NOT_BEFORE_ITS_TIME
-        )
     with DAG(
         dag_id=file.id,
         description=file.title or None,
-        schedule=schedule,
+        schedule=_timetable(file.schedule, file.timezone),
         catchup=False,
         max_active_runs=1,
         max_active_tasks=min(file.parallel, settings.steps.max_parallel),

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from airflow.listeners import hookimpl
 
 from appliance.orchestration.airflow.best_effort_store import QuietStore
-from appliance.orchestration.airflow.metadata import LOOK_DAG
+from appliance.orchestration.airflow.metadata import only_looks
 from appliance.orchestration.airflow.patches import SchedulerSleep, end_with_parent
 from appliance.orchestration.workflow_files import origin_of
 from appliance.run_folder import mark_over, run_id_for
@@ -61,7 +61,7 @@ class RunListener:
         workflow, airflow_run_id = dag_run.dag_id, dag_run.run_id
         run_id = run_id_for(workflow, airflow_run_id)
         self.sleep.run_started(run_id)
-        if workflow == LOOK_DAG:
+        if only_looks(workflow):
             return
         trigger: Trigger = "schedule" if dag_run.run_type == "scheduled" else "operator"
         queued, started = dag_run.queued_at, dag_run.start_date
@@ -88,7 +88,7 @@ class RunListener:
         run_id = run_id_for(dag_run.dag_id, dag_run.run_id)
         at = dag_run.end_date
         self.sleep.run_ended(run_id)
-        if dag_run.dag_id == LOOK_DAG:
+        if only_looks(dag_run.dag_id):
             return
         self._store.write(lambda store: store.run_ended(run_id, state, at=at))
         with contextlib.suppress(OSError):

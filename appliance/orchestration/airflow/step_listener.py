@@ -12,7 +12,7 @@ from typing import Any
 from airflow.listeners import hookimpl
 
 from appliance.orchestration.airflow.best_effort_store import QuietStore
-from appliance.orchestration.airflow.metadata import LOOK_DAG
+from appliance.orchestration.airflow.metadata import only_looks
 from appliance.orchestration.containers.needs import DISCARD
 from appliance.orchestration.look_reports import uncovered_events
 from appliance.orchestration.plan_brief import parts_of_tables, plan_brief
@@ -96,7 +96,7 @@ class StepListener:
 
 def _is_shown(task_instance: Any) -> bool:
     """Tidying up is no step of a run that anyone follows."""
-    return str(task_instance.task_id) != DISCARD and task_instance.dag_id != LOOK_DAG
+    return str(task_instance.task_id) != DISCARD and not only_looks(task_instance.dag_id)
 
 
 def _place(task_instance: Any) -> tuple[str, str, int | None]:

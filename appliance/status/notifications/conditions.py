@@ -14,7 +14,7 @@ from appliance.system.disk import readable
 
 HALTS = ("unlisted", "keep_from_cloud", "kept_looks_personal")
 """The rules by which a run halts on a column that a person has to decide."""
-_OF_RUNS: tuple[NoticeKind, ...] = ("run_failed", "run_halted", "twin_stale")
+_OF_RUNS: tuple[NoticeKind, ...] = ("run_failed", "run_halted", "run_would_halt", "twin_stale")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ def conditions(report: Report, settings: NotifySettings, scrubber: Scrubber | No
     if report.runs.recent is not None:
         known |= {*_OF_RUNS, "update_refused", "update_failed"}
         found += _runs(report, scrubber)
+        found += _would_halt(report)
         found += _stale(report, settings)
         found += _update(report)
     if report.disk is not None:
@@ -94,6 +95,30 @@ def _why(run: RunLine, scrubber: Scrubber | None, *, halted: bool) -> str:
     code = f", SQLSTATE {failure.sqlstate}" if failure.sqlstate else ""
     rule = f", policy rule {failure.rule}" if failure.rule else ""
     return f"It ended in the step {failure.step}{code}{rule}. The twin is as it was."
+
+
+def _would_halt(report: Report) -> Iterator[Condition]:
+    """What the checks for drift have found, until a run has ended or the next check finds otherwise."""
+    for workflow in report.workflows:
+        check = workflow.drift_check
+        if workflow.id is None or check is None or check.outcome != "halts":
+            continue
+        rule = check.failure.rule if check.failure else None
+        at = f" at {workflow.next_run_at:%Y-%m-%d %H:%M} UTC" if workflow.next_run_at else ""
+        columns = "A column" if check.uncovered == 1 else f"{check.uncovered:,} columns"
+        undecided = (
+            f"{columns} of the source {'is' if check.uncovered == 1 else 'are'} neither masked nor kept."
+        )
+        yield Condition(
+            key=f"drift:{workflow.id}",
+            kind="run_would_halt",
+            mark=f"{rule} {check.uncovered} {' '.join(check.changes)}",
+            title=f"The next run of {workflow.id}{at} would halt",
+            text=undecided if check.uncovered else "Its plan is refused as the source is now.",
+            next_step=f"appliance plan {workflow.file}",
+            over=f"{workflow.id} would run",
+            workflow=workflow.id,
+        )
 
 
 def _stale(report: Report, settings: NotifySettings) -> Iterator[Condition]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,8 +60,11 @@ class StepContext:
         """The snapshot that ``open_snapshot`` holds."""
         return SNAPSHOT.read(self.run_dir)
 
-    def connect_source(self, *, keyed: bool = False) -> Connection[TupleRow]:
-        """A read-only session on the workflow's source; ``keyed``: opened with the keys of this step."""
+    def connect_source(self, *, keyed: bool = False, keys: Collection[str] = ()) -> Connection[TupleRow]:
+        """A read-only session on the workflow's source.
+
+        ``keyed``: opened with the keys of this step; ``keys``: with those of these settings alone.
+        """
         limits = self.spec.workflow.limits
         return open_session(
             self.spec.workflow.source,
@@ -70,7 +73,7 @@ class StepContext:
             read_only=True,
             statement_timeout_s=limits.statement_timeout_min * 60,
             lock_timeout_s=limits.lock_timeout_s,
-            options=self._key_options() if keyed else "",
+            options=self._key_options(None if keyed else keys) if keyed or keys else "",
         )
 
     def connect_target(
@@ -90,9 +93,12 @@ class StepContext:
         """The database that a delivery's connection names: the twin."""
         return read_service(self.secrets_dir, connection)["dbname"]
 
-    def _key_options(self) -> str:
+    def _key_options(self, wanted: Collection[str] | None = None) -> str:
         try:
-            return start_options(read_settings(self.secrets_dir))
+            given = read_settings(self.secrets_dir)
+            return start_options(
+                {name: value for name, value in given.items() if wanted is None or name in wanted}
+            )
         except ValueError as error:
             raise WrongRequestError(
                 f"The step '{self.step}' was given keys that no plan of this release asks for.", str(error)

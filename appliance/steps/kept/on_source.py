@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
+from collections.abc import Sequence
+from functools import partial
 
 import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.discovery.kept.look import KeptLook
 from appliance.discovery.kept.originals_query import VALUES_PLACE, OriginalsQuery
 from appliance.discovery.name_list import known_names
 from appliance.postgres.errors import database_failure
@@ -18,6 +19,7 @@ from appliance.postgres.source.lock_watch import LockWatch
 from appliance.steps.calling.context import StepContext
 from appliance.steps.records.run_files import KEPT, ORIGINALS
 from appliance.steps.source.reading import read_source
+from appliance.subjects.erased import ERASED_KEY
 
 STATEMENT_TIMEOUT_S = 120
 LONGEST_S = 600
@@ -34,25 +36,34 @@ _WHY = {
 
 
 def count_originals(context: StepContext, watch: LockWatch, encoding: str) -> None:
-    """Count, in the run's snapshot and without a key, and write ``originals.json``. Raises our errors.
+    """Count, in the run's snapshot, and write ``originals.json``. Raises our errors.
 
+    Without a key, but for that of erased subjects' digests where rows about them are left out.
     What takes too long or is in another session's way is not compared, and said so: it stops no run.
     """
     if not KEPT.is_in(context.run_dir):
         return
     look = KEPT.read(context.run_dir)
     found: list[KeptOnSource] = []
-    if look.queries:
-        found = read_source(
-            context, watch, "the kept columns", lambda source: _counted(source, look, encoding)
-        )
+    give_up = time.monotonic() + LONGEST_S
+    for keys in ((), (ERASED_KEY.setting,)):
+        queries = [query for query in look.queries if query.keyed == bool(keys)]
+        if queries:
+            found += read_source(
+                context,
+                watch,
+                "the kept columns",
+                partial(_counted, queries=queries, encoding=encoding, give_up=give_up),
+                keys=keys,
+            )
     ORIGINALS.write(context.run_dir, OriginalsCounted(columns=tuple(found)))
 
 
-def _counted(source: Connection[TupleRow], look: KeptLook, encoding: str) -> list[KeptOnSource]:
-    give_up = time.monotonic() + LONGEST_S
+def _counted(
+    source: Connection[TupleRow], *, queries: Sequence[OriginalsQuery], encoding: str, give_up: float
+) -> list[KeptOnSource]:
     found: list[KeptOnSource] = []
-    for query in look.queries:
+    for query in queries:
         if time.monotonic() > give_up:
             why = f"comparing took longer than {LONGEST_S // 60} minutes"
             found += _not_compared(query, why)

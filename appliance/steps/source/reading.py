@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from typing import TypeVar
 
@@ -21,15 +21,22 @@ MOST_YIELDS = 10
 
 
 def read_source(
-    context: StepContext, watch: LockWatch, what: str, read: Callable[[Connection[TupleRow]], Read]
+    context: StepContext,
+    watch: LockWatch,
+    what: str,
+    read: Callable[[Connection[TupleRow]], Read],
+    *,
+    keys: Collection[str] = (),
 ) -> Read:
     """What ``read`` makes of a session in the run's snapshot; it is called again after giving way.
+
+    ``keys`` are the settings whose keys the session is opened with.
 
     Raises our errors: its own, and those of a table that stays locked, by name.
     """
 
     def once(covered: Covered) -> Read:
-        with closing(context.connect_source()) as source:
+        with closing(context.connect_source(keys=keys)) as source:
             covered.pids = (source.info.backend_pid,)
             import_snapshot(source, context.snapshot())
             return read(source)

@@ -1,0 +1,42 @@
+"""The last check for drift of each workflow on each appliance: whether its next run would go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.contract.drift_check import DriftChecked
+from appliance.dashboard.store.database import Session
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found, and when."""
+
+    at: float
+    found: DriftChecked
+
+
+def take(session: Session, appliance_id: str, data: DriftChecked, at: float, ordinal: int) -> None:
+    """Take an event."""
+    session.run(
+        "INSERT INTO drift_check (appliance_id, workflow_id, ordinal, at, data) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (appliance_id, workflow_id) DO UPDATE SET ordinal = excluded.ordinal,"
+        " at = excluded.at, data = excluded.data WHERE excluded.ordinal > drift_check.ordinal",
+        appliance_id,
+        data.workflow,
+        ordinal,
+        at,
+        data.to_wire(),
+    )
+
+
+def checked(session: Session, appliance_id: str, workflow_id: str) -> Checked | None:
+    """The last check; None where a run has begun and ended since, which says more."""
+    row = session.one(
+        "SELECT c.at, c.data FROM drift_check c WHERE c.appliance_id = ? AND c.workflow_id = ? AND NOT EXISTS"
+        " (SELECT 1 FROM run r WHERE r.appliance_id = c.appliance_id AND r.workflow_id = c.workflow_id"
+        "  AND r.latest = 1 AND r.started_at > c.at AND r.state <> 'running')",
+        appliance_id,
+        workflow_id,
+    )
+    return None if row is None else Checked(row["at"], DriftChecked.from_wire(row["data"]))
