@@ -8,7 +8,13 @@ from datetime import UTC, datetime
 import pytest
 
 from appliance.discovery.kept.originals_query import sampled_rows
-from appliance.discovery.kept.values import Seen, kept_values_queries, personal_values
+from appliance.discovery.kept.values import (
+    Seen,
+    kept_values_queries,
+    kept_values_together,
+    personal_values,
+    take_in,
+)
 from appliance.discovery.name_list import known_names
 from appliance.workflow.catalog import Table
 from tests.engine.clusters import Cluster
@@ -46,6 +52,24 @@ def test_a_card_hides_in_no_number_that_has_room_for_it(lab: Lab) -> None:
         " '4111111111111111'::text AS shown, i AS id FROM generate_series(1, 50) AS i"
     )
     assert kinds(lab, "cards") == dict.fromkeys(("whole", "below", "wide", "fit", "shown"), "card")
+
+
+def test_tables_that_are_looked_at_together_are_seen_as_by_themselves(lab: Lab) -> None:
+    lab.script(
+        "CREATE TABLE lab.one (id int, said text, doc jsonb); CREATE TABLE lab.two (said text, at date);"
+        "CREATE TABLE lab.three (id int);"
+        "INSERT INTO lab.one SELECT i, 'p' || i || '@mail.example', jsonb_build_object('to', 'c' || i)"
+        " FROM generate_series(1, 30) AS i;"
+        "INSERT INTO lab.two SELECT 'word ' || i, now() FROM generate_series(1, 20) AS i;"
+        "INSERT INTO lab.three VALUES (1), (2)"
+    )
+    alone = [seen(lab, name) for name in ("one", "two", "three")]
+    together = [Seen() for _ in alone]
+    query = kept_values_together([(table.columns, [f"lab.{table.name}"]) for table, _ in alone], "UTF8")
+    given = {"names": known_names("UTF8"), "limit_year": str(datetime.now(UTC).year - 18)}
+    take_in(query, lab.session().execute(query.sql.encode(), given).fetchall(), together)
+    assert together == [each for _, each in alone]
+    assert [each.rows for each in together] == [30, 20, 2]
 
 
 def test_every_value_counts_whether_it_is_looked_at_or_not(lab: Lab) -> None:
