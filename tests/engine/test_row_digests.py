@@ -63,6 +63,26 @@ def test_chunks_end_where_rows_do(
     assert digests() != by_index
 
 
+def test_small_tables_are_read_together_and_have_the_digests_of_each_alone(
+    target: Cluster, database: str, digests: Digests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where one of them is in the way of the others, or has grown since the server counted its pages."""
+    target.sql(
+        database,
+        "CREATE FUNCTION inner_of(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT lower($1) $$;"
+        "CREATE FUNCTION outer_of(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT inner_of($1) $$;"
+        f"{NUMBERS}; INSERT INTO numbers {ROWS}; CREATE TABLE keyless AS SELECT * FROM numbers LIMIT 9;"
+        "CREATE TABLE nothing (id int PRIMARY KEY); CREATE TABLE bare ()",
+    )
+    together = digests()
+    target.sql(database, "CREATE TABLE odd (id int, v text); INSERT INTO odd VALUES (1, 'x')")
+    target.sql(database, "CREATE INDEX ON odd (public.outer_of(v))")
+    assert {name: each for name, each in digests().items() if name != "odd"} == together
+    monkeypatch.setattr(row_digests, "_FEW_PAGES", -1)
+    alone = digests()
+    assert alone.pop("odd") and alone == together
+
+
 def test_one_byte_of_any_row_gives_another_digest(target: Cluster, database: str, digests: Digests) -> None:
     kinds = {
         "numbers": NUMBERS,

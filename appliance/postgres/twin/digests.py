@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -24,7 +24,16 @@ from appliance.postgres.plan import TableName
 from appliance.postgres.sessions.parallel_jobs import Job, run_jobs
 from appliance.postgres.twin.found_names import with_names
 from appliance.postgres.twin.groups import GroupSizes
-from appliance.postgres.twin.row_digests import OURS_TABLES, SESSION, ReadTable, encoding_for, row_digests
+from appliance.postgres.twin.row_digests import (
+    OURS_TABLES,
+    SESSION,
+    TOGETHER,
+    ReadTable,
+    digests_together,
+    encoding_for,
+    is_small,
+    row_digests,
+)
 
 _OURS = (
     "c.relnamespace IN (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname !~ '^pg_'"  # noqa: S608
@@ -73,6 +82,9 @@ SELECT line FROM (
   WHERE {_OURS.replace("pg_class'::regclass", "pg_type'::regclass")}
 ) AS found ORDER BY line COLLATE "C"
 """  # noqa: S608
+
+
+_Parts = list[tuple[int, str]] | None
 
 
 class TableDigest(BaseModel):
@@ -130,8 +142,8 @@ def digest_twin(
     """Read a whole database for its digest, in up to ``parallel`` sessions. Raises WorkFailedError."""
     found: list[TableDigest] = []
 
-    def digest(session: Connection[TupleRow], table: ReadTable) -> None:
-        found.append(_digest_table(session, table))
+    def digest(session: Connection[TupleRow], table: ReadTable, known: _Parts) -> None:
+        found.append(_digest_table(session, table, known))
 
     definitions, _ = _read(open_session, parallel, digest, lambda _: True)
     return TwinDigest(
@@ -150,10 +162,10 @@ def standing_twin(
     """
     found = StandingTwin("")
 
-    def digest(session: Connection[TupleRow], table: ReadTable) -> None:
+    def digest(session: Connection[TupleRow], table: ReadTable, known: _Parts) -> None:
         name = table.name
         try:
-            found.digests[name.qualified] = _digest_table(session, table).sha256
+            found.digests[name.qualified] = _digest_table(session, table, known).sha256
         except ApplianceError as error:
             if session.closed:
                 raise
@@ -167,7 +179,7 @@ def standing_twin(
 def _read(
     open_session: Callable[[], Connection[TupleRow]],
     parallel: int,
-    digest: Callable[[Connection[TupleRow], ReadTable], None],
+    digest: Callable[[Connection[TupleRow], ReadTable, _Parts], None],
     wanted: Callable[[str], bool],
 ) -> tuple[str, list[str]]:
     """Have the wanted tables digested; the definitions' digest, and the tables that are not wanted."""
@@ -182,8 +194,12 @@ def _read(
         session.execute(f"{SESSION}; SET client_encoding = '{encoding_for(session)}'".encode())
         return session
 
-    def job(table: ReadTable) -> Job:
-        return Job(table.name.qualified, lambda session: digest(session, table), rank=(-table.pages,))
+    def job(some: Sequence[ReadTable]) -> Job:
+        def run(session: Connection[TupleRow]) -> None:
+            for table, known in zip(some, _known(session, some), strict=True):
+                digest(session, table, known)
+
+        return Job(some[0].name.qualified, run, rank=(-sum(table.pages for table in some),))
 
     try:
         with opened() as session:
@@ -194,14 +210,30 @@ def _read(
             lines = [line for (line,) in session.execute(_DEFINITIONS.encode())]
     except psycopg.Error as error:
         raise database_failure("The twin's definitions could not be read for its digest.", error) from None
-    run_jobs([job(table) for table in tables if wanted(table.name.qualified)], opened_for_rows, parallel)
+    read = [table for table in tables if wanted(table.name.qualified)]
+    small = [table for table in read if is_small(table)]
+    several = [small[at : at + TOGETHER] for at in range(0, len(small), TOGETHER)]
+    alone = [[table] for table in read if not is_small(table)]
+    run_jobs([job(some) for some in (*alone, *several)], opened_for_rows, parallel)
     names = [table.name.qualified for table in tables]
     return _sha256(lines), [name for name in names if not wanted(name)]
 
 
-def _digest_table(session: Connection[TupleRow], table: ReadTable) -> TableDigest:
+def _known(session: Connection[TupleRow], some: Sequence[ReadTable]) -> Sequence[_Parts]:
+    """What can be had of several tables in one round trip; what is in the way is met again alone."""
+    if len(some) > 1:
+        try:
+            return digests_together(session, some)
+        except psycopg.Error as error:
+            if session.closed:
+                what = "The twin's tables could not be read for its digest."
+                raise database_failure(what, error) from None
+    return [None for _ in some]
+
+
+def _digest_table(session: Connection[TupleRow], table: ReadTable, known: _Parts) -> TableDigest:
     try:
-        parts = with_names(session, lambda: row_digests(session, table))
+        parts = known if known is not None else with_names(session, lambda: row_digests(session, table))
     except psycopg.Error as error:
         raise database_failure(
             "A table of the twin could not be read for its digest.", error, table=table.name.qualified

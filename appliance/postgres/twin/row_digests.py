@@ -9,7 +9,7 @@ cryptographic.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -26,6 +26,9 @@ LONGEST_ROW = 1000
 """Of a row with more bytes its SHA-256 stands in the chunk, so that no chunk becomes large."""
 IN_ORDER = 0.3
 """The least correlation of key and place at which reading by the index does not mean a page for each row."""
+TOGETHER = 50
+"""So many small tables are read in one round trip."""
+_FEW_PAGES = 16
 SMALL_PAGES = 16_384
 """A table of so few pages (128 MiB) stays in memory, wherever its rows stand."""
 
@@ -135,7 +138,7 @@ def row_digests(session: Connection[TupleRow], table: ReadTable) -> list[tuple[i
                     " SET LOCAL max_parallel_workers_per_gather = 0"
                 )
                 return list(_by_index(session, table)) if table.by_index else _by_sort(session, table)
-        return _by_hash(session, table, f"pg_catalog.sha256({_row(table)})")
+        return _by_hash(session, table, _row_hash(table))
     except psycopg.Error as error:
         if error.sqlstate not in _TOO_LONG:
             raise
@@ -148,9 +151,35 @@ def encoding_for(session: Connection[TupleRow]) -> str:
     return "SQL_ASCII" if server == "SQL_ASCII" else "UTF8"
 
 
+def is_small(table: ReadTable) -> bool:
+    """Whether a table may be read with others, in one round trip."""
+    return table.pages <= _FEW_PAGES
+
+
+def digests_together(
+    session: Connection[TupleRow], tables: Sequence[ReadTable]
+) -> list[list[tuple[int, str]] | None]:
+    """``row_digests`` of each of some small tables; of one that has grown large, nothing.
+
+    Raises psycopg errors, whichever table is at fault.
+    """
+    script = [_chunk(each, "") if each.key else _hashes(each, _row_hash(each)) for each in tables]
+    cursor = session.execute(";\n".join(script).encode())
+    found: list[list[tuple[int, str]] | None] = []
+    for table in tables:
+        rows = [(row[0], row[1].hex()) for row in cursor.fetchall() if row[0]]
+        found.append(None if table.key and rows and rows[0][0] == CHUNK else rows)
+        cursor.nextset()
+    return found
+
+
 def _row(table: ReadTable) -> str:
     # The whole row, also where one of its columns is called t.
     return "pg_catalog.record_send(t.*)" if table.plain else "pg_catalog.textsend((t.*)::text)"
+
+
+def _row_hash(table: ReadTable) -> str:
+    return f"pg_catalog.sha256({_row(table)})"
 
 
 def _hashed(table: ReadTable, order: str = "") -> str:
@@ -205,14 +234,17 @@ def _by_sort(session: Connection[TupleRow], table: ReadTable) -> list[tuple[int,
 
 
 def _by_hash(session: Connection[TupleRow], table: ReadTable, row_hash: str) -> list[tuple[int, str]]:
+    return [(rows, digest.hex()) for rows, digest in session.execute(_hashes(table, row_hash).encode())]
+
+
+def _hashes(table: ReadTable, row_hash: str) -> str:
     # In 256 parts by the first byte: one value in SQL holds at most a gigabyte.
-    query = (
+    return (
         "SELECT pg_catalog.count(*),"  # noqa: S608
         " pg_catalog.sha256(pg_catalog.string_agg(h, ''::bytea ORDER BY h))"
         f" FROM (SELECT {row_hash} AS h FROM ONLY {table_reference(table.name)} AS t OFFSET 0) AS hashed"
         " GROUP BY pg_catalog.get_byte(h, 0) ORDER BY pg_catalog.get_byte(h, 0)"
     )
-    return [(rows, digest.hex()) for rows, digest in session.execute(query.encode())]
 
 
 def _column_by_column(session: Connection[TupleRow], name: TableName) -> str:
