@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from appliance.discovery.kept.originals_query import sampled_rows
+from appliance.discovery.kept.originals_query import (
+    COLUMNS_AT_ONCE,
+    KeptTexts,
+    MaskedOriginals,
+    originals_queries,
+    sampled_rows,
+)
 from appliance.discovery.kept.values import (
     Seen,
     kept_values_queries,
@@ -70,6 +76,19 @@ def test_tables_that_are_looked_at_together_are_seen_as_by_themselves(lab: Lab) 
     take_in(query, lab.session().execute(query.sql.encode(), given).fetchall(), together)
     assert together == [each for _, each in alone]
     assert [each.rows for each in together] == [30, 20, 2]
+
+
+@pytest.mark.parametrize(("tables", "statements"), [(1, 4), (COLUMNS_AT_ONCE, 4), (500, 2), (2000, 4)])
+def test_originals_of_many_tables_are_read_a_few_times_only(lab: Lab, tables: int, statements: int) -> None:
+    """Each statement reads all originals, and so their number must not grow with both."""
+    lab.script("CREATE TABLE IF NOT EXISTS lab.kept_text (said text)")
+    table = lab.catalog_table("kept_text")
+    kept_columns = max(tables, 4 * COLUMNS_AT_ONCE)
+    kept = [KeptTexts(table, f"lab.kept_{at}", tuple(table.columns), None) for at in range(kept_columns)]
+    originals = [MaskedOriginals(table, f"lab.masked_{at}", ()) for at in range(tables)]
+    queries = originals_queries(kept, originals, "UTF8", 1)
+    assert len(queries) == statements
+    assert sum(len(each.kept) for each in queries) == kept_columns
 
 
 def test_every_value_counts_whether_it_is_looked_at_or_not(lab: Lab) -> None:
