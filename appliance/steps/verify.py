@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from typing import TypedDict
 
@@ -23,10 +24,10 @@ from appliance.postgres.proof import evidence
 from appliance.postgres.proof.kept import SaidTable
 from appliance.postgres.proof.parts import Loaded, loads
 from appliance.postgres.proof.results import TableProof, TwinProof, VerifiedTwins
+from appliance.postgres.proof.small_relations import TOGETHER, Expected, is_small, prove_together
 from appliance.postgres.proof.verification import (
     SESSION,
     copying_faults,
-    count,
     prove,
     unchecked_constraints,
 )
@@ -232,8 +233,7 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
     for item in items:
         sent[item.table] += copied.get(item.key, (0, 0))[0]
 
-    def proof_of(session: Session, loaded: Loaded, rows: int) -> TableProof:
-        proof = _prove(context, session, plan, settings, loaded, rows)
+    def with_left_out(proof: TableProof, loaded: Loaded) -> TableProof:
         if not (left_out.keys() | gone.keys()) & set(loaded.sources):
             return proof
         # A table without a count is not filtered: all that the server sent, or would have, is all there is.
@@ -245,42 +245,46 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
         ]
         return proof.model_copy(update={"left_out": together(counts)})
 
-    def job(loaded: Loaded) -> Job:
-        rows = sum(sent[source] for source in loaded.sources)
-        # The largest first, so that the last to finish is a small one.
-        return Job(
-            loaded.relation.qualified,
-            lambda session: found.append(proof_of(session, loaded, rows)),
-            (-rows,),
-        )
+    def proven(session: Session, some: Sequence[Expected]) -> None:
+        proofs = _proofs_of(session, plan, settings, some)
+        for each, proof in zip(some, proofs, strict=True):
+            found.append(with_left_out(proof, each.loaded))
+            context.progress(table=proof.table, rows=proof.rows, rows_expected=proof.rows, done=True)
 
-    run_jobs([job(loaded) for loaded in relations], open_session, plan.parallel)
+    def job(some: Sequence[Expected]) -> Job:
+        # The largest first, so that the last to finish is a small one.
+        rows = sum(each.rows for each in some)
+        return Job(some[0].loaded.relation.qualified, lambda session: proven(session, some), (-rows,))
+
+    expected = [Expected(loaded, sum(sent[source] for source in loaded.sources)) for loaded in relations]
+    small = [each for each in expected if is_small(plan, each)]
+    several = [small[at : at + TOGETHER] for at in range(0, len(small), TOGETHER)]
+    alone = [[each] for each in expected if not is_small(plan, each)]
+    run_jobs([job(some) for some in (*alone, *several)], open_session, plan.parallel)
     return sorted(found, key=lambda proof: proof.table)
 
 
-def _proof(session: Session, plan: Plan, loaded: Loaded, source_rows: int) -> TableProof:
-    if not plan.tables[loaded.number].masked_columns:
-        return count(session, loaded, source_rows)
-    return prove(session, plan, loaded, source_rows)
+def _proofs_of(
+    session: Session, plan: Plan, settings: DefinitionSettings, some: Sequence[Expected]
+) -> list[TableProof]:
+    """What came of some relations; where one of them is in the way of the others, one by one."""
+    if len(some) > 1:
+        try:
+            return prove_together(session, plan, some)
+        except psycopg.Error as error:
+            if session.broken or isinstance(error, psycopg.errors.QueryCanceled):
+                raise database_failure("The twin could not be verified.", error) from None
+    return [_prove(session, plan, settings, each) for each in some]
 
 
-def _prove(  # noqa: PLR0917
-    context: StepContext,
-    session: Session,
-    plan: Plan,
-    settings: DefinitionSettings,
-    loaded: Loaded,
-    source_rows: int,
-) -> TableProof:
-    relation = loaded.relation
+def _prove(session: Session, plan: Plan, settings: DefinitionSettings, expected: Expected) -> TableProof:
+    relation = expected.loaded.relation
     try:
         path = names_as_in_source(settings.of(relation.schema_name, relation.name))
-        found = with_names(session, lambda: _proof(session, plan, loaded, source_rows), path)
+        return with_names(session, lambda: prove(session, plan, expected.loaded, expected.rows), path)
     except psycopg.Error as error:
-        name = loaded.relation.qualified
-        raise database_failure("A table of the twin could not be verified.", error, table=name) from None
-    context.progress(table=found.table, rows=found.rows, rows_expected=found.rows, done=True)
-    return found
+        what = "A table of the twin could not be verified."
+        raise database_failure(what, error, table=relation.qualified) from None
 
 
 def _items(plan: Plan, number: int) -> list[CopyItem]:

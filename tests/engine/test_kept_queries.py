@@ -7,8 +7,20 @@ from datetime import UTC, datetime
 
 import pytest
 
-from appliance.discovery.kept.originals_query import sampled_rows
-from appliance.discovery.kept.values import Seen, kept_values_queries, personal_values
+from appliance.discovery.kept.originals_query import (
+    COLUMNS_AT_ONCE,
+    KeptTexts,
+    MaskedOriginals,
+    originals_queries,
+    sampled_rows,
+)
+from appliance.discovery.kept.values import (
+    Seen,
+    kept_values_queries,
+    kept_values_together,
+    personal_values,
+    take_in,
+)
 from appliance.discovery.name_list import known_names
 from appliance.workflow.catalog import Table
 from tests.engine.clusters import Cluster
@@ -46,6 +58,37 @@ def test_a_card_hides_in_no_number_that_has_room_for_it(lab: Lab) -> None:
         " '4111111111111111'::text AS shown, i AS id FROM generate_series(1, 50) AS i"
     )
     assert kinds(lab, "cards") == dict.fromkeys(("whole", "below", "wide", "fit", "shown"), "card")
+
+
+def test_tables_that_are_looked_at_together_are_seen_as_by_themselves(lab: Lab) -> None:
+    lab.script(
+        "CREATE TABLE lab.one (id int, said text, doc jsonb); CREATE TABLE lab.two (said text, at date);"
+        "CREATE TABLE lab.three (id int);"
+        "INSERT INTO lab.one SELECT i, 'p' || i || '@mail.example', jsonb_build_object('to', 'c' || i)"
+        " FROM generate_series(1, 30) AS i;"
+        "INSERT INTO lab.two SELECT 'word ' || i, now() FROM generate_series(1, 20) AS i;"
+        "INSERT INTO lab.three VALUES (1), (2)"
+    )
+    alone = [seen(lab, name) for name in ("one", "two", "three")]
+    together = [Seen() for _ in alone]
+    query = kept_values_together([(table.columns, [f"lab.{table.name}"]) for table, _ in alone], "UTF8")
+    given = {"names": known_names("UTF8"), "limit_year": str(datetime.now(UTC).year - 18)}
+    take_in(query, lab.session().execute(query.sql.encode(), given).fetchall(), together)
+    assert together == [each for _, each in alone]
+    assert [each.rows for each in together] == [30, 20, 2]
+
+
+@pytest.mark.parametrize(("tables", "statements"), [(1, 4), (COLUMNS_AT_ONCE, 4), (500, 2), (2000, 4)])
+def test_originals_of_many_tables_are_read_a_few_times_only(lab: Lab, tables: int, statements: int) -> None:
+    """Each statement reads all originals, and so their number must not grow with both."""
+    lab.script("CREATE TABLE IF NOT EXISTS lab.kept_text (said text)")
+    table = lab.catalog_table("kept_text")
+    kept_columns = max(tables, 4 * COLUMNS_AT_ONCE)
+    kept = [KeptTexts(table, f"lab.kept_{at}", tuple(table.columns), None) for at in range(kept_columns)]
+    originals = [MaskedOriginals(table, f"lab.masked_{at}", ()) for at in range(tables)]
+    queries = originals_queries(kept, originals, "UTF8", 1)
+    assert len(queries) == statements
+    assert sum(len(each.kept) for each in queries) == kept_columns
 
 
 def test_every_value_counts_whether_it_is_looked_at_or_not(lab: Lab) -> None:

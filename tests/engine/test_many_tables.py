@@ -45,6 +45,23 @@ def test_each_of_many_small_tables_arrives_masked_and_with_its_keys(scenario: Sc
     assert scenario.twin_rows(f"{keys} AND connamespace = 'public'::regnamespace") == [(2 * COUNT,)]
 
 
+def test_what_one_of_many_small_tables_keeps_is_said_of_it(scenario: Scenario) -> None:
+    """Also if another one cannot be read with the rest: its index finds a function by a bare name."""
+    odd = (
+        "UPDATE t7 SET note = 'write to p' || id || '@mail.example';"
+        "CREATE FUNCTION inner_of(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT lower($1) $$;"
+        "CREATE FUNCTION outer_of(text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT inner_of($1) $$;"
+        "CREATE TABLE odd (id int PRIMARY KEY, note text); INSERT INTO odd VALUES (1, 'note');"
+        "CREATE INDEX ON odd (outer_of(note));"
+    )
+    ended = run_of(scenario, TABLES + odd + GRANTS, masks={"*.*.email": "email"}, keep=["*.*.*"])
+    assert ended.code == 0, ended.text
+    said = [line for line in ended.text.splitlines() if line.startswith("verify: ") and " is kept" in line]
+    assert len(said) == 1 and "public.t7.note is kept: 7 of 7 values look like an e-mail" in said[0], (
+        ended.text
+    )
+
+
 def test_a_small_table_that_is_refused_by_a_row_is_named_among_the_others(scenario: Scenario) -> None:
     broken = (
         "CREATE DOMAIN code AS text CHECK (value LIKE 'ok%');"

@@ -11,7 +11,8 @@ import pytest
 from appliance.errors import WorkFailedError, WorkFailedForGoodError
 from appliance.postgres.errors import retry_can_help
 from appliance.postgres.proof.sample import EXACT_ROWS
-from appliance.postgres.proof.verification import SEARCHED_ROWS, chance_bound, one_in
+from appliance.postgres.proof.verdicts import chance_bound
+from appliance.postgres.proof.verification import SEARCHED_ROWS, one_in
 from tests.engine.clusters import Cluster
 from tests.engine.engine_run import EngineRun
 

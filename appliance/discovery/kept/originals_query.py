@@ -29,7 +29,8 @@ MOST_VALUES = 2_000_000
 """Originals in one statement; of very many columns each gives fewer rows."""
 KEPT_ALL, KEPT_SOME, KEPT_LEAST = 200_000, 100_000, 20_000
 """The same for rows whose kept columns are compared: of larger tables a tenth, within these bounds."""
-COLUMNS_AT_ONCE = 150
+COLUMNS_AT_ONCE, MOST_AT_ONCE = 150, 600
+"""Kept columns in one statement; of many tables up to the most, since each statement reads all originals."""
 _LONGEST = 200
 """Characters of an original: a longer one is compared with nothing."""
 _TWO = ("u.a", "u.b")
@@ -85,7 +86,8 @@ def originals_queries(
     places: dict[str, int] = {}
     sources = _originals(originals, places, encoding, seed)
     found = []
-    for group in (group for some in _by_session(kept) for group in _groups(some)):
+    at_once = min(MOST_AT_ONCE, max(COLUMNS_AT_ONCE, len(originals)))
+    for group in (group for some in _by_session(kept) for group in _groups(some, at_once)):
         at: dict[tuple[str, str], int] = {}
         texts = []
         for each in group:
@@ -255,7 +257,7 @@ def sampled_rows(  # noqa: PLR0917
     return f"SELECT {names} FROM ONLY {own} AS t{sample}{chosen} LIMIT {2 * max(whole, some)}"
 
 
-def _groups(kept: Sequence[KeptTexts]) -> Iterator[list[KeptTexts]]:
+def _groups(kept: Sequence[KeptTexts], at_once: int) -> Iterator[list[KeptTexts]]:
     """Tables together, the partitions of one always, of at most so many columns."""
     families: dict[str, list[KeptTexts]] = defaultdict(list)
     for each in kept:
@@ -264,7 +266,7 @@ def _groups(kept: Sequence[KeptTexts]) -> Iterator[list[KeptTexts]]:
     size = 0
     for members in families.values():
         columns = sum(len(each.columns) for each in members)
-        if group and size + columns > COLUMNS_AT_ONCE:
+        if group and size + columns > at_once:
             yield group
             group, size = [], 0
         group += members

@@ -33,11 +33,13 @@ _CHANCE_CARD = 0.3
 class KeptValuesQuery:
     """SQL with the parameters ``names`` and ``limit_year``.
 
-    It returns (place, path, shape, values, different, wordy), and once, under ``ROWS_PLACE``, the rows.
+    It returns (place, path, shape, values, different, wordy), and for each table, from ``ROWS_PLACE``
+    downwards, its rows.
     """
 
     sql: str
-    columns: tuple[Column, ...]
+    columns: tuple[tuple[int, Column], ...]
+    """For each place which of the tables it is of, and its column."""
 
 
 @dataclass
@@ -48,23 +50,38 @@ class Seen:
     columns: dict[str, ColumnCounts] = field(default_factory=dict)
 
     def add(self, query: KeptValuesQuery, answer: Iterable[Sequence[object]]) -> None:
-        """Take in a query's answer; ``rows`` is of the last one."""
-        for column in query.columns:
-            self.columns.setdefault(column.name, ColumnCounts())
-        for place, path, shape, values, different, wordy in answer:
-            if place == ROWS_PLACE:
-                self.rows += _number(values)
-                continue
-            into = self.columns[query.columns[_number(place)].name]
-            into.add(str(path), str(shape), _number(values), _number(different), _number(wordy))
+        """Take in the answer to a query about one table."""
+        take_in(query, answer, [self])
+
+
+def take_in(query: KeptValuesQuery, answer: Iterable[Sequence[object]], tables: Sequence[Seen]) -> None:
+    """Take in a query's answer, each table's into its own."""
+    for table, column in query.columns:
+        tables[table].columns.setdefault(column.name, ColumnCounts())
+    for place, path, shape, values, different, wordy in answer:
+        at = _number(place)
+        if at <= ROWS_PLACE:
+            tables[ROWS_PLACE - at].rows += _number(values)
+            continue
+        table, column = query.columns[at]
+        into = tables[table].columns[column.name]
+        into.add(str(path), str(shape), _number(values), _number(different), _number(wordy))
 
 
 def kept_values_queries(
     columns: Sequence[Column], relations: Sequence[str], encoding: str, *, share: float, seed: int
 ) -> list[KeptValuesQuery]:
     """One query over all relations (``FROM`` items) of a table, or a few for one with very many columns."""
+    sample = f" TABLESAMPLE BERNOULLI ({100 * share:.6f}) REPEATABLE ({seed})" if share < 1 else ""
     parts = [columns[at : at + COLUMNS_AT_ONCE] for at in range(0, len(columns), COLUMNS_AT_ONCE)]
-    return [_query(part, relations, encoding, share, seed) for part in parts]
+    return [_query([(part, relations)], encoding, sample) for part in parts]
+
+
+def kept_values_together(
+    tables: Sequence[tuple[Sequence[Column], Sequence[str]]], encoding: str
+) -> KeptValuesQuery:
+    """One query over all rows of several tables: the long expression of shapes is planned once for them."""
+    return _query(tables, encoding, "")
 
 
 def personal_values(column: Column, counts: ColumnCounts) -> ValueEvidence | None:
@@ -96,15 +113,21 @@ def _at_path(column: Column, counts: PathCounts) -> list[ValueEvidence]:
 
 
 def _query(
-    columns: Sequence[Column], relations: Sequence[str], encoding: str, share: float, seed: int
+    tables: Sequence[tuple[Sequence[Column], Sequence[str]]], encoding: str, sample: str
 ) -> KeptValuesQuery:
-    sample = f" TABLESAMPLE BERNOULLI ({100 * share:.6f}) REPEATABLE ({seed})" if share < 1 else ""
-    places = list(enumerate(columns))
-    parts = [_counts(places, _rows(columns, relations, sample))]
-    if read := [(place, column) for place, column in places if not _is_only_counted(column)]:
-        rows = _rows([column for _, column in read], relations, sample)
-        parts.append(_shapes(from_rows(rows, [_texts(column, place, encoding) for place, column in read])))
-    return KeptValuesQuery(with_parameters(" UNION ALL ".join(parts)), tuple(columns))
+    parts: list[str] = []
+    texts: list[str] = []
+    at: list[tuple[int, Column]] = []
+    for number, (columns, relations) in enumerate(tables):
+        places = list(enumerate(columns, len(at)))
+        at += [(number, column) for column in columns]
+        parts.append(_counts(places, _rows(columns, relations, sample), ROWS_PLACE - number))
+        if read := [(place, column) for place, column in places if not _is_only_counted(column)]:
+            rows = _rows([column for _, column in read], relations, sample)
+            texts.append(from_rows(rows, [_texts(column, place, encoding) for place, column in read]))
+    if texts:
+        parts.append(_shapes(" UNION ALL ".join(texts)))
+    return KeptValuesQuery(with_parameters(" UNION ALL ".join(parts)), tuple(at))
 
 
 def _rows(columns: Sequence[Column], relations: Sequence[str], sample: str) -> str:
@@ -112,10 +135,10 @@ def _rows(columns: Sequence[Column], relations: Sequence[str], sample: str) -> s
     return " UNION ALL ".join(f"SELECT {names} FROM {each} AS t{sample}" for each in relations)
 
 
-def _counts(places: Sequence[tuple[int, Column]], rows: str) -> str:
+def _counts(places: Sequence[tuple[int, Column]], rows: str, rows_place: int) -> str:
     """Rows, and of each column the values that are no person's, whatever they are: counted without a look."""
     counted = ["count(*) AS rows"]
-    found = [f"({ROWS_PLACE}, 'number', s.rows)"]
+    found = [f"({rows_place}, 'number', s.rows)"]
     for place, column in places:
         value = f"r.{identifier(column.name)}"
         if _is_only_counted(column):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from appliance.masking.compiled import CompiledColumn
 from appliance.postgres.plan import PlannedTable
@@ -32,6 +32,7 @@ _NO_PAIRING = frozenset({"json", "jsonb", "bytea", "xml", "tsvector", "money"})
 
 FoundBy = Literal["by_number", "by_uuid", "by_hash"]
 """Columns of the evidence."""
+KEPT_IN: tuple[FoundBy, ...] = get_args(FoundBy)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from appliance.masking.compiled import CompiledColumn
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.proof.evidence import FOUND, TABLE
-from appliance.postgres.proof.hashes import NOTHING, Finder, hashed
+from appliance.postgres.proof.hashes import KEPT_IN, NOTHING, Finder, hashed
 from appliance.postgres.proof.parts import Loaded, Part, Proved, out_text
 
 # Beside the relation's own columns, so named that none of them is called so.
@@ -41,21 +42,23 @@ def row_count(loaded: Loaded) -> str:
     return f"SELECT count(*) {_rows(loaded)}"
 
 
-def gathered(search: Search) -> str:
-    """A query of one row: gathered rows, and how many of them are distinguished."""
-    kept_in = search.finder.kept_in
-    return f"SELECT count(*), count(DISTINCT {kept_in}) FROM {TABLE} WHERE {_of(search)}"  # noqa: S608
+def gathered(relations: Sequence[int]) -> str:
+    """A query of (relation, part, gathered rows, how many of them each of ``KEPT_IN`` sets apart)."""
+    apart = ", ".join(f"count(DISTINCT {each})" for each in KEPT_IN)
+    return (
+        f"SELECT relation, part, count(*), {apart} FROM {TABLE}"  # noqa: S608
+        f" WHERE relation IN ({_listed(relations)}) AND hashes IS NOT NULL GROUP BY relation, part"
+    )
 
 
-def counted(search: Search) -> str:
-    """A query of a row for each facet of each piece: its number, and what the source has counted.
+def counted(relations: Sequence[int]) -> str:
+    """A query of a row for each facet of each piece: relation, part, facet, and what the source has counted.
 
     Values that the mask was given, those that came out as originals, distinct originals, distinct outputs.
     """
-    part = search.part
     return (
-        f"SELECT facet, given, met, originals, outputs FROM {TABLE}"  # noqa: S608
-        f" WHERE relation = {part.relation} AND part = {part.number} AND facet IS NOT NULL"
+        f"SELECT relation, part, facet, given, met, originals, outputs FROM {TABLE}"  # noqa: S608
+        f" WHERE relation IN ({_listed(relations)}) AND facet IS NOT NULL"
     )
 
 
@@ -84,6 +87,10 @@ def counting(search: Search, *, whole: bool) -> str:
         f"SELECT count(*), {', '.join(numbers)} FROM (SELECT {flags} FROM"  # noqa: S608
         f" (SELECT {values}, {_HASHES}, {FOUND} FROM {_searched(search)} AS s OFFSET 0) AS v OFFSET 0) AS q"
     )
+
+
+def _listed(relations: Sequence[int]) -> str:
+    return ", ".join(map(str, relations))
 
 
 def _rows(loaded: Loaded) -> str:

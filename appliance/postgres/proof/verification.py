@@ -16,48 +16,27 @@ gives shows in gathered rows: see ``evidence``. All rows are counted.
 from __future__ import annotations
 
 import itertools
-import math
 import secrets
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.masking.compiled import CompiledColumn
 from appliance.postgres.plan import CopyItem, Plan
 from appliance.postgres.proof import queries
-from appliance.postgres.proof.hashes import encodings_differ
-from appliance.postgres.proof.parts import Loaded, Proved, finder_of, parts, same_text
+from appliance.postgres.proof.hashes import KEPT_IN, encodings_differ
+from appliance.postgres.proof.parts import Loaded, finder_of, parts
 from appliance.postgres.proof.queries import Search
-from appliance.postgres.proof.results import ColumnProof, TableProof
+from appliance.postgres.proof.results import TableProof
+from appliance.postgres.proof.verdicts import Given, PartVerdict, proof_of
 
-FALSE_ALARM = 1e-9
-"""The probability with which chance alone may fail one column."""
-_EQUAL_HASHES = 1e-6
-"""The same for two values with one hash, where a single value that meets must not be excused."""
 # The evidence of a relation becomes hash tables in memory; a smaller limit would mean a search for each row.
 SESSION = "SET work_mem = '512MB'"
 SEARCHED_ROWS = 100_000
 """A search costs up to a third of copying a row, so that a large relation is searched in part."""
 MOST_ONE_IN = 16
-_NEARLY_UNIQUE = 0.9
-"""Kept columns that are no key tell rows apart well enough if so many of them are different."""
-
-
-def count(connection: Connection[TupleRow], loaded: Loaded, source_rows: int) -> TableProof:
-    """All there is to prove about a relation without masked columns. Raises psycopg errors."""
-    (rows,) = _row(connection, queries.row_count(loaded))
-    return TableProof(
-        table=loaded.relation.qualified,
-        rows=rows,
-        source_rows=source_rows,
-        gathered=0,
-        searched=0,
-        columns=(),
-    )
 
 
 def prove(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, source_rows: int) -> TableProof:
@@ -67,151 +46,41 @@ def prove(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, source_r
     source's server has sent. Raises psycopg errors.
     """
     (rows,) = _row(connection, queries.row_count(loaded))
-    found = [
-        _Part(connection, search, source_rows) for search in _searches(connection, plan, loaded, source_rows)
-    ]
-    needed = [each for each in found if each.search.part.gathers]
-    return TableProof(
-        table=loaded.relation.qualified,
-        rows=rows,
-        source_rows=source_rows,
-        gathered=min((each.gathered for each in needed), default=0),
-        searched=min((each.searched for each in found), default=0),
-        columns=tuple(proof for each in found for proof in each.proofs()),
-        equal=sum(each.equal for each in found),
-        missing=max((each.missing for each in needed), default=0) if rows == source_rows else 0,
-    )
+    if not plan.tables[loaded.number].masked_columns:
+        return proof_of(loaded, rows, source_rows, ())
+    gathered, found = what_was_gathered(connection, [loaded]), []
+    for search in searches(connection, plan, loaded, source_rows):
+        given, distinct = gathered.of(search), None
+        numbers = _row(connection, queries.counting(search, whole=given.rows == source_rows))
+        if search.part.made and not search.finder.unique:
+            distinct = _row(connection, queries.distinct_hashes(search))
+        found.append(PartVerdict(search, source_rows, given, numbers, distinct))
+    return proof_of(loaded, rows, source_rows, found)
 
 
-@dataclass(frozen=True)
-class _Counted:
-    """What the source has counted of a facet, over all pieces, and what follows from each of them alone."""
+class Gathered(dict[tuple[int, int], Given]):
+    """The same by relation and part; of what is missing nothing was given."""
 
-    given: int = 0
-    met: int = 0
-    allowed: int = 0
-    too_many: bool = False
-    """A piece has more than chance allows."""
-    originals: int = 0
-    outputs: int = 0
-    """Distinct values before and after, of pieces in which some became one."""
+    def of(self, search: Search) -> Given:
+        """What was given of the part that is searched."""
+        return self.get((search.part.relation, search.part.number), Given())
 
 
-class _Part:
-    """What came of one part of a relation."""
-
-    def __init__(self, connection: Connection[TupleRow], search: Search, source_rows: int) -> None:
-        self.connection, self.search, self.source_rows = connection, search, source_rows
-        self.gathered, self._apart = _row(connection, queries.gathered(search))
-        self._whole = self.gathered == source_rows
-        part, unique = search.part, search.finder.unique
-        numbers = iter(_row(connection, queries.counting(search, whole=self._whole)))
-        self.searched, present = next(numbers), next(numbers)
-        self.missing = max(0, self.gathered - present) if unique else 0
-        self._seen = {each.number: (next(numbers), next(numbers)) for each in part.facets}
-        self._compared = {column.name: (next(numbers), next(numbers)) for column in part.made}
-        if part.made and not unique:
-            self._without_a_key(part.made)
-        self._counted = self._of_the_source(part.counted) if part.counted else {}
-
-    @property
-    def equal(self) -> int:
-        """Values that are what their mask gave."""
-        return sum(equal for equal, _ in self._compared.values())
-
-    def proofs(self) -> list[ColumnProof]:
-        """One for each facet."""
-        part = self.search.part
-        lacking = not self.gathered or len(self._counted) < len(part.counted)
-        if part.gathers and self.source_rows and lacking:
-            fault = "nothing was gathered to prove it with"
-            return [self._proof(each).model_copy(update={"fault": fault}) for each in part.facets]
-        return [self._proof(each) for each in part.facets]
-
-    def _proof(self, each: Proved) -> ColumnProof:
-        looked_at, outside = self._seen[each.number]
-        counted = self._counted.get(each.number, _Counted(given=looked_at))
-        equal, differ = self._compared.get(each.column.name, (None, 0))
-        faults = []
-        if counted.too_many and each.by_row:
-            faults.append(f"the mask has left {counted.met:,} of {counted.given:,} values as they were")
-        elif counted.too_many:
-            faults.append(f"the mask has given {counted.met:,} originals for {counted.given:,} values")
-        if each.facet.preserves_distinct and counted.outputs < counted.originals:
-            faults.append(f"{counted.originals:,} distinct values became {counted.outputs:,}")
-        if outside and each.facet.proof == "partial":
-            faults.append(f"{outside:,} rows still hold what the mask removes")
-        elif outside:
-            faults.append(f"{outside:,} of {looked_at or self.searched:,} values were not made by the mask")
-        if differ:
-            faults.append(
-                f"{differ:,} of {(equal or 0) + differ:,} values are not what the mask gives for their row"
-            )
-        return ColumnProof(
-            column=each.label,
-            mask=each.column.mask or "",
-            proof=each.facet.proof,
-            compared=counted.given,
-            met=counted.met,
-            allowed=counted.allowed,
-            outside=outside,
-            equal=equal,
-            differ=differ,
-            fault="; ".join(faults) or None,
-            note=self._note(each),
-        )
-
-    def _note(self, each: Proved) -> str | None:
-        if not same_text(each.column, converted=self.search.converted):
-            return (
-                "the two databases' encodings order its keys differently: its shape was looked at, but it was"
-                " not compared with what the mask gives"
-            )
-        finder, apart = self.search.finder, self._apart >= _NEARLY_UNIQUE * self.gathered
-        if self.search.part.made and not finder.unique and not apart:
-            return (
-                "rows could not be paired with the source's: no key, and what is kept does not tell them"
-                " apart; what the mask gives was looked for in all of them"
-            )
-        return None
-
-    def _without_a_key(self, made: Sequence[CompiledColumn]) -> None:
-        """Every value that a mask gave must stand in the twin, beside what is kept."""
-        distinct = _row(self.connection, queries.distinct_hashes(self.search))
-        for column, given in zip(made, distinct, strict=True):
-            present, others = self._compared[column.name]
-            lacking = max(others, given - present)
-            self._compared[column.name] = (self.searched - others if self._whole else present, lacking)
-
-    def _of_the_source(self, facets: Sequence[Proved]) -> dict[int, _Counted]:
-        pieces: dict[int, list[tuple[int, int, int, int]]] = defaultdict(list)
-        for facet, *numbers in self.connection.execute(queries.counted(self.search).encode()):
-            given, met, originals, outputs = numbers
-            pieces[facet].append((given, met, originals, outputs))
-        return {each.number: _together(each, pieces[each.number]) for each in facets if each.number in pieces}
+def what_was_gathered(connection: Connection[TupleRow], relations: Sequence[Loaded]) -> Gathered:
+    """What the evidence has of some relations. Raises psycopg errors."""
+    numbers = [each.number for each in relations]
+    counted: dict[tuple[int, int], list[tuple[int, int, int, int, int]]] = defaultdict(list)
+    for relation, part, *facet in connection.execute(queries.counted(numbers).encode()):
+        counted[relation, part].append(tuple(facet))
+    found = Gathered({key: Given(counted=some) for key, some in counted.items()})
+    for relation, part, rows, *apart in connection.execute(queries.gathered(numbers).encode()):
+        told_apart = dict(zip(KEPT_IN, apart, strict=True))
+        found[relation, part] = Given(rows, told_apart, counted.get((relation, part), ()))
+    return found
 
 
-def _together(each: Proved, pieces: Sequence[tuple[int, int, int, int]]) -> _Counted:
-    bounds = [_allowed(each, given) for given, _, _, _ in pieces]
-    became_one = [(before, after) for _, _, before, after in pieces if after < before]
-    return _Counted(
-        given=sum(given for given, _, _, _ in pieces),
-        met=sum(met for _, met, _, _ in pieces),
-        allowed=sum(bounds),
-        too_many=any(met > bound for (_, met, _, _), bound in zip(pieces, bounds, strict=True)),
-        originals=sum(before for before, _ in became_one),
-        outputs=sum(after for _, after in became_one),
-    )
-
-
-def _allowed(each: Proved, given: int) -> int:
-    if each.by_row:
-        return chance_bound(given, each.facet.chance)
-    # Two different values with one 64-bit hash, on the source.
-    return chance_bound(given, given / 2**64, _EQUAL_HASHES)
-
-
-def _searches(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, rows: int) -> list[Search]:
+def searches(connection: Connection[TupleRow], plan: Plan, loaded: Loaded, rows: int) -> list[Search]:
+    """How each part of a relation is searched. No query is asked."""
     ours = connection.info.parameter_status("server_encoding") or ""
     converted = encodings_differ(ours, plan.source.encoding)
     finder, seed = finder_of(plan, loaded), secrets.randbits(62)
@@ -250,23 +119,6 @@ def unchecked_constraints(connection: Connection[TupleRow]) -> list[str]:
         " AND to_jsonb(k) ->> 'conenforced' IS DISTINCT FROM 'false' ORDER BY 1"
     )
     return [name for (name,) in connection.execute(query)]
-
-
-def chance_bound(values: int, chance: float, false_alarm: float = FALSE_ALARM) -> int:
-    """How many of ``values`` may meet at probability ``chance`` each, so that more are no accident.
-
-    The smallest number that a Poisson variable of the same mean, which bounds the binomial's tail here,
-    exceeds with a probability below ``false_alarm``.
-    """
-    mean = values * chance
-    if mean > 500:
-        return math.ceil(mean + 7 * math.sqrt(mean))
-    bound, term = 0, math.exp(-mean)
-    # Past the mean each term is less than half of the one before, or soon is: twice the next bounds the rest.
-    while bound + 1 < mean or term * (mean / (bound + 1)) * 2 > false_alarm:
-        bound += 1
-        term *= mean / bound
-    return bound
 
 
 def one_in(rows: int) -> int:

@@ -1,16 +1,15 @@
 """The digest of a twin: over its definitions, and over each table's rows in whatever order they stand.
 
-Of each row its text in fixed settings is hashed (SHA-256), the hashes are sorted, and what they are together
-is hashed again. Two databases with the same definitions and rows have the same digest, on whatever server of
-one major version; one byte of one row more or less gives another. Computed on the twin's server: only hashes
-and counts come here.
+Rows are hashed with SHA-256 in an order that follows from the rows alone (``row_digests``). Two databases
+with the same definitions and rows have the same digest, on whatever server of one major version; one byte of
+one row more or less gives another. Computed on the twin's server: only hashes and counts come here.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -19,32 +18,30 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel, ConfigDict
 
 from appliance.errors import ApplianceError
-from appliance.postgres.copying.copy_sql import table_reference
 from appliance.postgres.copying.ledger import SCHEMA
 from appliance.postgres.errors import database_failure
-from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import TableName
 from appliance.postgres.sessions.parallel_jobs import Job, run_jobs
 from appliance.postgres.twin.found_names import with_names
 from appliance.postgres.twin.groups import GroupSizes
-
-SESSION = (
-    "SET row_security = off; SET search_path = ''; SET \"DateStyle\" = 'ISO, YMD'; SET \"TimeZone\" = 'UTC';"
-    " SET \"IntervalStyle\" = 'postgres'; SET extra_float_digits = 1; SET bytea_output = 'hex';"
-    " SET lc_monetary = 'C'; SET xmloption = 'content'; SET client_encoding = 'UTF8'; SET work_mem = '64MB'"
+from appliance.postgres.twin.row_digests import (
+    OURS_TABLES,
+    SESSION,
+    TOGETHER,
+    ReadTable,
+    digests_together,
+    encoding_for,
+    is_small,
+    row_digests,
 )
-"""What the text form of values depends on."""
+
 _OURS = (
     "c.relnamespace IN (SELECT n.oid FROM pg_catalog.pg_namespace AS n WHERE n.nspname !~ '^pg_'"  # noqa: S608
     f" AND n.nspname NOT IN ('information_schema', '{SCHEMA}'))"
     " AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 'pg_catalog.pg_class'::regclass"
     " AND d.objid = c.oid AND d.deptype = 'e')"
 )
-_TABLES = f"""
-SELECT n.nspname::text, c.relname::text, c.relpages FROM pg_catalog.pg_class AS c
-JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {_OURS}
-"""  # noqa: S608
+_TABLES = f"{OURS_TABLES} WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND {_OURS}"
 _DEFINITIONS = f"""
 SELECT line FROM (
  SELECT 'relation ' || c.oid::regclass::text || ' ' || c.relkind::text AS line
@@ -87,13 +84,7 @@ SELECT line FROM (
 """  # noqa: S608
 
 
-_ROW = "pg_catalog.sha256(pg_catalog.textsend(t::text))"
-_TOO_LONG = ("54000", "XX000")
-"""What servers say of a value that would be longer than a gigabyte."""
-_COLUMNS = """
-SELECT attname::text, atttypid = 'pg_catalog.bytea'::regtype FROM pg_catalog.pg_attribute
-WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum
-"""
+_Parts = list[tuple[int, str]] | None
 
 
 class TableDigest(BaseModel):
@@ -151,8 +142,8 @@ def digest_twin(
     """Read a whole database for its digest, in up to ``parallel`` sessions. Raises WorkFailedError."""
     found: list[TableDigest] = []
 
-    def digest(session: Connection[TupleRow], name: TableName) -> None:
-        found.append(_digest_table(session, name))
+    def digest(session: Connection[TupleRow], table: ReadTable, known: _Parts) -> None:
+        found.append(_digest_table(session, table, known))
 
     definitions, _ = _read(open_session, parallel, digest, lambda _: True)
     return TwinDigest(
@@ -171,9 +162,10 @@ def standing_twin(
     """
     found = StandingTwin("")
 
-    def digest(session: Connection[TupleRow], name: TableName) -> None:
+    def digest(session: Connection[TupleRow], table: ReadTable, known: _Parts) -> None:
+        name = table.name
         try:
-            found.digests[name.qualified] = _digest_table(session, name).sha256
+            found.digests[name.qualified] = _digest_table(session, table, known).sha256
         except ApplianceError as error:
             if session.closed:
                 raise
@@ -187,72 +179,67 @@ def standing_twin(
 def _read(
     open_session: Callable[[], Connection[TupleRow]],
     parallel: int,
-    digest: Callable[[Connection[TupleRow], TableName], None],
+    digest: Callable[[Connection[TupleRow], ReadTable, _Parts], None],
     wanted: Callable[[str], bool],
 ) -> tuple[str, list[str]]:
     """Have the wanted tables digested; the definitions' digest, and the tables that are not wanted."""
 
     def opened() -> Connection[TupleRow]:
         session = open_session()
-        session.execute(SESSION.encode())
+        session.execute(f"{SESSION}; SET client_encoding = 'UTF8'".encode())
         return session
 
-    def job(name: TableName, pages: int) -> Job:
-        return Job(name.qualified, lambda session: digest(session, name), rank=(-pages,))
+    def opened_for_rows() -> Connection[TupleRow]:
+        session = open_session()
+        session.execute(f"{SESSION}; SET client_encoding = '{encoding_for(session)}'".encode())
+        return session
+
+    def job(some: Sequence[ReadTable]) -> Job:
+        def run(session: Connection[TupleRow]) -> None:
+            for table, known in zip(some, _known(session, some), strict=True):
+                digest(session, table, known)
+
+        return Job(some[0].name.qualified, run, rank=(-sum(table.pages for table in some),))
 
     try:
         with opened() as session:
             tables = [
-                (TableName(schema_name=schema, name=table), pages)
-                for schema, table, pages in session.execute(_TABLES.encode())
+                ReadTable(TableName(schema_name=schema, name=table), pages, plain, tuple(key), correlation)
+                for schema, table, pages, plain, key, correlation in session.execute(_TABLES.encode())
             ]
             lines = [line for (line,) in session.execute(_DEFINITIONS.encode())]
     except psycopg.Error as error:
         raise database_failure("The twin's definitions could not be read for its digest.", error) from None
-    jobs = [job(name, pages) for name, pages in tables if wanted(name.qualified)]
-    run_jobs(jobs, opened, parallel)
-    return _sha256(lines), [name.qualified for name, _ in tables if not wanted(name.qualified)]
+    read = [table for table in tables if wanted(table.name.qualified)]
+    small = [table for table in read if is_small(table)]
+    several = [small[at : at + TOGETHER] for at in range(0, len(small), TOGETHER)]
+    alone = [[table] for table in read if not is_small(table)]
+    run_jobs([job(some) for some in (*alone, *several)], opened_for_rows, parallel)
+    names = [table.name.qualified for table in tables]
+    return _sha256(lines), [name for name in names if not wanted(name)]
 
 
-def _digest_table(session: Connection[TupleRow], name: TableName) -> TableDigest:
-    def hashed(row_hash: str) -> list[TupleRow]:
-        query = _query(name, row_hash).encode()
-        return with_names(session, lambda: session.execute(query).fetchall())
-
-    try:
+def _known(session: Connection[TupleRow], some: Sequence[ReadTable]) -> Sequence[_Parts]:
+    """What can be had of several tables in one round trip; what is in the way is met again alone."""
+    if len(some) > 1:
         try:
-            parts = hashed(_ROW)
+            return digests_together(session, some)
         except psycopg.Error as error:
-            if error.sqlstate not in _TOO_LONG:
-                raise
-            parts = hashed(_column_by_column(session, name))
+            if session.closed:
+                what = "The twin's tables could not be read for its digest."
+                raise database_failure(what, error) from None
+    return [None for _ in some]
+
+
+def _digest_table(session: Connection[TupleRow], table: ReadTable, known: _Parts) -> TableDigest:
+    try:
+        parts = known if known is not None else with_names(session, lambda: row_digests(session, table))
     except psycopg.Error as error:
         raise database_failure(
-            "A table of the twin could not be read for its digest.", error, table=name.qualified
+            "A table of the twin could not be read for its digest.", error, table=table.name.qualified
         ) from None
-    lines = [f"{first} {rows} {digest}" for first, rows, digest in parts]
-    return TableDigest(table=name.qualified, rows=sum(rows for _, rows, _ in parts), sha256=_sha256(lines))
-
-
-def _query(name: TableName, row_hash: str) -> str:
-    # In 256 parts by the first byte: one value in SQL holds at most a gigabyte.
-    return (
-        "SELECT pg_catalog.get_byte(h, 0), pg_catalog.count(*),"  # noqa: S608
-        " pg_catalog.encode(pg_catalog.sha256(pg_catalog.string_agg(h, ''::bytea ORDER BY h)), 'hex')"
-        f" FROM (SELECT {row_hash} AS h"
-        f" FROM ONLY {table_reference(name)} AS t OFFSET 0) AS hashed GROUP BY 1 ORDER BY 1"
-    )
-
-
-def _column_by_column(session: Connection[TupleRow], name: TableName) -> str:
-    """For a table with a row whose text would be longer than a value may be."""
-    columns = session.execute(_COLUMNS, [table_reference(name)]).fetchall()
-    hashes = [
-        f"pg_catalog.sha256({column if is_bytes else f'pg_catalog.textsend({column}::text)'})"
-        for column, is_bytes in ((f"t.{quoted(each)}", is_bytes) for each, is_bytes in columns)
-    ]
-    known = " || ".join(f"coalesce({each}, '\\x00'::bytea)" for each in hashes)
-    return f"pg_catalog.sha256({known})"
+    lines = [f"{rows} {digest}" for rows, digest in parts]
+    return TableDigest(table=table.name.qualified, rows=sum(rows for rows, _ in parts), sha256=_sha256(lines))
 
 
 def _sha256(lines: Iterable[str]) -> str:

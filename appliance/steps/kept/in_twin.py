@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import psycopg
@@ -12,11 +12,14 @@ import psycopg
 from appliance.discovery.evidence import ValueEvidence
 from appliance.discovery.kept.look import KeptTable
 from appliance.discovery.kept.values import (
+    COLUMNS_AT_ONCE,
     KeptValuesQuery,
     Seen,
     kept_values_queries,
+    kept_values_together,
     personal_values,
     spoken_kind,
+    take_in,
 )
 from appliance.discovery.name_list import known_names
 from appliance.discovery.scanning import ADULT_YEARS
@@ -26,7 +29,7 @@ from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import DefinitionSettings, Plan
 from appliance.postgres.proof.kept import KeptColumnLook, KeptOnSource, KeptTableLook
 from appliance.postgres.proof.parts import Loaded, relations
-from appliance.postgres.proof.verification import SEARCHED_ROWS, SESSION, one_in
+from appliance.postgres.proof.verification import SEARCHED_ROWS, SESSION
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
 from appliance.postgres.twin.found_names import with_names
 from appliance.steps.calling.context import StepContext
@@ -35,8 +38,12 @@ from appliance.workflow.catalog import Column
 
 STATEMENT_TIMEOUT_S = 300
 LONGEST_S = 1800
+MOST_ROWS = 2_000
+"""A larger table is looked at in a query of its own."""
+_MOST_COLUMNS_OF_MANY = 20
 RELATIONS_AT_ONCE = 50
 """Partitions that one query goes over."""
+_FAILED = "The kept columns of a table could not be looked at."
 _WHY = {
     "57014": f"it took longer than {STATEMENT_TIMEOUT_S // 60} minutes",
     "53100": "the target has no room for temporary files",
@@ -63,16 +70,18 @@ def look_at_kept(
         session.execute(f"SET statement_timeout = '{STATEMENT_TIMEOUT_S}s'; {SESSION}".encode())
         return session
 
-    def looked(session: Session, table: KeptTable) -> None:
-        seen, why = twin.seen(session, table)
-        columns = (_column(table, each, seen, why) for each in _all_columns(table))
-        said = tuple(_compared(each, table.qualified, on_source, uncompared) for each in columns)
-        found.append(KeptTableLook(table=table.qualified, rows=seen.rows, columns=said))
+    def looked(session: Session, tables: Sequence[KeptTable]) -> None:
+        for table, (seen, why) in zip(tables, twin.seen_in(session, tables), strict=True):
+            columns = (_column(table, each, seen, why) for each in _all_columns(table))
+            said = tuple(_compared(each, table.qualified, on_source, uncompared) for each in columns)
+            found.append(KeptTableLook(table=table.qualified, rows=seen.rows, columns=said))
 
-    def job(place: int, table: KeptTable) -> Job:
-        return Job(f"{table.qualified} {place}", lambda session: looked(session, table), (-twin.size(table),))
+    def job(place: int, tables: Sequence[KeptTable]) -> Job:
+        rank = (-sum(twin.size(table) for table in tables),)
+        return Job(f"{tables[0].qualified} {place}", lambda session: looked(session, tables), rank)
 
-    run_jobs([job(place, each) for place, each in enumerate(look.tables)], open_session, plan.parallel)
+    jobs = [job(place, some) for place, some in enumerate(_together(twin, look.tables))]
+    run_jobs(jobs, open_session, plan.parallel)
     return tuple(sorted(found, key=lambda each: each.table))
 
 
@@ -89,13 +98,34 @@ class _Twin:
     def size(self, table: KeptTable) -> int:
         return sum(self._rows.get(each.relation.qualified, 0) for each in self._relations(table))
 
+    def is_small(self, table: KeptTable) -> bool:
+        """Whether it may be looked at with others."""
+        few = 0 < len(table.columns) <= _MOST_COLUMNS_OF_MANY
+        return few and len(self._relations(table)) == 1 and self.size(table) <= MOST_ROWS
+
+    def seen_in(self, session: Session, tables: Sequence[KeptTable]) -> list[tuple[Seen, str | None]]:
+        """``seen`` of each; of several in one query, unless one of them is in the way of the others."""
+        if len(tables) > 1 and time.monotonic() < self._give_up:
+            found = [Seen() for _ in tables]
+            of_each = [(each.columns, [_from(one) for one in self._relations(each)]) for each in tables]
+            query = kept_values_together(of_each, self._encoding)
+            try:
+                take_in(query, session.execute(query.sql.encode(), self._given()).fetchall(), found)
+            except psycopg.Error as error:
+                if session.closed:
+                    raise database_failure(_FAILED, error) from None
+            else:
+                return [(each, None) for each in found]
+        return [self.seen(session, each) for each in tables]
+
     def seen(self, session: Session, table: KeptTable) -> tuple[Seen, str | None]:
         """What was counted, and why nothing was."""
         seen = Seen()
         if not table.columns:
             return seen, None
         rows = self.size(table)
-        share = 1.0 if rows < 2 * SEARCHED_ROWS else 1.0 / one_in(rows)
+        # A tenth more than are wanted: each row is chosen by itself.
+        share = 1.0 if rows < 2 * SEARCHED_ROWS else 1.1 * SEARCHED_ROWS / rows
         loaded = self._relations(table)
         for at in range(0, len(loaded), RELATIONS_AT_ONCE):
             part = loaded[at : at + RELATIONS_AT_ONCE]
@@ -112,23 +142,41 @@ class _Twin:
                 except psycopg.Error as error:
                     why = _WHY.get(error.sqlstate or "")
                     if why is None or session.closed:
-                        what = "The kept columns of a table could not be looked at."
-                        raise database_failure(what, error, table=table.qualified) from None
+                        raise database_failure(_FAILED, error, table=table.qualified) from None
                     return seen, why
         return seen, None
 
     def _relations(self, table: KeptTable) -> list[Loaded]:
         return list(dict.fromkeys(self._loaded[source] for source in table.sources))
 
-    def _ask(self, session: Session, query: KeptValuesQuery, part: list[Loaded], seen: Seen) -> None:
-        given = {
+    def _given(self) -> dict[str, str]:
+        return {
             "names": known_names(self._encoding),
             "limit_year": str(datetime.now(UTC).year - ADULT_YEARS),
         }
+
+    def _ask(self, session: Session, query: KeptValuesQuery, part: list[Loaded], seen: Seen) -> None:
         relation = part[0].relation
         path = names_as_in_source(self._settings.of(relation.schema_name, relation.name))
-        answer = with_names(session, lambda: session.execute(query.sql.encode(), given).fetchall(), path)
+        answer = with_names(
+            session, lambda: session.execute(query.sql.encode(), self._given()).fetchall(), path
+        )
         seen.add(query, answer)
+
+
+def _together(twin: _Twin, tables: Sequence[KeptTable]) -> Iterator[list[KeptTable]]:
+    """Small tables together, up to so many columns; each other one alone."""
+    some: list[KeptTable] = []
+    for table in tables:
+        if not twin.is_small(table):
+            yield [table]
+            continue
+        if sum(len(each.columns) for each in some) + len(table.columns) > COLUMNS_AT_ONCE:
+            yield some
+            some = []
+        some.append(table)
+    if some:
+        yield some
 
 
 def _from(loaded: Loaded) -> str:

@@ -41,7 +41,9 @@ def hand_over_all(
     """What a local run calls when its twin is published: each container in turn, and what came of it."""
 
     def hand_over(observer: Observer) -> list[ContainerResult]:
-        import docker  # noqa: PLC0415
+        if not run.spec.workflow.containers:
+            return []
+        import docker  # noqa: PLC0415 - an extra, and slow to import
 
         from appliance.orchestration.handover.running import Handover, warned  # noqa: PLC0415
 
