@@ -53,15 +53,20 @@ def _above(which: str, direction: Direction, limits: RehearsalLimits) -> Iterato
                     f"{which}{who} of {table.table} were kept waiting for {longest:,.0f} ms, and"
                     f" {limits.max_blocked_ms:,} are allowed (rehearsal.max_blocked_ms)."
                 )
+    yield from (f"{which}{found} (rehearsal.forbid)." for found in _forbidden(direction, limits))
+
+
+def _forbidden(direction: Direction, limits: RehearsalLimits) -> Iterator[str]:
     if "rewrite" in limits.forbid:
         for statement in direction.statements:
             for rewritten in statement.rewrites:
-                place = f"{statement.file}:{statement.line}"
-                yield f"{which}{rewritten} was rewritten at {place} (rehearsal.forbid)."
+                yield f"{rewritten} was rewritten at {statement.file}:{statement.line}"
+        for rewritten in direction.changes.rewrites if direction.changes is not None else ():
+            yield f"{rewritten} was rewritten"
     if "invalid" in limits.forbid:
         for name in direction.left_invalid:
-            yield f"{which}{name} is left invalid (rehearsal.forbid)."
+            yield f"{name} is left invalid"
     if "lint" in limits.forbid:
         for statement in direction.statements:
             for finding in statement.findings:
-                yield f"{which}{finding.rule} at {statement.file}:{finding.line} (rehearsal.forbid)."
+                yield f"{finding.rule} at {statement.file}:{finding.line}"

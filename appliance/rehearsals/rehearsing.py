@@ -23,6 +23,7 @@ from appliance.rehearsals.beyond import refuse_beyond
 from appliance.rehearsals.directing import Stage, direct
 from appliance.rehearsals.judging import judged
 from appliance.rehearsals.linting import lint_all, with_findings
+from appliance.rehearsals.observing import Outcome, observe
 from appliance.rehearsals.owning import give_to, require_fit
 from appliance.rehearsals.report import Direction, Rehearsal
 from appliance.rehearsals.schema_text import compared, schema_text
@@ -54,6 +55,10 @@ def read_script(files: Sequence[Path]) -> Script:
     return Script(tuple(files), tuple(statements))
 
 
+Program = Callable[[Connection], Outcome]
+"""Does its work in the branch that the connection leads to, and says how it ended."""
+
+
 @dataclass(frozen=True)
 class Rehearser:
     """Where migrations of one workflow are rehearsed."""
@@ -70,7 +75,7 @@ class Rehearser:
     say: Callable[[str], None] = field(default=lambda _: None)
     _parameters: dict[str, dict[str, str]] = field(default_factory=dict, init=False, repr=False)
 
-    def rehearse(self, up: Script, down: Script | None = None, *, keep: bool = False) -> Rehearsal:
+    def rehearse(self, up: Script | Program, down: Script | None = None, *, keep: bool = False) -> Rehearsal:
         """Perform it in a branch of its own. Raises our errors where that could not be."""
         began = datetime.now(UTC)
         with self.branch(began, keep=keep, directions=1 if down is None else 2) as (made, kept):
@@ -137,7 +142,7 @@ class Rehearser:
         )
 
     def _in_branch(
-        self, made: Made, up: Script, down: Script | None, began: datetime, kept: bool
+        self, made: Made, up: Script | Program, down: Script | None, began: datetime, kept: bool
     ) -> Rehearsal:
         branch = made.branch
         with closing(self.look(branch)) as session:
@@ -145,7 +150,11 @@ class Rehearser:
         stage = self.stage(branch, self.limits.max_minutes)
         database = branch.database.name
         before = schema_text(self.twin, database, version) if down is not None else ""
-        forward, notes = self._direct(stage, up, version)
+        notes: tuple[str, ...] = ()
+        if isinstance(up, Script):
+            forward, notes = self._direct(stage, up, version)
+        else:
+            forward = self._observe(stage, branch, up)
         back = None
         comparison = None
         if down is not None and not _failed(forward):
@@ -168,6 +177,12 @@ class Rehearser:
             notes=(*made.notes, *notes),
         )
         return judged(rehearsal, self.limits)
+
+    def _observe(self, stage: Stage, branch: Branch, program: Program) -> Direction:
+        # As the twin's owner it could drop the twin: its statements are not seen before they run.
+        assert self.migrator is not None  # noqa: S101 - asked before there is a branch
+        inside = self.migrator.model_copy(update={"dbname": branch.database.name})
+        return observe(stage, self.migrator.user, lambda: program(inside))
 
     def _direct(self, stage: Stage, script: Script, version: int) -> tuple[Direction, tuple[str, ...]]:
         findings, notes = lint_all(script.files, version)

@@ -99,12 +99,25 @@ class TableReport(_Part):
     blocked: tuple[Blocked, ...] = ()
 
 
+class CatalogChanges(_Part):
+    """What a whole migration has made of the branch, where that is not known by statement."""
+
+    rewrites: tuple[str, ...] = ()
+    reindexed: tuple[str, ...] = ()
+    built: tuple[str, ...] = ()
+    validated: tuple[str, ...] = ()
+    invalid: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+
 class Direction(_Part):
     """A migration, or its way back."""
 
     seconds: float
     statements: tuple[StatementReport, ...]
     tables: tuple[TableReport, ...]
+    changes: CatalogChanges | None = None
+    """Of a container, whose statements are seen from outside."""
     left_invalid: tuple[str, ...] = ()
     """What it has left invalid at its end."""
     stopped: bool = False

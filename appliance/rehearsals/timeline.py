@@ -70,18 +70,22 @@ class Timeline:
                 since = sample.at
             return since
 
-    def seen_between(self, start: float, end: float) -> dict[tuple[int, str], Stretch]:
-        """Of each lock that looks have shown: from the look before the first to the one behind the last."""
+    def stretches_between(self, start: float, end: float) -> dict[tuple[int, str], list[Stretch]]:
+        """Of each lock that looks have shown, each stretch: from the look before it to the one behind."""
         with self._lock:
             looks = [each for each in self.samples if start <= each.at <= end]
-        found: dict[tuple[int, str], Stretch] = {}
+        found: dict[tuple[int, str], list[Stretch]] = {}
         for place, sample in enumerate(looks):
-            until = looks[place + 1].at if place + 1 < len(looks) else end
             since = looks[place - 1].at if place else start
+            until = looks[place + 1].at if place + 1 < len(looks) else end
             for key in sample.locks:
-                first = found[key].start if key in found else since
-                found[key] = Stretch(first, until)
-        return found
+                found.setdefault(key, []).append(Stretch(since, until))
+        return {key: joined(stretches) for key, stretches in found.items()}
+
+    def seen_between(self, start: float, end: float) -> dict[tuple[int, str], Stretch]:
+        """Of each lock that looks have shown: from the first of its stretches to the end of the last."""
+        stretches = self.stretches_between(start, end)
+        return {key: Stretch(each[0].start, each[-1].end) for key, each in stretches.items()}
 
     def blocked(self, table: int, who: str) -> list[Stretch]:
         """When a reader or writer had to wait: by probes, and by locks held that it would wait for.

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as Xml
 
 from appliance.rehearsals.judging import failure_text
 from appliance.rehearsals.locks import short
-from appliance.rehearsals.report import Direction, Rehearsal, StatementReport, TableReport
+from appliance.rehearsals.report import CatalogChanges, Direction, Rehearsal, StatementReport, TableReport
 from appliance.system.disk import readable
 
 HONEST = (
@@ -71,6 +71,8 @@ def markdown(rehearsal: Rehearsal) -> str:
             "| --- | --- | ---: | --- | --- |",
         ]
         lines += [_row(statement) for statement in direction.statements]
+        if direction.changes is not None and (what := did(direction.changes)):
+            lines += ["", f"All in all it {_cell(what)}."]
         if direction.tables:
             lines += [
                 "",
@@ -86,14 +88,16 @@ def markdown(rehearsal: Rehearsal) -> str:
     return "\n".join(lines) + "\n"
 
 
-def did(statement: StatementReport) -> str:
-    """What a statement has done, beside taking locks."""
+def did(statement: StatementReport | CatalogChanges) -> str:
+    """What a statement, or all of them, has done, beside taking locks."""
     parts = [f"rewrote {name}" for name in statement.rewrites]
     parts += [f"rebuilt index {name}" for name in statement.reindexed]
     parts += [f"made {name}" for name in statement.built]
     parts += [f"validated {name}" for name in statement.validated]
     parts += [f"left {name} not valid" for name in statement.invalid]
     parts += [f"dropped {name}" for name in statement.dropped]
+    if isinstance(statement, CatalogChanges):
+        return "; ".join(parts)
     parts += [f"{statement.rows:,} rows"] if statement.rows is not None else []
     parts += ["not in a transaction"] if not statement.in_transaction and statement.locks else []
     parts += [f"FAILED: {failure_text(statement.failure)}"] if statement.failure is not None else []

@@ -28,6 +28,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "rehearse": (
         "appliance rehearse shop-twin --sql migrations/0042_status.sql",
         "appliance rehearse shop-twin --sql up.sql --down down.sql --markdown comment.md",
+        "appliance rehearse shop-twin --image registry.internal/shop-migrations:42 --command 'migrate up'",
     ),
     "help": ("appliance help runs", "appliance help workflow start"),
     "keys show": ("sudo appliance keys show",),

@@ -46,6 +46,8 @@ def _print_direction(direction: Direction) -> None:
     for statement in direction.statements:
         for finding in statement.findings:
             typer.echo(f"{statement.file}:{finding.line}: {finding.rule}: {finding.message}")
+    if direction.changes is not None and (what := did(direction.changes)):
+        typer.echo(f"All in all it {what}.")
     if direction.left_invalid:
         typer.echo(f"Left invalid: {', '.join(direction.left_invalid)}.")
     tables = direction.tables[:_SHOWN_TABLES]

@@ -26,6 +26,13 @@ def rehearse(  # noqa: PLR0917 - as typer has it
             "--sql", metavar="FILE", help="The migration: a file, or a folder's *.sql. Again for more."
         ),
     ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option("--image", metavar="IMAGE", help="The migration: an image that policy.yaml names."),
+    ] = None,
+    command: Annotated[
+        str, typer.Option("--command", metavar="WORDS", help="Arguments for the image's entry point.")
+    ] = "",
     down: Annotated[
         list[Path] | None,
         typer.Option(
@@ -68,6 +75,7 @@ def rehearse(  # noqa: PLR0917 - as typer has it
     from appliance.cli.terminal.rehearsal import print_rehearsal  # noqa: PLC0415 - help does without
     from appliance.cli.work.copies.branch_server import BranchesOfWorkflow  # noqa: PLC0415
     from appliance.cli.work.workflows.local import interruptible  # noqa: PLC0415
+    from appliance.cli.work.workflows.rehearsed_image import image_program  # noqa: PLC0415
     from appliance.cli.work.workflows.rehearsing import (  # noqa: PLC0415
         exit_code,
         files_of,
@@ -79,15 +87,21 @@ def rehearse(  # noqa: PLR0917 - as typer has it
     from appliance.rehearsals.written import junit as junit_of  # noqa: PLC0415
     from appliance.rehearsals.written import markdown as markdown_of  # noqa: PLC0415
 
-    if not sql:
-        raise WrongRequestError("There is no migration to rehearse.", "", "--sql FILE")
-    up_script = read_script(files_of(sql))
+    if bool(sql) == bool(image):
+        raise WrongRequestError(
+            "There is no migration to rehearse." if not sql else "There are two migrations to rehearse.",
+            "It is in files of SQL, or it is an image.",
+            "--sql FILE, or --image IMAGE",
+        )
+    if command and not image:
+        raise WrongRequestError("--command is for an image.", "Files of SQL take none.", "--image IMAGE")
+    script = read_script(files_of(sql)) if sql else None
     down_script = read_script(files_of(down)) if down else None
-    rehearser = rehearser_of(
-        BranchesOfWorkflow(workflow, on, connections, policy), lambda line: typer.echo(line, err=True)
-    )
+    branches = BranchesOfWorkflow(workflow, on, connections, policy)
+    rehearser = rehearser_of(branches, _say)
+    migration = script or image_program(branches, image or "", command, policy, _say)
     with interruptible("The rehearsal"):
-        rehearsal = rehearser.rehearse(up_script, down_script, keep=keep)
+        rehearsal = rehearser.rehearse(migration, down_script, keep=keep)
     if junit is not None:
         write_report(junit, junit_of(rehearsal))
     if markdown is not None:
@@ -97,3 +111,7 @@ def rehearse(  # noqa: PLR0917 - as typer has it
     else:
         print_rehearsal(rehearsal)
     raise typer.Exit(exit_code(rehearsal))
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)
