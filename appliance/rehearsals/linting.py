@@ -39,12 +39,14 @@ def find_linter() -> str | None:
     return str(beside) if beside.is_file() else shutil.which(PROGRAM)
 
 
-def lint(program: str, file: Path, server_version: int) -> list[Finding]:
-    """Its findings about a file, which may be none. Raises OSError, ValueError where it does not answer."""
+def lint(program: str, name: str, text: str, server_version: int) -> list[Finding]:
+    """Its findings about a file's text, if any. Raises OSError, ValueError where it does not answer."""
     version = f"{server_version // 10_000}.{server_version % 10_000}"
-    command = [program, "--reporter", "json", "--pg-version", version, str(file)]
+    command = [program, "--reporter", "json", "--pg-version", version, "--stdin-filepath", name]
     try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=_WITHIN_S)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, input=text.encode(), capture_output=True, check=False, timeout=_WITHIN_S
+        )
         said = _ALL.validate_json(done.stdout or b"[]")
     except (ValidationError, subprocess.TimeoutExpired):
         raise ValueError(PROGRAM) from None
@@ -54,13 +56,15 @@ def lint(program: str, file: Path, server_version: int) -> list[Finding]:
     ]
 
 
-def lint_all(files: Sequence[Path], server_version: int) -> tuple[dict[str, list[Finding]], tuple[str, ...]]:
+def lint_all(
+    texts: Sequence[tuple[str, str]], server_version: int
+) -> tuple[dict[str, list[Finding]], tuple[str, ...]]:
     """Findings by file, and a note where there could be none."""
     program = find_linter()
     if program is None:
         return {}, (NOT_THERE,)
     try:
-        return {str(file): lint(program, file, server_version) for file in files}, ()
+        return {name: lint(program, name, text, server_version) for name, text in texts}, ()
     except (OSError, ValueError):
         return {}, (f"The linter {program} gave no answer that could be read: nothing was linted.",)
 

@@ -27,7 +27,7 @@ from appliance.rehearsals.observing import Outcome, observe
 from appliance.rehearsals.owning import give_to, require_fit
 from appliance.rehearsals.report import Direction, Rehearsal
 from appliance.rehearsals.schema_text import compared, schema_text
-from appliance.rehearsals.statements import Statement, read_statements
+from appliance.rehearsals.statements import Statement, read_text, split_statements
 from appliance.workflow.rehearsal import RehearsalLimits
 
 _LOOKS = "appliance rehearsal watch"
@@ -40,19 +40,21 @@ _SLACK = timedelta(minutes=30)
 class Script:
     """The statements of a migration, or of its way back."""
 
-    files: tuple[Path, ...]
+    texts: tuple[tuple[str, str], ...]
+    """Each file's name and its text."""
     statements: tuple[Statement, ...]
 
 
 def read_script(files: Sequence[Path]) -> Script:
     """All statements of some files. Raises WrongRequestError: nothing of it is performed then."""
-    statements = [statement for file in files for statement in read_statements(file)]
+    texts = [(str(file), read_text(file)) for file in files]
+    statements = [statement for name, text in texts for statement in split_statements(text, name)]
     if not statements:
         raise WrongRequestError(
             f"There is no statement in {', '.join(map(str, files))}.", "", "Name a file with SQL."
         )
     refuse_beyond(statements)
-    return Script(tuple(files), tuple(statements))
+    return Script(tuple(texts), tuple(statements))
 
 
 Program = Callable[[Connection], Outcome]
@@ -185,7 +187,7 @@ class Rehearser:
         return observe(stage, self.migrator.user, lambda: program(inside))
 
     def _direct(self, stage: Stage, script: Script, version: int) -> tuple[Direction, tuple[str, ...]]:
-        findings, notes = lint_all(script.files, version)
+        findings, notes = lint_all(script.texts, version)
         direction = direct(stage, script.statements)
         reports = with_findings(direction.statements, script.statements, findings)
         return direction.model_copy(update={"statements": reports}), notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ SHOWN_LONGEST = 120
 _WORD = re.compile(r"[A-Za-z_\u0080-\U0010ffff][\w$]*")
 _DOLLAR = re.compile(r"\$(?:[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*)?\$")
 _BLOCK_MARK = re.compile(r"/\*|\*/")
+STANDARD_INPUT = "-"
 _NEXT = "Write it as SQL, which any program can send to a server."
 
 
@@ -38,10 +40,10 @@ class Statement:
         return f"{self.file}:{self.line}"
 
 
-def read_statements(file: Path) -> list[Statement]:
-    """The statements of a file. Raises WrongRequestError for one that cannot be read, or is not SQL alone."""
+def read_text(file: Path) -> str:
+    """The text of a file, ``-`` for standard input. Raises WrongRequestError for one that is no text."""
     try:
-        content = file.read_bytes()
+        content = sys.stdin.buffer.read() if str(file) == STANDARD_INPUT else file.read_bytes()
     except OSError as error:
         raise WrongRequestError(
             f"{file} cannot be read: {error.strerror or type(error).__name__}.", "", "Name a file of SQL."
@@ -59,7 +61,7 @@ def read_statements(file: Path) -> list[Statement]:
         raise WrongRequestError(
             f"{file} holds a zero byte.", "Neither PostgreSQL nor psql takes it as SQL.", f"file {file}"
         )
-    return list(split_statements(text, str(file)))
+    return text
 
 
 def split_statements(text: str, file: str) -> Iterator[Statement]:

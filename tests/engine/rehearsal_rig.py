@@ -66,7 +66,7 @@ class Rig:
             migrator=self.connection(migrator) if migrator else None,
             limits=RehearsalLimits(**limits),
             make_branch=lambda make: make(),
-            source_rows=lambda run: {},
+            source_rows=lambda _: {},
         )
 
     def file(self, sql: str, name: str = "up.sql") -> Path:

@@ -13,10 +13,13 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import pytest
+import yaml
 
+from appliance.cli.main import CommandModules
 from tests.engine.clusters import Cluster
 from tests.engine.rehearsal_rig import Rig, rehearsal_rig
 
+ROOT = Path(__file__).parents[2]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -58,8 +61,10 @@ def line(*options: str) -> list[str]:
 
 @pytest.fixture
 def rehearse(machine: dict[str, str]) -> Command:
-    def run(*options: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(line(*options), capture_output=True, text=True, check=False, env=machine)
+    def run(*options: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            line(*options), input=given, capture_output=True, text=True, check=False, env=machine
+        )
 
     return run
 
@@ -91,6 +96,11 @@ def test_exit_codes_tell_a_failure_a_wrong_file_and_a_threshold_apart(rig: Rig, 
         assert rehearse(*wrong).returncode == 2, wrong
     without_a_role = rehearse("--image", "b:1")
     assert without_a_role.returncode == 2 and "needs a role of its own" in without_a_role.stderr
+
+
+def test_standard_input_is_a_file_too(rehearse: Command) -> None:
+    done = rehearse("--sql", "-", given="SELECT 1;\nCREATE INDEX i ON item (name)")
+    assert done.returncode == 0 and "-:2: require-concurrent-index-creation" in done.stdout
 
 
 def test_a_folder_is_its_files_by_name(rig: Rig, rehearse: Command, tmp_path: Path) -> None:
@@ -132,3 +142,35 @@ def test_one_that_is_killed_leaves_a_branch_that_ends_by_itself(rig: Rig, machin
     assert (Path(machine["APPLIANCE_STATE_DIR"]) / "branches" / "staging").exists()
     rig.server().end_due(branch.marker.ends_at)
     assert rig.server().branches() == []
+
+
+def test_the_action_for_github_writes_a_summary_and_ends_with_the_exit_code(
+    rig: Rig, machine: dict[str, str], tmp_path: Path
+) -> None:
+    action = yaml.safe_load((ROOT / "ci/rehearse/action.yml").read_text())
+    step = action["runs"]["steps"][-1]
+    etc = Path(machine["APPLIANCE_CONFIG_DIR"])
+    (tmp_path / "bin").write_text(f'#!/bin/sh\nexec {sys.executable} -m appliance.cli.main "$@"\n')
+    (tmp_path / "bin").chmod(0o755)
+    given = {
+        "APPLIANCE": str(tmp_path / "bin"),
+        "CONNECTIONS": (etc / "connections.yaml").read_text(),
+        "WORKFLOW": str(etc / "workflows" / "staging.yaml"),
+        "SQL": str(rig.file("VACUUM FULL item")),
+        "DOWN": "",
+        "REPORTS": str(tmp_path),
+    }
+    assert set(step["env"]) == set(given)
+    environment = {**machine, **given, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
+    command = ["bash", "-e", "-o", "pipefail", "-c", step["run"]]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "public.item was rewritten" in (tmp_path / "summary.md").read_text()
+
+
+def test_the_template_for_gitlab_has_the_commands_options() -> None:
+    template = yaml.safe_load((ROOT / "ci/rehearse/gitlab.yml").read_text())[".rehearse"]
+    (command,) = (each for each in template["script"] if " rehearse " in each)
+    asked = {word for word in command.replace("{", " ").split() if word.startswith("--")}
+    known = {option for each in CommandModules()["rehearse"].params for option in each.opts}
+    assert asked and {word.split("+")[-1] for word in asked} <= known

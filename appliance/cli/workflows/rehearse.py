@@ -23,7 +23,9 @@ def rehearse(  # noqa: PLR0917 - as typer has it
     sql: Annotated[
         list[Path] | None,
         typer.Option(
-            "--sql", metavar="FILE", help="The migration: a file, or a folder's *.sql. Again for more."
+            "--sql",
+            metavar="FILE",
+            help="The migration: a file, a folder's *.sql, or - for standard input. Again for more.",
         ),
     ] = None,
     image: Annotated[
