@@ -22,9 +22,10 @@ _WITHIN_S = 60
 
 
 class _Said(BaseModel):
-    """One finding, as squawk's JSON has it: lines from 0."""
+    """One finding, as squawk's JSON has it: lines and columns from 0."""
 
     line: int
+    column: int
     message: str
     help: str | None = None
     rule_name: str
@@ -51,7 +52,13 @@ def lint(program: str, name: str, text: str, server_version: int) -> list[Findin
     except (ValidationError, subprocess.TimeoutExpired):
         raise ValueError(PROGRAM) from None
     return [
-        Finding(rule=each.rule_name, line=each.line + 1, message=each.message, help=each.help or "")
+        Finding(
+            rule=each.rule_name,
+            line=each.line + 1,
+            column=each.column,
+            message=each.message,
+            help=each.help or "",
+        )
         for each in said
     ]
 
@@ -72,13 +79,17 @@ def lint_all(
 def with_findings(
     reports: Sequence[StatementReport], statements: Sequence[Statement], findings: dict[str, list[Finding]]
 ) -> tuple[StatementReport, ...]:
-    """Each statement with what the linter says of its lines; two on one line share that."""
-    joined = []
-    for report, statement in zip(reports, statements, strict=False):
-        its = [
-            each
-            for each in findings.get(statement.file, ())
-            if statement.line <= each.line <= statement.last_line
-        ]
-        joined.append(report.model_copy(update={"findings": tuple(its)}))
-    return tuple(joined)
+    """Each statement with what the linter says of it: from where it begins to where the next one does."""
+    its: dict[int, list[Finding]] = {}
+    for name, found in findings.items():
+        for each in found:
+            before = [
+                place
+                for place, statement in enumerate(statements)
+                if statement.file == name and (statement.line, statement.column) <= (each.line, each.column)
+            ]
+            its.setdefault(before[-1] if before else 0, []).append(each)
+    return tuple(
+        report.model_copy(update={"findings": tuple(its.get(place, ()))})
+        for place, report in enumerate(reports)
+    )

@@ -25,6 +25,7 @@ class Finding(_Part):
 
     rule: str
     line: int
+    column: int = 0
     message: str
     help: str = ""
 

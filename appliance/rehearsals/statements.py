@@ -25,7 +25,8 @@ class Statement:
     file: str
     line: int
     """Where it begins, from 1."""
-    last_line: int
+    column: int
+    """And where in that line, from 0."""
     text: str
     words: tuple[str, ...]
     """Its words outside quotes, in lower case, those in double quotes as they are."""
@@ -109,7 +110,7 @@ class _Piece:
         return Statement(
             file=self.file,
             line=self._line(self.began),
-            last_line=self._line(self.began + len(text.rstrip())),
+            column=self.began - (self.text.rfind("\n", 0, self.began) + 1),
             text=text,
             words=tuple(self.words),
             literals=tuple(self.literals),

@@ -73,7 +73,7 @@ def test_whatever_a_file_holds_it_is_read_or_refused(text: str) -> None:
 
 def test_a_statement_says_where_it_stands_and_shows_no_literal() -> None:
     _, second = split("-- a comment\nSELECT 1;\n\n/* b */ UPDATE t\n SET pass = 'hunter2', n = $$x$$;\n")
-    assert (second.place, second.last_line) == ("up.sql:4", 5)
+    assert (second.place, second.column) == ("up.sql:4", 8)
     assert second.shown == "UPDATE t SET pass = '…', n = $$…$$"
 
 
@@ -193,11 +193,11 @@ def test_a_schema_that_is_another_after_the_way_back_is_a_failure() -> None:
 
 
 def test_findings_go_to_the_statement_on_whose_lines_they_are() -> None:
-    statements = split("SELECT 1;\nSELECT\n2;")
-    reports = [STATEMENT, STATEMENT]
-    finding = Finding(rule="r", line=3, message="m")
-    first, second = with_findings(reports, statements, {"up.sql": [finding]})
-    assert (first.findings, second.findings) == ((), (finding,))
+    statements = split("SELECT 1; SELECT 2;\nSELECT\n3;")
+    places = [(1, 0), (1, 12), (3, 0)]
+    findings = [Finding(rule="r", line=line, column=column, message="m") for line, column in places]
+    reports = with_findings([STATEMENT] * 3, statements, {"up.sql": findings})
+    assert [each.findings for each in reports] == [(finding,) for finding in findings]
 
 
 def test_junit_has_a_case_a_statement_and_one_for_the_verdict() -> None:

@@ -45,7 +45,7 @@ def _print_direction(direction: Direction) -> None:
     print_table(("line", "statement", "time", "table", "strongest lock", "held", "what it did"), rows)
     for statement in direction.statements:
         for finding in statement.findings:
-            typer.echo(f"{statement.file}:{finding.line}: {finding.rule}: {finding.message}")
+            typer.echo(f"{_name(statement)}:{finding.line}: {finding.rule}: {finding.message}")
     if direction.changes is not None and (what := did(direction.changes)):
         typer.echo(f"All in all it {what}.")
     if direction.left_invalid:
@@ -73,12 +73,16 @@ def _print_direction(direction: Direction) -> None:
 
 
 def _lines(statement: StatementReport) -> list[Sequence[str]]:
-    place = f"{statement.file.rsplit('/', 1)[-1]}:{statement.line}"
+    place = f"{_name(statement)}:{statement.line}"
     locks = [(each.table, short(each.mode), milliseconds(each.held_ms)) for each in statement.locks]
     first, *more = locks or [("", "", "")]
     shown = statement.statement if len(statement.statement) <= 60 else f"{statement.statement[:59]}…"
     head = (place, printable(shown), milliseconds(statement.ms), *first, did(statement))
     return [head, *(("", "", "", *lock, "") for lock in more)]
+
+
+def _name(statement: StatementReport) -> str:
+    return statement.file.rsplit("/", 1)[-1]
 
 
 def _table(table: TableReport, total_ms: float) -> tuple[str, ...]:
