@@ -80,6 +80,7 @@ def markdown(rehearsal: Rehearsal) -> str:
                 "| --- | --- | ---: | ---: | ---: | --- |",
             ]
             lines += [_table_row(table) for table in direction.tables]
+            lines += ["", *(f"- {_cell(line)}" for line in estimates(direction))]
     if rehearsal.schema_after_down is not None and not rehearsal.schema_after_down.same:
         lines += ["", "After the way back the schema is not as before:", "", "```diff"]
         lines += [*rehearsal.schema_after_down.difference, "```"]
@@ -120,6 +121,22 @@ def sizes_of(table: TableReport) -> str:
     after = "gone" if table.bytes_after is None else readable(table.bytes_after)
     before = readable(table.bytes_before)
     return before if before == after else f"{before} → {after}"
+
+
+def estimates(direction: Direction) -> list[str]:
+    """Of tables that have more rows in the source: what that does to statements that scan or rewrite them."""
+    lines = []
+    for table in direction.tables:
+        if not table.rows_in_source or not table.rows_before or table.rows_in_source <= table.rows_before:
+            continue
+        times = table.rows_in_source / table.rows_before
+        longest = max(table.reader_blocked_ms, table.writer_blocked_ms)
+        waits = f", so that others may wait for {milliseconds(longest * times)}" if longest else ""
+        lines.append(
+            f"{table.table} has about {times:,.1f} times as many rows in the source: what scans or rewrites"
+            f" it takes at least as many times as long{waits}."
+        )
+    return lines
 
 
 def _row(statement: StatementReport) -> str:

@@ -29,7 +29,7 @@ from appliance.rehearsals.report import (
 from appliance.rehearsals.schema_text import compared
 from appliance.rehearsals.statements import Statement, split_statements
 from appliance.rehearsals.timeline import Stretch, Timeline, joined
-from appliance.rehearsals.written import junit, markdown
+from appliance.rehearsals.written import estimates, junit, markdown
 from appliance.workflow.rehearsal import RehearsalLimits
 
 FUNCTION = """CREATE OR REPLACE FUNCTION f(a int) RETURNS int LANGUAGE sql
@@ -213,6 +213,13 @@ def test_markdown_keeps_its_tables_whole() -> None:
     (row,) = (line for line in lines if "up.sql:3" in line)
     assert row.count("|") - row.count("\\|") == 6
     assert any("(source 1,000)" in line and "8.2 KB → gone" in line for line in lines)
+
+
+def test_a_table_that_is_larger_in_the_source_has_an_estimate() -> None:
+    whole = TABLE.model_copy(update={"rows_in_source": None})
+    assert estimates(rehearsal().up.model_copy(update={"tables": (whole,)})) == []
+    (line,) = estimates(rehearsal().up)
+    assert "100.0 times" in line and "wait for 90.0 s" in line
 
 
 def test_a_bar_shows_when_a_table_was_blocked() -> None:

@@ -10,7 +10,16 @@ from appliance.cli.terminal.output import duration, print_table
 from appliance.documents.problems import printable
 from appliance.rehearsals.locks import short
 from appliance.rehearsals.report import Direction, Rehearsal, StatementReport, TableReport
-from appliance.rehearsals.written import HONEST, IN_WORDS, did, directions, milliseconds, rows_of, sizes_of
+from appliance.rehearsals.written import (
+    HONEST,
+    IN_WORDS,
+    did,
+    directions,
+    estimates,
+    milliseconds,
+    rows_of,
+    sizes_of,
+)
 
 _BAR = 40
 _SHOWN_TABLES = 20
@@ -68,6 +77,8 @@ def _print_direction(direction: Direction) -> None:
         ),
         [_table(table, total_ms) for table in tables],
     )
+    for line in estimates(direction):
+        typer.echo(line)
     if len(direction.tables) > len(tables):
         typer.echo(f"… and {len(direction.tables) - len(tables)} more tables: --json has them all.")
 
