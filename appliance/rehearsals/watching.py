@@ -22,7 +22,7 @@ LOOK_EVERY_S = 0.05
 CLOSELY_EVERY_S = 0.01
 """While a statement is young: many are over before another look."""
 CLOSELY_FOR_S = 0.5
-_GRACE_S = 5.0
+GRACE_S = 5.0
 """A statement that is cancelled may catch that; then its session is ended."""
 _AGAIN_S = 1.0
 _READY_S = 15.0
@@ -119,7 +119,7 @@ class Watch:
             self.out_of_time = True
             self._killed_at = now
             self._watched.cancel()
-        elif now > self._killed_at + _GRACE_S and session is not None:
+        elif now > self._killed_at + GRACE_S and session is not None:
             self._killed_at = now
             for pid in self._watched.pids(session):
                 session.execute("SELECT pg_terminate_backend(%s)", [pid])

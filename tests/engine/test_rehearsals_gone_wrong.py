@@ -12,6 +12,7 @@ import pytest
 
 from appliance.errors import ApplianceError, RefusedError, WorkFailedError, WrongRequestError
 from appliance.policy.branches import BranchPolicy
+from appliance.rehearsals import watching
 from appliance.rehearsals.rehearsing import read_script
 from tests.engine.clusters import Cluster
 from tests.engine.rehearsal_rig import Rig, rehearsal_rig
@@ -60,7 +61,8 @@ def test_a_loop_for_ever_is_ended_when_its_time_is_over(rig: Rig) -> None:
     assert (rehearsal.verdict, rehearsal.up.stopped, len(rehearsal.up.statements)) == ("above", True, 1)
 
 
-def test_a_loop_that_catches_being_cancelled_is_ended_too(rig: Rig) -> None:
+def test_a_loop_that_catches_being_cancelled_is_ended_too(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "GRACE_S", 0.2)
     stubborn = (
         "DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL; END; END LOOP;"
         " END $$"
@@ -96,12 +98,12 @@ def test_the_watch_goes_on_when_its_own_session_was_ended(rig: Rig) -> None:
     hidden = (
         "DO $$ BEGIN EXECUTE 'SELECT pg_term' || 'inate_backend(pid) FROM pg_stat_activity"
         " WHERE application_name LIKE ''%watch'''; END $$;"
-        "BEGIN; LOCK TABLE item; SELECT pg_sleep(2.5); COMMIT"
+        "BEGIN; LOCK TABLE item; SELECT pg_sleep(1.8); COMMIT"
     )
     rehearsal = rig.rehearse(hidden)
     assert rehearsal.verdict == "passed", rehearsal.reasons
     assert "The watch was interrupted" in rehearsal.up.notes[0]
-    assert rehearsal.up.tables[0].reader_blocked_ms >= 2000
+    assert rehearsal.up.tables[0].reader_blocked_ms >= 1500
 
 
 def test_an_error_says_what_the_statement_is_and_no_value(rig: Rig) -> None:

@@ -16,6 +16,8 @@ import pytest
 import yaml
 
 from appliance.cli.main import CommandModules
+from appliance.cli.workflows.rehearse import rehearse as command
+from appliance.errors import WrongRequestError
 from tests.engine.clusters import Cluster
 from tests.engine.rehearsal_rig import Rig, rehearsal_rig
 
@@ -90,25 +92,25 @@ def test_a_good_migration_is_shown_and_written_in_every_form(
 def test_exit_codes_tell_a_failure_a_wrong_file_and_a_threshold_apart(rig: Rig, rehearse: Command) -> None:
     rewrite = rehearse("--sql", str(rig.file("ALTER TABLE item ALTER price TYPE bigint")), "--json")
     assert (rewrite.returncode, json.loads(rewrite.stdout)["verdict"]) == (3, "above")
-    failed = rehearse("--sql", str(rig.file("SELECT 1;\nSELECT nothing")))
-    assert failed.returncode == 1 and "up.sql:2" in failed.stdout and "42703" in failed.stdout
-    for wrong in (["--sql", str(rig.file("\\q"))], ["--sql", "a", "--image", "b"]):
-        assert rehearse(*wrong).returncode == 2, wrong
-    without_a_role = rehearse("--image", "b:1")
-    assert without_a_role.returncode == 2 and "needs a role of its own" in without_a_role.stderr
+    failed = rehearse("--sql", "-", given="CREATE INDEX i ON item (name);\nSELECT nothing")
+    assert failed.returncode == 1 and "-:2: SELECT nothing" in failed.stdout and "42703" in failed.stdout
+    assert "-:1: require-concurrent-index-creation" in failed.stdout
+    assert rehearse("--sql", str(rig.file("\\q"))).returncode == 2
 
 
-def test_standard_input_is_a_file_too(rehearse: Command) -> None:
-    done = rehearse("--sql", "-", given="SELECT 1;\nCREATE INDEX i ON item (name)")
-    assert done.returncode == 0 and "-:2: require-concurrent-index-creation" in done.stdout
-
-
-def test_a_folder_is_its_files_by_name(rig: Rig, rehearse: Command, tmp_path: Path) -> None:
-    folder = tmp_path / "migrations"
-    folder.mkdir()
-    (folder / "2.sql").write_text("ALTER TABLE made ADD COLUMN n int")
-    (folder / "1.sql").write_text("CREATE TABLE made ()")
-    assert rehearse("--sql", str(folder)).returncode == 0
+def test_what_is_asked_for_in_two_ways_or_none_is_wrong(
+    machine: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in machine.items():
+        monkeypatch.setenv(name, value)
+    for why, asked in {
+        "no migration": {},
+        "two migrations": {"sql": [Path("a")], "image": "b:1"},
+        "is for an image": {"sql": [Path("a")], "command": "up"},
+        "needs a role of its own": {"image": "b:1"},
+    }.items():
+        with pytest.raises(WrongRequestError, match=why):
+            command("staging-twin", **asked)  # type: ignore[arg-type]
 
 
 def test_one_that_is_interrupted_leaves_no_branch(rig: Rig, machine: dict[str, str]) -> None:

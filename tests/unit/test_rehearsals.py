@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appliance.cli.terminal.rehearsal import bar
+from appliance.cli.work.workflows.rehearsing import files_of
 from appliance.errors import WrongRequestError
 from appliance.rehearsals.beyond import why_beyond
 from appliance.rehearsals.judging import judged
@@ -220,6 +222,15 @@ def test_a_table_that_is_larger_in_the_source_has_an_estimate() -> None:
     assert estimates(rehearsal().up.model_copy(update={"tables": (whole,)})) == []
     (line,) = estimates(rehearsal().up)
     assert "100.0 times" in line and "wait for 90.0 s" in line
+
+
+def test_a_folder_is_its_files_by_name(tmp_path: Path) -> None:
+    for name in ("2.sql", "1.sql", "notes.md"):
+        (tmp_path / name).write_text("")
+    assert [each.name for each in files_of([tmp_path, Path("3.sql")])] == ["1.sql", "2.sql", "3.sql"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WrongRequestError, match=r"no file \*\.sql"):
+        files_of([tmp_path / "empty"])
 
 
 def test_a_bar_shows_when_a_table_was_blocked() -> None:
