@@ -94,7 +94,9 @@ class Rehearser:
         ttl = min(
             timedelta(minutes=self.limits.max_minutes * directions) + _SLACK, self.server.policy.longest
         )
-        asked = Asked(ttl=None if keep else ttl, role=self.migrator.user if self.migrator else None)
+        # The twin's users stay out, but of one that is kept.
+        role = self.migrator.user if self.migrator else None if keep else self.twin.user
+        asked = Asked(ttl=None if keep else ttl, role=role)
         made = self.make_branch(lambda: self.server.create(name, asked))
         self.say(f"The branch '{made.branch.database.name}' is made, of the run {made.branch.marker.run}.")
         try:

@@ -9,8 +9,11 @@ from dataclasses import replace
 import psycopg
 import pytest
 
+from appliance.branches.server import Made
+from appliance.errors import WrongRequestError
 from appliance.postgres.twin.names import twin_names
 from appliance.rehearsals.locks import short
+from appliance.rehearsals.rehearsing import read_script
 from appliance.rehearsals.report import StatementReport
 from tests.engine.clusters import Cluster
 from tests.engine.rehearsal_rig import Rig, rehearsal_rig
@@ -179,9 +182,24 @@ def test_a_migration_finds_its_roles_own_settings_and_none_of_ours(rig: Rig) -> 
     assert rig.rehearse(checked).verdict == "passed"
 
 
-def test_a_branch_can_be_kept(rig: Rig) -> None:
-    from appliance.rehearsals.rehearsing import read_script
+def test_nobody_else_may_open_the_branch(rig: Rig) -> None:
+    def look(made: Made) -> Made:
+        opened = "SELECT has_database_privilege('pg_database_owner', %s, 'CONNECT'), datacl::text"
+        found.extend(
+            rig.stage.target.rows(
+                "postgres", opened + " FROM pg_database WHERE datname = %s", [made.branch.database.name] * 2
+            )
+        )
+        return made
 
+    found: list[tuple[bool, str]] = []
+    script = read_script([rig.file("SELECT 1")])
+    replace(rig.rehearser(), make_branch=lambda make: look(make())).rehearse(script)
+    ((public, rights),) = found
+    assert not public and "=c" not in rights.replace("twin_owner=", "")
+
+
+def test_a_branch_can_be_kept(rig: Rig) -> None:
     script = read_script([rig.file("CREATE TABLE kept (n int)")])
     kept = rig.rehearser().rehearse(script, keep=True)
     (branch,) = rig.server().branches()
@@ -218,8 +236,6 @@ def test_a_twin_may_be_published_anew_meanwhile(rig: Rig) -> None:
         replace(stage.publisher(), golden="never").publish()
         return made
 
-    from appliance.rehearsals.rehearsing import read_script
-
     script = read_script([rig.file("ALTER TABLE item ADD COLUMN n int")])
     rehearsal = replace(rehearser, make_branch=publish_and_branch).rehearse(script)
     assert (rehearsal.verdict, rig.server().branches()) == ("passed", [])
@@ -227,9 +243,6 @@ def test_a_twin_may_be_published_anew_meanwhile(rig: Rig) -> None:
 
 
 def test_a_connection_is_refused_that_leads_to_another_server(rig: Rig) -> None:
-    from appliance.errors import WrongRequestError
-    from appliance.rehearsals.rehearsing import read_script
-
     elsewhere = rig.connection().model_copy(update={"port": 1})
     with pytest.raises(WrongRequestError, match="another server"):
         replace(rig.rehearser(), migrator=elsewhere).rehearse(read_script([rig.file("SELECT 1")]))
