@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.branches import branches_section
 from bench.by_hand import copy_pipe, dump_and_restore
 from bench.engine import Timed, appliance_run
 from bench.files import files_section
@@ -44,6 +45,7 @@ def main() -> int:
         print(f"PostgreSQL {servers.source.major}, {rows:,} rows, {size}, {options.parallel} at a time\n")
         engine_section(servers, Path(folder), options.rounds, options.parallel)
         files_section(servers, options.rounds)
+        branches_section(servers, Path(folder), options.rounds, options.parallel)
         orchestration_section(servers, Path(folder), options)
     return 0
 

@@ -138,7 +138,7 @@ def named_failure(
     satisfy what they should.
     """
     state = error.sqlstate
-    names = _names(error)
+    names = names_in(error)
     failure = database_failure(what, error, table=table)
     if state == "23514" and not error.diag.constraint_name:
         step = "Keep the partition key, or choose a mask that stays in its bounds."
@@ -157,8 +157,8 @@ def _with_names(reason: str, names: str, state: str) -> str:
     return " ".join(part for part in (reason, names, f"(SQLSTATE {state})") if part)
 
 
-def _names(error: psycopg.Error) -> str:
-    """Names of objects only: a primary message, DETAIL or CONTEXT may quote rows."""
+def names_in(error: psycopg.Error) -> str:
+    """The names of objects that it is about: a primary message, DETAIL or CONTEXT may quote rows."""
     diagnosis = error.diag
     parts = []
     if diagnosis.constraint_name:

@@ -23,6 +23,7 @@ from appliance.workflow.document_types import (
     Unlisted,
 )
 from appliance.workflow.limits import Limits
+from appliance.workflow.rehearsal import RehearsalLimits
 from appliance.workflow.table_selection import TableSelection
 
 
@@ -213,6 +214,11 @@ class Workflow(StrictModel):
         default_factory=Limits,
         description="What a run may take of time, memory and processor.",
         examples=[{"parallel": 4, "memory_mb": 512}],
+    )
+    rehearsal: RehearsalLimits = Field(
+        default_factory=RehearsalLimits,
+        description="As whom migrations are rehearsed on the twin, and what of one is too much.",
+        examples=[{"max_blocked_ms": 2000, "max_minutes": 30, "forbid": ["rewrite"]}],
     )
 
     @model_validator(mode="after")

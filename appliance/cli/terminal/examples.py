@@ -25,6 +25,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "appliance exports get shop-twin-20261128T020000Z-3f9a - > shop.tar",
     ),
     "exports rm": ("sudo appliance exports rm shop-twin-20261128T020000Z-3f9a",),
+    "rehearse": (
+        "appliance rehearse shop-twin --sql migrations/0042_status.sql",
+        "appliance rehearse shop-twin --sql up.sql --down down.sql --markdown comment.md",
+        "appliance rehearse shop-twin --image registry.internal/shop-migrations:42 --command 'migrate up'",
+    ),
     "help": ("appliance help runs", "appliance help workflow start"),
     "keys show": ("sudo appliance keys show",),
     "keys rotate": ("sudo appliance keys rotate --source production",),

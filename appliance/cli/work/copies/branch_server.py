@@ -32,10 +32,10 @@ class BranchesOfWorkflow:
     def __init__(
         self, workflow: str, delivery: str | None, connections: Path | None, policy: Path | None
     ) -> None:
-        settings = load_settings()
-        document = _workflow(settings, workflow)
+        settings = self.settings = load_settings()
+        document = self.document = _workflow(settings, workflow)
         self.connection_name = _twin_of(document, delivery)
-        path = connections or settings.connections_file
+        path = self.connections_file = connections or settings.connections_file
         known = select_connections(load_connections(path), [self.connection_name], str(path))
         self.connection: Connection = known[self.connection_name]
         self.server = server_of(

@@ -1,0 +1,1 @@
+"""Rehearsals: a migration tried in a branch of the twin, with every lock, rewrite and wait written down."""
