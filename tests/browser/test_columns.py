@@ -10,8 +10,10 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import Select
+from yaml import safe_load
 
 from appliance.contract.calls import ConnectionReport, PolicyReport
+from appliance.masking.examples.shown import examples_of
 from tests.browser.chromium import DESKTOP, PHONE, accessibility_problems, chromium, console_errors, look
 from tests.browser.test_dashboard import click, press, shows, until
 from tests.dashboard import catalogs, seeds
@@ -95,11 +97,41 @@ def test_an_option_is_written_into_the_yaml_and_nothing_else_of_it_changes(
     browser.find_element(By.ID, "c-search").send_keys("phone")
     click(browser, By.CSS_SELECTOR, "[data-options='public.customer.phone']")
     until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "[data-option='keep_prefix']"))
-    browser.find_element(By.CSS_SELECTOR, "[data-option='keep_prefix']").send_keys("3", Keys.TAB)
+    browser.find_element(By.CSS_SELECTOR, "[data-option='keep_prefix']").send_keys("3")
     until(browser, lambda: "keep_prefix: 3" in yaml(browser))
+    shown = "return [...document.querySelectorAll('#columns .example code')].map((each) => each.innerText)"
+    until(browser, lambda: examples_of("phone", {"keep_prefix": 3})[0][1] in browser.execute_script(shown))
+    focused = browser.switch_to.active_element
+    assert focused.get_attribute("data-option") == "keep_prefix" and focused.get_property("value") == "3"
     changed = set(yaml(browser).splitlines()) ^ set(before.splitlines())
     assert all("phone" in line or "keep_prefix" in line for line in changed)
     browser.execute_script("sent = true")
+
+
+def test_what_was_picked_in_haste_is_all_saved(browser: WebDriver, dashboard: RunningDashboard) -> None:
+    look(browser, DESKTOP)
+    browser.get(f"{dashboard.url}/workflows/nightly-twin/edit")
+    click(browser, By.ID, "c-filter-keep")
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "[data-decide='public.orders.placed_at']"))
+    assert not browser.find_elements(By.CSS_SELECTOR, "[data-decide='public.customer.phone']")
+    browser.execute_script(
+        """
+        const picked = { "public.orders.placed_at": "mask:date_shift", "crm.lead.source": "mask:null" };
+        for (const [column, to] of Object.entries(picked)) {
+          const pick = document.querySelector(`[data-decide="${column}"]`);
+          pick.value = to;
+          pick.dispatchEvent(new Event("change", { bubbles: true }));
+        }
+        document.getElementById("save").click();
+        """
+    )
+    until(browser, lambda: browser.current_url.split("?")[0].endswith("/workflows/nightly-twin"))
+    masks = safe_load(browser.find_element(By.CSS_SELECTOR, "pre").text)["masks"]
+    assert masks["public.orders.placed_at"] == "date_shift" and masks["crm.lead.source"] == "null"
+    browser.get(f"{dashboard.url}/workflows/nightly-twin/edit")
+    click(browser, By.ID, "c-filter-mask")
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "[data-decide='public.orders.placed_at']"))
+    assert console_errors(browser) == []
 
 
 def test_sixty_tables_are_folded_and_the_keyboard_decides_on_a_phone(

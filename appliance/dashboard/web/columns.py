@@ -26,7 +26,7 @@ from appliance.workflow.matching.rules import Keep, Matching, Rule, match_rules
 
 MOST_ROWS = 300
 """Shown at a time; a filter or a search narrows the rest."""
-FILTERS = ("all", "open", "personal", "new")
+FILTERS = ("all", "open", "personal", "mask", "keep", "new")
 FEW_TABLES = 2
 """So few are unfolded from the beginning."""
 
@@ -94,8 +94,8 @@ class Screen:
 def passes(line: ColumnLine, filter_: str) -> bool:
     """Whether a filter leaves a line."""
     match filter_:
-        case "open":
-            return line.state == "open"
+        case "open" | "mask" | "keep":
+            return line.state == filter_
         case "personal":
             return line.finding.verdict == "personal"
         case "new":

@@ -19,8 +19,8 @@ function redraw(extra = {}, pause = 0) {
   later("columns", extra, pause);
 }
 
-function change(what, extra = {}) {
-  redraw({ change: JSON.stringify({ what, ...extra }) });
+function change(what, extra = {}, pause = 0) {
+  redraw({ change: JSON.stringify({ what, ...extra }), about: `${what} ${extra.act} ${extra.to || ""}` }, pause);
 }
 
 // Called by editor.js with the answer's part for this screen.
@@ -30,6 +30,8 @@ function drawColumns(html) {
     const picks = [...columns.querySelectorAll("[data-decide]")];
     const row = focused ? focused.closest("tr") : null;
     const at = row ? picks.findIndex((each) => row.contains(each)) : -1;
+    const typed = focused?.matches("input:not([type=search])") ? focused : null;
+    const cursor = typed?.selectionStart;
     const accepts = document.getElementById("c-accept")?.open;
     columns.innerHTML = html;
     drawn = html;
@@ -37,6 +39,10 @@ function drawColumns(html) {
     tellTimes(columns);
     if (focused) {
       const again = focused.id ? document.getElementById(focused.id) : null;
+      if (typed && again) { // typed on meanwhile, perhaps
+        again.value = typed.value;
+        again.setSelectionRange(cursor, cursor);
+      }
       const left = columns.querySelectorAll("[data-decide]");
       (again || left[Math.min(Math.max(at, 0), left.length - 1)] || search).focus({ preventScroll: Boolean(again) });
     }
@@ -68,6 +74,19 @@ columns.addEventListener("change", (event) => {
   else if ("option" in dataset) change(dataset.of, { act: "option", to: dataset.option, value });
   else if ("because" in dataset) change(dataset.because, { act: "because", value });
   else if ("redraw" in dataset) redraw();
+});
+
+columns.addEventListener("input", (event) => {
+  const { dataset, value } = event.target;
+  if ("option" in dataset && event.target.matches("input")) {
+    change(dataset.of, { act: "option", to: dataset.option, value }, TYPING_PAUSE);
+  }
+});
+
+columns.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.matches("input")) return;
+  event.preventDefault(); // it would send the whole form
+  event.target.dispatchEvent(new Event("change", { bubbles: true }));
 });
 
 columns.addEventListener("click", (event) => {
