@@ -21,9 +21,10 @@ class Change(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    act: Literal["decide", "option", "because", "accept", "include"]
+    act: Literal["decide", "option", "because", "accept", "include", "merge"]
     what: str = Field(max_length=1000)
-    """The column's pattern; of ``accept`` also a table or a kind; of ``include`` a pattern of tables."""
+    """The column's pattern; of ``accept`` also a table or a kind; of ``include`` a pattern of tables; of
+    ``merge`` a plan's command."""
     scope: Literal["column", "table", "kind", "all"] = "column"
     to: str = Field(default="", max_length=200)
     """Of ``decide``: ``keep``, ``open`` or ``mask:NAME``; of ``option`` the parameter's name."""

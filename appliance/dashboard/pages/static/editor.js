@@ -59,6 +59,12 @@ async function work() {
   if (leaving) form.requestSubmit(save);
 }
 
+// Once all that was asked is answered.
+async function settled() {
+  flush();
+  while (working) await new Promise((resume) => { setTimeout(resume, 50); });
+}
+
 async function preview({ edited, extra }) {
   const body = new FormData(form);
   body.set("edited", edited);
@@ -87,11 +93,13 @@ function show(edited, answer, redraw) {
   problems.innerHTML = answer.problems;
   wrongLines = new Set(answer.lines);
   save.disabled = !answer.valid;
+  planDraft.disabled = !answer.valid;
   if (edited !== "yaml" && yaml.value !== answer.yaml) yaml.value = answer.yaml;
   drawGutter();
   fields.inert = !answer.readable;
   if (answer.readable && (edited !== "form" || redraw) && pending?.edited !== "form") redrawFields(answer.fields);
   drawColumns(answer.columns);
+  sayOutdated();
 }
 
 function redrawFields(html) {
