@@ -148,6 +148,10 @@ def _previewed(visitor: Visit, checked: Checked, form: FormData, workflow_id: st
             view["rows"].append({"pattern": "", "last_days": "", "by": "", "where": ""})
         case "twin":
             view["twins"].append("")
+        case named:
+            for shown in view["parts"]:
+                if shown.part.name == named:
+                    shown.add_empty()
     templates = environment()
     fields = templates.get_template("workflow_fields.html").render(
         form=view,
