@@ -51,7 +51,7 @@ class Part:
         return self.list_key == "deliver"
 
 
-_EXPIRES = DeliveryField("expires_days", "Deleted after … days", "number", usual="as the appliance says")
+_EXPIRES = DeliveryField("expires_days", "Deleted after (days)", "number", "Empty: as the appliance says.")
 PARTS = (
     Part(
         "files",

@@ -24,6 +24,7 @@ async function askForPlan() {
     planSaid.textContent = `Asked ${answer.appliance}.`;
     keepCurrent(live);
   } catch (error) {
+    planned.replaceChildren();
     planSaid.textContent = error.message || "The dashboard does not answer.";
   }
   planDraft.disabled = save.disabled;
@@ -42,5 +43,7 @@ planned.addEventListener("click", (event) => {
 new MutationObserver(() => {
   sayOutdated();
   const heading = planned.querySelector(".callout h2");
+  // What is seen in the answer is still said aloud.
+  planSaid.classList.toggle("visually-hidden", Boolean(heading));
   if (heading && planSaid.textContent !== heading.textContent) planSaid.textContent = heading.textContent;
 }).observe(planned, { childList: true, subtree: true });
