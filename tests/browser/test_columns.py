@@ -189,6 +189,18 @@ def test_a_draft_is_planned_as_it_stands_and_what_it_lacks_is_put_in(browser: We
     browser.execute_script("sent = true")
 
 
+def test_a_pattern_that_matches_nothing_is_removed_with_a_click(
+    browser: WebDriver, dashboard: RunningDashboard
+) -> None:
+    browser.get(f"{dashboard.url}/new-workflow")
+    Select(browser.find_element(By.ID, "f-source")).select_by_visible_text("house")
+    click(browser, By.CSS_SELECTOR, "[data-drop='public.*.email']")
+    until(browser, lambda: "public.*.email" not in yaml(browser))
+    assert "public.*.id" in yaml(browser)
+    until(browser, lambda: not browser.find_elements(By.CSS_SELECTOR, "[data-drop]"))
+    browser.execute_script("sent = true")
+
+
 def test_sixty_tables_are_folded_and_the_keyboard_decides_on_a_phone(
     browser: WebDriver, dashboard: RunningDashboard
 ) -> None:

@@ -95,6 +95,7 @@ columns.addEventListener("click", (event) => {
   const { dataset } = button;
   if ("accept" in dataset) change(dataset.what, { act: "accept", scope: dataset.accept });
   else if ("include" in dataset) change(dataset.include, { act: "include" });
+  else if ("drop" in dataset) change(dataset.drop, { act: "drop" });
   else if ("options" in dataset) { optionsOf.value = dataset.options; redraw(); }
   else if ("filter" in dataset) { shownFilter.value = dataset.filter; redraw(); }
   else if ("scan" in dataset) askForScan(button);
@@ -111,4 +112,6 @@ search.addEventListener("keydown", (event) => {
   // Enter would send the whole form.
   if (event.key === "Enter") { event.preventDefault(); redraw(); }
 });
+// What was changed on the appliance meanwhile, a connection perhaps, is here when the page is looked at again.
+document.addEventListener("visibilitychange", () => { if (!document.hidden) redraw(); });
 drawColumns(drawn);
