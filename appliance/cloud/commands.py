@@ -73,7 +73,7 @@ class CloudCommands:
                 {
                     "id": str(command.id),
                     "kind": command.request.kind,
-                    "payload": command.request.model_dump_json(exclude={"kind"}),
+                    "payload": command.request.model_dump_json(exclude={"kind"}, exclude_none=True),
                     "expires": min(command.expires_in, KEPT_DAYS * 86_400 / 2),
                     "most": MOST_AN_HOUR,
                 },
@@ -196,11 +196,14 @@ class CloudCommands:
             connection=connection,
             workflow=workflow,
             digest=command.payload.get("digest"),
+            draft=command.payload.get("draft"),
         )
         try:
             ask(self._settings, look)
-        except (WrongRequestError, WorkFailedError):
-            if datetime.now(UTC) - command.received_at < timedelta(seconds=PATIENCE_S):
+        except (WrongRequestError, WorkFailedError) as error:
+            # A saved version may just be on its way here; anything else is wrong now and later.
+            for_ever = isinstance(error, WrongRequestError) and (connection or look.draft)
+            if not for_ever and datetime.now(UTC) - command.received_at < timedelta(seconds=PATIENCE_S):
                 return None
             raise
         return Settled("accepted")

@@ -18,6 +18,9 @@ from appliance.contract.fields import (
     WorkflowId,
 )
 
+MAX_DRAFT_BYTES = 96 * 2**10
+"""Of a draft's JSON, which comes with a heartbeat's answer: with all else in it, that stays below 256 KiB."""
+
 
 class RunCommand(WireModel):
     """Start a workflow now."""
@@ -54,11 +57,16 @@ class ScanCommand(WireModel):
 
 
 class PlanCommand(WireModel):
-    """Say what a run of this version of a workflow would do."""
+    """Say what a run of this version of a workflow would do; or of a draft, which no appliance has."""
 
     kind: Literal["plan"] = "plan"
     workflow: WorkflowId
     digest: Digest
+    draft: str | None = Field(
+        default=None,
+        max_length=MAX_DRAFT_BYTES,
+        description="The draft's document as JSON; its `document_digest` is the digest.",
+    )
 
 
 class Command(WireModel):

@@ -16,7 +16,9 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from appliance.connections import load_connections, select_connections
 from appliance.contract.calls import document_digest
 from appliance.documents.document import Document
+from appliance.documents.problems import WrongDocumentError
 from appliance.errors import WrongRequestError
+from appliance.masking.registry import parameter_models
 from appliance.orchestration.airflow.execution_api import create_dag_run
 from appliance.orchestration.airflow.metadata import LOOK_DAG
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
@@ -27,7 +29,8 @@ from appliance.settings.settings import Settings
 from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection
 from appliance.workflow.document import Workflow
-from appliance.workflow.loading import load_workflow
+from appliance.workflow.loading import load_workflow, parse_workflow
+from appliance.workflow.mask_check import check_masks
 
 LONGEST_MIN = 15
 """Then a look is given up."""
@@ -36,7 +39,7 @@ _NOWHERE = ("nowhere", "no-target")
 
 
 class Look(BaseModel):
-    """What is to be found out: ``scan`` of a connection, or ``plan`` of a version of a workflow."""
+    """What is to be found out: ``scan`` of a connection, or ``plan`` of a workflow: a version, or a draft."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,6 +48,8 @@ class Look(BaseModel):
     connection: str | None = None
     workflow: str | None = None
     digest: str | None = None
+    draft: str | None = None
+    """The document as JSON, where it is one that was never saved."""
 
     @property
     def step(self) -> str:
@@ -100,7 +105,10 @@ def checked(settings: Settings, look: Look) -> tuple[Workflow, Document | None]:
         enforce(check_scan(policy, look.connection), "Ask the owner of policy.yaml.")
         select_connections(load_connections(settings.connections_file), [look.connection])
         return _scanning(look.connection), None
-    workflow, document = _version(settings, look.workflow or "", look.digest or "")
+    if look.draft is not None:
+        workflow, document = _draft(look)
+    else:
+        workflow, document = _version(settings, look.workflow or "", look.digest or "")
     enforce(check_workflow(policy, workflow, origin="cloud"))
     return workflow, document
 
@@ -114,6 +122,21 @@ def _scanning(connection: str) -> Workflow:
         "limits": {"run_timeout_min": LONGEST_MIN, "parallel": 1},
     }
     return Workflow.model_validate(head)
+
+
+def _draft(look: Look) -> tuple[Workflow, Document]:
+    """The draft that came with the command. It is held to what a workflow from the dashboard is held to."""
+    try:
+        loaded = parse_workflow(look.draft or "", "the draft", as_json=True)
+        if problems := check_masks(loaded.document, parameter_models()):
+            raise WrongDocumentError(problems)
+    except (RecursionError, UnicodeError):
+        raise WrongRequestError("The draft cannot be read.", "It is nested too deeply.") from None
+    if document_digest(loaded.document.data) != look.digest or loaded.workflow.id != look.workflow:
+        raise WrongRequestError(
+            "The draft is not the one that the command names.", "It was cut off or changed.", "Plan it again."
+        )
+    return loaded.workflow, loaded.document
 
 
 def _version(settings: Settings, workflow: str, digest: str) -> tuple[Workflow, Document]:

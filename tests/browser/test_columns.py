@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -10,16 +12,30 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.ui import Select
+from yaml import safe_load
 
-from appliance.contract.calls import ConnectionReport, PolicyReport
+from appliance.contract.calls import Command, ConnectionReport, PlanCommand, PolicyReport
+from appliance.contract.catalog import PlanReported, Refused, UncoveredColumn
+from appliance.contract.events import CommandChanged
+from appliance.contract.fields import ScrubbedText
+from appliance.masking.examples.shown import examples_of
 from tests.browser.chromium import DESKTOP, PHONE, accessibility_problems, chromium, console_errors, look
 from tests.browser.test_dashboard import click, press, shows, until
 from tests.dashboard import catalogs, seeds
 from tests.dashboard.running import PASSWORD, RunningDashboard, running_dashboard
+from tests.dashboard.simulated_appliance import SimulatedAppliance
+
+
+@dataclass(frozen=True)
+class West:
+    """A dashboard, and its appliance."""
+
+    dashboard: RunningDashboard
+    appliance: SimulatedAppliance
 
 
 @pytest.fixture(scope="module")
-def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDashboard]:
+def west(tmp_path_factory: pytest.TempPathFactory) -> Iterator[West]:
     """A dashboard with one appliance, which shares the columns of a shop and of a large house."""
     folder = Path(tmp_path_factory.mktemp("dashboard"))
     with running_dashboard(folder, DASHBOARD_HEARTBEAT_SECONDS="300") as made:
@@ -33,7 +49,12 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDashb
         appliance.heartbeat()
         catalogs.tell_catalog(appliance)
         catalogs.tell_catalog(appliance, catalogs.house(), "house")
-        yield made
+        yield West(made, appliance)
+
+
+@pytest.fixture(scope="module")
+def dashboard(west: West) -> RunningDashboard:
+    return west.dashboard
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +116,88 @@ def test_an_option_is_written_into_the_yaml_and_nothing_else_of_it_changes(
     browser.find_element(By.ID, "c-search").send_keys("phone")
     click(browser, By.CSS_SELECTOR, "[data-options='public.customer.phone']")
     until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "[data-option='keep_prefix']"))
-    browser.find_element(By.CSS_SELECTOR, "[data-option='keep_prefix']").send_keys("3", Keys.TAB)
+    browser.find_element(By.CSS_SELECTOR, "[data-option='keep_prefix']").send_keys("3")
     until(browser, lambda: "keep_prefix: 3" in yaml(browser))
+    shown = "return [...document.querySelectorAll('#columns .example code')].map((each) => each.innerText)"
+    until(browser, lambda: examples_of("phone", {"keep_prefix": 3})[0][1] in browser.execute_script(shown))
+    focused = browser.switch_to.active_element
+    assert focused.get_attribute("data-option") == "keep_prefix" and focused.get_property("value") == "3"
     changed = set(yaml(browser).splitlines()) ^ set(before.splitlines())
     assert all("phone" in line or "keep_prefix" in line for line in changed)
+    browser.execute_script("sent = true")
+
+
+def test_what_was_picked_in_haste_is_all_saved(browser: WebDriver, dashboard: RunningDashboard) -> None:
+    look(browser, DESKTOP)
+    browser.get(f"{dashboard.url}/workflows/nightly-twin/edit")
+    click(browser, By.ID, "c-filter-keep")
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "[data-decide='public.orders.placed_at']"))
+    assert not browser.find_elements(By.CSS_SELECTOR, "[data-decide='public.customer.phone']")
+    browser.execute_script(
+        """
+        const picked = { "public.orders.placed_at": "mask:date_shift", "crm.lead.source": "mask:null" };
+        for (const [column, to] of Object.entries(picked)) {
+          const pick = document.querySelector(`[data-decide="${column}"]`);
+          pick.value = to;
+          pick.dispatchEvent(new Event("change", { bubbles: true }));
+        }
+        document.getElementById("save").click();
+        """
+    )
+    until(browser, lambda: browser.current_url.split("?")[0].endswith("/workflows/nightly-twin"))
+    masks = safe_load(browser.find_element(By.CSS_SELECTOR, "pre").text)["masks"]
+    assert masks["public.orders.placed_at"] == "date_shift" and masks["crm.lead.source"] == "null"
+    browser.get(f"{dashboard.url}/workflows/nightly-twin/edit")
+    click(browser, By.ID, "c-filter-mask")
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "[data-decide='public.orders.placed_at']"))
+    assert console_errors(browser) == []
+
+
+def test_a_draft_is_planned_as_it_stands_and_what_it_lacks_is_put_in(browser: WebDriver, west: West) -> None:
+    look(browser, DESKTOP)
+    browser.get(f"{west.dashboard.url}/new-workflow")
+    click(browser, By.ID, "plan-draft")
+    until(browser, lambda: shows(browser, "Planning"))
+    asked: list[Command] = []
+    until(browser, lambda: asked.extend(west.appliance.heartbeat().commands) or asked)
+    request = asked[0].request
+    assert isinstance(request, PlanCommand) and request.draft is not None
+    assert json.loads(request.draft)["keep"] == ["public.*.id"]
+    lacking = {"schema_name": "public", "table": "customer", "type": "text"}
+    west.appliance.tell(
+        PlanReported(
+            command_id=asked[0].id,
+            workflow=request.workflow,
+            digest=request.digest,
+            refused=(Refused(what=ScrubbedText.mark("2 columns are neither masked nor kept.")),),
+            uncovered=(
+                UncoveredColumn(**lacking, column="phone", suggestion="mask", mask="phone"),
+                UncoveredColumn(**lacking, column="notes", suggestion="decide"),
+            ),
+            uncovered_total=2,
+        )
+    )
+    west.appliance.tell(CommandChanged(command_id=asked[0].id, state="done"))
+    west.appliance.send()
+    until(browser, lambda: shows(browser, "A run would be refused"))
+    assert accessibility_problems(browser) == []
+    click(browser, By.ID, "merge-planned")
+    until(browser, lambda: "public.customer.phone: phone" in yaml(browser))
+    assert "# decide: public.customer.notes" in yaml(browser)
+    until(browser, lambda: shows(browser, "The YAML has changed since"))
+    assert console_errors(browser) == []
+    browser.execute_script("sent = true")
+
+
+def test_a_pattern_that_matches_nothing_is_removed_with_a_click(
+    browser: WebDriver, dashboard: RunningDashboard
+) -> None:
+    browser.get(f"{dashboard.url}/new-workflow")
+    Select(browser.find_element(By.ID, "f-source")).select_by_visible_text("house")
+    click(browser, By.CSS_SELECTOR, "[data-drop='public.*.email']")
+    until(browser, lambda: "public.*.email" not in yaml(browser))
+    assert "public.*.id" in yaml(browser)
+    until(browser, lambda: not browser.find_elements(By.CSS_SELECTOR, "[data-drop]"))
     browser.execute_script("sent = true")
 
 

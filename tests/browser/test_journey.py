@@ -11,16 +11,36 @@ import yaml
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
 from tests.browser.chromium import DESKTOP, PHONE, accessibility_problems, chromium, console_errors, look
 from tests.browser.test_dashboard import click, field, press, shows, until
-from tests.containers.appliance_host import ApplianceHost, wait_for
+from tests.containers.appliance_host import GATEWAY, ApplianceHost, wait_for
 from tests.dashboard.running import PASSWORD, running_dashboard
 from tests.engine.clusters import Cluster
 
 MASKS = {"email": "email", "full_name": "full_name", "phone": "phone"}
 WRONG_PASSWORD = "wr0ng-c4nary"
+
+
+PATIENTS = 400
+UNSEEN = f"""
+CREATE TABLE patient (id integer PRIMARY KEY, "lastName" text NOT NULL, mail text UNIQUE NOT NULL,
+    mobile text, born date, extra jsonb NOT NULL, remark text, ward text NOT NULL, misc text);
+CREATE TABLE visit (id integer PRIMARY KEY, patient_id integer NOT NULL REFERENCES patient,
+    at timestamptz NOT NULL, cents integer);
+INSERT INTO patient SELECT n, 'Quagmire' || n, 'zanzibara' || n || '@real.example', '+43 660 7770' || n,
+    date '1950-01-01' + n * 7,
+    jsonb_build_object('contact', jsonb_build_object('mail', 'kin' || n || '@kin.example')),
+    CASE WHEN n % 3 = 0 THEN 'Call zanzibara' || n || '@real.example before noon.' END, 'ward ' || n % 4, NULL
+    FROM generate_series(1, {PATIENTS}) n;
+INSERT INTO visit SELECT n, 1 + n % {PATIENTS}, timestamptz '2026-01-01' + n * interval '1 hour', n
+    FROM generate_series(1, {PATIENTS * 2}) n;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
+ANALYZE;
+"""
+NEVER_IN_A_TWIN = ("Quagmire", "zanzibara", "real.example", "kin.example", "660 7770")
 
 
 @dataclass(frozen=True)
@@ -42,8 +62,9 @@ def two(appliance: ApplianceHost, tmp_path_factory: pytest.TempPathFactory) -> I
             {
                 "workflows_from_cloud": True,
                 "keep_from_cloud": ["public.*.*"],
-                "read": ["production"],
-                "write": ["spare"],
+                "read": ["production", "hospital"],
+                "write": ["spare", "fresh"],
+                "share_catalog": "names",
             }
         )
     )
@@ -61,6 +82,16 @@ def two(appliance: ApplianceHost, tmp_path_factory: pytest.TempPathFactory) -> I
     appliance.kill_process("status")
     appliance.start_process("status")
     policy.unlink()
+
+
+@pytest.fixture
+def unseen(two: TwoAddresses, appliance: ApplianceHost, databases: Cluster) -> str:
+    """A database that the appliance has a connection to, and of which the dashboard knows nothing."""
+    del two
+    databases.create_database("unseen")
+    databases.sql("unseen", UNSEEN)
+    appliance.change_connection("hospital", databases.connection("unseen", "reader", host=GATEWAY))
+    return "hospital"
 
 
 def is_for_everybody(browser: WebDriver) -> None:
@@ -124,6 +155,90 @@ def test_the_appliances_own_page_tells_of_the_same_runs(two: TwoAddresses) -> No
     assert not browser.find_element(By.ID, "enrol").is_displayed()
     assert "null" not in browser.find_element(By.TAG_NAME, "main").text
     is_for_everybody(browser)
+
+
+def test_a_database_that_nobody_has_seen_becomes_a_proven_twin_by_clicks_alone(
+    two: TwoAddresses, unseen: str, databases: Cluster
+) -> None:
+    browser = two.browser
+    look(browser, DESKTOP)
+    until(browser, lambda: is_offered(two, unseen))
+    until(browser, lambda: field(browser, "f-id").send_keys("unseen-twin") is None)
+    until(browser, lambda: "id: unseen-twin" in document(browser))
+    for name, value in (("f-source", unseen), ("f-twin-0", "fresh")):
+        until(browser, lambda: pick(browser, name, value))  # noqa: B023
+        until(browser, lambda: f": {value}" in document(browser))  # noqa: B023
+    press(browser, "Scan now")
+    until(browser, lambda: browser.find_elements(By.ID, "c-accept"))
+    is_for_everybody(browser)
+    click(browser, By.CSS_SELECTOR, "#c-accept > summary")
+    click(browser, By.ID, "c-all")
+    until(browser, lambda: not browser.find_elements(By.ID, "c-accept"))
+    click(browser, By.ID, "c-filter-open")
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "select.undecided"))
+    while left := browser.find_elements(By.CSS_SELECTOR, "select.undecided"):
+        column = left[0].get_attribute("data-decide")
+        until(browser, lambda: decide(browser, column))  # noqa: B023
+        until(browser, lambda: not of_column(browser, column, "select.undecided"))  # noqa: B023
+    while idle := browser.find_elements(By.CSS_SELECTOR, "[data-drop]"):
+        pattern = idle[0].get_attribute("data-drop")
+        click(browser, By.CSS_SELECTOR, f"[data-drop='{pattern}']")
+        until(browser, lambda: f"{pattern}" not in document(browser))  # noqa: B023
+    until(browser, lambda: shows(browser, "Every column is masked, kept or computed"))
+    press(browser, "Plan this draft")
+    until(browser, lambda: shows(browser, "A run would go"))
+    is_for_everybody(browser)
+
+    press(browser, "Create")
+    until(browser, lambda: browser.current_url.split("?")[0].endswith("/workflows/unseen-twin"))
+    press(browser, "Choose appliances")
+    click(browser, By.XPATH, "//label[contains(., 'Coast Hospital')]//input")
+    press(browser, "Assign")
+    until(browser, lambda: shows(browser, "Active"))
+    press(browser, "Run now")
+    until(browser, lambda: shows(browser, "The masked twin is in place"))
+    assert shows(browser, "No masked value survived")
+    assert console_errors(browser) == []
+
+    assert databases.value("twin_fresh", "SELECT count(*) FROM patient") == PATIENTS
+    raw, whole = everything(databases, "unseen"), everything(databases, "twin_fresh")
+    for secret in NEVER_IN_A_TWIN:
+        assert [row for row in raw if secret in row], secret
+        assert not [row for row in whole if secret in row], secret
+
+
+def everything(databases: Cluster, database: str) -> list[str]:
+    tables = ("patient", "visit")
+    return [row[0] for table in tables for row in databases.rows(database, f"SELECT t::text FROM {table} t")]
+
+
+def is_offered(two: TwoAddresses, connection: str) -> bool:
+    """Once the appliance has named the connection, with a report."""
+    two.browser.get(f"{two.dashboard}/new-workflow")
+    offered = Select(two.browser.find_element(By.ID, "f-source")).options
+    return connection in [option.text for option in offered]
+
+
+def document(browser: WebDriver) -> str:
+    return str(browser.find_element(By.ID, "yaml").get_property("value"))
+
+
+def pick(browser: WebDriver, name: str, value: str) -> bool:
+    Select(browser.find_element(By.ID, name)).select_by_visible_text(value)
+    return True
+
+
+def of_column(browser: WebDriver, column: str, selector: str) -> list[WebElement]:
+    found = browser.find_elements(By.CSS_SELECTOR, selector)
+    return [each for each in found if each.get_attribute("data-decide") == column]
+
+
+def decide(browser: WebDriver, column: str) -> bool:
+    """Mask it with NULL where that fits, else with what is offered first."""
+    choice = Select(of_column(browser, column, "select")[0])
+    offered = [option.text for option in choice.options]
+    choice.select_by_visible_text("null" if "null" in offered else offered[2])
+    return True
 
 
 def sign_in(two: TwoAddresses) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 import yaml
 
+from appliance.contract.calls import document_digest
 from appliance.contract.step_messages import Failure
 from appliance.orchestration import look_work, looks
 from appliance.orchestration.containers.inputs import StepInputs
@@ -130,6 +131,63 @@ def test_a_plan_that_would_be_refused_names_every_column_that_nothing_covers(
     names = {(each["table"], each["column"]) for each in plan["uncovered"]}
     assert names == {("customer", "mood"), ("note", "customer_id"), ("note", "body")}
     assert plan["uncovered_total"] == 3
+
+
+def drafted(cloud: CloudSide, document: dict[str, Any], digest: str = "") -> str:
+    return cloud.command(
+        kind="plan",
+        workflow=document["id"],
+        digest=digest or document_digest(document),
+        draft=json.dumps(document),
+    )
+
+
+@pytest.mark.usefixtures("source")
+def test_a_draft_that_was_never_saved_is_planned_with_its_own_text(
+    enrolled: ApplianceRig, cloud: CloudSide, asked: list[str]
+) -> None:
+    share(enrolled, "names")
+    draft = WORKFLOW | {"id": "never-saved", "keep": ["*.*.mood", "*.*.id"]}
+    command = drafted(cloud, draft)
+    enrolled.turn_until(lambda: asked or cloud.command_state(command)["problem"])
+    assert asked == [command], cloud.command_state(command)
+    perform(enrolled, command)
+    enrolled.send_all()
+    shown = cloud.command_state(command)
+    assert shown["state"] == "done" and "draft" not in shown["argument"]
+    plan = cloud.get(f"/v1/appliances/{cloud.appliance_id}/plans/never-saved")["plan"]
+    assert plan["digest"] == document_digest(draft)
+    assert {(each["table"], each["column"]) for each in plan["uncovered"]} == {
+        ("note", "customer_id"),
+        ("note", "body"),
+    }
+    assert not (enrolled.workflow_folder / "never-saved.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "digest", "rule", "problem"),
+    [
+        ({"rows": {"public.note": {"where": "pg_sleep(1) IS NULL"}}}, "", "sql_from_cloud", ""),
+        ({"source": "staging", "deliver": [{"twin": {"connection": "production"}}]}, "", "read", ""),
+        ({}, "0" * 64, None, "not the one that the command names"),
+        ({"masks": {"*.*.email": "no_such_mask"}}, "", None, "no_such_mask"),
+    ],
+)
+@pytest.mark.usefixtures("source")
+def test_a_draft_is_held_to_policy_and_to_its_digest_before_anything_is_read(  # noqa: PLR0917
+    enrolled: ApplianceRig,
+    cloud: CloudSide,
+    asked: list[str],
+    changes: dict[str, Any],
+    digest: str,
+    rule: str | None,
+    problem: str,
+) -> None:
+    share(enrolled, "names")
+    command = drafted(cloud, WORKFLOW | {"id": "refused-draft"} | changes, digest)
+    enrolled.turn_until(lambda: cloud.command_state(command)["state"] in {"refused", "failed"})
+    shown = cloud.command_state(command)
+    assert shown["rule"] == rule and problem in shown["problem"] and asked == []
 
 
 @pytest.mark.usefixtures("source")

@@ -29,6 +29,7 @@ TWINS = (
     "good",
     "gone",
     "spare",
+    "fresh",
 )
 """A connection for each workflow, since a twin has one owner."""
 

@@ -34,6 +34,7 @@ PAGE_TO_CALL = {
     "/workflows": "POST /v1/workflows",
     "/preview-workflow": "POST /v1/workflows/check",
     "/ask-for-scan": "POST /v1/appliances/{appliance_id}/commands",
+    "/plan-draft": "POST /v1/appliances/{appliance_id}/commands",
     "/workflows/{workflow_id}/plan": "POST /v1/appliances/{appliance_id}/commands",
     "/workflows/{workflow_id}/edit": "PUT /v1/workflows/{workflow_id}",
     "/workflows/{workflow_id}/history/{number}": "POST /v1/workflows/{workflow_id}/roll-back",

@@ -82,6 +82,8 @@ def changed(checked: Checked, part: ColumnsPart, change: Change) -> str:
 def _changed_data(data: dict[str, Any], part: ColumnsPart, change: Change) -> dict[str, Any]:
     if change.act == "include":
         return decisions.include(data, change.what)
+    if change.act == "drop":
+        return decisions.drop(data, change.what)
     if part.screen is None:
         return data
     if change.act == "accept":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -17,9 +18,9 @@ from appliance.dashboard.store import catalogs, documents, drift_checks, workflo
 from appliance.dashboard.store.database import Row, Session
 from appliance.dashboard.store.documents import Checked
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
-from appliance.dashboard.web.decisions import read_change
+from appliance.dashboard.web.decisions import Change, read_change
 from appliance.dashboard.web.masks import cards
-from appliance.dashboard.web.plans import merged
+from appliance.dashboard.web.plans import draft_shown, merged
 from appliance.documents.json_schema import INSTALLED, comment
 from appliance.documents.problems import WrongDocumentError
 
@@ -88,10 +89,24 @@ def edit_page(
         uncovered = _uncovered(session, workflow_id, wanted)
     checked = documents.check(row["yaml"])
     if uncovered and checked.data:
-        data, decide = merged(checked.data, uncovered)
-        text = yaml_edit.edit(checked.text, checked.data, data)
-        checked = documents.check("\n".join([text.rstrip("\n"), *decide]) + "\n")
+        checked = documents.check(_merged(checked, uncovered))
     return _editor(request, visitor, row, checked)
+
+
+def _merged(checked: Checked, uncovered: Iterable[UncoveredColumn]) -> str:
+    """The YAML with what is suggested for these columns."""
+    data, decide = merged(checked.data, uncovered)
+    lines = yaml_edit.edit(checked.text, checked.data, data).rstrip("\n").split("\n")
+    return "\n".join([*lines, *(line for line in decide if line not in lines)]) + "\n"
+
+
+def _changed(visitor: Visit, before: Checked, form: FormData, workflow_id: str, change: Change) -> str:
+    """The YAML after a click."""
+    if change.act == "merge":
+        with visitor.context.database.read() as session:
+            plan = draft_shown(session, change.what).plan
+        return _merged(before, plan.uncovered) if plan is not None else before.text
+    return changed(before, columns_part(visitor, before, form, workflow_id), change)
 
 
 def _uncovered(session: Session, workflow_id: str, wanted: Merge) -> tuple[UncoveredColumn, ...]:
@@ -117,7 +132,7 @@ def preview(visitor: Visitor, form: Form) -> Response:
     if change is not None:
         before = documents.check(text)
         if before.data:
-            text = changed(before, columns_part(visitor, before, form, workflow_id), change)
+            text = _changed(visitor, before, form, workflow_id, change)
     elif text_of(form, "edited") == "form":
         before = documents.check(text)
         if not before.data and text.strip():
@@ -137,6 +152,10 @@ def _previewed(visitor: Visit, checked: Checked, form: FormData, workflow_id: st
             view["rows"].append({"pattern": "", "last_days": "", "by": "", "where": ""})
         case "twin":
             view["twins"].append("")
+        case named:
+            for shown in view["parts"]:
+                if shown.part.name == named:
+                    shown.add_empty()
     templates = environment()
     fields = templates.get_template("workflow_fields.html").render(
         form=view,

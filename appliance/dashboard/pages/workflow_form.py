@@ -11,6 +11,8 @@ from typing import Any
 
 from starlette.datastructures import FormData
 
+from appliance.dashboard.pages import delivery_form
+from appliance.dashboard.pages.form_fields import as_text, lines_of, mapping_of, put, text_in
 from appliance.dashboard.web.decisions import is_literal
 from appliance.dashboard.web.masks import Parameter, cards
 from appliance.documents import strict_yaml
@@ -28,45 +30,33 @@ LIMITS: tuple[tuple[str, str, str], ...] = (
 """The limits that the form has a field for: key, label and unit."""
 
 
-def as_text(value: Any) -> str:
-    """A scalar as it stands in a field; empty for what no field can show."""
-    if value is None or isinstance(value, dict | list):
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
-
-
-def _lines(value: Any) -> str:
-    return "\n".join(as_text(entry) for entry in value) if isinstance(value, list) else ""
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def view(data: dict[str, Any], *, apart: bool = False) -> dict[str, Any]:
     """What the form's template shows of a document, valid or not yet.
 
     ``apart``: what is said of single columns stands on the columns screen, and only patterns here.
     """
     data = _patterns_only(data) if apart else data
-    tables, limits = _mapping(data.get("tables")), _mapping(data.get("limits"))
+    tables, limits = mapping_of(data.get("tables")), mapping_of(data.get("limits"))
     deliveries = data.get("deliver") if isinstance(data.get("deliver"), list) else []
-    twins = [_mapping(_mapping(delivery).get("twin")) for delivery in deliveries or []]
+    twins = [
+        mapping_of(delivery.get("twin"))
+        for delivery in deliveries or []
+        if isinstance(delivery, dict) and "twin" in delivery
+    ]
     return {
         "id": as_text(data.get("id")),
         "title": as_text(data.get("title")),
         "schedule": as_text(data.get("schedule")),
         "timezone": as_text(data.get("timezone")),
         "source": as_text(data.get("source")),
-        "include": _lines(tables.get("include")),
-        "exclude": _lines(tables.get("exclude")),
-        "keep": _lines([each for each in data.get("keep") or () if isinstance(each, str)]),
+        "include": lines_of(tables.get("include")),
+        "exclude": lines_of(tables.get("exclude")),
+        "keep": lines_of([each for each in data.get("keep") or () if isinstance(each, str)]),
         "unlisted": _unlisted(data),
         "twins": [as_text(twin.get("connection")) for twin in twins] or [""],
-        "masks": [_mask_row(pattern, value) for pattern, value in _mapping(data.get("masks")).items()],
-        "rows": [_filter_row(pattern, value) for pattern, value in _mapping(data.get("rows")).items()],
+        "parts": delivery_form.parts_shown(data),
+        "masks": [_mask_row(pattern, value) for pattern, value in mapping_of(data.get("masks")).items()],
+        "rows": [_filter_row(pattern, value) for pattern, value in mapping_of(data.get("rows")).items()],
         "limits": [
             {
                 "key": key,
@@ -81,7 +71,7 @@ def view(data: dict[str, Any], *, apart: bool = False) -> dict[str, Any]:
 
 
 def _patterns_only(data: dict[str, Any]) -> dict[str, Any]:
-    masks = {key: value for key, value in _mapping(data.get("masks")).items() if not is_literal(key)}
+    masks = {key: value for key, value in mapping_of(data.get("masks")).items() if not is_literal(key)}
     keep = data.get("keep")
     patterns = [each for each in keep if not _is_single(each)] if isinstance(keep, list) else keep
     return data | {"masks": masks, "keep": patterns}
@@ -99,7 +89,7 @@ def _unlisted(data: dict[str, Any]) -> str:
 
 
 def _mask_row(pattern: str, value: Any) -> dict[str, Any]:
-    params = {key: each for key, each in _mapping(value).items() if key != "mask"}
+    params = {key: each for key, each in mapping_of(value).items() if key != "mask"}
     name = (
         as_text(value.get("mask")) if isinstance(value, dict) else "null" if value is None else as_text(value)
     )
@@ -107,7 +97,7 @@ def _mask_row(pattern: str, value: Any) -> dict[str, Any]:
 
 
 def _filter_row(pattern: str, value: Any) -> dict[str, str]:
-    known = _mapping(value)
+    known = mapping_of(value)
     return {
         "pattern": pattern,
         "last_days": as_text(known.get("last_days")),
@@ -120,25 +110,29 @@ def document(form: FormData, before: dict[str, Any]) -> dict[str, Any]:
     """The document that the fields say, on the ground of what it was before."""
     data = deepcopy(before)
     for key in ("id", "title", "schedule", "timezone", "source"):
-        _put(data, key, _text(form, key))
-    tables = dict(_mapping(data.get("tables")))
-    _put(tables, "include", _split(form, "include"))
-    _put(tables, "exclude", _split(form, "exclude"))
-    _put(data, "tables", tables)
-    _put(data, "rows", _filters(form))
-    apart = _text(form, "columns_apart") == "yes"
-    masks = _mapping(before.get("masks"))
-    _put(data, "masks", _with_single(masks, _masks(form, masks)) if apart else _masks(form, masks))
-    _put(data, "keep", _kept(before.get("keep"), _split(form, "keep"), apart=apart))
-    unlisted = _text(form, "unlisted")
+        put(data, key, text_in(form, key))
+    tables = dict(mapping_of(data.get("tables")))
+    put(tables, "include", _split(form, "include"))
+    put(tables, "exclude", _split(form, "exclude"))
+    put(data, "tables", tables)
+    put(data, "rows", _filters(form))
+    apart = text_in(form, "columns_apart") == "yes"
+    masks = mapping_of(before.get("masks"))
+    put(data, "masks", _with_single(masks, _masks(form, masks)) if apart else _masks(form, masks))
+    put(data, "keep", _kept(before.get("keep"), _split(form, "keep"), apart=apart))
+    unlisted = text_in(form, "unlisted")
     if unlisted in UNLISTED and not (unlisted == "halt" and "unlisted" not in before):
         data["unlisted"] = unlisted
-    _put(data, "deliver", _deliveries(form, before.get("deliver")))
-    limits = dict(_mapping(data.get("limits")))
+    made = _deliveries(form, before.get("deliver"))
+    if made or not before.get("deliver") or isinstance(before["deliver"], list):
+        # What is no list at all is corrected in the YAML, and not taken away here.
+        put(data, "deliver", made)
+    delivery_form.read_parts(form, data)
+    limits = dict(mapping_of(data.get("limits")))
     for key, _, _ in LIMITS:
-        text = _text(form, f"limit_{key}")
-        _put(limits, key, scalar(text) if text else "")
-    _put(data, "limits", limits)
+        text = text_in(form, f"limit_{key}")
+        put(limits, key, scalar(text) if text else "")
+    put(data, "limits", limits)
     return data
 
 
@@ -155,25 +149,12 @@ def _kept(before: Any, lines: list[str], *, apart: bool) -> list[Any]:
     return [*stays, *(line for line in lines if line not in stays)]
 
 
-def _text(form: FormData, name: str) -> str:
-    value = form.get(name, "")
-    return value.strip() if isinstance(value, str) else ""
-
-
 def _texts(form: FormData, name: str) -> list[str]:
     return [value.strip() for value in form.getlist(name) if isinstance(value, str)]
 
 
 def _split(form: FormData, name: str) -> list[str]:
-    return [line.strip() for line in _text(form, name).splitlines() if line.strip()]
-
-
-def _put(data: dict[str, Any], key: str, value: Any) -> None:
-    """Set it, or take an empty one away."""
-    if value in ("", [], {}):
-        data.pop(key, None)
-    else:
-        data[key] = value
+    return [line.strip() for line in text_in(form, name).splitlines() if line.strip()]
 
 
 def _filters(form: FormData) -> dict[str, Any]:
@@ -182,9 +163,9 @@ def _filters(form: FormData) -> dict[str, Any]:
     for pattern, last_days, by, where in zip(*columns, strict=False):
         if pattern or last_days or by or where:
             row: dict[str, Any] = {}
-            _put(row, "last_days", scalar(last_days) if last_days else "")
-            _put(row, "by", by)
-            _put(row, "where", where)
+            put(row, "last_days", scalar(last_days) if last_days else "")
+            put(row, "by", by)
+            put(row, "where", where)
             filters[pattern] = row
     return filters
 
@@ -202,7 +183,7 @@ def _masks(form: FormData, before: dict[str, Any]) -> dict[str, Any]:
         params = dict(was["params"]) if was["mask"] == name else {}
         for parameter in known[name].parameters if name in known else ():
             field = f"param.{row}.{parameter.name}"
-            text = _text(form, field)
+            text = text_in(form, field)
             if field not in form or text == parameter_text(params, parameter).strip():
                 continue
             if text:
@@ -247,10 +228,10 @@ def _any_value(text: str) -> Any:
 def _deliveries(form: FormData, before: Any) -> list[Any]:
     kept = before if isinstance(before, list) else []
     twins = {
-        as_text(_mapping(_mapping(delivery).get("twin")).get("connection")): delivery
+        as_text(mapping_of(mapping_of(delivery).get("twin")).get("connection")): delivery
         for delivery in kept
-        if "twin" in _mapping(delivery)
+        if "twin" in mapping_of(delivery)
     }
-    others = [delivery for delivery in kept if "twin" not in _mapping(delivery)]
+    others = [delivery for delivery in kept if "twin" not in mapping_of(delivery)]
     named = [name for name in _texts(form, "twin") if name]
     return [twins.get(name, {"twin": {"connection": name}}) for name in named] + others

@@ -30,18 +30,23 @@ LIFETIME_SECONDS = {
 }
 """A run that was asked for must not surprise its author next week."""
 OPEN_AT_MOST = 50
+DRAFT = "draft"
+"""An argument as long as a document, which is shown with the command nowhere."""
 POWERLESS = "Its maker may not ask for it any more."
 
 
-def send(database: Database, actor: Actor, appliance_id: str, kind: str, argument: Mapping[str, str]) -> str:
+def send(
+    database: Database, actor: Actor, appliance_id: str, kind: str, argument: Mapping[str, str | None]
+) -> str:
     """Ask an appliance for something; returns the command's id. An equal one that waits is not doubled."""
     if kind not in LIFETIME_SECONDS:
         raise WrongRequestError(
             f"There is no command {kind[:20]}.", "", "Use run, cancel, sync, scan, plan, update or erase."
         )
+    argument = {key: value for key, value in argument.items() if value is not None}
     now, command_id, text = time.time(), str(uuid.uuid4()), json.dumps(argument, sort_keys=True)
     if kind == "erase":
-        check_reference(argument.get("reference", ""))
+        check_reference(argument.get("reference") or "")
     Command.model_validate({"id": command_id, "expires_in": 1, "request": {"kind": kind, **argument}})
     with database.write() as session:
         row = appliance(session, appliance_id)
@@ -80,7 +85,8 @@ def send(database: Database, actor: Actor, appliance_id: str, kind: str, argumen
             actor.maker,
             now + LIFETIME_SECONDS[kind],
         )
-        audit.record(session, actor, f"command.{kind}", row["name"], **argument)
+        noted = {key: value for key, value in argument.items() if key != DRAFT}
+        audit.record(session, actor, f"command.{kind}", row["name"], **noted)
     return command_id
 
 
@@ -95,17 +101,21 @@ def waiting_for(session: Session, appliance_id: str, now: float) -> list[Command
     powerless = [row["id"] for row in rows if not authority.may(session, row["maker"], "editor")]
     for command_id in powerless:
         session.run("UPDATE command SET expires_at = ?, problem = ? WHERE id = ?", now, POWERLESS, command_id)
-    return [
-        Command.model_validate(
-            {
-                "id": row["id"],
-                "expires_in": row["expires_at"] - now,
-                "request": {"kind": row["kind"], **json.loads(row["argument"])},
-            }
+    offered: list[Command] = []
+    drafts = 0
+    for row in rows:
+        argument = json.loads(row["argument"])
+        # A draft is long, and an answer may not be: the next one is offered once this one is taken.
+        drafts += DRAFT in argument
+        if row["id"] in powerless or (DRAFT in argument and drafts > 1):
+            continue
+        request = {"kind": row["kind"], **argument}
+        offered.append(
+            Command.model_validate(
+                {"id": row["id"], "expires_in": row["expires_at"] - now, "request": request}
+            )
         )
-        for row in rows
-        if row["id"] not in powerless
-    ]
+    return offered
 
 
 def mark_offered(session: Session, commands: list[Command], now: float) -> None:
@@ -170,6 +180,12 @@ def command(session: Session, command_id: str) -> Row:
     return _shown(row)
 
 
+def draft(session: Session, command_id: str) -> str:
+    """The document, as JSON, that a plan was asked for with; empty where it was for a saved version."""
+    text = session.value("SELECT argument FROM command WHERE id = ?", command_id)
+    return str(json.loads(text or "{}").get(DRAFT, ""))
+
+
 def that_starts(session: Session, appliance_id: str, run_id: str) -> str | None:
     """The command that an appliance has answered with this run, or None."""
     found = session.value(
@@ -182,6 +198,6 @@ def _shown(row: Row) -> Row:
     expired = row["state"] == "waiting" and row["expires_at"] < time.time()
     return row | {
         "state": "expired" if expired else row["state"],
-        "argument": json.loads(row["argument"]),
+        "argument": {key: value for key, value in json.loads(row["argument"]).items() if key != DRAFT},
         "erasure": json.loads(row["erasure"]) if row["erasure"] else None,
     }

@@ -9,6 +9,7 @@ from hashlib import sha256
 from appliance.dashboard.web.masks import Card, cards
 from appliance.discovery.findings import Finding
 from appliance.masking.compiler import check_column
+from appliance.masking.examples.shown import examples_of
 from appliance.masking.registry import MASKS
 from appliance.masking.shape import shape_of
 from appliance.masking.suggesting.kinds import SPOKEN
@@ -17,6 +18,9 @@ from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec
 from appliance.workflow.matching.patterns import literal_pattern
 from appliance.workflow.matching.rules import Computed, Decision, Keep, Rule
+
+EXAMPLES = 2
+"""Shown of a column's mask."""
 
 
 def table_name(table: Table) -> str:
@@ -100,6 +104,16 @@ class ColumnLine:
         if self.mask is None:
             return ""
         return "; ".join(check_column(self.table, self.column, self.mask))
+
+    @cached_property
+    def examples(self) -> tuple[tuple[str, str], ...]:
+        """What its mask makes of invented values, with the options that are written."""
+        if self.mask is None:
+            return ()
+        return tuple(
+            (before, after or "an empty text")
+            for before, after in examples_of(self.mask.mask, self.mask.params)[:EXAMPLES]
+        )
 
     @property
     def card(self) -> Card | None:

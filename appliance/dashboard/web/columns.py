@@ -7,7 +7,7 @@ offered here fits there. Pure; only what is unfolded is worked out in full.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,15 +18,18 @@ from appliance.dashboard.web.column_lines import ColumnLine, TableGroup, table_n
 from appliance.discovery.findings import Finding
 from appliance.discovery.reporting import catalog_of, findings_of
 from appliance.discovery.workflow_text import judged
+from appliance.documents.problems import path_text
 from appliance.masking.suggesting.kinds import SPOKEN
 from appliance.masking.suggesting.suggestions import Place, Suggestion, suggestions
 from appliance.workflow.document import Workflow
+from appliance.workflow.matching.match_problems import MATCHES_NOTHING
 from appliance.workflow.matching.patterns import literal_pattern, quote_name
 from appliance.workflow.matching.rules import Keep, Matching, Rule, match_rules
 
 MOST_ROWS = 300
 """Shown at a time; a filter or a search narrows the rest."""
-FILTERS = ("all", "open", "personal", "new")
+MOST_NOTES = 5
+FILTERS = ("all", "open", "personal", "mask", "keep", "new")
 FEW_TABLES = 2
 """So few are unfolded from the beginning."""
 
@@ -53,6 +56,9 @@ class Screen:
     unselected: dict[str, int]
     """Schemas with tables that the document does not select, and how many."""
     notes: tuple[str, ...]
+    """What else is wrong with its rules."""
+    idle: tuple[str, ...]
+    """Patterns of masks and kept columns that match nothing, at which a run would stop."""
     cut: int = 0
     """Lines that would be shown if there were fewer."""
 
@@ -94,8 +100,8 @@ class Screen:
 def passes(line: ColumnLine, filter_: str) -> bool:
     """Whether a filter leaves a line."""
     match filter_:
-        case "open":
-            return line.state == "open"
+        case "open" | "mask" | "keep":
+            return line.state == filter_
         case "personal":
             return line.finding.verdict == "personal"
         case "new":
@@ -118,10 +124,31 @@ def screen(data: Mapping[str, Any], source: SourceCatalog, asked: Asked) -> Scre
         _grouped(lines, source),
         lines,
         _unselected(source, matching),
-        tuple(problem.text() for problem in matching.problems[:5] if problem.path[:1] != ("tables",)),
+        *_notes(data, matching),
     )
     _fold(made, asked)
     return made
+
+
+def _notes(data: Mapping[str, Any], matching: Matching) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What is wrong with the rules, and the patterns that match nothing."""
+    notes, idle = [], []
+    for problem in matching.problems:
+        key = problem.path[0] if problem.path else ""
+        if key in ("masks", "keep") and problem.what.endswith(MATCHES_NOTHING) and len(problem.path) > 1:
+            idle.append(_pattern_at(data, problem.path))
+        elif key != "tables":
+            notes.append(f"{path_text(problem.path)}: {problem.what}")
+    return tuple(notes[:MOST_NOTES]), tuple(dict.fromkeys(each for each in idle if each))
+
+
+def _pattern_at(data: Mapping[str, Any], path: Sequence[str | int]) -> str:
+    """The pattern of a rule, by where it stands."""
+    if path[0] == "masks":
+        return str(path[1])
+    keep = data.get("keep")
+    entry = keep[path[1]] if isinstance(keep, list) and isinstance(path[1], int) else ""
+    return str(entry.get("column", "") if isinstance(entry, dict) else entry)
 
 
 def lenient(data: Mapping[str, Any]) -> Workflow | None:

@@ -21,9 +21,10 @@ class Change(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    act: Literal["decide", "option", "because", "accept", "include"]
+    act: Literal["decide", "option", "because", "accept", "include", "merge", "drop"]
     what: str = Field(max_length=1000)
-    """The column's pattern; of ``accept`` also a table or a kind; of ``include`` a pattern of tables."""
+    """The column's pattern; of ``accept`` also a table or a kind; of ``include`` a pattern of tables; of
+    ``merge`` a plan's command; of ``drop`` a pattern that matches nothing."""
     scope: Literal["column", "table", "kind", "all"] = "column"
     to: str = Field(default="", max_length=200)
     """Of ``decide``: ``keep``, ``open`` or ``mask:NAME``; of ``option`` the parameter's name."""
@@ -117,6 +118,15 @@ def include(data: Mapping[str, Any], pattern: str) -> dict[str, Any]:
     tables = _mapping(made.get("tables"))
     tables["include"] = [*_list(tables.get("include")), pattern]
     made["tables"] = tables
+    return made
+
+
+def drop(data: Mapping[str, Any], pattern: str) -> dict[str, Any]:
+    """The document without this pattern, under ``masks`` and ``keep``."""
+    made = deepcopy(dict(data))
+    masks = {key: value for key, value in _mapping(made.get("masks")).items() if key != pattern}
+    _put(made, "masks", masks)
+    _put(made, "keep", [each for each in _list(made.get("keep")) if _pattern(each) != pattern])
     return made
 
 

@@ -21,6 +21,8 @@ BODY_BYTES = {
 }
 """By exact path; anything about workflows may hold a document twice, as text and as form."""
 DOCUMENT_BODY_BYTES = 6 * MAX_DOCUMENT_BYTES
+_WITH_DOCUMENTS = ("/workflows", "/preview-workflow", "/ask-for-scan", "/plan-draft", "/v1/workflows")
+"""Paths to which a whole form is sent, or a document."""
 REMEMBERED_CALLERS = 20_000
 
 _CONTENT_POLICY = (
@@ -78,7 +80,7 @@ def _body_limit(path: str) -> int:
         return BODY_BYTES[path]
     return (
         DOCUMENT_BODY_BYTES
-        if path.startswith(("/workflows", "/preview-workflow", "/v1/workflows"))
+        if path.startswith(_WITH_DOCUMENTS) or path.endswith("/commands")
         else USUAL_BODY_BYTES
     )
 

@@ -7,13 +7,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from appliance.contract.calls import document_digest
 from appliance.contract.catalog import PlanReported, UncoveredColumn
+from appliance.contract.commands import MAX_DRAFT_BYTES
+from appliance.dashboard.http_errors import NotFoundError
+from appliance.dashboard.security import Actor
 from appliance.dashboard.store import catalogs, commands, fleet, workflows
-from appliance.dashboard.store.database import Row, Session
+from appliance.dashboard.store.database import Database, Row, Session
+from appliance.dashboard.store.documents import Checked
 from appliance.dashboard.web.column_lines import ColumnLine
 from appliance.dashboard.web.columns import Asked, screen
 from appliance.dashboard.web.decisions import accept, option_value
 from appliance.dashboard.web.sources import last_run
+from appliance.errors import WrongRequestError
 from appliance.masking.suggesting.suggestions import Suggestion
 from appliance.masking.suggesting.uncovered import yaml_scalar
 from appliance.workflow.document import MaskSpec
@@ -78,6 +84,47 @@ def plan_shown(session: Session, appliance_id: str, workflow_id: str) -> PlanSho
         _seconds(session, appliance_id, workflow_id, plan),
         _drift(session, appliance_id, row),
     )
+
+
+def draft_shown(session: Session, command_id: str) -> PlanShown:
+    """The plan of a draft. Raises NotFoundError for a command that is not there."""
+    command = commands.command(session, command_id)
+    if command["kind"] != "plan":
+        raise NotFoundError("That was no request for a plan.", "", "Plan the draft again.")
+    document = json.loads(commands.draft(session, command_id) or "{}")
+    workflow_id, digest = str(command["argument"].get("workflow")), command["argument"].get("digest")
+    appliance = fleet.appliance(session, command["appliance_id"])
+    row = {"id": workflow_id, "title": document.get("title") or workflow_id, "document": document}
+    plan, at = catalogs.plan(session, appliance["id"], workflow_id) or (None, 0.0)
+    if plan is not None and str(plan.command_id) != command_id:
+        plan = None
+    return PlanShown(
+        row,
+        appliance,
+        command,
+        plan,
+        at,
+        plan is not None and plan.digest == digest,
+        _seconds(session, appliance["id"], workflow_id, plan),
+        _drift(session, appliance["id"], row),
+    )
+
+
+def ask_for_draft(database: Database, actor: Actor, appliance_id: str, checked: Checked) -> str:
+    """Ask an appliance what a run of a document would do that is not saved; the command's id."""
+    draft = json.dumps(checked.data, separators=(",", ":"), ensure_ascii=False)
+    if len(draft.encode()) > MAX_DRAFT_BYTES:
+        raise WrongRequestError(
+            f"The document is larger than {MAX_DRAFT_BYTES // 1024} KiB.",
+            "A draft comes to the appliance with an answer that may not be larger.",
+            "Save it, and press Plan on the workflow's page.",
+        )
+    argument = {
+        "workflow": str(checked.data["id"]),
+        "digest": document_digest(checked.data),
+        "draft": draft,
+    }
+    return commands.send(database, actor, appliance_id, "plan", argument)
 
 
 def merged(data: dict[str, Any], uncovered: Iterable[UncoveredColumn]) -> tuple[dict[str, Any], list[str]]:

@@ -14,6 +14,8 @@ _AGE_TYPES = ("date", "timestamp without time zone", "timestamp with time zone")
 _MAX_SUGGESTIONS = 20
 """Looking for a similar name takes milliseconds in a large catalog, and a hostile document has many names."""
 
+MATCHES_NOTHING = "matches nothing in the source"
+
 
 class MatchProblems:
     """Collects problems, each with its place in the document."""
@@ -72,7 +74,7 @@ class MatchProblems:
             what = f"`{text}` matches only {things} that are not selected"
             self.add(path, what, "a pattern for what is copied, or tables.include to select more")
         else:
-            self.add(path, f"`{text}` matches nothing in the source", self._what_there_is(written))
+            self.add(path, f"`{text}` {MATCHES_NOTHING}", self._what_there_is(written))
 
     def _what_there_is(self, written: WrittenPattern) -> str:
         """What the pattern could have meant; views and foreign tables are not in the catalog's tables."""

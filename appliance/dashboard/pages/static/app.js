@@ -25,6 +25,7 @@ function keepCurrent(element) {
   let failures = 0;
   let every = Number(element.dataset.every || 4) * 1000;
   async function refresh() {
+    if (!element.isConnected) return;
     if (document.hidden) return schedule(every);
     try {
       const response = await fetch(element.dataset.live, {
@@ -101,7 +102,7 @@ document.addEventListener("submit", (event) => {
   if (form.dataset.confirm && !form.dataset.confirmed) {
     event.preventDefault();
     ask(form);
-  } else if (form.method === "post") {
+  } else if (form.method === "post" && !event.defaultPrevented) {
     // A second click must not ask twice.
     setTimeout(() => { for (const button of form.querySelectorAll("button")) button.disabled = true; });
   }

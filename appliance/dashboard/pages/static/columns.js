@@ -19,8 +19,8 @@ function redraw(extra = {}, pause = 0) {
   later("columns", extra, pause);
 }
 
-function change(what, extra = {}) {
-  redraw({ change: JSON.stringify({ what, ...extra }) });
+function change(what, extra = {}, pause = 0) {
+  redraw({ change: JSON.stringify({ what, ...extra }), about: `${what} ${extra.act} ${extra.to || ""}` }, pause);
 }
 
 // Called by editor.js with the answer's part for this screen.
@@ -30,6 +30,8 @@ function drawColumns(html) {
     const picks = [...columns.querySelectorAll("[data-decide]")];
     const row = focused ? focused.closest("tr") : null;
     const at = row ? picks.findIndex((each) => row.contains(each)) : -1;
+    const typed = focused?.matches("input:not([type=search])") ? focused : null;
+    const cursor = typed?.selectionStart;
     const accepts = document.getElementById("c-accept")?.open;
     columns.innerHTML = html;
     drawn = html;
@@ -37,6 +39,10 @@ function drawColumns(html) {
     tellTimes(columns);
     if (focused) {
       const again = focused.id ? document.getElementById(focused.id) : null;
+      if (typed && again) { // typed on meanwhile, perhaps
+        again.value = typed.value;
+        again.setSelectionRange(cursor, cursor);
+      }
       const left = columns.querySelectorAll("[data-decide]");
       (again || left[Math.min(Math.max(at, 0), left.length - 1)] || search).focus({ preventScroll: Boolean(again) });
     }
@@ -70,12 +76,26 @@ columns.addEventListener("change", (event) => {
   else if ("redraw" in dataset) redraw();
 });
 
+columns.addEventListener("input", (event) => {
+  const { dataset, value } = event.target;
+  if ("option" in dataset && event.target.matches("input")) {
+    change(dataset.of, { act: "option", to: dataset.option, value }, TYPING_PAUSE);
+  }
+});
+
+columns.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.matches("input")) return;
+  event.preventDefault(); // it would send the whole form
+  event.target.dispatchEvent(new Event("change", { bubbles: true }));
+});
+
 columns.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button) return;
   const { dataset } = button;
   if ("accept" in dataset) change(dataset.what, { act: "accept", scope: dataset.accept });
   else if ("include" in dataset) change(dataset.include, { act: "include" });
+  else if ("drop" in dataset) change(dataset.drop, { act: "drop" });
   else if ("options" in dataset) { optionsOf.value = dataset.options; redraw(); }
   else if ("filter" in dataset) { shownFilter.value = dataset.filter; redraw(); }
   else if ("scan" in dataset) askForScan(button);
@@ -92,4 +112,6 @@ search.addEventListener("keydown", (event) => {
   // Enter would send the whole form.
   if (event.key === "Enter") { event.preventDefault(); redraw(); }
 });
+// What was changed on the appliance meanwhile, a connection perhaps, is here when the page is looked at again.
+document.addEventListener("visibilitychange", () => { if (!document.hidden) redraw(); });
 drawColumns(drawn);

@@ -9,7 +9,10 @@ const problems = document.getElementById("problems");
 const save = document.getElementById("save");
 const TYPING_PAUSE = 300;
 let timer = 0;
-let asked = 0;
+let pending = null;
+let working = false;
+let leaving = false;
+const questions = [];
 let wrongLines = new Set(JSON.parse(gutter.dataset.lines));
 
 function drawGutter() {
@@ -23,13 +26,46 @@ function drawGutter() {
   gutter.scrollTop = yaml.scrollTop;
 }
 
+// What is waited with, and what is asked one after the other: an answer is drawn before the next question is put, so
+// that two decisions in quick succession are both in the YAML.
 function later(edited, extra = {}, pause = TYPING_PAUSE) {
+  const about = edited + (extra.about || "");
+  if (pending && pending.about !== about) flush();
   clearTimeout(timer);
-  timer = setTimeout(() => preview(edited, extra), pause);
+  pending = { edited, extra, about };
+  timer = setTimeout(flush, pause);
 }
 
-async function preview(edited, extra) {
-  const number = ++asked;
+function flush() {
+  clearTimeout(timer);
+  if (!pending) return;
+  const { edited, extra } = pending;
+  pending = null;
+  const last = questions[questions.length - 1];
+  // Of what only draws again, the newest is enough.
+  if (last && last.edited === edited && !does(last) && !does({ extra })) questions.pop();
+  questions.push({ edited, extra });
+  if (!working) work();
+}
+
+function does({ extra }) {
+  return "change" in extra || "add" in extra;
+}
+
+async function work() {
+  working = true;
+  while (questions.length) await preview(questions.shift());
+  working = false;
+  if (leaving) form.requestSubmit(save);
+}
+
+// Once all that was asked is answered.
+async function settled() {
+  flush();
+  while (working) await new Promise((resume) => { setTimeout(resume, 50); });
+}
+
+async function preview({ edited, extra }) {
   const body = new FormData(form);
   body.set("edited", edited);
   for (const [key, value] of Object.entries(extra)) body.set(key, value);
@@ -42,9 +78,14 @@ async function preview(edited, extra) {
     answer = await response.json();
   } catch {
     problems.textContent = "The dashboard does not answer; what you typed is kept here. It is checked again as you go on.";
+    leaving = false;
     return;
   }
-  if (number !== asked) return; // typed on meanwhile
+  if (pending?.edited === "yaml") { // typed on meanwhile: that first, then what was clicked
+    flush();
+    if ("change" in extra) questions.push({ edited, extra });
+    return;
+  }
   show(edited, answer, "redraw" in extra || "add" in extra);
 }
 
@@ -52,11 +93,13 @@ function show(edited, answer, redraw) {
   problems.innerHTML = answer.problems;
   wrongLines = new Set(answer.lines);
   save.disabled = !answer.valid;
+  planDraft.disabled = !answer.valid;
   if (edited !== "yaml" && yaml.value !== answer.yaml) yaml.value = answer.yaml;
   drawGutter();
   fields.inert = !answer.readable;
-  if (answer.readable && (edited !== "form" || redraw)) redrawFields(answer.fields);
+  if (answer.readable && (edited !== "form" || redraw) && pending?.edited !== "form") redrawFields(answer.fields);
   drawColumns(answer.columns);
+  sayOutdated();
 }
 
 function redrawFields(html) {
@@ -104,6 +147,11 @@ problems.addEventListener("click", (event) => {
 
 let sent = false;
 const begun = yaml.value;
-form.addEventListener("submit", () => { sent = true; });
+form.addEventListener("submit", (event) => {
+  flush();
+  leaving = working;
+  if (working) event.preventDefault(); // until what was clicked or typed just now is in the YAML
+  else sent = true;
+});
 addEventListener("beforeunload", (event) => { if (!sent && yaml.value !== begun) event.preventDefault(); });
 drawGutter();
