@@ -27,6 +27,6 @@ compile() {
 compile test pyproject.toml requirements/build.in --all-extras
 compile engine pyproject.toml --constraint requirements/test.txt
 compile build requirements/build.in --constraint requirements/test.txt
-for extra in orchestration status dashboard parquet provisioning; do
+for extra in orchestration status dashboard parquet buckets provisioning; do
     compile "$extra" pyproject.toml --extra "$extra" --constraint requirements/test.txt
 done

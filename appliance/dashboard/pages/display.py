@@ -54,6 +54,7 @@ STEPS = {
     "verify": "Verify",
     "attest": "Attest",
     "publish": "Publish",
+    "upload": "Deliver to a bucket",
     "container": "Run your container",
 }
 COMPONENTS = {

@@ -1,4 +1,4 @@
-"""Parts of a receipt: the subset, and the look at kept columns."""
+"""Parts of a receipt: the subset, the look at kept columns, places in buckets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import hashlib
 
 from appliance.postgres.proof.kept import KeptColumnLook
 from appliance.postgres.proof.results import TwinProof
-from appliance.receipts.predicate import KeptLook, OriginalsFound, Outcome, RowFilterFacts
+from appliance.receipts.predicate import BucketFacts, KeptLook, OriginalsFound, Outcome, RowFilterFacts
+from appliance.steps.records.run_spec import RunSpec, bucket_folder
 from appliance.workflow.document import RowFilter
 
 
@@ -35,6 +36,14 @@ def filter_facts(tables: str, rows: RowFilter) -> RowFilterFacts:
     """Which rows a pattern lets through."""
     where = hashlib.sha256(rows.where.encode()).hexdigest() if rows.where is not None else None
     return RowFilterFacts(tables=tables, last_days=rows.last_days, by=rows.by, where_sha256=where)
+
+
+def buckets_of(spec: RunSpec) -> tuple[BucketFacts, ...]:
+    """Where the run's files go, whether or not they come there."""
+    return tuple(
+        BucketFacts(connection=each.connection, folder=bucket_folder(spec, each), formats=each.formats)
+        for each in spec.workflow.buckets.values()
+    )
 
 
 def outcome_of(error: BaseException) -> Outcome:

@@ -47,7 +47,7 @@ from appliance.receipts.statement import (
     subject,
 )
 from appliance.run_folder import CLOSED, RECEIPT, TOUCHED, Model, RunFile
-from appliance.steps.records.receipt_parts import filter_facts, looks_of
+from appliance.steps.records.receipt_parts import buckets_of, filter_facts, looks_of
 from appliance.steps.records.run_files import DIGESTS, PLAN, SNAPSHOT, SPEC, VERIFIED
 from appliance.steps.records.run_spec import RunSpec
 from appliance.workflow.document import KeptBecause, Workflow
@@ -193,6 +193,7 @@ def _predicate(  # noqa: PLR0917
         policy_digest=_json_digest(spec.policy),
         release=spec.appliance_version,
         images=signing.images,
+        buckets=buckets_of(spec),
         key_name=spec.key_name,
         key_epoch=spec.epoch,
         source=_source(signing, spec, plan, snapshot),
