@@ -4,7 +4,11 @@ in the step's secrets folder.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +31,8 @@ ANSWER_WITHIN = timedelta(minutes=5)
 """Of one request, which may send a part of many megabytes over a slow line."""
 RETRY_FOR = timedelta(minutes=3)
 RETRIES = 10
+_CLOUDS = ("AWS_", "GOOGLE_", "AZURE_", "MSI_", "IDENTITY_", "OBJECT_STORE_")
+_TURN = threading.Lock()
 
 
 class BucketAccess(BaseModel):
@@ -109,7 +115,8 @@ def open_store(access: BucketAccess, *, locking: bool = False) -> Store:
     # Their keywords are typed one by one, and these stand in a file.
     settings: Any = access.config
     try:
-        store: Store = opened(access.bucket, config=settings, client_options=client, retry_config=retry)
+        with _own_variables_only():
+            store: Store = opened(access.bucket, config=settings, client_options=client, retry_config=retry)
     except (BaseError, ValueError, TypeError):
         raise WrongRequestError(
             f"The bucket '{access.connection}' cannot be opened as connections.yaml describes it.",
@@ -118,6 +125,17 @@ def open_store(access: BucketAccess, *, locking: bool = False) -> Store:
             f" {access.connection}",
         ) from None
     return store
+
+
+@contextlib.contextmanager
+def _own_variables_only() -> Iterator[None]:
+    """Without what the shell that started us says of clouds: a session of its user's would be mixed in."""
+    with _TURN:
+        hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_CLOUDS)}
+        try:
+            yield
+        finally:
+            os.environ.update(hidden)
 
 
 def _config(name: str, connection: BucketConnection, secret: str) -> dict[str, str]:

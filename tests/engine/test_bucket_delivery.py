@@ -14,6 +14,8 @@ from appliance.copies.ledger import ended, made
 from appliance.exports.manifest import MANIFEST, Manifest
 from appliance.exports.stored import list_exports
 from tests.engine.bucket_server import SECRET, BucketServer, bucket_server, make_certificates
+from tests.engine.clusters import Cluster
+from tests.engine.erasure_shop import TABLES, ErasureShop
 from tests.engine.scenario import CANARY, Ended, Scenario
 
 
@@ -157,6 +159,30 @@ def test_connections_check_tries_a_bucket_below_its_prefix(scenario: Scenario, s
     scenario.write()
     result = typed(scenario, "connections", "check", "lake", *arguments, *workflow)
     assert result.code == 1 and "does not know the credentials" in result.out
+
+
+def test_an_erasure_deletes_what_lies_in_buckets_as_a_whole(  # noqa: PLR0917 - as fixtures have it
+    source: Cluster,
+    target: Cluster,
+    source_database: str,
+    twin_database: str,
+    tmp_path: Path,
+    server: BucketServer,
+) -> None:
+    source.sql(source_database, TABLES)
+    scenario = Scenario(tmp_path, source, source_database, target, twin_database)
+    shop = ErasureShop(scenario)
+    scenario.workflow["deliver"] = scenario.workflow["deliver"][:1]
+    deliver_to(scenario, server, formats=["csv"])
+    shop.delivered()
+    assert any(name.endswith(MANIFEST) for name in server.objects())
+    planned = shop.erasure("plan")
+    assert planned.code == 0 and "is to be deleted as a whole" in planned.out, planned.text
+    done = shop.erasure("run", "--yes")
+    assert "was deleted as a whole" in done.out, done.text
+    assert server.objects() == []
+    (copy,) = [each for each in made(scenario.state) if each.kind == "bucket"]
+    assert ended(scenario.state)[copy.place, copy.run].why == "A subject in it was erased."
 
 
 def _payload(receipt: Path) -> str:

@@ -272,6 +272,18 @@ def test_a_check_of_the_connection_names_what_is_wrong(
     assert SECRET not in finding.what + finding.next_step
 
 
+def test_what_the_shell_says_of_clouds_is_not_mixed_in(
+    server: BucketServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = {"AWS_ACCESS_KEY_ID": "other", "AWS_SESSION_TOKEN": "other", "AWS_ENDPOINT_URL": "https://other"}
+    for name, value in theirs.items():
+        monkeypatch.setenv(name, value)
+    export = make_export(tmp_path / "export", big=False)
+    deliver(access_to(server), export)
+    delivered(server, export)
+    assert {name: os.environ[name] for name in theirs} == theirs
+
+
 def test_a_check_of_a_bucket_that_works_leaves_nothing_there(server: BucketServer) -> None:
     text = json.dumps({"lake": server.connection()})
     bucket = connections_of(strict_yaml.load(text, "connections.yaml")).buckets["lake"]
