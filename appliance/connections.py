@@ -1,4 +1,4 @@
-"""``connections.yaml``: the addresses and credentials of databases, known on this appliance only.
+"""``connections.yaml``: the addresses and credentials of databases and buckets, known on this appliance only.
 
 No message, ``repr`` or exception of this module shows a value out of the file, not even a wrong one.
 """
@@ -6,7 +6,6 @@ No message, ``repr`` or exception of this module shows a value out of the file, 
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -22,16 +21,15 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
 
+from appliance.bucket_connections import MODELS, BucketConnection
 from appliance.documents import strict_yaml
 from appliance.documents.document import Document
-from appliance.documents.json_schema import document_schema
 from appliance.documents.model import StrictModel, problems_of, wrong
 from appliance.documents.named_types import ConnectionName
-from appliance.documents.names import CONNECTION_NAME
 from appliance.documents.problems import Problem, WrongDocumentError, did_you_mean
 from appliance.errors import WrongRequestError
+from appliance.secret_command import program_and_arguments
 
 PLACEHOLDER = "changeme"
 
@@ -120,17 +118,7 @@ class Connection(StrictModel):
     @field_validator("password_command", mode="before")
     @classmethod
     def _words(cls, value: object) -> object:
-        try:
-            words = shlex.split(value) if isinstance(value, str) else value
-        except ValueError:
-            raise wrong("has a quote that is not closed", "a program and its arguments") from None
-        if isinstance(words, list | tuple) and (
-            not words or not all(isinstance(each, str) for each in words)
-        ):
-            raise wrong("is no program and its arguments", "texts, the program first")
-        if isinstance(words, list | tuple) and (not words[0].strip() or any("\0" in each for each in words)):
-            raise wrong("names no program", "a program and its arguments")
-        return words
+        return program_and_arguments(value)
 
     @field_validator("host", "dbname", "user", "maintenance_db", "sslrootcert", "sslcert", "sslkey")
     @classmethod
@@ -157,26 +145,15 @@ class Connection(StrictModel):
         return self
 
 
-def connections_schema() -> JsonSchemaValue:
-    """The JSON Schema of the file: connections by name, whose texts need no quotes."""
-    schema = document_schema(Connection, "Connections")
-    connection = {key: schema.pop(key) for key in ("description", "properties", "required", "type")}
-    command = connection["properties"]["password_command"]
-    command["anyOf"] = [{"type": "string", "minLength": 1}, *command["anyOf"]]
-    for described in connection["properties"].values():
-        if described.get("type") == "string" and "enum" not in described and "const" not in described:
-            described["type"] = ["string", "number", "boolean"]
-    return {
-        **schema,
-        "description": "Databases by name: their addresses and credentials, known on this appliance only.",
-        "type": "object",
-        "propertyNames": {"pattern": f"^{CONNECTION_NAME}$"},
-        "additionalProperties": {"$ref": "#/$defs/Connection"},
-        "$defs": {"Connection": {"title": "Connection", **connection, "additionalProperties": False}},
-    }
+class Connections(dict[str, Connection]):
+    """The databases of the file by name; its buckets beside them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.buckets: dict[str, BucketConnection] = {}
 
 
-def load_connections(path: Path) -> dict[str, Connection]:
+def load_connections(path: Path) -> Connections:
     """Read the file, afresh for every run. A ``changeme`` in it is no error until its connection is selected.
 
     Raises WrongRequestError for a file that is missing or that others than its owner may read,
@@ -188,30 +165,55 @@ def load_connections(path: Path) -> dict[str, Connection]:
     except WrongDocumentError as error:
         again = error.next_step or "Correct it, then: appliance connections check"
         raise WrongDocumentError(error.problems, again) from None
-    for connection in connections.values():
+    for connection in (*connections.values(), *connections.buckets.values()):
         connection._file = path
     return connections
 
 
-def connections_of(document: Document) -> dict[str, Connection]:
+def connections_of(document: Document) -> Connections:
     """The connections of a document that was read already. Raises WrongDocumentError."""
     problems = list(document.problems)
-    connections: dict[str, Connection] = {}
+    connections = Connections()
     for name, data in document.data.items():
         try:
             _NAME.validate_python(name)
         except ValidationError as error:
             expected = error.errors()[0]["ctx"]["expected"]
             problems.append(document.problem((name,), "is not allowed as a name", expected))
+        bucket = MODELS.get(str(data.get("type"))) if isinstance(data, dict) else None
         try:
-            connections[name] = Connection.model_validate(_as_written(document, name, data))
-            connections[name]._name = str(name)
+            if bucket is not None:
+                connections.buckets[name] = bucket.model_validate(_as_written(document, name, data))
+                connections.buckets[name]._name = str(name)
+            else:
+                connections[name] = Connection.model_validate(_as_written(document, name, data))
+                connections[name]._name = str(name)
         except ValidationError as error:
-            found = problems_of(error, Connection, document, prefix=(name,), show_values=False)
-            problems += [_without_stray_key(problem, data) for problem in found]
+            model = bucket or Connection
+            found = problems_of(error, model, document, prefix=(name,), show_values=False)
+            problems += [_without_stray_key(problem, model, data) for problem in found]
     if problems:
         raise WrongDocumentError(problems)
     return connections
+
+
+def select_buckets(
+    connections: Connections, names: Iterable[str], file: str = "connections.yaml"
+) -> dict[str, BucketConnection]:
+    """The buckets of these names; raises as ``select_connections``."""
+    chosen = {}
+    for name in names:
+        if name not in connections.buckets:
+            what = "is a database, and a bucket is wanted" if name in connections else "is missing"
+            known = ", ".join(connections.buckets) or "none"
+            raise WrongRequestError(
+                f"{file}: {name}: {what}", f"The file has these buckets: {known}.", f"Fill in {file}."
+            )
+        chosen[name] = connections.buckets[name]
+        if unchanged := unchanged_keys(chosen[name]):
+            lines = [f"{file}: {name}.{key}: is still {PLACEHOLDER}" for key in unchanged]
+            raise WrongRequestError("\n".join(lines), "", f"Fill in {file}.")
+    return chosen
 
 
 def select_connections(
@@ -224,6 +226,9 @@ def select_connections(
     for name in names:
         if name not in connections:
             close = did_you_mean(name, connections)
+            if isinstance(connections, Connections) and name in connections.buckets:
+                missing.append(f"{file}: {name}: is a bucket, and a database is wanted")
+                continue
             missing.append(f"{file}: {name}: is missing" + (f"; did you mean {close}?" if close else ""))
             continue
         selected[name] = connections[name]
@@ -236,9 +241,12 @@ def select_connections(
     return selected
 
 
-def unchanged_keys(connection: Connection) -> list[str]:
+def unchanged_keys(connection: Connection | BucketConnection) -> list[str]:
     """The keys of a connection that still hold a ``changeme``."""
-    values = {**connection.model_dump(), "password": connection.password.get_secret_value()}
+    values = {
+        key: value.get_secret_value() if isinstance(value, SecretStr) else value
+        for key, value in connection.model_dump().items()
+    }
     return [key for key, value in values.items() if value in (PLACEHOLDER, (PLACEHOLDER,))]
 
 
@@ -246,14 +254,15 @@ def _as_written(document: Document, name: str, data: Any) -> Any:
     """Passwords and names that look like numbers or booleans, as they were written."""
     if not isinstance(data, dict):
         return data
-    texts = [key for key in data if key not in ("port", "connect_timeout") and data[key] is not None]
+    other = ("port", "connect_timeout", "virtual_hosted", "object_lock")
+    texts = [key for key in data if key not in other and data[key] is not None]
     return {**data, **{key: document.plain.get((name, key), data[key]) for key in texts}}
 
 
-def _without_stray_key(problem: Problem, data: Any) -> Problem:
+def _without_stray_key(problem: Problem, model: type[StrictModel], data: Any) -> Problem:
     """``{password: a,b}`` is a key ``b`` in YAML, which may be a piece of a password: it is not shown."""
     key = problem.path[-1]
-    if key in Connection.model_fields or not isinstance(data, dict) or data.get(key, key) is not None:
+    if key in model.model_fields or not isinstance(data, dict) or data.get(key, key) is not None:
         return problem
     return replace(
         problem,

@@ -13,9 +13,10 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
-from appliance.connections import Connection
+from pydantic import SecretStr
+
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.system.beneath import lesser_owner
 
@@ -30,13 +31,29 @@ _Key = tuple[tuple[str, ...], Path | None]
 _printed: dict[_Key, tuple[str, float]] = {}
 
 
+class HasSecret(Protocol):
+    """A connection, to a database or a bucket."""
+
+    @property
+    def password_command(self) -> tuple[str, ...] | None: ...
+
+    @property
+    def password(self) -> SecretStr: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def file(self) -> Path | None: ...
+
+
 class _Identity(TypedDict, total=False):
     user: int
     group: int
     extra_groups: list[int]
 
 
-def password_of(connection: Connection) -> str:
+def password_of(connection: HasSecret) -> str:
     """The password; empty where there is none.
 
     Raises WrongRequestError for a program that cannot be started, WorkFailedError for one that fails, takes
@@ -56,7 +73,7 @@ def printed_passwords() -> tuple[str, ...]:
     return tuple(password for password, _ in _printed.values())
 
 
-def _output(connection: Connection) -> bytes:
+def _output(connection: HasSecret) -> bytes:
     command = connection.password_command or ()
     identity, environment = _identity(connection.file)
     try:
@@ -99,7 +116,7 @@ def _output(connection: Connection) -> bytes:
     return output
 
 
-def _password_in(connection: Connection, output: bytes) -> str:
+def _password_in(connection: HasSecret, output: bytes) -> str:
     """One line, with or without its end."""
     with contextlib.suppress(UnicodeDecodeError):
         text = output.decode("utf-8").removesuffix("\n").removesuffix("\r")
@@ -124,7 +141,7 @@ def _identity(file: Path | None) -> tuple[_Identity, dict[str, str]]:
     return {"user": owner.uid, "group": owner.gid, "extra_groups": list(owner.groups)}, environment
 
 
-def _shown(connection: Connection) -> str:
+def _shown(connection: HasSecret) -> str:
     return f"the connection '{connection.name}'" if connection.name else "a connection"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from appliance.connections import connections_schema
+from appliance.connections_schema import connections_schema
 from appliance.documents.json_schema import Kind, document_schema, printed
 from appliance.masking.registry import MASKS, parameter_models
 from appliance.policy.policy import Policy
@@ -31,10 +31,11 @@ at once with their lines: `appliance workflow validate FILE`. [The masks](../mas
 own, and so has [the twin](../twin.md).
 """
 _CONNECTIONS = """
-`/etc/appliance/connections.yaml` has the addresses and credentials of the databases. It stays on the
+`/etc/appliance/connections.yaml` has the addresses and credentials of databases and buckets. It stays on the
 appliance, must be closed to all but its owner (`chmod 600`), and is read afresh for every run. A value that
 is still `changeme` is refused with its key path. `appliance connections template WORKFLOW.yaml` writes one
-to fill in, and `appliance connections check` tries it. Where libpq's own words are used, they mean what
+to fill in, and `appliance connections check` tries it. [Buckets](../buckets.md) have a page of their own.
+Where libpq's own words are used, they mean what
 libpq means by them.
 """
 _POLICY = """

@@ -29,6 +29,7 @@ fi
 PATH=$PATH:$PWD/build/tools/usr/bin
 
 scripts/venv.sh test
+scripts/bucket-server.sh
 
 checks=0
 # With tests named on the command line, only they run.

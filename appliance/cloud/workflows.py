@@ -224,7 +224,9 @@ class CloudSync:
         if in_force != assigned.digest:
             write_file(path, text, durable=True, mode=0o640)
         claims.append(claim)
-        names = tuple(dict.fromkeys(workflow.connections))
+        names = tuple(
+            dict.fromkeys((*workflow.connections, *(each.connection for each in workflow.buckets.values())))
+        )
         return Taken("active", assigned.digest, in_force=assigned.digest, connections=names)
 
     def _put_aside(self, given: WorkflowSet, taken: dict[str, Taken]) -> None:

@@ -29,6 +29,7 @@ Step = Literal[
     "finish",
     "verify",
     "attest",
+    "upload",
     "publish",
     "container",
 ]

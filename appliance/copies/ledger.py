@@ -22,7 +22,7 @@ FOLDER = "copies"
 """In the state's folder; part of every backup."""
 _FILE = "copies.jsonl"
 
-CopyKind = Literal["twin", "files"]
+CopyKind = Literal["twin", "files", "bucket"]
 AskedBy = Literal["command line", "schedule", "request"]
 
 
@@ -30,7 +30,7 @@ class _Line(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     place: str
-    """``connection/database`` of a twin, ``workflow/run`` of files."""
+    """``connection/database`` of a twin, ``workflow/run`` of files, ``connection/folder/`` in a bucket."""
     run: str
 
 

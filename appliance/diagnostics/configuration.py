@@ -87,7 +87,7 @@ def _shape(conninfo: str) -> str:
 
 
 def _connections(settings: Settings) -> Iterable[str]:
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for name, each in load_connections(settings.connections_file).items():
         password = each.password.get_secret_value()
         by_command = each.password_command is not None
@@ -103,6 +103,10 @@ def _connections(settings: Settings) -> Iterable[str]:
         place = "a socket's folder" if each.host.startswith("/") else "an address or a name"
         certificate = "yes" if each.sslcert else "no"
         rows.append((name, each.type, place, each.port, each.dbname, each.sslmode, certificate, secret))
+    for name, bucket in load_connections(settings.connections_file).buckets.items():
+        own = "by a command" if bucket.password_command else "is set" if bucket.secrets else "none"
+        secret = PLACEHOLDER if PLACEHOLDER in bucket.secrets else own
+        rows.append((name, bucket.type, "an address or a name", 443, "a bucket", "https", "no", secret))
     yield table(("name", "type", "host", "port", "dbname", "sslmode", "client certificate", "secret"), rows)
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from appliance.connections import Connection, load_connections
+from appliance.connections import Connections, load_connections
 from appliance.errors import ApplianceError
 from appliance.keys.epochs import EPOCHS_FILE
 from appliance.password_command import printed_passwords
@@ -23,19 +23,26 @@ from appliance.system.beneath import as_owner_of
 OWN_NAMES = frozenset({"appliance", "airflow", "postgres", "root", "localhost", "127.0.0.1", "::1"})
 """Everybody's names: without them nothing could be read any more."""
 _SECRET_VARIABLE = re.compile(r"(?i)passw|passphrase|secret|token|credential|_key$|apikey|proxy|_url$|conn")
+_AFTER_A_SECRETS_NAME = re.compile(
+    r"(?:password|secret_access_key|session_token|account_key|sas_token)['\"]?\s*:\s*(.+?)\s*$"
+)
 _LARGEST = 1 << 20
 
 
 def scrubber(settings: Settings) -> Scrubber:
     """One that knows the secrets, and whom and where connections lead to."""
     connections = _connections(settings)
-    names = {name for each in connections for name in (each.host, each.user) if not name.startswith("/")}
+    names = {
+        name for each in connections.values() for name in (each.host, each.user) if not name.startswith("/")
+    }
     return Scrubber(set(_secrets(settings, connections)), names - OWN_NAMES)
 
 
-def _secrets(settings: Settings, connections: list[Connection]) -> Iterator[str]:
-    for connection in connections:
+def _secrets(settings: Settings, connections: Connections) -> Iterator[str]:
+    for connection in connections.values():
         yield connection.password.get_secret_value()
+    for bucket in connections.buckets.values():
+        yield from bucket.secrets
     yield from printed_passwords()
     for url in (settings.database_url, settings.airflow_database_url):
         yield from _of_conninfo(url)
@@ -47,11 +54,11 @@ def _secrets(settings: Settings, connections: list[Connection]) -> Iterator[str]
             yield from _of_url(value)
 
 
-def _connections(settings: Settings) -> list[Connection]:
+def _connections(settings: Settings) -> Connections:
     try:
-        return list(load_connections(settings.connections_file).values())
+        return load_connections(settings.connections_file)
     except ApplianceError:
-        return []
+        return Connections()
 
 
 def _secret_files(settings: Settings) -> Iterator[Path]:
@@ -85,7 +92,7 @@ def _of_file(path: Path) -> Iterator[str]:
     for line in map(str.strip, text.splitlines()):
         if path.name.endswith((".yaml", ".yml")):
             # Also of a file that is too broken to be read: what follows `password:`.
-            for found in re.finditer(r"password['\"]?\s*:\s*(.+?)\s*$", line):
+            for found in _AFTER_A_SECRETS_NAME.finditer(line):
                 yield found[1].strip("'\"")
                 yield re.split(r"[,}]", found[1])[0].strip().strip("'\"")
             continue

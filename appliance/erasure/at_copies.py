@@ -7,6 +7,7 @@ from contextlib import closing
 
 import psycopg
 
+from appliance.copies.ledger import made, note_ended
 from appliance.erasure.databases import (
     InCopy,
     change,
@@ -15,6 +16,7 @@ from appliance.erasure.databases import (
     refresh_views,
 )
 from appliance.erasure.files import count_in_files, is_rewritable, rewrite
+from appliance.erasure.in_buckets import delete_in_bucket, is_in_bucket
 from appliance.erasure.masked import Masked, masked_subject
 from appliance.erasure.places import Place, Session
 from appliance.erasure.reach import Ways, ways
@@ -58,8 +60,9 @@ class InCopies:
     ) -> PlaceRecord:
         """A place's record after ``work``; what goes wrong there leaves it open and does not end the rest."""
         record = PlaceRecord(kind=place.kind, name=place.name, run=place.run)
-        if place.export is not None and place.plan is None:
-            return self._files_without_plan(place, record, act=act)
+        whole = self._as_a_whole(place, record, act=act)
+        if whole is not None:
+            return whole
         if place.why_not or place.plan is None:
             return record.model_copy(update={"why": place.why_not})
         try:
@@ -113,6 +116,37 @@ class InCopies:
             rewrite(self._request.appliance.exports_dir, export, self._request.walked, reached, masked)
         done = tuple(each.model_copy(update={"after": 0}) for each in counts)
         return record.model_copy(update={"state": "done", "why": f"was {how}", "tables": done})
+
+    def _as_a_whole(self, place: Place, record: PlaceRecord, *, act: bool) -> PlaceRecord | None:
+        """Of what cannot be looked into; None for any other place."""
+        if place.kind == "bucket":
+            return self._bucket(place, record, act=act)
+        if place.export is not None and place.plan is None:
+            return self._files_without_plan(place, record, act=act)
+        return None
+
+    def _bucket(self, place: Place, record: PlaceRecord, *, act: bool) -> PlaceRecord:
+        """A delivery in a bucket is not looked into: it is deleted as a whole, whatever is in it."""
+        if place.why_not:
+            return record.model_copy(update={"why": place.why_not})
+        if not act:
+            return record.model_copy(update={"why": "is to be deleted as a whole"})
+        connections = self._request.appliance.connections
+        try:
+            delete_in_bucket(place.name, connections)
+            if is_in_bucket(place.name, connections):
+                return record.model_copy(update={"why": "objects of it are still there after deleting them"})
+            self._note_ended(place)
+        except ApplianceError as error:
+            return record.model_copy(update={"why": error.explanation.line()})
+        return record.model_copy(update={"state": "done", "why": "was deleted as a whole"})
+
+    def _note_ended(self, place: Place) -> None:
+        state_dir = self._request.appliance.state_dir
+        for copy in made(state_dir):
+            if (copy.place, copy.run) == (place.name, place.run):
+                note_ended(state_dir, copy, "A subject in it was erased.")
+                return
 
     def _files_without_plan(self, place: Place, record: PlaceRecord, *, act: bool) -> PlaceRecord:
         if self._request.subject.files != "delete" or place.export is None:

@@ -19,6 +19,7 @@ from psycopg.rows import TupleRow
 
 from appliance.connections import Connection, load_connections, select_connections
 from appliance.copies.ledger import CopyEnded, CopyMade, ended, made, note_ended
+from appliance.erasure.in_buckets import is_in_bucket
 from appliance.erasure.receipt import sign_ending
 from appliance.errors import ApplianceError, ExitCode, WorkFailedError
 from appliance.exports.stored import Export, delete_export, list_exports
@@ -75,11 +76,20 @@ def standing_copies(
         elif copy.kind == "files":
             export = exports.get(copy.run)
             found.append(StandingCopy(copy, "there" if export else "gone", export=export))
+        elif copy.kind == "bucket":
+            found.append(_in_bucket(copy, connections))
         else:
             connection, _, database = copy.place.partition("/")
             server = servers.setdefault(connection, _Server(connection, connections))
             found.append(server.look(copy, database))
     return found
+
+
+def _in_bucket(copy: CopyMade, connections: dict[str, Connection]) -> StandingCopy:
+    try:
+        return StandingCopy(copy, "there" if is_in_bucket(copy.place, connections) else "gone")
+    except ApplianceError as error:
+        return StandingCopy(copy, "not known", why=error.explanation.line())
 
 
 class _Server:

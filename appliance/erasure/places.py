@@ -14,6 +14,8 @@ from psycopg.rows import TupleRow
 from appliance import run_folder
 from appliance.branches.reading import all_branches
 from appliance.connections import Connection, select_connections
+from appliance.copies.ledger import ended, made
+from appliance.erasure.in_buckets import is_in_bucket
 from appliance.errors import ApplianceError, WrongRequestError
 from appliance.exports.stored import Export, list_exports
 from appliance.postgres.errors import database_failure
@@ -69,6 +71,7 @@ def places_of(
             for place in _on_server(connections, connection, database, plans, settled=settled)
             if place.plan is None or place.plan.key_name == key_name
         ]
+    found += _in_buckets(state_dir, connections, plans, key_name)
     for export in list_exports(exports_dir):
         export_plan = plans.get(export.manifest.run)
         name = f"{export.manifest.workflow}/{export.manifest.run}"
@@ -78,6 +81,32 @@ def places_of(
         elif export_plan.key_name == key_name:
             found.append(Place("files", name, export.manifest.run, plan=export_plan, export=export))
     return found
+
+
+def _in_buckets(
+    state_dir: Path, connections: dict[str, Connection], plans: dict[str, Plan], key_name: str
+) -> Iterator[Place]:
+    """What was delivered to buckets, and is there or cannot be looked for."""
+    over = ended(state_dir)
+    for copy in made(state_dir):
+        plan = plans.get(copy.run)
+        if copy.kind != "bucket" or (copy.place, copy.run) in over:
+            continue
+        if plan.key_name != key_name if plan is not None else _key_name(connections, copy.source) != key_name:
+            continue
+        try:
+            if not is_in_bucket(copy.place, connections):
+                continue
+            why = ""
+        except ApplianceError as error:
+            why = error.explanation.line()
+        connection = copy.place.partition("/")[0]
+        yield Place("bucket", copy.place, copy.run, connection, plan=plan, why_not=why)
+
+
+def _key_name(connections: dict[str, Connection], source: str) -> str:
+    known = connections.get(source)
+    return (known.mask_key if known is not None else None) or source
 
 
 def runs_under_way(state_dir: Path, key_name: str, digests: set[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,28 @@ def finish_export(exports_dir: Path, workflow: str, run: str) -> Path | None:
     hidden.rename(shown)
     sync_folder(shown.parent)
     return shown
+
+
+def end_export(exports_dir: Path, workflow: str, run: str, *, stays: bool) -> Path | None:
+    """Finish the export where it ``stays``; else remove it. Raises WorkFailedError."""
+    if stays:
+        return finish_export(exports_dir, workflow, run)
+    _drop_unfinished(exports_dir, workflow, run)
+    return None
+
+
+def _drop_unfinished(exports_dir: Path, workflow: str, run: str) -> None:
+    """Remove the files of a run that were written for buckets alone. Raises WorkFailedError."""
+    hidden = exports_dir / workflow / f".{run}{UNFINISHED}"
+    try:
+        if hidden.exists():
+            shutil.rmtree(hidden)
+    except OSError as error:
+        raise WorkFailedError(
+            f"The files that were delivered to a bucket could not be removed from {hidden}.",
+            error.strerror or type(error).__name__,
+            f"rm -r {hidden}",
+        ) from None
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from appliance.contract.step_messages import Failure
 from appliance.orchestration.airflow import metadata
-from appliance.orchestration.containers.needs import CONTAINER, DISCARD
+from appliance.orchestration.containers.needs import CONTAINER, DISCARD, UPLOAD
 from appliance.orchestration.step_failures import FailedStep, lost_run
 from appliance.orchestration.workflow_files import origin_of
 from appliance.run_folder import mark_over, run_id_for
@@ -73,7 +73,7 @@ def _steps(store: RunStore, airflow: Connection, run: RunLine, airflow_run_id: s
     known = step_states(store.connection, run.run_id)
     for task in metadata.task_instances(airflow, run.workflow, airflow_run_id):
         step, part = task.task_id, None if task.map_index < 0 else task.map_index
-        if step == DISCARD or (step == CONTAINER and task.state == "skipped"):
+        if step == DISCARD or (step in (CONTAINER, UPLOAD) and task.state == "skipped"):
             # The second: a workflow without one.
             continue
         state = _STEP_STATES.get(task.state or "")

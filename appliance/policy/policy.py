@@ -21,7 +21,8 @@ from appliance.errors import RefusedError
 from appliance.policy.branches import BranchPolicy
 from appliance.policy.caps import check_caps
 from appliance.policy.columns import KEEP_RULE, check_columns, check_keeps, check_tables, useless_patterns
-from appliance.policy.containers import EXPORTS, check_containers
+from appliance.policy.containers import check_containers
+from appliance.policy.destinations import check_files
 from appliance.policy.free_sql import check_free_sql
 from appliance.policy.refusal import Origin, Refusal
 from appliance.policy.updates import Updates
@@ -145,10 +146,10 @@ class Policy(StrictModel):
     destinations: tuple[str, ...] = Field(
         default=(),
         description=(
-            "Where files may go: `files` is the exports folder of this appliance, HOST:PORT what a container "
-            "may reach. Left out: nowhere, for local workflows too."
+            "Where files may go: `files` is the exports folder of this appliance, the name of a connection a"
+            " bucket, HOST:PORT what a container may reach. Left out: nowhere, for local workflows too."
         ),
-        examples=[["files", "reports.internal:443"]],
+        examples=[["files", "lake", "reports.internal:443"]],
     )
     images: tuple[ImageReference, ...] = Field(
         default=(),
@@ -228,7 +229,7 @@ def check_workflow(
     Without ``matching`` only what the document itself says can be judged; the tables and columns follow in
     the plan, when the source's ``catalog`` is known. ``approved`` is what the owner lets the cloud keep.
     """
-    refusals = [*_check_connections(policy, workflow, origin), *_check_files(policy, workflow)]
+    refusals = [*_check_connections(policy, workflow, origin), *check_files(policy.destinations, workflow)]
     refusals += check_containers(
         workflow, origin, images=policy.images, destinations=policy.destinations, secrets=policy.secrets
     )
@@ -303,11 +304,3 @@ def _check_connections(policy: Policy, workflow: Workflow, origin: Origin) -> li
                 verb = "read from" if rule == "read" else "written to"
                 refusals.append(Refusal(rule, f"The connection `{name}` may not be {verb}."))
     return refusals
-
-
-def _check_files(policy: Policy, workflow: Workflow) -> list[Refusal]:
-    """Files are outside every database's own access control, so they need a word of the owner's."""
-    if not workflow.files or EXPORTS in policy.destinations:
-        return []
-    what = f"Files may not be exported here: destinations does not name `{EXPORTS}`."
-    return [Refusal("destinations", what)]

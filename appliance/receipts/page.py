@@ -78,6 +78,7 @@ def receipt_page(verdict: Verdict) -> str:
                 ("Version of the workflow", run.workflow.digest),
                 ("Policy", run.policy_digest),
                 ("Release", run.release),
+                *((f"Bucket {each.connection}", each.folder) for each in run.buckets),
                 *((f"Image {image.name}", image.id) for image in run.images),
                 ("Receipt before this one", link.previous or "none: this is the first"),
                 ("SHA-256 of this receipt's file", signed.digest),

@@ -204,6 +204,14 @@ class ImageFacts(ReceiptModel):
     id: str
 
 
+class BucketFacts(ReceiptModel):
+    """A place in a bucket that the run's files are delivered to once the receipt is signed."""
+
+    connection: str
+    folder: str = Field(description="What the names of its objects begin with.")
+    formats: tuple[str, ...]
+
+
 class GroupFacts(ReceiptModel):
     """How many rows of a table share the values of some columns: its k-anonymity over them."""
 
@@ -248,6 +256,9 @@ class RunPredicate(ReceiptModel):
     )
     not_carried: tuple[NotCarriedFacts, ...] = ()
     twins: tuple[TwinFacts, ...] = ()
+    buckets: tuple[BucketFacts, ...] = Field(
+        default=(), description="Where its files go besides. What they are is among the subjects."
+    )
     began_at: datetime
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from appliance.connections import load_connections
+from appliance.connections import Connections, load_connections
 from appliance.errors import ApplianceError
 from appliance.password_command import printed_passwords
 from appliance.scrubbing.scrub import Scrubber
@@ -19,11 +19,17 @@ from appliance.settings.settings import load_settings
 def scrubber_of(file: Path, *secrets: str) -> Scrubber:
     """One that knows every secret of the connections, and whom and where they lead to."""
     try:
-        found = list(load_connections(file).values())
+        known = load_connections(file)
     except (ApplianceError, OSError):
-        found = []
+        known = Connections()
+    found, buckets = list(known.values()), known.buckets.values()
     return Scrubber(
-        [*(each.password.get_secret_value() for each in found), *printed_passwords(), *secrets],
+        [
+            *(each.password.get_secret_value() for each in found),
+            *(secret for each in buckets for secret in each.secrets),
+            *printed_passwords(),
+            *secrets,
+        ],
         [name for each in found for name in (each.host, each.user) if not each.host.startswith("/")],
     )
 

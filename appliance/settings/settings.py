@@ -41,7 +41,7 @@ class StepSettings(StrictModel):
     parquet_image: str = Field(
         default=f"appliance-step-parquet:{__version__}",
         min_length=1,
-        description="Image of the steps that write Parquet files; else the one that this release brought.",
+        description="Image of the steps that write Parquet or upload; else what this release brought.",
         examples=["appliance-step-parquet:0.1.0"],
     )
     network: str = Field(

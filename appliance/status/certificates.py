@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from appliance.connections import load_connections
+from appliance.connections import Connections, load_connections
 from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings
 from appliance.status.report import Certificate
@@ -25,11 +25,14 @@ def expiries(settings: Settings, *, of_connections: bool = True) -> tuple[Certif
     """Each certificate file that is in use, with the moment when the first in it expires; soonest first."""
     files = {settings.status.tls_certificate: "status", settings.dashboard_ca_file: "dashboard"}
     try:
-        known = load_connections(settings.connections_file) if of_connections else {}
+        known = load_connections(settings.connections_file) if of_connections else Connections()
         for name, connection in known.items():
             for named in (connection.sslcert, connection.sslrootcert):
                 if named and named != "system":
                     files.setdefault(Path(named), name)
+        for name, bucket in known.buckets.items():
+            if bucket.sslrootcert and bucket.sslrootcert != "system":
+                files.setdefault(Path(bucket.sslrootcert), name)
     except ApplianceError:
         pass
     found = []

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from appliance.bucket_connections import BucketConnection
 from appliance.connections import Connection, load_connections, unchanged_keys
 from appliance.durable import write_file
 from appliance.errors import ApplianceError
@@ -62,7 +63,8 @@ def connection_states(file: Path, wanted: set[str]) -> dict[str, str]:
         found = load_connections(file)
     except ApplianceError:
         return dict.fromkeys(wanted, "invalid" if file.exists() else "missing")
-    states = {name: "placeholder" if _is_unfilled(each) else "ready" for name, each in found.items()}
+    both: dict[str, Connection | BucketConnection] = {**found, **found.buckets}
+    states = {name: "placeholder" if _is_unfilled(each) else "ready" for name, each in both.items()}
     return dict.fromkeys(wanted, "missing") | states
 
 
@@ -83,5 +85,5 @@ def _read(settings: Settings) -> ConnectionNote | None:
     return None
 
 
-def _is_unfilled(connection: Connection) -> bool:
+def _is_unfilled(connection: Connection | BucketConnection) -> bool:
     return bool(unchanged_keys(connection))

@@ -81,8 +81,7 @@ def _write_all(
     ):
         database = VerifiedDatabase(session, snapshot, settings, folder, lambda far: _tell(context, far))
         return tuple(
-            _write(context, target, database, files, relations)
-            for files in context.spec.workflow.files.values()
+            _write(context, target, database, files, relations) for files in context.spec.workflow.exported
         )
 
 

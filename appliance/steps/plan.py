@@ -71,7 +71,7 @@ def run(context: StepContext) -> PlanSummary:
         for text in drift_notes(DRIFT.read(context.run_dir)) if DRIFT.is_in(context.run_dir) else ():
             context.notice(text)
         raise
-    check_room(space_of(context.run_dir), bytes_of_files(plan) * len(context.spec.workflow.files))
+    check_room(space_of(context.run_dir), bytes_of_files(plan) * len(context.spec.workflow.exported))
     _check_targets_room(context, plan)
     PLAN.write(context.run_dir, plan)
     KEPT.write(context.run_dir, kept)

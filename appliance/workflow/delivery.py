@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import (
     ConfigDict,
@@ -17,13 +17,12 @@ from pydantic.json_schema import JsonSchemaValue
 from appliance.documents.model import StrictModel, wrong
 from appliance.documents.named_types import ConnectionName
 from appliance.exports.manifest import Format
+from appliance.workflow.bucket_delivery import BucketDelivery
 from appliance.workflow.container_delivery import ContainerDelivery
 from appliance.workflow.table_selection import TableSelection
 
-DELIVERY_KINDS = ("twin", "files", "container")
+DELIVERY_KINDS = ("twin", "files", "bucket", "container")
 """What this release can deliver."""
-LATER_DELIVERY_KINDS = ("bucket",)
-"""Known to the design of the document but not to this release: the error says so, and none seeks a typo."""
 
 ROWS_PER_FILE = 2_000_000
 """Of a Parquet file, where a workflow does not say."""
@@ -133,20 +132,27 @@ class FilesDelivery(StrictModel):
         return self.tables is None or self.tables.takes(schema, table)
 
 
-def check_files(files: Iterable[FilesDelivery], *, twins: bool, source: str) -> None:
-    """What a workflow's files may be together: raises a validator's error."""
-    deliveries = list(files)
-    builds = {each.build_in for each in deliveries if each.build_in is not None}
+def check_files(
+    files: Iterable[FilesDelivery], buckets: Iterable[BucketDelivery], *, twins: bool, source: str
+) -> None:
+    """What a workflow's files and buckets may be together: raises a validator's error."""
+    deliveries, to_buckets = list(files), list(buckets)
+    named = [*(each.build_in for each in deliveries), *(each.build_in for each in to_buckets)]
+    builds = {each for each in named if each is not None}
     formats = [each.format for each in deliveries]
+    what = "to a bucket" if to_buckets and not deliveries else "files"
     if twice := next((each for each in formats if formats.count(each) > 1), None):
         raise wrong(f"delivers files as {twice} twice", "each format once")
+    places = [(each.connection, each.prefix) for each in to_buckets]
+    if len(set(places)) != len(places):
+        raise wrong("delivers to one place in a bucket twice", "each connection and prefix once")
     if twins and builds:
         raise wrong(
             "names build_in beside a twin", "no build_in: beside a twin, files are written from the twin"
         )
     if not twins and not builds:
         raise wrong(
-            "delivers files and no twin",
+            f"delivers {what} and no twin",
             "a twin beside them, or build_in: a connection where the database is built, proven and dropped",
         )
     if len(builds) > 1:
@@ -165,7 +171,9 @@ def _one_kind(schema: JsonSchemaValue) -> None:
 
 
 class Delivery(StrictModel):
-    """One place the result goes: a ``twin``, ``files``, or a ``container`` of the customer's own."""
+    """One place the result goes: a ``twin``, ``files``, a ``bucket``, or a ``container`` of the
+    customer's own.
+    """
 
     model_config = ConfigDict(json_schema_extra=_one_kind)
 
@@ -179,27 +187,23 @@ class Delivery(StrictModel):
         description="Deliver the verified tables as files on the appliance.",
         examples=[{"format": "csv"}],
     )
+    bucket: BucketDelivery | None = Field(
+        default=None,
+        description="Deliver the verified tables as objects in a bucket.",
+        examples=[{"connection": "lake", "prefix": "shop/{date}/", "formats": ["parquet"], "keep": 14}],
+    )
     container: ContainerDelivery | None = Field(
         default=None,
         description="Hand the run's files, or the twin, to a container of your own.",
         examples=[{"image": "registry.internal/report:1"}],
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _only_known_kinds(cls, value: Any) -> Any:
-        this_release = f"one of what this release delivers: {', '.join(DELIVERY_KINDS)}"
-        if isinstance(value, dict):
-            later = [kind for kind in value if kind in LATER_DELIVERY_KINDS]
-            if later:
-                raise wrong(f"deliveries of the kind `{later[0]}` are not in this release", this_release)
-        return value
-
     @model_validator(mode="after")
     def _just_one_kind(self) -> Delivery:
-        if len([each for each in (self.twin, self.files, self.container) if each is not None]) != 1:
+        if len([kind for kind in DELIVERY_KINDS if getattr(self, kind) is not None]) != 1:
             raise wrong(
-                "is not one delivery", "one of {twin: {…}}, {files: {…}} and {container: {…}} an entry"
+                "is not one delivery",
+                "one of {twin: {…}}, {files: {…}}, {bucket: {…}} and {container: {…}} an entry",
             )
         return self
 
@@ -209,5 +213,5 @@ class Delivery(StrictModel):
 
     @property
     def kind(self) -> str:
-        """``twin``, ``files`` or ``container``."""
+        """``twin``, ``files``, ``bucket`` or ``container``."""
         return next(kind for kind in DELIVERY_KINDS if getattr(self, kind) is not None)

@@ -10,6 +10,7 @@ from appliance.documents.model import StrictModel, describe, wrong
 from appliance.documents.named_types import ConnectionName, WorkflowId
 from appliance.exports.manifest import Format
 from appliance.workflow.after_load import AfterLoad
+from appliance.workflow.bucket_delivery import BucketDelivery
 from appliance.workflow.container_delivery import ContainerDelivery
 from appliance.workflow.delivery import Delivery, FilesDelivery, TwinDelivery, check_files
 from appliance.workflow.document_types import (
@@ -224,7 +225,7 @@ class Workflow(StrictModel):
     @model_validator(mode="after")
     def _deliveries_go_elsewhere(self) -> Workflow:
         seen: set[str] = set()
-        check_files(self.files.values(), twins=bool(self.twins), source=self.source)
+        check_files(self.files.values(), self.buckets.values(), twins=bool(self.twins), source=self.source)
         for twin in self.twins.values():
             name = twin.connection
             if name == self.source:
@@ -267,6 +268,21 @@ class Workflow(StrictModel):
         return {place: each.files for place, each in enumerate(self.deliver) if each.files is not None}
 
     @property
+    def buckets(self) -> dict[int, BucketDelivery]:
+        """What goes to buckets, by its place in ``deliver``."""
+        return {place: each.bucket for place, each in enumerate(self.deliver) if each.bucket is not None}
+
+    @property
+    def exported(self) -> tuple[FilesDelivery, ...]:
+        """What is written as files, one format each: those to deliver, and what only buckets want."""
+        wanted = dict.fromkeys(name for bucket in self.buckets.values() for name in bucket.formats)
+        delivered = [each.format for each in self.files.values()]
+        return (
+            *self.files.values(),
+            *(FilesDelivery(format=name) for name in wanted if name not in delivered),
+        )
+
+    @property
     def containers(self) -> dict[int, ContainerDelivery]:
         """The customer's own containers, by their place in ``deliver``."""
         places = enumerate(self.deliver)
@@ -275,7 +291,9 @@ class Workflow(StrictModel):
     @property
     def scratch(self) -> dict[int, str]:
         """Without a twin: where a database is built for the files alone, by their place in ``deliver``."""
-        named = {place: each.build_in for place, each in self.files.items() if each.build_in is not None}
+        wanted = {place: each.build_in for place, each in self.files.items()}
+        wanted |= {place: each.build_in for place, each in self.buckets.items()}
+        named = {place: name for place, name in wanted.items() if name is not None}
         return dict([next(iter(named.items()))]) if named else {}
 
     @property
@@ -286,9 +304,9 @@ class Workflow(StrictModel):
     @property
     def exporting_delivery(self) -> int | None:
         """The place in ``deliver`` of what the files are written from; None without files."""
-        return next(iter(self.built)) if self.files else None
+        return next(iter(self.built)) if self.exported else None
 
     @property
     def formats(self) -> tuple[Format, ...]:
-        """The formats of its files, in their order."""
-        return tuple(each.format for each in self.files.values())
+        """The formats of what is written as files, in their order."""
+        return tuple(each.format for each in self.exported)

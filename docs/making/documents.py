@@ -75,6 +75,9 @@ def _sections(schema: Schema) -> Iterator[tuple[str, Schema]]:
         for key, value in _keys(described):
             path = f"{heading}.{key}" if heading else key
             waiting += [(path + mark, _part(name, schema)) for name, mark in _parts(value) if name != _MASKS]
+            for option in value.get("oneOf", []):
+                part = _part(option["$ref"].rsplit("/", 1)[1], schema)
+                waiting.append((f"{path} of type {part['properties']['type']['const']}", part))
 
 
 def _keys(described: Schema) -> Iterator[tuple[str, Schema]]:

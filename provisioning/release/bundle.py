@@ -34,7 +34,7 @@ from provisioning.release.contents import bill_of_materials, notes_of
 from provisioning.release.wheels import PYTHONS, download, merged_lock
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("orchestration", "status", "parquet", "rehearsal", "provisioning")
+LOCKS = ("orchestration", "status", "parquet", "buckets", "rehearsal", "provisioning")
 """What runs on the host: Airflow, the status service, `appliance run`, the linter of rehearsals, and the
 deploy itself for `@local`."""
 CARRIED = ("dags", "systemd", "provisioning", "docs/schemas")

@@ -179,7 +179,8 @@ class Scenario:
 
     def assert_no_canary(self, *texts: str) -> None:
         """No password and no value of a row in the texts, nor in any file that the run has left."""
-        passwords = {entry["password"] for entry in self.connections.values()} - {"changeme"}
+        known = self.connections.values()
+        passwords = {entry.get("password") or entry["secret_access_key"] for entry in known} - {"changeme"}
         secrets = [CANARY, *self.source.passwords.values(), *self.target.passwords.values(), *passwords]
         for path in self.state.rglob("*"):
             if path.is_file() and "keys" not in path.parts:

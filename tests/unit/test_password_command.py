@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from appliance import password_command
-from appliance.connections import Connection, connections_of, connections_schema, load_connections
+from appliance.connections import Connection, connections_of, load_connections
+from appliance.connections_schema import connections_schema
 from appliance.documents.problems import WrongDocumentError
 from appliance.documents.strict_yaml import load
 from appliance.errors import ApplianceError, WorkFailedError, WrongRequestError

@@ -131,7 +131,7 @@ keep: public.x.y
         "w.yaml:14: deliver[0].twin.conection: is not a known key (did you mean connection?); "
         "expected one of: connection, grace_s, expires_days, golden",
         "w.yaml:15: deliver[1].twni: is not a known key (did you mean twin?); "
-        "expected one of: twin, files, container",
+        "expected one of: twin, files, bucket, container",
         'w.yaml:16: limits.parallel: `"4"` is not a whole number; expected a whole number, for example 4',
         "w.yaml:16: limits.memory_mb: `1` is out of range; expected at least 128",
         "w.yaml:16: limits.cpus: `yes` is not a number; expected a number, for example 1",
@@ -149,15 +149,6 @@ def test_what_is_missing_is_named() -> None:
         "w.yaml:1: tables: is missing",
         "w.yaml:1: deliver: is missing",
     ]
-
-
-@pytest.mark.parametrize("kind", ["bucket"])
-def test_a_delivery_of_a_later_release_is_refused_by_name(kind: str) -> None:
-    (found,) = problems(SMALL.replace("staging}}", f"staging}}}}, {{{kind}: {{format: parquet}}}}"))
-    assert found == (
-        f"w.yaml:4: deliver[1]: deliveries of the kind `{kind}` are not in this release; "
-        "expected one of what this release delivers: twin, files, container"
-    )
 
 
 @pytest.mark.parametrize(

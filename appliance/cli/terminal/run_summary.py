@@ -19,6 +19,7 @@ from appliance.postgres.twin.after_load import AfterLoadRecord
 from appliance.receipts.head import PUBLIC_KEY
 from appliance.steps.calling.container_result import ContainerResult
 from appliance.steps.local.run import RunOutcome
+from appliance.steps.records.upload_result import UploadResult
 from appliance.workflow.drift import Drift, drift_notes
 
 _SHOWN_TABLES = 40
@@ -47,6 +48,8 @@ def print_outcome(console: Console, outcome: RunOutcome, rows: dict[str, int]) -
             f"Files: {counted(files['tables'], 'table')}, {counted(files['rows'], 'row')},"
             f" {size(files['bytes'])}, {', '.join(files['formats'])}, in {outcome.export}.",
         )
+    for found in outcome.results.get("upload", []):
+        _say(console, _delivered(UploadResult.model_validate(found)))
     for line in _receipt(outcome):
         _say(console, line)
     for handed in outcome.containers:
@@ -82,6 +85,15 @@ def _changed_since(outcome: RunOutcome) -> list[str]:
         f"Changed by after_load: {'; '.join(change.text for change in record.changes) or 'no row'}."
         for record in records
     ]
+
+
+def _delivered(uploaded: UploadResult) -> str:
+    """What is in a bucket now."""
+    ended = f"; deleted there: {', '.join(each.run for each in uploaded.removed)}"
+    return (
+        f"Bucket {uploaded.connection}: {uploaded.folder}, {counted(uploaded.objects, 'file')},"
+        f" {size(uploaded.bytes)}{ended if uploaded.removed else ''}."
+    )
 
 
 def _handed(result: ContainerResult) -> str:

@@ -15,13 +15,13 @@ app = typer.Typer(no_args_is_help=True)
 
 @app.callback()
 def _connections() -> None:
-    """Databases' addresses and credentials, known on this machine only."""
+    """Addresses and credentials of databases and buckets, known on this machine only."""
 
 
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of connections.yaml. Editors check the file by it."""
-    from appliance.connections import connections_schema  # noqa: PLC0415 - help does without
+    from appliance.connections_schema import connections_schema  # noqa: PLC0415 - help does without
     from appliance.documents.json_schema import printed  # noqa: PLC0415
 
     typer.echo(printed(connections_schema()), nl=False)
@@ -63,21 +63,25 @@ def check(  # noqa: PLR0917 - as typer has it
     What to grant is printed as SQL to paste.
 
     Address, port, TLS, login, poolers, version, clock, privileges for what the workflows read and replace and
-    none beyond, sessions, a standby's lag, extensions, space. Nothing is written to any server. The exit
-    status is 1 if a check fails; warnings are none.
+    none beyond, sessions, a standby's lag, extensions, space. Nothing is written to a database. In a
+    bucket, a small object is put below each workflow's prefix, read and deleted. The exit status is 1 if a
+    check fails; warnings are none.
     """
-    from appliance.cli.work.workflows.connections_check import known_workflows, print_reports  # noqa: PLC0415
+    from appliance.cli.work.workflows.connections_check import (  # noqa: PLC0415
+        check_all,
+        known_workflows,
+        print_reports,
+    )
     from appliance.connections import load_connections  # noqa: PLC0415
     from appliance.errors import ExitCode  # noqa: PLC0415
     from appliance.policy.policy import read_policy  # noqa: PLC0415
-    from appliance.postgres.checks.connection import check_connections  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
     from appliance.system.findings import failed  # noqa: PLC0415
 
     settings = load_settings()
     known = load_connections(connections or settings.connections_file)
     rules = read_policy(settings, policy)
-    reports = check_connections(known, known_workflows(settings, workflow or ()), rules, names or ())
+    reports = check_all(known, known_workflows(settings, workflow or ()), rules, names or ())
     print_reports(reports, as_json=as_json, quiet=quiet)
     if any(failed(report.findings) for report in reports):
         raise typer.Exit(ExitCode.WORK_FAILED)

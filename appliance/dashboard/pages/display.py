@@ -55,6 +55,7 @@ STEPS = {
     "verify": "Verify",
     "attest": "Attest",
     "publish": "Publish",
+    "upload": "Deliver to a bucket",
     "container": "Run your container",
 }
 COMPONENTS = {

@@ -10,7 +10,7 @@ from appliance.dashboard.store.database import Lenient, Row, Session, from_json
 from appliance.dashboard.store.run_state import WHOLE_STEP
 
 STEPS = ("open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "attest", "publish")
-ONLY_IF_THERE = ("container",)
+ONLY_IF_THERE = ("upload", "container")
 """Steps that few runs have: shown when they have begun."""
 OVER = ("succeeded", "failed", "refused", "cancelled")
 RUN_STATES = ("running", *OVER, "lost")

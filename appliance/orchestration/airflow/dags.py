@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypedDict
 
-from airflow.sdk import DAG, CronTriggerTimetable, get_parsing_context
+from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, get_parsing_context
 
 from appliance.errors import ApplianceError
 from appliance.orchestration.airflow.container_operator import ContainerOperator
@@ -20,7 +20,7 @@ from appliance.orchestration.airflow.operators import (
     OpenSnapshotOperator,
     StepOperator,
 )
-from appliance.orchestration.containers.needs import CONTAINER, DISCARD
+from appliance.orchestration.containers.needs import CONTAINER, DISCARD, UPLOAD
 from appliance.orchestration.workflow_files import Origin, WorkflowFile, read_workflow_files
 from appliance.run_folder import open_runs
 from appliance.settings.settings import Settings, load_settings
@@ -119,18 +119,20 @@ def build_dag(file: WorkflowFile, settings: Settings) -> DAG:
         plan, schema, finish = step("plan"), step("schema"), step("finish")
         verify, attest = step("verify"), step("attest")
         copy = StepOperator.partial(task_id="copy", step="copy", **given).expand(shard=plan.output)
-        publish = StepOperator.partial(task_id="publish", step="publish", **given).expand(
-            delivery=attest.output
-        )
+        # Without buckets nothing is uploaded, and `upload` counts as skipped.
+        publish = StepOperator.partial(
+            task_id="publish", step="publish", trigger_rule=TriggerRule.NONE_FAILED, **given
+        ).expand(delivery=attest.output)
+        upload = StepOperator.partial(task_id=UPLOAD, step=UPLOAD, **given).expand(delivery=verify.output)
         containers = ContainerOperator.partial(task_id=CONTAINER, step=CONTAINER, **given).expand(
             delivery=finish.output
         )
         closed = CloseSnapshotOperator(task_id="close_snapshot", workflow=file.id)
         discard = DiscardOperator(task_id=DISCARD, step=DISCARD, **given)
-        opened >> plan >> schema >> copy >> finish >> verify >> attest >> publish >> containers
+        opened >> plan >> schema >> copy >> finish >> verify >> attest >> upload >> publish >> containers
         copy >> closed.as_teardown(setups=opened)
         # After `publish`, too: what is built for files alone goes even if these could not be written.
-        [attest, publish] >> discard.as_teardown()
+        [attest, upload, publish] >> discard.as_teardown()
     return dag
 
 

@@ -20,13 +20,13 @@ from airflow.sdk.exceptions import AirflowException
 
 from appliance.contract.step_messages import Failure, Result
 from appliance.errors import ApplianceError
-from appliance.exports.writing import export_folder, find_finished, finish_export
+from appliance.exports.writing import end_export, export_folder, find_finished
 from appliance.orchestration.airflow.task_errors import TaskFailedError, TaskFailedForGoodError, raise_failure
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAwayError, StepRun
 from appliance.orchestration.containers.container import StepLimits, paths_inside, step_mounts
 from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.inputs import StepInputs, instance_name, mapped_over
-from appliance.orchestration.containers.needs import packs_parquet
+from appliance.orchestration.containers.needs import UPLOAD, needs_libraries, takes_files
 from appliance.orchestration.containers.reach import open_ways
 from appliance.orchestration.containers.reaping import remove_run
 from appliance.orchestration.receipts import sign_released
@@ -35,7 +35,7 @@ from appliance.orchestration.workflow_files import Origin
 from appliance.run_folder import StopRequest, run_folder, run_id_for, stop_request
 from appliance.settings.settings import Settings, load_settings
 from appliance.steps.calling.call import StepCall, StepPaths
-from appliance.steps.records.made_copies import note_copies
+from appliance.steps.records.made_copies import note_bucket, note_copies, note_removed
 from appliance.steps.records.run_files import PLAN
 from appliance.store.runs import RunStore
 
@@ -49,8 +49,7 @@ class StepOperator(DockerOperator):
     """Runs ``step`` of a workflow. ``shard`` or ``delivery`` says which part of it, where it has parts.
 
     Of the provider's operator it keeps the connection to the engine; the container is made by StepRun, which
-    knows the limits and the protocol. The value for the next mapped step becomes the XCom, everything else is
-    in the run's folder and the run store.
+    knows the limits and the protocol. The XCom is what the next step is mapped over.
     """
 
     template_fields = ()
@@ -138,7 +137,7 @@ class StepOperator(DockerOperator):
             delivery=self.delivery,
         )
         inputs = StepInputs.of_run(self.settings, call, Path(self.source_file), self.origin)
-        call = dataclasses.replace(call, exports=self._writes_files(inputs))
+        call = dataclasses.replace(call, exports=takes_files(self.step, inputs.spec.workflow))
         self._perform(client, inputs, call, folder)
         return self._mapped_value(folder, inputs)
 
@@ -148,13 +147,15 @@ class StepOperator(DockerOperator):
         self.run.remove_stale()
         if self.step == "publish":
             note_copies(self.settings.state_dir, inputs.spec, PLAN.read(folder), self.delivery)
+        note_bucket(self.settings.state_dir, inputs.spec, self.delivery)
         with self._secrets(inputs, call) as secrets, self._exported(inputs, call) as exported:
             keep = False
             try:
                 inside = paths_inside(call)
                 here = StepPaths(folder, secrets, exported)
                 on_host = here.each(lambda path: Path(host_path(client, path)))
-                self.run.start(step_mounts(inside, on_host), inside, f"{os.getuid()}:{os.getgid()}")
+                mounts = step_mounts(inside, on_host, only_reads_files=self.step == UPLOAD)
+                self.run.start(mounts, inside, f"{os.getuid()}:{os.getgid()}")
                 self.result = self.run.follow(until_result=self.keeps_running)
                 if self.result is None or self.killed:
                     raise_failure(self._failure(self.run, inputs))
@@ -185,7 +186,7 @@ class StepOperator(DockerOperator):
             call,
             instance=instance_name(self.settings, client),
             connect=lambda: docker.from_env(version=client.api_version).api,
-            image=steps.parquet_image if packs_parquet(call, inputs.spec.workflow) else steps.image,
+            image=steps.parquet_image if needs_libraries(call, inputs.spec.workflow) else steps.image,
             limits=StepLimits(
                 memory_mb=min(limits.memory_mb, steps.max_memory_mb),
                 cpus=min(limits.cpus, steps.max_cpus, os.cpu_count() or 1),
@@ -204,16 +205,17 @@ class StepOperator(DockerOperator):
     def _reached(self, inputs: StepInputs, call: StepCall) -> tuple[str, ...]:
         """Have the databases of this step let through, where a firewall guards what steps may reach."""
         known, wanted = inputs.connections_to_reach(call)
-        return open_ways(self.settings.runtime_dir, known, wanted, named=inputs.named_places())
-
-    def _writes_files(self, inputs: StepInputs) -> bool:
-        return self.step == "attest" and inputs.spec.workflow.files is not None
+        named, places = inputs.named_places(), inputs.bucket_places(call)
+        return open_ways(self.settings.runtime_dir, known, wanted, named=named, places=places)
 
     def _done(self, client: docker.APIClient, inputs: StepInputs, folder: Path, files: Path | None) -> None:
         if self.step == "attest":
             sign_released(self.settings, self.store, client, folder, files)
         elif self.step == "publish" and self.delivery == inputs.spec.workflow.exporting_delivery:
-            finish_export(self.settings.exports_dir, self.workflow, inputs.spec.run_id)
+            stays = bool(inputs.spec.workflow.files)
+            end_export(self.settings.exports_dir, self.workflow, inputs.spec.run_id, stays=stays)
+        elif self.step == UPLOAD and self.result is not None:
+            note_removed(self.settings.state_dir, self.result.data)
 
     def _exported(self, inputs: StepInputs, call: StepCall) -> contextlib.AbstractContextManager[Path | None]:
         """The folder that this step writes files to, if it does."""

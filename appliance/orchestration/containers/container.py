@@ -16,7 +16,7 @@ from appliance.system import container_labels
 RUN_DIR = "/appliance/run"
 """Where a step finds its run's folder; spec.json in it is read-only."""
 EXPORT_DIR = "/appliance/export"
-"""Where ``attest`` finds the one folder that it writes files to, if its workflow delivers any."""
+"""Where ``attest`` finds the one folder that it writes files to, and ``upload`` what it reads."""
 PIDS_LIMIT = 128
 TMP_BYTES = 64 * 2**20
 LOG_OPTIONS = {"max-size": "5m", "max-file": "2"}
@@ -112,13 +112,13 @@ def host_settings(limits: StepLimits, mounts: list[Mount]) -> HostSettings:
     return settings
 
 
-def step_mounts(inside: StepPaths, host: StepPaths) -> list[Mount]:
+def step_mounts(inside: StepPaths, host: StepPaths, *, only_reads_files: bool = False) -> list[Mount]:
     """The run's folder, its spec read-only over it, the step's secrets read-only, and the folder for files
-    where the step writes any: the host's paths, where the step finds them.
+    where the step writes or reads any: the host's paths, where the step finds them.
     """
     exported = []
     if inside.export_dir is not None and host.export_dir is not None:
-        exported = [_bind(inside.export_dir, host.export_dir)]
+        exported = [_bind(inside.export_dir, host.export_dir, read_only=only_reads_files)]
     return [
         *exported,
         _bind(inside.run_dir, host.run_dir),

@@ -12,13 +12,15 @@ from typing import Literal
 import docker
 
 import appliance
-from appliance.connections import Connection, load_connections, select_connections
+from appliance.bucket_connections import BucketConnection
+from appliance.buckets.access import access_of, secrets_of
+from appliance.connections import Connection, load_connections, select_buckets, select_connections
 from appliance.contract.calls import document_digest
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
 from appliance.orchestration.containers.host_paths import host_path
-from appliance.orchestration.containers.needs import connections_for, needs_key
+from appliance.orchestration.containers.needs import buckets_for, connections_for, needs_key
 from appliance.password_command import password_of
 from appliance.policy.approvals import approved_columns
 from appliance.policy.policy import check_workflow, enforce, read_policy
@@ -27,7 +29,7 @@ from appliance.run_folder import run_folder
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 from appliance.steps.calling.call import StepCall
-from appliance.steps.calling.secrets import CONTAINER_PATH, write_secrets
+from appliance.steps.calling.secrets import CONTAINER_PATH, write_buckets, write_secrets
 from appliance.steps.calling.step_keys import step_settings
 from appliance.steps.records.former_catalog import give_former_catalog
 from appliance.steps.records.run_files import PLAN, SPEC
@@ -70,6 +72,8 @@ class StepInputs:
             [
                 *(each.password.get_secret_value() for each in everyone),
                 *secret_values(inputs.connections_to_reach(call)[1]),
+                *(secret for each in inputs.known_buckets().values() for secret in each.secrets),
+                *inputs.bucket_secrets(call),
             ]
         )
         return inputs
@@ -84,9 +88,27 @@ class StepInputs:
         known = load_connections(self.settings.connections_file)
         return known, select_connections(known, connections_for(call, self.spec.workflow))
 
+    def known_buckets(self) -> dict[str, BucketConnection]:
+        """All buckets that there are."""
+        return load_connections(self.settings.connections_file).buckets
+
+    def buckets_of(self, call: StepCall) -> dict[str, BucketConnection]:
+        """The buckets that this step speaks to, as connections.yaml has them now."""
+        names = buckets_for(call, self.spec.workflow)
+        return select_buckets(load_connections(self.settings.connections_file), names) if names else {}
+
+    def bucket_places(self, call: StepCall) -> list[tuple[str, int]]:
+        """The hosts and ports that the step's bucket takes."""
+        return [place for each in self.buckets_of(call).values() for place in each.places]
+
+    def bucket_secrets(self, call: StepCall) -> list[str]:
+        """What of the step's buckets no text may show. A command of theirs runs here."""
+        found = self.buckets_of(call).items()
+        return [secret for name, each in found for secret in secrets_of(access_of(name, each))]
+
     def named_places(self) -> tuple[tuple[str, int], ...]:
-        """The hosts and ports besides connections' that policy lets containers reach."""
-        found = []
+        """The hosts and ports besides databases': those of buckets, and what policy lets containers reach."""
+        found = [place for each in self.known_buckets().values() for place in each.places]
         for destination in read_policy(self.settings).destinations:
             with contextlib.suppress(ValueError):
                 found.append(split_place(destination.lower()))
@@ -100,6 +122,7 @@ class StepInputs:
         try:
             folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_secrets(folder, chosen, keys, seen_at=CONTAINER_PATH)
+            write_buckets(folder, self.buckets_of(call))
         except OSError as error:
             raise WorkFailedError(
                 f"The step's secrets could not be written below {self.settings.runtime_dir}.",
@@ -171,9 +194,11 @@ def instance_name(settings: Settings, client: docker.APIClient) -> str:
 
 
 def mapped_over(step: str, folder: Path, workflow: Workflow) -> list[int] | None:
-    """What a later step is mapped over: shards after ``plan``, containers and databases after others."""
+    """What a later step is mapped over: shards after ``plan``, deliveries of a kind after others."""
     if step == "plan":
         return list(range(max(1, len(PLAN.read(folder).shards))))
     if step == "finish":
         return list(workflow.containers)
+    if step == "verify":
+        return list(workflow.buckets)
     return list(workflow.built) if step == "attest" else None

@@ -14,6 +14,9 @@ DISCARD = "discard"
 CONTAINER = "container"
 """A container of the customer's own, which is a step of the run too."""
 
+UPLOAD = "upload"
+"""Delivers to one bucket, in the image that has the library for it."""
+
 _READS_SOURCE = frozenset({"open_snapshot", "plan", "schema", "copy", "scan", "plan_only"})
 _WRITES_TARGET = frozenset({"plan", "plan_only", "schema", "copy", "finish", "verify", "attest", "discard"})
 # `verify` computes the evidence's keyed hashes of the twin's values as `copy` did of what the masks gave.
@@ -29,9 +32,18 @@ def connections_for(call: StepCall, workflow: Workflow) -> list[str]:
     elif call.step == CONTAINER:
         # The servers that it may reach, for the service that opens the way to them.
         names += [twin.connection for twin in workflow.twins.values()] if _reaches(call, workflow) else []
-    elif call.delivery is not None:
+    elif call.step != UPLOAD and call.delivery is not None:
         names.append(targets[call.delivery])
     return names
+
+
+def buckets_for(call: StepCall, workflow: Workflow) -> list[str]:
+    """The names of the buckets that a step may use: one, and only if it uploads."""
+    return (
+        [workflow.buckets[call.delivery].connection]
+        if call.step == UPLOAD and call.delivery is not None
+        else []
+    )
 
 
 def _reaches(call: StepCall, workflow: Workflow) -> bool:
@@ -39,9 +51,14 @@ def _reaches(call: StepCall, workflow: Workflow) -> bool:
     return container is not None and container.reaches_databases
 
 
-def packs_parquet(call: StepCall, workflow: Workflow) -> bool:
-    """Whether the step runs in the image that has the libraries for Parquet."""
-    return call.exports and "parquet" in workflow.formats
+def takes_files(step: str, workflow: Workflow) -> bool:
+    """Whether the step is given the folder of files: it writes them, or uploads them."""
+    return step in ("attest", UPLOAD) and bool(workflow.exported)
+
+
+def needs_libraries(call: StepCall, workflow: Workflow) -> bool:
+    """Whether the step runs in the image that has the libraries for Parquet and for buckets."""
+    return call.step == UPLOAD or (call.exports and "parquet" in workflow.formats)
 
 
 def needs_key(step: str) -> bool:

@@ -42,6 +42,8 @@ class ConnectionReport:
     name: str
     reads: tuple[Workflow, ...] = ()
     writes: tuple[Workflow, ...] = ()
+    delivers: tuple[Workflow, ...] = ()
+    """Those that deliver to it, of a bucket."""
     powerful_role: bool = False
     """Policy lets its role be a superuser or its like."""
     findings: list[Finding] = field(default_factory=list)
@@ -53,6 +55,8 @@ class ConnectionReport:
             parts.append(f"read by {', '.join(workflow.id for workflow in self.reads)}")
         if self.writes:
             parts.append(f"replaced by {', '.join(workflow.id for workflow in self.writes)}")
+        if self.delivers:
+            parts.append(f"delivered to by {', '.join(workflow.id for workflow in self.delivers)}")
         return ", ".join(parts) or "used by no workflow"
 
 

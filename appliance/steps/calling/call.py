@@ -9,8 +9,8 @@ from pathlib import Path
 
 LOOKS = ("scan", "plan_only")
 """Steps of no run: they look at databases, and change nothing."""
-_OF_RUNS = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "attest", "publish", "discard")
-STEPS = (*_OF_RUNS, *LOOKS)
+_PROVING = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "attest")
+STEPS = (*_PROVING, "upload", "publish", "discard", *LOOKS)
 PROGRAM = ("python", "-m", "appliance.steps")
 
 
@@ -25,7 +25,7 @@ class StepCall:
     shard: int | None = None
     delivery: int | None = None
     exports: bool = False
-    """Whether it writes files: ``attest``, of a workflow that delivers any."""
+    """Whether it is given the folder of files: ``attest``, which writes them, and ``upload``."""
 
     @property
     def part(self) -> int | None:
@@ -80,8 +80,8 @@ def from_arguments(arguments: Sequence[str] | None = None) -> tuple[StepCall, St
     parser.add_argument("--run-dir", type=Path, required=True, help="the run's folder")
     parser.add_argument("--secrets", type=Path, required=True, help="the folder with service and pass files")
     parser.add_argument("--shard", type=int, help="which shard of the plan to copy")
-    parser.add_argument("--delivery", type=int, help="which delivery of the workflow to publish")
-    parser.add_argument("--export-dir", type=Path, help="where attest writes files")
+    parser.add_argument("--delivery", type=int, help="which delivery of the workflow to publish or upload")
+    parser.add_argument("--export-dir", type=Path, help="where attest writes files, and upload reads them")
     given = parser.parse_args(arguments)
     call = StepCall(
         run_id=given.run,

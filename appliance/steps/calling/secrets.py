@@ -12,6 +12,8 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from appliance.bucket_connections import BucketConnection
+from appliance.buckets.access import FILE_SUFFIX, access_of
 from appliance.connections import Connection
 from appliance.durable import write_file
 from appliance.errors import WrongRequestError
@@ -52,6 +54,22 @@ def write_secrets(
     write_file(folder / SERVICE_FILE, "\n".join(sections), durable=False, mode=0o400)
     if settings:
         write_settings(folder, settings)
+
+
+def write_buckets(folder: Path, buckets: Mapping[str, BucketConnection]) -> None:
+    """Put the access to these buckets into a step's secrets folder, a file each.
+
+    Raises WrongRequestError or WorkFailedError for credentials that cannot be had.
+    """
+    for name, connection in buckets.items():
+        content = access_of(name, connection).model_dump_json()
+        write_file(folder / f"{name}{FILE_SUFFIX}", content, durable=False, mode=0o400)
+
+
+def remove_buckets(folder: Path) -> None:
+    """Take all access to buckets out of a secrets folder."""
+    for path in folder.glob(f"*{FILE_SUFFIX}"):
+        path.unlink(missing_ok=True)
 
 
 def write_service(folder: Path, name: str, connection: Connection, hostaddr: str, *, seen_at: Path) -> None:

@@ -12,10 +12,11 @@ from typing import Any
 
 import psycopg
 
+from appliance.bucket_connections import BucketConnection
 from appliance.connections import Connection
 from appliance.contract.step_messages import Failure, Notice, Progress
 from appliance.errors import ApplianceError, ExitCode, WorkFailedError
-from appliance.exports.writing import export_folder, finish_export
+from appliance.exports.writing import end_export, export_folder
 from appliance.killed_runs import alive, planning
 from appliance.postgres.plan import Plan
 from appliance.receipts.envelope import SignedReceipt
@@ -28,6 +29,7 @@ from appliance.steps.calling.secrets import remove_secrets, write_secrets, write
 from appliance.steps.calling.step_keys import step_settings
 from appliance.steps.local.observer import Observer, SilentObserver
 from appliance.steps.local.process import StepProcess, keeper_left, stop_all
+from appliance.steps.local.uploads import give_bucket, uploading
 from appliance.steps.records.former_catalog import give_former_catalog
 from appliance.steps.records.made_copies import note_copies
 from appliance.steps.records.receipt_parts import outcome_of
@@ -91,6 +93,7 @@ class LocalRun:
     """What its receipt is signed with; no step is given it."""
     check: Callable[[], None] = field(default=lambda: None)
     """Called a few times a second; what it raises ends the run."""
+    buckets: Mapping[str, BucketConnection] = field(default_factory=dict)
     receipt: SignedReceipt | None = None
     hand_over: Callable[[Observer], list[ContainerResult]] = field(default=lambda _: [])
     """Starts the workflow's own containers when all else is published; their results."""
@@ -129,7 +132,8 @@ class LocalRun:
             self._close(error)
             # A finished twin that could not be swapped stays: its message says what to do to get it swapped.
             released = self.receipt is not None and isinstance(error, StepFailedError)
-            stays = released and not self.spec.workflow.scratch
+            uploading = isinstance(error, StepFailedError) and error.failure.step == "upload"
+            stays = released and not uploading and not self.spec.workflow.scratch
             if not stays and "publish" not in self._seconds:
                 self._drop_unfinished()
             raise
@@ -179,7 +183,7 @@ class LocalRun:
         workflow, attest = self.spec.workflow, self._job("attest")
         publish = [self._job("publish", delivery=number) for number in workflow.built]
         note_copies(state_of(self.paths.run_dir), self.spec, PLAN.read(self.paths.run_dir))
-        if not workflow.files:
+        if not workflow.exported:
             self._sign_and_publish(attest, publish)
             return None
         with export_folder(self.exports_dir, workflow.id, self.spec.run_id) as folder:
@@ -187,7 +191,8 @@ class LocalRun:
             attest.paths = replace(attest.paths, export_dir=folder)
             try:
                 self._sign_and_publish(attest, publish)
-                return finish_export(self.exports_dir, workflow.id, self.spec.run_id)
+                stays = bool(workflow.files)
+                return end_export(self.exports_dir, workflow.id, self.spec.run_id, stays=stays)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
@@ -195,7 +200,18 @@ class LocalRun:
     def _sign_and_publish(self, attest: _Job, publish: list[_Job]) -> None:
         self._steps("attest", [attest])
         self.receipt = release_run(self.signing, self.paths.run_dir, attest.paths.export_dir)
+        if self.spec.workflow.buckets:
+            self._upload(attest.paths)
         self._steps("publish", publish)
+
+    def _upload(self, paths: StepPaths) -> None:
+        """Deliver to each bucket, a step each."""
+        jobs = [self._job("upload", delivery=number) for number in self.spec.workflow.buckets]
+        for job in jobs:
+            job.call, job.paths = replace(job.call, exports=True), paths
+        state = state_of(self.paths.run_dir)
+        with uploading(state, self.spec, paths.secrets_dir, lambda: self._results["upload"]):
+            self._steps("upload", jobs)
 
     def _close(self, error: BaseException) -> None:
         step = error.failure.step if isinstance(error, StepFailedError) else None
@@ -237,6 +253,7 @@ class LocalRun:
         self._seconds[step] = time.monotonic() - began
 
     def _start(self, job: _Job) -> StepProcess:
+        give_bucket(job.call, self.spec, self.buckets, job.paths.secrets_dir)
         process = StepProcess(job.call, job.paths)
         self._alive.append(process)
         return process

@@ -1,4 +1,4 @@
-"""Parts of a receipt: the document, the subset, the SQL after the load, and the look at kept columns."""
+"""Parts of a receipt: the document, the subset, the SQL after the load, the look, places in buckets."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from appliance.postgres.proof.results import TwinProof
 from appliance.postgres.twin.after_load import AfterLoadRecord
 from appliance.receipts.predicate import (
     AfterLoadFacts,
+    BucketFacts,
     KeptLook,
     OriginalsFound,
     Outcome,
@@ -16,7 +17,7 @@ from appliance.receipts.predicate import (
     TableChanged,
     WorkflowFacts,
 )
-from appliance.steps.records.run_spec import RunSpec
+from appliance.steps.records.run_spec import RunSpec, bucket_folder
 from appliance.workflow.document import RowFilter
 
 
@@ -78,6 +79,14 @@ def after_load_facts(key: bytes, database: str, record: AfterLoadRecord) -> Afte
         made=record.made,
         dropped=record.dropped,
         constraints_dropped=record.constraints_dropped,
+    )
+
+
+def buckets_of(spec: RunSpec) -> tuple[BucketFacts, ...]:
+    """Where the run's files go, whether or not they come there."""
+    return tuple(
+        BucketFacts(connection=each.connection, folder=bucket_folder(spec, each), formats=each.formats)
+        for each in spec.workflow.buckets.values()
     )
 
 

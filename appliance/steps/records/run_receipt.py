@@ -41,6 +41,7 @@ from appliance.receipts.statement import (
 from appliance.run_folder import CLOSED, RECEIPT, TOUCHED, Model, RunFile
 from appliance.steps.records.receipt_parts import (
     after_load_facts,
+    buckets_of,
     filter_facts,
     keyed_digest,
     workflow_facts,
@@ -186,6 +187,7 @@ def _predicate(  # noqa: PLR0917
         policy_digest=_json_digest(spec.policy),
         release=spec.appliance_version,
         images=signing.images,
+        buckets=buckets_of(spec),
         key_name=spec.key_name,
         key_epoch=spec.epoch,
         source=_source(signing, spec, plan, snapshot),

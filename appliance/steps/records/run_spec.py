@@ -11,6 +11,7 @@ from appliance.documents.problems import Places
 from appliance.policy.policy import Policy
 from appliance.policy.trusted_images import TrustedImage
 from appliance.subjects.erased import Erased
+from appliance.workflow.bucket_delivery import BucketDelivery
 from appliance.workflow.document import Workflow
 
 
@@ -49,6 +50,12 @@ class RunSpec(BaseModel):
     def key_name(self) -> str:
         """Under which name the source's mask keys are derived."""
         return self.mask_key or self.workflow.source
+
+
+def bucket_folder(spec: RunSpec, delivery: BucketDelivery) -> str:
+    """Where the run's objects lie in a bucket; the same for every attempt."""
+    workflow = spec.workflow
+    return delivery.folder(workflow.id, spec.run_id, spec.created_at, workflow.timezone)
 
 
 class _AnyRelease(BaseModel):

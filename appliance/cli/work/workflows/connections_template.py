@@ -8,7 +8,7 @@ from appliance.documents.json_schema import editor_line
 from appliance.workflow.document import Workflow
 
 _HEADER = """\
-# Databases' addresses and credentials. They never leave this machine: keep the file at mode 0600.
+# Addresses and credentials of databases and buckets. They never leave this machine: keep it at mode 0600.
 # Replace every changeme; a connection that still has one is refused when a run asks for it.
 """
 
@@ -25,6 +25,18 @@ _ENTRY = """\
   # sslrootcert: /etc/appliance/certs/db.pem  # the authority's certificate, or system
 """
 
+_BUCKET = """\
+{name}:  # delivered to by {workflows}
+  type: s3  # or gcs, azure: docs/reference/connections.md says what these want
+  bucket: changeme
+  region: us-east-1
+  # endpoint: https://s3.internal:9000  # of a server that is not Amazon's
+  # sslrootcert: /etc/appliance/certs/lake.pem  # the authority's certificate, if it is your own
+  access_key_id: changeme  # without it and its secret: the instance's own role
+  secret_access_key: 'changeme'
+  # password_command: [vault, kv, get, -field=key, secret/lake]  # instead: a program that prints the secret
+"""
+
 
 def connections_template(workflows: Iterable[Workflow]) -> str:
     """The file's text: each connection once, in the order of first use, with what it is used for."""
@@ -32,11 +44,14 @@ def connections_template(workflows: Iterable[Workflow]) -> str:
     writes: dict[str, list[str]] = {}
     builds: dict[str, list[str]] = {}
     names: dict[str, None] = {}
+    delivers: dict[str, list[str]] = {}
     for workflow in workflows:
         names.update(dict.fromkeys(workflow.connections))
         reads.setdefault(workflow.source, []).append(workflow.id)
         for twin in workflow.twins.values():
             writes.setdefault(twin.connection, []).append(workflow.id)
+        for bucket in dict.fromkeys(each.connection for each in workflow.buckets.values()):
+            delivers.setdefault(bucket, []).append(workflow.id)
         for connection in workflow.scratch.values():
             builds.setdefault(connection, []).append(workflow.id)
     entries = [
@@ -45,6 +60,7 @@ def connections_template(workflows: Iterable[Workflow]) -> str:
         )
         for name in names
     ]
+    entries += [_BUCKET.format(name=name, workflows=", ".join(ids)) for name, ids in delivers.items()]
     return "\n".join([editor_line("connections") + _HEADER, *entries])
 
 

@@ -16,9 +16,10 @@ from types import FrameType
 from rich.console import Console
 
 from appliance import __version__
+from appliance.buckets.libraries import require_buckets
 from appliance.cli.terminal.progress import RunDisplay
 from appliance.cli.work.workflows.local_containers import hand_over_all, require_engine, with_state
-from appliance.connections import load_connections, select_connections
+from appliance.connections import load_connections, select_buckets, select_connections
 from appliance.contract.calls import document_digest
 from appliance.documents.problems import WrongDocumentError
 from appliance.errors import WorkFailedError, WrongRequestError
@@ -77,6 +78,9 @@ def local_run(
     enforce(check_workflow(policy, workflow, origin="local"))
     if "parquet" in workflow.formats:
         require_parquet()
+    buckets = select_buckets(known, [each.connection for each in workflow.buckets.values()], str(known_file))
+    if buckets:
+        require_buckets()
     images = images_of(settings.trusted_images_file, workflow)
     require_engine(workflow)
     after_load = sql_texts(workflow.after_load, file.parent)
@@ -111,6 +115,7 @@ def local_run(
         run = LocalRun(
             spec=spec,
             connections=connections,
+            buckets=buckets,
             key=load_or_create_key(folder / "keys" / "mask.key"),
             paths=StepPaths(run_folder(folder, spec.run_id), secrets_dir),
             exports_dir=exports,

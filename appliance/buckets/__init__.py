@@ -1,0 +1,1 @@
+"""Delivering to buckets, through obstore: access, uploading, what stays there, and what failures mean."""

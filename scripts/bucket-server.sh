@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Builds the S3 server that tests deliver to, build/tools/usr/bin/versitygw, if there is Go to do it with.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/debian.sh
+
+version=v1.8.0
+tools=$PWD/build/tools/usr/bin
+command -v versitygw >/dev/null || [ -x "$tools/versitygw" ] && exit
+if ! command -v go >/dev/null; then
+    say "There is no Go here to build versitygw with: the tests of buckets are skipped"
+    exit
+fi
+say "Building versitygw, the S3 server of the tests"
+mkdir -p "$tools"
+GOBIN=$tools go install "github.com/versity/versitygw/cmd/versitygw@$version" >build/versitygw.log 2>&1 ||
+    say "It could not be built; build/versitygw.log says why. The tests of buckets are skipped"
