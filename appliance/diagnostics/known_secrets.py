@@ -28,9 +28,10 @@ _LARGEST = 1 << 20
 
 def scrubber(settings: Settings) -> Scrubber:
     """One that knows the secrets, and whom and where connections lead to."""
-    connections = _connections(settings)
+    known = _connections(settings)
+    connections = list(known.values())
     names = {name for each in connections for name in (each.host, each.user) if not name.startswith("/")}
-    return Scrubber(set(_secrets(settings, connections)), names - OWN_NAMES)
+    return Scrubber(set(_secrets(settings, connections)), names, own_words={*known, *OWN_NAMES})
 
 
 def _secrets(settings: Settings, connections: list[Connection]) -> Iterator[str]:
@@ -47,11 +48,11 @@ def _secrets(settings: Settings, connections: list[Connection]) -> Iterator[str]
             yield from _of_url(value)
 
 
-def _connections(settings: Settings) -> list[Connection]:
+def _connections(settings: Settings) -> dict[str, Connection]:
     try:
-        return list(load_connections(settings.connections_file).values())
+        return load_connections(settings.connections_file)
     except ApplianceError:
-        return []
+        return {}
 
 
 def _secret_files(settings: Settings) -> Iterator[Path]:

@@ -46,9 +46,9 @@ def split(rig: ApplianceRig, monkeypatch: pytest.MonkeyPatch) -> Settings:
     rig.environment["APPLIANCE_STATUS_FOLDER"] = str(folder)
     for name, value in rig.process_environment.items():
         monkeypatch.setenv(name, value)
-    known._own_file.cache_clear()
+    known._own_places.cache_clear()
     yield rig.settings
-    known._own_file.cache_clear()
+    known._own_places.cache_clear()
 
 
 def test_the_note_names_connections_and_neither_hosts_nor_secrets(split: Settings) -> None:

@@ -232,6 +232,83 @@ def test_what_a_person_needs_to_act_on_stays(text: str) -> None:
     assert Scrubber(["hunter2"], ["db.internal"]).clean(text) == text
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'The column crm.lead."Full name" is covered by no rule.',
+        'masks."crm.lead.Full name" and masks."*.*.Full name" both cover it.',
+        '"Sales 2024".customer does not exist',
+        'null value in column "Full name" of relation "Kunden neu"',
+    ],
+)
+def test_a_name_that_needs_quoting_stays(text: str) -> None:
+    assert PLAIN.clean(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'invalid input syntax for type integer: "Zoë Quagmire"',
+        'the value "Zoë Quagmire" is wrong',
+        'He is "Zoë Quagmire". Another sentence',
+        'column "zoe@quagmire.example" of x',
+        'column "+44 20 7946 0958" of x',
+        'crm.lead."' + "a very long text that no name may be as long as, Zoë Quagmire" * 2 + '"',
+    ],
+)
+def test_a_value_in_quotes_is_no_name(text: str) -> None:
+    shown = PLAIN.clean(text)
+    assert GONE in shown and not re.search(r"(?i)quagmire|7946", shown)
+
+
+def test_a_word_that_the_dashboard_wrote_stays_though_a_host_or_a_role_is_called_so() -> None:
+    scrubber = Scrubber(
+        ["hunter2"],
+        ["staging", "db.internal"],
+        roles=["customer", "reader"],
+        own_words={"staging", "customer"},
+    )
+    text = "Connection 'staging' could not be opened, for public.customer.email"
+    assert scrubber.clean(text) == text
+    assert scrubber.clean("reader at db.internal says hunter2") == f"{GONE} at {GONE} says {GONE}"
+    assert GONE in Scrubber(["staging"], own_words={"staging"}).clean("it says staging")
+
+
+ADVICE = (
+    "Correct staging.password (and staging.user) in connections.yaml, then: appliance connections check",
+    'Write into the workflow:\n  "public.customer.Full name": text',
+    'On the source: GRANT SELECT ON public."Order" TO reader;',
+    "appliance images trust registry.example/report@sha256:" + "0123456789abcdef" * 4,
+    "Open https://dashboard.example/workflows/shop to change it.",
+    "Name it 'staging-twin', or \"staging twin\".",
+)
+
+
+@pytest.mark.parametrize("text", ADVICE)
+def test_nothing_is_removed_from_advice_but_secrets(text: str) -> None:
+    assert Scrubber(["hunter2"], ["db.internal"], roles=["reader"]).clean_advice(text) == text
+
+
+@given(st.sampled_from(ADVICE), st.text("abcXYZ019!$%&*-_é", min_size=4, max_size=20))
+def test_a_known_secret_goes_from_advice_too(advice: str, secret: str) -> None:
+    assume(secret not in advice and secret not in GONE)
+    shown = Scrubber([secret]).clean_advice(f"{advice}\nUse {secret}, or {urllib.parse.quote(secret)}.")
+    assert secret not in shown.replace(GONE, "")
+
+
+@given(st.sampled_from(ADVICE), st.one_of(DSNS, EMAILS, CARDS, IBANS, ADDRESSES))
+def test_what_is_shaped_like_a_login_or_somebodys_does_not_come_through_advice(
+    advice: str, canary: str
+) -> None:
+    assert canary not in PLAIN.clean_advice(f"{advice} Or {canary} it is")
+
+
+def test_advice_names_no_host_that_the_dashboard_does_not_know() -> None:
+    scrubber = Scrubber([], ["db.internal"], roles=["reader"])
+    shown = scrubber.clean_advice("Log in as reader at db.internal, with password=letmein")
+    assert shown == f"Log in as reader at {GONE}, with password={GONE}"
+
+
 GAPS = st.text(st.sampled_from(written_for(" -._/") + " -._/"), min_size=1, max_size=2)
 ZEROS = st.sampled_from(["0", *(each for each in written_for("0") if unicodedata.category(each) == "Nd")])
 
@@ -363,13 +440,23 @@ def test_a_list_that_is_too_long_for_an_event_ends_at_a_line_and_says_how_many_a
 def test_every_free_text_of_an_event_is_cleaned_and_nothing_else_is_touched() -> None:
     event = {
         "run_id": "a@b",
-        "failure": {"what": "x@y.example broke", "log_tail": ["call 555-123-4567"], "table": "public.a"},
+        "failure": {
+            "what": "x@y.example broke",
+            "next_step": "Write 'keep', call 555-123-4567",
+            "log_tail": ["call 555-123-4567"],
+            "table": "public.a",
+        },
         "problem": None,
         "steps": [{"step": "copy", "problem": "'Zoë'"}],
     }
-    assert scrub_fields(event, PLAIN.clean) == {
+    assert scrub_fields(event, PLAIN) == {
         "run_id": "a@b",
-        "failure": {"what": f"{GONE} broke", "log_tail": [f"call {GONE}"], "table": "public.a"},
+        "failure": {
+            "what": f"{GONE} broke",
+            "next_step": f"Write 'keep', call {GONE}",
+            "log_tail": [f"call {GONE}"],
+            "table": "public.a",
+        },
         "problem": None,
         "steps": [{"step": "copy", "problem": GONE}],
     }
