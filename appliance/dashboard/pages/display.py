@@ -23,7 +23,7 @@ STATES: dict[str, tuple[str, str]] = {
     "retrying": ("warn", "Retrying"),
     "succeeded": ("good", "Succeeded"),
     "failed": ("bad", "Failed"),
-    "refused": ("warn", "Refused"),
+    "refused": ("bad", "Refused"),
     "cancelled": ("idle", "Cancelled"),
     "lost": ("warn", "No news"),
     "skipped": ("idle", "Not reached"),
@@ -38,7 +38,7 @@ STATES: dict[str, tuple[str, str]] = {
     "degraded": ("warn", "Degraded"),
     "down": ("bad", "Down"),
     "unknown": ("idle", "Unknown"),
-    "ready": ("good", "Ready"),
+    "ready": ("good", "Filled in"),
     "missing": ("bad", "Missing"),
     "placeholder": ("warn", "Still changeme"),
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -10,6 +9,7 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from appliance.dashboard.pages.rendering import fragment, page
+from appliance.dashboard.pages.versions import difference
 from appliance.dashboard.store import commands, fleet, runs, workflows
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.masks import explain
@@ -76,26 +76,6 @@ def version_page(
         numbers=numbers,
         diff=difference(earlier, version["yaml"]),
     )
-
-
-def difference(before: str, after: str) -> list[dict[str, Any]]:
-    """A diff line by line: kind (`same`, `added`, `removed` or `skip`), both line numbers, text."""
-    old, new = before.splitlines(), after.splitlines()
-    lines: list[dict[str, Any]] = []
-    matcher = difflib.SequenceMatcher(a=old, b=new, autojunk=False)
-    for group in matcher.get_grouped_opcodes(3):
-        if lines:
-            lines.append({"kind": "skip", "old": None, "new": None, "text": ""})
-        for tag, a, b, c, d in group:
-            if tag == "equal":
-                lines += [
-                    {"kind": "same", "old": a + i + 1, "new": c + i + 1, "text": old[a + i]}
-                    for i in range(b - a)
-                ]
-            else:
-                lines += [{"kind": "removed", "old": i + 1, "new": None, "text": old[i]} for i in range(a, b)]
-                lines += [{"kind": "added", "old": None, "new": i + 1, "text": new[i]} for i in range(c, d)]
-    return lines
 
 
 @router.post("/{workflow_id}/history/{number}", dependencies=[Depends(checked_form)])

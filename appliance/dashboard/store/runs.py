@@ -123,7 +123,24 @@ def run(session: Session, appliance_id: str, run_id: str) -> Row:
     tables = _tables(session, appliance_id, run_id, row, plan)
     twins = _twins(session, row, outcome)
     shown = {"plan": plan, "outcome": outcome, "steps": steps, "tables": tables, "twins": twins}
-    return row | shown | _totals(row, tables)
+    asked = {"version": _version(session, row), "asked_by": _asked_by(session, row)}
+    return row | shown | asked | _totals(row, tables)
+
+
+def _version(session: Session, row: Row) -> int | None:
+    """Which version of the workflow ran; None for one that is not of this dashboard or no longer kept."""
+    found = session.value(
+        "SELECT max(number) FROM revision WHERE workflow_id = ? AND digest = ?",
+        row["workflow_id"],
+        row["digest"],
+    )
+    return int(found) if found is not None else None
+
+
+def _asked_by(session: Session, row: Row) -> str | None:
+    """Who asked for the run on this dashboard."""
+    found = session.value("SELECT created_by FROM command WHERE id = ?", row["command_id"] or "")
+    return str(found) if found is not None else None
 
 
 def _twins(session: Session, row: Row, outcome: Row) -> list[TwinState]:

@@ -17,7 +17,7 @@ from appliance.contract.calls import (
     WorkflowSet,
     document_digest,
 )
-from appliance.dashboard.http_errors import ConflictError, NotFoundError, TooLargeError
+from appliance.dashboard.http_errors import ConflictError, NotFoundError, OvertakenError, TooLargeError
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store import audit, documents
 from appliance.dashboard.store.database import Database, Row, Session
@@ -102,11 +102,7 @@ def _store(session: Session, actor: Actor, version: _Version, present: Row | Non
             now,
         )
     elif version.based_on is not None and version.based_on != last:
-        raise ConflictError(
-            "Somebody else has changed this workflow meanwhile.",
-            f"You began from version {version.based_on}; the present one is {last}.",
-            "Open the history to see what changed, then make your change again.",
-        )
+        raise OvertakenError(version.based_on, last)
     if present and version.yaml == session.value(
         "SELECT yaml FROM revision WHERE workflow_id = ? AND number = ?", workflow_id, last
     ):

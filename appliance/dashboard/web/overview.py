@@ -9,6 +9,7 @@ from appliance import __version__
 from appliance.dashboard.repository.published import published
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store import commands, fleet, runs, workflows
+from appliance.dashboard.store.connection_uses import connection_uses
 from appliance.dashboard.store.database import Row
 from appliance.dashboard.web import connection_template, onboarding
 from appliance.dashboard.web.context import Context
@@ -41,6 +42,7 @@ def appliance_details(context: Context, appliance_id: str) -> dict[str, Any]:
             "upgrade_command": onboarding.upgrade_command(context.settings, wanted),
             "report": fleet.report(session, appliance_id),
             "placements": found,
+            "uses": connection_uses(session, appliance_id),
             "runs": runs.runs(session, appliance_id=appliance_id, limit=8),
             "commands": commands.recent(session, appliance_id, 6),
             "refusals": runs.refusals(session, appliance_id, 8),
