@@ -27,6 +27,7 @@ from appliance.dashboard.api import people as api_people
 from appliance.dashboard.api import workflows as api_workflows
 from appliance.dashboard.http_errors import TooManyRequestsError, problem_of, status_of
 from appliance.dashboard.pages import appliance as pages_appliance
+from appliance.dashboard.pages import audit as pages_audit
 from appliance.dashboard.pages import columns as pages_columns
 from appliance.dashboard.pages import edit as pages_edit
 from appliance.dashboard.pages import fleet as pages_fleet
@@ -75,6 +76,7 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
         pages_columns,
         pages_runs,
         pages_people,
+        pages_audit,
     ):
         app.include_router(pages.router, include_in_schema=False)
     app.include_router(bundles.router, include_in_schema=False)

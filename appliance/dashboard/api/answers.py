@@ -98,6 +98,7 @@ class RunRow(Answer):
     changed_at: float
     appliance_name: str
     workflow_title: str | None
+    asked_by: str | None
 
 
 class StepRow(Answer):

@@ -91,6 +91,11 @@ def when(seconds: float | None) -> Markup:
     )
 
 
+def utc(seconds: float) -> str:
+    """A moment in plain words, with its zone."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def ago(seconds: float | None) -> Markup:
     """A moment as a distance from now; the page keeps it current."""
     if seconds is None:

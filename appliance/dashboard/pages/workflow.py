@@ -9,8 +9,10 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from appliance.dashboard.pages.rendering import fragment, page
+from appliance.dashboard.pages.run_grid import grid
 from appliance.dashboard.pages.versions import difference
-from appliance.dashboard.store import commands, fleet, runs, workflows
+from appliance.dashboard.store import commands, fleet, run_lists, workflows
+from appliance.dashboard.store.run_lists import Wanted
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.masks import explain
 
@@ -32,10 +34,17 @@ def details(visitor: Visit, workflow_id: str) -> dict[str, Any]:
     with visitor.context.database.read() as session:
         row = workflows.workflow(session, workflow_id)
         assigned = workflows.assignments(session, workflow_id)
-        recent = runs.runs(session, workflow_id=workflow_id, limit=8)
+        recent = run_lists.runs(session, Wanted(workflow_id=workflow_id), 8)
+        latest = run_lists.latest(session, workflow_id=workflow_id)
     for appliance in assigned:
         appliance["fresh"] = appliance["placed_digest"] == row["digest"]
-    return {"workflow": row, "assigned": assigned, "runs": recent, "may_edit": visitor.actor.may("editor")}
+    return {
+        "workflow": row,
+        "assigned": assigned,
+        "runs": recent,
+        "grid": grid(latest),
+        "may_edit": visitor.actor.may("editor"),
+    }
 
 
 @router.get("/{workflow_id}/live")

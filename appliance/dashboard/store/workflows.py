@@ -238,7 +238,12 @@ def workflows(session: Session, search: str = "") -> list[Row]:
         " (SELECT count(*) FROM run x WHERE x.workflow_id = w.id AND x.latest = 1"
         "   AND x.state IN ('failed', 'refused')) AS failing,"
         " (SELECT count(*) FROM placement p WHERE p.workflow_id = w.id"
-        "   AND p.state IN ('refused', 'invalid')) AS refused"
+        "   AND p.state IN ('refused', 'invalid')) AS refused,"
+        " (SELECT max(x.ended_at) FROM run x WHERE x.workflow_id = w.id AND x.state = 'succeeded')"
+        "   AS last_success,"
+        " (SELECT min(p.next_run_at) FROM placement p WHERE p.workflow_id = w.id) AS next_run,"
+        " (SELECT x.state FROM run x WHERE x.workflow_id = w.id ORDER BY x.started_at DESC LIMIT 1)"
+        "   AS last_state"
         " FROM workflow w JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision"
         " WHERE w.archived_at IS NULL AND (lower(w.id) LIKE ? OR lower(w.title) LIKE ?) ORDER BY w.id",
         f"%{search.lower()}%",

@@ -8,9 +8,10 @@ from typing import Any
 from appliance import __version__
 from appliance.dashboard.repository.published import published
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import commands, fleet, runs, workflows
+from appliance.dashboard.store import commands, fleet, run_lists, runs, workflows
 from appliance.dashboard.store.connection_uses import connection_uses
 from appliance.dashboard.store.database import Row
+from appliance.dashboard.store.run_lists import Wanted
 from appliance.dashboard.web import connection_template, onboarding
 from appliance.dashboard.web.context import Context
 from appliance.errors import WrongRequestError
@@ -43,7 +44,7 @@ def appliance_details(context: Context, appliance_id: str) -> dict[str, Any]:
             "report": fleet.report(session, appliance_id),
             "placements": found,
             "uses": connection_uses(session, appliance_id),
-            "runs": runs.runs(session, appliance_id=appliance_id, limit=8),
+            "runs": run_lists.runs(session, Wanted(appliance_id=appliance_id), 8),
             "commands": commands.recent(session, appliance_id, 6),
             "refusals": runs.refusals(session, appliance_id, 8),
             "events": runs.events(session, appliance_id, limit=10),
