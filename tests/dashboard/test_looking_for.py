@@ -94,6 +94,9 @@ def test_the_audit_log_is_downloaded_as_it_is_filtered(
 ) -> None:
     monkeypatch.setattr("appliance.dashboard.pages.audit.EXPORT_ROWS", 4)
     browser = seeded.signed_in()
+    page = browser.get("/audit?q=workflow.create&since=2001-01-01").text
+    assert page.count("<tr>") == 4 and "workflow: create" in page
+    assert 'href="/audit.csv?q=workflow.create&amp;since=2001-01-01"' in page
     answer = browser.get("/audit.csv")
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     assert answer.headers["content-type"].startswith("text/csv")

@@ -157,6 +157,7 @@ def test_a_failure_leads_to_the_line_that_it_is_about(words: str, table: str, li
 
 def test_a_failure_that_names_nothing_of_the_workflow_leads_to_no_line() -> None:
     assert line_about(STAGING, ["The disk is full."]) is None
+    assert line_about(STAGING, ["Correct production.password in connections.yaml."], "crm.contact") is None
     assert line_about("no: [yaml", ["limits.parallel"]) is None
 
 
