@@ -11,7 +11,6 @@ import appliance
 from appliance.cloud.known import KnownDisk, KnownPart, KnownReport, KnownWorkflow
 from appliance.cloud.workflows import Taken
 from appliance.contract.calls import (
-    MAX_POLICY_NAMES,
     MAX_WORKFLOWS,
     ComponentReport,
     ConnectionReport,
@@ -19,10 +18,10 @@ from appliance.contract.calls import (
     Heartbeat,
     HostReport,
     OutboxReport,
-    PolicyReport,
     WorkflowReport,
 )
 from appliance.contract.fitting import shown_name
+from appliance.contract.policy_report import MAX_POLICY_NAMES, PolicyReport
 from appliance.contract.receipts import ReceiptChain
 from appliance.policy.containers import EXPORTS
 from appliance.policy.policy import Policy, refuses_kept

@@ -83,7 +83,7 @@ function runFacts(run, now) {
   const found = [
     ["Workflow", run.workflow],
     ["Asked for by", { schedule: "its schedule", command: "the dashboard", operator: "an operator on the appliance" }[run.trigger] || run.trigger],
-    ["Asked for", new Date(run.queued_at).toLocaleString()],
+    ["Asked for", moment(run.queued_at)],
     ["Took", duration(run.seconds)],
   ];
   if (run.plan) {
@@ -94,7 +94,7 @@ function runFacts(run, now) {
     if (missing) found.push(["Not carried", [`${missing} objects of the source: `, element("code", `appliance runs ${run.run_id}`)]]);
   }
   for (const twin of run.twins || []) {
-    const since = `stands since ${new Date(twin.since).toLocaleString()}`;
+    const since = `stands since ${moment(twin.since)}`;
     found.push([`Twin ${twin.connection}`, twin.replaced_by ? ["was replaced by ", runLink(twin.replaced_by)] : since]);
   }
   return found;

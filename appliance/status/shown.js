@@ -25,6 +25,9 @@ function ago(moment, now) {
   return seconds < 0 ? `in ${shown}` : `${shown} ago`;
 }
 
+// The reader's own time, with its zone.
+const moment = (text) => new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+
 function duration(seconds) {
   if (seconds === null || seconds === undefined) return "";
   if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;

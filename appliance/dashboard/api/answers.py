@@ -58,6 +58,8 @@ class FleetRow(ApplianceShown):
     failing: int
     refused: int
     workflows: int
+    last_success: float | None
+    next_run: float | None
     attention: bool
 
 
@@ -149,6 +151,7 @@ class RunShown(RunRow):
     steps: list[StepRow]
     tables: list[TableRow]
     twins: list[TwinRow]
+    version: int | None
     rows_done: int
     rows_expected: int
     elapsed: float
@@ -219,6 +222,15 @@ class GapRow(Answer):
     noticed_at: float
 
 
+class ConnectionUsed(Answer):
+    """When a run last worked with a connection, and the newest run since that could not."""
+
+    worked_at: float | None
+    failed_at: float | None
+    failed_run: str
+    failed_class: str
+
+
 class ApplianceDetails(Answer):
     """All that an appliance's page shows."""
 
@@ -226,6 +238,7 @@ class ApplianceDetails(Answer):
     upgrade_command: str
     report: Json
     placements: list[PlacementRow]
+    uses: dict[str, ConnectionUsed]
     runs: list[RunRow]
     commands: list[CommandRow]
     refusals: list[RefusalRow]
