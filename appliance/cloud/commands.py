@@ -26,9 +26,10 @@ from appliance.policy.policy import Policy, check_workflow, enforce, read_policy
 from appliance.run_folder import run_id_for
 from appliance.scrubbing.reference import check_reference
 from appliance.settings.settings import Settings
-from appliance.store.command_state import Settled, finish_command
+from appliance.store.command_state import BY, PAGE, Settled, finish_command
 from appliance.store.database import Connection
 from appliance.store.queries import run_state
+from appliance.store.runs import Trigger
 from appliance.workflow.loading import load_workflow
 
 MOST_AN_HOUR = 120
@@ -36,7 +37,7 @@ MOST_AN_HOUR = 120
 KEPT_DAYS = 30
 PATIENCE_S = 90.0
 """How long a run may wait for Airflow to be back, or to see a workflow that has just come."""
-FROM = "The dashboard asked for it."
+FROM = {True: "It was asked for on the status page.", False: "The dashboard asked for it."}
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class Received:
     payload: dict[str, str]
     received_at: datetime
     expired: bool
+
+    @property
+    def is_owners(self) -> bool:
+        """The owner asked for it on the appliance's own page, and not the dashboard."""
+        return self.payload.get(BY) == PAGE
 
 
 class CloudCommands:
@@ -123,7 +129,7 @@ class CloudCommands:
             case "run":
                 return self._run(db, command)
             case "cancel":
-                return self._cancel(db, command.payload["run_id"])
+                return self._cancel(db, command.payload["run_id"], FROM[command.is_owners])
             case "update":
                 asked = self._releases.request(db, command.payload["version"], command.command_id)
                 return Settled("accepted" if asked else "done")
@@ -154,20 +160,21 @@ class CloudCommands:
                 rule="one_run_waits",
                 problem=f"The run {waiting['run_id']} of this workflow waits to start already.",
             )
-        if too_soon := _too_soon(db, policy, workflow, run_id):
+        trigger: Trigger = "operator" if command.is_owners else "command"
+        if not command.is_owners and (too_soon := _too_soon(db, policy, workflow, run_id)):
             return too_soon
         # Known before Airflow knows it, so that the run is not attributed to anyone else.
         made = db.execute(
             "INSERT INTO appliance.run (run_id, workflow, airflow_run_id, origin, trigger, command_id, state)"
-            " VALUES (%s, %s, %s, %s, 'command', %s, 'queued') ON CONFLICT DO NOTHING",
-            [run_id, workflow, given, file.origin, command.command_id],
+            " VALUES (%s, %s, %s, %s, %s, %s, 'queued') ON CONFLICT DO NOTHING",
+            [run_id, workflow, given, file.origin, trigger, command.command_id],
         ).rowcount
         try:
             start_run(
                 self._settings,
                 workflow,
                 airflow_run_id=given,
-                trigger="command",
+                trigger=trigger,
                 command_id=command.command_id,
                 wait_s=0,
             )
@@ -182,9 +189,9 @@ class CloudCommands:
             raise
         return Settled("done", run_id=run_id)
 
-    def _cancel(self, db: Connection, run_id: str) -> Settled:
+    def _cancel(self, db: Connection, run_id: str, why: str) -> Settled:
         if run_state(db, run_id) != "cancelled":
-            cancel_run(self._settings, run_id, FROM)
+            cancel_run(self._settings, run_id, why)
         return Settled("done", run_id=run_id)
 
     def _look(self, command: Received) -> Settled | None:

@@ -18,11 +18,13 @@ from appliance.contract.calls import (
     Heartbeat,
     HostReport,
     OutboxReport,
-    PolicyReport,
     WorkflowReport,
 )
+from appliance.contract.fitting import shown_name
+from appliance.contract.policy_report import MAX_POLICY_NAMES, PolicyReport
 from appliance.contract.receipts import ReceiptChain
-from appliance.policy.policy import Policy
+from appliance.policy.containers import EXPORTS
+from appliance.policy.policy import Policy, refuses_kept
 from appliance.scrubbing.scrub import Scrubber
 from appliance.store.rows import OutboxDepth
 from appliance.system.proc import memory_kb
@@ -134,10 +136,28 @@ def _policy(policy: Policy) -> PolicyReport:
         workflows_from_cloud=policy.workflows_from_cloud,
         sql_from_cloud=policy.sql_from_cloud,
         share_catalog=policy.share_catalog,
+        # Left out means none for what the cloud writes.
+        read=(policy.read or ())[:MAX_POLICY_NAMES],
+        write=(policy.write or ())[:MAX_POLICY_NAMES],
+        files=EXPORTS in policy.destinations,
+        kept_looks_personal="halt" if refuses_kept(policy, "cloud") else "warn",
+        max_parallel=policy.max_parallel,
+        snapshot_max_min=policy.snapshot_max_min,
+        min_interval_min=policy.min_interval_min,
+        always_mask=_names(policy.always_mask, policy),
+        never_copy=_names(policy.never_copy, policy),
+        keep_from_cloud=_names(policy.keep_from_cloud, policy),
         update_channel=policy.updates.channel[:80],
         update_pin=policy.updates.pin,
         update_window=policy.updates.window,
     )
+
+
+def _names(patterns: tuple[str, ...], policy: Policy) -> tuple[str, ...] | None:
+    """Patterns name columns and tables: they leave where names of these may."""
+    if policy.share_catalog != "names":
+        return None
+    return tuple(shown_name(pattern) for pattern in patterns[:MAX_POLICY_NAMES])
 
 
 def _host(disk: KnownDisk | None) -> HostReport:

@@ -69,7 +69,7 @@ def event_of(waiting: WaitingEvent, scrubber: Scrubber) -> Event | None:
     if kind is None:
         return None
     stored = waiting.payload | ({"run_id": waiting.run_id} if waiting.run_id is not None else {})
-    data = fitting(kind, scrub_fields(stored, scrubber.mark))
+    data = fitting(kind, scrub_fields(stored, scrubber))
     if data is None:
         return None
     try:

@@ -131,7 +131,11 @@ class Reporter:
         return TURN_S
 
     def _heartbeat(self, client: DashboardClient, db: Connection | None) -> None:
-        self._scrubber = scrubber_of(self._settings.connections_file, client.token)
+        self._scrubber = scrubber_of(
+            self._settings.connections_file,
+            client.token,
+            from_cloud=self._settings.state_dir / "workflows",
+        )
         wanted = {name for entry in self._sync.taken.values() for name in entry.connections}
         report = heartbeat(
             self._state.report(),

@@ -44,11 +44,11 @@ from appliance.contract.fields import (
     ScrubbedText,
     Seconds,
     Secret,
-    UpdateWindow,
     VersionName,
     WireModel,
     WorkflowId,
 )
+from appliance.contract.policy_report import PolicyReport
 from appliance.contract.receipts import ReceiptChain
 from appliance.contract.run_parts import FailureReport
 from appliance.errors import Explanation
@@ -181,21 +181,6 @@ class OutboxReport(WireModel):
     oldest_seconds: Seconds | None = Field(default=None, description="How long the oldest has waited.")
     dropped: Count = Field(default=0, description="How many progress events were dropped to make room.")
     rejected: Count = Field(default=0, description="How many the dashboard could not read.")
-
-
-class PolicyReport(WireModel):
-    """What of the customer's own policy the dashboard must know, to offer only what will be taken."""
-
-    workflows_from_cloud: bool = Field(description="Whether workflows are taken from the dashboard at all.")
-    sql_from_cloud: bool = Field(
-        default=False, description="Whether a workflow from the dashboard may hold SQL."
-    )
-    share_catalog: Literal["names", "none"] = Field(
-        default="none", description="Whether names, types and findings of columns are reported."
-    )
-    update_channel: Label | None = Field(default=None, description="Which releases the customer wants.")
-    update_pin: VersionName | None = Field(default=None, description="The release the customer stays on.")
-    update_window: UpdateWindow | None = Field(default=None, description="When updates may be made.")
 
 
 class Heartbeat(WireModel):

@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -28,6 +28,7 @@ from appliance.dashboard.api import releases as api_releases
 from appliance.dashboard.api import workflows as api_workflows
 from appliance.dashboard.http_errors import TooManyRequestsError, problem_of, status_of
 from appliance.dashboard.pages import appliance as pages_appliance
+from appliance.dashboard.pages import audit as pages_audit
 from appliance.dashboard.pages import columns as pages_columns
 from appliance.dashboard.pages import edit as pages_edit
 from appliance.dashboard.pages import fleet as pages_fleet
@@ -37,13 +38,13 @@ from appliance.dashboard.pages import releases as pages_releases
 from appliance.dashboard.pages import runs as pages_runs
 from appliance.dashboard.pages import sign_in as pages_sign_in
 from appliance.dashboard.pages import workflow as pages_workflow
-from appliance.dashboard.pages.rendering import STATIC, html
+from appliance.dashboard.pages.rendering import STATIC, html, page
 from appliance.dashboard.rollouts.advancing import advance
 from appliance.dashboard.settings import Settings
 from appliance.dashboard.store.database import StoreAwayError
 from appliance.dashboard.store.retention import sweep
 from appliance.dashboard.web import bundles, openapi
-from appliance.dashboard.web.access import SignInNeededError
+from appliance.dashboard.web.access import OwnPasswordNeededError, SignInNeededError, Visit, visitor_of
 from appliance.dashboard.web.context import Context
 from appliance.dashboard.web.limits import Protection
 from appliance.errors import ApplianceError, Explanation
@@ -80,6 +81,7 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
         pages_runs,
         pages_releases,
         pages_people,
+        pages_audit,
     ):
         app.include_router(pages.router, include_in_schema=False)
     app.include_router(bundles.router, include_in_schema=False)
@@ -140,14 +142,18 @@ def _add_error_handlers(app: FastAPI) -> None:
         target = request.url.path if request.method == "GET" else "/"
         return RedirectResponse(f"/sign-in?next={quote(target)}", 303)
 
+    @app.exception_handler(OwnPasswordNeededError)
+    async def _choose(request: Request, _error: Exception) -> Response:
+        return RedirectResponse(pages_sign_in.own_password_page(request.url.path), 303)
+
     @app.exception_handler(ApplianceError)
     async def _known(request: Request, error: ApplianceError) -> Response:
         headers = {"retry-after": str(error.retry_after)} if isinstance(error, TooManyRequestsError) else {}
-        return _answer(request, status_of(error), problem_of(error), headers)
+        return await _answer(request, status_of(error), problem_of(error), headers)
 
     @app.exception_handler(ValidationError)
     async def _invalid(request: Request, error: ValidationError) -> Response:
-        return _answer(request, 422, appliance_api.validation_problem(error))
+        return await _answer(request, 422, appliance_api.validation_problem(error))
 
     @app.exception_handler(RequestValidationError)
     async def _unfit(request: Request, error: RequestValidationError) -> Response:
@@ -155,7 +161,7 @@ def _add_error_handlers(app: FastAPI) -> None:
             f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}" for found in error.errors()
         ]
         wrong = Explanation("The request is not well formed.", "; ".join(places))
-        return _answer(request, 422, Problem.of("invalid", wrong))
+        return await _answer(request, 422, Problem.of("invalid", wrong))
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
@@ -163,7 +169,7 @@ def _add_error_handlers(app: FastAPI) -> None:
             error.status_code, "The request was not understood."
         )
         problem = Problem.of(f"http_{error.status_code}", Explanation(what, next_step="Check the address."))
-        return _answer(request, error.status_code, problem, dict(error.headers or {}))
+        return await _answer(request, error.status_code, problem, dict(error.headers or {}))
 
     @app.exception_handler(StoreAwayError)
     async def _away(request: Request, error: StoreAwayError) -> Response:
@@ -174,15 +180,36 @@ def _add_error_handlers(app: FastAPI) -> None:
             "Try again in a moment; the dashboard's log says more.",
         )
         problem = Problem.of("store_away", away)
-        return _answer(request, 503, problem, {"retry-after": "5"})
+        return await _answer(request, 503, problem, {"retry-after": "5"})
 
 
-def _answer(
+async def _answer(
     request: Request, status: int, problem: Problem, headers: dict[str, str] | None = None
 ) -> Response:
     as_data = request.url.path.startswith("/v1/") or request.headers.get("x-requested-with")
     if as_data:
         return JSONResponse(problem.model_dump(), status, headers)
-    shown = html(request, "error.html", {"problem": problem, "status": status}, status=status)
+    visitor = await _visitor(request)
+    data = {"problem": problem, "number": status, "back": _page_before(request)}
+    if visitor is None:
+        shown = html(request, "error.html", data, status=status)
+    else:
+        shown = page(visitor, request, "error.html", status=status, **data)
     shown.headers.update(headers or {})
     return shown
+
+
+async def _visitor(request: Request) -> Visit | None:
+    """Who looks at the error, for the navigation that goes with them; none while the store is away."""
+    try:
+        return await visitor_of(request)
+    except StoreAwayError:
+        return None
+
+
+def _page_before(request: Request) -> str:
+    """The page of this dashboard that led here, if it was another one."""
+    came = urlsplit(request.headers.get("referer", ""))
+    own = {request.url.netloc, urlsplit(request.app.state.context.settings.public_url).netloc}
+    path = pages_sign_in.safe_target(came.path) if came.netloc in own else "/"
+    return "" if path in {"/", request.url.path, "/sign-in"} else path

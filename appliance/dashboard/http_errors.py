@@ -15,6 +15,18 @@ class ConflictError(WrongRequestError):
     """Another request was faster, or the name is taken (409)."""
 
 
+class OvertakenError(ConflictError):
+    """Another person has saved a newer version than the one that was changed (409)."""
+
+    def __init__(self, begun: int, present: int) -> None:
+        self.present = present
+        super().__init__(
+            "Another person has changed this workflow meanwhile.",
+            f"You began from version {begun}; the present one is {present}.",
+            "Open the history to see what changed, then make your change again.",
+        )
+
+
 class TooLargeError(WrongRequestError):
     """More than is taken (413)."""
 

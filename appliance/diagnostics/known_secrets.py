@@ -31,11 +31,9 @@ _LARGEST = 1 << 20
 
 def scrubber(settings: Settings) -> Scrubber:
     """One that knows the secrets, and whom and where connections lead to."""
-    connections = _connections(settings)
-    names = {
-        name for each in connections.values() for name in (each.host, each.user) if not name.startswith("/")
-    }
-    return Scrubber(set(_secrets(settings, connections)), names - OWN_NAMES)
+    known = _connections(settings)
+    names = {name for each in known.values() for name in (each.host, each.user) if not name.startswith("/")}
+    return Scrubber(set(_secrets(settings, known)), names, own_words={*known, *known.buckets, *OWN_NAMES})
 
 
 def _secrets(settings: Settings, connections: Connections) -> Iterator[str]:

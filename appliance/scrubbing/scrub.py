@@ -9,12 +9,12 @@ needs to be acted on: names of tables and columns, SQLSTATEs, classes, places in
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from appliance.contract.fields import ScrubbedText
 from appliance.scrubbing.secret_forms import SHORTEST_SECRET, secret_forms
-from appliance.scrubbing.shapes import GONE, opens_quote, scrub_line
+from appliance.scrubbing.shapes import GONE, opens_quote, scrub_advice, scrub_line
 
 __all__ = ["GONE", "Scrubber", "scrub_fields"]
 
@@ -23,7 +23,9 @@ LONGEST_LINE = 2000
 
 LONGEST_TEXT = 256 * 1024
 
-FREE_TEXT = frozenset({"what", "why", "next_step", "problem", "log_tail", "text"})
+ADVICE = frozenset({"next_step"})
+"""The keys whose text says what to do next. Our own code writes it, never a server or a row."""
+FREE_TEXT = frozenset({"what", "why", "problem", "log_tail", "text"}) | ADVICE
 """The keys of an event, at any depth, that hold free text."""
 
 _VALUES_FOLLOW = re.compile(
@@ -36,9 +38,12 @@ _EXCEPTION = re.compile(
     r"(?P<lead>[\s|+-]*+)(?P<name>(?:\w++\.)++[A-Z]\w*+|[A-Z]\w*?(?:Error|Exception|Warning|Violation|Failure|Interrupt|Exit))"
     r"(?=: |:$)"
 )
+_NO_ADVICE = re.compile(r"\A\s*+[(\[]\s*+['\"]|(?m:^\s*+\w*(?:Error|Violation|Exception)\()")
+"""Arguments of an exception, or the exception itself, as Python shows them."""
 _FRAME = re.compile(
     r"\s++File \"(?:[^\"/]*+/)*+(?P<file>[\w.-]++|<\w++>)\", line (?P<line>\d++), in (?P<name>[\w.<>]++)$"
 )
+_LINE_ENDS = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85]")
 _CLASS = re.compile(r"[\s|+-]*+[\w.]*+")
 _NEW_RECORD = re.compile(
     r"Traceback \(most recent|\s++File \"|During handling of|The above exception"
@@ -50,27 +55,35 @@ _NEW_RECORD = re.compile(
 class Scrubber:
     """Cleans text of the secrets it was given and of the shapes that personal data has.
 
-    ``secrets`` go wherever they stand, also encoded as in URLs, JSON or SQL. ``names`` (hosts, roles) go
-    where they stand as words of their own: a host called staging is no reason to hide what staging-twin did.
+    ``secrets`` go wherever they stand, also encoded as in URLs, JSON or SQL. ``names`` (hosts) and ``roles``
+    go where they stand as words of their own: a host called staging is no reason to hide what staging-twin
+    did. ``own_words`` are the reader's own: no name that is one of them goes. A secret goes always.
     """
 
-    def __init__(self, secrets: Iterable[str] = (), names: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        secrets: Iterable[str] = (),
+        names: Iterable[str] = (),
+        *,
+        roles: Iterable[str] = (),
+        own_words: Collection[str] = frozenset(),
+    ) -> None:
         known = {
             form for secret in secrets if len(secret) >= SHORTEST_SECRET for form in secret_forms(secret)
         }
-        words = {name for name in names if len(name) >= SHORTEST_SECRET}
-        self._known = [
-            pattern
-            for pattern in (_any_of(known, r"", r""), _any_of(words, r"(?<!\w)(?<!\w-)", r"(?!-?\w)"))
-            if pattern is not None
-        ]
+        spared = {word.casefold() for word in own_words}
+        places = {name for name in names if len(name) >= SHORTEST_SECRET and name.casefold() not in spared}
+        people = {name for name in roles if len(name) >= SHORTEST_SECRET and name.casefold() not in spared}
+        secret = _any_of(known, r"", r"")
+        self._known = _both(secret, _as_words(places | people))
+        self._known_in_advice = _both(secret, _as_words(places))
 
     def clean(self, text: str) -> str:
         """The text without them; each leaves a mark, so that a reader sees that something was there."""
         clean_line = self.stream()
         text = self._without_known(text[:LONGEST_TEXT])
         cleaned: list[str] = []
-        for line in re.split(r"\r\n|[\n\r\v\f\x1c-\x1e\x85]", text):
+        for line in _LINE_ENDS.split(text):
             shown = clean_line(line)
             if shown != GONE or cleaned[-1:] != [GONE]:
                 cleaned.append(shown)
@@ -79,6 +92,23 @@ class Scrubber:
     def mark(self, text: str) -> ScrubbedText:
         """The cleaned text, as the only kind of free text that may leave the appliance."""
         return ScrubbedText.mark(self.clean(text))
+
+    def clean_advice(self, text: str) -> str:
+        """The same for what to do next: without it the words are of no use, and no value ever stands there.
+
+        Secrets, addresses and whatever has the shape of personal data go. Names and quoted words stay. What
+        reads like the message of a server or of an exception is no advice, and is cleaned as one.
+        """
+        text = text[:LONGEST_TEXT]
+        if _NO_ADVICE.search(text) or _VALUES_FOLLOW.search(text):
+            return self.clean(text)
+        for pattern in self._known_in_advice:
+            text = pattern.sub(GONE, text)
+        return "\n".join(scrub_advice(_cut(line)) for line in _LINE_ENDS.split(text))
+
+    def mark_advice(self, text: str) -> ScrubbedText:
+        """Cleaned advice, as it may leave the appliance."""
+        return ScrubbedText.mark(self.clean_advice(text))
 
     def stream(self) -> Callable[[str], str]:
         """A function that cleans one line after the other, and knows when a value goes on over several."""
@@ -128,14 +158,19 @@ class _Lines:
         return f"{scrub_line(prefix)}: {GONE}" if self._in_values else scrub_line(prefix)
 
 
-def scrub_fields(payload: Any, clean: Callable[[str], str]) -> Any:
+def scrub_fields(payload: Any, scrubber: Scrubber) -> Any:
     """An event's data with every free text in it cleaned, at whatever depth. Nothing is changed in place."""
     if isinstance(payload, dict):
-        return {
-            key: _cleaned(value, clean) if key in FREE_TEXT else scrub_fields(value, clean)
-            for key, value in payload.items()
-        }
-    return [scrub_fields(value, clean) for value in payload] if isinstance(payload, list | tuple) else payload
+        return {key: _scrub_field(key, value, scrubber) for key, value in payload.items()}
+    return (
+        [scrub_fields(each, scrubber) for each in payload] if isinstance(payload, list | tuple) else payload
+    )
+
+
+def _scrub_field(key: str, value: Any, scrubber: Scrubber) -> Any:
+    if key not in FREE_TEXT:
+        return scrub_fields(value, scrubber)
+    return _cleaned(value, scrubber.mark_advice if key in ADVICE else scrubber.mark)
 
 
 def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
@@ -150,6 +185,14 @@ def _cut(line: str) -> str:
     # Half of a number has no shape any more.
     kept = line[: LONGEST_LINE - 2].rpartition(" ")[0].rstrip("0123456789 ()./-+")
     return (kept or GONE) + " …"
+
+
+def _as_words(names: set[str]) -> re.Pattern[str] | None:
+    return _any_of(names, r"(?<!\w)(?<!\w-)", r"(?!-?\w)")
+
+
+def _both(*patterns: re.Pattern[str] | None) -> list[re.Pattern[str]]:
+    return [pattern for pattern in patterns if pattern is not None]
 
 
 def _any_of(words: set[str], before: str, after: str) -> re.Pattern[str] | None:

@@ -34,6 +34,7 @@ _IPV6 = re.compile(r"(?i)(?<![\w:])(?=[0-9a-f]*+:[0-9a-f]*+:)[0-9a-f:]{3,45}+(?:
 _PREFIXED = re.compile(
     r"\beyJ[\w-]{8,}+(?:\.[\w-]++)*+|\b(?:ap[dle]|gh[pousr]|sk|pk|xox[abp]|glpat|AKIA)[_-]?[A-Za-z0-9_-]{12,}+"
 )
+_DIGEST = re.compile(r"(\bsha256:[0-9a-f]{64}\b)")
 _LONG_WORD = re.compile(r"[A-Za-z0-9_+=-]{24,}+(?:\.[A-Za-z0-9_+=-]{8,}+)*+")
 _UUID = r"(?<![0-9A-Za-z-])[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}(?![0-9A-Za-z-])"
 _DATE = r"(?<![\d.-])(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])(?![\d-])"
@@ -63,6 +64,14 @@ _NOUN = re.compile(
     r"|extension|database|view|trigger|partition|domain|id)\s$"
 )
 _NAME = re.compile(r"[^\W\d][\w.$-]{0,80}+")
+_OF_THE_SCHEMA = re.compile(
+    r"(?i)\b(?:column|table|relation|constraint|index|schema|view|trigger|partition|sequence)\s$"
+)
+"""What stands before a double-quoted name of an object, never before a value."""
+_QUOTED_NAME = re.compile(r"(?:[^\W\d]|\*\.)[\w .$*#/-]{0,62}+")
+"""A name that needs quoting: with blanks, capitals or signs, no longer than PostgreSQL's names are."""
+_PART_BEFORE = re.compile(r"[\w\"*]\.$")
+_PART_BEHIND = re.compile(r"\.[\w\"*]")
 _QUOTED = re.compile(
     r"""(?<!\w)'(?P<single>.*?)'(?!\w) | "(?P<double>(?:[^"\\]|\\.)*+)"
         | „.*?[“”] | [“”].*?[“”] | «.*?» | ».*?« | (?P<open>(?<!\w)['"„“«»].*)""",
@@ -83,6 +92,15 @@ def scrub_line(text: str) -> str:
     for pattern, replacement in _STEPS:
         text = _replaced(pattern, replacement, text)
     return text
+
+
+def scrub_advice(text: str) -> str:
+    """A line of our own advice: what gives access or is personal goes, quoted names and digests stay."""
+    pieces = _DIGEST.split(text)
+    for place in range(0, len(pieces), 2):
+        for pattern, replacement in _IN_ADVICE:
+            pieces[place] = _replaced(pattern, replacement, pieces[place])
+    return "".join(pieces)
 
 
 def _replaced(pattern: re.Pattern[str], replacement: Replacement, text: str) -> str:
@@ -108,9 +126,21 @@ def _quoted(match: re.Match[str]) -> str:
     inner = match["single"] if match["single"] is not None else match["double"]
     if inner is not None and _NAME.fullmatch(inner) and _NOUN.search(match.string, 0, match.start()):
         return match.group()
+    if match["double"] is not None and _QUOTED_NAME.fullmatch(match["double"]) and _is_of_the_schema(match):
+        return match.group()
     if inner is not None and (not inner or inner == GONE):
         return match.group()
     return GONE
+
+
+def _is_of_the_schema(match: re.Match[str]) -> bool:
+    """``column "Full name"``, ``crm.lead."Full name"``, ``masks."crm.*.Full name"``: no value stands so."""
+    text = match.string
+    return bool(
+        _OF_THE_SCHEMA.search(text, 0, match.start())
+        or _PART_BEFORE.search(text, max(match.start() - 2, 0), match.start())
+        or _PART_BEHIND.match(text, match.end())
+    )
 
 
 def _account(match: re.Match[str]) -> str:
@@ -142,7 +172,7 @@ def _digits(match: re.Match[str]) -> str:
     if run is None:
         return match.group()
     before, after = "", ""
-    if run.count(")") > run.count("("):
+    if run.endswith(")") and run.count(")") > run.count("("):
         run, after = run[:-1], ")"
     elif run.startswith("(") and run.count("(") > run.count(")"):
         run, before = run[1:], "("
@@ -184,3 +214,11 @@ _STEPS: tuple[tuple[re.Pattern[str], Replacement], ...] = (
     (_DIGITS, _digits),
 )
 """In the order in which they are applied."""
+
+_LOGIN_IN_ADDRESS = re.compile(r"\b[A-Za-z][A-Za-z0-9]*+(?:\+[A-Za-z0-9]++)?://[^\s/@]*+@\S*")
+_IN_ADVICE = tuple(
+    (_LOGIN_IN_ADDRESS, step[1]) if step[0] is _ADDRESS else step
+    for step in _STEPS
+    if step[0] not in (_KEY_VALUES, _QUOTED, _LONG_WORD)
+)
+"""The same for advice: an address without a name and a password in it is one to open."""

@@ -20,6 +20,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Any, Send], Awaitable[None]]
 
 COOKIE = "appliance_token"
+OWNER = "is_owner"
 SHORTEST_TOKEN = 16
 LONGEST_FORM_BYTES = 4096
 FOLDER = Path(__file__).parent
@@ -76,12 +77,32 @@ def _read_or_make(path: Path) -> str:
     return token
 
 
-class Guard:
-    """ASGI middleware: refuses anyone who may not ask, and adds the headers that protect browsers."""
+def owners_token(settings: Settings) -> str | None:
+    """The token that the owner shows to change something; None where no file can be made for it.
 
-    def __init__(self, app: App, status: StatusSettings, token: str | None) -> None:
+    It is asked for on loopback too: any user of the machine can open a page there.
+    """
+    try:
+        return _read_or_make(token_file(settings))
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def is_owner(scope: Scope) -> bool:
+    """Whether a request that the guard let through showed the token."""
+    return bool(scope.get("state", {}).get(OWNER))
+
+
+class Guard:
+    """ASGI middleware: refuses anyone who may not ask, and adds the headers that protect browsers.
+
+    ``token`` is what everybody needs, None for no one; ``owner`` is what a change needs.
+    """
+
+    def __init__(self, app: App, status: StatusSettings, token: str | None, owner: str | None = None) -> None:
         self._app = app
         self._token = token
+        self._owner = token or owner
         self._names = frozenset(name.lower() for name in ("localhost", status.host, *status.names))
 
     async def __call__(self, scope: Scope, receive: Any, send: Send) -> None:
@@ -95,11 +116,13 @@ class Guard:
                 send, 421, "This service answers to the names of this machine and those in status.names only."
             )
             return
-        if self._token is not None and scope["path"] != "/page.css" and not self._has_token(headers):
-            await self._ask_for_token(
-                scope, receive, send, wants_page=b"text/html" in headers.get(b"accept", b"")
-            )
+        knows_token = self._has_token(headers)
+        signs_in = scope["path"] == "/sign-in" and self._owner is not None
+        if (self._token is not None and scope["path"] != "/page.css" and not knows_token) or signs_in:
+            wants_page = signs_in or b"text/html" in headers.get(b"accept", b"")
+            await self._ask_for_token(scope, receive, send, wants_page=wants_page)
             return
+        scope.setdefault("state", {})[OWNER] = knows_token
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -121,9 +144,11 @@ class Guard:
         """A browser gets a form; what it sends becomes a cookie that scripts cannot read."""
         if scope["method"] == "POST" and scope["path"] == "/sign-in":
             given = parse_qs(await _body(receive)).get(b"token", [b""])[0]
-            if hmac.compare_digest(given.strip(), (self._token or "").encode()):
-                cookie = f"{COOKIE}={self._token}; Path=/; Secure; HttpOnly; SameSite=Strict".encode()
-                await _answer(send, 303, b"", [(b"location", b"/"), (b"set-cookie", cookie)])
+            if self._owner and hmac.compare_digest(given.strip(), self._owner.encode()):
+                # Without TLS the page is on loopback only, and browsers would not send a secure cookie there.
+                secure = "" if self._token is None and scope.get("scheme") == "http" else " Secure;"
+                cookie = f"{COOKIE}={self._owner}; Path=/;{secure} HttpOnly; SameSite=Strict".encode()
+                await _answer(send, 303, b"", [(b"location", b"./"), (b"set-cookie", cookie)])
                 return
             wants_page = True
         if wants_page:
@@ -137,7 +162,7 @@ class Guard:
         if scheme.lower() != b"bearer":
             pairs = (pair.strip().partition(b"=") for pair in headers.get(b"cookie", b"").split(b";"))
             given = next((value for name, _, value in pairs if name == COOKIE.encode()), b"")
-        return hmac.compare_digest(given.strip(), (self._token or "").encode())
+        return self._owner is not None and hmac.compare_digest(given.strip(), self._owner.encode())
 
 
 def _host_name(host: bytes) -> str:

@@ -3,43 +3,7 @@
 
 const EVERY_MS = 2000;
 const MOST_BARS = 40;
-const LOOKS = {
-  ok: "good", succeeded: "good", done: "good", active: "good", running: "busy", queued: "busy", retrying: "wait", waiting: "wait",
-  cancelled: "wait", unknown: "wait", down: "bad", failed: "bad", refused: "bad", invalid: "bad",
-};
-const $ = (id) => document.getElementById(id);
-
-function element(name, text, look) {
-  const made = document.createElement(name);
-  if (text !== undefined && text !== null) made.textContent = text;
-  if (look) made.className = look;
-  return made;
-}
-
-const tag = (state) => element("span", state, `tag ${LOOKS[state] || ""}`);
-
-function ago(moment, now) {
-  if (!moment) return "";
-  const seconds = (now - new Date(moment)) / 1000;
-  const size = Math.abs(seconds);
-  const shown = size < 90 ? `${Math.round(size)} s` : size < 5400 ? `${Math.round(size / 60)} min`
-    : size < 129600 ? `${Math.round(size / 3600)} h` : `${Math.round(size / 86400)} days`;
-  return seconds < 0 ? `in ${shown}` : `${shown} ago`;
-}
-
-function duration(seconds) {
-  if (seconds === null || seconds === undefined) return "";
-  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.round((seconds % 3600) / 60)} min`;
-}
-
-function size(bytes) {
-  const units = ["B", "KB", "MB", "GB", "TB"];
-  let place = 0;
-  while (bytes >= 1000 && place < 4) { bytes /= 1000; place += 1; }
-  return `${bytes.toFixed(place ? 1 : 0)} ${units[place]}`;
-}
+let last = null;
 
 // Rows are kept by key and only changed where they differ, so that focus and selection survive.
 function rows(body, items) {
@@ -60,16 +24,6 @@ function rows(body, items) {
   });
   present.forEach((row) => row.remove());
 }
-
-function facts(list, pairs) {
-  list.replaceChildren(...pairs.flatMap(([name, value]) => {
-    const dd = document.createElement("dd");
-    dd.append(...[value].flat().filter((part) => part !== null && part !== undefined));
-    return [element("dt", name), dd];
-  }));
-}
-
-const why = (text) => (text ? element("span", text, "why") : null);
 
 function looked(kept) {
   if (!kept) return null;
@@ -105,18 +59,33 @@ function showWorkflows(workflows, now) {
     cells: [
       [element("strong", each.id || each.file), " ", element("span", each.title, "quiet"), why(each.problem), checked(each, now)],
       tag(each.state),
-      each.last_run ? [tag(each.last_run.state), " ", element("span", ago(each.last_run.ended_at, now), "quiet"), looked(each.kept)] : "never",
-      each.next_run_at ? ago(each.next_run_at, now) : each.schedule || "on demand",
+      each.last_run ? [lastRun(each.last_run), " ", element("span", ago(each.last_run.ended_at, now), "quiet"), looked(each.kept)] : "never",
+      each.last_success_at ? ago(each.last_success_at, now) : "never",
+      [each.next_run_at ? ago(each.next_run_at, now) : each.schedule || "on demand", runButton(each)],
     ],
   })));
 }
 
+function lastRun(run) {
+  const link = document.createElement("a");
+  link.href = `run.html?id=${encodeURIComponent(run.run_id)}`;
+  link.append(tag(run.state));
+  return link;
+}
+
+function runButton(workflow) {
+  if (!owner?.is_owner || workflow.state !== "active") return null;
+  const button = element("button", "Run now");
+  button.type = "button";
+  button.dataset.run = workflow.id;
+  button.setAttribute("aria-label", `Run ${workflow.id} now`);
+  return button;
+}
+
 function failure(run) {
   if (!run.failure) return null;
-  const { what, why: reason, next_step: next } = run.failure;
-  const reasons = why([what, reason].filter(Boolean).join("\n"));
-  if (next) reasons.append(element("span", `Next: ${next}`, "next"));
-  return reasons;
+  // One line here; the run's own page says the rest.
+  return why((run.failure.what || "").split("\n")[0]);
 }
 
 function showRuns(runs, now) {
@@ -125,21 +94,10 @@ function showRuns(runs, now) {
   rows($("run-rows"), (runs || []).slice(0, 10).map((each) => ({
     key: each.run_id,
     cells: [
-      [each.run_id, failure(each)],
+      [runLink(each.run_id), failure(each)],
       tag(each.state), ago(each.started_at || each.queued_at, now), duration(each.seconds),
     ],
   })));
-}
-
-function bar(table) {
-  const line = element("div", null, "bar");
-  const part = document.createElement("progress");
-  const most = Math.max(table.rows_expected || 0, table.rows, 1);
-  part.max = most;
-  part.value = table.done ? most : table.rows;
-  part.setAttribute("aria-label", table.table);
-  line.append(element("span", table.table), part, element("span", `${table.rows.toLocaleString()} rows`));
-  return line;
 }
 
 async function showNow(current, known) {
@@ -154,7 +112,8 @@ async function showNow(current, known) {
   const cards = await Promise.all(current.slice(0, 6).map(async (run) => {
     const details = run.state === "running" ? await ask(`runs/${encodeURIComponent(run.run_id)}`).catch(() => null) : null;
     const card = element("article", null, "run");
-    const title = element("h3", `${run.run_id} `);
+    const title = element("h3");
+    title.append(runLink(run.run_id), " ");
     const step = details && [...details.steps].reverse().find((each) => each.state === "running");
     title.append(tag(run.state), ` ${step ? step.step : ""} ${duration(run.seconds)}`);
     const tables = details ? details.tables : [];
@@ -198,10 +157,22 @@ function machine(status, now) {
   return found;
 }
 
+async function showOwner() {
+  const found = await whoAmI();
+  $("sign-in").hidden = found.is_owner;
+  $("token-file").textContent = found.token_file;
+  if (last) showWorkflows(last.workflows, new Date(last.now));
+}
+
+$("workflow-rows").addEventListener("click", (event) => {
+  const button = event.target.closest("[data-run]");
+  if (button) act(button, $("said"), "runs", { workflow: button.dataset.run });
+});
+
 function showRefused(status, now) {
   const taken = (status.dashboard?.not_taken || []).map((each) => ({ what: each.id, ...each }));
   const asked = (status.refused || []).map((each) => ({
-    what: [each.kind, ...Object.values(each.payload)].join(" "), when: ago(each.at, now), ...each,
+    what: [each.kind, ...Object.entries(each.payload).filter(([key]) => key !== "by").map(([, value]) => value)].join(" "), when: ago(each.at, now), ...each,
   }));
   const all = [...taken, ...asked];
   $("refused").hidden = !all.length;
@@ -212,14 +183,6 @@ function showRefused(status, now) {
     return line;
   }));
 }
-
-async function ask(path) {
-  const answer = await fetch(path, { headers: { accept: "application/json" } });
-  if (!answer.ok) throw new Error(String(answer.status));
-  return answer.json();
-}
-
-let last = null;
 
 function show(status) {
   last = status;
@@ -275,3 +238,4 @@ $("enrol").addEventListener("submit", async (event) => {
 $("filter").addEventListener("input", () => last && showWorkflows(last.workflows, new Date(last.now)));
 document.addEventListener("visibilitychange", () => { if (!document.hidden && last) ask("status").then(show).catch(() => {}); });
 look();
+showOwner();

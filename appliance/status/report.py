@@ -139,3 +139,11 @@ class EnrolledAs:
     """The name that the dashboard gave this appliance."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whether the caller has shown the owner's token, and the file that holds it."""
+
+    is_owner: bool
+    token_file: str

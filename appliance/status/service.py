@@ -1,17 +1,18 @@
 """The local status service: what an operator, a monitor and the command line ask.
 
-It changes nothing, but that an appliance which is not enrolled can be enrolled from its page.
+It changes nothing by itself: an appliance that is not enrolled can be enrolled from its page, and who shows
+the owner's token can ask for a run or for the end of one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 import psycopg
-from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import TypeAdapter
 
@@ -19,17 +20,22 @@ import appliance
 from appliance.cloud.enrol_unattended import OneTimeToken, enrol_here, refuse_other_sites
 from appliance.errors import ApplianceError, Explanation, RefusedError, WrongRequestError
 from appliance.settings.settings import Settings
-from appliance.status.guard import Guard, required_token
+from appliance.status.guard import Guard, is_owner, owners_token, required_token, token_file
 from appliance.status.metrics import CONTENT_TYPE, metrics
-from appliance.status.report import EnrolledAs, Health, Report
+from appliance.status.owner_requests import Asked, WantedRun, ask_for_run, ask_to_cancel
+from appliance.status.report import EnrolledAs, Health, Owner, Report
 from appliance.status.state import State
 from appliance.store.rows import RunDetails, RunLine
 
+RunIdOfPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
 Described = dict[int | str, dict[str, Any]]
 PAGE = {
     "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
+    "/run.html": ("run.html", "text/html"),
+    "/run.js": ("run.js", "text/javascript"),
+    "/shown.js": ("shown.js", "text/javascript"),
 }
 NOT_FINE: Described = {503: {"description": "Something does not work; the answer says what."}}
 NO_DATABASE: Described = {503: {"description": "The appliance's database does not answer."}}
@@ -38,6 +44,12 @@ ENROLS: Described = {
     403: {"description": "Another site sent it."},
     409: {"description": "It cannot be enrolled from here, or not with this token; the answer says why."},
     503: {"description": "The dashboard does not answer."},
+}
+CHANGES: Described = {
+    401: {"description": "The owner's token was not shown."},
+    403: {"description": "Another site sent it, or policy refuses it."},
+    409: {"description": "It cannot be done; the answer says why."},
+    503: {"description": "The database or Airflow does not answer."},
 }
 AWAY = Explanation(
     "The appliance's database does not answer, so nothing can be said about runs.",
@@ -104,10 +116,50 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
         except ApplianceError as error:
             raise HTTPException(503, error.text()) from None
 
+    @app.get("/owner")
+    def owner(request: Request) -> Owner:
+        """Whether the caller may change something, and where the token for it lies."""
+        return Owner(is_owner=is_owner(request.scope), token_file=str(token_file(settings)))
+
+    @app.post("/runs", responses=CHANGES, status_code=202)
+    def ask_run(request: Request, wanted: WantedRun) -> Asked:
+        """Ask for a run of a workflow."""
+        return _for_the_owner(request, lambda: ask_for_run(settings, wanted.workflow))
+
+    @app.post("/runs/{run_id}/cancel", responses=CHANGES, status_code=202)
+    def cancel(request: Request, run_id: RunIdOfPath) -> Asked:
+        """Ask a run to end."""
+        return _for_the_owner(request, lambda: ask_to_cancel(settings, run_id))
+
     for path, (name, kind) in PAGE.items():
         app.add_api_route(path, _file(name, kind), include_in_schema=False)
-    app.add_middleware(Guard, status=settings.status, token=required_token(settings))
+    token = required_token(settings)
+    app.add_middleware(Guard, status=settings.status, token=token, owner=token or owners_token(settings))
     return app
+
+
+def _for_the_owner(request: Request, action: Callable[[], Asked]) -> Asked:
+    """Do what changes something: only for who showed the token, and only from this page."""
+    headers = request.headers
+    try:
+        refuse_other_sites(headers.get("origin"), headers.get("host"), headers.get("sec-fetch-site"))
+        if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+            # What another site can make a browser send without asking first.
+            raise RefusedError("Only JSON is taken here.", "", "Use the appliance's own page.")
+    except RefusedError as error:
+        raise HTTPException(403, error.text()) from None
+    if not is_owner(request.scope):
+        raise HTTPException(401, "The owner's token is needed, from status.token_file.")
+    try:
+        return action()
+    except RefusedError as error:
+        raise HTTPException(403, error.text()) from None
+    except WrongRequestError as error:
+        raise HTTPException(409, error.text()) from None
+    except ApplianceError as error:
+        raise HTTPException(503, error.text()) from None
+    except psycopg.Error:
+        raise HTTPException(503, AWAY.line()) from None
 
 
 def _json(kind: Any, value: object, *, status: int = 200) -> Response:
@@ -122,7 +174,7 @@ def _writer(kind: Any) -> TypeAdapter[Any]:
 
 def _file(name: str, kind: str) -> Callable[[], Response]:
     """A part of the page, read once."""
-    content = Path(__file__).with_name(name).read_bytes()
+    content = FilePath(__file__).with_name(name).read_bytes()
 
     def serve() -> Response:
         return Response(content, media_type=kind)

@@ -12,6 +12,9 @@ from appliance.contract.events import CommandChanged
 from appliance.store.database import Connection
 from appliance.store.events import append_event, scrubbed
 
+BY, PAGE = "by", "page"
+"""A command's payload says so where the owner asked on the status page: the dashboard then gets no answer."""
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -29,10 +32,11 @@ def finish_command(db: Connection, command_id: str, outcome: Settled) -> None:
     with db.transaction():
         changed = db.execute(
             "UPDATE appliance.command SET state = %(state)s, settled_at = now(), outcome = %(outcome)s"
-            " WHERE command_id = %(id)s AND state IN ('received', 'accepted') AND state <> %(state)s",
-            {"id": command_id, "state": outcome.state, "outcome": Jsonb(why)},
-        ).rowcount
-        if changed:
+            " WHERE command_id = %(id)s AND state IN ('received', 'accepted') AND state <> %(state)s"
+            " RETURNING payload ->> %(by)s AS by",
+            {"id": command_id, "state": outcome.state, "outcome": Jsonb(why), "by": BY},
+        ).fetchone()
+        if changed and changed["by"] != PAGE:
             append_event(
                 db,
                 CommandChanged(

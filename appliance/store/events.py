@@ -42,6 +42,10 @@ def scrubbed(text: str | None) -> ScrubbedText | None:
     return own_scrubber().mark(text) if text else None
 
 
+def _advice(text: str | None) -> ScrubbedText | None:
+    return own_scrubber().mark_advice(text) if text else None
+
+
 def failure_report(failure: Failure) -> FailureReport | None:
     """Why a step failed, as an event may say it."""
     shared = failure.model_dump(exclude={"type", "what", "why", "next_step", "log_tail", "table"})
@@ -51,7 +55,7 @@ def failure_report(failure: Failure) -> FailureReport | None:
         | {
             "what": scrubbed(failure.what) or ScrubbedText(),
             "why": scrubbed(failure.why),
-            "next_step": scrubbed(failure.next_step),
+            "next_step": _advice(failure.next_step),
             "log_tail": tuple(own_scrubber().mark(line) for line in failure.log_tail[-MAX_LOG_LINES:]),
             "table": shown_name(failure.table) if failure.table else None,
         },

@@ -302,7 +302,7 @@ def write_workflow(two: TwoAddresses) -> None:
         Select(browser.find_element(By.ID, f"m-name-{number}")).select_by_visible_text(mask)
         until(browser, lambda: f"public.customer.{column}: {mask}" in text())  # noqa: B023
     field(browser, "f-keep").send_keys("public.*.id\npublic.purchase.*")
-    until(browser, lambda: "public.purchase.*" in text() and shows(browser, "An appliance would take it"))
+    until(browser, lambda: "public.purchase.*" in text() and shows(browser, "It is a whole workflow"))
     until(browser, lambda: browser.find_element(By.ID, "save").is_enabled())
     is_for_everybody(browser)
     press(browser, "Create")

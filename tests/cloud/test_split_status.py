@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import yaml
+from starlette.testclient import TestClient
 
 from appliance.cloud.commands import CloudCommands
 from appliance.cloud.enrolment import Identity, save_identity
@@ -21,6 +22,7 @@ from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 from appliance.status.connection_notes import NOTE, certificates_of, states_of, write_note
 from appliance.status.keeping import RUNS, RunCommands
+from appliance.status.service import create_app
 from appliance.status.state import State
 from appliance.store import status_role
 from appliance.store.database import connect
@@ -46,9 +48,9 @@ def split(rig: ApplianceRig, monkeypatch: pytest.MonkeyPatch) -> Settings:
     rig.environment["APPLIANCE_STATUS_FOLDER"] = str(folder)
     for name, value in rig.process_environment.items():
         monkeypatch.setenv(name, value)
-    known._own_file.cache_clear()
+    known._own_places.cache_clear()
     yield rig.settings
-    known._own_file.cache_clear()
+    known._own_places.cache_clear()
 
 
 def test_the_note_names_connections_and_neither_hosts_nor_secrets(split: Settings) -> None:
@@ -154,3 +156,29 @@ def test_the_service_does_not_even_try_to_read_connections(
     assert state.report().certificates == ()
     assert states_of(split, set()) == {"production": "ready", "staging": "placeholder"}
     assert Reporter(split, state).turn() > 0
+
+
+def test_what_the_owner_asks_for_on_the_page_is_done_by_the_process_that_may(
+    rig: ApplianceRig, split: Settings
+) -> None:
+    rig.store.run_queued("run-1", "w", airflow_run_id=None, origin="local", trigger="operator")
+    rig.store.run_started("run-1")
+    page = TestClient(
+        create_app(split, State(split)), base_url="http://127.0.0.1:8642", follow_redirects=False
+    )
+    token = (split.status_dir / "status-token").read_text().strip()
+    page.post("/sign-in", data={"token": token})
+    before = answers(split)
+    assert page.post("/runs/run-1/cancel", json={}).status_code == 202
+    assert page.post("/runs/run-2/cancel", json={}).status_code == 409
+    RunCommands(split).turn()
+    with connect(split.database_url) as db:
+        asked = db.execute("SELECT stop_requested FROM appliance.run WHERE run_id = 'run-1'").fetchone()
+    assert asked and asked["stop_requested"]["why"] == "It was asked for on the status page."
+    assert answers(split) == before, "the dashboard is not answered what it did not ask"
+
+
+def answers(settings: Settings) -> int:
+    with connect(settings.database_url) as db:
+        row = db.execute("SELECT count(*) AS found FROM appliance.event WHERE kind = 'command_changed'")
+        return int((row.fetchone() or {"found": -1})["found"])

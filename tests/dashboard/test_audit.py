@@ -27,6 +27,9 @@ CHANGES: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/v1/people/{person_id}/password", None),
     ("POST", "/v1/tokens", {"name": "pipeline", "role": "viewer"}),
     ("DELETE", "/v1/tokens/{token_id}", None),
+    ("POST", "/v1/rollouts", {"version": "2.1.0", "shares": [50, 100]}),
+    ("POST", "/v1/rollouts/{rollout_id}/next-wave", None),
+    ("POST", "/v1/rollouts/{rollout_id}/stop", None),
     ("DELETE", "/v1/appliances/{appliance_id}", None),
 )
 CHANGES_NOTHING = {"POST /v1/workflows/check"}
@@ -50,6 +53,7 @@ def test_every_call_that_changes_something_is_in_the_audit_log(stored: Dashboard
     }
     assert {f"{method} {path}" for method, path, _ in CHANGES} == changing - CHANGES_NOTHING
     appliance_id, appliance = stored.enrolled()
+    stored.enrolled("Hospital East")
     stored.person("victor", "viewer")
     run_id = tell_run(appliance, "staging-twin")
     token_id = stored.api.post("/v1/tokens", json={"name": "other", "role": "viewer"}).json()["id"]
@@ -64,6 +68,8 @@ def test_every_call_that_changes_something_is_in_the_audit_log(stored: Dashboard
         before = stored.audit()
         answer = stored.api.request(method, path.format(**ids), json=filled(body, ids))
         assert answer.is_success, f"{method} {path}: {answer.text}"
+        if path == "/v1/rollouts":
+            ids["rollout_id"] = answer.json()["id"]
         entries = stored.api.get("/v1/audit").json()
         fresh = entries[: len(entries) - len(before)]
         assert fresh, f"{method} {path}"

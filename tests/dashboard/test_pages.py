@@ -210,7 +210,8 @@ def test_a_one_time_password_opens_only_the_page_to_change_it(dashboard: Dashboa
     assert found
     browser = Browser(dashboard.client())
     assert browser.sign_in("grace", found[1]).status_code == 303
-    assert browser.get("/").status_code == 403
+    refused = browser.get("/workflows")
+    assert (refused.status_code, refused.headers["location"]) == (303, "/account?next=/workflows")
     assert browser.post("/account/password", {"old": found[1], "new": "short"}).status_code == 422
     assert browser.post("/account/password", {"old": found[1], "new": PASSWORD}).status_code == 303
     assert browser.get("/").status_code == 200

@@ -13,7 +13,7 @@ from starlette.datastructures import FormData
 
 from appliance.dashboard.pages import workflow_form, yaml_edit
 from appliance.dashboard.pages.edit import BEGINNING
-from appliance.dashboard.pages.workflow import difference
+from appliance.dashboard.pages.versions import difference
 from appliance.dashboard.store import documents, workflows
 from appliance.dashboard.web.connection_template import template
 from appliance.dashboard.web.masks import cards
@@ -319,7 +319,7 @@ def test_a_set_that_an_appliance_could_not_take_is_refused_where_it_is_made(
 
 def test_a_diff_shows_what_went_and_what_came() -> None:
     lines = difference("a\nb\nc\n", "a\nB\nc\nd\n")
-    assert [(line["kind"], line["text"]) for line in lines if line["kind"] != "same"] == [
+    assert [(line.kind, line.text) for line in lines if line.kind != "same"] == [
         ("removed", "b"),
         ("added", "B"),
         ("added", "d"),

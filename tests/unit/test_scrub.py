@@ -363,13 +363,23 @@ def test_a_list_that_is_too_long_for_an_event_ends_at_a_line_and_says_how_many_a
 def test_every_free_text_of_an_event_is_cleaned_and_nothing_else_is_touched() -> None:
     event = {
         "run_id": "a@b",
-        "failure": {"what": "x@y.example broke", "log_tail": ["call 555-123-4567"], "table": "public.a"},
+        "failure": {
+            "what": "x@y.example broke",
+            "next_step": "Write 'keep', call 555-123-4567",
+            "log_tail": ["call 555-123-4567"],
+            "table": "public.a",
+        },
         "problem": None,
         "steps": [{"step": "copy", "problem": "'Zoë'"}],
     }
-    assert scrub_fields(event, PLAIN.clean) == {
+    assert scrub_fields(event, PLAIN) == {
         "run_id": "a@b",
-        "failure": {"what": f"{GONE} broke", "log_tail": [f"call {GONE}"], "table": "public.a"},
+        "failure": {
+            "what": f"{GONE} broke",
+            "next_step": f"Write 'keep', call {GONE}",
+            "log_tail": [f"call {GONE}"],
+            "table": "public.a",
+        },
         "problem": None,
         "steps": [{"step": "copy", "problem": GONE}],
     }

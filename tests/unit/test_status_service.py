@@ -302,3 +302,50 @@ def test_a_report_is_read_back_as_it_was_made() -> None:
     assert read(Report, shown) == everything()
     with pytest.raises(WorkFailedError, match="another release"):
         read(Report, shown | {"healthy": "perhaps"})
+
+
+def owner_of(given: Settings) -> TestClient:
+    """A browser on loopback that has signed in."""
+    asked = client(given)
+    token = (given.status_dir / "status-token").read_text().strip()
+    signed_in = asked.post("/sign-in", data={"token": token})
+    assert signed_in.status_code == 303
+    assert "Secure" not in signed_in.headers["set-cookie"] and "HttpOnly" in signed_in.headers["set-cookie"]
+    return asked
+
+
+@pytest.mark.parametrize("path", ["/runs", "/runs/r1/cancel"])
+def test_nothing_is_changed_on_loopback_without_the_owners_token(tmp_path: Path, path: str) -> None:
+    asked = client(settings(tmp_path))
+    assert asked.get("/owner").json()["is_owner"] is False
+    for headers in ({}, {"authorization": "Bearer wrong"}, {"cookie": "appliance_token="}):
+        assert asked.post(path, json={"workflow": "x"}, headers=headers).status_code == 401
+    assert asked.post("/sign-in", data={"token": "wrong"}).status_code == 401
+    assert asked.get("/status").status_code == 200, "what is only shown needs none"
+
+
+@pytest.mark.parametrize("path", ["/runs", "/runs/r1/cancel"])
+def test_no_other_site_changes_anything_through_the_owners_browser(tmp_path: Path, path: str) -> None:
+    asked = owner_of(settings(tmp_path))
+    assert asked.get("/owner").json()["is_owner"] is True
+    wanted = {"workflow": "x"}
+    for headers in ({"origin": "http://127.0.0.1:9"}, {"sec-fetch-site": "cross-site"}):
+        assert asked.post(path, json=wanted, headers=headers).status_code == 403
+    as_form = asked.post(path, content='{"workflow": "x"}', headers={"content-type": "text/plain"})
+    assert as_form.status_code in (403, 422)
+
+
+def test_the_owner_is_answered_why_a_workflow_cannot_run(tmp_path: Path) -> None:
+    asked = owner_of(settings(tmp_path))
+    answer = asked.post("/runs", json={"workflow": "nothing"}, headers={"origin": "http://127.0.0.1:8642"})
+    assert answer.status_code == 409 and "There is no workflow 'nothing'" in answer.text
+    assert asked.post("/runs/r1/cancel", json={}).status_code == 503, "the database is away"
+    assert asked.post("/runs", json={"workflow": "x", "more": 1}).status_code == 422
+
+
+def test_without_a_place_for_the_token_everything_is_shown_and_nothing_changed(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("no folder")
+    asked = client(settings(tmp_path))
+    assert asked.get("/status").status_code == 200
+    assert asked.post("/runs", json={"workflow": "x"}).status_code == 401
+    assert asked.post("/sign-in", data={"token": ""}).status_code in (401, 404, 405)

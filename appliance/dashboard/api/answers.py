@@ -60,6 +60,8 @@ class FleetRow(ApplianceShown):
     failing: int
     refused: int
     workflows: int
+    last_success: float | None
+    next_run: float | None
     attention: bool
 
 
@@ -102,6 +104,7 @@ class RunRow(Answer):
     changed_at: float
     appliance_name: str
     workflow_title: str | None
+    asked_by: str | None
 
 
 class StepRow(Answer):
@@ -152,6 +155,7 @@ class RunShown(RunRow):
     steps: list[StepRow]
     tables: list[TableRow]
     twins: list[TwinRow]
+    version: int | None
     rows_done: int
     rows_expected: int
     elapsed: float
@@ -224,6 +228,15 @@ class GapRow(Answer):
     noticed_at: float
 
 
+class ConnectionUsed(Answer):
+    """When a run last worked with a connection, and the newest run since that could not."""
+
+    worked_at: float | None
+    failed_at: float | None
+    failed_run: str
+    failed_class: str
+
+
 class ApplianceDetails(Answer):
     """All that an appliance's page shows."""
 
@@ -231,6 +244,7 @@ class ApplianceDetails(Answer):
     upgrade_command: str
     report: Json
     placements: list[PlacementRow]
+    uses: dict[str, ConnectionUsed]
     runs: list[RunRow]
     commands: list[CommandRow]
     refusals: list[RefusalRow]

@@ -29,7 +29,8 @@ from appliance.dashboard.api.answers import (
     RunShown,
 )
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import commands, fleet, runs
+from appliance.dashboard.store import commands, fleet, run_lists, runs
+from appliance.dashboard.store.run_lists import Wanted
 from appliance.dashboard.web import onboarding, overview
 from appliance.dashboard.web.access import api_role
 from appliance.dashboard.web.context import Context, context_of
@@ -162,11 +163,19 @@ def show_command(context: Deck, command_id: str) -> CommandShown:
 
 
 class RunFilter(Given):
-    """Which runs to list; ``before`` is the last ``started_at`` seen."""
+    """Which runs to list; ``before`` is the last ``started_at`` seen. Moments are seconds since 1970.
+
+    ``person`` is who asked for the run, or `schedule` or `operator`; ``text`` part of an id, a title or of
+    why it failed.
+    """
 
     workflow: str = Field(default="", max_length=63)
     appliance: str = Field(default="", max_length=36)
     state: Literal["", "running", "succeeded", "failed", "refused", "cancelled", "lost"] = ""
+    person: str = Field(default="", max_length=120)
+    text: str = Field(default="", max_length=100)
+    since: float | None = Field(default=None, ge=0, le=1e11)
+    until: float | None = Field(default=None, ge=0, le=1e11)
     before: float | None = Field(default=None, ge=0, le=1e11)
     limit: int = Field(default=50, ge=1, le=500)
 
@@ -175,14 +184,17 @@ class RunFilter(Given):
 def list_runs(context: Deck, wanted: Annotated[RunFilter, Query()]) -> list[RunRow]:
     """Runs, newest first."""
     with context.database.read() as session:
-        found = runs.runs(
-            session,
+        asked = Wanted(
             workflow_id=wanted.workflow,
             appliance_id=wanted.appliance,
             state=wanted.state,
+            person=wanted.person,
+            text=wanted.text,
+            since=wanted.since,
+            until=wanted.until,
             before=wanted.before,
-            limit=wanted.limit,
         )
+        found = run_lists.runs(session, asked, wanted.limit)
     return [RunRow.model_validate(row) for row in found]
 
 

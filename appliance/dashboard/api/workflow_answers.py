@@ -34,6 +34,9 @@ class WorkflowRow(Answer):
     running: int
     failing: int
     refused: int
+    last_success: float | None
+    next_run: float | None
+    last_state: str | None
 
 
 class WorkflowNewest(Answer):

@@ -23,7 +23,7 @@ STATES: dict[str, tuple[str, str]] = {
     "retrying": ("warn", "Retrying"),
     "succeeded": ("good", "Succeeded"),
     "failed": ("bad", "Failed"),
-    "refused": ("warn", "Refused"),
+    "refused": ("bad", "Refused"),
     "cancelled": ("idle", "Cancelled"),
     "lost": ("warn", "No news"),
     "skipped": ("idle", "Not reached"),
@@ -39,7 +39,7 @@ STATES: dict[str, tuple[str, str]] = {
     "degraded": ("warn", "Degraded"),
     "down": ("bad", "Down"),
     "unknown": ("idle", "Unknown"),
-    "ready": ("good", "Ready"),
+    "ready": ("good", "Filled in"),
     "missing": ("bad", "Missing"),
     "placeholder": ("warn", "Still changeme"),
 }
@@ -91,6 +91,11 @@ def when(seconds: float | None) -> Markup:
     return Markup('<time datetime="{}" data-when>{} UTC</time>').format(
         moment.isoformat(timespec="seconds"), moment.strftime("%Y-%m-%d %H:%M")
     )
+
+
+def utc(seconds: float) -> str:
+    """A moment in plain words, with its zone."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def ago(seconds: float | None) -> Markup:

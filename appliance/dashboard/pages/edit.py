@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
@@ -11,16 +11,20 @@ from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from appliance.contract.catalog import UncoveredColumn
+from appliance.dashboard.http_errors import OvertakenError
 from appliance.dashboard.pages import workflow_form, yaml_edit
 from appliance.dashboard.pages.columns import ColumnsPart, changed, columns_html, columns_part
+from appliance.dashboard.pages.failed_line import line_about
 from appliance.dashboard.pages.rendering import environment, page
-from appliance.dashboard.store import catalogs, documents, drift_checks, workflows
-from appliance.dashboard.store.database import Row, Session
+from appliance.dashboard.pages.versions import merge, overtaken
+from appliance.dashboard.store import catalogs, documents, drift_checks, runs, workflows
+from appliance.dashboard.store.database import Lenient, Row, Session
 from appliance.dashboard.store.documents import Checked
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.decisions import Change, read_change
 from appliance.dashboard.web.masks import cards
 from appliance.dashboard.web.plans import draft_shown, merged
+from appliance.dashboard.web.policy_fit import Fit, fits
 from appliance.documents.json_schema import INSTALLED, comment
 from appliance.documents.problems import WrongDocumentError
 
@@ -51,6 +55,7 @@ class Merge(BaseModel):
     planned_on: str = Field(default="", max_length=36)
     checked_on: str = Field(default="", max_length=36)
     uncovered_on: str = Field(default="", max_length=36)
+    failed_on: str = Field(default="", max_length=36)
     run: str = Field(default="", max_length=200)
 
 
@@ -62,11 +67,16 @@ def _editor(request: Request, visitor: Visit, row: Row | None, checked: Checked,
         "columns": columns_html(part),
         "checked": checked,
         "problems": checked.by_line(),
+        "against": _against(visitor, checked, row["id"] if row else ""),
         "form": workflow_form.view(checked.data, apart=part.screen is not None),
         "connections": part.sources.connections,
         "cards": cards(),
         "based_on": row["revision"] if row else 0,
         "change_note": "",
+        "overtaken": None,
+        "merged_in": None,
+        "failed": None,
+        "line": None,
     }
     return page(visitor, request, "workflow_edit.html", **{**shown, **data})
 
@@ -87,10 +97,32 @@ def edit_page(
     with visitor.context.database.read() as session:
         row = workflows.workflow(session, workflow_id)
         uncovered = _uncovered(session, workflow_id, wanted)
+        failed = _failed(session, workflow_id, wanted)
     checked = documents.check(row["yaml"])
     if uncovered and checked.data:
         checked = documents.check(_merged(checked, uncovered))
-    return _editor(request, visitor, row, checked)
+    line = None
+    if failed is not None:
+        words = [failed[key] or "" for key in ("next_step", "what", "why")]
+        line = line_about(checked.text, words, failed["table"] or "")
+    return _editor(request, visitor, row, checked, failed=failed, line=line)
+
+
+def _against(visitor: Visit, checked: Checked, workflow_id: str) -> list[Fit]:
+    """What the policies of its appliances, as far as they are reported, say to it."""
+    if checked.workflow is None:
+        return []
+    with visitor.context.database.read() as session:
+        return fits(session, checked.workflow, workflow_id)
+
+
+def _failed(session: Session, workflow_id: str, wanted: Merge) -> Row | None:
+    """Why a run of this workflow failed, where the editor was opened for it."""
+    if not wanted.failed_on:
+        return None
+    run = runs.run(session, wanted.failed_on, wanted.run)
+    failure = run["outcome"]["failure"] if run["workflow_id"] == workflow_id else None
+    return Lenient(failure | {"appliance_id": wanted.failed_on, "run_id": wanted.run}) if failure else None
 
 
 def _merged(checked: Checked, uncovered: Iterable[UncoveredColumn]) -> str:
@@ -164,7 +196,9 @@ def _previewed(visitor: Visit, checked: Checked, form: FormData, workflow_id: st
         part=part,
         connections=part.sources.connections,
     )
-    problems = templates.get_template("problems.html").render(problems=checked.by_line())
+    problems = templates.get_template("problems.html").render(
+        problems=checked.by_line(), against=_against(visitor, checked, workflow_id)
+    )
     return JSONResponse(
         {
             "yaml": checked.text,
@@ -178,11 +212,45 @@ def _previewed(visitor: Visit, checked: Checked, form: FormData, workflow_id: st
     )
 
 
+class Versions(NamedTuple):
+    """The version that a change began from, and the one that is saved now."""
+
+    begun: int
+    present: int
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _both(request: Request, visitor: Visit, form: FormData, workflow_id: str, versions: Versions) -> Response:
+    """The editor with both changes in its text, to look over and to save."""
+    text = text_of(form, "yaml").replace("\r\n", "\n")
+    with visitor.context.database.read() as session:
+        row = workflows.workflow(session, workflow_id)
+        base = workflows.revision(session, workflow_id, versions.begun)["yaml"]
+        theirs = workflows.revision(session, workflow_id, versions.present)["yaml"]
+    both = merge(base, text, theirs, f"version {versions.present}")
+    return _editor(
+        request,
+        visitor,
+        row,
+        documents.check(both.text),
+        based_on=versions.present,
+        change_note=text_of(form, "note")[:200],
+        merged_in=both,
+    )
+
+
 def _save(request: Request, visitor: Visit, form: FormData, workflow_id: str | None) -> Response:
     visitor.needs("editor")
     text = text_of(form, "yaml").replace("\r\n", "\n")
-    based_on = text_of(form, "based_on")
-    number = int(based_on) if based_on.isascii() and based_on.isdigit() and len(based_on) < 10 else 0
+    number = _number(text_of(form, "based_on"))
+    present, resolve = _number(text_of(form, "present")), text_of(form, "resolve")
+    if workflow_id and resolve == "merge":
+        return _both(request, visitor, form, workflow_id, Versions(number, present))
+    if workflow_id and resolve == "overwrite":
+        number = present
     try:
         saved, now = workflows.save(
             visitor.context.database,
@@ -192,6 +260,18 @@ def _save(request: Request, visitor: Visit, form: FormData, workflow_id: str | N
             based_on=number if workflow_id else None,
             note=text_of(form, "note"),
         )
+    except OvertakenError as error:
+        if workflow_id is None:
+            raise
+        with visitor.context.database.read() as session:
+            row = workflows.workflow(session, workflow_id)
+            shown = overtaken(session, workflow_id, number, error.present, text)
+        note = text_of(form, "note")[:200]
+        response = _editor(
+            request, visitor, row, documents.check(text), based_on=number, change_note=note, overtaken=shown
+        )
+        response.status_code = 409
+        return response
     except WrongDocumentError:
         row = None
         if workflow_id is not None:

@@ -1,23 +1,22 @@
-"""People, API tokens, the audit log, and the page about the API."""
+"""People, API tokens, and the page about the API."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from appliance.dashboard.pages.rendering import page
 from appliance.dashboard.security import ROLES
-from appliance.dashboard.store import audit, people, tokens
+from appliance.dashboard.store import people, tokens
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.errors import WrongRequestError
 
 router = APIRouter()
 Visitor = Annotated[Visit, Depends(visit)]
 Form = Annotated[FormData, Depends(checked_form)]
-AUDIT_ROWS = 100
 
 
 def _people_page(request: Request, visitor: Visit, **data: Any) -> Response:
@@ -97,22 +96,6 @@ def revoke_token(token_id: str, visitor: Visitor) -> Response:
     """Make a token useless."""
     tokens.revoke_token(visitor.context.database, visitor.actor, token_id)
     return RedirectResponse("/tokens?note=token-revoked", 303)
-
-
-@router.get("/audit")
-def audit_page(
-    request: Request,
-    visitor: Visitor,
-    q: str = "",
-    before: Annotated[int | None, Query(ge=0, le=2**53)] = None,
-) -> Response:
-    """Every change, newest first."""
-    with visitor.context.database.read() as session:
-        rows = audit.entries(session, before=before, subject=q[:80], limit=AUDIT_ROWS + 1)
-    more = rows[AUDIT_ROWS - 1]["id"] if len(rows) > AUDIT_ROWS else None
-    return page(
-        visitor, request, "audit.html", rows=rows[:AUDIT_ROWS], more=more, search=q[:80], before=before
-    )
 
 
 @router.get("/api")

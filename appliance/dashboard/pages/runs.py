@@ -3,62 +3,87 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import RedirectResponse, Response
 
 from appliance.dashboard.http_errors import NotFoundError
+from appliance.dashboard.pages.days import DAY_S, day_of
 from appliance.dashboard.pages.rendering import fragment, page
-from appliance.dashboard.store import catalogs, commands, fleet, receipts, runs
+from appliance.dashboard.pages.run_grid import grid
+from appliance.dashboard.store import catalogs, commands, fleet, receipts, run_lists, runs
+from appliance.dashboard.store.run_lists import RUN_STATES, Wanted
 from appliance.dashboard.web.access import Visit, checked_form, visit
 
 router = APIRouter()
 Visitor = Annotated[Visit, Depends(visit)]
 PAGE_ROWS = 50
+MOST_IN_GRID = 40
 
 
 class RunFilter(BaseModel):
-    """Which runs to list; ``before`` is the start of the last one seen."""
+    """Which runs to list; ``before`` is the start of the last one seen, days are whole ones in UTC."""
 
     workflow: str = Field(default="", max_length=63)
     appliance: str = Field(default="", max_length=36)
     state: str = Field(default="", max_length=20)
+    person: str = Field(default="", max_length=120)
+    q: str = Field(default="", max_length=100)
+    since: str = Field(default="", max_length=10)
+    until: str = Field(default="", max_length=10)
     before: float | None = Field(default=None, ge=0, le=1e11)
+
+    @property
+    def wanted(self) -> Wanted:
+        """The same for the store; what is no state and no day is left out."""
+        until = day_of(self.until)
+        return Wanted(
+            workflow_id=self.workflow,
+            appliance_id=self.appliance,
+            state=self.state if self.state in RUN_STATES else "",
+            person=self.person,
+            text=self.q.strip(),
+            since=day_of(self.since),
+            until=until + DAY_S if until is not None else None,
+            before=self.before,
+        )
+
+    @property
+    def query(self) -> str:
+        """As an address has it, without the place in the list."""
+        given = self.model_dump(exclude={"before"}, exclude_defaults=True)
+        return urlencode(given)
 
 
 def listing(visitor: Visit, wanted: RunFilter) -> dict[str, Any]:
     """One page of runs, newest first."""
-    state = wanted.state if wanted.state in runs.RUN_STATES else ""
     with visitor.context.database.read() as session:
-        rows = runs.runs(
-            session,
-            workflow_id=wanted.workflow,
-            appliance_id=wanted.appliance,
-            state=state,
-            before=wanted.before,
-            limit=PAGE_ROWS + 1,
-        )
-        name = fleet.appliance(session, wanted.appliance)["name"] if wanted.appliance else ""
-        title = session.value("SELECT title FROM workflow WHERE id = ?", wanted.workflow)
+        rows = run_lists.runs(session, wanted.wanted, PAGE_ROWS + 1)
     more = rows[PAGE_ROWS - 1]["started_at"] if len(rows) > PAGE_ROWS else None
-    return {
-        "rows": rows[:PAGE_ROWS],
-        "more": more,
-        "workflow": wanted.workflow,
-        "appliance": wanted.appliance,
-        "appliance_name": name,
-        "workflow_title": title,
-        "state": state,
-        "states": runs.RUN_STATES,
-        "before": wanted.before,
-    }
+    return {"rows": rows[:PAGE_ROWS], "more": more, "before": wanted.before, "query": wanted.query}
+
+
+def choices(visitor: Visit, wanted: RunFilter) -> dict[str, Any]:
+    """What the filters offer, and the latest runs of each workflow that they let through."""
+    with visitor.context.database.read() as session:
+        latest = run_lists.latest(session, workflow_id=wanted.workflow, appliance_id=wanted.appliance)
+        return {
+            "wanted": wanted,
+            "states": RUN_STATES,
+            "workflows": session.all("SELECT id, title FROM workflow ORDER BY title LIMIT 500"),
+            "appliances": session.all("SELECT id, name FROM appliance ORDER BY name LIMIT 2000"),
+            "people": run_lists.people_who_asked(session),
+            "others": run_lists.OTHERS,
+            "grid": grid(latest)[:MOST_IN_GRID],
+        }
 
 
 @router.get("/runs")
 def runs_page(request: Request, visitor: Visitor, wanted: Annotated[RunFilter, Query()]) -> Response:
     """All runs, newest first."""
-    return page(visitor, request, "runs.html", **listing(visitor, wanted))
+    return page(visitor, request, "runs.html", **choices(visitor, wanted), **listing(visitor, wanted))
 
 
 @router.get("/runs/live")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
 from starlette.concurrency import run_in_threadpool
@@ -24,6 +25,11 @@ def safe_target(target: str) -> str:
     """A path on this dashboard; anything else becomes the first page."""
     plain = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if plain and "\\" not in target else "/"
+
+
+def own_password_page(target: str) -> str:
+    """Where a person with a one-time password chooses their own, and goes on from."""
+    return "/account" if target == "/" else f"/account?next={quote(target)}"
 
 
 def _form(request: Request, context: Context, name: str = "", wrong: bool = False) -> Response:
@@ -72,7 +78,11 @@ async def sign_in(request: Request) -> Response:
     )
     if secret is None:
         return _form(request, context, name, wrong=True)
-    response = RedirectResponse(safe_target(text_of(form, "next")), 303)
+    target = safe_target(text_of(form, "next"))
+    with context.database.read() as session:
+        if people.must_change(session, name):
+            target = own_password_page(target)
+    response = RedirectResponse(target, 303)
     access.set_cookie(context, response, "session", secret)
     access.remember_device(context, response, name)
     return response
@@ -93,7 +103,15 @@ def account(request: Request, visitor: Annotated[Visit, Depends(visit)]) -> Resp
     with visitor.context.database.read() as session:
         sessions = people.sessions_of(session, visitor.actor.person_id or "")
     own = digest(visitor.secret)
-    return page(visitor, request, "account.html", sessions=sessions, own=own, must_change=visitor.must_change)
+    return page(
+        visitor,
+        request,
+        "account.html",
+        sessions=sessions,
+        own=own,
+        must_change=visitor.must_change,
+        target=safe_target(request.query_params.get("next", "")),
+    )
 
 
 @router.post("/account/password")
@@ -107,4 +125,5 @@ def change_password(
     people.change_own_password(
         visitor.context.database, visitor.actor, text_of(form, "old"), text_of(form, "new"), visitor.secret
     )
-    return RedirectResponse("/account?note=password", 303)
+    target = safe_target(text_of(form, "next")) if visitor.must_change else "/account"
+    return RedirectResponse(f"{target}{'&' if '?' in target else '?'}note=password", 303)

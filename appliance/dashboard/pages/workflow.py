@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -10,7 +9,10 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from appliance.dashboard.pages.rendering import fragment, page
-from appliance.dashboard.store import commands, drift_checks, fleet, runs, workflows
+from appliance.dashboard.pages.run_grid import grid
+from appliance.dashboard.pages.versions import difference
+from appliance.dashboard.store import commands, drift_checks, fleet, run_lists, workflows
+from appliance.dashboard.store.run_lists import Wanted
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.masks import explain
 
@@ -32,12 +34,19 @@ def details(visitor: Visit, workflow_id: str) -> dict[str, Any]:
     with visitor.context.database.read() as session:
         row = workflows.workflow(session, workflow_id)
         assigned = workflows.assignments(session, workflow_id)
-        recent = runs.runs(session, workflow_id=workflow_id, limit=8)
+        recent = run_lists.runs(session, Wanted(workflow_id=workflow_id), 8)
+        latest = run_lists.latest(session, workflow_id=workflow_id)
         for appliance in assigned:
             appliance["drift"] = drift_checks.checked(session, appliance["appliance_id"], workflow_id)
     for appliance in assigned:
         appliance["fresh"] = appliance["placed_digest"] == row["digest"]
-    return {"workflow": row, "assigned": assigned, "runs": recent, "may_edit": visitor.actor.may("editor")}
+    return {
+        "workflow": row,
+        "assigned": assigned,
+        "runs": recent,
+        "grid": grid(latest),
+        "may_edit": visitor.actor.may("editor"),
+    }
 
 
 @router.get("/{workflow_id}/live")
@@ -78,26 +87,6 @@ def version_page(
         numbers=numbers,
         diff=difference(earlier, version["yaml"]),
     )
-
-
-def difference(before: str, after: str) -> list[dict[str, Any]]:
-    """A diff line by line: kind (`same`, `added`, `removed` or `skip`), both line numbers, text."""
-    old, new = before.splitlines(), after.splitlines()
-    lines: list[dict[str, Any]] = []
-    matcher = difflib.SequenceMatcher(a=old, b=new, autojunk=False)
-    for group in matcher.get_grouped_opcodes(3):
-        if lines:
-            lines.append({"kind": "skip", "old": None, "new": None, "text": ""})
-        for tag, a, b, c, d in group:
-            if tag == "equal":
-                lines += [
-                    {"kind": "same", "old": a + i + 1, "new": c + i + 1, "text": old[a + i]}
-                    for i in range(b - a)
-                ]
-            else:
-                lines += [{"kind": "removed", "old": i + 1, "new": None, "text": old[i]} for i in range(a, b)]
-                lines += [{"kind": "added", "old": None, "new": i + 1, "text": new[i]} for i in range(c, d)]
-    return lines
 
 
 @router.post("/{workflow_id}/history/{number}", dependencies=[Depends(checked_form)])

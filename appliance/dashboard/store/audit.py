@@ -12,6 +12,8 @@ from appliance.dashboard.store.database import Row, Session
 KEEP = 100_000
 """Rows; the oldest go first. Years of a busy fleet, and a bound on what a stolen token can write."""
 
+FAR_AWAY = 1e11
+"""Later than every moment that is written down."""
 FAILED_SIGN_INS = ("session.sign_in_failed", "session.sign_in_refused")
 KEEP_FAILED_SIGN_INS = 10_000
 """Fewer, because anybody can cause them: they must not push out what people with rights have done."""
@@ -31,14 +33,28 @@ def record(session: Session, actor: Actor, action: str, subject: str, **detail: 
     )
 
 
-def entries(session: Session, *, before: int | None = None, subject: str = "", limit: int = 100) -> list[Row]:
-    """The newest first; ``before`` is the id to go on from, ``subject`` part of subject, actor or action."""
+def entries(
+    session: Session,
+    *,
+    before: int | None = None,
+    subject: str = "",
+    since: float = 0.0,
+    until: float = FAR_AWAY,
+    limit: int = 100,
+) -> list[Row]:
+    """The newest first; ``before`` is the id to go on from, ``subject`` part of subject, actor or action.
+
+    ``since`` and ``until`` are seconds since 1970, the second one not included.
+    """
     like = f"%{subject.lower()}%"
     rows = session.all(
         "SELECT id, at, actor, action, subject, detail, address FROM audit"
-        " WHERE id < ? AND (lower(subject) LIKE ? OR lower(actor) LIKE ? OR lower(action) LIKE ?)"
+        " WHERE id < ? AND at >= ? AND at < ?"
+        " AND (lower(subject) LIKE ? OR lower(actor) LIKE ? OR lower(action) LIKE ?)"
         " ORDER BY id DESC LIMIT ?",
         before if before is not None else 2**62,
+        since,
+        until,
         like,
         like,
         like,

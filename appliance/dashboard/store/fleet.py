@@ -107,7 +107,10 @@ def appliances(session: Session, search: str = "") -> list[Row]:
         "   AND r.state IN ('failed', 'refused')) AS failing,"
         " (SELECT count(*) FROM placement p WHERE p.appliance_id = a.id"
         "   AND p.state IN ('refused', 'invalid')) AS refused,"
-        " (SELECT count(*) FROM placement p WHERE p.appliance_id = a.id) AS workflows"
+        " (SELECT count(*) FROM placement p WHERE p.appliance_id = a.id) AS workflows,"
+        " (SELECT max(r.ended_at) FROM run r WHERE r.appliance_id = a.id AND r.state = 'succeeded')"
+        "   AS last_success,"
+        " (SELECT min(p.next_run_at) FROM placement p WHERE p.appliance_id = a.id) AS next_run"
         " FROM appliance a WHERE a.revoked_at IS NULL AND lower(a.name) LIKE ? ORDER BY a.name",
         f"%{search.lower()}%",
     )

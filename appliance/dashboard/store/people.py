@@ -223,6 +223,11 @@ def session_of(database: Database, secret: str) -> Row | None:
     return row
 
 
+def must_change(session: Session, name: str) -> bool:
+    """Whether a person's password is a one-time one."""
+    return bool(session.value("SELECT must_change FROM person WHERE name = ?", name))
+
+
 def sign_out(database: Database, secret: str) -> None:
     """End one session."""
     with database.write() as session:

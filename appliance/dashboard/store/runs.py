@@ -1,4 +1,4 @@
-"""Runs as people look at them: lists, and one run with its progress by table and step."""
+"""One run as people look at it, with its progress by table and step."""
 
 from __future__ import annotations
 
@@ -7,54 +7,16 @@ from typing import TypedDict
 
 from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.store.database import Lenient, Row, Session, from_json
+from appliance.dashboard.store.run_lists import COLUMNS, OVER, TABLES
 from appliance.dashboard.store.run_state import WHOLE_STEP
 
 STEPS = ("open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "attest", "publish")
 ONLY_IF_THERE = ("upload", "container")
 """Steps that few runs have: shown when they have begun."""
-OVER = ("succeeded", "failed", "refused", "cancelled")
-RUN_STATES = ("running", *OVER, "lost")
 LATER_RUNS = 1000
 """Of an appliance, among which the one that replaced a twin is looked for."""
 GAP_SETTLES_SECONDS = 60
 """Batches may overtake one another for a moment; a gap younger than this is not shown."""
-
-_COLUMNS = (
-    "r.appliance_id, r.run_id, r.workflow_id, r.state, r.started_by, r.origin, r.digest, r.command_id,"
-    " r.started_at, r.ended_at, r.seconds, r.rows, r.bytes, r.changed_at, a.name AS appliance_name,"
-    " w.title AS workflow_title"
-)
-
-
-_TABLES = "run r JOIN appliance a ON a.id = r.appliance_id LEFT JOIN workflow w ON w.id = r.workflow_id"
-"""``workflow_title`` is None for a workflow that is not of this dashboard."""
-
-
-def runs(
-    session: Session,
-    *,
-    workflow_id: str = "",
-    appliance_id: str = "",
-    state: str = "",
-    before: float | None = None,
-    limit: int = 50,
-) -> list[Row]:
-    """Runs, newest first; ``before`` is the start of the last one seen."""
-    where, values = ["r.started_at < ?"], [before if before is not None else time.time() + 86400.0]
-    for column, value in (
-        ("r.workflow_id", workflow_id),
-        ("r.appliance_id", appliance_id),
-        ("r.state", state),
-    ):
-        if value:
-            where.append(f"{column} = ?")
-            values.append(value)  # type: ignore[arg-type]
-    return session.all(
-        f"SELECT {_COLUMNS} FROM {_TABLES}"  # noqa: S608
-        f" WHERE {' AND '.join(where)} ORDER BY r.started_at DESC LIMIT ?",
-        *values,
-        limit,
-    )
 
 
 class StepOfRun(TypedDict):
@@ -110,7 +72,7 @@ class TwinState(TypedDict):
 def run(session: Session, appliance_id: str, run_id: str) -> Row:
     """One run with ``plan``, ``outcome``, ``steps`` and ``tables``; raises NotFoundError."""
     row = session.one(
-        f"SELECT {_COLUMNS}, r.plan, r.outcome FROM {_TABLES}"  # noqa: S608
+        f"SELECT {COLUMNS}, r.plan, r.outcome FROM {TABLES}"  # noqa: S608
         " WHERE r.appliance_id = ? AND r.run_id = ?",
         appliance_id,
         run_id,
@@ -123,7 +85,17 @@ def run(session: Session, appliance_id: str, run_id: str) -> Row:
     tables = _tables(session, appliance_id, run_id, row, plan)
     twins = _twins(session, row, outcome)
     shown = {"plan": plan, "outcome": outcome, "steps": steps, "tables": tables, "twins": twins}
-    return row | shown | _totals(row, tables)
+    return row | shown | {"version": _version(session, row)} | _totals(row, tables)
+
+
+def _version(session: Session, row: Row) -> int | None:
+    """Which version of the workflow ran; None for one that is not of this dashboard or no longer kept."""
+    found = session.value(
+        "SELECT max(number) FROM revision WHERE workflow_id = ? AND digest = ?",
+        row["workflow_id"],
+        row["digest"],
+    )
+    return int(found) if found is not None else None
 
 
 def _twins(session: Session, row: Row, outcome: Row) -> list[TwinState]:

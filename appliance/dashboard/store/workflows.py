@@ -17,7 +17,7 @@ from appliance.contract.calls import (
     WorkflowSet,
     document_digest,
 )
-from appliance.dashboard.http_errors import ConflictError, NotFoundError, TooLargeError
+from appliance.dashboard.http_errors import ConflictError, NotFoundError, OvertakenError, TooLargeError
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store import audit, documents
 from appliance.dashboard.store.database import Database, Row, Session
@@ -102,11 +102,7 @@ def _store(session: Session, actor: Actor, version: _Version, present: Row | Non
             now,
         )
     elif version.based_on is not None and version.based_on != last:
-        raise ConflictError(
-            "Another user has changed this workflow meanwhile.",
-            f"You began from version {version.based_on}; the present one is {last}.",
-            "Open the history to see what changed, then make your change again.",
-        )
+        raise OvertakenError(version.based_on, last)
     if present and version.yaml == session.value(
         "SELECT yaml FROM revision WHERE workflow_id = ? AND number = ?", workflow_id, last
     ):
@@ -242,7 +238,12 @@ def workflows(session: Session, search: str = "") -> list[Row]:
         " (SELECT count(*) FROM run x WHERE x.workflow_id = w.id AND x.latest = 1"
         "   AND x.state IN ('failed', 'refused')) AS failing,"
         " (SELECT count(*) FROM placement p WHERE p.workflow_id = w.id"
-        "   AND p.state IN ('refused', 'invalid')) AS refused"
+        "   AND p.state IN ('refused', 'invalid')) AS refused,"
+        " (SELECT max(x.ended_at) FROM run x WHERE x.workflow_id = w.id AND x.state = 'succeeded')"
+        "   AS last_success,"
+        " (SELECT min(p.next_run_at) FROM placement p WHERE p.workflow_id = w.id) AS next_run,"
+        " (SELECT x.state FROM run x WHERE x.workflow_id = w.id ORDER BY x.started_at DESC LIMIT 1)"
+        "   AS last_state"
         " FROM workflow w JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision"
         " WHERE w.archived_at IS NULL AND (lower(w.id) LIKE ? OR lower(w.title) LIKE ?) ORDER BY w.id",
         f"%{search.lower()}%",

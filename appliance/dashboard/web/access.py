@@ -30,6 +30,10 @@ class SignInNeededError(Exception):
     """No one is signed in; a page sends its visitor to the sign-in page."""
 
 
+class OwnPasswordNeededError(Exception):
+    """A person is signed in with a one-time password; a page sends them to where they choose their own."""
+
+
 @dataclass(frozen=True)
 class Visit:
     """A signed-in person's request."""
@@ -78,20 +82,30 @@ def set_cookie(
 
 async def visit(request: Request) -> Visit:
     """Who is signed in; raises SignInNeededError. A one-time password opens only the page to change it."""
-    context = context_of(request)
-    secret = request.cookies.get(cookie_name(context, "session"), "")
-    row = None
-    if 20 < len(secret) < 100:
-        row = await run_in_threadpool(people.session_of, context.database, secret)
-    if row is None:
+    found = await visitor_of(request)
+    if found is None:
         raise SignInNeededError
-    if row["must_change"] and request.url.path not in {"/account", "/account/password", "/sign-out"}:
+    if found.must_change and request.url.path not in {"/account", "/account/password", "/sign-out"}:
+        if request.method == "GET" and not request.headers.get("x-requested-with"):
+            raise OwnPasswordNeededError
         raise RefusedError(
             "Choose a password of your own first.",
             "You are signed in with a one-time password.",
             "Open your account page.",
             rule="must_change",
         )
+    return found
+
+
+async def visitor_of(request: Request) -> Visit | None:
+    """Who is signed in, whatever they may open; None for no one."""
+    context = context_of(request)
+    secret = request.cookies.get(cookie_name(context, "session"), "")
+    row = None
+    if 20 < len(secret) < 100:
+        row = await run_in_threadpool(people.session_of, context.database, secret)
+    if row is None:
+        return None
     actor = Actor(
         row["name"], row["role"], address_of(request), row["person_id"], person_maker(row["person_id"])
     )

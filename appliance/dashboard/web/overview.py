@@ -8,8 +8,10 @@ from typing import Any
 from appliance import __version__
 from appliance.dashboard.repository.published import published
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import commands, drift_checks, fleet, runs, workflows
+from appliance.dashboard.store import commands, drift_checks, fleet, run_lists, runs, workflows
+from appliance.dashboard.store.connection_uses import connection_uses
 from appliance.dashboard.store.database import Row
+from appliance.dashboard.store.run_lists import Wanted
 from appliance.dashboard.web import connection_template, onboarding
 from appliance.dashboard.web.context import Context
 from appliance.errors import WrongRequestError
@@ -43,7 +45,8 @@ def appliance_details(context: Context, appliance_id: str) -> dict[str, Any]:
             "upgrade_command": onboarding.upgrade_command(context.settings, wanted),
             "report": fleet.report(session, appliance_id),
             "placements": found,
-            "runs": runs.runs(session, appliance_id=appliance_id, limit=8),
+            "uses": connection_uses(session, appliance_id),
+            "runs": run_lists.runs(session, Wanted(appliance_id=appliance_id), 8),
             "commands": commands.recent(session, appliance_id, 6),
             "refusals": runs.refusals(session, appliance_id, 8),
             "events": runs.events(session, appliance_id, limit=10),

@@ -2,6 +2,8 @@
 "use strict";
 
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+const inZone = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const zone = new Intl.DateTimeFormat("en", { timeZoneName: "short" }).formatToParts(new Date()).find((part) => part.type === "timeZoneName").value;
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 
 function distance(moment) {
@@ -15,7 +17,7 @@ function distance(moment) {
 function tellTimes(root) {
   for (const element of root.querySelectorAll("time[data-ago], time[data-when]")) {
     const moment = new Date(element.dateTime);
-    element.title = moment.toLocaleString();
+    element.title = inZone.format(moment);
     element.textContent = "ago" in element.dataset ? distance(moment) : exact.format(moment);
   }
 }
@@ -35,8 +37,13 @@ function keepCurrent(element) {
       const go = response.headers.get("x-go");
       if (go) { location.replace(go); return; }
       if (response.status === 200) {
-        mark = response.headers.get("x-mark") || "";
-        replace(element, await response.text());
+        const text = await response.text();
+        // What is marked is about to be copied; the next look draws what is new.
+        if (!holdsSelection(element)) {
+          mark = response.headers.get("x-mark") || "";
+          replace(element, text);
+          announce(element);
+        }
       }
       every = 1000 * Number(response.headers.get("x-every")) || every;
       failures = 0;
@@ -48,6 +55,18 @@ function keepCurrent(element) {
   }
   function schedule(milliseconds) { setTimeout(refresh, milliseconds); }
   schedule(every);
+}
+
+function holdsSelection(element) {
+  const selection = getSelection();
+  return selection && !selection.isCollapsed && element.contains(selection.anchorNode);
+}
+
+// What a screen reader says: a sentence that the page has for it, and only when it has changed.
+function announce(element) {
+  const says = element.querySelector("[data-says]")?.dataset.says;
+  const region = document.getElementById("news");
+  if (says && region.textContent !== says) region.textContent = says;
 }
 
 function replace(element, html) {
@@ -78,6 +97,8 @@ async function copy(button) {
 function ask(form) {
   const dialog = document.getElementById("ask");
   dialog.querySelector("p").textContent = form.dataset.confirm;
+  // It is called by what it does, as the button that does it.
+  dialog.querySelector("h2").textContent = `${form.dataset.yes || "Go on"}?`;
   const yes = dialog.querySelector("[data-yes]");
   yes.textContent = form.dataset.yes || "Go on";
   yes.onclick = () => { dialog.close(); form.dataset.confirmed = "yes"; form.requestSubmit(); };
@@ -116,6 +137,7 @@ addEventListener("pageshow", () => {
   for (const button of document.querySelectorAll("form button:disabled:not([data-off])")) button.disabled = false;
 });
 
+for (const each of document.querySelectorAll("[data-zone]")) each.textContent = `(${zone})`;
 // On a phone the sections lie beside one another, some of them out of sight.
 document.querySelector(".side nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 tellTimes(document);

@@ -98,8 +98,18 @@ function show(edited, answer, redraw) {
   drawGutter();
   fields.inert = !answer.readable;
   if (answer.readable && (edited !== "form" || redraw) && pending?.edited !== "form") redrawFields(answer.fields);
+  else if (answer.readable) redrawHints(answer.fields);
   drawColumns(answer.columns);
   sayOutdated();
+}
+
+function redrawHints(html) {
+  // What is said under a field follows what is typed into it, which itself must not be replaced.
+  const fresh = new DOMParser().parseFromString(html, "text/html");
+  for (const hint of fields.querySelectorAll(".hint[id]")) {
+    const now = fresh.getElementById(hint.id);
+    if (now && now.innerHTML !== hint.innerHTML) hint.innerHTML = now.innerHTML;
+  }
 }
 
 function redrawFields(html) {
@@ -133,17 +143,20 @@ fields.addEventListener("click", (event) => {
     later("form", { redraw: "yes" }, 0);
   }
 });
-problems.addEventListener("click", (event) => {
-  const link = event.target.closest("[data-line]");
+form.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-line]");
   if (!link) return;
   event.preventDefault();
+  goTo(Number(link.dataset.line));
+});
+
+function goTo(line) {
   const lines = yaml.value.split("\n");
-  const line = Number(link.dataset.line);
   const start = lines.slice(0, line - 1).join("\n").length + (line > 1 ? 1 : 0);
   yaml.focus();
   yaml.setSelectionRange(start, start + (lines[line - 1] || "").length);
   yaml.scrollTop = Math.max(0, (line - 5) * 20);
-});
+}
 
 let sent = false;
 const begun = yaml.value;
@@ -155,3 +168,4 @@ form.addEventListener("submit", (event) => {
 });
 addEventListener("beforeunload", (event) => { if (!sent && yaml.value !== begun) event.preventDefault(); });
 drawGutter();
+if (yaml.dataset.at) goTo(Number(yaml.dataset.at));

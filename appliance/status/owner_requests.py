@@ -1,0 +1,72 @@
+"""What the owner asks for on the status page: a run, or the end of one.
+
+On a VM the status service can start nothing by itself. It puts the request where those of the dashboard
+wait, and the process that may start runs takes it from there; policy has been asked by then as for any other.
+"""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from psycopg.types.json import Jsonb
+from pydantic import BaseModel, ConfigDict, Field
+
+from appliance.errors import WrongRequestError
+from appliance.settings.settings import Settings
+from appliance.store.database import connect
+from appliance.store.queries import run_state
+
+WHY = "It was asked for on the status page."
+EXPIRES_S = 600.0
+
+
+class WantedRun(BaseModel):
+    """What the page sends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    workflow: str = Field(min_length=1, max_length=100, description="The workflow to run.")
+
+
+class Asked(BaseModel):
+    """What the page is answered; what becomes of it shows among the runs."""
+
+    said: str = Field(description="What happens now, in a sentence.")
+
+
+def ask_for_run(settings: Settings, workflow: str) -> Asked:
+    """Raises WrongRequestError for a workflow that cannot run, psycopg.Error while the database is away."""
+    from appliance.orchestration.start_and_stop import find_workflow, start_run  # noqa: PLC0415 - see serving
+
+    find_workflow(settings, workflow)
+    if settings.is_split:
+        _put(settings, "run", {"workflow": workflow})
+        return Asked(said=f"Asked for: {workflow} starts within seconds.")
+    return Asked(said=f"Started: {start_run(settings, workflow, wait_s=0).run_id}")
+
+
+def ask_to_cancel(settings: Settings, run_id: str) -> Asked:
+    """Raises WrongRequestError for a run that is over or unknown, psycopg.Error as above."""
+    from appliance.orchestration.start_and_stop import cancel_run  # noqa: PLC0415 - see serving
+
+    with connect(settings.database_url, read_only=True) as db:
+        state = run_state(db, run_id)
+    if state not in ("queued", "running"):
+        what = f"The run '{run_id}' is over: it has {state}." if state else f"There is no run '{run_id}'."
+        raise WrongRequestError(what, "", "appliance runs")
+    if settings.is_split:
+        _put(settings, "cancel", {"run_id": run_id})
+    else:
+        cancel_run(settings, run_id, WHY)
+    return Asked(said="Asked for: it ends within seconds, and the twin stays as it was.")
+
+
+def _put(settings: Settings, kind: str, payload: dict[str, str]) -> None:
+    from appliance.store.command_state import BY, PAGE  # noqa: PLC0415 - see serving
+
+    with connect(settings.database_url) as db:
+        db.execute(
+            "INSERT INTO appliance.command (command_id, kind, payload, state, expires_at)"
+            " VALUES (%s, %s, %s, 'received', now() + make_interval(secs => %s))",
+            [uuid4(), kind, Jsonb(payload | {BY: PAGE}), EXPIRES_S],
+        )
