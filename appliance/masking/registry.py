@@ -7,6 +7,7 @@ from typing import Any
 from appliance.masking.catalogue.choice import Choice
 from appliance.masking.catalogue.company import Company
 from appliance.masking.catalogue.constant import Constant
+from appliance.masking.catalogue.contact.phone_number import PhoneNumber
 from appliance.masking.catalogue.contact.position import Position
 from appliance.masking.catalogue.contact.web import Domain, Url, Username
 from appliance.masking.catalogue.date_shift import DateShift
@@ -75,6 +76,7 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
     Username(),
     Url(),
     Domain(),
+    PhoneNumber(),
     Position(),
     Choice(),
 )

@@ -27,6 +27,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"locale": "hu_HU", "gender": "male"}, {"locale": "bg_BG", "subject": "id"},
     ],
     "street": [{"subject": "id"}],
+    "phone_number": [{"country": "DE"}, {"country": "IT", "form": "national"}, {"form": "national"}],
     "phone": [{"keep_prefix": each} for each in (1, 3, 9, 14, 30)],
     "random_string": [{"length": each} for each in (4, 21, 22, 40)],
     "partial": [{"keep_first": 1}, {"keep_first": 8, "keep_last": 0, "cover": "x"}, {"keep_last": 0},

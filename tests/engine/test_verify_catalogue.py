@@ -45,6 +45,7 @@ COLUMNS: dict[str, tuple[str, str, Any]] = {
     "place": ("point", "point(13 + n / 1000.0, 52 + n / 1000.0)", "position"),
     "plan": ("text", "'plan ' || n", {"mask": "choice", "values": ["basic", "pro"], "weights": [9, 1]}),
     "name": ("text", "'Ann ' || n", {"mask": "full_name", "locale": "de_DE", "gender_column": "sex"}),
+    "mobile": ("varchar(20)", "'+49170' || lpad((n * 7919)::text, 7, '0')", "phone_number"),
     "tags": ("inet[]", "ARRAY['10.0.0.1'::inet + n, NULL]", "ip"),
 }
 ROWS = 400

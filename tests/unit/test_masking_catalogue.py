@@ -32,7 +32,7 @@ def test_the_catalogue_is_complete() -> None:
             "url",
             "domain",
             "position",
-            *("middle_name", "choice"),
+            *("middle_name", "choice", "phone_number"),
         ),
     }
 
