@@ -62,7 +62,9 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "mac": [{"keep_vendor": True}],
     "text_scrub": [{"find": ["email", "phone"]}, {"find": ["ssn"]}, {"find": ["card", "ip"]}],
     "json": [{"paths": {"a.b": "phone", "c": {"mask": "number_noise", "percent": 50}, "d": "null",
-                        "e": {"mask": "constant", "value": [1]}}}],
+                        "e": {"mask": "constant", "value": [1]}}},
+             {"paths": {"a.*.b": "hash", "c": "delete"}}, {"paths": {"a": "delete"}},
+             {"paths": {"a.b": "keep", "c": "email"}, "others": "delete"}],
 }  # fmt: skip
 CASES = [(name, params) for name in MASKS for params in ({}, *OPTIONS.get(name, []))]
 
