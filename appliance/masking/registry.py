@@ -28,7 +28,7 @@ from appliance.masking.catalogue.null import Null
 from appliance.masking.catalogue.number_noise import NumberNoise
 from appliance.masking.catalogue.partial import Partial
 from appliance.masking.catalogue.phone import Phone
-from appliance.masking.catalogue.places import City, Street
+from appliance.masking.catalogue.places import City, Country, CountryCode, Street
 from appliance.masking.catalogue.random_string import RandomString
 from appliance.masking.catalogue.text_scrub import TextScrub
 from appliance.masking.catalogue.texts.alike import FormatPreserving, Postcode
@@ -47,6 +47,8 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
     Phone(),
     Street(),
     City(),
+    Country(),
+    CountryCode(),
     Company(),
     RandomString(),
     Partial(),

@@ -26,6 +26,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"subject": "id"}, {"subject": ["id", "id"]}, {"locale": "ja_JP"},
         {"locale": "hu_HU", "gender": "male"}, {"locale": "bg_BG", "subject": "id"},
     ],
+    "country": [{"subject": "id"}, {"domain": "crm"}],
+    "country_code": [{"subject": "id"}],
     "street": [{"subject": "id"}],
     "phone_number": [{"country": "DE"}, {"country": "IT", "form": "national"}, {"form": "national"}],
     "phone": [{"keep_prefix": each} for each in (1, 3, 9, 14, 30)],

@@ -57,6 +57,8 @@ COLUMNS: dict[str, tuple[str, str, Any]] = {
         "json_build_object('role', 'staff', 'secret', 's' || n)",
         {"mask": "json", "paths": {"role": "keep"}, "others": "delete"},
     ),
+    "land": ("varchar(30)", "'Land ' || n", "country"),
+    "land_code": ("char(2)", "chr(97 + n % 26) || chr(97 + n % 25)", "country_code"),
     "tags": ("inet[]", "ARRAY['10.0.0.1'::inet + n, NULL]", "ip"),
 }
 ROWS = 400
