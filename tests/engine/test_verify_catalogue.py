@@ -57,6 +57,7 @@ COLUMNS: dict[str, tuple[str, str, Any]] = {
         "json_build_object('role', 'staff', 'secret', 's' || n)",
         {"mask": "json", "paths": {"role": "keep"}, "others": "delete"},
     ),
+    "photo": ("bytea", "decode(lpad(to_hex(n), 8, '0'), 'hex')", "blank"),
     "land": ("varchar(30)", "'Land ' || n", "country"),
     "land_code": ("char(2)", "chr(97 + n % 26) || chr(97 + n % 25)", "country_code"),
     "tags": ("inet[]", "ARRAY['10.0.0.1'::inet + n, NULL]", "ip"),
