@@ -74,16 +74,16 @@ class PhoneNumber(Mask[PhoneNumberParams]):
             f"CASE WHEN octet_length({text}) > {_LONGEST} THEN {value.key_text}"
             f" WHEN {text} ~ '([0-9][^0-9]*){{{_FEWEST_DIGITS}}}' THEN {compact} ELSE {value.key_text} END"
         )
-        form, number, codes = (
-            identifier(scope.alias(f"appliance_{each}")) for each in ("form", "number", "codes")
+        form, number, codes, dialled = (
+            identifier(scope.alias(f"appliance_{each}")) for each in ("form", "number", "codes", "dialled")
         )
         fitting = _fitting(value.shape, params)
-        found = (
-            f"'{_entry(phone_forms()[params.country])}'"
-            if params.country
-            else f"CASE WHEN octet_length({text}) <= {_LONGEST} THEN {_looked_up(compact, fitting, codes)}"
-            f" ELSE '{_entry(phone_forms()[_USUAL])}' END"
-        )
+        if params.country:
+            found = f"'{_entry(phone_forms()[params.country])}'"
+        else:
+            looked_up = _looked_up(compact, fitting, codes, dialled)
+            usual = _entry(phone_forms()[_USUAL])
+            found = f"CASE WHEN octet_length({text}) <= {_LONGEST} THEN {looked_up} ELSE '{usual}' END"
 
         def made(digest: Digest) -> str:
             code, trunk, length, width, begun = (f"split_part({form}, ' ', {each})" for each in range(1, 6))
@@ -154,21 +154,21 @@ def _entry(form: PhoneForm) -> str:
     return f"{form.code} {form.trunk or '-'} {form.length} {form.width} {form.begun} "
 
 
-def _looked_up(compact: str, forms: list[PhoneForm], name: str) -> str:
+def _looked_up(compact: str, forms: list[PhoneForm], codes: str, dialled: str) -> str:
     """The entry of the calling code that a number begins with. No code is the beginning of another."""
     usual = _entry(phone_forms()[_USUAL])
     entries = "".join(f"|{_entry(form)}" for form in forms)
     longest = max(len(_entry(form)) for form in forms)
     places = ", ".join(
-        f"nullif(strpos({name}, '|' || rpad(substr({compact}, 2, {size}), {size}, '-') || ' '), 0)"
+        f"nullif(strpos({codes}, '|' || rpad(substr({dialled}, 2, {size}), {size}, '-') || ' '), 0)"
         for size in (1, 2, 3)
     )
-    place = f"coalesce({places}, strpos({name}, '|{usual}'))"
+    place = f"coalesce({places}, strpos({codes}, '|{usual}'))"
     found = (
-        f"(SELECT substr({name}, {place} + 1, {longest})"
-        f" FROM (SELECT '{entries}' AS {name} OFFSET 0) AS appliance_codes)"
+        f"CASE WHEN left({dialled}, 1) = '+' THEN substr({codes}, {place} + 1, {longest}) ELSE '{usual}' END"
     )
-    return f"CASE WHEN left({compact}, 1) = '+' THEN {found} ELSE '{usual}' END"
+    once = f"SELECT '{entries}' AS {codes}, {compact} AS {dialled} OFFSET 0"
+    return f"(SELECT {found} FROM ({once}) AS appliance_codes)"
 
 
 def _looks(forms: list[PhoneForm], params: PhoneNumberParams) -> str:
