@@ -7,6 +7,7 @@ from typing import Any
 from appliance.masking.catalogue.choice import Choice
 from appliance.masking.catalogue.company import Company
 from appliance.masking.catalogue.constant import Constant
+from appliance.masking.catalogue.contact.phone_number import PhoneNumber
 from appliance.masking.catalogue.contact.position import Position
 from appliance.masking.catalogue.contact.web import Domain, Url, Username
 from appliance.masking.catalogue.date_shift import DateShift
@@ -27,7 +28,7 @@ from appliance.masking.catalogue.null import Null
 from appliance.masking.catalogue.number_noise import NumberNoise
 from appliance.masking.catalogue.partial import Partial
 from appliance.masking.catalogue.phone import Phone
-from appliance.masking.catalogue.places import City, Street
+from appliance.masking.catalogue.places import City, Country, CountryCode, Street
 from appliance.masking.catalogue.random_string import RandomString
 from appliance.masking.catalogue.text_scrub import TextScrub
 from appliance.masking.catalogue.texts.alike import FormatPreserving, Postcode
@@ -46,6 +47,8 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
     Phone(),
     Street(),
     City(),
+    Country(),
+    CountryCode(),
     Company(),
     RandomString(),
     Partial(),
@@ -75,6 +78,7 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
     Username(),
     Url(),
     Domain(),
+    PhoneNumber(),
     Position(),
     Choice(),
 )

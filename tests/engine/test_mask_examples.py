@@ -26,7 +26,10 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"subject": "id"}, {"subject": ["id", "id"]}, {"locale": "ja_JP"},
         {"locale": "hu_HU", "gender": "male"}, {"locale": "bg_BG", "subject": "id"},
     ],
+    "country": [{"subject": "id"}, {"domain": "crm"}],
+    "country_code": [{"subject": "id"}],
     "street": [{"subject": "id"}],
+    "phone_number": [{"country": "DE"}, {"country": "IT", "form": "national"}, {"form": "national"}],
     "phone": [{"keep_prefix": each} for each in (1, 3, 9, 14, 30)],
     "random_string": [{"length": each} for each in (4, 21, 22, 40)],
     "partial": [{"keep_first": 1}, {"keep_first": 8, "keep_last": 0, "cover": "x"}, {"keep_last": 0},
@@ -61,7 +64,9 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "mac": [{"keep_vendor": True}],
     "text_scrub": [{"find": ["email", "phone"]}, {"find": ["ssn"]}, {"find": ["card", "ip"]}],
     "json": [{"paths": {"a.b": "phone", "c": {"mask": "number_noise", "percent": 50}, "d": "null",
-                        "e": {"mask": "constant", "value": [1]}}}],
+                        "e": {"mask": "constant", "value": [1]}}},
+             {"paths": {"a.*.b": "hash", "c": "delete"}}, {"paths": {"a": "delete"}},
+             {"paths": {"a.b": "keep", "c": "email"}, "others": "delete"}],
 }  # fmt: skip
 CASES = [(name, params) for name in MASKS for params in ({}, *OPTIONS.get(name, []))]
 

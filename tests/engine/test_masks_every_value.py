@@ -118,6 +118,7 @@ OTHER_PARAMS: dict[str, list[dict[str, Any]]] = {
     ],
     "format_preserving": [{"keep_first": 1, "keep_last": 1}],
     "postcode": [{"keep_first": 0}],
+    "phone_number": [{"form": "national"}, {"country": "JP"}, {"country": "US", "form": "e164"}],
     "position": [{"axis": "latitude"}, {"axis": "longitude", "radius_m": 100000}],
     "round": [{"to": 7}, {"to": 0.25}, {"to": 1e15}],
     "bucket": [{"bounds": [0, 18, 65]}, {"size": 7}, {"size": 1e15}, {"size": 0.5, "show": "middle"}],

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg.types.json import set_json_loads
 
+from appliance.masking.compiler import check_column
 from tests.engine.clusters import Cluster
 from tests.engine.masking_lab import Lab, keyed_hash, make_lab, remove_lab, spec
 
@@ -183,3 +184,80 @@ def test_nothing_changes_where_no_path_leads(lab: Lab, document: Any) -> None:
     lost = isinstance(document, list) and any(isinstance(each, list) for each in document)
     assert same == [(not lost,)]
     assert copy.deepcopy(document) == document
+
+
+PEOPLE = {"people": {"ann": {"mail": "a@x.test", "age": 7}, "bob": {"mail": "b@x.test"}}, "note": "n", "n": 1}
+
+
+@pytest.mark.parametrize("column_type", ["jsonb", "json"])
+def test_a_star_stands_for_every_key(lab: Lab, column_type: str) -> None:
+    paths = {"people.*.mail": "hash"}
+    (masked,) = lab.masked(column_type, [json.dumps(PEOPLE)], spec("json", paths=paths), cast=column_type)
+    wanted = copy.deepcopy(PEOPLE)
+    for person in wanted["people"].values():  # type: ignore[attr-defined]
+        person["mail"] = keyed_hash(person["mail"]).hex()[:32]
+    assert json.loads(masked) == wanted
+
+
+@pytest.mark.parametrize("column_type", ["jsonb", "json"])
+def test_what_is_deleted_is_gone_with_its_key(lab: Lab, column_type: str) -> None:
+    paths = {"people.*.mail": "delete", "note": "delete", "missing.too": "delete", "n": "hash"}
+    texts = [json.dumps(each) for each in (PEOPLE, [PEOPLE], {}, 5, None)]
+    whole, listed, *rest = map(
+        json.loads, lab.masked(column_type, texts, spec("json", paths=paths), cast=column_type)
+    )
+    assert whole == {"people": {"ann": {"age": 7}, "bob": {}}, "n": keyed_hash("1").hex()[:32]}
+    assert listed == [whole] and rest == [{}, 5, None]
+
+
+@pytest.mark.parametrize("column_type", ["jsonb", "json"])
+def test_what_is_not_named_goes_where_the_others_are_deleted(lab: Lab, column_type: str) -> None:
+    chosen = spec("json", paths={"people.*.age": "keep", "note": "hash"}, others="delete")
+    texts = [json.dumps(each) for each in (PEOPLE, [1, PEOPLE, [2]], "x", {"n": 1})]
+    whole, listed, scalar, empty = map(json.loads, lab.masked(column_type, texts, chosen, cast=column_type))
+    assert whole == {"people": {"ann": {"age": 7}, "bob": {}}, "note": keyed_hash("n").hex()[:32]}
+    assert listed == [None, whole, None] and scalar is None and empty == {}
+
+
+@pytest.mark.parametrize("column_type", ["jsonb", "json"])
+@MANY
+@given(documents=st.lists(DOCUMENTS, min_size=1, max_size=12))
+def test_what_is_proven_of_deleted_and_kept_paths_holds_in_the_twin(
+    lab: Lab, column_type: str, documents: list[Any]
+) -> None:
+    texts = [json.dumps(document) for document in documents]
+    ends = {"a.*.b": "delete", "list[*].a": "keep", "b.a": "hash"}
+    chosen = spec("json", paths=ends, others="delete")
+    twin = lab.masked(column_type, texts, chosen, cast=column_type)
+    assert (
+        lab.masked(
+            column_type,
+            twin,
+            spec("json", paths={"list.a": "keep", "b.a": "keep", "a.*.x": "keep"}, others="delete"),
+            cast=column_type,
+        )
+        == twin
+    )
+    table, session = lab.table_of(column_type), lab.session()
+    lab.masked(column_type, texts, chosen, cast=column_type)
+    facets = {facet.label: facet for facet in lab.shapes(column_type, chosen).proved()}
+    rows = f"FROM lab.{table.name}_twin WHERE"
+    assert session.execute(f"SELECT {rows} {facets['all else'].leak_sql}".encode()).fetchall() == []
+    gone = facets["a.*.b"].value_sql
+    assert session.execute(f"SELECT {rows} ({gone}) IS NOT NULL".encode()).fetchall() == []
+    raw = session.execute(f"SELECT {facets['all else'].leak_sql} FROM lab.{table.name} ORDER BY id".encode())
+    for document, (leaks,) in zip(documents, raw.fetchall(), strict=True):
+        if isinstance(document, dict) and set(document) - {"a", "b", "list"}:
+            assert leaks
+
+
+def test_what_cannot_stand_at_a_path_is_said(lab: Lab) -> None:
+    wrong = [
+        ({"a": "keep"}, "kept already"),
+        ({"$": "delete"}, "the mask null"),
+        ({"*.a": "hash", "b": "hash"}, "no other key"),
+        ({"a": {"mask": "delete", "length": 3}}, "no parameters"),
+    ]
+    for paths, said in wrong:
+        problems = check_column(lab.table_of("jsonb"), lab.column("jsonb"), spec("json", paths=paths))
+        assert len(problems) == 1 and said in problems[0], problems

@@ -45,6 +45,21 @@ COLUMNS: dict[str, tuple[str, str, Any]] = {
     "place": ("point", "point(13 + n / 1000.0, 52 + n / 1000.0)", "position"),
     "plan": ("text", "'plan ' || n", {"mask": "choice", "values": ["basic", "pro"], "weights": [9, 1]}),
     "name": ("text", "'Ann ' || n", {"mask": "full_name", "locale": "de_DE", "gender_column": "sex"}),
+    "mobile": ("varchar(20)", "'+49170' || lpad((n * 7919)::text, 7, '0')", "phone_number"),
+    "profile": (
+        "jsonb",
+        "jsonb_build_object('mail', 'm' || n, 'phones', jsonb_build_object('home', n::text), 'note',"
+        " 'n' || n)",
+        {"mask": "json", "paths": {"mail": "email", "phones.*": "hash", "note": "delete"}},
+    ),
+    "facts": (
+        "json",
+        "json_build_object('role', 'staff', 'secret', 's' || n)",
+        {"mask": "json", "paths": {"role": "keep"}, "others": "delete"},
+    ),
+    "photo": ("bytea", "decode(lpad(to_hex(n), 8, '0'), 'hex')", "blank"),
+    "land": ("varchar(30)", "'Land ' || n", "country"),
+    "land_code": ("char(2)", "chr(97 + n % 26) || chr(97 + n % 25)", "country_code"),
     "tags": ("inet[]", "ARRAY['10.0.0.1'::inet + n, NULL]", "ip"),
 }
 ROWS = 400

@@ -14,6 +14,7 @@ from appliance.masking.registry import MASKS
 from appliance.masking.word_lists import word_list, word_list_of
 from tests.unit.masking_columns import mask
 
+COUNTRIES = ("country", "country_code")
 LISTS = ("first_name", "last_name", "street", "city", "company_name", "company_trade", "mailbox")
 
 
@@ -32,7 +33,7 @@ def test_the_catalogue_is_complete() -> None:
             "url",
             "domain",
             "position",
-            *("middle_name", "choice"),
+            *("middle_name", "choice", "phone_number", "country", "country_code"),
         ),
     }
 
@@ -46,7 +47,7 @@ def test_a_mask_says_what_it_is_and_its_example_is_valid(name: str) -> None:
     mask_and_params(mask(name, **found.example_params()), MASKS)
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", LISTS + COUNTRIES)
 def test_words_are_many_short_and_none_twice(name: str) -> None:
     words = word_list(name).words
     assert len(set(words)) == len(words) >= 90
@@ -59,7 +60,7 @@ def test_people_and_places_are_written_as_they_write_themselves() -> None:
         assert any(not word.isascii() for word in word_list(name).words)
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", LISTS + COUNTRIES)
 def test_a_part_of_a_list_is_found_again_by_its_key(name: str) -> None:
     for longest in (None, 5, 1000):
         for encoding in ("UTF8", "LATIN9"):
@@ -71,6 +72,11 @@ def test_no_word_list_has_changed() -> None:
     """Everyone's pseudonym depends on every word and its place: a change gives all people new names."""
     digest = hashlib.sha256(repr([(name, word_list(name).words) for name in LISTS]).encode())
     assert digest.hexdigest() == "be95f9dd178cf123f4a100d871060a778b388644e1460208b9ebbf5a58ff5e84"
+
+
+def test_no_list_of_countries_has_changed() -> None:
+    digest = hashlib.sha256(repr([(name, word_list(name).words) for name in COUNTRIES]).encode())
+    assert digest.hexdigest() == "402a6a308b1096891c153843ae4396e5a4744b1dd7010dce45844cd7fa8a27bb"
 
 
 def test_there_are_names_of_many_locales_each_of_a_form() -> None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from appliance.masking.catalogue.constant import ConstantParams
 from appliance.masking.compiled import Facet, Proof
 from appliance.masking.json.guard import is_jsonb
-from appliance.masking.json.paths import Branch, WrongPathError, jsonpath, parse_path, path_text
+from appliance.masking.json.params import ENDS, JsonParams, why_no_end
+from appliance.masking.json.paths import ANY_KEY, Branch, WrongPathError, jsonpath, parse_path, path_text
 from appliance.masking.json.sql import NULL, Replacement, masked_document
 from appliance.masking.lookup import WrongMaskError, mask_and_params
-from appliance.masking.mask import Mask, Masked, Original, Params, Promises, shape_of_output
+from appliance.masking.mask import Mask, Masked, Original, Promises, shape_of_output
 from appliance.masking.scope import Scope
 from appliance.masking.shape import JSON, Kind, Shape, Value
 from appliance.masking.sql_text import identifier, literal
@@ -25,30 +26,11 @@ from appliance.workflow.document import MaskSpec
 _TEXTS = '(@.type() == "string" && @ != "") || @.type() == "number" || @.type() == "boolean"'
 _NUMBERS = '@.type() == "number" && @ != 0'
 _ANYTHING = '@.type() != "null"'
+_OTHERS = "all else"
+_IN_EXAMPLES = "text"
 _TEXT = Shape("text", "text")
 _NUMBER = Shape("numeric", "numeric")
 _FITTING: frozenset[Kind] = frozenset({"text", "numeric"})
-
-
-class JsonParams(Params):
-    """Which paths, and a mask for each."""
-
-    paths: dict[str, MaskSpec] = Field(
-        min_length=1,
-        max_length=50,
-        description="A mask for each path. Lists on the way are gone through, with or without [*].",
-        examples=[{"contact.email": "email", "orders[*].card": {"mask": "partial", "keep_last": 4}}],
-    )
-
-    def nested(self) -> Iterator[tuple[tuple[str, ...], str | MaskSpec]]:
-        """Each path with its mask, or with what is wrong with the path, for the check of a document."""
-        tree: Branch[bool] = Branch()
-        for path, spec in self.paths.items():
-            try:
-                tree.add(parse_path(path), True)
-            except WrongPathError as wrong:
-                yield ("paths", path), f"is no path to mask: {wrong}"
-            yield ("paths", path), spec
 
 
 @dataclass(frozen=True)
@@ -72,7 +54,7 @@ class _Leaf:
 
 
 class JsonDocument(Mask[JsonParams]):
-    """Everything but the values at the paths stays."""
+    """Everything but the values at the paths stays, or goes."""
 
     name = "json"
     summary = "Masks the values at some paths of a JSON document."
@@ -84,8 +66,8 @@ class JsonDocument(Mask[JsonParams]):
         format="always a valid document; a path that is missing stays missing; an object, or a list inside"
         " a list, where a path ends or forks becomes null; a json that jsonb cannot hold becomes null",
     )
-    hides = "the values at the paths, and nothing else."
-    learnt = "what the masks at the paths say, and the rest of the document as it is."
+    hides = "the values at the paths; with `others: delete` all else too, but for what `keep` says."
+    learnt = "what the masks at the paths say, and the rest of the document as it is, unless that is deleted."
     originals = ()
     """Its examples begin with a document that has the paths."""
 
@@ -95,24 +77,55 @@ class JsonDocument(Mask[JsonParams]):
 
     def compile(self, value: Value, params: JsonParams, scope: Scope) -> Masked:
         """One expression for all paths, and one thing to prove for each."""
-        leaves = [self._leaf(path, spec) for path, spec in params.paths.items()]
-        facets = tuple(self._facet(value, leaf, scope) for leaf in leaves)
-        return Masked(self._document(value, leaves, scope), "by_chance", facets=facets)
+        leaves = [self._leaf(path, spec) for path, spec in params.paths.items() if spec.mask not in ENDS]
+        ends = {
+            parse_path(path): Replacement(ENDS[spec.mask])
+            for path, spec in params.paths.items()
+            if spec.mask in ENDS
+        }
+        only = params.others == "delete"
+        facets = [self._facet(value, leaf, scope) for leaf in leaves]
+        facets += [_gone_facet(value, keys, scope) for keys, end in ends.items() if end.kind == "delete"]
+        replaced = {leaf.keys: _replacement(leaf, scope) for leaf in leaves} | ends
+        if only:
+            kept = {
+                keys: end if end.kind == "delete" else Replacement("keep") for keys, end in replaced.items()
+            }
+            pruned = self._document(value, kept, scope, only=True)
+            form = "::text" if value.shape.kind == "json" else ""
+            facets.append(
+                Facet(
+                    label=_OTHERS,
+                    value_sql=f"{value.sql}::text",
+                    proof="partial",
+                    leak_sql=f"{value.sql}{form} IS DISTINCT FROM ({pruned}){form}",
+                )
+            )
+        sql = self._document(value, replaced, scope, only=only)
+        return Masked(sql, "by_chance", facets=tuple(facets))
 
     def _leaf(self, path: str, spec: MaskSpec) -> _Leaf:
         return _Leaf(parse_path(path), *mask_and_params(spec, self._masks))
 
-    def _document(self, value: Value, leaves: list[_Leaf], scope: Scope) -> str:
+    def _document(
+        self,
+        value: Value,
+        ends: Mapping[tuple[str, ...], Replacement],
+        scope: Scope,
+        *,
+        only: bool = False,
+    ) -> str:
         tree: Branch[Replacement] = Branch()
-        for leaf in leaves:
-            tree.add(leaf.keys, _replacement(leaf, scope))
+        for keys, end in ends.items():
+            tree.add(keys, end)
         name = identifier(scope.alias("appliance_value"))
         if value.shape.kind == "jsonb":
-            return masked_document(value.sql, tree, name)
+            return masked_document(value.sql, tree, name, only=only)
         # Parsed once, and only if that cannot fail.
+        masked = masked_document(f"{value.sql}::jsonb", tree, name, only=only)
         return (
             f"CASE WHEN {value.sql} IS NULL THEN NULL WHEN {is_jsonb(value.sql, scope.encoding)}"
-            f" THEN {masked_document(f'{value.sql}::jsonb', tree, name)}::json ELSE 'null'::json END"
+            f" THEN {masked}::json ELSE 'null'::json END"
         )
 
     def _facet(self, value: Value, leaf: _Leaf, scope: Scope) -> Facet:
@@ -124,7 +137,8 @@ class JsonDocument(Mask[JsonParams]):
         if inner.proof == "partial":
             # json has no equality, but what has been masked has the one text form that jsonb gives.
             form = "::text" if value.shape.kind == "json" else ""
-            leak = f"{value.sql}{form} IS DISTINCT FROM ({self._document(value, [leaf], scope)}){form}"
+            document = self._document(value, {leaf.keys: _replacement(leaf, scope)}, scope)
+            leak = f"{value.sql}{form} IS DISTINCT FROM ({document}){form}"
             return Facet(label=label, value_sql=shown, proof="partial", leak_sql=leak)
         proof: Proof = "disjoint" if inner.proof == "disjoint" else "by_chance"
         return Facet(
@@ -140,11 +154,19 @@ class JsonDocument(Mask[JsonParams]):
         before: Branch[JsonValue] = Branch()
         after: Branch[JsonValue] = Branch()
         for path, spec in params.paths.items():
+            if spec.mask in ENDS:
+                before.add(parse_path(path), _IN_EXAMPLES)
+                if spec.mask == "keep":
+                    after.add(parse_path(path), _IN_EXAMPLES)
+                continue
             leaf = self._leaf(path, spec)
             original, made = _leaf_example(leaf)
             before.add(leaf.keys, original)
             after.add(leaf.keys, made)
-        return ((_as_json(before), _as_json(after)),)
+        if params.others == "delete" and before.children and ANY_KEY not in before.children:
+            before.children.setdefault("other", Branch(leaf=_IN_EXAMPLES))
+        left = _as_json(after) if after.children or after.leaf is not None or not before.children else "{}"
+        return ((_as_json(before), left),)
 
     def example(self, original: Original, params: JsonParams) -> str:
         """Of a document that has the paths."""
@@ -160,7 +182,11 @@ class JsonDocument(Mask[JsonParams]):
                 tree.add(parse_path(path), True)
             except WrongPathError as wrong:
                 found.append(f"paths: `{path}`: {wrong}")
-            found += [f"paths: `{path}`: {problem}" for problem in self._inner_problems(spec, scope)]
+            wrong_end = why_no_end(path, spec, params.others)
+            if wrong_end is not None:
+                found.append(f"paths: `{path}`: {wrong_end}")
+            elif spec.mask not in ENDS:
+                found += [f"paths: `{path}`: {problem}" for problem in self._inner_problems(spec, scope)]
         return found
 
     def _inner_problems(self, spec: MaskSpec, scope: Scope) -> list[str]:
@@ -195,7 +221,9 @@ def _leaf_example(leaf: _Leaf) -> tuple[JsonValue, JsonValue]:
 
 def _as_json(tree: Branch[JsonValue]) -> str:
     def nested(branch: Branch[JsonValue]) -> JsonValue:
-        return {key: nested(each) for key, each in branch.children.items()} or branch.leaf
+        if branch.leaf is not None or not branch.children:
+            return branch.leaf
+        return {"any" if key == ANY_KEY else key: nested(each) for key, each in branch.children.items()}
 
     return json.dumps(nested(tree), ensure_ascii=False)
 
@@ -214,6 +242,12 @@ def _replacement(leaf: _Leaf, scope: Scope) -> Replacement:
         return f"({inner})::{leaf.shape.cast}"
 
     return Replacement("text" if leaf.shape is _TEXT else "number", masked)
+
+
+def _gone_facet(value: Value, keys: tuple[str, ...], scope: Scope) -> Facet:
+    """In the twin nothing stands at the path, not even null."""
+    shown = _at(value, keys, '@.type() != ""', scope)
+    return Facet(label=path_text(keys), value_sql=shown, proof="constant")
 
 
 def _constant_facet(value: Value, leaf: _Leaf, scope: Scope, label: str) -> Facet:

@@ -1,4 +1,4 @@
-"""``street`` and ``city``: made-up addresses."""
+"""``street``, ``city``, ``country`` and ``country_code``: made-up addresses."""
 
 from __future__ import annotations
 
@@ -50,3 +50,23 @@ class City(PickedMask):
     lists = ("city",)
     promises = Promises(length="at most 15 characters", format="a city's name")
     originals = (Original("Springfield"),)
+
+
+class Country(PickedMask):
+    """A country's usual name in English."""
+
+    name = "country"
+    summary = "Replaces a country's name with another one."
+    lists = ("country",)
+    promises = Promises(length="at most 24 characters", format="a country's name in English")
+    originals = (Original("Germany"),)
+
+
+class CountryCode(PickedMask):
+    """Of ISO 3166-1."""
+
+    name = "country_code"
+    summary = "Replaces a country's code of two letters with another one."
+    lists = ("country_code",)
+    promises = Promises(length="two characters", format="a country's code by ISO 3166-1, in capital letters")
+    originals = (Original("DE"),)

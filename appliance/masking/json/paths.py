@@ -10,6 +10,8 @@ from typing import Generic, TypeVar
 _STEP = re.compile(r'"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^."\[\]]+)')
 _LIST = re.compile(r"\[(?P<inside>[^\]]*)\]")
 DEEPEST = 6
+ANY_KEY = "\0"
+"""Stands for ``*`` in a path: each key of an object. No key in a database has a NUL in it."""
 
 Leaf = TypeVar("Leaf")
 
@@ -47,7 +49,7 @@ def parse_path(text: str) -> tuple[str, ...]:
 
 def _key(found: re.Match[str]) -> str:
     if found["plain"] is not None:
-        return found["plain"]
+        return ANY_KEY if found["plain"] == "*" else found["plain"]
     try:
         return str(json.loads(f'"{found["quoted"]}"'))
     except ValueError:
@@ -59,13 +61,18 @@ def path_text(keys: tuple[str, ...]) -> str:
     if not keys:
         return "$"
     return ".".join(
-        key if re.fullmatch(r"[\w-]+", key) else json.dumps(key, ensure_ascii=False) for key in keys
+        "*"
+        if key == ANY_KEY
+        else key
+        if re.fullmatch(r"[\w-]+", key)
+        else json.dumps(key, ensure_ascii=False)
+        for key in keys
     )
 
 
 def jsonpath(keys: tuple[str, ...], condition: str) -> str:
     """An SQL/JSON path (lax, so lists are gone through) with a filter on what stands at its end."""
-    steps = "".join("." + json.dumps(key, ensure_ascii=False) for key in keys)
+    steps = "".join("." + ("*" if key == ANY_KEY else json.dumps(key, ensure_ascii=False)) for key in keys)
     return f"lax ${steps} ? ({condition})"
 
 
@@ -82,6 +89,8 @@ class Branch(Generic[Leaf]):
         for key in keys:
             if here.leaf is not None:
                 raise WrongPathError("it leads through another path that is masked as a whole")
+            if here.children and (key == ANY_KEY) != (ANY_KEY in here.children):
+                raise WrongPathError("a * stands for every key, so no other key may stand beside it")
             here = here.children.setdefault(key, Branch())
         if here.leaf is not None or here.children:
             raise WrongPathError("another path is the same or leads through it")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from appliance.masking.json.paths import Branch
+from appliance.masking.json.paths import ANY_KEY, Branch
 from appliance.masking.sql_text import literal
 
 NULL = "'null'::jsonb"
@@ -16,21 +16,23 @@ NULL = "'null'::jsonb"
 class Replacement:
     """How a value at the end of a path is replaced.
 
-    ``text``: strings, numbers and booleans as text; ``number``: numbers; ``constant``: whatever is there.
+    ``text``: strings, numbers and booleans as text; ``number``: numbers; ``constant``: whatever is there;
+    ``delete``: its key goes as well; ``keep``: nothing is.
     """
 
-    kind: Literal["text", "number", "constant"]
-    masked: Callable[[str], str]
+    kind: Literal["text", "number", "constant", "delete", "keep"]
+    masked: Callable[[str], str] = str
     """From the SQL of a value (text, numeric, for a constant jsonb) to that of its replacement."""
 
 
-def masked_document(document: str, tree: Branch[Replacement], name: str) -> str:
+def masked_document(document: str, tree: Branch[Replacement], name: str, *, only: bool = False) -> str:
     """The masked document; NULL for NULL. ``name`` is one that no column has.
 
-    Every level is computed once and then called ``name``, which hides what the level above calls so: that
-    keeps the SQL short, and a mask may mention its input as often as it likes.
+    With ``only``, what no path leads to is left out. Every level is computed once and then called ``name``,
+    which hides what the level above calls so: that keeps the SQL short, and a mask may mention its input as
+    often as it likes.
     """
-    return _named(_at(name, tree), document, name)
+    return _named(_at(name, tree, only), document, name)
 
 
 def _named(expression: str, value: str, name: str) -> str:
@@ -38,21 +40,28 @@ def _named(expression: str, value: str, name: str) -> str:
     return f"(SELECT {expression} FROM (SELECT {value} AS {name} OFFSET 0) AS appliance_level)"
 
 
-def _at(name: str, tree: Branch[Replacement]) -> str:
+def _at(name: str, tree: Branch[Replacement], only: bool) -> str:
     if tree.leaf is not None:
         return f"CASE WHEN {name} IS NULL THEN NULL ELSE {_end(name, tree.leaf)} END"
+    other = f"CASE WHEN {name} IS NOT NULL THEN {NULL} END" if only else name
     return (
-        f"CASE jsonb_typeof({name}) WHEN 'object' THEN {_object(name, tree)}"
-        f" WHEN 'array' THEN {_each(name, _member(name, tree))} ELSE {name} END"
+        f"CASE jsonb_typeof({name}) WHEN 'object' THEN {_object(name, tree, only)}"
+        f" WHEN 'array' THEN {_each(name, _member(name, tree, only))} ELSE {other} END"
     )
 
 
-def _object(name: str, tree: Branch[Replacement]) -> str:
+def _object(name: str, tree: Branch[Replacement], only: bool) -> str:
     """The object with the masked values in place of those it has."""
-    parts = [name]
+    if ANY_KEY in tree.children:
+        return _every_key(name, tree.children[ANY_KEY], only)
+    gone = [key for key, child in tree.children.items() if _is_deleted(child)]
+    kept = f"({name} - ARRAY[{', '.join(map(literal, gone))}]::text[])" if gone else name
+    parts = ["'{}'::jsonb" if only else kept]
     for key, child in tree.children.items():
+        if _is_deleted(child):
+            continue
         inside = f"({name} -> {literal(key)})"
-        masked = masked_document(inside, child, name)
+        masked = masked_document(inside, child, name, only=only)
         parts.append(
             f"CASE WHEN {inside} IS NULL THEN '{{}}'::jsonb"
             f" ELSE jsonb_build_object({literal(key)}, {masked}) END"
@@ -60,11 +69,26 @@ def _object(name: str, tree: Branch[Replacement]) -> str:
     return " || ".join(parts)
 
 
-def _member(name: str, tree: Branch[Replacement]) -> str:
+def _every_key(name: str, child: Branch[Replacement], only: bool) -> str:
+    """The object with the value of each key masked."""
+    if _is_deleted(child):
+        return "'{}'::jsonb"
+    masked = masked_document(name, child, name, only=only)
+    return (
+        f"(SELECT coalesce(jsonb_object_agg(appliance_entry.appliance_key, {masked}), '{{}}'::jsonb)"
+        f" FROM jsonb_each({name}) AS appliance_entry (appliance_key, {name}))"
+    )
+
+
+def _is_deleted(tree: Branch[Replacement]) -> bool:
+    return tree.leaf is not None and tree.leaf.kind == "delete"
+
+
+def _member(name: str, tree: Branch[Replacement], only: bool) -> str:
     """One element of a list on the way. A list inside it is not gone through, so nothing of that stays."""
     return (
-        f"CASE jsonb_typeof({name}) WHEN 'object' THEN {_object(name, tree)}"
-        f" WHEN 'array' THEN {NULL} ELSE {name} END"
+        f"CASE jsonb_typeof({name}) WHEN 'object' THEN {_object(name, tree, only)}"
+        f" WHEN 'array' THEN {NULL} ELSE {NULL if only else name} END"
     )
 
 
@@ -77,6 +101,8 @@ def _each(name: str, masked: str) -> str:
 
 
 def _end(name: str, replacement: Replacement) -> str:
+    if replacement.kind == "keep":
+        return name
     if replacement.kind == "constant":
         return replacement.masked(name)
     scalar = _scalar(name, replacement)

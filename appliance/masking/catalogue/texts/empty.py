@@ -1,12 +1,14 @@
-"""``blank`` and ``lorem``: text that says nothing."""
+"""``blank`` and ``lorem``: text, or bytes, that say nothing."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from appliance.masking.drawing import Digest, text_message
 from appliance.masking.examples import draw
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Params, Promises
 from appliance.masking.scope import Scope, never_itself, unless_empty
-from appliance.masking.shape import TEXT, Value
+from appliance.masking.shape import TEXT, Kind, Value
 
 LONGEST = 16_000_000
 """Bytes; longer text becomes lorem of as many characters, since text has an end."""
@@ -22,24 +24,26 @@ _TURNED = "bcdefghijklmnopqrstuvwxyzea"
 
 
 class Blank(Mask[Params]):
-    """Empty text, for columns that may not be NULL."""
+    """Empty text or no bytes, for columns that may not be NULL."""
 
     name = "blank"
-    summary = "Replaces every text with an empty one."
+    summary = "Replaces every text with an empty one, and bytes with none."
     params = Params
-    kinds = TEXT
+    kinds: ClassVar[frozenset[Kind]] = TEXT | {"bytea"}
     proof = "constant"
     promises = Promises(deterministic="yes: always empty", length="nothing")
-    hides = "the whole text."
+    hides = "the whole text, all bytes."
     learnt = "nothing but where there is a row, and which rows have a value."
-    originals = (Original("Ann Lee"),)
+    originals = (Original("Ann Lee"), Original("\\x89504e47", "bytea"))
 
     def compile(self, value: Value, params: Params, scope: Scope) -> Masked:
         """NULL stays NULL."""
+        if value.shape.kind == "bytea":
+            return Masked(f"substr({value.sql}, 1, 0)", "constant", output_domain_sql="SELECT '\\x'")
         return Masked(f"left({value.text}, 0)", "constant", output_domain_sql="SELECT ''")
 
     def example(self, original: Original, params: Params) -> str:
-        return ""
+        return "\\x" if original.type == "bytea" else ""
 
 
 class Lorem(Mask[KeyedParams]):
