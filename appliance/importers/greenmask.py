@@ -79,7 +79,7 @@ _SIMPLE = {
     "RandomName": "full_name",
     "RandomPhoneNumber": "phone",
     "RandomTollFreePhoneNumber": "phone",
-    "RandomE164PhoneNumber": "phone",
+    "RandomE164PhoneNumber": "phone_number",
     "RandomTitleMale": "title",
     "RandomTitleFemale": "title",
 }
@@ -142,13 +142,12 @@ def _json(params: Params) -> Equal:
         if path is None:
             return Equal(why="One of its paths cannot be written here.")
         if operation.get("operation") == "delete":
-            paths[path] = "null"
+            paths[path] = "delete"
         elif operation.get("operation") == "set" and is_plain(value) and "value_template" not in operation:
             paths[path] = {"mask": "constant", "value": value}
         else:
             return Equal(why="One of its operations is a template.")
-    note = "A deleted key is null here." if "null" in paths.values() else ""
-    return Equal("json", {"paths": paths}, note=note) if paths else Equal(why="It has no operation.")
+    return Equal("json", {"paths": paths}) if paths else Equal(why="It has no operation.")
 
 
 _BUILT: dict[str, Callable[[Params], Equal]] = {

@@ -164,7 +164,7 @@ def test_greenmasks_transformers_become_masks() -> None:
         "seen": None,
         "settings": {
             "mask": "json",
-            "paths": {"contacts[*].mail": {"mask": "constant", "value": "gone"}, "card": "null"},
+            "paths": {"contacts[*].mail": {"mask": "constant", "value": "gone"}, "card": "delete"},
         },
         "first": "first_name",
         "whole": "full_name",
