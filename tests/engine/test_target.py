@@ -45,6 +45,8 @@ def run(
     made = EngineRun(source, source_database, target, twin_database, tmp_path)
     yield made
     made.close()
+    # Other tests of the same servers rely on a reader that may do less.
+    source.sql("postgres", "REVOKE pg_read_all_data FROM reader")
 
 
 @pytest.fixture
