@@ -27,7 +27,7 @@ AskedBy = Literal["command line", "schedule", "request"]
 
 
 class CopyKey(NamedTuple):
-    """What tells copies apart: a branch that is made again has the place and the run of the former one."""
+    """By what copies differ: a branch that is made again has the place and the run of the former one."""
 
     place: str
     run: str
