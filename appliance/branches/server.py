@@ -63,6 +63,8 @@ class BranchServer:
     open_admin: Callable[[], Connection[TupleRow]]
     """On the server's maintenance database."""
     open_database: OpenDatabase
+    note_made: Callable[[str, BranchMarker], None] | None = None
+    """Writes a database down that is about to be made, while no other branch of the server changes."""
 
     def branches(self) -> list[Branch]:
         """Those of this twin, by name. Raises our errors."""
@@ -193,6 +195,8 @@ class BranchServer:
             template = self._template(admin, asked.of)
             self._ask_policy(admin, template, marker)
             marker = marker.model_copy(update={"run": template.run, "copy_of": template.kind})
+            if self.note_made is not None:
+                self.note_made(database, marker)
             began = datetime.now(UTC)
             try:
                 method = copy_database(admin, template.database, database)

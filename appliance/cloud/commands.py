@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -37,6 +38,7 @@ MOST_AN_HOUR = 120
 KEPT_DAYS = 30
 PATIENCE_S = 90.0
 """How long a run may wait for Airflow to be back, or to see a workflow that has just come."""
+_LOOKS: dict[str, Literal["scan", "plan", "test"]] = {"scan": "scan", "plan": "plan", "test": "test"}
 FROM = {True: "It was asked for on the status page.", False: "The dashboard asked for it."}
 
 
@@ -133,7 +135,7 @@ class CloudCommands:
             case "update":
                 asked = self._releases.request(db, command.payload["version"], command.command_id)
                 return Settled("accepted" if asked else "done")
-            case "scan" | "plan":
+            case "scan" | "plan" | "test":
                 return self._look(command)
             case "erase":
                 return _asked_to_erase(command.payload["reference"])
@@ -198,7 +200,7 @@ class CloudCommands:
         """Hand it to what may open the databases. What it says comes with its own answer."""
         connection, workflow = command.payload.get("connection"), command.payload.get("workflow")
         look = Look(
-            kind="scan" if connection else "plan",
+            kind=_LOOKS[command.kind],
             command_id=UUID(command.command_id),
             connection=connection,
             workflow=workflow,

@@ -46,6 +46,8 @@ TURN_UNENROLLED_S = 5.0
 TRIM_EVERY_S = 60.0
 BATCHES_A_TURN = 20
 SKEW_WORTH_TELLING_S = 30.0
+STATUS_KINDS = ("sync", "update", "erase")
+"""The commands that need no right of the appliance's user: an erasure only waits for the owner."""
 
 
 class Reporter:
@@ -56,7 +58,7 @@ class Reporter:
         self._state = state
         self._sync = CloudSync(settings)
         self._releases = WantedRelease(settings)
-        kinds = ("sync", "update") if settings.is_split else None
+        kinds = STATUS_KINDS if settings.is_split else None
         self._commands = CloudCommands(settings, self._releases, kinds=kinds)
         self._sender = OutboxSender()
         self.background = Background("Talking to the dashboard", self.turn, on_fault=self._begin_anew)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from appliance.contract.connection_test import ConnectionTestCommand
 from appliance.contract.erasures import EraseCommand
 from appliance.contract.fields import (
     ConnectionName,
@@ -79,6 +80,13 @@ class Command(WireModel):
     id: Identifier
     expires_in: Seconds = Field(description="Seconds from now, so that no clock has to be right.")
     request: Annotated[
-        RunCommand | CancelCommand | SyncCommand | UpdateCommand | ScanCommand | PlanCommand | EraseCommand,
+        RunCommand
+        | CancelCommand
+        | SyncCommand
+        | UpdateCommand
+        | ScanCommand
+        | PlanCommand
+        | ConnectionTestCommand
+        | EraseCommand,
         Field(discriminator="kind"),
     ]

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field
 
 from appliance.contract.catalog import CatalogReported, ColumnsUncovered, PlanReported
+from appliance.contract.connection_test import ConnectionTested
 from appliance.contract.drift_check import MAX_DRIFT, DriftChecked
 from appliance.contract.erasures import ErasureReported
 from appliance.contract.fields import (
@@ -203,6 +204,7 @@ EventBody = (
     | ColumnsUncovered
     | PlanReported
     | DriftChecked
+    | ConnectionTested
 )
 EventData = Annotated[EventBody, Field(discriminator="type")]
 EVENT_KINDS: dict[str, type[EventBody]] = {

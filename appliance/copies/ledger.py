@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -22,16 +22,25 @@ FOLDER = "copies"
 """In the state's folder; part of every backup."""
 _FILE = "copies.jsonl"
 
-CopyKind = Literal["twin", "files", "bucket"]
+CopyKind = Literal["twin", "files", "bucket", "branch"]
 AskedBy = Literal["command line", "schedule", "request"]
+
+
+class CopyKey(NamedTuple):
+    """By what copies differ: a branch that is made again has the place and the run of the former one."""
+
+    place: str
+    run: str
+    made_at: datetime
 
 
 class _Line(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     place: str
-    """``connection/database`` of a twin, ``workflow/run`` of files, ``connection/folder/`` in a bucket."""
+    """``CONNECTION/DATABASE``, ``WORKFLOW/RUN`` of files, ``CONNECTION/FOLDER/`` in a bucket."""
     run: str
+    """That made it; of a branch, whose rows it has."""
 
 
 class CopyMade(_Line):
@@ -48,11 +57,18 @@ class CopyMade(_Line):
     expires_at: datetime | None = None
     """When it is ended; None where nothing says so."""
 
+    @property
+    def key(self) -> CopyKey:
+        """By which it is found again."""
+        return CopyKey(self.place, self.run, self.made_at)
+
 
 class CopyEnded(_Line):
-    """A copy that the appliance has removed because its time was over."""
+    """A copy that the appliance has removed because its time was over, or a branch that is gone."""
 
     event: Literal["ended"] = "ended"
+    made_at: datetime | None = None
+    """Of which copy; None in lines of earlier releases, which knew one of a run at a place."""
     ended_at: datetime
     why: str
 
@@ -63,16 +79,27 @@ _LINE: TypeAdapter[CopyMade | CopyEnded] = TypeAdapter(
 
 
 def note_made(state_dir: Path, copies: Iterable[CopyMade]) -> None:
-    """Write those down that are not yet. Raises WorkFailedError."""
-    known = {(each.place, each.run) for each in made(state_dir)}
+    """Write those down that are not yet. Raises WorkFailedError.
+
+    A step that is tried again makes the same copy, at a later time. A branch has its time in its mark.
+    """
+    there = made(state_dir)
+    keys, places = {each.key for each in there}, {(each.place, each.run) for each in there}
     for each in copies:
-        if (each.place, each.run) not in known:
+        known = each.key in keys if each.kind == "branch" else (each.place, each.run) in places
+        if not known:
             _append(state_dir, each)
+            keys.add(each.key)
+            places.add((each.place, each.run))
 
 
 def note_ended(state_dir: Path, copy: CopyMade, why: str) -> None:
-    """Write down that it is about to be removed. Raises WorkFailedError."""
-    _append(state_dir, CopyEnded(place=copy.place, run=copy.run, ended_at=datetime.now(UTC), why=why))
+    """Write down that it is about to be removed, or is gone. Raises WorkFailedError."""
+    now = datetime.now(UTC)
+    _append(
+        state_dir,
+        CopyEnded(place=copy.place, run=copy.run, made_at=copy.made_at, ended_at=now, why=why),
+    )
 
 
 def made(state_dir: Path) -> list[CopyMade]:
@@ -80,9 +107,18 @@ def made(state_dir: Path) -> list[CopyMade]:
     return [each for each in _lines(state_dir) if isinstance(each, CopyMade)]
 
 
-def ended(state_dir: Path) -> dict[tuple[str, str], CopyEnded]:
-    """Those that were removed, by place and run."""
-    return {(each.place, each.run): each for each in _lines(state_dir) if isinstance(each, CopyEnded)}
+def ended(state_dir: Path) -> dict[CopyKey, CopyEnded]:
+    """Those that were removed."""
+    latest: dict[tuple[str, str], datetime] = {}
+    found = {}
+    for each in _lines(state_dir):
+        if isinstance(each, CopyMade):
+            latest[each.place, each.run] = each.made_at
+            continue
+        made_at = each.made_at or latest.get((each.place, each.run))
+        if made_at is not None:
+            found[CopyKey(each.place, each.run, made_at)] = each
+    return found
 
 
 def _append(state_dir: Path, line: CopyMade | CopyEnded) -> None:

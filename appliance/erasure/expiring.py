@@ -15,23 +15,23 @@ from pathlib import Path
 from typing import Literal
 
 import psycopg
-from psycopg.rows import TupleRow
 
-from appliance.connections import Connection, load_connections, select_connections
+from appliance.branches.branch import marker_of
+from appliance.branches.remembered import remembered
+from appliance.connections import Connection, load_connections
 from appliance.copies.ledger import CopyEnded, CopyMade, ended, made, note_ended
+from appliance.erasure.gone_branches import is_branch, note_branches
 from appliance.erasure.in_buckets import is_in_bucket
 from appliance.erasure.receipt import sign_ending
+from appliance.erasure.sessions import open_admin
 from appliance.errors import ApplianceError, ExitCode, WorkFailedError
 from appliance.exports.stored import Export, delete_export, list_exports
 from appliance.postgres.errors import database_failure
-from appliance.postgres.sessions.connect import open_session
-from appliance.postgres.sessions.parameters import libpq_parameters
 from appliance.postgres.twin.database import DatabaseFacts, drop_database, read_database
 from appliance.postgres.twin.names import twin_names
 from appliance.settings.settings import load_settings
 from appliance.system.beneath import as_owner_of
 
-_APPLICATION = "appliance copies"
 Standing = Literal[
     "there",
     "there, as the former twin",
@@ -71,7 +71,7 @@ def standing_copies(
     servers: dict[str, _Server] = {}
     found = []
     for copy in made(state_dir):
-        if end := over.get((copy.place, copy.run)):
+        if end := over.get(copy.key):
             found.append(StandingCopy(copy, "ended", end))
         elif copy.kind == "files":
             export = exports.get(copy.run)
@@ -81,7 +81,8 @@ def standing_copies(
         else:
             connection, _, database = copy.place.partition("/")
             server = servers.setdefault(connection, _Server(connection, connections))
-            found.append(server.look(copy, database))
+            look = server.look_for_branch if copy.kind == "branch" else server.look
+            found.append(look(copy, database))
     return found
 
 
@@ -121,6 +122,16 @@ class _Server:
         standing: Standing = next((role for name, role in roles.items() if name in found), "gone")
         return StandingCopy(copy, standing, databases=tuple(found.values()))
 
+    def look_for_branch(self, copy: CopyMade, database: str) -> StandingCopy:
+        """As the branch's own mark says: one that was made again is another copy."""
+        if database not in self._known and not self._why:
+            self._read(database, [database])
+        if self._why:
+            return StandingCopy(copy, "not known", why=self._why)
+        facts = self._known[database].get(database)
+        there = facts is not None and is_branch(copy, marker_of(facts))
+        return StandingCopy(copy, "there" if there else "gone")
+
     def _read(self, database: str, names: list[str]) -> None:
         try:
             with closing(open_admin(self._name, self._connections)) as admin:
@@ -132,22 +143,18 @@ class _Server:
             self._why = error.explanation.line()
 
 
-def open_admin(name: str, connections: dict[str, Connection]) -> psycopg.Connection[TupleRow]:
-    """A session on a connection's maintenance database. Raises our errors."""
-    settings = select_connections(connections, [name])[name]
-    return open_session(
-        name,
-        libpq_parameters(settings, settings.maintenance_db),
-        application_name=_APPLICATION,
-        read_only=False,
-    )
-
-
 def expire(
     state_dir: Path, exports_dir: Path, connections: dict[str, Connection], now: datetime
 ) -> Iterator[StandingCopy | ApplianceError]:
-    """Remove every copy whose time is over; each that was, or why one could not be."""
+    """Remove every copy whose time is over; each that was, or why one could not be.
+
+    Branches are dropped by a timer of their own: of those that are gone the end is signed and noted.
+    """
+    for said in note_branches(state_dir, connections, now):
+        yield said if isinstance(said, ApplianceError) else StandingCopy(said, "gone")
     for each in standing_copies(state_dir, exports_dir, connections):
+        if each.copy.kind == "branch":
+            continue
         over = each.copy.expires_at is not None and each.copy.expires_at <= now
         if over and each.standing == "not known":
             yield WorkFailedError(
@@ -191,7 +198,8 @@ def main() -> int:
     try:
         settings = load_settings()
         with as_owner_of(settings.state_dir):
-            if not any(copy.expires_at for copy in made(settings.state_dir)):
+            ends = any(copy.expires_at for copy in made(settings.state_dir))
+            if not ends and not remembered(settings.state_dir):
                 return ExitCode.DONE
             connections = load_connections(settings.connections_file)
             return print_expired(

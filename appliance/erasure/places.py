@@ -90,7 +90,7 @@ def _in_buckets(
     over = ended(state_dir)
     for copy in made(state_dir):
         plan = plans.get(copy.run)
-        if copy.kind != "bucket" or (copy.place, copy.run) in over:
+        if copy.kind != "bucket" or copy.key in over:
             continue
         if plan.key_name != key_name if plan is not None else _key_name(connections, copy.source) != key_name:
             continue

@@ -101,6 +101,10 @@ def _has_ended(book: ReceiptBook, copy: CopyMade) -> bool:
     for entry in book.of_run(copy.run):
         with contextlib.suppress(WrongReceiptError, UnreadableStatementError):
             predicate = parse_statement(book.own(entry).envelope.payload).predicate
-            if isinstance(predicate, EndingPredicate) and predicate.place == copy.place:
+            if (
+                isinstance(predicate, EndingPredicate)
+                and predicate.place == copy.place
+                and predicate.made_at == copy.made_at
+            ):
                 return True
     return False

@@ -18,6 +18,7 @@ from appliance.contract.catalog import (
     Refused,
     UncoveredColumn,
 )
+from appliance.contract.connection_test import MAX_CHECKS, ConnectionCheck, ConnectionTested
 from appliance.contract.events import MAX_PLANNED_TABLES
 from appliance.contract.fields import ScrubbedText
 from appliance.contract.fitting import fitting, shown_name
@@ -25,7 +26,7 @@ from appliance.contract.step_messages import Failure
 from appliance.discovery.reporting import ScannedSource, parts_of
 from appliance.errors import ApplianceError
 from appliance.postgres.plan import Plan
-from appliance.steps.records.run_files import PLAN, UNCOVERED
+from appliance.steps.records.run_files import PLAN, TRIED, UNCOVERED
 from appliance.store.events import scrubbed
 
 
@@ -71,6 +72,28 @@ def plan_event(  # noqa: PLR0917
         uncovered_total=len(uncovered),
         **(_planned(plan) if plan is not None else {}),
     )
+
+
+def tested_event(
+    command_id: UUID, connection: str, folder: Path, failure: Failure | ApplianceError | None
+) -> ConnectionTested:
+    """How a connection's checks went; a login that did not work has no others behind it."""
+    tried = TRIED.read(folder) if TRIED.is_in(folder) else None
+    checks = tried.checks if tried is not None else (ConnectionCheck(check="login", state="fail"),)
+    return ConnectionTested(
+        command_id=command_id,
+        connection=connection,
+        works=failure is None,
+        checks=checks[:MAX_CHECKS],
+        failure=_class_of(failure) if failure is not None else None,
+    )
+
+
+def _class_of(failure: Failure | ApplianceError) -> str:
+    """What kind of failure it was; no word of its text."""
+    if isinstance(failure, Failure):
+        return failure.sqlstate or failure.exception or type(failure).__name__
+    return failure.explanation.sqlstate or type(failure).__name__
 
 
 def uncovered_columns(folder: Path) -> tuple[UncoveredColumn, ...]:

@@ -13,7 +13,7 @@ from appliance.connections import load_connections, select_connections
 from appliance.contract.step_messages import Failure
 from appliance.errors import ApplianceError, RefusedError
 from appliance.keys.epochs import read_epochs
-from appliance.orchestration.look_reports import catalog_events, plan_event
+from appliance.orchestration.look_reports import catalog_events, plan_event, tested_event
 from appliance.orchestration.looks import Look, checked
 from appliance.policy.approvals import approved_columns
 from appliance.policy.policy import read_policy
@@ -57,6 +57,8 @@ def answer(db: Connection, settings: Settings, look: Look, failure: Failure | Ap
         if look.kind == "scan" and failure is None:
             for event in catalog_events(look.command_id, look.connection or "", SCANNED.read(folder)):
                 append_event(db, event)
+        elif look.kind == "test" and not _is_refusal(failure):
+            append_event(db, tested_event(look.command_id, look.connection or "", folder, failure))
         elif look.kind == "plan" and (failure is None or failure.exit_code != 1):
             plan = plan_event(look.command_id, look.workflow or "", look.digest or "", folder, failure, share)
             append_event(db, plan)
@@ -65,10 +67,14 @@ def answer(db: Connection, settings: Settings, look: Look, failure: Failure | Ap
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def _is_refusal(failure: Failure | ApplianceError | None) -> bool:
+    return failure is not None and failure.exit_code == RefusedError.exit_code
+
+
 def _settled(failure: Failure | ApplianceError | None) -> Settled:
     if failure is None:
         return Settled("done")
-    refused = failure.exit_code == RefusedError.exit_code
+    refused = _is_refusal(failure)
     return Settled(
         "refused" if refused else "failed",
         rule=failure.explanation.rule if refused else None,

@@ -1,4 +1,4 @@
-"""Looks: what the dashboard asks to be found out of databases, a scan or a plan. Nothing is changed.
+"""Looks: what the dashboard asks to be found out of databases, a scan, a plan or a test. Nothing is changed.
 
 Asked for where commands are worked off, done as a step in a container (``look_work``). What policy forbids is
 refused before, by name of the rule. Imports no Airflow and no step, as the status service is small.
@@ -23,7 +23,7 @@ from appliance.orchestration.airflow.execution_api import create_dag_run
 from appliance.orchestration.airflow.metadata import LOOK_DAG
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.policy import check_workflow, enforce, read_policy
-from appliance.policy.sharing import check_scan
+from appliance.policy.sharing import check_connection_test, check_scan
 from appliance.run_folder import LOOK, RunFile, run_folder
 from appliance.settings.settings import Settings
 from appliance.store.command_state import Settled, finish_command
@@ -39,11 +39,11 @@ _NOWHERE = ("nowhere", "no-target")
 
 
 class Look(BaseModel):
-    """What is to be found out: ``scan`` of a connection, or ``plan`` of a workflow: a version, or a draft."""
+    """What is to be found out: ``scan`` or ``test`` of a connection, or ``plan`` of a version or a draft."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["scan", "plan"]
+    kind: Literal["scan", "plan", "test"]
     command_id: UUID
     connection: str | None = None
     workflow: str | None = None
@@ -54,7 +54,7 @@ class Look(BaseModel):
     @property
     def step(self) -> str:
         """The step that finds it out."""
-        return "scan" if self.kind == "scan" else "plan_only"
+        return {"scan": "scan", "plan": "plan_only", "test": "try_connection"}[self.kind]
 
     @property
     def run_id(self) -> str:
@@ -86,8 +86,8 @@ def asked_for(settings: Settings, command_id: str) -> Look:
 def forget_lost(db: Connection, settings: Settings) -> int:
     """End the commands of looks whose process was killed, so that nothing answers them; how many."""
     rows = db.execute(
-        "SELECT command_id FROM appliance.command WHERE kind IN ('scan', 'plan') AND state = 'accepted'"
-        " AND received_at < now() - make_interval(mins => %s)",
+        "SELECT command_id FROM appliance.command WHERE kind IN ('scan', 'plan', 'test')"
+        " AND state = 'accepted' AND received_at < now() - make_interval(mins => %s)",
         [2 * LONGEST_MIN],
     ).fetchall()
     for row in rows:
@@ -100,9 +100,10 @@ def forget_lost(db: Connection, settings: Settings) -> int:
 def checked(settings: Settings, look: Look) -> tuple[Workflow, Document | None]:
     """The workflow of a look, once policy has been asked."""
     policy = read_policy(settings)
-    if look.kind == "scan":
+    if look.kind != "plan":
         assert look.connection is not None  # noqa: S101 - as the command has it
-        enforce(check_scan(policy, look.connection), "Ask the owner of policy.yaml.")
+        refusals = check_scan if look.kind == "scan" else check_connection_test
+        enforce(refusals(policy, look.connection), "Ask the owner of policy.yaml.")
         select_connections(load_connections(settings.connections_file), [look.connection])
         return _scanning(look.connection), None
     if look.draft is not None:

@@ -6,6 +6,13 @@ from appliance.policy.policy import Policy
 from appliance.policy.refusal import Refusal
 
 
+def check_connection_test(policy: Policy, connection: str) -> tuple[Refusal, ...]:
+    """Why the dashboard may not have a connection tried: only what runs may use is opened for it."""
+    if connection in (policy.read or ()) or connection in (policy.write or ()):
+        return ()
+    return (Refusal("read", f"The connection `{connection}` may be neither read from nor delivered to."),)
+
+
 def check_scan(policy: Policy, connection: str) -> tuple[Refusal, ...]:
     """Every reason why the dashboard may not be shown what a connection's columns are."""
     refusals = []

@@ -61,15 +61,19 @@ def _place(place: PlaceFacts) -> tuple[str, ...]:
 
 def _ending_page(verdict: Verdict, ending: EndingPredicate) -> str:
     number = ending.link.number
+    what = "A copy whose time was over, and which was removed."
+    if ending.kind == "branch":
+        what = "A branch of a twin, which is gone."
     facts = [
         ("Copy", f"{ending.kind} {ending.place}"),
-        ("Made by the run", f"{ending.run} of {ending.workflow}, {moment(ending.made_at)}"),
-        ("Its time was over", moment(ending.expired_at)),
+        ("Made", moment(ending.made_at)),
+        ("Of the run", f"{ending.run} of {ending.workflow}"),
+        ("It was to end", moment(ending.expired_at)),
         ("Signed", moment(ending.link.written_at)),
         ("Why", ending.why),
     ]
     parts = [
-        f"<h1>Receipt {number:,}</h1><p>A copy whose time was over, and which was removed.</p>",
+        f"<h1>Receipt {number:,}</h1><p>{what}</p>",
         table([], facts),
         *_signed(verdict, ending.release),
     ]

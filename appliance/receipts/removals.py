@@ -68,14 +68,14 @@ class ErasurePredicate(ReceiptModel):
 
 
 class EndingPredicate(ReceiptModel):
-    """A copy that the appliance removes, since its time is over."""
+    """A copy that the appliance removes, since its time is over, or a branch that is gone."""
 
     link: ChainLink
-    kind: str = Field(description="twin, files, and what comes.")
+    kind: str = Field(description="twin, files, branch, and what comes.")
     place: str = Field(description="CONNECTION/DATABASE, or WORKFLOW/RUN of files.")
-    run: str = Field(description="The run that made it.")
+    run: str = Field(description="The run that made it; of a branch, whose rows it had.")
     workflow: str
     made_at: datetime
-    expired_at: datetime
+    expired_at: datetime = Field(description="Until when it was to stand; a branch may be gone before.")
     why: str
     release: str

@@ -20,6 +20,7 @@ NoticeKind = Literal[
     "certificate_expires",
     "update_refused",
     "update_failed",
+    "erasure_waits",
 ]
 """What is notified. That a run works again, or that anything else is over, is said by the same kind."""
 Way = Literal["webhook", "email", "ntfy", "healthchecks", "apprise"]

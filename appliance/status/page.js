@@ -184,6 +184,16 @@ function showRefused(status, now) {
   }));
 }
 
+function showErasures(erasures, now) {
+  $("erasures").hidden = !erasures?.length;
+  $("erasure-rows").replaceChildren(...(erasures || []).map((each) => {
+    const line = element("li");
+    line.append(element("strong", each.reference), each.begun ? " is begun, and a place is open; asked for " : " asked for ",
+      element("span", ago(each.received_at, now), "quiet"));
+    return line;
+  }));
+}
+
 function show(status) {
   last = status;
   const now = new Date(status.now);
@@ -196,6 +206,7 @@ function show(status) {
   $("reasons").replaceChildren(...status.reasons.map((reason) => element("li", reason)));
   showWorkflows(status.workflows, now);
   showRuns(status.runs.recent, now);
+  showErasures(status.erasures, now);
   showRefused(status, now);
   facts($("parts"), status.components.map((each) => [each.name.replaceAll("_", " "), [tag(each.state), why(each.problem)]]));
   facts($("machine"), machine(status, now));

@@ -8,6 +8,7 @@ from typing import Literal
 
 from appliance.cloud.known import DashboardLink
 from appliance.store.rows import (
+    AskedErasure,
     DriftCheck,
     KeptLook,
     OutboxDepth,
@@ -124,6 +125,8 @@ class Report:
     dashboard: DashboardLink | None
     certificates: tuple[Certificate, ...]
     receipts: Receipts | None
+    erasures: tuple[AskedErasure, ...] | None = None
+    """What the dashboard asked to have erased and is not done."""
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from appliance.store import queries
 from appliance.store.database import Connection, connect
 from appliance.store.drift_checks import drift_checks, is_newer
 from appliance.store.rows import (
+    AskedErasure,
     DriftCheck,
     KeptLook,
     OutboxDepth,
@@ -161,6 +162,7 @@ class State:
             dashboard=self.dashboard(),
             certificates=certificates_of(self.settings),
             receipts=_receipts(self.settings),
+            erasures=ours.erasures if ours else None,
         )
 
     def _airflow_components(self, theirs: _Airflow | None, problem: str | None) -> list[Component]:
@@ -223,6 +225,7 @@ class _Ours:
     drift: dict[str, DriftCheck]
     outbox: OutboxDepth | None
     refused: tuple[RefusedCommand, ...]
+    erasures: tuple[AskedErasure, ...]
     wish: ReleaseWish | None
 
 
@@ -252,6 +255,7 @@ def _our_part(db: Connection) -> _Ours:
         drift=drift_checks(db),
         outbox=queries.outbox_depth(db),
         refused=tuple(queries.refused_commands(db)),
+        erasures=tuple(queries.asked_erasures(db)),
         wish=queries.newest_wish(db),
     )
 

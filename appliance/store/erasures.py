@@ -1,12 +1,8 @@
-"""Erasures that the dashboard asked for: which wait for the owner, and telling it how far they are."""
+"""Erasures that the dashboard asked for: reporting how far they are, or that the owner declines."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
-
-from psycopg.rows import class_row
 
 from appliance.contract.erasures import ErasureReported
 from appliance.contract.fitting import fitting
@@ -15,24 +11,7 @@ from appliance.receipts.removals import ErasurePredicate
 from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection
 from appliance.store.events import append_event
-
-
-@dataclass(frozen=True)
-class AskedErasure:
-    """A request of the dashboard that is not done."""
-
-    command_id: str
-    reference: str
-    received_at: datetime
-
-
-def asked_erasures(db: Connection) -> list[AskedErasure]:
-    """Those that wait for the owner or are under way, the oldest first. Raises psycopg.Error."""
-    with db.cursor(row_factory=class_row(AskedErasure)) as cursor:
-        return cursor.execute(
-            "SELECT command_id, payload->>'reference' AS reference, received_at FROM appliance.command"
-            " WHERE kind = 'erase' AND state = 'accepted' ORDER BY received_at"
-        ).fetchall()
+from appliance.store.rows import AskedErasure
 
 
 def tell_erasure(

@@ -10,6 +10,7 @@ from psycopg.rows import BaseRowFactory, class_row, kwargs_row
 
 from appliance.store.database import Connection
 from appliance.store.rows import (
+    AskedErasure,
     KeptLook,
     NoticeLine,
     OutboxDepth,
@@ -172,6 +173,17 @@ def refused_commands(connection: Connection) -> list[RefusedCommand]:
         class_row(RefusedCommand),
         "SELECT kind, payload, settled_at AS at, outcome ->> 'rule' AS rule, outcome ->> 'problem' AS problem"
         " FROM appliance.command WHERE state = 'refused' ORDER BY settled_at DESC LIMIT 10",
+    )
+
+
+def asked_erasures(connection: Connection) -> list[AskedErasure]:
+    """Erasures that the dashboard asked for and that are not done, the oldest first."""
+    return _all(
+        connection,
+        class_row(AskedErasure),
+        "SELECT command_id::text AS command_id, payload ->> 'reference' AS reference, received_at,"
+        " coalesce(outcome ? 'receipt', false) AS begun"
+        " FROM appliance.command WHERE kind = 'erase' AND state = 'accepted' ORDER BY received_at",
     )
 
 

@@ -182,6 +182,17 @@ class OutboxDepth:
 
 
 @dataclass(frozen=True)
+class AskedErasure:
+    """A request of the dashboard that is not done: it waits for the owner, or a place of it is open."""
+
+    command_id: str
+    reference: str
+    received_at: datetime
+    begun: bool
+    """Whether a pass was reported that has left a place open."""
+
+
+@dataclass(frozen=True)
 class RefusedCommand:
     """A command of the dashboard that policy refused. ``payload`` has its arguments by name."""
 

@@ -16,6 +16,7 @@ from appliance.cli.work.copies.asked_erasures import (
 from appliance.erasure.receipt import sign_erasure
 from appliance.errors import WrongRequestError
 from appliance.scrubbing.reference import check_reference
+from appliance.status.state import State
 from appliance.subjects.records import PlaceRecord, PlaceState, TableCount
 from tests.cloud.appliance_rig import ApplianceRig, CloudSide
 from tests.unit.subject_records import a_record
@@ -61,10 +62,14 @@ def test_it_waits_for_the_owner_and_is_answered_with_counts_and_a_digest(
     assert [each.reference for each in waiting_requests()] == ["REQ-17"]
     assert is_asked_for("REQ-17") and not is_asked_for("REQ-18")
     assert cloud.command_state(command)["erasure"] is None
+    (shown_here,) = State(owner.settings).report().erasures or ()
+    assert (shown_here.reference, shown_here.begun) == ("REQ-17", False)
 
     first = erased(owner, "REQ-17", "open")
     assert tell_progress("REQ-17") and tell_progress("REQ-17") is None, "it is told once"
     owner.turn_until(lambda: cloud.command_state(command)["erasure"])
+    (shown_here,) = State(owner.settings).report().erasures or ()
+    assert (shown_here.reference, shown_here.begun) == ("REQ-17", True)
     shown = cloud.command_state(command)
     assert shown["state"] == "accepted"
     told = shown["erasure"]
@@ -73,6 +78,7 @@ def test_it_waits_for_the_owner_and_is_answered_with_counts_and_a_digest(
 
     second = erased(owner, "REQ-17", "empty")
     assert waiting_requests() == []
+    assert State(owner.settings).report().erasures == ()
     owner.turn_until(lambda: cloud.command_state(command)["state"] == "done")
     told = cloud.command_state(command)["erasure"]
     assert (told["state"], told["open_places"], told["digest"]) == ("done", 0, second)

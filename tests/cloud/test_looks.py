@@ -205,3 +205,48 @@ def test_without_the_owner_s_word_a_plan_counts_columns_and_names_none(
     enrolled.send_all()
     plan = cloud.get(f"/v1/appliances/{cloud.appliance_id}/plans/other-twin")["plan"]
     assert plan["uncovered"] == [] and plan["uncovered_total"] == 3
+
+
+def tested(rig: ApplianceRig) -> list[dict[str, Any]]:
+    """What waits to be sent of tests."""
+    kind = "SELECT payload FROM appliance.event WHERE kind = 'connection_tested' ORDER BY seq"
+    return [row["payload"] for row in rig.db.execute(kind).fetchall()]
+
+
+@pytest.mark.usefixtures("source")
+def test_a_connection_is_tried_and_the_dashboard_hears_of_checks_and_of_nothing_else(
+    enrolled: ApplianceRig, cloud: CloudSide, asked: list[str]
+) -> None:
+    share(enrolled, "none")
+    # The twin's database is not there yet, which says nothing against its server.
+    commands = [cloud.command(kind="test", connection=name) for name in ("production", "staging")]
+    enrolled.turn_until(lambda: len(asked) == 2)
+    for command in commands:
+        perform(enrolled, command)
+    works, twin = tested(enrolled)
+    file = enrolled.settings.connections_file
+    wrong = yaml.safe_load(file.read_text())
+    wrong["production"]["dbname"] = "canary_database"
+    wrong["production"]["maintenance_db"] = "canary_database"
+    file.write_text(yaml.safe_dump(wrong))
+    failing = cloud.command(kind="test", connection="production")
+    enrolled.turn_until(lambda: len(asked) == 3)
+    perform(enrolled, failing)
+    (fails,) = tested(enrolled)
+    assert works["works"] and {"check": "login", "state": "ok"} in works["checks"]
+    assert twin["works"] and twin["connection"] == "staging"
+    assert (fails["works"], fails["failure"]) == (False, "NoDatabaseError")
+    assert fails["checks"] == [{"check": "login", "state": "fail"}]
+    assert "canary" not in json.dumps([works, twin, fails])
+    enrolled.send_all()
+    assert [cloud.command_state(each)["state"] for each in (*commands, failing)] == ["done", "done", "failed"]
+
+
+@pytest.mark.usefixtures("source")
+def test_a_connection_that_policy_does_not_name_is_not_tried(
+    enrolled: ApplianceRig, cloud: CloudSide, asked: list[str]
+) -> None:
+    share(enrolled, "names")
+    command = cloud.command(kind="test", connection="elsewhere")
+    enrolled.turn_until(lambda: cloud.command_state(command)["state"] == "refused")
+    assert cloud.command_state(command)["rule"] == "read" and asked == []

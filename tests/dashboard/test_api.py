@@ -30,6 +30,7 @@ PAGE_TO_CALL = {
     "/appliances/{appliance_id}/sync": "POST /v1/appliances/{appliance_id}/commands",
     "/appliances/{appliance_id}/update": "POST /v1/appliances/{appliance_id}/commands",
     "/appliances/{appliance_id}/runs": "POST /v1/appliances/{appliance_id}/commands",
+    "/appliances/{appliance_id}/test": "POST /v1/appliances/{appliance_id}/commands",
     "/appliances/{appliance_id}/erasures": "POST /v1/appliances/{appliance_id}/commands",
     "/workflows": "POST /v1/workflows",
     "/preview-workflow": "POST /v1/workflows/check",

@@ -96,6 +96,7 @@ POSTS = (
     "/appliances", "/appliances/{appliance}/enrolment", "/appliances/{appliance}/name",
     "/appliances/{appliance}/sync",
     "/appliances/{appliance}/update", "/appliances/{appliance}/runs", "/appliances/{appliance}/erasures",
+    "/appliances/{appliance}/test",
     "/workflows", "/preview-workflow",
     "/ask-for-scan", "/plan-draft", "/workflows/staging-twin/plan",
     "/workflows/staging-twin/edit", "/workflows/staging-twin/history/1", "/workflows/staging-twin/appliances",

@@ -14,7 +14,9 @@ import pytest
 
 from appliance.branches.remembered import remembered
 from appliance.postgres.twin.names import twin_names
+from appliance.receipts.removals import EndingPredicate
 from tests.engine.clusters import Cluster
+from tests.engine.erasure_shop import statement_of
 from tests.engine.test_publish import Stage
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -115,6 +117,43 @@ def test_a_branch_is_made_connected_to_listed_made_again_and_dropped(
     dropped = branch("drop", "feature/PAY-123")
     assert dropped.stdout == f"'{shown['database']}' is dropped.\n"
     assert branch("list").stdout == "There are no branches.\n"
+
+
+def test_each_branch_is_in_the_ledger_of_copies_and_its_end_in_a_receipt(
+    stage: Stage, branch: Command, machine: dict[str, str]
+) -> None:
+    def copies(command: str, *options: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "appliance.cli.main", "copies", command, *options]
+        return subprocess.run(line, capture_output=True, text=True, check=False, env=machine)
+
+    def listed() -> list[tuple[str, str]]:
+        found = json.loads(copies("list", "--json").stdout)
+        assert {(each["kind"], each["run"], each["workflow"]) for each in found} == {
+            ("branch", "run-now", "staging-twin")
+        }
+        assert all(each["place"].startswith(f"staging/{stage.names.twin}__branch_") for each in found)
+        return [(each["place"].rpartition("_")[2], each["standing"]) for each in found]
+
+    for name in ("kept", "again"):
+        assert branch("create", name).returncode == 0
+    assert copies("expire").stdout == "", "both are there"
+    assert branch("reset", "again").returncode == 0
+    assert listed() == [("kept", "there"), ("again", "gone"), ("again", "there")]
+    expired = copies("expire")
+    assert (expired.returncode, expired.stdout.count("Ended branch")) == (0, 1), expired.stderr
+    assert listed() == [("kept", "there"), ("again", "ended"), ("again", "there")]
+    assert branch("drop", "again").returncode == 0
+    # The ledger of a backup that was made before.
+    ledger = Path(machine["APPLIANCE_STATE_DIR"]) / "copies" / "copies.jsonl"
+    ledger.write_text("".join(line for line in ledger.open() if "__branch_kept" not in line))
+    assert copies("expire").returncode == 0
+    assert listed() == [("again", "ended"), ("again", "ended"), ("kept", "there")]
+    assert copies("expire").stdout == "", "an end is signed once"
+    said = [statement_of(path) for path in sorted(ledger.parents[1].glob("receipts/0*.json"))]
+    ends = [each for each in said if isinstance(each, EndingPredicate)]
+    assert [each.kind for each in ends] == ["branch", "branch"]
+    assert ["made again" in each.why for each in ends] == [True, False]
+    assert "before its time" in ends[1].why
 
 
 def test_what_is_wrong_or_refused_says_so_in_its_exit_status(branch: Command, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from appliance.cloud.known import NotTaken
 from appliance.policy import columns as policy_columns
 from appliance.status.next_steps import next_step
 from appliance.status.report import Component, Runs
-from appliance.store.rows import DriftCheck, KeptLook, RefusedCommand, RunLine
+from appliance.store.rows import AskedErasure, DriftCheck, KeptLook, RefusedCommand, RunLine
 from tests.unit.example_report import NOW, dashboard_link, failure, report, run_line, workflow_state
 
 
@@ -43,6 +43,12 @@ def test_what_waits_for_the_owner_is_listed_with_the_command_that_lets_it_in(
     shown = capsys.readouterr().out
     assert re.findall(r"appliance workflow approve (\S+)", shown) == ["new", "grown"]
     assert KEEP_RULE == policy_columns.KEEP_RULE
+
+
+def test_an_erasure_that_waits_is_listed_with_the_next_command(capsys: pytest.CaptureFixture[str]) -> None:
+    _show(report(erasures=(AskedErasure("1", "REQ-17", NOW, begun=False),)))
+    said = capsys.readouterr().out
+    assert "REQ-17" in said and "appliance erasure requests" in said
 
 
 def test_where_nothing_was_refused_nothing_is_said_of_it(capsys: pytest.CaptureFixture[str]) -> None:

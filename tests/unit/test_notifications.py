@@ -28,7 +28,7 @@ from appliance.status.notifications.conditions import Conditions, conditions
 from appliance.status.notifications.ledger import Ledger
 from appliance.status.notifications.notifier import Notifier
 from appliance.status.report import Certificate, Disk, Report, Runs
-from appliance.store.rows import DriftCheck, ReleaseWish, RunLine
+from appliance.store.rows import AskedErasure, DriftCheck, ReleaseWish, RunLine
 from tests.unit.example_report import NOW, failure, report, run_line, workflow_state
 from tests.unit.test_cli_main import run
 
@@ -375,3 +375,15 @@ def test_what_a_check_for_drift_has_found_is_told_with_the_command_that_says_mor
     away = replace(check, outcome="unknown")
     quiet = report(runs=Runs((), ()), workflows=(workflow_state("shop", drift_check=away),))
     assert conditions(quiet, NotifySettings(), None).present == ()
+
+
+def test_an_erasure_that_waits_is_told_once_for_each_and_without_its_reference() -> None:
+    asked = AskedErasure("1", "REQ-17", NOW, begun=False)
+    found = conditions(report(erasures=(asked, replace(asked, command_id="2"))), NotifySettings(), None)
+    assert [each.kind for each in found.present] == ["erasure_waits", "erasure_waits"]
+    assert found.present[0].next_step == "appliance erasure requests"
+    assert not any("REQ-17" in text for each in found.present for text in (each.key, each.title, each.text))
+    (begun,) = conditions(report(erasures=(replace(asked, begun=True),)), NotifySettings(), None).present
+    assert begun.key == found.present[0].key and begun.mark != found.present[0].mark
+    assert "a place is still open" in begun.title
+    assert "erasure_waits" not in conditions(report(erasures=None), NotifySettings(), None).known

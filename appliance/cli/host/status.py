@@ -66,6 +66,15 @@ def _show(report: Report) -> None:
             ("waits for your approval", "next"),
             [(each, f"appliance workflow approve {each}") for each in waiting],
         )
+    if report.erasures:
+        typer.echo("")
+        print_table(
+            ("erasures asked for by the dashboard", "since", "next"),
+            [
+                (each.reference, f"{each.received_at:%Y-%m-%d %H:%M}", "appliance erasure requests")
+                for each in report.erasures
+            ],
+        )
     if lines := _refused(report):
         typer.echo("")
         print_table(("refused by policy", "rule"), lines)

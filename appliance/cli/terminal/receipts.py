@@ -57,7 +57,8 @@ def print_receipt(verdict: Verdict) -> None:
         case ErasurePredicate():
             _print_erasure(predicate)
         case EndingPredicate():
-            _say(f"The {predicate.kind} {predicate.place} of {predicate.run} is removed. {predicate.why}")
+            gone = "gone" if predicate.kind == "branch" else "removed"
+            _say(f"The {predicate.kind} {predicate.place} of {predicate.run} is {gone}. {predicate.why}")
     for each in verdict.statement.subjects:
         _say(f"  {each.name}  {each.digest.sha256}")
     for note in verdict.notes:

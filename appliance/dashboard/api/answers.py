@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from appliance.dashboard.store.connection_tests import Tested
 from appliance.dashboard.store.drift_checks import Checked
 
 Condition = Literal["revoked", "new", "offline", "unhealthy", "healthy"]
@@ -245,6 +246,7 @@ class ApplianceDetails(Answer):
     report: Json
     placements: list[PlacementRow]
     uses: dict[str, ConnectionUsed]
+    tests: dict[str, Tested]
     runs: list[RunRow]
     commands: list[CommandRow]
     refusals: list[RefusalRow]

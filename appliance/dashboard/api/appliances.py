@@ -16,6 +16,7 @@ from appliance.contract.calls import (
     SyncCommand,
     UpdateCommand,
 )
+from appliance.contract.connection_test import ConnectionTestCommand
 from appliance.contract.erasures import EraseCommand
 from appliance.dashboard.api.answers import (
     ApplianceDetails,
@@ -138,14 +139,21 @@ def list_events(
 
 
 CommandRequest = Annotated[
-    RunCommand | CancelCommand | SyncCommand | UpdateCommand | ScanCommand | PlanCommand | EraseCommand,
+    RunCommand
+    | CancelCommand
+    | SyncCommand
+    | UpdateCommand
+    | ScanCommand
+    | PlanCommand
+    | ConnectionTestCommand
+    | EraseCommand,
     Body(discriminator="kind"),
 ]
 
 
 @router.post("/appliances/{appliance_id}/commands", status_code=202)
 def send_command(actor: Editor, context: Deck, appliance_id: str, given: CommandRequest) -> CommandShown:
-    """Ask for a run, a cancel, a sync, a scan, a plan, an update or an erasure: the appliance decides."""
+    """Ask for a run, a cancel, a sync, a scan, a plan, a test, an update, an erasure: it decides."""
     if isinstance(given, UpdateCommand):
         command_id = overview.request_update(context, actor, appliance_id, given.version)
     else:

@@ -12,6 +12,7 @@ from appliance import __version__
 from appliance.dashboard.pages.fleet import enrolment_page
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.store import commands, fleet
+from appliance.dashboard.store.connection_tests import connection_tests
 from appliance.dashboard.web import overview
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 
@@ -49,9 +50,12 @@ def connections_page(request: Request, appliance_id: str, visitor: Visitor) -> R
     """The connections template to copy."""
     with visitor.context.database.read() as session:
         row, report = fleet.appliance(session, appliance_id), fleet.report(session, appliance_id)
+        tests = connection_tests(session, appliance_id)
     text = overview.connections_text(visitor.context, appliance_id)
     states = report.get("connections", [])
-    return page(visitor, request, "connections.html", appliance=row, text=text, connections=states)
+    return page(
+        visitor, request, "connections.html", appliance=row, text=text, connections=states, tests=tests
+    )
 
 
 @router.post("/enrolment", dependencies=[Depends(checked_form)])
@@ -92,6 +96,16 @@ def update(appliance_id: str, visitor: Visitor, form: Form) -> Response:
     visitor.needs("editor")
     overview.request_update(visitor.context, visitor.actor, appliance_id, text_of(form, "version").strip())
     return RedirectResponse(f"/appliances/{appliance_id}?note=sent", 303)
+
+
+@router.post("/test")
+def test_connection(appliance_id: str, visitor: Visitor, form: Form) -> Response:
+    """Ask the appliance to try a connection; goes to a page that waits for the answer."""
+    visitor.needs("editor")
+    argument = {"connection": text_of(form, "connection")}
+    command_id = commands.send(visitor.context.database, visitor.actor, appliance_id, "test", argument)
+    visitor.context.attention.watch(appliance_id)
+    return RedirectResponse(f"/commands/{command_id}", 303)
 
 
 @router.post("/erasures")

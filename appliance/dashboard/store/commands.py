@@ -25,6 +25,7 @@ LIFETIME_SECONDS = {
     "sync": 900,
     "scan": 900,
     "plan": 900,
+    "test": 900,
     "update": 7 * 86400,
     "erase": 7 * 86400,
 }
@@ -41,7 +42,9 @@ def send(
     """Ask an appliance for something; returns the command's id. An equal one that waits is not doubled."""
     if kind not in LIFETIME_SECONDS:
         raise WrongRequestError(
-            f"There is no command {kind[:20]}.", "", "Use run, cancel, sync, scan, plan, update or erase."
+            f"There is no command {kind[:20]}.",
+            "",
+            "Use run, cancel, sync, scan, plan, test, update or erase.",
         )
     argument = {key: value for key, value in argument.items() if value is not None}
     now, command_id, text = time.time(), str(uuid.uuid4()), json.dumps(argument, sort_keys=True)

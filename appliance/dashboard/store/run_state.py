@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from appliance.contract.calls import Event
 from appliance.contract.catalog import CatalogReported, ColumnsUncovered, PlanReported
+from appliance.contract.connection_test import ConnectionTested
 from appliance.contract.drift_check import DriftChecked
 from appliance.contract.erasures import ErasureReported
 from appliance.contract.events import (
@@ -18,7 +19,7 @@ from appliance.contract.events import (
     WorkflowChanged,
 )
 from appliance.contract.receipts import ReceiptSigned
-from appliance.dashboard.store import catalogs, commands, drift_checks, receipts
+from appliance.dashboard.store import catalogs, commands, connection_tests, drift_checks, receipts
 from appliance.dashboard.store.database import Row, Session
 
 MAX_STEP_ROWS = 3000
@@ -58,6 +59,8 @@ def apply(session: Session, appliance_id: str, events: list[Stamped], now: float
             commands.apply_erasure(session, appliance_id, data, stamped.ordinal)
         elif isinstance(data, DriftChecked):
             drift_checks.take(session, appliance_id, data, stamped.at, stamped.ordinal)
+        elif isinstance(data, ConnectionTested):
+            connection_tests.take(session, appliance_id, data, stamped.at, stamped.ordinal)
         elif isinstance(data, ReceiptSigned):
             receipts.take(session, appliance_id, data, stamped.at)
         elif isinstance(data, WorkflowChanged):

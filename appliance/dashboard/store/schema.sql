@@ -336,3 +336,15 @@ CREATE TABLE drift_check (
     data TEXT NOT NULL,
     PRIMARY KEY (appliance_id, workflow_id)
 );
+
+-- migration 12
+-- The newest test of each connection that was asked for, and when one last worked.
+CREATE TABLE connection_test (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    connection TEXT NOT NULL,
+    ordinal BIGINT NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    worked_at DOUBLE PRECISION,
+    data TEXT NOT NULL,
+    PRIMARY KEY (appliance_id, connection)
+);

@@ -9,6 +9,7 @@ from appliance import __version__
 from appliance.dashboard.repository.published import published
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store import commands, drift_checks, fleet, run_lists, runs, workflows
+from appliance.dashboard.store.connection_tests import connection_tests
 from appliance.dashboard.store.connection_uses import connection_uses
 from appliance.dashboard.store.database import Row
 from appliance.dashboard.store.run_lists import Wanted
@@ -46,6 +47,7 @@ def appliance_details(context: Context, appliance_id: str) -> dict[str, Any]:
             "report": fleet.report(session, appliance_id),
             "placements": found,
             "uses": connection_uses(session, appliance_id),
+            "tests": connection_tests(session, appliance_id),
             "runs": run_lists.runs(session, Wanted(appliance_id=appliance_id), 8),
             "commands": commands.recent(session, appliance_id, 6),
             "refusals": runs.refusals(session, appliance_id, 8),

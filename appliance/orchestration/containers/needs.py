@@ -17,7 +17,7 @@ CONTAINER = "container"
 UPLOAD = "upload"
 """Delivers to one bucket, in the image that has the library for it."""
 
-_READS_SOURCE = frozenset({"open_snapshot", "plan", "schema", "copy", "scan", "plan_only"})
+_READS_SOURCE = frozenset({"open_snapshot", "plan", "schema", "copy", "scan", "plan_only", "try_connection"})
 _WRITES_TARGET = frozenset({"plan", "plan_only", "schema", "copy", "finish", "verify", "attest", "discard"})
 # `verify` computes the evidence's keyed hashes of the twin's values as `copy` did of what the masks gave.
 _NEEDS_KEY = frozenset({"copy", "verify"})

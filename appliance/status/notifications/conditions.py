@@ -52,6 +52,9 @@ def conditions(report: Report, settings: NotifySettings, scrubber: Scrubber | No
         found += _would_halt(report)
         found += _stale(report, settings)
         found += _update(report)
+    if report.erasures is not None:
+        known.add("erasure_waits")
+        found += _erasures(report)
     if report.disk is not None:
         known.add("disk_low")
         found += _disk(report)
@@ -147,6 +150,21 @@ def _stale(report: Report, settings: NotifySettings) -> Iterator[Condition]:
 def _is_stale(workflow: WorkflowState, report: Report, settings: NotifySettings) -> bool:
     limit = timedelta(hours=settings.stale_after_h or 0)
     return workflow.last_success_at is not None and report.now - workflow.last_success_at > limit
+
+
+def _erasures(report: Report) -> Iterator[Condition]:
+    """Without the reference: it is the customer's own, and may say more than a number should."""
+    for each in report.erasures or ():
+        waits = "is not done: a place is still open" if each.begun else "waits for the appliance's owner"
+        yield Condition(
+            key=f"erasure:{each.command_id}",
+            kind="erasure_waits",
+            mark="open" if each.begun else "asked",
+            title=f"An erasure that the dashboard asked for {waits}",
+            text=f"It was asked for on {each.received_at:%Y-%m-%d %H:%M} UTC.",
+            next_step="appliance erasure requests",
+            over="An erasure that the dashboard asked for is done, or was declined",
+        )
 
 
 def _disk(report: Report) -> Iterable[Condition]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-LOOKS = ("scan", "plan_only")
+LOOKS = ("scan", "plan_only", "try_connection")
 """Steps of no run: they look at databases, and change nothing."""
 _PROVING = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "attest")
 STEPS = (*_PROVING, "upload", "publish", "discard", *LOOKS)

@@ -46,7 +46,7 @@ def note_removed(state_dir: Path, result: Mapping[str, object]) -> None:
     over = ended(state_dir)
     for each in uploaded.removed:
         copy = known.get((f"{uploaded.connection}/{each.folder}", each.run))
-        if copy is not None and (copy.place, copy.run) not in over:
+        if copy is not None and copy.key not in over:
             note_ended(state_dir, copy, "A newer delivery took its place in the bucket (keep).")
 
 

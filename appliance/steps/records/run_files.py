@@ -13,6 +13,7 @@ from appliance.postgres.twin.digests import TwinDigests
 from appliance.postgres.twin.schema import FinishedTwin, TwinSchema
 from appliance.run_folder import RunFile
 from appliance.steps.records.run_spec import RunSpec, SpecBrief
+from appliance.steps.records.tried_connection import TriedConnection
 from appliance.workflow.drift import CatalogShape, Drift, FormerCatalog
 
 SPEC = RunFile(run_folder.SPEC, RunSpec)
@@ -23,6 +24,7 @@ CATALOG = RunFile(run_folder.CATALOG, CatalogShape)
 FORMER_CATALOG = RunFile(run_folder.FORMER_CATALOG, FormerCatalog)
 DRIFT = RunFile(run_folder.DRIFT, Drift)
 SCANNED = RunFile(run_folder.SCANNED, ScannedSource)
+TRIED = RunFile(run_folder.TRIED, TriedConnection)
 UNCOVERED = RunFile(run_folder.UNCOVERED, UncoveredColumns)
 KEPT = RunFile(run_folder.KEPT, KeptLook)
 ORIGINALS = RunFile(run_folder.ORIGINALS, OriginalsCounted)

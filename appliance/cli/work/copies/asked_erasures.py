@@ -15,7 +15,9 @@ from appliance.receipts.removals import ErasurePredicate
 from appliance.receipts.statement import UnreadableStatementError, parse_statement
 from appliance.settings.settings import Settings, load_settings
 from appliance.store.database import Connection, connect
-from appliance.store.erasures import AskedErasure, asked_erasures, decline_erasure, tell_erasure
+from appliance.store.erasures import decline_erasure, tell_erasure
+from appliance.store.queries import asked_erasures
+from appliance.store.rows import AskedErasure
 
 
 def waiting_requests() -> list[AskedErasure]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from appliance.branches.branch import Branch
 from appliance.branches.connecting import pass_line
+from appliance.branches.noting import noting
 from appliance.branches.opening import server_of
 from appliance.branches.remembered import remember
 from appliance.branches.server import Made
@@ -41,8 +42,10 @@ class BranchesOfWorkflow:
         self.server = server_of(
             self.connection_name, self.connection, read_policy(settings, policy).branches, document.id
         )
-        # Of another file's connections the timer knows nothing.
+        # Of another file's connections the timers know nothing.
         self._state_dir = settings.state_dir if path == settings.connections_file else None
+        if self._state_dir is not None:
+            self.server = noting(self.server, self._state_dir, self.connection_name, "command line")
 
     def make(self, act: Callable[[], Made]) -> Made:
         """Make or reset one, noted for what ends it; with a note where nothing of this machine will."""

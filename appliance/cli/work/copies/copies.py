@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+from appliance.branches.remembered import remembered
 from appliance.connections import Connection, load_connections
 from appliance.copies.ledger import made
 from appliance.erasure.expiring import StandingCopy, expire, print_expired, standing_copies
@@ -29,5 +30,9 @@ def _places(
 ) -> tuple[Path, Path, dict[str, Connection]]:
     settings = load_settings()
     folder = state_folder(settings, state)
-    known = load_connections(connections or settings.connections_file) if made(folder) else {}
+    known = (
+        load_connections(connections or settings.connections_file)
+        if made(folder) or remembered(folder)
+        else {}
+    )
     return folder, exports_dir or folder / "exports", known
