@@ -337,7 +337,7 @@ CREATE TABLE drift_check (
     PRIMARY KEY (appliance_id, workflow_id)
 );
 
--- migration 12
+-- migration 9
 -- The newest test of each connection that was asked for, and when one last worked.
 CREATE TABLE connection_test (
     appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
