@@ -12,6 +12,7 @@ from appliance.masking.shape import DATES, FLOATS, INTEGERS, PLAIN_KINDS, shape_
 from appliance.masking.suggesting.column_names import NameGuess, guess_by_name, in_words, is_about_things
 from appliance.masking.suggesting.guess import guess_of
 from appliance.masking.suggesting.kinds import SPOKEN, PersonalKind
+from appliance.masking.suggesting.labels import personal_labels
 from appliance.workflow.catalog import Column, Table
 
 _CERTAIN = 0.85
@@ -25,7 +26,6 @@ _NOT_A_BIRTH = re.compile(
     r"|manufactured|purchase|copyright"
     r"|edition|sortie|parution|erscheinung|eintritt|embauche|alta|contrat|contract|gruendung)_"
 )
-_LABEL_EMAIL = re.compile(r"[^\s@]+@[^\s@]+\.[A-Za-z]{2,}|\+[0-9][0-9 ()/.-]{7,}[0-9]")
 
 
 def judge(
@@ -88,11 +88,6 @@ def _by_field(table: Table, path: str, counts: PathCounts) -> ValueEvidence | No
 def could_name(column: Column) -> bool:
     """Whether its values could be people's names."""
     return not is_about_things(column.name) and bare_type(column) != "tsvector"
-
-
-def personal_labels(column: Column) -> int:
-    """How many of an enum's labels look like an address or a number."""
-    return sum(1 for label in column.enum_labels if _LABEL_EMAIL.search(label))
 
 
 def birth_evidence(column: Column, counts: PathCounts) -> ValueEvidence | None:

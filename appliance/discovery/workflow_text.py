@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from appliance.discovery.findings import Finding, Scan
 from appliance.discovery.judging import spoken
 from appliance.documents.problems import printable
+from appliance.errors import WorkFailedError
 from appliance.masking.suggesting.suggestions import Judged, Place, Suggestion, suggestions
 from appliance.masking.suggesting.uncovered import mask_text, yaml_scalar
 from appliance.workflow.catalog import Catalog
@@ -29,8 +30,14 @@ Lines = dict[Place, tuple[Suggestion, str]]
 
 
 def workflow_text(scan: Scan, catalog: Catalog, target: str, patterns: Sequence[str] = ()) -> str:
-    """The document as YAML. It delivers a twin to the connection ``target``."""
+    """The document as YAML, with a twin on ``target``. Raises WorkFailedError where it would be empty."""
     include, exclude = _selection(scan, catalog, patterns)
+    if not include:
+        raise WorkFailedError(
+            f"No workflow was written: no table of {scan.connection!r} can be copied.",
+            "The role sees no table there, or may read none.",
+            "Check the connection's database, and what its role may read, and scan again.",
+        )
     workflow_id = re.sub(r"[^a-z0-9-]+", "-", f"{scan.connection}-twin".lower()).strip("-")[:60]
     head = {
         "id": workflow_id,
@@ -38,7 +45,7 @@ def workflow_text(scan: Scan, catalog: Catalog, target: str, patterns: Sequence[
         "tables": {"include": include, "exclude": exclude},
         "deliver": [{"twin": {"connection": target}}],
     }
-    lines = _lines(scan, catalog, Workflow.model_validate(head)) if include else {}
+    lines = _lines(scan, catalog, Workflow.model_validate(head))
     text = [
         "# Written by a scan: look at each line. What is kept was judged by name, type and a sample.",
         f"id: {workflow_id}",
@@ -59,7 +66,7 @@ def _selection(scan: Scan, catalog: Catalog, patterns: Sequence[str]) -> tuple[l
     unreadable = sorted({table.all_names[-1] for table in closed if table.kind != "foreign"} & places)
     rows = {table.all_names[-1] for table in catalog.tables if table.kind != "foreign"} & places
     schemas = sorted({schema for schema, _ in rows - set(unreadable)})
-    include = list(patterns) or [f"{quote_name(schema)}.*" for schema in schemas]
+    include = (list(patterns) if schemas else []) or [f"{quote_name(schema)}.*" for schema in schemas]
     return include, [literal_pattern(*name) for name in unreadable]
 
 

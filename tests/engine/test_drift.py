@@ -25,7 +25,9 @@ def test_what_has_changed_is_said_by_plan_and_kept_also_where_the_run_halts(scen
         "ALTER TABLE public.invoice ADD COLUMN note text; ALTER TABLE crm.customer ADD COLUMN nickname text;"
         "CREATE TABLE public.extra (id int PRIMARY KEY); GRANT SELECT ON public.extra TO reader",
     )
-    assert scenario.run("plan").code == 3
+    refused = scenario.run("plan")
+    assert refused.code == 3
+    assert "column crm.customer.nickname (text) added: nothing covers it" in refused.text
     halted = scenario.run()
     assert halted.code == 3
     items = {

@@ -196,6 +196,18 @@ def test_what_cannot_be_looked_at_is_said_and_the_rest_goes_on(scenario: Scenari
 def test_a_database_without_tables_is_no_failure(scenario: Scenario) -> None:
     scenario.source.sql(scenario.source_database, "DROP SCHEMA crm, public CASCADE")
     assert as_json(scanned(scenario, "--json"))["tables"] == 0
+    # A document without a table is none: it could not be planned.
+    written = scenario.folder / "none.yaml"
+    ended = scanned(scenario, "--write", str(written))
+    assert ended.code == 1
+    assert "No workflow was written" in ended.text
+    assert not written.exists()
+
+
+def test_a_pattern_that_matches_no_table_is_an_error(scenario: Scenario) -> None:
+    ended = scanned(scenario, "--tables", "crm.custmer")
+    assert ended.code == 2
+    assert "crm.custmer" in ended.text
 
 
 def test_nothing_that_could_be_looked_at_is_a_failure(scenario: Scenario) -> None:

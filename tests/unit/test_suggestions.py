@@ -88,6 +88,17 @@ def test_a_fact_of_few_values_that_says_much_of_a_person_is_not_kept() -> None:
     }
 
 
+def test_an_enum_with_an_address_among_its_labels_is_not_kept() -> None:
+    labels = ("new", "ann.smith@example.com")
+    agent = column("agent", "public.agent", base_kind="enum", type_kind="enum", enum_labels=labels)
+    assert suggested(agent) == {"agent": "null"}
+    held = agent.model_copy(update={"not_null": True})
+    _, lines = pasted(catalog(table("t", [held])))
+    assert "keep:" not in lines
+    assert "# decide: public.t.agent" in lines
+    assert "ann.smith" not in lines
+
+
 def test_a_number_that_no_sequence_counts_is_not_kept() -> None:
     number = column("insurance_number", "bigint", not_null=True, unique_alone=True)
     assert suggested(number, unique_keys=(("insurance_number",),)) == {"insurance_number": "hash"}

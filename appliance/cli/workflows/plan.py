@@ -13,6 +13,8 @@ from appliance.cli.work.workflows.run_options import (
     StateOption,
     WorkflowArgument,
 )
+from appliance.documents.problems import printable
+from appliance.errors import ApplianceError
 
 app = typer.Typer()
 
@@ -36,14 +38,21 @@ def plan(  # noqa: PLR0917 - as typer has it
     """
     from appliance.cli.terminal.run_summary import plan_json, print_plan  # noqa: PLC0415
     from appliance.cli.work.workflows.local import console, interruptible, local_run  # noqa: PLC0415 - help must be instant
-    from appliance.steps.local.observer import SilentObserver  # noqa: PLC0415
+    from appliance.steps.local.observer import NoticesObserver  # noqa: PLC0415
 
+    notices = NoticesObserver()
     with (
         interruptible("Planning") as interruption,
         local_run(file, connections, policy, state) as prepared,
     ):
         prepared.check = interruption.check
-        made = prepared.only_plan(SilentObserver())
+        try:
+            made = prepared.only_plan(notices)
+        except ApplianceError:
+            # What has changed since the last run may be why. A plan that is made says it itself.
+            for text in () if quiet else notices.texts:
+                typer.echo(printable(text), err=True)
+            raise
     if as_json:
         typer.echo(plan_json(made))
     else:

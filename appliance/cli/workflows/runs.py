@@ -12,6 +12,7 @@ from appliance.cli.terminal.completion import run_ids
 from appliance.cli.terminal.not_carried import not_carried_lines
 from appliance.cli.terminal.output import coloured, duration, moment, print_json, print_table, size
 from appliance.contract.step_messages import Failure
+from appliance.documents.problems import printable
 from appliance.errors import Explanation
 from appliance.postgres.proof.kept import SaidTable
 from appliance.settings.settings import load_settings
@@ -58,7 +59,7 @@ def print_run(run: RunDetails, folder: Path) -> None:
     if run.tables:
         typer.echo("")
         tables = [
-            (each.table, f"{each.rows:,}", size(each.bytes), "done" if each.done else "copying")
+            (printable(each.table), f"{each.rows:,}", size(each.bytes), "done" if each.done else "copying")
             for each in run.tables
         ]
         print_table(("table", "rows", "size", "state"), tables)
@@ -105,7 +106,8 @@ def verified_lines(run: RunDetails) -> list[str]:
         if table.found:
             parts.append(f"of these, something was found in: {', '.join(table.found)}")
         parts += [f"not looked at: {column} ({why})" for column, why in table.not_looked_at]
-        lines += [f"  {table.table}", *(f"    {part}" for part in parts)]
+        # A name may move a terminal's cursor.
+        lines += [f"  {printable(table.table)}", *(f"    {printable(part)}" for part in parts)]
     more = result.get("tables", 0) - len(said)
     if more > 0:
         lines.append(f"  and {more:,} more: verify.json in the run's folder")

@@ -9,7 +9,6 @@ import random
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
-from appliance.discovery.judging import personal_labels
 from appliance.discovery.kept.originals_query import (
     KeptTexts,
     MaskedOriginals,
@@ -17,6 +16,7 @@ from appliance.discovery.kept.originals_query import (
     originals_queries,
 )
 from appliance.discovery.places import is_looked_at, mode_of
+from appliance.masking.suggesting.labels import personal_labels
 from appliance.postgres.plan import Plan
 from appliance.postgres.proof.kept import Frozen
 from appliance.workflow.catalog import Column, Table

@@ -18,6 +18,7 @@ from appliance.masking.foreign_keys import End, reference_problem
 from appliance.masking.shape import DATES, FLOATS, INTEGERS, shape_of
 from appliance.masking.suggesting.guess import guess_of
 from appliance.masking.suggesting.kinds import BY_NAME, MASKS_FOR, SENSITIVE, PersonalKind
+from appliance.masking.suggesting.labels import personal_labels
 from appliance.masking.suggesting.parameters import neutral_constant, with_axis
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec
@@ -240,7 +241,7 @@ def _why_keep(  # noqa: PLR0911 - a list of reasons
     if facts is None or place in seen:
         return ""
     kind, name = shape_of(facts).kind, _in_words(facts.name)
-    says_much = SENSITIVE.search(name) or _kind_of(column) is not None
+    says_much = SENSITIVE.search(name) or personal_labels(facts) or _kind_of(column) is not None
     few_values = facts.base_kind in ("base", "enum") and not says_much
     if kind == "boolean" and few_values:
         return "true or false names no one"

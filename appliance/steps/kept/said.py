@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from appliance.documents.problems import printable
 from appliance.postgres.plan import Plan
 from appliance.postgres.proof.kept import KeptColumnLook, KeptTableLook, SaidTable
 from appliance.postgres.proof.results import TwinProof
@@ -20,7 +21,7 @@ def found_lines(kept: Iterable[KeptTableLook]) -> tuple[list[str], list[str]]:
     for table in kept:
         for column in table.columns:
             if column.found:
-                name = f"{table.table}.{quote_name(column.column)}"
+                name = printable(f"{table.table}.{quote_name(column.column)}")
                 (judged if column.because else open_ones).append(
                     f"{name} is kept: {'; '.join(_signs(column))}"
                 )

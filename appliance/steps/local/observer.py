@@ -44,3 +44,15 @@ class SilentObserver:
 
     def tick(self) -> None:
         """Some time has passed."""
+
+
+class NoticesObserver(SilentObserver):
+    """Keeps what the steps say, to be shown where the work fails."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def message(self, message: Progress | Notice) -> None:
+        """A step says something."""
+        if isinstance(message, Notice):
+            self.texts.append(message.text)

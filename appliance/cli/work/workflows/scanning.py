@@ -55,15 +55,21 @@ def run_scan(request: ScanRequest, *, write: Path | None, as_json: bool) -> None
             f"{write} is there already.", "A scan overwrites no workflow.", "Name a new file."
         )
     found, catalog = look(settings, request)
-    if write is not None:
-        target = _target(settings, request)
-        write.write_text(workflow_text(found, catalog, target, request.tables), encoding="utf-8")
+    if request.tables and not found.tables:
+        raise WrongRequestError(
+            f"No table of {request.connection!r} matches {', '.join(map(printable, request.tables))}.",
+            "A pattern names schema and table as the database writes them.",
+            f"appliance scan {request.connection}",
+        )
     new = _since_last_time(settings, request, found, catalog)
     if as_json:
         print_json(scan_json(found, new))
     else:
         print_scan(found, new)
-        if write is not None:
+    if write is not None:
+        target = _target(settings, request)
+        write.write_text(workflow_text(found, catalog, target, request.tables), encoding="utf-8")
+        if not as_json:
             typer.echo(f"Written: {write}. Look at its lines, then: appliance plan {write}")
     if found.tables and len(found.not_looked_at) == found.tables:
         raise typer.Exit(ExitCode.WORK_FAILED)
