@@ -36,6 +36,7 @@ from appliance.dashboard.pages import people as pages_people
 from appliance.dashboard.pages import plan as pages_plan
 from appliance.dashboard.pages import releases as pages_releases
 from appliance.dashboard.pages import runs as pages_runs
+from appliance.dashboard.pages import second_factor as pages_second_factor
 from appliance.dashboard.pages import sign_in as pages_sign_in
 from appliance.dashboard.pages import workflow as pages_workflow
 from appliance.dashboard.pages.rendering import STATIC, html, page
@@ -72,6 +73,7 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
         app.include_router(router.router)
     for pages in (
         pages_sign_in,
+        pages_second_factor,
         pages_fleet,
         pages_appliance,
         pages_plan,

@@ -11,7 +11,7 @@ import uvicorn
 from appliance.dashboard.app import create_app
 from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.settings import Settings, first_password, from_environment
-from appliance.dashboard.store import fleet, people, tokens
+from appliance.dashboard.store import fleet, people, second_factors, tokens
 from appliance.dashboard.store.database import Database, StoreAwayError
 from appliance.dashboard.web import onboarding
 from appliance.dashboard.web.context import Context
@@ -94,11 +94,23 @@ def create_user(
 def reset_password(name: Annotated[str, typer.Argument(help="Whose password.")]) -> None:
     """Print a new one-time password for a person; ends their sessions."""
     _, database = _open()
+    _say(people.reset_password(database, people.SYSTEM, _person_id(database, name)))
+
+
+@cli.command("reset-second-factor")
+def reset_second_factor(name: Annotated[str, typer.Argument(help="Whose second factor.")]) -> None:
+    """Take away a person's second factor; ends their sessions."""
+    _, database = _open()
+    second_factors.reset(database, people.SYSTEM, _person_id(database, name))
+    _say(f"{name} signs in with the password alone, until a second factor is set up anew.")
+
+
+def _person_id(database: Database, name: str) -> str:
     with database.read() as session:
         person_id = session.value("SELECT id FROM person WHERE name = ?", name)
     if person_id is None:
         raise NotFoundError(f"There is no user named {name}.", "", "appliance-dashboard create-user NAME")
-    _say(people.reset_password(database, people.SYSTEM, person_id))
+    return str(person_id)
 
 
 @cli.command("create-token")

@@ -47,6 +47,8 @@ class Settings:
     """32 random bytes, made on first use; signs what a browser keeps before it has a session."""
     first_password_file: str = ""
     """A file with the password of ``admin``, whom the first start makes; else a one-time one is printed."""
+    require_second_factor: bool = False
+    """Whether people set up a second factor before anything else opens for them."""
     tls_certificate: str = ""
     tls_key: str = ""
     trusted_proxies: str = ""
@@ -81,7 +83,7 @@ class Settings:
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read and check the settings; raises WrongRequestError naming every variable that is wrong."""
     known = {name: type(default) for name, default in _defaults().items()}
-    values: dict[str, str | int] = {}
+    values: dict[str, str | int | bool] = {}
     problems = []
     for variable, text in environment.items():
         if not variable.startswith(PREFIX):
@@ -89,6 +91,11 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         name = variable.removeprefix(PREFIX).lower()
         if name not in known:
             problems.append(f"{variable} is not a setting; known are {', '.join(_variables())}")
+        elif known[name] is bool:
+            if text in {"yes", "no"}:
+                values[name] = text == "yes"
+            else:
+                problems.append(f"{variable} must be yes or no")
         elif known[name] is int:
             if text.isascii() and text.isdigit():
                 values[name] = int(text)
@@ -107,7 +114,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     return settings
 
 
-def _defaults() -> dict[str, str | int]:
+def _defaults() -> dict[str, str | int | bool]:
     return asdict(Settings())
 
 

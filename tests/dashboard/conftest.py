@@ -114,7 +114,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     server.drop_database(name)
 
 
-def settings(tmp_path: Path, database: str = "", **changes: str | int) -> Settings:
+def settings(tmp_path: Path, database: str = "", **changes: str | int | bool) -> Settings:
     """Settings for a dashboard that lives in a test's folder."""
     return Settings(
         database=database or f"sqlite:///{tmp_path}/dashboard.db",
@@ -145,7 +145,7 @@ def make_dashboard(tmp_path: Path) -> Iterator[Callable[..., Dashboard]]:
     """Dashboards with settings of their own."""
     made: list[Dashboard] = []
 
-    def make(**changes: str | int) -> Dashboard:
+    def make(**changes: str | int | bool) -> Dashboard:
         folder = tmp_path / str(next(_numbers))
         folder.mkdir()
         made.append(Dashboard(settings(folder, **changes)))

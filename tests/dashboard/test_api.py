@@ -45,12 +45,22 @@ PAGE_TO_CALL = {
     "/runs/{appliance_id}/{run_id}/cancel": "POST /v1/runs/{appliance_id}/{run_id}/cancel",
     "/people": "POST /v1/people",
     "/people/{person_id}/password": "POST /v1/people/{person_id}/password",
+    "/people/{person_id}/second-factor": "DELETE /v1/people/{person_id}/second-factor",
     "/people/{person_id}/role": "PATCH /v1/people/{person_id}",
     "/people/{person_id}/disabled": "PATCH /v1/people/{person_id}",
     "/tokens": "POST /v1/tokens",
     "/tokens/{token_id}/revoke": "DELETE /v1/tokens/{token_id}",
 }
-OF_A_BROWSER_ONLY = {"/sign-in", "/sign-out", "/account/password"}
+OF_A_BROWSER_ONLY = {
+    "/sign-in",
+    "/sign-in/code",
+    "/sign-out",
+    "/account/password",
+    "/account/second-factor",
+    "/account/second-factor/on",
+    "/account/second-factor/codes",
+    "/account/second-factor/off",
+}
 
 
 def test_whatever_a_page_can_do_a_token_can(dashboard: Dashboard) -> None:

@@ -86,7 +86,7 @@ def test_who_may_not_change_is_offered_nothing_to_change(seeded: Dashboard, role
     seeded.person("someone", role)
     browser = seeded.signed_in("someone")
     forms = {action for page in crawl(browser).values() for action in page.forms}
-    allowed_to_viewers = {"/sign-out", "/account/password", "/tokens"}
+    allowed_to_viewers = {"/sign-out", "/account/password", "/account/second-factor", "/tokens"}
     if role == "viewer":
         assert forms <= allowed_to_viewers
     assert not any(re.search(r"/people|/revoke$", action) for action in forms - {"/tokens"})
@@ -106,6 +106,7 @@ POSTS = (
 )  # fmt: skip
 ADMIN_POSTS = (
     "/appliances/{appliance}/revoke", "/people", "/people/x/password", "/people/x/role", "/people/x/disabled",
+    "/people/x/second-factor",
 )  # fmt: skip
 
 
@@ -127,8 +128,13 @@ def test_every_form_is_one_of_those_that_are_tested(seeded: Dashboard) -> None:
         *POSTS,
         *ADMIN_POSTS,
         "/sign-in",
+        "/sign-in/code",
         "/sign-out",
         "/account/password",
+        "/account/second-factor",
+        "/account/second-factor/on",
+        "/account/second-factor/codes",
+        "/account/second-factor/off",
         "/tokens",
         "/tokens/x/revoke",
     }

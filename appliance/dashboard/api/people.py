@@ -18,7 +18,7 @@ from appliance.dashboard.api.people_answers import (
     TokenRow,
 )
 from appliance.dashboard.security import Role
-from appliance.dashboard.store import audit, people, tokens
+from appliance.dashboard.store import audit, people, second_factors, tokens
 from appliance.dashboard.web.access import api_role
 
 router = APIRouter(
@@ -77,6 +77,12 @@ def change_person(actor: Admin, context: Deck, person_id: str, given: PersonPatc
 def reset_password(actor: Admin, context: Deck, person_id: str) -> PasswordMade:
     """A one-time password for a person, shown this once; ends their sessions."""
     return PasswordMade(one_time_password=people.reset_password(context.database, actor, person_id))
+
+
+@router.delete("/people/{person_id}/second-factor", status_code=204)
+def reset_second_factor(actor: Admin, context: Deck, person_id: str) -> None:
+    """Take away another person's second factor; ends their sessions."""
+    second_factors.reset(context.database, actor, person_id)
 
 
 @router.get("/tokens")

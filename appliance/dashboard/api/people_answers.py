@@ -16,6 +16,7 @@ class PersonRow(Answer):
     created_at: float
     disabled_at: float | None
     last_sign_in: float | None
+    second_factor_since: float | None
 
 
 class PersonMade(Answer):

@@ -47,6 +47,8 @@ NOTES = {
     "rollout-begun": "Begun. The first wave is asked with its next heartbeats.",
     "rollout-stopped": "Stopped. The wish is withdrawn from all that have not moved.",
     "next-wave": "Begun. The next wave is asked with its next heartbeats.",
+    "second-factor-off": "Turned off. The password alone signs you in.",
+    "second-factor-reset": "Reset. They set up a new one on their account page.",
     "wish-withdrawn": "Withdrawn. A move that has begun is carried to its end.",
 }
 """What a page says after a change; ``?note=`` picks one, so that an address cannot put words on a page."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import quote
 
@@ -12,13 +15,27 @@ from starlette.responses import RedirectResponse, Response
 
 from appliance.dashboard.http_errors import TooManyRequestsError
 from appliance.dashboard.pages.rendering import html, page
-from appliance.dashboard.security import digest
-from appliance.dashboard.store import people
+from appliance.dashboard.security import digest, sign, signed_text
+from appliance.dashboard.store import people, second_factors
+from appliance.dashboard.store.database import Row
 from appliance.dashboard.web import access
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
-from appliance.dashboard.web.context import Context, address_of, context_of
+from appliance.dashboard.web.context import Context, address_of, context_of, take
 
 router = APIRouter()
+HALF_SIGNED_IN_SECONDS = 300
+"""How long the code may follow the password."""
+_HALF = "second-factor"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A secret that waits for its first code: to read, as a picture, and sealed for the form."""
+
+    secret: str
+    picture: str
+    sealed: str
+    wrong: bool = False
 
 
 def safe_target(target: str) -> str:
@@ -45,6 +62,63 @@ def _form(request: Request, context: Context, name: str = "", wrong: bool = Fals
     return response
 
 
+def half_signed_in(context: Context, request: Request, row: Row) -> str:
+    """Says that this browser gave the right password; void with the password's change."""
+    cookie, _ = access.stranger_csrf(request, context)
+    until = int(time.time()) + HALF_SIGNED_IN_SECONDS
+    return sign(
+        context.secret_key, _HALF, f"{row['id']}/{until}/{digest(cookie)}/{digest(str(row['password']))}"
+    )
+
+
+def _half_of(context: Context, request: Request, half: str) -> Row | None:
+    parts = (signed_text(context.secret_key, _HALF, half) or "").split("/")
+    if len(parts) != 4 or int(parts[1]) < time.time():
+        return None
+    if parts[2] != digest(access.stranger_csrf(request, context)[0]):
+        return None
+    with context.database.read() as session:
+        row = people.still_signing_in(session, parts[0])
+    return row if row and parts[3] == digest(str(row["password"])) else None
+
+
+def code_form(request: Request, context: Context, half: str, target: str, wrong: bool = False) -> Response:
+    """Asks for the code, after the password."""
+    cookie, csrf = access.stranger_csrf(request, context)
+    data = {"csrf": csrf, "half": half, "wrong": wrong, "target": safe_target(target)}
+    response = html(request, "sign_in_code.html", data, status=401 if wrong else 200)
+    access.set_cookie(context, response, "visitor", cookie)
+    return response
+
+
+@router.post("/sign-in/code")
+async def sign_in_code(request: Request) -> Response:
+    """Check the code that follows the password, at a limited rate."""
+    context = context_of(request)
+    form = await access.read_form(request)
+    access.check_stranger_csrf(request, context, text_of(form, "csrf"))
+    half, target = text_of(form, "half"), text_of(form, "next")
+    row = await run_in_threadpool(_half_of, context, request, half)
+    if row is None:
+        return RedirectResponse(f"/sign-in?next={quote(safe_target(target))}", 303)
+    take(context.limits.second_factor, row["id"])
+    secret = await run_in_threadpool(_with_code, request, context, row, text_of(form, "code")[:64])
+    if secret is None:
+        return code_form(request, context, half, target, wrong=True)
+    context.limits.second_factor.give_back(row["id"])
+    return signed_in(context, row, secret, target)
+
+
+def _with_code(request: Request, context: Context, row: Row, code: str) -> str | None:
+    address = address_of(request)
+    with context.database.write() as session:
+        proof = second_factors.use(session, context.secret_key, row["id"], code)
+        if proof:
+            return people.begin_session(session, row, request.headers.get("user-agent", ""), address, proof)
+    people.note_failed_sign_in(context.database, "session.sign_in_failed", row["name"], address)
+    return None
+
+
 def _note_refused(context: Context, name: str, address: str) -> None:
     """One a minute and network: what goes on is seen without a row for every guess."""
     if not context.limits.refusals_noted.wait(access.network_of(address)):
@@ -68,23 +142,30 @@ async def sign_in(request: Request) -> Response:
     except TooManyRequestsError:
         await run_in_threadpool(_note_refused, context, name, address_of(request))
         raise
-    secret = await run_in_threadpool(
-        people.sign_in,
-        context.database,
-        name,
-        text_of(form, "password"),
-        request.headers.get("user-agent", ""),
-        address_of(request),
+    row = await run_in_threadpool(
+        people.with_password, context.database, name, text_of(form, "password"), address_of(request)
     )
-    if secret is None:
+    if row is None:
         return _form(request, context, name, wrong=True)
-    target = safe_target(text_of(form, "next"))
-    with context.database.read() as session:
-        if people.must_change(session, name):
-            target = own_password_page(target)
-    response = RedirectResponse(target, 303)
+    if row["totp_since"] is not None:
+        return code_form(request, context, half_signed_in(context, request, row), text_of(form, "next"))
+    return await run_in_threadpool(_begin, request, context, row, text_of(form, "next"))
+
+
+def _begin(request: Request, context: Context, row: Row, target: str) -> Response:
+    with context.database.write() as session:
+        secret = people.begin_session(
+            session, row, request.headers.get("user-agent", ""), address_of(request)
+        )
+    return signed_in(context, row, secret, target)
+
+
+def signed_in(context: Context, row: Row, secret: str, target: str) -> Response:
+    """On to where the person wanted to go, with their session."""
+    target = safe_target(target)
+    response = RedirectResponse(own_password_page(target) if row["must_change"] else target, 303)
     access.set_cookie(context, response, "session", secret)
-    access.remember_device(context, response, name)
+    access.remember_device(context, response, row["name"])
     return response
 
 
@@ -97,21 +178,34 @@ def sign_out(visitor: Annotated[Visit, Depends(visit)]) -> Response:
     return response
 
 
-@router.get("/account")
-def account(request: Request, visitor: Annotated[Visit, Depends(visit)]) -> Response:
-    """One's own password and sessions."""
+def account_page(
+    request: Request, visitor: Visit, codes: Sequence[str] = (), setup: Setup | None = None
+) -> Response:
+    """The account, with what is shown once: new recovery codes, or the secret of a set-up."""
     with visitor.context.database.read() as session:
         sessions = people.sessions_of(session, visitor.actor.person_id or "")
-    own = digest(visitor.secret)
+        standing = second_factors.standing(session, visitor.actor.person_id or "")
     return page(
         visitor,
         request,
         "account.html",
         sessions=sessions,
-        own=own,
+        own=digest(visitor.secret),
         must_change=visitor.must_change,
+        must_set_up=visitor.must_set_up and standing.since is None,
+        required=visitor.context.settings.require_second_factor,
+        standing=standing,
+        codes=codes,
+        setup=setup,
         target=safe_target(request.query_params.get("next", "")),
+        status=422 if setup and setup.wrong else 200,
     )
+
+
+@router.get("/account")
+def account(request: Request, visitor: Annotated[Visit, Depends(visit)]) -> Response:
+    """One's own password and sessions."""
+    return account_page(request, visitor)
 
 
 @router.post("/account/password")

@@ -24,6 +24,10 @@ SESSION_SECONDS = 12 * 3600
 SESSION_IDLE_SECONDS = 2 * 3600
 SEEN_EVERY_SECONDS = 60
 """How often a session or token writes that it was used."""
+_SHOWN = (
+    "SELECT id, name, role, must_change, created_at, disabled_at, last_sign_in,"
+    " totp_since AS second_factor_since FROM person"
+)
 SYSTEM = Actor("command line", "admin", maker=SYSTEM_MAKER)
 
 
@@ -74,7 +78,7 @@ def create_person(
 def person(session: Session, person_id: str) -> Row:
     """One person; raises WrongRequestError for an unknown id."""
     row = session.one(
-        "SELECT id, name, role, must_change, created_at, disabled_at, last_sign_in FROM person WHERE id = ?",
+        f"{_SHOWN} WHERE id = ?",
         person_id,
     )
     if row is None:
@@ -84,9 +88,7 @@ def person(session: Session, person_id: str) -> Row:
 
 def people(session: Session) -> list[Row]:
     """Everybody, by name."""
-    return session.all(
-        "SELECT id, name, role, must_change, created_at, disabled_at, last_sign_in FROM person ORDER BY name"
-    )
+    return session.all(f"{_SHOWN} ORDER BY name")
 
 
 def _keep_an_admin(session: Session, person_id: str) -> None:
@@ -141,50 +143,75 @@ def reset_password(database: Database, actor: Actor, person_id: str) -> str:
 
 def change_own_password(database: Database, actor: Actor, old: str, new: str, keep_session: str) -> None:
     """Change one's own password; ends one's other sessions."""
-    with database.read() as session:
-        stored = session.value("SELECT password FROM person WHERE id = ?", actor.person_id)
-    if not password_matches(stored, old):
-        with database.write() as session:
-            audit.record(session, actor, "person.change_password_failed", actor.name)
-        raise WrongRequestError("The present password is not right.", "", "Type it again.")
+    confirm_password(database, actor, old)
     if old == new:
         raise WrongRequestError("The new password is the old one.", "", "Choose another.")
     hashed = hash_password(new)
     with database.write() as session:
         session.run("UPDATE person SET password = ?, must_change = 0 WHERE id = ?", hashed, actor.person_id)
-        session.run(
-            "DELETE FROM session WHERE person_id = ? AND digest <> ?", actor.person_id, digest(keep_session)
-        )
+        end_other_sessions(session, actor.person_id or "", keep_session)
         audit.record(session, actor, "person.change_password", actor.name)
 
 
-def sign_in(database: Database, name: str, password: str, agent: str, address: str) -> str | None:
-    """A new session's secret, or None. Takes as long for a name that no one has."""
+def confirm_password(database: Database, actor: Actor, password: str) -> None:
+    """Raise WrongRequestError where it is not the person's own: a session alone shows not who is there."""
     with database.read() as session:
-        row = session.one(
-            "SELECT id, role, password, disabled_at, must_change, one_time_by FROM person WHERE name = ?",
-            name,
-        )
-        usable = row if row and row["disabled_at"] is None and _password_holds(session, row) else None
+        stored = session.value("SELECT password FROM person WHERE id = ?", actor.person_id)
+    if not password_matches(stored, password):
+        with database.write() as session:
+            audit.record(session, actor, "person.change_password_failed", actor.name)
+        raise WrongRequestError("The present password is not right.", "", "Type it again.")
+
+
+def end_other_sessions(session: Session, person_id: str, keep_session: str) -> None:
+    """End a person's sessions but one."""
+    session.run("DELETE FROM session WHERE person_id = ? AND digest <> ?", person_id, digest(keep_session))
+
+
+_SIGNING_IN = (
+    "SELECT id, name, role, password, disabled_at, must_change, one_time_by, totp_since FROM person WHERE "
+)
+
+
+def _usable(session: Session, column: str, value: str) -> Row | None:
+    row = session.one(f"{_SIGNING_IN}{column} = ?", value)
+    return row if row and row["disabled_at"] is None and _password_holds(session, row) else None
+
+
+def with_password(database: Database, name: str, password: str, address: str) -> Row | None:
+    """The person that name and password are of, or None. Takes as long for a name that no one has."""
+    with database.read() as session:
+        usable = _usable(session, "name", name)
     if not password_matches(usable["password"] if usable else None, password) or usable is None:
         note_failed_sign_in(database, "session.sign_in_failed", name, address)
         return None
+    return usable
+
+
+def still_signing_in(session: Session, person_id: str) -> Row | None:
+    """The person whose password was right a moment ago, if they may still sign in."""
+    return _usable(session, "id", person_id)
+
+
+def begin_session(session: Session, row: Row, agent: str, address: str, proof: str | None = None) -> str:
+    """A new session's secret; ``proof`` says what was shown beside the password."""
     secret = secrets.token_urlsafe(32)
     now = time.time()
-    with database.write() as session:
-        session.run(
-            "INSERT INTO session (digest, person_id, csrf, created_at, last_seen, expires_at, agent)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            digest(secret),
-            usable["id"],
-            secrets.token_urlsafe(24),
-            now,
-            now,
-            now + SESSION_SECONDS,
-            agent[:200],
-        )
-        session.run("UPDATE person SET last_sign_in = ? WHERE id = ?", now, usable["id"])
-        audit.record(session, Actor(name, usable["role"], address), "session.sign_in", name)
+    session.run(
+        "INSERT INTO session (digest, person_id, csrf, created_at, last_seen, expires_at, agent)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        digest(secret),
+        row["id"],
+        secrets.token_urlsafe(24),
+        now,
+        now,
+        now + SESSION_SECONDS,
+        agent[:200],
+    )
+    session.run("UPDATE person SET last_sign_in = ? WHERE id = ?", now, row["id"])
+    audit.record(
+        session, Actor(row["name"], row["role"], address), "session.sign_in", row["name"], second_factor=proof
+    )
     return secret
 
 
@@ -208,7 +235,7 @@ def session_of(database: Database, secret: str) -> Row | None:
     with database.read() as session:
         row = session.one(
             "SELECT s.digest, s.csrf, s.last_seen, p.id AS person_id, p.name, p.role, p.must_change,"
-            " p.one_time_by"
+            " p.one_time_by, p.totp_since"
             " FROM session s JOIN person p ON p.id = s.person_id"
             " WHERE s.digest = ? AND s.expires_at > ? AND s.last_seen > ? AND p.disabled_at IS NULL",
             digest(secret),
@@ -221,11 +248,6 @@ def session_of(database: Database, secret: str) -> Row | None:
         with database.write(durable=False) as session:
             session.run("UPDATE session SET last_seen = ? WHERE digest = ?", now, row["digest"])
     return row
-
-
-def must_change(session: Session, name: str) -> bool:
-    """Whether a person's password is a one-time one."""
-    return bool(session.value("SELECT must_change FROM person WHERE name = ?", name))
 
 
 def sign_out(database: Database, secret: str) -> None:

@@ -348,3 +348,14 @@ CREATE TABLE connection_test (
     data TEXT NOT NULL,
     PRIMARY KEY (appliance_id, connection)
 );
+
+-- migration 10
+-- A person's second factor: the secret is sealed with the dashboard's key, a recovery code is a keyed digest.
+ALTER TABLE person ADD COLUMN totp_sealed TEXT;
+ALTER TABLE person ADD COLUMN totp_since DOUBLE PRECISION;
+ALTER TABLE person ADD COLUMN totp_step BIGINT NOT NULL DEFAULT 0;
+CREATE TABLE recovery_code (
+    person_id TEXT NOT NULL REFERENCES person (id) ON DELETE CASCADE,
+    digest TEXT NOT NULL,
+    PRIMARY KEY (person_id, digest)
+);

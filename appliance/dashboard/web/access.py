@@ -23,6 +23,9 @@ from appliance.dashboard.web.context import Context, address_of, context_of, tak
 from appliance.errors import RefusedError
 
 MAX_FORM_FIELDS = 4000
+_FOR_ONES_OWN_SAFETY = frozenset(
+    {"/account", "/account/password", "/account/second-factor", "/account/second-factor/on", "/sign-out"}
+)
 _YEAR = 365 * 86400
 
 
@@ -31,7 +34,7 @@ class SignInNeededError(Exception):
 
 
 class OwnPasswordNeededError(Exception):
-    """A person is signed in with a one-time password; a page sends them to where they choose their own."""
+    """A person has to choose a password or set up a second factor; a page sends them to where they do."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Visit:
     csrf: str
     secret: str
     must_change: bool
+    must_set_up: bool = False
+    """Whether the dashboard asks for a second factor that this person does not have."""
 
     def needs(self, role: Role) -> None:
         """Raise RefusedError where the person's role is less."""
@@ -94,6 +99,15 @@ async def visit(request: Request) -> Visit:
             "Open your account page.",
             rule="must_change",
         )
+    if found.must_set_up and request.url.path not in _FOR_ONES_OWN_SAFETY:
+        if request.method == "GET" and not request.headers.get("x-requested-with"):
+            raise OwnPasswordNeededError
+        raise RefusedError(
+            "Set up a second factor first.",
+            "This dashboard asks everybody for one.",
+            "Open your account page.",
+            rule="second_factor",
+        )
     return found
 
 
@@ -109,7 +123,8 @@ async def visitor_of(request: Request) -> Visit | None:
     actor = Actor(
         row["name"], row["role"], address_of(request), row["person_id"], person_maker(row["person_id"])
     )
-    return Visit(context, actor, row["csrf"], secret, bool(row["must_change"]))
+    must_set_up = context.settings.require_second_factor and row["totp_since"] is None
+    return Visit(context, actor, row["csrf"], secret, bool(row["must_change"]), must_set_up)
 
 
 async def checked_form(request: Request, visitor: Annotated[Visit, Depends(visit)]) -> FormData:

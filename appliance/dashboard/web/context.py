@@ -24,6 +24,8 @@ class Limits:
     """For browsers that never signed in to that account, so that strangers cannot keep its owner out."""
     refusals_noted: RateLimit = field(default_factory=lambda: RateLimit(burst=1, per_minute=1))
     """How often the audit log says of one network that its sign-ins were refused for their number."""
+    second_factor: RateLimit = field(default_factory=lambda: RateLimit(burst=6, per_minute=0.5))
+    """Codes by person. Only who has the password gets here, so that it keeps no owner out by itself."""
     enrol: RateLimit = field(default_factory=lambda: RateLimit(burst=10, per_minute=10))
     bad_token: RateLimit = field(default_factory=lambda: RateLimit(burst=60, per_minute=60))
     events: RateLimit = field(default_factory=lambda: RateLimit(burst=100, per_minute=300))
