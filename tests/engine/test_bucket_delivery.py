@@ -86,7 +86,7 @@ def test_the_next_run_ends_what_is_not_kept_any_more_and_writes_it_down(
         assert result.code == 0, result.text
     first, second = [each for each in made(scenario.state) if each.kind == "bucket"]
     assert {name.split("/")[2] for name in server.objects()} == {second.run}
-    assert list(ended(scenario.state)) == [(first.place, first.run)]
+    assert list(ended(scenario.state)) == [first.key]
     listed = typed(scenario, "copies", "list", "--json", *stated(scenario))
     states = {each["run"]: each["standing"] for each in json.loads(listed.out) if each["kind"] == "bucket"}
     assert states == {first.run: "ended", second.run: "there"}
@@ -182,7 +182,7 @@ def test_an_erasure_deletes_what_lies_in_buckets_as_a_whole(  # noqa: PLR0917 - 
     assert "was deleted as a whole" in done.out, done.text
     assert server.objects() == []
     (copy,) = [each for each in made(scenario.state) if each.kind == "bucket"]
-    assert ended(scenario.state)[copy.place, copy.run].why == "A subject in it was erased."
+    assert ended(scenario.state)[copy.key].why == "A subject in it was erased."
 
 
 def _payload(receipt: Path) -> str:
