@@ -25,6 +25,7 @@ CHANGES: tuple[tuple[str, str, Any], ...] = (
     ("PATCH", "/v1/people/{person_id}", {"role": "editor"}),
     ("PATCH", "/v1/people/{person_id}", {"disabled": True}),
     ("POST", "/v1/people/{person_id}/password", None),
+    ("DELETE", "/v1/people/{person_id}/second-factor", None),
     ("POST", "/v1/tokens", {"name": "pipeline", "role": "viewer"}),
     ("DELETE", "/v1/tokens/{token_id}", None),
     ("POST", "/v1/rollouts", {"version": "2.1.0", "shares": [50, 100]}),
