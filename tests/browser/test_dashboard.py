@@ -263,11 +263,12 @@ def test_the_keyboard_reaches_everything_in_order(browser: WebDriver, dashboard:
     look(browser, DESKTOP)
     browser.get(dashboard.url)
     reached = []
-    for _ in range(9):
+    for _ in range(10):
         browser.switch_to.active_element.send_keys(Keys.TAB)
         reached.append(browser.switch_to.active_element.text.split("\n")[0])
     assert reached[0] == "Skip to the content"
-    assert reached[1:8] == ["Appliances", "Fleet", "Workflows", "Runs", "People", "Tokens", "Audit log"]
+    pages = ["Appliances", "Fleet", "Workflows", "Runs", "Releases", "People", "Tokens", "Audit log"]
+    assert reached[1:9] == pages
 
 
 def test_a_page_keeps_itself_current_without_losing_the_place(

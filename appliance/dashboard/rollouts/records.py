@@ -167,6 +167,8 @@ def _whole(session: Session, row: Row) -> Rollout:
         " WHERE m.rollout_id = ? ORDER BY m.wave, a.name",
         row["id"],
     )
+    # What became of an ended one is written down; nothing is looked up for it any more.
+    updates = _updates(session, row["id"], plan.version) if row["state"] == "running" else {}
     return Rollout(
         id=row["id"],
         plan=plan,
@@ -176,11 +178,11 @@ def _whole(session: Session, row: Row) -> Rollout:
         created_at=row["created_at"],
         created_by=row["created_by"],
         changed_at=row["changed_at"],
-        members=tuple(_member(session, each, plan.version) for each in members),
+        members=tuple(_member(each, updates.get(each["appliance_id"])) for each in members),
     )
 
 
-def _member(session: Session, row: Row, version: str) -> Member:
+def _member(row: Row, update: str | None) -> Member:
     return Member(
         appliance_id=row["appliance_id"],
         name=row["name"],
@@ -190,7 +192,7 @@ def _member(session: Session, row: Row, version: str) -> Member:
             last_seen=row["last_seen"],
             version=row["version"],
             wish=row["wanted_version"],
-            update=_update(session, row, version),
+            update=update,
             revoked=row["revoked_at"] is not None,
         ),
         outcome=row["outcome"],
@@ -199,18 +201,13 @@ def _member(session: Session, row: Row, version: str) -> Member:
     )
 
 
-def _update(session: Session, row: Row, version: str) -> str | None:
-    """The newest state of the release that the appliance has reported since it was asked."""
-    if row["asked_at"] is None:
-        return None
-    found = session.all(
-        "SELECT data FROM event WHERE appliance_id = ? AND type = 'update_changed' AND received_at >= ?"
-        " ORDER BY ordinal DESC LIMIT 20",
-        row["appliance_id"],
-        row["asked_at"],
+def _updates(session: Session, rollout_id: str, version: str) -> dict[str, str]:
+    """By appliance, the newest state of the release that it has reported since it was asked."""
+    rows = session.all(
+        "SELECT e.appliance_id, e.data FROM rollout_member m JOIN event e ON e.appliance_id = m.appliance_id"
+        " AND e.type = 'update_changed' AND e.received_at >= m.asked_at"
+        " WHERE m.rollout_id = ? ORDER BY e.ordinal",
+        rollout_id,
     )
-    for each in found:
-        data = from_json(each["data"])
-        if data["version"] == version:
-            return str(data["state"])
-    return None
+    reported = ((row["appliance_id"], from_json(row["data"])) for row in rows)
+    return {appliance_id: str(data["state"]) for appliance_id, data in reported if data["version"] == version}
