@@ -22,7 +22,8 @@ from pathlib import Path
 import httpx
 
 from appliance.dashboard.security import APPLIANCE_PREFIX, Actor, digest, new_token
-from appliance.dashboard.store import people, workflows
+from appliance.dashboard.store import workflows
+from appliance.dashboard.store.access import people
 from appliance.dashboard.store.database import Database
 from bench.processes import cpu_seconds, pss_mib, tree
 from tests.dashboard.running import RunningDashboard, running_dashboard

@@ -43,7 +43,7 @@ from appliance.dashboard.pages.rendering import STATIC, html, page
 from appliance.dashboard.rollouts.advancing import advance
 from appliance.dashboard.settings import Settings
 from appliance.dashboard.store.database import StoreAwayError
-from appliance.dashboard.store.retention import sweep
+from appliance.dashboard.store.run_history.retention import sweep
 from appliance.dashboard.web import bundles, openapi
 from appliance.dashboard.web.access import OwnPasswordNeededError, SignInNeededError, Visit, visitor_of
 from appliance.dashboard.web.context import Context

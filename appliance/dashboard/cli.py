@@ -11,7 +11,8 @@ import uvicorn
 from appliance.dashboard.app import create_app
 from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.settings import Settings, first_password, from_environment
-from appliance.dashboard.store import fleet, people, second_factors, tokens
+from appliance.dashboard.store.access import people, second_factors, tokens
+from appliance.dashboard.store.appliances import fleet
 from appliance.dashboard.store.database import Database, StoreAwayError
 from appliance.dashboard.web import onboarding
 from appliance.dashboard.web.context import Context

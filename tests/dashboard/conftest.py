@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 from appliance.dashboard.app import create_app
 from appliance.dashboard.security import hash_password
 from appliance.dashboard.settings import Settings
-from appliance.dashboard.store import people, tokens
+from appliance.dashboard.store.access import people, tokens
 from appliance.dashboard.web.context import Context
 from tests.dashboard.running import PASSWORD
 from tests.dashboard.simulated_appliance import SimulatedAppliance

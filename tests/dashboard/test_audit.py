@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.dashboard.store import audit
+from appliance.dashboard.store.access import audit
 from tests.dashboard.conftest import Dashboard
 from tests.dashboard.seeds import STAGING, tell_run
 

@@ -10,9 +10,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import audit, authority, people, tokens
+from appliance.dashboard.store.access import audit, authority, people, tokens
 from appliance.dashboard.store.migrations import split_migrations, statements
-from appliance.dashboard.store.retention import sweep
+from appliance.dashboard.store.run_history.retention import sweep
 from appliance.dashboard.web.context import Context
 from appliance.dashboard.web.limits import RateLimit
 from tests.dashboard.conftest import Browser, Dashboard, settings

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 from appliance.contract.calls import ConnectionReport
 from appliance.contract.connection_test import ConnectionCheck, ConnectionTested
 from appliance.contract.events import CommandChanged
-from appliance.dashboard.store.connection_tests import connection_tests
+from appliance.dashboard.store.appliances.connection_tests import connection_tests
 from tests.dashboard.conftest import Dashboard
 from tests.dashboard.simulated_appliance import now
 

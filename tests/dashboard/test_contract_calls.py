@@ -10,7 +10,7 @@ import pytest
 from appliance.contract.calls import ComponentReport, ScrubbedText, WorkflowReport, document_digest
 from appliance.contract.events import CommandChanged, UpdateChanged
 from appliance.contract.fields import WorkflowId
-from appliance.dashboard.store import commands, fleet
+from appliance.dashboard.store.appliances import commands, fleet
 from appliance.dashboard.store.database import StoreAwayError
 from tests.dashboard.conftest import Dashboard
 from tests.dashboard.seeds import STAGING
@@ -99,7 +99,7 @@ def test_a_rotated_token_retires_the_old_one_on_first_use(stored: Dashboard) -> 
 
 def test_an_old_token_is_asked_to_rotate(dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch) -> None:
     _, appliance = dashboard.enrolled()
-    monkeypatch.setattr("appliance.dashboard.store.heartbeats.ROTATE_AFTER_SECONDS", -1)
+    monkeypatch.setattr("appliance.dashboard.store.appliances.heartbeats.ROTATE_AFTER_SECONDS", -1)
     before = appliance.token
     assert appliance.heartbeat().rotate_token
     assert appliance.token != before
@@ -215,7 +215,7 @@ def test_a_report_that_the_store_could_not_take_is_taken_the_next_time(
         raise StoreAwayError("SQLITE_FULL")
 
     with monkeypatch.context() as broken:
-        broken.setattr("appliance.dashboard.store.heartbeats.commands.mark_offered", break_off)
+        broken.setattr("appliance.dashboard.store.appliances.heartbeats.commands.mark_offered", break_off)
         report = appliance.report(workflows=(active,)).to_wire()
         assert appliance.call("POST", "/v1/appliance/heartbeat", report).status_code == 503
     appliance.heartbeat(workflows=(active,))

@@ -19,7 +19,8 @@ from appliance.contract.events import (
     TableProgress,
 )
 from appliance.contract.receipts import ReceiptSigned
-from appliance.dashboard.store import heartbeats, ingest, retention, run_state, runs
+from appliance.dashboard.store.appliances import heartbeats
+from appliance.dashboard.store.run_history import ingest, retention, run_state, runs
 from tests.dashboard.conftest import Dashboard
 from tests.dashboard.simulated_appliance import TABLES, SimulatedAppliance, now
 

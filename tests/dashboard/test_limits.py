@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from appliance.contract.calls import MAX_HEARTBEAT_BYTES
-from appliance.dashboard.store import people
+from appliance.dashboard.store.access import people
 from appliance.dashboard.web import limits
 from appliance.dashboard.web.limits import RateLimit
 from tests.dashboard.conftest import Browser, Dashboard

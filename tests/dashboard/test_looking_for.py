@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import pytest
 
 from appliance.dashboard.pages.run_grid import SHORTEST, TALLEST, grid
-from appliance.dashboard.store import audit
-from appliance.dashboard.store.run_lists import Wanted, latest, runs
+from appliance.dashboard.store.access import audit
+from appliance.dashboard.store.run_history.run_lists import Wanted, latest, runs
 from tests.dashboard import seeds
 from tests.dashboard.conftest import Dashboard
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.dashboard.store.numbering import MAX_GAPS, Numbering
+from appliance.dashboard.store.run_history.numbering import MAX_GAPS, Numbering
 
 numbers = st.lists(st.lists(st.integers(1, 60), max_size=20), max_size=10)
 

@@ -6,7 +6,7 @@ from typing import get_args
 
 from appliance.cloud.reporter import STATUS_KINDS
 from appliance.contract.commands import Command
-from appliance.dashboard.store.commands import LIFETIME_SECONDS
+from appliance.dashboard.store.appliances.commands import LIFETIME_SECONDS
 from appliance.status.keeping import RUNS
 
 

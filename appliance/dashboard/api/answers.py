@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from appliance.dashboard.store.connection_tests import Tested
-from appliance.dashboard.store.drift_checks import Checked
+from appliance.dashboard.store.appliances.connection_tests import Tested
+from appliance.dashboard.store.appliances.drift_checks import Checked
 
 Condition = Literal["revoked", "new", "offline", "unhealthy", "healthy"]
 RunState = Literal["running", "succeeded", "failed", "refused", "cancelled", "lost"]

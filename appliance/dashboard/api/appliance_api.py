@@ -22,8 +22,10 @@ from appliance.contract.calls import (
 )
 from appliance.contract.fields import WireModel
 from appliance.dashboard.http_errors import TooManyRequestsError, UnauthenticatedError
-from appliance.dashboard.store import fleet, ingest, workflows
+from appliance.dashboard.store import workflows
+from appliance.dashboard.store.appliances import fleet
 from appliance.dashboard.store.database import Row
+from appliance.dashboard.store.run_history import ingest
 from appliance.dashboard.web.context import Context, address_of, context_of, take
 from appliance.dashboard.web.openapi import body_of
 from appliance.errors import Explanation

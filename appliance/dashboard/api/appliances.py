@@ -30,8 +30,9 @@ from appliance.dashboard.api.answers import (
     RunShown,
 )
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import commands, fleet, run_lists, runs
-from appliance.dashboard.store.run_lists import Wanted
+from appliance.dashboard.store.appliances import commands, fleet
+from appliance.dashboard.store.run_history import run_lists, runs
+from appliance.dashboard.store.run_history.run_lists import Wanted
 from appliance.dashboard.web import onboarding, overview
 from appliance.dashboard.web.access import api_role
 from appliance.dashboard.web.context import Context, context_of

@@ -10,7 +10,8 @@ from pydantic import BaseModel
 from appliance.contract.calls import Problem
 from appliance.contract.catalog import PlanReported, ReportedTable, UncoveredColumn
 from appliance.dashboard.http_errors import NotFoundError
-from appliance.dashboard.store import catalogs, drift_checks, fleet, runs
+from appliance.dashboard.store.appliances import catalogs, drift_checks, fleet
+from appliance.dashboard.store.run_history import runs
 from appliance.dashboard.web.access import api_role
 from appliance.dashboard.web.context import Context, context_of
 

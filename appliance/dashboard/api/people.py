@@ -18,7 +18,7 @@ from appliance.dashboard.api.people_answers import (
     TokenRow,
 )
 from appliance.dashboard.security import Role
-from appliance.dashboard.store import audit, people, second_factors, tokens
+from appliance.dashboard.store.access import audit, people, second_factors, tokens
 from appliance.dashboard.web.access import api_role
 
 router = APIRouter(

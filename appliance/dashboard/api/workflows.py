@@ -23,7 +23,8 @@ from appliance.dashboard.api.workflow_answers import (
     WorkflowShown,
 )
 from appliance.dashboard.http_errors import NotFoundError
-from appliance.dashboard.store import commands, documents, workflows
+from appliance.dashboard.store import documents, workflows
+from appliance.dashboard.store.appliances import commands
 from appliance.dashboard.web.access import api_role
 from appliance.dashboard.web.masks import Card, cards
 

@@ -11,8 +11,8 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from appliance import __version__
 from appliance.dashboard.pages.fleet import enrolment_page
 from appliance.dashboard.pages.rendering import fragment, page
-from appliance.dashboard.store import commands, fleet
-from appliance.dashboard.store.connection_tests import connection_tests
+from appliance.dashboard.store.appliances import commands, fleet
+from appliance.dashboard.store.appliances.connection_tests import connection_tests
 from appliance.dashboard.web import overview
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 

@@ -16,7 +16,7 @@ from starlette.responses import Response, StreamingResponse
 
 from appliance.dashboard.pages.days import DAY_S, day_of
 from appliance.dashboard.pages.rendering import page
-from appliance.dashboard.store import audit
+from appliance.dashboard.store.access import audit
 from appliance.dashboard.store.database import Row, Session
 from appliance.dashboard.web.access import Visit, visit
 

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from appliance.dashboard.pages import yaml_edit
 from appliance.dashboard.pages.rendering import environment
 from appliance.dashboard.pages.workflow_form import parameter_value
-from appliance.dashboard.store import commands
+from appliance.dashboard.store.appliances import commands
 from appliance.dashboard.store.documents import Checked
 from appliance.dashboard.web import decisions
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit

@@ -17,9 +17,11 @@ from appliance.dashboard.pages.columns import ColumnsPart, changed, columns_html
 from appliance.dashboard.pages.failed_line import line_about
 from appliance.dashboard.pages.rendering import environment, page
 from appliance.dashboard.pages.versions import merge, overtaken
-from appliance.dashboard.store import catalogs, documents, drift_checks, runs, workflows
+from appliance.dashboard.store import documents, workflows
+from appliance.dashboard.store.appliances import catalogs, drift_checks
 from appliance.dashboard.store.database import Lenient, Row, Session
 from appliance.dashboard.store.documents import Checked
+from appliance.dashboard.store.run_history import runs
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.decisions import Change, read_change
 from appliance.dashboard.web.masks import cards

@@ -9,7 +9,7 @@ from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from appliance.dashboard.pages.rendering import fragment, page
-from appliance.dashboard.store import fleet
+from appliance.dashboard.store.appliances import fleet
 from appliance.dashboard.store.database import Row
 from appliance.dashboard.web import onboarding, overview
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit

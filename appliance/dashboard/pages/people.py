@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from appliance.dashboard.pages.rendering import page
 from appliance.dashboard.security import ROLES
-from appliance.dashboard.store import people, tokens
+from appliance.dashboard.store.access import people, tokens
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.errors import WrongRequestError
 

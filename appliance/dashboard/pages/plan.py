@@ -10,7 +10,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from appliance.dashboard.pages.columns import columns_part
 from appliance.dashboard.pages.rendering import fragment, page
-from appliance.dashboard.store import commands, documents, workflows
+from appliance.dashboard.store import documents, workflows
+from appliance.dashboard.store.appliances import commands
 from appliance.dashboard.web import plans
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.plans import PlanShown, draft_shown, plan_shown

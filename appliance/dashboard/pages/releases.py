@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.rollouts import advancing
 from appliance.dashboard.rollouts.waves import Plan
-from appliance.dashboard.store import fleet
+from appliance.dashboard.store.appliances import fleet
 from appliance.dashboard.web import releases
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.errors import WrongRequestError

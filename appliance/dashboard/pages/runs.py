@@ -13,8 +13,9 @@ from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.pages.days import DAY_S, day_of
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.pages.run_grid import grid
-from appliance.dashboard.store import catalogs, commands, fleet, receipts, run_lists, runs
-from appliance.dashboard.store.run_lists import RUN_STATES, Wanted
+from appliance.dashboard.store.appliances import catalogs, commands, fleet
+from appliance.dashboard.store.run_history import receipts, run_lists, runs
+from appliance.dashboard.store.run_history.run_lists import RUN_STATES, Wanted
 from appliance.dashboard.web.access import Visit, checked_form, visit
 
 router = APIRouter()

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from appliance.dashboard import second_factor
 from appliance.dashboard.pages.sign_in import Setup, account_page
-from appliance.dashboard.store import people, second_factors
+from appliance.dashboard.store.access import people, second_factors
 from appliance.dashboard.web import access
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.context import take

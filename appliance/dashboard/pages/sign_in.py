@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 from appliance.dashboard.http_errors import TooManyRequestsError
 from appliance.dashboard.pages.rendering import html, page
 from appliance.dashboard.security import digest, sign, signed_text
-from appliance.dashboard.store import people, second_factors
+from appliance.dashboard.store.access import people, second_factors
 from appliance.dashboard.store.database import Row
 from appliance.dashboard.web import access
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit

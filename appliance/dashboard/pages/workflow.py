@@ -11,8 +11,10 @@ from starlette.responses import RedirectResponse, Response
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.pages.run_grid import grid
 from appliance.dashboard.pages.versions import difference
-from appliance.dashboard.store import commands, drift_checks, fleet, run_lists, workflows
-from appliance.dashboard.store.run_lists import Wanted
+from appliance.dashboard.store import workflows
+from appliance.dashboard.store.appliances import commands, drift_checks, fleet
+from appliance.dashboard.store.run_history import run_lists
+from appliance.dashboard.store.run_history.run_lists import Wanted
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.masks import explain
 

@@ -9,7 +9,7 @@ from appliance.dashboard.http_errors import ConflictError
 from appliance.dashboard.rollouts import records
 from appliance.dashboard.rollouts.waves import Outcome, Plan, next_move, outcome
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import audit
+from appliance.dashboard.store.access import audit
 from appliance.dashboard.store.database import Database, Session
 
 SILENT_BEATS = 20

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from appliance.dashboard.http_errors import ConflictError, NotFoundError
 from appliance.dashboard.rollouts.waves import Outcome, Plan, Seen, share_out
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import audit
+from appliance.dashboard.store.access import audit
 from appliance.dashboard.store.database import Row, Session, from_json
 from appliance.errors import WrongRequestError
 

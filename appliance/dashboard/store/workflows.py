@@ -19,9 +19,10 @@ from appliance.contract.calls import (
 )
 from appliance.dashboard.http_errors import ConflictError, NotFoundError, OvertakenError, TooLargeError
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import audit, documents
+from appliance.dashboard.store import documents
+from appliance.dashboard.store.access import audit
+from appliance.dashboard.store.appliances.fleet import appliance
 from appliance.dashboard.store.database import Database, Row, Session
-from appliance.dashboard.store.fleet import appliance
 from appliance.errors import WrongRequestError
 from appliance.workflow.twin_owners import TwinClaim, shared_twins
 

@@ -17,8 +17,8 @@ from starlette.responses import Response
 
 from appliance.dashboard.http_errors import TooManyRequestsError, UnauthenticatedError
 from appliance.dashboard.security import API_PREFIX, Actor, Role, sign, signed_text
-from appliance.dashboard.store import people, tokens
-from appliance.dashboard.store.authority import person_maker
+from appliance.dashboard.store.access import people, tokens
+from appliance.dashboard.store.access.authority import person_maker
 from appliance.dashboard.web.context import Context, address_of, context_of, take
 from appliance.errors import RefusedError
 

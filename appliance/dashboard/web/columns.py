@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from appliance.dashboard.store.catalogs import SourceCatalog
+from appliance.dashboard.store.appliances.catalogs import SourceCatalog
 from appliance.dashboard.web.column_lines import ColumnLine, TableGroup, table_name
 from appliance.discovery.findings import Finding
 from appliance.discovery.reporting import catalog_of, findings_of

@@ -10,8 +10,8 @@ from starlette.requests import Request
 
 from appliance.dashboard.http_errors import TooManyRequestsError
 from appliance.dashboard.settings import Settings, load_secret_key
+from appliance.dashboard.store.appliances.heartbeats import Attention, Heartbeats
 from appliance.dashboard.store.database import Database
-from appliance.dashboard.store.heartbeats import Attention, Heartbeats
 from appliance.dashboard.web.limits import RateLimit
 
 

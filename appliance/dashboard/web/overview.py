@@ -8,11 +8,13 @@ from typing import Any
 from appliance import __version__
 from appliance.dashboard.repository.published import published
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import commands, drift_checks, fleet, run_lists, runs, workflows
-from appliance.dashboard.store.connection_tests import connection_tests
-from appliance.dashboard.store.connection_uses import connection_uses
+from appliance.dashboard.store import workflows
+from appliance.dashboard.store.appliances import commands, drift_checks, fleet
+from appliance.dashboard.store.appliances.connection_tests import connection_tests
+from appliance.dashboard.store.appliances.connection_uses import connection_uses
 from appliance.dashboard.store.database import Row
-from appliance.dashboard.store.run_lists import Wanted
+from appliance.dashboard.store.run_history import run_lists, runs
+from appliance.dashboard.store.run_history.run_lists import Wanted
 from appliance.dashboard.web import connection_template, onboarding
 from appliance.dashboard.web.context import Context
 from appliance.errors import WrongRequestError

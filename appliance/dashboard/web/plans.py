@@ -12,7 +12,8 @@ from appliance.contract.catalog import PlanReported, UncoveredColumn
 from appliance.contract.commands import MAX_DRAFT_BYTES
 from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import catalogs, commands, fleet, workflows
+from appliance.dashboard.store import workflows
+from appliance.dashboard.store.appliances import catalogs, commands, fleet
 from appliance.dashboard.store.database import Database, Row, Session
 from appliance.dashboard.store.documents import Checked
 from appliance.dashboard.web.column_lines import ColumnLine

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.dashboard.store import fleet, workflows
+from appliance.dashboard.store import workflows
+from appliance.dashboard.store.appliances import fleet
 from appliance.dashboard.store.database import Lenient, Session
 from appliance.policy.columns import KEEP_RULE
 from appliance.policy.containers import EXPORTS

@@ -9,8 +9,9 @@ from appliance.dashboard.repository.published import published
 from appliance.dashboard.rollouts import advancing, records
 from appliance.dashboard.rollouts.waves import Outcome, Plan
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import fleet, runs
+from appliance.dashboard.store.appliances import fleet
 from appliance.dashboard.store.database import Session
+from appliance.dashboard.store.run_history import runs
 from appliance.dashboard.web.context import Context
 from appliance.dashboard.web.overview import check_wish
 from appliance.documents.names import is_release, release_order

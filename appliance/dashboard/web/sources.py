@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from appliance.dashboard.store import catalogs, commands, fleet, workflows
-from appliance.dashboard.store.catalogs import SourceCatalog
+from appliance.dashboard.store import workflows
+from appliance.dashboard.store.appliances import catalogs, commands, fleet
+from appliance.dashboard.store.appliances.catalogs import SourceCatalog
 from appliance.dashboard.store.database import Row, Session
 
 MOST_APPLIANCES = 20

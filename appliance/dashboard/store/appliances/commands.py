@@ -13,9 +13,9 @@ from appliance.contract.erasures import ErasureReported
 from appliance.contract.events import CommandChanged
 from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import audit, authority
+from appliance.dashboard.store.access import audit, authority
+from appliance.dashboard.store.appliances.fleet import appliance
 from appliance.dashboard.store.database import Database, Row, Session
-from appliance.dashboard.store.fleet import appliance
 from appliance.errors import WrongRequestError
 from appliance.scrubbing.reference import check_reference
 

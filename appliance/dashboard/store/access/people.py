@@ -16,7 +16,7 @@ from appliance.dashboard.security import (
     hash_password,
     password_matches,
 )
-from appliance.dashboard.store import audit, authority
+from appliance.dashboard.store.access import audit, authority
 from appliance.dashboard.store.database import Database, Row, Session
 from appliance.errors import RefusedError, WrongRequestError
 

@@ -19,8 +19,9 @@ from appliance.contract.events import (
     WorkflowChanged,
 )
 from appliance.contract.receipts import ReceiptSigned
-from appliance.dashboard.store import catalogs, commands, connection_tests, drift_checks, receipts
+from appliance.dashboard.store.appliances import catalogs, commands, connection_tests, drift_checks
 from appliance.dashboard.store.database import Row, Session
+from appliance.dashboard.store.run_history import receipts
 
 MAX_STEP_ROWS = 3000
 MAX_PROGRESS_ROWS = 5000

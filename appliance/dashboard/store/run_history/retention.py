@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from appliance.dashboard.store import audit
+from appliance.dashboard.store.access import audit
 from appliance.dashboard.store.database import Database, Session
 
 EVENTS_PER_APPLIANCE = 20_000

@@ -7,7 +7,7 @@ import uuid
 
 from appliance.dashboard.http_errors import ConflictError, NotFoundError
 from appliance.dashboard.security import APPLIANCE_PREFIX, ENROLMENT_PREFIX, Actor, digest, new_token
-from appliance.dashboard.store import audit, authority
+from appliance.dashboard.store.access import audit, authority
 from appliance.dashboard.store.database import Database, Lenient, Row, Session, from_json
 from appliance.documents.names import is_release
 from appliance.errors import WrongRequestError

@@ -7,9 +7,9 @@ import time
 
 from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.security import API_PREFIX, Actor, digest, new_token
-from appliance.dashboard.store import audit, authority
+from appliance.dashboard.store.access import audit, authority
+from appliance.dashboard.store.access.people import SEEN_EVERY_SECONDS, check_role
 from appliance.dashboard.store.database import Database, Row, Session
-from appliance.dashboard.store.people import SEEN_EVERY_SECONDS, check_role
 from appliance.errors import RefusedError, WrongRequestError
 
 

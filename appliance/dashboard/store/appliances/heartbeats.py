@@ -8,9 +8,10 @@ import time
 from datetime import UTC, datetime
 
 from appliance.contract.calls import Heartbeat, HeartbeatAnswer, WantedRelease
-from appliance.dashboard.store import commands, workflows
+from appliance.dashboard.store import workflows
+from appliance.dashboard.store.appliances import commands
+from appliance.dashboard.store.appliances.fleet import ROTATE_AFTER_SECONDS
 from appliance.dashboard.store.database import Database, Row, Session
-from appliance.dashboard.store.fleet import ROTATE_AFTER_SECONDS
 
 WATCHED_HEARTBEAT_SECONDS = 3
 WATCHED_FOR_SECONDS = 60

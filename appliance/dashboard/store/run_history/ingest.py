@@ -18,10 +18,10 @@ from pydantic_core import to_json
 from appliance.contract.calls import Event, EventBatch, EventsAccepted, RejectedEvent
 from appliance.contract.events import MAX_BATCH_EVENTS, StepChanged, TableProgress
 from appliance.contract.fields import Identifier, Instant, WireModel
-from appliance.dashboard.store import run_state
 from appliance.dashboard.store.database import Database, Session
-from appliance.dashboard.store.numbering import Numbering
-from appliance.dashboard.store.run_state import Stamped
+from appliance.dashboard.store.run_history import run_state
+from appliance.dashboard.store.run_history.numbering import Numbering
+from appliance.dashboard.store.run_history.run_state import Stamped
 
 MAX_STREAMS = 20
 SKEW_WORTH_CORRECTING_SECONDS = 5

@@ -8,7 +8,7 @@ from typing import Literal
 
 from appliance.dashboard import second_factor
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import audit, people
+from appliance.dashboard.store.access import audit, people
 from appliance.dashboard.store.database import Database, Session
 from appliance.errors import RefusedError, WrongRequestError
 

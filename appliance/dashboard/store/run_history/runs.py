@@ -7,8 +7,8 @@ from typing import TypedDict
 
 from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.store.database import Lenient, Row, Session, from_json
-from appliance.dashboard.store.run_lists import COLUMNS, OVER, TABLES
-from appliance.dashboard.store.run_state import WHOLE_STEP
+from appliance.dashboard.store.run_history.run_lists import COLUMNS, OVER, TABLES
+from appliance.dashboard.store.run_history.run_state import WHOLE_STEP
 
 STEPS = ("open_snapshot", "plan", "schema", "copy", "close_snapshot", "finish", "verify", "attest", "publish")
 ONLY_IF_THERE = ("upload", "container")

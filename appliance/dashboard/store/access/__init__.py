@@ -1,0 +1,1 @@
+"""Who may do what: people, tokens, second factors, rights, and the log of what they did."""

@@ -1,0 +1,1 @@
+"""Runs as events report them: taken in, shown, and kept for a time."""
