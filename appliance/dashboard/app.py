@@ -29,16 +29,16 @@ from appliance.dashboard.api import workflows as api_workflows
 from appliance.dashboard.http_errors import TooManyRequestsError, problem_of, status_of
 from appliance.dashboard.pages import appliance as pages_appliance
 from appliance.dashboard.pages import audit as pages_audit
-from appliance.dashboard.pages import columns as pages_columns
-from appliance.dashboard.pages import edit as pages_edit
 from appliance.dashboard.pages import fleet as pages_fleet
 from appliance.dashboard.pages import people as pages_people
-from appliance.dashboard.pages import plan as pages_plan
 from appliance.dashboard.pages import releases as pages_releases
 from appliance.dashboard.pages import runs as pages_runs
 from appliance.dashboard.pages import second_factor as pages_second_factor
 from appliance.dashboard.pages import sign_in as pages_sign_in
 from appliance.dashboard.pages import workflow as pages_workflow
+from appliance.dashboard.pages.editing import columns as pages_columns
+from appliance.dashboard.pages.editing import edit as pages_edit
+from appliance.dashboard.pages.editing import plan as pages_plan
 from appliance.dashboard.pages.rendering import STATIC, html, page
 from appliance.dashboard.rollouts.advancing import advance
 from appliance.dashboard.settings import Settings

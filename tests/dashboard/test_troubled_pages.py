@@ -10,8 +10,8 @@ import pytest
 from appliance.contract.calls import PolicyReport, ScrubbedText
 from appliance.contract.events import RunFinished, RunStarted
 from appliance.contract.run_parts import FailureReport
-from appliance.dashboard.pages.failed_line import line_about
-from appliance.dashboard.pages.versions import BETWEEN, THEIRS, YOURS, merge
+from appliance.dashboard.pages.editing.failed_line import line_about
+from appliance.dashboard.pages.editing.versions import BETWEEN, THEIRS, YOURS, merge
 from tests.dashboard import seeds
 from tests.dashboard.conftest import Browser, Dashboard
 from tests.dashboard.running import PASSWORD

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import FormData
 
-from appliance.dashboard.pages import workflow_form, yaml_edit
-from appliance.dashboard.pages.edit import BEGINNING
-from appliance.dashboard.pages.versions import difference
+from appliance.dashboard.pages.editing import workflow_form, yaml_edit
+from appliance.dashboard.pages.editing.edit import BEGINNING
+from appliance.dashboard.pages.editing.versions import difference
 from appliance.dashboard.store import documents, workflows
 from appliance.dashboard.web.connection_template import template
 from appliance.dashboard.web.masks import cards

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, Response
 
 from appliance.dashboard.pages import display
-from appliance.dashboard.pages.workflow_form import parameter_text
+from appliance.dashboard.pages.editing.workflow_form import parameter_text
 from appliance.dashboard.store.database import Lenient
 from appliance.dashboard.web.access import Visit
 from appliance.masking.examples.shown import examples_of

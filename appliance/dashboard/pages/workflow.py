@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Path, Request
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
+from appliance.dashboard.pages.editing.versions import difference
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.pages.run_grid import grid
-from appliance.dashboard.pages.versions import difference
 from appliance.dashboard.store import workflows
 from appliance.dashboard.store.appliances import commands, drift_checks, fleet
 from appliance.dashboard.store.run_history import run_lists

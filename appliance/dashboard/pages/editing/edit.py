@@ -12,11 +12,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from appliance.contract.catalog import UncoveredColumn
 from appliance.dashboard.http_errors import OvertakenError
-from appliance.dashboard.pages import workflow_form, yaml_edit
-from appliance.dashboard.pages.columns import ColumnsPart, changed, columns_html, columns_part
-from appliance.dashboard.pages.failed_line import line_about
+from appliance.dashboard.pages.editing import workflow_form, yaml_edit
+from appliance.dashboard.pages.editing.columns import ColumnsPart, changed, columns_html, columns_part
+from appliance.dashboard.pages.editing.failed_line import line_about
+from appliance.dashboard.pages.editing.versions import merge, overtaken
 from appliance.dashboard.pages.rendering import environment, page
-from appliance.dashboard.pages.versions import merge, overtaken
 from appliance.dashboard.store import documents, workflows
 from appliance.dashboard.store.appliances import catalogs, drift_checks
 from appliance.dashboard.store.database import Lenient, Row, Session

@@ -10,9 +10,9 @@ from fastapi import APIRouter, Depends
 from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, Response
 
-from appliance.dashboard.pages import yaml_edit
+from appliance.dashboard.pages.editing import yaml_edit
+from appliance.dashboard.pages.editing.workflow_form import parameter_value
 from appliance.dashboard.pages.rendering import environment
-from appliance.dashboard.pages.workflow_form import parameter_value
 from appliance.dashboard.store.appliances import commands
 from appliance.dashboard.store.documents import Checked
 from appliance.dashboard.web import decisions

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 
 from starlette.datastructures import FormData
 
-from appliance.dashboard.pages.form_fields import as_text, lines_of, mapping_of, put, text_in
+from appliance.dashboard.pages.editing.form_fields import as_text, lines_of, mapping_of, put, text_in
 from appliance.documents.document import scalar
 from appliance.exports.manifest import Format
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from starlette.datastructures import FormData
 
-from appliance.dashboard.pages import delivery_form
-from appliance.dashboard.pages.form_fields import as_text, lines_of, mapping_of, put, text_in
+from appliance.dashboard.pages.editing import delivery_form
+from appliance.dashboard.pages.editing.form_fields import as_text, lines_of, mapping_of, put, text_in
 from appliance.dashboard.web.decisions import is_literal
 from appliance.dashboard.web.masks import Parameter, cards
 from appliance.documents import strict_yaml

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from appliance.dashboard.pages.columns import columns_part
+from appliance.dashboard.pages.editing.columns import columns_part
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.store import documents, workflows
 from appliance.dashboard.store.appliances import commands

@@ -1,0 +1,1 @@
+"""Writing a workflow: the form, the columns screen, the YAML, the plan."""
