@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.cli.terminal.rehearsal import bar
+from appliance.cli.terminal.results.rehearsal import bar
 from appliance.cli.work.workflows.rehearsing import files_of
 from appliance.errors import WrongRequestError
 from appliance.rehearsals.beyond import why_beyond

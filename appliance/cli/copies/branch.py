@@ -120,8 +120,8 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List the branches of a twin: of which run each is, how large, and when it ends."""
-    from appliance.cli.terminal.branches import branches_json, print_branches  # noqa: PLC0415
     from appliance.cli.terminal.output import print_json  # noqa: PLC0415
+    from appliance.cli.terminal.results.branches import branches_json, print_branches  # noqa: PLC0415
     from appliance.cli.work.copies.branch_server import BranchesOfWorkflow  # noqa: PLC0415
 
     branches = BranchesOfWorkflow(workflow, on, connections, policy).server.branches()
@@ -184,7 +184,7 @@ def end(
 
 
 def _print_made(made: Made, as_json: bool) -> None:
-    from appliance.cli.terminal.branches import made_json, print_made  # noqa: PLC0415
     from appliance.cli.terminal.output import print_json  # noqa: PLC0415
+    from appliance.cli.terminal.results.branches import made_json, print_made  # noqa: PLC0415
 
     print_json(made_json(made)) if as_json else print_made(made)

@@ -30,7 +30,7 @@ def _receipt() -> None:
 def list_(state: State = None, as_json: AsJson = False) -> None:
     """List the receipts on this appliance, the newest first, each checked."""
     from appliance.cli.terminal.output import print_json, print_table  # noqa: PLC0415 - help is instant
-    from appliance.cli.terminal.receipts import list_columns, list_rows  # noqa: PLC0415
+    from appliance.cli.terminal.results.receipts import list_columns, list_rows  # noqa: PLC0415
     from appliance.cli.work.copies.receipts import Receipts  # noqa: PLC0415
 
     checked = Receipts(state).check_all()
@@ -45,7 +45,7 @@ def list_(state: State = None, as_json: AsJson = False) -> None:
 @app.command()
 def show(which: Which, state: State = None, as_json: AsJson = False) -> None:
     """Show what the receipts of a run say, in a few lines; --json has all of it."""
-    from appliance.cli.terminal.receipts import print_receipt  # noqa: PLC0415
+    from appliance.cli.terminal.results.receipts import print_receipt  # noqa: PLC0415
     from appliance.cli.work.copies.receipts import Receipts  # noqa: PLC0415
 
     receipts = Receipts(state)
@@ -70,7 +70,7 @@ def verify(
 
     Works on any machine. Exit status 1 where one was changed, is missing, or was signed by another key.
     """
-    from appliance.cli.terminal.receipts import print_checked  # noqa: PLC0415
+    from appliance.cli.terminal.results.receipts import print_checked  # noqa: PLC0415
     from appliance.cli.work.copies.receipts import verify_files  # noqa: PLC0415
 
     checked = verify_files(files, key, state)

@@ -27,13 +27,13 @@ def masks(
 
     The examples are computed from the options: ``appliance masks date_shift max_days=60``.
     """
-    from appliance.cli.terminal.mask_pages import (  # noqa: PLC0415 - help does without
+    from appliance.cli.terminal.output import print_json  # noqa: PLC0415
+    from appliance.cli.terminal.results.mask_pages import (  # noqa: PLC0415 - help does without
         list_json,
         mask_json,
         print_list,
         print_mask,
     )
-    from appliance.cli.terminal.output import print_json  # noqa: PLC0415
     from appliance.cli.work.workflows.mask_options import wanted_mask  # noqa: PLC0415
 
     if name is None:

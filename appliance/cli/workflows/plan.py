@@ -36,7 +36,7 @@ def plan(  # noqa: PLR0917 - as typer has it
     Whatever is wrong with the workflow, the source or the target is said at once. What the target refuses to
     make is found by making it: an empty database beside the twin, which is dropped again after seconds.
     """
-    from appliance.cli.terminal.run_summary import plan_json, print_plan  # noqa: PLC0415
+    from appliance.cli.terminal.results.run_summary import plan_json, print_plan  # noqa: PLC0415
     from appliance.cli.work.workflows.local import console, interruptible, local_run  # noqa: PLC0415 - help must be instant
     from appliance.steps.local.observer import NoticesObserver  # noqa: PLC0415
 

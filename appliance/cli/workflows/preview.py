@@ -37,7 +37,7 @@ def preview(  # noqa: PLR0917 - as typer has it
     workflow does not decide yet are named and not looked at. No target is asked, and nothing is written.
     """
     from appliance.cli.terminal.output import print_json  # noqa: PLC0415 - help must be instant
-    from appliance.cli.terminal.preview_rows import preview_json, print_preview  # noqa: PLC0415
+    from appliance.cli.terminal.results.preview_rows import preview_json, print_preview  # noqa: PLC0415
     from appliance.cli.work.workflows.local import interruptible, local_run  # noqa: PLC0415
     from appliance.cli.work.workflows.preview_choice import check_reveal, tables_wanted  # noqa: PLC0415
     from appliance.steps.local.preview import Preview, PreviewRequest  # noqa: PLC0415

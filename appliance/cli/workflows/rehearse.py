@@ -74,7 +74,7 @@ def rehearse(  # noqa: PLR0917 - as typer has it
     Exit status: 0 it passed, 1 it failed, 2 it cannot be rehearsed, 3 it is above a threshold of the
     workflow's rehearsal, or policy allows no branch.
     """
-    from appliance.cli.terminal.rehearsal import print_rehearsal  # noqa: PLC0415 - help does without
+    from appliance.cli.terminal.results.rehearsal import print_rehearsal  # noqa: PLC0415 - help does without
     from appliance.cli.work.copies.branch_server import BranchesOfWorkflow  # noqa: PLC0415
     from appliance.cli.work.workflows.local import interruptible  # noqa: PLC0415
     from appliance.cli.work.workflows.rehearsed_image import image_program  # noqa: PLC0415

@@ -42,7 +42,7 @@ def run(  # noqa: PLR0917 - as typer has it
     """
     from appliance.cli.local_runs.record import run_recorded  # noqa: PLC0415 - help must be instant
     from appliance.cli.terminal.json_observer import JsonObserver  # noqa: PLC0415
-    from appliance.cli.terminal.run_summary import print_outcome  # noqa: PLC0415
+    from appliance.cli.terminal.results.run_summary import print_outcome  # noqa: PLC0415
     from appliance.cli.work.workflows.local import console, display, interruptible, local_run  # noqa: PLC0415
 
     with interruptible("The run") as interruption:

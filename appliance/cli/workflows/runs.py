@@ -9,8 +9,8 @@ import typer
 
 from appliance.cli.host.status import print_runs
 from appliance.cli.terminal.completion import run_ids
-from appliance.cli.terminal.not_carried import not_carried_lines
 from appliance.cli.terminal.output import coloured, duration, moment, print_json, print_table, size
+from appliance.cli.terminal.results.not_carried import not_carried_lines
 from appliance.contract.step_messages import Failure
 from appliance.documents.problems import printable
 from appliance.errors import Explanation

@@ -165,8 +165,8 @@ def columns(  # noqa: PLR0917 - as typer has it
     It rests on the last scan of the workflow's source, and asks no database unless --scan says so. With both
     filters, columns are listed that pass both.
     """
-    from appliance.cli.terminal.columns_table import columns_json, print_columns  # noqa: PLC0415
     from appliance.cli.terminal.output import print_json  # noqa: PLC0415 - help does without
+    from appliance.cli.terminal.results.columns_table import columns_json, print_columns  # noqa: PLC0415
     from appliance.cli.work.workflows.local import interruptible  # noqa: PLC0415
     from appliance.cli.work.workflows.workflow_columns import ColumnsRequest, columns_of  # noqa: PLC0415
 
