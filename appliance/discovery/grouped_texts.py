@@ -16,8 +16,8 @@ from appliance.discovery.places import (
     short,
     values_sql,
 )
+from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.shape import shape_of
-from appliance.masking.sql_text import identifier
 from appliance.workflow.catalog import Column
 
 _FIELD = "field"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Literal
 
 from appliance.discovery.value_shapes import KNOWN, LONGEST
+from appliance.masking.expressions.sql_text import identifier, output_text
 from appliance.masking.json.guard import is_jsonb
 from appliance.masking.shape import DATES, INTEGERS, shape_of
-from appliance.masking.sql_text import identifier, output_text
 from appliance.workflow.catalog import Column, Table
 
 Mode = Literal["text", "number", "year", "bytes"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from appliance.discovery.places import is_looked_at, values_sql
 from appliance.discovery.value_shapes import KNOWN, LIMIT_YEAR, NAMES, shape_sql
-from appliance.masking.sql_text import identifier
+from appliance.masking.expressions.sql_text import identifier
 from appliance.workflow.catalog import Column, Table
 
 COLUMNS_AT_ONCE = 60

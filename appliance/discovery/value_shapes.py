@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from appliance.discovery import value_patterns as patterns
-from appliance.masking.sql_text import literal
+from appliance.masking.expressions.sql_text import literal
 
 LONGEST = 4_000
 """Characters of a value that are looked at."""

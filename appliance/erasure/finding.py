@@ -15,7 +15,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import WrongRequestError
-from appliance.masking.sql_text import identifier
+from appliance.masking.expressions.sql_text import identifier
 from appliance.postgres.errors import database_failure
 from appliance.subjects.conditions import bound_text, can_be_cast, digest_of, equals, normal_text, text_of
 from appliance.subjects.erased import ERASED_KEY

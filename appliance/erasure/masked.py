@@ -17,7 +17,7 @@ from appliance.erasure.reach import ColumnKey, Ways
 from appliance.keys.keys import source_key
 from appliance.masking.bindings import secret_settings
 from appliance.masking.compiled import Binding, CompiledColumn
-from appliance.masking.sql_text import identifier
+from appliance.masking.expressions.sql_text import identifier
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan
 from appliance.postgres.sessions.bindings import bind_words

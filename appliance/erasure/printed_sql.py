@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.erasure.finding import table_sql
 from appliance.erasure.statements import changes
-from appliance.masking.sql_text import identifier
+from appliance.masking.expressions.sql_text import identifier
 from appliance.subjects.conditions import rows_about, rows_referring
 from appliance.subjects.walk import Walk
 from appliance.workflow.catalog import Column

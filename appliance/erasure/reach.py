@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from appliance.masking.compiled import CompiledColumn
-from appliance.masking.sql_text import identifier
+from appliance.masking.expressions.sql_text import identifier
 from appliance.postgres.plan import Plan, PlannedTable
 from appliance.subjects.walk import Link, LinkedTable, Unlinked, Walk
 from appliance.workflow.catalog import Table

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from appliance.erasure.finding import table_sql
 from appliance.errors import WrongRequestError
-from appliance.masking.neutral import neutral_value
-from appliance.masking.sql_text import identifier
+from appliance.masking.expressions.neutral import neutral_value
+from appliance.masking.expressions.sql_text import identifier
 from appliance.subjects.walk import LinkedTable, Unlinked, Walk
 
 ConditionOf = Callable[[LinkedTable], str | None]

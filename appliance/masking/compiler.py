@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from appliance.errors import WrongRequestError
-from appliance.masking.arrays import masked_elements
 from appliance.masking.compiled import CompiledColumn, Facet, Lifted
+from appliance.masking.expressions.arrays import masked_elements
+from appliance.masking.expressions.neutral import neutral_value
+from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.foreign_keys import SAME_FOR_ALL
 from appliance.masking.lookup import WrongMaskError, mask_and_params
 from appliance.masking.mask import Mask, Masked
-from appliance.masking.neutral import neutral_value
 from appliance.masking.registry import MASKS
 from appliance.masking.scope import Scope
 from appliance.masking.shape import OWNED, Shape, Value, column_value, shape_of
-from appliance.masking.sql_text import identifier
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec
 

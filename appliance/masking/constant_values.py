@@ -15,8 +15,8 @@ from typing import Any
 from pydantic import JsonValue
 
 from appliance.documents.problems import did_you_mean
+from appliance.masking.expressions.sql_text import array_literal
 from appliance.masking.shape import Shape
-from appliance.masking.sql_text import array_literal
 
 _INTEGER_BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 _HEX = re.compile(r"\\x([0-9a-fA-F]{2})*")

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from appliance.masking.bindings import KeyName, key_binding, words_binding
 from appliance.masking.compiled import Binding
-from appliance.masking.drawing import Digest, Message, integer_message, text_message
+from appliance.masking.expressions.drawing import Digest, Message, integer_message, text_message
+from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.shape import INTEGERS, Value, column_value
-from appliance.masking.sql_text import identifier
 from appliance.masking.word_lists import WordList
 from appliance.workflow.catalog import Column, Table
 

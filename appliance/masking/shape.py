@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from appliance.masking.sql_text import identifier, output_text
+from appliance.masking.expressions.sql_text import identifier, output_text
 from appliance.workflow.catalog import Column
 
 Kind = Literal[

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from appliance.masking.sql_text import array_literal
+from appliance.masking.expressions.sql_text import array_literal
 
 ENOUGH_WORDS = 20
 """A column too short for this many words of a list is too short for the mask."""

@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable
 from uuid import UUID
 
-from appliance.masking.drawing import text_message
-from appliance.masking.sql_text import identifier, output_text
+from appliance.masking.expressions.drawing import text_message
+from appliance.masking.expressions.sql_text import identifier, output_text
 from appliance.subjects.walk import Link, LinkedTable, Unlinked, Walk
 from appliance.workflow.catalog import Column, KeyComparison
 

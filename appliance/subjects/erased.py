@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from appliance.errors import WrongRequestError
 from appliance.keys.keys import derived_key
 from appliance.masking.compiled import Binding
-from appliance.masking.sql_text import identifier
+from appliance.masking.expressions.sql_text import identifier
 from appliance.subjects.conditions import one_of_digests, rows_about, rows_referring
 from appliance.subjects.document import Subject
 from appliance.subjects.walk import Unlinked, Walk, walk

@@ -10,10 +10,10 @@ import pytest
 
 from appliance.keys.keys import binding_value
 from appliance.masking.compiler import check_column, compile_column, compile_unlisted, fitting
-from appliance.masking.neutral import neutral_value
+from appliance.masking.expressions.neutral import neutral_value
+from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.registry import MASKS
 from appliance.masking.shape import shape_of
-from appliance.masking.sql_text import identifier
 from tests.engine.clusters import Cluster
 from tests.engine.masking_lab import KEY, Lab, bind, keyed_hash, keyed_hmac, make_lab, remove_lab, spec
 

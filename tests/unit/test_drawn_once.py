@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.masking.bindings import KeyName
-from appliance.masking.permutation import drawn_once, permuted
+from appliance.masking.expressions.permutation import drawn_once, permuted
 from appliance.masking.scope import Scope
 from tests.unit.example_documents import column as a_column
 from tests.unit.example_documents import table as a_table

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from appliance.discovery.grouped_texts import from_rows, grouped, texts_sql
 from appliance.discovery.table_query import with_parameters
 from appliance.masking.compiled import CompiledColumn
-from appliance.masking.sql_text import identifier, literal
+from appliance.masking.expressions.sql_text import identifier, literal
 from appliance.postgres.proof.kept import Frozen
 from appliance.workflow.catalog import Column, Table
 

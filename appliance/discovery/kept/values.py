@@ -17,8 +17,8 @@ from appliance.discovery.judging import birth_evidence, could_name
 from appliance.discovery.places import mode_of
 from appliance.discovery.table_query import ROWS_PLACE, with_parameters
 from appliance.discovery.value_shapes import KNOWN, LIMIT_YEAR, NAMES, shape_sql
+from appliance.masking.expressions.sql_text import identifier, output_text
 from appliance.masking.shape import shape_of
-from appliance.masking.sql_text import identifier, output_text
 from appliance.masking.suggesting.kinds import SPOKEN
 from appliance.workflow.catalog import Column
 

@@ -12,12 +12,12 @@ from appliance.documents.model import wrong
 from appliance.masking.catalogue.measures.coarser import NUMBERS
 from appliance.masking.catalogue.number_noise import number_message
 from appliance.masking.constant_values import WrongConstantError, constant_text
-from appliance.masking.drawing import Digest, Message, text_message
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest, Message, text_message
+from appliance.masking.expressions.sql_text import literal
 from appliance.masking.mask import Mask, Masked, Original, Promises, SubjectParams, subject_problems
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import Kind, Shape, Value
-from appliance.masking.sql_text import literal
 
 _EVEN = 1 << 30
 Weight = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]

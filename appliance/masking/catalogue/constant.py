@@ -8,10 +8,10 @@ import typing
 from pydantic import Field, JsonValue
 
 from appliance.masking.constant_values import WrongConstantError, constant_text
+from appliance.masking.expressions.sql_text import literal
 from appliance.masking.mask import Mask, Masked, Original, Params, Promises
 from appliance.masking.scope import Scope
 from appliance.masking.shape import Kind, Shape, Value
-from appliance.masking.sql_text import literal
 
 
 class ConstantParams(Params):

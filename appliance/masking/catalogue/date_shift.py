@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from pydantic import Field
 
-from appliance.masking.drawing import Digest
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest
 from appliance.masking.mask import Mask, Masked, Original, Promises, SubjectParams, subject_problems
 from appliance.masking.scope import Scope
 from appliance.masking.shape import DATES, Shape, Value

@@ -5,14 +5,20 @@ from __future__ import annotations
 from pydantic import Field
 
 from appliance.masking.bindings import KeyName
-from appliance.masking.drawing import SHOWN_BYTES, Digest, bytes_message, text_message, uuid_message
 from appliance.masking.examples.draw import shown_of_text
 from appliance.masking.examples.numbers import permuted_integer
+from appliance.masking.expressions.drawing import (
+    SHOWN_BYTES,
+    Digest,
+    bytes_message,
+    text_message,
+    uuid_message,
+)
+from appliance.masking.expressions.permutation import BITS, permuted
+from appliance.masking.expressions.sql_text import short_match
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
-from appliance.masking.permutation import BITS, permuted
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import INTEGERS, Kind, Shape, Value
-from appliance.masking.sql_text import short_match
 
 UNIQUE_DIGITS = 16
 """64 bits: among a million values two meet with a probability of 3e-8."""

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from appliance.masking.catalogue.constant import ConstantParams
 from appliance.masking.compiled import Facet, Proof
+from appliance.masking.expressions.sql_text import identifier, literal
 from appliance.masking.json.guard import is_jsonb
 from appliance.masking.json.params import ENDS, JsonParams, why_no_end
 from appliance.masking.json.paths import ANY_KEY, Branch, WrongPathError, jsonpath, parse_path, path_text
@@ -19,7 +20,6 @@ from appliance.masking.lookup import WrongMaskError, mask_and_params
 from appliance.masking.mask import Mask, Masked, Original, Promises, shape_of_output
 from appliance.masking.scope import Scope
 from appliance.masking.shape import JSON, Kind, Shape, Value
-from appliance.masking.sql_text import identifier, literal
 from appliance.workflow.document import MaskSpec
 
 # Scalars that a mask of text changes: not null, not empty.

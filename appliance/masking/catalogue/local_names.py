@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from appliance.masking.drawing import Digest
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest
+from appliance.masking.expressions.sql_text import literal
 from appliance.masking.scope import Scope
 from appliance.masking.shape import column_value
-from appliance.masking.sql_text import literal
 from appliance.masking.word_lists import ENOUGH_WORDS, WordList, there_is, word_list
 
 Locale = Literal[

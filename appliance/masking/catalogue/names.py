@@ -16,8 +16,8 @@ from appliance.masking.catalogue.local_names import (
     plain_name,
 )
 from appliance.masking.catalogue.picked import PickedMask, Words, two_words
-from appliance.masking.drawing import Digest, text_message
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest, text_message
 from appliance.masking.mask import Masked, Original, Promises, SubjectParams, subject_problems
 from appliance.masking.scope import Scope, never_itself, unless_empty
 from appliance.masking.shape import Shape, Value

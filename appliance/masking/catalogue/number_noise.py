@@ -7,12 +7,18 @@ from decimal import Decimal
 from pydantic import Field, model_validator
 
 from appliance.documents.model import wrong
-from appliance.masking.bounded_noise import between, plain_between
 from appliance.masking.catalogue.measures.limits import misfit, number_of
-from appliance.masking.drawing import Digest, Message, float_message, integer_message, numeric_message
 from appliance.masking.examples.numbers import noise_on_integer, noise_on_numeric
+from appliance.masking.expressions.bounded_noise import between, plain_between
+from appliance.masking.expressions.drawing import (
+    Digest,
+    Message,
+    float_message,
+    integer_message,
+    numeric_message,
+)
+from appliance.masking.expressions.noise import float_noise, integer_noise, numeric_noise
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
-from appliance.masking.noise import float_noise, integer_noise, numeric_noise
 from appliance.masking.scope import Scope
 from appliance.masking.shape import FLOATS, INTEGERS, Kind, Shape, Value
 

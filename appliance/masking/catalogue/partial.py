@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from appliance.masking.expressions.sql_text import literal
 from appliance.masking.mask import Mask, Masked, Original, Params, Promises
 from appliance.masking.scope import Scope
 from appliance.masking.shape import TEXT, Shape, Value
-from appliance.masking.sql_text import literal
 
 
 class PartialParams(Params):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from appliance.masking.drawing import Digest, text_message
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest, text_message
+from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope
 from appliance.masking.shape import TEXT, Value
-from appliance.masking.sql_text import identifier
 
 ALWAYS_MASKED = 4
 """Characters at the end that no prefix reaches."""

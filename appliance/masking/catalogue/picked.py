@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
 
-from appliance.masking.drawing import Digest, text_message
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest, text_message
+from appliance.masking.expressions.sql_text import literal
 from appliance.masking.mask import Mask, Masked, Original, SubjectParams, subject_problems
 from appliance.masking.scope import Scope, never_itself, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
-from appliance.masking.sql_text import literal
 from appliance.masking.word_lists import ENOUGH_WORDS, WordList, word_list
 
 

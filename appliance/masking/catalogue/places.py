@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from appliance.masking.catalogue.picked import PickedMask, Words
-from appliance.masking.drawing import Digest
 from appliance.masking.examples.draw import number
+from appliance.masking.expressions.drawing import Digest
 from appliance.masking.mask import Original, Promises
 from appliance.masking.scope import Scope
 from appliance.masking.word_lists import word_list

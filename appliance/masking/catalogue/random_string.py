@@ -6,12 +6,12 @@ import base64
 
 from pydantic import Field
 
-from appliance.masking.drawing import SHOWN_BYTES, text_message
 from appliance.masking.examples.draw import shown_of_text
+from appliance.masking.expressions.drawing import SHOWN_BYTES, text_message
+from appliance.masking.expressions.sql_text import short_match
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
-from appliance.masking.sql_text import short_match
 
 UNIQUE_LENGTH = 16
 """82 bits: lower-case base64 holds 5.1 bits a character."""

@@ -1,6 +1,6 @@
 """The keyed function of the masks in Python, under a key that is public: it is for examples only.
 
-``masking/drawing.py`` has the same in SQL. Each example is held against what a server makes of it.
+``masking/expressions/drawing.py`` has the same in SQL. Each example is held against what a server makes of it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 
 from appliance.keys.keys import derived_key
 from appliance.masking.bindings import KeyName
-from appliance.masking.drawing import SHOWN_BYTES
+from appliance.masking.expressions.drawing import SHOWN_BYTES
 
 EXAMPLE_KEY = hashlib.sha256(b"The key of the examples. It is no secret.").digest()
 EXAMPLE_SUBJECT = 1

@@ -6,8 +6,8 @@ from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 from appliance.masking.bindings import KeyName
 from appliance.masking.examples import draw
-from appliance.masking.noise import STEPS, scaled
-from appliance.masking.permutation import BITS, LOW_BITS, ROUNDS
+from appliance.masking.expressions.noise import STEPS, scaled
+from appliance.masking.expressions.permutation import BITS, LOW_BITS, ROUNDS
 
 _LOWEST, _HIGHEST = -(1 << 31), (1 << 31) - 1
 _PRECISION = 200

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from appliance.masking.expressions.sql_text import literal
 from appliance.masking.json.paths import ANY_KEY, Branch
-from appliance.masking.sql_text import literal
 
 NULL = "'null'::jsonb"
 

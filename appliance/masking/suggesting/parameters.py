@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from appliance.masking.neutral import neutral_value
+from appliance.masking.expressions.neutral import neutral_value
 from appliance.masking.shape import PLAIN_KINDS, Shape
 from appliance.workflow.catalog import Column
 from appliance.workflow.document import MaskSpec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.masking.permutation import drawn_once
+from appliance.masking.expressions.permutation import drawn_once
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import CopyItem, PlannedTable, TableName
 

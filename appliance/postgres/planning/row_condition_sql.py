@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from appliance.documents.problems import did_you_mean
-from appliance.masking.sql_text import identifier, literal
+from appliance.masking.expressions.sql_text import identifier, literal
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.conditions.grammar import BeyondGrammarError, parse_condition, why_free
 from appliance.workflow.conditions.tree import (

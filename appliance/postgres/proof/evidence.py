@@ -21,7 +21,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.masking.compiled import Binding
-from appliance.masking.permutation import drawn_once
+from appliance.masking.expressions.permutation import drawn_once
 from appliance.postgres.copying.copy_sql import rows_of
 from appliance.postgres.copying.copy_stream import HalfBrokeError, pipe, pipe_all
 from appliance.postgres.copying.ledger import SCHEMA

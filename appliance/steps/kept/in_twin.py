@@ -23,7 +23,7 @@ from appliance.discovery.kept.values import (
 )
 from appliance.discovery.name_list import known_names
 from appliance.discovery.scanning import ADULT_YEARS
-from appliance.masking.sql_text import identifier
+from appliance.masking.expressions.sql_text import identifier
 from appliance.postgres.building.as_in_source import names_as_in_source
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import DefinitionSettings, Plan

@@ -13,12 +13,12 @@ from appliance.masking.catalogue.contact.phone_forms import (
     by_calling_code,
     phone_forms,
 )
-from appliance.masking.drawing import Digest, text_message
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest, text_message
+from appliance.masking.expressions.sql_text import identifier, short_match
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
-from appliance.masking.sql_text import identifier, short_match
 
 _USUAL = "US"
 _LONGEST = 60

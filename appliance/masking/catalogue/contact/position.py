@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from appliance.documents.model import wrong
 from appliance.masking.catalogue.measures.limits import ends_of
-from appliance.masking.drawing import Digest, text_message
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest, text_message
 from appliance.masking.mask import Mask, Masked, Original, Promises, SubjectParams, subject_problems
 from appliance.masking.scope import Scope
 from appliance.masking.shape import FLOATS, Kind, Shape, Value, column_value

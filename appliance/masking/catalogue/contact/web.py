@@ -5,12 +5,12 @@ from __future__ import annotations
 from pydantic import Field
 
 from appliance.masking.catalogue.email import ReservedDomain
-from appliance.masking.drawing import Digest, text_message
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest, text_message
+from appliance.masking.expressions.sql_text import short_match
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
-from appliance.masking.sql_text import short_match
 from appliance.masking.word_lists import ENOUGH_WORDS, WordList, word_list
 
 _TOKEN_DIGITS = 16

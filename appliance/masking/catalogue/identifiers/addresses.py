@@ -6,12 +6,12 @@ import ipaddress
 
 from pydantic import Field
 
-from appliance.masking.drawing import Digest, text_message
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest, text_message
+from appliance.masking.expressions.sql_text import short_match
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, never_itself, unless_empty
 from appliance.masking.shape import Kind, Shape, Value
-from appliance.masking.sql_text import short_match
 
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _FOUR = f"({_OCTET}[.]){{3}}{_OCTET}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from appliance.masking.digits import drawn_digits, luhn, plain_digits, plain_luhn
-from appliance.masking.drawing import Digest, text_message
 from appliance.masking.examples import draw
+from appliance.masking.expressions.digits import drawn_digits, luhn, plain_digits, plain_luhn
+from appliance.masking.expressions.drawing import Digest, text_message
+from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
-from appliance.masking.sql_text import identifier
 
 _USUAL = 16
 _LONGEST, _SHORTEST = 19, 12

@@ -19,7 +19,7 @@ from appliance.masking.catalogue.identifiers.forms import (
     rest_of,
     verhoeff_after,
 )
-from appliance.masking.digits import digit, weighted
+from appliance.masking.expressions.digits import digit, weighted
 
 _DIGITS = "0123456789"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from appliance.masking.digits import (
+from appliance.masking.examples import draw
+from appliance.masking.expressions.digits import (
     digit,
     luhn,
     mod_11_10,
@@ -17,8 +18,7 @@ from appliance.masking.digits import (
     verhoeff,
     weighted,
 )
-from appliance.masking.drawing import Digest
-from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest
 
 
 @dataclass(frozen=True)

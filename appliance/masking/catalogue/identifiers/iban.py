@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from appliance.masking.drawing import Digest, text_message
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest, text_message
+from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
-from appliance.masking.sql_text import identifier
 
 # Of each country what follows the check digits: letters at the beginning, digits, letters at the end. Where
 # the register allows either, there are digits.

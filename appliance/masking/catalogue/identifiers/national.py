@@ -9,12 +9,12 @@ from pydantic import Field
 from appliance.masking.catalogue.identifiers.countries import NATIONAL
 from appliance.masking.catalogue.identifiers.forms import Form
 from appliance.masking.catalogue.identifiers.vat_numbers import VAT
-from appliance.masking.drawing import Digest, Message, text_message
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest, Message, text_message
+from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
-from appliance.masking.sql_text import identifier
 
 _LONGEST = 40
 """Characters within which blanks, points, slashes and hyphens mean nothing."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from appliance.masking.digits import FEWEST_DIGITS, MOST_DIGITS, permuted_decimal, plain_permuted_decimal
 from appliance.masking.examples.numbers import permuted_integer
+from appliance.masking.expressions.digits import (
+    FEWEST_DIGITS,
+    MOST_DIGITS,
+    permuted_decimal,
+    plain_permuted_decimal,
+)
+from appliance.masking.expressions.permutation import BITS, permuted
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
-from appliance.masking.permutation import BITS, permuted
 from appliance.masking.scope import Scope
 from appliance.masking.shape import INTEGERS, Kind, Shape, Value
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from appliance.masking.drawing import Digest, text_message
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest, text_message
+from appliance.masking.expressions.sql_text import short_match
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import Kind, Shape, Value
-from appliance.masking.sql_text import short_match
 
 _WITHOUT_HYPHENS, _WITH_HYPHENS = 32, 36
 

@@ -18,7 +18,7 @@ from appliance.masking.catalogue.identifiers.forms import (
     rest_of,
     two_digits,
 )
-from appliance.masking.digits import digit, weighted
+from appliance.masking.expressions.digits import digit, weighted
 
 
 def _austrian_vat(text: str) -> str:

@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from appliance.masking.catalogue.date_shift import subject_of
-from appliance.masking.drawing import Digest, moment_message
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest, moment_message
 from appliance.masking.mask import Mask, Masked, Original, Params, Promises, SubjectParams, subject_problems
 from appliance.masking.scope import Scope
 from appliance.masking.shape import DATES, INTEGERS, Kind, Shape, Value

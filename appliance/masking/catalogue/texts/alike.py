@@ -6,12 +6,12 @@ from pydantic import Field
 
 from appliance.masking.bindings import KeyName
 from appliance.masking.catalogue.scrub_patterns import all_digits
-from appliance.masking.drawing import text_message
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import text_message
+from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Value
-from appliance.masking.sql_text import identifier
 
 LONGEST = 1_000_000
 """Bytes; of longer text each character becomes an x."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from appliance.masking.drawing import Digest, text_message
 from appliance.masking.examples import draw
+from appliance.masking.expressions.drawing import Digest, text_message
 from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Params, Promises
 from appliance.masking.scope import Scope, never_itself, unless_empty
 from appliance.masking.shape import TEXT, Kind, Value

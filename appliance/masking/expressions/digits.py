@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from appliance.masking.bindings import KeyName
-from appliance.masking.drawing import Digest, round_message
 from appliance.masking.examples import draw
-from appliance.masking.permutation import ROUNDS
+from appliance.masking.expressions.drawing import Digest, round_message
+from appliance.masking.expressions.permutation import ROUNDS
+from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.scope import Scope
-from appliance.masking.sql_text import identifier
 
 FEWEST_DIGITS = 6
 MOST_DIGITS = 18

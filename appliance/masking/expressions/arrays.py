@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.mask import Masked, shape_of_output
 from appliance.masking.scope import Scope
 from appliance.masking.shape import Shape, Value
-from appliance.masking.sql_text import identifier
 
 
 def masked_elements(value: Value, scope: Scope, compile_element: Callable[[Value], Masked]) -> Masked:

@@ -19,9 +19,9 @@ import re
 from collections import Counter
 
 from appliance.masking.bindings import KeyName
-from appliance.masking.drawing import round_message
+from appliance.masking.expressions.drawing import round_message
+from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.scope import Scope
-from appliance.masking.sql_text import identifier
 
 BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 """Below the sign."""

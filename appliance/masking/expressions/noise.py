@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from appliance.masking.drawing import Digest
+from appliance.masking.expressions.drawing import Digest
 from appliance.masking.shape import Shape
 
 STEPS = 1_048_575

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from appliance.masking.expressions.sql_text import literal
 from appliance.masking.shape import shape_of
-from appliance.masking.sql_text import literal
 from appliance.workflow.catalog import Column
 
 _BY_KIND = {

@@ -1,0 +1,1 @@
+"""SQL expressions that masks are built from."""
