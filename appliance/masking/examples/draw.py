@@ -1,6 +1,6 @@
 """The keyed function of the masks in Python, under a key that is public: it is for examples only.
 
-``masking/expressions/drawing.py`` has the same in SQL. Each example is held against what a server makes of it.
+``masking/expressions/drawing.py`` has the same in SQL. A server is asked for each example too.
 """
 
 from __future__ import annotations
