@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.masking.catalogue.choice import Choice
-from appliance.masking.catalogue.company import Company
-from appliance.masking.catalogue.constant import Constant
+from appliance.masking.catalogue.contact.email import Email
+from appliance.masking.catalogue.contact.phone import Phone
 from appliance.masking.catalogue.contact.phone_number import PhoneNumber
+from appliance.masking.catalogue.contact.places import City, Country, CountryCode, Street
 from appliance.masking.catalogue.contact.position import Position
 from appliance.masking.catalogue.contact.web import Domain, Url, Username
-from appliance.masking.catalogue.date_shift import DateShift
-from appliance.masking.catalogue.email import Email
-from appliance.masking.catalogue.hashed import Hash
 from appliance.masking.catalogue.identifiers.addresses import Ip, Mac
 from appliance.masking.catalogue.identifiers.card import Card
+from appliance.masking.catalogue.identifiers.hashed import Hash
 from appliance.masking.catalogue.identifiers.iban import Iban
 from appliance.masking.catalogue.identifiers.national import NationalId, VatId
 from appliance.masking.catalogue.identifiers.number_key import NumberKey
 from appliance.masking.catalogue.identifiers.uuid import Uuid
-from appliance.masking.catalogue.json_document import JsonDocument
+from appliance.masking.catalogue.identity.company import Company
+from appliance.masking.catalogue.identity.names import FirstName, FullName, LastName, MiddleName
 from appliance.masking.catalogue.measures.calendar import AgeBand, DateRound, TimeShift
 from appliance.masking.catalogue.measures.coarser import Bucket, Clamp, Round
+from appliance.masking.catalogue.measures.date_shift import DateShift
 from appliance.masking.catalogue.measures.drawn import RandomDate, RandomNumber
-from appliance.masking.catalogue.names import FirstName, FullName, LastName, MiddleName
-from appliance.masking.catalogue.null import Null
-from appliance.masking.catalogue.number_noise import NumberNoise
-from appliance.masking.catalogue.partial import Partial
-from appliance.masking.catalogue.phone import Phone
-from appliance.masking.catalogue.places import City, Country, CountryCode, Street
-from appliance.masking.catalogue.random_string import RandomString
-from appliance.masking.catalogue.text_scrub import TextScrub
+from appliance.masking.catalogue.measures.number_noise import NumberNoise
+from appliance.masking.catalogue.sets.choice import Choice
+from appliance.masking.catalogue.sets.constant import Constant
+from appliance.masking.catalogue.sets.null import Null
+from appliance.masking.catalogue.structure.json_document import JsonDocument
 from appliance.masking.catalogue.texts.alike import FormatPreserving, Postcode
 from appliance.masking.catalogue.texts.empty import Blank, Lorem
+from appliance.masking.catalogue.texts.partial import Partial
+from appliance.masking.catalogue.texts.random_string import RandomString
+from appliance.masking.catalogue.texts.text_scrub import TextScrub
 from appliance.masking.mask import Mask, Params
 
 _OF_VALUES: tuple[Mask[Any], ...] = (

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from appliance.masking.catalogue.scrub_patterns import patterns
-from appliance.masking.catalogue.text_scrub import ALL, scrubbed
+from appliance.masking.catalogue.texts.scrub_patterns import patterns
+from appliance.masking.catalogue.texts.text_scrub import ALL, scrubbed
 from appliance.scrubbing.lookalikes import written_for
 from tests.engine.clusters import Cluster
 from tests.engine.masking_lab import Lab, make_lab, remove_lab, spec

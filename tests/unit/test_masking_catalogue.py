@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from appliance.masking.catalogue.local_names import Locale, LocalNames
+from appliance.masking.catalogue.identity.local_names import Locale, LocalNames
 from appliance.masking.lookup import mask_and_params
 from appliance.masking.registry import MASKS
 from appliance.masking.word_lists import word_list, word_list_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from appliance.masking.catalogue.email import ReservedDomain
+from appliance.masking.catalogue.contact.email import ReservedDomain
 from appliance.masking.examples import draw
 from appliance.masking.expressions.drawing import Digest, text_message
 from appliance.masking.expressions.sql_text import short_match

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from appliance.masking.catalogue.date_shift import subject_of
+from appliance.masking.catalogue.measures.date_shift import subject_of
 from appliance.masking.examples import draw
 from appliance.masking.expressions.drawing import Digest, moment_message
 from appliance.masking.mask import Mask, Masked, Original, Params, Promises, SubjectParams, subject_problems

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from appliance.documents.model import wrong
 from appliance.masking.catalogue.measures.coarser import NUMBERS
 from appliance.masking.catalogue.measures.limits import misfit, number_of
-from appliance.masking.catalogue.number_noise import number_message
+from appliance.masking.catalogue.measures.number_noise import number_message
 from appliance.masking.examples import draw
 from appliance.masking.expressions.drawing import Digest, moment_message
 from appliance.masking.mask import Mask, Masked, Original, Promises, SubjectParams, subject_problems

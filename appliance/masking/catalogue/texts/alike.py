@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from appliance.masking.bindings import KeyName
-from appliance.masking.catalogue.scrub_patterns import all_digits
+from appliance.masking.catalogue.texts.scrub_patterns import all_digits
 from appliance.masking.examples import draw
 from appliance.masking.expressions.drawing import text_message
 from appliance.masking.expressions.sql_text import identifier

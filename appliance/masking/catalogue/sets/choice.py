@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from appliance.documents.model import wrong
 from appliance.masking.catalogue.measures.coarser import NUMBERS
-from appliance.masking.catalogue.number_noise import number_message
+from appliance.masking.catalogue.measures.number_noise import number_message
 from appliance.masking.constant_values import WrongConstantError, constant_text
 from appliance.masking.examples import draw
 from appliance.masking.expressions.drawing import Digest, Message, text_message

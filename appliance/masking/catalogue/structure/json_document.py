@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from appliance.masking.catalogue.constant import ConstantParams
+from appliance.masking.catalogue.sets.constant import ConstantParams
 from appliance.masking.compiled import Facet, Proof
 from appliance.masking.expressions.sql_text import identifier, literal
 from appliance.masking.json.guard import is_jsonb

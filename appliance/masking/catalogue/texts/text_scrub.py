@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from appliance.masking.catalogue.scrub_patterns import ALL, Pattern, Scrubbed, hint, many_digits, patterns
+from appliance.masking.catalogue.texts.scrub_patterns import (
+    ALL,
+    Pattern,
+    Scrubbed,
+    hint,
+    many_digits,
+    patterns,
+)
 from appliance.masking.mask import Mask, Masked, Original, Params, Promises
 from appliance.masking.scope import Scope
 from appliance.masking.shape import TEXT, Value

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from appliance.documents.model import wrong
-from appliance.masking.catalogue.local_names import (
+from appliance.masking.catalogue.identity.local_names import (
     FEMALE,
     MALE,
     Locale,

@@ -1,0 +1,1 @@
+"""Masks inside values that have an inner structure."""
