@@ -11,12 +11,12 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.rehearsals.catalog import CatalogState, read_sizes, read_state
 from appliance.rehearsals.performing import Performance
-from appliance.rehearsals.report import Blocked, Direction, Failure, TableReport
+from appliance.rehearsals.results.report import Blocked, Direction, Failure, TableReport
 from appliance.rehearsals.statements import Statement
-from appliance.rehearsals.timeline import Stretch, Timeline, joined
-from appliance.rehearsals.watching import Watch, Watched
+from appliance.rehearsals.watch.catalog import CatalogState, read_sizes, read_state
+from appliance.rehearsals.watch.timeline import Stretch, Timeline, joined
+from appliance.rehearsals.watch.watching import Watch, Watched
 
 _OPEN_AT_END = Failure(
     sqlstate=None, why="The files end inside a transaction, so the server undid it: there is no COMMIT."

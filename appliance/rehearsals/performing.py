@@ -15,13 +15,13 @@ from psycopg import Connection
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
-from appliance.rehearsals.catalog import CatalogState, Changes, changes, read_sizes, read_state
-from appliance.rehearsals.failing import failure_of
-from appliance.rehearsals.locks import strongest
-from appliance.rehearsals.report import Failure, LockHeld, StatementReport, TableSize
+from appliance.rehearsals.results.failing import failure_of
+from appliance.rehearsals.results.report import Failure, LockHeld, StatementReport, TableSize
 from appliance.rehearsals.statements import Statement
-from appliance.rehearsals.timeline import Stretch
-from appliance.rehearsals.watching import Watch
+from appliance.rehearsals.watch.catalog import CatalogState, Changes, changes, read_sizes, read_state
+from appliance.rehearsals.watch.locks import strongest
+from appliance.rehearsals.watch.timeline import Stretch
+from appliance.rehearsals.watch.watching import Watch
 
 _NO_TRANSACTION = {"25001", "2D000"}
 """It must not be in a transaction block; it ends transactions itself."""

@@ -21,13 +21,13 @@ from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.parameters import libpq_parameters
 from appliance.rehearsals.beyond import refuse_beyond
 from appliance.rehearsals.directing import Stage, direct
-from appliance.rehearsals.judging import judged
-from appliance.rehearsals.linting import lint_all, with_findings
-from appliance.rehearsals.observing import Outcome, observe
 from appliance.rehearsals.owning import give_to, require_fit
-from appliance.rehearsals.report import Direction, Rehearsal
+from appliance.rehearsals.results.judging import judged
+from appliance.rehearsals.results.linting import lint_all, with_findings
+from appliance.rehearsals.results.report import Direction, Rehearsal
 from appliance.rehearsals.schema_text import compared, schema_text
 from appliance.rehearsals.statements import Statement, read_text, split_statements
+from appliance.rehearsals.watch.observing import Outcome, observe
 from appliance.workflow.rehearsal import RehearsalLimits
 
 _LOOKS = "appliance rehearsal watch"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from appliance.connections import Connection
 from appliance.errors import WorkFailedError
-from appliance.rehearsals.report import SchemaComparison
+from appliance.rehearsals.results.report import SchemaComparison
 from appliance.steps.calling.secrets import secrets_folder, service_environment
 from appliance.system.postgres_programs import find_pg_dump
 

@@ -14,7 +14,7 @@ from appliance.connections import Connection
 from appliance.policy.branches import BranchPolicy
 from appliance.postgres.twin.names import twin_names
 from appliance.rehearsals.rehearsing import Rehearser, read_script
-from appliance.rehearsals.report import Rehearsal, StatementReport
+from appliance.rehearsals.results.report import Rehearsal, StatementReport
 from appliance.workflow.rehearsal import RehearsalLimits
 from tests.engine.clusters import Cluster
 from tests.engine.test_publish import Stage

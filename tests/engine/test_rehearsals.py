@@ -12,9 +12,9 @@ import pytest
 from appliance.branches.server import Made
 from appliance.errors import WrongRequestError
 from appliance.postgres.twin.names import twin_names
-from appliance.rehearsals.locks import short
 from appliance.rehearsals.rehearsing import read_script
-from appliance.rehearsals.report import StatementReport
+from appliance.rehearsals.results.report import StatementReport
+from appliance.rehearsals.watch.locks import short
 from tests.engine.clusters import Cluster
 from tests.engine.rehearsal_rig import Rig, rehearsal_rig
 

@@ -12,8 +12,8 @@ import pytest
 
 from appliance.errors import ApplianceError, RefusedError, WorkFailedError, WrongRequestError
 from appliance.policy.branches import BranchPolicy
-from appliance.rehearsals import watching
 from appliance.rehearsals.rehearsing import read_script
+from appliance.rehearsals.watch import watching
 from tests.engine.clusters import Cluster
 from tests.engine.rehearsal_rig import Rig, rehearsal_rig
 

@@ -15,10 +15,9 @@ from appliance.cli.terminal.results.rehearsal import bar
 from appliance.cli.work.workflows.rehearsing import files_of
 from appliance.errors import WrongRequestError
 from appliance.rehearsals.beyond import why_beyond
-from appliance.rehearsals.judging import judged
-from appliance.rehearsals.linting import with_findings
-from appliance.rehearsals.locks import MODES, short, strongest
-from appliance.rehearsals.report import (
+from appliance.rehearsals.results.judging import judged
+from appliance.rehearsals.results.linting import with_findings
+from appliance.rehearsals.results.report import (
     Blocked,
     Direction,
     Failure,
@@ -28,10 +27,11 @@ from appliance.rehearsals.report import (
     StatementReport,
     TableReport,
 )
+from appliance.rehearsals.results.written import estimates, junit, markdown
 from appliance.rehearsals.schema_text import compared
 from appliance.rehearsals.statements import Statement, split_statements
-from appliance.rehearsals.timeline import Stretch, Timeline, joined
-from appliance.rehearsals.written import estimates, junit, markdown
+from appliance.rehearsals.watch.locks import MODES, short, strongest
+from appliance.rehearsals.watch.timeline import Stretch, Timeline, joined
 from appliance.workflow.rehearsal import RehearsalLimits
 
 FUNCTION = """CREATE OR REPLACE FUNCTION f(a int) RETURNS int LANGUAGE sql

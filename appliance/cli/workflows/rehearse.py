@@ -86,8 +86,8 @@ def rehearse(  # noqa: PLR0917 - as typer has it
     )
     from appliance.errors import WrongRequestError  # noqa: PLC0415
     from appliance.rehearsals.rehearsing import read_script  # noqa: PLC0415
-    from appliance.rehearsals.written import junit as junit_of  # noqa: PLC0415
-    from appliance.rehearsals.written import markdown as markdown_of  # noqa: PLC0415
+    from appliance.rehearsals.results.written import junit as junit_of  # noqa: PLC0415
+    from appliance.rehearsals.results.written import markdown as markdown_of  # noqa: PLC0415
 
     if bool(sql) == bool(image):
         raise WrongRequestError(

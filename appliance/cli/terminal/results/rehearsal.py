@@ -8,9 +8,8 @@ import typer
 
 from appliance.cli.terminal.output import duration, print_table
 from appliance.documents.problems import printable
-from appliance.rehearsals.locks import short
-from appliance.rehearsals.report import Direction, Rehearsal, StatementReport, TableReport
-from appliance.rehearsals.written import (
+from appliance.rehearsals.results.report import Direction, Rehearsal, StatementReport, TableReport
+from appliance.rehearsals.results.written import (
     HONEST,
     IN_WORDS,
     did,
@@ -20,6 +19,7 @@ from appliance.rehearsals.written import (
     rows_of,
     sizes_of,
 )
+from appliance.rehearsals.watch.locks import short
 
 _BAR = 40
 _SHOWN_TABLES = 20

@@ -17,9 +17,9 @@ from appliance.errors import WrongRequestError
 from appliance.policy.containers import EXPORTS, check_containers
 from appliance.policy.policy import Policy, enforce, read_policy
 from appliance.policy.trusted_images import images_of
-from appliance.rehearsals.observing import Outcome
 from appliance.rehearsals.rehearsing import Program
-from appliance.rehearsals.report import Failure
+from appliance.rehearsals.results.report import Failure
+from appliance.rehearsals.watch.observing import Outcome
 from appliance.steps.calling.call import StepCall
 from appliance.steps.local.folders import secrets_base
 from appliance.steps.records.run_spec import RunSpec

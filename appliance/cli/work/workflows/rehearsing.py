@@ -9,7 +9,7 @@ from appliance.cli.work.copies.branch_server import BranchesOfWorkflow
 from appliance.connections import load_connections, select_connections
 from appliance.errors import ApplianceError, ExitCode, WrongRequestError
 from appliance.rehearsals.rehearsing import Rehearser
-from appliance.rehearsals.report import Rehearsal
+from appliance.rehearsals.results.report import Rehearsal
 from appliance.settings.settings import Settings
 from appliance.steps.records.run_files import PLAN
 

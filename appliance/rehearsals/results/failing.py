@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 
 from appliance.postgres.errors import names_in
-from appliance.rehearsals.report import Failure
+from appliance.rehearsals.results.report import Failure
 
 _RAISED = "exec_stmt_raise"
 _SPEAKS_OF_NAMES = "42"

@@ -13,10 +13,10 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError
-from appliance.rehearsals.catalog import CatalogState
-from appliance.rehearsals.locks import BLOCKS_READERS, BLOCKS_WRITERS
-from appliance.rehearsals.probing import Probes
-from appliance.rehearsals.timeline import Timeline
+from appliance.rehearsals.watch.catalog import CatalogState
+from appliance.rehearsals.watch.locks import BLOCKS_READERS, BLOCKS_WRITERS
+from appliance.rehearsals.watch.probing import Probes
+from appliance.rehearsals.watch.timeline import Timeline
 
 LOOK_EVERY_S = 0.05
 CLOSELY_EVERY_S = 0.01

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from appliance.rehearsals.locks import BLOCKS_READERS, BLOCKS_WRITERS, strength, strongest
+from appliance.rehearsals.watch.locks import BLOCKS_READERS, BLOCKS_WRITERS, strength, strongest
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from appliance.rehearsals.report import Direction, Failure, Rehearsal
+from appliance.rehearsals.results.report import Direction, Failure, Rehearsal
 from appliance.workflow.rehearsal import RehearsalLimits
 
 

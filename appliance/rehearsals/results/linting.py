@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from appliance.rehearsals.report import Finding, StatementReport
+from appliance.rehearsals.results.report import Finding, StatementReport
 from appliance.rehearsals.statements import Statement
 
 PROGRAM = "squawk"

@@ -16,7 +16,7 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError
-from appliance.rehearsals.timeline import Stretch, Timeline
+from appliance.rehearsals.watch.timeline import Stretch, Timeline
 
 EVERY_S = 0.05
 WORTH_S = 0.005

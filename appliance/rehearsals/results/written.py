@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from xml.etree import ElementTree as Xml
 
-from appliance.rehearsals.judging import failure_text
-from appliance.rehearsals.locks import short
-from appliance.rehearsals.report import CatalogChanges, Direction, Rehearsal, StatementReport, TableReport
+from appliance.rehearsals.results.judging import failure_text
+from appliance.rehearsals.results.report import (
+    CatalogChanges,
+    Direction,
+    Rehearsal,
+    StatementReport,
+    TableReport,
+)
+from appliance.rehearsals.watch.locks import short
 from appliance.system.disk import readable
 
 HONEST = (

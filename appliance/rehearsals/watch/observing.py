@@ -15,13 +15,13 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import WrongRequestError
-from appliance.rehearsals.catalog import changes, read_sizes, read_state
 from appliance.rehearsals.directing import Stage, table_reports
-from appliance.rehearsals.locks import strongest
-from appliance.rehearsals.report import CatalogChanges, Direction, Failure, LockHeld, StatementReport
+from appliance.rehearsals.results.report import CatalogChanges, Direction, Failure, LockHeld, StatementReport
 from appliance.rehearsals.statements import SHOWN_LONGEST, split_statements
-from appliance.rehearsals.timeline import Timeline
-from appliance.rehearsals.watching import Watch, Watched
+from appliance.rehearsals.watch.catalog import changes, read_sizes, read_state
+from appliance.rehearsals.watch.locks import strongest
+from appliance.rehearsals.watch.timeline import Timeline
+from appliance.rehearsals.watch.watching import Watch, Watched
 
 PROGRAM = "program"
 """What stands for a file in a report of such statements."""

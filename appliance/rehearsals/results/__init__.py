@@ -1,0 +1,1 @@
+"""What a rehearsal has found, and how it is written down."""

@@ -1,0 +1,1 @@
+"""What is seen of a migration while it runs."""
