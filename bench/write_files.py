@@ -25,7 +25,7 @@ from appliance.postgres.exporting.text_files import write_text
 from appliance.postgres.exporting.verified import VerifiedDatabase, snapshot_of
 from appliance.postgres.plan import NO_SETTINGS, TableName
 from appliance.system.postgres_programs import find_pg_dump
-from appliance.workflow.delivery import ROWS_PER_FILE
+from appliance.workflow.deliveries.delivery import ROWS_PER_FILE
 
 _TABLES = "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 2"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from appliance.policy.refusal import Origin, Refusal
-from appliance.workflow.container_delivery import full_reference
+from appliance.workflow.deliveries.container_delivery import full_reference
 from appliance.workflow.document import Workflow
 
 EXPORTS = "files"

@@ -28,7 +28,7 @@ from appliance.policy.refusal import Origin, Refusal
 from appliance.policy.updates import Updates
 from appliance.settings.settings import Settings
 from appliance.workflow.catalog import Catalog
-from appliance.workflow.container_delivery import ImageReference, SecretName
+from appliance.workflow.deliveries.container_delivery import ImageReference, SecretName
 from appliance.workflow.document import Workflow
 from appliance.workflow.document_types import ColumnPattern, TablePattern
 from appliance.workflow.matching.rules import Matching

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.durable import write_file
 from appliance.errors import RefusedError, WrongRequestError
-from appliance.workflow.container_delivery import full_reference, is_digest
+from appliance.workflow.deliveries.container_delivery import full_reference, is_digest
 from appliance.workflow.document import Workflow
 
 

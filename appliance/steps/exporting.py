@@ -26,7 +26,7 @@ from appliance.steps.calling.context import StepContext
 from appliance.steps.calling.secrets import read_service, service_environment
 from appliance.steps.records.run_files import VERIFIED, settings_of
 from appliance.system.postgres_programs import find_pg_dump
-from appliance.workflow.delivery import ROWS_PER_FILE, FilesDelivery
+from appliance.workflow.deliveries.delivery import ROWS_PER_FILE, FilesDelivery
 
 
 class ExportResult(BaseModel):

@@ -9,10 +9,10 @@ from pydantic import Field, JsonValue, model_serializer, model_validator
 from appliance.documents.model import StrictModel, describe, wrong
 from appliance.documents.named_types import ConnectionName, WorkflowId
 from appliance.exports.manifest import Format
-from appliance.workflow.after_load import AfterLoad
-from appliance.workflow.bucket_delivery import BucketDelivery
-from appliance.workflow.container_delivery import ContainerDelivery
-from appliance.workflow.delivery import Delivery, FilesDelivery, TwinDelivery, check_files
+from appliance.workflow.deliveries.after_load import AfterLoad
+from appliance.workflow.deliveries.bucket_delivery import BucketDelivery
+from appliance.workflow.deliveries.container_delivery import ContainerDelivery
+from appliance.workflow.deliveries.delivery import Delivery, FilesDelivery, TwinDelivery, check_files
 from appliance.workflow.document_types import (
     ColumnPattern,
     LeftOutThing,

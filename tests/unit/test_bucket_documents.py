@@ -15,7 +15,7 @@ from appliance.documents import strict_yaml
 from appliance.documents.problems import WrongDocumentError
 from appliance.errors import ApplianceError, WrongRequestError
 from appliance.policy.policy import Policy, check_workflow
-from appliance.workflow.bucket_delivery import BucketDelivery
+from appliance.workflow.deliveries.bucket_delivery import BucketDelivery
 from appliance.workflow.document import Workflow
 from tests.unit.test_workflow_document import SMALL, problems
 

@@ -35,8 +35,8 @@ from appliance.steps.records.former_catalog import give_former_catalog
 from appliance.steps.records.run_files import PLAN, SPEC
 from appliance.steps.records.run_spec import RunSpec
 from appliance.subjects.records import erased_subjects
-from appliance.workflow.after_load import sql_texts
-from appliance.workflow.container_delivery import split_place
+from appliance.workflow.deliveries.after_load import sql_texts
+from appliance.workflow.deliveries.container_delivery import split_place
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import load_workflow
 

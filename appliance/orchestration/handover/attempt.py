@@ -15,7 +15,7 @@ from appliance.orchestration.containers.attempt import WATCH_EVERY_S, DockerTrou
 from appliance.orchestration.containers.output import ForeignOutput
 from appliance.orchestration.handover import failures
 from appliance.orchestration.handover.container import CreatedContainer
-from appliance.workflow.container_delivery import ContainerDelivery
+from appliance.workflow.deliveries.container_delivery import ContainerDelivery
 
 _LOOK_AT_OUT_EVERY_S = 2.0
 

@@ -13,7 +13,7 @@ from appliance.orchestration.containers.container import HostSettings, StepLimit
 from appliance.orchestration.handover.network import Network
 from appliance.steps.calling.call import StepCall
 from appliance.steps.calling.secrets import SERVICE_FILE
-from appliance.workflow.container_delivery import ContainerDelivery
+from appliance.workflow.deliveries.container_delivery import ContainerDelivery
 
 DATA = Path("/data")
 """Where it finds the run's files and their manifest."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.errors import Explanation
 from appliance.orchestration.step_failures import KILLED, ContainerState
-from appliance.workflow.container_delivery import ContainerDelivery
+from appliance.workflow.deliveries.container_delivery import ContainerDelivery
 
 _STAYS = "The twin was published before, and stays as it is."
 _NOT_STARTED = {126: "Its entry point may not be executed.", 127: "Its entry point is not in the image."}

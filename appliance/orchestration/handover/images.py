@@ -16,7 +16,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from appliance.errors import WorkFailedError, WorkFailedForGoodError, WrongRequestError
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAwayError
 from appliance.policy.trusted_images import TrustedImage, digest_of
-from appliance.workflow.container_delivery import full_reference, is_digest
+from appliance.workflow.deliveries.container_delivery import full_reference, is_digest
 
 Credentials = Mapping[str, object]
 

@@ -56,7 +56,7 @@ from appliance.steps.calling.container_result import ContainerResult
 from appliance.steps.calling.secrets import write_service
 from appliance.steps.records.run_spec import RunSpec
 from appliance.system import container_labels
-from appliance.workflow.container_delivery import ContainerDelivery
+from appliance.workflow.deliveries.container_delivery import ContainerDelivery
 
 MIB = 2**20
 

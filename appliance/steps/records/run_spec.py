@@ -11,7 +11,7 @@ from appliance.documents.problems import Places
 from appliance.policy.policy import Policy
 from appliance.policy.trusted_images import TrustedImage
 from appliance.subjects.erased import Erased
-from appliance.workflow.bucket_delivery import BucketDelivery
+from appliance.workflow.deliveries.bucket_delivery import BucketDelivery
 from appliance.workflow.document import Workflow
 
 

@@ -17,7 +17,7 @@ from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.policy.policy import read_policy
 from appliance.policy.trusted_images import TrustRecord, digest_of, read_trusted, write_trusted
 from appliance.settings.settings import Settings, load_settings
-from appliance.workflow.container_delivery import IMAGE, full_reference, is_digest
+from appliance.workflow.deliveries.container_delivery import IMAGE, full_reference, is_digest
 
 if TYPE_CHECKING:
     import docker

@@ -42,7 +42,7 @@ from appliance.steps.records.run_receipt import Signing, address_of
 from appliance.steps.records.run_spec import RunSpec
 from appliance.subjects.records import erased_subjects
 from appliance.system.beneath import become_owner_of, lesser_owner
-from appliance.workflow.after_load import sql_texts
+from appliance.workflow.deliveries.after_load import sql_texts
 from appliance.workflow.loading import load_workflow
 from appliance.workflow.mask_check import check_masks
 

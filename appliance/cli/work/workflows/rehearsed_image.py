@@ -23,7 +23,7 @@ from appliance.rehearsals.watch.observing import Outcome
 from appliance.steps.calling.call import StepCall
 from appliance.steps.local.folders import secrets_base
 from appliance.steps.records.run_spec import RunSpec
-from appliance.workflow.container_delivery import DATABASES
+from appliance.workflow.deliveries.container_delivery import DATABASES
 from appliance.workflow.document import Workflow
 
 _ASK_OWNER = "Ask the owner of policy.yaml."

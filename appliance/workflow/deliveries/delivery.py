@@ -17,8 +17,8 @@ from pydantic.json_schema import JsonSchemaValue
 from appliance.documents.model import StrictModel, wrong
 from appliance.documents.named_types import ConnectionName
 from appliance.exports.manifest import Format
-from appliance.workflow.bucket_delivery import BucketDelivery
-from appliance.workflow.container_delivery import ContainerDelivery
+from appliance.workflow.deliveries.bucket_delivery import BucketDelivery
+from appliance.workflow.deliveries.container_delivery import ContainerDelivery
 from appliance.workflow.table_selection import TableSelection
 
 DELIVERY_KINDS = ("twin", "files", "bucket", "container")
