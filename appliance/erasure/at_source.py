@@ -6,7 +6,7 @@ from contextlib import closing
 
 import psycopg
 
-from appliance.erasure.databases import (
+from appliance.erasure.copies.databases import (
     InSource,
     change,
     count,

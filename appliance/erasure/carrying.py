@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from appliance.erasure.at_copies import InCopies
 from appliance.erasure.at_source import AtSource
-from appliance.erasure.files import finish_rewrites
+from appliance.erasure.copies.at_copies import InCopies
+from appliance.erasure.copies.files import finish_rewrites
 from appliance.erasure.places import Place, places_of, runs_under_way
 from appliance.erasure.receipt import sign_erasure
 from appliance.erasure.request import Request

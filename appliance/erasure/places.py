@@ -15,7 +15,7 @@ from appliance import run_folder
 from appliance.branches.reading import all_branches
 from appliance.connections import Connection, select_connections
 from appliance.copies.ledger import ended, made
-from appliance.erasure.in_buckets import is_in_bucket
+from appliance.erasure.copies.in_buckets import is_in_bucket
 from appliance.errors import ApplianceError, WrongRequestError
 from appliance.exports.stored import Export, list_exports
 from appliance.postgres.errors import database_failure

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from appliance.connections import load_connections
 from appliance.copies.ledger import ended, made
-from appliance.erasure.expiring import StandingCopy, expire, standing_copies
+from appliance.erasure.copies.expiring import StandingCopy, expire, standing_copies
 from appliance.errors import ApplianceError
 from appliance.receipts.removals import EndingPredicate
 from tests.engine.erasure_shop import statement_of

@@ -8,7 +8,7 @@ from pathlib import Path
 from appliance.branches.remembered import remembered
 from appliance.connections import Connection, load_connections
 from appliance.copies.ledger import made
-from appliance.erasure.expiring import StandingCopy, expire, print_expired, standing_copies
+from appliance.erasure.copies.expiring import StandingCopy, expire, print_expired, standing_copies
 from appliance.settings.settings import load_settings
 from appliance.steps.local.folders import state_folder
 

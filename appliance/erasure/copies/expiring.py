@@ -20,8 +20,8 @@ from appliance.branches.branch import marker_of
 from appliance.branches.remembered import remembered
 from appliance.connections import Connection, load_connections
 from appliance.copies.ledger import CopyEnded, CopyMade, ended, made, note_ended
-from appliance.erasure.gone_branches import is_branch, note_branches
-from appliance.erasure.in_buckets import is_in_bucket
+from appliance.erasure.copies.gone_branches import is_branch, note_branches
+from appliance.erasure.copies.in_buckets import is_in_bucket
 from appliance.erasure.receipt import sign_ending
 from appliance.erasure.sessions import open_admin
 from appliance.errors import ApplianceError, ExitCode, WorkFailedError

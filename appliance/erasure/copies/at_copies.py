@@ -8,15 +8,15 @@ from contextlib import closing
 import psycopg
 
 from appliance.copies.ledger import made, note_ended
-from appliance.erasure.databases import (
+from appliance.erasure.copies.databases import (
     InCopy,
     change,
     clean_up,
     count,
     refresh_views,
 )
-from appliance.erasure.files import count_in_files, is_rewritable, rewrite
-from appliance.erasure.in_buckets import delete_in_bucket, is_in_bucket
+from appliance.erasure.copies.files import count_in_files, is_rewritable, rewrite
+from appliance.erasure.copies.in_buckets import delete_in_bucket, is_in_bucket
 from appliance.erasure.masked import Masked, masked_subject
 from appliance.erasure.places import Place, Session
 from appliance.erasure.reach import Ways, ways

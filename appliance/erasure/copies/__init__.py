@@ -1,0 +1,1 @@
+"""An erasure at the copies: databases, files, objects, branches."""
