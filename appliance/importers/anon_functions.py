@@ -13,7 +13,8 @@ from pydantic import JsonValue
 from sqlglot import expressions as ex
 from sqlglot.errors import SqlglotError
 
-from appliance.importers.parameters import date_of, days_of, given, percent_of
+from appliance.importers.built import date_between, letters, number_between, one_of
+from appliance.importers.parameters import days_of, given, percent_of
 from appliance.importers.rules import Equal, number_of
 
 _NAMED = {
@@ -56,11 +57,7 @@ _NAMED = {
 }
 """By what follows ``fake_``, ``dummy_``, ``pseudo_`` or ``random_``."""
 _PREFIXES = ("fake_", "dummy_", "pseudo_", "random_")
-_ENDINGS = {
-    "first_name": {},
-    "first_name_female": {"gender": "female"},
-    "first_name_male": {"gender": "male"},
-}
+_GENDERS = {"first_name_female": "female", "first_name_male": "male"}
 
 
 def _partial(arguments: Sequence[JsonValue]) -> Equal:
@@ -81,20 +78,6 @@ def _date_noise(arguments: Sequence[JsonValue]) -> Equal:
     return Equal("date_shift", given(max_days=days), note="The same for all dates of a subject.")
 
 
-def _date_between(arguments: Sequence[JsonValue]) -> Equal:
-    days = [date_of(each) for each in arguments]
-    if len(days) < 2 or None in days:
-        return Equal(why="Both days are needed, as dates.")
-    return Equal("random_date", given(earliest=days[0], latest=days[1]))
-
-
-def _number_between(arguments: Sequence[JsonValue]) -> Equal:
-    ends = [number_of(each) for each in arguments]
-    if len(ends) < 2 or None in ends:
-        return Equal(why="Both ends are needed, as numbers.")
-    return Equal("random_number", given(min=ends[0], max=ends[1]))
-
-
 def _in_range(arguments: Sequence[JsonValue]) -> Equal:
     found = re.fullmatch(
         r"\s*([\[(])\s*(-?\d+)\s*,\s*(-?\d+)\s*([\])])\s*", str(arguments[0] if arguments else "")
@@ -105,16 +88,10 @@ def _in_range(arguments: Sequence[JsonValue]) -> Equal:
     return Equal("random_number", {"min": low, "max": high})
 
 
-def _in_list(arguments: Sequence[JsonValue]) -> Equal:
-    values = arguments[0] if arguments else None
-    if not isinstance(values, list) or not values:
-        return Equal(why="The list of values cannot be read.")
-    return Equal("choice", {"values": values})
-
-
-def _string(arguments: Sequence[JsonValue]) -> Equal:
-    length = number_of(arguments[0]) if arguments else None
-    return Equal("random_string", given(length=int(length) if length else None))
+def _two(arguments: Sequence[JsonValue]) -> tuple[JsonValue, JsonValue]:
+    """The first two arguments; None where there are fewer."""
+    first, second, *_ = (*arguments, None, None)
+    return first, second
 
 
 _BUILT: dict[str, Callable[[Sequence[JsonValue]], Equal]] = {
@@ -122,13 +99,13 @@ _BUILT: dict[str, Callable[[Sequence[JsonValue]], Equal]] = {
     "partial_email": lambda _: Equal("email", note="Nothing of the address is kept."),
     "noise": _noise,
     "dnoise": _date_noise,
-    "random_date_between": _date_between,
-    "random_int_between": _number_between,
-    "random_bigint_between": _number_between,
+    "random_date_between": lambda arguments: date_between(*_two(arguments)),
+    "random_int_between": lambda arguments: number_between(*_two(arguments)),
+    "random_bigint_between": lambda arguments: number_between(*_two(arguments)),
     "random_in_int4range": _in_range,
     "random_in_int8range": _in_range,
-    "random_in": _in_list,
-    "random_string": _string,
+    "random_in": lambda arguments: one_of(_two(arguments)[0]),
+    "random_string": lambda arguments: letters(_two(arguments)[0]),
     "random_date": lambda _: Equal("random_date", {"earliest": "1900-01-01", "latest": "2000-12-31"}),
     "lorem_ipsum": lambda _: Equal("lorem", note="As long as the original."),
     "hash": lambda _: Equal("hash"),
@@ -175,10 +152,8 @@ def equal_of_function(name: str, arguments: Sequence[JsonValue]) -> Equal:
         None,
     )
     bare = kind.removesuffix("_locale")
-    if _ENDINGS.get(bare):
-        return Equal("first_name", {**_ENDINGS[bare], "locale": locale or "en_US"})
-    if bare in _ENDINGS:
-        return Equal("first_name", {**_ENDINGS[bare], **given(locale=locale)})
+    if gender := _GENDERS.get(bare):
+        return Equal("first_name", {"gender": gender, "locale": locale or "en_US"})
     mask = _NAMED.get(bare, "")
     named = locale if mask in {"last_name", "full_name", "first_name"} else None
     return Equal(mask, given(locale=named)) if mask else Equal()

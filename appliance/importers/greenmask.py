@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from pydantic import JsonValue
 
-from appliance.importers.parameters import date_of, days_of, given, percent_of
+from appliance.importers.built import always, date_between, letters, number_between, one_of
+from appliance.importers.parameters import days_of, given, percent_of
 from appliance.importers.rules import (
     Equal,
     Imported,
@@ -86,20 +87,6 @@ _SIMPLE = {
 _OF_SEVERAL = {"RandomPerson", "RandomCompany", "RealAddress"}
 
 
-def _ranged(params: Params) -> Equal:
-    low, high = number_of(params.get("min")), number_of(params.get("max"))
-    if low is None or high is None:
-        return Equal(why="A random number needs both ends, as numbers.")
-    return Equal("random_number", given(min=low, max=high))
-
-
-def _dated(params: Params) -> Equal:
-    first, last = date_of(params.get("min")), date_of(params.get("max"))
-    if first is None or last is None:
-        return Equal(why="A random date needs both ends, as dates that stand in the file.")
-    return Equal("random_date", given(earliest=first, latest=last))
-
-
 def _noise(params: Params) -> Equal:
     percent = percent_of(params.get("max_ratio", params.get("ratio")))
     ends = given(min=number_of(params.get("min")), max=number_of(params.get("max")))
@@ -110,23 +97,6 @@ def _date_noise(params: Params) -> Equal:
     interval = params.get("max_ratio", params.get("ratio"))
     note = "The same for all dates of a subject, and never nothing."
     return Equal("date_shift", given(max_days=days_of(interval)), note=note)
-
-
-def _chosen(params: Params) -> Equal:
-    values = params.get("values")
-    if not isinstance(values, list) or not values:
-        return Equal(why="The list of values is not in the file.")
-    return Equal("choice", {"values": [each for each in values if is_plain(each)]})
-
-
-def _replaced(params: Params) -> Equal:
-    value = params.get("value")
-    return Equal("constant", {"value": value}) if is_plain(value) else Equal(why="Its value is a template.")
-
-
-def _string(params: Params) -> Equal:
-    length = number_of(params.get("max_length"))
-    return Equal("random_string", given(length=int(length) if length else None))
 
 
 def _masking(params: Params) -> Equal:
@@ -151,18 +121,18 @@ def _json(params: Params) -> Equal:
 
 
 _BUILT: dict[str, Callable[[Params], Equal]] = {
-    "RandomInt": _ranged,
-    "RandomFloat": _ranged,
-    "RandomNumeric": _ranged,
-    "RandomDate": _dated,
+    "RandomInt": lambda params: number_between(params.get("min"), params.get("max")),
+    "RandomFloat": lambda params: number_between(params.get("min"), params.get("max")),
+    "RandomNumeric": lambda params: number_between(params.get("min"), params.get("max")),
+    "RandomDate": lambda params: date_between(params.get("min"), params.get("max")),
     "NoiseDate": _date_noise,
     "NoiseInt": _noise,
     "NoiseFloat": _noise,
     "NoiseNumeric": _noise,
     "RandomBool": lambda _: Equal("choice", {"values": [True, False]}),
-    "RandomChoice": _chosen,
-    "RandomString": _string,
-    "Replace": _replaced,
+    "RandomChoice": lambda params: one_of(params.get("values")),
+    "RandomString": lambda params: letters(params.get("max_length")),
+    "Replace": lambda params: always(params.get("value")),
     "Masking": _masking,
     "Json": _json,
     "RandomFirstNameMale": lambda _: Equal("first_name", {**_ENGLISH, "gender": "male"}),

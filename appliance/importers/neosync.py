@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from appliance.importers.built import number_between
 from appliance.importers.parameters import given
 from appliance.importers.rules import (
     Equal,
@@ -56,13 +57,6 @@ _SIMPLE = {
 }
 
 
-def _ranged(params: Params) -> Equal:
-    low, high = number_of(params.get("min")), number_of(params.get("max"))
-    if low is None or high is None:
-        return Equal(why="Both ends are needed, as numbers.")
-    return Equal("random_number", given(min=low, max=high))
-
-
 def _moved(params: Params) -> Equal:
     ends = [number_of(params.get(f"randomizationrange{end}")) or 0 for end in ("min", "max")]
     amount = max(abs(each) for each in ends)
@@ -75,8 +69,8 @@ def _choice(params: Params) -> Equal:
 
 
 _BUILT: dict[str, Callable[[Params], Equal]] = {
-    "generateint64": _ranged,
-    "generatefloat64": _ranged,
+    "generateint64": lambda params: number_between(params.get("min"), params.get("max")),
+    "generatefloat64": lambda params: number_between(params.get("min"), params.get("max")),
     "transformint64": _moved,
     "transformfloat64": _moved,
     "generatecategorical": _choice,

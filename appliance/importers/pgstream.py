@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pydantic import JsonValue
 
 from appliance.importers import anon_functions, greenmask
-from appliance.importers.parameters import date_of, given
+from appliance.importers.built import always, date_between, letters, one_of
 from appliance.importers.rules import (
     Equal,
     Imported,
@@ -46,30 +46,6 @@ _SIMPLE = {
 
 def _ends(params: Params) -> Params:
     return {"min": params.get("min_value"), "max": params.get("max_value")}
-
-
-def _date(params: Params) -> Equal:
-    first, last = date_of(params.get("min_value")), date_of(params.get("max_value"))
-    if first is None or last is None:
-        return Equal(why="Both ends are needed, as dates.")
-    return Equal("random_date", given(earliest=first, latest=last))
-
-
-def _string(params: Params) -> Equal:
-    length = number_of(params.get("max_length"))
-    return Equal("random_string", given(length=int(length) if length else None))
-
-
-def _choice(params: Params) -> Equal:
-    values = params.get("choices")
-    if not isinstance(values, list):
-        return Equal(why="The list of values is not in the file.")
-    return Equal("choice", {"values": [each for each in values if is_plain(each)]})
-
-
-def _literal(params: Params) -> Equal:
-    value = params.get("literal")
-    return Equal("constant", {"value": value}) if is_plain(value) else Equal(why="Its value is a template.")
 
 
 def _masking(params: Params) -> Equal:
@@ -116,14 +92,14 @@ def params_number(params: Params, name: str) -> int:
 
 
 _BUILT: dict[str, Callable[[Params], Equal]] = {
-    "greenmask_date": _date,
-    "greenmask_utc_timestamp": _date,
-    "greenmask_string": _string,
-    "neosync_string": _string,
-    "string": _string,
-    "greenmask_choice": _choice,
+    "greenmask_date": lambda params: date_between(params.get("min_value"), params.get("max_value")),
+    "greenmask_utc_timestamp": lambda params: date_between(params.get("min_value"), params.get("max_value")),
+    "greenmask_string": lambda params: letters(params.get("max_length")),
+    "neosync_string": lambda params: letters(params.get("max_length")),
+    "string": lambda params: letters(params.get("max_length")),
+    "greenmask_choice": lambda params: one_of(params.get("choices")),
     "greenmask_firstname": _first_name,
-    "literal_string": _literal,
+    "literal_string": lambda params: always(params.get("literal")),
     "masking": _masking,
     "json": lambda params: greenmask.equal_of("Json", params),
     "pg_anonymizer": _anon,
