@@ -64,7 +64,7 @@ def branches_section(servers: Servers, folder: Path, rounds: int, parallel: int)
 
 
 def _alone(server: BranchServer, statements: list[str]) -> tuple[float, float]:
-    """Seconds for the branch, and for the migration in it in a session that nobody watches."""
+    """Seconds for the branch, and for the migration in it in a session without a watch."""
     branch = server.create("alone", Asked())
     with closing(server.open_database(branch.branch.database.name)) as session:
         session.execute("RESET ALL")

@@ -164,7 +164,7 @@ def test_the_appliances_own_page_tells_of_the_same_runs(two: TwoAddresses) -> No
 
 
 def next_of(selector: str, name: str) -> str:
-    """A script that answers a data attribute of the first such element, if there is one."""
+    """A script that answers a data attribute of the first such element; None without one."""
     return f"return document.querySelector('{selector}')?.dataset.{name}"
 
 

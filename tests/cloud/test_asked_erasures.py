@@ -66,22 +66,29 @@ def test_it_waits_for_the_owner_and_is_answered_with_counts_and_a_digest(
     assert (shown_here.reference, shown_here.begun) == ("REQ-17", False)
 
     first = erased(owner, "REQ-17", "open")
-    assert tell_progress("REQ-17") and tell_progress("REQ-17") is None, "it is told once"
+    assert tell_progress("REQ-17") and tell_progress("REQ-17") is None, (
+        "an erasure is reported only when it changed"
+    )
     owner.turn_until(lambda: cloud.command_state(command)["erasure"])
     (shown_here,) = State(owner.settings).report().erasures or ()
     assert (shown_here.reference, shown_here.begun) == ("REQ-17", True)
     shown = cloud.command_state(command)
     assert shown["state"] == "accepted"
-    told = shown["erasure"]
-    assert (told["state"], told["places"], told["open_places"], told["rows"]) == ("open", 2, 1, 2)
-    assert told["digest"] == first
+    reported = shown["erasure"]
+    assert (reported["state"], reported["places"], reported["open_places"], reported["rows"]) == (
+        "open",
+        2,
+        1,
+        2,
+    )
+    assert reported["digest"] == first
 
     second = erased(owner, "REQ-17", "empty")
     assert waiting_requests() == []
     assert State(owner.settings).report().erasures == ()
     owner.turn_until(lambda: cloud.command_state(command)["state"] == "done")
-    told = cloud.command_state(command)["erasure"]
-    assert (told["state"], told["open_places"], told["digest"]) == ("done", 0, second)
+    reported = cloud.command_state(command)["erasure"]
+    assert (reported["state"], reported["open_places"], reported["digest"]) == ("done", 0, second)
     rows = owner.db.execute("SELECT payload::text AS text FROM appliance.event").fetchall()
     assert not any("public.customer" in row["text"] or KEYED in row["text"] for row in rows)
 

@@ -74,7 +74,7 @@ def state_of(rig: ApplianceRig) -> WorkflowState:
     return found
 
 
-def told(rig: ApplianceRig) -> dict[str, str]:
+def reported(rig: ApplianceRig) -> dict[str, str]:
     """What would be notified, by kind."""
     found = conditions(State(rig.settings).report(), NotifySettings(), None)
     return {each.kind: each.title for each in found.present}
@@ -94,13 +94,13 @@ def test_a_column_that_came_today_is_heard_of_before_the_night_s_run(
     check(enrolled, name)
     found = state_of(enrolled).drift_check
     assert found is not None and found.outcome == "goes", found
-    assert "run_would_halt" not in told(enrolled)
+    assert "run_would_halt" not in reported(enrolled)
     state_cluster.sql(source, "ALTER TABLE customer ADD COLUMN nickname text")
     check(enrolled, name)
     found = state_of(enrolled).drift_check
     assert found is not None and (found.outcome, found.uncovered) == ("halts", 1)
     assert found.columns == ("public.customer.nickname",) and found.failure is not None
-    assert name in told(enrolled)["run_would_halt"]
+    assert name in reported(enrolled)["run_would_halt"]
     path = f"/v1/appliances/{cloud.appliance_id}/drift-checks/{name}"
     shown = cloud.get(path)["found"]
     assert shown["outcome"] == "halts" and shown["uncovered_total"] == 1
@@ -109,7 +109,7 @@ def test_a_column_that_came_today_is_heard_of_before_the_night_s_run(
     assert cloud.runs == {} and state_of(enrolled).last_run is None
     state_cluster.sql(source, "ALTER TABLE customer DROP COLUMN nickname")
     check(enrolled, name)
-    assert "run_would_halt" not in told(enrolled) and cloud.get(path)["found"]["outcome"] == "goes"
+    assert "run_would_halt" not in reported(enrolled) and cloud.get(path)["found"]["outcome"] == "goes"
 
 
 def test_without_the_owner_s_word_a_check_counts_columns_and_names_none(
@@ -135,8 +135,8 @@ def test_a_source_that_is_away_is_no_reason_to_say_that_a_run_would_halt(
     file.write_text(yaml.safe_dump(named | {"production": named["production"] | {"port": 9}}))
     check(enrolled, name)
     found = state_of(enrolled).drift_check
-    assert found is not None and found.outcome == "unknown" and source not in told(enrolled)
-    assert "run_would_halt" not in told(enrolled)
+    assert found is not None and found.outcome == "unknown" and source not in reported(enrolled)
+    assert "run_would_halt" not in reported(enrolled)
 
 
 def test_a_check_gives_way_to_a_run_that_has_ended_since(
@@ -153,4 +153,4 @@ def test_a_check_gives_way_to_a_run_that_has_ended_since(
         " VALUES ('run-since-1', 'run-since', 'succeeded', %(at)s, %(at)s, %(at)s)",
         {"at": later},
     )
-    assert state_of(enrolled).drift_check is None and "run_would_halt" not in told(enrolled)
+    assert state_of(enrolled).drift_check is None and "run_would_halt" not in reported(enrolled)

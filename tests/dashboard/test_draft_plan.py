@@ -1,4 +1,4 @@
-"""Plan this draft: what is asked of the appliance, and what is said where nobody can be asked."""
+"""Plan this draft: what is asked of the appliance, and what is said where no appliance can be asked."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_long_drafts_are_offered_one_after_the_other(browser: Browser, west: Sim
             "larger than 96 kib",
         ),
     ],
-    ids=["a source that nobody has", "a wrong document", "a document too long"],
+    ids=["a source that no appliance has", "a wrong document", "a document too long"],
 )
 def test_what_cannot_be_planned_says_why_and_what_to_do(browser: Browser, text: str, said: str) -> None:
     answer = ask(browser, text)

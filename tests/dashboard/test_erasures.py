@@ -23,7 +23,7 @@ def test_an_erasure_is_asked_for_by_its_number_and_its_receipt_is_shown(stored: 
     page = browser.get(f"/commands/{command}").text
     assert "waits for the owner" in page and "--reference REQ-17" in page
 
-    told = ErasureReported(
+    reported = ErasureReported(
         command_id=command,
         state="open",
         places=5,
@@ -34,8 +34,8 @@ def test_an_erasure_is_asked_for_by_its_number_and_its_receipt_is_shown(stored: 
         key="b" * 64,
         signature="c" * 128,
     )
-    appliance.tell(told, now())
-    appliance.tell(told.model_copy(update={"state": "done", "open_places": 0, "number": 8}), now())
+    appliance.tell(reported, now())
+    appliance.tell(reported.model_copy(update={"state": "done", "open_places": 0, "number": 8}), now())
     older, newer = appliance.outbox[-2:]
     # Out of order: the newer one stands.
     appliance.send([newer])

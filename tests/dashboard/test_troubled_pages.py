@@ -1,4 +1,4 @@
-"""Where somebody gets stuck, the page says what goes on: first sign-ins, conflicts, failures, refusals."""
+"""Where people get stuck, the page says what goes on: first sign-ins, conflicts, failures, refusals."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def field(page: str, name: str) -> str:
 
 @pytest.fixture
 def author(dashboard: Dashboard) -> Browser:
-    """Somebody who edits a workflow."""
+    """A person who edits a workflow."""
     dashboard.api.post("/v1/workflows", json={"yaml": STAGING}).raise_for_status()
     return dashboard.signed_in()
 

@@ -1,4 +1,4 @@
-"""The ledger of copies tells apart what stands at one place, and reads what earlier releases wrote."""
+"""The ledger of copies distinguishes what stands at one place, and reads what earlier releases wrote."""
 
 from __future__ import annotations
 

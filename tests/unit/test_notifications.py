@@ -369,9 +369,9 @@ def test_what_a_check_for_drift_has_found_is_told_with_the_command_that_says_mor
         NotifySettings(),
         None,
     )
-    (told,) = found.present
-    assert (told.kind, told.next_step) == ("run_would_halt", "appliance plan shop.yaml")
-    assert told.text == "2 columns of the source are neither masked nor kept."
+    (reported,) = found.present
+    assert (reported.kind, reported.next_step) == ("run_would_halt", "appliance plan shop.yaml")
+    assert reported.text == "2 columns of the source are neither masked nor kept."
     away = replace(check, outcome="unknown")
     quiet = report(runs=Runs((), ()), workflows=(workflow_state("shop", drift_check=away),))
     assert conditions(quiet, NotifySettings(), None).present == ()

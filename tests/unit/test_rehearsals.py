@@ -1,4 +1,4 @@
-"""Rehearsals without a server: statements told apart, stretches of time joined, reports written."""
+"""Rehearsals without a server: statements divided, stretches of time joined, reports written."""
 
 from __future__ import annotations
 

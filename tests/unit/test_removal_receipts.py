@@ -1,4 +1,4 @@
-"""Receipts of erasures and of copies that end stand in the chain of runs, and name nobody."""
+"""Receipts of erasures and of copies that end stand in the chain of runs, and name no person."""
 
 from __future__ import annotations
 

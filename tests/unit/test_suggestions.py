@@ -297,5 +297,5 @@ def test_names_in_other_scripts_and_languages_are_read(name: str, kind: str | No
     ],
 )
 def test_a_comment_speaks_where_the_name_says_nothing(type_name: str, comment: str, kind: str | None) -> None:
-    told = column("c7", type_name)
-    assert kind_by_comment(table("t", (told,)), told, comment) == kind
+    commented = column("c7", type_name)
+    assert kind_by_comment(table("t", (commented,)), commented, comment) == kind

@@ -122,7 +122,7 @@ def test_a_release_that_does_not_work_is_left_again_even_when_the_move_is_killed
     assert releases.vm.sudo(f'{psql} -c "SELECT version_num FROM alembic_version"') == version
     assert "release 0.1.9" in releases.vm.sudo("cat /etc/systemd/system/appliance-status.service")
     wait_until(releases, f"test $(systemctl is-active {SERVICES} | grep -cx active) = 4")
-    # It is tried once more by itself, and what its services wrote is there for diagnostics.
+    # It is tried a second time by itself, and what its services wrote is there for diagnostics.
     failures = json.loads(releases.vm.sudo(f"cat {ROOT}/.update/failures.json"))
     assert failures["0.1.10"]["times"] == 1
     assert "appliance-scheduler.service" in releases.vm.sudo(f"cat {ROOT}/.update/failed-0.1.10.journal")

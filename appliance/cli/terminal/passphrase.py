@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import stat
 import sys
 from pathlib import Path
 
+from appliance.cli.terminal.private_line import read_private_line
 from appliance.errors import WrongRequestError
 
 SHORTEST = 12
@@ -14,7 +14,7 @@ LONGEST_BYTES = 4096
 
 def read_passphrase(file: Path | None, *, is_new: bool) -> str:
     """The first line of ``file``, or what a person types (twice if it is new). Raises WrongRequestError."""
-    given = _from_file(file) if file is not None else _typed(is_new=is_new)
+    given = _typed(is_new=is_new) if file is None else _line(file)
     if is_new and len(given) < SHORTEST:
         raise WrongRequestError(
             f"The passphrase is too short: it has {len(given)} characters.",
@@ -28,25 +28,9 @@ def read_passphrase(file: Path | None, *, is_new: bool) -> str:
     return given
 
 
-def _from_file(file: Path) -> str:
-    try:
-        with file.open("rb") as opened:
-            status = file.stat()
-            line = opened.readline(LONGEST_BYTES)
-    except OSError as error:
-        raise WrongRequestError(
-            f"The passphrase file {file} cannot be read: {error.strerror}.", "", f"ls -l {file}"
-        ) from None
-    if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077:
-        raise WrongRequestError(
-            f"The passphrase file {file} can be read or written by others than its owner.",
-            "It opens the backup.",
-            f"chmod 600 {file}",
-        )
-    try:
-        return line.rstrip(b"\r\n").decode()
-    except UnicodeDecodeError:
-        raise WrongRequestError(f"The passphrase file {file} is not text.", "", f"file {file}") from None
+def _line(file: Path) -> str:
+    what = f"The passphrase file {file}"
+    return read_private_line(file, what=what, why="It opens the backup.", longest=LONGEST_BYTES)
 
 
 def _typed(*, is_new: bool) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import stat
 import sys
 from pathlib import Path
 
 import typer
 
+from appliance.cli.terminal.private_line import read_private_line
 from appliance.connections import load_connections
 from appliance.erasure.carrying import Erasing
 from appliance.erasure.request import Appliance
@@ -72,31 +72,12 @@ def read_value(file: Path | None, what: str) -> str:
             )
         value = str(typer.prompt(what, hide_input=False))
     else:
-        value = _from_file(file)
+        value = read_private_line(file, what=str(file), why="It names a person.", longest=_LONGEST_BYTES + 2)
     if not value:
         raise WrongRequestError(f"No value was given for {what}.", "", "Type it, or name a file with it.")
     if "\0" in value or len(value.encode()) > _LONGEST_BYTES:
         raise WrongRequestError(f"The value for {what} is none that a key can have.", "", "Look at the file.")
     return value
-
-
-def _from_file(file: Path) -> str:
-    try:
-        with file.open("rb") as opened:
-            status = file.stat()
-            line = opened.readline(_LONGEST_BYTES + 2)
-    except OSError as error:
-        raise WrongRequestError(f"{file} cannot be read: {error.strerror}.", "", f"ls -l {file}") from None
-    if stat.S_ISREG(status.st_mode) and status.st_mode & 0o077:
-        raise WrongRequestError(
-            f"{file} can be read or written by others than its owner.",
-            "It names a person.",
-            f"chmod 600 {file}",
-        )
-    try:
-        return line.rstrip(b"\r\n").decode()
-    except UnicodeDecodeError:
-        raise WrongRequestError(f"{file} is not text.", "", f"file {file}") from None
 
 
 def confirm(looked: list[PlaceRecord], *, yes: bool) -> None:
