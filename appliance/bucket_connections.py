@@ -5,14 +5,13 @@ They stand in ``connections.yaml`` beside the databases. As there, nothing here 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, PrivateAttr, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from appliance.documents.model import StrictModel, wrong
-from appliance.secret_command import program_and_arguments
+from appliance.named_connection import NamedConnection
 
 Place = tuple[str, int]
 _METADATA: Place = ("169.254.169.254", 80)
@@ -23,7 +22,7 @@ _COMMAND = (
 )
 
 
-class _BucketConnection(StrictModel):
+class _BucketConnection(NamedConnection):
     """What all of them have."""
 
     password_command: tuple[str, ...] | None = Field(
@@ -39,19 +38,6 @@ class _BucketConnection(StrictModel):
         examples=["/etc/appliance/certs/lake.pem"],
     )
 
-    _name: str = PrivateAttr(default="")
-    _file: Path | None = PrivateAttr(default=None)
-
-    @property
-    def name(self) -> str:
-        """Its key in the file; empty where it was read from none."""
-        return self._name
-
-    @property
-    def file(self) -> Path | None:
-        """The file that it was read from: the owner of that may say what runs for it."""
-        return self._file
-
     @property
     def password(self) -> SecretStr:
         """The secret that a program may print instead."""
@@ -62,11 +48,6 @@ class _BucketConnection(StrictModel):
         """Every secret that stands in the file."""
         value = self.password.get_secret_value()
         return (value,) if value else ()
-
-    @field_validator("password_command", mode="before")
-    @classmethod
-    def _words(cls, value: object) -> object:
-        return program_and_arguments(value)
 
     @model_validator(mode="after")
     def _one_secret(self) -> _BucketConnection:

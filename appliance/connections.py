@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from pydantic import (
     Field,
-    PrivateAttr,
     SecretStr,
     TypeAdapter,
     ValidationError,
@@ -29,7 +28,7 @@ from appliance.documents.model import StrictModel, problems_of, wrong
 from appliance.documents.named_types import ConnectionName
 from appliance.documents.problems import Problem, WrongDocumentError, did_you_mean
 from appliance.errors import WrongRequestError
-from appliance.secret_command import program_and_arguments
+from appliance.named_connection import NamedConnection
 
 PLACEHOLDER = "changeme"
 
@@ -37,7 +36,7 @@ _NAME: TypeAdapter[str] = TypeAdapter(ConnectionName)
 SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
 
 
-class Connection(StrictModel):
+class Connection(NamedConnection):
     """How to reach one PostgreSQL database."""
 
     type: Literal["postgres"] = Field(
@@ -101,24 +100,6 @@ class Connection(StrictModel):
         " Sources of one name give the same value the same pseudonym, and share what a leaked key opens.",
         examples=["shop"],
     )
-
-    _name: str = PrivateAttr(default="")
-    _file: Path | None = PrivateAttr(default=None)
-
-    @property
-    def name(self) -> str:
-        """Its key in the file; empty where it was read from none."""
-        return self._name
-
-    @property
-    def file(self) -> Path | None:
-        """The file that it was read from: its owner may say what runs for it."""
-        return self._file
-
-    @field_validator("password_command", mode="before")
-    @classmethod
-    def _words(cls, value: object) -> object:
-        return program_and_arguments(value)
 
     @field_validator("host", "dbname", "user", "maintenance_db", "sslrootcert", "sslcert", "sslkey")
     @classmethod
