@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -103,6 +105,23 @@ def test_a_watch_that_was_killed_finds_what_it_has_written(
     assert (tmp_path / WATCHING).exists()
     assert not watch.look(tmp_path, machine, datetime.now(UTC))
     assert started[-1] == "appliance-update.service"
+    back = read_update(tmp_path)
+    assert back is not None and back.state == "rolling_back"
+
+
+def test_a_verdict_that_does_not_fit_on_the_disk_is_reached_again(
+    tmp_path: Path, started: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine()
+    under_watch(machine, tmp_path)
+    watch.begin_watch(tmp_path)
+    machine.fails_later = True
+    with monkeypatch.context() as full:
+        full.setattr(watch, "keep_update", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(OSError, match="No space left"):
+            watch.look(tmp_path, machine, datetime.now(UTC))
+    assert (tmp_path / WATCHING).exists() and started == ["appliance-watch.path"]
+    assert not watch.look(tmp_path, machine, datetime.now(UTC))
     back = read_update(tmp_path)
     assert back is not None and back.state == "rolling_back"
 
