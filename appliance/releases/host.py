@@ -17,6 +17,7 @@ from appliance.releases import bundles, metadata
 from appliance.releases.failures import keep_journal
 from appliance.releases.installed import CURRENT, UPDATER, is_installed, linked, manifest, point
 from appliance.releases.prune import mark_used
+from appliance.releases.step_probe import check_steps
 from appliance.releases.verdicts import (
     OUT_OF_MEMORY,
     SHOWN,
@@ -61,6 +62,7 @@ class ThisMachine:
         if any(_run(*inspect, image.tag, check=False).strip() != image.id for image in images):
             archive = self._root / "releases" / version / "image" / "step.tar.gz"
             _run("docker", "load", "--quiet", "--input", str(archive))
+        check_steps(image.tag for image in images)
         check_fitness(self._root / "releases" / version)
 
     def stop(self) -> None:
