@@ -28,6 +28,8 @@ from appliance.releases.verdicts import (
 from appliance.system.postgres_programs import ask
 from appliance.system.units import PREPARE, SERVICES, UNIT_FOLDER
 
+METADATA_COPY = "metadata.sql"
+"""In the folder of the update's state, as long as there is a way back."""
 _UNITS = (PREPARE, *SERVICES)
 PROVEN_WITHIN_S = 600.0
 """A start on a slow disk, with Airflow's migration before it, takes a minute or two."""
@@ -49,7 +51,7 @@ class ThisMachine:
     def __init__(self, root: Path, state: Path, metadata_url: str, database_url: str) -> None:
         self._root = root
         self._state = state
-        self._copy = state / "metadata.sql"
+        self._copy = state / METADATA_COPY
         self._metadata_url = metadata_url
         self._database_url = database_url
 

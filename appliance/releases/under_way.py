@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from appliance.durable import write_file
 from appliance.errors import WorkFailedError
+from appliance.releases.installed import CURRENT, linked
 from appliance.releases.lock import UNDER_WAY
 from appliance.releases.machine import Update
 
@@ -25,6 +26,11 @@ def read_update(state: Path) -> Update | None:
             "",
             f"rm {path}, then run the deploy of the release that is to run.",
         ) from None
+
+
+def is_overtaken(root: Path, update: Update) -> bool:
+    """Whether a deploy has put another release in place of one in its grace period, which ends it."""
+    return update.state == "watching" and linked(root, CURRENT) != update.wanted.version
 
 
 def keep_update(state: Path, update: Update) -> None:

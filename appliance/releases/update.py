@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 from appliance.documents.names import is_release
 from appliance.errors import ApplianceError, ExitCode, WorkFailedError, WrongRequestError
@@ -16,14 +17,14 @@ from appliance.policy.policy import Policy, check_update, enforce, read_policy
 from appliance.policy.refusal import Refusal
 from appliance.releases.failures import forget_failures, given_up, note_failure
 from appliance.releases.held import held_back, read_held
-from appliance.releases.host import ThisMachine
+from appliance.releases.host import METADATA_COPY, ThisMachine
 from appliance.releases.installed import CURRENT, ROOT, UPDATER, is_installed, linked, point
 from appliance.releases.lock import UNDER_WAY, WATCHING, BusyError, update_alone
 from appliance.releases.machine import Update, carry_on, resumed
 from appliance.releases.prune import prune
 from appliance.releases.repository.seen import read_seen
 from appliance.releases.repository.trust import Trust
-from appliance.releases.under_way import keep_update, read_update
+from appliance.releases.under_way import is_overtaken, keep_update, read_update
 from appliance.releases.wanted import FOLDER, Wanted, forget_wanted, read_wanted, write_outcome
 from appliance.releases.watch import begin_watch
 from appliance.releases.window import AGE_RULE, too_early, update_may_start
@@ -70,6 +71,9 @@ def _not_written(error: OSError) -> WorkFailedError:
 def _perform(settings: Settings, use: str | None, interrupt: bool, back: bool) -> int:
     with update_alone(ROOT) as state:
         update = read_update(state)
+        if update is not None and is_overtaken(ROOT, update):
+            _end_overtaken(state, update)
+            update = None
         if update is None:
             wanted = _asked_by_operator(use) if use else read_wanted(FOLDER)
             if wanted is None:
@@ -146,6 +150,16 @@ def _begin(
         return None
     point(ROOT, UPDATER, current)
     return Update(wanted=wanted, former=current, watch_minutes=settings.releases.watch_minutes)
+
+
+def _end_overtaken(state: Path, update: Update) -> None:
+    """End a grace period whose release a deploy has replaced: what that chose runs, and nothing is moved."""
+    message = f"A deploy has put another release in place of {update.wanted.version} in its grace period."
+    write_outcome(FOLDER, update.wanted, "failed", message)
+    forget_wanted(FOLDER, update.wanted)
+    for name in (WATCHING, METADATA_COPY, UNDER_WAY):
+        (state / name).unlink(missing_ok=True)
+    _say(message)
 
 
 def _left(update: Update, use: str) -> Update:

@@ -17,7 +17,7 @@ from appliance.releases.host import ThisMachine, start_unit
 from appliance.releases.installed import ROOT
 from appliance.releases.lock import WATCHING, BusyError, update_alone
 from appliance.releases.machine import Host, judged
-from appliance.releases.under_way import keep_update, read_update
+from appliance.releases.under_way import is_overtaken, keep_update, read_update
 from appliance.settings.settings import load_settings
 
 LOOK_EVERY_S = 15.0
@@ -31,10 +31,10 @@ def begin_watch(state: Path) -> None:
     start_unit(UNIT)
 
 
-def look(state: Path, host: Host, now: datetime) -> bool:
+def look(root: Path, state: Path, host: Host, now: datetime) -> bool:
     """Look once, under the lock of updates; whether the watch goes on. Raises OSError, ApplianceError."""
     update = read_update(state)
-    if update is not None and update.state == "watching":
+    if update is not None and update.state == "watching" and not is_overtaken(root, update):
         verdict = judged(update, host, now)
         if verdict == update:
             return True
@@ -53,7 +53,7 @@ def main() -> int:
             settings = load_settings()
             with update_alone(ROOT) as state:
                 host = ThisMachine(ROOT, state, settings.airflow_database_url, settings.database_url)
-                if not look(state, host, datetime.now(UTC)):
+                if not look(ROOT, state, host, datetime.now(UTC)):
                     return ExitCode.DONE
         except BusyError:
             # The updater looks too.

@@ -28,6 +28,8 @@ NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
 def under_watch(machine: Machine, folder: Path) -> Update:
     """A move that has come as far as its grace period of half an hour."""
+    (folder / "releases" / "2.0").mkdir(parents=True, exist_ok=True)
+    point(folder, CURRENT, "2.0")
     begun = Update(wanted=WANTED, former="1.0", watch_minutes=30)
     reached = carry_on(begun, machine, lambda update: keep_update(folder, update))
     assert reached.state == "watching"
@@ -56,9 +58,9 @@ def test_a_release_that_nothing_is_said_against_is_settled_when_its_time_is_over
     update = under_watch(machine, tmp_path)
     watch.begin_watch(tmp_path)
     assert update.proven_at is not None
-    assert watch.look(tmp_path, machine, update.proven_at + timedelta(minutes=29))
+    assert watch.look(tmp_path, tmp_path, machine, update.proven_at + timedelta(minutes=29))
     assert (tmp_path / WATCHING).exists()
-    assert not watch.look(tmp_path, machine, update.proven_at + timedelta(minutes=31))
+    assert not watch.look(tmp_path, tmp_path, machine, update.proven_at + timedelta(minutes=31))
     assert not (tmp_path / WATCHING).exists()
     assert started == ["appliance-watch.path", "appliance-update.service"]
     settling = read_update(tmp_path)
@@ -72,7 +74,7 @@ def test_a_release_that_fails_in_its_grace_period_is_left(tmp_path: Path, starte
     under_watch(machine, tmp_path)
     watch.begin_watch(tmp_path)
     machine.fails_later = True
-    assert not watch.look(tmp_path, machine, datetime.now(UTC))
+    assert not watch.look(tmp_path, tmp_path, machine, datetime.now(UTC))
     assert started[-1] == "appliance-update.service"
     back = read_update(tmp_path)
     assert back is not None and back.state == "rolling_back"
@@ -101,9 +103,9 @@ def test_a_watch_that_was_killed_finds_what_it_has_written(
 
         struck.setattr(watch, place, killed)
         with pytest.raises(KeyboardInterrupt):
-            watch.look(tmp_path, machine, datetime.now(UTC))
+            watch.look(tmp_path, tmp_path, machine, datetime.now(UTC))
     assert (tmp_path / WATCHING).exists()
-    assert not watch.look(tmp_path, machine, datetime.now(UTC))
+    assert not watch.look(tmp_path, tmp_path, machine, datetime.now(UTC))
     assert started[-1] == "appliance-update.service"
     back = read_update(tmp_path)
     assert back is not None and back.state == "rolling_back"
@@ -119,16 +121,16 @@ def test_a_verdict_that_does_not_fit_on_the_disk_is_reached_again(
     with monkeypatch.context() as full:
         full.setattr(watch, "keep_update", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
         with pytest.raises(OSError, match="No space left"):
-            watch.look(tmp_path, machine, datetime.now(UTC))
+            watch.look(tmp_path, tmp_path, machine, datetime.now(UTC))
     assert (tmp_path / WATCHING).exists() and started == ["appliance-watch.path"]
-    assert not watch.look(tmp_path, machine, datetime.now(UTC))
+    assert not watch.look(tmp_path, tmp_path, machine, datetime.now(UTC))
     back = read_update(tmp_path)
     assert back is not None and back.state == "rolling_back"
 
 
 def test_a_mark_without_a_move_ends_the_watch(tmp_path: Path, started: list[str]) -> None:
     (tmp_path / WATCHING).touch()
-    assert not watch.look(tmp_path, Machine(), NOW)
+    assert not watch.look(tmp_path, tmp_path, Machine(), NOW)
     assert not (tmp_path / WATCHING).exists() and started == []
 
 
@@ -178,6 +180,25 @@ def test_to_a_third_release_nothing_moves_in_the_grace_period(
     said = capsys.readouterr().err
     assert "2.0 is in its grace period of 30 minutes." in said and "appliance release rollback" in said
     assert moved.current == "2.0"
+
+
+def test_a_deploy_in_the_grace_period_ends_it_and_is_not_undone(
+    moved: Machine, tmp_path: Path, started: list[str]
+) -> None:
+    (tmp_path / "releases" / "3.0").mkdir()
+    (tmp_path / "releases" / "3.0" / ".complete").touch()
+    (tmp_path / STATE / WATCHING).touch()
+    (tmp_path / STATE / "metadata.sql").touch()
+    point(tmp_path, CURRENT, "3.0")
+    moved.fails_later = True
+    assert not watch.look(tmp_path, tmp_path / STATE, moved, datetime.now(UTC))
+    assert started == ["appliance-update.service"]
+    before = moved.state()
+    assert updater.main([]) == 0
+    assert moved.state() == before and moved.journals == []
+    answer = json.loads((tmp_path / "outcome.json").read_text())
+    assert answer["result"] == "failed" and "A deploy has put another release" in answer["message"]
+    assert [path.name for path in (tmp_path / STATE).iterdir() if path.is_file()] == ["lock"]
 
 
 def test_a_release_that_is_left_by_the_watch_counts_as_failed(moved: Machine, tmp_path: Path) -> None:
