@@ -31,6 +31,7 @@ _PATHS = (
 
 _PORTS = ("firewall_allow_tcp", "firewall_allow_from_steps_tcp")
 RELEASES_KEPT_MIN = 2
+RELEASE_WATCH_MINUTES_MAX = 1440
 """The one that runs and the one before it."""
 RELEASE_KIB_PER_S_MIN = 64
 """Below that a release takes hours."""
@@ -100,6 +101,7 @@ class Knobs:
     release_root_sha256: str | None
     release_repository_folder: str | None
     release_kib_per_s: int | None
+    release_watch_minutes: int
 
 
 def defaults() -> dict[str, Any]:
@@ -137,6 +139,8 @@ def read_knobs(data: Data) -> Knobs:
     _check_status(knobs)
     if knobs.releases_kept < RELEASES_KEPT_MIN:
         raise WrongKnobError(f"releases_kept: expected {RELEASES_KEPT_MIN} or more")
+    if not 0 <= knobs.release_watch_minutes <= RELEASE_WATCH_MINUTES_MAX:
+        raise WrongKnobError(f"release_watch_minutes: expected 0 to {RELEASE_WATCH_MINUTES_MAX}")
     return knobs
 
 

@@ -17,8 +17,19 @@ from appliance.releases import bundles, metadata
 from appliance.releases.failures import keep_journal
 from appliance.releases.installed import CURRENT, UPDATER, is_installed, linked, manifest, point
 from appliance.releases.prune import mark_used
+from appliance.releases.step_probe import check_steps
+from appliance.releases.verdicts import (
+    OUT_OF_MEMORY,
+    SHOWN,
+    does_not_stay_up,
+    fails_what_succeeded,
+    takes_too_much_memory,
+)
+from appliance.system.postgres_programs import ask
 from appliance.system.units import PREPARE, SERVICES, UNIT_FOLDER
 
+METADATA_COPY = "metadata.sql"
+"""In the folder of the update's state, as long as there is a way back."""
 _UNITS = (PREPARE, *SERVICES)
 PROVEN_WITHIN_S = 600.0
 """A start on a slow disk, with Airflow's migration before it, takes a minute or two."""
@@ -31,16 +42,18 @@ _JOURNAL_LINES, _JOURNAL_BYTES = 20_000, 16 << 20
 # Preflight runs in a service of its own: the updater's sees neither the network nor the kernel as they are.
 _OUTSIDE = ("systemd-run", "--wait", "--pipe", "--quiet", "--collect")
 _CHECK_FAILED = 1
+_ASK_WITHIN_S = 20.0
 
 
 class ThisMachine:
     """The Host that an update acts on."""
 
-    def __init__(self, root: Path, state: Path, metadata_url: str) -> None:
+    def __init__(self, root: Path, state: Path, metadata_url: str, database_url: str) -> None:
         self._root = root
         self._state = state
-        self._copy = state / "metadata.sql"
+        self._copy = state / METADATA_COPY
         self._metadata_url = metadata_url
+        self._database_url = database_url
 
     def install(self, version: str) -> None:
         """Have the release and its step images there, whole, beside the running one."""
@@ -51,6 +64,7 @@ class ThisMachine:
         if any(_run(*inspect, image.tag, check=False).strip() != image.id for image in images):
             archive = self._root / "releases" / version / "image" / "step.tar.gz"
             _run("docker", "load", "--quiet", "--input", str(archive))
+        check_steps(image.tag for image in images)
         check_fitness(self._root / "releases" / version)
 
     def stop(self) -> None:
@@ -108,6 +122,21 @@ class ThisMachine:
         names = ", ".join(_missing(_states())) or "a service that does not stay up"
         return f"Not proven to work within {PROVEN_WITHIN_S / 60:.0f} minutes: {names}."
 
+    def wrong(self, since: datetime) -> str:
+        """What has gone wrong since then that the release is left for; empty where nothing has."""
+        if ask(self._database_url, "SELECT 1", within_s=_ASK_WITHIN_S) is None:
+            # Services that wait for PostgreSQL are started again and again, which no release can help.
+            _run("systemctl", "reset-failed", *_UNITS, check=False)
+            return ""
+        shown = _run("systemctl", "show", "-p", SHOWN, *_UNITS)
+        since_then = f"--since=@{since.timestamp():.0f}"
+        killed = _run("journalctl", "--output=json", "--no-pager", since_then, OUT_OF_MEMORY, check=False)
+        return (
+            does_not_stay_up(shown, time.monotonic())
+            or takes_too_much_memory(killed)
+            or fails_what_succeeded(self._database_url, since)
+        )
+
     def keep_journal(self, version: str, since: datetime) -> None:
         """Keep what the services wrote while this release was tried; what cannot be kept is no error."""
         command = ("journalctl", "--unit=appliance-*", f"--since=@{since.timestamp():.0f}")
@@ -124,6 +153,11 @@ class ThisMachine:
 
     def _units_of(self, version: str | None) -> Path:
         return self._root / "releases" / (version or "-") / "systemd"
+
+
+def start_unit(name: str) -> None:
+    """Have systemd start a unit; not to wait for it. Where it cannot, a timer or the next boot does."""
+    _run("systemctl", "start", "--no-block", name, check=False)
 
 
 def check_fitness(release: Path) -> None:

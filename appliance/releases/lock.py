@@ -13,6 +13,8 @@ STATE = ".update"
 """Folder under the root of all releases: how far an update is, its lock, the copy of the metadata."""
 UNDER_WAY = "update.json"
 """In that folder, from the beginning of an update to its end."""
+WATCHING = "watching"
+"""In that folder while a release is in its grace period: appliance-watch.path sees it."""
 
 
 class BusyError(WorkFailedError):

@@ -1,17 +1,18 @@
 """An update as a state machine. Every state can be entered again: a process that finds one carries on there.
 
-installing → saving → switching → proving → settling → done
-                 └────────┴──────────┴→ rolling_back → failed
+installing → saving → switching → proving → watching → settling → done
+                 └────────┴──────────┴─────────┴→ rolling_back → failed
 
 Until ``saving`` the running release is not touched. From then on there are only two ends: the new release
-has proven itself, or the former one runs again with the metadata that it had.
+has proven itself, or the former one runs again with the metadata that it had. No process waits for the end of
+``watching``, the grace period: each that comes by looks once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, Protocol
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -19,7 +20,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from appliance.errors import ApplianceError
 from appliance.releases.wanted import Wanted
 
-State = Literal["installing", "saving", "switching", "proving", "settling", "rolling_back", "done", "failed"]
+State = Literal[
+    "installing", "saving", "switching", "proving", "watching", "settling", "rolling_back", "done", "failed"
+]
 PROVING_MAX = 3
 """Interrupted more often (by reboots that the new release may cause), it is not waited for again."""
 
@@ -37,6 +40,12 @@ class Update(BaseModel):
     provings: int = 0
     tried_at: AwareDatetime | None = None
     """When the release was switched to for the first time: the journal of a failure begins there."""
+    proven_at: AwareDatetime | None = None
+    """When it had proven itself: the grace period begins there."""
+    watch_minutes: int = 0
+    """How long the grace period is."""
+    left_by_hand: bool = False
+    """An operator went back: nothing says that the release is broken."""
     message: str = ""
     """What the outcome says."""
 
@@ -72,6 +81,9 @@ class Host(Protocol):
     def unproven(self) -> str:
         """Wait until the services have proven that they work; else, after long, what is missing."""
 
+    def wrong(self, since: datetime) -> str:
+        """What has gone wrong under this release since then that it is left for; empty where nothing has."""
+
     def keep_journal(self, version: str, since: datetime) -> None:
         """Keep what the services wrote while this release was tried; what cannot be kept is no error."""
 
@@ -82,25 +94,41 @@ class Host(Protocol):
 def carry_on(update: Update, host: Host, keep: Callable[[Update], None]) -> Update:
     """Perform an update from where it is to its end, ``done`` or ``failed``. ``keep`` writes it down.
 
-    Raises ApplianceError only where the last deed of all fails: then the state stays, to be tried again.
+    In its grace period it comes back as ``watching``, to be looked at again later. Raises ApplianceError only
+    where the last deed of all fails: then the state stays, to be tried again.
     """
     keep(update)
     while update.state not in ("done", "failed"):
-        update = _next(update, host)
+        further = _next(update, host)
+        if further == update:
+            break
+        update = further
         keep(update)
+    return update
+
+
+def judged(update: Update, host: Host, now: datetime) -> Update:
+    """A release in its grace period, looked at once: as it was, or moved on or back. Never raises."""
+    since = update.proven_at or now
+    try:
+        wrong = host.wrong(since)
+    except ApplianceError:
+        # Who cannot look knows nothing against it.
+        wrong = ""
+    if wrong:
+        return update.moved("rolling_back", message=f"{wrong} It had proven itself at {since:%H:%M} UTC.")
+    if now - since >= timedelta(minutes=update.watch_minutes):
+        return update.moved("settling")
     return update
 
 
 def _next(update: Update, host: Host) -> Update:
     if update.state == "installing":
-        try:
-            host.install(update.wanted.version)
-        except ApplianceError as error:
-            why = " ".join(part for part in (error.why, "Nothing was changed.") if part)
-            return update.moved("failed", message=replace(error.explanation, why=why).line())
-        return update.moved("saving")
+        return _install(update, host)
     if update.state == "rolling_back":
         return _roll_back(update, host)
+    if update.state == "watching":
+        return judged(update, host, datetime.now(UTC))
     if update.state == "settling":
         # It has proven itself. The copy of the metadata may be gone already, so there is no way back.
         host.settle(update.wanted.version)
@@ -109,6 +137,15 @@ def _next(update: Update, host: Host) -> Update:
         return _forward(update, host)
     except ApplianceError as error:
         return update.moved("rolling_back", message=replace(error.explanation, next_step="").line())
+
+
+def _install(update: Update, host: Host) -> Update:
+    try:
+        host.install(update.wanted.version)
+    except ApplianceError as error:
+        why = " ".join(part for part in (error.why, "Nothing was changed.") if part)
+        return update.moved("failed", message=replace(error.explanation, why=why).line())
+    return update.moved("saving")
 
 
 def _forward(update: Update, host: Host) -> Update:
@@ -127,7 +164,8 @@ def _forward(update: Update, host: Host) -> Update:
     missing = host.unproven()
     if missing:
         return update.moved("rolling_back", message=missing)
-    return update.moved("settling", message=f"{version} runs, and has proven that it works.")
+    message = f"{version} runs, and has proven that it works."
+    return update.moved("watching", message=message, proven_at=datetime.now(UTC))
 
 
 def _roll_back(update: Update, host: Host) -> Update:

@@ -11,23 +11,22 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from appliance.documents.names import is_release
-from appliance.durable import write_file
 from appliance.errors import ApplianceError, ExitCode, WorkFailedError, WrongRequestError
 from appliance.policy.policy import Policy, check_update, enforce, read_policy
 from appliance.policy.refusal import Refusal
 from appliance.releases.failures import forget_failures, given_up, note_failure
 from appliance.releases.held import held_back, read_held
-from appliance.releases.host import ThisMachine
+from appliance.releases.host import METADATA_COPY, ThisMachine
 from appliance.releases.installed import CURRENT, ROOT, UPDATER, is_installed, linked, point
-from appliance.releases.lock import UNDER_WAY, BusyError, update_alone
+from appliance.releases.lock import UNDER_WAY, WATCHING, BusyError, update_alone
 from appliance.releases.machine import Update, carry_on, resumed
 from appliance.releases.prune import prune
 from appliance.releases.repository.seen import read_seen
 from appliance.releases.repository.trust import Trust
+from appliance.releases.under_way import is_overtaken, keep_update, read_update
 from appliance.releases.wanted import FOLDER, Wanted, forget_wanted, read_wanted, write_outcome
+from appliance.releases.watch import begin_watch
 from appliance.releases.window import AGE_RULE, too_early, update_may_start
 from appliance.settings.settings import Settings, load_settings
 from appliance.system.postgres_programs import ask
@@ -72,6 +71,9 @@ def _not_written(error: OSError) -> WorkFailedError:
 def _perform(settings: Settings, use: str | None, interrupt: bool, back: bool) -> int:
     with update_alone(ROOT) as state:
         update = read_update(state)
+        if update is not None and is_overtaken(ROOT, update):
+            _end_overtaken(state, update)
+            update = None
         if update is None:
             wanted = _asked_by_operator(use) if use else read_wanted(FOLDER)
             if wanted is None:
@@ -83,22 +85,26 @@ def _perform(settings: Settings, use: str | None, interrupt: bool, back: bool) -
             if update is None:
                 return ExitCode.DONE
         elif use and use != update.wanted.version:
-            raise WorkFailedError(
-                f"An update to {update.wanted.version} is under way.", "", "journalctl -u appliance-update"
-            )
-        host = ThisMachine(ROOT, state, settings.airflow_database_url)
+            update = _left(update, use)
+        host = ThisMachine(ROOT, state, settings.airflow_database_url, settings.database_url)
+        by_hand = update.left_by_hand
         update = carry_on(resumed(update), host, lambda reached: keep_update(state, reached))
+        if update.state == "watching":
+            begin_watch(state)
+            _say(f"{update.message} It is watched for {update.watch_minutes} minutes, and left if it fails.")
+            return ExitCode.DONE
+        (state / WATCHING).unlink(missing_ok=True)
         done = update.state == "done"
         if done:
             forget_failures(state, update.wanted.version)
-        elif update.tried_at is not None:
+        elif update.tried_at is not None and not by_hand:
             note_failure(state, update.wanted.version, update.message)
         write_outcome(FOLDER, update.wanted, "done" if done else "failed", update.message)
         forget_wanted(FOLDER, update.wanted)
         (state / UNDER_WAY).unlink()
         for version in prune(ROOT, settings):
             _say(f"Removed the release {version}, which is no longer kept.")
-        if use and not done:
+        if use and not done and not by_hand:
             raise WorkFailedError(update.message)
         _say(update.message)
         # The request is answered; a unit that stays failed would say that something is still wrong.
@@ -143,7 +149,31 @@ def _begin(
         _say(f"{wanted.version} waits until no run is under way.")
         return None
     point(ROOT, UPDATER, current)
-    return Update(wanted=wanted, former=current)
+    return Update(wanted=wanted, former=current, watch_minutes=settings.releases.watch_minutes)
+
+
+def _end_overtaken(state: Path, update: Update) -> None:
+    """End a grace period whose release a deploy has replaced: what that chose runs, and nothing is moved."""
+    message = f"A deploy has put another release in place of {update.wanted.version} in its grace period."
+    write_outcome(FOLDER, update.wanted, "failed", message)
+    forget_wanted(FOLDER, update.wanted)
+    for name in (WATCHING, METADATA_COPY, UNDER_WAY):
+        (state / name).unlink(missing_ok=True)
+    _say(message)
+
+
+def _left(update: Update, use: str) -> Update:
+    """A release in its grace period that an operator goes back from. Raises WorkFailedError for all else."""
+    version = update.wanted.version
+    if update.state == "watching" and use == update.former:
+        return update.moved("rolling_back", left_by_hand=True, message=f"{version} was left by hand.")
+    if update.state == "watching":
+        raise WorkFailedError(
+            f"{version} is in its grace period of {update.watch_minutes} minutes.",
+            f"Only {update.former} can be moved to until it ends.",
+            "sudo appliance release rollback",
+        )
+    raise WorkFailedError(f"An update to {version} is under way.", "", "journalctl -u appliance-update")
 
 
 def _refuse(wanted: Wanted, why: str) -> None:
@@ -199,27 +229,6 @@ def _asked_by_operator(version: str) -> Wanted:
 def _runs_under_way(settings: Settings) -> bool:
     """Whether a run would be interrupted. A database that is away has none."""
     return ask(settings.database_url, _RUNS_UNDER_WAY) not in (None, "", "0")
-
-
-def read_update(state: Path) -> Update | None:
-    """The update that was begun and has not ended."""
-    path = state / UNDER_WAY
-    try:
-        return Update.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError):
-        raise WorkFailedError(
-            f"{path} cannot be read, so an update that was begun cannot be carried on.",
-            "",
-            f"rm {path}, then run the deploy of the release that is to run.",
-        ) from None
-
-
-def keep_update(state: Path, update: Update) -> None:
-    """Write down how far it is, so that it survives a power cut from here on."""
-    write_file(state / UNDER_WAY, update.model_dump_json(), durable=True, mode=0o644)
-    _say(f"{update.former} → {update.wanted.version}: {update.state.replace('_', ' ')}")
 
 
 def _say(line: str) -> None:

@@ -41,6 +41,13 @@ class ReleaseSettings(StrictModel):
         description="How many stay installed: the one that runs, the one before it, and others by their use.",
         examples=[3],
     )
+    watch_minutes: int = Field(
+        default=30,
+        ge=0,
+        le=1440,
+        description="How long a release is watched after a move to it, and left again if it fails.",
+        examples=[30],
+    )
     repository: str | None = Field(
         default=None,
         min_length=1,

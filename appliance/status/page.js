@@ -143,6 +143,12 @@ function machine(status, now) {
   }
   const wish = status.wanted_release;
   if (wish) found.push(["Wanted release", [`${wish.version} `, tag(wish.state), why(wish.problem)]]);
+  const looked = status.release_look;
+  if (looked) {
+    const newest = looked.newer ? `${looked.newer} is newer in ${looked.channel}` : `none is newer in ${looked.channel}`;
+    found.push(["Releases", [`${newest}, looked ${ago(looked.at, now)}`, why(looked.problem)]]);
+    if (looked.revoked) found.push(["This release", ["was revoked", why(looked.revoked)]]);
+  }
   if (status.outbox) {
     const { waiting, oldest_seconds: oldest } = status.outbox;
     found.push(["Outbox", waiting ? `${waiting.toLocaleString()} events wait, the oldest for ${duration(oldest)}` : "empty"]);

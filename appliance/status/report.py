@@ -89,6 +89,19 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class ReleaseLook:
+    """The last look at the release repository: why it came to nothing, and the newest release known."""
+
+    at: datetime
+    channel: str
+    problem: str | None
+    newer: str | None
+    """The newest release that comes after the running one."""
+    revoked: str | None
+    """Why the running one was revoked."""
+
+
+@dataclass(frozen=True)
 class Certificate:
     """A file, and the moment when the first certificate in it expires."""
 
@@ -121,6 +134,8 @@ class Report:
     outbox: OutboxDepth | None
     refused: tuple[RefusedCommand, ...] | None
     wanted_release: ReleaseWish | None
+    release_look: ReleaseLook | None
+    """None where no root of trust is pinned, or before the first look."""
     disk: Disk | None
     dashboard: DashboardLink | None
     certificates: tuple[Certificate, ...]

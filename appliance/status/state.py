@@ -17,9 +17,11 @@ from appliance.cloud.receipts import chain_end
 from appliance.documents.document import UNSTORABLE
 from appliance.orchestration.airflow import metadata
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
+from appliance.releases.installed import ROOT
 from appliance.settings.settings import Settings
 from appliance.status.connection_notes import certificates_of, states_of
 from appliance.status.next_steps import next_step
+from appliance.status.release_look import release_look
 from appliance.status.report import (
     Component,
     ComponentState,
@@ -158,6 +160,7 @@ class State:
             outbox=ours.outbox if ours else None,
             refused=ours.refused if ours else None,
             wanted_release=ours.wish if ours else None,
+            release_look=release_look(ROOT),
             disk=disk,
             dashboard=self.dashboard(),
             certificates=certificates_of(self.settings),

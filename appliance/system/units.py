@@ -26,6 +26,7 @@ TIMERS = (
     "appliance-reaper.timer",
     "appliance-update.timer",
     "appliance-update.path",
+    "appliance-watch.path",
 )
 STARTED_BY_TIMERS = (
     "appliance-branches.service",
@@ -34,6 +35,7 @@ STARTED_BY_TIMERS = (
     "appliance-expiry.service",
     "appliance-reaper.service",
     "appliance-update.service",
+    "appliance-watch.service",
 )
 USERS = ("appliance", "appliance-status")
 """As which they run, but for those that are root's."""

@@ -17,6 +17,8 @@ release_root_sha256 = None
 release_repository_folder = None
 # The most that fetching a release takes of the network, in KiB a second. None: all of it.
 release_kib_per_s = None
+# How long a release is watched after a move to it, in minutes, and left again if it fails.
+release_watch_minutes = 30
 # How many releases stay installed: the one that runs, the one before it and a pinned one always.
 releases_kept = 3
 # Checks of `appliance preflight` that may fail without ending the deploy, e.g. ["memory"]. Warnings never do.

@@ -62,6 +62,8 @@ def settings_file(knobs: Knobs) -> str:
     releases = {"repository": knobs.release_repository, "kib_per_s": knobs.release_kib_per_s}
     if knobs.releases_kept != defaults()["releases_kept"]:
         releases["kept"] = knobs.releases_kept
+    if knobs.release_watch_minutes != defaults()["release_watch_minutes"]:
+        releases["watch_minutes"] = knobs.release_watch_minutes
     lines += _section("releases", {key: value for key, value in releases.items() if value is not None})
     return "\n".join(lines) + "\n"
 

@@ -83,6 +83,7 @@ def report(**changes: Any) -> Report:
         outbox=None,
         refused=None,
         wanted_release=None,
+        release_look=None,
         disk=None,
         dashboard=None,
         certificates=(),

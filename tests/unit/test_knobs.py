@@ -58,6 +58,7 @@ def test_the_installation_page_names_every_knob() -> None:
         ({"certificates": {"../db.pem": "/etc/hostname"}}, "not a plain file name"),
         ({"notify": {"addresses": [{"name": "a", "by": "ntfy"}]}}, "notify.addresses.0: has none, or both"),
         ({"releases_kept": 1}, "releases_kept: expected 2 or more"),
+        ({"release_watch_minutes": 9999}, "release_watch_minutes: expected 0 to 1440"),
         ({"certificates": "/etc/hostname"}, "certificates: expected names and files"),
         ({"docker_address_pools": "172.29.0.0/16"}, "docker_address_pools"),
         ({"firewall_allow_tcp": "ssh"}, "firewall_allow_tcp: expected ports"),

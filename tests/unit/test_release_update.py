@@ -25,13 +25,13 @@ from appliance.releases.failures import (
 from appliance.releases.host import failures_in, replace_units
 from appliance.releases.installed import CURRENT, installed, linked, point
 from appliance.releases.machine import PROVING_MAX, Update, carry_on, resumed
-from appliance.releases.update import keep_update, read_update
+from appliance.releases.under_way import keep_update, read_update
 from appliance.releases.wanted import Wanted, forget_wanted, read_wanted, write_outcome
 from appliance.system.findings import fail, ok, warn
 
 WANTED = Wanted(version="2.0", requested_at=datetime(2026, 1, 1, tzinfo=UTC), command_id="c-1")
 DEEDS = (
-    "install", "stop", "metadata_version", "save_metadata", "switch", "start", "unproven", "settle",
+    "install", "stop", "metadata_version", "save_metadata", "switch", "start", "unproven", "wrong", "settle",
 )  # fmt: skip
 
 
@@ -42,11 +42,11 @@ class KilledError(BaseException):
 class Machine:
     """A machine in memory that obeys the same orders, and can be struck before or after each."""
 
-    def __init__(self, *, broken: str = "") -> None:
+    def __init__(self, *, broken: str = "", fails_later: bool = False) -> None:
         self.current, self.updater, self.running = "1.0", "1.0", True
         self.metadata, self.copy = "schema 1", ""
         self.installed = {"1.0"}
-        self.broken = broken
+        self.broken, self.fails_later = broken, fails_later
         self.journals: list[str] = []
         self.strike: Callable[[str], None] = lambda _: None
 
@@ -98,6 +98,11 @@ class Machine:
         works = works and (self.current, self.metadata) in {("1.0", "schema 1"), ("2.0", "schema 2")}
         return "" if works else "The scheduler is not proven."
 
+    def wrong(self, since: datetime) -> str:
+        for _ in self._deed("wrong"):
+            assert self.running and self.copy, "there must be a way back as long as it is judged"
+        return "Does not stay up: x." if self.fails_later else ""
+
     def keep_journal(self, version: str, since: datetime) -> None:
         for _ in self._deed("keep_journal"):
             self.journals.append(version)
@@ -132,27 +137,31 @@ def struck_at(moment: str, nth: int, error: BaseException) -> Callable[[str], No
     return strike
 
 
-def moments(broken: str, folder: Path) -> list[tuple[str, int]]:
+def moments(machine: Machine, folder: Path) -> list[tuple[str, int]]:
     """Every moment of an undisturbed update, and the how-manieth of its name it is."""
-    machine, seen = Machine(broken=broken), []
+    seen: list[str] = []
     machine.strike = seen.append
     attempt(machine, folder)
     return [(moment, seen[: index + 1].count(moment)) for index, moment in enumerate(seen)]
 
 
-@pytest.mark.parametrize(
-    ("broken", "end", "state"), [("", UPDATED, "done"), ("2.0", AS_BEFORE, "failed")], ids=["good", "broken"]
-)
-def test_killed_at_any_moment_an_update_carries_on_to_its_end(
-    broken: str, end: object, state: str, tmp_path: Path
-) -> None:
+FATES: dict[str, tuple[Callable[[], Machine], tuple[object, ...], str]] = {
+    "good": (Machine, UPDATED, "done"),
+    "broken": (lambda: Machine(broken="2.0"), AS_BEFORE, "failed"),
+    "fails later": (lambda: Machine(fails_later=True), AS_BEFORE, "failed"),
+}
+
+
+@pytest.mark.parametrize("fate", FATES)
+def test_killed_at_any_moment_an_update_carries_on_to_its_end(fate: str, tmp_path: Path) -> None:
+    make, end, state = FATES[fate]
     (tmp_path / "undisturbed").mkdir()
-    all_of_them = moments(broken, tmp_path / "undisturbed")
+    all_of_them = moments(make(), tmp_path / "undisturbed")
     assert len(all_of_them) > 15
     for moment, nth in all_of_them:
         folder = tmp_path / f"{moment} {nth}"
         folder.mkdir()
-        machine = Machine(broken=broken)
+        machine = make()
         machine.strike = struck_at(moment, nth, KilledError())
         with pytest.raises(KilledError):
             attempt(machine, folder)
@@ -172,6 +181,9 @@ def test_an_error_in_any_deed_ends_in_one_of_the_two_ends(deed: str, when: str, 
         assert machine.state() == UPDATED
         return
     update = attempt(machine, tmp_path)
+    if deed == "wrong":
+        assert (update.state, machine.state()) == ("done", UPDATED), "who cannot look knows nothing"
+        return
     assert update.state == "failed"
     assert "The disk is full." in update.message
     assert machine.state() == AS_BEFORE

@@ -12,9 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
+import appliance
 from appliance.cli.work.host.status_client import read
 from appliance.cloud.enrolment import Identity, save_identity
 from appliance.errors import WorkFailedError, WrongRequestError
+from appliance.releases.repository.seen import Available, Seen, write_seen
 from appliance.settings.settings import Settings, load_settings
 from appliance.status.certificates import expiries
 from appliance.status.guard import required_token
@@ -267,10 +269,37 @@ def test_a_page_enrols_with_no_dashboard_but_the_settings_own_and_for_no_other_s
     assert code == 409 and "enrolled already" in said
 
 
+def test_why_a_look_at_the_release_repository_came_to_nothing_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.status.state.ROOT", tmp_path)
+    asked = client(settings(tmp_path))
+    assert asked.get("/status").json()["release_look"] is None
+    (tmp_path / "trust").mkdir()
+    seen = Seen(
+        at=NOW,
+        source="https://user:word@releases.example.com",
+        channel="stable",
+        releases=(Available(version="99.0.0", released_at=NOW),),
+        revoked={appliance.__version__: "It loses rows."},
+        problem="What it says has expired.",
+    )
+    write_seen(tmp_path, seen)
+    answer = client(settings(tmp_path)).get("/status")
+    assert answer.json()["release_look"] == {
+        "at": NOW.isoformat().replace("+00:00", "Z"),
+        "channel": "stable",
+        "problem": "What it says has expired.",
+        "newer": "99.0.0",
+        "revoked": "It loses rows.",
+    }
+    assert "word" not in answer.text, "an address may hold a password"
+
+
 def test_the_keys_of_its_answers_are_those_that_page_and_monitors_read(tmp_path: Path) -> None:
     keys = {
         "version", "now", "started_at", "healthy", "reasons", "components", "workflows", "runs", "outbox",
-        "refused", "wanted_release", "disk", "dashboard", "certificates", "receipts",
+        "refused", "wanted_release", "release_look", "disk", "dashboard", "certificates", "receipts",
         "erasures",
     }  # fmt: skip
     (tmp_path / "workflows").mkdir()

@@ -12,6 +12,7 @@ STRICT = (
     *("appliance-status", "appliance-upkeep", "appliance-api-server", "appliance-dag-processor"),
     "appliance-prepare",
     *("appliance-branches", "appliance-cleanup", "appliance-firewall", "appliance-reach", "appliance-update"),
+    "appliance-watch",
 )
 REACH_DOCKER = ("appliance-scheduler", "appliance-reaper")
 
@@ -21,7 +22,14 @@ def test_all_units_are_running(appliance: Appliance) -> None:
         service = appliance.host.service(f"appliance-{name}")
         assert service.is_running, name
         assert service.is_enabled, name
-    for name in ("branches.timer", "cleanup.timer", "reaper.timer", "update.timer", "update.path"):
+    for name in (
+        "branches.timer",
+        "cleanup.timer",
+        "reaper.timer",
+        "update.timer",
+        "update.path",
+        "watch.path",
+    ):
         assert appliance.host.service(f"appliance-{name}").is_enabled, name
 
 

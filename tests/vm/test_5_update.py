@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,17 +13,22 @@ from tests.vm.sample_database import make_sample, packed, put_workflow
 
 FOLDER = "/var/lib/appliance/update"
 ROOT = "/opt/appliance"
+SETTINGS = "/etc/appliance/appliance.yaml"
 SERVICES = "appliance-scheduler appliance-dag-processor appliance-api-server appliance-status"
 
 
 @pytest.fixture(scope="module")
-def releases(appliance: Appliance) -> Appliance:
+def releases(appliance: Appliance) -> Iterator[Appliance]:
     """Three releases: the one that was deployed, a later one, and one whose scheduler cannot start."""
     for version in ("0.1.9", "0.1.10"):
         copy_release(appliance, version)
+    # The grace period is half an hour otherwise.
+    appliance.vm.sudo(f"cp -a {SETTINGS} /root/settings.before && sed -i '/^releases:/d' {SETTINGS}")
+    appliance.vm.sudo(f"echo 'releases: {{watch_minutes: 1}}' >> {SETTINGS}")
     broken = f"{ROOT}/releases/0.1.10/venv/lib/python3*/site-packages/appliance/orchestration/airflow"
     appliance.vm.sudo(f"echo raise SystemExit >> $(echo {broken}/executor.py)")
-    return appliance
+    yield appliance
+    appliance.vm.sudo(f"mv /root/settings.before {SETTINGS}")
 
 
 def copy_release(appliance: Appliance, version: str) -> None:
@@ -137,3 +143,27 @@ def test_a_release_that_failed_twice_is_not_tried_again_by_itself(releases: Appl
     assert answer["result"] == "refused"
     assert "sudo appliance release apply 0.1.10" in answer["message"]
     assert current(releases) == "0.1.9"
+
+
+def test_a_release_that_crashes_in_its_grace_period_is_left(releases: Appliance) -> None:
+    copy_release(releases, "0.1.11")
+    releases.vm.sudo(f"sed -i 's/watch_minutes: 1}}/watch_minutes: 30}}/' {SETTINGS}")
+    releases.vm.sudo(f"rm -f {FOLDER}/outcome.json")
+    used = releases.vm.ssh("sudo appliance release use 0.1.11")
+    assert "It is watched for 30 minutes" in used.stdout
+    assert current(releases) == "0.1.11"
+    wait_until(releases, "systemctl is-active -q appliance-watch.service")
+    refused = releases.vm.ssh("sudo appliance release use 0.1.10", check=False)
+    assert refused.returncode == 1 and "grace period" in refused.stderr
+    for times in range(1, 5):
+        wait_until(releases, "systemctl is-active -q appliance-status")
+        releases.vm.sudo("systemctl kill --signal=KILL appliance-status")
+        wait_until(releases, f"test $(systemctl show -p NRestarts --value appliance-status) -ge {times}")
+    answer = outcome(releases)
+    assert answer["result"] == "failed"
+    assert "Does not stay up: appliance-status.service" in answer["message"]
+    assert current(releases) == "0.1.9"
+    failures = json.loads(releases.vm.sudo(f"cat {ROOT}/.update/failures.json"))
+    assert failures["0.1.11"]["times"] == 1
+    wait_until(releases, f"test $(systemctl is-active {SERVICES} | grep -cx active) = 4")
+    assert releases.vm.sudo("systemctl is-active appliance-watch.service", check=False) == "inactive"
