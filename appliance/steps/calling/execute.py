@@ -11,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 
 import psycopg
 from pydantic import BaseModel
@@ -20,7 +20,7 @@ from appliance.contract.step_messages import Failure, Message, Result
 from appliance.errors import ApplianceError, ExitCode
 from appliance.postgres.errors import database_failure, retry_can_help
 from appliance.postgres.planning.space_estimate import target_is_full
-from appliance.steps.calling.call import StepCall, StepPaths
+from appliance.steps.calling.call import LOOKS, REHEARSE, StepCall, StepPaths
 from appliance.steps.calling.context import StepContext, load_context
 from appliance.steps.records.run_files import PLAN
 
@@ -54,7 +54,7 @@ def execute_step(
     forget_libpq_variables()
     try:
         with _until_sigterm() as stopped:
-            module = importlib.import_module(f"appliance.steps.{call.step}")
+            module = module_of(call.step)
             context = load_context(call, paths, emit)
             if getattr(module, "KEEPER", False):
                 stopped.only_note()
@@ -67,6 +67,12 @@ def execute_step(
             emit(failure)
         return failure.exit_code
     return ExitCode.DONE
+
+
+def module_of(step: str) -> ModuleType:
+    """The module that does a step: what only looks at databases has a room of its own."""
+    room = "appliance.steps.looks" if step in (*LOOKS, REHEARSE) else "appliance.steps"
+    return importlib.import_module(f"{room}.{step}")
 
 
 def forget_libpq_variables() -> None:
