@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -58,6 +59,15 @@ def test_a_subject_is_in_no_copy_afterwards_and_in_no_later_one(shop: ErasureSho
     again = shop.erasure("run", "--yes")
     assert again.code == 0, again.text
     assert len(shop.listed()) == 1
+    # Nor do a plan and a preview look at the subject's rows, whoever chooses the rows.
+    planned = shop.scenario.run("plan").text
+    assert f"{CUSTOMERS - 1} of {CUSTOMERS - 1} values look like an e-mail" in planned
+    assert f"of {CUSTOMERS} values" not in planned
+    for rows, others_left in (({}, CUSTOMERS - 1), ({"public.customer": {"where": "id > 6"}}, CUSTOMERS - 7)):
+        shop.scenario.workflow["rows"] = rows
+        shown = shop.scenario.run("preview", "--json", "--rows", "100", "--table", "customer")
+        (table,) = json.loads(shown.out)["tables"]
+        assert len(table["rows"]) == others_left, shown.text
 
 
 def test_a_place_that_is_away_stays_open_and_the_source_comes_last(shop: ErasureShop) -> None:

@@ -9,11 +9,20 @@ from appliance.postgres.proof import evidence
 from appliance.steps.records.run_spec import RunSpec
 from appliance.subjects.erased import ERASED_KEY, erased_key
 
+PLANNING = ("plan", "plan_only")
+"""Steps that look at a sample of what is kept, before there is a plan."""
+
+
+def planning_settings(spec: RunSpec, key: bytes) -> dict[str, str]:
+    """What a plan leaves rows about erased subjects out of its look with; nothing where no one was erased."""
+    return secret_settings(erased_key(key, spec.key_name), [ERASED_KEY]) if spec.erased else {}
+
 
 def step_settings(step: str, spec: RunSpec, plan: Plan, key: bytes) -> dict[str, str]:
     """Setting and value of all that a step's sessions are opened with; empty for most steps.
 
-    ``copy`` masks and gathers evidence, ``verify`` compares evidence and masks nothing. Whose keys they are,
+    ``copy`` masks and gathers evidence, ``verify`` compares evidence and masks nothing. What a step of
+    ``PLANNING`` is given, ``planning_settings`` says, since there is no plan yet. Whose keys they are,
     in which epoch and of which run, comes from the spec, which no step can write. ``key`` is the appliance's.
     """
     if step not in ("copy", "verify"):
@@ -21,6 +30,5 @@ def step_settings(step: str, spec: RunSpec, plan: Plan, key: bytes) -> dict[str,
     settings = secret_settings(run_key(key, spec.run_id), evidence.bindings(plan))
     if step == "copy":
         settings |= secret_settings(source_key(key, spec.key_name, spec.epoch), plan.bindings)
-        if spec.erased:
-            settings |= secret_settings(erased_key(key, spec.key_name), [ERASED_KEY])
+        settings |= planning_settings(spec, key)
     return settings
