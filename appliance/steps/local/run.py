@@ -26,7 +26,7 @@ from appliance.steps.calling.call import StepCall, StepPaths
 from appliance.steps.calling.container_result import ContainerResult
 from appliance.steps.calling.context import load_context
 from appliance.steps.calling.secrets import remove_secrets, write_secrets, write_settings
-from appliance.steps.calling.step_keys import planning_settings, step_settings
+from appliance.steps.calling.step_keys import step_settings
 from appliance.steps.local.observer import Observer, SilentObserver
 from appliance.steps.local.process import StepProcess, keeper_left, stop_all
 from appliance.steps.local.uploads import give_bucket, uploading
@@ -167,7 +167,7 @@ class LocalRun:
     def _snapshot_and_plan(self) -> Plan:
         """Open the snapshot, whose keeper stays alive, and make the plan in it."""
         self._steps("open_snapshot", [self._job("open_snapshot")])
-        self._with_keys(planning_settings(self.spec, self.key), "plan", [self._job("plan")])
+        self._keyed_steps("plan", [self._job("plan")])
         plan = PLAN.read(self.paths.run_dir)
         self._observer.planned(plan)
         return plan
@@ -175,8 +175,8 @@ class LocalRun:
     def _refused(self) -> list[NotCarried]:
         """What the targets refuse to make, which shows only when it is tried."""
         self._steps("rehearse", [self._job("rehearse")])
-        found = [item for made in self._results["rehearse"] for item in made["not_carried"]]
-        return [NotCarried.model_validate(item) for item in found]
+        results = self._results["rehearse"]
+        return [NotCarried.model_validate(item) for made in results for item in made["not_carried"]]
 
     def _attest_and_publish(self) -> Path | None:
         """Write the files, sign the receipt, swap the twins in; then the files get their name."""
@@ -220,12 +220,9 @@ class LocalRun:
         except ApplianceError as failed:
             self._observer.message(Notice(step=step or "attest", text=failed.what))
 
-    def _keyed_steps(self, step: str, jobs: list[_Job], plan: Plan) -> None:
-        """Steps that are given the keys of their plan, for as long as they take."""
-        self._with_keys(step_settings(step, self.spec, plan, self.key), step, jobs)
-
-    def _with_keys(self, settings: Mapping[str, str], step: str, jobs: list[_Job]) -> None:
-        write_settings(self.paths.secrets_dir, settings)
+    def _keyed_steps(self, step: str, jobs: list[_Job], plan: Plan | None = None) -> None:
+        """Steps that are given keys, those of their plan, for as long as they take."""
+        write_settings(self.paths.secrets_dir, step_settings(step, self.spec, plan, self.key))
         try:
             self._steps(step, jobs)
         finally:
