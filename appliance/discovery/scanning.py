@@ -110,8 +110,11 @@ class Sampler:
             if table.readable and not table.row_security and sampled_percent(table, self._rows) is None
         ]
         for group in _groups(small):
-            with suppress(psycopg.Error):
+            try:
                 self._look_at_all(group)
+            except psycopg.Error as error:
+                # Each is looked at by itself then, and says why; on a new session, if this one is gone.
+                self._why(error)
 
     def _look_at_all(self, tables: Sequence[Table]) -> None:
         query, places = query_together(tables, self._rows, self.seed, self._encoding, self._but)
@@ -199,7 +202,11 @@ def scan(
     families = _families(catalog, patterns)
     findings: list[Finding] = []
     missed: list[NotLookedAt] = []
-    for number, (root, members) in enumerate(families.items()):
+    looked_at = list(families.items())
+    for number, (root, members) in enumerate(looked_at):
+        if number % TABLES_AT_ONCE == 0:
+            some = looked_at[number : number + TABLES_AT_ONCE]
+            sampler.look_ahead(table for _, each in some for table in sampled_tables(each))
         found, why = look_at(members, sampler)
         findings += found
         if why:

@@ -128,16 +128,18 @@ def _sample(
 
 
 def _counted(samples: Sequence[str]) -> str:
+    """The counting. What a text looks like is asked once of equal ones."""
     return (
         f"SELECT f.place, CASE WHEN f.path = '' OR f.path = '[*]' OR sum(f.n) OVER path >= {_OFTEN}"
         " AND min(f.first) OVER path <> max(f.last) OVER path THEN f.path ELSE '.*' END,"
-        " f.shape, f.n, f.different, f.wordy FROM (SELECT s.place, s.path, s.shape, count(*)::bigint AS n,"
-        " count(DISTINCT s.value)::bigint AS different, count(*) FILTER (WHERE s.wordy)::bigint AS wordy,"
-        " min(s.appliance_row) AS first, max(s.appliance_row) AS last FROM ("
-        f"SELECT v.place, v.path, v.value, v.appliance_row, {shape_sql()} AS shape,"
+        " f.shape, f.n, f.different, f.wordy FROM (SELECT s.place, s.path, s.shape, sum(s.n)::bigint AS n,"
+        " count(*)::bigint AS different, coalesce(sum(s.n) FILTER (WHERE s.wordy), 0)::bigint AS wordy,"
+        " min(s.first) AS first, max(s.last) AS last FROM ("
+        f"SELECT v.place, v.path, v.n, v.first, v.last, {shape_sql()} AS shape,"
         " v.mode = 'text' AND v.value ~ '\\s\\S+\\s\\S+\\s\\S' AS wordy FROM ("
-        f"SELECT q.place, q.path, q.mode, q.value, q.appliance_row, {LIMIT_YEAR}::text"
-        f" AS limit_year, {KNOWN}::jsonb AS {NAMES} FROM ({' UNION ALL '.join(samples)}) AS q"
+        "SELECT q.place, q.path, q.mode, q.value, count(*) AS n, min(q.appliance_row) AS first,"
+        f" max(q.appliance_row) AS last, {LIMIT_YEAR}::text AS limit_year, {KNOWN}::jsonb AS {NAMES}"
+        f" FROM ({' UNION ALL '.join(samples)}) AS q GROUP BY 1, 2, 3, 4"
         " OFFSET 0) AS v) AS s GROUP BY s.place, s.path, s.shape) AS f"
         " WINDOW path AS (PARTITION BY f.place, f.path)"
     )
