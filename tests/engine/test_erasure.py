@@ -126,6 +126,27 @@ def test_a_place_that_is_away_stays_open_and_the_source_comes_last(shop: Erasure
     assert shop.about_the_subject() == {}
 
 
+def test_a_twin_is_reached_that_only_the_ledger_knows_and_policy_still_allows(shop: ErasureShop) -> None:
+    shop.scenario.workflow["deliver"] = shop.scenario.workflow["deliver"][:1]
+    shop.delivered()
+    shop.scenario.policy["write"] = []
+    ended = shop.erasure("run", "--yes")
+    assert ended.code == 1 and "be written to (rule write)" in ended.text
+    assert shop.listed()[0]["ended_at"] is None and len(shop.about_the_subject()) == 1
+    del shop.scenario.policy["write"]
+    # As after a restore onto a new machine: a backup has the ledger, and no run's folder.
+    shutil.move(shop.scenario.state / "runs", shop.scenario.folder / "runs")
+    ended = shop.erasure("run", "--yes")
+    assert ended.code == 1 and "a new run is without the subject" in ended.text, ended.text
+    assert len(shop.about_the_subject()) == 1
+    shop.delivered()
+    # The former twin is still of the run whose plan is gone; it goes with the next run.
+    shop.delivered()
+    ended = shop.erasure("run", "--yes")
+    assert ended.code == 0, ended.text
+    assert shop.about_the_subject() == {} and shop.listed()[0]["ended_at"] is not None
+
+
 def test_what_is_wrong_is_said_before_anything_is_looked_for(shop: ErasureShop) -> None:
     shop.delivered()
     two = shop.erasure("plan", value="Person 7", by="name")
