@@ -20,7 +20,7 @@ from appliance.contract.calls import (
     OutboxReport,
     WorkflowReport,
 )
-from appliance.contract.fitting import shown_name
+from appliance.contract.fitting import LONGEST_NAME, shown_name
 from appliance.contract.policy_report import MAX_POLICY_NAMES, PolicyReport
 from appliance.contract.receipts import ReceiptChain
 from appliance.policy.containers import EXPORTS
@@ -157,7 +157,9 @@ def _names(patterns: tuple[str, ...], policy: Policy) -> tuple[str, ...] | None:
     """Patterns name columns and tables: they leave where names of these may."""
     if policy.share_catalog != "names":
         return None
-    return tuple(shown_name(pattern) for pattern in patterns[:MAX_POLICY_NAMES])
+    # A backslash in a pattern is one there too.
+    shown = (each if each.isprintable() else shown_name(each) for each in patterns[:MAX_POLICY_NAMES])
+    return tuple(each[:LONGEST_NAME] for each in shown)
 
 
 def _host(disk: KnownDisk | None) -> HostReport:

@@ -108,6 +108,10 @@ class ReportedTable(WireModel):
     )
     foreign_keys: tuple[ReportedKey, ...] = Field(default=(), max_length=200, description="Its foreign keys.")
     partition_key: _Names = Field(default=(), description="What its partitions are made by.")
+    unnamed: Count = Field(
+        default=0,
+        description="How many more columns it has, whose names no event can have: control characters.",
+    )
     not_looked_at: EvidenceText | None = Field(
         default=None, description="Why its values were not looked at, in the appliance's own words."
     )

@@ -30,8 +30,12 @@ def fitting(model: type[Model], fields: Mapping[str, Any]) -> Model | None:
 
 
 def shown_name(name: str) -> str:
-    """The name of a table or column as an event may have it: printable, and not longer than the contract."""
-    return "".join(character if character.isprintable() else "?" for character in name)[:LONGEST_NAME]
+    """The name of a table or column as an event may have it: printable, and not longer than the contract.
+
+    No two names are shown alike: what is not printable is an escape, and a backslash is two.
+    """
+    doubled = name.replace("\\", "\\\\")
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in doubled)[:LONGEST_NAME]
 
 
 def _culprit(error: Any) -> tuple[str | int, ...]:

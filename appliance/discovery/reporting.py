@@ -53,7 +53,8 @@ class ScannedSource(BaseModel):
 
 
 def reported(catalog: Catalog, scan: Scan) -> ScannedSource:
-    """Every table that the scan looked at. A table or column whose name does not fit the contract is none."""
+    """Every table that the scan looked at. One whose name does not fit the contract is only counted, and so
+    are such columns."""
     found: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for finding in scan.findings:
         found[finding.schema_name, finding.table_name].append(finding)
@@ -163,6 +164,7 @@ def _table(  # noqa: PLR0917
             ),
             foreign_keys=tuple(_keys({*table.foreign_keys, *top.foreign_keys}, names)),
             partition_key=_known(table.partition_key, names),
+            unnamed=len(table.columns) - len(columns),
             not_looked_at=missed[:_LONGEST_EVIDENCE] if missed else None,
         )
     except ValidationError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -60,11 +60,18 @@ class Sampler:
     """Reads samples on a session; opens another one where that has died."""
 
     def __init__(
-        self, connect: Callable[[], Session], encoding: str, rows: int = ROWS, seed: int = SEED
+        self,
+        connect: Callable[[], Session],
+        encoding: str,
+        rows: int = ROWS,
+        seed: int = SEED,
+        but: Mapping[TableName, str] | None = None,
     ) -> None:
+        """``but``: by table what is true, over the alias ``t``, of rows that are not looked at."""
         self._connect, self._session = connect, connect()
         self._encoding, self._rows = encoding, rows
         self.seed = seed
+        self._but = but or {}
         self._reconnects = 0
         self.rows_seen = 0
         self._comments: Comments | None = None
@@ -103,11 +110,14 @@ class Sampler:
             if table.readable and not table.row_security and sampled_percent(table, self._rows) is None
         ]
         for group in _groups(small):
-            with suppress(psycopg.Error):
+            try:
                 self._look_at_all(group)
+            except psycopg.Error as error:
+                # Each is looked at by itself then, and says why; on a new session, if this one is gone.
+                self._why(error)
 
     def _look_at_all(self, tables: Sequence[Table]) -> None:
-        query, places = query_together(tables, self._rows, self.seed, self._encoding)
+        query, places = query_together(tables, self._rows, self.seed, self._encoding, self._but)
         rows = [0] * len(tables)
         found: list[list[tuple[str, Counted]]] = [[] for _ in tables]
         for place, *counted in count_values(self._session, query, self._encoding):
@@ -138,7 +148,8 @@ class Sampler:
 
     def _ask(self, table: Table, into: dict[str, ColumnCounts], *, whole: bool) -> int:
         rows = 0
-        for query in table_queries(table, self._rows, self.seed, self._encoding, whole=whole):
+        but = self._but.get((table.schema_name, table.name))
+        for query in table_queries(table, self._rows, self.seed, self._encoding, whole=whole, but=but):
             for column in query.columns:
                 into.setdefault(column.name, ColumnCounts())
             for place, path, shape, values, different, wordy in count_values(
@@ -191,7 +202,11 @@ def scan(
     families = _families(catalog, patterns)
     findings: list[Finding] = []
     missed: list[NotLookedAt] = []
-    for number, (root, members) in enumerate(families.items()):
+    looked_at = list(families.items())
+    for number, (root, members) in enumerate(looked_at):
+        if number % TABLES_AT_ONCE == 0:
+            some = looked_at[number : number + TABLES_AT_ONCE]
+            sampler.look_ahead(table for _, each in some for table in sampled_tables(each))
         found, why = look_at(members, sampler)
         findings += found
         if why:

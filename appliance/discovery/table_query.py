@@ -6,7 +6,7 @@ only if it has the form of a field's name and stands in more than one row.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from appliance.discovery.places import is_looked_at, values_sql
@@ -33,16 +33,23 @@ class TableQuery:
 
 
 def table_queries(
-    table: Table, rows: int, seed: int, encoding: str, *, whole: bool = False
+    table: Table, rows: int, seed: int, encoding: str, *, whole: bool = False, but: str | None = None
 ) -> list[TableQuery]:
-    """One query for a table, or a few for one with very many columns. ``whole``: without TABLESAMPLE."""
+    """One query for a table, or a few for one with very many columns. ``whole``: without TABLESAMPLE.
+
+    ``but`` is true of rows, over the alias ``t``, that are not looked at.
+    """
     looked_at = [column for column in table.columns if is_looked_at(table, column)]
     parts = [looked_at[at : at + COLUMNS_AT_ONCE] for at in range(0, len(looked_at), COLUMNS_AT_ONCE)]
-    return [_query(table, part, rows, seed, encoding, whole=whole) for part in parts or [[]]]
+    return [_query(table, part, rows, seed, encoding, whole=whole, but=but) for part in parts or [[]]]
 
 
-def query_together(tables: Sequence[Table], rows: int, seed: int, encoding: str) -> tuple[str, Places]:
+def query_together(
+    tables: Sequence[Table], rows: int, seed: int, encoding: str, but: Mapping[tuple[str, str], str]
+) -> tuple[str, Places]:
     """One query for several small tables, and for each of its places the table's number and the column.
+
+    ``but`` is true of rows that are not looked at, by table.
 
     What a place is without a column is a row of the table. The server plans what a text looks like once.
     """
@@ -54,7 +61,16 @@ def query_together(tables: Sequence[Table], rows: int, seed: int, encoding: str)
         places |= {first + place: (number, column) for place, column in enumerate(columns)}
         places[ROWS_PLACE - number] = (number, None)
         samples.append(
-            _sample(table, columns, rows, seed, encoding, rows_place=ROWS_PLACE - number, first=first)
+            _sample(
+                table,
+                columns,
+                rows,
+                seed,
+                encoding,
+                rows_place=ROWS_PLACE - number,
+                first=first,
+                but=but.get((table.schema_name, table.name)),
+            )
         )
         first += len(columns)
     return with_parameters(_counted(samples)), places
@@ -68,9 +84,16 @@ def sampled_percent(table: Table, rows: int) -> float | None:
 
 
 def _query(
-    table: Table, columns: Sequence[Column], rows: int, seed: int, encoding: str, *, whole: bool
+    table: Table,
+    columns: Sequence[Column],
+    rows: int,
+    seed: int,
+    encoding: str,
+    *,
+    whole: bool,
+    but: str | None,
 ) -> TableQuery:
-    sample = _sample(table, columns, rows, seed, encoding, whole=whole)
+    sample = _sample(table, columns, rows, seed, encoding, whole=whole, but=but)
     return TableQuery(with_parameters(_counted([sample])), tuple(columns))
 
 
@@ -84,6 +107,7 @@ def _sample(
     whole: bool = False,
     rows_place: int = ROWS_PLACE,
     first: int = 0,
+    but: str | None = None,
 ) -> str:
     """A query of every value of a table's sample: place, path, mode, value, and which row it is of."""
     percent = None if whole else sampled_percent(table, rows)
@@ -92,7 +116,8 @@ def _sample(
         ["row_number() OVER () AS appliance_row", *(f"t.{identifier(c.name)}" for c in columns)]
     )
     own = f"{identifier(table.schema_name)}.{identifier(table.name)}"
-    sampled = f"SELECT {names} FROM ONLY {own} AS t{sample} LIMIT {rows}"
+    others = f" WHERE ({but}) IS NOT TRUE" if but is not None else ""
+    sampled = f"SELECT {names} FROM ONLY {own} AS t{sample}{others} LIMIT {rows}"
     values = [f"SELECT {rows_place}, '', 'number', ''"]
     values += [values_sql(column, first + place, encoding) for place, column in enumerate(columns)]
     return (
@@ -103,16 +128,18 @@ def _sample(
 
 
 def _counted(samples: Sequence[str]) -> str:
+    """The counting. What a text looks like is asked once of equal ones."""
     return (
         f"SELECT f.place, CASE WHEN f.path = '' OR f.path = '[*]' OR sum(f.n) OVER path >= {_OFTEN}"
         " AND min(f.first) OVER path <> max(f.last) OVER path THEN f.path ELSE '.*' END,"
-        " f.shape, f.n, f.different, f.wordy FROM (SELECT s.place, s.path, s.shape, count(*)::bigint AS n,"
-        " count(DISTINCT s.value)::bigint AS different, count(*) FILTER (WHERE s.wordy)::bigint AS wordy,"
-        " min(s.appliance_row) AS first, max(s.appliance_row) AS last FROM ("
-        f"SELECT v.place, v.path, v.value, v.appliance_row, {shape_sql()} AS shape,"
+        " f.shape, f.n, f.different, f.wordy FROM (SELECT s.place, s.path, s.shape, sum(s.n)::bigint AS n,"
+        " count(*)::bigint AS different, coalesce(sum(s.n) FILTER (WHERE s.wordy), 0)::bigint AS wordy,"
+        " min(s.first) AS first, max(s.last) AS last FROM ("
+        f"SELECT v.place, v.path, v.n, v.first, v.last, {shape_sql()} AS shape,"
         " v.mode = 'text' AND v.value ~ '\\s\\S+\\s\\S+\\s\\S' AS wordy FROM ("
-        f"SELECT q.place, q.path, q.mode, q.value, q.appliance_row, {LIMIT_YEAR}::text"
-        f" AS limit_year, {KNOWN}::jsonb AS {NAMES} FROM ({' UNION ALL '.join(samples)}) AS q"
+        "SELECT q.place, q.path, q.mode, q.value, count(*) AS n, min(q.appliance_row) AS first,"
+        f" max(q.appliance_row) AS last, {LIMIT_YEAR}::text AS limit_year, {KNOWN}::jsonb AS {NAMES}"
+        f" FROM ({' UNION ALL '.join(samples)}) AS q GROUP BY 1, 2, 3, 4"
         " OFFSET 0) AS v) AS s GROUP BY s.place, s.path, s.shape) AS f"
         " WINDOW path AS (PARTITION BY f.place, f.path)"
     )

@@ -122,7 +122,9 @@ class Erasing(Request):
 
     def _places(self, *, settled: bool = False) -> list[Place]:
         it = self.appliance
-        return places_of(it.state_dir, it.exports_dir, it.connections, self.key_name, settled=settled)
+        return places_of(
+            it.state_dir, it.exports_dir, it.connections, it.policy, self.key_name, settled=settled
+        )
 
 
 def _key(place: PlaceRecord) -> tuple[str, str, str | None]:

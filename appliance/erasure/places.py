@@ -18,6 +18,7 @@ from appliance.copies.ledger import ended, made
 from appliance.erasure.copies.in_buckets import is_in_bucket
 from appliance.errors import ApplianceError, WrongRequestError
 from appliance.exports.stored import Export, list_exports
+from appliance.policy.policy import Policy
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan
 from appliance.postgres.sessions.connect import open_session
@@ -51,6 +52,7 @@ def places_of(
     state_dir: Path,
     exports_dir: Path,
     connections: dict[str, Connection],
+    policy: Policy,
     key_name: str,
     *,
     settled: bool = False,
@@ -65,13 +67,19 @@ def places_of(
     for plan in plans.values():
         if plan.key_name == key_name:
             targets |= {(each.connection, each.database): None for each in plan.targets if not each.scratch}
+    # No backup has the plans: restored from one, an appliance knows its twins by the ledger.
+    targets |= dict.fromkeys(_twins_in_ledger(state_dir, connections, key_name))
     for connection, database in targets:
+        if policy.write is not None and connection not in policy.write:
+            why = f"policy does not let the connection {connection} be written to (rule write)"
+            found.append(Place("twin", f"{connection}/{database}", None, connection, database, why_not=why))
+            continue
         found += [
             place
             for place in _on_server(connections, connection, database, plans, settled=settled)
             if place.plan is None or place.plan.key_name == key_name
         ]
-    found += _in_buckets(state_dir, connections, plans, key_name)
+    found += _in_buckets(state_dir, connections, policy, plans, key_name)
     for export in list_exports(exports_dir):
         export_plan = plans.get(export.manifest.run)
         name = f"{export.manifest.workflow}/{export.manifest.run}"
@@ -83,8 +91,23 @@ def places_of(
     return found
 
 
+def _twins_in_ledger(
+    state_dir: Path, connections: dict[str, Connection], key_name: str
+) -> Iterator[tuple[str, str]]:
+    """Connection and database of each twin that was noted and not ended."""
+    over = ended(state_dir)
+    for copy in made(state_dir):
+        if copy.kind == "twin" and copy.key not in over and _key_name(connections, copy.source) == key_name:
+            connection, _, database = copy.place.partition("/")
+            yield connection, database
+
+
 def _in_buckets(
-    state_dir: Path, connections: dict[str, Connection], plans: dict[str, Plan], key_name: str
+    state_dir: Path,
+    connections: dict[str, Connection],
+    policy: Policy,
+    plans: dict[str, Plan],
+    key_name: str,
 ) -> Iterator[Place]:
     """What was delivered to buckets, and is there or cannot be looked for."""
     over = ended(state_dir)
@@ -94,13 +117,15 @@ def _in_buckets(
             continue
         if plan.key_name != key_name if plan is not None else _key_name(connections, copy.source) != key_name:
             continue
+        connection = copy.place.partition("/")[0]
         try:
-            if not is_in_bucket(copy.place, connections):
-                continue
             why = ""
+            if connection not in policy.destinations:
+                why = f"policy does not let the bucket {connection} be used (rule destinations)"
+            elif not is_in_bucket(copy.place, connections):
+                continue
         except ApplianceError as error:
             why = error.explanation.line()
-        connection = copy.place.partition("/")[0]
         yield Place("bucket", copy.place, copy.run, connection, plan=plan, why_not=why)
 
 

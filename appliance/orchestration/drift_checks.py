@@ -19,7 +19,7 @@ from appliance.contract.fitting import fitting
 from appliance.contract.step_messages import Failure
 from appliance.errors import ApplianceError, ExitCode
 from appliance.keys.epochs import read_epochs
-from appliance.orchestration.look_reports import refusal, uncovered_columns
+from appliance.orchestration.look_reports import refusal, uncovered_in
 from appliance.orchestration.plan_brief import drift_brief
 from appliance.orchestration.step_failures import FailedStep
 from appliance.orchestration.workflow_files import read_workflow_files
@@ -94,13 +94,15 @@ def answer(
     folder = run_folder(settings.state_dir, run_id_of(workflow))
     share = read_policy(settings).share_catalog == "names"
     found = DRIFT.read(folder) if DRIFT.is_in(folder) else NO_DRIFT
-    uncovered = uncovered_columns(folder)
+    uncovered = uncovered_in(folder)
     halts = failure is not None and failure.exit_code != ExitCode.WORK_FAILED
     check = DriftCheck(
         checked_at=datetime.now(UTC),
         outcome="goes" if failure is None else "halts" if halts else "unknown",
-        uncovered=len(uncovered),
-        columns=tuple(f"{each.schema_name}.{each.table}.{each.column}" for each in uncovered[:MOST_CHANGES]),
+        uncovered=uncovered.total,
+        columns=tuple(
+            f"{each.schema_name}.{each.table}.{each.column}" for each in uncovered.columns[:MOST_CHANGES]
+        ),
         changes=tuple(item.text for item in found.items[:MOST_CHANGES]),
         failure=FailedStep(STEP, None).by_error(failure) if isinstance(failure, ApplianceError) else failure,
     )
@@ -110,8 +112,8 @@ def answer(
         "outcome": check.outcome,
         "drift": drift_brief(found),
         "refused": refusal(failure, share=share) if failure is not None else None,
-        "uncovered": uncovered[:MAX_UNCOVERED] if share else (),
-        "uncovered_total": len(uncovered),
+        "uncovered": uncovered.columns[:MAX_UNCOVERED] if share else (),
+        "uncovered_total": uncovered.total,
     }
     here = [file.id for file in read_workflow_files(settings.config_dir, settings.state_dir) if file.id]
     with db.transaction():

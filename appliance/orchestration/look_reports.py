@@ -16,7 +16,6 @@ from appliance.contract.catalog import (
     ColumnsUncovered,
     PlanReported,
     Refused,
-    UncoveredColumn,
 )
 from appliance.contract.connection_test import MAX_CHECKS, ConnectionCheck, ConnectionTested
 from appliance.contract.events import MAX_PLANNED_TABLES
@@ -25,6 +24,7 @@ from appliance.contract.fitting import fitting, shown_name
 from appliance.contract.step_messages import Failure
 from appliance.discovery.reporting import ScannedSource, parts_of
 from appliance.errors import ApplianceError
+from appliance.masking.suggesting.uncovered import UncoveredColumns
 from appliance.postgres.plan import Plan
 from appliance.steps.records.run_files import PLAN, TRIED, UNCOVERED
 from appliance.store.events import scrubbed
@@ -46,7 +46,7 @@ def catalog_events(scan_id: UUID, connection: str, found: ScannedSource) -> Iter
 
 def uncovered_events(run_id: str, workflow: str, folder: Path) -> Iterable[ColumnsUncovered]:
     """The columns at which a run was refused, in parts; none where it was not for those."""
-    columns = uncovered_columns(folder)
+    columns = uncovered_in(folder).columns
     parts = [columns[at : at + MAX_UNCOVERED] for at in range(0, len(columns), MAX_UNCOVERED)][:MAX_PARTS]
     for number, part in enumerate(parts, 1):
         yield ColumnsUncovered(run_id=run_id, workflow=workflow, part=number, parts=len(parts), columns=part)
@@ -61,15 +61,15 @@ def plan_event(  # noqa: PLR0917
     share: bool,
 ) -> PlanReported:
     """What a run would do, or why it would be refused; names of columns only where they may be shared."""
-    uncovered = uncovered_columns(folder)
+    found = uncovered_in(folder)
     plan = PLAN.read(folder) if failure is None else None
     return PlanReported(
         command_id=command_id,
         workflow=workflow,
         digest=digest,
         refused=(refusal(failure, share=share),) if failure is not None else (),
-        uncovered=uncovered[:MAX_UNCOVERED_OF_PLAN] if share else (),
-        uncovered_total=len(uncovered),
+        uncovered=found.columns[:MAX_UNCOVERED_OF_PLAN] if share else (),
+        uncovered_total=found.total,
         **(_planned(plan) if plan is not None else {}),
     )
 
@@ -96,9 +96,9 @@ def _class_of(failure: Failure | ApplianceError) -> str:
     return failure.explanation.sqlstate or type(failure).__name__
 
 
-def uncovered_columns(folder: Path) -> tuple[UncoveredColumn, ...]:
+def uncovered_in(folder: Path) -> UncoveredColumns:
     """The columns that nothing covers; none where the plan was not refused for those."""
-    return UNCOVERED.read(folder).columns if UNCOVERED.is_in(folder) else ()
+    return UNCOVERED.read(folder) if UNCOVERED.is_in(folder) else UncoveredColumns(columns=())
 
 
 def _planned(plan: Plan) -> dict[str, object]:
@@ -111,7 +111,7 @@ def _planned(plan: Plan) -> dict[str, object]:
             "digest": "0" * 64,
             "tables": [
                 {
-                    "table": table.qualified,
+                    "table": shown_name(table.qualified),
                     "rows": table.estimated_rows,
                     "bytes": table.bytes,
                     "masked": len(table.masked_columns),

@@ -30,7 +30,7 @@ from appliance.settings.settings import Settings
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.deliveries.container_delivery import ImageReference, SecretName
 from appliance.workflow.document import Workflow
-from appliance.workflow.document_types import ColumnPattern, TablePattern
+from appliance.workflow.document_types import ColumnPattern, Schedule, TablePattern
 from appliance.workflow.matching.rules import Matching
 
 __all__ = [
@@ -87,6 +87,16 @@ class Policy(StrictModel):
     )
     foreign_functions: Literal["warn", "refuse"] = Field(
         default="warn", description="If a run calls functions that no superuser owns.", examples=["warn"]
+    )
+    drift: Schedule | None = Field(
+        default=None,
+        description="When workflows that name no time are checked for drift: cron, in their time zone.",
+        examples=["0 18 * * *"],
+    )
+    drift_own: tuple[Origin, ...] = Field(
+        default=("local",),
+        description="Whose workflows may choose another time, or never; others are checked at `drift` too.",
+        examples=[["local"]],
     )
     sql_from_cloud: bool = Field(
         default=False,

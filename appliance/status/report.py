@@ -62,7 +62,7 @@ class WorkflowState:
     kept: KeptLook | None = None
     """What the newest run that was verified saw in the columns that it kept."""
     drift: str | None = None
-    """When it is checked for drift: five cron fields."""
+    """When it is checked for drift: five cron fields, or two times five."""
     drift_check: DriftCheck | None = None
     """What the last check has found; None where a run has ended since, which says more."""
 

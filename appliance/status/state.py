@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -16,6 +16,7 @@ from appliance.cloud.known import DashboardLink
 from appliance.cloud.receipts import chain_end
 from appliance.documents.document import UNSTORABLE
 from appliance.orchestration.airflow import metadata
+from appliance.orchestration.drift_times import drift_rule
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.releases.installed import ROOT
 from appliance.settings.settings import Settings
@@ -133,6 +134,7 @@ class State:
     def _look(self) -> Report:
         disk = self._disk()
         files = read_workflow_files(self.settings.config_dir, self.settings.state_dir)
+        rule = drift_rule(self.settings)
         ours, our_problem = _attempt(lambda: self.ours.ask(_our_part))
         theirs, their_problem = _attempt(lambda: self.airflow.ask(_airflow_part))
         docker_problem = noted_docker(self.settings.runtime_dir)
@@ -155,7 +157,7 @@ class State:
             healthy=not reasons,
             reasons=reasons,
             components=components,
-            workflows=tuple(_workflow(file, ours, theirs) for file in files),
+            workflows=tuple(_workflow(file, rule.times_of(file), ours, theirs) for file in files),
             runs=Runs(current=ours.current, recent=ours.recent) if ours else Runs(None, None),
             outbox=ours.outbox if ours else None,
             refused=ours.refused if ours else None,
@@ -284,9 +286,11 @@ def _component(name: str, problem: str | None, *, state: ComponentState | None =
     return Component(name, state or ("down" if problem else "ok"), problem)
 
 
-def _workflow(file: WorkflowFile, ours: _Ours | None, theirs: _Airflow | None) -> WorkflowState:
+def _workflow(
+    file: WorkflowFile, times: Sequence[str], ours: _Ours | None, theirs: _Airflow | None
+) -> WorkflowState:
     last = ours.last.get(file.id) if ours and file.id else None
-    check = ours.drift.get(file.id) if ours and file.id and file.drift else None
+    check = ours.drift.get(file.id) if ours and file.id and times else None
     waiting = file.usable and theirs is not None and file.id not in theirs.known
     return WorkflowState(
         id=file.id,
@@ -303,7 +307,7 @@ def _workflow(file: WorkflowFile, ours: _Ours | None, theirs: _Airflow | None) -
         else None,
         last_success_at=ours.successes.get(file.id) if ours and file.id else None,
         kept=ours.kept.get(file.id) if ours and file.id else None,
-        drift=file.drift,
+        drift=" and ".join(times) or None,
         drift_check=check if check and is_newer(check, last.ended_at if last else None) else None,
     )
 

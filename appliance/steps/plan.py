@@ -33,6 +33,7 @@ from appliance.steps.calling.context import StepContext
 from appliance.steps.records.run_files import CATALOG, DRIFT, FORMER_CATALOG, KEPT, PLAN, UNCOVERED
 from appliance.steps.records.run_spec import RunSpec
 from appliance.steps.source.reading import read_source
+from appliance.subjects.erased import ERASED_KEY, erased_rows
 from appliance.system.disk import space_of
 from appliance.system.postgres_programs import find_pg_dump
 from appliance.workflow.catalog import Catalog
@@ -83,10 +84,10 @@ def run(context: StepContext) -> PlanSummary:
 def planned(context: StepContext) -> tuple[Plan, KeptLook]:
     """The plan, made in the run's snapshot, and what of the kept columns is to be looked at."""
     with LockWatch(context.connect_source, context.spec.workflow.limits.yield_s) as watch:
-        return read_source(context, watch, "the catalog", lambda source: _plan_in(context, source))
+        return read_source(context, watch, "the catalog", lambda source: _plan_in(context, watch, source))
 
 
-def _plan_in(context: StepContext, source: Connection[TupleRow]) -> tuple[Plan, KeptLook]:
+def _plan_in(context: StepContext, watch: LockWatch, source: Connection[TupleRow]) -> tuple[Plan, KeptLook]:
     spec = context.spec
     try:
         catalog = read_catalog(source, partial(selected_oids, spec.workflow))
@@ -111,7 +112,15 @@ def _plan_in(context: StepContext, source: Connection[TupleRow]) -> tuple[Plan, 
 
         def look_at_kept(matching: Matching) -> list[str]:
             matchings.append(matching)
-            return kept_that_look_personal(source, catalog.encoding, matching, judged)
+            if not spec.erased:
+                return kept_that_look_personal(source, catalog.encoding, matching, judged)
+            # Who was erased is looked at no more. The key to that stands in a session of its own.
+            but = erased_rows(spec.erased, catalog.tables).where
+
+            def look(keyed: Connection[TupleRow]) -> list[str]:
+                return kept_that_look_personal(keyed, catalog.encoding, matching, judged, but)
+
+            return read_source(context, watch, "the kept columns", look, keys=(ERASED_KEY.setting,))
 
         judged = _judged(spec)
         plan = make_plan(

@@ -45,10 +45,10 @@ SELECT own.result ->> 'connection' AS connection, own.ended_at AS since, later.r
 FROM appliance.step AS own LEFT JOIN LATERAL (
     SELECT s.run_id, r.workflow, s.ended_at FROM appliance.step AS s JOIN appliance.run AS r USING (run_id)
     WHERE s.step = 'publish' AND s.state = 'succeeded' AND s.ended_at > own.ended_at
-        AND s.result ->> 'connection' = own.result ->> 'connection'
+        AND s.result ->> 'connection' = own.result ->> 'connection' AND s.result ->> 'twin' IS NOT NULL
     ORDER BY s.ended_at LIMIT 1) AS later ON true
 WHERE own.run_id = %s AND own.step = 'publish' AND own.state = 'succeeded'
-    AND own.result ->> 'connection' IS NOT NULL ORDER BY own.shard
+    AND own.result ->> 'connection' IS NOT NULL AND own.result ->> 'twin' IS NOT NULL ORDER BY own.shard
 """
 
 

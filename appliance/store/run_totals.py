@@ -98,7 +98,9 @@ def published_twins(connection: Connection, run_id: str) -> tuple[str, ...]:
     """The connections whose twins a run has put in place."""
     rows = connection.execute(
         "SELECT result ->> 'connection' AS name FROM appliance.step WHERE run_id = %s AND step = 'publish'"
-        " AND state = 'succeeded' AND result ->> 'connection' IS NOT NULL ORDER BY shard",
+        " AND state = 'succeeded' AND result ->> 'connection' IS NOT NULL"
+        # What was built for files alone has no name that stays.
+        " AND result ->> 'twin' IS NOT NULL ORDER BY shard",
         [run_id],
     ).fetchall()
     return tuple(row["name"] for row in rows)

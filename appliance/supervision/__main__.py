@@ -60,6 +60,7 @@ def _watch(name: str, settings: SupervisorSettings) -> int:
             os.environ,
             proof,
             folders=[Path(folder) for folder in settings.workflow_folders],
+            files=[Path(settings.policy_file)],
             state_dir=Path(settings.state_dir),
             runtime_dir=Path(settings.runtime_dir),
         )

@@ -2,7 +2,8 @@
 
 It takes some 130 MiB and parses every five seconds what has not changed for weeks. What it has found stays in
 Airflow's database, from which the scheduler works, so nothing misses it: it is woken by a workflow file that
-comes, changes or goes, and stays until the change, and every run that was under way then, is behind it.
+comes, changes or goes, or by a change of policy, and stays until the change, and every run that was under way
+then, is behind it.
 """
 
 from __future__ import annotations
@@ -38,12 +39,13 @@ def watch_and_rest(
     proof: Proof,
     *,
     folders: Sequence[Path],
+    files: Sequence[Path] = (),
     state_dir: Path,
     runtime_dir: Path,
 ) -> int:
-    """Run the command whenever files in ``folders`` change; its exit status, should it end by itself."""
+    """Run the command whenever files in ``folders``, or ``files``, change; its exit status, should it end."""
     while True:
-        watched = _Watched(folders, state_dir)
+        watched = _Watched(folders, files, state_dir)
         ended = watch(command, environment, proof, no_longer=watched.is_still)
         if ended is not None:
             return ended
@@ -59,10 +61,10 @@ def is_resting(runtime_dir: Path) -> bool:
 
 
 class _Watched:
-    """The workflow files, and since when they are as they are."""
+    """The workflow files and policy, and since when they are as they are."""
 
-    def __init__(self, folders: Sequence[Path], state_dir: Path) -> None:
-        self._folders = folders
+    def __init__(self, folders: Sequence[Path], files: Sequence[Path], state_dir: Path) -> None:
+        self._folders, self._files = folders, files
         self._state_dir = state_dir
         self._seen = self._look()
         self._since = time.monotonic()
@@ -91,6 +93,10 @@ class _Watched:
                     with contextlib.suppress(OSError):
                         status = entry.stat()
                         found.append((entry.path, status.st_mtime_ns, status.st_size))
+        for file in self._files:
+            with contextlib.suppress(OSError):
+                status = file.stat()
+                found.append((str(file), status.st_mtime_ns, status.st_size))
         return tuple(sorted(found))
 
 

@@ -22,6 +22,7 @@ def main() -> int:
         airflow_database=settings.airflow_database_url,
         execution_api_port=urlsplit(settings.airflow_execution_api_url).port or 8080,
         workflow_folders=[str(folder) for folder in settings.workflow_dirs],
+        policy_file=str(settings.policy_file),
         state_dir=str(settings.state_dir),
         runtime_dir=str(settings.runtime_dir),
         jwt_secret_file=str(settings.airflow_jwt_secret_file or ""),

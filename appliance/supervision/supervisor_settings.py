@@ -11,6 +11,7 @@ class SupervisorSettings(NamedTuple):
     airflow_database: str
     execution_api_port: int
     workflow_folders: list[str]
+    policy_file: str
     state_dir: str
     runtime_dir: str
     jwt_secret_file: str

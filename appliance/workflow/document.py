@@ -15,6 +15,7 @@ from appliance.workflow.deliveries.container_delivery import ContainerDelivery
 from appliance.workflow.deliveries.delivery import Delivery, FilesDelivery, TwinDelivery, check_files
 from appliance.workflow.document_types import (
     ColumnPattern,
+    DriftSchedule,
     LeftOutThing,
     MaskName,
     Schedule,
@@ -129,11 +130,11 @@ class Workflow(StrictModel):
     schedule: Schedule | None = Field(
         default=None, description="Five cron fields, or null to run on demand only.", examples=["0 2 * * *"]
     )
-    drift: Schedule | None = Field(
+    drift: DriftSchedule | None = Field(
         default=None,
         description=(
-            "When, besides, it is looked whether a run would halt, before one does: five cron fields. The"
-            " source's catalogue is read and planned, no row is copied."
+            "When, besides, it is looked whether a run would halt, before one does: five cron fields, or"
+            " never. Left out: when policy says. The catalogue is read and planned, and no row is copied."
         ),
         examples=["0 18 * * *"],
     )

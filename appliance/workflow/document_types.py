@@ -24,12 +24,20 @@ def _pattern_of(parts: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+NEVER = "never"
+"""In place of the time of a check for drift: there is none, as far as policy lets a workflow say so."""
+
+
 def _check_schedule(text: str) -> str:
     try:
         parse_cron(text)
     except CronError as error:
         raise wrong(str(error), error.expected) from None
     return text
+
+
+def _check_drift(text: str) -> str:
+    return text if text == NEVER else _check_schedule(text)
 
 
 def _check_timezone(text: str) -> str:
@@ -70,4 +78,5 @@ TablePattern = Annotated[str, _pattern_of(2)]
 ColumnPattern = Annotated[str, _pattern_of(3)]
 LeftOutThing = Annotated[str, AfterValidator(_check_thing)]
 Schedule = Annotated[str, AfterValidator(_check_schedule)]
+DriftSchedule = Annotated[str, AfterValidator(_check_drift)]
 TimeZone = Annotated[str, AfterValidator(_check_timezone)]

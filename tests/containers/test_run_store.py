@@ -176,7 +176,10 @@ def test_a_run_knows_until_when_its_twin_stands(store: RunStore) -> None:
         store.run_started(run_id)
         connection = "elsewhere" if run_id == "shop-2" else "staging"
         store.step_started(run_id, "publish", 0, 1)
-        store.step_ended(run_id, "publish", 0, "succeeded", result={"connection": connection})
+        store.step_ended(run_id, "publish", 0, "succeeded", result={"connection": connection, "twin": "shop"})
+        # Built for files alone, and gone: no twin of the run's, and none that replaces another.
+        store.step_started(run_id, "publish", 1, 1)
+        store.step_ended(run_id, "publish", 1, "succeeded", result={"connection": "staging", "twin": None})
         store.run_ended(run_id, "succeeded")
     ended = [event["payload"] for event in events(store) if event["kind"] == "run_finished"]
     assert [each["twins"] for each in ended] == [["staging"], ["elsewhere"], ["staging"]]

@@ -156,6 +156,8 @@ class ErasureShop:
         arguments = ["erasure", command, "--state", str(scenario.state)]
         if command in ("plan", "run", "verify", "sql", "check"):
             arguments += ["--connections", str(scenario.folder / "connections.yaml")]
+        if command in ("plan", "run", "verify"):
+            arguments += ["--policy", str(scenario.folder / "policy.yaml")]
         if command in ("plan", "run", "sql"):
             arguments += ["--subject", "customer", "--by", by]
         if value is not None and command in ("plan", "run", "verify"):

@@ -176,6 +176,15 @@ def test_an_erasure_deletes_what_lies_in_buckets_as_a_whole(  # noqa: PLR0917 - 
     deliver_to(scenario, server, formats=["csv"])
     shop.delivered()
     assert any(name.endswith(MANIFEST) for name in server.objects())
+    # What policy no longer names is not used: it is said, and stays open until it is named again.
+    allowed, scenario.policy = scenario.policy, {"destinations": []}
+    first = shop.erasure("run", "--yes")
+    assert first.code == 1 and "policy does not let the bucket lake be used" in first.text
+    assert server.objects() and shop.listed()[0]["ended_at"] is None
+    (receipt,) = shop.receipts()
+    (left,) = [place for place in receipt.places if place.kind == "bucket"]
+    assert receipt.outcome == "open" and "rule destinations" in (left.why or "")
+    scenario.policy = allowed
     planned = shop.erasure("plan")
     assert planned.code == 0 and "is to be deleted as a whole" in planned.out, planned.text
     done = shop.erasure("run", "--yes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -58,6 +59,15 @@ def test_a_subject_is_in_no_copy_afterwards_and_in_no_later_one(shop: ErasureSho
     again = shop.erasure("run", "--yes")
     assert again.code == 0, again.text
     assert len(shop.listed()) == 1
+    # Nor do a plan and a preview look at the subject's rows, whoever chooses the rows.
+    planned = shop.scenario.run("plan").text
+    assert f"{CUSTOMERS - 1} of {CUSTOMERS - 1} values look like an e-mail" in planned
+    assert f"of {CUSTOMERS} values" not in planned
+    for rows, others_left in (({}, CUSTOMERS - 1), ({"public.customer": {"where": "id > 6"}}, CUSTOMERS - 7)):
+        shop.scenario.workflow["rows"] = rows
+        shown = shop.scenario.run("preview", "--json", "--rows", "100", "--table", "customer")
+        (table,) = json.loads(shown.out)["tables"]
+        assert len(table["rows"]) == others_left, shown.text
 
 
 def test_a_place_that_is_away_stays_open_and_the_source_comes_last(shop: ErasureShop) -> None:
@@ -114,6 +124,27 @@ def test_a_place_that_is_away_stays_open_and_the_source_comes_last(shop: Erasure
     shop.restore_the_source()
     assert "about erased subjects: 15 rows" in shop.delivered().text
     assert shop.about_the_subject() == {}
+
+
+def test_a_twin_is_reached_that_only_the_ledger_knows_and_policy_still_allows(shop: ErasureShop) -> None:
+    shop.scenario.workflow["deliver"] = shop.scenario.workflow["deliver"][:1]
+    shop.delivered()
+    shop.scenario.policy["write"] = []
+    ended = shop.erasure("run", "--yes")
+    assert ended.code == 1 and "be written to (rule write)" in ended.text
+    assert shop.listed()[0]["ended_at"] is None and len(shop.about_the_subject()) == 1
+    del shop.scenario.policy["write"]
+    # As after a restore onto a new machine: a backup has the ledger, and no run's folder.
+    shutil.move(shop.scenario.state / "runs", shop.scenario.folder / "runs")
+    ended = shop.erasure("run", "--yes")
+    assert ended.code == 1 and "a new run is without the subject" in ended.text, ended.text
+    assert len(shop.about_the_subject()) == 1
+    shop.delivered()
+    # The former twin is still of the run whose plan is gone; it goes with the next run.
+    shop.delivered()
+    ended = shop.erasure("run", "--yes")
+    assert ended.code == 0, ended.text
+    assert shop.about_the_subject() == {} and shop.listed()[0]["ended_at"] is not None
 
 
 def test_what_is_wrong_is_said_before_anything_is_looked_for(shop: ErasureShop) -> None:

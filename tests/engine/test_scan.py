@@ -221,19 +221,29 @@ def test_a_connection_that_dies_costs_one_table(source: Cluster, source_database
     source.sql(source_database, "CREATE TABLE a (x text); CREATE TABLE b (y text); CREATE TABLE c (z text)")
     source.sql(source_database, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
     catalog = catalog_of(source, source_database, "reader")
+    # As it would be with many rows: looked at by itself.
+    large = [
+        each.model_copy(update={"pages": 1000, "estimated_rows": 100_000}) if each.name == "b" else each
+        for each in catalog.tables
+    ]
+    catalog = catalog.model_copy(update={"tables": tuple(large)})
     opened: list[Any] = []
 
     def connect() -> Any:
         opened.append(source.connect(source_database, "reader"))
         return opened[-1]
 
-    def kill(done: int, _: int) -> None:
-        if done == 1:
-            source.sql("postgres", f"SELECT pg_terminate_backend({opened[0].info.backend_pid}, 5000)")
+    def end(at: int) -> None:
+        source.sql("postgres", f"SELECT pg_terminate_backend({opened[at].info.backend_pid}, 5000)")
 
-    result = scan("s", catalog, Sampler(connect, "UTF8"), progress=kill)
+    sampler = Sampler(connect, "UTF8")
+    result = scan("s", catalog, sampler, progress=lambda done, _: end(0) if done == 1 else None)
     assert [(each.table_name, each.why) for each in result.not_looked_at] == [("b", "the connection broke")]
     assert len(opened) == 2
+    # Small ones are looked at together, and then each by itself.
+    end(1)
+    again = scan("s", catalog, sampler)
+    assert again.not_looked_at == () and len(opened) == 3
 
 
 def test_what_is_new_since_the_last_scan_is_said_by_name_alone(scenario: Scenario) -> None:

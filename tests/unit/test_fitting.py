@@ -49,8 +49,11 @@ def test_without_an_essential_part_there_is_no_event() -> None:
     assert fitting(RunFinished, {}) is None
 
 
-def test_a_name_that_cannot_be_printed_is_shown_as_far_as_it_can() -> None:
-    assert shown_name("public.a\nb") == "public.a?b"
+def test_a_name_that_cannot_be_printed_is_shown_escaped_and_like_no_other() -> None:
+    names = ["public.a\nb", r"public.a\nb", "public.a\x1b[2Jb", "public.a\u202eb", "public.a?b", "public.ä"]
+    shown = [shown_name(name) for name in names]
+    assert shown[:2] == [r"public.a\nb", r"public.a\\nb"] and shown[-1] == "public.ä"
+    assert len(set(shown)) == len(names) and all(name.isprintable() for name in shown)
     assert len(shown_name("x" * 1000)) == 260
 
 

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from appliance.discovery.findings import ColumnCounts, Finding, Scan
 from appliance.discovery.judging import judge
 from appliance.discovery.places import is_looked_at
+from appliance.discovery.reporting import reported
 from appliance.discovery.workflow_text import workflow_text
+from appliance.masking.suggesting.uncovered import uncovered_columns
 from appliance.workflow.catalog import Catalog, Column, Table
 from appliance.workflow.loading import parse_workflow
-from appliance.workflow.matching.rules import Keep
-from tests.unit.example_documents import catalog, table
+from appliance.workflow.matching.rules import Keep, match_rules
+from tests.unit.example_documents import catalog, table, workflow
 from tests.unit.masking_columns import column
 from tests.unit.test_suggestions import judged, sources
 
@@ -58,3 +60,26 @@ def test_a_name_that_many_tables_have_is_written_once() -> None:
     source = catalog(*tables)
     findings = [finding(each, each.columns[0], "email", 100) for each in tables]
     assert '"*.*.email": email  # in 4 tables' in workflow_text(scanned(source, findings), source, "staging")
+
+
+def test_what_no_event_can_name_is_counted_in_what_is_reported() -> None:
+    odd = table("odd", ["id", "two\nlines", "cursor\x1b[2J", 'quo"ted', "a.b c"])
+    nameless = table("new\rline", ["id"])
+    source = catalog(odd, nameless)
+    findings = tuple(
+        Finding(
+            schema_name=each.schema_name,
+            table_name=each.name,
+            column=column.name,
+            type="text",
+            verdict="undetermined",
+        )
+        for each in source.tables
+        for column in each.columns
+    )
+    found = reported(source, Scan(connection="c", seed=1, tables=2, rows=0, findings=findings))
+    assert found.tables_total == 2
+    (shown,) = found.tables
+    assert [column.name for column in shown.columns] == ["id", 'quo"ted', "a.b c"] and shown.unnamed == 2
+    uncovered = uncovered_columns(match_rules(workflow(tables={"include": ["*.*"]}), source))
+    assert (len(uncovered.columns), uncovered.unnamed, uncovered.total) == (3, 3, 6)

@@ -10,8 +10,9 @@ import pytest
 from appliance.errors import WrongRequestError
 from appliance.orchestration.containers.container import labels_of, paths_inside, same_place, step_mounts
 from appliance.policy.policy import Policy
-from appliance.steps.calling.call import STEPS, StepCall, StepPaths, from_arguments, to_arguments
+from appliance.steps.calling.call import REHEARSE, STEPS, StepCall, StepPaths, from_arguments, to_arguments
 from appliance.steps.calling.context import load_context
+from appliance.steps.calling.execute import module_of
 from appliance.steps.records.run_files import SPEC
 from appliance.steps.records.run_spec import RunSpec
 from appliance.workflow.document import Workflow
@@ -93,3 +94,8 @@ def test_a_step_works_in_the_folder_of_its_own_run_only(tmp_path: Path) -> None:
     assert load_context(StepCall("twin-1", "twin", "plan"), paths, lambda _: None).spec == spec
     with pytest.raises(WrongRequestError, match="the folder of another run"):
         load_context(StepCall("twin-2", "twin", "plan"), paths, lambda _: None)
+
+
+@pytest.mark.parametrize("step", [*STEPS, REHEARSE])
+def test_each_step_has_a_module_that_does_it(step: str) -> None:
+    assert callable(module_of(step).run)

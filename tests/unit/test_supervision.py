@@ -205,7 +205,8 @@ here = Path(sys.argv[1])
 proof = lambda: "" if (here / "works").exists() else "no sign of work"
 raise SystemExit(rest.watch_and_rest(
     sys.argv[2:], os.environ, proof,
-    folders=[here / "workflows", here / "not-there"], state_dir=here, runtime_dir=here,
+    folders=[here / "workflows", here / "not-there"], files=[here / "policy.yaml"],
+    state_dir=here, runtime_dir=here,
 ))
 """
 
@@ -240,6 +241,11 @@ def test_a_program_rests_while_nothing_changes_and_is_back_when_something_does(
     (tmp_path / "workflows" / "new.yaml").touch()
     heard_until(systemd, "STATUS=Proven")
     assert begun.read_text() == "\n\n"
+    heard_until(systemd, "STATUS=Resting")
+    # Policy says when workflows are checked for drift.
+    (tmp_path / "policy.yaml").touch()
+    heard_until(systemd, "STATUS=Proven")
+    assert begun.read_text() == "\n\n\n"
     heard_until(systemd, "STATUS=Resting")
     process.terminate()
     assert process.wait(30) == 0

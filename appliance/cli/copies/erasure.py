@@ -32,6 +32,9 @@ State = Annotated[
     Path | None, typer.Option("--state", metavar="DIR", help="Keys and runs (default: the appliance's).")
 ]
 ExportsDir = Annotated[Path | None, typer.Option("--exports-dir", metavar="DIR", help="Where files are.")]
+PolicyFile = Annotated[
+    Path | None, typer.Option("--policy", metavar="FILE", help="policy.yaml; else the appliance's own.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -49,10 +52,11 @@ def plan(  # noqa: PLR0917 - options
     connections: Connections = None,
     state: State = None,
     exports_dir: ExportsDir = None,
+    policy: PolicyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show in counts what is where about a subject. Nothing is changed."""
-    erasing = _erasing(subject, by, value_file, subjects, connections, state, exports_dir)
+    erasing = _erasing(subject, by, value_file, subjects, connections, state, exports_dir, policy)
     _print_places(erasing.look(), as_json=as_json)
 
 
@@ -69,6 +73,7 @@ def run(  # noqa: PLR0917 - options
     connections: Connections = None,
     state: State = None,
     exports_dir: ExportsDir = None,
+    policy: PolicyFile = None,
 ) -> None:
     """Remove a subject from every copy, and from the source where a connection may write there.
 
@@ -81,7 +86,7 @@ def run(  # noqa: PLR0917 - options
 
     if reference is not None:
         check_reference(reference)
-    erasing = _erasing(subject, by, value_file, subjects, connections, state, exports_dir)
+    erasing = _erasing(subject, by, value_file, subjects, connections, state, exports_dir, policy)
     erasing.reference = check_reference(reference, erasing.typed) if reference is not None else None
     erasing.user = user_of_command()
     erasing.asked_by = "dashboard" if is_asked_for(reference) else "local"
@@ -159,6 +164,7 @@ def verify(  # noqa: PLR0917 - options
     connections: Connections = None,
     state: State = None,
     exports_dir: ExportsDir = None,
+    policy: PolicyFile = None,
 ) -> None:
     """Look again whether any copy has rows of an erased subject. The value is asked for: it was not kept."""
     from appliance.cli.work.copies.erasing import check_same, state_dir  # noqa: PLC0415
@@ -166,7 +172,9 @@ def verify(  # noqa: PLR0917 - options
     from appliance.subjects.records import find_record  # noqa: PLC0415
 
     record = find_record(state_dir(state), erasure_id)
-    erasing = _erasing(record.subject, record.found_by, value_file, subjects, connections, state, exports_dir)
+    erasing = _erasing(
+        record.subject, record.found_by, value_file, subjects, connections, state, exports_dir, policy
+    )
     check_same(erasing, record)
     looked = erasing.look()
     _print_places(looked, as_json=False)
@@ -223,10 +231,11 @@ def _erasing(  # noqa: PLR0917
     connections: Path | None,
     state: Path | None,
     exports_dir: Path | None,
+    policy: Path | None,
 ) -> Erasing:
     from appliance.cli.work.copies.erasing import make_erasing, read_value  # noqa: PLC0415
 
-    erasing = make_erasing(subject, by, "", subjects, connections, state, exports_dir)
+    erasing = make_erasing(subject, by, "", subjects, connections, state, exports_dir, policy)
     erasing.typed = read_value(value_file, f"{erasing.subject.table}.{erasing.by}")
     return erasing
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -11,6 +11,7 @@ import typer
 from pydantic import TypeAdapter
 
 from appliance.cli.local_runs.recorded import recorded_run, recorded_runs
+from appliance.cli.local_runs.twins import twins_of
 from appliance.cli.work.host.status_client import ask, read
 from appliance.errors import ApplianceError
 from appliance.run_folder import run_folder
@@ -60,9 +61,20 @@ def find_run(settings: Settings, state: Path | None, run_id: str) -> FoundRun:
     """One run. Raises WrongRequestError where there is none of that name, WorkFailedError as above."""
     found = recorded_run(settings, state, run_id)
     if found is not None:
-        return FoundRun(found.run, found.folder, _DETAILS.dump_python(found.run, mode="json"))
+        run = replace(found.run, twins=twins_of(found.run, settings, state, _known_to_the_service))
+        return FoundRun(run, found.folder, _DETAILS.dump_python(run, mode="json"))
     answer = ask(settings, f"/runs/{quote(run_id, safe='')}")
-    return FoundRun(read(RunDetails, answer), run_folder(settings.state_dir, run_id), answer)
+    run = read(RunDetails, answer)
+    run = replace(run, twins=twins_of(run, settings, state, _known_to_the_service))
+    twins = _DETAILS.dump_python(run, mode="json")["twins"]
+    return FoundRun(run, run_folder(settings.state_dir, run_id), answer | {"twins": twins})
+
+
+def _known_to_the_service(settings: Settings, run_id: str) -> RunDetails | None:
+    try:
+        return read(RunDetails, ask(settings, f"/runs/{quote(run_id, safe='')}"))
+    except ApplianceError:
+        return None
 
 
 def _line(run: RunDetails) -> RunLine:

@@ -170,10 +170,13 @@ class _Record:
         """The run is over; what its steps have counted is known."""
         now = datetime.now(UTC)
         over: dict[str, StepState] = {"running": "cancelled" if state == "cancelled" else "failed"}
-        for key, line in self._steps.items():
-            results = self._run.results.get(key[0], [])
-            # Parts end in any order: whose result is whose is known where a step has one.
-            result = results[0] if len(results) == 1 and line.state == "succeeded" else line.result
+        results = {step: [*given] for step, given in self._run.results.items() if len(given) == 1}
+        # Twins are published one after the other, in any order; of other parts whose result is whose is open.
+        results["publish"] = list(self._run.results.get("publish", ()))
+        by_end = sorted(self._steps.items(), key=lambda item: item[1].ended_at or now)
+        for key, line in by_end:
+            given = results.get(key[0], []) if line.state == "succeeded" else []
+            result = given.pop(0) if given else line.result
             self._steps[key] = replace(line, state=over.get(line.state, line.state), result=result)
         self._details = replace(self._details, state=state, ended_at=now)
         self._write()

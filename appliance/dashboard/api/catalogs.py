@@ -96,7 +96,7 @@ def show_drift_check(context: Deck, appliance_id: str, workflow_id: str) -> drif
         found = drift_checks.checked(session, appliance_id, workflow_id)
     if found is None:
         what = "No check of that workflow stands: there was none, or a run has ended since."
-        raise NotFoundError(what, "", 'Write `drift: "0 18 * * *"` into the workflow.')
+        raise NotFoundError(what, "", 'Write `drift: "0 18 * * *"` into the workflow, or policy.yaml.')
     return found
 
 

@@ -59,6 +59,10 @@ class Screen:
     """What else is wrong with its rules."""
     idle: tuple[str, ...]
     """Patterns of masks and kept columns that match nothing, at which a run would stop."""
+    unnamed: int = 0
+    """Columns of the source whose names no event can have."""
+    unlisted: int = 0
+    """Tables of the source that were not reported, for their names or because there are too many."""
     cut: int = 0
     """Lines that would be shown if there were fewer."""
 
@@ -125,6 +129,8 @@ def screen(data: Mapping[str, Any], source: SourceCatalog, asked: Asked) -> Scre
         lines,
         _unselected(source, matching),
         *_notes(data, matching),
+        unnamed=sum(table.unnamed for table in source.tables),
+        unlisted=max(0, source.tables_total - len(source.tables)),
     )
     _fold(made, asked)
     return made

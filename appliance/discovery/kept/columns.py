@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from appliance.discovery.findings import Finding
 from appliance.discovery.judging import spoken
@@ -21,9 +21,16 @@ _LONGEST_S = 60
 
 
 def kept_that_look_personal(
-    session: Session, encoding: str, matching: Matching, judged: Collection[str]
+    session: Session,
+    encoding: str,
+    matching: Matching,
+    judged: Collection[str],
+    but: Mapping[tuple[str, str], str] | None = None,
 ) -> list[str]:
-    """A line for each, with the evidence. ``judged`` are the patterns that say why they keep."""
+    """A line for each, with the evidence. ``judged`` are the patterns that say why they keep.
+
+    ``but``: by table what is true, over the alias ``t``, of rows that a run does not copy.
+    """
     families: dict[tuple[str, str], list[Table]] = defaultdict(list)
     kept: dict[tuple[str, str], set[str]] = defaultdict(set)
     for selected in matching.tables:
@@ -34,7 +41,7 @@ def kept_that_look_personal(
             for column, decision in selected.columns
             if isinstance(decision, Keep) and decision.pattern not in judged
         }
-    sampler = Sampler(lambda: session, encoding, ROWS)
+    sampler = Sampler(lambda: session, encoding, ROWS, but=but)
     give_up = time.monotonic() + _LONGEST_S
     lines: list[str] = []
     looked_at = [(root, members) for root, members in families.items() if kept[root]]

@@ -52,10 +52,17 @@ class UncoveredColumns(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     columns: tuple[UncoveredColumn, ...]
+    unnamed: int = 0
+    """How many more there are, whose names do not fit the contract."""
+
+    @property
+    def total(self) -> int:
+        """Columns that are named, and those that are not."""
+        return len(self.columns) + self.unnamed
 
 
 def uncovered_columns(matching: Matching, encoding: str = "UTF8") -> UncoveredColumns:
-    """The uncovered columns as a structure. One whose name does not fit the contract is left out."""
+    """The uncovered columns as a structure. One whose name does not fit the contract is only counted."""
     found = suggestions(matching, encoding)
     columns = []
     for table, column in matching.uncovered:
@@ -79,7 +86,7 @@ def uncovered_columns(matching: Matching, encoding: str = "UTF8") -> UncoveredCo
         )
         if made is not None:
             columns.append(made)
-    return UncoveredColumns(columns=tuple(columns))
+    return UncoveredColumns(columns=tuple(columns), unnamed=len(matching.uncovered) - len(columns))
 
 
 def refusal(matching: Matching, workflow_id: str, encoding: str = "UTF8") -> RefusedError | None:

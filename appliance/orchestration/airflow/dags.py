@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TypedDict
 
-from airflow.sdk import DAG, CronTriggerTimetable, TriggerRule, get_parsing_context
+from airflow.sdk import (
+    DAG,
+    CronTriggerTimetable,
+    MultipleCronTriggerTimetable,
+    TriggerRule,
+    get_parsing_context,
+)
 
 from appliance.errors import ApplianceError
 from appliance.orchestration.airflow.container_operator import ContainerOperator
@@ -21,6 +27,7 @@ from appliance.orchestration.airflow.operators import (
     StepOperator,
 )
 from appliance.orchestration.containers.needs import CONTAINER, DISCARD, UPLOAD
+from appliance.orchestration.drift_times import drift_rule
 from appliance.orchestration.workflow_files import Origin, WorkflowFile, read_workflow_files
 from appliance.run_folder import open_runs
 from appliance.settings.settings import Settings, load_settings
@@ -42,22 +49,29 @@ def build_dags() -> dict[str, DAG]:
     While a task runs, Airflow loads the DAG file again and needs one DAG of it: only that one is built then.
     """
     settings = load_settings()
-    files = [file for file in read_workflow_files(settings.config_dir, settings.state_dir) if file.usable]
-    files += _kept_for_their_runs(settings, {file.id for file in files})
+    there = [file for file in read_workflow_files(settings.config_dir, settings.state_dir) if file.usable]
+    files = [*there, *_kept_for_their_runs(settings, {file.id for file in there})]
     wanted = get_parsing_context().dag_id
     made = {file.id: build_dag(file, settings) for file in files if file.id and wanted in (None, file.id)}
-    checks = {f"{DRIFT_DAG}{file.id}": file for file in files if file.drift}
-    made |= {id_: build_drift_dag(file) for id_, file in checks.items() if wanted in (None, id_)}
+    rule = drift_rule(settings)
+    checks = {f"{DRIFT_DAG}{file.id}": (file, rule.times_of(file)) for file in there}
+    made |= {
+        id_: build_drift_dag(file, times)
+        for id_, (file, times) in checks.items()
+        if times and wanted in (None, id_)
+    }
     return made | ({LOOK_DAG: build_look_dag()} if wanted in (None, LOOK_DAG) else {})
 
 
-def build_drift_dag(file: WorkflowFile) -> DAG:
-    """The DAG of a workflow's check for drift: by its own timetable, or by hand; tried once."""
+def build_drift_dag(file: WorkflowFile, times: Sequence[str]) -> DAG:
+    """The DAG of a workflow's check for drift: at its own times, or by hand; tried once."""
     assert file.id is not None  # noqa: S101 - build_dags passes usable files only
     with DAG(
         dag_id=f"{DRIFT_DAG}{file.id}",
         description=f"Looks whether {file.id} would run; changes nothing.",
-        schedule=_timetable(file.drift, file.timezone),
+        schedule=MultipleCronTriggerTimetable(
+            *times, timezone=file.timezone, run_immediately=NOT_BEFORE_ITS_TIME
+        ),
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,

@@ -30,7 +30,7 @@ from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 from appliance.steps.calling.call import StepCall
 from appliance.steps.calling.secrets import CONTAINER_PATH, write_buckets, write_secrets
-from appliance.steps.calling.step_keys import step_settings
+from appliance.steps.calling.step_keys import PLANNING, step_settings
 from appliance.steps.records.former_catalog import give_former_catalog
 from appliance.steps.records.run_files import PLAN, SPEC
 from appliance.steps.records.run_spec import RunSpec
@@ -132,7 +132,8 @@ class StepInputs:
 
     def _keys(self, step: str) -> dict[str, str]:
         """The keys that the run's plan asks for; the appliance's own stays in this process."""
-        plan = PLAN.read(run_folder(self.settings.state_dir, self.spec.run_id))
+        folder = run_folder(self.settings.state_dir, self.spec.run_id)
+        plan = PLAN.read(folder) if step not in PLANNING else None
         return step_settings(step, self.spec, plan, load_or_create_key(self.settings.mask_key_file))
 
 

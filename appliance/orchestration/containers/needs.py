@@ -20,7 +20,8 @@ UPLOAD = "upload"
 _READS_SOURCE = frozenset({"open_snapshot", "plan", "schema", "copy", "scan", "plan_only", "try_connection"})
 _WRITES_TARGET = frozenset({"plan", "plan_only", "schema", "copy", "finish", "verify", "attest", "discard"})
 # `verify` computes the evidence's keyed hashes of the twin's values as `copy` did of what the masks gave.
-_NEEDS_KEY = frozenset({"copy", "verify"})
+# A plan looks at no row about an erased subject, which it knows by keyed digests.
+_NEEDS_KEY = frozenset({"copy", "verify", "plan", "plan_only"})
 
 
 def connections_for(call: StepCall, workflow: Workflow) -> list[str]:
@@ -62,5 +63,5 @@ def needs_libraries(call: StepCall, workflow: Workflow) -> bool:
 
 
 def needs_key(step: str) -> bool:
-    """Whether the step's sessions compute keyed values: it gets the keys that its plan asks for."""
+    """Whether the step's sessions compute keyed values: it gets those keys that this asks for."""
     return step in _NEEDS_KEY

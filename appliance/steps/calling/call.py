@@ -9,6 +9,8 @@ from pathlib import Path
 
 LOOKS = ("scan", "plan_only", "try_connection")
 """Steps of no run: they look at databases, and change nothing."""
+REHEARSE = "rehearse"
+"""Part of ``appliance plan``: what a target refuses to make. It runs in this process's children alone."""
 _PROVING = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "attest")
 STEPS = (*_PROVING, "upload", "publish", "discard", *LOOKS)
 PROGRAM = ("python", "-m", "appliance.steps")

@@ -11,7 +11,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 
 import psycopg
 from pydantic import BaseModel
@@ -54,7 +54,7 @@ def execute_step(
     forget_libpq_variables()
     try:
         with _until_sigterm() as stopped:
-            module = importlib.import_module(_module_of(call.step))
+            module = module_of(call.step)
             context = load_context(call, paths, emit)
             if getattr(module, "KEEPER", False):
                 stopped.only_note()
@@ -69,8 +69,10 @@ def execute_step(
     return ExitCode.DONE
 
 
-def _module_of(step: str) -> str:
-    return f"appliance.steps.{'looks.' if step in LOOKS else ''}{step}"
+def module_of(step: str) -> ModuleType:
+    """The module that does a step: what only looks at databases has a room of its own."""
+    room = "appliance.steps.looks" if step in LOOKS else "appliance.steps"
+    return importlib.import_module(f"{room}.{step}")
 
 
 def forget_libpq_variables() -> None:

@@ -34,10 +34,13 @@ from appliance.postgres.source.session_settings import read_session_settings
 from appliance.postgres.source.snapshot import export_snapshot, import_snapshot
 from appliance.postgres.source.table_identity import SAVEPOINT, check_same, identities, question, take
 from appliance.steps.records.run_spec import RunSpec
+from appliance.subjects.erased import ERASED_KEY, erased_key
 from appliance.workflow.catalog import Catalog, Column
 from appliance.workflow.matching.rules import match_rules, selected_oids
 
 STATEMENT_TIMEOUT_S = 60
+_MORE = 1000
+"""Rows that are read besides where free SQL chooses them, in case some are about erased subjects."""
 Name = tuple[str, str]
 
 
@@ -114,6 +117,7 @@ class Preview:
             snapshot=snapshot,
             key_name=spec.key_name,
             epoch=spec.epoch,
+            erased=spec.erased,
             settings=read_session_settings(plain),
             preview=True,
         )
@@ -159,7 +163,10 @@ class Preview:
         self, plain: Session[TupleRow], snapshot: Snapshot, plan: Plan, *, originals: bool
     ) -> Iterator[_Reader]:
         own = source_key(self._key, self._spec.key_name, self._spec.epoch)
-        options = start_options(secret_settings(own, plan.bindings))
+        keys = secret_settings(own, plan.bindings)
+        if self._spec.erased:
+            keys |= secret_settings(erased_key(self._key, self._spec.key_name), [ERASED_KEY])
+        options = start_options(keys)
         with (
             closing(self._open(options)) as keyed,
             LockWatch(self._open, self._spec.workflow.limits.yield_s) as watch,
@@ -202,7 +209,11 @@ class _Reader:
             if table.apart:
                 # What an author has written runs where no key is bound.
                 take(self.plain, table, wait_ms)
-                places = self.plain.execute(f"SELECT t.ctid::text {rows_of(table)} LIMIT {rows}".encode())
+                # Who was erased is known where the keys are, and is left out there.
+                open_to_all = table.model_copy(update={"erased_sql": None})
+                limit = rows if table.erased_sql is None else rows + _MORE
+                query = f"SELECT t.ctid::text {rows_of(open_to_all)} LIMIT {limit}"
+                places = self.plain.execute(query.encode())
                 listed = ",".join(f'"{place}"' for (place,) in places)
                 item = CopyItem(table=number, ctids=f"{{{listed}}}")
             taken = table.model_copy(update={"where_sql": None, "apart": False}) if table.apart else table

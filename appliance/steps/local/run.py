@@ -167,7 +167,7 @@ class LocalRun:
     def _snapshot_and_plan(self) -> Plan:
         """Open the snapshot, whose keeper stays alive, and make the plan in it."""
         self._steps("open_snapshot", [self._job("open_snapshot")])
-        self._steps("plan", [self._job("plan")])
+        self._keyed_steps("plan", [self._job("plan")])
         plan = PLAN.read(self.paths.run_dir)
         self._observer.planned(plan)
         return plan
@@ -175,8 +175,8 @@ class LocalRun:
     def _refused(self) -> list[NotCarried]:
         """What the targets refuse to make, which shows only when it is tried."""
         self._steps("rehearse", [self._job("rehearse")])
-        found = [item for made in self._results["rehearse"] for item in made["not_carried"]]
-        return [NotCarried.model_validate(item) for item in found]
+        results = self._results["rehearse"]
+        return [NotCarried.model_validate(item) for made in results for item in made["not_carried"]]
 
     def _attest_and_publish(self) -> Path | None:
         """Write the files, sign the receipt, swap the twins in; then the files get their name."""
@@ -220,8 +220,8 @@ class LocalRun:
         except ApplianceError as failed:
             self._observer.message(Notice(step=step or "attest", text=failed.what))
 
-    def _keyed_steps(self, step: str, jobs: list[_Job], plan: Plan) -> None:
-        """Steps that are given the keys of their plan, for as long as they take."""
+    def _keyed_steps(self, step: str, jobs: list[_Job], plan: Plan | None = None) -> None:
+        """Steps that are given keys, those of their plan, for as long as they take."""
         write_settings(self.paths.secrets_dir, step_settings(step, self.spec, plan, self.key))
         try:
             self._steps(step, jobs)

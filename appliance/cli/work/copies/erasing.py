@@ -47,6 +47,7 @@ def make_erasing(  # noqa: PLR0917
     connections: Path | None,
     state: Path | None,
     exports_dir: Path | None,
+    policy: Path | None = None,
 ) -> Erasing:
     """An erasure that has not been looked at yet. Raises our errors."""
     settings = load_settings()
@@ -56,7 +57,7 @@ def make_erasing(  # noqa: PLR0917
         state_dir=folder,
         exports_dir=exports_dir or folder / "exports",
         connections=load_connections(connections or settings.connections_file),
-        policy=read_policy(settings),
+        policy=read_policy(settings, policy),
     )
     return Erasing(appliance, name, subject, by or subject.key, typed)
 
