@@ -19,7 +19,7 @@ from psycopg.rows import class_row
 from appliance.cloud.wanted_release import WantedRelease
 from appliance.contract.calls import Command
 from appliance.errors import ApplianceError, RefusedError, WorkFailedError, WrongRequestError
-from appliance.orchestration.looks import Look, ask, forget_lost
+from appliance.orchestration.looks import Look, ask, branch_look, forget_lost
 from appliance.orchestration.start_and_stop import cancel_run, find_workflow, start_run
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.columns import KEEP_RULE
@@ -135,7 +135,7 @@ class CloudCommands:
             case "update":
                 asked = self._releases.request(db, command.payload["version"], command.command_id)
                 return Settled("accepted" if asked else "done")
-            case "scan" | "plan" | "test":
+            case "scan" | "plan" | "test" | "branch":
                 return self._look(command)
             case "erase":
                 return _asked_to_erase(command.payload["reference"])
@@ -198,15 +198,19 @@ class CloudCommands:
 
     def _look(self, command: Received) -> Settled | None:
         """Hand it to what may open the databases. What it says comes with its own answer."""
-        connection, workflow = command.payload.get("connection"), command.payload.get("workflow")
-        look = Look(
-            kind=_LOOKS[command.kind],
-            command_id=UUID(command.command_id),
-            connection=connection,
-            workflow=workflow,
-            digest=command.payload.get("digest"),
-            draft=command.payload.get("draft"),
-        )
+        command_id, given = UUID(command.command_id), command.payload
+        connection, draft = given.get("connection"), given.get("draft")
+        if command.kind == "branch":
+            look = branch_look(self._settings, command_id, given)
+        else:
+            look = Look(
+                kind=_LOOKS[command.kind],
+                command_id=command_id,
+                connection=connection,
+                workflow=given.get("workflow"),
+                digest=given.get("digest"),
+                draft=draft,
+            )
         try:
             ask(self._settings, look)
         except (WrongRequestError, WorkFailedError) as error:

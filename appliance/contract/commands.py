@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from appliance.contract.branches import BranchCommand
 from appliance.contract.connection_test import ConnectionTestCommand
 from appliance.contract.erasures import EraseCommand
 from appliance.contract.fields import (
@@ -87,6 +88,7 @@ class Command(WireModel):
         | ScanCommand
         | PlanCommand
         | ConnectionTestCommand
-        | EraseCommand,
+        | EraseCommand
+        | BranchCommand,
         Field(discriminator="kind"),
     ]

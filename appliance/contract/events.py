@@ -11,6 +11,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from appliance.contract.branches import BranchesReported
 from appliance.contract.catalog import CatalogReported, ColumnsUncovered, PlanReported
 from appliance.contract.connection_test import ConnectionTested
 from appliance.contract.drift_check import MAX_DRIFT, DriftChecked
@@ -205,6 +206,7 @@ EventBody = (
     | PlanReported
     | DriftChecked
     | ConnectionTested
+    | BranchesReported
 )
 EventData = Annotated[EventBody, Field(discriminator="type")]
 EVENT_KINDS: dict[str, type[EventBody]] = {

@@ -9,17 +9,18 @@ import shutil
 from datetime import UTC, datetime
 
 import appliance
+from appliance.branches.remembered import remember
 from appliance.connections import load_connections, select_connections
 from appliance.contract.step_messages import Failure
 from appliance.errors import ApplianceError, RefusedError
 from appliance.keys.epochs import read_epochs
-from appliance.orchestration.look_reports import catalog_events, plan_event, tested_event
+from appliance.orchestration.look_reports import branches_event, catalog_events, plan_event, tested_event
 from appliance.orchestration.looks import Look, checked
 from appliance.policy.approvals import approved_columns
 from appliance.policy.policy import read_policy
 from appliance.run_folder import run_folder
 from appliance.settings.settings import Settings
-from appliance.steps.records.run_files import SCANNED, SPEC
+from appliance.steps.records.run_files import BRANCHES, SCANNED, SPEC
 from appliance.steps.records.run_spec import RunSpec
 from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection
@@ -40,8 +41,12 @@ def begin(settings: Settings, look: Look) -> RunSpec:
         created_at=datetime.now(UTC),
         appliance_version=appliance.__version__,
         mask_key=source.mask_key,
+        branch=look.branch,
         epoch=read_epochs(settings.keys_dir).of(source.mask_key or workflow.source),
     )
+    if look.branch is not None:
+        # What ends branches looks at that server from now on.
+        remember(settings.state_dir, look.branch.connection)
     SPEC.write(folder, spec)
     return spec
 
@@ -63,6 +68,8 @@ def answer(db: Connection, settings: Settings, look: Look, failure: Failure | Ap
             plan = plan_event(look.command_id, look.workflow or "", look.digest or "", folder, failure, share)
             append_event(db, plan)
             failure = None
+        if look.kind == "branch" and BRANCHES.is_in(folder):
+            append_event(db, branches_event(look.command_id, look.workflow or "", BRANCHES.read(folder)))
         finish_command(db, str(look.command_id), _settled(failure))
     shutil.rmtree(folder, ignore_errors=True)
 

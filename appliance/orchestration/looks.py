@@ -1,4 +1,4 @@
-"""Looks: what the dashboard asks to be found out of databases, a scan, a plan or a test. Nothing is changed.
+"""Looks: what the dashboard asks to be found out of databases, or done to a twin's branches.
 
 Asked for where commands are worked off, done as a step in a container (``look_work``). What policy forbids is
 refused before, by name of the rule. Imports no Airflow and no step, as the status service is small.
@@ -7,12 +7,15 @@ refused before, by name of the rule. Imports no Airflow and no step, as the stat
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from appliance.branches.asking import BranchAsked
+from appliance.branches.opening import twin_of
 from appliance.connections import load_connections, select_connections
 from appliance.contract.calls import document_digest
 from appliance.documents.document import Document
@@ -21,7 +24,9 @@ from appliance.errors import WrongRequestError
 from appliance.masking.registry import parameter_models
 from appliance.orchestration.airflow.execution_api import create_dag_run
 from appliance.orchestration.airflow.metadata import LOOK_DAG
+from appliance.orchestration.start_and_stop import find_workflow
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
+from appliance.policy.branches import check_asking
 from appliance.policy.policy import check_workflow, enforce, read_policy
 from appliance.policy.sharing import check_connection_test, check_scan
 from appliance.run_folder import LOOK, RunFile, run_folder
@@ -39,22 +44,29 @@ _NOWHERE = ("nowhere", "no-target")
 
 
 class Look(BaseModel):
-    """What is to be found out: ``scan`` or ``test`` of a connection, or ``plan`` of a version or a draft."""
+    """What is to be found out of a connection or a version or draft of a workflow; or done to a branch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["scan", "plan", "test"]
+    kind: Literal["scan", "plan", "test", "branch"]
     command_id: UUID
     connection: str | None = None
     workflow: str | None = None
     digest: str | None = None
     draft: str | None = None
     """The document as JSON, where it is one that was never saved."""
+    branch: BranchAsked | None = None
 
     @property
     def step(self) -> str:
         """The step that finds it out."""
-        return {"scan": "scan", "plan": "plan_only", "test": "try_connection"}[self.kind]
+        return {"scan": "scan", "plan": "plan_only", "test": "try_connection", "branch": "branch"}[self.kind]
+
+    def delivery(self, workflow: Workflow) -> int | None:
+        """By its place, the twin that it is about, of which alone the step gets the connection."""
+        if self.branch is None:
+            return None
+        return next(place for place, each in workflow.built.items() if each == self.branch.connection)
 
     @property
     def run_id(self) -> str:
@@ -86,7 +98,7 @@ def asked_for(settings: Settings, command_id: str) -> Look:
 def forget_lost(db: Connection, settings: Settings) -> int:
     """End the commands of looks whose process was killed, so that nothing answers them; how many."""
     rows = db.execute(
-        "SELECT command_id FROM appliance.command WHERE kind IN ('scan', 'plan', 'test')"
+        "SELECT command_id FROM appliance.command WHERE kind IN ('scan', 'plan', 'test', 'branch')"
         " AND state = 'accepted' AND received_at < now() - make_interval(mins => %s)",
         [2 * LONGEST_MIN],
     ).fetchall()
@@ -100,6 +112,9 @@ def forget_lost(db: Connection, settings: Settings) -> int:
 def checked(settings: Settings, look: Look) -> tuple[Workflow, Document | None]:
     """The workflow of a look, once policy has been asked."""
     policy = read_policy(settings)
+    if look.kind == "branch":
+        enforce(check_asking(policy.branches, "cloud"), "Ask the owner of policy.yaml.")
+        return load_workflow(Path(find_workflow(settings, look.workflow or "").path)).workflow, None
     if look.kind != "plan":
         assert look.connection is not None  # noqa: S101 - as the command has it
         refusals = check_scan if look.kind == "scan" else check_connection_test
@@ -112,6 +127,21 @@ def checked(settings: Settings, look: Look) -> tuple[Workflow, Document | None]:
         workflow, document = _version(settings, look.workflow or "", look.digest or "")
     enforce(check_workflow(policy, workflow, origin="cloud"))
     return workflow, document
+
+
+def branch_look(settings: Settings, command_id: UUID, payload: Mapping[str, str | None]) -> Look:
+    """What a command asks of a branch, of the twin that it means. Raises WrongRequestError."""
+    name = payload["workflow"] or ""
+    workflow = load_workflow(Path(find_workflow(settings, name).path)).workflow
+    asked = BranchAsked.model_validate(
+        {
+            "act": payload["act"],
+            "name": payload.get("name"),
+            "ttl": payload.get("ttl"),
+            "connection": twin_of(workflow, payload.get("on")),
+        }
+    )
+    return Look(kind="branch", command_id=command_id, workflow=name, branch=asked)
 
 
 def _scanning(connection: str) -> Workflow:

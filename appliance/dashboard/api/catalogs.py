@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from appliance.contract.calls import Problem
 from appliance.contract.catalog import PlanReported, ReportedTable, UncoveredColumn
 from appliance.dashboard.http_errors import NotFoundError
-from appliance.dashboard.store.appliances import catalogs, drift_checks, fleet
+from appliance.dashboard.store.appliances import branches, catalogs, drift_checks, fleet
 from appliance.dashboard.store.run_history import runs
 from appliance.dashboard.web.access import api_role
 from appliance.dashboard.web.context import Context, context_of
@@ -98,6 +98,14 @@ def show_drift_check(context: Deck, appliance_id: str, workflow_id: str) -> drif
         what = "No check of that workflow stands: there was none, or a run has ended since."
         raise NotFoundError(what, "", 'Write `drift: "0 18 * * *"` into the workflow.')
     return found
+
+
+@router.get("/appliances/{appliance_id}/branches/{workflow_id}")
+def show_branches(context: Deck, appliance_id: str, workflow_id: str) -> list[branches.Reported]:
+    """The branches of the workflow's twins, as the appliance said when it was last asked."""
+    with context.database.read() as session:
+        fleet.appliance(session, appliance_id)
+        return branches.reported(session, appliance_id, workflow_id)
 
 
 @router.get("/runs/{appliance_id}/{run_id}/uncovered")

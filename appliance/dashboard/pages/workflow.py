@@ -12,7 +12,7 @@ from appliance.dashboard.pages.editing.versions import difference
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.pages.run_grid import grid
 from appliance.dashboard.store import workflows
-from appliance.dashboard.store.appliances import commands, drift_checks, fleet
+from appliance.dashboard.store.appliances import branches, commands, drift_checks, fleet
 from appliance.dashboard.store.run_history import run_lists
 from appliance.dashboard.store.run_history.run_lists import Wanted
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
@@ -39,6 +39,7 @@ def details(visitor: Visit, workflow_id: str) -> dict[str, Any]:
         recent = run_lists.runs(session, Wanted(workflow_id=workflow_id), 8)
         latest = run_lists.latest(session, workflow_id=workflow_id)
         for appliance in assigned:
+            appliance["branches"] = branches.reported(session, appliance["appliance_id"], workflow_id)
             appliance["drift"] = drift_checks.checked(session, appliance["appliance_id"], workflow_id)
     for appliance in assigned:
         appliance["fresh"] = appliance["placed_digest"] == row["digest"]
@@ -135,6 +136,18 @@ def run(workflow_id: str, visitor: Visitor, form: Form) -> Response:
     command_id = commands.send(
         visitor.context.database, visitor.actor, appliance_id, "run", {"workflow": workflow_id}
     )
+    visitor.context.attention.watch(appliance_id)
+    return RedirectResponse(f"/commands/{command_id}", 303)
+
+
+@router.post("/{workflow_id}/branches")
+def branch(workflow_id: str, visitor: Visitor, form: Form) -> Response:
+    """Ask one of its appliances to make, renew or drop a branch of the twin, or to say which there are."""
+    visitor.needs("editor")
+    appliance_id = text_of(form, "appliance")
+    argument = {"workflow": workflow_id, "act": text_of(form, "act")}
+    argument |= {key: text for key in ("name", "ttl", "on") if (text := text_of(form, key).strip())}
+    command_id = commands.send(visitor.context.database, visitor.actor, appliance_id, "branch", argument)
     visitor.context.attention.watch(appliance_id)
     return RedirectResponse(f"/commands/{command_id}", 303)
 

@@ -39,7 +39,13 @@ class LookOperator(StepOperator):
             spec = begin(self.settings, look)
             self.step, self.workflow = look.step, spec.workflow.id
             inputs = StepInputs(self.settings, spec)
-            call = StepCall(look.run_id, spec.workflow.id, look.step, attempt=context["ti"].try_number)
+            call = StepCall(
+                look.run_id,
+                spec.workflow.id,
+                look.step,
+                attempt=context["ti"].try_number,
+                delivery=look.delivery(spec.workflow),
+            )
             inputs.scrubber = Scrubber(secret_values(inputs.connections_to_reach(call)[1]))
             self._perform(self.cli, inputs, call, run_folder(self.settings.state_dir, look.run_id))
         except (TaskFailedError, TaskFailedForGoodError) as error:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-LOOKS = ("scan", "plan_only", "try_connection")
-"""Steps of no run: they look at databases, and change nothing."""
+LOOKS = ("scan", "plan_only", "try_connection", "branch")
+"""Steps of no run: they look at databases, and change nothing but branches."""
 _PROVING = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "attest")
 STEPS = (*_PROVING, "upload", "publish", "discard", *LOOKS)
 PROGRAM = ("python", "-m", "appliance.steps")
@@ -36,6 +36,11 @@ class StepCall:
     def place(self) -> str:
         """Names the step within its run: ``copy-3``, ``plan``."""
         return self.step if self.part is None else f"{self.step}-{self.part}"
+
+    @property
+    def module(self) -> str:
+        """Where the step stands below ``appliance.steps``."""
+        return f"looks.{self.step}" if self.step in LOOKS else self.step
 
     @property
     def begins_run(self) -> bool:

@@ -54,7 +54,7 @@ def execute_step(
     forget_libpq_variables()
     try:
         with _until_sigterm() as stopped:
-            module = importlib.import_module(f"appliance.steps.{call.step}")
+            module = importlib.import_module(f"appliance.steps.{call.module}")
             context = load_context(call, paths, emit)
             if getattr(module, "KEEPER", False):
                 stopped.only_note()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from appliance import run_folder
+from appliance.branches.asking import BranchesFound
 from appliance.discovery.kept.look import KeptLook
 from appliance.discovery.reporting import ScannedSource
 from appliance.masking.suggesting.uncovered import UncoveredColumns
@@ -23,6 +24,7 @@ PLAN = RunFile(run_folder.PLAN, Plan)
 CATALOG = RunFile(run_folder.CATALOG, CatalogShape)
 FORMER_CATALOG = RunFile(run_folder.FORMER_CATALOG, FormerCatalog)
 DRIFT = RunFile(run_folder.DRIFT, Drift)
+BRANCHES = RunFile(run_folder.BRANCHES, BranchesFound)
 SCANNED = RunFile(run_folder.SCANNED, ScannedSource)
 TRIED = RunFile(run_folder.TRIED, TriedConnection)
 UNCOVERED = RunFile(run_folder.UNCOVERED, UncoveredColumns)

@@ -26,6 +26,7 @@ LIFETIME_SECONDS = {
     "scan": 900,
     "plan": 900,
     "test": 900,
+    "branch": 900,
     "update": 7 * 86400,
     "erase": 7 * 86400,
 }
@@ -44,7 +45,7 @@ def send(
         raise WrongRequestError(
             f"There is no command {kind[:20]}.",
             "",
-            "Use run, cancel, sync, scan, plan, test, update or erase.",
+            f"Use one of: {', '.join(LIFETIME_SECONDS)}.",
         )
     argument = {key: value for key, value in argument.items() if value is not None}
     now, command_id, text = time.time(), str(uuid.uuid4()), json.dumps(argument, sort_keys=True)
