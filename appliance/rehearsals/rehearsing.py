@@ -14,13 +14,11 @@ from psycopg.rows import TupleRow
 
 from appliance.branches.branch import Branch
 from appliance.branches.server import Asked, BranchServer, Made
-from appliance.connections import Connection
 from appliance.errors import ApplianceError, WrongRequestError
 from appliance.postgres.errors import database_failure
-from appliance.postgres.sessions.connect import open_session
-from appliance.postgres.sessions.parameters import libpq_parameters
 from appliance.rehearsals.beyond import refuse_beyond
 from appliance.rehearsals.directing import Stage, direct
+from appliance.rehearsals.login import Login
 from appliance.rehearsals.owning import give_to, require_fit
 from appliance.rehearsals.results.judging import judged
 from appliance.rehearsals.results.linting import lint_all, with_findings
@@ -47,18 +45,21 @@ class Script:
 
 def read_script(files: Sequence[Path]) -> Script:
     """All statements of some files. Raises WrongRequestError: nothing of it is performed then."""
-    texts = [(str(file), read_text(file)) for file in files]
+    return script_of([(str(file), read_text(file)) for file in files])
+
+
+def script_of(texts: Sequence[tuple[str, str]]) -> Script:
+    """The same of files that were read: each one's name and its text."""
     statements = [statement for name, text in texts for statement in split_statements(text, name)]
     if not statements:
-        raise WrongRequestError(
-            f"There is no statement in {', '.join(map(str, files))}.", "", "Name a file with SQL."
-        )
+        names = ", ".join(name for name, _ in texts)
+        raise WrongRequestError(f"There is no statement in {names}.", "", "Name a file with SQL.")
     refuse_beyond(statements)
     return Script(tuple(texts), tuple(statements))
 
 
-Program = Callable[[Connection], Outcome]
-"""Does its work in the branch that the connection leads to, and says how it ended."""
+Program = Callable[[str], Outcome]
+"""Does its work in the branch of that name, as the role of its own, and says how it ended."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ class Rehearser:
     """Where migrations of one workflow are rehearsed."""
 
     server: BranchServer
-    twin: Connection
-    migrator: Connection | None
+    twin: Login
+    migrator: Login | None
     """As whose role, where that is not the twin's."""
     limits: RehearsalLimits
     make_branch: Callable[[Callable[[], Made]], Made]
@@ -75,7 +76,6 @@ class Rehearser:
     source_rows: Callable[[str], Mapping[str, int]]
     """Of a run: how many rows the source has of tables that it left rows out of."""
     say: Callable[[str], None] = field(default=lambda _: None)
-    _parameters: dict[str, dict[str, str]] = field(default_factory=dict, init=False, repr=False)
 
     def rehearse(self, up: Script | Program, down: Script | None = None, *, keep: bool = False) -> Rehearsal:
         """Perform it in a branch of its own. Raises our errors where that could not be."""
@@ -117,7 +117,7 @@ class Rehearser:
 
     def _require_role(self) -> None:
         migrator = self.migrator or self.twin
-        if (migrator.host, migrator.port) != (self.twin.host, self.twin.port):
+        if migrator.server != self.twin.server:
             raise WrongRequestError(
                 f"'{migrator.name}' (rehearsal.connection) leads to another server than the twin's.",
                 "A branch stands on the twin's server.",
@@ -134,7 +134,7 @@ class Rehearser:
 
     def look(self, branch: Branch) -> psycopg.Connection[TupleRow]:
         """A session of the appliance's own in the branch."""
-        return self._session(self.twin, branch.database.name, _LOOKS)
+        return self.twin.open(branch.database.name, _LOOKS)
 
     def stage(self, branch: Branch, minutes: float) -> Stage:
         """The branch, for one direction."""
@@ -143,6 +143,7 @@ class Rehearser:
             migrate=lambda: self._migrating(branch),
             minutes=minutes,
             source_rows=self.source_rows(branch.marker.run),
+            say=self.say,
         )
 
     def _in_branch(
@@ -185,8 +186,7 @@ class Rehearser:
     def _observe(self, stage: Stage, branch: Branch, program: Program) -> Direction:
         # As the twin's owner it could drop the twin: its statements are not seen before they run.
         assert self.migrator is not None  # noqa: S101 - asked before there is a branch
-        inside = self.migrator.model_copy(update={"dbname": branch.database.name})
-        return observe(stage, self.migrator.user, lambda: program(inside))
+        return observe(stage, self.migrator.user, lambda: program(branch.database.name))
 
     def _direct(self, stage: Stage, script: Script, version: int) -> tuple[Direction, tuple[str, ...]]:
         findings, notes = lint_all(script.texts, version)
@@ -195,23 +195,10 @@ class Rehearser:
         return direction.model_copy(update={"statements": reports}), notes
 
     def _migrating(self, branch: Branch) -> psycopg.Connection[TupleRow]:
-        session = self._session(self.migrator or self.twin, branch.database.name, _MIGRATES)
+        session = (self.migrator or self.twin).open(branch.database.name, _MIGRATES)
         # As a migration finds it in production: what the role and the database have set, and nothing of ours.
         session.execute("RESET ALL")
         return session
-
-    def _session(
-        self, connection: Connection, database: str, application: str
-    ) -> psycopg.Connection[TupleRow]:
-        # A password that a program prints is asked for once: probes are opened while a lock is held.
-        known = self._parameters.get(connection.name) or libpq_parameters(connection)
-        self._parameters[connection.name] = known
-        return open_session(
-            connection.name,
-            {**known, "dbname": database},
-            application_name=application,
-            read_only=False,
-        )
 
 
 def _failed(direction: Direction) -> bool:

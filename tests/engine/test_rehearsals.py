@@ -12,6 +12,7 @@ import pytest
 from appliance.branches.server import Made
 from appliance.errors import WrongRequestError
 from appliance.postgres.twin.names import twin_names
+from appliance.rehearsals.login import Login
 from appliance.rehearsals.rehearsing import read_script
 from appliance.rehearsals.results.report import StatementReport
 from appliance.rehearsals.watch.locks import short
@@ -245,6 +246,6 @@ def test_a_twin_may_be_published_anew_meanwhile(rig: Rig) -> None:
 def test_a_connection_is_refused_that_leads_to_another_server(rig: Rig) -> None:
     elsewhere = rig.connection().model_copy(update={"port": 1})
     with pytest.raises(WrongRequestError, match="another server"):
-        replace(rig.rehearser(), migrator=elsewhere).rehearse(read_script([rig.file("SELECT 1")]))
+        replace(rig.rehearser(), migrator=Login.of(elsewhere)).rehearse(read_script([rig.file("SELECT 1")]))
     with closing(rig.stage.admin()) as admin, pytest.raises(psycopg.Error):
         admin.execute("SELECT * FROM nothing_of_this")

@@ -12,6 +12,7 @@ import pytest
 
 from appliance.errors import ApplianceError, RefusedError, WorkFailedError, WrongRequestError
 from appliance.policy.branches import BranchPolicy
+from appliance.rehearsals.login import Login
 from appliance.rehearsals.rehearsing import read_script
 from appliance.rehearsals.watch import watching
 from tests.engine.clusters import Cluster
@@ -138,7 +139,7 @@ def test_files_without_a_statement_or_that_are_not_there_are_refused(tmp_path: P
 
 
 def test_a_superuser_rehearses_nothing(rig: Rig) -> None:
-    rehearser = replace(rig.rehearser(), migrator=rig.connection("postgres"))
+    rehearser = replace(rig.rehearser(), migrator=Login.of(rig.connection("postgres")))
     with pytest.raises(WrongRequestError, match="a superuser"):
         rehearser.rehearse(read_script([rig.file("SELECT 1")]))
 

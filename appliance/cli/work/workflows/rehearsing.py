@@ -8,6 +8,7 @@ from pathlib import Path
 from appliance.cli.work.copies.branch_server import BranchesOfWorkflow
 from appliance.connections import load_connections, select_connections
 from appliance.errors import ApplianceError, ExitCode, WrongRequestError
+from appliance.rehearsals.login import Login
 from appliance.rehearsals.rehearsing import Rehearser
 from appliance.rehearsals.results.report import Rehearsal
 from appliance.settings.settings import Settings
@@ -23,10 +24,10 @@ def rehearser_of(branches: BranchesOfWorkflow, say: Callable[[str], None]) -> Re
     if limits.connection is not None:
         path = branches.connections_file
         known = select_connections(load_connections(path), [limits.connection], str(path))
-        migrator = known[limits.connection]
+        migrator = Login.of(known[limits.connection])
     return Rehearser(
         server=branches.server,
-        twin=branches.connection,
+        twin=Login.of(branches.connection),
         migrator=migrator,
         limits=limits,
         make_branch=branches.make,
