@@ -27,8 +27,22 @@ class BranchAsked(BaseModel):
 class BranchFound(BaseModel):
     """One branch, as its comment has it."""
 
+    database: str
     marker: BranchMarker
     bytes: int
+
+
+class BranchNoted(BaseModel):
+    """A branch that is about to be made, for the ledger of copies."""
+
+    database: str
+    marker: BranchMarker
+
+
+class BranchesNoted(BaseModel):
+    """All that a step was about to make."""
+
+    branches: tuple[BranchNoted, ...] = ()
 
 
 class BranchesFound(BaseModel):
@@ -62,5 +76,7 @@ def found(connection: str, branches: list[Branch]) -> BranchesFound:
     whole = (each for each in branches if each.marker.state == "ready")
     return BranchesFound(
         connection=connection,
-        branches=tuple(BranchFound(marker=each.marker, bytes=each.bytes) for each in whole),
+        branches=tuple(
+            BranchFound(database=each.database.name, marker=each.marker, bytes=each.bytes) for each in whole
+        ),
     )

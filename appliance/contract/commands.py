@@ -19,6 +19,7 @@ from appliance.contract.fields import (
     WireModel,
     WorkflowId,
 )
+from appliance.contract.rehearsals import RehearseCommand
 
 MAX_DRAFT_BYTES = 96 * 2**10
 """Of a draft's JSON, which comes with a heartbeat's answer: with all else in it, that stays below 256 KiB."""
@@ -89,6 +90,7 @@ class Command(WireModel):
         | PlanCommand
         | ConnectionTestCommand
         | EraseCommand
-        | BranchCommand,
+        | BranchCommand
+        | RehearseCommand,
         Field(discriminator="kind"),
     ]

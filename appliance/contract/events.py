@@ -32,6 +32,7 @@ from appliance.contract.fields import (
     WorkflowId,
 )
 from appliance.contract.receipts import ReceiptSigned
+from appliance.contract.rehearsals import RehearsalReported
 from appliance.contract.run_parts import Check, FailureReport, KeptLooked, Shard, Step, StepTime, TableBrief
 from appliance.contract.table_drift import TableDrift
 
@@ -207,6 +208,7 @@ EventBody = (
     | DriftChecked
     | ConnectionTested
     | BranchesReported
+    | RehearsalReported
 )
 EventData = Annotated[EventBody, Field(discriminator="type")]
 EVENT_KINDS: dict[str, type[EventBody]] = {

@@ -7,7 +7,6 @@ refused before, by name of the rule. Imports no Airflow and no step, as the stat
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 from uuid import UUID
@@ -15,7 +14,6 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from appliance.branches.asking import BranchAsked
-from appliance.branches.opening import twin_of
 from appliance.connections import load_connections, select_connections
 from appliance.contract.calls import document_digest
 from appliance.documents.document import Document
@@ -23,12 +21,15 @@ from appliance.documents.problems import WrongDocumentError
 from appliance.errors import WrongRequestError
 from appliance.masking.registry import parameter_models
 from appliance.orchestration.airflow.execution_api import create_dag_run
-from appliance.orchestration.airflow.metadata import LOOK_DAG
+from appliance.orchestration.airflow.metadata import LOOK_DAG, REHEARSAL_DAG
 from appliance.orchestration.start_and_stop import find_workflow
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.branches import check_asking
-from appliance.policy.policy import check_workflow, enforce, read_policy
+from appliance.policy.policy import Policy, check_workflow, enforce, read_policy
+from appliance.policy.refusal import Origin, Refusal
 from appliance.policy.sharing import check_connection_test, check_scan
+from appliance.rehearsals.asking import RehearsalAsked
+from appliance.rehearsals.image import as_container, check_image
 from appliance.run_folder import LOOK, RunFile, run_folder
 from appliance.settings.settings import Settings
 from appliance.store.command_state import Settled, finish_command
@@ -39,6 +40,16 @@ from appliance.workflow.mask_check import check_masks
 
 LONGEST_MIN = 15
 """Then a look is given up."""
+_WAITS_DAYS = 2
+"""For rehearsals before it; then a rehearsal is given up that has not begun."""
+_STEPS = {
+    "scan": "scan",
+    "plan": "plan_only",
+    "test": "try_connection",
+    "branch": "branch",
+    "rehearse": "try_migration",
+}
+_ASK_OWNER = "Ask the owner of policy.yaml."
 _NOWHERE = ("nowhere", "no-target")
 """What the workflow of a scan delivers to: nothing is, but every workflow names a target."""
 
@@ -48,7 +59,7 @@ class Look(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kind: Literal["scan", "plan", "test", "branch"]
+    kind: Literal["scan", "plan", "test", "branch", "rehearse"]
     command_id: UUID
     connection: str | None = None
     workflow: str | None = None
@@ -56,17 +67,26 @@ class Look(BaseModel):
     draft: str | None = None
     """The document as JSON, where it is one that was never saved."""
     branch: BranchAsked | None = None
+    rehearsal: RehearsalAsked | None = None
+    origin: Origin = "cloud"
+    """Who asks: the owner, by the API of this appliance, or the dashboard."""
 
     @property
     def step(self) -> str:
         """The step that finds it out."""
-        return {"scan": "scan", "plan": "plan_only", "test": "try_connection", "branch": "branch"}[self.kind]
+        return _STEPS[self.kind]
+
+    @property
+    def at_branches(self) -> str | None:
+        """The connection of the twin whose branches it works at, if it does."""
+        about = self.branch or self.rehearsal
+        return about.connection if about is not None else None
 
     def delivery(self, workflow: Workflow) -> int | None:
         """By its place, the twin that it is about, of which alone the step gets the connection."""
-        if self.branch is None:
+        if self.at_branches is None:
             return None
-        return next(place for place, each in workflow.built.items() if each == self.branch.connection)
+        return next(place for place, each in workflow.built.items() if each == self.at_branches)
 
     @property
     def run_id(self) -> str:
@@ -87,7 +107,7 @@ def ask(settings: Settings, look: Look) -> None:
     folder = run_folder(settings.state_dir, look.run_id)
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     ASKED.write(folder, look)
-    create_dag_run(settings, LOOK_DAG, str(look.command_id))
+    create_dag_run(settings, REHEARSAL_DAG if look.rehearsal else LOOK_DAG, str(look.command_id))
 
 
 def asked_for(settings: Settings, command_id: str) -> Look:
@@ -98,9 +118,12 @@ def asked_for(settings: Settings, command_id: str) -> Look:
 def forget_lost(db: Connection, settings: Settings) -> int:
     """End the commands of looks whose process was killed, so that nothing answers them; how many."""
     rows = db.execute(
-        "SELECT command_id FROM appliance.command WHERE kind IN ('scan', 'plan', 'test', 'branch')"
-        " AND state = 'accepted' AND received_at < now() - make_interval(mins => %s)",
-        [2 * LONGEST_MIN],
+        "SELECT c.command_id FROM appliance.command AS c LEFT JOIN appliance.asked_work AS w"
+        " USING (command_id) WHERE c.state = 'accepted' AND CASE c.kind"
+        " WHEN 'rehearse' THEN coalesce(w.lost_after, c.received_at + make_interval(days => %s)) < now()"
+        " WHEN 'erase' THEN false WHEN 'update' THEN false"
+        " ELSE c.received_at < now() - make_interval(mins => %s) END",
+        [_WAITS_DAYS, 2 * LONGEST_MIN],
     ).fetchall()
     for row in rows:
         problem = "It was begun, and nothing was heard of it any more: the appliance was restarted meanwhile."
@@ -112,13 +135,16 @@ def forget_lost(db: Connection, settings: Settings) -> int:
 def checked(settings: Settings, look: Look) -> tuple[Workflow, Document | None]:
     """The workflow of a look, once policy has been asked."""
     policy = read_policy(settings)
-    if look.kind == "branch":
-        enforce(check_asking(policy.branches, "cloud"), "Ask the owner of policy.yaml.")
-        return load_workflow(Path(find_workflow(settings, look.workflow or "").path)).workflow, None
+    if look.at_branches is not None:
+        workflow = load_workflow(Path(find_workflow(settings, look.workflow or "").path)).workflow
+        enforce(check_asking(policy.branches, look.origin), _ASK_OWNER)
+        if look.rehearsal is not None:
+            _check_rehearsal(settings, policy, workflow, look.rehearsal, look.origin)
+        return workflow, None
     if look.kind != "plan":
         assert look.connection is not None  # noqa: S101 - as the command has it
         refusals = check_scan if look.kind == "scan" else check_connection_test
-        enforce(refusals(policy, look.connection), "Ask the owner of policy.yaml.")
+        enforce(refusals(policy, look.connection), _ASK_OWNER)
         select_connections(load_connections(settings.connections_file), [look.connection])
         return _scanning(look.connection), None
     if look.draft is not None:
@@ -129,19 +155,19 @@ def checked(settings: Settings, look: Look) -> tuple[Workflow, Document | None]:
     return workflow, document
 
 
-def branch_look(settings: Settings, command_id: UUID, payload: Mapping[str, str | None]) -> Look:
-    """What a command asks of a branch, of the twin that it means. Raises WrongRequestError."""
-    name = payload["workflow"] or ""
-    workflow = load_workflow(Path(find_workflow(settings, name).path)).workflow
-    asked = BranchAsked.model_validate(
-        {
-            "act": payload["act"],
-            "name": payload.get("name"),
-            "ttl": payload.get("ttl"),
-            "connection": twin_of(workflow, payload.get("on")),
-        }
-    )
-    return Look(kind="branch", command_id=command_id, workflow=name, branch=asked)
+def _check_rehearsal(
+    settings: Settings, policy: Policy, workflow: Workflow, asked: RehearsalAsked, origin: Origin
+) -> None:
+    if origin == "cloud" and (asked.sql or asked.down) and not policy.sql_from_cloud:
+        what = "SQL of a migration is not taken from the dashboard here."
+        enforce((Refusal("sql_from_cloud", what),), _ASK_OWNER)
+    if asked.image is None:
+        return
+    if origin == "cloud" and "@sha256:" not in asked.image:
+        what = f"The image {asked.image} is named without a digest, and another may be behind it tomorrow."
+        enforce((Refusal("images", what),), "Name it as REGISTRY/NAME@sha256:DIGEST.")
+    container = as_container(workflow, asked.connection, asked.image, asked.command)
+    check_image(settings, container, policy, origin)
 
 
 def _scanning(connection: str) -> Workflow:

@@ -19,6 +19,7 @@ from appliance.contract.calls import (
 )
 from appliance.contract.connection_test import ConnectionTestCommand
 from appliance.contract.erasures import EraseCommand
+from appliance.contract.rehearsals import RehearseCommand
 from appliance.dashboard.api.answers import (
     ApplianceDetails,
     ApplianceRow,
@@ -149,18 +150,19 @@ CommandRequest = Annotated[
     | PlanCommand
     | ConnectionTestCommand
     | EraseCommand
-    | BranchCommand,
+    | BranchCommand
+    | RehearseCommand,
     Body(discriminator="kind"),
 ]
 
 
 @router.post("/appliances/{appliance_id}/commands", status_code=202)
 def send_command(actor: Editor, context: Deck, appliance_id: str, given: CommandRequest) -> CommandShown:
-    """Ask for a run, a scan, a branch, an update and so on: the appliance decides."""
+    """Ask for a run, a scan, a branch, a rehearsal and so on: the appliance decides."""
     if isinstance(given, UpdateCommand):
         command_id = overview.request_update(context, actor, appliance_id, given.version)
     else:
-        argument = given.model_dump(exclude={"kind"}, exclude_none=True)
+        argument = given.model_dump(mode="json", exclude={"kind"}, exclude_none=True)
         command_id = commands.send(context.database, actor, appliance_id, given.kind, argument)
     with context.database.read() as session:
         return CommandShown.model_validate(commands.command(session, command_id))

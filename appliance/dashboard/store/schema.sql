@@ -371,3 +371,12 @@ CREATE TABLE branches (
     data TEXT NOT NULL,
     PRIMARY KEY (appliance_id, workflow_id, connection)
 );
+-- What each rehearsal found, by the command that asked for it.
+CREATE TABLE rehearsal (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    command_id TEXT NOT NULL,
+    workflow_id TEXT NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (appliance_id, command_id)
+);

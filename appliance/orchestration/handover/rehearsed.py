@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -34,6 +33,7 @@ def run_image(
     policy: Policy,
     inside: Connection,
     *,
+    run_id: str,
     folder: Path,
     secrets_dir: Path,
     say: Callable[[str], None],
@@ -44,7 +44,6 @@ def run_image(
 
     Raises our errors where it could not be run.
     """
-    run_id = f"rehearsal-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
     spec = RunSpec(
         run_id=run_id,
         workflow=workflow,
@@ -54,12 +53,10 @@ def run_image(
         images=images_of(settings.trusted_images_file, workflow),
         appliance_version=__version__,
     )
-    # A state of its own: no reaper of an appliance takes its container for one that a run has left.
-    own = settings.model_copy(update={"state_dir": folder})
     exports = folder / "exports"
     handover = Handover(
         client=docker.from_env(version="auto").api,
-        settings=own,
+        settings=settings,
         spec=spec,
         call=StepCall(run_id, workflow.id, CONTAINER, delivery=1),
         twins={inside.name: inside},

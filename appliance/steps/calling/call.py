@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-LOOKS = ("scan", "plan_only", "try_connection", "branch")
+LOOKS = ("scan", "plan_only", "try_connection", "branch", "try_migration")
 """Steps of no run: they look at databases, and change nothing but branches."""
 _PROVING = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "attest")
 STEPS = (*_PROVING, "upload", "publish", "discard", *LOOKS)

@@ -6,10 +6,11 @@ import secrets
 import shlex
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from appliance.cli.work.copies.branch_server import BranchesOfWorkflow
-from appliance.cli.work.workflows.local_containers import require_engine
+from appliance.cli.work.workflows.local_containers import require_engine, with_state
 from appliance.connections import load_connections, select_connections
 from appliance.errors import WrongRequestError
 from appliance.policy.policy import read_policy
@@ -44,16 +45,19 @@ def image_program(
     ).values()
 
     def run(database: str) -> Outcome:
+        run_id = f"rehearsal-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
         with (
             tempfile.TemporaryDirectory(prefix="appliance-rehearsal-") as folder,
-            secrets_base(settings, f"rehearsal-{secrets.token_hex(6)}") as secrets_dir,
+            secrets_base(settings, run_id) as secrets_dir,
         ):
             inside = role.model_copy(update={"dbname": database})
             return run_image(
-                settings,
+                # A state of its own: no reaper takes its container for one that a run has left.
+                with_state(settings, Path(folder)),
                 workflow,
                 policy,
                 inside,
+                run_id=run_id,
                 folder=Path(folder),
                 secrets_dir=secrets_dir,
                 say=say,

@@ -20,7 +20,15 @@ from appliance.contract.events import (
     WorkflowChanged,
 )
 from appliance.contract.receipts import ReceiptSigned
-from appliance.dashboard.store.appliances import branches, catalogs, commands, connection_tests, drift_checks
+from appliance.contract.rehearsals import RehearsalReported
+from appliance.dashboard.store.appliances import (
+    branches,
+    catalogs,
+    commands,
+    connection_tests,
+    drift_checks,
+    rehearsals,
+)
 from appliance.dashboard.store.database import Row, Session
 from appliance.dashboard.store.run_history import receipts
 
@@ -65,6 +73,8 @@ def apply(session: Session, appliance_id: str, events: list[Stamped], now: float
             connection_tests.take(session, appliance_id, data, stamped.at, stamped.ordinal)
         elif isinstance(data, BranchesReported):
             branches.take(session, appliance_id, data, stamped.at, stamped.ordinal)
+        elif isinstance(data, RehearsalReported):
+            rehearsals.take(session, appliance_id, data, stamped.at)
         elif isinstance(data, ReceiptSigned):
             receipts.take(session, appliance_id, data, stamped.at)
         elif isinstance(data, WorkflowChanged):
