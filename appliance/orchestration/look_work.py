@@ -23,6 +23,7 @@ from appliance.orchestration.rehearsal_reports import rehearsal_event, rows_left
 from appliance.policy.approvals import approved_columns
 from appliance.policy.branches import check_asking
 from appliance.policy.policy import read_policy
+from appliance.rehearsals.rehearsing import linted
 from appliance.rehearsals.results.judging import EXIT_CODES
 from appliance.rehearsals.results.report import Rehearsal, with_source_rows
 from appliance.run_folder import run_folder
@@ -111,6 +112,9 @@ def _answer_of_branches(
             append_event(db, branches_event(look.command_id, look.workflow or "", found))
     elif REHEARSED.is_in(folder) and failure is None:
         report = REHEARSED.read(folder)
+        spec = SPEC.read(folder)
+        if (asked := spec.rehearsal) is not None and asked.sql:
+            report = linted(report, asked.up_script(), asked.down_script(), spec.workflow.rehearsal)
         answer = report = with_source_rows(report, rows_left_out(settings, report.run))
         code = int(EXIT_CODES[report.verdict])
         policy = read_policy(settings)

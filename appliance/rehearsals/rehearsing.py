@@ -62,6 +62,22 @@ Program = Callable[[str], Outcome]
 """Does its work in the branch of that name, as the role of its own, and says how it ended."""
 
 
+def linted(
+    rehearsal: Rehearsal, up: Script | None, down: Script | None, limits: RehearsalLimits
+) -> Rehearsal:
+    """The same with the linter's findings, and the verdict that follows."""
+    notes = list(rehearsal.notes)
+    changed: dict[str, Direction] = {}
+    for way, script, direction in (("up", up, rehearsal.up), ("down", down, rehearsal.down)):
+        if script is None or direction is None:
+            continue
+        findings, more = lint_all(script.texts, rehearsal.server_version or 0)
+        notes += [note for note in more if note not in notes]
+        reports = with_findings(direction.statements, script.statements, findings)
+        changed[way] = direction.model_copy(update={"statements": reports})
+    return judged(rehearsal.model_copy(update={**changed, "notes": tuple(notes)}), limits)
+
+
 @dataclass(frozen=True)
 class Rehearser:
     """Where migrations of one workflow are rehearsed."""
@@ -76,6 +92,8 @@ class Rehearser:
     source_rows: Callable[[str], Mapping[str, int]]
     """Of a run: how many rows the source has of tables that it left rows out of."""
     say: Callable[[str], None] = field(default=lambda _: None)
+    lints: bool = True
+    """Whether the linter is asked here; else ``linted`` adds what it says."""
 
     def rehearse(self, up: Script | Program, down: Script | None = None, *, keep: bool = False) -> Rehearsal:
         """Perform it in a branch of its own. Raises our errors where that could not be."""
@@ -155,16 +173,11 @@ class Rehearser:
         stage = self.stage(branch, self.limits.max_minutes)
         database = branch.database.name
         before = schema_text(self.twin, database, version) if down is not None else ""
-        notes: tuple[str, ...] = ()
-        if isinstance(up, Script):
-            forward, notes = self._direct(stage, up, version)
-        else:
-            forward = self._observe(stage, branch, up)
+        forward = direct(stage, up.statements) if isinstance(up, Script) else self._observe(stage, branch, up)
         back = None
         comparison = None
         if down is not None and not _failed(forward):
-            back, more = self._direct(stage, down, version)
-            notes = tuple(dict.fromkeys((*notes, *more)))
+            back = direct(stage, down.statements)
             if not _failed(back):
                 comparison = compared(before, schema_text(self.twin, database, version))
         marker = branch.marker
@@ -179,20 +192,17 @@ class Rehearser:
             up=forward,
             down=back,
             schema_after_down=comparison,
-            notes=(*made.notes, *notes),
+            notes=made.notes,
+            server_version=version,
         )
-        return judged(rehearsal, self.limits)
+        if not self.lints:
+            return judged(rehearsal, self.limits)
+        return linted(rehearsal, up if isinstance(up, Script) else None, down, self.limits)
 
     def _observe(self, stage: Stage, branch: Branch, program: Program) -> Direction:
         # As the twin's owner it could drop the twin: its statements are not seen before they run.
         assert self.migrator is not None  # noqa: S101 - asked before there is a branch
         return observe(stage, self.migrator.user, lambda: program(branch.database.name))
-
-    def _direct(self, stage: Stage, script: Script, version: int) -> tuple[Direction, tuple[str, ...]]:
-        findings, notes = lint_all(script.texts, version)
-        direction = direct(stage, script.statements)
-        reports = with_findings(direction.statements, script.statements, findings)
-        return direction.model_copy(update={"statements": reports}), notes
 
     def _migrating(self, branch: Branch) -> psycopg.Connection[TupleRow]:
         session = (self.migrator or self.twin).open(branch.database.name, _MIGRATES)

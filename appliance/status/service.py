@@ -46,6 +46,8 @@ PAGE = {
     "/page.js": ("page.js", "text/javascript"),
     "/run.html": ("run.html", "text/html"),
     "/run.js": ("run.js", "text/javascript"),
+    "/rehearsal.html": ("rehearsal.html", "text/html"),
+    "/rehearsal.js": ("rehearsal.js", "text/javascript"),
     "/shown.js": ("shown.js", "text/javascript"),
 }
 NOT_FINE: Described = {503: {"description": "Something does not work; the answer says what."}}

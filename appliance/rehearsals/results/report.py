@@ -156,6 +156,8 @@ class Rehearsal(_Part):
     verdict: Verdict = "passed"
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    server_version: int | None = None
+    """Of the server, as PostgreSQL numbers itself: 170004."""
 
 
 def with_source_rows(rehearsal: Rehearsal, rows: Mapping[str, int]) -> Rehearsal:

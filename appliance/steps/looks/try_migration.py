@@ -61,9 +61,11 @@ def run(context: StepContext) -> RehearsalSummary:
         migrator=migrator,
         limits=workflow.rehearsal,
         make_branch=lambda make: make(),
-        # The step sees no other run's folder: who reads the report adds them.
+        # The step sees no other run's folder: what reads the report adds them.
         source_rows=lambda _: {},
         say=context.notice,
+        # The linter is no part of the step's image: what reads the report asks it.
+        lints=False,
     )
     rehearsal = rehearser.rehearse(up, down, keep=asked.keep)
     REHEARSED.write(context.run_dir, rehearsal)
