@@ -18,6 +18,7 @@ import pytest
 import yaml
 from uvicorn import Config, Server
 
+from appliance.cli.main import CommandModules
 from appliance.copies.ledger import made
 from appliance.postgres.twin.database import mark
 from appliance.status.guard import owners_token
@@ -27,6 +28,7 @@ from tests.cloud.test_looks import asked, perform
 from tests.engine.clusters import Cluster, free_port
 
 __all__ = ["asked"]
+ROOT = Path(__file__).parents[2]
 TWIN = "rehearsed_twin"
 OWNER = "rehearsed_owner"
 BY_ALL = {"by": ["local", "cloud"], "max": 5, "ttl_days": 3}
@@ -98,10 +100,14 @@ class Pipeline:
 
     def remote(self, *words: str) -> int:
         """Its exit status."""
+        return self.run([sys.executable, "-m", "appliance", "remote", *words], {})
+
+    def run(self, command: list[str], variables: dict[str, str]) -> int:
+        """That of any program that asks."""
         program = subprocess.Popen(
-            [sys.executable, "-m", "appliance", "remote", *words],
+            command,
             cwd=self.folder,
-            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path.cwd())} | self.variables,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path.cwd())} | self.variables | variables,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -109,8 +115,8 @@ class Pipeline:
         done = 0
         while program.poll() is None:
             self.meanwhile()
-            for command in self.asked[done:]:
-                perform(self.rig, command)
+            for work_id in self.asked[done:]:
+                perform(self.rig, work_id)
                 done += 1
             time.sleep(0.05)
         self.asked.clear()
@@ -188,17 +194,7 @@ def test_a_connection_that_is_lost_is_taken_up_again(
     rig: ApplianceRig, asked: list[str], tmp_path: Path
 ) -> None:
     pipeline = Pipeline(rig, asked, tmp_path)
-    with served(rig, pipeline.port) as _, pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tests.cloud.test_rehearsals_asked.perform", lambda *_: None)
-        pipeline.meanwhile = lambda: None
-        program = threading.Event()
-
-        def lose() -> None:
-            if asked and not program.is_set():
-                program.set()
-
-        pipeline.meanwhile = lose
-        # Nothing performs it: the program waits until the service is gone.
+    with served(rig, pipeline.port):
         waiting = subprocess.Popen(
             [
                 *(sys.executable, "-m", "appliance", "remote", "rehearse", "staging-twin"),
@@ -210,6 +206,7 @@ def test_a_connection_that_is_lost_is_taken_up_again(
             stderr=subprocess.PIPE,
             text=True,
         )
+        # Nothing performs it: the program waits until the service is gone.
         while not asked:
             assert waiting.poll() is None
             time.sleep(0.02)
@@ -301,3 +298,33 @@ def test_branches_go_through_the_dashboard(
     allow(enrolled, branches={"by": ["local"]})
     assert pipeline.remote("branch", "drop", "staging-twin", "pay/1") == 3
     assert len(branches_of(twin)) == 1
+
+
+@pytest.mark.usefixtures("twin")
+def test_the_action_for_github_writes_a_summary_and_ends_with_the_exit_code(
+    pipeline: Pipeline, tmp_path: Path
+) -> None:
+    action = yaml.safe_load((ROOT / "ci/rehearse/action.yml").read_text())
+    step = action["runs"]["steps"][-1]
+    (tmp_path / "bin").write_text(f'#!/bin/sh\nexec {sys.executable} -m appliance "$@"\n')
+    (tmp_path / "bin").chmod(0o755)
+    given = {
+        "APPLIANCE": str(tmp_path / "bin"),
+        "WORKFLOW": "staging-twin",
+        "SQL": pipeline.file(BAD.splitlines()[0]),
+        **dict.fromkeys(("ID", "CA", "IMAGE", "COMMAND", "DOWN"), ""),
+        "REPORTS": str(tmp_path),
+    }
+    assert set(step["env"]) == {*given, "APPLIANCE_REMOTE_URL", "APPLIANCE_REMOTE_TOKEN"}
+    summary = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
+    assert pipeline.run(["bash", "-e", "-o", "pipefail", "-c", step["run"]], given | summary) == 3
+    assert "public.customer was rewritten" in (tmp_path / "summary.md").read_text()
+
+
+def test_the_template_for_gitlab_has_the_commands_options() -> None:
+    template = yaml.safe_load((ROOT / "ci/rehearse/gitlab.yml").read_text())[".rehearse"]
+    (command,) = (each for each in template["script"] if " rehearse " in each)
+    asked_for = {word for word in command.replace("{", " ").split() if word.startswith("--")}
+    rehearse = CommandModules()["remote"].commands["rehearse"]
+    known = {option for each in rehearse.params for option in each.opts}
+    assert asked_for and {word.split("+")[-1] for word in asked_for} <= known

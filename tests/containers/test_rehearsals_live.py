@@ -14,7 +14,8 @@ import yaml
 
 from appliance.policy.trusted_images import TrustRecord, write_trusted
 from appliance.status.guard import owners_token
-from tests.containers.appliance_host import GATEWAY, ApplianceHost
+from tests.containers.appliance_host import GATEWAY, ApplianceHost, wait_for
+from tests.containers.shop import workflow
 from tests.engine.clusters import Cluster
 from tests.engine.rehearsal_rig import Rig, rehearsal_rig
 
@@ -77,12 +78,14 @@ def ended(program: subprocess.Popen[str], exit_code: int) -> Any:
     return json.loads(printed)
 
 
-def test_two_rehearsals_at_once_each_in_a_branch_and_a_container_of_its_own(
+def test_two_rehearsals_and_a_run_at_once_each_in_containers_of_its_own(
     appliance: ApplianceHost, twin: Rig, tmp_path: Path
 ) -> None:
     before = twin.facts()
     (tmp_path / "slow.sql").write_text(SLOW)
     (tmp_path / "bad.sql").write_text("SELECT * FROM nowhere")
+    appliance.write_workflow("beside.yaml", workflow("beside", "beside"))
+    wait_for("Airflow knows it", lambda: appliance.cli("workflow", "start", "beside", check=False).stdout)
     slow = remote(appliance, "by-owner", "--sql", str(tmp_path / "slow.sql"), "--json")
     bad = remote(appliance, "by-owner", "--sql", str(tmp_path / "bad.sql"), "--json")
     report = ended(slow, 0)
@@ -90,7 +93,9 @@ def test_two_rehearsals_at_once_each_in_a_branch_and_a_container_of_its_own(
     failed = ended(bad, 1)
     assert failed["up"]["statements"][0]["failure"]["sqlstate"] == "42P01"
     assert report["branch"] != failed["branch"]
-    assert twin.server().branches() == [] and twin.facts() == before
+    (run,) = [each for each in appliance.status("/runs")[1] if each["workflow"] == "beside"]
+    assert appliance.wait_for_end(run["run_id"])["state"] == "succeeded"
+    assert twin.server().branches() == [] and twin.facts()[2] == before[2]
     shown = appliance.status("/rehearsals")[1]
     assert [each["state"] for each in shown[:2]] == ["done", "done"]
     assert any("The branch" in line for line in appliance.status(f"/work/{shown[0]['id']}")[1]["said"])
