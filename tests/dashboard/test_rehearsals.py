@@ -94,6 +94,7 @@ def test_a_rehearsal_is_asked_for_and_its_report_stands_with_the_command(stored:
     shown = browser.get(f"/commands/{command_id}").text
     assert "42P01" in shown and "ADD &lt;b&gt;" in shown and "public.customer" in shown
     assert f"/commands/{command_id}" in browser.get("/workflows/staging-twin").text
+    assert f"/commands/{command_id}" in browser.get(f"/appliances/{appliance_id}").text
     found = stored.api.get(f"/v1/appliances/{appliance_id}/rehearsals/{command_id}").json()["found"]
     assert found["report"]["up"]["statements"][0]["rewrites"] == ["public.customer"]
     assert stored.api.get(f"/v1/appliances/{appliance_id}/rehearsals/{uuid4()}").status_code == 404

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +19,9 @@ from appliance.rehearsals.rehearsing import read_script
 from appliance.rehearsals.watch import watching
 from tests.engine.clusters import Cluster
 from tests.engine.rehearsal_rig import Rig, rehearsal_rig
+from tests.engine.test_disk import NewDisk, new_disk
+
+__all__ = ["new_disk"]
 
 
 @pytest.fixture(scope="module")
@@ -174,3 +179,21 @@ def test_a_server_that_goes_away_leaves_a_branch_that_ends_by_itself(rig: Rig) -
     (branch,) = rig.server().branches()
     rig.server().end_due(branch.marker.ends_at)
     assert rig.server().branches() == []
+
+
+def test_a_migration_that_fills_the_disk_fails_and_its_branch_goes(rig: Rig, new_disk: NewDisk) -> None:
+    folder = new_disk(16) / "space"
+    folder.mkdir()
+    if os.geteuid() == 0:
+        folder.parent.chmod(0o755)
+        shutil.chown(folder, "postgres")
+    target = rig.stage.target
+    target.sql("postgres", f"CREATE TABLESPACE tiny LOCATION '{folder}'")
+    target.sql("postgres", "GRANT CREATE ON TABLESPACE tiny TO twin_owner")
+    try:
+        rehearsal = rig.rehearse(
+            "CREATE TABLE much TABLESPACE tiny AS SELECT repeat('x', 1000) FROM generate_series(1, 50000)"
+        )
+        assert rehearsal.verdict == "failed" and "SQLSTATE 53100" in rehearsal.reasons[0]
+    finally:
+        target.sql("postgres", "DROP TABLESPACE tiny")

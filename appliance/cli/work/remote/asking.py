@@ -96,11 +96,11 @@ def far(url: str | None, token_file: Path | None, ca: Path | None, say: Callable
     """The service that is meant. Raises WrongRequestError without address or token."""
     if not url:
         raise WrongRequestError(
-            "Which appliance is asked?", "There is no address.", "--url https://appliance.internal:8420"
+            "Which appliance is asked?", "There is no address.", "--url https://appliance.internal:8080"
         )
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise WrongRequestError(f"'{url}' is no address.", "", "--url https://appliance.internal:8420")
+        raise WrongRequestError(f"'{url}' is no address.", "", "--url https://appliance.internal:8080")
     if parts.scheme == "http" and not _is_loopback(parts.hostname):
         raise WrongRequestError(
             f"The token is not sent to {parts.hostname} without TLS.",
