@@ -17,6 +17,7 @@ from appliance.branches.opening import server_of
 from appliance.branches.server import Asked, BranchServer
 from appliance.connections import load_connections
 from appliance.policy.branches import BranchPolicy
+from appliance.rehearsals.login import Login
 from appliance.rehearsals.rehearsing import Rehearser, read_script
 from appliance.workflow.rehearsal import RehearsalLimits
 from bench.engine import appliance_run
@@ -41,7 +42,7 @@ def branches_section(servers: Servers, folder: Path, rounds: int, parallel: int)
     script = read_script([file])
     rehearser = Rehearser(
         server=server,
-        twin=known,
+        twin=Login.of(known),
         migrator=None,
         limits=RehearsalLimits(),
         make_branch=lambda make: make(),

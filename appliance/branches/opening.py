@@ -9,9 +9,11 @@ from psycopg.rows import TupleRow
 
 from appliance.branches.server import BranchServer
 from appliance.connections import Connection
+from appliance.errors import WrongRequestError
 from appliance.policy.branches import BranchPolicy
 from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.parameters import libpq_parameters
+from appliance.workflow.document import Workflow
 
 _APPLICATION_NAME = "appliance branch"
 
@@ -34,3 +36,23 @@ def server_of(name: str, connection: Connection, policy: BranchPolicy, workflow:
         open_admin=partial(open_database, connection.maintenance_db),
         open_database=open_database,
     )
+
+
+def twin_of(workflow: Workflow, wanted: str | None) -> str:
+    """The connection of the twin that is meant. Raises WrongRequestError."""
+    twins = [twin.connection for twin in workflow.twins.values()]
+    if not twins:
+        raise WrongRequestError(
+            f"The workflow {workflow.id} delivers no twin.", "A branch is a copy of a twin."
+        )
+    if wanted is None and len(twins) > 1:
+        raise WrongRequestError(
+            f"The workflow {workflow.id} delivers several twins: {', '.join(twins)}.",
+            "A branch is a copy of one of them.",
+            f"--on {twins[0]}",
+        )
+    if wanted is not None and wanted not in twins:
+        raise WrongRequestError(
+            f"The workflow {workflow.id} delivers no twin on '{wanted}'.", f"It does on {', '.join(twins)}."
+        )
+    return wanted or twins[0]

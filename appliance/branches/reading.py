@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 from appliance.branches.branch import Branch, marker_of
 from appliance.branches.template import Candidate
 from appliance.policy.branches import BranchPolicy, check_branch
-from appliance.policy.refusal import Refusal
+from appliance.policy.refusal import Origin, Refusal
 from appliance.postgres.sessions.database_sessions import sessions_in
 from appliance.postgres.twin.database import DatabaseFacts, read_database
 from appliance.postgres.twin.golden import is_golden_of
@@ -70,6 +70,7 @@ def refusals(
     ttl: timedelta,
     *,
     but: str = "",
+    origin: Origin = "local",
 ) -> tuple[Refusal, ...]:
     """Why policy says no to one more branch, a copy of ``template``; ``but`` names one that it replaces."""
     others = [each for each in all_branches(admin) if each.database.name != but]
@@ -79,6 +80,7 @@ def refusals(
         there=len(others),
         there_bytes=sum(each.bytes for each in others),
         new_bytes=bytes_of(admin, template.database),
+        origin=origin,
     )
 
 

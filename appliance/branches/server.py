@@ -21,8 +21,9 @@ from appliance.branches.reading import all_branches, bytes_of, candidates, refus
 from appliance.branches.rights import give_rights, require_role
 from appliance.branches.template import Candidate, choose, occupied
 from appliance.errors import WrongRequestError
-from appliance.policy.branches import BranchPolicy, check_asking
+from appliance.policy.branches import BranchPolicy, check_asking, check_lifetime
 from appliance.policy.policy import enforce
+from appliance.policy.refusal import Origin
 from appliance.postgres.errors import database_failure
 from appliance.postgres.twin.database import OpenDatabase, read_database, run_sql
 from appliance.postgres.twin.template_copy import Method, copy_database, end_all_sessions
@@ -65,6 +66,8 @@ class BranchServer:
     open_database: OpenDatabase
     note_made: Callable[[str, BranchMarker], None] | None = None
     """Writes a database down that is about to be made, while no other branch of the server changes."""
+    origin: Origin = "local"
+    """Who asks."""
 
     def branches(self) -> list[Branch]:
         """Those of this twin, by name. Raises our errors."""
@@ -84,7 +87,7 @@ class BranchServer:
     def create(self, name: str, asked: Asked) -> Made:
         """Make a branch. Raises RefusedError, WrongRequestError or WorkFailedError; then there is none."""
         database = branch_database(self.twin, name)
-        enforce(check_asking(self.policy), _ASK_OWNER)
+        self.may_ask()
         with self._turn(f"The branch '{name}' could not be made.") as admin:
             if asked.role is not None:
                 require_role(admin, asked.role)
@@ -104,7 +107,7 @@ class BranchServer:
         Who is in it is disconnected. Where policy says no or nothing can be copied now, it stays as it is.
         Raises as ``create``.
         """
-        enforce(check_asking(self.policy), _ASK_OWNER)
+        self.may_ask()
         with self._turn(f"The branch '{name}' could not be made again.") as admin:
             former = self._found(admin, name)
             now = datetime.now(UTC)
@@ -117,9 +120,20 @@ class BranchServer:
             drop_branch(admin, former.database)
             return self._copy(admin, former.database.name, marker, replace(asked, of=template.kind))
 
+    def extend(self, name: str, ttl: timedelta | None = None) -> Branch:
+        """Let a branch stand for ``ttl`` from now, or as long as policy allows. Raises our errors."""
+        self.may_ask()
+        ttl = self.policy.longest if ttl is None else ttl
+        enforce(check_lifetime(self.policy, ttl), _ASK_OWNER)
+        with self._turn(f"The branch '{name}' could not be extended.") as admin:
+            branch = self._found(admin, name)
+            marker = branch.marker.model_copy(update={"ends_at": datetime.now(UTC) + ttl})
+            _comment(admin, branch.database.name, marker)
+            return replace(branch, marker=marker)
+
     def drop(self, name: str) -> Branch:
         """Drop a branch, and disconnect who is in it. Raises our errors."""
-        enforce(check_asking(self.policy), _ASK_OWNER)
+        self.may_ask()
         with self._turn(f"The branch '{name}' could not be dropped.") as admin:
             branch = self._found(admin, name)
             drop_branch(admin, branch.database)
@@ -132,6 +146,10 @@ class BranchServer:
         """
         with self._session("The branches could not be looked at.") as admin, changing_branches(admin):
             return end_due(admin, self.twin, now)
+
+    def may_ask(self) -> None:
+        """Raise RefusedError where policy lets who asks do nothing to branches."""
+        enforce(check_asking(self.policy, self.origin), _ASK_OWNER)
 
     @contextmanager
     def _session(self, what: str) -> Iterator[Connection[TupleRow]]:
@@ -188,7 +206,7 @@ class BranchServer:
         but: str = "",
     ) -> None:
         ttl = marker.ends_at - marker.made_at
-        enforce(refusals(admin, self.policy, template, ttl, but=but), _ASK_OWNER)
+        enforce(refusals(admin, self.policy, template, ttl, but=but, origin=self.origin), _ASK_OWNER)
 
     def _copy(self, admin: Connection[TupleRow], database: str, marker: BranchMarker, asked: Asked) -> Made:
         with copying(admin, self.twin):

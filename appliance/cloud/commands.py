@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 from uuid import UUID
 
 from psycopg.rows import class_row
@@ -19,14 +18,17 @@ from psycopg.rows import class_row
 from appliance.cloud.wanted_release import WantedRelease
 from appliance.contract.calls import Command
 from appliance.errors import ApplianceError, RefusedError, WorkFailedError, WrongRequestError
-from appliance.orchestration.looks import Look, ask, forget_lost
+from appliance.orchestration.look_asking import AT_BRANCHES, look_of
+from appliance.orchestration.looks import ask, forget_lost
 from appliance.orchestration.start_and_stop import cancel_run, find_workflow, start_run
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.columns import KEEP_RULE
 from appliance.policy.policy import Policy, check_workflow, enforce, read_policy
+from appliance.policy.refusal import Origin
 from appliance.run_folder import run_id_for
 from appliance.scrubbing.reference import check_reference
 from appliance.settings.settings import Settings
+from appliance.store.asked_work import begin_work
 from appliance.store.command_state import BY, PAGE, Settled, finish_command
 from appliance.store.database import Connection
 from appliance.store.queries import run_state
@@ -38,7 +40,6 @@ MOST_AN_HOUR = 120
 KEPT_DAYS = 30
 PATIENCE_S = 90.0
 """How long a run may wait for Airflow to be back, or to see a workflow that has just come."""
-_LOOKS: dict[str, Literal["scan", "plan", "test"]] = {"scan": "scan", "plan": "plan", "test": "test"}
 FROM = {True: "It was asked for on the status page.", False: "The dashboard asked for it."}
 
 
@@ -135,8 +136,8 @@ class CloudCommands:
             case "update":
                 asked = self._releases.request(db, command.payload["version"], command.command_id)
                 return Settled("accepted" if asked else "done")
-            case "scan" | "plan" | "test":
-                return self._look(command)
+            case "scan" | "plan" | "test" | "branch" | "rehearse":
+                return self._look(db, command)
             case "erase":
                 return _asked_to_erase(command.payload["reference"])
         sync()
@@ -196,25 +197,21 @@ class CloudCommands:
             cancel_run(self._settings, run_id, why)
         return Settled("done", run_id=run_id)
 
-    def _look(self, command: Received) -> Settled | None:
+    def _look(self, db: Connection, command: Received) -> Settled | None:
         """Hand it to what may open the databases. What it says comes with its own answer."""
-        connection, workflow = command.payload.get("connection"), command.payload.get("workflow")
-        look = Look(
-            kind=_LOOKS[command.kind],
-            command_id=UUID(command.command_id),
-            connection=connection,
-            workflow=workflow,
-            digest=command.payload.get("digest"),
-            draft=command.payload.get("draft"),
-        )
+        payload = command.payload
+        origin: Origin = "local" if command.is_owners else "cloud"
+        look = look_of(self._settings, UUID(command.command_id), command.kind, payload, origin)
         try:
             ask(self._settings, look)
         except (WrongRequestError, WorkFailedError) as error:
             # A saved version may just be on its way here; anything else is wrong now and later.
-            for_ever = isinstance(error, WrongRequestError) and (connection or look.draft)
+            for_ever = isinstance(error, WrongRequestError) and (look.connection or look.draft)
             if not for_ever and datetime.now(UTC) - command.received_at < timedelta(seconds=PATIENCE_S):
                 return None
             raise
+        if command.kind in AT_BRANCHES:
+            begin_work(db, command.command_id)
         return Settled("accepted")
 
     def _policy(self) -> Policy:

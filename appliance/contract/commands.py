@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from appliance.contract.branches import BranchCommand
 from appliance.contract.connection_test import ConnectionTestCommand
 from appliance.contract.erasures import EraseCommand
 from appliance.contract.fields import (
@@ -18,6 +19,7 @@ from appliance.contract.fields import (
     WireModel,
     WorkflowId,
 )
+from appliance.contract.rehearsals import RehearseCommand
 
 MAX_DRAFT_BYTES = 96 * 2**10
 """Of a draft's JSON, which comes with a heartbeat's answer: with all else in it, that stays below 256 KiB."""
@@ -87,6 +89,8 @@ class Command(WireModel):
         | ScanCommand
         | PlanCommand
         | ConnectionTestCommand
-        | EraseCommand,
+        | EraseCommand
+        | BranchCommand
+        | RehearseCommand,
         Field(discriminator="kind"),
     ]

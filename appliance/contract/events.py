@@ -11,6 +11,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
+from appliance.contract.branches import BranchesReported
 from appliance.contract.catalog import CatalogReported, ColumnsUncovered, PlanReported
 from appliance.contract.connection_test import ConnectionTested
 from appliance.contract.drift_check import MAX_DRIFT, DriftChecked
@@ -31,6 +32,7 @@ from appliance.contract.fields import (
     WorkflowId,
 )
 from appliance.contract.receipts import ReceiptSigned
+from appliance.contract.rehearsals import RehearsalReported
 from appliance.contract.run_parts import Check, FailureReport, KeptLooked, Shard, Step, StepTime, TableBrief
 from appliance.contract.table_drift import TableDrift
 
@@ -205,6 +207,8 @@ EventBody = (
     | PlanReported
     | DriftChecked
     | ConnectionTested
+    | BranchesReported
+    | RehearsalReported
 )
 EventData = Annotated[EventBody, Field(discriminator="type")]
 EVENT_KINDS: dict[str, type[EventBody]] = {

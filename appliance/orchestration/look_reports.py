@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from uuid import UUID
 
+from appliance.branches.asking import BranchesFound
+from appliance.contract.branches import MAX_BRANCHES, BranchesReported, BranchLine
 from appliance.contract.catalog import (
     MAX_LEFT_OUT,
     MAX_PARTS,
@@ -94,6 +96,28 @@ def _class_of(failure: Failure | ApplianceError) -> str:
     if isinstance(failure, Failure):
         return failure.sqlstate or failure.exception or type(failure).__name__
     return failure.explanation.sqlstate or type(failure).__name__
+
+
+def branches_event(command_id: UUID, workflow: str, found: BranchesFound) -> BranchesReported:
+    """Which branches a twin has: those that end first, where there are very many."""
+    first = sorted(found.branches, key=lambda each: each.marker.ends_at)[:MAX_BRANCHES]
+    return BranchesReported(
+        command_id=command_id,
+        workflow=workflow,
+        connection=found.connection,
+        branches=tuple(
+            BranchLine(
+                name=each.marker.name,
+                run_id=each.marker.run,
+                copy_of=each.marker.copy_of,
+                made_at=each.marker.made_at,
+                ends_at=each.marker.ends_at,
+                bytes=each.bytes,
+            )
+            for each in first
+        ),
+        total=len(found.branches),
+    )
 
 
 def uncovered_in(folder: Path) -> UncoveredColumns:

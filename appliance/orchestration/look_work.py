@@ -9,18 +9,28 @@ import shutil
 from datetime import UTC, datetime
 
 import appliance
+from appliance.branches.asking import BranchesFound
+from appliance.branches.noting import branch_copy
+from appliance.branches.remembered import remember
 from appliance.connections import load_connections, select_connections
 from appliance.contract.step_messages import Failure
+from appliance.copies.ledger import note_made
 from appliance.errors import ApplianceError, RefusedError
 from appliance.keys.epochs import read_epochs
-from appliance.orchestration.look_reports import catalog_events, plan_event, tested_event
+from appliance.orchestration.look_reports import branches_event, catalog_events, plan_event, tested_event
 from appliance.orchestration.looks import Look, checked
+from appliance.orchestration.rehearsal_reports import rehearsal_event, rows_left_out
 from appliance.policy.approvals import approved_columns
+from appliance.policy.branches import check_asking
 from appliance.policy.policy import read_policy
+from appliance.rehearsals.rehearsing import linted
+from appliance.rehearsals.results.judging import EXIT_CODES
+from appliance.rehearsals.results.report import Rehearsal, with_source_rows
 from appliance.run_folder import run_folder
 from appliance.settings.settings import Settings
-from appliance.steps.records.run_files import SCANNED, SPEC
+from appliance.steps.records.run_files import BRANCHES, BRANCHES_NOTED, REHEARSED, SCANNED, SPEC
 from appliance.steps.records.run_spec import RunSpec
+from appliance.store.asked_work import work_ended
 from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection
 from appliance.store.events import append_event
@@ -34,14 +44,19 @@ def begin(settings: Settings, look: Look) -> RunSpec:
     spec = RunSpec(
         run_id=look.run_id,
         workflow=workflow,
-        origin="cloud",
+        origin=look.origin,
         policy=read_policy(settings),
         approved=approved_columns(settings.approvals_dir, workflow) if look.kind == "plan" else (),
         created_at=datetime.now(UTC),
         appliance_version=appliance.__version__,
         mask_key=source.mask_key,
+        branch=look.branch,
+        rehearsal=look.rehearsal,
         epoch=read_epochs(settings.keys_dir).of(source.mask_key or workflow.source),
     )
+    if look.at_branches is not None:
+        # What ends branches looks at that server from now on.
+        remember(settings.state_dir, look.at_branches)
     SPEC.write(folder, spec)
     return spec
 
@@ -63,8 +78,50 @@ def answer(db: Connection, settings: Settings, look: Look, failure: Failure | Ap
             plan = plan_event(look.command_id, look.workflow or "", look.digest or "", folder, failure, share)
             append_event(db, plan)
             failure = None
+        if look.at_branches is not None:
+            _answer_of_branches(db, settings, look, failure)
         finish_command(db, str(look.command_id), _settled(failure))
+    if look.at_branches is not None:
+        note_branches(settings, look)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def note_branches(settings: Settings, look: Look) -> None:
+    """Put what the step was about to make into the ledger of copies."""
+    folder = run_folder(settings.state_dir, look.run_id)
+    if look.at_branches is None or not BRANCHES_NOTED.is_in(folder):
+        return
+    note_made(
+        settings.state_dir,
+        [
+            branch_copy(settings.state_dir, look.at_branches, each.database, each.marker, "request")
+            for each in BRANCHES_NOTED.read(folder).branches
+        ],
+    )
+
+
+def _answer_of_branches(
+    db: Connection, settings: Settings, look: Look, failure: Failure | ApplianceError | None
+) -> None:
+    folder, command_id = run_folder(settings.state_dir, look.run_id), str(look.command_id)
+    answer: BranchesFound | Rehearsal | None = None
+    code = int(failure.exit_code) if failure is not None else 0
+    if BRANCHES.is_in(folder):
+        answer = found = BRANCHES.read(folder)
+        if look.origin == "cloud":
+            append_event(db, branches_event(look.command_id, look.workflow or "", found))
+    elif REHEARSED.is_in(folder) and failure is None:
+        report = REHEARSED.read(folder)
+        spec = SPEC.read(folder)
+        if (asked := spec.rehearsal) is not None and asked.sql:
+            report = linted(report, asked.up_script(), asked.down_script(), spec.workflow.rehearsal)
+        answer = report = with_source_rows(report, rows_left_out(settings, report.run))
+        code = int(EXIT_CODES[report.verdict])
+        policy = read_policy(settings)
+        if not check_asking(policy.branches, "cloud"):
+            share = look.origin == "cloud" and policy.share_catalog == "names"
+            append_event(db, rehearsal_event(look.command_id, report, share))
+    work_ended(db, command_id, code, answer.model_dump(mode="json") if answer is not None else None)
 
 
 def _is_refusal(failure: Failure | ApplianceError | None) -> bool:

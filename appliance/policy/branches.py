@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from appliance.documents.model import StrictModel
-from appliance.policy.refusal import Refusal
+from appliance.policy.refusal import Origin, Refusal
 
 GB = 10**9
 
@@ -27,10 +27,13 @@ class BranchPolicy(StrictModel):
         description="Days that a branch may stand at most.",
         examples=[7],
     )
-    by: tuple[Literal["local"], ...] = Field(
+    by: tuple[Literal["local", "cloud"], ...] = Field(
         default=("local",),
-        description="From where they may be made: local is this machine; an empty list allows none.",
-        examples=[["local"]],
+        description=(
+            "From where they may be asked for: local is this machine, cloud the dashboard, which then sees"
+            " which branches there are. An empty list allows none."
+        ),
+        examples=[["local", "cloud"]],
     )
     max_gb: int | None = Field(
         default=None,
@@ -53,11 +56,10 @@ def check_branch(
     there: int,
     there_bytes: int,
     new_bytes: int,
+    origin: Origin = "local",
 ) -> tuple[Refusal, ...]:
     """Every reason why a branch may not be made beside ``there`` others of ``there_bytes`` together."""
-    refusals = list(check_asking(policy))
-    if ttl > policy.longest:
-        refusals.append(Refusal("branches.ttl_days", f"A branch may stand {policy.ttl_days} days at most."))
+    refusals = [*check_asking(policy, origin), *check_lifetime(policy, ttl)]
     if there >= policy.max:
         what = f"There are {there} branches on that server, and {policy.max} are allowed."
         refusals.append(Refusal("branches.max", what))
@@ -70,8 +72,16 @@ def check_branch(
     return tuple(refusals)
 
 
-def check_asking(policy: BranchPolicy) -> tuple[Refusal, ...]:
-    """Whether branches may be made, reset and dropped at all."""
-    if "local" in policy.by:
+def check_lifetime(policy: BranchPolicy, ttl: timedelta) -> tuple[Refusal, ...]:
+    """Whether a branch may stand that long."""
+    if ttl <= policy.longest:
         return ()
-    return (Refusal("branches.by", "Branches may not be made or changed here."),)
+    return (Refusal("branches.ttl_days", f"A branch may stand {policy.ttl_days} days at most."),)
+
+
+def check_asking(policy: BranchPolicy, origin: Origin = "local") -> tuple[Refusal, ...]:
+    """Whether branches may be made, reset and dropped at all by who asks."""
+    if origin in policy.by:
+        return ()
+    where = "here" if origin == "local" else "by the dashboard"
+    return (Refusal("branches.by", f"Branches may not be made or changed {where}."),)

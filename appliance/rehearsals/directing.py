@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import Connection
@@ -36,6 +36,8 @@ class Stage:
     minutes: float
     source_rows: Mapping[str, int]
     """About how many rows each table has in the source, where the run has left some out."""
+    say: Callable[[str], None] = field(default=lambda _: None)
+    """How far it is."""
 
 
 def direct(stage: Stage, statements: Sequence[Statement]) -> Direction:
@@ -45,7 +47,7 @@ def direct(stage: Stage, statements: Sequence[Statement]) -> Direction:
         sizes = read_sizes(session, before.tables())
     with closing(stage.migrate()) as session:
         pid = session.info.backend_pid
-        performance = Performance(session, before, sizes)
+        performance = Performance(session, before, sizes, stage.say)
         began = time.monotonic()
         watched = Watched(pids=lambda _: [pid], cancel=lambda: _cancel(session))
         with Watch(stage.look, before, watched, stage.minutes * 60) as watch:

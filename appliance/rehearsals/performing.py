@@ -7,7 +7,7 @@ refuses that (``CREATE INDEX CONCURRENTLY``, ``VACUUM``) is sent as it is.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -31,6 +31,7 @@ _TRANSACTION_WORDS = {
     *("lock", "declare", "fetch", "move", "close"),
 }
 _REWRITES = "AccessExclusiveLock"
+_SAYS_EVERY_S = 1.0
 _UNDO = {"rollback", "abort"}
 _WRITES = {"INSERT", "UPDATE", "DELETE", "MERGE", "COPY"}
 _OWN_LOCKS = """
@@ -63,7 +64,14 @@ class _Done:
 class Performance:
     """One migration, performed in ``session``, which is its own."""
 
-    def __init__(self, session: Connection[TupleRow], before: CatalogState, sizes: dict[int, int]) -> None:
+    def __init__(
+        self,
+        session: Connection[TupleRow],
+        before: CatalogState,
+        sizes: dict[int, int],
+        say: Callable[[str], None],
+    ) -> None:
+        self._say = say
         self._session = session
         self._baseline = before
         self._state = before
@@ -78,7 +86,11 @@ class Performance:
     def perform(self, statements: Sequence[Statement], watch: Watch) -> bool:
         """Perform them up to the first that fails; whether all went through."""
         self._watch = watch
-        for statement in statements:
+        said = 0.0
+        for number, statement in enumerate(statements, 1):
+            if time.monotonic() - said > _SAYS_EVERY_S:
+                said = time.monotonic()
+                self._say(f"Statement {number} of {len(statements)}, {statement.file}:{statement.line}.")
             done = self._one(statement)
             self._done.append(done)
             if done.failure is not None or watch.out_of_time:

@@ -14,13 +14,11 @@ from psycopg.rows import TupleRow
 
 from appliance.branches.branch import Branch
 from appliance.branches.server import Asked, BranchServer, Made
-from appliance.connections import Connection
 from appliance.errors import ApplianceError, WrongRequestError
 from appliance.postgres.errors import database_failure
-from appliance.postgres.sessions.connect import open_session
-from appliance.postgres.sessions.parameters import libpq_parameters
 from appliance.rehearsals.beyond import refuse_beyond
 from appliance.rehearsals.directing import Stage, direct
+from appliance.rehearsals.login import Login
 from appliance.rehearsals.owning import give_to, require_fit
 from appliance.rehearsals.results.judging import judged
 from appliance.rehearsals.results.linting import lint_all, with_findings
@@ -47,18 +45,37 @@ class Script:
 
 def read_script(files: Sequence[Path]) -> Script:
     """All statements of some files. Raises WrongRequestError: nothing of it is performed then."""
-    texts = [(str(file), read_text(file)) for file in files]
+    return script_of([(str(file), read_text(file)) for file in files])
+
+
+def script_of(texts: Sequence[tuple[str, str]]) -> Script:
+    """The same of files that were read: each one's name and its text."""
     statements = [statement for name, text in texts for statement in split_statements(text, name)]
     if not statements:
-        raise WrongRequestError(
-            f"There is no statement in {', '.join(map(str, files))}.", "", "Name a file with SQL."
-        )
+        names = ", ".join(name for name, _ in texts)
+        raise WrongRequestError(f"There is no statement in {names}.", "", "Name a file with SQL.")
     refuse_beyond(statements)
     return Script(tuple(texts), tuple(statements))
 
 
-Program = Callable[[Connection], Outcome]
-"""Does its work in the branch that the connection leads to, and says how it ended."""
+Program = Callable[[str], Outcome]
+"""Does its work in the branch of that name, as the role of its own, and says how it ended."""
+
+
+def linted(
+    rehearsal: Rehearsal, up: Script | None, down: Script | None, limits: RehearsalLimits
+) -> Rehearsal:
+    """The same with the linter's findings, and the verdict that follows."""
+    notes = list(rehearsal.notes)
+    changed: dict[str, Direction] = {}
+    for way, script, direction in (("up", up, rehearsal.up), ("down", down, rehearsal.down)):
+        if script is None or direction is None:
+            continue
+        findings, more = lint_all(script.texts, rehearsal.server_version or 0)
+        notes += [note for note in more if note not in notes]
+        reports = with_findings(direction.statements, script.statements, findings)
+        changed[way] = direction.model_copy(update={"statements": reports})
+    return judged(rehearsal.model_copy(update={**changed, "notes": tuple(notes)}), limits)
 
 
 @dataclass(frozen=True)
@@ -66,8 +83,8 @@ class Rehearser:
     """Where migrations of one workflow are rehearsed."""
 
     server: BranchServer
-    twin: Connection
-    migrator: Connection | None
+    twin: Login
+    migrator: Login | None
     """As whose role, where that is not the twin's."""
     limits: RehearsalLimits
     make_branch: Callable[[Callable[[], Made]], Made]
@@ -75,7 +92,8 @@ class Rehearser:
     source_rows: Callable[[str], Mapping[str, int]]
     """Of a run: how many rows the source has of tables that it left rows out of."""
     say: Callable[[str], None] = field(default=lambda _: None)
-    _parameters: dict[str, dict[str, str]] = field(default_factory=dict, init=False, repr=False)
+    lints: bool = True
+    """Whether the linter is asked here; else ``linted`` adds what it says."""
 
     def rehearse(self, up: Script | Program, down: Script | None = None, *, keep: bool = False) -> Rehearsal:
         """Perform it in a branch of its own. Raises our errors where that could not be."""
@@ -117,7 +135,7 @@ class Rehearser:
 
     def _require_role(self) -> None:
         migrator = self.migrator or self.twin
-        if (migrator.host, migrator.port) != (self.twin.host, self.twin.port):
+        if migrator.server != self.twin.server:
             raise WrongRequestError(
                 f"'{migrator.name}' (rehearsal.connection) leads to another server than the twin's.",
                 "A branch stands on the twin's server.",
@@ -134,7 +152,7 @@ class Rehearser:
 
     def look(self, branch: Branch) -> psycopg.Connection[TupleRow]:
         """A session of the appliance's own in the branch."""
-        return self._session(self.twin, branch.database.name, _LOOKS)
+        return self.twin.open(branch.database.name, _LOOKS)
 
     def stage(self, branch: Branch, minutes: float) -> Stage:
         """The branch, for one direction."""
@@ -143,6 +161,7 @@ class Rehearser:
             migrate=lambda: self._migrating(branch),
             minutes=minutes,
             source_rows=self.source_rows(branch.marker.run),
+            say=self.say,
         )
 
     def _in_branch(
@@ -154,16 +173,11 @@ class Rehearser:
         stage = self.stage(branch, self.limits.max_minutes)
         database = branch.database.name
         before = schema_text(self.twin, database, version) if down is not None else ""
-        notes: tuple[str, ...] = ()
-        if isinstance(up, Script):
-            forward, notes = self._direct(stage, up, version)
-        else:
-            forward = self._observe(stage, branch, up)
+        forward = direct(stage, up.statements) if isinstance(up, Script) else self._observe(stage, branch, up)
         back = None
         comparison = None
         if down is not None and not _failed(forward):
-            back, more = self._direct(stage, down, version)
-            notes = tuple(dict.fromkeys((*notes, *more)))
+            back = direct(stage, down.statements)
             if not _failed(back):
                 comparison = compared(before, schema_text(self.twin, database, version))
         marker = branch.marker
@@ -178,40 +192,23 @@ class Rehearser:
             up=forward,
             down=back,
             schema_after_down=comparison,
-            notes=(*made.notes, *notes),
+            notes=made.notes,
+            server_version=version,
         )
-        return judged(rehearsal, self.limits)
+        if not self.lints:
+            return judged(rehearsal, self.limits)
+        return linted(rehearsal, up if isinstance(up, Script) else None, down, self.limits)
 
     def _observe(self, stage: Stage, branch: Branch, program: Program) -> Direction:
         # As the twin's owner it could drop the twin: its statements are not seen before they run.
         assert self.migrator is not None  # noqa: S101 - asked before there is a branch
-        inside = self.migrator.model_copy(update={"dbname": branch.database.name})
-        return observe(stage, self.migrator.user, lambda: program(inside))
-
-    def _direct(self, stage: Stage, script: Script, version: int) -> tuple[Direction, tuple[str, ...]]:
-        findings, notes = lint_all(script.texts, version)
-        direction = direct(stage, script.statements)
-        reports = with_findings(direction.statements, script.statements, findings)
-        return direction.model_copy(update={"statements": reports}), notes
+        return observe(stage, self.migrator.user, lambda: program(branch.database.name))
 
     def _migrating(self, branch: Branch) -> psycopg.Connection[TupleRow]:
-        session = self._session(self.migrator or self.twin, branch.database.name, _MIGRATES)
+        session = (self.migrator or self.twin).open(branch.database.name, _MIGRATES)
         # As a migration finds it in production: what the role and the database have set, and nothing of ours.
         session.execute("RESET ALL")
         return session
-
-    def _session(
-        self, connection: Connection, database: str, application: str
-    ) -> psycopg.Connection[TupleRow]:
-        # A password that a program prints is asked for once: probes are opened while a lock is held.
-        known = self._parameters.get(connection.name) or libpq_parameters(connection)
-        self._parameters[connection.name] = known
-        return open_session(
-            connection.name,
-            {**known, "dbname": database},
-            application_name=application,
-            read_only=False,
-        )
 
 
 def _failed(direction: Direction) -> bool:

@@ -25,7 +25,12 @@ LONGEST_TEXT = 256 * 1024
 
 ADVICE = frozenset({"next_step"})
 """The keys whose text says what to do next. Our own code writes it, never a server or a row."""
-FREE_TEXT = frozenset({"what", "why", "problem", "log_tail", "text"}) | ADVICE
+FREE_TEXT = (
+    frozenset(
+        {"what", "why", "problem", "log_tail", "text", "statement", "message", "help", "reasons", "notes"}
+    )
+    | ADVICE
+)
 """The keys of an event, at any depth, that hold free text."""
 
 _VALUES_FOLLOW = re.compile(

@@ -26,7 +26,7 @@ from appliance.status.reconcile_loop import ReconcileLoop
 from appliance.store.database import Connection, connect
 from appliance.supervision.upkeep_mark import MARK
 
-RUNS = ("run", "cancel", "scan", "plan", "test")
+RUNS = ("run", "cancel", "scan", "plan", "test", "branch", "rehearse")
 """The commands that are done here, near connections and scheduler; the status service does the others."""
 TURN_S = 1.0
 NOTE_EVERY_S = 10.0

@@ -200,6 +200,19 @@ function showErasures(erasures, now) {
   }));
 }
 
+async function showRehearsals(now) {
+  const found = await ask("rehearsals").catch(() => []);
+  $("rehearsals").hidden = !found.length;
+  $("rehearsal-rows").replaceChildren(...found.map((each) => {
+    const line = element("li");
+    const link = element("a", each.workflow);
+    link.href = `rehearsal.html?id=${encodeURIComponent(each.id)}`;
+    const outcome = { 1: "failed", 3: "above a threshold, or refused" }[each.exit_code] || "";
+    line.append(tag(each.state), " ", link, ` ${outcome} `, element("span", ago(each.asked_at, now), "quiet"));
+    return line;
+  }));
+}
+
 function show(status) {
   last = status;
   const now = new Date(status.now);
@@ -217,7 +230,7 @@ function show(status) {
   facts($("parts"), status.components.map((each) => [each.name.replaceAll("_", " "), [tag(each.state), why(each.problem)]]));
   facts($("machine"), machine(status, now));
   $("enrol").hidden = !status.dashboard || status.dashboard.enrolled || !status.dashboard.url;
-  return showNow(status.runs.current);
+  return Promise.all([showNow(status.runs.current), showRehearsals(now)]);
 }
 
 async function look() {

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 import psycopg
 from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
@@ -20,14 +21,24 @@ import appliance
 from appliance.cloud.enrol_unattended import OneTimeToken, enrol_here, refuse_other_sites
 from appliance.errors import ApplianceError, Explanation, RefusedError, WrongRequestError
 from appliance.settings.settings import Settings
+from appliance.status.branch_requests import (
+    WantedBranch,
+    WantedRehearsal,
+    WorkAccepted,
+    ask_for_work,
+    look_at_work,
+)
 from appliance.status.guard import Guard, is_owner, owners_token, required_token, token_file
 from appliance.status.metrics import CONTENT_TYPE, metrics
 from appliance.status.owner_requests import Asked, WantedRun, ask_for_run, ask_to_cancel
 from appliance.status.report import EnrolledAs, Health, Owner, Report
 from appliance.status.state import State
+from appliance.store.asked_work import AskedWork, recent_rehearsals
+from appliance.store.database import connect
 from appliance.store.rows import RunDetails, RunLine
 
 RunIdOfPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
+Said = TypeVar("Said")
 Described = dict[int | str, dict[str, Any]]
 PAGE = {
     "/": ("page.html", "text/html"),
@@ -35,10 +46,13 @@ PAGE = {
     "/page.js": ("page.js", "text/javascript"),
     "/run.html": ("run.html", "text/html"),
     "/run.js": ("run.js", "text/javascript"),
+    "/rehearsal.html": ("rehearsal.html", "text/html"),
+    "/rehearsal.js": ("rehearsal.js", "text/javascript"),
     "/shown.js": ("shown.js", "text/javascript"),
 }
 NOT_FINE: Described = {503: {"description": "Something does not work; the answer says what."}}
 NO_DATABASE: Described = {503: {"description": "The appliance's database does not answer."}}
+NO_WORK: Described = {404: {"description": "Nothing was asked for under that id."}}
 NO_RUN: Described = {404: {"description": "There is no such run."}}
 ENROLS: Described = {
     403: {"description": "Another site sent it."},
@@ -131,6 +145,7 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
         """Ask a run to end."""
         return _for_the_owner(request, lambda: ask_to_cancel(settings, run_id))
 
+    add_branch_routes(app, settings)
     for path, (name, kind) in PAGE.items():
         app.add_api_route(path, _file(name, kind), include_in_schema=False)
     token = required_token(settings)
@@ -138,7 +153,40 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
     return app
 
 
-def _for_the_owner(request: Request, action: Callable[[], Asked]) -> Asked:
+def add_branch_routes(app: FastAPI, settings: Settings) -> None:
+    """Branches of twins, and rehearsals in them."""
+
+    @app.post("/branches", responses=CHANGES, status_code=202)
+    def ask_branch(request: Request, wanted: WantedBranch) -> WorkAccepted:
+        """Make, renew, extend, drop or list branches of a twin."""
+        return _for_the_owner(request, lambda: ask_for_work(settings, "branch", wanted))
+
+    @app.post("/rehearsals", responses=CHANGES, status_code=202)
+    def ask_rehearsal(request: Request, wanted: WantedRehearsal) -> WorkAccepted:
+        """Rehearse a migration in a branch of a twin."""
+        return _for_the_owner(request, lambda: ask_for_work(settings, "rehearse", wanted))
+
+    @app.get("/work/{work_id}", response_model=AskedWork, responses=NO_DATABASE | NO_WORK)
+    def work(work_id: UUID) -> Response:
+        """How far that is, and what came of it: which branches there are, or the report."""
+        try:
+            return _json(AskedWork, look_at_work(settings, work_id))
+        except WrongRequestError as error:
+            raise HTTPException(404, error.text()) from None
+        except psycopg.Error:
+            raise HTTPException(503, AWAY.line()) from None
+
+    @app.get("/rehearsals", response_model=list[AskedWork], responses=NO_DATABASE)
+    def rehearsals() -> Response:
+        """The newest rehearsals, without their reports."""
+        try:
+            with connect(settings.database_url, read_only=True) as db:
+                return _json(list[AskedWork], recent_rehearsals(db))
+        except psycopg.Error:
+            raise HTTPException(503, AWAY.line()) from None
+
+
+def _for_the_owner(request: Request, action: Callable[[], Said]) -> Said:
     """Do what changes something: only for who showed the token, and only from this page."""
     headers = request.headers
     try:

@@ -31,7 +31,9 @@ def finish_command(db: Connection, command_id: str, outcome: Settled) -> None:
     why = {"run_id": outcome.run_id, "rule": outcome.rule, "problem": outcome.problem}
     with db.transaction():
         changed = db.execute(
-            "UPDATE appliance.command SET state = %(state)s, settled_at = now(), outcome = %(outcome)s"
+            # A migration that came along is needed no more.
+            "UPDATE appliance.command SET state = %(state)s, settled_at = now(), outcome = %(outcome)s,"
+            " payload = payload - 'sql' - 'down'"
             " WHERE command_id = %(id)s AND state IN ('received', 'accepted') AND state <> %(state)s"
             " RETURNING payload ->> %(by)s AS by",
             {"id": command_id, "state": outcome.state, "outcome": Jsonb(why), "by": BY},

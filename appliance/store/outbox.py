@@ -25,7 +25,8 @@ MAX_ROWS_UNENROLLED = 2_000
 DROPPED_IN_TURN = (
     ("progress",),
     ("step_changed",),
-    ("catalog_reported", "plan_reported", "drift_checked", "connection_tested"),
+    ("catalog_reported", "plan_reported", "drift_checked", "connection_tested", "branches_reported"),
+    ("rehearsal_reported",),
     ("run_planned", "noticed", "columns_uncovered"),
     ("run_started", "workflow_changed", "command_changed", "update_changed"),
 )

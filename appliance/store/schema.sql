@@ -130,3 +130,17 @@ CREATE TABLE appliance.drift_check (
     changes     jsonb NOT NULL DEFAULT '[]',
     failure     jsonb
 );
+
+-- migration 6
+-- Work at branches that was asked for over the API or by the dashboard: how far it is, and what came of it.
+CREATE TABLE appliance.asked_work (
+    command_id  text PRIMARY KEY REFERENCES appliance.command ON DELETE CASCADE,
+    kind        text NOT NULL CHECK (kind IN ('branch', 'rehearse')),
+    workflow    text NOT NULL,
+    origin      text NOT NULL CHECK (origin IN ('local', 'cloud')),
+    said        jsonb NOT NULL DEFAULT '[]',
+    started_at  timestamptz,
+    lost_after  timestamptz,
+    exit_code   integer,
+    answer      jsonb
+);

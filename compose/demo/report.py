@@ -20,8 +20,10 @@ from .stack import Stack
 PRODUCTION = ("production", "shop")
 TWIN = ("staging", "shop_twin")
 RECEIPTS = "/var/lib/appliance/receipts"
-MIGRATION = "ALTER TABLE public.orders ADD COLUMN priority int DEFAULT random() * 10"
-"""A bad one: it writes the whole table anew. With a constant default it does not."""
+BAD_MIGRATION = "ALTER TABLE public.orders ADD COLUMN priority int DEFAULT random() * 10"
+"""It writes the whole table anew, while readers and writers wait."""
+GOOD_MIGRATION = "ALTER TABLE public.orders ADD COLUMN priority int DEFAULT 5"
+"""With a constant default it does not."""
 
 CUSTOMERS = """
 SELECT c.email, c.first_name, c.last_name, c.phone, c.birth_date, c.tier, a.street, a.city,
@@ -175,11 +177,17 @@ def where_to_look(console: Console, stack: Stack, at: Addresses, password: str |
         ("Any command", stack.command("exec", "operator", "appliance", "help")),
         ("Which twins", stack.command("exec", "operator", "appliance", "twin", "show", TWIN[0])),
         ("  back to the former", stack.command("exec", "operator", "appliance", "twin", "rollback", TWIN[0])),
-        ("Try a migration", f"echo {MIGRATION!r} | {_rehearse(stack)}"),
+        ("A branch of the twin", f"{_branch(stack)} create {ID} mine --ttl 2h"),
+        ("Try a bad migration", f"echo {BAD_MIGRATION!r} | {_rehearse(stack)}"),
+        ("  and a good one", f"echo {GOOD_MIGRATION!r} | {_rehearse(stack)}"),
         ("The twin", stack.command("exec", "staging", "psql", "shop_twin")),
         ("Logs", stack.command("logs", "--follow")),
         ("Remove it all", "make clean"),
     )
+
+
+def _branch(stack: Stack) -> str:
+    return stack.command("exec", "operator", "appliance", "branch")
 
 
 def _rehearse(stack: Stack) -> str:

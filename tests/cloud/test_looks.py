@@ -58,7 +58,7 @@ def perform(rig: ApplianceRig, command_id: str) -> None:
     spec = look_work.begin(rig.settings, look)
     folder = run_folder(rig.settings.state_dir, look.run_id)
     secrets = rig.folder / "run" / look.run_id
-    call = StepCall(look.run_id, spec.workflow.id, look.step)
+    call = StepCall(look.run_id, spec.workflow.id, look.step, delivery=look.delivery(spec.workflow))
     _, wanted = StepInputs(rig.settings, spec).connections_to_reach(call)
     write_secrets(secrets, wanted)
     said: list[Any] = []

@@ -30,6 +30,7 @@ TWINS = (
     "gone",
     "spare",
     "fresh",
+    "beside",
 )
 """A connection for each workflow, since a twin has one owner."""
 

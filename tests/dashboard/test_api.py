@@ -36,6 +36,8 @@ PAGE_TO_CALL = {
     "/preview-workflow": "POST /v1/workflows/check",
     "/ask-for-scan": "POST /v1/appliances/{appliance_id}/commands",
     "/plan-draft": "POST /v1/appliances/{appliance_id}/commands",
+    "/workflows/{workflow_id}/branches": "POST /v1/appliances/{appliance_id}/commands",
+    "/workflows/{workflow_id}/rehearsals": "POST /v1/appliances/{appliance_id}/commands",
     "/workflows/{workflow_id}/plan": "POST /v1/appliances/{appliance_id}/commands",
     "/workflows/{workflow_id}/edit": "PUT /v1/workflows/{workflow_id}",
     "/workflows/{workflow_id}/history/{number}": "POST /v1/workflows/{workflow_id}/roll-back",

@@ -13,6 +13,7 @@ from appliance.branches.server import BranchServer
 from appliance.connections import Connection
 from appliance.policy.branches import BranchPolicy
 from appliance.postgres.twin.names import twin_names
+from appliance.rehearsals.login import Login
 from appliance.rehearsals.rehearsing import Rehearser, read_script
 from appliance.rehearsals.results.report import Rehearsal, StatementReport
 from appliance.workflow.rehearsal import RehearsalLimits
@@ -62,8 +63,8 @@ class Rig:
     def rehearser(self, migrator: str | None = None, **limits: Any) -> Rehearser:
         return Rehearser(
             server=self.server(),
-            twin=self.connection(),
-            migrator=self.connection(migrator) if migrator else None,
+            twin=Login.of(self.connection()),
+            migrator=Login.of(self.connection(migrator)) if migrator else None,
             limits=RehearsalLimits(**limits),
             make_branch=lambda make: make(),
             source_rows=lambda _: {},

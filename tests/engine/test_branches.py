@@ -369,3 +369,17 @@ def test_a_golden_copy_that_was_never_whole_is_made_again(stage: Stage) -> None:
         golden = read_database(admin, stage.names.golden)
         assert golden is not None and golden.marker is not None and golden.marker.run == RUN
         mark(admin, stage.names.golden, workflow="w", run="run-0", state="golden")
+
+
+def test_a_branch_that_is_extended_stays_what_it_is_within_what_policy_allows(stage: Stage) -> None:
+    publish(stage)
+    branch_of(stage, "mine", ttl=timedelta(hours=1))
+    before = server(stage).find("mine").marker
+    server(stage).extend("mine", timedelta(days=2))
+    after = server(stage).find("mine").marker
+    assert after.ends_at > before.ends_at + timedelta(days=1)
+    assert after.model_copy(update={"ends_at": before.ends_at}) == before
+    with pytest.raises(RefusedError, match=r"branches\.ttl_days"):
+        server(stage).extend("mine", timedelta(days=8))
+    with pytest.raises(RefusedError, match=r"branches\.by"):
+        server(stage, BranchPolicy(by=("cloud",))).extend("mine")

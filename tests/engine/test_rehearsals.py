@@ -12,6 +12,7 @@ import pytest
 from appliance.branches.server import Made
 from appliance.errors import WrongRequestError
 from appliance.postgres.twin.names import twin_names
+from appliance.rehearsals.login import Login
 from appliance.rehearsals.rehearsing import read_script
 from appliance.rehearsals.results.report import StatementReport
 from appliance.rehearsals.watch.locks import short
@@ -56,16 +57,26 @@ MIGRATIONS = {
         "SHARE ROW EXCLUSIVE",
         False,
     ),
+    "key not valid": (
+        "ALTER TABLE item ADD CONSTRAINT f FOREIGN KEY (owner_id) REFERENCES owner NOT VALID",
+        "SHARE ROW EXCLUSIVE",
+        False,
+    ),
+    "validate key": ("ALTER TABLE item VALIDATE CONSTRAINT f", "SHARE UPDATE EXCLUSIVE", False),
     "vacuum full": ("VACUUM FULL item", EXCLUSIVE, True),
     "truncate": ("TRUNCATE item", EXCLUSIVE, False),
 }
 
 
-@pytest.fixture(scope="module")
-def all_at_once(rig: Rig) -> dict[str, StatementReport]:
-    """Each of them, performed one after the other in one branch."""
+@pytest.fixture(scope="module", params=["target", "postgres17"])
+def all_at_once(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, StatementReport]:
+    """Each of them, performed one after the other in one branch: on the oldest server here, and on 17."""
+    cluster: Cluster = request.getfixturevalue(request.param)
     sql = "".join(f"{statements};\n-- behind {what}\n" for what, (statements, _, _) in MIGRATIONS.items())
-    rehearsal = rig.rehearse(sql)
+    with rehearsal_rig(cluster, "ten_migrations", tmp_path_factory.mktemp("rehearsals")) as rig:
+        rehearsal = rig.rehearse(sql)
     assert rehearsal.verdict == "passed", rehearsal.reasons
     by_line = {each.line: each for each in rehearsal.up.statements}
     return {what: by_line[2 * place + 1] for place, what in enumerate(MIGRATIONS)}
@@ -245,6 +256,6 @@ def test_a_twin_may_be_published_anew_meanwhile(rig: Rig) -> None:
 def test_a_connection_is_refused_that_leads_to_another_server(rig: Rig) -> None:
     elsewhere = rig.connection().model_copy(update={"port": 1})
     with pytest.raises(WrongRequestError, match="another server"):
-        replace(rig.rehearser(), migrator=elsewhere).rehearse(read_script([rig.file("SELECT 1")]))
+        replace(rig.rehearser(), migrator=Login.of(elsewhere)).rehearse(read_script([rig.file("SELECT 1")]))
     with closing(rig.stage.admin()) as admin, pytest.raises(psycopg.Error):
         admin.execute("SELECT * FROM nothing_of_this")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -12,10 +14,14 @@ import pytest
 
 from appliance.errors import ApplianceError, RefusedError, WorkFailedError, WrongRequestError
 from appliance.policy.branches import BranchPolicy
+from appliance.rehearsals.login import Login
 from appliance.rehearsals.rehearsing import read_script
 from appliance.rehearsals.watch import watching
 from tests.engine.clusters import Cluster
 from tests.engine.rehearsal_rig import Rig, rehearsal_rig
+from tests.engine.test_disk import NewDisk, new_disk
+
+__all__ = ["new_disk"]
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +144,7 @@ def test_files_without_a_statement_or_that_are_not_there_are_refused(tmp_path: P
 
 
 def test_a_superuser_rehearses_nothing(rig: Rig) -> None:
-    rehearser = replace(rig.rehearser(), migrator=rig.connection("postgres"))
+    rehearser = replace(rig.rehearser(), migrator=Login.of(rig.connection("postgres")))
     with pytest.raises(WrongRequestError, match="a superuser"):
         rehearser.rehearse(read_script([rig.file("SELECT 1")]))
 
@@ -173,3 +179,21 @@ def test_a_server_that_goes_away_leaves_a_branch_that_ends_by_itself(rig: Rig) -
     (branch,) = rig.server().branches()
     rig.server().end_due(branch.marker.ends_at)
     assert rig.server().branches() == []
+
+
+def test_a_migration_that_fills_the_disk_fails_and_its_branch_goes(rig: Rig, new_disk: NewDisk) -> None:
+    folder = new_disk(16) / "space"
+    folder.mkdir()
+    if os.geteuid() == 0:
+        folder.parent.chmod(0o755)
+        shutil.chown(folder, "postgres")
+    target = rig.stage.target
+    target.sql("postgres", f"CREATE TABLESPACE tiny LOCATION '{folder}'")
+    target.sql("postgres", "GRANT CREATE ON TABLESPACE tiny TO twin_owner")
+    try:
+        rehearsal = rig.rehearse(
+            "CREATE TABLE much TABLESPACE tiny AS SELECT repeat('x', 1000) FROM generate_series(1, 50000)"
+        )
+        assert rehearsal.verdict == "failed" and "SQLSTATE 53100" in rehearsal.reasons[0]
+    finally:
+        target.sql("postgres", "DROP TABLESPACE tiny")

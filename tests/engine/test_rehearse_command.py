@@ -13,9 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import pytest
-import yaml
 
-from appliance.cli.main import CommandModules
 from appliance.cli.workflows.rehearse import rehearse as command
 from appliance.errors import WrongRequestError
 from tests.engine.clusters import Cluster
@@ -144,35 +142,3 @@ def test_one_that_is_killed_leaves_a_branch_that_ends_by_itself(rig: Rig, machin
     assert (Path(machine["APPLIANCE_STATE_DIR"]) / "branches" / "staging").exists()
     rig.server().end_due(branch.marker.ends_at)
     assert rig.server().branches() == []
-
-
-def test_the_action_for_github_writes_a_summary_and_ends_with_the_exit_code(
-    rig: Rig, machine: dict[str, str], tmp_path: Path
-) -> None:
-    action = yaml.safe_load((ROOT / "ci/rehearse/action.yml").read_text())
-    step = action["runs"]["steps"][-1]
-    etc = Path(machine["APPLIANCE_CONFIG_DIR"])
-    (tmp_path / "bin").write_text(f'#!/bin/sh\nexec {sys.executable} -m appliance.cli.main "$@"\n')
-    (tmp_path / "bin").chmod(0o755)
-    given = {
-        "APPLIANCE": str(tmp_path / "bin"),
-        "CONNECTIONS": (etc / "connections.yaml").read_text(),
-        "WORKFLOW": str(etc / "workflows" / "staging.yaml"),
-        "SQL": str(rig.file("VACUUM FULL item")),
-        "DOWN": "",
-        "REPORTS": str(tmp_path),
-    }
-    assert set(step["env"]) == set(given)
-    environment = {**machine, **given, "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
-    command = ["bash", "-e", "-o", "pipefail", "-c", step["run"]]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 3, done.stderr
-    assert "public.item was rewritten" in (tmp_path / "summary.md").read_text()
-
-
-def test_the_template_for_gitlab_has_the_commands_options() -> None:
-    template = yaml.safe_load((ROOT / "ci/rehearse/gitlab.yml").read_text())[".rehearse"]
-    (command,) = (each for each in template["script"] if " rehearse " in each)
-    asked = {word for word in command.replace("{", " ").split() if word.startswith("--")}
-    known = {option for each in CommandModules()["rehearse"].params for option in each.opts}
-    assert asked and {word.split("+")[-1] for word in asked} <= known

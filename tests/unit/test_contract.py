@@ -20,7 +20,10 @@ from appliance.contract.run_parts import FailureReport
 from docs.making.what_leaves import what_leaves_page
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-FREE_TEXT_FIELDS = {"what", "why", "next_step", "log_tail", "problem"}
+FREE_TEXT_FIELDS = {
+    *("what", "why", "next_step", "log_tail", "problem"),
+    *("statement", "message", "help", "reasons", "notes"),
+}
 
 
 def outbound_fields() -> Iterator[tuple[str, str, dict[str, Any]]]:

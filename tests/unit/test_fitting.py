@@ -58,5 +58,5 @@ def test_a_name_that_cannot_be_printed_is_shown_escaped_and_like_no_other() -> N
 
 
 def test_every_kind_of_event_has_its_model() -> None:
-    assert len(EVENT_KINDS) == 16
+    assert len(EVENT_KINDS) == 18
     assert EVENT_KINDS["run_finished"] is RunFinished

@@ -111,6 +111,24 @@ def reset(  # noqa: PLR0917
     _print_made(branches.make(lambda: branches.server.reset(name, asked)), as_json)
 
 
+@app.command()
+def extend(  # noqa: PLR0917
+    workflow: Workflow,
+    name: Name,
+    ttl: Ttl = None,
+    on: On = None,
+    connections: ConnectionsFile = None,
+    policy: PolicyFile = None,
+) -> None:
+    """Let a branch stand longer: for this time from now. What was written to it stays."""
+    from appliance.branches.lifetime import lifetime  # noqa: PLC0415
+    from appliance.cli.work.copies.branch_server import BranchesOfWorkflow  # noqa: PLC0415
+
+    server = BranchesOfWorkflow(workflow, on, connections, policy).server
+    branch = server.extend(name, lifetime(ttl) if ttl else None)
+    typer.echo(f"'{branch.database.name}' ends at {branch.marker.ends_at:%Y-%m-%d %H:%M} UTC.")
+
+
 @app.command("list")
 def list_(
     workflow: Workflow,

@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from appliance.dashboard.store.appliances.branches import Reported
 from appliance.dashboard.store.appliances.connection_tests import Tested
 from appliance.dashboard.store.appliances.drift_checks import Checked
+from appliance.dashboard.store.appliances.rehearsals import Rehearsed
 
 Condition = Literal["revoked", "new", "offline", "unhealthy", "healthy"]
 RunState = Literal["running", "succeeded", "failed", "refused", "cancelled", "lost"]
@@ -84,6 +86,10 @@ class PlacementRow(Answer):
     last_started_at: float | None
     drift: Checked | None
     """Whether its next run would go, where that was looked at since the last one."""
+    branches: list[Reported]
+    """Of its twins, as the appliance last said."""
+    rehearsals: list[Rehearsed]
+    """The newest."""
 
 
 class RunRow(Answer):

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Body, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from appliance.contract.branches import BranchCommand
 from appliance.contract.calls import (
     CancelCommand,
     PlanCommand,
@@ -18,6 +19,7 @@ from appliance.contract.calls import (
 )
 from appliance.contract.connection_test import ConnectionTestCommand
 from appliance.contract.erasures import EraseCommand
+from appliance.contract.rehearsals import RehearseCommand
 from appliance.dashboard.api.answers import (
     ApplianceDetails,
     ApplianceRow,
@@ -147,18 +149,20 @@ CommandRequest = Annotated[
     | ScanCommand
     | PlanCommand
     | ConnectionTestCommand
-    | EraseCommand,
+    | EraseCommand
+    | BranchCommand
+    | RehearseCommand,
     Body(discriminator="kind"),
 ]
 
 
 @router.post("/appliances/{appliance_id}/commands", status_code=202)
 def send_command(actor: Editor, context: Deck, appliance_id: str, given: CommandRequest) -> CommandShown:
-    """Ask for a run, a cancel, a sync, a scan, a plan, a test, an update, an erasure: it decides."""
+    """Ask for a run, a scan, a branch, a rehearsal and so on: the appliance decides."""
     if isinstance(given, UpdateCommand):
         command_id = overview.request_update(context, actor, appliance_id, given.version)
     else:
-        argument = given.model_dump(exclude={"kind"})
+        argument = given.model_dump(mode="json", exclude={"kind"}, exclude_none=True)
         command_id = commands.send(context.database, actor, appliance_id, given.kind, argument)
     with context.database.read() as session:
         return CommandShown.model_validate(commands.command(session, command_id))

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from appliance.contract.calls import Problem
 from appliance.contract.catalog import PlanReported, ReportedTable, UncoveredColumn
 from appliance.dashboard.http_errors import NotFoundError
-from appliance.dashboard.store.appliances import catalogs, drift_checks, fleet
+from appliance.dashboard.store.appliances import branches, catalogs, drift_checks, fleet, rehearsals
 from appliance.dashboard.store.run_history import runs
 from appliance.dashboard.web.access import api_role
 from appliance.dashboard.web.context import Context, context_of
@@ -97,6 +97,25 @@ def show_drift_check(context: Deck, appliance_id: str, workflow_id: str) -> drif
     if found is None:
         what = "No check of that workflow stands: there was none, or a run has ended since."
         raise NotFoundError(what, "", 'Write `drift: "0 18 * * *"` into the workflow, or policy.yaml.')
+    return found
+
+
+@router.get("/appliances/{appliance_id}/branches/{workflow_id}")
+def show_branches(context: Deck, appliance_id: str, workflow_id: str) -> list[branches.Reported]:
+    """The branches of the workflow's twins, as the appliance said when it was last asked."""
+    with context.database.read() as session:
+        fleet.appliance(session, appliance_id)
+        return branches.reported(session, appliance_id, workflow_id)
+
+
+@router.get("/appliances/{appliance_id}/rehearsals/{command_id}")
+def show_rehearsal(context: Deck, appliance_id: str, command_id: str) -> rehearsals.Rehearsed:
+    """What the rehearsal found that a command asked for."""
+    with context.database.read() as session:
+        fleet.appliance(session, appliance_id)
+        found = rehearsals.rehearsed(session, appliance_id, command_id)
+    if found is None:
+        raise NotFoundError("It has reported no such rehearsal.", "", "Look at what became of the command.")
     return found
 
 

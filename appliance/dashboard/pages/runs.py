@@ -13,7 +13,7 @@ from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.pages.days import DAY_S, day_of
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.pages.run_grid import grid
-from appliance.dashboard.store.appliances import catalogs, commands, fleet
+from appliance.dashboard.store.appliances import catalogs, commands, fleet, rehearsals
 from appliance.dashboard.store.run_history import receipts, run_lists, runs
 from appliance.dashboard.store.run_history.run_lists import RUN_STATES, Wanted
 from appliance.dashboard.web.access import Visit, checked_form, visit
@@ -158,6 +158,7 @@ def _command(visitor: Visit, command_id: str) -> dict[str, Any]:
     with visitor.context.database.read() as session:
         row = commands.command(session, command_id)
         appliance = fleet.appliance(session, row["appliance_id"])
+        rehearsed = rehearsals.rehearsed(session, row["appliance_id"], command_id)
         # A command that is done names its run, which may still wait its turn and be unknown here.
         started = session.value(
             "SELECT run_id FROM run WHERE command_id = ? OR appliance_id = ? AND run_id = ?",
@@ -166,7 +167,7 @@ def _command(visitor: Visit, command_id: str) -> dict[str, Any]:
             row["run_id"],
         )
     visitor.context.attention.watch(row["appliance_id"])
-    return {"command": row, "appliance": appliance, "started": started}
+    return {"command": row, "appliance": appliance, "started": started, "rehearsed": rehearsed}
 
 
 @router.get("/commands/{command_id}")

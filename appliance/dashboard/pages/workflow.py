@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
+from pydantic import JsonValue
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
@@ -12,11 +14,12 @@ from appliance.dashboard.pages.editing.versions import difference
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.pages.run_grid import grid
 from appliance.dashboard.store import workflows
-from appliance.dashboard.store.appliances import commands, drift_checks, fleet
+from appliance.dashboard.store.appliances import branches, commands, drift_checks, fleet, rehearsals
 from appliance.dashboard.store.run_history import run_lists
 from appliance.dashboard.store.run_history.run_lists import Wanted
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.masks import explain
+from appliance.errors import WrongRequestError
 
 router = APIRouter(prefix="/workflows")
 Visitor = Annotated[Visit, Depends(visit)]
@@ -39,6 +42,8 @@ def details(visitor: Visit, workflow_id: str) -> dict[str, Any]:
         recent = run_lists.runs(session, Wanted(workflow_id=workflow_id), 8)
         latest = run_lists.latest(session, workflow_id=workflow_id)
         for appliance in assigned:
+            appliance["branches"] = branches.reported(session, appliance["appliance_id"], workflow_id)
+            appliance["rehearsals"] = rehearsals.latest(session, appliance["appliance_id"], workflow_id)
             appliance["drift"] = drift_checks.checked(session, appliance["appliance_id"], workflow_id)
     for appliance in assigned:
         appliance["fresh"] = appliance["placed_digest"] == row["digest"]
@@ -135,6 +140,41 @@ def run(workflow_id: str, visitor: Visitor, form: Form) -> Response:
     command_id = commands.send(
         visitor.context.database, visitor.actor, appliance_id, "run", {"workflow": workflow_id}
     )
+    visitor.context.attention.watch(appliance_id)
+    return RedirectResponse(f"/commands/{command_id}", 303)
+
+
+@router.post("/{workflow_id}/branches")
+def branch(workflow_id: str, visitor: Visitor, form: Form) -> Response:
+    """Ask one of its appliances to make, renew or drop a branch of the twin, or to say which there are."""
+    visitor.needs("editor")
+    appliance_id = text_of(form, "appliance")
+    argument = {"workflow": workflow_id, "act": text_of(form, "act")}
+    argument |= {key: text for key in ("name", "ttl", "on") if (text := text_of(form, key).strip())}
+    command_id = commands.send(visitor.context.database, visitor.actor, appliance_id, "branch", argument)
+    visitor.context.attention.watch(appliance_id)
+    return RedirectResponse(f"/commands/{command_id}", 303)
+
+
+@router.post("/{workflow_id}/rehearsals")
+def rehearse(workflow_id: str, visitor: Visitor, form: Form) -> Response:
+    """Ask one of its appliances to rehearse a migration: an image by its digest, or SQL."""
+    visitor.needs("editor")
+    appliance_id = text_of(form, "appliance")
+    argument: dict[str, JsonValue] = {"workflow": workflow_id}
+    argument |= {key: text for key in ("image", "on") if (text := text_of(form, key).strip())}
+    try:
+        words = shlex.split(text_of(form, "command"))
+    except ValueError as error:
+        raise WrongRequestError(
+            f"The arguments cannot be read as words: {error}.", "They are quoted as for a shell."
+        ) from None
+    if words:
+        argument["command"] = list(words)
+    for key in ("sql", "down"):
+        if (text := text_of(form, key)).strip():
+            argument[key] = [{"name": f"{key}.sql", "text": text}]
+    command_id = commands.send(visitor.context.database, visitor.actor, appliance_id, "rehearse", argument)
     visitor.context.attention.watch(appliance_id)
     return RedirectResponse(f"/commands/{command_id}", 303)
 

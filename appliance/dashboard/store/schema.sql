@@ -359,3 +359,24 @@ CREATE TABLE recovery_code (
     digest TEXT NOT NULL,
     PRIMARY KEY (person_id, digest)
 );
+
+-- migration 13
+-- Which branches a twin has, as its appliance last said when it was asked.
+CREATE TABLE branches (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    workflow_id TEXT NOT NULL,
+    connection TEXT NOT NULL,
+    ordinal BIGINT NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (appliance_id, workflow_id, connection)
+);
+-- What each rehearsal found, by the command that asked for it.
+CREATE TABLE rehearsal (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    command_id TEXT NOT NULL,
+    workflow_id TEXT NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    data TEXT NOT NULL,
+    PRIMARY KEY (appliance_id, command_id)
+);

@@ -9,7 +9,7 @@ from appliance import __version__
 from appliance.dashboard.repository.published import published
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store import workflows
-from appliance.dashboard.store.appliances import commands, drift_checks, fleet
+from appliance.dashboard.store.appliances import branches, commands, drift_checks, fleet, rehearsals
 from appliance.dashboard.store.appliances.connection_tests import connection_tests
 from appliance.dashboard.store.appliances.connection_uses import connection_uses
 from appliance.dashboard.store.database import Row
@@ -41,6 +41,8 @@ def appliance_details(context: Context, appliance_id: str) -> dict[str, Any]:
         found = fleet.placements(session, appliance_id)
         for placed in found:
             placed["drift"] = drift_checks.checked(session, appliance_id, placed["workflow_id"])
+            placed["branches"] = branches.reported(session, appliance_id, placed["workflow_id"])
+            placed["rehearsals"] = rehearsals.latest(session, appliance_id, placed["workflow_id"], 3)
         gaps = runs.gaps(session, appliance_id)
         wanted = row["wanted_version"] or __version__
         return {

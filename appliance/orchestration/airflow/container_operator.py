@@ -62,7 +62,7 @@ class ContainerOperator(StepOperator):
                 / f"{call.place}-{attempt}-{time.monotonic_ns()}",
                 log=self.log.info,
                 asked_to_stop=lambda: self._stop_request(folder),
-                addresses=_as_the_firewall_has_them(hosts) if is_guarded() else addresses_of,
+                addresses=as_the_firewall_has_them(hosts) if is_guarded() else addresses_of,
             )
             data = self.handover.hand_over()
         except EngineAwayError:
@@ -90,7 +90,7 @@ class ContainerOperator(StepOperator):
         return failure
 
 
-def _as_the_firewall_has_them(hosts: tuple[str, ...]) -> Callable[[str, int], tuple[str, ...]]:
+def as_the_firewall_has_them(hosts: tuple[str, ...]) -> Callable[[str, int], tuple[str, ...]]:
     """From the lines for /etc/hosts: what the firewall lets through is what the relay must go to."""
     found: dict[str, tuple[str, ...]] = {}
     for line in hosts:

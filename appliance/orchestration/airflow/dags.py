@@ -19,13 +19,14 @@ from appliance.errors import ApplianceError
 from appliance.orchestration.airflow.container_operator import ContainerOperator
 from appliance.orchestration.airflow.drift_operator import DriftOperator
 from appliance.orchestration.airflow.look_operator import LookOperator
-from appliance.orchestration.airflow.metadata import DRIFT_DAG, LOOK_DAG
+from appliance.orchestration.airflow.metadata import DRIFT_DAG, LOOK_DAG, REHEARSAL_DAG
 from appliance.orchestration.airflow.operators import (
     CloseSnapshotOperator,
     DiscardOperator,
     OpenSnapshotOperator,
     StepOperator,
 )
+from appliance.orchestration.airflow.rehearsal_operator import RehearsalOperator
 from appliance.orchestration.containers.needs import CONTAINER, DISCARD, UPLOAD
 from appliance.orchestration.drift_times import drift_rule
 from appliance.orchestration.workflow_files import Origin, WorkflowFile, read_workflow_files
@@ -41,6 +42,7 @@ RETRY_BACKOFF = 3.0
 LONGEST_RETRY_DELAY = timedelta(minutes=5)
 TAG = "appliance"
 LOOKS_AT_A_TIME = 2
+REHEARSALS_AT_A_TIME = 2
 
 
 def build_dags() -> dict[str, DAG]:
@@ -60,7 +62,8 @@ def build_dags() -> dict[str, DAG]:
         for id_, (file, times) in checks.items()
         if times and wanted in (None, id_)
     }
-    return made | ({LOOK_DAG: build_look_dag()} if wanted in (None, LOOK_DAG) else {})
+    made |= {LOOK_DAG: build_look_dag()} if wanted in (None, LOOK_DAG) else {}
+    return made | ({REHEARSAL_DAG: build_rehearsal_dag()} if wanted in (None, REHEARSAL_DAG) else {})
 
 
 def build_drift_dag(file: WorkflowFile, times: Sequence[str]) -> DAG:
@@ -101,6 +104,22 @@ def build_look_dag() -> DAG:
         default_args={"owner": "appliance", "retries": 0},
     ) as dag:
         LookOperator(task_id="look")
+    return dag
+
+
+def build_rehearsal_dag() -> DAG:
+    """The DAG of rehearsals: on demand, a few at a time, tried once."""
+    with DAG(
+        dag_id=REHEARSAL_DAG,
+        description="Rehearses migrations in branches of twins.",
+        schedule=None,
+        catchup=False,
+        max_active_runs=REHEARSALS_AT_A_TIME,
+        is_paused_upon_creation=False,
+        tags=[TAG],
+        default_args={"owner": "appliance", "retries": 0},
+    ) as dag:
+        RehearsalOperator(task_id="rehearse")
     return dag
 
 

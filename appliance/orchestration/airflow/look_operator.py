@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowException
@@ -18,6 +18,7 @@ from appliance.orchestration.looks import LONGEST_MIN, Look, asked_for
 from appliance.run_folder import LOOK, run_folder
 from appliance.scrubbing.scrub import Scrubber
 from appliance.steps.calling.call import StepCall
+from appliance.store.asked_work import work_started
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -39,8 +40,15 @@ class LookOperator(StepOperator):
             spec = begin(self.settings, look)
             self.step, self.workflow = look.step, spec.workflow.id
             inputs = StepInputs(self.settings, spec)
-            call = StepCall(look.run_id, spec.workflow.id, look.step, attempt=context["ti"].try_number)
+            call = StepCall(
+                look.run_id,
+                spec.workflow.id,
+                look.step,
+                attempt=context["ti"].try_number,
+                delivery=look.delivery(spec.workflow),
+            )
             inputs.scrubber = Scrubber(secret_values(inputs.connections_to_reach(call)[1]))
+            self._begun(look, inputs)
             self._perform(self.cli, inputs, call, run_folder(self.settings.state_dir, look.run_id))
         except (TaskFailedError, TaskFailedForGoodError) as error:
             failure = error.failure
@@ -54,6 +62,13 @@ class LookOperator(StepOperator):
                     self._answer(look, failure)
             finally:
                 self.store.close()
+
+    def _begun(self, look: Look, inputs: StepInputs) -> None:
+        """The step is about to begin."""
+        if look.at_branches is not None:
+            minutes = round((self._deadline(inputs) - datetime.now(UTC)) / timedelta(minutes=1)) + 1
+            command_id = str(look.command_id)
+            self.store.attempt(lambda: work_started(self.store.connection, command_id, minutes))
 
     def _answer(self, look: Look, failure: Failure | ApplianceError | None) -> None:
         def write() -> bool:

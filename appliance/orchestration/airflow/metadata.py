@@ -17,6 +17,8 @@ STALE_S = 30.0
 """A process whose last heartbeat is older counts as down; it writes one every five seconds."""
 LOOK_DAG = "_look"
 """The DAG of what the dashboard asks to be looked at."""
+REHEARSAL_DAG = "_rehearsal"
+"""The DAG of rehearsals that were asked for, of all workflows."""
 DRIFT_DAG = "_drift."
 """Begins the DAG of a workflow's check for drift; the workflow's id follows."""
 _OPEN = ("queued", "running")
@@ -24,7 +26,7 @@ _OPEN = ("queued", "running")
 
 def only_looks(dag_id: str) -> bool:
     """Whether a DAG only looks at databases: none of its runs is a workflow's, whose id begins otherwise."""
-    return dag_id == LOOK_DAG or dag_id.startswith(DRIFT_DAG)
+    return dag_id in (LOOK_DAG, REHEARSAL_DAG) or dag_id.startswith(DRIFT_DAG)
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,8 @@ def open_dag_runs(connection: Connection) -> list[DagRun]:
     with connection.cursor(row_factory=class_row(DagRun)) as cursor:
         return cursor.execute(
             "SELECT dag_id, run_id, run_type, state, queued_at, start_date, end_date FROM dag_run"
-            " WHERE state = ANY(%s) AND dag_id <> %s AND NOT starts_with(dag_id, %s)",
-            [list(_OPEN), LOOK_DAG, DRIFT_DAG],
+            " WHERE state = ANY(%s) AND dag_id <> ALL(%s) AND NOT starts_with(dag_id, %s)",
+            [list(_OPEN), [LOOK_DAG, REHEARSAL_DAG], DRIFT_DAG],
         ).fetchall()
 
 

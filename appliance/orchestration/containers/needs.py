@@ -17,6 +17,9 @@ CONTAINER = "container"
 UPLOAD = "upload"
 """Delivers to one bucket, in the image that has the library for it."""
 
+TRY_MIGRATION = "try_migration"
+"""Rehearses a migration: as the twin's role, or as one of its own."""
+
 _READS_SOURCE = frozenset({"open_snapshot", "plan", "schema", "copy", "scan", "plan_only", "try_connection"})
 _WRITES_TARGET = frozenset({"plan", "plan_only", "schema", "copy", "finish", "verify", "attest", "discard"})
 # `verify` computes the evidence's keyed hashes of the twin's values as `copy` did of what the masks gave.
@@ -35,6 +38,8 @@ def connections_for(call: StepCall, workflow: Workflow) -> list[str]:
         names += [twin.connection for twin in workflow.twins.values()] if _reaches(call, workflow) else []
     elif call.step != UPLOAD and call.delivery is not None:
         names.append(targets[call.delivery])
+        if call.step == TRY_MIGRATION and workflow.rehearsal.connection is not None:
+            names.append(workflow.rehearsal.connection)
     return names
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from appliance.errors import ExitCode
 from appliance.rehearsals.results.report import Direction, Failure, Rehearsal
 from appliance.workflow.rehearsal import RehearsalLimits
+
+EXIT_CODES = {"passed": ExitCode.DONE, "failed": ExitCode.WORK_FAILED, "above": ExitCode.REFUSED}
+"""What a command ends with, by the verdict."""
 
 
 def judged(rehearsal: Rehearsal, limits: RehearsalLimits) -> Rehearsal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -155,3 +156,19 @@ class Rehearsal(_Part):
     verdict: Verdict = "passed"
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    server_version: int | None = None
+    """Of the server, as PostgreSQL numbers itself: 170004."""
+
+
+def with_source_rows(rehearsal: Rehearsal, rows: Mapping[str, int]) -> Rehearsal:
+    """The same, with about how many rows the source has of tables that the run left some out of."""
+
+    def filled(direction: Direction) -> Direction:
+        tables = tuple(
+            each.model_copy(update={"rows_in_source": rows.get(each.table, each.rows_in_source)})
+            for each in direction.tables
+        )
+        return direction.model_copy(update={"tables": tables})
+
+    down = filled(rehearsal.down) if rehearsal.down is not None else None
+    return rehearsal.model_copy(update={"up": filled(rehearsal.up), "down": down})

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-LOOKS = ("scan", "plan_only", "try_connection")
-"""Steps of no run: they look at databases, and change nothing."""
+LOOKS = ("scan", "plan_only", "try_connection", "branch", "try_migration")
+"""Steps of no run: they look at databases, and change nothing but branches."""
 REHEARSE = "rehearse"
 """Part of ``appliance plan``: what a target refuses to make. It runs in this process's children alone."""
 _PROVING = ("open_snapshot", "plan", "schema", "copy", "finish", "verify", "attest")

@@ -7,9 +7,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from appliance.branches.asking import BranchAsked
 from appliance.documents.problems import Places
 from appliance.policy.policy import Policy
 from appliance.policy.trusted_images import TrustedImage
+from appliance.rehearsals.asking import RehearsalAsked
 from appliance.subjects.erased import Erased
 from appliance.workflow.deliveries.bucket_delivery import BucketDelivery
 from appliance.workflow.document import Workflow
@@ -43,6 +45,10 @@ class RunSpec(BaseModel):
     """The SQL of its after_load, files read."""
     erased: tuple[Erased, ...] = ()
     """Whom the run leaves out, by keyed digests."""
+    branch: BranchAsked | None = None
+    """What is asked of a branch of its twin, where that is all that is to be done."""
+    rehearsal: RehearsalAsked | None = None
+    """The migration to rehearse in a branch of its twin, the same."""
     places: Places = Places()
     """Where the workflow's keys stand in its file, so that what is wrong with them can be pointed at."""
 

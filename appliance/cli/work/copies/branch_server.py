@@ -9,7 +9,7 @@ from pathlib import Path
 from appliance.branches.branch import Branch
 from appliance.branches.connecting import pass_line
 from appliance.branches.noting import noting
-from appliance.branches.opening import server_of
+from appliance.branches.opening import server_of, twin_of
 from appliance.branches.remembered import remember
 from appliance.branches.server import Made
 from appliance.connections import Connection, load_connections, select_connections
@@ -35,7 +35,7 @@ class BranchesOfWorkflow:
     ) -> None:
         settings = self.settings = load_settings()
         document = self.document = _workflow(settings, workflow)
-        self.connection_name = _twin_of(document, delivery)
+        self.connection_name = twin_of(document, delivery)
         path = self.connections_file = connections or settings.connections_file
         known = select_connections(load_connections(path), [self.connection_name], str(path))
         self.connection: Connection = known[self.connection_name]
@@ -65,26 +65,6 @@ def _workflow(settings: Settings, named: str) -> Workflow:
     if file.suffix in {".yaml", ".yml", ".json"} or "/" in named:
         return load_workflow(file).workflow
     return load_workflow(Path(find_workflow(settings, named).path)).workflow
-
-
-def _twin_of(workflow: Workflow, wanted: str | None) -> str:
-    """The connection of the twin that is meant. Raises WrongRequestError."""
-    twins = [twin.connection for twin in workflow.twins.values()]
-    if not twins:
-        raise WrongRequestError(
-            f"The workflow {workflow.id} delivers no twin.", "A branch is a copy of a twin."
-        )
-    if wanted is None and len(twins) > 1:
-        raise WrongRequestError(
-            f"The workflow {workflow.id} delivers several twins: {', '.join(twins)}.",
-            "A branch is a copy of one of them.",
-            f"--on {twins[0]}",
-        )
-    if wanted is not None and wanted not in twins:
-        raise WrongRequestError(
-            f"The workflow {workflow.id} delivers no twin on '{wanted}'.", f"It does on {', '.join(twins)}."
-        )
-    return wanted or twins[0]
 
 
 def write_password(file: Path, branch: Branch, connection: Connection) -> None:

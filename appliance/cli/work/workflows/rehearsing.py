@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from appliance.cli.work.copies.branch_server import BranchesOfWorkflow
 from appliance.connections import load_connections, select_connections
-from appliance.errors import ApplianceError, ExitCode, WrongRequestError
+from appliance.errors import ExitCode, WrongRequestError
+from appliance.orchestration.rehearsal_reports import rows_left_out
+from appliance.rehearsals.login import Login
 from appliance.rehearsals.rehearsing import Rehearser
+from appliance.rehearsals.results.judging import EXIT_CODES
 from appliance.rehearsals.results.report import Rehearsal
-from appliance.settings.settings import Settings
-from appliance.steps.records.run_files import PLAN
-
-EXIT_CODES = {"passed": ExitCode.DONE, "failed": ExitCode.WORK_FAILED, "above": ExitCode.REFUSED}
 
 
 def rehearser_of(branches: BranchesOfWorkflow, say: Callable[[str], None]) -> Rehearser:
@@ -23,26 +22,16 @@ def rehearser_of(branches: BranchesOfWorkflow, say: Callable[[str], None]) -> Re
     if limits.connection is not None:
         path = branches.connections_file
         known = select_connections(load_connections(path), [limits.connection], str(path))
-        migrator = known[limits.connection]
+        migrator = Login.of(known[limits.connection])
     return Rehearser(
         server=branches.server,
-        twin=branches.connection,
+        twin=Login.of(branches.connection),
         migrator=migrator,
         limits=limits,
         make_branch=branches.make,
         source_rows=lambda run: rows_left_out(branches.settings, run),
         say=say,
     )
-
-
-def rows_left_out(settings: Settings, run: str) -> Mapping[str, int]:
-    """Of the tables that the run has left rows out of: about how many the source has."""
-    try:
-        plan = PLAN.read(settings.runs_dir / run)
-    except (ApplianceError, OSError, ValueError):
-        # The run's folder was cleaned up, or it ran elsewhere.
-        return {}
-    return {table.qualified: table.estimated_rows for table in plan.tables if table.filtered}
 
 
 def write_report(file: Path, text: str) -> None:

@@ -8,6 +8,8 @@ import time
 import uuid
 from collections.abc import Mapping
 
+from pydantic import JsonValue
+
 from appliance.contract.calls import Command
 from appliance.contract.erasures import ErasureReported
 from appliance.contract.events import CommandChanged
@@ -26,30 +28,33 @@ LIFETIME_SECONDS = {
     "scan": 900,
     "plan": 900,
     "test": 900,
+    "branch": 900,
+    "rehearse": 900,
     "update": 7 * 86400,
     "erase": 7 * 86400,
 }
 """A run that was asked for must not surprise its author next week."""
 OPEN_AT_MOST = 50
 DRAFT = "draft"
-"""An argument as long as a document, which is shown with the command nowhere."""
+LONG = frozenset({DRAFT, "sql", "down"})
+"""Arguments as long as a document, which are shown with the command nowhere."""
 POWERLESS = "Its maker may not ask for it any more."
 
 
 def send(
-    database: Database, actor: Actor, appliance_id: str, kind: str, argument: Mapping[str, str | None]
+    database: Database, actor: Actor, appliance_id: str, kind: str, argument: Mapping[str, JsonValue]
 ) -> str:
     """Ask an appliance for something; returns the command's id. An equal one that waits is not doubled."""
     if kind not in LIFETIME_SECONDS:
         raise WrongRequestError(
             f"There is no command {kind[:20]}.",
             "",
-            "Use run, cancel, sync, scan, plan, test, update or erase.",
+            f"Use one of: {', '.join(LIFETIME_SECONDS)}.",
         )
     argument = {key: value for key, value in argument.items() if value is not None}
     now, command_id, text = time.time(), str(uuid.uuid4()), json.dumps(argument, sort_keys=True)
     if kind == "erase":
-        check_reference(argument.get("reference") or "")
+        check_reference(str(argument.get("reference") or ""))
     Command.model_validate({"id": command_id, "expires_in": 1, "request": {"kind": kind, **argument}})
     with database.write() as session:
         row = appliance(session, appliance_id)
@@ -88,7 +93,7 @@ def send(
             actor.maker,
             now + LIFETIME_SECONDS[kind],
         )
-        noted = {key: value for key, value in argument.items() if key != DRAFT}
+        noted = {key: value for key, value in argument.items() if key not in LONG}
         audit.record(session, actor, f"command.{kind}", row["name"], **noted)
     return command_id
 
@@ -109,8 +114,9 @@ def waiting_for(session: Session, appliance_id: str, now: float) -> list[Command
     for row in rows:
         argument = json.loads(row["argument"])
         # A draft is long, and an answer may not be: the next one is offered once this one is taken.
-        drafts += DRAFT in argument
-        if row["id"] in powerless or (DRAFT in argument and drafts > 1):
+        is_long = not LONG.isdisjoint(argument)
+        drafts += is_long
+        if row["id"] in powerless or (is_long and drafts > 1):
             continue
         request = {"kind": row["kind"], **argument}
         offered.append(
@@ -201,6 +207,6 @@ def _shown(row: Row) -> Row:
     expired = row["state"] == "waiting" and row["expires_at"] < time.time()
     return row | {
         "state": "expired" if expired else row["state"],
-        "argument": {key: value for key, value in json.loads(row["argument"]).items() if key != DRAFT},
+        "argument": {key: value for key, value in json.loads(row["argument"]).items() if key not in LONG},
         "erasure": json.loads(row["erasure"]) if row["erasure"] else None,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from appliance.contract.branches import BranchesReported
 from appliance.contract.calls import Event
 from appliance.contract.catalog import CatalogReported, ColumnsUncovered, PlanReported
 from appliance.contract.connection_test import ConnectionTested
@@ -19,7 +20,15 @@ from appliance.contract.events import (
     WorkflowChanged,
 )
 from appliance.contract.receipts import ReceiptSigned
-from appliance.dashboard.store.appliances import catalogs, commands, connection_tests, drift_checks
+from appliance.contract.rehearsals import RehearsalReported
+from appliance.dashboard.store.appliances import (
+    branches,
+    catalogs,
+    commands,
+    connection_tests,
+    drift_checks,
+    rehearsals,
+)
 from appliance.dashboard.store.database import Row, Session
 from appliance.dashboard.store.run_history import receipts
 
@@ -62,6 +71,10 @@ def apply(session: Session, appliance_id: str, events: list[Stamped], now: float
             drift_checks.take(session, appliance_id, data, stamped.at, stamped.ordinal)
         elif isinstance(data, ConnectionTested):
             connection_tests.take(session, appliance_id, data, stamped.at, stamped.ordinal)
+        elif isinstance(data, BranchesReported):
+            branches.take(session, appliance_id, data, stamped.at, stamped.ordinal)
+        elif isinstance(data, RehearsalReported):
+            rehearsals.take(session, appliance_id, data, stamped.at)
         elif isinstance(data, ReceiptSigned):
             receipts.take(session, appliance_id, data, stamped.at)
         elif isinstance(data, WorkflowChanged):

@@ -1,0 +1,289 @@
+"""Ask an appliance that is elsewhere for branches and rehearsals, and wait for what comes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from appliance.cli.work.remote.work import Kind, Place, Work
+
+app = typer.Typer(no_args_is_help=True)
+branch = typer.Typer(no_args_is_help=True, help="Make, renew, list or drop branches of a twin.")
+app.add_typer(branch, name="branch")
+
+Workflow = Annotated[str, typer.Argument(metavar="WORKFLOW", help="The workflow's id.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The branch's name, as feature/pay-123.")]
+On = Annotated[
+    str | None,
+    typer.Option("--on", metavar="CONNECTION", help="Which twin, where the workflow has several."),
+]
+Ttl = Annotated[
+    str | None,
+    typer.Option(
+        "--ttl", metavar="TIME", help="How long it stands: 90m, 12h, 3d, 2w. Else what policy allows."
+    ),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(
+        "--url", envvar="APPLIANCE_REMOTE_URL", help="The status service, or the dashboard, as https://…"
+    ),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--token-file", metavar="FILE", help="Has the token; else APPLIANCE_REMOTE_TOKEN is it."),
+]
+Ca = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca",
+        envvar="APPLIANCE_REMOTE_CA",
+        metavar="FILE",
+        help="Certificates to trust instead of the machine's.",
+    ),
+]
+ApplianceId = Annotated[
+    str | None,
+    typer.Option(
+        "--appliance",
+        envvar="APPLIANCE_REMOTE_APPLIANCE",
+        metavar="ID",
+        help="The URL is the dashboard's: ask this appliance through it.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there as well.")]
+Markdown = Annotated[
+    Path | None,
+    typer.Option("--markdown", metavar="FILE", help="Write Markdown there as well, for a pull request."),
+]
+
+
+@app.callback()
+def _remote() -> None:
+    """Over the status service of an appliance, or through its dashboard, with a token.
+
+    A connection that is lost is taken up again. The exit status is that of the work: 0 done, 1 failed,
+    2 wrong, 3 refused by policy, or above a threshold.
+    """
+
+
+@app.command()
+def rehearse(  # noqa: PLR0917 - as typer has it
+    workflow: Workflow,
+    sql: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--sql",
+            metavar="FILE",
+            help="The migration: a file, a folder's *.sql, or - for standard input. Again for more.",
+        ),
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option("--image", metavar="IMAGE", help="The migration: an image that policy.yaml names."),
+    ] = None,
+    command: Annotated[
+        str, typer.Option("--command", metavar="WORDS", help="Arguments for the image's entry point.")
+    ] = "",
+    down: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--down", metavar="FILE", help="Its way back; then the schema is compared. Again for more."
+        ),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the branch; it ends by itself.")] = False,
+    on: On = None,
+    as_json: AsJson = False,
+    junit: Junit = None,
+    markdown: Markdown = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    ca: Ca = None,
+    appliance: ApplianceId = None,
+) -> None:
+    """Rehearse a migration there, in a branch of the twin; wait for its report."""
+    from appliance.cli.work.workflows.rehearsed_image import words_of  # noqa: PLC0415 - help does without
+    from appliance.cli.work.workflows.rehearsing import files_of  # noqa: PLC0415
+    from appliance.errors import WrongRequestError  # noqa: PLC0415
+    from appliance.rehearsals.rehearsing import read_script  # noqa: PLC0415
+
+    if bool(sql) == bool(image):
+        raise WrongRequestError(
+            "There is no migration to rehearse." if not sql else "There are two migrations to rehearse.",
+            "It is in files of SQL, or it is an image.",
+            "--sql FILE, or --image IMAGE",
+        )
+    wanted: dict[str, JsonValue] = {"workflow": workflow}
+    # What cannot be rehearsed is said here already.
+    for key, files in (("sql", sql), ("down", down)):
+        if files:
+            texts = read_script(files_of(files)).texts
+            wanted[key] = [{"name": name, "text": text} for name, text in texts]
+    if image:
+        wanted |= {"image": image, "command": list(words_of(command))}
+    wanted |= {"keep": True} if keep else {}
+    wanted |= {"on": on} if on else {}
+    place = _place(url, token_file, ca, appliance)
+    work = _followed(place, _started(place, "rehearse", wanted))
+    _show(work, as_json=as_json, junit=junit, markdown=markdown)
+
+
+@app.command()
+def wait(  # noqa: PLR0917
+    work_id: Annotated[str, typer.Argument(metavar="ID", help="As it was printed when it was asked for.")],
+    as_json: AsJson = False,
+    junit: Junit = None,
+    markdown: Markdown = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    ca: Ca = None,
+    appliance: ApplianceId = None,
+) -> None:
+    """Take up again what was asked for before, until it is over."""
+    place = _place(url, token_file, ca, appliance)
+    _show(_followed(place, work_id), as_json=as_json, junit=junit, markdown=markdown)
+
+
+@branch.command()
+def create(  # noqa: PLR0917
+    workflow: Workflow,
+    name: Name,
+    ttl: Ttl = None,
+    on: On = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    token_file: TokenFile = None,
+    ca: Ca = None,
+    appliance: ApplianceId = None,
+) -> None:
+    """Make a branch: a database of its own, with the rows of the newest run."""
+    _at_branch("create", workflow, name, ttl, on, as_json, _place(url, token_file, ca, appliance))
+
+
+@branch.command()
+def reset(  # noqa: PLR0917
+    workflow: Workflow,
+    name: Name,
+    ttl: Ttl = None,
+    on: On = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    token_file: TokenFile = None,
+    ca: Ca = None,
+    appliance: ApplianceId = None,
+) -> None:
+    """Make a branch again, with the rows of the newest run."""
+    _at_branch("reset", workflow, name, ttl, on, as_json, _place(url, token_file, ca, appliance))
+
+
+@branch.command()
+def extend(  # noqa: PLR0917
+    workflow: Workflow,
+    name: Name,
+    ttl: Ttl = None,
+    on: On = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    token_file: TokenFile = None,
+    ca: Ca = None,
+    appliance: ApplianceId = None,
+) -> None:
+    """Let a branch stand longer: for this time from now."""
+    _at_branch("extend", workflow, name, ttl, on, as_json, _place(url, token_file, ca, appliance))
+
+
+@branch.command()
+def drop(  # noqa: PLR0917
+    workflow: Workflow,
+    name: Name,
+    on: On = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    token_file: TokenFile = None,
+    ca: Ca = None,
+    appliance: ApplianceId = None,
+) -> None:
+    """Drop a branch, and disconnect who is in it."""
+    _at_branch("drop", workflow, name, None, on, as_json, _place(url, token_file, ca, appliance))
+
+
+@branch.command("list")
+def list_(  # noqa: PLR0917
+    workflow: Workflow,
+    on: On = None,
+    as_json: AsJson = False,
+    url: Url = None,
+    token_file: TokenFile = None,
+    ca: Ca = None,
+    appliance: ApplianceId = None,
+) -> None:
+    """List the branches of a twin."""
+    _at_branch("list", workflow, None, None, on, as_json, _place(url, token_file, ca, appliance))
+
+
+def _place(url: str | None, token_file: Path | None, ca: Path | None, appliance: str | None) -> Place:
+    from appliance.cli.work.remote.asking import far  # noqa: PLC0415
+    from appliance.cli.work.remote.work import Dashboard, StatusService  # noqa: PLC0415
+
+    service = far(url, token_file, ca, _say)
+    return Dashboard(service, appliance) if appliance else StatusService(service)
+
+
+def _at_branch(  # noqa: PLR0917
+    act: str,
+    workflow: str,
+    name: str | None,
+    ttl: str | None,
+    on: str | None,
+    as_json: bool,
+    place: Place,
+) -> None:
+    optional = {"name": name, "ttl": ttl, "on": on}
+    wanted: dict[str, JsonValue] = {"workflow": workflow, "act": act}
+    wanted |= {key: value for key, value in optional.items() if value is not None}
+    _show(_followed(place, _started(place, "branch", wanted)), as_json=as_json)
+
+
+def _started(place: Place, kind: Kind, wanted: dict[str, JsonValue]) -> str:
+    work_id = place.start(kind, wanted)
+    _say(f"Asked for, as {work_id}.")
+    return work_id
+
+
+def _followed(place: Place, work_id: str) -> Work:
+    from appliance.cli.work.remote.work import wait as wait_for  # noqa: PLC0415
+
+    try:
+        return wait_for(place, work_id, _say)
+    except KeyboardInterrupt:
+        _say(f"It goes on there. Take it up again: appliance remote wait {work_id}")
+        raise typer.Exit(130) from None
+
+
+def _show(work: Work, *, as_json: bool, junit: Path | None = None, markdown: Path | None = None) -> None:
+    from appliance.cli.terminal.results.remote import print_work  # noqa: PLC0415
+    from appliance.cli.work.workflows.rehearsing import write_report  # noqa: PLC0415
+    from appliance.rehearsals.results.written import junit as junit_of  # noqa: PLC0415
+    from appliance.rehearsals.results.written import markdown as markdown_of  # noqa: PLC0415
+
+    rehearsal = work.rehearsal
+    if junit is not None and rehearsal is not None:
+        write_report(junit, junit_of(rehearsal))
+    if markdown is not None and rehearsal is not None:
+        write_report(markdown, markdown_of(rehearsal))
+    if as_json:
+        shown = rehearsal.model_dump_json(indent=2) if rehearsal else work.model_dump_json(indent=2)
+        typer.echo(shown)
+    else:
+        print_work(work)
+    raise typer.Exit(1 if work.exit_code is None else work.exit_code)
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

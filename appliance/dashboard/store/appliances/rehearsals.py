@@ -1,0 +1,58 @@
+"""Rehearsals that appliances have reported, by the command that asked for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.contract.rehearsals import RehearsalReported
+from appliance.dashboard.store.database import Session
+
+_KEPT = 200
+"""Of each appliance; the oldest goes first."""
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """One rehearsal, and when it was reported."""
+
+    at: float
+    found: RehearsalReported
+
+
+def take(session: Session, appliance_id: str, data: RehearsalReported, at: float) -> None:
+    """Take an event."""
+    session.run(
+        "INSERT INTO rehearsal (appliance_id, command_id, workflow_id, at, data) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (appliance_id, command_id) DO NOTHING",
+        appliance_id,
+        str(data.command_id),
+        data.workflow,
+        at,
+        data.to_wire(),
+    )
+    session.run(
+        "DELETE FROM rehearsal WHERE appliance_id = ? AND command_id NOT IN"
+        " (SELECT command_id FROM rehearsal WHERE appliance_id = ? ORDER BY at DESC LIMIT ?)",
+        appliance_id,
+        appliance_id,
+        _KEPT,
+    )
+
+
+def rehearsed(session: Session, appliance_id: str, command_id: str) -> Rehearsed | None:
+    """The one that a command asked for, once it is reported."""
+    row = session.one(
+        "SELECT at, data FROM rehearsal WHERE appliance_id = ? AND command_id = ?", appliance_id, command_id
+    )
+    return Rehearsed(row["at"], RehearsalReported.from_wire(row["data"])) if row is not None else None
+
+
+def latest(session: Session, appliance_id: str, workflow_id: str, most: int = 5) -> list[Rehearsed]:
+    """The newest of a workflow."""
+    rows = session.all(
+        "SELECT at, data FROM rehearsal WHERE appliance_id = ? AND workflow_id = ? ORDER BY at DESC LIMIT ?",
+        appliance_id,
+        workflow_id,
+        most,
+    )
+    return [Rehearsed(row["at"], RehearsalReported.from_wire(row["data"])) for row in rows]
