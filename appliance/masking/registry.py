@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from appliance.masking.catalogue.contact.address import Address
 from appliance.masking.catalogue.contact.email import Email
 from appliance.masking.catalogue.contact.phone import Phone
 from appliance.masking.catalogue.contact.phone_number import PhoneNumber
-from appliance.masking.catalogue.contact.places import City, Country, CountryCode, Street
+from appliance.masking.catalogue.contact.places import City, Country, CountryCode, Region, Street
 from appliance.masking.catalogue.contact.position import Position
+from appliance.masking.catalogue.contact.user_agent import UserAgent
 from appliance.masking.catalogue.contact.web import Domain, Url, Username
 from appliance.masking.catalogue.identifiers.addresses import Ip, Mac
 from appliance.masking.catalogue.identifiers.card import Card
@@ -18,7 +20,9 @@ from appliance.masking.catalogue.identifiers.national import NationalId, VatId
 from appliance.masking.catalogue.identifiers.number_key import NumberKey
 from appliance.masking.catalogue.identifiers.uuid import Uuid
 from appliance.masking.catalogue.identity.company import Company
+from appliance.masking.catalogue.identity.initials import Initials
 from appliance.masking.catalogue.identity.names import FirstName, FullName, LastName, MiddleName
+from appliance.masking.catalogue.identity.titles import Title
 from appliance.masking.catalogue.measures.calendar import AgeBand, DateRound, TimeShift
 from appliance.masking.catalogue.measures.coarser import Bucket, Clamp, Round
 from appliance.masking.catalogue.measures.date_shift import DateShift
@@ -81,6 +85,11 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
     PhoneNumber(),
     Position(),
     Choice(),
+    Initials(),
+    Title(),
+    Region(),
+    Address(),
+    UserAgent(),
 )
 MASKS: dict[str, Mask[Any]] = {mask.name: mask for mask in _OF_VALUES}
 MASKS["json"] = JsonDocument({mask.name: mask for mask in _OF_VALUES})

@@ -126,6 +126,9 @@ OTHER_PARAMS: dict[str, list[dict[str, Any]]] = {
     "date_round": [{"to": each} for each in ("hour", "day", "week", "month", "quarter", "year", "decade")],
     "age_band": [{"years": 2}, {"years": 100}],
     "time_shift": [{"max_minutes": 719}],
+    "initials": [{"form": "plain"}],
+    "title": [{"gender": "male"}, {"locale": "de_DE"}, {"locale": "ru_RU"}],
+    "address": [{"country": True, "lines": True}, {"postcode": False}],
     "random_number": [{"min": -3, "max": 3}],
 }
 """Parameters that are worth a look beside a mask's usual ones and those of its example."""

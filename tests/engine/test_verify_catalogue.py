@@ -60,6 +60,15 @@ COLUMNS: dict[str, tuple[str, str, Any]] = {
     "photo": ("bytea", "decode(lpad(to_hex(n), 8, '0'), 'hex')", "blank"),
     "land": ("varchar(30)", "'Land ' || n", "country"),
     "land_code": ("char(2)", "chr(97 + n % 26) || chr(97 + n % 25)", "country_code"),
+    "salutation": (
+        "text",
+        "CASE WHEN n % 3 = 0 THEN 'Hofrat' ELSE 'Freifrau' END",
+        {"mask": "title", "locale": "de_DE", "gender_column": "sex"},
+    ),
+    "signed": ("varchar(10)", "chr(97 + n % 26) || '. ' || chr(97 + n % 25) || n", "initials"),
+    "state": ("text", "'Kanton ' || n", "region"),
+    "lives_at": ("text", "n || '. Gasse ' || n", {"mask": "address", "country": True}),
+    "browser": ("text", "'App/' || n", "user_agent"),
     "tags": ("inet[]", "ARRAY['10.0.0.1'::inet + n, NULL]", "ip"),
 }
 ROWS = 400
