@@ -32,10 +32,12 @@ from appliance.masking.catalogue.sets.choice import Choice
 from appliance.masking.catalogue.sets.constant import Constant
 from appliance.masking.catalogue.sets.null import Null
 from appliance.masking.catalogue.structure.json_document import JsonDocument
+from appliance.masking.catalogue.structure.search_vector import SearchVector
 from appliance.masking.catalogue.texts.alike import FormatPreserving, Postcode
 from appliance.masking.catalogue.texts.empty import Blank, Lorem
 from appliance.masking.catalogue.texts.partial import Partial
 from appliance.masking.catalogue.texts.random_string import RandomString
+from appliance.masking.catalogue.texts.template import Template
 from appliance.masking.catalogue.texts.text_scrub import TextScrub
 from appliance.masking.mask import Mask, Params
 
@@ -90,6 +92,8 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
     Region(),
     Address(),
     UserAgent(),
+    Template(),
+    SearchVector(),
 )
 MASKS: dict[str, Mask[Any]] = {mask.name: mask for mask in _OF_VALUES}
 MASKS["json"] = JsonDocument({mask.name: mask for mask in _OF_VALUES})

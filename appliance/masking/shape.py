@@ -30,6 +30,11 @@ Kind = Literal[
     "time",
     "timetz",
     "point",
+    "tsvector",
+    "hstore",
+    "xml",
+    "range",
+    "composite",
     "json",
     "jsonb",
     "boolean",
@@ -42,9 +47,12 @@ FLOATS: frozenset[Kind] = frozenset({"real", "double"})
 DATES: frozenset[Kind] = frozenset({"date", "timestamp", "timestamptz"})
 TEXT: frozenset[Kind] = frozenset({"text"})
 TIMES: frozenset[Kind] = frozenset({"time", "timetz"})
-PLAIN_KINDS: frozenset[Kind] = TIMES | frozenset[Kind]({"other", "point", "cidr", "macaddr", "macaddr8"})
+STRUCTURED: frozenset[Kind] = frozenset({"tsvector", "hstore", "xml", "range", "composite"})
+PLAIN_KINDS: frozenset[Kind] = (
+    TIMES | STRUCTURED | frozenset[Kind]({"other", "point", "cidr", "macaddr", "macaddr8"})
+)
 """Of these a constant may be any text: planning asks the source whether it is a value."""
-OWNED: frozenset[Kind] = frozenset({"enum", "other"})
+OWNED: frozenset[Kind] = frozenset({"enum", "other", "hstore", "composite"})
 """Types among which are those that users of the source own, with casts of their own."""
 JSON: frozenset[Kind] = frozenset({"json", "jsonb"})
 
@@ -71,6 +79,9 @@ _KINDS: dict[str, Kind] = {
     "time without time zone": "time",
     "time with time zone": "timetz",
     "point": "point",
+    "tsvector": "tsvector",
+    "xml": "xml",
+    **dict.fromkeys(("int4range", "int8range", "numrange", "daterange", "tsrange", "tstzrange"), "range"),
     "json": "json",
     "jsonb": "jsonb",
     "boolean": "boolean",
@@ -167,8 +178,9 @@ def _shape_of(column: _Type) -> Shape:
     if column.base_kind == "enum":
         own = column.base_type if column.type_kind == "domain" else column.type
         return Shape("enum", own, enum_labels=column.enum_labels)
-    if column.base_kind != "base":
-        return Shape("other", column.type if column.type_kind != "domain" else column.base_type)
+    if column.base_kind not in ("base", "range"):
+        kind: Kind = "composite" if column.base_kind == "composite" else "other"
+        return Shape(kind, column.type if column.type_kind != "domain" else column.base_type)
     shape = _named_shape(column.base_type)
     if shape.kind == "text" and not shape.folded:
         return _text_shape(column.base_type, column.type_modifier_length)
@@ -191,6 +203,8 @@ def _array_shape(column: _Type) -> Shape:
 def _named_shape(name: str) -> Shape:
     if name == "citext" or name.endswith(".citext"):
         return Shape("text", name, folded=True)
+    if name == "hstore" or name.endswith(".hstore"):
+        return Shape("hstore", name)
     return Shape(_KINDS.get(name, "other"), name)
 
 

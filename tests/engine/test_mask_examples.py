@@ -63,6 +63,8 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "ip": [{"keep_prefix": 16, "keep_prefix6": 48}, {"keep_prefix": 9, "keep_prefix6": 63}],
     "mac": [{"keep_vendor": True}],
     "text_scrub": [{"find": ["email", "phone"]}, {"find": ["ssn"]}, {"find": ["card", "ip"]}],
+    "template": [{"text": "{id}-{id|upper} {{x}}"}],
+    "search_vector": [{"configuration": "english"}],
     "initials": [{"form": "plain"}, {"subject": "id"}],
     "title": [{"locale": "de_DE"}, {"gender": "male"}, {"locale": "fr_FR", "subject": "id"}],
     "region": [{"subject": "id"}],

@@ -69,6 +69,18 @@ COLUMNS: dict[str, tuple[str, str, Any]] = {
     "state": ("text", "'Kanton ' || n", "region"),
     "lives_at": ("text", "n || '. Gasse ' || n", {"mask": "address", "country": True}),
     "browser": ("text", "'App/' || n", "user_agent"),
+    "shown_as": (
+        "varchar(60)",
+        "'Ann ' || n || ' <user' || n || '>'",
+        {"mask": "template", "text": "{name} <{login|upper}>"},
+    ),
+    "shown_again": ("text", "'x' || n", {"mask": "template", "text": "{shown_as} {n}"}),
+    "words": (
+        "tsvector",
+        "to_tsvector('simple', 'ann' || n)",
+        {"mask": "search_vector", "columns": ["name", "memo"]},
+    ),
+    "no_words": ("tsvector", "to_tsvector('simple', 'ann' || n)", "search_vector"),
     "tags": ("inet[]", "ARRAY['10.0.0.1'::inet + n, NULL]", "ip"),
 }
 ROWS = 400
