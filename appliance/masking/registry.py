@@ -37,6 +37,7 @@ from appliance.masking.catalogue.texts.alike import FormatPreserving, Postcode
 from appliance.masking.catalogue.texts.empty import Blank, Lorem
 from appliance.masking.catalogue.texts.partial import Partial
 from appliance.masking.catalogue.texts.random_string import RandomString
+from appliance.masking.catalogue.texts.regexp import Regexp
 from appliance.masking.catalogue.texts.template import Template
 from appliance.masking.catalogue.texts.text_scrub import TextScrub
 from appliance.masking.mask import Mask, Params
@@ -94,6 +95,7 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
     UserAgent(),
     Template(),
     SearchVector(),
+    Regexp(),
 )
 MASKS: dict[str, Mask[Any]] = {mask.name: mask for mask in _OF_VALUES}
 MASKS["json"] = JsonDocument({mask.name: mask for mask in _OF_VALUES})

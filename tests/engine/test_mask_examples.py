@@ -63,6 +63,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "ip": [{"keep_prefix": 16, "keep_prefix6": 48}, {"keep_prefix": 9, "keep_prefix6": 63}],
     "mac": [{"keep_vendor": True}],
     "text_scrub": [{"find": ["email", "phone"]}, {"find": ["ssn"]}, {"find": ["card", "ip"]}],
+    "regexp": [{"pattern": "([0-9])[0-9]+", "replace": "\\1#\\\\"}, {"pattern": "x", "others": "blank"}],
     "template": [{"text": "{id}-{id|upper} {{x}}"}],
     "search_vector": [{"configuration": "english"}],
     "initials": [{"form": "plain"}, {"subject": "id"}],

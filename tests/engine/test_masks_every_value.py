@@ -128,6 +128,10 @@ OTHER_PARAMS: dict[str, list[dict[str, Any]]] = {
     "date_round": [{"to": each} for each in ("hour", "day", "week", "month", "quarter", "year", "decade")],
     "age_band": [{"years": 2}, {"years": 100}],
     "time_shift": [{"max_minutes": 719}],
+    "regexp": [
+        {"pattern": "[^a-z]{2,}", "replace": "-"},
+        {"pattern": "(.)[0-9]", "replace": "\\1", "others": "blank"},
+    ],
     "template": [{"text": "{id}{{{id|upper}}}' \\ %s"}, {"text": "{id|initial}" + "é" * 60}],
     "search_vector": [{"columns": ["id"]}, {"columns": ["id"], "configuration": "german"}],
     "initials": [{"form": "plain"}],

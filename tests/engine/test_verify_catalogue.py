@@ -81,6 +81,11 @@ COLUMNS: dict[str, tuple[str, str, Any]] = {
         {"mask": "search_vector", "columns": ["name", "memo"]},
     ),
     "no_words": ("tsvector", "to_tsvector('simple', 'ann' || n)", "search_vector"),
+    "ticket": (
+        "text",
+        "'by user' || n || ', open'",
+        {"mask": "regexp", "pattern": "user[0-9]+", "replace": "someone"},
+    ),
     "tags": ("inet[]", "ARRAY['10.0.0.1'::inet + n, NULL]", "ip"),
 }
 ROWS = 400

@@ -34,13 +34,7 @@ def test_the_catalogue_is_complete() -> None:
             "domain",
             "position",
             *("middle_name", "choice", "phone_number", "country", "country_code"),
-            *(
-                "initials",
-                "title",
-                "region",
-                "address",
-                "user_agent",
-            ),
+            *("initials", "title", "region", "address", "user_agent", "template", "search_vector", "regexp"),
         ),
     }
 
