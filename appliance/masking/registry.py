@@ -28,9 +28,12 @@ from appliance.masking.catalogue.measures.coarser import Bucket, Clamp, Round
 from appliance.masking.catalogue.measures.date_shift import DateShift
 from appliance.masking.catalogue.measures.drawn import RandomDate, RandomNumber
 from appliance.masking.catalogue.measures.number_noise import NumberNoise
+from appliance.masking.catalogue.measures.ranges import RangeShift
 from appliance.masking.catalogue.sets.choice import Choice
 from appliance.masking.catalogue.sets.constant import Constant
 from appliance.masking.catalogue.sets.null import Null
+from appliance.masking.catalogue.structure.composite import Composite
+from appliance.masking.catalogue.structure.hstore import Hstore
 from appliance.masking.catalogue.structure.json_document import JsonDocument
 from appliance.masking.catalogue.structure.search_vector import SearchVector
 from appliance.masking.catalogue.texts.alike import FormatPreserving, Postcode
@@ -96,9 +99,12 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
     Template(),
     SearchVector(),
     Regexp(),
+    RangeShift(),
 )
 MASKS: dict[str, Mask[Any]] = {mask.name: mask for mask in _OF_VALUES}
 MASKS["json"] = JsonDocument({mask.name: mask for mask in _OF_VALUES})
+MASKS["hstore"] = Hstore({mask.name: mask for mask in _OF_VALUES})
+MASKS["composite"] = Composite(dict(MASKS))
 
 
 def parameter_models() -> dict[str, type[Params]]:

@@ -105,6 +105,10 @@ class Shape:
     precision: int | None = None
     scale: int | None = None
     enum_labels: tuple[str, ...] = ()
+    fields: tuple[tuple[str, Shape], ...] = ()
+    """Of a composite type: the names of its fields, and what each is."""
+    checked: bool = False
+    """A domain with a CHECK stands above it."""
     array_cast: str | None = None
     """For an array: the array's own SQL type. All else describes the elements."""
 
@@ -152,6 +156,8 @@ class _Type(NamedTuple):
     numeric_precision: int | None
     numeric_scale: int | None
     enum_labels: tuple[str, ...]
+    domain_has_check: bool
+    fields: tuple[Column, ...]
 
 
 def shape_of(column: Column) -> Shape:
@@ -166,6 +172,8 @@ def shape_of(column: Column) -> Shape:
             column.numeric_precision,
             column.numeric_scale,
             column.enum_labels,
+            column.domain_has_check,
+            column.fields,
         )
     )
 
@@ -180,7 +188,8 @@ def _shape_of(column: _Type) -> Shape:
         return Shape("enum", own, enum_labels=column.enum_labels)
     if column.base_kind not in ("base", "range"):
         kind: Kind = "composite" if column.base_kind == "composite" else "other"
-        return Shape(kind, column.type if column.type_kind != "domain" else column.base_type)
+        own = column.type if column.type_kind != "domain" else column.base_type
+        return Shape(kind, own, fields=_fields(column))
     shape = _named_shape(column.base_type)
     if shape.kind == "text" and not shape.folded:
         return _text_shape(column.base_type, column.type_modifier_length)
@@ -189,10 +198,18 @@ def _shape_of(column: _Type) -> Shape:
     return replace(shape, cast=column.base_type if column.type_kind == "domain" else column.type)
 
 
+def _fields(column: _Type) -> tuple[tuple[str, Shape], ...]:
+    return tuple(
+        (field.name, replace(shape_of(field), checked=field.domain_has_check)) for field in column.fields
+    )
+
+
 def _array_shape(column: _Type) -> Shape:
     array = column.type if column.type_kind == "array" else column.base_type
     element, precision, scale = _without_modifier(array.removesuffix("[]"))
     shape = _named_shape(element)
+    if column.fields:
+        shape = Shape("composite", element, fields=_fields(column))
     if shape.kind == "text" and not shape.folded:
         shape = _text_shape(element, precision)
     elif shape.kind == "numeric":

@@ -109,6 +109,46 @@ VALUES: dict[str, Sequence[str | None]] = {
     "point": ["(0,0)", "(180,90)", "(-180,-90)", "(1e308,-1e308)", "(NaN,Infinity)", "(13.4,52.5)", None],
     "boolean": ["true", "false", None],
     "tsvector": ["", "'ann':1A,16383 'lee':2", "'" + "x" * 2046 + "'", "'a\\\\b' 'it''s'", None],
+    "int4range": [
+        "empty",
+        "[-2147483648,2147483647)",
+        "(,)",
+        "[5,)",
+        "(,5)",
+        "[2147483646,2147483647)",
+        None,
+    ],
+    "int8range": ["empty", "[-9223372036854775808,9223372036854775807)", "[1,2)", None],
+    "numrange": ["empty", "(-1.5,2]", "[NaN,NaN]", "[1e131000,)", "[0.001,1e16383]", "(,0]", None],
+    "daterange": [
+        "empty",
+        "[4713-11-24 BC,5874897-12-31)",
+        "[infinity,)",
+        "[2024-02-29,2024-03-01)",
+        "(,)",
+        None,
+    ],
+    "tsrange": [
+        "empty",
+        '["4713-11-24 BC","294276-12-31 23:59")',
+        "(-infinity,infinity)",
+        "[2024-02-29,2024-02-29]",
+        None,
+    ],
+    "tstzrange": [
+        "empty",
+        '["0001-01-01 BC","294276-12-31 23:59")',
+        "(2024-02-29 10:00,2024-02-29 11:00]",
+        None,
+    ],
+    "daterange[]": ["{}", '{"[2024-02-29,2024-03-01)",empty,NULL}', None],
+    "public.hstore": [
+        "",
+        "email=>NULL",
+        'email=>"", note=>x',
+        '"a b"=>"c\\\\d\\"", email=>ann@corp.test, note=>1',
+        None,
+    ],
     "jsonb": ["{}", '{"a": "x"}', "null", None],
 }
 OTHER_PARAMS: dict[str, list[dict[str, Any]]] = {
@@ -132,6 +172,13 @@ OTHER_PARAMS: dict[str, list[dict[str, Any]]] = {
         {"pattern": "[^a-z]{2,}", "replace": "-"},
         {"pattern": "(.)[0-9]", "replace": "\\1", "others": "blank"},
     ],
+    "range_shift": [{"max_amount": 1}, {"max_amount": 1_000_000_000, "max_days": 36500}],
+    "hstore": [
+        {"keys": {"email": "hash", "note": "delete"}},
+        {"keys": {"email": "keep", "note": "null"}, "others": "delete"},
+        {"keys": {"email": {"mask": "constant", "value": "it's"}, "a b": "text_scrub"}},
+        {"keys": {"email": "full_name", "note": "partial"}},
+    ],
     "template": [{"text": "{id}{{{id|upper}}}' \\ %s"}, {"text": "{id|initial}" + "é" * 60}],
     "search_vector": [{"columns": ["id"]}, {"columns": ["id"], "configuration": "german"}],
     "initials": [{"form": "plain"}],
@@ -146,6 +193,10 @@ WHOLE = {"null", "constant"}
 def of_a_kind(column_type: str) -> str:
     """The masks' name for a type."""
     named = {"varchar(40)": "text", "char(40)": "text", "text[]": "text", "numeric(12,2)": "numeric"}
+    named |= dict.fromkeys(
+        ("int4range", "int8range", "numrange", "daterange", "tsrange", "tstzrange"), "range"
+    )
+    named |= {"daterange[]": "range", "public.hstore": "hstore"}
     return named.get(column_type, column_type.replace(" precision", ""))
 
 
@@ -170,6 +221,7 @@ PAIRS = [
 @pytest.fixture(scope="module")
 def lab(source: Cluster) -> Iterator[Lab]:
     made = make_lab(source)
+    made.script("CREATE EXTENSION hstore WITH SCHEMA public")
     yield made
     remove_lab(made)
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from appliance.errors import WorkFailedError
+from appliance.steps import verify
 from tests.engine.clusters import Cluster
 from tests.engine.engine_run import EngineRun
 
@@ -86,6 +87,27 @@ COLUMNS: dict[str, tuple[str, str, Any]] = {
         "'by user' || n || ', open'",
         {"mask": "regexp", "pattern": "user[0-9]+", "replace": "someone"},
     ),
+    "away": ("daterange", "daterange('2020-01-01'::date + n, '2020-02-01'::date + n)", "range_shift"),
+    "more": (
+        "public.hstore",
+        "hstore(ARRAY['mail', 'note', 'kind'], ARRAY['m' || n, 'n' || n, 'shop'])",
+        {"mask": "hstore", "keys": {"mail": "email", "note": "delete"}},
+    ),
+    "facts_of": (
+        "public.hstore",
+        "hstore(ARRAY['mail', 'note', 'kind'], ARRAY['m' || n, 'n' || n, 'shop'])",
+        {"mask": "hstore", "keys": {"kind": "keep"}, "others": "delete"},
+    ),
+    "home": (
+        "public.place",
+        "ROW('Gasse ' || n, 1000 + n, '{\"a\": 1}')::public.place",
+        {"mask": "composite", "fields": {"street": "street", "zip": "hash", "facts": "null"}},
+    ),
+    "homes": (
+        "public.place[]",
+        "ARRAY[ROW('Gasse ' || n, 1000 + n, NULL)::public.place, NULL]",
+        {"mask": "composite", "fields": {"street": "hash", "zip": "number_noise", "facts": "keep"}},
+    ),
     "tags": ("inet[]", "ARRAY['10.0.0.1'::inet + n, NULL]", "ip"),
 }
 ROWS = 400
@@ -100,7 +122,9 @@ def run(
     values = ", ".join(value for _, value, _ in COLUMNS.values())
     source.sql(
         source_database,
-        f"CREATE TABLE public.thing (n int PRIMARY KEY, sex text, {columns});"
+        "CREATE EXTENSION hstore WITH SCHEMA public;"
+        " CREATE TYPE public.place AS (street text, zip integer, facts jsonb);"
+        f" CREATE TABLE public.thing (n int PRIMARY KEY, sex text, {columns});"
         f" INSERT INTO public.thing SELECT n, CASE WHEN n % 2 = 0 THEN 'f' END, {values}"
         f" FROM generate_series(1, {ROWS}) AS g (n); GRANT SELECT ON public.thing TO reader;"
         " ANALYZE public.thing",
@@ -114,7 +138,10 @@ def test_every_mask_is_proven_and_nothing_is_suspected(run: EngineRun) -> None:
     assert run.verify().masked_columns == len(COLUMNS)
 
 
-def test_what_came_through_raw_is_found_whatever_the_mask(run: EngineRun) -> None:
+def test_what_came_through_raw_is_found_whatever_the_mask(
+    run: EngineRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "_SHOWN_FAULTS", 10 * len(COLUMNS))
     raw = ", ".join(f"{name} = {value}" for name, (_, value, _) in COLUMNS.items())
     run.spoil(f"UPDATE public.thing SET {raw} WHERE n % 10 = 7")
     with pytest.raises(WorkFailedError) as failed:
