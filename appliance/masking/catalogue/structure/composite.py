@@ -122,6 +122,9 @@ class Composite(Mask[CompositeParams]):
     def problems(self, shape: Shape, params: CompositeParams, scope: Scope) -> list[str]:
         """Fields that are not there, or of which nothing is said, and masks that do not fit them."""
         fields = dict(shape.fields)
+        if not fields:
+            # The dashboard does not know them; the plan does.
+            return []
         found = []
         for name in params.fields:
             if name not in fields:
