@@ -32,6 +32,7 @@ from appliance.masking.catalogue.measures.ranges import RangeShift
 from appliance.masking.catalogue.sets.choice import Choice
 from appliance.masking.catalogue.sets.constant import Constant
 from appliance.masking.catalogue.sets.null import Null
+from appliance.masking.catalogue.sets.own_values import Distribution, Shuffle
 from appliance.masking.catalogue.structure.composite import Composite
 from appliance.masking.catalogue.structure.hstore import Hstore
 from appliance.masking.catalogue.structure.json_document import JsonDocument
@@ -100,6 +101,8 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
     SearchVector(),
     Regexp(),
     RangeShift(),
+    Distribution(),
+    Shuffle(),
 )
 MASKS: dict[str, Mask[Any]] = {mask.name: mask for mask in _OF_VALUES}
 MASKS["json"] = JsonDocument({mask.name: mask for mask in _OF_VALUES})

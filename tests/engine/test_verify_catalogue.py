@@ -108,6 +108,10 @@ COLUMNS: dict[str, tuple[str, str, Any]] = {
         "ARRAY[ROW('Gasse ' || n, 1000 + n, NULL)::public.place, NULL]",
         {"mask": "composite", "fields": {"street": "hash", "zip": "number_noise", "facts": "keep"}},
     ),
+    "tier": ("text", "'tier ' || n % 4", {"mask": "distribution", "at_least": 20}),
+    "grade": ("smallint", "n % 7", {"mask": "distribution", "subject": "n"}),
+    "bonus": ("integer", "n * 13", "shuffle"),
+    "motto": ("varchar(20)", "'motto ' || n", "shuffle"),
     "tags": ("inet[]", "ARRAY['10.0.0.1'::inet + n, NULL]", "ip"),
 }
 ROWS = 400

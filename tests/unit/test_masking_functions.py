@@ -24,16 +24,16 @@ OF_13 = frozenset(
         r"\w+",
         """
     abs array_agg array_lower array_ndims array_upper ascii btrim cardinality chr coalesce concat
-    concat_ws cos current_setting date_send date_trunc daterange decode encode extract family
+    concat_ws cos count current_setting date_send date_trunc daterange decode encode extract family
     float8send floor format generate_series generate_subscripts get_byte greatest host hostmask
     int4range int4send int8send isempty isfinite jsonb_agg jsonb_array_elements
     jsonb_array_elements_text jsonb_build_object jsonb_each jsonb_object_agg jsonb_path_query_array
-    jsonb_typeof least left length lower lower_inc lpad make_date make_interval masklen mod netmask
+    jsonb_typeof least left length lower lower_inc lpad make_date make_interval masklen min mod netmask
     network nullif num_nulls numrange octet_length pi point radians regexp_replace repeat replace
     right round rpad rtrim scale set_byte set_masklen sha256 sign sin split_part sqrt string_agg
-    string_to_array strpos substr substring time_send timestamp_send timestamptz_send timetz_send
+    string_to_array strpos substr substring sum time_send timestamp_send timestamptz_send timetz_send
     to_char to_jsonb to_tsvector translate trim_scale trunc tstzrange unnest upper upper_inc
-    uuid_send
+    uuid_send width_bucket
         """,
     )
 )
