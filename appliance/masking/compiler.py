@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from appliance.errors import WrongRequestError
@@ -19,8 +20,17 @@ from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec
 
 
-def compile_column(table: Table, column: Column, mask: MaskSpec, *, encoding: str = "UTF8") -> CompiledColumn:
+def compile_column(
+    table: Table,
+    column: Column,
+    mask: MaskSpec,
+    *,
+    encoding: str = "UTF8",
+    row: Mapping[str, CompiledColumn] | None = None,
+) -> CompiledColumn:
     """A masked column. ``encoding`` is the source database's, as ``pg_encoding_to_char`` names it.
+
+    ``row`` has the other columns of the row that the mask reads.
 
     Raises WrongRequestError with all that ``check_column`` finds.
     """
@@ -28,14 +38,14 @@ def compile_column(table: Table, column: Column, mask: MaskSpec, *, encoding: st
     if problems:
         raise _misfit(table, column, problems)
     chosen, params = mask_and_params(mask, MASKS)
-    scope = Scope(table, column, encoding)
+    scope = Scope(table, column, encoding, row=row)
     value = column_value(column)
     if value.shape.is_array and not chosen.whole_value:
         masked = masked_elements(value, scope, lambda element: chosen.compile(element, params, scope))
     else:
         masked = chosen.compile(value, params, scope)
     compiled = _compiled(column, chosen.name, masked, scope)
-    above = Scope(table, column, encoding, beneath={})
+    above = Scope(table, column, encoding, beneath={}, row=row)
     if value.shape.is_array or compiled.repeats:
         return compiled
     sql = f"({chosen.compile(value, params, above).sql})::{value.shape.cast}"

@@ -151,6 +151,10 @@ class Mask(ABC, Generic[P]):
         """Whether the output follows from the value alone, so that a reference finds what it refers to."""
         return not (isinstance(params, SubjectParams) and params.subject)
 
+    def reads(self, params: P) -> tuple[str, ...]:
+        """Other columns of the row whose values, as they are in the twin, the output has in it."""
+        return ()
+
     @abstractmethod
     def example(self, original: Original, params: P) -> str:
         """What these parameters make of one of ``originals``, as text, under the examples' key."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from appliance.masking.bindings import KeyName, key_binding, words_binding
-from appliance.masking.compiled import Binding
+from appliance.masking.compiled import Binding, CompiledColumn
 from appliance.masking.expressions.drawing import Digest, Message, integer_message, text_message
 from appliance.masking.expressions.sql_text import identifier
-from appliance.masking.shape import INTEGERS, Value, column_value
+from appliance.masking.shape import INTEGERS, Value, column_value, shape_of
 from appliance.masking.word_lists import WordList
 from appliance.workflow.catalog import Column, Table
 
@@ -24,6 +24,8 @@ class Scope:
     bindings: dict[str, Binding] = field(default_factory=dict)
     beneath: dict[str, str] | None = None
     """Where a query computes the column's digests for itself, below the expression: by their names there."""
+    row: Mapping[str, CompiledColumn] | None = None
+    """What becomes of other columns of the row, for masks that read them; None where that is not known."""
 
     def digest(self, key: KeyName, message: Message) -> Digest:
         """A keyed digest, of which at most ``drawing.SHOWN_BYTES`` may be shown; NULL for NULL.
@@ -81,6 +83,14 @@ class Scope:
             number = integer_message(f"{value.sql}::bigint")
             return Message(number.header, f"coalesce({number.body}, '')")
         return text_message(f"coalesce({value.key_text}, '')")
+
+    def in_twin(self, name: str) -> Value:
+        """Another column of the row as it is in the twin. Raises KeyError for one that is not known."""
+        compiled = (self.row or {})[name]
+        for binding in compiled.bindings:
+            self._bind(binding)
+        (column,) = (each for each in self.table.columns if each.name == name)
+        return Value(f"({compiled.sql})", shape_of(column))
 
     def alias(self, wanted: str) -> str:
         """A name that no column of the table has, for use inside a subquery."""

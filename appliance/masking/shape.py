@@ -30,6 +30,11 @@ Kind = Literal[
     "time",
     "timetz",
     "point",
+    "tsvector",
+    "hstore",
+    "xml",
+    "range",
+    "composite",
     "json",
     "jsonb",
     "boolean",
@@ -42,9 +47,12 @@ FLOATS: frozenset[Kind] = frozenset({"real", "double"})
 DATES: frozenset[Kind] = frozenset({"date", "timestamp", "timestamptz"})
 TEXT: frozenset[Kind] = frozenset({"text"})
 TIMES: frozenset[Kind] = frozenset({"time", "timetz"})
-PLAIN_KINDS: frozenset[Kind] = TIMES | frozenset[Kind]({"other", "point", "cidr", "macaddr", "macaddr8"})
+STRUCTURED: frozenset[Kind] = frozenset({"tsvector", "hstore", "xml", "range", "composite"})
+PLAIN_KINDS: frozenset[Kind] = (
+    TIMES | STRUCTURED | frozenset[Kind]({"other", "point", "cidr", "macaddr", "macaddr8"})
+)
 """Of these a constant may be any text: planning asks the source whether it is a value."""
-OWNED: frozenset[Kind] = frozenset({"enum", "other"})
+OWNED: frozenset[Kind] = frozenset({"enum", "other", "hstore", "composite"})
 """Types among which are those that users of the source own, with casts of their own."""
 JSON: frozenset[Kind] = frozenset({"json", "jsonb"})
 
@@ -71,6 +79,9 @@ _KINDS: dict[str, Kind] = {
     "time without time zone": "time",
     "time with time zone": "timetz",
     "point": "point",
+    "tsvector": "tsvector",
+    "xml": "xml",
+    **dict.fromkeys(("int4range", "int8range", "numrange", "daterange", "tsrange", "tstzrange"), "range"),
     "json": "json",
     "jsonb": "jsonb",
     "boolean": "boolean",
@@ -94,6 +105,10 @@ class Shape:
     precision: int | None = None
     scale: int | None = None
     enum_labels: tuple[str, ...] = ()
+    fields: tuple[tuple[str, Shape], ...] = ()
+    """Of a composite type: the names of its fields, and what each is."""
+    checked: bool = False
+    """A domain with a CHECK stands above it."""
     array_cast: str | None = None
     """For an array: the array's own SQL type. All else describes the elements."""
 
@@ -141,6 +156,8 @@ class _Type(NamedTuple):
     numeric_precision: int | None
     numeric_scale: int | None
     enum_labels: tuple[str, ...]
+    domain_has_check: bool
+    fields: tuple[Column, ...]
 
 
 def shape_of(column: Column) -> Shape:
@@ -155,6 +172,8 @@ def shape_of(column: Column) -> Shape:
             column.numeric_precision,
             column.numeric_scale,
             column.enum_labels,
+            column.domain_has_check,
+            column.fields,
         )
     )
 
@@ -167,8 +186,10 @@ def _shape_of(column: _Type) -> Shape:
     if column.base_kind == "enum":
         own = column.base_type if column.type_kind == "domain" else column.type
         return Shape("enum", own, enum_labels=column.enum_labels)
-    if column.base_kind != "base":
-        return Shape("other", column.type if column.type_kind != "domain" else column.base_type)
+    if column.base_kind not in ("base", "range"):
+        kind: Kind = "composite" if column.base_kind == "composite" else "other"
+        own = column.type if column.type_kind != "domain" else column.base_type
+        return Shape(kind, own, fields=_fields(column))
     shape = _named_shape(column.base_type)
     if shape.kind == "text" and not shape.folded:
         return _text_shape(column.base_type, column.type_modifier_length)
@@ -177,10 +198,18 @@ def _shape_of(column: _Type) -> Shape:
     return replace(shape, cast=column.base_type if column.type_kind == "domain" else column.type)
 
 
+def _fields(column: _Type) -> tuple[tuple[str, Shape], ...]:
+    return tuple(
+        (field.name, replace(shape_of(field), checked=field.domain_has_check)) for field in column.fields
+    )
+
+
 def _array_shape(column: _Type) -> Shape:
     array = column.type if column.type_kind == "array" else column.base_type
     element, precision, scale = _without_modifier(array.removesuffix("[]"))
     shape = _named_shape(element)
+    if column.fields:
+        shape = Shape("composite", element, fields=_fields(column))
     if shape.kind == "text" and not shape.folded:
         shape = _text_shape(element, precision)
     elif shape.kind == "numeric":
@@ -191,6 +220,8 @@ def _array_shape(column: _Type) -> Shape:
 def _named_shape(name: str) -> Shape:
     if name == "citext" or name.endswith(".citext"):
         return Shape("text", name, folded=True)
+    if name == "hstore" or name.endswith(".hstore"):
+        return Shape("hstore", name)
     return Shape(_KINDS.get(name, "other"), name)
 
 

@@ -71,6 +71,8 @@ class Column(CatalogModel):
     """Only equal bytes are equal texts to its collation; False for a nondeterministic one."""
     binary_safe: bool = True
     """Its binary COPY form means the same in another database (no foreign type oids inside)."""
+    fields: tuple[Column, ...] = ()
+    """Of a composite type, or of that which an array has: its fields, whose schema and table say nothing."""
 
 
 class KeyComparison(CatalogModel):

@@ -17,6 +17,8 @@ from appliance.workflow.document import MaskSpec
 class Nesting(Protocol):
     """Parameters that hold masks themselves, as those of ``json`` do."""
 
+    # ``DEEP``, where it is true, says that masks with parameters like these may stand in it too.
+
     def nested(self) -> Iterable[tuple[KeyPath, str | MaskSpec]]:
         """Places below the parameters, each with a mask, or with what is wrong there."""
 
@@ -56,6 +58,8 @@ def _check(
         if isinstance(inner, str):
             problems.append(document.problem(path + place, inner))
             continue
-        simple = {name: each for name, each in models.items() if not issubclass(each, Nesting)}
+        simple = models
+        if not getattr(params, "DEEP", False):
+            simple = {name: each for name, each in models.items() if not issubclass(each, Nesting)}
         problems += _check(document, path + place, inner, simple, found + len(problems))
     return problems

@@ -15,7 +15,7 @@ from psycopg import sql
 from appliance.keys.keys import derived_key
 from appliance.masking.bindings import secret_settings, word_settings
 from appliance.masking.compiled import CompiledColumn
-from appliance.masking.compiler import compile_column
+from appliance.masking.compiler import compile_column, keep_column
 from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.workflow.catalog import Column, Table
@@ -101,7 +101,7 @@ class Lab:
         """
         table = self.table_of(column_type)
         column = next(column for column in table.columns if column.name == "v")
-        compiled = compile_column(table, column, mask, encoding=self.encoding)
+        compiled = compile_column(table, column, mask, encoding=self.encoding, row=kept_beside(table))
         source, twin = f"lab.{table.name}", f"lab.{table.name}_twin"
         session = self.session()
         session.execute(f"DELETE FROM {source}; DELETE FROM {twin}".encode())
@@ -129,7 +129,8 @@ class Lab:
     def shapes(self, column_type: str, mask: MaskSpec) -> CompiledColumn:
         """The compiled column v of the table for a type."""
         table = self.table_of(column_type)
-        return compile_column(table, self.column(column_type), mask, encoding=self.encoding)
+        row = kept_beside(table)
+        return compile_column(table, self.column(column_type), mask, encoding=self.encoding, row=row)
 
     def column(self, column_type: str) -> Column:
         """The column v of the table for a type."""
@@ -142,6 +143,11 @@ def bind(session: psycopg.Connection[Any], columns: Iterable[CompiledColumn], ke
         settings = secret_settings(key, column.bindings) | word_settings(column.bindings)
         for setting, value in settings.items():
             session.execute("SELECT set_config(%s, %s, true)", (setting, value))
+
+
+def kept_beside(table: Table) -> dict[str, CompiledColumn]:
+    """The key of a table of the lab, for masks that write it."""
+    return {column.name: keep_column(column) for column in table.columns if column.name == "id"}
 
 
 def make_lab(cluster: Cluster, options: str = "", encoding: str = "UTF8") -> Lab:

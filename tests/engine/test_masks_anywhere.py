@@ -15,7 +15,17 @@ from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.registry import MASKS
 from appliance.masking.shape import shape_of
 from tests.engine.clusters import Cluster
-from tests.engine.masking_lab import KEY, Lab, bind, keyed_hash, keyed_hmac, make_lab, remove_lab, spec
+from tests.engine.masking_lab import (
+    KEY,
+    Lab,
+    bind,
+    kept_beside,
+    keyed_hash,
+    keyed_hmac,
+    make_lab,
+    remove_lab,
+    spec,
+)
 
 PARAMS: dict[str, dict[str, Any]] = {
     name: mask.plain_params().model_dump(mode="json", exclude_unset=True) for name, mask in MASKS.items()
@@ -174,7 +184,7 @@ def test_every_mask_that_fits_a_type_gives_exactly_that_type(lab: Lab, column_ty
         chosen = spec(name, **PARAMS.get(name, {}))
         if name == "constant" or check_column(table, column, chosen):
             continue  # A mask may need more room than the column has.
-        compiled = compile_column(table, column, chosen)
+        compiled = compile_column(table, column, chosen, row=kept_beside(table))
         with lab.session().transaction():
             bind(lab.session(), [compiled], KEY)
             query = f"SELECT {compiled.sql} AS v FROM lab.{table.name}"

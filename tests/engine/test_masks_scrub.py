@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from appliance.masking.catalogue.texts.scrub_patterns import patterns
 from appliance.masking.catalogue.texts.text_scrub import ALL, scrubbed
+from appliance.masking.compiler import check_column, compile_column
 from appliance.scrubbing.lookalikes import written_for
 from tests.engine.clusters import Cluster
 from tests.engine.masking_lab import Lab, make_lab, remove_lab, spec
@@ -66,6 +67,8 @@ FOUND = [
     ("5550199, 555\u20110199, 555_0199; (５１９)\u00a0555–0196", "[phone], [phone], [phone]; [phone]"),
     ("at １９２．１６８．１７．４", "at [ip]"),
     ("work 555-0199 (519) or ((519) 555-0196)", "work [phone] or ([phone])"),
+    ('to "Ann Lee"@corp.test, "o\\"lee, a@b"@corp.test', "to [email], [email]"),
+    ('"Ann" <"ann lee" @ corp.test>', '"Ann" <[email]>'),
     ("fe80::1 and 2001:0db8:0000:0000:0000:ff00:0042:8329", "[ip] and [ip]"),
 ]
 LEFT = [
@@ -113,6 +116,63 @@ def test_scrubbing_what_is_scrubbed_changes_nothing_and_leaks_nothing(
     leaked = f"SELECT v FROM lab.{table.name}_twin WHERE {compiled.leak_sql}"
     assert lab.session().execute(leaked.encode()).fetchall() == []
     assert lab.masked(column_type, once, chosen) == once
+
+
+NAMES = [
+    (
+        "Ann",
+        "Lee",
+        "Ann Lee called; ANN's sleeve, lee@corp.test, Anna",
+        "[name] [name] called; [name]'s sleeve, [email], Anna",
+    ),
+    ("Zoë", "Müller-Šťastný", "ZOË MÜLLER und müller.", "[name] [name] und [name]."),
+    ("太郎", "田中", "田中太郎さんから電話", "[name][name]さんから電話"),
+    ("J", "O'Hara", "J. Hara and I", "J. [name] and I"),
+    ("(.*", "[a-z]+\\", "(.* (a-z) \\", "(.* (a-z) \\"),
+    ("", None, "Ann", "Ann"),
+    ("x" * 600, "|||", "x and " + "x" * 500, "x and [name]"),
+    ("Ann", "Lee", None, None),
+]
+
+
+def test_the_names_of_the_row_are_removed_from_its_text(lab: Lab) -> None:
+    lab.script(
+        "CREATE TABLE lab.letter (id int PRIMARY KEY, first text, last text, v text);"
+        f" GRANT SELECT ON lab.letter TO {lab.reader}"
+    )
+    with lab.session().cursor() as cursor:
+        cursor.executemany(
+            b"INSERT INTO lab.letter VALUES (%s, %s, %s, %s)",
+            [(number, *row[:3]) for number, row in enumerate(NAMES)],
+        )
+    table = lab.catalog_table("letter")
+    column = next(each for each in table.columns if each.name == "v")
+    compiled = compile_column(table, column, spec("text_scrub", names=["first", "last"]))
+    query = f"SELECT {compiled.sql} FROM lab.letter ORDER BY id"
+    assert [shown for (shown,) in lab.session(lab.reader).execute(query.encode())] == [
+        row[3] for row in NAMES
+    ]
+    gone = check_column(table, column, spec("text_scrub", names=["middle"]))
+    assert gone == ["names: the table has no column `middle`"]
+
+
+@MANY
+@given(
+    st.lists(
+        st.tuples(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), SOUP),
+        min_size=20,
+        max_size=20,
+    )
+)
+def test_no_name_makes_the_removal_fail(lab: Lab, rows: list[tuple[str, str]]) -> None:
+    table = lab.table_of("text")
+    column = lab.column("text")
+    twin = table.model_copy(update={"columns": (*table.columns, column.model_copy(update={"name": "name"}))})
+    compiled = compile_column(twin, column, spec("text_scrub", names=["name"]))
+    texts = ", ".join(["(%s, %s)"] * len(rows))
+    values = [each for row in rows for each in row]
+    query = f"SELECT {compiled.sql.replace('%', '%%')} FROM (VALUES {texts}) AS t (name, v)"
+    assert len(lab.session().execute(query.encode(), values).fetchall()) == len(rows)
 
 
 GAPS = "".join(written_for(" -._/")) + " -._/"

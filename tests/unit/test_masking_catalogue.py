@@ -14,7 +14,7 @@ from appliance.masking.registry import MASKS
 from appliance.masking.word_lists import word_list, word_list_of
 from tests.unit.masking_columns import mask
 
-COUNTRIES = ("country", "country_code")
+COUNTRIES = ("country", "country_code", "region")
 LISTS = ("first_name", "last_name", "street", "city", "company_name", "company_trade", "mailbox")
 
 
@@ -34,6 +34,8 @@ def test_the_catalogue_is_complete() -> None:
             "domain",
             "position",
             *("middle_name", "choice", "phone_number", "country", "country_code"),
+            *("initials", "title", "region", "address", "user_agent", "template", "search_vector", "regexp"),
+            *("range_shift", "hstore", "composite", "distribution", "shuffle"),
         ),
     }
 
@@ -74,9 +76,9 @@ def test_no_word_list_has_changed() -> None:
     assert digest.hexdigest() == "be95f9dd178cf123f4a100d871060a778b388644e1460208b9ebbf5a58ff5e84"
 
 
-def test_no_list_of_countries_has_changed() -> None:
+def test_no_list_of_countries_and_regions_has_changed() -> None:
     digest = hashlib.sha256(repr([(name, word_list(name).words) for name in COUNTRIES]).encode())
-    assert digest.hexdigest() == "402a6a308b1096891c153843ae4396e5a4744b1dd7010dce45844cd7fa8a27bb"
+    assert digest.hexdigest() == "f153094c9f55af8d1a5a6fbb6087dd6ea23aadaa97af36175e61f9f8bdaf3764"
 
 
 def test_there_are_names_of_many_locales_each_of_a_form() -> None:

@@ -21,16 +21,24 @@ def masked_elements(value: Value, scope: Scope, compile_element: Callable[[Value
     inner = compile_element(Value(element, single))
     array = value.sql
     masked = f"({inner.sql})::{shape.cast}"
-    flat = f"ARRAY(SELECT {masked} FROM unnest({array}) AS appliance_list ({element}))"
+    elements = f"unnest({array}) AS appliance_list ({element})"
+    if shape.kind == "composite":
+        # unnest would give a column for each field.
+        place = identifier(scope.alias("appliance_at"))
+        ends = (
+            f"generate_series(array_lower({array}, 1), array_upper({array}, 1)) AS appliance_places ({place})"
+        )
+        elements = f"(SELECT {array}[{place}] AS {element} FROM {ends}) AS appliance_list"
+    flat = f"ARRAY(SELECT {masked} FROM {elements})"
     sql = (
         f"CASE WHEN {array} IS NULL OR cardinality({array}) = 0 THEN {array}"
         f" WHEN array_ndims({array}) = 2 THEN {_rows(array, masked, element, scope)} ELSE {flat} END"
     )
     normal = inner.normal_form_sql or f"nullif({Value(element, single).text}, '')"
-    some = f"EXISTS (SELECT FROM unnest({array}) AS appliance_list ({element}) WHERE ({normal}) IS NOT NULL)"
+    some = f"EXISTS (SELECT FROM {elements} WHERE ({normal}) IS NOT NULL)"
     partial = inner.proof == "partial"
     made = shape_of_output(element, inner)
-    odd = f"EXISTS (SELECT FROM unnest({array}) AS appliance_list ({element}) WHERE NOT ({made}))"
+    odd = f"EXISTS (SELECT FROM {elements} WHERE NOT ({made}))"
     return Masked(
         sql,
         "partial" if partial else "disjoint" if inner.proof == "disjoint" else "by_chance",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, GetJsonSchemaHandler
@@ -17,19 +17,22 @@ ENDS: dict[str, Literal["delete", "keep"]] = {"delete": "delete", "keep": "keep"
 """What may stand at a path instead of a mask."""
 
 
-class _OrAnEnd:
-    """For an editor: what may stand at a path is a mask or one of these."""
+class OrAnEnd:
+    """For an editor: what may stand at a place is a mask or one of these words."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self._words = list(words)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        return {"anyOf": [handler(schema), {"enum": list(ENDS)}]}
+        return {"anyOf": [handler(schema), {"enum": self._words}]}
 
 
 class JsonParams(Params):
     """Which paths, and a mask for each."""
 
-    paths: dict[str, Annotated[MaskSpec, _OrAnEnd()]] = Field(
+    paths: dict[str, Annotated[MaskSpec, OrAnEnd(ENDS)]] = Field(
         min_length=1,
         max_length=50,
         description="A mask for each path. Lists on the way are gone through, with or without [*]; a *"

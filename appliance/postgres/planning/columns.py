@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from appliance.documents.problems import Places, Problem
@@ -16,6 +16,7 @@ from appliance.masking.compiler import (
     keep_column,
 )
 from appliance.masking.foreign_keys import End, reference_problem
+from appliance.postgres.planning.row_reading import read_of_row
 from appliance.workflow.catalog import Column, ForeignKey, Table
 from appliance.workflow.document import MaskSpec
 from appliance.workflow.matching.rules import Computed, Decision, Keep, Rule, SelectedTable
@@ -32,24 +33,33 @@ class CompiledTables:
     warnings: tuple[str, ...]
 
 
-def compile_tables(selected: Iterable[SelectedTable], places: Places, encoding: str) -> CompiledTables:
-    """Compile every column of the tables that hold rows. ``encoding`` is the source database's. Pure."""
+def compile_tables(
+    selected: Iterable[SelectedTable], places: Places, encoding: str, *, judged: frozenset[str] = frozenset()
+) -> CompiledTables:
+    """Compile every column of the tables that hold rows. ``encoding`` is the source database's. Pure.
+
+    ``judged`` are the patterns of kept columns of which the workflow says why.
+    """
     selected = list(selected)
     with_rows = [each for each in selected if each.table.kind != "partitioned"]
     found: list[Problem] = []
     warnings: list[str] = []
     compiled: dict[Name, tuple[CompiledColumn, ...]] = {}
     for each in with_rows:
-        columns = []
-        for column, decision in each.columns:
+        decided = {column.name: (column, decision) for column, decision in each.columns}
+        whole = read_of_row(each, judged)
+        found += [_problem(places, each.table, *decided[name], *said) for name, *said in whole.problems]
+        columns: dict[str, CompiledColumn] = {}
+        for name in whole.order:
+            column, decision = decided[name]
             if isinstance(decision, Computed):
                 continue
             problems = _misfits(each.table, column, decision, encoding)
             found += [_problem(places, each.table, column, decision, text) for text in problems]
-            if not problems:
-                columns.append(_compile(each.table, column, decision, encoding))
+            if not problems and name not in whole.wrong and columns.keys() >= set(whole.reads[name]):
+                columns[name] = _compile(each.table, column, decision, encoding, columns)
                 warnings += _warnings(each.table, column, decision)
-        compiled[each.table.all_names[0]] = tuple(columns)
+        compiled[each.table.all_names[0]] = tuple(columns[name] for name in decided if name in columns)
     found += _foreign_key_problems(with_rows, places)
     warnings += _kept_below_a_mask(selected)
     return CompiledTables(compiled, tuple(dict.fromkeys(found)), tuple(dict.fromkeys(warnings)))
@@ -63,14 +73,16 @@ def _misfits(table: Table, column: Column, decision: Decision, encoding: str) ->
     return check_column(table, column, decision.mask, encoding=encoding)
 
 
-def _compile(table: Table, column: Column, decision: Decision, encoding: str) -> CompiledColumn:
+def _compile(
+    table: Table, column: Column, decision: Decision, encoding: str, row: Mapping[str, CompiledColumn]
+) -> CompiledColumn:
     if isinstance(decision, Keep):
         return keep_column(column).model_copy(update={"rule": decision.pattern})
     if not isinstance(decision, Rule):
         return keep_column(column)
     if decision.unlisted:
         return compile_unlisted(table, column)
-    compiled = compile_column(table, column, decision.mask, encoding=encoding)
+    compiled = compile_column(table, column, decision.mask, encoding=encoding, row=row)
     return compiled.model_copy(update={"rule": decision.pattern, "options": decision.mask.params})
 
 
@@ -104,10 +116,12 @@ def _name(table: Table, column: Column) -> str:
     return ".".join([*table.all_names[-1], column.name])
 
 
-def _problem(places: Places, table: Table, column: Column, decision: Decision, text: str) -> Problem:
+def _problem(  # noqa: PLR0917
+    places: Places, table: Table, column: Column, decision: Decision, text: str, expected: str = ""
+) -> Problem:
     pattern = decision.pattern if isinstance(decision, Rule) else None
     path = ("masks", pattern) if pattern is not None else ("unlisted",)
-    return places.problem(path, f"{_name(table, column)}: {text}")
+    return places.problem(path, f"{_name(table, column)}: {text}", expected)
 
 
 def _foreign_key_problems(selected: list[SelectedTable], places: Places) -> Iterator[Problem]:

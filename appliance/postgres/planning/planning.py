@@ -22,6 +22,7 @@ from appliance.postgres.plan import (
     Snapshot,
 )
 from appliance.postgres.planning.columns import CompiledTables, compile_tables
+from appliance.postgres.planning.own_values import check_own_values
 from appliance.postgres.planning.planned import (
     bindings_of,
     left_out_tables,
@@ -147,7 +148,7 @@ def make_plan(
     matching = match_rules(workflow, catalog, request.places)
     if request.preview:
         matching = without_uncovered(matching)
-    compiled = compile_tables(matching.tables, request.places, catalog.encoding)
+    compiled = compile_tables(matching.tables, request.places, catalog.encoding, judged=workflow.judged)
     findings = _examine(request, matching, compiled, source)
     if not findings.stops:
         # A sample of what policy forbids is not taken, not even to count it.
@@ -171,6 +172,7 @@ def make_plan(
         for each in matching.tables
         if each.table.kind != "partitioned"
     )
+    check_own_values(tables)
     reading = settle_reading(
         source,
         tables,

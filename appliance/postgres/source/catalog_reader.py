@@ -12,6 +12,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.postgres.source import catalog_queries
+from appliance.postgres.source.composite_reader import read_fields
 from appliance.postgres.source.type_reader import read_types
 from appliance.postgres.source.uncopied_kinds import read_not_carried
 from appliance.postgres.source.view_reader import read_view_columns
@@ -145,7 +146,8 @@ def _columns(
     oids = list(tables)
     rows = connection.execute(catalog_queries.COLUMNS, [oids]).fetchall()
     types = read_types(connection, ((row[3], row[4]) for row in rows))
-    shared = {pair: asdict(facts) for pair, facts in types.items()}
+    fields = read_fields(connection, (row[3] for row in rows))
+    shared = {pair: {**asdict(facts), "fields": fields.get(pair[0], ())} for pair, facts in types.items()}
     alone: set[tuple[int, int]] = set()
     partial: set[tuple[int, int]] = set()
     keyed: set[tuple[int, int]] = set()

@@ -1,4 +1,4 @@
-"""``street``, ``city``, ``country`` and ``country_code``: made-up addresses."""
+"""``street``, ``city``, ``region``, ``country`` and ``country_code``: made-up addresses."""
 
 from __future__ import annotations
 
@@ -70,3 +70,13 @@ class CountryCode(PickedMask):
     lists = ("country_code",)
     promises = Promises(length="two characters", format="a country's code by ISO 3166-1, in capital letters")
     originals = (Original("DE"),)
+
+
+class Region(PickedMask):
+    """A state, a province or a Land."""
+
+    name = "region"
+    summary = "Replaces a state, province or other region with another one."
+    lists = ("region",)
+    promises = Promises(length="at most 17 characters", format="the name of a region of the world")
+    originals = (Original("Bavaria"),)

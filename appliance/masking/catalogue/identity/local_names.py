@@ -51,17 +51,6 @@ class LocalNames:
         used = [each for lists in self._used() for each in lists.values()]
         return all(len(each) >= ENOUGH_WORDS for each in used)
 
-    def gender_sql(self, gender: Sex | None, column: str | None, scope: Scope) -> str | None:
-        """A condition: true for female, false for male, NULL for neither; None where nothing says."""
-        if gender is not None:
-            return str(gender == "female").lower()
-        if column is None:
-            return None
-        said = column_value(next(each for each in scope.table.columns if each.name == column))
-        text = f'lower(left({said.text}, 20) COLLATE "C")'
-        women, men = (", ".join(map(literal, each)) for each in (FEMALE, MALE))
-        return f"CASE WHEN {text} IN ({women}) THEN true WHEN {text} IN ({men}) THEN false END"
-
     def pick(self, digest: Digest, step: int, gender: str | None, scope: Scope) -> str:
         """The SQL of a name; another ``step`` gives another one."""
 
@@ -108,6 +97,18 @@ class LocalNames:
         if self.parts == "full":
             return [self.first, self.last]
         return [self.first if self.parts == "first" else self.last]
+
+
+def gender_condition(gender: Sex | None, column: str | None, scope: Scope) -> str | None:
+    """A condition: true for female, false for male, NULL for neither; None where nothing says."""
+    if gender is not None:
+        return str(gender == "female").lower()
+    if column is None:
+        return None
+    said = column_value(next(each for each in scope.table.columns if each.name == column))
+    text = f'lower(left({said.text}, 20) COLLATE "C")'
+    women, men = (", ".join(map(literal, each)) for each in (FEMALE, MALE))
+    return f"CASE WHEN {text} IN ({women}) THEN true WHEN {text} IN ({men}) THEN false END"
 
 
 def plain_name(names: LocalNames, digest: bytes, step: int, gender: Sex | None) -> str:

@@ -13,6 +13,7 @@ from appliance.masking.catalogue.identity.local_names import (
     Locale,
     LocalNames,
     Parts,
+    gender_condition,
     plain_name,
 )
 from appliance.masking.catalogue.picked import PickedMask, Words, two_words
@@ -67,7 +68,7 @@ class NameMask(PickedMask):
         if not isinstance(params, NameParams) or params.locale is None:
             return super().compile(value, params, scope)
         names = LocalNames(params.locale, self.parts, value.shape.length, scope.encoding)
-        gender = names.gender_sql(params.gender, params.gender_column, scope)
+        gender = gender_condition(params.gender, params.gender_column, scope)
         subject = params.subject_columns
         message = scope.subject(subject) if subject else text_message(value.key_text)
 

@@ -104,6 +104,11 @@ class JsonDocument(Mask[JsonParams]):
         sql = self._document(value, replaced, scope, only=only)
         return Masked(sql, "by_chance", facets=tuple(facets))
 
+    def reads(self, params: JsonParams) -> tuple[str, ...]:
+        """What the masks at the paths read."""
+        leaves = [self._leaf(path, spec) for path, spec in params.paths.items() if spec.mask not in ENDS]
+        return tuple(name for leaf in leaves for name in leaf.mask.reads(leaf.params))
+
     def _leaf(self, path: str, spec: MaskSpec) -> _Leaf:
         return _Leaf(parse_path(path), *mask_and_params(spec, self._masks))
 

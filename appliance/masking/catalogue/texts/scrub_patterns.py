@@ -77,6 +77,8 @@ def patterns(encoding: str) -> tuple[Pattern, ...]:
     at = f"[@{_others(encoding, '@')}]"
     in_brackets = f"[[({{<](?:[aA][tT]|{at})[])}}>]"
     word = f'[^][[:space:]@{_others(encoding, "@")}<>()[,;:"{{}}]+'
+    # A mailbox in quotes may hold blanks, commas and quotes of its own; brackets end it, as they do all else.
+    quoted = r'"(?:[^]["\\\n]|\\[^][\n]){1,64}"'
     label = f'[^][[:space:]@{_others(encoding, "@")}<>()[,;:".{{}}]+'
     dots = f"[.{_others(encoding, '.')}]"
     dot = "[[({<][dD][oO][tT][])}>]"
@@ -84,11 +86,11 @@ def patterns(encoding: str) -> tuple[Pattern, ...]:
     return (
         Pattern(
             "email",
-            f"{word}(?:{at}{word}|{blank}(?:{at}|{in_brackets}){blank}{host})",
+            f"(?:{word}|{quoted})(?:{at}{word}|{blank}(?:{at}|{in_brackets}){blank}{host})",
             _has("@", *_CLOSING) + high,
-            # Without blanks beside the @ and without brackets, a host is a word.
+            # Without blanks or a quote beside the @ and without brackets, mailbox and host are words.
             short=f"{word}{at}{word}",
-            unless=_has(*_CLOSING, "@ ", " @", "@\t", "\t@") + high,
+            unless=_has(*_CLOSING, '"@', "@ ", " @", "@\t", "\t@") + high,
         ),
         Pattern("ip", _version_4(encoding, digit), "{text} LIKE '%.%.%.%'" + high),
         # At least three colons, or two side by side: 10:30:15 is a time.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
+from appliance.masking.catalogue.texts.own_names import without_names
 from appliance.masking.catalogue.texts.scrub_patterns import (
     ALL,
     Pattern,
@@ -14,9 +15,9 @@ from appliance.masking.catalogue.texts.scrub_patterns import (
     many_digits,
     patterns,
 )
-from appliance.masking.mask import Mask, Masked, Original, Params, Promises
+from appliance.masking.mask import ColumnNames, Mask, Masked, Original, Params, Promises
 from appliance.masking.scope import Scope
-from appliance.masking.shape import TEXT, Value
+from appliance.masking.shape import TEXT, Shape, Value
 
 LONGEST_SEARCHED = 16_000_000
 """Bytes. A regular expression needs four of memory for each, so longer text goes as a whole."""
@@ -47,6 +48,12 @@ class TextScrubParams(Params):
         " punctuation between them, so dates and long numbers go with it.",
         examples=[["email", "phone"]],
     )
+    names: ColumnNames | None = Field(
+        default=None,
+        description="Columns of the row whose words are removed from the text too, as [name], whatever their"
+        " case: its person's names, as they stand in the source.",
+        examples=[["first_name", "last_name"]],
+    )
 
 
 class TextScrub(Mask[TextScrubParams]):
@@ -60,7 +67,10 @@ class TextScrub(Mask[TextScrubParams]):
     promises = Promises(
         format="all other text is kept; text of more than 16 MB becomes [scrubbed]",
     )
-    hides = "what its patterns find. Names, addresses and all other words stay."
+    hides = (
+        "what its patterns find, and the words of the columns in `names`. All other names, addresses and"
+        " words stay."
+    )
     learnt = "all that is not replaced, and where what was; there is no key."
     originals = (
         Original("Call 555-0100-22 or ann@corp.test"),
@@ -72,7 +82,25 @@ class TextScrub(Mask[TextScrubParams]):
         sql = scrubbed(value.text, params.find, scope.encoding)
         cast = value.shape.cast
         leak = f'{value.text} IS DISTINCT FROM (({sql})::{cast}::text COLLATE "C")'
+        if params.names:
+            # In the twin the row has other names, which may stand in a text by chance.
+            sql = without_names(f"({sql})", params.names, scope)
         return Masked(sql, "partial", leak_sql=leak)
+
+    def follows_value(self, params: TextScrubParams) -> bool:
+        """Not where the row's names decide too."""
+        return not params.names
+
+    def problems(self, shape: Shape, params: TextScrubParams, scope: Scope) -> list[str]:
+        """Names of columns that the table does not have."""
+        known = {column.name for column in scope.table.columns}
+        return [
+            f"names: the table has no column `{name}`" for name in params.names or () if name not in known
+        ]
+
+    def example_params(self) -> dict[str, object]:
+        """Of a text alone: a row has names."""
+        return {name: value for name, value in super().example_params().items() if name != "names"}
 
     def example(self, original: Original, params: TextScrubParams) -> str:
         """What is looked for in the examples, kind by kind."""

@@ -1,0 +1,1 @@
+"""Regular expressions that people write, read and written anew for PostgreSQL."""
