@@ -22,6 +22,7 @@ from appliance import __version__
 from appliance.contract.calls import Problem
 from appliance.dashboard.api import appliance_api
 from appliance.dashboard.api import appliances as api_appliances
+from appliance.dashboard.api import bulk as api_bulk
 from appliance.dashboard.api import catalogs as api_catalogs
 from appliance.dashboard.api import people as api_people
 from appliance.dashboard.api import releases as api_releases
@@ -29,6 +30,7 @@ from appliance.dashboard.api import workflows as api_workflows
 from appliance.dashboard.http_errors import TooManyRequestsError, problem_of, status_of
 from appliance.dashboard.pages import appliance as pages_appliance
 from appliance.dashboard.pages import audit as pages_audit
+from appliance.dashboard.pages import bulk as pages_bulk
 from appliance.dashboard.pages import fleet as pages_fleet
 from appliance.dashboard.pages import people as pages_people
 from appliance.dashboard.pages import releases as pages_releases
@@ -69,11 +71,20 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
     )
     app.state.context = context
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    for router in (appliance_api, api_appliances, api_catalogs, api_workflows, api_releases, api_people):
+    for router in (
+        appliance_api,
+        api_bulk,
+        api_appliances,
+        api_catalogs,
+        api_workflows,
+        api_releases,
+        api_people,
+    ):
         app.include_router(router.router)
     for pages in (
         pages_sign_in,
         pages_second_factor,
+        pages_bulk,
         pages_fleet,
         pages_appliance,
         pages_plan,

@@ -38,6 +38,8 @@ NOTES = {
     "archived": "Archived. It is gone from every appliance's schedule after the run in progress.",
     "sent": "Asked. The appliance answers with its next heartbeat.",
     "renamed": "Renamed.",
+    "tagged": "The tags are changed.",
+    "all-done": "Done for all that were ticked.",
     "revoked": "Revoked. The appliance can no longer report here.",
     "role": "Changed.",
     "disabled": "Disabled; every session of theirs has ended.",
