@@ -206,6 +206,7 @@ class CloudCommands:
             workflow=workflow,
             digest=command.payload.get("digest"),
             draft=command.payload.get("draft"),
+            is_owners=command.is_owners,
         )
         try:
             ask(self._settings, look)

@@ -13,7 +13,7 @@ from appliance.connections import load_connections, select_connections
 from appliance.contract.step_messages import Failure
 from appliance.errors import ApplianceError, RefusedError
 from appliance.keys.epochs import read_epochs
-from appliance.orchestration.look_reports import catalog_events, plan_event, tested_event
+from appliance.orchestration.look_reports import catalog_events, class_of, plan_event, tested_event
 from appliance.orchestration.looks import Look, checked
 from appliance.policy.approvals import approved_columns
 from appliance.policy.policy import read_policy
@@ -57,7 +57,7 @@ def answer(db: Connection, settings: Settings, look: Look, failure: Failure | Ap
         if look.kind == "scan" and failure is None:
             for event in catalog_events(look.command_id, look.connection or "", SCANNED.read(folder)):
                 append_event(db, event)
-        elif look.kind == "test" and not _is_refusal(failure):
+        elif look.kind == "test" and not look.is_owners and not _is_refusal(failure):
             append_event(db, tested_event(look.command_id, look.connection or "", folder, failure))
         elif look.kind == "plan" and (failure is None or failure.exit_code != 1):
             plan = plan_event(look.command_id, look.workflow or "", look.digest or "", folder, failure, share)
@@ -79,4 +79,5 @@ def _settled(failure: Failure | ApplianceError | None) -> Settled:
         "refused" if refused else "failed",
         rule=failure.explanation.rule if refused else None,
         problem=failure.explanation.text(),
+        failure=None if refused else class_of(failure),
     )

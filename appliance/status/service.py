@@ -1,7 +1,7 @@
 """The local status service: what an operator, a monitor and the command line ask.
 
 It changes nothing by itself: an appliance that is not enrolled can be enrolled from its page, and who shows
-the owner's token can ask for a run or for the end of one.
+the owner's token can ask for a run, for the end of one, and for a test of a connection.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path as FilePath
 from typing import Annotated, Any
 
 import psycopg
-from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 from pydantic import TypeAdapter
 
@@ -20,19 +20,20 @@ import appliance
 from appliance.cloud.enrol_unattended import OneTimeToken, enrol_here, refuse_other_sites
 from appliance.errors import ApplianceError, Explanation, RefusedError, WrongRequestError
 from appliance.settings.settings import Settings
-from appliance.status.guard import Guard, is_owner, owners_token, required_token, token_file
+from appliance.status.facts.log_ends import LogEnd
+from appliance.status.guard import Guard, owners_token, required_token
 from appliance.status.metrics import CONTENT_TYPE, metrics
-from appliance.status.owner_requests import Asked, WantedRun, ask_for_run, ask_to_cancel
-from appliance.status.report import EnrolledAs, Health, Owner, Report
+from appliance.status.owner_calls import AWAY, RunIdOfPath, owner_calls
+from appliance.status.report import EnrolledAs, Health, Report
 from appliance.status.state import State
 from appliance.store.rows import RunDetails, RunLine
 
-RunIdOfPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
 Described = dict[int | str, dict[str, Any]]
 PAGE = {
     "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
+    "/facts.js": ("facts.js", "text/javascript"),
     "/run.html": ("run.html", "text/html"),
     "/run.js": ("run.js", "text/javascript"),
     "/shown.js": ("shown.js", "text/javascript"),
@@ -45,16 +46,6 @@ ENROLS: Described = {
     409: {"description": "It cannot be enrolled from here, or not with this token; the answer says why."},
     503: {"description": "The dashboard does not answer."},
 }
-CHANGES: Described = {
-    401: {"description": "The owner's token was not shown."},
-    403: {"description": "Another site sent it, or policy refuses it."},
-    409: {"description": "It cannot be done; the answer says why."},
-    503: {"description": "The database or Airflow does not answer."},
-}
-AWAY = Explanation(
-    "The appliance's database does not answer, so nothing can be said about runs.",
-    next_step="appliance status",
-)
 
 
 def create_app(settings: Settings, state: State | None = None) -> FastAPI:
@@ -97,6 +88,14 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
             raise HTTPException(404, unknown.line())
         return _json(RunDetails, found)
 
+    @app.get("/runs/{run_id}/logs", responses=NO_DATABASE)
+    def logs(run_id: RunIdOfPath) -> Response:
+        """The end of the log of each step of the run that is under way, scrubbed."""
+        try:
+            return _json(tuple[LogEnd, ...], state.log_ends(run_id))
+        except psycopg.Error:
+            raise HTTPException(503, AWAY.line()) from None
+
     @app.get("/metrics", response_class=PlainTextResponse)
     def shown_metrics() -> Response:
         """The same for Prometheus."""
@@ -116,50 +115,12 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
         except ApplianceError as error:
             raise HTTPException(503, error.text()) from None
 
-    @app.get("/owner")
-    def owner(request: Request) -> Owner:
-        """Whether the caller may change something, and where the token for it lies."""
-        return Owner(is_owner=is_owner(request.scope), token_file=str(token_file(settings)))
-
-    @app.post("/runs", responses=CHANGES, status_code=202)
-    def ask_run(request: Request, wanted: WantedRun) -> Asked:
-        """Ask for a run of a workflow."""
-        return _for_the_owner(request, lambda: ask_for_run(settings, wanted.workflow))
-
-    @app.post("/runs/{run_id}/cancel", responses=CHANGES, status_code=202)
-    def cancel(request: Request, run_id: RunIdOfPath) -> Asked:
-        """Ask a run to end."""
-        return _for_the_owner(request, lambda: ask_to_cancel(settings, run_id))
-
+    app.include_router(owner_calls(settings))
     for path, (name, kind) in PAGE.items():
         app.add_api_route(path, _file(name, kind), include_in_schema=False)
     token = required_token(settings)
     app.add_middleware(Guard, status=settings.status, token=token, owner=token or owners_token(settings))
     return app
-
-
-def _for_the_owner(request: Request, action: Callable[[], Asked]) -> Asked:
-    """Do what changes something: only for who showed the token, and only from this page."""
-    headers = request.headers
-    try:
-        refuse_other_sites(headers.get("origin"), headers.get("host"), headers.get("sec-fetch-site"))
-        if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            # What another site can make a browser send without asking first.
-            raise RefusedError("Only JSON is taken here.", "", "Use the appliance's own page.")
-    except RefusedError as error:
-        raise HTTPException(403, error.text()) from None
-    if not is_owner(request.scope):
-        raise HTTPException(401, "The owner's token is needed, from status.token_file.")
-    try:
-        return action()
-    except RefusedError as error:
-        raise HTTPException(403, error.text()) from None
-    except WrongRequestError as error:
-        raise HTTPException(409, error.text()) from None
-    except ApplianceError as error:
-        raise HTTPException(503, error.text()) from None
-    except psycopg.Error:
-        raise HTTPException(503, AWAY.line()) from None
 
 
 def _json(kind: Any, value: object, *, status: int = 200) -> Response:

@@ -271,7 +271,7 @@ def test_the_keys_of_its_answers_are_those_that_page_and_monitors_read(tmp_path:
     keys = {
         "version", "now", "started_at", "healthy", "reasons", "components", "workflows", "runs", "outbox",
         "refused", "wanted_release", "disk", "dashboard", "certificates", "receipts",
-        "erasures",
+        "erasures", "name", "policy", "connections", "twins", "exports", "last_backup",
     }  # fmt: skip
     (tmp_path / "workflows").mkdir()
     (tmp_path / "workflows" / "odd.yaml").write_text("id: odd\n")
