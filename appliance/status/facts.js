@@ -25,7 +25,7 @@ function showConnections(connections, now) {
         element("strong", each.name),
         tag(FILLED_IN[each.state] || each.state, each.state === "ready" ? "good" : "bad"),
         said,
-        [test?.worked_at ? since(test.worked_at, now) : test ? "never" : "", going ? null : testButton(each)],
+        [test?.worked_at ? since(test.worked_at, now) : test ? "never" : "–", going ? null : testButton(each)],
       ],
     };
   }));

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict, Field
 
-from appliance.errors import WrongRequestError
+from appliance.errors import ApplianceError, WrongRequestError
 from appliance.settings.settings import Settings
 from appliance.store.database import connect
 from appliance.store.queries import run_state
@@ -90,7 +90,13 @@ def ask_for_test(settings: Settings, connection: str) -> Asked:
     else:
         # No other process works off what waits where no dashboard is known.
         command_id = _put(settings, "test", {"connection": connection}, state="accepted")
-        ask(settings, Look(kind="test", command_id=command_id, connection=connection, is_owners=True))
+        try:
+            ask(settings, Look(kind="test", command_id=command_id, connection=connection, is_owners=True))
+        except ApplianceError:
+            # It is not under way, and the page must not say so.
+            with connect(settings.database_url) as db:
+                db.execute("DELETE FROM appliance.command WHERE command_id = %s", [str(command_id)])
+            raise
     return Asked(said=f"Asked for: {connection} is tried; how it went shows here within a minute.")
 
 

@@ -38,7 +38,7 @@ function stepLines(steps) {
 
 function stepItem(line) {
   const item = element("li");
-  const parts = line.parts > 1 ? ` ${line.done} of ${line.parts} parts` : "";
+  const parts = line.parts > 1 ? `, ${line.done} of ${line.parts} parts` : "";
   const again = line.attempt > 1 ? `, try ${line.attempt}` : "";
   item.append(tag(line.state), ` ${line.name.replaceAll("_", " ")} `, element("span", `${duration(line.seconds)}${parts}${again}`, "quiet"));
   return item;

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from starlette.testclient import TestClient
 
+from appliance.errors import WorkFailedError
 from appliance.orchestration import looks
 from appliance.scrubbing import known
 from appliance.status.facts.log_ends import LINES, NOTE
@@ -78,6 +79,19 @@ def test_the_owner_has_a_connection_tried_and_reads_how_it_went(
     assert bad.failure == "28P01" and "wrong" in (bad.problem or "") and "not it" not in (bad.problem or "")
     told = rig.db.execute("SELECT count(*) AS found FROM appliance.event").fetchone()
     assert told == {"found": 0}, "the dashboard hears nothing of what the owner tries"
+
+
+def test_a_test_that_could_not_be_begun_is_not_under_way(
+    rig: ApplianceRig, state_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise WorkFailedError("Airflow does not answer.")
+
+    monkeypatch.setattr(looks, "create_dag_run", away)
+    connections(rig, state_cluster)
+    answer = owners_page(rig).post("/connections/test", json={"connection": "production"})
+    assert answer.status_code == 503 and "Airflow does not answer" in answer.json()["detail"]
+    assert all(each.test is None for each in report(rig).connections or ())
 
 
 def test_twins_that_stand_are_named_and_those_that_were_replaced_are_not(rig: ApplianceRig) -> None:
