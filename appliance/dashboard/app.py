@@ -41,6 +41,7 @@ from appliance.dashboard.pages import workflow as pages_workflow
 from appliance.dashboard.pages.editing import columns as pages_columns
 from appliance.dashboard.pages.editing import edit as pages_edit
 from appliance.dashboard.pages.editing import plan as pages_plan
+from appliance.dashboard.pages.editing import yaml_schema as pages_yaml_schema
 from appliance.dashboard.pages.rendering import STATIC, html, page
 from appliance.dashboard.rollouts.advancing import advance
 from appliance.dashboard.settings import Settings
@@ -90,6 +91,7 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
         pages_plan,
         pages_workflow,
         pages_edit,
+        pages_yaml_schema,
         pages_columns,
         pages_runs,
         pages_releases,

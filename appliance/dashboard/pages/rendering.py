@@ -76,6 +76,7 @@ def environment() -> Environment:
         "percent",
         "schedule",
         "action",
+        "by_table",
         "paragraphs",
     ):
         made.filters[name] = getattr(display, name)
