@@ -22,6 +22,7 @@ from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings, load_settings
 from appliance.status.connection_notes import write_note
 from appliance.status.disk_watch import DiskWatch
+from appliance.status.facts.diagnostics_file import DiagnosticsRequests
 from appliance.status.facts.exports_shown import write_exports_note
 from appliance.status.facts.log_ends import write_log_ends
 from appliance.status.reading import Database
@@ -93,6 +94,7 @@ def keep(settings: Settings, stop: threading.Event) -> None:
         RunCommands(settings).turn,
         Notes(settings).turn,
         LogEnds(settings).turn,
+        DiagnosticsRequests(settings).turn,
     )
     while not stop.wait(TURN_S):
         for turn in turns:

@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Annotated, Any
 
 import psycopg
 from fastapi import APIRouter, HTTPException, Path, Request
+from fastapi.responses import FileResponse
 
 from appliance.cloud.enrol_unattended import refuse_other_sites
 from appliance.errors import ApplianceError, Explanation, RefusedError, WrongRequestError
 from appliance.settings.settings import Settings
+from appliance.status.facts.diagnostics_file import (
+    BY_HAND,
+    FILE,
+    DiagnosticsShown,
+    diagnostics_shown,
+    forget_old,
+)
 from appliance.status.guard import is_owner, token_file
 from appliance.status.owner_requests import (
     Asked,
     WantedRun,
     WantedTest,
+    ask_for_diagnostics,
     ask_for_run,
     ask_for_test,
     ask_to_cancel,
 )
 from appliance.status.report import Owner
+from appliance.store.database import connect
 
 RunIdOfPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
 CHANGES: dict[int | str, dict[str, Any]] = {
@@ -59,6 +70,31 @@ def owner_calls(settings: Settings) -> APIRouter:
         """Ask for a test of a connection."""
         return _for_the_owner(request, lambda: ask_for_test(settings, wanted.connection))
 
+    @router.post("/diagnostics", responses=CHANGES, status_code=202)
+    def diagnose(request: Request) -> Asked:
+        """Ask for diagnostics, without secrets, to give to the person who helps. Nothing is sent."""
+        return _for_the_owner(request, lambda: ask_for_diagnostics(settings))
+
+    @router.get("/diagnostics", responses=CHANGES)
+    def diagnostics(request: Request) -> DiagnosticsShown:
+        """How far the diagnostics are that were asked for."""
+        _only_the_owner(request)
+        try:
+            with closing(connect(settings.database_url, read_only=True)) as db:
+                return diagnostics_shown(settings, db)
+        except psycopg.Error:
+            raise HTTPException(503, f"{AWAY.line()} {BY_HAND}") from None
+
+    @router.get(f"/{FILE}", responses=CHANGES | {404: {"description": "There are none."}})
+    def download(request: Request) -> FileResponse:
+        """The diagnostics as a .tar.gz."""
+        _only_the_owner(request)
+        forget_old(settings)
+        path = settings.runtime_dir / FILE
+        if not path.is_file():
+            raise HTTPException(404, "There are no diagnostics here, or they were deleted after an hour.")
+        return FileResponse(path, media_type="application/gzip", filename=f"appliance-{FILE}")
+
     return router
 
 
@@ -72,8 +108,7 @@ def _for_the_owner(request: Request, action: Callable[[], Asked]) -> Asked:
             raise RefusedError("Only JSON is taken here.", "", "Use the appliance's own page.")
     except RefusedError as error:
         raise HTTPException(403, error.text()) from None
-    if not is_owner(request.scope):
-        raise HTTPException(401, "The owner's token is needed, from status.token_file.")
+    _only_the_owner(request)
     try:
         return action()
     except RefusedError as error:
@@ -84,3 +119,8 @@ def _for_the_owner(request: Request, action: Callable[[], Asked]) -> Asked:
         raise HTTPException(503, error.text()) from None
     except psycopg.Error:
         raise HTTPException(503, AWAY.line()) from None
+
+
+def _only_the_owner(request: Request) -> None:
+    if not is_owner(request.scope):
+        raise HTTPException(401, "The owner's token is needed, from status.token_file.")

@@ -100,6 +100,21 @@ def ask_for_test(settings: Settings, connection: str) -> Asked:
     return Asked(said=f"Asked for: {connection} is tried; how it went shows here within a minute.")
 
 
+def ask_for_diagnostics(settings: Settings) -> Asked:
+    """Have diagnostics made. Raises WrongRequestError while some are, psycopg.Error as above."""
+    from appliance.status.facts import diagnostics_file  # noqa: PLC0415 - see serving
+
+    with connect(settings.database_url, read_only=True) as db:
+        if diagnostics_file.diagnostics_shown(settings, db).state == "under way":
+            raise WrongRequestError("Diagnostics are being made.", "", "Wait until they are there.")
+    if settings.is_split:
+        _put(settings, diagnostics_file.KIND, {})
+    else:
+        command_id = _put(settings, diagnostics_file.KIND, {}, state="accepted")
+        diagnostics_file.make_here(settings, str(command_id))
+    return Asked(said="Asked for: they are made, which takes up to a minute.")
+
+
 def _put(
     settings: Settings,
     kind: str,

@@ -126,8 +126,31 @@ async function showNow(current, known) {
   $("now").replaceChildren(...cards);
 }
 
+async function showDiagnostics() {
+  let found = null;
+  try {
+    found = await ask("diagnostics");
+  } catch {
+    $("diagnosed").textContent = "Not from here while the appliance's database is away. On the appliance: sudo appliance diagnostics";
+    return;
+  }
+  $("diagnose").disabled = found.state === "under way";
+  $("diagnostics-file").hidden = found.state !== "ready";
+  $("diagnosed").textContent = found.state === "ready"
+    ? `Made ${moment(found.made_at)}, ${size(found.bytes)}, without secrets; look at what is in them, then give them to the person who helps. They are deleted after an hour.`
+    : found.state === "under way" ? "They are being made…" : found.problem || "";
+  if (found.state === "under way") setTimeout(showDiagnostics, EVERY_MS);
+}
+
+$("diagnose").addEventListener("click", async (event) => {
+  await act(event.target, $("diagnosed"), "diagnostics");
+  showDiagnostics();
+});
+
 async function showOwner() {
   const found = await whoAmI();
+  $("diagnostics").hidden = !found.is_owner;
+  if (found.is_owner) showDiagnostics();
   $("sign-in").hidden = found.is_owner;
   $("token-file").textContent = found.token_file;
   if (last) {

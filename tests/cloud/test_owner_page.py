@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,8 @@ from starlette.testclient import TestClient
 from appliance.errors import WorkFailedError
 from appliance.orchestration import looks
 from appliance.scrubbing import known
+from appliance.status.facts import diagnostics_file
+from appliance.status.facts.diagnostics_file import DiagnosticsRequests
 from appliance.status.facts.log_ends import LINES, NOTE
 from appliance.status.keeping import LogEnds, RunCommands
 from appliance.status.report import Report
@@ -149,6 +155,50 @@ def test_the_end_of_a_log_is_shown_while_the_step_runs_without_secrets(
         LogEnds(rig.settings).turn()
     assert page.get("/runs/shop-1/logs").json() == []
     known._own_places.cache_clear()
+
+
+@pytest.mark.parametrize("is_split", [False, True], ids=["one process", "two users"])
+def test_the_owner_has_diagnostics_made_and_takes_them_home(
+    rig: ApplianceRig, monkeypatch: pytest.MonkeyPatch, is_split: bool
+) -> None:
+    if is_split:
+        (rig.folder / "status").mkdir(mode=0o700)
+        rig.environment["APPLIANCE_STATUS_FOLDER"] = str(rig.folder / "status")
+    for name, value in rig.process_environment.items():
+        monkeypatch.setenv(name, value)
+    page = owners_page(rig)
+    upkeep = DiagnosticsRequests(rig.settings)
+    assert page.get("/diagnostics").json()["state"] == "none"
+    assert page.get("/diagnostics.tar.gz").status_code == 404
+    assert page.post("/diagnostics", json={}).status_code == 202
+    assert page.post("/diagnostics", json={}).status_code == 409, "they are being made"
+    until(lambda: (is_split and upkeep.turn()) or page.get("/diagnostics").json()["state"] != "under way")
+    assert page.get("/diagnostics").json()["state"] == "ready"
+    assert (rig.settings.runtime_dir / "diagnostics.tar.gz").stat().st_mode & 0o777 == 0o640
+    taken = page.get("/diagnostics.tar.gz")
+    with tarfile.open(fileobj=io.BytesIO(taken.content)) as archive:
+        assert "appliance-diagnostics/contents.txt" in archive.getnames()
+    told = rig.db.execute("SELECT count(*) AS found FROM appliance.event").fetchone()
+    assert told == {"found": 0}, "nothing of it is sent"
+
+
+def test_diagnostics_whose_process_was_killed_are_not_under_way_for_ever(
+    rig: ApplianceRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnostics_file, "make_here", lambda *_: None)
+    page = owners_page(rig)
+    page.post("/diagnostics", json={}).raise_for_status()
+    assert page.get("/diagnostics").json()["state"] == "under way"
+    rig.db.execute("UPDATE appliance.command SET received_at = now() - interval '1 hour'")
+    assert page.get("/diagnostics").json()["state"] == "failed"
+    assert page.post("/diagnostics", json={}).status_code == 202
+
+
+def until(happened: Callable[[], object], *, seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.1)
 
 
 def test_a_run_of_any_name_leads_to_no_other_folder(rig: ApplianceRig) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from appliance.documents.in_words import in_words
 from appliance.policy.policy import Policy
 from appliance.settings.settings import Settings, load_settings
+from appliance.status.facts.diagnostics_file import forget_old
 from appliance.status.facts.exports_shown import NOTE, exports_shown, write_exports_note
-from appliance.status.facts.policy_shown import in_words, policy_shown
+from appliance.status.facts.policy_shown import policy_shown
 from appliance.status.service import create_app
 from appliance.system.last_backup import LastBackup, last_backup, note_backup
 
@@ -94,7 +97,7 @@ def test_exports_of_a_split_machine_are_known_from_the_note_alone(tmp_path: Path
     assert (tmp_path / NOTE).stat().st_mode & 0o777 == 0o640
 
 
-@pytest.mark.parametrize("path", ["/connections/test", "/runs", "/runs/w-1/cancel"])
+@pytest.mark.parametrize("path", ["/connections/test", "/runs", "/runs/w-1/cancel", "/diagnostics"])
 def test_only_who_shows_the_token_changes_something_and_only_from_this_page(
     tmp_path: Path, path: str
 ) -> None:
@@ -106,6 +109,26 @@ def test_only_who_shows_the_token_changes_something_and_only_from_this_page(
     assert elsewhere.status_code in {403, 422}
     as_form = page.post(path, content="{}", headers={**shown, "content-type": "text/plain"})
     assert as_form.status_code in {403, 422}
+
+
+@pytest.mark.parametrize("path", ["/diagnostics", "/diagnostics.tar.gz"])
+def test_diagnostics_are_for_the_owner_alone(tmp_path: Path, path: str) -> None:
+    (tmp_path / "diagnostics.tar.gz").write_bytes(b"all about this machine")
+    page = TestClient(create_app(settings(tmp_path)), base_url="http://127.0.0.1:8642")
+    assert page.get(path).status_code == 401
+    token = next(tmp_path.rglob("status-token")).read_text().strip()
+    shown = page.get(path, headers={"authorization": f"Bearer {token}"})
+    assert shown.status_code == (503 if path == "/diagnostics" else 200)
+
+
+def test_diagnostics_are_deleted_after_an_hour(tmp_path: Path) -> None:
+    made = tmp_path / "diagnostics.tar.gz"
+    made.write_bytes(b"x")
+    forget_old(settings(tmp_path))
+    assert made.exists()
+    os.utime(made, (0, 0))
+    forget_old(settings(tmp_path))
+    assert not made.exists()
 
 
 def test_a_connection_that_is_not_there_or_not_filled_in_is_not_tried(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from appliance.dashboard.pages import display
 from appliance.dashboard.pages.editing.workflow_form import parameter_text
 from appliance.dashboard.store.database import Lenient
 from appliance.dashboard.web.access import Visit
+from appliance.documents.in_words import in_words
 from appliance.masking.examples.shown import examples_of
 
 STATIC = Path(__file__).with_name("static")
@@ -80,6 +81,7 @@ def environment() -> Environment:
         "paragraphs",
     ):
         made.filters[name] = getattr(display, name)
+    made.filters["in_words"] = in_words
     made.filters["parameter_text"] = parameter_text
     made.filters["mask_examples"] = examples_of
     made.globals.update(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import JsonValue
-
+from appliance.documents.in_words import in_words
 from appliance.errors import ApplianceError
 from appliance.policy.policy import load_policy
 from appliance.settings.settings import Settings
@@ -41,17 +40,3 @@ def policy_shown(settings: Settings) -> PolicyShown:
     found = policy.model_dump(mode="json", exclude_unset=True)
     rules = tuple(PolicyRule(rule, in_words(value)) for rule, value in found.items())
     return PolicyShown(str(file), is_there=True, rules=rules)
-
-
-def in_words(value: JsonValue) -> str:
-    """A value as one would write it, a list by its members and a mapping by its keys."""
-    match value:
-        case None | []:
-            return "none"
-        case bool():
-            return "yes" if value else "no"
-        case list():
-            return ", ".join(in_words(each) for each in value)
-        case dict():
-            return "; ".join(f"{key}: {in_words(each)}" for key, each in value.items())
-    return str(value)
