@@ -25,6 +25,7 @@ from appliance.status.facts.exports_shown import ExportsShown, exports_shown
 from appliance.status.facts.log_ends import LogEnd
 from appliance.status.facts.policy_shown import policy_shown
 from appliance.status.next_steps import next_step
+from appliance.status.own_database import Ours, our_part
 from appliance.status.reading import Database
 from appliance.status.report import (
     Component,
@@ -39,18 +40,10 @@ from appliance.status.report import (
 )
 from appliance.store import queries
 from appliance.store.database import Connection
-from appliance.store.drift_checks import drift_checks, is_newer
+from appliance.store.drift_checks import is_newer
 from appliance.store.rows import (
-    AskedErasure,
-    ConnectionTestLine,
-    DriftCheck,
-    KeptLook,
-    OutboxDepth,
-    RefusedCommand,
-    ReleaseWish,
     RunDetails,
     RunLine,
-    StandingTwin,
 )
 from appliance.store.workflow_totals import WorkflowTotals, workflow_totals
 from appliance.supervision.docker_probe import noted_docker
@@ -126,7 +119,7 @@ class State:
     def _look(self) -> Report:
         disk = self._disk()
         files = read_workflow_files(self.settings.config_dir, self.settings.state_dir)
-        ours, our_problem = _attempt(lambda: self.ours.ask(_our_part))
+        ours, our_problem = _attempt(lambda: self.ours.ask(our_part))
         theirs, their_problem = _attempt(lambda: self.airflow.ask(_airflow_part))
         docker_problem = noted_docker(self.settings.runtime_dir)
         components = (
@@ -170,7 +163,7 @@ class State:
         link = self.dashboard()
         return (link.name if link is not None else None) or socket.gethostname()
 
-    def _connections(self, ours: _Ours | None) -> tuple[ConnectionShown, ...]:
+    def _connections(self, ours: Ours | None) -> tuple[ConnectionShown, ...]:
         tests = {each.connection: each for each in ours.tests} if ours else {}
         states = self.connection_states(set())
         return tuple(ConnectionShown(name, states[name], tests.get(name)) for name in sorted(states))
@@ -231,24 +224,6 @@ class State:
 
 
 @dataclass(frozen=True)
-class _Ours:
-    """What the appliance's own database says."""
-
-    current: tuple[RunLine, ...]
-    recent: tuple[RunLine, ...]
-    last: dict[str, RunLine]
-    successes: dict[str, datetime]
-    kept: dict[str, KeptLook]
-    drift: dict[str, DriftCheck]
-    outbox: OutboxDepth | None
-    refused: tuple[RefusedCommand, ...]
-    erasures: tuple[AskedErasure, ...]
-    twins: tuple[StandingTwin, ...]
-    tests: tuple[ConnectionTestLine, ...]
-    wish: ReleaseWish | None
-
-
-@dataclass(frozen=True)
 class _Airflow:
     """What Airflow's database says; ages in seconds, moments and workflows by id."""
 
@@ -262,23 +237,6 @@ def _disk_problem(disk: Disk | None) -> str | None:
         return None
     free, needed = readable(disk.free_bytes), readable(disk.runs_need_bytes)
     return f"{free} are free, and a run needs {needed} (df -h {disk.path})"
-
-
-def _our_part(db: Connection) -> _Ours:
-    return _Ours(
-        current=tuple(queries.current_runs(db)),
-        recent=tuple(queries.recent_runs(db)),
-        last=queries.last_runs(db),
-        successes=queries.last_successes(db),
-        kept=queries.kept_looks(db),
-        drift=drift_checks(db),
-        outbox=queries.outbox_depth(db),
-        refused=tuple(queries.refused_commands(db)),
-        erasures=tuple(queries.asked_erasures(db)),
-        twins=tuple(queries.standing_twins(db)),
-        tests=tuple(queries.connection_tests(db)),
-        wish=queries.newest_wish(db),
-    )
 
 
 def _airflow_part(db: Connection) -> _Airflow:
@@ -302,7 +260,7 @@ def _component(name: str, problem: str | None, *, state: ComponentState | None =
     return Component(name, state or ("down" if problem else "ok"), problem)
 
 
-def _workflow(file: WorkflowFile, ours: _Ours | None, theirs: _Airflow | None) -> WorkflowState:
+def _workflow(file: WorkflowFile, ours: Ours | None, theirs: _Airflow | None) -> WorkflowState:
     last = ours.last.get(file.id) if ours and file.id else None
     check = ours.drift.get(file.id) if ours and file.id and file.drift else None
     waiting = file.usable and theirs is not None and file.id not in theirs.known

@@ -159,7 +159,7 @@ def roll_back(actor: Editor, context: Deck, workflow_id: str, given: RollBack) -
 @router.put("/workflows/{workflow_id}/appliances")
 def assign_workflow(actor: Editor, context: Deck, workflow_id: str, given: Assigned) -> list[AssignmentRow]:
     """Say which appliances it is for."""
-    workflows.assign(context.database, actor, workflow_id, given.appliance_ids)
+    workflows.reassign(context.database, actor, workflow_id, lambda _: given.appliance_ids)
     with context.database.read() as session:
         return [AssignmentRow.model_validate(row) for row in workflows.assignments(session, workflow_id)]
 

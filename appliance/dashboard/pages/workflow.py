@@ -163,7 +163,7 @@ def assign(workflow_id: str, visitor: Visitor, form: Form) -> Response:
     """Say which appliances the workflow is for."""
     visitor.needs("editor")
     chosen = {value for value in form.getlist("appliance") if isinstance(value, str)}
-    workflows.assign(visitor.context.database, visitor.actor, workflow_id, chosen)
+    workflows.reassign(visitor.context.database, visitor.actor, workflow_id, lambda _: chosen)
     return RedirectResponse(f"/workflows/{workflow_id}?note=assigned", 303)
 
 

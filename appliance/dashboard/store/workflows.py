@@ -146,11 +146,6 @@ def archive(database: Database, actor: Actor, workflow_id: str) -> None:
         audit.record(session, actor, "workflow.archive", workflow_id)
 
 
-def assign(database: Database, actor: Actor, workflow_id: str, appliance_ids: set[str]) -> None:
-    """Say which appliances the workflow is for; it replaces what was said before."""
-    reassign(database, actor, workflow_id, lambda _: appliance_ids)
-
-
 def reassign(
     database: Database, actor: Actor, workflow_id: str, change: Callable[[set[str]], set[str]]
 ) -> None:

@@ -37,7 +37,7 @@ class ExportLine(BaseModel):
 
 
 class ExportsShown(BaseModel):
-    """All of them."""
+    """How many exports there are, how large all are, and the newest of them."""
 
     model_config = ConfigDict(frozen=True)
 
