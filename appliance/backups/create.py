@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -28,6 +29,7 @@ from appliance.postgres.errors import database_failure
 from appliance.settings.settings import Settings
 from appliance.store.database import connect
 from appliance.system.beneath import as_owner_of, lesser_owner, ways
+from appliance.system.last_backup import LastBackup, note_backup
 
 _VERSIONS = {
     "airflow": "SELECT version_num::text AS version FROM alembic_version",
@@ -63,6 +65,13 @@ def create_backup(settings: Settings, file: Path, passphrase: str) -> Backup:
             "Nothing has been left behind.",
             ways(error, settings.state_dir, f"df -h {file.absolute().parent} {settings.state_dir}"),
         ) from None
+    # The backup is whole without the note, which the status page reads.
+    with contextlib.suppress(OSError):
+        manifest, size = backup.manifest, file.stat().st_size
+        written = LastBackup(
+            at=manifest.created_at, file=str(file.absolute()), bytes=size, release=manifest.release
+        )
+        note_backup(settings.state_dir, written)
     return backup
 
 

@@ -22,6 +22,7 @@ from appliance import __version__
 from appliance.contract.calls import Problem
 from appliance.dashboard.api import appliance_api
 from appliance.dashboard.api import appliances as api_appliances
+from appliance.dashboard.api import bulk as api_bulk
 from appliance.dashboard.api import catalogs as api_catalogs
 from appliance.dashboard.api import people as api_people
 from appliance.dashboard.api import releases as api_releases
@@ -29,6 +30,7 @@ from appliance.dashboard.api import workflows as api_workflows
 from appliance.dashboard.http_errors import TooManyRequestsError, problem_of, status_of
 from appliance.dashboard.pages import appliance as pages_appliance
 from appliance.dashboard.pages import audit as pages_audit
+from appliance.dashboard.pages import bulk as pages_bulk
 from appliance.dashboard.pages import fleet as pages_fleet
 from appliance.dashboard.pages import people as pages_people
 from appliance.dashboard.pages import releases as pages_releases
@@ -39,6 +41,7 @@ from appliance.dashboard.pages import workflow as pages_workflow
 from appliance.dashboard.pages.editing import columns as pages_columns
 from appliance.dashboard.pages.editing import edit as pages_edit
 from appliance.dashboard.pages.editing import plan as pages_plan
+from appliance.dashboard.pages.editing import yaml_schema as pages_yaml_schema
 from appliance.dashboard.pages.rendering import STATIC, html, page
 from appliance.dashboard.rollouts.advancing import advance
 from appliance.dashboard.settings import Settings
@@ -69,16 +72,26 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
     )
     app.state.context = context
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    for router in (appliance_api, api_appliances, api_catalogs, api_workflows, api_releases, api_people):
+    for router in (
+        appliance_api,
+        api_bulk,
+        api_appliances,
+        api_catalogs,
+        api_workflows,
+        api_releases,
+        api_people,
+    ):
         app.include_router(router.router)
     for pages in (
         pages_sign_in,
         pages_second_factor,
+        pages_bulk,
         pages_fleet,
         pages_appliance,
         pages_plan,
         pages_workflow,
         pages_edit,
+        pages_yaml_schema,
         pages_columns,
         pages_runs,
         pages_releases,

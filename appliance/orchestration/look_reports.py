@@ -87,11 +87,11 @@ def tested_event(
         connection=connection,
         works=failure is None,
         checks=checks[:MAX_CHECKS],
-        failure=_class_of(failure) if failure is not None else None,
+        failure=class_of(failure) if failure is not None else None,
     )
 
 
-def _class_of(failure: Failure | ApplianceError) -> str:
+def class_of(failure: Failure | ApplianceError) -> str:
     """What kind of failure it was; no word of its text."""
     if isinstance(failure, Failure):
         return failure.sqlstate or failure.exception or type(failure).__name__

@@ -17,7 +17,13 @@ from appliance.contract.step_messages import Failure
 from appliance.copies.ledger import note_made
 from appliance.errors import ApplianceError, RefusedError
 from appliance.keys.epochs import read_epochs
-from appliance.orchestration.look_reports import branches_event, catalog_events, plan_event, tested_event
+from appliance.orchestration.look_reports import (
+    branches_event,
+    catalog_events,
+    class_of,
+    plan_event,
+    tested_event,
+)
 from appliance.orchestration.looks import Look, checked
 from appliance.orchestration.rehearsal_reports import rehearsal_event, rows_left_out
 from appliance.policy.approvals import approved_columns
@@ -72,7 +78,7 @@ def answer(db: Connection, settings: Settings, look: Look, failure: Failure | Ap
         if look.kind == "scan" and failure is None:
             for event in catalog_events(look.command_id, look.connection or "", SCANNED.read(folder)):
                 append_event(db, event)
-        elif look.kind == "test" and not _is_refusal(failure):
+        elif look.kind == "test" and look.origin == "cloud" and not _is_refusal(failure):
             append_event(db, tested_event(look.command_id, look.connection or "", folder, failure))
         elif look.kind == "plan" and (failure is None or failure.exit_code != 1):
             plan = plan_event(look.command_id, look.workflow or "", look.digest or "", folder, failure, share)
@@ -136,4 +142,5 @@ def _settled(failure: Failure | ApplianceError | None) -> Settled:
         "refused" if refused else "failed",
         rule=failure.explanation.rule if refused else None,
         problem=failure.explanation.text(),
+        failure=None if refused else class_of(failure),
     )

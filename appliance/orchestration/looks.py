@@ -69,7 +69,7 @@ class Look(BaseModel):
     branch: BranchAsked | None = None
     rehearsal: RehearsalAsked | None = None
     origin: Origin = "cloud"
-    """Who asks: the owner, by the API of this appliance, or the dashboard."""
+    """Who asks: the owner, by page or API of this appliance; or the dashboard, which hears of its own only."""
 
     @property
     def step(self) -> str:
@@ -143,8 +143,10 @@ def checked(settings: Settings, look: Look) -> tuple[Workflow, Document | None]:
         return workflow, None
     if look.kind != "plan":
         assert look.connection is not None  # noqa: S101 - as the command has it
-        refusals = check_scan if look.kind == "scan" else check_connection_test
-        enforce(refusals(policy, look.connection), _ASK_OWNER)
+        # The owner has written the policy, and opens on the command line what is theirs.
+        if look.origin == "cloud":
+            refusals = check_scan if look.kind == "scan" else check_connection_test
+            enforce(refusals(policy, look.connection), _ASK_OWNER)
         select_connections(load_connections(settings.connections_file), [look.connection])
         return _scanning(look.connection), None
     if look.draft is not None:

@@ -22,6 +22,10 @@ from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings, load_settings
 from appliance.status.connection_notes import write_note
 from appliance.status.disk_watch import DiskWatch
+from appliance.status.facts.diagnostics_file import DiagnosticsRequests
+from appliance.status.facts.exports_shown import write_exports_note
+from appliance.status.facts.log_ends import write_log_ends
+from appliance.status.reading import Database
 from appliance.status.reconcile_loop import ReconcileLoop
 from appliance.store.database import Connection, connect
 from appliance.supervision.upkeep_mark import MARK
@@ -53,8 +57,21 @@ class RunCommands:
             self._db = None
 
 
-class ConnectionNotes:
-    """Writes the note about connections now and then."""
+class LogEnds:
+    """Writes down the ends of the logs of what runs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._database = Database(settings.database_url)
+
+    def turn(self) -> None:
+        """Write them down. Raises nothing that was foreseen."""
+        with contextlib.suppress(OSError, psycopg.Error):
+            self._database.ask(lambda db: write_log_ends(self._settings, db))
+
+
+class Notes:
+    """Writes the notes about connections and exports now and then."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -64,15 +81,21 @@ class ConnectionNotes:
         """Write it if it is time. Raises nothing that was foreseen."""
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + NOTE_EVERY_S
-            with contextlib.suppress(OSError, ApplianceError):
-                write_note(self._settings)
+            for write in (write_note, write_exports_note):
+                with contextlib.suppress(OSError, ApplianceError):
+                    write(self._settings)
 
 
 def keep(settings: Settings, stop: threading.Event) -> None:
     """Work until asked to stop. Each turn that came to its end is marked, for the supervisor to see."""
     DiskWatch(settings).background.start()
     ReconcileLoop(settings).background.start()
-    turns: tuple[Callable[[], None], ...] = (RunCommands(settings).turn, ConnectionNotes(settings).turn)
+    turns: tuple[Callable[[], None], ...] = (
+        RunCommands(settings).turn,
+        Notes(settings).turn,
+        LogEnds(settings).turn,
+        DiagnosticsRequests(settings).turn,
+    )
     while not stop.wait(TURN_S):
         for turn in turns:
             turn()

@@ -1,4 +1,4 @@
-"""What the owner asks for on the status page: a run, or the end of one.
+"""What the owner asks for on the status page: a run, the end of one, a test of a connection.
 
 On a VM the status service can start nothing by itself. It puts the request where those of the dashboard
 wait, and the process that may start runs takes it from there; policy has been asked by then as for any other.
@@ -6,12 +6,13 @@ wait, and the process that may start runs takes it from there; policy has been a
 
 from __future__ import annotations
 
-from uuid import uuid4
+from typing import Literal
+from uuid import UUID, uuid4
 
 from psycopg.types.json import Jsonb
 from pydantic import BaseModel, ConfigDict, Field
 
-from appliance.errors import WrongRequestError
+from appliance.errors import ApplianceError, WrongRequestError
 from appliance.settings.settings import Settings
 from appliance.store.database import connect
 from appliance.store.queries import run_state
@@ -26,6 +27,14 @@ class WantedRun(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     workflow: str = Field(min_length=1, max_length=100, description="The workflow to run.")
+
+
+class WantedTest(BaseModel):
+    """What the page sends."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    connection: str = Field(min_length=1, max_length=63, description="The connection to try.")
 
 
 class Asked(BaseModel):
@@ -61,12 +70,65 @@ def ask_to_cancel(settings: Settings, run_id: str) -> Asked:
     return Asked(said="Asked for: it ends within seconds, and the twin stays as it was.")
 
 
-def _put(settings: Settings, kind: str, payload: dict[str, str]) -> None:
+def ask_for_test(settings: Settings, connection: str) -> Asked:
+    """Have a connection tried as a run opens it. How it went shows with the connection.
+
+    Raises WrongRequestError for one that there is not, psycopg.Error or WorkFailedError while the database
+    or Airflow is away.
+    """
+    from appliance.orchestration.looks import Look, ask  # noqa: PLC0415 - see serving
+    from appliance.status.connection_notes import states_of  # noqa: PLC0415
+
+    state = states_of(settings, set()).get(connection)
+    if state != "ready":
+        what = f"The connection '{connection}' still has changeme in it."
+        if state is None:
+            what = f"There is no connection '{connection}'."
+        raise WrongRequestError(what, "", f"Edit {settings.connections_file}")
+    if settings.is_split:
+        _put(settings, "test", {"connection": connection})
+    else:
+        # No other process works off what waits where no dashboard is known.
+        command_id = _put(settings, "test", {"connection": connection}, state="accepted")
+        try:
+            ask(settings, Look(kind="test", command_id=command_id, connection=connection, origin="local"))
+        except ApplianceError:
+            # It is not under way, and the page must not say so.
+            with connect(settings.database_url) as db:
+                db.execute("DELETE FROM appliance.command WHERE command_id = %s", [str(command_id)])
+            raise
+    return Asked(said=f"Asked for: {connection} is tried; how it went shows here within a minute.")
+
+
+def ask_for_diagnostics(settings: Settings) -> Asked:
+    """Have diagnostics made. Raises WrongRequestError while some are, psycopg.Error as above."""
+    from appliance.status.facts import diagnostics_file  # noqa: PLC0415 - see serving
+
+    with connect(settings.database_url, read_only=True) as db:
+        if diagnostics_file.diagnostics_shown(settings, db).state == "under way":
+            raise WrongRequestError("Diagnostics are being made.", "", "Wait until they are there.")
+    if settings.is_split:
+        _put(settings, diagnostics_file.KIND, {})
+    else:
+        command_id = _put(settings, diagnostics_file.KIND, {}, state="accepted")
+        diagnostics_file.make_here(settings, str(command_id))
+    return Asked(said="Asked for: they are made, which takes up to a minute.")
+
+
+def _put(
+    settings: Settings,
+    kind: str,
+    payload: dict[str, str],
+    *,
+    state: Literal["received", "accepted"] = "received",
+) -> UUID:
     from appliance.store.command_state import BY, PAGE  # noqa: PLC0415 - see serving
 
+    command_id = uuid4()
     with connect(settings.database_url) as db:
         db.execute(
             "INSERT INTO appliance.command (command_id, kind, payload, state, expires_at)"
-            " VALUES (%s, %s, %s, 'received', now() + make_interval(secs => %s))",
-            [uuid4(), kind, Jsonb(payload | {BY: PAGE}), EXPIRES_S],
+            " VALUES (%s, %s, %s, %s, now() + make_interval(secs => %s))",
+            [command_id, kind, Jsonb(payload | {BY: PAGE}), state, EXPIRES_S],
         )
+    return command_id

@@ -59,9 +59,9 @@ function showWorkflows(workflows, now) {
     cells: [
       [element("strong", each.id || each.file), " ", element("span", each.title, "quiet"), why(each.problem), checked(each, now)],
       tag(each.state),
-      each.last_run ? [lastRun(each.last_run), " ", element("span", ago(each.last_run.ended_at, now), "quiet"), looked(each.kept)] : "never",
-      each.last_success_at ? ago(each.last_success_at, now) : "never",
-      [each.next_run_at ? ago(each.next_run_at, now) : each.schedule || "on demand", runButton(each)],
+      each.last_run ? [lastRun(each.last_run), " ", since(each.last_run.ended_at, now, "quiet"), looked(each.kept)] : "never",
+      each.last_success_at ? since(each.last_success_at, now) : "never",
+      [each.next_run_at ? since(each.next_run_at, now) : each.schedule || "on demand", runButton(each)],
     ],
   })));
 }
@@ -95,7 +95,7 @@ function showRuns(runs, now) {
     key: each.run_id,
     cells: [
       [runLink(each.run_id), failure(each)],
-      tag(each.state), ago(each.started_at || each.queued_at, now), duration(each.seconds),
+      tag(each.state), since(each.started_at || each.queued_at, now), duration(each.seconds),
     ],
   })));
 }
@@ -126,79 +126,48 @@ async function showNow(current, known) {
   $("now").replaceChildren(...cards);
 }
 
-function machine(status, now) {
-  const found = [];
-  if (status.disk) {
-    const { total_bytes: total, free_bytes: free, level } = status.disk;
-    const tight = level === "ok" ? [] : [tag(level === "full" ? "down" : "degraded")];
-    found.push(["Disk", [`${size(free)} of ${size(total)} free `, ...tight]]);
+async function showDiagnostics() {
+  let found = null;
+  try {
+    found = await ask("diagnostics");
+  } catch {
+    $("diagnosed").textContent = "Not from here while the appliance's database is away. On the appliance: sudo appliance diagnostics";
+    return;
   }
-  const dashboard = status.dashboard;
-  if (dashboard) {
-    const none = dashboard.url ? `${dashboard.url}, not enrolled yet` : "none (sudo appliance enrol URL -)";
-    found.push(["Dashboard", dashboard.enrolled ? dashboard.url : none]);
-    if (dashboard.enrolled) found.push(["Last contact", [ago(dashboard.last_contact_at, now) || "never", why(dashboard.problem)]]);
-    else if (dashboard.problem) found.push(["Enrolment", why(dashboard.problem)]);
-    if (Math.abs(dashboard.clock_offset_seconds || 0) > 5) found.push(["Clock", `${dashboard.clock_offset_seconds} s from the dashboard's`]);
-  }
-  const wish = status.wanted_release;
-  if (wish) found.push(["Wanted release", [`${wish.version} `, tag(wish.state), why(wish.problem)]]);
-  const looked = status.release_look;
-  if (looked) {
-    const newest = looked.newer ? `${looked.newer} is newer in ${looked.channel}` : `none is newer in ${looked.channel}`;
-    found.push(["Releases", [`${newest}, looked ${ago(looked.at, now)}`, why(looked.problem)]]);
-    if (looked.revoked) found.push(["This release", ["was revoked", why(looked.revoked)]]);
-  }
-  if (status.outbox) {
-    const { waiting, oldest_seconds: oldest } = status.outbox;
-    found.push(["Outbox", waiting ? `${waiting.toLocaleString()} events wait, the oldest for ${duration(oldest)}` : "empty"]);
-  }
-  (status.certificates || []).slice(0, 4).forEach((each) =>
-    found.push(["Certificate", `${each.file} expires ${ago(each.expires_at, now)}`]));
-  if (status.receipts) {
-    const { number, digest, public_key: key } = status.receipts;
-    found.push(["Receipts", digest ? `${number.toLocaleString()}, the newest ${digest}` : "none yet"]);
-    if (key) found.push(["Key of receipts", key.split("\n")[1]]);
-  }
-  return found;
+  $("diagnose").disabled = found.state === "under way";
+  $("diagnostics-file").hidden = found.state !== "ready";
+  $("diagnosed").textContent = found.state === "ready"
+    ? `Made ${moment(found.made_at)}, ${size(found.bytes)}, without secrets; look at what is in them, then give them to the person who helps. They are deleted after an hour.`
+    : found.state === "under way" ? "They are being made…" : found.problem || "";
+  if (found.state === "under way") setTimeout(showDiagnostics, EVERY_MS);
 }
+
+$("diagnose").addEventListener("click", async (event) => {
+  await act(event.target, $("diagnosed"), "diagnostics");
+  showDiagnostics();
+});
 
 async function showOwner() {
   const found = await whoAmI();
+  $("diagnostics").hidden = !found.is_owner;
+  if (found.is_owner) showDiagnostics();
   $("sign-in").hidden = found.is_owner;
   $("token-file").textContent = found.token_file;
-  if (last) showWorkflows(last.workflows, new Date(last.now));
+  if (last) {
+    showWorkflows(last.workflows, new Date(last.now));
+    showConnections(last.connections, new Date(last.now));
+  }
 }
+
+$("connection-rows").addEventListener("click", (event) => {
+  const button = event.target.closest("[data-test]");
+  if (button) act(button, $("tested"), "connections/test", { connection: button.dataset.test });
+});
 
 $("workflow-rows").addEventListener("click", (event) => {
   const button = event.target.closest("[data-run]");
   if (button) act(button, $("said"), "runs", { workflow: button.dataset.run });
 });
-
-function showRefused(status, now) {
-  const taken = (status.dashboard?.not_taken || []).map((each) => ({ what: each.id, ...each }));
-  const asked = (status.refused || []).map((each) => ({
-    what: [each.kind, ...Object.entries(each.payload).filter(([key]) => key !== "by").map(([, value]) => value)].join(" "), when: ago(each.at, now), ...each,
-  }));
-  const all = [...taken, ...asked];
-  $("refused").hidden = !all.length;
-  $("refusals").replaceChildren(...all.map((each) => {
-    const line = element("li");
-    line.append(element("strong", each.what), each.rule ? ` (rule ${each.rule}) ` : ` ${each.state} `,
-      element("span", each.when || "", "quiet"), why(each.problem) || "");
-    return line;
-  }));
-}
-
-function showErasures(erasures, now) {
-  $("erasures").hidden = !erasures?.length;
-  $("erasure-rows").replaceChildren(...(erasures || []).map((each) => {
-    const line = element("li");
-    line.append(element("strong", each.reference), each.begun ? " is begun, and a place is open; asked for " : " asked for ",
-      element("span", ago(each.received_at, now), "quiet"));
-    return line;
-  }));
-}
 
 async function showRehearsals(now) {
   const found = await ask("rehearsals").catch(() => []);
@@ -219,14 +188,20 @@ function show(status) {
   const verdict = status.healthy ? "Healthy" : "Not healthy";
   if ($("verdict").textContent !== verdict) $("verdict").textContent = verdict;
   $("verdict").className = `verdict ${status.healthy ? "good" : "bad"}`;
-  document.title = `${status.healthy ? "" : "✗ "}Appliance: ${verdict.toLowerCase()}`;
-  $("about").textContent = `release ${status.version}, up since ${new Date(status.started_at).toLocaleString()}`;
+  const name = status.name || "Appliance";
+  if ($("name").textContent !== name) $("name").textContent = name;
+  document.title = `${status.healthy ? "" : "✗ "}${name}: ${verdict.toLowerCase()}`;
+  $("about").textContent = `release ${status.version}, up since ${moment(status.started_at)}`;
   $("problems").hidden = !status.reasons.length;
   $("reasons").replaceChildren(...status.reasons.map((reason) => element("li", reason)));
   showWorkflows(status.workflows, now);
   showRuns(status.runs.recent, now);
   showErasures(status.erasures, now);
   showRefused(status, now);
+  showTwins(status.twins, now);
+  showConnections(status.connections, now);
+  showPolicy(status.policy);
+  facts($("kept"), keptHere(status, now));
   facts($("parts"), status.components.map((each) => [each.name.replaceAll("_", " "), [tag(each.state), why(each.problem)]]));
   facts($("machine"), machine(status, now));
   $("enrol").hidden = !status.dashboard || status.dashboard.enrolled || !status.dashboard.url;

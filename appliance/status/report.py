@@ -7,8 +7,11 @@ from datetime import datetime
 from typing import Literal
 
 from appliance.cloud.known import DashboardLink
+from appliance.status.facts.exports_shown import ExportsShown
+from appliance.status.facts.policy_shown import PolicyShown
 from appliance.store.rows import (
     AskedErasure,
+    ConnectionTestLine,
     DriftCheck,
     KeptLook,
     OutboxDepth,
@@ -16,7 +19,9 @@ from appliance.store.rows import (
     ReleaseWish,
     RunLine,
     RunState,
+    StandingTwin,
 )
+from appliance.system.last_backup import LastBackup
 
 ComponentState = Literal["ok", "degraded", "down", "unknown"]
 
@@ -120,6 +125,15 @@ class Receipts:
 
 
 @dataclass(frozen=True)
+class ConnectionShown:
+    """A connection by name: whether it is filled in, and how its newest test went."""
+
+    name: str
+    state: str
+    test: ConnectionTestLine | None
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything. None stands for what is not known because its database, or the disk, is away."""
 
@@ -142,6 +156,13 @@ class Report:
     receipts: Receipts | None
     erasures: tuple[AskedErasure, ...] | None = None
     """What the dashboard asked to have erased and is not done."""
+    name: str | None = None
+    """As the dashboard calls this appliance, else as the machine is called."""
+    policy: PolicyShown | None = None
+    connections: tuple[ConnectionShown, ...] | None = None
+    twins: tuple[StandingTwin, ...] | None = None
+    exports: ExportsShown | None = None
+    last_backup: LastBackup | None = None
 
 
 @dataclass(frozen=True)

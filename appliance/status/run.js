@@ -38,7 +38,7 @@ function stepLines(steps) {
 
 function stepItem(line) {
   const item = element("li");
-  const parts = line.parts > 1 ? ` ${line.done} of ${line.parts} parts` : "";
+  const parts = line.parts > 1 ? `, ${line.done} of ${line.parts} parts` : "";
   const again = line.attempt > 1 ? `, try ${line.attempt}` : "";
   item.append(tag(line.state), ` ${line.name.replaceAll("_", " ")} `, element("span", `${duration(line.seconds)}${parts}${again}`, "quiet"));
   return item;
@@ -69,14 +69,23 @@ function verification(steps) {
   });
 }
 
-function logs(run) {
+function logEnd(step, shard, lines) {
+  const pre = element("pre", lines.join("\n"), "log");
+  pre.tabIndex = 0;
+  pre.setAttribute("aria-label", `End of the log of ${step}`);
+  return [element("h3", `${step.replaceAll("_", " ")}${shard === null ? "" : `, part ${shard}`}`), pre];
+}
+
+// Of the steps under way while it runs, else of those that failed. Each stays scrolled to its end.
+function showLogs(run, running) {
   const failed = run.steps.filter((each) => each.failure?.log_tail?.length);
-  return failed.flatMap((each) => {
-    const pre = element("pre", each.failure.log_tail.join("\n"), "log");
-    pre.tabIndex = 0;
-    pre.setAttribute("aria-label", `End of the log of ${each.step}`);
-    return [element("h3", `${each.step}${each.shard === null ? "" : `, part ${each.shard}`}`), pre];
-  });
+  const ends = failed.flatMap((each) => logEnd(each.step, each.shard, each.failure.log_tail));
+  const live = running.flatMap((each) => logEnd(each.step, each.shard, each.lines));
+  $("logs-part").hidden = !ends.length && !live.length;
+  $("logs-title").textContent = live.length ? "The end of each running step's log" : "The end of each failed step's log";
+  const before = new Map([...$("logs").querySelectorAll("pre")].map((pre) => [pre.getAttribute("aria-label"), pre.scrollHeight - pre.scrollTop - pre.clientHeight < 24 ? null : pre.scrollTop]));
+  draw("logs", [...live, ...ends]);
+  for (const pre of $("logs").querySelectorAll("pre")) pre.scrollTop = before.get(pre.getAttribute("aria-label")) ?? pre.scrollHeight;
 }
 
 function runFacts(run, now) {
@@ -100,7 +109,7 @@ function runFacts(run, now) {
   return found;
 }
 
-function show(run) {
+function show(run, running) {
   const now = new Date();
   workflow = run.workflow;
   document.title = `${run.state}: ${run.run_id}`;
@@ -122,9 +131,7 @@ function show(run) {
   draw("checks", checks);
   $("notices-part").hidden = !run.notices.length;
   draw("notices", run.notices.map((each) => element("li", each.text)));
-  const ends = logs(run);
-  $("logs-part").hidden = !ends.length;
-  draw("logs", ends);
+  showLogs(run, running);
   $("cancel").hidden = !going;
   $("again").hidden = going;
   return going;
@@ -134,7 +141,8 @@ async function look() {
   let going = true;
   if (!document.hidden) {
     try {
-      going = show(await ask(path));
+      const run = await ask(path);
+      going = show(run, run.state === "running" ? await ask(`${path}/logs`).catch(() => []) : []);
     } catch (error) {
       $("said").textContent = error.message === "404" ? "There is no such run. Next: appliance runs" : "Not known: the appliance's database does not answer.";
     }

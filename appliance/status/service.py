@@ -1,49 +1,38 @@
 """The local status service: what an operator, a monitor and the command line ask.
 
 It changes nothing by itself: an appliance that is not enrolled can be enrolled from its page, and who shows
-the owner's token can ask for a run or for the end of one.
+the owner's token can ask for a run, for the end of one, and for a test of a connection.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path as FilePath
-from typing import Annotated, Any, TypeVar
-from uuid import UUID
+from typing import Annotated
 
 import psycopg
-from fastapi import FastAPI, HTTPException, Path, Query, Request, Response
+from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import PlainTextResponse
-from pydantic import TypeAdapter
 
 import appliance
 from appliance.cloud.enrol_unattended import OneTimeToken, enrol_here, refuse_other_sites
 from appliance.errors import ApplianceError, Explanation, RefusedError, WrongRequestError
 from appliance.settings.settings import Settings
-from appliance.status.branch_requests import (
-    WantedBranch,
-    WantedRehearsal,
-    WorkAccepted,
-    ask_for_work,
-    look_at_work,
-)
-from appliance.status.guard import Guard, is_owner, owners_token, required_token, token_file
+from appliance.status.answers import NO_DATABASE, Described, json_answer
+from appliance.status.branch_calls import branch_calls
+from appliance.status.facts.log_ends import LogEnd
+from appliance.status.guard import Guard, owners_token, required_token
 from appliance.status.metrics import CONTENT_TYPE, metrics
-from appliance.status.owner_requests import Asked, WantedRun, ask_for_run, ask_to_cancel
-from appliance.status.report import EnrolledAs, Health, Owner, Report
+from appliance.status.owner_calls import AWAY, RunIdOfPath, owner_calls
+from appliance.status.report import EnrolledAs, Health, Report
 from appliance.status.state import State
-from appliance.store.asked_work import AskedWork, recent_rehearsals
-from appliance.store.database import connect
 from appliance.store.rows import RunDetails, RunLine
 
-RunIdOfPath = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
-Said = TypeVar("Said")
-Described = dict[int | str, dict[str, Any]]
 PAGE = {
     "/": ("page.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
+    "/facts.js": ("facts.js", "text/javascript"),
     "/run.html": ("run.html", "text/html"),
     "/run.js": ("run.js", "text/javascript"),
     "/rehearsal.html": ("rehearsal.html", "text/html"),
@@ -51,24 +40,12 @@ PAGE = {
     "/shown.js": ("shown.js", "text/javascript"),
 }
 NOT_FINE: Described = {503: {"description": "Something does not work; the answer says what."}}
-NO_DATABASE: Described = {503: {"description": "The appliance's database does not answer."}}
-NO_WORK: Described = {404: {"description": "Nothing was asked for under that id."}}
 NO_RUN: Described = {404: {"description": "There is no such run."}}
 ENROLS: Described = {
     403: {"description": "Another site sent it."},
     409: {"description": "It cannot be enrolled from here, or not with this token; the answer says why."},
     503: {"description": "The dashboard does not answer."},
 }
-CHANGES: Described = {
-    401: {"description": "The owner's token was not shown."},
-    403: {"description": "Another site sent it, or policy refuses it."},
-    409: {"description": "It cannot be done; the answer says why."},
-    503: {"description": "The database or Airflow does not answer."},
-}
-AWAY = Explanation(
-    "The appliance's database does not answer, so nothing can be said about runs.",
-    next_step="appliance status",
-)
 
 
 def create_app(settings: Settings, state: State | None = None) -> FastAPI:
@@ -81,12 +58,14 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
     def healthz() -> Response:
         """200 when every part works; else 503, with the reasons."""
         report = state.report()
-        return _json(Health, Health(report.healthy, report.reasons), status=200 if report.healthy else 503)
+        return json_answer(
+            Health, Health(report.healthy, report.reasons), status=200 if report.healthy else 503
+        )
 
     @app.get("/status", response_model=Report)
     def status() -> Response:
         """Version, components, workflows, current and recent runs, disk and outbox."""
-        return _json(Report, state.report())
+        return json_answer(Report, state.report())
 
     @app.get("/runs", response_model=list[RunLine], responses=NO_DATABASE)
     def runs(
@@ -95,7 +74,7 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
     ) -> Response:
         """The newest runs."""
         try:
-            return _json(list[RunLine], state.runs(workflow, limit))
+            return json_answer(list[RunLine], state.runs(workflow, limit))
         except psycopg.Error:
             raise HTTPException(503, AWAY.line()) from None
 
@@ -109,7 +88,15 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
         if found is None:
             unknown = Explanation(f"There is no run '{run_id[:200]}'.", next_step="appliance runs")
             raise HTTPException(404, unknown.line())
-        return _json(RunDetails, found)
+        return json_answer(RunDetails, found)
+
+    @app.get("/runs/{run_id}/logs", responses=NO_DATABASE)
+    def logs(run_id: RunIdOfPath) -> Response:
+        """The end of the log of each step of the run that is under way, scrubbed."""
+        try:
+            return json_answer(tuple[LogEnd, ...], state.log_ends(run_id))
+        except psycopg.Error:
+            raise HTTPException(503, AWAY.line()) from None
 
     @app.get("/metrics", response_class=PlainTextResponse)
     def shown_metrics() -> Response:
@@ -130,94 +117,13 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
         except ApplianceError as error:
             raise HTTPException(503, error.text()) from None
 
-    @app.get("/owner")
-    def owner(request: Request) -> Owner:
-        """Whether the caller may change something, and where the token for it lies."""
-        return Owner(is_owner=is_owner(request.scope), token_file=str(token_file(settings)))
-
-    @app.post("/runs", responses=CHANGES, status_code=202)
-    def ask_run(request: Request, wanted: WantedRun) -> Asked:
-        """Ask for a run of a workflow."""
-        return _for_the_owner(request, lambda: ask_for_run(settings, wanted.workflow))
-
-    @app.post("/runs/{run_id}/cancel", responses=CHANGES, status_code=202)
-    def cancel(request: Request, run_id: RunIdOfPath) -> Asked:
-        """Ask a run to end."""
-        return _for_the_owner(request, lambda: ask_to_cancel(settings, run_id))
-
-    add_branch_routes(app, settings)
+    app.include_router(owner_calls(settings))
+    app.include_router(branch_calls(settings))
     for path, (name, kind) in PAGE.items():
         app.add_api_route(path, _file(name, kind), include_in_schema=False)
     token = required_token(settings)
     app.add_middleware(Guard, status=settings.status, token=token, owner=token or owners_token(settings))
     return app
-
-
-def add_branch_routes(app: FastAPI, settings: Settings) -> None:
-    """Branches of twins, and rehearsals in them."""
-
-    @app.post("/branches", responses=CHANGES, status_code=202)
-    def ask_branch(request: Request, wanted: WantedBranch) -> WorkAccepted:
-        """Make, renew, extend, drop or list branches of a twin."""
-        return _for_the_owner(request, lambda: ask_for_work(settings, "branch", wanted))
-
-    @app.post("/rehearsals", responses=CHANGES, status_code=202)
-    def ask_rehearsal(request: Request, wanted: WantedRehearsal) -> WorkAccepted:
-        """Rehearse a migration in a branch of a twin."""
-        return _for_the_owner(request, lambda: ask_for_work(settings, "rehearse", wanted))
-
-    @app.get("/work/{work_id}", response_model=AskedWork, responses=NO_DATABASE | NO_WORK)
-    def work(work_id: UUID) -> Response:
-        """How far that is, and what came of it: which branches there are, or the report."""
-        try:
-            return _json(AskedWork, look_at_work(settings, work_id))
-        except WrongRequestError as error:
-            raise HTTPException(404, error.text()) from None
-        except psycopg.Error:
-            raise HTTPException(503, AWAY.line()) from None
-
-    @app.get("/rehearsals", response_model=list[AskedWork], responses=NO_DATABASE)
-    def rehearsals() -> Response:
-        """The newest rehearsals, without their reports."""
-        try:
-            with connect(settings.database_url, read_only=True) as db:
-                return _json(list[AskedWork], recent_rehearsals(db))
-        except psycopg.Error:
-            raise HTTPException(503, AWAY.line()) from None
-
-
-def _for_the_owner(request: Request, action: Callable[[], Said]) -> Said:
-    """Do what changes something: only for who showed the token, and only from this page."""
-    headers = request.headers
-    try:
-        refuse_other_sites(headers.get("origin"), headers.get("host"), headers.get("sec-fetch-site"))
-        if headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-            # What another site can make a browser send without asking first.
-            raise RefusedError("Only JSON is taken here.", "", "Use the appliance's own page.")
-    except RefusedError as error:
-        raise HTTPException(403, error.text()) from None
-    if not is_owner(request.scope):
-        raise HTTPException(401, "The owner's token is needed, from status.token_file.")
-    try:
-        return action()
-    except RefusedError as error:
-        raise HTTPException(403, error.text()) from None
-    except WrongRequestError as error:
-        raise HTTPException(409, error.text()) from None
-    except ApplianceError as error:
-        raise HTTPException(503, error.text()) from None
-    except psycopg.Error:
-        raise HTTPException(503, AWAY.line()) from None
-
-
-def _json(kind: Any, value: object, *, status: int = 200) -> Response:
-    """Written straight out of the types, without FastAPI's second look at each of thousands of lines."""
-    return Response(_writer(kind).dump_json(value), status_code=status, media_type="application/json")
-
-
-@lru_cache
-def _writer(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
 
 
 def _file(name: str, kind: str) -> Callable[[], Response]:

@@ -14,7 +14,7 @@ function element(name, text, look) {
   return made;
 }
 
-const tag = (state) => element("span", state, `tag ${LOOKS[state] || ""}`);
+const tag = (state, look) => element("span", state, `tag ${look || LOOKS[state] || ""}`);
 
 function ago(moment, now) {
   if (!moment) return "";
@@ -27,6 +27,16 @@ function ago(moment, now) {
 
 // The reader's own time, with its zone.
 const moment = (text) => new Date(text).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "long" });
+
+// How long ago, or until when; the moment itself, with its zone, where a pointer rests.
+function since(text, now, look) {
+  const shown = element("time", ago(text, now), look);
+  if (text) {
+    shown.dateTime = text;
+    shown.title = moment(text);
+  }
+  return shown;
+}
 
 function duration(seconds) {
   if (seconds === null || seconds === undefined) return "";

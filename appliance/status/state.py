@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,11 +22,18 @@ from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_f
 from appliance.releases.installed import ROOT
 from appliance.settings.settings import Settings
 from appliance.status.connection_notes import certificates_of, states_of
+from appliance.status.facts import log_ends
+from appliance.status.facts.exports_shown import ExportsShown, exports_shown
+from appliance.status.facts.log_ends import LogEnd
+from appliance.status.facts.policy_shown import policy_shown
 from appliance.status.next_steps import next_step
+from appliance.status.own_database import Ours, our_part
+from appliance.status.reading import Database
 from appliance.status.release_look import release_look
 from appliance.status.report import (
     Component,
     ComponentState,
+    ConnectionShown,
     Disk,
     LastRun,
     Receipts,
@@ -34,15 +42,9 @@ from appliance.status.report import (
     WorkflowState,
 )
 from appliance.store import queries
-from appliance.store.database import Connection, connect
-from appliance.store.drift_checks import drift_checks, is_newer
+from appliance.store.database import Connection
+from appliance.store.drift_checks import is_newer
 from appliance.store.rows import (
-    AskedErasure,
-    DriftCheck,
-    KeptLook,
-    OutboxDepth,
-    RefusedCommand,
-    ReleaseWish,
     RunDetails,
     RunLine,
 )
@@ -52,35 +54,14 @@ from appliance.supervision.idle_dag_processor import is_resting
 from appliance.supervision.upkeep_mark import upkeep_works
 from appliance.system import http
 from appliance.system.disk import Reserve, readable, space_of
+from appliance.system.last_backup import last_backup
 
 Value = TypeVar("Value")
 API_TIMEOUT_S = 2
 TOTALS_KEPT_S = 30.0
+EXPORTS_KEPT_S = 15.0
 KEPT_S = 1.0
 """However often the page is asked for, the databases are asked no more often than this."""
-
-
-class Database:
-    """One connection, made when it is needed and again after a loss; one thread at a time uses it."""
-
-    def __init__(self, conninfo: str) -> None:
-        self._conninfo = conninfo
-        self._connection: Connection | None = None
-        self._lock = threading.Lock()
-
-    def ask(self, question: Callable[[Connection], Value]) -> Value:
-        """The answer. Raises psycopg.Error when the database is away; reconnects once."""
-        with self._lock:
-            for last_try in (False, True):
-                if self._connection is None or self._connection.closed:
-                    self._connection = connect(self._conninfo, read_only=True)
-                try:
-                    return question(self._connection)
-                except psycopg.OperationalError:
-                    self._connection.close()
-                    if last_try:
-                        raise
-            raise AssertionError("unreachable")
 
 
 class State:
@@ -95,6 +76,7 @@ class State:
         """What is known of the dashboard; the reporter sets this."""
         self._kept: tuple[float, Report] | None = None
         self._totals: tuple[float, tuple[WorkflowTotals, ...]] | None = None
+        self._kept_exports: tuple[float, ExportsShown | None] | None = None
         self._lock = threading.Lock()
 
     def connection_states(self, wanted: set[str]) -> dict[str, str]:
@@ -131,11 +113,17 @@ class State:
             return None
         return self.ours.ask(lambda db: queries.run_details(db, run_id))
 
+    def log_ends(self, run_id: str) -> tuple[LogEnd, ...]:
+        """The ends of the logs of a run's steps that are under way. Raises psycopg.Error."""
+        if self.settings.is_split:
+            return log_ends.noted_ends(self.settings, run_id)
+        return self.ours.ask(lambda db: log_ends.look(self.settings, db, run_id))
+
     def _look(self) -> Report:
         disk = self._disk()
         files = read_workflow_files(self.settings.config_dir, self.settings.state_dir)
         rule = drift_rule(self.settings)
-        ours, our_problem = _attempt(lambda: self.ours.ask(_our_part))
+        ours, our_problem = _attempt(lambda: self.ours.ask(our_part))
         theirs, their_problem = _attempt(lambda: self.airflow.ask(_airflow_part))
         docker_problem = noted_docker(self.settings.runtime_dir)
         components = (
@@ -168,7 +156,29 @@ class State:
             certificates=certificates_of(self.settings),
             receipts=_receipts(self.settings),
             erasures=ours.erasures if ours else None,
+            name=self._name(),
+            policy=policy_shown(self.settings),
+            connections=self._connections(ours),
+            twins=ours.twins if ours else None,
+            exports=self._exports(),
+            last_backup=last_backup(self.settings.state_dir),
         )
+
+    def _name(self) -> str:
+        link = self.dashboard()
+        return (link.name if link is not None else None) or socket.gethostname()
+
+    def _connections(self, ours: Ours | None) -> tuple[ConnectionShown, ...]:
+        tests = {each.connection: each for each in ours.tests} if ours else {}
+        states = self.connection_states(set())
+        return tuple(ConnectionShown(name, states[name], tests.get(name)) for name in sorted(states))
+
+    def _exports(self) -> ExportsShown | None:
+        """As they were lately, for each has a manifest to be read."""
+        kept = self._kept_exports
+        if kept is None or time.monotonic() - kept[0] >= EXPORTS_KEPT_S:
+            kept = self._kept_exports = (time.monotonic(), exports_shown(self.settings))
+        return kept[1]
 
     def _airflow_components(self, theirs: _Airflow | None, problem: str | None) -> list[Component]:
         parts = [_component("airflow_database", problem)]
@@ -219,22 +229,6 @@ class State:
 
 
 @dataclass(frozen=True)
-class _Ours:
-    """What the appliance's own database says."""
-
-    current: tuple[RunLine, ...]
-    recent: tuple[RunLine, ...]
-    last: dict[str, RunLine]
-    successes: dict[str, datetime]
-    kept: dict[str, KeptLook]
-    drift: dict[str, DriftCheck]
-    outbox: OutboxDepth | None
-    refused: tuple[RefusedCommand, ...]
-    erasures: tuple[AskedErasure, ...]
-    wish: ReleaseWish | None
-
-
-@dataclass(frozen=True)
 class _Airflow:
     """What Airflow's database says; ages in seconds, moments and workflows by id."""
 
@@ -248,21 +242,6 @@ def _disk_problem(disk: Disk | None) -> str | None:
         return None
     free, needed = readable(disk.free_bytes), readable(disk.runs_need_bytes)
     return f"{free} are free, and a run needs {needed} (df -h {disk.path})"
-
-
-def _our_part(db: Connection) -> _Ours:
-    return _Ours(
-        current=tuple(queries.current_runs(db)),
-        recent=tuple(queries.recent_runs(db)),
-        last=queries.last_runs(db),
-        successes=queries.last_successes(db),
-        kept=queries.kept_looks(db),
-        drift=drift_checks(db),
-        outbox=queries.outbox_depth(db),
-        refused=tuple(queries.refused_commands(db)),
-        erasures=tuple(queries.asked_erasures(db)),
-        wish=queries.newest_wish(db),
-    )
 
 
 def _airflow_part(db: Connection) -> _Airflow:
@@ -287,7 +266,7 @@ def _component(name: str, problem: str | None, *, state: ComponentState | None =
 
 
 def _workflow(
-    file: WorkflowFile, times: Sequence[str], ours: _Ours | None, theirs: _Airflow | None
+    file: WorkflowFile, times: Sequence[str], ours: Ours | None, theirs: _Airflow | None
 ) -> WorkflowState:
     last = ours.last.get(file.id) if ours and file.id else None
     check = ours.drift.get(file.id) if ours and file.id and times else None

@@ -24,11 +24,18 @@ class Settled:
     run_id: str | None = None
     rule: str | None = None
     problem: str | None = None
+    failure: str | None = None
+    """The class of a failure, kept here; the dashboard has it in an event of its own."""
 
 
 def finish_command(db: Connection, command_id: str, outcome: Settled) -> None:
     """Write down what became of a command, and answer for it. The same again changes and reports nothing."""
-    why = {"run_id": outcome.run_id, "rule": outcome.rule, "problem": outcome.problem}
+    why = {
+        "run_id": outcome.run_id,
+        "rule": outcome.rule,
+        "problem": outcome.problem,
+        "failure": outcome.failure,
+    }
     with db.transaction():
         changed = db.execute(
             # A migration that came along is needed no more.

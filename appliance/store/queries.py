@@ -11,6 +11,7 @@ from psycopg.rows import BaseRowFactory, class_row, kwargs_row
 from appliance.store.database import Connection
 from appliance.store.rows import (
     AskedErasure,
+    ConnectionTestLine,
     KeptLook,
     NoticeLine,
     OutboxDepth,
@@ -19,7 +20,9 @@ from appliance.store.rows import (
     ReleaseWish,
     RunDetails,
     RunLine,
+    RunningStep,
     RunState,
+    StandingTwin,
     StepLine,
     TableLine,
     TwinLine,
@@ -50,6 +53,49 @@ FROM appliance.step AS own LEFT JOIN LATERAL (
 WHERE own.run_id = %s AND own.step = 'publish' AND own.state = 'succeeded'
     AND own.result ->> 'connection' IS NOT NULL AND own.result ->> 'twin' IS NOT NULL ORDER BY own.shard
 """
+
+
+_STANDING: LiteralString = """
+SELECT DISTINCT ON (s.result ->> 'connection') s.result ->> 'connection' AS connection, r.workflow, s.run_id,
+       s.ended_at AS since
+FROM appliance.step AS s JOIN appliance.run AS r USING (run_id)
+WHERE s.step = 'publish' AND s.state = 'succeeded' AND s.ended_at IS NOT NULL
+    AND s.result ->> 'connection' IS NOT NULL
+ORDER BY s.result ->> 'connection', s.ended_at DESC
+"""
+
+_RUNNING_STEPS: LiteralString = """
+SELECT s.run_id, r.workflow, r.airflow_run_id, s.step, nullif(s.shard, -1) AS shard
+FROM appliance.step AS s JOIN appliance.run AS r USING (run_id)
+WHERE r.state = 'running' AND s.state = 'running' AND r.airflow_run_id IS NOT NULL
+    AND (%(run_id)s::text IS NULL OR s.run_id = %(run_id)s)
+ORDER BY s.started_at DESC NULLS LAST, s.shard LIMIT 100
+"""
+
+_TESTS: LiteralString = """
+SELECT DISTINCT ON (payload ->> 'connection') payload ->> 'connection' AS connection, state,
+       coalesce(settled_at, received_at) AS at, outcome ->> 'failure' AS failure,
+       outcome ->> 'problem' AS problem,
+       (SELECT max(w.settled_at) FROM appliance.command AS w WHERE w.kind = 'test' AND w.state = 'done'
+            AND w.payload ->> 'connection' = c.payload ->> 'connection') AS worked_at
+FROM appliance.command AS c WHERE kind = 'test' AND payload ->> 'connection' IS NOT NULL
+ORDER BY payload ->> 'connection', received_at DESC
+"""
+
+
+def standing_twins(connection: Connection) -> list[StandingTwin]:
+    """The twins that runs have put in place and that no later run has replaced."""
+    return _all(connection, class_row(StandingTwin), _STANDING)
+
+
+def running_steps(connection: Connection, run_id: str | None = None) -> list[RunningStep]:
+    """The steps under way, of one run or of all; what began last comes first."""
+    return _all(connection, class_row(RunningStep), _RUNNING_STEPS, {"run_id": run_id})
+
+
+def connection_tests(connection: Connection) -> list[ConnectionTestLine]:
+    """The newest test of each connection that was asked for, here or by the dashboard."""
+    return _all(connection, class_row(ConnectionTestLine), _TESTS)
 
 
 def current_runs(connection: Connection) -> list[RunLine]:

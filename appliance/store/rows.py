@@ -134,6 +134,40 @@ class TwinLine:
 
 
 @dataclass(frozen=True)
+class StandingTwin:
+    """A twin that stands: which run put it there."""
+
+    connection: str
+    workflow: str
+    run_id: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class RunningStep:
+    """A step under way, or one shard of it, by the names that its log has."""
+
+    run_id: str
+    workflow: str
+    airflow_run_id: str
+    step: str
+    shard: int | None
+
+
+@dataclass(frozen=True)
+class ConnectionTestLine:
+    """How the newest test of a connection went, and when one last worked."""
+
+    connection: str
+    state: Literal["received", "accepted", "done", "refused", "failed"]
+    at: datetime
+    failure: str | None
+    """The class of the failure: an SQLSTATE, or the name of an exception."""
+    problem: str | None
+    worked_at: datetime | None
+
+
+@dataclass(frozen=True)
 class RunDetails(RunLine):
     """A run with everything that is known of it."""
 

@@ -282,3 +282,33 @@ def test_a_page_keeps_itself_current_without_losing_the_place(
     api.post("/v1/appliances", json={"name": f"Aaa Clinic {time.time():.0f}"}).raise_for_status()
     until(browser, lambda: shows(browser, "Aaa Clinic"))
     assert browser.switch_to.active_element.text == "Hospital West"
+
+
+def test_ticks_survive_what_changes_by_itself_and_say_what_is_done_to_how_many(
+    browser: WebDriver, dashboard: RunningDashboard
+) -> None:
+    look(browser, DESKTOP)
+    browser.get(f"{dashboard.url}/?sort=name")
+    bar = browser.find_element(By.ID, "bulk")
+    assert not bar.is_displayed()
+    for box in browser.find_elements(By.CSS_SELECTOR, "input[form=bulk][name=id]")[:2]:
+        box.click()
+    assert bar.is_displayed() and "2 appliances" in bar.text
+    ticked = "return document.querySelectorAll('input[form=bulk][name=id]:checked').length"
+    browser.execute_script(
+        "const live = document.querySelector('[data-live]');"
+        "replace(live, live.innerHTML.replaceAll('checked', ''));"
+    )
+    assert browser.execute_script(ticked) == 2
+    Select(browser.find_element(By.ID, "bulk-action")).select_by_value("rotate")
+    assert not browser.find_element(By.ID, "bulk-tags").is_displayed()
+    bar.find_element(By.CSS_SELECTOR, "button").click()
+    until(browser, lambda: "Change the token?" in browser.find_element(By.ID, "ask").text)
+    assert "2 appliances" in browser.find_element(By.ID, "ask").text
+    browser.find_element(By.CSS_SELECTOR, "#ask [data-no]").click()
+    Select(browser.find_element(By.ID, "bulk-action")).select_by_value("tag")
+    browser.find_element(By.ID, "bulk-tags").send_keys("ticked together", Keys.ENTER)
+    until(browser, lambda: shows(browser, "Done for all that were ticked."))
+    assert browser.current_url.startswith(f"{dashboard.url}/?sort=name")
+    assert len(browser.find_elements(By.LINK_TEXT, "ticked together")) == 2
+    assert accessibility_problems(browser) == [] and console_errors(browser) == []

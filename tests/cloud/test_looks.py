@@ -235,7 +235,7 @@ def test_a_connection_is_tried_and_the_dashboard_hears_of_checks_and_of_nothing_
     (fails,) = tested(enrolled)
     assert works["works"] and {"check": "login", "state": "ok"} in works["checks"]
     assert twin["works"] and twin["connection"] == "staging"
-    assert (fails["works"], fails["failure"]) == (False, "NoDatabaseError")
+    assert (fails["works"], fails["failure"]) == (False, "3D000")
     assert fails["checks"] == [{"check": "login", "state": "fail"}]
     assert "canary" not in json.dumps([works, twin, fails])
     enrolled.send_all()

@@ -93,6 +93,7 @@ def test_who_may_not_change_is_offered_nothing_to_change(seeded: Dashboard, role
 
 
 POSTS = (
+    "/appliances/bulk", "/appliances/{appliance}/tags", "/workflows/bulk", "/workflows/staging-twin/tags",
     "/appliances", "/appliances/{appliance}/enrolment", "/appliances/{appliance}/name",
     "/appliances/{appliance}/sync",
     "/appliances/{appliance}/update", "/appliances/{appliance}/runs", "/appliances/{appliance}/erasures",

@@ -119,3 +119,5 @@ def test_a_quiet_run_prints_nothing_and_a_verbose_one_each_line_of_its_log(scena
     scenario.workflow["keep"].remove("public.invoice.*")
     refused = scenario.run("run", "--quiet")
     assert refused.code == 3 and not refused.out and "public.invoice" in refused.err
+    in_lines = scenario.run("run", "--verbose")
+    assert in_lines.code == 3 and "public.invoice" in in_lines.out and "\\n" not in in_lines.out

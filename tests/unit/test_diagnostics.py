@@ -9,8 +9,8 @@ from appliance.diagnostics.archive import _collected
 from appliance.diagnostics.known_secrets import scrubber
 from appliance.diagnostics.part import NotThereError, Part, separated, table
 from appliance.diagnostics.services import readable_journal
-from appliance.diagnostics.task_logs import pieces, readable
 from appliance.keys.epochs import start_epoch
+from appliance.orchestration.log_text import pieces, readable
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import load_settings
 from appliance.status.history import History

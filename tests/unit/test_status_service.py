@@ -300,7 +300,7 @@ def test_the_keys_of_its_answers_are_those_that_page_and_monitors_read(tmp_path:
     keys = {
         "version", "now", "started_at", "healthy", "reasons", "components", "workflows", "runs", "outbox",
         "refused", "wanted_release", "release_look", "disk", "dashboard", "certificates", "receipts",
-        "erasures",
+        "erasures", "name", "policy", "connections", "twins", "exports", "last_backup",
     }  # fmt: skip
     (tmp_path / "workflows").mkdir()
     (tmp_path / "workflows" / "odd.yaml").write_text("id: odd\n")

@@ -213,7 +213,8 @@ class _Record:
         now = datetime.now(UTC)
         if self._heard is not None:
             where = step if part is None else f"{step} {part}"
-            self._heard(printable(f"{now:%H:%M:%S}  {where}: {text}"))
+            for said in text.split("\n"):
+                self._heard(printable(f"{now:%H:%M:%S}  {where}: {said}"))
         entry = {"timestamp": now.isoformat(), "level": level, "event": text}
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)

@@ -66,6 +66,7 @@ class FleetRow(ApplianceShown):
     last_success: float | None
     next_run: float | None
     attention: bool
+    tags: list[str]
 
 
 class PlacementRow(Answer):
@@ -248,6 +249,7 @@ class ApplianceDetails(Answer):
     """All that an appliance's page shows."""
 
     appliance: ApplianceShown
+    tags: list[str]
     upgrade_command: str
     report: Json
     placements: list[PlacementRow]
@@ -260,6 +262,20 @@ class ApplianceDetails(Answer):
     update: UpdateRow | None
     gaps: list[GapRow]
     missing: int
+
+
+class TagsShown(Answer):
+    """The tags of an appliance or a workflow."""
+
+    tags: list[str]
+
+
+class OutcomeRow(Answer):
+    """What became of a change for one of several; ``problem`` is null where it is done."""
+
+    id: str
+    name: str
+    problem: str | None
 
 
 class ConnectionsTemplate(Answer):

@@ -83,9 +83,10 @@ def _enrolment(context: Context, appliance_id: str, token: str) -> Enrolment:
 
 
 @router.get("/appliances")
-def list_appliances(context: Deck, search: str = "") -> list[FleetRow]:
-    """Every appliance, with its condition and how many runs go on or have failed."""
-    return [FleetRow.model_validate(row) for row in overview.fleet_rows(context, search)]
+def list_appliances(context: Deck, search: str = "", tag: str = "") -> list[FleetRow]:
+    """Every appliance, with its condition and how many runs go on or have failed; ``tag`` filters."""
+    found = overview.fleet_rows(context, search)
+    return [FleetRow.model_validate(row) for row in found if not tag or tag in row["tags"]]
 
 
 @router.post("/appliances", status_code=201)

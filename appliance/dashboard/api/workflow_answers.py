@@ -37,6 +37,7 @@ class WorkflowRow(Answer):
     last_success: float | None
     next_run: float | None
     last_state: str | None
+    tags: list[str]
 
 
 class WorkflowNewest(Answer):
@@ -74,6 +75,7 @@ class WorkflowShown(WorkflowNewest):
     """The same, with the appliances that it is for."""
 
     appliances: list[AssignmentRow]
+    tags: list[str]
 
 
 class VersionRow(Answer):

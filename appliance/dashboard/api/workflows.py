@@ -23,8 +23,9 @@ from appliance.dashboard.api.workflow_answers import (
     WorkflowShown,
 )
 from appliance.dashboard.http_errors import NotFoundError
-from appliance.dashboard.store import documents, workflows
+from appliance.dashboard.store import documents, tags, workflows
 from appliance.dashboard.store.appliances import commands
+from appliance.dashboard.web import overview
 from appliance.dashboard.web.access import api_role
 from appliance.dashboard.web.masks import Card, cards
 
@@ -88,11 +89,10 @@ def check_workflow(given: WorkflowText) -> CheckedWorkflow:
 
 
 @router.get("/workflows")
-def list_workflows(context: Deck, search: str = "") -> list[WorkflowRow]:
-    """Every workflow that is not archived."""
-    with context.database.read() as session:
-        found = workflows.workflows(session, search[:80])
-    return [WorkflowRow.model_validate(row) for row in found]
+def list_workflows(context: Deck, search: str = "", tag: str = "") -> list[WorkflowRow]:
+    """Every workflow that is not archived; ``tag`` is one that they have."""
+    found = overview.workflow_rows(context, search)
+    return [WorkflowRow.model_validate(row) for row in found if not tag or tag in row["tags"]]
 
 
 @router.post("/workflows", status_code=201)
@@ -109,7 +109,8 @@ def show_workflow(context: Deck, workflow_id: str) -> WorkflowShown:
     with context.database.read() as session:
         found = workflows.workflow(session, workflow_id)
         assigned = workflows.assignments(session, workflow_id)
-    return WorkflowShown.model_validate(found | {"appliances": assigned})
+        tagged = tags.tags_of(session, "workflow", workflow_id)
+    return WorkflowShown.model_validate(found | {"appliances": assigned, "tags": tagged})
 
 
 @router.put("/workflows/{workflow_id}")
@@ -158,7 +159,7 @@ def roll_back(actor: Editor, context: Deck, workflow_id: str, given: RollBack) -
 @router.put("/workflows/{workflow_id}/appliances")
 def assign_workflow(actor: Editor, context: Deck, workflow_id: str, given: Assigned) -> list[AssignmentRow]:
     """Say which appliances it is for."""
-    workflows.assign(context.database, actor, workflow_id, given.appliance_ids)
+    workflows.reassign(context.database, actor, workflow_id, lambda _: given.appliance_ids)
     with context.database.read() as session:
         return [AssignmentRow.model_validate(row) for row in workflows.assignments(session, workflow_id)]
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
 
 from markupsafe import Markup, escape
 
@@ -159,6 +162,14 @@ def _days(weekday: str) -> str:
         return "On weekdays"
     number = _DAY_WORDS.get(weekday.lower(), int(weekday) if re.fullmatch("[0-7]", weekday) else -1)
     return f"Every {_DAYS[number]}" if number >= 0 else ""
+
+
+def by_table(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
+    """Rows with a pattern of columns, in order, those beside one another that are about the same table."""
+    return [
+        (table, list(group))
+        for table, group in groupby(rows, lambda row: str(row["pattern"]).rpartition(".")[0])
+    ]
 
 
 def action(name: str) -> str:

@@ -8,7 +8,9 @@ from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
+from appliance.dashboard.pages.listing import Keys, Shown, ordered
 from appliance.dashboard.pages.rendering import fragment, page
+from appliance.dashboard.store import tags, workflows
 from appliance.dashboard.store.appliances import fleet
 from appliance.dashboard.store.database import Row
 from appliance.dashboard.web import onboarding, overview
@@ -19,9 +21,38 @@ PAGE_ROWS = 50
 FILTERS = ("all", "attention", "running", "offline", "new")
 
 
-def listing(visitor: Visit, search: str, chosen: str, number: int) -> dict[str, Any]:
-    """One page of the fleet, those that need attention first, and the totals."""
-    rows = overview.fleet_rows(visitor.context, search)
+CONDITIONS = ("unhealthy", "offline", "healthy", "new", "revoked")
+SORTED_BY: Keys = {
+    "name": lambda row: row["name"].casefold(),
+    "health": lambda row: (CONDITIONS.index(row["condition"]), -row["failing"] - row["refused"]),
+    "seen": lambda row: row["last_seen"],
+    "version": lambda row: _numbers(row["version"]),
+    "runs": lambda row: (row["failing"] + row["refused"], row["running"]),
+    "success": lambda row: row["last_success"],
+    "next": lambda row: row["next_run"],
+    "workflows": lambda row: row["workflows"],
+}
+
+
+def wanted(q: str = "", show: str = "all", tag: str = "", sort: str = "", p: int = 1) -> Shown:
+    """What is shown: ``q`` is part of a name, ``show`` one of FILTERS, ``p`` the page from 1."""
+    known = sort.removeprefix("-") in SORTED_BY
+    return Shown("/", q[:80], show if show in FILTERS else "all", tag[:80], sort if known else "", max(1, p))
+
+
+Wanted = Annotated[Shown, Depends(wanted)]
+
+
+def listing(visitor: Visit, here: Shown) -> dict[str, Any]:
+    """One page of the fleet, those that need attention first unless it is sorted, and the totals."""
+    rows = overview.fleet_rows(visitor.context, here.q)
+    with visitor.context.database.read() as session:
+        known_tags = sorted(
+            {tag for each in tags.tags_by_subject(session, "appliance").values() for tag in each}
+        )
+        offered = workflows.workflows(session) if visitor.actor.may("editor") else []
+    if here.tag:
+        rows = [row for row in rows if here.tag in row["tags"]]
     totals = {
         "all": len(rows),
         "healthy": sum(row["condition"] == "healthy" for row in rows),
@@ -30,20 +61,31 @@ def listing(visitor: Visit, search: str, chosen: str, number: int) -> dict[str, 
         "offline": sum(row["condition"] == "offline" for row in rows),
         "new": sum(row["condition"] == "new" for row in rows),
     }
-    shown = [row for row in rows if _matches(row, chosen)]
-    shown.sort(key=lambda row: (not row["attention"], row["name"].lower()))
+    shown = [row for row in rows if _matches(row, here.show)]
+    shown.sort(key=lambda row: (not row["attention"], row["name"].casefold()))
+    shown = ordered(shown, here.sort, SORTED_BY)
     pages = max(1, -(-len(shown) // PAGE_ROWS))
-    number = min(max(1, number), pages)
+    number = min(here.p, pages)
     first = (number - 1) * PAGE_ROWS
     return {
         "rows": shown[first : first + PAGE_ROWS],
         "found": len(shown),
         "totals": totals,
-        "search": search[:80],
-        "chosen": chosen,
+        "here": here,
         "number": number,
         "pages": pages,
+        "known_tags": known_tags,
+        "offered": offered,
     }
+
+
+def _numbers(version: str | None) -> list[tuple[int, str]] | None:
+    """A release to compare: 1.10 comes after 1.9."""
+    if version is None:
+        return None
+    return [
+        (int(part), "") if part.isdigit() else (-1, part) for part in version.replace("-", ".").split(".")
+    ]
 
 
 def _matches(row: Row, chosen: str) -> bool:
@@ -59,19 +101,15 @@ def _matches(row: Row, chosen: str) -> bool:
 
 
 @router.get("/")
-def fleet_page(
-    request: Request, visitor: Annotated[Visit, Depends(visit)], q: str = "", show: str = "all", p: int = 1
-) -> Response:
-    """The fleet: ``q`` is part of a name, ``show`` one of FILTERS, ``p`` the page from 1."""
-    return page(visitor, request, "fleet.html", **listing(visitor, q, show if show in FILTERS else "all", p))
+def fleet_page(request: Request, visitor: Annotated[Visit, Depends(visit)], here: Wanted) -> Response:
+    """The fleet."""
+    return page(visitor, request, "fleet.html", **listing(visitor, here))
 
 
 @router.get("/fleet/live")
-def fleet_live(
-    request: Request, visitor: Annotated[Visit, Depends(visit)], q: str = "", show: str = "all", p: int = 1
-) -> Response:
+def fleet_live(request: Request, visitor: Annotated[Visit, Depends(visit)], here: Wanted) -> Response:
     """The part of the fleet's page that changes by itself."""
-    data = listing(visitor, q, show if show in FILTERS else "all", p)
+    data = listing(visitor, here)
     return fragment(request, "fleet_live.html", may_edit=visitor.actor.may("editor"), **data)
 
 

@@ -16,6 +16,7 @@ from appliance.dashboard.pages import display
 from appliance.dashboard.pages.editing.workflow_form import parameter_text
 from appliance.dashboard.store.database import Lenient
 from appliance.dashboard.web.access import Visit
+from appliance.documents.in_words import in_words
 from appliance.masking.examples.shown import examples_of
 
 STATIC = Path(__file__).with_name("static")
@@ -38,6 +39,8 @@ NOTES = {
     "archived": "Archived. It is gone from every appliance's schedule after the run in progress.",
     "sent": "Asked. The appliance answers with its next heartbeat.",
     "renamed": "Renamed.",
+    "tagged": "The tags are changed.",
+    "all-done": "Done for all that were ticked.",
     "revoked": "Revoked. The appliance can no longer report here.",
     "role": "Changed.",
     "disabled": "Disabled; every session of theirs has ended.",
@@ -74,9 +77,11 @@ def environment() -> Environment:
         "percent",
         "schedule",
         "action",
+        "by_table",
         "paragraphs",
     ):
         made.filters[name] = getattr(display, name)
+    made.filters["in_words"] = in_words
     made.filters["parameter_text"] = parameter_text
     made.filters["mask_examples"] = examples_of
     made.globals.update(

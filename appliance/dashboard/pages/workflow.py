@@ -11,12 +11,15 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from appliance.dashboard.pages.editing.versions import difference
+from appliance.dashboard.pages.listing import Keys, Shown, ordered
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.pages.run_grid import grid
-from appliance.dashboard.store import workflows
+from appliance.dashboard.store import tags, workflows
 from appliance.dashboard.store.appliances import branches, commands, drift_checks, fleet, rehearsals
+from appliance.dashboard.store.database import Row
 from appliance.dashboard.store.run_history import run_lists
 from appliance.dashboard.store.run_history.run_lists import Wanted
+from appliance.dashboard.web import overview
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.masks import explain
 from appliance.errors import WrongRequestError
@@ -27,17 +30,61 @@ Form = Annotated[FormData, Depends(checked_form)]
 Number = Annotated[int, Path(ge=1, le=2**31)]
 
 
+SORTED_BY: Keys = {
+    "name": lambda row: row["title"].casefold(),
+    "schedule": lambda row: row["next_run"],
+    "appliances": lambda row: row["appliances"],
+    "last": lambda row: (row["failing"] + row["refused"], row["running"], row["last_state"] or ""),
+    "success": lambda row: row["last_success"],
+    "changed": lambda row: row["changed_at"],
+}
+SHOWN = ("all", "failing", "running", "never")
+
+
+def wanted(q: str = "", show: str = "all", tag: str = "", sort: str = "") -> Shown:
+    """What of the list is shown: ``q`` is part of a name, ``show`` one of SHOWN."""
+    known = sort.removeprefix("-") in SORTED_BY
+    return Shown("/workflows", q[:80], show if show in SHOWN else "all", tag[:80], sort if known else "")
+
+
 @router.get("")
-def workflows_page(request: Request, visitor: Visitor, q: str = "") -> Response:
-    with visitor.context.database.read() as session:
-        rows = workflows.workflows(session, q[:80])
-    return page(visitor, request, "workflows.html", rows=rows, search=q[:80])
+def workflows_page(request: Request, visitor: Visitor, here: Annotated[Shown, Depends(wanted)]) -> Response:
+    """The list."""
+    rows = overview.workflow_rows(visitor.context, here.q)
+    known_tags = sorted({tag for row in rows for tag in row["tags"]} | ({here.tag} if here.tag else set()))
+    shown = [row for row in rows if (not here.tag or here.tag in row["tags"]) and _matches(row, here.show)]
+    offered: list[Row] = []
+    if visitor.actor.may("editor"):
+        with visitor.context.database.read() as session:
+            offered = fleet.appliances(session)
+    return page(
+        visitor,
+        request,
+        "workflows.html",
+        rows=ordered(shown, here.sort, SORTED_BY),
+        here=here,
+        known_tags=known_tags,
+        offered=offered,
+    )
+
+
+def _matches(row: Row, show: str) -> bool:
+    match show:
+        case "failing":
+            return bool(row["failing"] or row["refused"])
+        case "running":
+            return bool(row["running"])
+        case "never":
+            return row["last_success"] is None
+        case _:
+            return True
 
 
 def details(visitor: Visit, workflow_id: str) -> dict[str, Any]:
     """What a workflow's page shows of its appliances and runs."""
     with visitor.context.database.read() as session:
         row = workflows.workflow(session, workflow_id)
+        tagged = tags.tags_of(session, "workflow", workflow_id)
         assigned = workflows.assignments(session, workflow_id)
         recent = run_lists.runs(session, Wanted(workflow_id=workflow_id), 8)
         latest = run_lists.latest(session, workflow_id=workflow_id)
@@ -49,6 +96,7 @@ def details(visitor: Visit, workflow_id: str) -> dict[str, Any]:
         appliance["fresh"] = appliance["placed_digest"] == row["digest"]
     return {
         "workflow": row,
+        "tags": tagged,
         "assigned": assigned,
         "runs": recent,
         "grid": grid(latest),
@@ -120,7 +168,7 @@ def assign(workflow_id: str, visitor: Visitor, form: Form) -> Response:
     """Say which appliances the workflow is for."""
     visitor.needs("editor")
     chosen = {value for value in form.getlist("appliance") if isinstance(value, str)}
-    workflows.assign(visitor.context.database, visitor.actor, workflow_id, chosen)
+    workflows.reassign(visitor.context.database, visitor.actor, workflow_id, lambda _: chosen)
     return RedirectResponse(f"/workflows/{workflow_id}?note=assigned", 303)
 
 

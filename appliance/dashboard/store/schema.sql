@@ -360,6 +360,19 @@ CREATE TABLE recovery_code (
     PRIMARY KEY (person_id, digest)
 );
 
+-- migration 12
+-- Words that people sort appliances and workflows by; and that an appliance is to take a new token.
+CREATE TABLE appliance_tag (
+    appliance_id TEXT NOT NULL REFERENCES appliance (id) ON DELETE CASCADE,
+    tag TEXT NOT NULL,
+    PRIMARY KEY (appliance_id, tag)
+);
+CREATE TABLE workflow_tag (
+    workflow_id TEXT NOT NULL REFERENCES workflow (id) ON DELETE CASCADE,
+    tag TEXT NOT NULL,
+    PRIMARY KEY (workflow_id, tag)
+);
+ALTER TABLE appliance ADD COLUMN rotate_asked_at DOUBLE PRECISION;
 -- migration 13
 -- Which branches a twin has, as its appliance last said when it was asked.
 CREATE TABLE branches (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from pydantic import JsonValue
@@ -145,13 +146,16 @@ def archive(database: Database, actor: Actor, workflow_id: str) -> None:
         audit.record(session, actor, "workflow.archive", workflow_id)
 
 
-def assign(database: Database, actor: Actor, workflow_id: str, appliance_ids: set[str]) -> None:
-    """Say which appliances the workflow is for; it replaces what was said before."""
+def reassign(
+    database: Database, actor: Actor, workflow_id: str, change: Callable[[set[str]], set[str]]
+) -> None:
+    """Change which appliances the workflow is for: ``change`` is given those that it is for."""
     with database.write() as session:
         known = workflow(session, workflow_id)
         if known["archived_at"] is not None:
             raise WrongRequestError(f"{workflow_id} is archived.", "", "Save it again to bring it back.")
         before = {row["appliance_id"] for row in assignments(session, workflow_id)}
+        appliance_ids = change(before)
         for appliance_id in sorted(appliance_ids - before):
             row = appliance(session, appliance_id)
             if row["revoked_at"] is not None:

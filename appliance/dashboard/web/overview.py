@@ -8,7 +8,7 @@ from typing import Any
 from appliance import __version__
 from appliance.dashboard.repository.published import published
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import workflows
+from appliance.dashboard.store import tags, workflows
 from appliance.dashboard.store.appliances import branches, commands, drift_checks, fleet, rehearsals
 from appliance.dashboard.store.appliances.connection_tests import connection_tests
 from appliance.dashboard.store.appliances.connection_uses import connection_uses
@@ -25,11 +25,21 @@ def fleet_rows(context: Context, search: str) -> list[Row]:
     now, beat = time.time(), context.settings.heartbeat_seconds
     with context.database.read() as session:
         rows = fleet.appliances(session, search[:80])
+        tagged = tags.tags_by_subject(session, "appliance")
     for row in rows:
+        row["tags"] = tagged.get(row["id"], [])
         row["condition"] = fleet.condition(row, now, beat)
         trouble = row["condition"] in {"offline", "unhealthy"} or row["failing"] or row["refused"]
         row["attention"] = bool(trouble)
     return rows
+
+
+def workflow_rows(context: Context, search: str) -> list[Row]:
+    """The workflows' rows with their tags."""
+    with context.database.read() as session:
+        rows = workflows.workflows(session, search[:80])
+        tagged = tags.tags_by_subject(session, "workflow")
+    return [row | {"tags": tagged.get(row["id"], [])} for row in rows]
 
 
 def appliance_details(context: Context, appliance_id: str) -> dict[str, Any]:
@@ -47,6 +57,7 @@ def appliance_details(context: Context, appliance_id: str) -> dict[str, Any]:
         wanted = row["wanted_version"] or __version__
         return {
             "appliance": row,
+            "tags": tags.tags_of(session, "appliance", appliance_id),
             "upgrade_command": onboarding.upgrade_command(context.settings, wanted),
             "report": fleet.report(session, appliance_id),
             "placements": found,

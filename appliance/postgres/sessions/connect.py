@@ -9,7 +9,8 @@ import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.postgres.errors import connect_failure, database_failure
+from appliance.postgres.errors import database_failure
+from appliance.postgres.login_errors import connect_failure
 from appliance.postgres.sessions.poolers import Probe, pooler_between, refusing_pooler
 
 TCP_USER_TIMEOUT_MS = 180_000

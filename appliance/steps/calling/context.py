@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 
 from appliance.contract.step_messages import Message, Notice, Progress
 from appliance.errors import WorkFailedForGoodError, WrongRequestError
-from appliance.postgres.errors import NoDatabaseError
+from appliance.postgres.login_errors import NoDatabaseError
 from appliance.postgres.plan import Plan, Snapshot
 from appliance.postgres.sessions.bindings import start_options
 from appliance.postgres.sessions.connect import open_session

@@ -10,7 +10,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import WorkFailedError
-from appliance.postgres.errors import NoDatabaseError, database_failure
+from appliance.postgres.errors import database_failure
+from appliance.postgres.login_errors import NoDatabaseError
 from appliance.postgres.sessions.session_checks import judge_session, read_session
 from appliance.steps.calling.context import StepContext
 from appliance.steps.records.run_files import TRIED

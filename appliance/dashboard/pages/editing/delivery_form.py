@@ -1,7 +1,7 @@
 """The part of the workflow's form that says where a result goes beside the twin, and what runs in it before.
 
-Files, containers and SQL after loading: lists of mappings as fields, and the fields as these again. What has
-no field, and what was not changed, stays as it was in the document.
+Files, buckets, containers and SQL after loading: lists of mappings as fields, and the fields as these again.
+What has no field, and what was not changed, stays as it was in the document.
 """
 
 from __future__ import annotations
@@ -67,6 +67,23 @@ PARTS = (
             ),
             DeliveryField("rows_per_file", "Rows a file", "number", usual="2000000", only_for="parquet"),
             _EXPIRES,
+        ),
+    ),
+    Part(
+        "bucket",
+        "deliver",
+        "Bucket",
+        (
+            DeliveryField("connection", "Bucket's connection", hint="Of the type s3, gcs or azure."),
+            DeliveryField("formats", "Formats", "lines", f"{', '.join(get_args(Format))}; one a line."),
+            DeliveryField(
+                "prefix",
+                "Names begin with",
+                hint="{workflow}, {date} and {run} are filled in.",
+                usual="{workflow}/",
+            ),
+            DeliveryField("keep", "How many stay", "number", "Empty: all of them."),
+            DeliveryField("build_in", "Built in", "connection", "Without a twin: where the data is proven."),
         ),
     ),
     Part(

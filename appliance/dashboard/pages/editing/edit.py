@@ -15,6 +15,7 @@ from appliance.dashboard.http_errors import OvertakenError
 from appliance.dashboard.pages.editing import workflow_form, yaml_edit
 from appliance.dashboard.pages.editing.columns import ColumnsPart, changed, columns_html, columns_part
 from appliance.dashboard.pages.editing.failed_line import line_about
+from appliance.dashboard.pages.editing.field_errors import field_errors
 from appliance.dashboard.pages.editing.versions import merge, overtaken
 from appliance.dashboard.pages.rendering import environment, page
 from appliance.dashboard.store import documents, workflows
@@ -69,6 +70,7 @@ def _editor(request: Request, visitor: Visit, row: Row | None, checked: Checked,
         "columns": columns_html(part),
         "checked": checked,
         "problems": checked.by_line(),
+        "errors": field_errors(checked, apart=part.screen is not None),
         "against": _against(visitor, checked, row["id"] if row else ""),
         "form": workflow_form.view(checked.data, apart=part.screen is not None),
         "connections": part.sources.connections,
@@ -210,6 +212,7 @@ def _previewed(visitor: Visit, checked: Checked, form: FormData, workflow_id: st
             "problems": problems,
             "lines": sorted({problem.line for problem in checked.problems if problem.line}),
             "valid": checked.workflow is not None,
+            "errors": field_errors(checked, apart=part.screen is not None),
         }
     )
 

@@ -73,7 +73,13 @@ function replace(element, html) {
   // What has the focus, and what is opened, stays so.
   const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
   const opened = [...element.querySelectorAll("details[open]")].map((details) => details.id);
+  const ticked = [...element.querySelectorAll("input[type=checkbox]:checked")].map((box) => box.id);
   element.innerHTML = html;
+  for (const id of ticked) {
+    const box = document.getElementById(id);
+    if (box) box.checked = true;
+  }
+  countTicked();
   for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
   tellTimes(element);
   if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
@@ -118,6 +124,46 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// What is done to those that are ticked: the bar shows while some are, with the field that the choice takes.
+function countTicked() {
+  const bar = document.getElementById("bulk");
+  if (!bar) return;
+  const boxes = [...document.querySelectorAll('input[form="bulk"][name="id"]')];
+  const count = boxes.filter((box) => box.checked).length;
+  const chosen = bar.querySelector("[data-takes]").selectedOptions[0];
+  bar.hidden = !count;
+  const noun = `${count} ${bar.dataset.tickedNoun}${count === 1 ? "" : "s"}`;
+  const said = bar.querySelector("[data-ticked]");
+  if (said.textContent !== noun) said.textContent = noun;
+  for (const field of bar.querySelectorAll("[data-field-of]")) {
+    const isTaken = field.dataset.fieldOf === chosen.dataset.field;
+    field.hidden = !isTaken;
+    for (const input of field.querySelectorAll("input, select")) {
+      input.disabled = !isTaken;
+      input.required = isTaken;
+    }
+  }
+  if (chosen.dataset.ask) {
+    bar.dataset.confirm = `${noun}. ${chosen.dataset.ask}`;
+    bar.dataset.yes = chosen.textContent;
+  } else {
+    delete bar.dataset.confirm;
+  }
+  const all = document.querySelector("[data-tick-all]");
+  if (all) {
+    all.checked = count > 0 && count === boxes.length;
+    all.indeterminate = count > 0 && count < boxes.length;
+  }
+}
+
+document.addEventListener("change", (event) => {
+  const target = event.target;
+  if ("tickAll" in target.dataset) {
+    for (const box of document.querySelectorAll('input[form="bulk"][name="id"]')) box.checked = target.checked;
+  }
+  if ("tickAll" in target.dataset || "takes" in target.dataset || target.getAttribute("form") === "bulk") countTicked();
+});
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.dataset.confirm && !form.dataset.confirmed) {
@@ -134,6 +180,7 @@ document.addEventListener("change", (event) => {
 });
 
 addEventListener("pageshow", () => {
+  countTicked();
   for (const button of document.querySelectorAll("form button:disabled:not([data-off])")) button.disabled = false;
 });
 
@@ -141,5 +188,6 @@ for (const each of document.querySelectorAll("[data-zone]")) each.textContent = 
 // On a phone the sections lie beside one another, some of them out of sight.
 document.querySelector(".side nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 tellTimes(document);
+countTicked();
 setInterval(() => tellTimes(document), 5000);
 for (const element of document.querySelectorAll("[data-live]")) keepCurrent(element);

@@ -99,8 +99,32 @@ function show(edited, answer, redraw) {
   fields.inert = !answer.readable;
   if (answer.readable && (edited !== "form" || redraw) && pending?.edited !== "form") redrawFields(answer.fields);
   else if (answer.readable) redrawHints(answer.fields);
+  drawErrors(answer.errors);
   drawColumns(answer.columns);
   sayOutdated();
+}
+
+// What is wrong is said at its field too; where that is folded away, it is unfolded.
+function drawErrors(errors) {
+  for (const field of fields.querySelectorAll("[aria-invalid]")) {
+    field.removeAttribute("aria-invalid");
+    const hints = (field.getAttribute("aria-describedby") || "").split(" ").filter((id) => id && id !== `${field.id}-error`);
+    if (hints.length) field.setAttribute("aria-describedby", hints.join(" "));
+    else field.removeAttribute("aria-describedby");
+  }
+  for (const said of fields.querySelectorAll(".field-error")) said.remove();
+  for (const [id, text] of Object.entries(errors)) {
+    const field = document.getElementById(id);
+    if (!field || !fields.contains(field)) continue;
+    const said = document.createElement("p");
+    said.className = "field-error";
+    said.id = `${id}-error`;
+    said.textContent = text;
+    (field.closest(".top") || field).after(said);
+    field.setAttribute("aria-invalid", "true");
+    field.setAttribute("aria-describedby", `${said.id} ${field.getAttribute("aria-describedby") || ""}`.trim());
+    for (let around = field.closest("details"); around; around = around.parentElement.closest("details")) around.open = true;
+  }
 }
 
 function redrawHints(html) {
@@ -168,4 +192,5 @@ form.addEventListener("submit", (event) => {
 });
 addEventListener("beforeunload", (event) => { if (!sent && yaml.value !== begun) event.preventDefault(); });
 drawGutter();
+drawErrors(JSON.parse(fields.dataset.errors));
 if (yaml.dataset.at) goTo(Number(yaml.dataset.at));

@@ -173,6 +173,18 @@ def set_wanted_version(database: Database, actor: Actor, appliance_id: str, vers
         audit.record(session, actor, "appliance.release", row["name"], version=version)
 
 
+def ask_to_rotate(database: Database, actor: Actor, appliance_id: str) -> None:
+    """Have the appliance take a new bearer token with its next heartbeat."""
+    with database.write() as session:
+        row = appliance(session, appliance_id)
+        if row["enrolled_at"] is None or row["revoked_at"] is not None:
+            raise ConflictError(
+                f"{row['name']} has no token to change.", "", "Enrol it: its page has the commands."
+            )
+        session.run("UPDATE appliance SET rotate_asked_at = ? WHERE id = ?", time.time(), appliance_id)
+        audit.record(session, actor, "appliance.rotate_asked", row["name"])
+
+
 def exchange(database: Database, token: str, attempt: str, version: str, address: str) -> Row | None:
     """A one-time token for a bearer token: {appliance_id, name, token}, or None where the token is no good.
 
@@ -204,7 +216,7 @@ def exchange(database: Database, token: str, attempt: str, version: str, address
             return None
         session.run(
             "UPDATE appliance SET token_digest = ?, next_token_digest = NULL, token_at = ?, enrolled_at = ?,"
-            " version = ?, revoked_at = NULL WHERE id = ?",
+            " version = ?, revoked_at = NULL, rotate_asked_at = NULL WHERE id = ?",
             digest(bearer),
             now,
             now,
@@ -225,7 +237,7 @@ def authenticate(database: Database, token: str, address: str) -> Row | None:
     mark = digest(token)
     with database.read() as session:
         row = session.one(
-            "SELECT id, name, token_digest, next_token_digest, token_at, wanted_version"
+            "SELECT id, name, token_digest, next_token_digest, token_at, rotate_asked_at, wanted_version"
             " FROM appliance WHERE token_digest = ? OR next_token_digest = ?",
             mark,
             mark,
@@ -238,7 +250,8 @@ def authenticate(database: Database, token: str, address: str) -> Row | None:
         with database.write() as session:
             is_first_use = session.run(
                 "UPDATE appliance SET retired_token_digest = token_digest, token_digest = ?,"
-                " next_token_digest = NULL, token_at = ? WHERE id = ? AND next_token_digest = ?",
+                " next_token_digest = NULL, token_at = ?, rotate_asked_at = NULL"
+                " WHERE id = ? AND next_token_digest = ?",
                 mark,
                 now,
                 row["id"],
@@ -247,7 +260,7 @@ def authenticate(database: Database, token: str, address: str) -> Row | None:
             if is_first_use:
                 itself = Actor(row["name"], "viewer", address)
                 audit.record(session, itself, "appliance.token_rotated", row["name"])
-        row["token_at"] = now
+        row["token_at"], row["rotate_asked_at"] = now, None
     return row
 
 

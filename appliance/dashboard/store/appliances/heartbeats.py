@@ -67,7 +67,8 @@ class Heartbeats:
             workflows_etag=etag,
             commands=tuple(waiting),
             wanted_release=WantedRelease(version=version) if version else None,
-            rotate_token=now - (appliance["token_at"] or now) > ROTATE_AFTER_SECONDS,
+            rotate_token=appliance["rotate_asked_at"] is not None
+            or now - (appliance["token_at"] or now) > ROTATE_AFTER_SECONDS,
         )
 
     def _store(self, session: Session, appliance_id: str, heartbeat: Heartbeat, now: float) -> str:
