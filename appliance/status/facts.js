@@ -1,6 +1,11 @@
 // What the page says beside workflows and runs: twins, connections, policy, exports, the machine, what was refused.
 "use strict";
 
+// As the dashboard calls them.
+const PARTS = {
+  scheduler: "Scheduler", dag_processor: "DAG processor", api_server: "Execution API", status: "Status service",
+  postgres: "PostgreSQL", docker: "Docker", airflow_database: "Airflow's database", disk: "Disk",
+};
 const TEST_WORDS = { received: "asked for", accepted: "under way", done: "works", refused: "refused", failed: "fails" };
 const FILLED_IN = { ready: "filled in", placeholder: "still changeme", missing: "missing", invalid: "cannot be read" };
 

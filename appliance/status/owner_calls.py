@@ -20,6 +20,7 @@ from appliance.status.facts.diagnostics_file import (
     DiagnosticsShown,
     diagnostics_shown,
     forget_old,
+    path_of,
 )
 from appliance.status.guard import is_owner, token_file
 from appliance.status.owner_requests import (
@@ -92,7 +93,7 @@ def owner_calls(settings: Settings) -> APIRouter:
         """The diagnostics as a .tar.gz."""
         _only_the_owner(request)
         forget_old(settings)
-        path = settings.runtime_dir / FILE
+        path = path_of(settings)
         if not path.is_file():
             raise HTTPException(404, "There are no diagnostics here, or they were deleted after an hour.")
         return FileResponse(path, media_type="application/gzip", filename=f"appliance-{FILE}")

@@ -202,7 +202,7 @@ function show(status) {
   showConnections(status.connections, now);
   showPolicy(status.policy);
   facts($("kept"), keptHere(status, now));
-  facts($("parts"), status.components.map((each) => [each.name.replaceAll("_", " "), [tag(each.state), why(each.problem)]]));
+  facts($("parts"), status.components.map((each) => [PARTS[each.name] || each.name.replaceAll("_", " "), [tag(each.state), why(each.problem)]]));
   facts($("machine"), machine(status, now));
   $("enrol").hidden = !status.dashboard || status.dashboard.enrolled || !status.dashboard.url;
   return Promise.all([showNow(status.runs.current), showRehearsals(now)]);

@@ -174,7 +174,7 @@ def test_the_owner_has_diagnostics_made_and_takes_them_home(
     assert page.post("/diagnostics", json={}).status_code == 409, "they are being made"
     until(lambda: (is_split and upkeep.turn()) or page.get("/diagnostics").json()["state"] != "under way")
     assert page.get("/diagnostics").json()["state"] == "ready"
-    assert (rig.settings.runtime_dir / "diagnostics.tar.gz").stat().st_mode & 0o777 == 0o640
+    assert diagnostics_file.path_of(rig.settings).stat().st_mode & 0o777 == 0o640
     taken = page.get("/diagnostics.tar.gz")
     with tarfile.open(fileobj=io.BytesIO(taken.content)) as archive:
         assert "appliance-diagnostics/contents.txt" in archive.getnames()

@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
+from appliance import status
+from appliance.dashboard.pages.display import COMPONENTS
 from appliance.documents.in_words import in_words
 from appliance.policy.policy import Policy
 from appliance.settings.settings import Settings, load_settings
@@ -143,3 +145,9 @@ def test_a_connection_that_is_not_there_or_not_filled_in_is_not_tried(tmp_path: 
     assert unfilled.status_code == 409 and "changeme" in unfilled.json()["detail"]
     missing = page.post("/connections/test", json={"connection": "other"}, headers=shown)
     assert missing.status_code == 409 and "There is no connection" in missing.json()["detail"]
+
+
+def test_a_part_has_one_name_on_the_appliance_and_on_the_dashboard() -> None:
+    script = (Path(status.__file__).parent / "facts.js").read_text()
+    for part, name in COMPONENTS.items():
+        assert part == "reporting" or f'{part}: "{name}"' in script

@@ -24,11 +24,16 @@ from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection, connect
 
 FILE = "diagnostics.tar.gz"
-"""In the runtime folder: it is gone with the power."""
+"""Part of no backup."""
 KIND = "diagnostics"
 KEPT_S = 3600.0
 LONGEST_S = 300.0
 BY_HAND = "On the appliance: sudo appliance diagnostics"
+
+
+def path_of(settings: Settings) -> Path:
+    """Where they are: where what works behind the page writes notes for it, else with the state."""
+    return (settings.runtime_dir if settings.is_split else settings.state_dir) / FILE
 
 
 class DiagnosticsShown(BaseModel):
@@ -60,7 +65,7 @@ def diagnostics_shown(settings: Settings, db: Connection) -> DiagnosticsShown:
     if row["state"] == "failed":
         return DiagnosticsShown(state="failed", problem=row["problem"])
     with contextlib.suppress(OSError):
-        found = (settings.runtime_dir / FILE).stat()
+        found = path_of(settings).stat()
         made_at = datetime.fromtimestamp(found.st_mtime, UTC)
         return DiagnosticsShown(state="ready", made_at=made_at, bytes=found.st_size)
     return DiagnosticsShown(state="none")
@@ -71,8 +76,8 @@ class Making:
 
     def __init__(self, settings: Settings, command_id: str) -> None:
         self.command_id = command_id
-        self._settings = settings
-        self._fresh = settings.runtime_dir / f".{FILE}.fresh"
+        self._path = path_of(settings)
+        self._fresh = self._path.with_name(f".{FILE}.fresh")
         self._fresh.unlink(missing_ok=True)
         self._until = time.monotonic() + LONGEST_S
         program = [sys.executable, "-m", "appliance", "diagnostics", "--yes", "--output", str(self._fresh)]
@@ -91,7 +96,7 @@ class Making:
         with contextlib.suppress(OSError):
             if ended == 0:
                 self._fresh.chmod(0o640)
-                self._fresh.rename(self._settings.runtime_dir / FILE)
+                self._fresh.rename(self._path)
                 return Settled("done")
         self._fresh.unlink(missing_ok=True)
         why = "It took too long." if ended is None else f"It ended with the exit status {ended}."
@@ -123,9 +128,13 @@ def make_here(settings: Settings, command_id: str) -> None:
     """Make them behind the page, where no other process works for it."""
 
     def make() -> None:
-        making = Making(settings, command_id)
-        while (outcome := making.outcome()) is None:
-            time.sleep(0.2)
+        try:
+            making = Making(settings, command_id)
+            while (outcome := making.outcome()) is None:
+                time.sleep(0.2)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            outcome = Settled("failed", problem=f"No diagnostics could be made: {why}. {BY_HAND}")
         with contextlib.suppress(psycopg.Error), connect(settings.database_url) as db:
             finish_command(db, command_id, outcome)
 
@@ -134,7 +143,7 @@ def make_here(settings: Settings, command_id: str) -> None:
 
 def forget_old(settings: Settings) -> None:
     """Delete the file once it is old."""
-    path: Path = settings.runtime_dir / FILE
+    path = path_of(settings)
     with contextlib.suppress(OSError):
         if time.time() - path.stat().st_mtime > KEPT_S:
             path.unlink()
