@@ -69,7 +69,7 @@ class Look(BaseModel):
     branch: BranchAsked | None = None
     rehearsal: RehearsalAsked | None = None
     origin: Origin = "cloud"
-    """Who asks: the owner, by page or API of this appliance; or the dashboard, which hears of its own only."""
+    """Who asks: the owner, here; or the dashboard, which hears of its own only."""
 
     @property
     def step(self) -> str:
