@@ -57,7 +57,7 @@ class UncoveredColumns(BaseModel):
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Those that are listed, and those that are only counted."""
         return len(self.columns) + self.unnamed
 
 
