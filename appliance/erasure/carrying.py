@@ -31,6 +31,9 @@ from appliance.subjects.records import (
 )
 from appliance.system.beneath import as_owner_of
 
+_BEGUN = "it is being worked on"
+"""Of a place in the record whose end is not noted yet."""
+
 
 @dataclass
 class Erasing(Request):
@@ -44,7 +47,7 @@ class Erasing(Request):
     def run(self, confirmed: list[PlaceRecord], tell: Callable[[str], None]) -> ErasureRecord:
         """Do it, everywhere that ``look`` has seen. What cannot be done now stays open in the record."""
         with _alone(self.appliance.state_dir):
-            record = self._remembered()
+            record = self._remembered(confirmed)
             finish_rewrites(self.appliance.exports_dir)
             for place in self._in_order():
                 record = self._noted(record, InCopies(self).cleared(place), tell)
@@ -52,6 +55,9 @@ class Erasing(Request):
                 why = "it began before the erasure and is under way; run the command again when it has ended"
                 record = self._noted(record, PlaceRecord(kind="twin", name=run, run=run, why=why), tell)
             record = self._noted(record, AtSource(self).cleared(record, confirmed), tell)
+            # What is not there any more needs no end.
+            there = tuple(place for place in record.places if place.why != _BEGUN)
+            record = record.model_copy(update={"places": there})
             if all(place.state != "open" for place in record.places):
                 record = record.model_copy(update={"ended_at": datetime.now(UTC)})
             # Without a receipt it stays open, and is signed by the next pass.
@@ -61,8 +67,11 @@ class Erasing(Request):
             tell(f"receipt {number}: SHA-256 {signed.digest}")
             return record
 
-    def _remembered(self) -> ErasureRecord:
-        """The record, on the disk before a row goes."""
+    def _remembered(self, confirmed: list[PlaceRecord]) -> ErasureRecord:
+        """The record, on the disk before a row goes, with what is about to go.
+
+        Killed between a place's end and its note, the next pass finds no row there, and still knows how many.
+        """
         former = self.former()
         now = datetime.now(UTC)
         record = former or ErasureRecord(
@@ -76,6 +85,13 @@ class Erasing(Request):
             found_by=self.by,
             digests=self.found.digests,
         )
+        done = tuple(place for place in record.places if place.state != "open")
+        noted = {_key(place) for place in done}
+        begun = {
+            _key(place): place.model_copy(update={"why": _BEGUN})
+            for place in (*record.places, *confirmed)
+            if place.state == "open" and place.tables and place.kind != "source" and _key(place) not in noted
+        }
         record = record.model_copy(
             update={
                 "digests": {**self.found.digests, **record.digests},
@@ -85,7 +101,7 @@ class Erasing(Request):
                 "asked_by": self.asked_by if self.reference else record.asked_by,
                 "ended_at": None,
                 # What was open is tried again now, where it is still there.
-                "places": tuple(place for place in record.places if place.state != "open"),
+                "places": (*done, *begun.values()),
             }
         )
         write_record(self.appliance.state_dir, record)
@@ -95,7 +111,11 @@ class Erasing(Request):
         """The record with what came of a place; what an earlier attempt removed there stays counted."""
         former = [each for each in record.places if (each.kind, each.name, each.run) == _key(place)]
         for each in former:
-            if not place.tables and each.removed:
+            if place.state == "empty" and not place.tables and each.why == _BEGUN:
+                gone = tuple(count.model_copy(update={"after": 0}) for count in each.tables)
+                why = "the rows went in a pass that was cut off"
+                place = place.model_copy(update={"tables": gone, "state": "done", "why": why})
+            elif not place.tables and each.removed:
                 place = place.model_copy(
                     update={
                         "tables": each.tables,

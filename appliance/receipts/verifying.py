@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -117,17 +118,18 @@ def check(
     pem: str | bytes,
     *,
     gone: Mapping[str, str] | None = None,
+    whole: bool = False,
 ) -> Checked:
     """Check envelopes, each by name; a text in place of one is what is wrong with its file.
 
-    ``gone``: SHA-256 and name of receipts that were deleted with a record. Raises WrongRequestError for a key
-    that is none.
+    ``gone``: SHA-256 and name of receipts that were deleted with a record. ``whole``: these are all that
+    there are, from the first one on. Raises WrongRequestError for a key that is none.
     """
     trust = _Trust([public_key(pem)])
     envelopes = [each for _, each in read if isinstance(each, SignedReceipt)]
     _follow_rotations(envelopes, trust)
     verdicts = [_verdict(name, each, trust.keys) for name, each in read]
-    faults, notes = _chain(verdicts, gone or {})
+    faults, notes = _chain(verdicts, gone or {}, whole=whole)
     return Checked(tuple(verdicts), tuple(faults), tuple(notes))
 
 
@@ -189,7 +191,13 @@ def _check_signatures(signed: SignedReceipt, statement: Statement) -> None:
         )
 
 
-def _chain(verdicts: Sequence[Verdict], gone: Mapping[str, str]) -> tuple[list[str], list[str]]:
+def _span(before: int, after: int) -> str:
+    return str(before + 1) if after == before + 2 else f"{before + 1} to {after - 1}"
+
+
+def _chain(
+    verdicts: Sequence[Verdict], gone: Mapping[str, str], *, whole: bool
+) -> tuple[list[str], list[str]]:
     """What is wrong between neighbours, by number. A single file has none."""
     faults: list[str] = []
     notes: list[str] = []
@@ -204,19 +212,24 @@ def _chain(verdicts: Sequence[Verdict], gone: Mapping[str, str]) -> tuple[list[s
             else:
                 faults.append(f"Two different receipts have the number {verdict.number}: the chain forks.")
     numbers = sorted(links)
-    for before, after in itertools.pairwise(numbers):
-        one, next_one = links[before], links[after]
-        assert one.signed is not None and next_one.statement is not None  # noqa: S101 - they have numbers
-        previous = next_one.statement.predicate.link.previous
+    recorded = {int(found[0]) for name in gone.values() if (found := re.match(r"\d{8}", name))}
+    for before, after in itertools.pairwise([0, *numbers] if whole else numbers):
+        its = links[after].statement
+        assert its is not None  # noqa: S101 - it has a number
+        previous = its.predicate.link.previous
         if after == before + 1:
-            if previous != one.signed.digest:
+            one = links[before].signed if before else None
+            if one is not None and previous != one.digest:
                 faults.append(
                     f"Receipt {after} does not follow receipt {before}: it names another one before it."
                 )
             continue
-        missing = str(before + 1) if after == before + 2 else f"{before + 1} to {after - 1}"
-        if previous in gone:
-            notes.append(f"{missing}: deleted on the appliance, which has a record of it")
+        lacking = [number for number in range(before + 1, after) if number not in recorded]
+        if previous in gone and not lacking:
+            notes.append(f"{_span(before, after)}: deleted on the appliance, which has a record of it")
         else:
-            faults.append(f"Missing between {before} and {after}: {missing}.")
+            # Of some there may be a record, and of others none.
+            first, last = (lacking[0], lacking[-1]) if previous in gone else (before + 1, after - 1)
+            where = f"between {before} and {after}" if before else f"before {after}"
+            faults.append(f"Missing {where}: {_span(first - 1, last + 1)}.")
     return faults, notes

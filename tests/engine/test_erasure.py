@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.erasure.carrying import Erasing
 from tests.engine.clusters import Cluster
 from tests.engine.erasure_shop import CUSTOMERS, GONE, TABLES, ErasureShop
 from tests.engine.scenario import Scenario
@@ -184,12 +185,24 @@ class Killed(BaseException):
     """As by SIGKILL: nothing of the process runs any more."""
 
 
-def test_an_erasure_that_is_killed_after_any_place_goes_on(shop: ErasureShop) -> None:
+def killed(*_: object) -> None:
+    raise Killed
+
+
+def test_an_erasure_that_is_killed_after_any_place_goes_on(
+    shop: ErasureShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop.delivered()
     others = {name: shop.rows_in(shop.scenario.target, name, "tag = 'other'") for name in shop.databases()}
     lines = shop.lines_of_others()
     erasing = shop.erasing()
     looked = erasing.look()
+    rows = {place.name: sum(each.before for each in place.tables) for place in looked}
+    # The rows of the first place are gone, and nothing has noted it.
+    with monkeypatch.context() as cut, pytest.raises(Killed):
+        cut.setattr(Erasing, "_noted", killed)
+        shop.erasing().run(looked, lambda _: None)
+    looked = shop.erasing().look()
     for last in range(1, len(looked)):
         noted = []
 
@@ -209,6 +222,10 @@ def test_an_erasure_that_is_killed_after_any_place_goes_on(shop: ErasureShop) ->
     )
     record = shop.erasing().run(looked, lambda _: None)
     assert not record.is_open
+    # What went is counted in full, in whichever pass it went.
+    assert {place.name: place.removed for place in record.places if place.kind != "source"} == {
+        place.name: rows[place.name] for place in looked if place.kind != "source"
+    }
     assert shop.about_the_subject() == {}
     assert shop.lines_of_others() == lines
     assert len(shop.listed()) == 1

@@ -170,6 +170,22 @@ def test_what_retention_has_deleted_is_no_missing_link(book: ReceiptBook) -> Non
     assert found.good and found.notes == ("2: deleted on the appliance, which has a record of it",)
 
 
+def test_what_has_no_record_is_missing_also_before_one_that_has(book: ReceiptBook) -> None:
+    paths = [append(book) for _ in range(5)]
+    gone = book.read(book.entries()[3]).digest
+    read = [(path.name, read_envelope(path.read_bytes())) for path in (paths[0], paths[4])]
+    found = check(read, public_pem(book_key(book)), gone={gone: paths[3].name})
+    assert found.faults == ("Missing between 1 and 5: 2 to 3.",)
+    read = [(path.name, read_envelope(path.read_bytes())) for path in paths[3:]]
+    found = check(read, public_pem(book_key(book)), whole=True)
+    assert found.faults == ("Missing before 4: 1 to 3.",)
+    # A few of them, somewhere else, may begin anywhere.
+    assert check(read, public_pem(book_key(book))).good
+    read = [(path.name, read_envelope(path.read_bytes())) for path in (paths[0], paths[4])]
+    recorded = {book.read(each).digest: each.path.name for each in book.entries()[1:4]}
+    assert check(read, public_pem(book_key(book)), gone=recorded).good
+
+
 def test_a_writer_that_was_killed_before_the_head_is_followed(book: ReceiptBook) -> None:
     append(book)
     head = (book.folder / HEAD).read_bytes()

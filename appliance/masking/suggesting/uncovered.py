@@ -57,7 +57,7 @@ class UncoveredColumns(BaseModel):
 
     @property
     def total(self) -> int:
-        """Columns that are named, and those that are not."""
+        """Those that are listed, and those that are only counted."""
         return len(self.columns) + self.unnamed
 
 

@@ -59,7 +59,7 @@ class Receipts:
     def check_all(self) -> Checked:
         """Every receipt, and the chain up to its head."""
         entries = self.book.entries()
-        checked = check(self._read(entries), self.public_key(), gone=self._gone())
+        checked = check(self._read(entries), self.public_key(), gone=self._gone(), whole=True)
         head = self.book.head()
         last = next((each for each in reversed(checked.verdicts) if each.good), None)
         faults = list(checked.faults)
