@@ -83,7 +83,7 @@ def _shapes(counts: PathCounts, path: str, total: int) -> list[ValueEvidence]:
         share = hits / total
         if kind in _ANY or (wordy and kind in ("phone", "ip_address")):
             found.append(ValueEvidence(kind, min(0.99, 0.7 + 0.3 * share), hits, total, path))
-        elif share >= _SHARE.get(kind, 2):
+        elif kind in _SHARE and share >= _SHARE[kind]:
             found.append(ValueEvidence(kind, min(0.95, 0.5 + 0.5 * share), hits, total, path))
     return found
 

@@ -33,11 +33,7 @@ def workflow_text(scan: Scan, catalog: Catalog, target: str, patterns: Sequence[
     """The document as YAML, with a twin on ``target``. Raises WorkFailedError where it would be empty."""
     include, exclude = _selection(scan, catalog, patterns)
     if not include:
-        raise WorkFailedError(
-            f"No workflow was written: no table of {scan.connection!r} can be copied.",
-            "The role sees no table there, or may read none.",
-            "Check the connection's database, and what its role may read, and scan again.",
-        )
+        raise _nothing_to_copy(scan, catalog)
     workflow_id = re.sub(r"[^a-z0-9-]+", "-", f"{scan.connection}-twin".lower()).strip("-")[:60]
     head = {
         "id": workflow_id,
@@ -57,6 +53,21 @@ def workflow_text(scan: Scan, catalog: Catalog, target: str, patterns: Sequence[
         text += [f"  exclude: [{', '.join(map(_quoted, exclude))}]  # could not be looked at"]
     text += ["deliver:", f"  - twin: {{connection: {yaml_scalar(target)}}}"]
     return "\n".join([*text, *_rules(lines, scan)]) + "\n"
+
+
+def _nothing_to_copy(scan: Scan, catalog: Catalog) -> WorkFailedError:
+    what = f"No workflow was written: no table of {scan.connection!r} can be copied."
+    if any(table.row_security and table.readable for table in catalog.tables):
+        return WorkFailedError(
+            what,
+            "Row-level security hides rows of its tables from the role.",
+            "Let the role see all rows (a superuser of the source: ALTER ROLE … BYPASSRLS), and scan again.",
+        )
+    return WorkFailedError(
+        what,
+        "The role sees no table there, or may read none.",
+        "Check the connection's database, and what its role may read, and scan again.",
+    )
 
 
 def _selection(scan: Scan, catalog: Catalog, patterns: Sequence[str]) -> tuple[list[str], list[str]]:

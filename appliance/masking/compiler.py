@@ -91,6 +91,12 @@ def check_column(table: Table, column: Column, mask: MaskSpec, *, encoding: str 
 def check_unlisted(table: Table, column: Column) -> list[str]:
     """Everything that speaks against ``unlisted: null`` on a column, a sentence each."""
     if not column.not_null:
+        key = _null_repeats_in(table, column)
+        if key:
+            return [
+                f"the unique key ({', '.join(key)}) takes NULLs for equal, so the column needs a mask of its"
+                " own, or keep"
+            ]
         return []
     keys = [column.name] if column.unique_alone else []
     if keys or any(column.name in key for key in table.unique_keys):
@@ -113,6 +119,11 @@ def column_warnings(column: Column, mask: MaskSpec) -> list[str]:
         warnings.append(
             f"masked values must satisfy the CHECK constraint {names}, or the twin cannot be loaded"
         )
+    if column.null_checks and nothing:
+        warnings.append(
+            f"the CHECK constraint {', '.join(column.null_checks)} may not take NULL, and the twin could not"
+            " be loaded then"
+        )
     if column.domain_has_check and not nothing:
         warnings.append(
             f"masked values must satisfy the CHECK of the domain {column.type}, or the twin cannot be loaded"
@@ -122,7 +133,9 @@ def column_warnings(column: Column, mask: MaskSpec) -> list[str]:
             "its collation is nondeterministic: texts that it takes for equal get different masked values and"
             " no longer match each other"
         )
-    if column.unique_partial and not chosen.distinct(shape_of(column), params):
+    if column.unique_partial and (
+        column.null_repeats if nothing else not chosen.distinct(shape_of(column), params)
+    ):
         warnings.append(
             "the column is part of a partial or expression index that is unique, and the mask may give equal"
             " values"
@@ -137,6 +150,12 @@ def fitting(shape: Shape) -> list[str]:
 
 def _key_problems(table: Table, column: Column, mask: Mask[Any], params: Any) -> list[str]:
     shape = shape_of(column)
+    if mask.name == "null" and (key := _null_repeats_in(table, column)):
+        keeping = ", ".join(each for each in _keeping(shape) if each != mask.name)
+        return [
+            f"the unique key ({', '.join(key)}) takes NULLs for equal (NULLS NOT DISTINCT), and the mask"
+            f" 'null' gives nothing else; use {keeping} or keep"
+        ]
     if mask.distinct(shape, params):
         return []
     what = f"the mask '{mask.name}' may give two rows the same value"
@@ -151,6 +170,13 @@ def _key_problems(table: Table, column: Column, mask: Mask[Any], params: Any) ->
                 f"{what}, and the column is part of the unique key ({', '.join(key)}); use {keeping} or keep"
             ]
     return []
+
+
+def _null_repeats_in(table: Table, column: Column) -> tuple[str, ...]:
+    """A unique key that NULL in every row of the column may break; empty where there is none."""
+    unique_alone = {each.name for each in table.columns if each.unique_alone and each.name != column.name}
+    broken = (key for key in table.nulls_alike if column.name in key and not unique_alone & set(key))
+    return next(broken, ())
 
 
 def _keeping(shape: Shape) -> list[str]:

@@ -61,10 +61,14 @@ class Column(CatalogModel):
     """A unique or primary key (not partial) consists of this column only."""
     unique_partial: bool = False
     """Part of a partial or expression unique index."""
+    null_repeats: bool = False
+    """A NULL in it may be equal to another one in such an index: its condition or an expression reads it."""
     enum_labels: tuple[str, ...] = ()
     domain_has_check: bool = False
     check_constraints: tuple[str, ...] = ()
     """Names of table CHECK constraints that mention the column."""
+    null_checks: tuple[str, ...] = ()
+    """Those of them that may be false where it is NULL, such as ``a IS NOT NULL OR b IS NOT NULL``."""
     inherited_from: tuple[Ancestor, ...] = ()
     """Tables above by INHERITS that have this column, the nearest first: a query of them reads this one."""
     deterministic: bool = True
@@ -129,6 +133,8 @@ class Table(CatalogModel):
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...] = ()
     unique_keys: tuple[tuple[str, ...], ...] = ()
+    nulls_alike: tuple[tuple[str, ...], ...] = ()
+    """Those of the unique keys that take NULLs for equal (NULLS NOT DISTINCT)."""
     foreign_keys: tuple[ForeignKey, ...] = ()
     root_schema: str | None = None
     root_name: str | None = None

@@ -162,6 +162,42 @@ def test_partitions_whose_hash_follows_an_enum_are_loaded_through_their_root(sce
     assert scenario.twin_rows("SELECT count(*), count(DISTINCT l) FROM log") == [(80, 8)]
 
 
+def test_a_value_that_names_what_the_twin_lacks_is_said_to_be_a_name(scenario: Scenario) -> None:
+    ended = run_of(
+        scenario,
+        "CREATE TABLE public.watched (id int PRIMARY KEY, what regclass);"
+        "INSERT INTO public.watched VALUES (1, 'public.watched'), (2, 'public.watched_pkey');"
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader",
+    )
+    assert ended.code != 0
+    assert "A value is the name of an object" in ended.text and "42P01" in ended.text
+    assert "watched_pkey" not in ended.text
+
+
+def test_a_partitions_trigger_that_is_off_is_off_whatever_the_order_of_names(scenario: Scenario) -> None:
+    ended = run_of(
+        scenario,
+        "CREATE FUNCTION public.quiet() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';"
+        "CREATE TABLE public.zoo (id int) PARTITION BY RANGE (id);"
+        + "".join(
+            f"CREATE TABLE public.ant{n} PARTITION OF public.zoo FOR VALUES FROM ({n}) TO ({n + 1});"
+            for n in range(12)
+        )
+        + 'CREATE TRIGGER "ma rk" AFTER INSERT ON public.zoo FOR EACH ROW EXECUTE FUNCTION public.quiet();'
+        "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON public.zoo FOR EACH ROW"
+        " EXECUTE FUNCTION public.quiet();"
+        'ALTER TABLE public.ant3 DISABLE TRIGGER "ma rk"; ALTER TABLE public.ant4 ENABLE ALWAYS TRIGGER late;'
+        "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader",
+    )
+    assert ended.code == 0, ended.text
+    states = (
+        "SELECT tgrelid::regclass::text, tgname::text, tgenabled FROM pg_trigger"
+        " WHERE NOT tgisinternal AND tgenabled <> 'O' ORDER BY 1"
+    )
+    assert scenario.twin_rows(states) == [("ant3", "ma rk", "D"), ("ant4", "late", "A")]
+    assert "not in the twin" not in ended.text
+
+
 def test_bytes_without_an_encoding_pass_as_they_are(
     start_run: StartRun, source: Cluster, target: Cluster, source_database: str, twin_database: str
 ) -> None:

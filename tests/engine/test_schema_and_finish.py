@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from appliance.postgres.building.pre_data import load_pre_data
+from appliance.postgres.building.refused_objects import RefusedObjects
+from appliance.postgres.source.archive_contents import Entry
 from tests.engine.clusters import Cluster
 from tests.engine.engine_run import EngineRun
 from tests.engine.schema_text import schema_text
@@ -249,3 +252,26 @@ def _until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_what_an_extensions_script_sets_does_not_hold_for_what_follows(
+    target: Cluster, twin_database: str, one_by_one: bool
+) -> None:
+    target.create_database(twin_database)
+
+    def entry(number: int, kind: str, tag: str, sql: str) -> Entry:
+        return Entry(dump_id=number, class_oid=0, oid=0, tag=tag, kind=kind, section="pre-data", sql=sql)
+
+    script = (
+        "CREATE EXTENSION citext WITH SCHEMA public; SET search_path = public; SET timezone = 'Asia/Tokyo'"
+    )
+    entries = [entry(1, "EXTENSION", "citext", script)]
+    if one_by_one:
+        entries.append(entry(2, "VIEW", "v", "CREATE VIEW public.v AS SELECT public.nothing()"))
+    refused = RefusedObjects()
+    with target.connect(twin_database) as session:
+        load_pre_data(session, entries, lambda _: None, refused)
+        shown = [session.execute(f"SHOW {name}").fetchone() for name in ("search_path", "timezone")]
+    assert shown == [('""',), ("UTC",)]
+    assert len(refused.items) == one_by_one

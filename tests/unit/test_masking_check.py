@@ -83,6 +83,30 @@ def test_null_does_not_go_where_it_may_not_stand() -> None:
     assert "NOT NULL" in problems(column("c", not_null=True), "null")
 
 
+def test_null_does_not_go_into_a_key_that_takes_nulls_for_equal() -> None:
+    about, other = column("number"), column("release", "integer")
+    key = ("release", "number")
+    label = table(other, about, unique_keys=(key,), nulls_alike=(key,))
+    assert "NULLS NOT DISTINCT" in check_column(label, about, mask("null"))[0]
+    assert "needs a mask of its own" in check_unlisted(label, about)[0]
+    assert check_column(label, about, mask("hash")) == []
+    plain = label.model_copy(update={"nulls_alike": ()})
+    assert check_column(plain, about, mask("null")) == check_unlisted(plain, about) == []
+
+
+def test_null_is_warned_of_where_a_condition_asks_for_it() -> None:
+    nothing = mask("null")
+    assert (
+        "amount_or_kind may not take NULL"
+        in column_warnings(
+            column("a", check_constraints=("amount_or_kind",), null_checks=("amount_or_kind",)), nothing
+        )[0]
+    )
+    assert column_warnings(column("a", check_constraints=("positive",)), nothing) == []
+    assert len(column_warnings(column("a", unique_partial=True, null_repeats=True), nothing)) == 1
+    assert column_warnings(column("a", unique_partial=True), nothing) == []
+
+
 @pytest.mark.parametrize("name", ["first_name", "phone", "partial", "text_scrub", "constant"])
 def test_a_mask_that_repeats_values_does_not_go_on_a_unique_column(name: str) -> None:
     params = {"value": "x"} if name == "constant" else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from appliance.discovery.judging import judge
 from appliance.discovery.places import is_looked_at
 from appliance.discovery.reporting import reported
 from appliance.discovery.workflow_text import workflow_text
+from appliance.errors import WorkFailedError
 from appliance.masking.suggesting.uncovered import uncovered_columns
 from appliance.workflow.catalog import Catalog, Column, Table
 from appliance.workflow.loading import parse_workflow
@@ -55,6 +57,25 @@ def test_the_planner_takes_what_a_scan_has_written(source: Catalog, data: st.Dat
     assert {words[place] for place in kept} <= {"not personal"}
 
 
+def test_a_column_that_is_blank_in_most_rows_is_judged_by_the_others() -> None:
+    counts = ColumnCounts()
+    counts.add("", "blank", 90, 1, 0)
+    counts.add("", "code", 10, 10, 0)
+    owner = table("t", [column("reference")])
+    found = judge(owner, owner.columns[0], counts)
+    only = judge(owner, owner.columns[0], code(10))
+    assert (found.kind, found.verdict) == (only.kind, only.verdict)
+    counts.add("", "email", 1, 1, 0)
+    assert judge(owner, owner.columns[0], counts).kind == "email"
+
+
+def code(values: int) -> ColumnCounts:
+    """Of a column that holds codes only."""
+    counts = ColumnCounts()
+    counts.add("", "code", values, values, 0)
+    return counts
+
+
 def test_a_name_that_many_tables_have_is_written_once() -> None:
     tables = [table(f"t{number}", [column("email", "text", not_null=True)]) for number in range(4)]
     source = catalog(*tables)
@@ -83,3 +104,15 @@ def test_what_no_event_can_name_is_counted_in_what_is_reported() -> None:
     assert [column.name for column in shown.columns] == ["id", 'quo"ted', "a.b c"] and shown.unnamed == 2
     uncovered = uncovered_columns(match_rules(workflow(tables={"include": ["*.*"]}), source))
     assert (len(uncovered.columns), uncovered.unnamed, uncovered.total) == (3, 3, 6)
+
+
+def test_where_row_level_security_hides_all_that_is_said() -> None:
+    hidden = table("t", [column("a")]).model_copy(update={"row_security": True})
+    source = catalog(hidden)
+    findings = [finding(hidden, hidden.columns[0], "email", 0)]
+    with pytest.raises(WorkFailedError, match="Row-level security") as raised:
+        workflow_text(scanned(source, findings), source, "staging")
+    assert "BYPASSRLS" in (raised.value.next_step or "")
+    closed = catalog(hidden.model_copy(update={"row_security": False, "readable": False}))
+    with pytest.raises(WorkFailedError, match="may read none"):
+        workflow_text(scanned(closed, findings), closed, "staging")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import psycopg
 
@@ -25,6 +25,22 @@ def may_be_advised(error: psycopg.Error) -> bool:
     if error.sqlstate not in _NOT_FOUND or "function" not in (error.diag.context or ""):
         return False
     return _QUALIFIED.search(error.diag.message_primary or "") is None
+
+
+def mended(
+    failure: ApplianceError, error: psycopg.Error, entries: Callable[[], Iterable[Entry]], settings: Settings
+) -> ApplianceError:
+    """The failure of a row that could not be written, with what mends it where the error says so."""
+    context = error.diag.context or ""
+    if error.sqlstate in _NOT_FOUND and context.startswith("COPY ") and "function" not in context:
+        return failure.explain(
+            "A value is the name of an object (regclass, regrole and the like), and the twin's database has"
+            f" no such object when rows are loaded. (SQLSTATE {error.sqlstate})",
+            "Mask the column with null, or leave its rows out under rows. A role that it names can be made on"
+            " the target.",
+        )
+    advice = function_advice(error, entries(), settings) if may_be_advised(error) else None
+    return advised(failure, advice) if advice is not None else failure
 
 
 def function_advice(error: psycopg.Error, entries: Iterable[Entry], settings: Settings) -> str | None:

@@ -21,8 +21,15 @@ from appliance.postgres.building.refused_objects import RefusedObjects
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import NO_SETTINGS, DefinitionSettings, Settings
+from appliance.postgres.sessions.connect import SESSION_SETTINGS
 from appliance.postgres.source.archive_contents import Entry
 
+# Function bodies may name what comes later, or what is not carried.
+_LOADING = {**SESSION_SETTINGS, "check_function_bodies": "off", "client_min_messages": "error"}
+_OURS_AGAIN = b"".join(
+    sql.SQL("SET {} = {};\n").format(sql.Identifier(name), sql.Literal(value)).as_string(None).encode()
+    for name, value in _LOADING.items()
+)
 BATCH = 200
 TABLES = frozenset({"TABLE", "MATERIALIZED VIEW"})
 """Kinds of entries that hold rows, and that others are about."""
@@ -182,10 +189,7 @@ def _loading(connection: Connection[TupleRow]) -> Iterator[None]:
 
 
 def _session(connection: Connection[TupleRow]) -> None:
-    # Function bodies may name what comes later, or what is not carried.
-    connection.execute("SET check_function_bodies = off")
-    connection.execute("SET client_min_messages = error")
-    connection.execute("SET search_path = ''")
+    connection.execute(_OURS_AGAIN)
 
 
 def _load_batch(
@@ -210,7 +214,9 @@ def _load_batch(
 
 
 def _statements(entry: Entry) -> bytes:
-    return entry.sql.encode("utf-8", "surrogateescape") + b";\n"
+    statements = entry.sql.encode("utf-8", "surrogateescape") + b";\n"
+    # An extension's script may leave its session with a path of its own (postgis_topology does).
+    return statements + _OURS_AGAIN if entry.kind == "EXTENSION" else statements
 
 
 def _try(

@@ -124,12 +124,20 @@ LEFT JOIN pg_type AS e ON e.oid = t.typelem
 LEFT JOIN pg_range AS r ON r.rngtypid = t.oid
 """
 
-UNIQUE_INDEXES = """
+# A NULL may be equal to another one where the condition or an expression of an index reads it. That is looked
+# for in the stored tree: to ask for it in SQL would lock each table until the end of the transaction.
+UNIQUE_INDEXES = r"""
 SELECT i.indrelid, (i.indkey::int2[])[0:i.indnkeyatts - 1], i.indisprimary,
        i.indpred IS NULL AND i.indexprs IS NULL AND i.indisunique,
        ARRAY(SELECT d.refobjsubid FROM pg_depend AS d
              WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
-             AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0)
+             AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0),
+       coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false),
+       CASE WHEN i.indisexclusion
+            OR i.indpred::text ~ '^\(?\{NULLTEST :arg \{VAR [^{}]*\} :nulltesttype 1 [^{}]*\}\)?$'
+            THEN '{}'::int[]
+            ELSE ARRAY(SELECT (found.match)[1]::int FROM regexp_matches(
+                concat(i.indpred, i.indexprs), ':varattno (\d+)', 'g') AS found(match)) END
 FROM pg_index AS i
 WHERE i.indrelid = ANY (%s) AND (i.indisunique OR i.indisexclusion) AND i.indislive
 ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid
@@ -186,8 +194,13 @@ WHERE k.contype = 'f' AND k.conrelid = ANY (%s)
 ORDER BY k.conrelid, k.conname, pair.place
 """
 
-CHECKS = """
-SELECT conrelid, conname, conkey FROM pg_constraint
+# A condition that asks for NULL, or calls what is called with NULL too, may be false for one.
+CHECKS = r"""
+SELECT conrelid, conname, conkey,
+       conbin::text ~ '\{(NULLTEST|BOOLEANTEST|COALESCE|DISTINCTEXPR|CASE|ROW|MINMAX|XMLEXPR)' OR EXISTS (
+           SELECT FROM regexp_matches(conbin::text, ':(?:op)?funcid (\d+)', 'g') AS found(match)
+           JOIN pg_proc AS p ON p.oid = (found.match)[1]::oid WHERE NOT p.proisstrict)
+FROM pg_constraint
 WHERE contype = 'c' AND conrelid = ANY (%s) AND conkey IS NOT NULL ORDER BY conrelid, conname
 """
 

@@ -77,10 +77,13 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
     indexes = connection.execute(catalog_queries.UNIQUE_INDEXES, [oids]).fetchall()
     columns, names = _columns(connection, {row[0]: (row[1], row[2]) for row in rows}, indexes)
     unique: Key = defaultdict(list)
+    nulls_alike: Key = defaultdict(list)
     primary: dict[int, tuple[str, ...]] = {}
-    for oid, key, is_primary, whole, _ in indexes:
+    for oid, key, is_primary, whole, _, alike, _ in indexes:
         if whole:
             unique[oid].append(tuple(names[oid][number] for number in key))
+        if whole and alike:
+            nulls_alike[oid].append(unique[oid][-1])
         if is_primary:
             primary[oid] = tuple(names[oid][number] for number in key)
     foreign = _foreign_keys(connection, oids, names)
@@ -103,6 +106,7 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
             columns=columns.get(oid, ()),
             primary_key=primary.get(oid, ()),
             unique_keys=tuple(dict.fromkeys(unique[oid])),
+            nulls_alike=tuple(dict.fromkeys(nulls_alike[oid])),
             foreign_keys=tuple(foreign[oid]),
             root_schema=root_schema,
             root_name=root_name,
@@ -151,7 +155,9 @@ def _columns(
     alone: set[tuple[int, int]] = set()
     partial: set[tuple[int, int]] = set()
     keyed: set[tuple[int, int]] = set()
-    for oid, key, is_primary, whole, mentioned in indexes:
+    null_repeats: set[tuple[int, int]] = set()
+    for oid, key, is_primary, whole, mentioned, nulls_alike, asked in indexes:
+        null_repeats.update((oid, number) for number in {*asked, *(key if nulls_alike and not whole else ())})
         if whole and len(key) == 1:
             alone.add((oid, key[0]))
         if not whole:
@@ -159,9 +165,12 @@ def _columns(
         if is_primary:
             keyed.update((oid, number) for number in key)
     checks: dict[tuple[int, int], list[str]] = defaultdict(list)
-    for oid, name, numbers in connection.execute(catalog_queries.CHECKS, [oids]):
+    null_checks: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for oid, name, numbers, asks_for_null in connection.execute(catalog_queries.CHECKS, [oids]):
         for number in numbers:
             checks[oid, number].append(name)
+            if asks_for_null:
+                null_checks[oid, number].append(name)
     sources: dict[tuple[int, int], list[str]] = defaultdict(list)
     for oid, number, read in connection.execute(catalog_queries.GENERATED_FROM, [oids]):
         sources[oid, number].append(read)
@@ -188,7 +197,9 @@ def _columns(
                     "from_sequence": counted,
                     "unique_alone": place in alone,
                     "unique_partial": place in partial,
+                    "null_repeats": place in null_repeats,
                     "check_constraints": tuple(checks.get(place, ())),
+                    "null_checks": tuple(null_checks.get(place, ())),
                     "inherited_from": tuple(inherited.get(place, ())),
                     "deterministic": deterministic,
                 }

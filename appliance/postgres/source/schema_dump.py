@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from appliance.errors import WorkFailedError, WorkFailedForGoodError
 from appliance.postgres.source.archive_contents import Entry, read_archive
+from appliance.postgres.source.trigger_states import after_their_triggers
 from appliance.system.postgres_programs import PgDump
 
 MAX_ARCHIVE_BYTES = 512 * 1024 * 1024
@@ -78,7 +79,7 @@ def dump_schema(
             process.wait()
         if status != 0:
             raise _dump_failed(errors, status)
-    return [entry for entry in read_archive(content) if entry.kind not in _SETTINGS]
+    return after_their_triggers(entry for entry in read_archive(content) if entry.kind not in _SETTINGS)
 
 
 def carried_entries(entries: Sequence[Entry], left_behind: Iterable[tuple[int, int]]) -> list[Entry]:

@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 
 from appliance.errors import ApplianceError
 from appliance.postgres.building.as_in_source import Work, bytes_as_they_are, set_as_in_source, set_as_ours
-from appliance.postgres.building.function_advice import advised, function_advice, may_be_advised
+from appliance.postgres.building.function_advice import mended
 from appliance.postgres.copying import ledger
 from appliance.postgres.copying.chosen_rows import chosen_rows, gives_evidence
 from appliance.postgres.copying.copy_sql import copy_in, copy_out
@@ -278,15 +278,13 @@ class CopyEnds:
     def _not_written(self, table: PlannedTable, error: psycopg.Error) -> ApplianceError:
         masked = bool(table.masked_columns)
         failure = named_failure("A table could not be written.", error, table=table.qualified, masked=masked)
-        if not may_be_advised(error):
-            return failure
-        number = self._plan.targets.index(self._target)
-        into = table.load_into
-        entries = schema_of(number).read(self._context.run_dir).entries
-        advice = function_advice(error, entries, self._settings.of(into.schema_name, into.name))
-        if advice is not None:
-            return advised(failure, advice)
-        return failure
+        number, into = self._plan.targets.index(self._target), table.load_into
+        return mended(
+            failure,
+            error,
+            lambda: schema_of(number).read(self._context.run_dir).entries,
+            self._settings.of(into.schema_name, into.name),
+        )
 
     def _take(self, table: PlannedTable, wait_s: float) -> None:
         """Hold what reading the table needs, and make sure that it is what the plan was made for."""
