@@ -205,7 +205,8 @@ function show(status) {
   facts($("parts"), status.components.map((each) => [PARTS[each.name] || each.name.replaceAll("_", " "), [tag(each.state), why(each.problem)]]));
   facts($("machine"), machine(status, now));
   $("enrol").hidden = !status.dashboard || status.dashboard.enrolled || !status.dashboard.url;
-  return Promise.all([showNow(status.runs.current), showRehearsals(now)]);
+  // While its database is away there is nothing to ask for.
+  return Promise.all([showNow(status.runs.current), status.runs.current && showRehearsals(now)]);
 }
 
 async function look() {

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -123,3 +124,36 @@ def test_one_of_200_is_found_by_keyboard_alone(browser: WebDriver) -> None:
     assert "twin-077" in rows(browser)[0]
     browser.switch_to.active_element.send_keys(Keys.CONTROL, "a", Keys.DELETE)
     until(browser, lambda: len(rows(browser)) == 200)
+
+
+REPORT: dict[str, Any] = {
+    "twin": "twin",
+    "run": "run-1",
+    "reasons": ["The migration failed at up.sql:1."],
+    "notes": [],
+    "up": {
+        "statements": [
+            {
+                **{"file": "up.sql", "line": 1, "statement": "ALTER TABLE <b>item</b>", "ms": 1234.0},
+                "locks": [{"table": "public.item", "mode": "AccessExclusiveLock", "held_ms": 9.0}],
+                "rewrites": ["public.item"],
+                "failure": {"sqlstate": "42P01", "why": "There is no such table."},
+            }
+        ],
+        "tables": [
+            {
+                **{"table": "public.item", "strongest": "AccessExclusiveLock"},
+                **{"reader_blocked_ms": 9.0, "writer_blocked_ms": 10.0},
+            }
+        ],
+    },
+}
+
+
+def test_the_page_of_a_rehearsal_shows_its_report(browser: WebDriver) -> None:
+    browser.get(f"{browser.current_url.partition('?')[0]}rehearsal.html?id=x")
+    browser.execute_script("showReport(arguments[0])", REPORT)
+    assert accessibility_problems(browser) == []
+    shown = browser.find_element(By.TAG_NAME, "body").text
+    assert "ALTER TABLE <b>item</b>" in shown and "rewrote public.item; failed" in shown
+    assert "1.2 s" in shown and "undefined" not in shown

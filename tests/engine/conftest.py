@@ -32,7 +32,7 @@ from tests.engine.locking import MakeRig, small_table
 from tests.engine.machines import AIRFLOW_MADE, OWNER, Machine, NewMachine, make_airflow_template
 from tests.engine.scenario import SHOP, Scenario
 
-# A disk that clones files is made by hand (mkfs.xfs in a file, mounted); Debian 13 has no PostgreSQL 18.
+# A disk that clones files is made by hand: mkfs.xfs in a file, mounted.
 collect_ignore = [] if CLONING_FOLDER in os.environ else ["test_branch_clones.py"]
 
 _numbers = itertools.count(1)

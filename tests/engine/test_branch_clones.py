@@ -15,7 +15,7 @@ from appliance.branches.server import Asked, BranchServer
 from appliance.policy.branches import BranchPolicy
 from appliance.postgres.twin.names import twin_names
 from appliance.postgres.twin.template_copy import can_clone, copy_database
-from tests.engine.clusters import CLONING_FOLDER, Cluster
+from tests.engine.clusters import CLONING_FOLDER, WHEEL_MAJOR, Cluster
 from tests.engine.test_publish import Stage
 
 
@@ -25,7 +25,7 @@ def cloning(new_cluster: Callable[..., Cluster]) -> Iterator[Cluster]:
     mine.mkdir()
     if os.geteuid() == 0:
         shutil.chown(mine, "postgres")
-    cluster = new_cluster(name="cloning", folder=mine)
+    cluster = new_cluster(name="cloning", folder=mine, major=WHEEL_MAJOR)
     cluster.role("twin_owner", "CREATEDB")
     yield cluster
 
