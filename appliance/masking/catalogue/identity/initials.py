@@ -8,7 +8,7 @@ from pydantic import Field
 
 from appliance.masking.examples import draw
 from appliance.masking.expressions.drawing import Digest, text_message
-from appliance.masking.expressions.sql_text import short_match
+from appliance.masking.expressions.sql_text import identifier, short_match
 from appliance.masking.mask import Mask, Masked, Original, Promises, SubjectParams, subject_problems
 from appliance.masking.scope import Scope, never_itself, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
@@ -16,6 +16,7 @@ from appliance.masking.shape import TEXT, Shape, Value
 MOST = 3
 _WITHOUT_CAPITALS = 2
 _LETTERS = 26
+_CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class InitialsParams(SubjectParams):
@@ -51,10 +52,10 @@ class Initials(Mask[InitialsParams]):
         """A byte of the digest for each letter."""
         columns, most = params.subject_columns, _most(value.shape)
         points = _points(value.shape, params)
-        capitals = f"length(regexp_replace(left({value.text}, 200), '[^A-Z]', '', 'g'))"
-        letters = (
-            f"CASE {capitals} WHEN 0 THEN {min(_WITHOUT_CAPITALS, most)} ELSE least({capitals}, {most}) END"
-        )
+        start, count = f"left({value.text}, 200)", identifier(scope.alias("appliance_capitals"))
+        capitals = f"length({start}) - length(translate({start}, '{_CAPITALS}', ''))"
+        few = min(_WITHOUT_CAPITALS, most)
+        letters = f"CASE {count} WHEN 0 THEN {few} ELSE least({count}, {most}) END"
 
         def made(digest: Digest, step: int) -> str:
             each = [
@@ -71,7 +72,10 @@ class Initials(Mask[InitialsParams]):
             value,
             params.key_of(self.name),
             message,
-            lambda digest: never_itself(made(digest, 0), value, made(digest, 1)),
+            lambda digest: (
+                f"(SELECT {never_itself(made(digest, 0), value, made(digest, 1))}"
+                f" FROM (SELECT {capitals} AS {count} OFFSET 0) AS appliance_counted)"
+            ),
         )
         letter = "[A-Z][.]" if points else "[A-Z]"
         return Masked(
