@@ -30,6 +30,7 @@ from appliance.dashboard.http_errors import TooManyRequestsError, problem_of, st
 from appliance.dashboard.pages import appliance as pages_appliance
 from appliance.dashboard.pages import audit as pages_audit
 from appliance.dashboard.pages import fleet as pages_fleet
+from appliance.dashboard.pages import openid as pages_openid
 from appliance.dashboard.pages import people as pages_people
 from appliance.dashboard.pages import releases as pages_releases
 from appliance.dashboard.pages import runs as pages_runs
@@ -73,6 +74,7 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
         app.include_router(router.router)
     for pages in (
         pages_sign_in,
+        pages_openid,
         pages_second_factor,
         pages_fleet,
         pages_appliance,

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from appliance.dashboard.openid import configuration as openid
 from appliance.durable import create_file
 from appliance.errors import WrongRequestError
 
@@ -48,7 +49,24 @@ class Settings:
     first_password_file: str = ""
     """A file with the password of ``admin``, whom the first start makes; else a one-time one is printed."""
     require_second_factor: bool = False
-    """Whether people set up a second factor before anything else opens for them."""
+    """Whether people with a password set up a second factor before anything else opens for them."""
+    local_accounts: bool = True
+    """Whether people may sign in with a password that this dashboard keeps."""
+    openid_issuer: str = ""
+    """The OpenID Connect provider that people sign in through, as it writes its own address; empty: none."""
+    openid_client_id: str = ""
+    openid_client_secret_file: str = ""
+    """A file with the client's secret; empty for a client that has none."""
+    openid_scopes: str = "openid email profile"
+    openid_label: str = "Single sign-on"
+    """What the sign-in page calls the provider."""
+    openid_name_claim: str = "email"
+    """The claim that becomes a person's name here; an e-mail address must be verified."""
+    openid_groups_claim: str = "groups"
+    openid_viewers: str = ""
+    """Groups whose people have this role, apart by semicolons; ``*`` is everybody."""
+    openid_editors: str = ""
+    openid_admins: str = ""
     tls_certificate: str = ""
     tls_key: str = ""
     trusted_proxies: str = ""
@@ -143,6 +161,7 @@ def _problems(settings: Settings) -> list[str]:
         except (KeyError, ValueError, IndexError, AttributeError):
             braces = ", ".join(f"{{{each}}}" for each in known)
             problems.append(f"{PREFIX}{name.upper()} may hold {braces}; any other brace must be doubled")
+    problems += openid.problems(settings)
     if not 3 <= settings.heartbeat_seconds <= 300:
         problems.append("DASHBOARD_HEARTBEAT_SECONDS must be from 3 to 300")
     if not 1 <= settings.retention_days <= 3650:

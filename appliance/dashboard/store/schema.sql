@@ -359,3 +359,17 @@ CREATE TABLE recovery_code (
     digest TEXT NOT NULL,
     PRIMARY KEY (person_id, digest)
 );
+
+-- migration 11
+-- People who sign in through a provider: issuer and subject say who they are; they have no password here.
+ALTER TABLE person ADD COLUMN issuer TEXT;
+ALTER TABLE person ADD COLUMN subject TEXT;
+ALTER TABLE person ADD COLUMN disabled_by_provider INTEGER NOT NULL DEFAULT 0;
+CREATE UNIQUE INDEX person_subject ON person (issuer, subject);
+-- A sign-in that has begun, by digests of its state and of the browser's cookie.
+CREATE TABLE openid_sign_in (
+    state_digest TEXT PRIMARY KEY,
+    browser_digest TEXT NOT NULL,
+    target TEXT NOT NULL,
+    expires_at DOUBLE PRECISION NOT NULL
+);
