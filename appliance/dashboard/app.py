@@ -24,6 +24,7 @@ from appliance.dashboard.api import appliance_api
 from appliance.dashboard.api import appliances as api_appliances
 from appliance.dashboard.api import catalogs as api_catalogs
 from appliance.dashboard.api import people as api_people
+from appliance.dashboard.api import proposals as api_proposals
 from appliance.dashboard.api import releases as api_releases
 from appliance.dashboard.api import workflows as api_workflows
 from appliance.dashboard.http_errors import TooManyRequestsError, problem_of, status_of
@@ -32,6 +33,7 @@ from appliance.dashboard.pages import audit as pages_audit
 from appliance.dashboard.pages import fleet as pages_fleet
 from appliance.dashboard.pages import openid as pages_openid
 from appliance.dashboard.pages import people as pages_people
+from appliance.dashboard.pages import proposals as pages_proposals
 from appliance.dashboard.pages import releases as pages_releases
 from appliance.dashboard.pages import runs as pages_runs
 from appliance.dashboard.pages import second_factor as pages_second_factor
@@ -40,6 +42,7 @@ from appliance.dashboard.pages import workflow as pages_workflow
 from appliance.dashboard.pages.editing import columns as pages_columns
 from appliance.dashboard.pages.editing import edit as pages_edit
 from appliance.dashboard.pages.editing import plan as pages_plan
+from appliance.dashboard.pages.editing import save as pages_save
 from appliance.dashboard.pages.rendering import STATIC, html, page
 from appliance.dashboard.rollouts.advancing import advance
 from appliance.dashboard.settings import Settings
@@ -70,7 +73,15 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
     )
     app.state.context = context
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
-    for router in (appliance_api, api_appliances, api_catalogs, api_workflows, api_releases, api_people):
+    for router in (
+        appliance_api,
+        api_appliances,
+        api_catalogs,
+        api_workflows,
+        api_proposals,
+        api_releases,
+        api_people,
+    ):
         app.include_router(router.router)
     for pages in (
         pages_sign_in,
@@ -81,7 +92,9 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
         pages_plan,
         pages_workflow,
         pages_edit,
+        pages_save,
         pages_columns,
+        pages_proposals,
         pages_runs,
         pages_releases,
         pages_people,

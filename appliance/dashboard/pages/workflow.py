@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from appliance.dashboard.pages.editing.versions import difference
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.pages.run_grid import grid
-from appliance.dashboard.store import workflows
+from appliance.dashboard.store import proposals, saving, workflows
 from appliance.dashboard.store.appliances import commands, drift_checks, fleet
 from appliance.dashboard.store.run_history import run_lists
 from appliance.dashboard.store.run_history.run_lists import Wanted
@@ -38,6 +38,7 @@ def details(visitor: Visit, workflow_id: str) -> dict[str, Any]:
         assigned = workflows.assignments(session, workflow_id)
         recent = run_lists.runs(session, Wanted(workflow_id=workflow_id), 8)
         latest = run_lists.latest(session, workflow_id=workflow_id)
+        waiting = proposals.proposals(session, workflow_id, waiting=True)
         for appliance in assigned:
             appliance["drift"] = drift_checks.checked(session, appliance["appliance_id"], workflow_id)
     for appliance in assigned:
@@ -47,6 +48,7 @@ def details(visitor: Visit, workflow_id: str) -> dict[str, Any]:
         "assigned": assigned,
         "runs": recent,
         "grid": grid(latest),
+        "proposals": [each for each in waiting if each["state"] == "waiting"],
         "may_edit": visitor.actor.may("editor"),
     }
 
@@ -95,7 +97,15 @@ def version_page(
 def roll_back(workflow_id: str, number: Number, visitor: Visitor) -> Response:
     """Make an earlier version the newest again."""
     visitor.needs("editor")
-    workflows.roll_back(visitor.context.database, visitor.actor, workflow_id, number)
+    saved = saving.roll_back(
+        visitor.context.database,
+        visitor.actor,
+        workflow_id,
+        number,
+        second_person=visitor.context.settings.second_person,
+    )
+    if saved.proposal_id:
+        return RedirectResponse(f"/proposals/{saved.proposal_id}?note=proposed", 303)
     return RedirectResponse(f"/workflows/{workflow_id}?note=rolled-back", 303)
 
 

@@ -373,3 +373,23 @@ CREATE TABLE openid_sign_in (
     target TEXT NOT NULL,
     expires_at DOUBLE PRECISION NOT NULL
 );
+
+-- A version that keeps more than the present one, and waits for a second person. base is 0 for a new workflow.
+CREATE TABLE proposal (
+    id TEXT PRIMARY KEY,
+    workflow_id TEXT NOT NULL,
+    base INTEGER NOT NULL,
+    yaml TEXT NOT NULL,
+    note TEXT NOT NULL,
+    author TEXT NOT NULL,
+    maker TEXT NOT NULL,
+    person_id TEXT,
+    at DOUBLE PRECISION NOT NULL,
+    state TEXT NOT NULL,
+    decided_by TEXT,
+    decided_at DOUBLE PRECISION,
+    remark TEXT NOT NULL DEFAULT '',
+    version INTEGER
+);
+CREATE INDEX proposal_workflow ON proposal (workflow_id, at);
+ALTER TABLE revision ADD COLUMN accepted_by TEXT;
