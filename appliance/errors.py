@@ -8,6 +8,7 @@ Those that reach a person embed an ``Explanation``::
     │   ├── EngineAwayError         Docker does not answer
     │   ├── DashboardAwayError      the dashboard does not answer
     │   ├── TokenRefusedError       the dashboard does not take the appliance's token
+    │   ├── ProviderError           whom the dashboard's people sign in through does not answer as it should
     │   └── BusyError               another update is being performed
     ├── WrongRequestError           a document, a setting or an argument is wrong (2); a retry cannot help
     │   ├── WrongDocumentError      with every problem of a document

@@ -22,7 +22,7 @@ from pathlib import Path
 import httpx
 
 from appliance.dashboard.security import APPLIANCE_PREFIX, Actor, digest, new_token
-from appliance.dashboard.store import workflows
+from appliance.dashboard.store import saving, workflows
 from appliance.dashboard.store.access import people
 from appliance.dashboard.store.database import Database
 from bench.processes import cpu_seconds, pss_mib, tree
@@ -103,7 +103,7 @@ def furnish(url: str, count: int) -> tuple[list[SimulatedAppliance], str]:
     database = Database(url)
     database.migrate()
     admin = Actor("bench", "admin")
-    workflow_id, _ = workflows.save(database, admin, STAGING)
+    workflow_id = saving.save(database, admin, STAGING, second_person="no").workflow_id
     _, api_token = people.create_token(database, admin, "bench", "viewer")
     tokens = {str(uuid.uuid4()): new_token(APPLIANCE_PREFIX) for _ in range(count)}
     with database.write() as session:

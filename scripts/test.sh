@@ -30,6 +30,7 @@ PATH=$PATH:$PWD/build/tools/usr/bin
 
 scripts/venv.sh test
 scripts/bucket-server.sh
+scripts/openid-provider.sh
 
 checks=0
 # With tests named on the command line, only they run.

@@ -25,6 +25,7 @@ from appliance.dashboard.api import appliances as api_appliances
 from appliance.dashboard.api import bulk as api_bulk
 from appliance.dashboard.api import catalogs as api_catalogs
 from appliance.dashboard.api import people as api_people
+from appliance.dashboard.api import proposals as api_proposals
 from appliance.dashboard.api import releases as api_releases
 from appliance.dashboard.api import workflows as api_workflows
 from appliance.dashboard.http_errors import TooManyRequestsError, problem_of, status_of
@@ -32,7 +33,9 @@ from appliance.dashboard.pages import appliance as pages_appliance
 from appliance.dashboard.pages import audit as pages_audit
 from appliance.dashboard.pages import bulk as pages_bulk
 from appliance.dashboard.pages import fleet as pages_fleet
+from appliance.dashboard.pages import openid as pages_openid
 from appliance.dashboard.pages import people as pages_people
+from appliance.dashboard.pages import proposals as pages_proposals
 from appliance.dashboard.pages import releases as pages_releases
 from appliance.dashboard.pages import runs as pages_runs
 from appliance.dashboard.pages import second_factor as pages_second_factor
@@ -41,6 +44,7 @@ from appliance.dashboard.pages import workflow as pages_workflow
 from appliance.dashboard.pages.editing import columns as pages_columns
 from appliance.dashboard.pages.editing import edit as pages_edit
 from appliance.dashboard.pages.editing import plan as pages_plan
+from appliance.dashboard.pages.editing import save as pages_save
 from appliance.dashboard.pages.editing import yaml_schema as pages_yaml_schema
 from appliance.dashboard.pages.rendering import STATIC, html, page
 from appliance.dashboard.rollouts.advancing import advance
@@ -78,12 +82,14 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
         api_appliances,
         api_catalogs,
         api_workflows,
+        api_proposals,
         api_releases,
         api_people,
     ):
         app.include_router(router.router)
     for pages in (
         pages_sign_in,
+        pages_openid,
         pages_second_factor,
         pages_bulk,
         pages_fleet,
@@ -92,7 +98,9 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
         pages_workflow,
         pages_edit,
         pages_yaml_schema,
+        pages_save,
         pages_columns,
+        pages_proposals,
         pages_runs,
         pages_releases,
         pages_people,

@@ -9,14 +9,15 @@ import typer
 import uvicorn
 
 from appliance.dashboard.app import create_app
-from appliance.dashboard.http_errors import NotFoundError
+from appliance.dashboard.openid.configuration import configured
+from appliance.dashboard.openid.provider import Provider
 from appliance.dashboard.settings import Settings, first_password, from_environment
-from appliance.dashboard.store.access import people, second_factors, tokens
+from appliance.dashboard.store.access import openid_people, people, second_factors, tokens
 from appliance.dashboard.store.appliances import fleet
 from appliance.dashboard.store.database import Database, StoreAwayError
 from appliance.dashboard.web import onboarding
 from appliance.dashboard.web.context import Context
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, WrongRequestError
 
 cli = typer.Typer(
     help="The dashboard for a fleet of appliances. Settings are DASHBOARD_* environment variables.",
@@ -52,7 +53,7 @@ def serve() -> None:
     context = Context.open(settings)
     with context.database.read() as session:
         is_first = not session.value("SELECT count(*) FROM person")
-    if is_first:
+    if is_first and settings.local_accounts:
         password = first_password(settings)
         _, one_time = people.create_person(context.database, people.SYSTEM, "admin", "admin", password)
         with_what = (
@@ -108,10 +109,43 @@ def reset_second_factor(name: Annotated[str, typer.Argument(help="Whose second f
 
 def _person_id(database: Database, name: str) -> str:
     with database.read() as session:
-        person_id = session.value("SELECT id FROM person WHERE name = ?", name)
-    if person_id is None:
-        raise NotFoundError(f"There is no user named {name}.", "", "appliance-dashboard create-user NAME")
-    return str(person_id)
+        return str(people.person_named(session, name)["id"])
+
+
+@cli.command("check-openid")
+def check_openid() -> None:
+    """Ask the OpenID Connect provider what it offers, and print what to register there."""
+    provider = _provider(from_environment())
+    found, keys = provider.description(), provider.keys()
+    _say(f"{provider.configuration.issuer} answers, and publishes {len(keys.keys)} key(s).")
+    _say(f"Redirect URI to register there: {provider.configuration.redirect_uri}")
+    _say(f"Page after a sign-out there: {provider.back_address}")
+    lacking = set(provider.configuration.scopes) - set(
+        found.get("scopes_supported", provider.configuration.scopes)
+    )
+    if lacking:
+        _say(f"It does not list these scopes: {', '.join(sorted(lacking))}")
+
+
+@cli.command("hand-to-openid")
+def hand_to_openid(
+    name: Annotated[str, typer.Argument(help="Whose account.")],
+    subject: Annotated[str, typer.Argument(help="The person's subject (sub) at the provider.")],
+) -> None:
+    """Let a person with a password sign in through the provider from now on, and no other way."""
+    settings, database = _open()
+    issuer = _provider(settings).configuration.issuer
+    openid_people.hand_over(database, people.SYSTEM, name, issuer, subject)
+    _say(f"{name} signs in through {issuer} from now on; the password is gone.")
+
+
+def _provider(settings: Settings) -> Provider:
+    configuration = configured(settings)
+    if configuration is None:
+        raise WrongRequestError(
+            "No provider is set.", "DASHBOARD_OPENID_ISSUER is empty.", "Set it, then type this again."
+        )
+    return Provider(configuration)
 
 
 @cli.command("create-token")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from appliance.contract.calls import Problem
 from appliance.documents.problems import WrongDocumentError
-from appliance.errors import ApplianceError, RefusedError, WrongRequestError
+from appliance.errors import ApplianceError, RefusedError, WorkFailedError, WrongRequestError
 
 
 class NotFoundError(WrongRequestError):
@@ -45,6 +45,10 @@ class TooManyRequestsError(WrongRequestError):
         )
 
 
+class ProviderError(WorkFailedError):
+    """The provider that people sign in through is away, or answers as it should not (502)."""
+
+
 _ANSWERS: tuple[tuple[type[ApplianceError], int, str], ...] = (
     (NotFoundError, 404, "notfound"),
     (ConflictError, 409, "conflict"),
@@ -54,6 +58,7 @@ _ANSWERS: tuple[tuple[type[ApplianceError], int, str], ...] = (
     (RefusedError, 403, "refused"),
     (WrongDocumentError, 422, "documentwrong"),
     (WrongRequestError, 422, "requestwrong"),
+    (ProviderError, 502, "provider"),
     (ApplianceError, 500, "workfailed"),
 )
 """HTTP's status and the contract's code for an error; the first kind that fits."""

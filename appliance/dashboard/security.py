@@ -16,6 +16,8 @@ from appliance.errors import WrongRequestError
 
 Role = Literal["viewer", "editor", "admin"]
 ROLES: tuple[Role, ...] = ("viewer", "editor", "admin")
+SecondPerson = Literal["no", "editor", "admin"]
+"""Whether what keeps more waits for a second person, and the least role of theirs."""
 SYSTEM_MAKER = "system"
 """The people with access to the dashboard's own server; their rights end with their access to it."""
 

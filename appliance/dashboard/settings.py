@@ -8,8 +8,11 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import get_args
 from urllib.parse import urlsplit
 
+from appliance.dashboard.openid import configuration as openid
+from appliance.dashboard.security import Role, SecondPerson
 from appliance.durable import create_file
 from appliance.errors import WrongRequestError
 
@@ -48,7 +51,27 @@ class Settings:
     first_password_file: str = ""
     """A file with the password of ``admin``, whom the first start makes; else a one-time one is printed."""
     require_second_factor: bool = False
-    """Whether people set up a second factor before anything else opens for them."""
+    """Whether people with a password set up a second factor before anything else opens for them."""
+    second_person: SecondPerson = "no"
+    """The least role of another person who accepts versions that keep more than before; ``no``: they count at
+    once."""
+    local_accounts: bool = True
+    """Whether people may sign in with a password that this dashboard keeps."""
+    openid_issuer: str = ""
+    """The OpenID Connect provider that people sign in through, as it writes its own address; empty: none."""
+    openid_client_id: str = ""
+    openid_client_secret_file: str = ""
+    """A file with the client's secret; empty for a client that has none."""
+    openid_scopes: str = "openid email profile"
+    openid_label: str = "Single sign-on"
+    """What the sign-in page calls the provider."""
+    openid_name_claim: str = "email"
+    """The claim that becomes a person's name here; an e-mail address must be verified."""
+    openid_groups_claim: str = "groups"
+    openid_viewers: str = ""
+    """Groups whose people have this role, apart by semicolons; ``*`` is everybody."""
+    openid_editors: str = ""
+    openid_admins: str = ""
     tls_certificate: str = ""
     tls_key: str = ""
     trusted_proxies: str = ""
@@ -68,6 +91,11 @@ class Settings:
     def secure(self) -> bool:
         """Whether browsers reach the dashboard over TLS."""
         return self.public_url.startswith("https://")
+
+    @property
+    def least_second_person(self) -> Role:
+        """Who decides on proposals; also on those that are left from when the settings asked for it."""
+        return "editor" if self.second_person == "no" else self.second_person
 
     @property
     def host(self) -> str:
@@ -143,6 +171,9 @@ def _problems(settings: Settings) -> list[str]:
         except (KeyError, ValueError, IndexError, AttributeError):
             braces = ", ".join(f"{{{each}}}" for each in known)
             problems.append(f"{PREFIX}{name.upper()} may hold {braces}; any other brace must be doubled")
+    problems += openid.problems(settings)
+    if settings.second_person not in get_args(SecondPerson):
+        problems.append("DASHBOARD_SECOND_PERSON must be no, editor or admin")
     if not 3 <= settings.heartbeat_seconds <= 300:
         problems.append("DASHBOARD_HEARTBEAT_SECONDS must be from 3 to 300")
     if not 1 <= settings.retention_days <= 3650:

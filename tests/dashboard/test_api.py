@@ -48,6 +48,7 @@ PAGE_TO_CALL = {
     "/workflows/{workflow_id}/appliances": "PUT /v1/workflows/{workflow_id}/appliances",
     "/workflows/{workflow_id}/archive": "DELETE /v1/workflows/{workflow_id}",
     "/workflows/{workflow_id}/runs": "POST /v1/workflows/{workflow_id}/run",
+    "/proposals/{proposal_id}/withdraw": "DELETE /v1/proposals/{proposal_id}",
     "/runs/{appliance_id}/{run_id}/cancel": "POST /v1/runs/{appliance_id}/{run_id}/cancel",
     "/people": "POST /v1/people",
     "/people/{person_id}/password": "POST /v1/people/{person_id}/password",
@@ -66,6 +67,9 @@ OF_A_BROWSER_ONLY = {
     "/account/second-factor/on",
     "/account/second-factor/codes",
     "/account/second-factor/off",
+    # A second person is a person.
+    "/proposals/{proposal_id}/accept",
+    "/proposals/{proposal_id}/reject",
 }
 
 

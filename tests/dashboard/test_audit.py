@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from appliance.dashboard.security import Actor
+from appliance.dashboard.store import proposals
 from appliance.dashboard.store.access import audit
+from appliance.dashboard.store.access.authority import token_maker
 from tests.dashboard.conftest import Dashboard
 from tests.dashboard.seeds import STAGING, tell_run
 
@@ -18,6 +21,7 @@ CHANGES: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/v1/workflows", {"yaml": STAGING}),
     ("PUT", "/v1/workflows/{workflow_id}", {"yaml": STAGING.replace("parallel: 4", "parallel: 2")}),
     ("POST", "/v1/workflows/{workflow_id}/roll-back", {"version": 1}),
+    ("DELETE", "/v1/proposals/{proposal_id}", None),
     ("PUT", "/v1/workflows/{workflow_id}/appliances", {"appliance_ids": ["{appliance_id}"]}),
     ("POST", "/v1/workflows/{workflow_id}/run", {}),
     ("PUT", "/v1/workflows/{workflow_id}/tags", {"tags": ["nightly"]}),
@@ -48,6 +52,14 @@ def filled(value: Any, ids: dict[str, str]) -> Any:
     return {key: filled(each, ids) for key, each in value.items()} if isinstance(value, dict) else value
 
 
+def proposal(stored: Dashboard) -> str:
+    """The id of a proposal by the token that the calls are made with."""
+    row = next(row for row in stored.api.get("/v1/tokens").json() if row["name"] == "as admin")
+    with stored.context.database.write() as session:
+        actor = Actor("token as admin", "admin", maker=token_maker(row["id"]))
+        return proposals.propose(session, actor, "another-twin", STAGING, base=0, note="")
+
+
 def test_every_call_that_changes_something_is_in_the_audit_log(stored: Dashboard) -> None:
     document = stored.api.get("/v1/openapi.json").json()
     changing = {
@@ -68,6 +80,7 @@ def test_every_call_that_changes_something_is_in_the_audit_log(stored: Dashboard
         "run_id": run_id,
         "person_id": "id-of-victor",
         "token_id": token_id,
+        "proposal_id": proposal(stored),
     }
     for method, path, body in CHANGES:
         before = stored.audit()

@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from appliance.dashboard.security import Actor
+from appliance.dashboard.store import database
 from appliance.dashboard.store.access import audit, authority, people, tokens
 from appliance.dashboard.store.migrations import split_migrations, statements
 from appliance.dashboard.store.run_history.retention import sweep
@@ -19,7 +20,7 @@ from tests.dashboard.conftest import Browser, Dashboard, settings
 from tests.dashboard.running import PASSWORD
 from tests.dashboard.simulated_appliance import SimulatedAppliance
 
-SCHEMA = Path(authority.__file__).with_name("schema.sql")
+SCHEMA = Path(database.__file__).with_name("schema.sql")
 
 
 def new_user(dashboard: Dashboard, name: str, role: str) -> Actor:

@@ -105,6 +105,7 @@ POSTS = (
     "/workflows/staging-twin/archive", "/workflows/staging-twin/runs", "/runs/{appliance}/{run}/cancel",
     "/releases/rollouts", "/releases/rollouts/x/stop", "/releases/rollouts/x/next-wave",
     "/releases/wishes/{appliance}/withdraw",
+    "/proposals/x/accept", "/proposals/x/reject", "/proposals/x/withdraw",
 )  # fmt: skip
 ADMIN_POSTS = (
     "/appliances/{appliance}/revoke", "/people", "/people/x/password", "/people/x/role", "/people/x/disabled",

@@ -17,6 +17,8 @@ class PersonRow(Answer):
     disabled_at: float | None
     last_sign_in: float | None
     second_factor_since: float | None
+    issuer: str | None
+    """Of the provider that the person signs in through; null for a password here."""
 
 
 class PersonMade(Answer):

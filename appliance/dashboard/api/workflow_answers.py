@@ -86,6 +86,8 @@ class VersionRow(Answer):
     note: str
     author: str
     at: float
+    accepted_by: str | None
+    """The second person, where one was asked."""
 
 
 class VersionShown(VersionRow):

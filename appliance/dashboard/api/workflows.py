@@ -7,10 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 from pydantic import Field
+from starlette.responses import JSONResponse
 
 from appliance.contract.calls import MAX_DOCUMENT_BYTES, Problem
 from appliance.dashboard.api.answers import CommandShown
 from appliance.dashboard.api.appliances import Deck, Editor, Given
+from appliance.dashboard.api.proposals import PROPOSED, proposed
 from appliance.dashboard.api.workflow_answers import (
     AssignmentRow,
     CheckedWorkflow,
@@ -23,10 +25,11 @@ from appliance.dashboard.api.workflow_answers import (
     WorkflowShown,
 )
 from appliance.dashboard.http_errors import NotFoundError
-from appliance.dashboard.store import documents, tags, workflows
+from appliance.dashboard.store import documents, saving, tags, workflows
 from appliance.dashboard.store.appliances import commands
 from appliance.dashboard.web import overview
 from appliance.dashboard.web.access import api_role
+from appliance.dashboard.web.context import Context
 from appliance.dashboard.web.masks import Card, cards
 
 router = APIRouter(
@@ -95,12 +98,26 @@ def list_workflows(context: Deck, search: str = "", tag: str = "") -> list[Workf
     return [WorkflowRow.model_validate(row) for row in found if not tag or tag in row["tags"]]
 
 
-@router.post("/workflows", status_code=201)
-def add_workflow(actor: Editor, context: Deck, given: WorkflowText) -> WorkflowNewest:
-    """Save a new workflow."""
-    workflow_id, _ = workflows.save(context.database, actor, given.yaml, note=given.note)
+@router.post("/workflows", status_code=201, response_model=WorkflowNewest, responses=PROPOSED)
+def add_workflow(actor: Editor, context: Deck, given: WorkflowText) -> WorkflowNewest | JSONResponse:
+    """Save a new workflow; one that keeps columns may wait for a second person (202)."""
+    return _answer(
+        context,
+        saving.save(
+            context.database,
+            actor,
+            given.yaml,
+            second_person=context.settings.second_person,
+            note=given.note,
+        ),
+    )
+
+
+def _answer(context: Context, saved: saving.Saved) -> WorkflowNewest | JSONResponse:
     with context.database.read() as session:
-        return WorkflowNewest.model_validate(workflows.workflow(session, workflow_id))
+        if saved.proposal_id is None:
+            return WorkflowNewest.model_validate(workflows.workflow(session, saved.workflow_id))
+        return proposed(session, saved.proposal_id)
 
 
 @router.get("/workflows/{workflow_id}")
@@ -113,19 +130,23 @@ def show_workflow(context: Deck, workflow_id: str) -> WorkflowShown:
     return WorkflowShown.model_validate(found | {"appliances": assigned, "tags": tagged})
 
 
-@router.put("/workflows/{workflow_id}")
-def change_workflow(actor: Editor, context: Deck, workflow_id: str, given: WorkflowVersion) -> WorkflowNewest:
-    """Save a new version."""
-    workflows.save(
-        context.database,
-        actor,
-        given.yaml,
-        workflow_id=workflow_id,
-        based_on=given.based_on,
-        note=given.note,
+@router.put("/workflows/{workflow_id}", response_model=WorkflowNewest, responses=PROPOSED)
+def change_workflow(
+    actor: Editor, context: Deck, workflow_id: str, given: WorkflowVersion
+) -> WorkflowNewest | JSONResponse:
+    """Save a new version; one that keeps more than the present one may wait for a second person (202)."""
+    return _answer(
+        context,
+        saving.save(
+            context.database,
+            actor,
+            given.yaml,
+            second_person=context.settings.second_person,
+            workflow_id=workflow_id,
+            based_on=given.based_on,
+            note=given.note,
+        ),
     )
-    with context.database.read() as session:
-        return WorkflowNewest.model_validate(workflows.workflow(session, workflow_id))
 
 
 @router.delete("/workflows/{workflow_id}", status_code=204)
@@ -149,11 +170,16 @@ def show_version(context: Deck, workflow_id: str, number: Number) -> VersionShow
         return VersionShown.model_validate(workflows.revision(session, workflow_id, number))
 
 
-@router.post("/workflows/{workflow_id}/roll-back")
-def roll_back(actor: Editor, context: Deck, workflow_id: str, given: RollBack) -> RolledBack:
-    """Make an earlier version the newest again."""
-    number = workflows.roll_back(context.database, actor, workflow_id, given.version)
-    return RolledBack(revision=number)
+@router.post("/workflows/{workflow_id}/roll-back", response_model=RolledBack, responses=PROPOSED)
+def roll_back(actor: Editor, context: Deck, workflow_id: str, given: RollBack) -> RolledBack | JSONResponse:
+    """Make an earlier version the newest again; one that keeps more may wait for a second person (202)."""
+    saved = saving.roll_back(
+        context.database, actor, workflow_id, given.version, second_person=context.settings.second_person
+    )
+    if saved.proposal_id is None:
+        return RolledBack(revision=saved.number)
+    with context.database.read() as session:
+        return proposed(session, saved.proposal_id)
 
 
 @router.put("/workflows/{workflow_id}/appliances")

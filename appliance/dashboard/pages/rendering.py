@@ -31,7 +31,21 @@ NAVIGATION = (
     ("audit", "/audit", "Audit log"),
 )
 
+PROPOSALS = ("proposals", "/proposals", "Proposals")
+"""Behind the workflows, where the dashboard asks for a second person."""
+PROPOSAL_COLOURS = {
+    "waiting": "busy",
+    "overtaken": "warn",
+    "accepted": "good",
+    "rejected": "bad",
+    "withdrawn": "idle",
+}
+
 NOTES = {
+    "proposed": "Proposed. It waits for a second person; appliances keep the present version until then.",
+    "accepted": "Accepted. Appliances fetch it with their next heartbeat.",
+    "rejected": "Rejected. Its author sees why on this page.",
+    "withdrawn": "Withdrawn.",
     "saved": "Saved. Appliances fetch it with their next heartbeat.",
     "unchanged": "Nothing had changed.",
     "assigned": "Assigned. Appliances fetch it with their next heartbeat.",
@@ -88,6 +102,7 @@ def environment() -> Environment:
         nothing=Lenient(),
         asset=asset,
         navigation=NAVIGATION,
+        proposal_colours=PROPOSAL_COLOURS,
         STEPS=display.STEPS,
         COMPONENTS=display.COMPONENTS,
         CHECKS=display.CHECKS,
@@ -104,7 +119,9 @@ def asset(name: str) -> str:
 
 def page(visit: Visit, request: Request, template: str, *, status: int = 200, **data: Any) -> HTMLResponse:
     """A whole page for a signed-in user."""
+    asked = visit.context.settings.second_person != "no"
     shown = {
+        "navigation": (*NAVIGATION[:2], PROPOSALS, *NAVIGATION[2:]) if asked else NAVIGATION,
         "actor": visit.actor,
         "csrf": visit.csrf,
         "note": NOTES.get(request.query_params.get("note", "")),

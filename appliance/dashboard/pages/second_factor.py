@@ -25,6 +25,7 @@ Form = Annotated[FormData, Depends(checked_form)]
 def begin(request: Request, visitor: Visitor, form: Form) -> Response:
     """Show a new secret to who knows the password. It counts once its first code was right."""
     access.limit_sign_in(request, visitor.context, visitor.actor.name)
+    visitor.needs_password()
     people.confirm_password(visitor.context.database, visitor.actor, text_of(form, "password"))
     secret = second_factor.new_secret()
     sealed = second_factor.seal(visitor.context.secret_key, visitor.actor.person_id or "", secret)

@@ -21,6 +21,7 @@ from appliance.dashboard.store.database import Row
 from appliance.dashboard.web import access
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.context import Context, address_of, context_of, take
+from appliance.errors import RefusedError
 
 router = APIRouter()
 HALF_SIGNED_IN_SECONDS = 300
@@ -56,6 +57,9 @@ def _form(request: Request, context: Context, name: str = "", wrong: bool = Fals
         "name": name[:64],
         "wrong": wrong,
         "target": safe_target(request.query_params.get("next", "/")),
+        "provider": context.provider.configuration.label if context.provider else "",
+        "local": context.settings.local_accounts,
+        "signed_out": "signed-out" in request.query_params,
     }
     response = html(request, "sign_in.html", data, status=401 if wrong else 200)
     access.set_cookie(context, response, "visitor", cookie)
@@ -114,7 +118,9 @@ def _with_code(request: Request, context: Context, row: Row, code: str) -> str |
     with context.database.write() as session:
         proof = second_factors.use(session, context.secret_key, row["id"], code)
         if proof:
-            return people.begin_session(session, row, request.headers.get("user-agent", ""), address, proof)
+            return people.begin_session(
+                session, row, request.headers.get("user-agent", ""), address, proof=proof
+            )
     people.note_failed_sign_in(context.database, "session.sign_in_failed", row["name"], address)
     return None
 
@@ -134,6 +140,7 @@ def sign_in_page(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """Check name and password, at a limited rate."""
     context = context_of(request)
+    _need_local_accounts(context)
     form = await access.read_form(request)
     name = text_of(form, "name").strip()[:64]
     access.check_stranger_csrf(request, context, text_of(form, "csrf"))
@@ -150,6 +157,16 @@ async def sign_in(request: Request) -> Response:
     if row["totp_since"] is not None:
         return code_form(request, context, half_signed_in(context, request, row), text_of(form, "next"))
     return await run_in_threadpool(_begin, request, context, row, text_of(form, "next"))
+
+
+def _need_local_accounts(context: Context) -> None:
+    if not context.settings.local_accounts:
+        raise RefusedError(
+            "This dashboard takes no passwords.",
+            "Everybody signs in through the provider.",
+            "Open the sign-in page.",
+            rule="local_accounts",
+        )
 
 
 def _begin(request: Request, context: Context, row: Row, target: str) -> Response:
@@ -173,7 +190,7 @@ def signed_in(context: Context, row: Row, secret: str, target: str) -> Response:
 def sign_out(visitor: Annotated[Visit, Depends(visit)]) -> Response:
     """End this session."""
     people.sign_out(visitor.context.database, visitor.secret)
-    response = RedirectResponse("/sign-in", 303)
+    response = RedirectResponse("/sign-in?signed-out" if visitor.through_provider else "/sign-in", 303)
     response.delete_cookie(access.cookie_name(visitor.context, "session"), path="/")
     return response
 
@@ -192,6 +209,7 @@ def account_page(
         sessions=sessions,
         own=digest(visitor.secret),
         must_change=visitor.must_change,
+        provider=visitor.through_provider,
         must_set_up=visitor.must_set_up and standing.since is None,
         required=visitor.context.settings.require_second_factor,
         standing=standing,
@@ -216,6 +234,7 @@ def change_password(
 ) -> Response:
     """Change one's own password; the present one may be guessed no faster than at the door."""
     access.limit_sign_in(request, visitor.context, visitor.actor.name)
+    visitor.needs_password()
     people.change_own_password(
         visitor.context.database, visitor.actor, text_of(form, "old"), text_of(form, "new"), visitor.secret
     )

@@ -14,7 +14,7 @@ from appliance.dashboard.pages.editing.versions import difference
 from appliance.dashboard.pages.listing import Keys, Shown, ordered
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.pages.run_grid import grid
-from appliance.dashboard.store import tags, workflows
+from appliance.dashboard.store import proposals, saving, tags, workflows
 from appliance.dashboard.store.appliances import branches, commands, drift_checks, fleet, rehearsals
 from appliance.dashboard.store.database import Row
 from appliance.dashboard.store.run_history import run_lists
@@ -88,6 +88,7 @@ def details(visitor: Visit, workflow_id: str) -> dict[str, Any]:
         assigned = workflows.assignments(session, workflow_id)
         recent = run_lists.runs(session, Wanted(workflow_id=workflow_id), 8)
         latest = run_lists.latest(session, workflow_id=workflow_id)
+        waiting = proposals.proposals(session, workflow_id, waiting=True)
         for appliance in assigned:
             appliance["branches"] = branches.reported(session, appliance["appliance_id"], workflow_id)
             appliance["rehearsals"] = rehearsals.latest(session, appliance["appliance_id"], workflow_id)
@@ -100,6 +101,7 @@ def details(visitor: Visit, workflow_id: str) -> dict[str, Any]:
         "assigned": assigned,
         "runs": recent,
         "grid": grid(latest),
+        "proposals": [each for each in waiting if each["state"] == "waiting"],
         "may_edit": visitor.actor.may("editor"),
     }
 
@@ -148,7 +150,15 @@ def version_page(
 def roll_back(workflow_id: str, number: Number, visitor: Visitor) -> Response:
     """Make an earlier version the newest again."""
     visitor.needs("editor")
-    workflows.roll_back(visitor.context.database, visitor.actor, workflow_id, number)
+    saved = saving.roll_back(
+        visitor.context.database,
+        visitor.actor,
+        workflow_id,
+        number,
+        second_person=visitor.context.settings.second_person,
+    )
+    if saved.proposal_id:
+        return RedirectResponse(f"/proposals/{saved.proposal_id}?note=proposed", 303)
     return RedirectResponse(f"/workflows/{workflow_id}?note=rolled-back", 303)
 
 

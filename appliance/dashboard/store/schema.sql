@@ -360,6 +360,39 @@ CREATE TABLE recovery_code (
     PRIMARY KEY (person_id, digest)
 );
 
+-- migration 11
+-- People who sign in through a provider: issuer and subject say who they are; they have no password here.
+ALTER TABLE person ADD COLUMN issuer TEXT;
+ALTER TABLE person ADD COLUMN subject TEXT;
+ALTER TABLE person ADD COLUMN disabled_by_provider INTEGER NOT NULL DEFAULT 0;
+CREATE UNIQUE INDEX person_subject ON person (issuer, subject);
+-- A sign-in that has begun, by digests of its state and of the browser's cookie.
+CREATE TABLE openid_sign_in (
+    state_digest TEXT PRIMARY KEY,
+    browser_digest TEXT NOT NULL,
+    target TEXT NOT NULL,
+    expires_at DOUBLE PRECISION NOT NULL
+);
+
+-- A version that keeps more than the present one, and waits for a second person. base is 0 for a new workflow.
+CREATE TABLE proposal (
+    id TEXT PRIMARY KEY,
+    workflow_id TEXT NOT NULL,
+    base INTEGER NOT NULL,
+    yaml TEXT NOT NULL,
+    note TEXT NOT NULL,
+    author TEXT NOT NULL,
+    maker TEXT NOT NULL,
+    person_id TEXT,
+    at DOUBLE PRECISION NOT NULL,
+    state TEXT NOT NULL,
+    decided_by TEXT,
+    decided_at DOUBLE PRECISION,
+    remark TEXT NOT NULL DEFAULT '',
+    version INTEGER
+);
+CREATE INDEX proposal_workflow ON proposal (workflow_id, at);
+ALTER TABLE revision ADD COLUMN accepted_by TEXT;
 -- migration 12
 -- Words that people sort appliances and workflows by; and that an appliance is to take a new token.
 CREATE TABLE appliance_tag (

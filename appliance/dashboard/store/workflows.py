@@ -1,4 +1,7 @@
-"""Workflows as the dashboard keeps them: every version, who wrote it, and which appliances it is for."""
+"""Workflows as the dashboard keeps them: every version, who wrote it, and which appliances it is for.
+
+What writes a new version is ``saving``.
+"""
 
 from __future__ import annotations
 
@@ -6,135 +9,24 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
-from typing import NamedTuple
-
-from pydantic import JsonValue
 
 from appliance.contract.calls import (
-    MAX_DOCUMENT_BYTES,
     MAX_WORKFLOW_SET_BYTES,
     MAX_WORKFLOWS,
     AssignedWorkflow,
     WorkflowSet,
-    document_digest,
 )
-from appliance.dashboard.http_errors import ConflictError, NotFoundError, OvertakenError, TooLargeError
+from appliance.dashboard.http_errors import ConflictError, NotFoundError, TooLargeError
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store import documents
 from appliance.dashboard.store.access import audit
 from appliance.dashboard.store.appliances.fleet import appliance
 from appliance.dashboard.store.database import Database, Row, Session
 from appliance.errors import WrongRequestError
+from appliance.workflow.document import Workflow
 from appliance.workflow.twin_owners import TwinClaim, shared_twins
 
-KEEP_REVISIONS = 500
 MAX_SET_BYTES = MAX_WORKFLOW_SET_BYTES * 3 // 4
 """Of one appliance's documents; the rest of an answer is for what is around them, and for long characters."""
-
-
-class _Version(NamedTuple):
-    workflow_id: str
-    yaml: str
-    document: dict[str, JsonValue]
-    note: str
-    based_on: int | None
-
-
-def save(
-    database: Database,
-    actor: Actor,
-    yaml: str,
-    *,
-    workflow_id: str | None = None,
-    based_on: int | None = None,
-    note: str = "",
-) -> tuple[str, int]:
-    """Store a new version; returns the id and the version's number (the present one where nothing changed).
-
-    ``workflow_id`` is None for a new workflow. ``based_on`` is the version that was edited: another one in
-    between is an error rather than overwritten. Raises WrongDocumentError with every problem of the document.
-    """
-    wanted = documents.require(yaml)
-    document = wanted.model_dump(mode="json", exclude_unset=True)
-    text = json.dumps(document, ensure_ascii=False)
-    if len(text.encode()) > MAX_DOCUMENT_BYTES or len(yaml.encode()) > MAX_DOCUMENT_BYTES:
-        raise TooLargeError(
-            "That workflow is too large.",
-            f"An appliance takes documents of up to {MAX_DOCUMENT_BYTES // 1024} KiB.",
-            "Use patterns instead of single columns, or split it.",
-        )
-    new_id = wanted.id
-    if workflow_id is not None and workflow_id != new_id:
-        raise WrongRequestError(
-            f"The id must stay {workflow_id}.",
-            "It names the runs and the schedule on every appliance.",
-            "Make a new workflow to have another id.",
-        )
-    with database.write() as session:
-        present = session.one("SELECT revision, archived_at FROM workflow WHERE id = ?", new_id)
-        if workflow_id is None and present is not None:
-            raise ConflictError(
-                f"There is already a workflow {new_id}.", "", "Choose another id, or open that workflow."
-            )
-        if workflow_id is not None and present is None:
-            raise NotFoundError(f"There is no workflow {workflow_id}.", "", "Go back to the list.")
-        version = _Version(new_id, yaml, document, note.strip()[:200], based_on)
-        number = _store(session, actor, version, present)
-        session.run(
-            "UPDATE workflow SET title = ?, revision = ?, changed_at = ?, archived_at = NULL WHERE id = ?",
-            wanted.title or new_id,
-            number,
-            time.time(),
-            new_id,
-        )
-        for assigned in assignments(session, new_id):
-            _check_twins(session, TwinClaim.of(wanted), assigned["appliance_id"], assigned["name"])
-            _check_size(session, {"id": assigned["appliance_id"], "name": assigned["name"]})
-    return new_id, number
-
-
-def _store(session: Session, actor: Actor, version: _Version, present: Row | None) -> int:
-    workflow_id = version.workflow_id
-    now, last = time.time(), int(present["revision"]) if present else 0
-    if present is None:
-        session.run(
-            "INSERT INTO workflow (id, title, revision, created_at, changed_at) VALUES (?, '', 0, ?, ?)",
-            workflow_id,
-            now,
-            now,
-        )
-    elif version.based_on is not None and version.based_on != last:
-        raise OvertakenError(version.based_on, last)
-    if present and version.yaml == session.value(
-        "SELECT yaml FROM revision WHERE workflow_id = ? AND number = ?", workflow_id, last
-    ):
-        return last
-    session.run(
-        "INSERT INTO revision (workflow_id, number, yaml, document, digest, note, author, at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        workflow_id,
-        last + 1,
-        version.yaml,
-        json.dumps(version.document, ensure_ascii=False),
-        document_digest(version.document),
-        version.note,
-        actor.name,
-        now,
-    )
-    session.run(
-        "DELETE FROM revision WHERE workflow_id = ? AND number <= ?", workflow_id, last + 1 - KEEP_REVISIONS
-    )
-    audit.record(
-        session, actor, "workflow.change" if present else "workflow.create", workflow_id, version=last + 1
-    )
-    return last + 1
-
-
-def roll_back(database: Database, actor: Actor, workflow_id: str, number: int) -> int:
-    """Make an earlier version the newest again; history only ever grows."""
-    with database.read() as session:
-        yaml = revision(session, workflow_id, number)["yaml"]
-    return save(database, actor, yaml, workflow_id=workflow_id, note=f"Back to version {number}")[1]
 
 
 def archive(database: Database, actor: Actor, workflow_id: str) -> None:
@@ -180,6 +72,13 @@ def reassign(
             )
             name = appliance(session, appliance_id)["name"]
             audit.record(session, actor, "workflow.unassign", workflow_id, appliance=name)
+
+
+def check_places(session: Session, wanted: Workflow) -> None:
+    """Raise where an appliance that the workflow is for could not take it beside its others."""
+    for assigned in assignments(session, wanted.id):
+        _check_twins(session, TwinClaim.of(wanted), assigned["appliance_id"], assigned["name"])
+        _check_size(session, {"id": assigned["appliance_id"], "name": assigned["name"]})
 
 
 def _check_twins(session: Session, claim: TwinClaim, appliance_id: str, name: str) -> None:
@@ -260,7 +159,8 @@ def workflows(session: Session, search: str = "") -> list[Row]:
 def revision(session: Session, workflow_id: str, number: int) -> Row:
     """One version; raises WrongRequestError where there is none."""
     row = session.one(
-        "SELECT number, yaml, digest, note, author, at FROM revision WHERE workflow_id = ? AND number = ?",
+        "SELECT number, yaml, digest, note, author, at, accepted_by FROM revision"
+        " WHERE workflow_id = ? AND number = ?",
         workflow_id,
         number,
     )
@@ -272,7 +172,8 @@ def revision(session: Session, workflow_id: str, number: int) -> Row:
 def history(session: Session, workflow_id: str) -> list[Row]:
     """Every version without its text, newest first."""
     return session.all(
-        "SELECT number, digest, note, author, at FROM revision WHERE workflow_id = ? ORDER BY number DESC",
+        "SELECT number, digest, note, author, at, accepted_by FROM revision WHERE workflow_id = ?"
+        " ORDER BY number DESC",
         workflow_id,
     )
 

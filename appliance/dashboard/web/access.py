@@ -48,10 +48,22 @@ class Visit:
     must_change: bool
     must_set_up: bool = False
     """Whether the dashboard asks for a second factor that this person does not have."""
+    through_provider: str = ""
+    """The issuer of the provider that vouches for this person; empty for one with a password here."""
 
     def needs(self, role: Role) -> None:
         """Raise RefusedError where the person's role is less."""
         need_role(self.actor, role)
+
+    def needs_password(self) -> None:
+        """Raise RefusedError for who has none here."""
+        if self.through_provider:
+            raise RefusedError(
+                "You have no password here.",
+                f"You sign in through {self.through_provider}.",
+                "Change your password and second factor there.",
+                rule="openid",
+            )
 
 
 def need_role(actor: Actor, role: Role) -> None:
@@ -104,7 +116,7 @@ async def visit(request: Request) -> Visit:
             raise OwnPasswordNeededError
         raise RefusedError(
             "Set up a second factor first.",
-            "This dashboard asks everybody for one.",
+            "This dashboard asks everybody who has a password here for one.",
             "Open your account page.",
             rule="second_factor",
         )
@@ -118,13 +130,23 @@ async def visitor_of(request: Request) -> Visit | None:
     row = None
     if 20 < len(secret) < 100:
         row = await run_in_threadpool(people.session_of, context.database, secret)
-    if row is None:
+    if row is None or not _way_is_open(context, row["issuer"]):
         return None
     actor = Actor(
         row["name"], row["role"], address_of(request), row["person_id"], person_maker(row["person_id"])
     )
-    must_set_up = context.settings.require_second_factor and row["totp_since"] is None
-    return Visit(context, actor, row["csrf"], secret, bool(row["must_change"]), must_set_up)
+    asked = context.settings.require_second_factor and row["issuer"] is None
+    must_set_up = asked and row["totp_since"] is None
+    return Visit(
+        context, actor, row["csrf"], secret, bool(row["must_change"]), must_set_up, row["issuer"] or ""
+    )
+
+
+def _way_is_open(context: Context, issuer: str | None) -> bool:
+    """Whether people still sign in the way this one did: a session outlives no change of the settings."""
+    if issuer is None:
+        return context.settings.local_accounts
+    return context.provider is not None and context.provider.configuration.issuer == issuer
 
 
 async def checked_form(request: Request, visitor: Annotated[Visit, Depends(visit)]) -> FormData:

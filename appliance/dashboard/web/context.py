@@ -9,6 +9,8 @@ from typing import cast
 from starlette.requests import Request
 
 from appliance.dashboard.http_errors import TooManyRequestsError
+from appliance.dashboard.openid.configuration import configured
+from appliance.dashboard.openid.provider import Provider
 from appliance.dashboard.settings import Settings, load_secret_key
 from appliance.dashboard.store.appliances.heartbeats import Attention, Heartbeats
 from appliance.dashboard.store.database import Database
@@ -45,6 +47,8 @@ class Context:
     heartbeats: Heartbeats
     attention: Attention
     limits: Limits
+    provider: Provider | None = None
+    """Whom people sign in through, if not here."""
 
     @classmethod
     def open(cls, settings: Settings) -> Context:
@@ -52,6 +56,7 @@ class Context:
         database = Database(settings.database)
         database.migrate()
         attention = Attention()
+        openid = configured(settings)
         return cls(
             settings=settings,
             database=database,
@@ -59,6 +64,7 @@ class Context:
             heartbeats=Heartbeats(database, settings.heartbeat_seconds, attention),
             attention=attention,
             limits=Limits(),
+            provider=Provider(openid) if openid else None,
         )
 
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.datastructures import FormData
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from appliance.contract.catalog import UncoveredColumn
-from appliance.dashboard.http_errors import OvertakenError
 from appliance.dashboard.pages.editing import workflow_form, yaml_edit
 from appliance.dashboard.pages.editing.columns import ColumnsPart, changed, columns_html, columns_part
 from appliance.dashboard.pages.editing.failed_line import line_about
 from appliance.dashboard.pages.editing.field_errors import field_errors
-from appliance.dashboard.pages.editing.versions import merge, overtaken
 from appliance.dashboard.pages.rendering import environment, page
-from appliance.dashboard.store import documents, workflows
+from appliance.dashboard.store import documents, proposals, workflows
 from appliance.dashboard.store.appliances import catalogs, drift_checks
 from appliance.dashboard.store.database import Lenient, Row, Session
 from appliance.dashboard.store.documents import Checked
@@ -28,8 +26,8 @@ from appliance.dashboard.web.decisions import Change, read_change
 from appliance.dashboard.web.masks import cards
 from appliance.dashboard.web.plans import draft_shown, merged
 from appliance.dashboard.web.policy_fit import Fit, fits
+from appliance.dashboard.widening import widening
 from appliance.documents.json_schema import INSTALLED, comment
-from appliance.documents.problems import WrongDocumentError
 
 router = APIRouter()
 Visitor = Annotated[Visit, Depends(visit)]
@@ -60,9 +58,11 @@ class Merge(BaseModel):
     uncovered_on: str = Field(default="", max_length=36)
     failed_on: str = Field(default="", max_length=36)
     run: str = Field(default="", max_length=200)
+    proposal: str = Field(default="", max_length=36)
 
 
-def _editor(request: Request, visitor: Visit, row: Row | None, checked: Checked, **data: Any) -> Response:
+def editor(request: Request, visitor: Visit, row: Row | None, checked: Checked, **data: Any) -> Response:
+    """The editor with a document in it."""
     part = columns_part(visitor, checked, FormData(), row["id"] if row else "")
     shown = {
         "workflow": row,
@@ -72,6 +72,7 @@ def _editor(request: Request, visitor: Visit, row: Row | None, checked: Checked,
         "problems": checked.by_line(),
         "errors": field_errors(checked, apart=part.screen is not None),
         "against": _against(visitor, checked, row["id"] if row else ""),
+        "wider": _wider(visitor, checked),
         "form": workflow_form.view(checked.data, apart=part.screen is not None),
         "connections": part.sources.connections,
         "cards": cards(),
@@ -86,10 +87,14 @@ def _editor(request: Request, visitor: Visit, row: Row | None, checked: Checked,
 
 
 @router.get("/new-workflow")
-def new_page(request: Request, visitor: Visitor) -> Response:
-    """A new workflow, begun with an example."""
+def new_page(request: Request, visitor: Visitor, proposal: str = "") -> Response:
+    """A new workflow, begun with an example or with a proposal."""
     visitor.needs("editor")
-    return _editor(request, visitor, None, documents.check(BEGINNING))
+    text = BEGINNING
+    if proposal:
+        with visitor.context.database.read() as session:
+            text = proposals.proposal(session, proposal)["yaml"]
+    return editor(request, visitor, None, documents.check(text))
 
 
 @router.get("/workflows/{workflow_id}/edit")
@@ -102,6 +107,18 @@ def edit_page(
         row = workflows.workflow(session, workflow_id)
         uncovered = _uncovered(session, workflow_id, wanted)
         failed = _failed(session, workflow_id, wanted)
+        proposed = proposals.proposal(session, wanted.proposal) if wanted.proposal else None
+    if proposed is not None and proposed["workflow_id"] == workflow_id:
+        # Begun from where it began: what has changed since is found when it is saved, and can be merged.
+        base = proposed["base"] or row["revision"]
+        return editor(
+            request,
+            visitor,
+            row,
+            documents.check(proposed["yaml"]),
+            based_on=base,
+            change_note=proposed["note"],
+        )
     checked = documents.check(row["yaml"])
     if uncovered and checked.data:
         checked = documents.check(_merged(checked, uncovered))
@@ -109,7 +126,7 @@ def edit_page(
     if failed is not None:
         words = [failed[key] or "" for key in ("next_step", "what", "why")]
         line = line_about(checked.text, words, failed["table"] or "")
-    return _editor(request, visitor, row, checked, failed=failed, line=line)
+    return editor(request, visitor, row, checked, failed=failed, line=line)
 
 
 def _against(visitor: Visit, checked: Checked, workflow_id: str) -> list[Fit]:
@@ -118,6 +135,14 @@ def _against(visitor: Visit, checked: Checked, workflow_id: str) -> list[Fit]:
         return []
     with visitor.context.database.read() as session:
         return fits(session, checked.workflow, workflow_id)
+
+
+def _wider(visitor: Visit, checked: Checked) -> tuple[str, ...]:
+    """Why saving this would make a proposal; empty where it would not."""
+    if checked.workflow is None or visitor.context.settings.second_person == "no":
+        return ()
+    with visitor.context.database.read() as session:
+        return widening(proposals.present_document(session, checked.workflow.id), checked.workflow)
 
 
 def _failed(session: Session, workflow_id: str, wanted: Merge) -> Row | None:
@@ -201,7 +226,9 @@ def _previewed(visitor: Visit, checked: Checked, form: FormData, workflow_id: st
         connections=part.sources.connections,
     )
     problems = templates.get_template("problems.html").render(
-        problems=checked.by_line(), against=_against(visitor, checked, workflow_id)
+        problems=checked.by_line(),
+        against=_against(visitor, checked, workflow_id),
+        wider=_wider(visitor, checked),
     )
     return JSONResponse(
         {
@@ -215,93 +242,3 @@ def _previewed(visitor: Visit, checked: Checked, form: FormData, workflow_id: st
             "errors": field_errors(checked, apart=part.screen is not None),
         }
     )
-
-
-class Versions(NamedTuple):
-    """The version that a change began from, and the one that is saved now."""
-
-    begun: int
-    present: int
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-
-
-def _both(request: Request, visitor: Visit, form: FormData, workflow_id: str, versions: Versions) -> Response:
-    """The editor with both changes in its text, to look over and to save."""
-    text = text_of(form, "yaml").replace("\r\n", "\n")
-    with visitor.context.database.read() as session:
-        row = workflows.workflow(session, workflow_id)
-        base = workflows.revision(session, workflow_id, versions.begun)["yaml"]
-        theirs = workflows.revision(session, workflow_id, versions.present)["yaml"]
-    both = merge(base, text, theirs, f"version {versions.present}")
-    return _editor(
-        request,
-        visitor,
-        row,
-        documents.check(both.text),
-        based_on=versions.present,
-        change_note=text_of(form, "note")[:200],
-        merged_in=both,
-    )
-
-
-def _save(request: Request, visitor: Visit, form: FormData, workflow_id: str | None) -> Response:
-    visitor.needs("editor")
-    text = text_of(form, "yaml").replace("\r\n", "\n")
-    number = _number(text_of(form, "based_on"))
-    present, resolve = _number(text_of(form, "present")), text_of(form, "resolve")
-    if workflow_id and resolve == "merge":
-        return _both(request, visitor, form, workflow_id, Versions(number, present))
-    if workflow_id and resolve == "overwrite":
-        number = present
-    try:
-        saved, now = workflows.save(
-            visitor.context.database,
-            visitor.actor,
-            text,
-            workflow_id=workflow_id,
-            based_on=number if workflow_id else None,
-            note=text_of(form, "note"),
-        )
-    except OvertakenError as error:
-        if workflow_id is None:
-            raise
-        with visitor.context.database.read() as session:
-            row = workflows.workflow(session, workflow_id)
-            shown = overtaken(session, workflow_id, number, error.present, text)
-        note = text_of(form, "note")[:200]
-        response = _editor(
-            request, visitor, row, documents.check(text), based_on=number, change_note=note, overtaken=shown
-        )
-        response.status_code = 409
-        return response
-    except WrongDocumentError:
-        row = None
-        if workflow_id is not None:
-            with visitor.context.database.read() as session:
-                row = workflows.workflow(session, workflow_id)
-        response = _editor(
-            request,
-            visitor,
-            row,
-            documents.check(text),
-            based_on=number,
-            change_note=text_of(form, "note")[:200],
-        )
-        response.status_code = 422
-        return response
-    return RedirectResponse(f"/workflows/{saved}?note={'unchanged' if now == number else 'saved'}", 303)
-
-
-@router.post("/workflows")
-def create(request: Request, visitor: Visitor, form: Form) -> Response:
-    """Save a new workflow."""
-    return _save(request, visitor, form, None)
-
-
-@router.post("/workflows/{workflow_id}/edit")
-def change(request: Request, workflow_id: str, visitor: Visitor, form: Form) -> Response:
-    """Save a new version."""
-    return _save(request, visitor, form, workflow_id)

@@ -47,6 +47,16 @@ def role_of(session: Session, maker: str) -> Role | None:
     return None
 
 
+def person_behind(session: Session, maker: str) -> str | None:
+    """The id of the person who stands behind a maker, through tokens that made tokens; None for none."""
+    for _ in range(LONGEST_CHAIN):
+        kind, _, its_id = maker.partition(":")
+        if kind != "token":
+            return its_id if kind == "person" else None
+        maker = session.value("SELECT maker FROM api_token WHERE id = ?", its_id) or ""
+    return None
+
+
 def chain_is_full(session: Session, maker: str) -> bool:
     """Whether a token that this maker made would stand behind too many others to be of use."""
     for _ in range(LONGEST_CHAIN - 1):

@@ -26,13 +26,18 @@ SEEN_EVERY_SECONDS = 60
 """How often a session or token writes that it was used."""
 _SHOWN = (
     "SELECT id, name, role, must_change, created_at, disabled_at, last_sign_in,"
-    " totp_since AS second_factor_since FROM person"
+    " totp_since AS second_factor_since, issuer FROM person"
 )
 SYSTEM = Actor("command line", "admin", maker=SYSTEM_MAKER)
 
 
+def fits_as_name(name: str) -> bool:
+    """Whether a person may be called so."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", name) is not None
+
+
 def _check_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", name):
+    if not fits_as_name(name):
         raise WrongRequestError(
             "That name cannot be used.",
             "A name has up to 64 letters, digits and . _ @ + -",
@@ -86,6 +91,14 @@ def person(session: Session, person_id: str) -> Row:
     return row
 
 
+def person_named(session: Session, name: str) -> Row:
+    """One person by name; raises NotFoundError."""
+    row = session.one(f"{_SHOWN} WHERE name = ?", name)
+    if row is None:
+        raise NotFoundError(f"There is no user named {name}.", "", "appliance-dashboard create-user NAME")
+    return row
+
+
 def people(session: Session) -> list[Row]:
     """Everybody, by name."""
     return session.all(f"{_SHOWN} ORDER BY name")
@@ -110,6 +123,8 @@ def change_person(
     """Give another role, or disable (which ends every session) or enable again."""
     with database.write() as session:
         row = person(session, person_id)
+        if role is not None and role != row["role"]:
+            refuse_of_provider(row, "The role follows from the groups there, with each sign-in.")
         if row["role"] == "admin" and (disabled or (role is not None and role != "admin")):
             _keep_an_admin(session, person_id)
         if role is not None and role != row["role"]:
@@ -117,11 +132,24 @@ def change_person(
             audit.record(session, actor, "person.role", row["name"], was=row["role"], now=role)
         if disabled is not None and disabled != (row["disabled_at"] is not None):
             session.run(
-                "UPDATE person SET disabled_at = ? WHERE id = ?", time.time() if disabled else None, person_id
+                "UPDATE person SET disabled_at = ?, disabled_by_provider = 0 WHERE id = ?",
+                time.time() if disabled else None,
+                person_id,
             )
             if disabled:
                 session.run("DELETE FROM session WHERE person_id = ?", person_id)
             audit.record(session, actor, "person.disable" if disabled else "person.enable", row["name"])
+
+
+def refuse_of_provider(row: Row, why: str) -> None:
+    """Raise RefusedError for a person who signs in through a provider."""
+    if row["issuer"] is not None:
+        raise RefusedError(
+            f"{row['name']} signs in through {row['issuer']}.",
+            why,
+            "Change it at the provider; here, the person can be disabled.",
+            rule="openid",
+        )
 
 
 def reset_password(database: Database, actor: Actor, person_id: str) -> str:
@@ -130,6 +158,7 @@ def reset_password(database: Database, actor: Actor, person_id: str) -> str:
     hashed = hash_password(one_time)
     with database.write() as session:
         row = person(session, person_id)
+        refuse_of_provider(row, "There is no password of theirs here.")
         session.run(
             "UPDATE person SET password = ?, must_change = 1, one_time_by = ? WHERE id = ?",
             hashed,
@@ -169,7 +198,8 @@ def end_other_sessions(session: Session, person_id: str, keep_session: str) -> N
 
 
 _SIGNING_IN = (
-    "SELECT id, name, role, password, disabled_at, must_change, one_time_by, totp_since FROM person WHERE "
+    "SELECT id, name, role, password, disabled_at, must_change, one_time_by, totp_since FROM person"
+    " WHERE issuer IS NULL AND "
 )
 
 
@@ -193,8 +223,16 @@ def still_signing_in(session: Session, person_id: str) -> Row | None:
     return _usable(session, "id", person_id)
 
 
-def begin_session(session: Session, row: Row, agent: str, address: str, proof: str | None = None) -> str:
-    """A new session's secret; ``proof`` says what was shown beside the password."""
+def begin_session(
+    session: Session,
+    row: Row,
+    agent: str,
+    address: str,
+    *,
+    proof: str | None = None,
+    through: str | None = None,
+) -> str:
+    """A new session's secret; ``proof`` says what was shown beside the password, ``through`` what instead."""
     secret = secrets.token_urlsafe(32)
     now = time.time()
     session.run(
@@ -210,7 +248,12 @@ def begin_session(session: Session, row: Row, agent: str, address: str, proof: s
     )
     session.run("UPDATE person SET last_sign_in = ? WHERE id = ?", now, row["id"])
     audit.record(
-        session, Actor(row["name"], row["role"], address), "session.sign_in", row["name"], second_factor=proof
+        session,
+        Actor(row["name"], row["role"], address),
+        "session.sign_in",
+        row["name"],
+        second_factor=proof,
+        through=through,
     )
     return secret
 
@@ -220,12 +263,18 @@ def _password_holds(session: Session, row: Row) -> bool:
     return not row["must_change"] or authority.may(session, row["one_time_by"], "admin")
 
 
-def note_failed_sign_in(database: Database, action: str, name: str, address: str) -> None:
+def note_failed_sign_in(
+    database: Database, action: str, name: str, address: str, why: str | None = None
+) -> None:
     """Put it in the audit log; a name that no one has is left out, because it may be a mistyped password."""
     with database.write(durable=False) as session:
         known = session.one("SELECT id FROM person WHERE name = ?", name)
         audit.record(
-            session, Actor("not signed in", "viewer", address), action, name if known else audit.UNKNOWN_NAME
+            session,
+            Actor("not signed in", "viewer", address),
+            action,
+            name if known else audit.UNKNOWN_NAME,
+            why=why,
         )
 
 
@@ -235,7 +284,7 @@ def session_of(database: Database, secret: str) -> Row | None:
     with database.read() as session:
         row = session.one(
             "SELECT s.digest, s.csrf, s.last_seen, p.id AS person_id, p.name, p.role, p.must_change,"
-            " p.one_time_by, p.totp_since"
+            " p.one_time_by, p.totp_since, p.issuer"
             " FROM session s JOIN person p ON p.id = s.person_id"
             " WHERE s.digest = ? AND s.expires_at > ? AND s.last_seen > ? AND p.disabled_at IS NULL",
             digest(secret),
