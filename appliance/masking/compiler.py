@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from appliance.errors import WrongRequestError
+from appliance.masking.by_condition import by_condition, condition_problems
+from appliance.masking.catalogue.sets.null import Null
 from appliance.masking.compiled import CompiledColumn, Facet, Lifted
 from appliance.masking.expressions.arrays import masked_elements
 from appliance.masking.expressions.neutral import neutral_value
 from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.foreign_keys import SAME_FOR_ALL
 from appliance.masking.lookup import WrongMaskError, mask_and_params
-from appliance.masking.mask import Mask, Masked
+from appliance.masking.mask import Masked
 from appliance.masking.registry import MASKS
 from appliance.masking.scope import Scope
 from appliance.masking.shape import OWNED, Shape, Value, column_value, shape_of
 from appliance.workflow.catalog import Column, Table
-from appliance.workflow.document import MaskSpec
+from appliance.workflow.conditions.alternatives import alternatives_of
+from appliance.workflow.document import WHEN, MaskSpec
 
 
 def compile_column(table: Table, column: Column, mask: MaskSpec, *, encoding: str = "UTF8") -> CompiledColumn:
@@ -27,6 +30,16 @@ def compile_column(table: Table, column: Column, mask: MaskSpec, *, encoding: st
     problems = check_column(table, column, mask, encoding=encoding)
     if problems:
         raise _misfit(table, column, problems)
+    if choices := alternatives_of(mask):
+        made = [
+            keep_column(column) if each.keeps else _compile(table, column, each.mask, encoding)
+            for each in choices
+        ]
+        return by_condition(table, column, choices, made)
+    return _compile(table, column, mask, encoding)
+
+
+def _compile(table: Table, column: Column, mask: MaskSpec, encoding: str) -> CompiledColumn:
     chosen, params = mask_and_params(mask, MASKS)
     scope = Scope(table, column, encoding)
     value = column_value(column)
@@ -66,6 +79,35 @@ def keep_column(column: Column) -> CompiledColumn:
 
 def check_column(table: Table, column: Column, mask: MaskSpec, *, encoding: str = "UTF8") -> list[str]:
     """Everything that speaks against a mask on a column, a sentence each, without the column's name."""
+    if mask.mask == WHEN:
+        return _conditional_problems(table, column, mask, encoding)
+    problems = _mask_problems(table, column, mask, encoding)
+    return problems if _unknown(mask, column) else problems + _key_problems(table, column, [mask])
+
+
+def _unknown(mask: MaskSpec, column: Column) -> bool:
+    try:
+        return shape_of(column).kind not in mask_and_params(mask, MASKS)[0].kinds
+    except WrongMaskError:
+        return True
+
+
+def _conditional_problems(table: Table, column: Column, mask: MaskSpec, encoding: str) -> list[str]:
+    choices = alternatives_of(mask)
+    if not choices:
+        return ["the list of masks with conditions cannot be read"]
+    if problems := condition_problems(table, choices):
+        return problems
+    masks = [(number, each.mask) for number, each in enumerate(choices, 1) if not each.keeps]
+    problems = [
+        f"entry {number}: {problem}"
+        for number, each in masks
+        for problem in _mask_problems(table, column, each, encoding)
+    ]
+    return problems or _key_problems(table, column, [each for _, each in masks], shared=True)
+
+
+def _mask_problems(table: Table, column: Column, mask: MaskSpec, encoding: str) -> list[str]:
     try:
         chosen, params = mask_and_params(mask, MASKS)
     except WrongMaskError as wrong:
@@ -74,8 +116,7 @@ def check_column(table: Table, column: Column, mask: MaskSpec, *, encoding: str 
     if shape.kind not in chosen.kinds:
         others = ", ".join(fitting(shape))
         return [f"the mask '{chosen.name}' does not fit the type {column.type}; these do: {others}"]
-    problems = list(chosen.problems(shape, params, Scope(table, column, encoding)))
-    return problems + _key_problems(table, column, chosen, params)
+    return list(chosen.problems(shape, params, Scope(table, column, encoding)))
 
 
 def check_unlisted(table: Table, column: Column) -> list[str]:
@@ -92,6 +133,9 @@ def check_unlisted(table: Table, column: Column) -> list[str]:
 
 def column_warnings(column: Column, mask: MaskSpec) -> list[str]:
     """What may still go wrong when the twin is loaded, a sentence each; nothing for a mask that is wrong."""
+    if choices := alternatives_of(mask):
+        masks = (each.mask for each in choices if not each.keeps)
+        return list(dict.fromkeys(text for each in masks for text in column_warnings(column, each)))
     try:
         chosen, params = mask_and_params(mask, MASKS)
     except WrongMaskError:
@@ -125,17 +169,28 @@ def fitting(shape: Shape) -> list[str]:
     return [mask.name for mask in MASKS.values() if shape.kind in mask.kinds]
 
 
-def _key_problems(table: Table, column: Column, mask: Mask[Any], params: Any) -> list[str]:
+def _key_problems(
+    table: Table, column: Column, masks: Sequence[MaskSpec], *, shared: bool = False
+) -> list[str]:
+    """Why a unique key would not stay one. ``shared``: each mask is for some of the rows."""
     shape = shape_of(column)
-    if mask.distinct(shape, params):
+    # What a permutation makes of one row may be what another row keeps.
+    doubling = [
+        (mask, params)
+        for mask, params in (mask_and_params(each, MASKS) for each in masks)
+        if not mask.distinct(shape, params)
+        or (shared and mask.proof != "disjoint" and not isinstance(mask, Null))
+    ]
+    if not doubling:
         return []
-    what = f"the mask '{mask.name}' may give two rows the same value"
+    what = f"the mask '{doubling[0][0].name}' may give two rows the same value"
     if column.unique_alone:
         return [f"{what}, and the column is unique; these masks keep it so: {', '.join(_keeping(shape))}"]
     unique_alone = {each.name for each in table.columns if each.unique_alone}
     for key in table.unique_keys:
-        broken = len(key) > 1 and column.name in key and not unique_alone & set(key)
-        if broken and not mask.distinct_with(key, column, table, params):
+        if len(key) < 2 or column.name not in key or unique_alone & set(key):
+            continue
+        if shared or not all(mask.distinct_with(key, column, table, params) for mask, params in doubling):
             keeping = ", ".join(_keeping(shape))
             return [
                 f"{what}, and the column is part of the unique key ({', '.join(key)}); use {keeping} or keep"

@@ -256,6 +256,6 @@ def _would(group: TableGroup, asked: Asked) -> bool:
 def _has(line: ColumnLine, search: str) -> bool:
     """Every word is somewhere in what is known of the column."""
     words = search.lower().split()
-    shown = [line.pattern, line.column.type, line.spoken, line.mask.mask if line.mask else line.state]
+    shown = [line.pattern, line.column.type, line.spoken, line.mask_text or line.state]
     text = " ".join(shown).lower()
     return all(word in text for word in words)

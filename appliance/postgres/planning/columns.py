@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from appliance.documents.problems import Places, Problem
+from appliance.masking.by_condition import with_kept
 from appliance.masking.compiled import CompiledColumn
 from appliance.masking.compiler import (
     check_column,
@@ -17,6 +18,7 @@ from appliance.masking.compiler import (
 )
 from appliance.masking.foreign_keys import End, reference_problem
 from appliance.workflow.catalog import Column, ForeignKey, Table
+from appliance.workflow.conditions.alternatives import mask_words
 from appliance.workflow.document import MaskSpec
 from appliance.workflow.matching.rules import Computed, Decision, Keep, Rule, SelectedTable
 
@@ -49,7 +51,8 @@ def compile_tables(selected: Iterable[SelectedTable], places: Places, encoding: 
             if not problems:
                 columns.append(_compile(each.table, column, decision, encoding))
                 warnings += _warnings(each.table, column, decision)
-        compiled[each.table.all_names[0]] = tuple(columns)
+        kept = frozenset(column.name for column, decision in each.columns if isinstance(decision, Keep))
+        compiled[each.table.all_names[0]] = tuple(with_kept(column, kept) for column in columns)
     found += _foreign_key_problems(with_rows, places)
     warnings += _kept_below_a_mask(selected)
     return CompiledTables(compiled, tuple(dict.fromkeys(found)), tuple(dict.fromkeys(warnings)))
@@ -71,7 +74,8 @@ def _compile(table: Table, column: Column, decision: Decision, encoding: str) ->
     if decision.unlisted:
         return compile_unlisted(table, column)
     compiled = compile_column(table, column, decision.mask, encoding=encoding)
-    return compiled.model_copy(update={"rule": decision.pattern, "options": decision.mask.params})
+    options = {} if compiled.branches else decision.mask.params
+    return compiled.model_copy(update={"rule": decision.pattern, "options": options})
 
 
 def _warnings(table: Table, column: Column, decision: Decision) -> list[str]:
@@ -152,4 +156,4 @@ def _mask_of(decision: Decision | None) -> MaskSpec | None:
 
 
 def _described(mask: MaskSpec | None) -> str:
-    return "kept" if mask is None else f"masked with {mask.mask}"
+    return "kept" if mask is None else f"masked with {mask_words(mask)}"

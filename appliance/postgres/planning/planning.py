@@ -35,6 +35,7 @@ from appliance.postgres.planning.problems import (
     filter_problems,
     filter_warnings,
     quasi_problems,
+    refused_conditions,
     refused_filters,
     refused_selects,
     unlogged_tables,
@@ -239,6 +240,7 @@ def _examine(
     findings.problems += malformed
     if not malformed:
         findings.problems += refused_filters(source, matching.tables, workflow, places)
+    findings.problems += refused_conditions(source, matching.tables, places)
     findings.lines += unreadable_tables(matching.tables, source.info.user)
     if any(table.schema_name == ledger.SCHEMA for table in request.catalog.tables):
         findings.lines.append(

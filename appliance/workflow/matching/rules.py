@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from appliance.documents.problems import KeyPath, Places, Problem
 from appliance.workflow.catalog import Catalog, Column, Table
-from appliance.workflow.document import MaskSpec, RowFilter, Workflow
+from appliance.workflow.document import MaskSpec, Workflow
 from appliance.workflow.matching.match_problems import MatchProblems
 from appliance.workflow.matching.written_patterns import (
     Rank,
@@ -17,6 +17,7 @@ from appliance.workflow.matching.written_patterns import (
     WrittenPatterns,
     written_patterns,
 )
+from appliance.workflow.row_filter import RowFilter
 
 
 @dataclass(frozen=True)

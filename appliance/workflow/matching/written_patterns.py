@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from appliance.documents.problems import KeyPath
 from appliance.workflow.catalog import Column, Table
-from appliance.workflow.document import MaskSpec, RowFilter, Workflow
+from appliance.workflow.document import MaskSpec, Workflow
 from appliance.workflow.matching.patterns import Pattern, Specificity, parse_pattern
+from appliance.workflow.row_filter import RowFilter
 
 TableName = tuple[str, str]
 """Schema and name."""
