@@ -126,6 +126,8 @@ class CompiledColumn(CompiledModel):
     """The mask's parameters, as the workflow has them."""
     rule: str | None = None
     """The workflow's pattern that decided; None where ``unlisted`` did."""
+    follows: str | None = None
+    """The column whose mask and rule these are, where it refers to that."""
     bindings: tuple[Binding, ...] = ()
     proof: Proof = "none"
     chance: float = 0.0
@@ -157,7 +159,7 @@ class CompiledColumn(CompiledModel):
     def said(self) -> str:
         """What happens to the column, for people of the appliance: conditions are in it."""
         if not self.branches:
-            return self.mask or "keep"
+            return f"{self.mask or 'keep'}{f', follows {self.follows}' if self.follows else ''}"
         return ", ".join(
             f"else {each.mask or 'keep'}" if each.when is None else f"{each.mask or 'keep'} where {each.when}"
             for each in self.branches

@@ -133,7 +133,8 @@ def _with_options(mask: str, options: Mapping[str, JsonValue]) -> str:
 
 def _done(column: MaskedColumn) -> str:
     if not column.alternatives:
-        return f"masked: {_with_options(column.mask, column.options)}"
+        follows = f", as {column.follows}, to which it refers" if column.follows else ""
+        return f"masked: {_with_options(column.mask, column.options)}{follows}"
     said = []
     for each in column.alternatives:
         rows = "all other rows" if each.when_keyed is None else f"rows of condition {each.when_keyed[:8]}"

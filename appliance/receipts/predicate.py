@@ -116,6 +116,9 @@ class MaskedColumn(ReceiptModel):
     compared: int | None = Field(default=None, description="Values looked at; null where none was proven.")
     equal: int | None = Field(default=None, description="Values that are what the mask gave for their row.")
     outside: int | None = None
+    follows: str | None = Field(
+        default=None, description="The column that it refers to, whose mask and rule these are."
+    )
     alternatives: tuple[AlternativeFacts, ...] = Field(
         default=(), description="Of a column that is masked by conditions over its row: each of its masks."
     )

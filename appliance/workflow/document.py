@@ -17,6 +17,7 @@ from appliance.workflow.document_types import (
     ColumnPattern,
     LeftOutThing,
     MaskName,
+    OneColumn,
     Schedule,
     TablePattern,
     TimeZone,
@@ -144,6 +145,14 @@ class Workflow(StrictModel):
             " look personal and are not."
         ),
         examples=[["public.*.id", "public.track.*"]],
+    )
+    references: dict[ColumnPattern, OneColumn] = Field(
+        default_factory=dict,
+        description=(
+            "Columns that hold the values of another one and have no foreign key that says so, by pattern"
+            " schema.table.column: what masks the one masks them alike, as it does along foreign keys."
+        ),
+        examples=[{"crm.lead.customer_ref": "public.customer.id"}],
     )
     quasi: dict[TablePattern, tuple[str, ...]] = Field(
         default_factory=dict,

@@ -24,6 +24,12 @@ def _pattern_of(parts: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _check_literal(text: str) -> str:
+    if not parse_pattern(text, 3).literal:
+        raise wrong(f"{describe(text)} is not one column", "schema.table.column without a wildcard")
+    return text
+
+
 def _check_schedule(text: str) -> str:
     try:
         parse_cron(text)
@@ -68,6 +74,7 @@ Unlisted = Annotated[Literal["halt", "null", "keep"], BeforeValidator(_null_is_a
 Title = Annotated[str, AfterValidator(_check_title)]
 TablePattern = Annotated[str, _pattern_of(2)]
 ColumnPattern = Annotated[str, _pattern_of(3)]
+OneColumn = Annotated[ColumnPattern, AfterValidator(_check_literal)]
 LeftOutThing = Annotated[str, AfterValidator(_check_thing)]
 Schedule = Annotated[str, AfterValidator(_check_schedule)]
 TimeZone = Annotated[str, AfterValidator(_check_timezone)]

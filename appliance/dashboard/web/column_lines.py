@@ -66,6 +66,8 @@ class ColumnLine:
         """The pattern that decides, if it is not the column's own name; ``unlisted`` where that does."""
         if self.own or not isinstance(self.decision, Rule | Keep):
             return ""
+        if isinstance(self.decision, Rule) and self.decision.follows:
+            return f"{self.decision.follows}, which it refers to"
         return self.decision.pattern or "unlisted"
 
     @property

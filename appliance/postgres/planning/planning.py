@@ -148,7 +148,7 @@ def make_plan(
     matching = match_rules(workflow, catalog, request.places)
     if request.preview:
         matching = without_uncovered(matching)
-    compiled = compile_tables(matching.tables, request.places, catalog.encoding)
+    compiled = compile_tables(matching.tables, request.places, catalog.encoding, matching.references)
     findings = _examine(request, matching, compiled, source)
     if not findings.stops:
         # A sample of what policy forbids is not taken, not even to count it.

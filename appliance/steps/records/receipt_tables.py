@@ -94,6 +94,7 @@ def _masked(
                 compared=sum(each.compared for each in parts) if parts else None,
                 equal=sum(equal) if equal else None,
                 outside=sum(each.outside for each in parts) if parts else None,
+                follows=column.follows,
                 alternatives=tuple(_alternative(key, each) for each in column.branches),
                 look=looks.get((_root(table), column.name)),
             )
