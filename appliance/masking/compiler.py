@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from appliance.errors import WrongRequestError
 from appliance.masking.by_condition import by_condition, condition_problems
@@ -13,10 +14,11 @@ from appliance.masking.expressions.neutral import neutral_value
 from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.foreign_keys import SAME_FOR_ALL
 from appliance.masking.lookup import WrongMaskError, mask_and_params
-from appliance.masking.mask import Masked
+from appliance.masking.mask import Mask, Masked
 from appliance.masking.registry import MASKS
 from appliance.masking.scope import Scope
 from appliance.masking.shape import OWNED, Shape, Value, column_value, shape_of
+from appliance.masking.special_keys import special_key_problems
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.conditions.alternatives import alternatives_of
 from appliance.workflow.document import WHEN, MaskSpec
@@ -181,8 +183,22 @@ def _key_problems(
         if not mask.distinct(shape, params)
         or (shared and mask.proof != "disjoint" and not isinstance(mask, Null))
     ]
+    special = special_key_problems(
+        table,
+        column,
+        frozenset(each.mask for each in masks) | ({"keep"} if shared else set()),
+        distinct=not doubling,
+        keeping=lambda: _keeping(shape),
+    )
+    return list(_plain_key_problems(table, column, doubling, shared=shared)) or list(special)
+
+
+def _plain_key_problems(
+    table: Table, column: Column, doubling: Sequence[tuple[Mask[Any], Any]], *, shared: bool
+) -> list[str]:
     if not doubling:
         return []
+    shape = shape_of(column)
     what = f"the mask '{doubling[0][0].name}' may give two rows the same value"
     if column.unique_alone:
         return [f"{what}, and the column is unique; these masks keep it so: {', '.join(_keeping(shape))}"]

@@ -21,6 +21,7 @@ from appliance.postgres.plan import (
     Plan,
     Snapshot,
 )
+from appliance.postgres.planning.check_trials import check_problems
 from appliance.postgres.planning.columns import CompiledTables, compile_tables
 from appliance.postgres.planning.planned import (
     bindings_of,
@@ -189,6 +190,8 @@ def make_plan(
         raise WrongRequestError(
             "\n".join(refused), "No row has been read.", "Report this: a mask made SQL that is wrong."
         )
+    broken = check_problems(source, matching.tables, tables, request.places, catalog.encoding)
+    _Findings(problems=broken).stop()
     targets = tuple(check.facts for check in checks)
     plan = Plan(
         run_id=request.run_id,
