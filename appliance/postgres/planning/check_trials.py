@@ -43,7 +43,8 @@ SELECT n.nspname, c.relname, k.conname, pg_get_expr(k.conbin, k.conrelid),
              WHERE a.attrelid = c.oid AND a.attnum = ANY (k.conkey))
 FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE k.contype = 'c' AND k.conrelid = ANY (%(tables)s) AND k.conkey IS NOT NULL
+WHERE k.contype = 'c' AND k.convalidated AND to_jsonb(k) ->> 'conenforced' IS DISTINCT FROM 'false'
+    AND k.conrelid = ANY (%(tables)s) AND k.conkey IS NOT NULL
     AND NOT (0 = ANY (k.conkey)) AND NOT EXISTS (
         SELECT FROM pg_depend AS d WHERE d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
                     AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass))
