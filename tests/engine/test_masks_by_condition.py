@@ -182,3 +182,28 @@ def test_rows_that_are_kept_are_looked_at_and_the_receipt_tells_no_condition(run
     assert "staff" not in table.model_dump_json()
     (planned,) = [column for column in plan.tables[0].columns if column.name == "email"]
     assert planned.said == "keep where role = 'staff', else email"
+
+
+def test_types_of_users_arrays_and_rows_without_a_key_are_masked_by_condition_too(runs: Runs) -> None:
+    script = (
+        "CREATE EXTENSION citext; CREATE DOMAIN mail AS citext CHECK (VALUE LIKE '%@%');"
+        " CREATE TYPE kind AS ENUM ('staff', 'user');"
+        " CREATE TABLE public.odd (kind kind, mail mail, folded citext, tags varchar(40)[], code char(36));"
+        " INSERT INTO public.odd SELECT CASE n % 2 WHEN 0 THEN 'staff' ELSE 'user' END::kind,"
+        " 'A' || n || '@b.test', 'Tag' || n, ARRAY['T' || n, NULL], 'c' || n"
+        " FROM generate_series(1, 200) AS g (n);"
+        " GRANT SELECT ON public.odd TO reader; ANALYZE public.odd"
+    )
+    masks = {
+        "*.*.mail": unless("kind = 'staff'", "email"),
+        "*.*.folded": unless("kind = 'staff' AND folded LIKE 'tag%'", "hash"),
+        "*.*.tags": unless("kind = 'staff'", "hash"),
+        "*.*.code": unless("kind = 'staff'", "hash"),
+    }
+    run = runs.copied(script, masks, ["*.*.kind"])
+    run.verify()
+    raw = "mail LIKE 'a%@b.test' AND folded LIKE 'tag%' AND tags[1] LIKE 'T%' AND code LIKE 'c%'"
+    found = runs.target.rows(
+        run.next, f"SELECT kind::text, {raw}, count(*) FROM odd GROUP BY 1, 2 ORDER BY 1"
+    )
+    assert found == [("staff", True, 100), ("user", False, 100)]
