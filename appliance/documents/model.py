@@ -103,7 +103,10 @@ def problems_of(
 def _data_at(document: Document, prefix: KeyPath) -> Any:
     data = document.data
     for part in prefix:
-        data = data.get(part) if isinstance(data, dict) else None
+        if isinstance(data, list) and isinstance(part, int) and part < len(data):
+            data = data[part]
+        else:
+            data = data.get(part) if isinstance(data, dict) else None
     return data
 
 

@@ -64,6 +64,35 @@ class Facet(CompiledModel):
     """A boolean expression over the column, never an error: false where the mask cannot have made the value.
     None where the type, the domain or ``leak_sql`` says all there is to say."""
     preserves_distinct: bool = False
+    mask: str | None = None
+    """The mask's name, where it is not the column's own."""
+    where_sql: str | None = None
+    """A boolean expression over the source's table: of which rows it is to be proven; None for all."""
+    reads: tuple[str, ...] = ()
+    """The columns that ``where_sql`` names."""
+    in_twin: bool = True
+    """The twin can be asked ``where_sql`` too: what it reads is kept, and any server decides it alike."""
+
+
+class Branch(CompiledModel):
+    """One of several masks of a column, and the rows that it is for."""
+
+    when: str | None
+    """The condition as its author wrote it; None for all other rows."""
+    mask: str | None
+    """None where the rows are kept."""
+    options: dict[str, JsonValue] = {}
+
+
+class PartlyKept(CompiledModel):
+    """Of a masked column: which rows have it as it is."""
+
+    where_sql: str
+    reads: tuple[str, ...]
+    in_twin: bool
+    """As in a facet."""
+    because: bool
+    """A person has said why they are kept."""
 
 
 class Lifted(CompiledModel):
@@ -97,6 +126,8 @@ class CompiledColumn(CompiledModel):
     """The mask's parameters, as the workflow has them."""
     rule: str | None = None
     """The workflow's pattern that decided; None where ``unlisted`` did."""
+    follows: str | None = None
+    """The column whose mask and rule these are, where it refers to that."""
     bindings: tuple[Binding, ...] = ()
     proof: Proof = "none"
     chance: float = 0.0
@@ -117,8 +148,22 @@ class CompiledColumn(CompiledModel):
     """``sql`` follows from the value alone, and values may come again: worth remembering while copying."""
     lifted: Lifted | None = None
     """The same in two parts, where that is faster."""
+    branches: tuple[Branch, ...] = ()
+    """Of a column that is masked by conditions: its masks, the last being for all other rows."""
+    partly: PartlyKept | None = None
+    """Of such a column: which of its rows are kept."""
     facets: tuple[Facet, ...] = ()
     """What is proven piece by piece instead of the column as a whole: the paths of a document."""
+
+    @property
+    def said(self) -> str:
+        """What happens to the column, for people of the appliance: conditions are in it."""
+        if not self.branches:
+            return f"{self.mask or 'keep'}{f', follows {self.follows}' if self.follows else ''}"
+        return ", ".join(
+            f"else {each.mask or 'keep'}" if each.when is None else f"{each.mask or 'keep'} where {each.when}"
+            for each in self.branches
+        )
 
     def proved(self) -> tuple[Facet, ...]:
         """Everything to prove about the column; empty for a kept one."""

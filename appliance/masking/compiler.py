@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from appliance.errors import WrongRequestError
+from appliance.masking.by_condition import by_condition, condition_problems
+from appliance.masking.catalogue.sets.null import Null
 from appliance.masking.compiled import CompiledColumn, Facet, Lifted
 from appliance.masking.expressions.arrays import masked_elements
 from appliance.masking.expressions.neutral import neutral_value
@@ -16,8 +18,10 @@ from appliance.masking.mask import Mask, Masked
 from appliance.masking.registry import MASKS
 from appliance.masking.scope import Scope
 from appliance.masking.shape import OWNED, Shape, Value, column_value, shape_of
+from appliance.masking.special_keys import special_key_problems
 from appliance.workflow.catalog import Column, Table
-from appliance.workflow.document import MaskSpec
+from appliance.workflow.conditions.alternatives import alternatives_of
+from appliance.workflow.document import WHEN, MaskSpec
 
 
 def compile_column(
@@ -37,6 +41,22 @@ def compile_column(
     problems = check_column(table, column, mask, encoding=encoding)
     if problems:
         raise _misfit(table, column, problems)
+    if choices := alternatives_of(mask):
+        made = [
+            keep_column(column) if each.keeps else _compile(table, column, each.mask, encoding, row)
+            for each in choices
+        ]
+        return by_condition(table, column, choices, made)
+    return _compile(table, column, mask, encoding, row)
+
+
+def _compile(
+    table: Table,
+    column: Column,
+    mask: MaskSpec,
+    encoding: str,
+    row: Mapping[str, CompiledColumn] | None,
+) -> CompiledColumn:
     chosen, params = mask_and_params(mask, MASKS)
     scope = Scope(table, column, encoding, row=row)
     value = column_value(column)
@@ -76,6 +96,41 @@ def keep_column(column: Column) -> CompiledColumn:
 
 def check_column(table: Table, column: Column, mask: MaskSpec, *, encoding: str = "UTF8") -> list[str]:
     """Everything that speaks against a mask on a column, a sentence each, without the column's name."""
+    if mask.mask == WHEN:
+        return _conditional_problems(table, column, mask, encoding)
+    problems = _mask_problems(table, column, mask, encoding)
+    return problems if _unknown(mask, column) else problems + _key_problems(table, column, [mask])
+
+
+def _unknown(mask: MaskSpec, column: Column) -> bool:
+    try:
+        return shape_of(column).kind not in mask_and_params(mask, MASKS)[0].kinds
+    except WrongMaskError:
+        return True
+
+
+def _is_of_whole_column(mask: MaskSpec) -> bool:
+    return mask.mask in MASKS and MASKS[mask.mask].whole_column
+
+
+def _conditional_problems(table: Table, column: Column, mask: MaskSpec, encoding: str) -> list[str]:
+    choices = alternatives_of(mask)
+    if not choices:
+        return ["the list of masks with conditions cannot be read"]
+    if problems := condition_problems(table, choices):
+        return problems
+    masks = [(number, each.mask) for number, each in enumerate(choices, 1) if not each.keeps]
+    if whole := [number for number, each in masks if _is_of_whole_column(each)]:
+        return [f"entry {whole[0]}: the mask '{choices[whole[0] - 1].mask.mask}' is for all rows of a column"]
+    problems = [
+        f"entry {number}: {problem}"
+        for number, each in masks
+        for problem in _mask_problems(table, column, each, encoding)
+    ]
+    return problems or _key_problems(table, column, [each for _, each in masks], shared=True)
+
+
+def _mask_problems(table: Table, column: Column, mask: MaskSpec, encoding: str) -> list[str]:
     try:
         chosen, params = mask_and_params(mask, MASKS)
     except WrongMaskError as wrong:
@@ -84,8 +139,7 @@ def check_column(table: Table, column: Column, mask: MaskSpec, *, encoding: str 
     if shape.kind not in chosen.kinds:
         others = ", ".join(fitting(shape))
         return [f"the mask '{chosen.name}' does not fit the type {column.type}; these do: {others}"]
-    problems = list(chosen.problems(shape, params, Scope(table, column, encoding)))
-    return problems + _key_problems(table, column, chosen, params)
+    return list(chosen.problems(shape, params, Scope(table, column, encoding)))
 
 
 def check_unlisted(table: Table, column: Column) -> list[str]:
@@ -108,6 +162,9 @@ def check_unlisted(table: Table, column: Column) -> list[str]:
 
 def column_warnings(column: Column, mask: MaskSpec) -> list[str]:
     """What may still go wrong when the twin is loaded, a sentence each; nothing for a mask that is wrong."""
+    if choices := alternatives_of(mask):
+        masks = (each.mask for each in choices if not each.keeps)
+        return list(dict.fromkeys(text for each in masks for text in column_warnings(column, each)))
     try:
         chosen, params = mask_and_params(mask, MASKS)
     except WrongMaskError:
@@ -148,23 +205,56 @@ def fitting(shape: Shape) -> list[str]:
     return [mask.name for mask in MASKS.values() if shape.kind in mask.kinds]
 
 
-def _key_problems(table: Table, column: Column, mask: Mask[Any], params: Any) -> list[str]:
+def _key_problems(
+    table: Table, column: Column, masks: Sequence[MaskSpec], *, shared: bool = False
+) -> list[str]:
+    """Why a unique key would not stay one. ``shared``: each mask is for some of the rows."""
     shape = shape_of(column)
-    if mask.name == "null" and (key := _null_repeats_in(table, column)):
-        keeping = ", ".join(each for each in _keeping(shape) if each != mask.name)
+    # What a permutation makes of one row may be what another row keeps.
+    doubling = [
+        (mask, params)
+        for mask, params in (mask_and_params(each, MASKS) for each in masks)
+        if not mask.distinct(shape, params)
+        or (shared and mask.proof != "disjoint" and not isinstance(mask, Null))
+    ]
+    special = special_key_problems(
+        table,
+        column,
+        frozenset(each.mask for each in masks) | ({"keep"} if shared else set()),
+        distinct=not doubling,
+        keeping=lambda: _keeping(shape),
+    )
+    return (
+        list(_plain_key_problems(table, column, doubling, shared=shared))
+        or list(special)
+        or _null_problems(table, column, masks)
+    )
+
+
+def _null_problems(table: Table, column: Column, masks: Sequence[MaskSpec]) -> list[str]:
+    if len(masks) == 1 and masks[0].mask == "null" and (key := _null_repeats_in(table, column)):
+        keeping = ", ".join(each for each in _keeping(shape_of(column)) if each != "null")
         return [
             f"the unique key ({', '.join(key)}) takes NULLs for equal (NULLS NOT DISTINCT), and the mask"
             f" 'null' gives nothing else; use {keeping} or keep"
         ]
-    if mask.distinct(shape, params):
+    return []
+
+
+def _plain_key_problems(
+    table: Table, column: Column, doubling: Sequence[tuple[Mask[Any], Any]], *, shared: bool
+) -> list[str]:
+    if not doubling:
         return []
-    what = f"the mask '{mask.name}' may give two rows the same value"
+    shape = shape_of(column)
+    what = f"the mask '{doubling[0][0].name}' may give two rows the same value"
     if column.unique_alone:
         return [f"{what}, and the column is unique; these masks keep it so: {', '.join(_keeping(shape))}"]
     unique_alone = {each.name for each in table.columns if each.unique_alone}
     for key in table.unique_keys:
-        broken = len(key) > 1 and column.name in key and not unique_alone & set(key)
-        if broken and not mask.distinct_with(key, column, table, params):
+        if len(key) < 2 or column.name not in key or unique_alone & set(key):
+            continue
+        if shared or not all(mask.distinct_with(key, column, table, params) for mask, params in doubling):
             keeping = ", ".join(_keeping(shape))
             return [
                 f"{what}, and the column is part of the unique key ({', '.join(key)}); use {keeping} or keep"

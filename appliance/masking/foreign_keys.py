@@ -10,7 +10,7 @@ from appliance.masking.registry import MASKS
 from appliance.masking.scope import Scope
 from appliance.masking.shape import Value, shape_of
 from appliance.workflow.catalog import Column, ForeignKey, Table
-from appliance.workflow.document import MaskSpec
+from appliance.workflow.document import WHEN, MaskSpec
 
 SAME_FOR_ALL = frozenset({"null", "constant"})
 """Masks that give all values of a column the same output, whatever its collation takes for equal."""
@@ -76,6 +76,10 @@ class _IrreproducibleError(Exception):
 def _recipe(end: End) -> str:
     """What the mask does with a value, whichever column that stands in."""
     assert end.mask is not None  # noqa: S101
+    if end.mask.mask == WHEN:
+        raise _IrreproducibleError(
+            "a mask by conditions follows the row, not the value; use one mask for all rows, or keep both"
+        )
     mask, params = mask_and_params(end.mask, MASKS)
     if not end.column.deterministic and mask.name not in SAME_FOR_ALL:
         raise _IrreproducibleError(

@@ -130,6 +130,8 @@ class Mask(ABC, Generic[P]):
     """Invented values that its examples begin with."""
     whole_value: ClassVar[bool] = False
     """The mask replaces an array as a whole, instead of its elements."""
+    whole_column: ClassVar[bool] = False
+    """What it gives one row depends on the values of all others, so it is a mask of all rows."""
 
     @abstractmethod
     def compile(self, value: Value, params: P, scope: Scope) -> Masked:

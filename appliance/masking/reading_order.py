@@ -7,11 +7,14 @@ from graphlib import CycleError, TopologicalSorter
 
 from appliance.masking.lookup import WrongMaskError, mask_and_params
 from appliance.masking.registry import MASKS
+from appliance.workflow.conditions.alternatives import alternatives_of
 from appliance.workflow.document import MaskSpec
 
 
 def columns_read(spec: MaskSpec) -> tuple[str, ...]:
-    """The columns whose masked values a mask writes; none for one that is wrong."""
+    """The columns whose masked values a mask, or one of several, writes; none for one that is wrong."""
+    if choices := alternatives_of(spec):
+        return tuple(dict.fromkeys(name for each in choices for name in columns_read(each.mask)))
     try:
         mask, params = mask_and_params(spec, MASKS)
     except WrongMaskError:

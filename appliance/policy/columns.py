@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from appliance.policy.refusal import Origin, Refusal
 from appliance.workflow.catalog import Catalog, ColumnName, ViewColumn
+from appliance.workflow.conditions.alternatives import keeps_rows, mask_words
 from appliance.workflow.matching.folded_patterns import folded, folded_patterns
 from appliance.workflow.matching.kept import Kept, chosen_by, kept_columns, leaves_parts, not_covered
 from appliance.workflow.matching.rules import Computed, Decision, Keep, Matching, Rule, Uncovered
@@ -134,6 +135,14 @@ def _why_unmasked(
     decision: Decision, others: dict[str, Decision], computed_from: tuple[str, ...] | None, origin: Origin
 ) -> str:
     """Why a column's values, or parts of them, could reach the twin; empty if they cannot."""
+    if isinstance(decision, Rule) and keeps_rows(decision.mask):
+        return f"the workflow keeps it in some rows ({decision.pattern})"
+    return _why_all_unmasked(decision, others, computed_from, origin)
+
+
+def _why_all_unmasked(
+    decision: Decision, others: dict[str, Decision], computed_from: tuple[str, ...] | None, origin: Origin
+) -> str:
     if isinstance(decision, Keep):
         return f"the workflow keeps it ({decision.pattern or 'unlisted: keep'})"
     if isinstance(decision, Uncovered):
@@ -145,11 +154,11 @@ def _why_unmasked(
         return f"it is generated from {', '.join(kept)}, not masked" if kept else ""
     # Who wrote the workflow here owns the policy as well; the cloud might choose a mask that changes nothing.
     if origin == "cloud" and leaves_parts(decision.mask):
-        return f"from the cloud, {decision.mask.mask} with these parameters may leave parts of a value"
+        return f"from the cloud, {mask_words(decision.mask)} with these parameters may leave parts of a value"
     return ""
 
 
 def _hides(decision: Decision | None, origin: Origin) -> bool:
     if isinstance(decision, Rule):
-        return origin == "local" or not leaves_parts(decision.mask)
+        return not keeps_rows(decision.mask) and (origin == "local" or not leaves_parts(decision.mask))
     return isinstance(decision, Computed)

@@ -5,9 +5,11 @@ One file without scripts, fonts or links to elsewhere: it is to look the same in
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from html import escape
+
+from pydantic import JsonValue
 
 from appliance.receipts.predicate import KeptColumn, KeptLook, MaskedColumn, RunPredicate, TableFacts
 from appliance.receipts.verifying import Verdict
@@ -124,13 +126,31 @@ def _section(facts: TableFacts) -> str:
     return f"<h2>{escape(facts.table)}</h2>{about}" + table(heads, lines)
 
 
+def _with_options(mask: str, options: Mapping[str, JsonValue]) -> str:
+    said = ", ".join(f"{name}: {value}" for name, value in sorted(options.items()))
+    return f"{mask} ({said})" if said else mask
+
+
+def _done(column: MaskedColumn) -> str:
+    if not column.alternatives:
+        follows = f", as {column.follows}, to which it refers" if column.follows else ""
+        return f"masked: {_with_options(column.mask, column.options)}{follows}"
+    said = []
+    for each in column.alternatives:
+        rows = "all other rows" if each.when_keyed is None else f"rows of condition {each.when_keyed[:8]}"
+        how = (
+            "copied as they are" if each.mask is None else f"masked: {_with_options(each.mask, each.options)}"
+        )
+        said.append(f"{rows}: {how}")
+    return "; ".join(said)
+
+
 def _masked(column: MaskedColumn) -> tuple[str, str, str]:
-    options = ", ".join(f"{name}: {value}" for name, value in sorted(column.options.items()))
     how = PROMISES.get(column.promise, column.promise)
     found = f"; {column.compared:,} values looked at" if column.compared is not None else ""
     if column.equal is not None:
         found += f", {column.equal:,} are what the mask gave for their row"
-    return (column.column, f"masked: {column.mask}{f' ({options})' if options else ''}", f"{how}{found}")
+    return (column.column, _done(column), f"{how}{found}{_looked(column.look)}")
 
 
 def _kept(column: KeptColumn) -> tuple[str, str, str]:

@@ -73,21 +73,6 @@ class SnapshotFacts(ReceiptModel):
     taken_at: datetime
 
 
-class MaskedColumn(ReceiptModel):
-    """What was done to a column, what its mask promises, and what came of proving it."""
-
-    column: str
-    type: str
-    mask: str
-    options: dict[str, JsonValue] = Field(default_factory=dict)
-    rule: str | None = Field(description="The workflow's pattern; null where nothing named the column.")
-    promise: str = Field(description="How it can be proven, as docs/receipts.md explains.")
-    keeps_distinct: bool = False
-    compared: int | None = Field(default=None, description="Values looked at; null where none was proven.")
-    equal: int | None = Field(default=None, description="Values that are what the mask gave for their row.")
-    outside: int | None = None
-
-
 class OriginalsFound(ReceiptModel):
     """Originals of a masked column that stand in a column that is kept, as the source counted them."""
 
@@ -106,6 +91,40 @@ class KeptLook(ReceiptModel):
     originals: tuple[OriginalsFound, ...] = ()
     not_looked_at: str | None = None
     not_compared: str | None = None
+
+
+class AlternativeFacts(ReceiptModel):
+    """What was done to some rows of a column. Of the condition only a digest, as of a row filter's."""
+
+    mask: str | None = Field(description="Null where the rows were copied as they are.")
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    when_keyed: Sha256 | None = Field(
+        default=None, description="Of the condition, keyed; null for all rows that no condition has taken."
+    )
+
+
+class MaskedColumn(ReceiptModel):
+    """What was done to a column, what its mask promises, and what came of proving it."""
+
+    column: str
+    type: str
+    mask: str
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+    rule: str | None = Field(description="The workflow's pattern; null where nothing named the column.")
+    promise: str = Field(description="How it can be proven, as docs/receipts.md explains.")
+    keeps_distinct: bool = False
+    compared: int | None = Field(default=None, description="Values looked at; null where none was proven.")
+    equal: int | None = Field(default=None, description="Values that are what the mask gave for their row.")
+    outside: int | None = None
+    follows: str | None = Field(
+        default=None, description="The column that it refers to, whose mask and rule these are."
+    )
+    alternatives: tuple[AlternativeFacts, ...] = Field(
+        default=(), description="Of a column that is masked by conditions over its row: each of its masks."
+    )
+    look: KeptLook | None = Field(
+        default=None, description="At the rows that such a column keeps; null where it keeps none."
+    )
 
 
 class KeptColumn(ReceiptModel):

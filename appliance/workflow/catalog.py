@@ -123,6 +123,24 @@ class ForeignKey(CatalogModel):
         return tuple(zip(self.columns, self.to_columns, known, strict=True))
 
 
+class SpecialKey(CatalogModel):
+    """A unique index or an exclusion constraint that is more than some columns being unique together."""
+
+    name: str
+    columns: tuple[str, ...] = ()
+    """The columns that it compares as they are."""
+    expressions: tuple[str, ...] = ()
+    """What it compares besides, as PostgreSQL writes it."""
+    predicate: str | None = None
+    """Which rows it is about; None for all."""
+    reads: tuple[str, ...] = ()
+    """All columns that it names, in expressions and predicate too."""
+    nulls_not_distinct: bool = False
+    excludes: bool = False
+    """An exclusion constraint: of the columns only those in ``equal`` are compared for equality."""
+    equal: tuple[str, ...] = ()
+
+
 class Table(CatalogModel):
     """A table that holds rows, ordinary or a leaf partition; or a partitioned one, which holds none."""
 
@@ -135,6 +153,8 @@ class Table(CatalogModel):
     unique_keys: tuple[tuple[str, ...], ...] = ()
     nulls_alike: tuple[tuple[str, ...], ...] = ()
     """Those of the unique keys that take NULLs for equal (NULLS NOT DISTINCT)."""
+    special_keys: tuple[SpecialKey, ...] = ()
+    """Unique indexes that are partial, on expressions or NULLS NOT DISTINCT; exclusion constraints."""
     foreign_keys: tuple[ForeignKey, ...] = ()
     root_schema: str | None = None
     root_name: str | None = None

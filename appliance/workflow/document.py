@@ -18,6 +18,7 @@ from appliance.workflow.document_types import (
     DriftSchedule,
     LeftOutThing,
     MaskName,
+    OneColumn,
     Schedule,
     TablePattern,
     TimeZone,
@@ -26,51 +27,17 @@ from appliance.workflow.document_types import (
 )
 from appliance.workflow.limits import Limits
 from appliance.workflow.rehearsal import RehearsalLimits
+from appliance.workflow.row_filter import RowFilter
 from appliance.workflow.table_selection import TableSelection
 
-
-class RowFilter(StrictModel):
-    """Which rows of a table are copied: its last days, or those for which an SQL condition is true."""
-
-    last_days: int | None = Field(
-        default=None,
-        strict=True,
-        ge=1,
-        le=36_500,
-        description="Rows whose `by` is at most this many days old when the run begins.",
-        examples=[90],
-    )
-    by: str | None = Field(
-        default=None,
-        min_length=1,
-        description="The date or timestamp column for last_days.",
-        examples=["created_at"],
-    )
-    where: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=4_000,
-        description=(
-            "A condition over the table's columns: literals, comparisons, AND, OR, NOT, IN, LIKE, BETWEEN, "
-            "IS. Any other SQL is free SQL: it sees all that the reader sees, and policy decides whose runs."
-        ),
-        examples=["kind <> 'debug'"],
-    )
-
-    @model_validator(mode="after")
-    def _one_form(self) -> RowFilter:
-        by_age = self.last_days is not None and self.by is not None and self.where is None
-        by_sql = self.where is not None and self.last_days is None and self.by is None
-        if not by_age and not by_sql:
-            raise wrong(
-                "mixes or lacks keys", "{last_days: 90, by: created_at} or {where: \"kind <> 'debug'\"}"
-            )
-        return self
+WHEN, CHOICES = "when", "choices"
+"""The name that stands for a list of masks with conditions, and the parameter that holds the list."""
 
 
 class MaskSpec(StrictModel):
     """A mask by name, with its parameters. Written as ``email`` or as ``{mask: phone, keep_prefix: 3}``.
 
+    A list of them with conditions (``alternatives.py``) is the mask ``when``.
     Which masks there are, and what parameters each takes, is the masking catalogue's to say.
     """
 
@@ -82,6 +49,8 @@ class MaskSpec(StrictModel):
     @model_validator(mode="before")
     @classmethod
     def _from_document(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return {"mask": WHEN, "params": {CHOICES: list(value)}}
         if value is None or isinstance(value, str):
             return {"mask": value}
         if isinstance(value, MaskSpec):
@@ -92,6 +61,11 @@ class MaskSpec(StrictModel):
             )
         if isinstance(value.get("params"), dict) and value.keys() <= {"mask", "params"}:
             return value
+        if WHEN in value or value.get("mask") == WHEN:
+            raise wrong(
+                "has a condition and says nothing of the other rows",
+                "a list, its last entry for all other rows: [{when: \"role = 'staff'\", mask: keep}, email]",
+            )
         params = {key: each for key, each in value.items() if key != "mask"}
         return {"params": params, **({"mask": value["mask"]} if "mask" in value else {})}
 
@@ -102,7 +76,9 @@ class MaskSpec(StrictModel):
         return self
 
     @model_serializer(mode="plain")
-    def _to_document(self) -> str | dict[str, JsonValue]:
+    def _to_document(self) -> str | JsonValue:
+        if self.mask == WHEN and CHOICES in self.params:
+            return self.params[CHOICES]
         return {"mask": self.mask, **self.params} if self.params else self.mask
 
 
@@ -155,7 +131,10 @@ class Workflow(StrictModel):
     )
     masks: dict[ColumnPattern, MaskSpec] = Field(
         default_factory=dict,
-        description="How columns are masked, by pattern schema.table.column; the most specific pattern wins.",
+        description=(
+            "How columns are masked, by pattern schema.table.column; the most specific pattern wins. A list"
+            " holds masks with conditions over the row: the first whose `when` is true is applied."
+        ),
         examples=[
             {"public.customer.email": "email", "public.customer.phone": {"mask": "phone", "keep_prefix": 3}}
         ],
@@ -167,6 +146,14 @@ class Workflow(StrictModel):
             " look personal and are not."
         ),
         examples=[["public.*.id", "public.track.*"]],
+    )
+    references: dict[ColumnPattern, OneColumn] = Field(
+        default_factory=dict,
+        description=(
+            "Columns that hold the values of another one and have no foreign key that says so, by pattern"
+            " schema.table.column: what masks the one masks them alike, as it does along foreign keys."
+        ),
+        examples=[{"crm.lead.customer_ref": "public.customer.id"}],
     )
     quasi: dict[TablePattern, tuple[str, ...]] = Field(
         default_factory=dict,

@@ -28,6 +28,12 @@ NEVER = "never"
 """In place of the time of a check for drift: there is none, as far as policy lets a workflow say so."""
 
 
+def _check_literal(text: str) -> str:
+    if not parse_pattern(text, 3).literal:
+        raise wrong(f"{describe(text)} is not one column", "schema.table.column without a wildcard")
+    return text
+
+
 def _check_schedule(text: str) -> str:
     try:
         parse_cron(text)
@@ -76,6 +82,7 @@ Unlisted = Annotated[Literal["halt", "null", "keep"], BeforeValidator(_null_is_a
 Title = Annotated[str, AfterValidator(_check_title)]
 TablePattern = Annotated[str, _pattern_of(2)]
 ColumnPattern = Annotated[str, _pattern_of(3)]
+OneColumn = Annotated[ColumnPattern, AfterValidator(_check_literal)]
 LeftOutThing = Annotated[str, AfterValidator(_check_thing)]
 Schedule = Annotated[str, AfterValidator(_check_schedule)]
 DriftSchedule = Annotated[str, AfterValidator(_check_drift)]

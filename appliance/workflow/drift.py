@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from appliance.workflow.catalog import Catalog, Table
+from appliance.workflow.conditions.alternatives import mask_words
 from appliance.workflow.matching.rules import Computed, Decision, Keep, Matching, Rule, Uncovered
 
 Outcome = Literal["masked", "kept", "unlisted", "halted", "computed", "not selected", "gone"]
@@ -245,8 +246,9 @@ def decision_text(decision: Decision) -> tuple[Outcome, str]:
     match decision:
         case Rule(mask=mask, pattern=None):
             return "unlisted", f"masked with {mask.mask}, for nothing names it (unlisted: null)"
-        case Rule(mask=mask, pattern=pattern):
-            return "masked", f"masked with {mask.mask} by the pattern {pattern}"
+        case Rule(mask=mask, pattern=pattern, follows=follows):
+            by = f", for it refers to {follows}" if follows else f" by the pattern {pattern}"
+            return "masked", f"masked with {mask_words(mask)}{by}"
         case Keep(pattern=None):
             return "unlisted", "copied as it is, for nothing names it (unlisted: keep)"
         case Keep(pattern=pattern):

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 from appliance.documents.document import Document
 from appliance.documents.model import WORDED_ERRORS, problems_of
 from appliance.documents.problems import KeyPath, Problem, did_you_mean
-from appliance.workflow.document import MaskSpec
+from appliance.workflow.conditions.alternatives import Alternatives
+from appliance.workflow.document import CHOICES, WHEN, MaskSpec
 
 
 @runtime_checkable
@@ -43,6 +44,8 @@ def check_masks(document: Document, models: Mapping[str, type[BaseModel]]) -> li
 def _check(
     document: Document, path: KeyPath, spec: MaskSpec, models: Mapping[str, type[BaseModel]], found: int
 ) -> list[Problem]:
+    if spec.mask == WHEN:
+        return _check_alternatives(document, path, spec, models, found)
     model = models.get(spec.mask)
     if model is None:
         close = did_you_mean(spec.mask, models) if found < WORDED_ERRORS else None
@@ -58,8 +61,28 @@ def _check(
         if isinstance(inner, str):
             problems.append(document.problem(path + place, inner))
             continue
+        if inner.mask == WHEN:
+            problems.append(
+                document.problem(path + place, "is a list", "one mask: conditions are a column's")
+            )
+            continue
         simple = models
         if not getattr(params, "DEEP", False):
             simple = {name: each for name, each in models.items() if not issubclass(each, Nesting)}
         problems += _check(document, path + place, inner, simple, found + len(problems))
+    return problems
+
+
+def _check_alternatives(
+    document: Document, path: KeyPath, spec: MaskSpec, models: Mapping[str, type[BaseModel]], found: int
+) -> list[Problem]:
+    """A list of masks with conditions: the list itself, then each mask in it."""
+    try:
+        choices = Alternatives.model_validate({CHOICES: spec.params.get(CHOICES)})
+    except ValidationError as error:
+        return problems_of(error, Alternatives, document, prefix=path)
+    problems = [document.problem(path + place, *said) for place, *said in choices.problems()]
+    for place, each in enumerate(choices.choices):
+        if not each.keeps and each.mask.mask != WHEN:
+            problems += _check(document, (*path, place), each.mask, models, found + len(problems))
     return problems

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaValue
 
 from appliance.documents.json_schema import DIALECT, in_markdown
+from appliance.workflow.conditions.alternatives import Alternative
 from appliance.workflow.document import Workflow
 
 _PARAMETERS = "MaskParameters_"
+_ALTERNATIVE = "Alternative"
 
 
 def workflow_schema(
@@ -50,11 +52,50 @@ def _mask_schema(
         form["title"] = name
         definitions[_PARAMETERS + name] = form
         forms.append({"$ref": f"#/$defs/{_PARAMETERS}{name}"})
+    definitions[_ALTERNATIVE] = _alternative_schema(forms)
     return {
         "title": "Mask",
         "description": "How a column is masked: a mask's name, or an object of its name and parameters.",
-        "anyOf": forms,
+        "anyOf": [
+            *forms,
+            {
+                "type": "array",
+                "minItems": 2,
+                "maxItems": 20,
+                "items": {"$ref": f"#/$defs/{_ALTERNATIVE}"},
+                "description": "Masks with conditions: the first whose `when` is true of the row is applied;"
+                " the last has none and is for all other rows.",
+                "examples": [[{"when": "role = 'staff'", "mask": "keep"}, "email"]],
+            },
+        ],
         "examples": ["email", {"mask": "phone", "keep_prefix": 3}],
+    }
+
+
+def _alternative_schema(forms: Sequence[JsonSchemaValue]) -> JsonSchemaValue:
+    """One of several masks: any form of a mask, with its condition. What masks take is not said again."""
+    fields = Alternative.model_json_schema(mode="validation")["properties"]
+    return {
+        "title": "Alternative",
+        "description": "A mask, or `keep`, for the rows for which `when` is true.",
+        "anyOf": [
+            *forms[:2],
+            {
+                "type": "object",
+                "properties": {
+                    "when": fields["when"],
+                    "mask": {
+                        "type": ["string", "null"],
+                        "description": "A mask's name, or `keep`; its parameters stand beside it.",
+                        "examples": ["keep"],
+                    },
+                    "because": fields["because"],
+                },
+                "required": ["mask"],
+                "description": "A mask with its parameters and its condition.",
+            },
+        ],
+        "examples": [{"when": "role = 'staff'", "mask": "keep"}],
     }
 
 

@@ -15,7 +15,8 @@ _INTRODUCTION = """# Masks
 
 *Made by `make docs` from the catalogue in `appliance/masking/catalogue/`; do not edit.*
 
-A mask stands under `masks:` in a workflow, by its name or with parameters:
+A mask stands under `masks:` in a workflow, by its name or with parameters. Which rows get which mask, where
+they differ, is on another page: [rules](rules.md).
 
 ```yaml
 masks:

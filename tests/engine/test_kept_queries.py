@@ -71,7 +71,7 @@ def test_tables_that_are_looked_at_together_are_seen_as_by_themselves(lab: Lab) 
     )
     alone = [seen(lab, name) for name in ("one", "two", "three")]
     together = [Seen() for _ in alone]
-    query = kept_values_together([(table.columns, [f"lab.{table.name}"]) for table, _ in alone], "UTF8")
+    query = kept_values_together([(table.columns, [f"lab.{table.name}"], {}) for table, _ in alone], "UTF8")
     given = {"names": known_names("UTF8"), "limit_year": str(datetime.now(UTC).year - 18)}
     take_in(query, lab.session().execute(query.sql.encode(), given).fetchall(), together)
     assert together == [each for _, each in alone]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import yaml
 
@@ -160,11 +162,28 @@ def test_both_ends_of_a_foreign_key_are_masked_the_same_way(source: Cluster, sho
     assert plan_of(
         source, shop, masks={"public.customer.email": "email", "public.login.email": "null"}
     ).tables
-    for masks in ({"public.customer.email": "email"}, {**same, "public.login.email": "hash"}):
+    refused: tuple[dict[str, Any], ...] = (
+        {"masks": {**same, "public.login.email": "hash"}},
+        {"masks": {"public.customer.email": "email"}, "keep": ["public.login.email"]},
+    )
+    for changes in refused:
         with pytest.raises(
             WrongRequestError, match=r"public\.login\.email .* refers to public\.customer\.email"
         ):
-            plan_of(source, shop, masks=masks)
+            plan_of(source, shop, **changes)
+
+
+def test_a_mask_goes_to_what_refers_to_its_column_and_the_plan_says_so(source: Cluster, shop: str) -> None:
+    plan = plan_of(source, shop, masks={"public.customer.email": "email"})
+    (column,) = [
+        column
+        for table in plan.tables
+        if table.qualified == "public.login"
+        for column in table.columns
+        if column.name == "email"
+    ]
+    assert column.said == "email, follows public.customer.email"
+    assert column.rule == "public.customer.email"
 
 
 def test_a_mask_on_a_partition_key_sends_rows_through_the_root(source: Cluster, shop: str) -> None:

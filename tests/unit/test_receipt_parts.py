@@ -9,7 +9,8 @@ from appliance.contract.calls import document_digest
 from appliance.postgres.twin.after_load import AfterLoadRecord, TableChange
 from appliance.steps.records.receipt_parts import after_load_facts, filter_facts, workflow_facts
 from appliance.steps.records.run_spec import RunSpec
-from appliance.workflow.document import RowFilter, Workflow
+from appliance.workflow.document import Workflow
+from appliance.workflow.row_filter import RowFilter
 from tests.cloud.appliance_rig import WORKFLOW
 
 KEY, OTHER = b"k" * 32, b"o" * 32

@@ -15,6 +15,7 @@ from appliance.masking.shape import shape_of
 from appliance.masking.suggesting.kinds import SPOKEN
 from appliance.masking.suggesting.suggestions import Suggestion
 from appliance.workflow.catalog import Column, Table
+from appliance.workflow.conditions.alternatives import mask_words
 from appliance.workflow.document import MaskSpec
 from appliance.workflow.matching.patterns import literal_pattern
 from appliance.workflow.matching.rules import Computed, Decision, Keep, Rule
@@ -65,12 +66,19 @@ class ColumnLine:
         """The pattern that decides, if it is not the column's own name; ``unlisted`` where that does."""
         if self.own or not isinstance(self.decision, Rule | Keep):
             return ""
+        if isinstance(self.decision, Rule) and self.decision.follows:
+            return f"{self.decision.follows}, which it refers to"
         return self.decision.pattern or "unlisted"
 
     @property
     def mask(self) -> MaskSpec | None:
         """The mask that it gets."""
         return self.decision.mask if isinstance(self.decision, Rule) else None
+
+    @property
+    def mask_text(self) -> str:
+        """That mask in words; empty where it gets none."""
+        return mask_words(self.mask) if self.mask is not None else ""
 
     @property
     def chosen(self) -> str:

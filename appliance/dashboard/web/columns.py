@@ -161,7 +161,7 @@ def lenient(data: Mapping[str, Any]) -> Workflow | None:
     """What the document says of tables and columns, whatever is missing in the rest of it."""
     tables = data.get("tables")
     given = tables if isinstance(tables, dict) and tables.get("include") else {"include": ["*.*"]}
-    rules = {key: data[key] for key in ("masks", "keep", "unlisted") if key in data}
+    rules = {key: data[key] for key in ("masks", "keep", "unlisted", "references") if key in data}
     head = {"id": "x", "source": "source", "deliver": [{"twin": {"connection": "twin"}}]}
     try:
         return Workflow.model_validate({**head, "tables": given, **rules})
@@ -184,6 +184,7 @@ def _lines(  # noqa: PLR0917
             place = (table.schema_name, table.name, column.name)
             pattern = literal_pattern(*place)
             own = isinstance(decision, Rule | Keep) and decision.pattern == pattern
+            own = own and not (isinstance(decision, Rule) and decision.follows)
             lines.append(
                 ColumnLine(
                     pattern,
@@ -262,6 +263,6 @@ def _would(group: TableGroup, asked: Asked) -> bool:
 def _has(line: ColumnLine, search: str) -> bool:
     """Every word is somewhere in what is known of the column."""
     words = search.lower().split()
-    shown = [line.pattern, line.column.type, line.spoken, line.mask.mask if line.mask else line.state]
+    shown = [line.pattern, line.column.type, line.spoken, line.mask_text or line.state]
     text = " ".join(shown).lower()
     return all(word in text for word in words)

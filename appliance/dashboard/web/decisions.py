@@ -10,10 +10,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from appliance.masking.suggesting.suggestions import Suggestion
+from appliance.workflow.document import WHEN
 from appliance.workflow.matching.patterns import PatternError, parse_pattern
 
 KEEP, OPEN = "keep", "open"
 MASK = "mask:"
+BY_CONDITION = f"{MASK}{WHEN}"
 
 
 class Change(BaseModel):
@@ -50,6 +52,9 @@ def is_literal(pattern: str, parts: int = 3) -> bool:
 def decide(data: Mapping[str, Any], column: str, to: str) -> dict[str, Any]:
     """The document in which this column, by its own name, is masked, kept, or left to what patterns say."""
     made = deepcopy(dict(data))
+    if to == BY_CONDITION:
+        # It is shown of a list of masks, which is written in the YAML.
+        return made
     names = parse_pattern(column, 3).names
     before = _mapping(made.get("masks"))
     masks = {key: value for key, value in before.items() if not _is(key, names)}
@@ -73,7 +78,7 @@ def set_option(data: Mapping[str, Any], column: str, name: str, value: Any) -> d
     """The document in which the mask of this column has a parameter; without it where the value is None."""
     made = deepcopy(dict(data))
     masks = _mapping(made.get("masks"))
-    if column not in masks:
+    if column not in masks or isinstance(masks[column], list):
         return made
     was = masks[column]
     spec = dict(was) if isinstance(was, dict) else {"mask": "null" if was is None else was}

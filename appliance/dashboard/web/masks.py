@@ -116,6 +116,10 @@ def explain(masks: Mapping[str, Any]) -> list[ExplainedMask]:
     known = {card.name: card for card in cards()}
     rows = []
     for pattern, value in masks.items():
+        if isinstance(value, list):
+            said = {f"{place}": _entry(each) for place, each in enumerate(value, 1)}
+            rows.append(ExplainedMask(pattern, "by condition", said, None, ()))
+            continue
         name = value.get("mask") if isinstance(value, dict) else value
         params = (
             {key: each for key, each in value.items() if key != "mask"} if isinstance(value, dict) else {}
@@ -123,3 +127,13 @@ def explain(masks: Mapping[str, Any]) -> list[ExplainedMask]:
         name = "null" if name is None else str(name)
         rows.append(ExplainedMask(pattern, name, params, known.get(name), examples_of(name, params)))
     return rows
+
+
+def _entry(entry: Any) -> str:
+    """One of several masks with conditions, in words."""
+    if not isinstance(entry, dict):
+        return "null" if entry is None else str(entry)
+    params = {key: each for key, each in entry.items() if key not in {"when", "mask", "because"}}
+    options = f" ({', '.join(f'{key}: {each}' for key, each in params.items())})" if params else ""
+    where = f" where {entry['when']}" if "when" in entry else ""
+    return f"{entry.get('mask')}{options}{where}"

@@ -11,8 +11,9 @@ from appliance.discovery.judging import spoken
 from appliance.discovery.scanning import TABLES_AT_ONCE, Sampler, Session, look_at, sampled_tables
 from appliance.documents.problems import printable
 from appliance.workflow.catalog import Table
+from appliance.workflow.conditions.alternatives import keeps_unjudged_rows
 from appliance.workflow.matching.patterns import literal_pattern
-from appliance.workflow.matching.rules import Keep, Matching
+from appliance.workflow.matching.rules import Keep, Matching, Rule
 
 ROWS = 300
 """Of a table: a plan is waited for."""
@@ -33,6 +34,7 @@ def kept_that_look_personal(
     """
     families: dict[tuple[str, str], list[Table]] = defaultdict(list)
     kept: dict[tuple[str, str], set[str]] = defaultdict(set)
+    partly: dict[tuple[str, str], set[str]] = defaultdict(set)
     for selected in matching.tables:
         root = selected.table.all_names[-1]
         families[root].append(selected.table)
@@ -41,6 +43,12 @@ def kept_that_look_personal(
             for column, decision in selected.columns
             if isinstance(decision, Keep) and decision.pattern not in judged
         }
+        partly[root] |= {
+            column.name
+            for column, decision in selected.columns
+            if isinstance(decision, Rule) and keeps_unjudged_rows(decision.mask)
+        }
+        kept[root] |= partly[root]
     sampler = Sampler(lambda: session, encoding, ROWS, but=but)
     give_up = time.monotonic() + _LONGEST_S
     lines: list[str] = []
@@ -51,7 +59,11 @@ def kept_that_look_personal(
             sampler.look_ahead(table for name, each in some for table in sampled_tables(each, kept[name]))
         tables = members if time.monotonic() < give_up else _by_name_alone(members)
         found, _ = look_at(tables, sampler, kept[root])
-        lines += [_line(each) for each in found if each.verdict == "personal"]
+        lines += [
+            _line(each, "in some rows " if each.place[2] in partly[root] else "")
+            for each in found
+            if each.verdict == "personal"
+        ]
     return lines
 
 
@@ -59,5 +71,5 @@ def _by_name_alone(members: list[Table]) -> list[Table]:
     return [table.model_copy(update={"readable": False}) for table in members]
 
 
-def _line(finding: Finding) -> str:
-    return printable(f"{literal_pattern(*finding.place)} is kept and looks like {spoken(finding)}")
+def _line(finding: Finding, which: str) -> str:
+    return printable(f"{literal_pattern(*finding.place)} is kept {which}and looks like {spoken(finding)}")

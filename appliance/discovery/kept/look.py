@@ -16,11 +16,14 @@ from appliance.discovery.kept.originals_query import (
     originals_queries,
 )
 from appliance.discovery.places import is_looked_at, mode_of
+from appliance.masking.compiled import PartlyKept
 from appliance.masking.suggesting.labels import personal_labels
-from appliance.postgres.plan import Plan
+from appliance.postgres.plan import Plan, PlannedTable
 from appliance.postgres.proof.kept import Frozen
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.matching.rules import Keep, Matching, SelectedTable
+
+_UNTOLD = "which of its rows are kept cannot be told in the twin; plan looks at them in the source"
 
 
 class KeptTable(Frozen):
@@ -37,6 +40,8 @@ class KeptTable(Frozen):
     """Of all kept ones, those that a person has judged."""
     unread: tuple[tuple[str, str], ...] = ()
     """Kept columns that are not looked at, each with the reason."""
+    conditions: tuple[tuple[str, str], ...] = ()
+    """Columns of which some rows are kept, each with the SQL that tells which."""
     labels: tuple[tuple[str, int], ...] = ()
     """Kept columns of an enum of which so many labels look personal."""
 
@@ -62,13 +67,20 @@ def kept_look(matching: Matching, plan: Plan, judged: Collection[str]) -> KeptLo
     groups: dict[tuple[object, ...], list[SelectedTable]] = defaultdict(list)
     for selected in matching.tables:
         if selected.table.all_names[0] in numbers:
+            planned = plan.tables[numbers[selected.table.all_names[0]]]
             kept = tuple((column.name, column.type) for column, _ in _kept(selected))
+            kept += tuple((column.name, made.where_sql) for column, made in _partly(selected, planned))
             groups[selected.table.all_names[-1], kept].append(selected)
     tables = tuple(
-        _kept_table(members, [numbers[each.table.all_names[0]] for each in members], judged)
+        _kept_table(
+            members,
+            [numbers[each.table.all_names[0]] for each in members],
+            judged,
+            _partly(members[0], plan.tables[numbers[members[0].table.all_names[0]]]),
+        )
         for members in groups.values()
-        if _kept(members[0])
     )
+    tables = tuple(each for each in tables if each.columns or each.unread)
     uncompared: list[tuple[str, str]] = []
     kept_texts: list[KeptTexts] = []
     originals: list[MaskedOriginals] = []
@@ -81,16 +93,26 @@ def kept_look(matching: Matching, plan: Plan, judged: Collection[str]) -> KeptLo
             if planned.read_path or planned.unplanned:
                 uncompared.append((root, "no query of the table can be planned without its owner's settings"))
                 continue
+            partly = _partly(each, planned)
             texts = tuple(
                 column
-                for column, _ in _kept(each)
+                for column in [*(column for column, _ in _kept(each)), *(column for column, _ in partly)]
                 if mode_of(column) == "text" and is_looked_at(each.table, column)
             )
             if texts and keyless and planned.erased_sql is not None:
                 uncompared.append((root, "free SQL chooses its rows, and some are about erased subjects"))
             elif texts:
+                conditions = {column.name: made.where_sql for column, made in partly}
                 kept_texts.append(
-                    KeptTexts(each.table, root, texts, planned.where_sql, planned.erased_sql, planned.apart)
+                    KeptTexts(
+                        each.table,
+                        root,
+                        texts,
+                        planned.where_sql,
+                        planned.erased_sql,
+                        planned.apart,
+                        conditions,
+                    )
                 )
             compiled = tuple(
                 (column, made)
@@ -109,34 +131,59 @@ def _kept(selected: SelectedTable) -> list[tuple[Column, Keep]]:
     return [(column, decision) for column, decision in selected.columns if isinstance(decision, Keep)]
 
 
+def _partly(selected: SelectedTable, planned: PlannedTable) -> list[tuple[Column, PartlyKept]]:
+    """Columns of which some rows are kept."""
+    by_name = {each.name: each.partly for each in planned.masked_columns}
+    return [
+        (column, partly) for column, _ in selected.columns if (partly := by_name.get(column.name)) is not None
+    ]
+
+
 def _kept_table(
-    members: Sequence[SelectedTable], numbers: Sequence[int], judged: Collection[str]
+    members: Sequence[SelectedTable],
+    numbers: Sequence[int],
+    judged: Collection[str],
+    partly: Sequence[tuple[Column, PartlyKept]],
 ) -> KeptTable:
     schema, name = members[0].table.all_names[-1]
     kept = _kept(members[0])
     unread = [(column.name, why) for column, _ in kept if (why := _why_not(members[0].table, column))]
+    unread += [(column.name, _UNTOLD) for column, made in partly if not made.in_twin]
+    told = [(column, made) for column, made in partly if made.in_twin]
+    unread += [(column.name, why) for column, _ in told if (why := _why_not(members[0].table, column))]
     names = {column for column, _ in unread}
+    all_kept = [*(column for column, _ in kept), *(column for column, _ in told)]
     return KeptTable(
         schema_name=schema,
         name=name,
         sources=tuple(numbers),
         # A label is free text of the schema: it may be anything.
         columns=tuple(
-            column.model_copy(update={"enum_labels": ()}) for column, _ in kept if column.name not in names
+            column.model_copy(update={"enum_labels": ()}) for column in all_kept if column.name not in names
         ),
+        conditions=tuple((column.name, made.where_sql) for column, made in told if column.name not in names),
         labels=tuple((column.name, n) for column, _ in kept if (n := personal_labels(column))),
-        because=tuple(
-            column.name
-            for column, decision in kept
-            if decision.pattern in judged
-            and all(
-                other.pattern in judged
-                for each in members
-                for its, other in _kept(each)
-                if its.name == column.name
-            )
+        because=(
+            *(column.name for column, made in partly if made.because),
+            *_judged(members, kept, judged),
         ),
         unread=tuple(unread),
+    )
+
+
+def _judged(
+    members: Sequence[SelectedTable], kept: Sequence[tuple[Column, Keep]], judged: Collection[str]
+) -> tuple[str, ...]:
+    return tuple(
+        column.name
+        for column, decision in kept
+        if decision.pattern in judged
+        and all(
+            other.pattern in judged
+            for each in members
+            for its, other in _kept(each)
+            if its.name == column.name
+        )
     )
 
 

@@ -11,8 +11,8 @@ several words, letters with digits) or a plain word, which means something only 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from appliance.discovery.grouped_texts import from_rows, grouped, texts_sql
 from appliance.discovery.table_query import with_parameters
@@ -54,6 +54,8 @@ class KeptTexts:
     """True for a row about an erased subject, which is not copied. It reads a key."""
     apart: bool = False
     """An author's own SQL chooses its rows: it stands in no session that has a key."""
+    conditions: Mapping[str, str] = field(default_factory=dict)
+    """Of columns of which some rows are kept: which."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def originals_queries(
             numbered = [(column, at.setdefault((each.root, column.name), len(at))) for column in each.columns]
             some = max(KEPT_LEAST, min(KEPT_SOME, each.table.estimated_rows // 10))
             of_all = [column for column, _ in numbered]
-            rows = sampled_rows(each.table, of_all, KEPT_ALL, some, seed, _copied(each))
+            shown = _of_rows(each.conditions)
+            rows = sampled_rows(each.table, of_all, KEPT_ALL, some, seed, _copied(each), shown)
             texts.append(from_rows(rows, [texts_sql(column, place, encoding) for column, place in numbered]))
         sql = with_parameters(_query(sources, " UNION ALL ".join(texts)))
         keyed = any(each.erased_sql for each in group)
@@ -227,6 +230,13 @@ def _originals(tables: Sequence[MaskedOriginals], places: dict[str, int], encodi
             int(ALL_ROWS * share),
             max(100, int(SOME_ROWS * share)),
             seed,
+            shown=_of_rows(
+                {
+                    column.name: f"({made.partly.where_sql}) IS NOT TRUE"
+                    for column, made in each.columns
+                    if made.partly is not None
+                }
+            ),
         )
         parts.append(from_rows(rows, selects))
     return " UNION ALL ".join(parts)
@@ -239,14 +249,28 @@ def _values_of(column: Column, compiled: CompiledColumn, place: int, encoding: s
     return [f"SELECT {place}, '', 'text', ({facet.value_sql})" for facet in compiled.facets]
 
 
+def _of_rows(conditions: Mapping[str, str]) -> dict[str, str]:
+    """Columns as they are in the rows for which a condition is true, and NULL in others."""
+    return {
+        name: f"CASE WHEN {where} THEN t.{identifier(name)} END AS {identifier(name)}"
+        for name, where in conditions.items()
+    }
+
+
 def sampled_rows(  # noqa: PLR0917
-    table: Table, columns: Sequence[Column], whole: int, some: int, seed: int, where: str | None = None
+    table: Table,
+    columns: Sequence[Column],
+    whole: int,
+    some: int,
+    seed: int,
+    where: str | None = None,
+    shown: Mapping[str, str] | None = None,
 ) -> str:
     """All rows of a table, or about ``some`` of a larger one, by pages; those that are copied.
 
     One seed for all: the fewer pages are among the more, so that a row's originals are looked for in the row.
     """
-    names = ", ".join(f"t.{identifier(column.name)}" for column in columns)
+    names = ", ".join((shown or {}).get(column.name, f"t.{identifier(column.name)}") for column in columns)
     sample = ""
     if table.estimated_rows > whole and table.pages > 50:
         percent = max(100.0 * some / table.estimated_rows, 100.0 * 16 / table.pages)

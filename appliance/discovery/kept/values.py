@@ -7,7 +7,7 @@ field; its name does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from appliance.discovery.evidence import ValueEvidence, by_values
@@ -23,6 +23,8 @@ from appliance.masking.suggesting.kinds import SPOKEN
 from appliance.workflow.catalog import Column
 
 COLUMNS_AT_ONCE = 60
+Looked = tuple[Sequence[Column], Sequence[str], Mapping[str, str]]
+"""Columns, the relations that they stand in, and the conditions of those of which some rows are kept."""
 _LEAST_DIGITS = 13
 """Of a card; a device's number has more."""
 _CHANCE_CARD = 0.3
@@ -69,17 +71,21 @@ def take_in(query: KeptValuesQuery, answer: Iterable[Sequence[object]], tables: 
 
 
 def kept_values_queries(
-    columns: Sequence[Column], relations: Sequence[str], encoding: str, *, share: float, seed: int
+    columns: Sequence[Column],
+    relations: Sequence[str],
+    encoding: str,
+    *,
+    share: float,
+    seed: int,
+    conditions: Mapping[str, str] | None = None,
 ) -> list[KeptValuesQuery]:
     """One query over all relations (``FROM`` items) of a table, or a few for one with very many columns."""
     sample = f" TABLESAMPLE BERNOULLI ({100 * share:.6f}) REPEATABLE ({seed})" if share < 1 else ""
     parts = [columns[at : at + COLUMNS_AT_ONCE] for at in range(0, len(columns), COLUMNS_AT_ONCE)]
-    return [_query([(part, relations)], encoding, sample) for part in parts]
+    return [_query([(part, relations, conditions or {})], encoding, sample) for part in parts]
 
 
-def kept_values_together(
-    tables: Sequence[tuple[Sequence[Column], Sequence[str]]], encoding: str
-) -> KeptValuesQuery:
+def kept_values_together(tables: Sequence[Looked], encoding: str) -> KeptValuesQuery:
     """One query over all rows of several tables: the long expression of shapes is planned once for them."""
     return _query(tables, encoding, "")
 
@@ -112,27 +118,33 @@ def _at_path(column: Column, counts: PathCounts) -> list[ValueEvidence]:
     return [evidence] if evidence is not None else []
 
 
-def _query(
-    tables: Sequence[tuple[Sequence[Column], Sequence[str]]], encoding: str, sample: str
-) -> KeptValuesQuery:
+def _query(tables: Sequence[Looked], encoding: str, sample: str) -> KeptValuesQuery:
     parts: list[str] = []
     texts: list[str] = []
     at: list[tuple[int, Column]] = []
-    for number, (columns, relations) in enumerate(tables):
+    for number, (columns, relations, conditions) in enumerate(tables):
         places = list(enumerate(columns, len(at)))
         at += [(number, column) for column in columns]
-        parts.append(_counts(places, _rows(columns, relations, sample), ROWS_PLACE - number))
+        parts.append(_counts(places, _rows(columns, relations, sample, conditions), ROWS_PLACE - number))
         if read := [(place, column) for place, column in places if not _is_only_counted(column)]:
-            rows = _rows([column for _, column in read], relations, sample)
+            rows = _rows([column for _, column in read], relations, sample, conditions)
             texts.append(from_rows(rows, [_texts(column, place, encoding) for place, column in read]))
     if texts:
         parts.append(_shapes(" UNION ALL ".join(texts)))
     return KeptValuesQuery(with_parameters(" UNION ALL ".join(parts)), tuple(at))
 
 
-def _rows(columns: Sequence[Column], relations: Sequence[str], sample: str) -> str:
-    names = ", ".join(f"t.{identifier(column.name)}" for column in columns)
+def _rows(
+    columns: Sequence[Column], relations: Sequence[str], sample: str, conditions: Mapping[str, str]
+) -> str:
+    names = ", ".join(_shown(column, conditions.get(column.name)) for column in columns)
     return " UNION ALL ".join(f"SELECT {names} FROM {each} AS t{sample}" for each in relations)
+
+
+def _shown(column: Column, where: str | None) -> str:
+    """A column; of one of which some rows are kept, what stands in these."""
+    name = f"t.{identifier(column.name)}"
+    return name if where is None else f"CASE WHEN {where} THEN {name} END AS {identifier(column.name)}"
 
 
 def _counts(places: Sequence[tuple[int, Column]], rows: str, rows_place: int) -> str:

@@ -19,8 +19,8 @@ from appliance.postgres.copying.ledger import SCHEMA
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.row_condition_sql import condition_sql
 from appliance.workflow.catalog import ForeignKey, Table
-from appliance.workflow.document import RowFilter
 from appliance.workflow.matching.rules import SelectedTable
+from appliance.workflow.row_filter import RowFilter
 
 Name = tuple[str, str]
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from appliance.documents.problems import Places, Problem
+from appliance.documents.problems import Places, Problem, path_text
+from appliance.masking.by_condition import with_kept
 from appliance.masking.compiled import CompiledColumn
 from appliance.masking.compiler import (
     check_column,
@@ -18,7 +19,9 @@ from appliance.masking.compiler import (
 from appliance.masking.foreign_keys import End, reference_problem
 from appliance.postgres.planning.row_reading import read_of_row
 from appliance.workflow.catalog import Column, ForeignKey, Table
+from appliance.workflow.conditions.alternatives import mask_words
 from appliance.workflow.document import MaskSpec
+from appliance.workflow.matching.following import Reference
 from appliance.workflow.matching.rules import Computed, Decision, Keep, Rule, SelectedTable
 
 Name = tuple[str, str]
@@ -34,10 +37,16 @@ class CompiledTables:
 
 
 def compile_tables(
-    selected: Iterable[SelectedTable], places: Places, encoding: str, *, judged: frozenset[str] = frozenset()
+    selected: Iterable[SelectedTable],
+    places: Places,
+    encoding: str,
+    references: Sequence[Reference] = (),
+    *,
+    judged: frozenset[str] = frozenset(),
 ) -> CompiledTables:
     """Compile every column of the tables that hold rows. ``encoding`` is the source database's. Pure.
 
+    ``references`` are those of the document: both their ends must come out alike, as a foreign key's.
     ``judged`` are the patterns of kept columns of which the workflow says why.
     """
     selected = list(selected)
@@ -59,8 +68,11 @@ def compile_tables(
             if not problems and name not in whole.wrong and columns.keys() >= set(whole.reads[name]):
                 columns[name] = _compile(each.table, column, decision, encoding, columns)
                 warnings += _warnings(each.table, column, decision)
-        compiled[each.table.all_names[0]] = tuple(columns[name] for name in decided if name in columns)
+        kept = frozenset(column.name for column, decision in each.columns if isinstance(decision, Keep))
+        made = (columns[name] for name in decided if name in columns)
+        compiled[each.table.all_names[0]] = tuple(with_kept(column, kept) for column in made)
     found += _foreign_key_problems(with_rows, places)
+    found += _reference_problems(with_rows, references, places)
     warnings += _kept_below_a_mask(selected)
     return CompiledTables(compiled, tuple(dict.fromkeys(found)), tuple(dict.fromkeys(warnings)))
 
@@ -83,7 +95,9 @@ def _compile(
     if decision.unlisted:
         return compile_unlisted(table, column)
     compiled = compile_column(table, column, decision.mask, encoding=encoding, row=row)
-    return compiled.model_copy(update={"rule": decision.pattern, "options": decision.mask.params})
+    options = {} if compiled.branches else decision.mask.params
+    known = {"rule": decision.pattern, "options": options, "follows": decision.follows}
+    return compiled.model_copy(update=known)
 
 
 def _warnings(table: Table, column: Column, decision: Decision) -> list[str]:
@@ -121,7 +135,31 @@ def _problem(  # noqa: PLR0917
 ) -> Problem:
     pattern = decision.pattern if isinstance(decision, Rule) else None
     path = ("masks", pattern) if pattern is not None else ("unlisted",)
-    return places.problem(path, f"{_name(table, column)}: {text}", expected)
+    follows = decision.follows if isinstance(decision, Rule) else None
+    why = f" (it follows {follows})" if follows else ""
+    return places.problem(path, f"{_name(table, column)}: {text}{why}", expected)
+
+
+def _reference_problems(
+    selected: list[SelectedTable], references: Sequence[Reference], places: Places
+) -> Iterator[Problem]:
+    """What the document says to hold the same values, and would not."""
+    by_name: dict[Name, SelectedTable] = {}
+    for each in selected:
+        for name in each.table.all_names:
+            by_name.setdefault(name, each)
+    for reference in references:
+        here, there = by_name.get(reference.column[:2]), by_name.get(reference.to[:2])
+        if here is None or there is None:
+            continue
+        yield from _pair_that_differs(
+            here,
+            there,
+            (reference.column[2], reference.to[2]),
+            f"{'.'.join(reference.to)}",
+            f"by {path_text(reference.path)}",
+            places,
+        )
 
 
 def _foreign_key_problems(selected: list[SelectedTable], places: Places) -> Iterator[Problem]:
@@ -140,25 +178,31 @@ def _foreign_key_problems(selected: list[SelectedTable], places: Places) -> Iter
 def _ends_that_differ(
     here: SelectedTable, key: ForeignKey, there: SelectedTable, places: Places
 ) -> Iterator[Problem]:
+    for names in zip(key.columns, key.to_columns, strict=True):
+        to = f"{key.to_schema}.{key.to_table}.{names[1]}"
+        yield from _pair_that_differs(here, there, names, to, f"foreign key {key.name}", places)
+
+
+def _pair_that_differs(  # noqa: PLR0917
+    here: SelectedTable, there: SelectedTable, names: tuple[str, str], to: str, by: str, places: Places
+) -> Iterator[Problem]:
     ours = {column.name: (column, decision) for column, decision in here.columns}
     theirs = {column.name: (column, decision) for column, decision in there.columns}
-    for name, other in zip(key.columns, key.to_columns, strict=True):
-        if name not in ours or other not in theirs:
-            continue
-        (column, decision), (other_column, other_decision) = ours[name], theirs[other]
-        mask, other_mask = _mask_of(decision), _mask_of(other_decision)
-        end, other_end = End(here.table, column, mask), End(there.table, other_column, other_mask)
-        why = reference_problem(end, other_end)
-        if why is None:
-            continue
-        patterns = [each.pattern for each in (decision, other_decision) if isinstance(each, Rule)]
-        path = ("masks", patterns[0]) if patterns and patterns[0] is not None else ("unlisted",)
-        yield places.problem(
-            path,
-            f"{_name(here.table, column)} ({_described(mask)}) refers to"
-            f" {key.to_schema}.{key.to_table}.{other} ({_described(other_mask)}), foreign key {key.name}",
-            "the same mask for both, or both under keep" if mask != other_mask else f"another mask: {why}",
-        )
+    if names[0] not in ours or names[1] not in theirs:
+        return
+    (column, decision), (other_column, other_decision) = ours[names[0]], theirs[names[1]]
+    mask, other_mask = _mask_of(decision), _mask_of(other_decision)
+    end, other_end = End(here.table, column, mask), End(there.table, other_column, other_mask)
+    why = reference_problem(end, other_end)
+    if why is None:
+        return
+    patterns = [each.pattern for each in (decision, other_decision) if isinstance(each, Rule)]
+    path = ("masks", patterns[0]) if patterns and patterns[0] is not None else ("unlisted",)
+    yield places.problem(
+        path,
+        f"{_name(here.table, column)} ({_described(mask)}) refers to {to} ({_described(other_mask)}), {by}",
+        "the same mask for both, or both under keep" if mask != other_mask else f"another mask: {why}",
+    )
 
 
 def _mask_of(decision: Decision | None) -> MaskSpec | None:
@@ -166,4 +210,4 @@ def _mask_of(decision: Decision | None) -> MaskSpec | None:
 
 
 def _described(mask: MaskSpec | None) -> str:
-    return "kept" if mask is None else f"masked with {mask.mask}"
+    return "kept" if mask is None else f"masked with {mask_words(mask)}"

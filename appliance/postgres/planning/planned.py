@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from appliance.masking.by_condition import with_kept
 from appliance.masking.compiled import Binding, CompiledColumn
 from appliance.postgres.building.row_order import order_columns
 from appliance.postgres.plan import (
@@ -57,6 +58,8 @@ def without_erased(table: PlannedTable, erased: ErasedRows) -> PlannedTable:
     """The table without rows about erased subjects, and with nothing that refers to one."""
     name = (table.schema_name, table.name)
     emptied = erased.emptied.get(name, {})
+    # A condition that reads what is emptied means something else in the twin.
+    kept = frozenset(column.name for column in table.columns if column.mask is None) - emptied.keys()
     columns = tuple(
         column.model_copy(
             update={
@@ -67,7 +70,7 @@ def without_erased(table: PlannedTable, erased: ErasedRows) -> PlannedTable:
         )
         if column.name in emptied
         else column
-        for column in table.columns
+        for column in (with_kept(each, kept) for each in table.columns)
     )
     # A condition that no row meets still says that the table is read by a query which looks at others.
     where = erased.where.get(name, "false" if emptied else None)

@@ -21,6 +21,7 @@ from appliance.postgres.plan import (
     Plan,
     Snapshot,
 )
+from appliance.postgres.planning.check_trials import check_problems
 from appliance.postgres.planning.columns import CompiledTables, compile_tables
 from appliance.postgres.planning.own_values import check_own_values
 from appliance.postgres.planning.planned import (
@@ -36,6 +37,7 @@ from appliance.postgres.planning.problems import (
     filter_problems,
     filter_warnings,
     quasi_problems,
+    refused_conditions,
     refused_filters,
     refused_selects,
     unlogged_tables,
@@ -148,7 +150,9 @@ def make_plan(
     matching = match_rules(workflow, catalog, request.places)
     if request.preview:
         matching = without_uncovered(matching)
-    compiled = compile_tables(matching.tables, request.places, catalog.encoding, judged=workflow.judged)
+    compiled = compile_tables(
+        matching.tables, request.places, catalog.encoding, matching.references, judged=workflow.judged
+    )
     findings = _examine(request, matching, compiled, source)
     if not findings.stops:
         # A sample of what policy forbids is not taken, not even to count it.
@@ -190,6 +194,8 @@ def make_plan(
         raise WrongRequestError(
             "\n".join(refused), "No row has been read.", "Report this: a mask made SQL that is wrong."
         )
+    broken = check_problems(source, matching.tables, tables, request.places, catalog.encoding)
+    _Findings(problems=broken).stop()
     targets = tuple(check.facts for check in checks)
     plan = Plan(
         run_id=request.run_id,
@@ -241,6 +247,7 @@ def _examine(
     findings.problems += malformed
     if not malformed:
         findings.problems += refused_filters(source, matching.tables, workflow, places)
+    findings.problems += refused_conditions(source, matching.tables, places)
     findings.lines += unreadable_tables(matching.tables, source.info.user)
     if any(table.schema_name == ledger.SCHEMA for table in request.catalog.tables):
         findings.lines.append(

@@ -10,6 +10,8 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.documents.problems import Places, Problem
+from appliance.masking.by_condition import condition_problems
+from appliance.masking.expressions.row_condition import row_condition
 from appliance.postgres.copying.copy_sql import masked_select
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import PlannedTable
@@ -17,10 +19,11 @@ from appliance.postgres.planning.reading_path import explained
 from appliance.postgres.planning.row_condition_sql import condition_misfits, condition_sql
 from appliance.postgres.planning.sql_condition import condition_problem
 from appliance.workflow.catalog import Table
-from appliance.workflow.conditions.grammar import why_free
+from appliance.workflow.conditions.alternatives import alternatives_of
+from appliance.workflow.conditions.grammar import parse_condition, why_free
 from appliance.workflow.document import Workflow
 from appliance.workflow.matching.patterns import parse_pattern
-from appliance.workflow.matching.rules import SelectedTable
+from appliance.workflow.matching.rules import Rule, SelectedTable
 
 _SHOWN = 50
 _AT_ONCE = 20
@@ -139,6 +142,33 @@ def refused_filters(
     return found
 
 
+def refused_conditions(
+    connection: Connection[TupleRow], selected: Iterable[SelectedTable], places: Places
+) -> list[Problem]:
+    """Conditions of masks that the source does not accept, though they fit the table's columns."""
+    found: dict[tuple[str, int], Problem] = {}
+    for each in selected:
+        for _, decision in each.columns if each.table.kind != "partitioned" else ():
+            choices = alternatives_of(decision.mask) if isinstance(decision, Rule) else ()
+            if condition_problems(each.table, choices):
+                # Said where the mask is compiled.
+                continue
+            for number, choice in enumerate(choices):
+                at = (decision.pattern or "", number) if isinstance(decision, Rule) else ("", number)
+                if choice.when is None or at in found:
+                    continue
+                condition = row_condition(parse_condition(choice.when), each.table, "t")
+                name = quoted(*each.table.all_names[0])
+                state = explained(connection, f"SELECT FROM ONLY {name} AS t WHERE {condition}")
+                if state is not None:
+                    what = (
+                        f"{each.table.qualified}: the source does not accept the condition ({_reason(state)})"
+                    )
+                    path = ("masks", at[0], number, "when")
+                    found[at] = places.problem(path, what, "a condition over the table's columns")
+    return list(found.values())
+
+
 def filter_warnings(selected: Sequence[SelectedTable]) -> list[str]:
     """What a row filter may do otherwise than its author thinks, a sentence each."""
     return [*_unfiltered_children(selected), *_compared_as_text(selected)]
@@ -203,7 +233,11 @@ _REASONS = {
     "42703": "unknown column",
     "42883": "unknown function or operator; one outside pg_catalog needs its schema",
     "42P01": "unknown table; it needs its schema",
-    "42804": "not of type boolean",
+    "42804": "not of type boolean, or of types that do not go together",
+    "22P02": "a literal that is no value of the type it is compared with",
+    "22007": "a literal that is no date or time",
+    "22008": "a literal that is no date or time",
+    "42P22": "texts of different collations",
     "42803": "an aggregate has no place here",
     "42P20": "a window function has no place here",
     "42501": "a privilege is missing",

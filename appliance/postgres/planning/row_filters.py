@@ -17,8 +17,8 @@ from psycopg import sql
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.planning.row_condition_sql import condition_sql
 from appliance.workflow.catalog import Column, ForeignKey, Table
-from appliance.workflow.document import RowFilter
 from appliance.workflow.matching.rules import SelectedTable
+from appliance.workflow.row_filter import RowFilter
 
 Name = tuple[str, str]
 

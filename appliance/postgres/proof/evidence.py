@@ -193,8 +193,14 @@ def _compared(part: Part) -> list[str]:
         found.append(f"CASE WHEN {was} = {each.value} THEN hashtextextended({was}, 0) END AS kept_{number}")
     for each in part.disjoint:
         found.append(f"hashtextextended(appliance_was_{each.number}, 0) AS was_{each.number}")
-        found.append(f"hashtextextended({each.value}, 0) AS now_{each.number}")
+        now = f"CASE WHEN {_holds(each)} THEN {each.value} END" if each.facet.where_sql else each.value
+        found.append(f"hashtextextended({now}, 0) AS now_{each.number}")
     return found
+
+
+def _holds(each: Proved) -> str:
+    """Whether the row is one of those of which it is to be proven."""
+    return f"appliance_holds_{each.number}"
 
 
 def _counts(part: Part) -> list[str]:
@@ -248,7 +254,8 @@ def _values(found: Finder, part: Part, rows: str, *, converted: bool) -> str:
         quoted(column.name) if column in part.columns else f"appliance_key_{number}"
         for number, column in enumerate(found.columns)
     ]
-    was = [f"{each.value} AS appliance_was_{each.number}" for each in part.counted]
+    was = [f"{each.original} AS appliance_was_{each.number}" for each in part.counted]
+    was += [f"({each.facet.where_sql}) AS {_holds(each)}" for each in part.disjoint if each.facet.where_sql]
     masked = [f"{column.sql} AS {quoted(column.name)}" for column in part.columns]
     inner = f"SELECT {', '.join([*keys, *was, *masked])} {rows} OFFSET 0"
     outer = [

@@ -47,6 +47,29 @@ class Proved:
         """SQL of its value as text, NULL where there is nothing to compare."""
         return f"nullif(({self.facet.value_sql}) COLLATE \"C\", '')"
 
+    @property
+    def original(self) -> str:
+        """The same on the source, NULL for rows of which it is not to be proven."""
+        where = self.facet.where_sql
+        return self.value if where is None else f"CASE WHEN {where} THEN {self.value} END"
+
+    def of_its_rows(self, sql: str) -> str:
+        """An expression over the twin's row, NULL for rows of which it is not to be proven.
+
+        Where the twin cannot be asked which those are, for all: what is gathered proves them.
+        """
+        where = self.facet.where_sql
+        if where is None:
+            return sql
+        return (
+            f"CASE WHEN {where} THEN {sql} END" if self.facet.in_twin else f"CASE WHEN false THEN {sql} END"
+        )
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The columns that tell, in the twin, of which rows it is to be proven."""
+        return self.facet.reads if self.facet.where_sql is not None and self.facet.in_twin else ()
+
 
 @dataclass(frozen=True)
 class Part:

@@ -108,6 +108,7 @@ def _searched(search: Search) -> str:
     """A subquery of the rows that are searched: what the proofs read, and what was gathered of the row."""
     found = search.finder
     names = dict.fromkeys(column.name for column in (*search.part.columns, *found.columns))
+    names.update(dict.fromkeys(name for each in search.part.facets for name in each.asked))
     by = found.found_by([quoted(column.name) for column in found.columns], converted=search.converted)
     columns = ", ".join([*map(quoted, names), f"{by} AS {FOUND}"])
     rows = f"(SELECT {columns} {_rows(search.loaded)} OFFSET 0) AS r"
@@ -133,11 +134,12 @@ def _values(search: Search) -> list[str]:
     found = []
     for each in search.part.facets:
         if each.facet.proof in ("outside_domain", "constant"):
-            found.append(f"{each.value} AS {_name(each)}")
+            found.append(f"{each.of_its_rows(each.value)} AS {_name(each)}")
         elif each.facet.proof == "partial":
-            found.append(f"({each.facet.leak_sql}) AS {_name(each)}")
+            found.append(f"{each.of_its_rows(f'({each.facet.leak_sql})')} AS {_name(each)}")
         if each.facet.shape_sql is not None:
-            found.append(f"(({each.facet.shape_sql}) IS FALSE) AS {_name(each)}_odd")
+            odd = each.of_its_rows(f"(({each.facet.shape_sql}) IS FALSE)")
+            found.append(f"{odd} AS {_name(each)}_odd")
     for place, column in enumerate(search.part.made):
         text = out_text(column)
         text = f"CASE WHEN {_GATHERED} THEN {text} END" if search.only_gathered else text
@@ -171,7 +173,10 @@ def _flags(search: Search) -> list[str]:
 def _numbers(each: Proved) -> tuple[str, str]:
     proof, name = each.facet.proof, _name(each)
     if proof == "partial":
-        return "count(*)", f"count(*) FILTER (WHERE {name})"
+        return (
+            "count(*)" if each.facet.where_sql is None else f"count({name})",
+            f"count(*) FILTER (WHERE {name})",
+        )
     if proof in ("constant", "outside_domain"):
         return f"count({name})", _outside(each)
     return "0", f"count(*) FILTER (WHERE {name}_odd)" if each.facet.shape_sql is not None else "0"

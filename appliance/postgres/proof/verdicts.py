@@ -105,7 +105,7 @@ class PartVerdict:
             )
         return ColumnProof(
             column=each.label,
-            mask=each.column.mask or "",
+            mask=each.facet.mask or each.column.mask or "",
             proof=each.facet.proof,
             compared=counted.given,
             met=counted.met,
@@ -123,6 +123,8 @@ class PartVerdict:
                 "the two databases' encodings order its keys differently: its shape was looked at, but it was"
                 " not compared with what the mask gives"
             )
+        if each.facet.where_sql is not None and not each.facet.in_twin and each.facet.proof != "none":
+            return "which rows it masks cannot be told in the twin: proven on the rows that were gathered"
         finder, apart = self.search.finder, self._apart >= _NEARLY_UNIQUE * self.gathered
         if self.search.part.made and not finder.unique and not apart:
             return (

@@ -143,6 +143,28 @@ WHERE i.indrelid = ANY (%s) AND (i.indisunique OR i.indisexclusion) AND i.indisl
 ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid
 """
 
+# Of those that are more than some columns together: what they compare, and of which rows.
+SPECIAL_KEYS = """
+SELECT i.indrelid, c.relname, (i.indkey::int2[])[0:i.indnkeyatts - 1],
+       ARRAY(SELECT pg_get_indexdef(i.indexrelid, place, false)
+             FROM generate_series(1, i.indnkeyatts) AS place
+             WHERE (i.indkey::int2[])[place - 1] = 0),
+       pg_get_expr(i.indpred, i.indrelid),
+       ARRAY(SELECT d.refobjsubid FROM pg_depend AS d
+             WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+             AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0),
+       coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false), i.indisexclusion,
+       ARRAY(SELECT o.oprname::text FROM pg_constraint AS k
+             CROSS JOIN LATERAL unnest(k.conexclop) WITH ORDINALITY AS op (oid, place)
+             JOIN pg_operator AS o ON o.oid = op.oid
+             WHERE k.conindid = i.indexrelid AND k.contype = 'x' ORDER BY op.place)
+FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
+WHERE i.indrelid = ANY (%s) AND (i.indisunique OR i.indisexclusion) AND i.indislive
+    AND (i.indisexclusion OR i.indpred IS NOT NULL OR i.indexprs IS NOT NULL
+         OR (to_jsonb(i) ->> 'indnullsnotdistinct')::boolean)
+ORDER BY i.indrelid, c.relname
+"""
+
 # A constraint that references a partitioned table has copies for each of its partitions: those are left out.
 FOREIGN_KEYS = """
 SELECT k.conrelid, k.conname, k.conkey, n.nspname, c.relname, k.confrelid, k.confkey,

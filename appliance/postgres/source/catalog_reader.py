@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 
 from appliance.postgres.source import catalog_queries
 from appliance.postgres.source.composite_reader import read_fields
+from appliance.postgres.source.special_keys import read_special_keys
 from appliance.postgres.source.type_reader import read_types
 from appliance.postgres.source.uncopied_kinds import read_not_carried
 from appliance.postgres.source.view_reader import read_view_columns
@@ -86,6 +87,7 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
             nulls_alike[oid].append(unique[oid][-1])
         if is_primary:
             primary[oid] = tuple(names[oid][number] for number in key)
+    special = read_special_keys(connection, oids, names)
     foreign = _foreign_keys(connection, oids, names)
     parents: dict[int, int] = dict(connection.execute(catalog_queries.PARTITIONED_BY).fetchall())
     partition_keys = _partition_keys(connection, parents)
@@ -107,6 +109,7 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
             primary_key=primary.get(oid, ()),
             unique_keys=tuple(dict.fromkeys(unique[oid])),
             nulls_alike=tuple(dict.fromkeys(nulls_alike[oid])),
+            special_keys=special.get(oid, ()),
             foreign_keys=tuple(foreign[oid]),
             root_schema=root_schema,
             root_name=root_name,

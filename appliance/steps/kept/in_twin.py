@@ -107,7 +107,10 @@ class _Twin:
         """``seen`` of each; of several in one query, unless one of them is in the way of the others."""
         if len(tables) > 1 and time.monotonic() < self._give_up:
             found = [Seen() for _ in tables]
-            of_each = [(each.columns, [_from(one) for one in self._relations(each)]) for each in tables]
+            of_each = [
+                (each.columns, [_from(one) for one in self._relations(each)], dict(each.conditions))
+                for each in tables
+            ]
             query = kept_values_together(of_each, self._encoding)
             try:
                 take_in(query, session.execute(query.sql.encode(), self._given()).fetchall(), found)
@@ -130,7 +133,12 @@ class _Twin:
         for at in range(0, len(loaded), RELATIONS_AT_ONCE):
             part = loaded[at : at + RELATIONS_AT_ONCE]
             queries = kept_values_queries(
-                table.columns, [_from(each) for each in part], self._encoding, share=share, seed=self._seed
+                table.columns,
+                [_from(each) for each in part],
+                self._encoding,
+                share=share,
+                seed=self._seed,
+                conditions=dict(table.conditions),
             )
             before = seen.rows
             for query in queries:

@@ -129,7 +129,7 @@ class Preview:
         for table in plan.tables:
             name = _shown_name(table)
             known = found.setdefault(name, TablePreview(*name))
-            known.masks = {column.name: column.mask or "" for column in table.masked_columns}
+            known.masks = {column.name: column.said for column in table.masked_columns}
             known.kept = tuple(column.name for column in table.columns if column.mask is None)
         for uncovered, column in match_rules(self._spec.workflow, catalog).uncovered:
             if uncovered.all_names[-1] in found:

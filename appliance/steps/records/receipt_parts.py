@@ -18,7 +18,8 @@ from appliance.receipts.predicate import (
     WorkflowFacts,
 )
 from appliance.steps.records.run_spec import RunSpec, bucket_folder
-from appliance.workflow.document import RowFilter
+from appliance.workflow.document import WHEN
+from appliance.workflow.row_filter import RowFilter
 
 
 def looks_of(twin: TwinProof) -> dict[tuple[str, str], KeptLook]:
@@ -57,7 +58,11 @@ def workflow_facts(key: bytes, spec: RunSpec) -> WorkflowFacts:
     """Which document the run followed. What the dashboard sent is known there: a plain digest."""
     workflow = spec.workflow
     digest = spec.workflow_digest or document_digest(workflow.model_dump(mode="json"))
-    own = any(each.where is not None for each in workflow.rows.values()) or bool(workflow.after_load)
+    own = (
+        any(each.where is not None for each in workflow.rows.values())
+        or any(each.mask == WHEN for each in workflow.masks.values())
+        or bool(workflow.after_load)
+    )
     keyed = own and spec.origin == "local"
     return WorkflowFacts(
         id=workflow.id,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 
+from appliance.masking.compiled import Branch
 from appliance.postgres.plan import Plan, PlannedTable
 from appliance.postgres.proof.parts import loads
 from appliance.postgres.proof.results import TableProof, TwinProof
-from appliance.receipts.predicate import KeptColumn, MaskedColumn, TableFacts
-from appliance.steps.records.receipt_parts import looks_of
+from appliance.receipts.predicate import AlternativeFacts, KeptColumn, KeptLook, MaskedColumn, TableFacts
+from appliance.steps.records.receipt_parts import keyed_digest, looks_of
 from appliance.workflow.document import KeptBecause, Workflow
 
 
@@ -21,7 +23,7 @@ def catalogue_digest(plan: Plan) -> str:
     return hashlib.sha256(json.dumps(sorted(read), ensure_ascii=False).encode()).hexdigest()
 
 
-def table_facts(workflow: Workflow, plan: Plan, twin: TwinProof | None) -> tuple[TableFacts, ...]:
+def table_facts(key: bytes, workflow: Workflow, plan: Plan, twin: TwinProof | None) -> tuple[TableFacts, ...]:
     """What was done to each table, and what came of proving it, as far as the run came."""
     proofs = {table.table: table for table in twin.tables} if twin is not None else {}
     looks = looks_of(twin) if twin is not None else {}
@@ -43,7 +45,7 @@ def table_facts(workflow: Workflow, plan: Plan, twin: TwinProof | None) -> tuple
             known.model_copy(
                 update={
                     "filtered": any(plan.tables[each].where_sql is not None for each in loaded.sources),
-                    "masked": tuple(_masked(table, proof)),
+                    "masked": tuple(_masked(key, table, proof, looks)),
                     "kept": tuple(
                         KeptColumn(
                             column=column.name,
@@ -65,7 +67,12 @@ def _root(table: PlannedTable) -> str:
     return table.root.qualified if table.root is not None else table.qualified
 
 
-def _masked(table: PlannedTable, proof: TableProof | None) -> list[MaskedColumn]:
+def _masked(
+    key: bytes,
+    table: PlannedTable,
+    proof: TableProof | None,
+    looks: Mapping[tuple[str, str], KeptLook],
+) -> list[MaskedColumn]:
     found = []
     for column in table.masked_columns:
         # Of a document each path is proven apart: its label follows the column's name.
@@ -87,6 +94,14 @@ def _masked(table: PlannedTable, proof: TableProof | None) -> list[MaskedColumn]
                 compared=sum(each.compared for each in parts) if parts else None,
                 equal=sum(equal) if equal else None,
                 outside=sum(each.outside for each in parts) if parts else None,
+                follows=column.follows,
+                alternatives=tuple(_alternative(key, each) for each in column.branches),
+                look=looks.get((_root(table), column.name)),
             )
         )
     return found
+
+
+def _alternative(key: bytes, branch: Branch) -> AlternativeFacts:
+    when = keyed_digest(key, "mask condition", branch.when) if branch.when is not None else None
+    return AlternativeFacts(mask=branch.mask, options=branch.options, when_keyed=when)

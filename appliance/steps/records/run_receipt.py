@@ -193,7 +193,7 @@ def _predicate(  # noqa: PLR0917
         source=_source(signing, spec, plan, snapshot),
         snapshot=SnapshotFacts(id=snapshot.snapshot_id, taken_at=snapshot.taken_at) if snapshot else None,
         catalogue_digest=catalogue_digest(plan) if plan else None,
-        tables=table_facts(workflow, plan, twin) if plan else (),
+        tables=table_facts(signing.key, workflow, plan, twin) if plan else (),
         groups=tuple(GroupFacts(**each.model_dump()) for each in digests.groups) if digests else (),
         after_load=tuple(
             after_load_facts(signing.key, each.database, each.after_load)

@@ -1,7 +1,8 @@
-"""The grammar of ``rows: where``: columns, literals, comparisons, AND OR NOT IN LIKE BETWEEN IS.
+"""The grammar of conditions over a row: columns, literals, comparisons, AND OR NOT IN LIKE BETWEEN IS.
 
 A condition in it is read into a tree of our own, and SQL is written from that tree, never from the text: so
-it can call nothing and look at nothing but the row. What goes beyond is *free SQL*, whose author needs trust.
+it can call nothing but a few functions and look at nothing but the row. What goes beyond is *free SQL*, whose
+author needs trust.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from appliance.workflow.conditions.tree import (
+    Applied,
     CastType,
     ColumnName,
     Comparator,
     Compared,
     Condition,
     Constant,
+    Function,
     Holds,
     Is,
     Joined,
@@ -60,6 +63,17 @@ _COMPARATORS: dict[str, Comparator] = {
     "NullSafeEQ": "IS NOT DISTINCT FROM",
     "NullSafeNEQ": "IS DISTINCT FROM",
 }
+_FUNCTIONS: dict[str, Function] = {
+    "Lower": "lower",
+    "Upper": "upper",
+    "Length": "length",
+    "Trim": "btrim",
+    "Left": "left",
+    "Right": "right",
+    "Coalesce": "coalesce",
+}
+FUNCTIONS = "lower, upper, length, trim, left, right, coalesce"
+_DEEPEST_OPERAND = 10
 _WHAT = {
     "In": "a subquery",
     "Select": "a subquery",
@@ -157,11 +171,11 @@ def _tested(node: exp.Expr) -> Condition:
     return Not(found) if negated else found
 
 
-def _operand(node: exp.Expr) -> Operand:  # noqa: PLR0911 - one for each form
+def _operand(node: exp.Expr, depth: int = 0) -> Operand:  # noqa: PLR0911 - one for each form
     from sqlglot import exp  # noqa: PLC0415
 
     if isinstance(node, exp.Paren):
-        return _operand(_only(node, "this"))
+        return _operand(_only(node, "this"), depth)
     if isinstance(node, exp.Column):
         identifier = _only(node, "this")
         if isinstance(identifier, exp.Identifier):
@@ -181,7 +195,33 @@ def _operand(node: exp.Expr) -> Operand:  # noqa: PLR0911 - one for each form
         return Constant("NULL", False)
     if isinstance(node, exp.Cast) and type(node) is exp.Cast:
         return _typed(node)
+    if type(node).__name__ in _FUNCTIONS:
+        return _applied(node, depth)
     raise _beyond(node)
+
+
+def _applied(node: exp.Expr, depth: int) -> Applied:
+    """A function that fails for no value. How many characters are cut is a literal, so that it fits."""
+    from sqlglot import exp  # noqa: PLC0415
+
+    if depth >= _DEEPEST_OPERAND:
+        raise BeyondGrammarError("nests too deep")
+    function = _FUNCTIONS[type(node).__name__]
+    if isinstance(node, exp.Coalesce):
+        first, others = _parts(node, "this", "expressions", also="is_nvl")
+        if not isinstance(others, list) or not others:
+            raise _beyond(node)
+        return Applied(function, tuple(_operand(each, depth + 1) for each in [first, *others]))
+    if function in ("left", "right"):
+        text, count = (_operand(each, depth + 1) for each in _parts(node, "this", "expression"))
+        if (
+            not isinstance(count, Constant)
+            or not re.fullmatch(r"-?[0-9]{1,6}", count.value)
+            or count.is_string
+        ):
+            raise BeyondGrammarError(f"calls {function} with a number of characters that is no literal")
+        return Applied(function, (text, count))
+    return Applied(function, (_operand(_only(node, "this"), depth + 1),))
 
 
 def _typed(node: exp.Expr) -> Constant:
@@ -219,7 +259,7 @@ def _beyond(node: exp.Expr) -> BeyondGrammarError:
 
     name = type(node).__name__
     if isinstance(node, exp.Func) and name not in _WHAT:
-        return BeyondGrammarError("calls a function")
+        return BeyondGrammarError(f"calls a function besides {FUNCTIONS}")
     what = _WHAT.get(
         name, "something besides columns, literals, comparisons, AND, OR, NOT, IN, LIKE, BETWEEN, IS"
     )

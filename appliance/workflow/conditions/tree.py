@@ -27,7 +27,19 @@ class Constant:
     cast: CastType | None = None
 
 
-Operand = ColumnName | Constant
+Function = Literal["lower", "upper", "length", "btrim", "left", "right", "coalesce"]
+"""What may be called: functions of PostgreSQL that fail for no value."""
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A function of some operands."""
+
+    function: Function
+    operands: tuple[Operand, ...]
+
+
+Operand = ColumnName | Constant | Applied
 
 
 @dataclass(frozen=True)
@@ -106,7 +118,16 @@ def columns_of(condition: Condition) -> Iterator[str]:
         for each in condition.conditions:
             yield from columns_of(each)
     else:
-        yield from (each.name for each in operands_of(condition) if isinstance(each, ColumnName))
+        yield from (each.name for operand in operands_of(condition) for each in named_in(operand))
+
+
+def named_in(operand: Operand) -> Iterator[ColumnName]:
+    """The columns that an operand is made from."""
+    if isinstance(operand, ColumnName):
+        yield operand
+    elif isinstance(operand, Applied):
+        for each in operand.operands:
+            yield from named_in(each)
 
 
 def operands_of(condition: Compared | OneOf | Within | Matches | Is | Holds) -> tuple[Operand, ...]:

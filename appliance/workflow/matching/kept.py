@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from appliance.workflow.conditions.alternatives import conditions_read
 from appliance.workflow.conditions.grammar import BeyondGrammarError, parse_condition
 from appliance.workflow.conditions.tree import columns_of
-from appliance.workflow.document import MaskSpec, Workflow
+from appliance.workflow.document import WHEN, MaskSpec, Workflow
 from appliance.workflow.matching.patterns import literal_pattern, parse_pattern
 from appliance.workflow.matching.rules import Decision, Keep, Matching, Rule, SelectedTable
 
@@ -47,6 +48,9 @@ class Kept:
 
 def leaves_parts(mask: MaskSpec) -> bool:
     """Whether a mask with these parameters may leave parts of a value, or all of it."""
+    if mask.mask == WHEN:
+        # Which mask a row has shows something of what its condition reads.
+        return True
     keeps = any(
         name.startswith("keep") and name != "keep_null" and value for name, value in mask.params.items()
     )
@@ -85,19 +89,21 @@ def kept_columns(matching: Matching) -> tuple[Kept, ...]:
 
 
 def chosen_by(selected: SelectedTable) -> frozenset[str]:
-    """The columns by which a row filter chooses: which rows come shows their values.
+    """The columns by which rows are chosen: which rows come, or how they are masked, shows their values.
 
     Free SQL names none of them; a user who may write it sees all that the reader does.
     """
     rows = selected.rows
+    masks = (decision.mask for _, decision in selected.columns if isinstance(decision, Rule))
+    by_mask = frozenset(name for mask in masks for name in conditions_read(mask))
     if rows is None:
-        return frozenset()
+        return by_mask
     if rows.where is None:
-        return frozenset({rows.by} if rows.by else ())
+        return by_mask | {rows.by} if rows.by else by_mask
     try:
-        return frozenset(columns_of(parse_condition(rows.where)))
+        return by_mask | set(columns_of(parse_condition(rows.where)))
     except BeyondGrammarError:
-        return frozenset()
+        return by_mask
 
 
 def kept_patterns(workflow: Workflow) -> tuple[Kept, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from appliance.documents.problems import KeyPath, Places, Problem, did_you_mean
 from appliance.workflow.catalog import Catalog, Table
-from appliance.workflow.document import RowFilter
 from appliance.workflow.matching.patterns import literal_pattern
 from appliance.workflow.matching.written_patterns import WrittenPattern
+from appliance.workflow.row_filter import RowFilter
 
 _AGE_TYPES = ("date", "timestamp without time zone", "timestamp with time zone")
 _MAX_SUGGESTIONS = 20

@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 
 from appliance.documents.problems import KeyPath, Places, Problem
 from appliance.workflow.catalog import Catalog, Column, Table
-from appliance.workflow.document import MaskSpec, RowFilter, Workflow
+from appliance.workflow.document import MaskSpec, Workflow
+from appliance.workflow.matching.decisions import (
+    Computed,
+    Decision,
+    Keep,
+    Rule,
+    SelectedTable,
+    Uncovered,
+)
+from appliance.workflow.matching.following import Reference, declared_references, followed
 from appliance.workflow.matching.match_problems import MatchProblems
 from appliance.workflow.matching.written_patterns import (
     Rank,
@@ -17,48 +26,9 @@ from appliance.workflow.matching.written_patterns import (
     WrittenPatterns,
     written_patterns,
 )
+from appliance.workflow.row_filter import RowFilter
 
-
-@dataclass(frozen=True)
-class Rule:
-    """The column is masked. ``pattern`` is None where ``unlisted: null`` says so, and no rule of its own."""
-
-    mask: MaskSpec
-    pattern: str | None
-
-    @property
-    def unlisted(self) -> bool:
-        """Masked because nothing covers it: NULL, or the type's neutral value where it may not be NULL."""
-        return self.pattern is None
-
-
-@dataclass(frozen=True)
-class Keep:
-    """The column is copied as it is. ``pattern`` is None where ``unlisted: keep`` says so."""
-
-    pattern: str | None
-
-
-@dataclass(frozen=True)
-class Uncovered:
-    """Nothing says what happens to the column, so the run may not begin."""
-
-
-@dataclass(frozen=True)
-class Computed:
-    """The column is generated: the twin computes it from the others, and it is not copied."""
-
-
-Decision = Rule | Keep | Uncovered | Computed
-
-
-@dataclass(frozen=True)
-class SelectedTable:
-    """A table that is copied, with the decision for each of its columns, in the table's order."""
-
-    table: Table
-    columns: tuple[tuple[Column, Decision], ...]
-    rows: RowFilter | None = None
+__all__ = ["Computed", "Decision", "Keep", "Matching", "Rule", "SelectedTable", "Uncovered", "match_rules"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +42,8 @@ class Matching:
     """What ``unlisted: halt`` stops at. A column of a partitioned table stands here once, under its root."""
     notices: tuple[str, ...] = ()
     """What is odd and no problem."""
+    references: tuple[Reference, ...] = ()
+    """Columns that the document says to hold another one's values."""
 
 
 def selected_oids(workflow: Workflow, catalog: Catalog) -> set[int]:
@@ -87,8 +59,9 @@ def match_rules(workflow: Workflow, catalog: Catalog, places: Places | None = No
 
     A partition is matched under its own name and those of the partitioned tables above it, the nearest being
     the more specific of two that are otherwise equal. A mask for a column of a table that another INHERITS
-    from holds for that one's column too, in the same order; what is kept there does not. ``places`` adds
-    lines to the problems.
+    from holds for that one's column too, in the same order; what is kept there does not. What refers to a
+    masked column, by a foreign key or by the document's word, is masked alike. ``places`` adds lines to the
+    problems.
     """
     problems = MatchProblems(catalog, places or Places())
     patterns = written_patterns(workflow)
@@ -101,12 +74,18 @@ def match_rules(workflow: Workflow, catalog: Catalog, places: Places | None = No
             selected.append(SelectedTable(table, columns, _row_filter(problems, table, patterns.rows)))
         else:
             _note_elsewhere(table, patterns)
+    references = declared_references(patterns.references, selected, catalog, problems)
+    selected = followed(selected, references, problems)
     for written in patterns.all():
         problems.useless(written)
     if not selected and not problems.found:
         problems.add(("tables",), "selects no table", "patterns of include that exclude does not take away")
     return Matching(
-        tuple(selected), tuple(problems.found), _uncovered(selected, catalog), tuple(problems.notices)
+        tuple(selected),
+        tuple(problems.found),
+        _uncovered(selected, catalog),
+        tuple(problems.notices),
+        references,
     )
 
 

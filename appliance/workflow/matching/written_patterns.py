@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from appliance.documents.problems import KeyPath
 from appliance.workflow.catalog import Column, Table
-from appliance.workflow.document import MaskSpec, RowFilter, Workflow
+from appliance.workflow.document import MaskSpec, Workflow
 from appliance.workflow.matching.patterns import Pattern, Specificity, parse_pattern
+from appliance.workflow.row_filter import RowFilter
 
 TableName = tuple[str, str]
 """Schema and name."""
@@ -28,6 +29,8 @@ class WrittenPattern:
     """Its place among its like in the document."""
     mask: MaskSpec | None = None
     rows: RowFilter | None = None
+    to: str = ""
+    """The column that the matched ones refer to."""
     matched: bool = False
     matched_elsewhere: bool = False
     """It matched tables or columns, but none that are copied."""
@@ -75,9 +78,10 @@ class WrittenPatterns:
     rows: list[WrittenPattern]
     rules: list[WrittenPattern]
     """Masks, then what is kept."""
+    references: list[WrittenPattern]
 
     def all(self) -> list[WrittenPattern]:
-        return [*self.include, *self.exclude, *self.rows, *self.rules]
+        return [*self.include, *self.exclude, *self.rows, *self.rules, *self.references]
 
 
 def written_patterns(workflow: Workflow) -> WrittenPatterns:
@@ -90,7 +94,12 @@ def written_patterns(workflow: Workflow) -> WrittenPatterns:
         WrittenPattern(parse_pattern(pattern, 3), ("masks", pattern), order, mask=mask)
         for order, (pattern, mask) in enumerate(workflow.masks.items())
     ]
+    references = [
+        WrittenPattern(parse_pattern(pattern, 3), ("references", pattern), order, to=to)
+        for order, (pattern, to) in enumerate(workflow.references.items())
+    ]
     return WrittenPatterns(
+        references=references,
         include=_listed(workflow.tables.include, 2, ("tables", "include")),
         exclude=_listed(workflow.tables.exclude, 2, ("tables", "exclude")),
         rows=rows,

@@ -150,7 +150,7 @@ def plan_json(plan: Plan) -> str:
                 "estimated_rows": table.estimated_rows,
                 "bytes": table.bytes,
                 "filtered": table.where_sql is not None,
-                "columns": {column.name: column.mask or "keep" for column in table.columns},
+                "columns": {column.name: column.said for column in table.columns},
             }
             for table in plan.tables
         ],
@@ -195,13 +195,13 @@ def _planned_tables(plan: Plan) -> Table:
 def _planned_columns(planned: PlannedTable) -> Table:
     table = _table("column", "type", "what happens", title=_text(planned.qualified))
     for column in planned.columns:
-        table.add_row(_text(column.name), _text(column.type), column.mask or "keep")
+        table.add_row(_text(column.name), _text(column.type), _text(column.said))
     return table
 
 
 def _masks(table: PlannedTable) -> str:
     masked = [
-        column.name if column.mask == column.name else f"{column.name}: {column.mask}"
+        column.name if column.mask == column.name else f"{column.name}: {column.said}"
         for column in table.masked_columns
     ]
     more = len(masked) - _SHOWN_COLUMNS

@@ -37,6 +37,7 @@ def view(data: dict[str, Any], *, apart: bool = False) -> dict[str, Any]:
     """
     data = _patterns_only(data) if apart else data
     tables, limits = mapping_of(data.get("tables")), mapping_of(data.get("limits"))
+    masks = mapping_of(data.get("masks"))
     deliveries = data.get("deliver") if isinstance(data.get("deliver"), list) else []
     twins = [
         mapping_of(delivery.get("twin"))
@@ -55,7 +56,12 @@ def view(data: dict[str, Any], *, apart: bool = False) -> dict[str, Any]:
         "unlisted": _unlisted(data),
         "twins": [as_text(twin.get("connection")) for twin in twins] or [""],
         "parts": delivery_form.parts_shown(data),
-        "masks": [_mask_row(pattern, value) for pattern, value in mapping_of(data.get("masks")).items()],
+        "masks": [
+            _mask_row(pattern, value) for pattern, value in masks.items() if not isinstance(value, list)
+        ],
+        "by_condition": [
+            key for key, value in mapping_of(data.get("masks")).items() if isinstance(value, list)
+        ],
         "rows": [_filter_row(pattern, value) for pattern, value in mapping_of(data.get("rows")).items()],
         "limits": [
             {
@@ -118,7 +124,7 @@ def document(form: FormData, before: dict[str, Any]) -> dict[str, Any]:
     put(data, "rows", _filters(form))
     apart = text_in(form, "columns_apart") == "yes"
     masks = mapping_of(before.get("masks"))
-    put(data, "masks", _with_single(masks, _masks(form, masks)) if apart else _masks(form, masks))
+    put(data, "masks", _with_others(masks, _masks(form, masks), apart=apart))
     put(data, "keep", _kept(before.get("keep"), _split(form, "keep"), apart=apart))
     unlisted = text_in(form, "unlisted")
     if unlisted in UNLISTED and not (unlisted == "halt" and "unlisted" not in before):
@@ -136,9 +142,16 @@ def document(form: FormData, before: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _with_single(before: dict[str, Any], made: dict[str, Any]) -> dict[str, Any]:
-    """What the form says of patterns, with what the document says of single columns, in their order."""
-    kept = {key: value for key, value in before.items() if is_literal(key) or key in made}
+def _with_others(before: dict[str, Any], made: dict[str, Any], *, apart: bool) -> dict[str, Any]:
+    """What the form says of patterns, with what it has no field for, in their order.
+
+    That is several masks by conditions, and where the columns screen has them those of single columns.
+    """
+    kept = {
+        key: value
+        for key, value in before.items()
+        if isinstance(value, list) or (apart and is_literal(key)) or key in made
+    }
     return {key: made.get(key, value) for key, value in kept.items()} | made
 
 

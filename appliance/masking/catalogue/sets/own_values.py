@@ -59,6 +59,7 @@ class Distribution(Mask[DistributionParams]):
     name = "distribution"
     summary = "Replaces a value with one of the column's own, as often as each stands there."
     params = DistributionParams
+    whole_column = True
     kinds = (_FIXED - TIMES) | TEXT | frozenset[Kind]({"numeric", "enum", "inet"})
     proof = "by_chance"
     promises = Promises(
@@ -142,6 +143,7 @@ class Shuffle(Mask[KeyedParams]):
     name = "shuffle"
     summary = "Gives each row the value of another row of the table, as a key decides."
     params = KeyedParams
+    whole_column = True
     kinds = _FIXED | TEXT | frozenset[Kind]({"numeric"})
     proof = "by_chance"
     promises = Promises(
