@@ -20,7 +20,7 @@ from appliance.contract.step_messages import Failure, Message, Result
 from appliance.errors import ApplianceError, ExitCode
 from appliance.postgres.errors import database_failure, retry_can_help
 from appliance.postgres.planning.space_estimate import target_is_full
-from appliance.steps.calling.call import StepCall, StepPaths
+from appliance.steps.calling.call import LOOKS, StepCall, StepPaths
 from appliance.steps.calling.context import StepContext, load_context
 from appliance.steps.records.run_files import PLAN
 
@@ -54,7 +54,7 @@ def execute_step(
     forget_libpq_variables()
     try:
         with _until_sigterm() as stopped:
-            module = importlib.import_module(f"appliance.steps.{call.step}")
+            module = importlib.import_module(_module_of(call.step))
             context = load_context(call, paths, emit)
             if getattr(module, "KEEPER", False):
                 stopped.only_note()
@@ -67,6 +67,10 @@ def execute_step(
             emit(failure)
         return failure.exit_code
     return ExitCode.DONE
+
+
+def _module_of(step: str) -> str:
+    return f"appliance.steps.{'looks.' if step in LOOKS else ''}{step}"
 
 
 def forget_libpq_variables() -> None:
