@@ -20,6 +20,7 @@ import appliance
 from appliance.cloud.enrol_unattended import OneTimeToken, enrol_here, refuse_other_sites
 from appliance.errors import ApplianceError, Explanation, RefusedError, WrongRequestError
 from appliance.settings.settings import Settings
+from appliance.status.data_page.routes import add_data_routes, desk_of
 from appliance.status.guard import Guard, is_owner, owners_token, required_token, token_file
 from appliance.status.metrics import CONTENT_TYPE, metrics
 from appliance.status.owner_requests import Asked, WantedRun, ask_for_run, ask_to_cancel
@@ -132,8 +133,9 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
         return _for_the_owner(request, lambda: ask_to_cancel(settings, run_id))
 
     for path, (name, kind) in PAGE.items():
-        app.add_api_route(path, _file(name, kind), include_in_schema=False)
+        app.add_api_route(path, _file(FilePath(__file__).with_name(name), kind), include_in_schema=False)
     token = required_token(settings)
+    add_data_routes(app, desk_of(settings), open_to_all=token is None, page=_file, written=_json)
     app.add_middleware(Guard, status=settings.status, token=token, owner=token or owners_token(settings))
     return app
 
@@ -172,9 +174,9 @@ def _writer(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _file(name: str, kind: str) -> Callable[[], Response]:
+def _file(path: FilePath, kind: str) -> Callable[[], Response]:
     """A part of the page, read once."""
-    content = FilePath(__file__).with_name(name).read_bytes()
+    content = path.read_bytes()
 
     def serve() -> Response:
         return Response(content, media_type=kind)
