@@ -54,7 +54,7 @@ function databases(title, offers, now, ends) {
 function exportsOf(workflow, now) {
   const lines = workflow.exports.map((each) => [
     each.run, each.formats.join(", "), ago(each.created_at, now),
-    `${each.tables.toLocaleString()} tables, ${each.rows.toLocaleString()} rows`, size(each.bytes), until(each.expires_at, now),
+    `${each.rows.toLocaleString()} rows in ${each.tables.toLocaleString()} ${each.tables === 1 ? "table" : "tables"}`, size(each.bytes), until(each.expires_at, now),
   ]);
   const made = [element("h3", "Files to fetch"), table(`Exports of ${workflow.id}`, ["Run", "Formats", "Made", "What", "Size", "Stays"], lines)];
   if (workflow.exports.some((each) => each.restorable)) {
