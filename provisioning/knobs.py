@@ -82,6 +82,7 @@ class Knobs:
     status_tls_certificate: str | None
     status_tls_key: str | None
     dashboard_url: str | None
+    traces_endpoint: str | None
     enrolment_token_file: str | None
     connections_file: str | None
     policy_file: str | None
@@ -137,6 +138,11 @@ def read_knobs(data: Data) -> Knobs:
     _check_docker(knobs)
     _check_notify(knobs)
     _check_status(knobs)
+    if (
+        knobs.traces_endpoint
+        and re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", knobs.traces_endpoint) is None
+    ):
+        raise WrongKnobError("traces_endpoint: expected a URL such as http://127.0.0.1:4318")
     if knobs.releases_kept < RELEASES_KEPT_MIN:
         raise WrongKnobError(f"releases_kept: expected {RELEASES_KEPT_MIN} or more")
     if not 0 <= knobs.release_watch_minutes <= RELEASE_WATCH_MINUTES_MAX:

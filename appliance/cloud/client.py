@@ -7,7 +7,6 @@ httpx is loaded with the first client, so that an appliance without a dashboard 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
 from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     import httpx
 
 from appliance.errors import WorkFailedError, WrongRequestError
-from appliance.system.http import Answer, Fault, fault_of, trusting
+from appliance.system.http import Answer, Fault, fault_of, is_loopback, trusting
 
 CALL_TIMEOUT_S = 20.0
 """For the whole of a call, from looking the name up to the last byte: a drip cannot stretch it."""
@@ -59,20 +58,13 @@ def checked_url(url: str, *, plain_http: bool = False) -> str:
     example = "Give it as https://dashboard.example.com"
     if not fits or parts.username or parts.password or parts.query or parts.fragment:
         raise WrongRequestError("That is not a dashboard's address.", "", f"{example}.")
-    if parts.scheme == "http" and not plain_http and not _is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname or ""):
         raise WrongRequestError(
             "The dashboard's address is not https.",
             "Anybody on the way could take the appliance's token.",
             f"{example}, or set dashboard_plain_http where the way is safe.",
         )
     return url.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class DashboardClient:

@@ -22,7 +22,7 @@ FOLDER = "copies"
 """In the state's folder; part of every backup."""
 _FILE = "copies.jsonl"
 
-CopyKind = Literal["twin", "files", "bucket", "branch"]
+CopyKind = Literal["twin", "files", "bucket", "branch", "pull"]
 AskedBy = Literal["command line", "schedule", "request"]
 
 
@@ -38,7 +38,8 @@ class _Line(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     place: str
-    """``CONNECTION/DATABASE``, ``WORKFLOW/RUN`` of files, ``CONNECTION/FOLDER/`` in a bucket."""
+    """``CONNECTION/DATABASE``, ``WORKFLOW/RUN`` of files, ``CONNECTION/FOLDER/`` in a bucket, and
+    ``PERSON/WORKFLOW/RUN`` of what a person has fetched."""
     run: str
     """That made it; of a branch, whose rows it has."""
 

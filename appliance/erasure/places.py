@@ -80,6 +80,7 @@ def places_of(
             if place.plan is None or place.plan.key_name == key_name
         ]
     found += _in_buckets(state_dir, connections, policy, plans, key_name)
+    found += _fetched(state_dir, connections, plans, key_name)
     for export in list_exports(exports_dir):
         export_plan = plans.get(export.manifest.run)
         name = f"{export.manifest.workflow}/{export.manifest.run}"
@@ -127,6 +128,21 @@ def _in_buckets(
         except ApplianceError as error:
             why = error.explanation.line()
         yield Place("bucket", copy.place, copy.run, connection, plan=plan, why_not=why)
+
+
+def _fetched(
+    state_dir: Path, connections: dict[str, Connection], plans: dict[str, Plan], key_name: str
+) -> Iterator[Place]:
+    """What people have fetched: no longer the appliance's to look at, and named all the same."""
+    over = ended(state_dir)
+    for copy in made(state_dir):
+        if copy.kind != "pull" or copy.key in over:
+            continue
+        plan = plans.get(copy.run)
+        of = plan.key_name if plan is not None else _key_name(connections, copy.source)
+        # Of a run that the ledger did not know, it cannot be said that the subject is not in it.
+        if of == key_name or not copy.source:
+            yield Place("pull", copy.place, copy.run)
 
 
 def _key_name(connections: dict[str, Connection], source: str) -> str:

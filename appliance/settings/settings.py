@@ -129,6 +129,12 @@ class Settings(StrictModel):
         description="Whether a dashboard that is not on this machine may be spoken to without TLS.",
         examples=[False],
     )
+    traces_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+        description="Where traces of runs go: a collector that takes OTLP over HTTP; null for none.",
+        examples=["http://127.0.0.1:4318"],
+    )
     steps: StepSettings = Field(
         default_factory=StepSettings,
         description="Step containers, and what workflows may ask for.",

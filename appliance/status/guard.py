@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from appliance.data_users.tokens import TOKEN
 from appliance.durable import create_file
 from appliance.errors import WrongRequestError
 from appliance.settings.settings import Settings
 from appliance.settings.status import StatusSettings
+from appliance.system.http import is_loopback
 
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Any, Send], Awaitable[None]]
 
 COOKIE = "appliance_token"
+DATA_COOKIE = "appliance_data_token"
 OWNER = "is_owner"
+DATA_TOKEN = "data_token"  # noqa: S105 - a name
+DATA_PATHS = ("/data/", "/data.html", "/data.js", "/shown.js", "/page.css")
+"""Where a data user's own token counts; what is no secret is there for all."""
 SHORTEST_TOKEN = 16
 LONGEST_FORM_BYTES = 4096
 FOLDER = Path(__file__).parent
@@ -32,14 +37,6 @@ HEADERS = {
     b"referrer-policy": b"no-referrer",
     b"cache-control": b"no-store",
 }
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on can be reached from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def token_file(settings: Settings) -> Path:
@@ -93,6 +90,12 @@ def is_owner(scope: Scope) -> bool:
     return bool(scope.get("state", {}).get(OWNER))
 
 
+def data_token(scope: Scope) -> str | None:
+    """What a caller showed as a data user's token, which is not looked at here."""
+    shown = scope.get("state", {}).get(DATA_TOKEN)
+    return shown if isinstance(shown, str) else None
+
+
 class Guard:
     """ASGI middleware: refuses anyone who may not ask, and adds the headers that protect browsers.
 
@@ -117,12 +120,15 @@ class Guard:
             )
             return
         knows_token = self._has_token(headers)
+        for_data_users = scope["path"].startswith(DATA_PATHS)
         signs_in = scope["path"] == "/sign-in" and self._owner is not None
-        if (self._token is not None and scope["path"] != "/page.css" and not knows_token) or signs_in:
+        if (self._token is not None and not for_data_users and not knows_token) or signs_in:
             wants_page = signs_in or b"text/html" in headers.get(b"accept", b"")
             await self._ask_for_token(scope, receive, send, wants_page=wants_page)
             return
         scope.setdefault("state", {})[OWNER] = knows_token
+        if for_data_users:
+            scope["state"][DATA_TOKEN] = _as_data_token(_shown(headers, DATA_COOKIE))
 
         async def send_with_headers(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
@@ -144,11 +150,16 @@ class Guard:
         """A browser gets a form; what it sends becomes a cookie that scripts cannot read."""
         if scope["method"] == "POST" and scope["path"] == "/sign-in":
             given = parse_qs(await _body(receive)).get(b"token", [b""])[0]
+            # Without TLS the page is on loopback only, and browsers would not send a secure cookie there.
+            secure = "" if self._token is None and scope.get("scheme") == "http" else " Secure;"
             if self._owner and hmac.compare_digest(given.strip(), self._owner.encode()):
-                # Without TLS the page is on loopback only, and browsers would not send a secure cookie there.
-                secure = "" if self._token is None and scope.get("scheme") == "http" else " Secure;"
                 cookie = f"{COOKIE}={self._owner}; Path=/;{secure} HttpOnly; SameSite=Strict".encode()
                 await _answer(send, 303, b"", [(b"location", b"./"), (b"set-cookie", cookie)])
+                return
+            if (shown := _as_data_token(given)) is not None:
+                # Whether it is good, what hands out files says each time.
+                mark = f"{DATA_COOKIE}={shown}; Path=/data/;{secure} HttpOnly; SameSite=Strict"
+                await _answer(send, 303, b"", [(b"location", b"data.html"), (b"set-cookie", mark.encode())])
                 return
             wants_page = True
         if wants_page:
@@ -158,11 +169,23 @@ class Guard:
         await _refuse(send, 401, "A token is needed: Authorization: Bearer, from status.token_file.")
 
     def _has_token(self, headers: dict[bytes, bytes]) -> bool:
-        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
-        if scheme.lower() != b"bearer":
-            pairs = (pair.strip().partition(b"=") for pair in headers.get(b"cookie", b"").split(b";"))
-            given = next((value for name, _, value in pairs if name == COOKIE.encode()), b"")
+        given = _shown(headers, COOKIE)
         return self._owner is not None and hmac.compare_digest(given.strip(), self._owner.encode())
+
+
+def _shown(headers: dict[bytes, bytes], cookie: str) -> bytes:
+    """The token that a request has, as a program or as a browser shows it."""
+    scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+    if scheme.lower() != b"bearer":
+        pairs = (pair.strip().partition(b"=") for pair in headers.get(b"cookie", b"").split(b";"))
+        given = next((value for name, _, value in pairs if name == cookie.encode()), b"")
+    return given
+
+
+def _as_data_token(given: bytes) -> str | None:
+    """What has the form of a data user's token; None for anything else."""
+    shown = given.decode("ascii", errors="replace").strip()
+    return shown if TOKEN.fullmatch(shown) else None
 
 
 def _host_name(host: bytes) -> str:

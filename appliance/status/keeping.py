@@ -18,6 +18,8 @@ import psycopg
 
 from appliance.cloud.commands import CloudCommands
 from appliance.cloud.wanted_release import WantedRelease
+from appliance.data_users.desk import OwnDesk
+from appliance.data_users.far_desk import DeskKeeper
 from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings, load_settings
 from appliance.status.connection_notes import write_note
@@ -90,6 +92,8 @@ def keep(settings: Settings, stop: threading.Event) -> None:
     """Work until asked to stop. Each turn that came to its end is marked, for the supervisor to see."""
     DiskWatch(settings).background.start()
     ReconcileLoop(settings).background.start()
+    with contextlib.suppress(OSError):
+        DeskKeeper(settings, OwnDesk(settings)).start()
     turns: tuple[Callable[[], None], ...] = (
         RunCommands(settings).turn,
         Notes(settings).turn,

@@ -20,6 +20,7 @@ from appliance.errors import ApplianceError, Explanation, RefusedError, WrongReq
 from appliance.settings.settings import Settings
 from appliance.status.answers import NO_DATABASE, Described, json_answer
 from appliance.status.branch_calls import branch_calls
+from appliance.status.data_page.routes import add_data_routes, desk_of
 from appliance.status.facts.log_ends import LogEnd
 from appliance.status.guard import Guard, owners_token, required_token
 from appliance.status.metrics import CONTENT_TYPE, metrics
@@ -120,15 +121,16 @@ def create_app(settings: Settings, state: State | None = None) -> FastAPI:
     app.include_router(owner_calls(settings))
     app.include_router(branch_calls(settings))
     for path, (name, kind) in PAGE.items():
-        app.add_api_route(path, _file(name, kind), include_in_schema=False)
+        app.add_api_route(path, _file(FilePath(__file__).with_name(name), kind), include_in_schema=False)
     token = required_token(settings)
+    add_data_routes(app, desk_of(settings), open_to_all=token is None, page=_file, written=json_answer)
     app.add_middleware(Guard, status=settings.status, token=token, owner=token or owners_token(settings))
     return app
 
 
-def _file(name: str, kind: str) -> Callable[[], Response]:
+def _file(path: FilePath, kind: str) -> Callable[[], Response]:
     """A part of the page, read once."""
-    content = FilePath(__file__).with_name(name).read_bytes()
+    content = path.read_bytes()
 
     def serve() -> Response:
         return Response(content, media_type=kind)

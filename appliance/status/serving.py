@@ -67,6 +67,10 @@ def _work_behind(settings: Settings, state: State, server: Server) -> None:
         from appliance.status.notifications.notifier import Notifier  # noqa: PLC0415
 
         Notifier(settings, state.report).background.start()
+    if settings.traces_endpoint:
+        from appliance.status.traces.sender import TraceSender  # noqa: PLC0415
+
+        TraceSender(settings, state).background.start()
     reporter = Reporter(settings, state)
     state.dashboard = reporter.describe
     reporter.background.start()

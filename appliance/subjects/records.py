@@ -26,7 +26,7 @@ FOLDER = "erasures"
 """In the state's folder; part of every backup."""
 SUBJECTS_FILE = "subjects.yaml"
 
-PlaceKind = Literal["twin", "former twin", "golden copy", "branch", "files", "bucket", "source"]
+PlaceKind = Literal["twin", "former twin", "golden copy", "branch", "files", "bucket", "pull", "source"]
 """A kind of copy that is added here is added to ``erasure/places.py``, which finds those that are there."""
 PlaceState = Literal["open", "done", "empty", "left to others"]
 """``open``: it has to be tried again. ``left to others``: the appliance may not, and the record says why."""
@@ -51,7 +51,8 @@ class PlaceRecord(RecordModel):
 
     kind: PlaceKind
     name: str
-    """``connection/database``, ``workflow/run`` of files, ``connection/folder/`` in a bucket."""
+    """``connection/database``, ``workflow/run`` of files, ``connection/folder/`` in a bucket,
+    ``person/workflow/run`` of what was fetched."""
     run: str | None = None
     """Which run made it, where one did."""
     state: PlaceState = "open"

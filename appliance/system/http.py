@@ -54,6 +54,16 @@ class NoAnswerError(Exception):
     """No answer that can be used. Its text says why."""
 
 
+def is_loopback(host: str) -> bool:
+    """Whether an address or a name is this machine's own, which no other machine can reach."""
+    import ipaddress  # noqa: PLC0415 - see the module
+
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def reachable(host: str) -> str:
     """The address at which a program is asked that listens on ``host``."""
     return _EVERYWHERE.get(host, host)

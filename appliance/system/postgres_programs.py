@@ -14,15 +14,20 @@ from typing import NamedTuple
 PG_DUMP_VARIABLE = "APPLIANCE_PG_DUMP"
 """Environment variable with the path of the pg_dump to use, where it is not found by itself."""
 _DEBIAN = Path("/usr/lib/postgresql")
+PG_RESTORE_VARIABLE = "APPLIANCE_PG_RESTORE"
+"""The same for pg_restore."""
 _PLACES = (
-    "/usr/lib/postgresql/*/bin/pg_dump",
-    "/usr/pgsql-*/bin/pg_dump",
-    "/opt/homebrew/opt/postgresql@*/bin/pg_dump",
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/opt/homebrew/opt/postgresql@*/bin",
+    "/opt/homebrew/opt/libpq/bin",
+    "/usr/local/opt/libpq/bin",
+    "/Applications/Postgres.app/Contents/Versions/*/bin",
 )
 
 
 class PgDump(NamedTuple):
-    """A pg_dump program."""
+    """A pg_dump program, or a pg_restore."""
 
     path: Path
     major: int
@@ -45,14 +50,35 @@ def find_pg_dump(server_version: int, what: str = "the source") -> PgDump:
 
     Raises WrongRequestError where there is none.
     """
+    return _find(
+        "pg_dump",
+        PG_DUMP_VARIABLE,
+        server_version // 10000,
+        f"read {what}: it is PostgreSQL {server_version // 10000}, and pg_dump must be at least as new",
+    )
+
+
+def find_pg_restore(major: int) -> PgDump:
+    """The oldest pg_restore that reads an archive of pg_dump of that version.
+
+    Raises WrongRequestError where there is none.
+    """
+    what = f"read the archive: pg_dump {major} made it, and pg_restore must be at least as new"
+    return _find("pg_restore", PG_RESTORE_VARIABLE, major, what)
+
+
+def _find(name: str, variable: str, major: int, what: str) -> PgDump:
     import shutil  # noqa: PLC0415 -- memory that the supervisors do not spend
 
     from appliance.errors import WrongRequestError  # noqa: PLC0415
 
-    major = server_version // 10000
-    named = os.environ.get(PG_DUMP_VARIABLE)
-    found = [Path(named)] if named else [path for place in _PLACES for path in Path("/").glob(place[1:])]
-    on_path = shutil.which("pg_dump")
+    named = os.environ.get(variable)
+    found = (
+        [Path(named)]
+        if named
+        else [path for place in _PLACES for path in Path("/").glob(f"{place[1:]}/{name}")]
+    )
+    on_path = shutil.which(name)
     if not named and on_path:
         found.append(Path(on_path))
     programs = [program for path in found if (program := _pg_dump(path)) is not None]
@@ -61,9 +87,9 @@ def find_pg_dump(server_version: int, what: str = "the source") -> PgDump:
         return min(able, key=lambda program: program.major)
     there = ", ".join(f"{program.path} ({program.major})" for program in programs) or "none"
     raise WrongRequestError(
-        f"No pg_dump can read {what}: it is PostgreSQL {major}, and pg_dump must be at least as new.",
+        f"No {name} can {what}.",
         f"Found: {there}.",
-        f"Install postgresql-client-{major} or newer, or name a pg_dump in {PG_DUMP_VARIABLE}.",
+        f"Install postgresql-client-{major} or newer, or name a {name} in {variable}.",
     )
 
 

@@ -70,6 +70,9 @@ status_tls_key = None
 dashboard_url = None
 enrolment_token_file = None
 
+# A collector that takes traces of runs and steps by OTLP over HTTP, as http://127.0.0.1:4318.
+traces_endpoint = None
+
 # connections.yaml, policy.yaml and workflow files to upload. None leaves what is on the host alone.
 connections_file = None
 policy_file = None

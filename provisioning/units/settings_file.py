@@ -58,6 +58,8 @@ def settings_file(knobs: Knobs) -> str:
         lines += [f"  tls_certificate: {quoted(STATUS_CERTIFICATE)}", f"  tls_key: {quoted(STATUS_KEY)}"]
     if knobs.notify:
         lines.append(f"notify: {json.dumps(knobs.notify)}")
+    if knobs.traces_endpoint:
+        lines.append(f"traces_endpoint: {quoted(knobs.traces_endpoint)}")
     # Only what is set: a release from before one of these would refuse the whole file for it.
     releases = {"repository": knobs.release_repository, "kib_per_s": knobs.release_kib_per_s}
     if knobs.releases_kept != defaults()["releases_kept"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,17 @@ from appliance.branches.branch import TemplateKind
 from appliance.branches.opening import server_of
 from appliance.branches.server import Asked, BranchServer
 from appliance.connections import load_connections
+from appliance.data_users.desk import OwnDesk, WantedFile
+from appliance.data_users.tokens import make_token
 from appliance.erasure.carrying import Erasing
 from appliance.erasure.request import Appliance
+from appliance.exports.stored import list_exports
 from appliance.policy.branches import BranchPolicy
 from appliance.policy.policy import Policy
 from appliance.receipts.envelope import read_envelope
 from appliance.receipts.removals import ErasurePredicate
 from appliance.receipts.statement import Predicate, parse_statement
+from appliance.settings.settings import load_settings
 from appliance.subjects.document import Subjects
 from tests.engine.clusters import Cluster
 from tests.engine.scenario import Ended, Scenario
@@ -223,6 +228,15 @@ class ErasureShop:
         server = server_of("staging", connections["staging"], BranchPolicy(), "shop")
         server.create(name, Asked(of=of))
         return server
+
+    def fetched_by(self, person: str) -> None:
+        """A person pulls the newest files."""
+        settings = load_settings(None, {"APPLIANCE_STATE_DIR": str(self.scenario.state)})
+        export = list_exports(settings.exports_dir)[0]
+        workflow, run = export.manifest.workflow, export.manifest.run
+        secret, _ = make_token(settings.state_dir, person, (workflow,), days=1, made_by=None)
+        wanted = WantedFile(workflow, run, export.manifest.files[0].file)
+        os.close(OwnDesk(settings).file(secret, wanted).descriptor)
 
     def rows_in(self, cluster: Cluster, database: str, where: str) -> dict[str, int]:
         """Rows by table, without tables that have none."""

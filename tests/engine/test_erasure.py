@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.cli.work.copies.copies import note_gone
 from appliance.erasure.carrying import Erasing
 from tests.engine.clusters import Cluster
 from tests.engine.erasure_shop import CUSTOMERS, GONE, TABLES, ErasureShop
@@ -28,6 +29,7 @@ def test_a_subject_is_in_no_copy_afterwards_and_in_no_later_one(shop: ErasureSho
     shop.delivered()
     shop.branch("pay", "golden")
     shop.branch("old", "former")
+    shop.fetched_by("anna")
     others = {name: shop.rows_in(shop.scenario.target, name, "tag = 'other'") for name in shop.databases()}
     assert len(others) == 5
     assert shop.addresses_met() == (CUSTOMERS, CUSTOMERS)
@@ -38,12 +40,20 @@ def test_a_subject_is_in_no_copy_afterwards_and_in_no_later_one(shop: ErasureSho
     (receipt,) = shop.receipts()
     assert (receipt.outcome, receipt.reference) == ("done", "REQ-17")
     kinds = sorted(place.kind for place in receipt.places)
-    assert kinds == ["branch", "branch", "files", "files", "former twin", "golden copy", "source", "twin"]
+    assert kinds == [
+        "branch", "branch", "files", "files", "former twin", "golden copy", "pull", "source", "twin"
+    ]  # fmt: skip
+    (pull,) = [place for place in receipt.places if place.kind == "pull"]
+    assert (pull.state, pull.name.split("/")[0]) == ("left to others", "anna")
     assert receipt.removed >= 5 * 15
     assert "left to others" in ended.out
     assert shop.about_the_subject() == {}
     for name, counts in others.items():
         assert shop.rows_in(shop.scenario.target, name, "tag = 'other'") == counts
+    # Not free of the subject before the person says so.
+    checked = shop.erasure("verify", *[each["id"] for each in shop.listed()])
+    assert checked.code == 1 and "appliance copies gone" in checked.out, checked.text
+    note_gone(pull.name, "Anna says so.", shop.scenario.state)
     checked = shop.erasure("verify", *[each["id"] for each in shop.listed()])
     assert checked.code == 0, checked.text
     # The source still has the subject: a run leaves it out, and says so.

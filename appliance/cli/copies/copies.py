@@ -70,3 +70,16 @@ def expire(connections: Connections = None, state: State = None, exports_dir: Ex
     from appliance.cli.work.copies.copies import expire_copies  # noqa: PLC0415
 
     raise typer.Exit(expire_copies(connections, state, exports_dir))
+
+
+@app.command()
+def gone(
+    place: Annotated[str, typer.Argument(metavar="PLACE", help="PERSON/WORKFLOW/RUN, as the list has it.")],
+    why: Annotated[str, typer.Option(help="Who said so, and when.", metavar="TEXT")],
+    state: State = None,
+) -> None:
+    """Note that a copy which a person fetched was deleted there, by that person's word."""
+    from appliance.cli.work.copies.copies import note_gone  # noqa: PLC0415
+
+    note_gone(place, why, state)
+    typer.echo(f"{place}: noted as gone.")

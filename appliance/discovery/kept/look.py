@@ -23,7 +23,7 @@ from appliance.postgres.proof.kept import Frozen
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.matching.rules import Keep, Matching, SelectedTable
 
-_UNTOLD = "which of its rows are kept cannot be told in the twin; plan looks at them in the source"
+_UNKNOWN = "the twin cannot say which of its rows are kept; plan looks at them in the source"
 
 
 class KeptTable(Frozen):
@@ -41,7 +41,7 @@ class KeptTable(Frozen):
     unread: tuple[tuple[str, str], ...] = ()
     """Kept columns that are not looked at, each with the reason."""
     conditions: tuple[tuple[str, str], ...] = ()
-    """Columns of which some rows are kept, each with the SQL that tells which."""
+    """Columns of which some rows are kept, each with the SQL that says which."""
     labels: tuple[tuple[str, int], ...] = ()
     """Kept columns of an enum of which so many labels look personal."""
 
@@ -148,11 +148,11 @@ def _kept_table(
     schema, name = members[0].table.all_names[-1]
     kept = _kept(members[0])
     unread = [(column.name, why) for column, _ in kept if (why := _why_not(members[0].table, column))]
-    unread += [(column.name, _UNTOLD) for column, made in partly if not made.in_twin]
-    told = [(column, made) for column, made in partly if made.in_twin]
-    unread += [(column.name, why) for column, _ in told if (why := _why_not(members[0].table, column))]
+    unread += [(column.name, _UNKNOWN) for column, made in partly if not made.in_twin]
+    known = [(column, made) for column, made in partly if made.in_twin]
+    unread += [(column.name, why) for column, _ in known if (why := _why_not(members[0].table, column))]
     names = {column for column, _ in unread}
-    all_kept = [*(column for column, _ in kept), *(column for column, _ in told)]
+    all_kept = [*(column for column, _ in kept), *(column for column, _ in known)]
     return KeptTable(
         schema_name=schema,
         name=name,
@@ -161,7 +161,7 @@ def _kept_table(
         columns=tuple(
             column.model_copy(update={"enum_labels": ()}) for column in all_kept if column.name not in names
         ),
-        conditions=tuple((column.name, made.where_sql) for column, made in told if column.name not in names),
+        conditions=tuple((column.name, made.where_sql) for column, made in known if column.name not in names),
         labels=tuple((column.name, n) for column, _ in kept if (n := personal_labels(column))),
         because=(
             *(column.name for column, made in partly if made.because),

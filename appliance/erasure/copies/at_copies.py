@@ -31,6 +31,11 @@ from appliance.subjects.records import (
     TableCount,
 )
 
+_FETCHED = (
+    "is with the person who fetched it, and cannot be reached from here; ask for it to be deleted, then:"
+    " appliance copies gone"
+)
+
 
 class InCopies:
     """The copies of one source."""
@@ -121,6 +126,8 @@ class InCopies:
         """Of what cannot be looked into; None for any other place."""
         if place.kind == "bucket":
             return self._bucket(place, record, act=act)
+        if place.kind == "pull":
+            return record.model_copy(update={"state": "left to others", "why": _FETCHED})
         if place.export is not None and place.plan is None:
             return self._files_without_plan(place, record, act=act)
         return None

@@ -76,6 +76,8 @@ def standing_copies(
         elif copy.kind == "files":
             export = exports.get(copy.run)
             found.append(StandingCopy(copy, "there" if export else "gone", export=export))
+        elif copy.kind == "pull":
+            found.append(StandingCopy(copy, "not known", why="it is with the person who fetched it"))
         elif copy.kind == "bucket":
             found.append(_in_bucket(copy, connections))
         else:

@@ -36,7 +36,7 @@ from appliance.workflow.matching.rules import SelectedTable
 ROWS = 1_000
 _TIMEOUT = "SET LOCAL statement_timeout = '10s'"
 _OTHERS_TRIED, _OTHERS_NAMED = 12, 3
-# Nothing of PostgreSQL itself is noted as a dependency, so whatever is noted is somebody else's.
+# Nothing of PostgreSQL itself is noted as a dependency, so whatever is noted is another's.
 _CHECKS = """
 SELECT n.nspname, c.relname, k.conname, pg_get_expr(k.conbin, k.conrelid),
        ARRAY(SELECT a.attname::text FROM pg_attribute AS a

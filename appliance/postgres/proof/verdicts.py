@@ -124,7 +124,7 @@ class PartVerdict:
                 " not compared with what the mask gives"
             )
         if each.facet.where_sql is not None and not each.facet.in_twin and each.facet.proof != "none":
-            return "which rows it masks cannot be told in the twin: proven on the rows that were gathered"
+            return "the twin cannot say which rows it masks: proven on the rows that were gathered"
         finder, apart = self.search.finder, self._apart >= _NEARLY_UNIQUE * self.gathered
         if self.search.part.made and not finder.unique and not apart:
             return (

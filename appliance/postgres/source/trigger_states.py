@@ -1,4 +1,4 @@
-"""A partition's trigger comes with its parent's, and pg_dump tells only whether it is on.
+"""A partition's trigger comes with its parent's, and pg_dump says only whether it is on.
 
 It writes ``ALTER TABLE partition DISABLE TRIGGER name`` as an entry of its own that needs the partition, and
 leaves it to the order of names that the parent's trigger is made before.

@@ -129,7 +129,7 @@ def keeps_unjudged_rows(mask: MaskSpec) -> bool:
 
 
 def conditions_read(mask: MaskSpec) -> tuple[str, ...]:
-    """The columns by which the rows are told apart."""
+    """The columns by which the rows are divided."""
     return tuple(dict.fromkeys(name for each in alternatives_of(mask) for name in each.reads))
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from appliance.branches.remembered import remembered
 from appliance.connections import Connection, load_connections
-from appliance.copies.ledger import made
+from appliance.copies.ledger import ended, made, note_ended
 from appliance.erasure.copies.expiring import StandingCopy, expire, print_expired, standing_copies
+from appliance.errors import WrongRequestError
 from appliance.settings.settings import load_settings
 from appliance.steps.local.folders import state_folder
 
@@ -23,6 +24,19 @@ def found_copies(
 def expire_copies(connections: Path | None, state: Path | None, exports_dir: Path | None) -> int:
     """Remove what is over; the exit status."""
     return print_expired(expire(*_places(connections, state, exports_dir), datetime.now(UTC)))
+
+
+def note_gone(place: str, why: str, state: Path | None) -> None:
+    """Note what a person has fetched as deleted there. Raises WrongRequestError for anything else."""
+    folder = state_folder(load_settings(), state)
+    over = ended(folder)
+    found = [each for each in made(folder) if each.kind == "pull" and each.place == place]
+    left = [each for each in found if each.key not in over]
+    if not left:
+        what = f"{place} is noted as gone already." if found else f"No person has fetched a copy {place}."
+        raise WrongRequestError(what, "", "appliance copies list")
+    for each in left:
+        note_ended(folder, each, why)
 
 
 def _places(
