@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 import appliance
 from appliance.store.rows import RunDetails, StepLine
+from appliance.system import container_labels
 
 Span = dict[str, JsonValue]
 _INTERNAL = 1
@@ -44,8 +45,8 @@ def trace_of(run: RunDetails, machine: str) -> dict[str, JsonValue]:
 
 def _run_span(run: RunDetails) -> Span:
     known: dict[str, str | int] = {
-        "appliance.workflow": run.workflow,
-        "appliance.run": run.run_id,
+        container_labels.WORKFLOW: run.workflow,
+        container_labels.RUN: run.run_id,
         "appliance.trigger": run.trigger,
         "appliance.origin": run.origin,
         "appliance.outcome": run.state,
@@ -59,8 +60,8 @@ def _run_span(run: RunDetails) -> Span:
 
 def _step_span(run: RunDetails, step: StepLine) -> Span:
     known: dict[str, str | int] = {
-        "appliance.run": run.run_id,
-        "appliance.step": step.step,
+        container_labels.RUN: run.run_id,
+        container_labels.STEP: step.step,
         "appliance.attempt": step.attempt,
         "appliance.outcome": step.state,
     }
