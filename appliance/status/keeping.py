@@ -22,12 +22,12 @@ from appliance.data_users.desk import OwnDesk
 from appliance.data_users.far_desk import DeskKeeper
 from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings, load_settings
-from appliance.status.connection_notes import write_note
 from appliance.status.disk_watch import DiskWatch
+from appliance.status.facts.connection_notes import write_note
 from appliance.status.facts.diagnostics_file import DiagnosticsRequests
 from appliance.status.facts.exports_shown import write_exports_note
 from appliance.status.facts.log_ends import write_log_ends
-from appliance.status.reading import Database
+from appliance.status.facts.reading import Database
 from appliance.status.reconcile_loop import ReconcileLoop
 from appliance.store.database import Connection, connect
 from appliance.supervision.upkeep_mark import MARK

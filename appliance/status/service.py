@@ -18,13 +18,13 @@ import appliance
 from appliance.cloud.enrol_unattended import OneTimeToken, enrol_here, refuse_other_sites
 from appliance.errors import ApplianceError, Explanation, RefusedError, WrongRequestError
 from appliance.settings.settings import Settings
-from appliance.status.answers import NO_DATABASE, Described, json_answer
-from appliance.status.branch_calls import branch_calls
+from appliance.status.calls.answers import NO_DATABASE, Described, json_answer
+from appliance.status.calls.branch_calls import branch_calls
+from appliance.status.calls.guard import Guard, owners_token, required_token
+from appliance.status.calls.owner_calls import AWAY, RunIdOfPath, owner_calls
 from appliance.status.data_page.routes import add_data_routes, desk_of
 from appliance.status.facts.log_ends import LogEnd
-from appliance.status.guard import Guard, owners_token, required_token
 from appliance.status.metrics import CONTENT_TYPE, metrics
-from appliance.status.owner_calls import AWAY, RunIdOfPath, owner_calls
 from appliance.status.report import EnrolledAs, Health, Report
 from appliance.status.state import State
 from appliance.store.rows import RunDetails, RunLine

@@ -21,15 +21,15 @@ from appliance.orchestration.drift_times import drift_rule
 from appliance.orchestration.workflow_files import WorkflowFile, read_workflow_files
 from appliance.releases.installed import ROOT
 from appliance.settings.settings import Settings
-from appliance.status.connection_notes import certificates_of, states_of
 from appliance.status.facts import log_ends
+from appliance.status.facts.connection_notes import certificates_of, states_of
 from appliance.status.facts.exports_shown import ExportsShown, exports_shown
 from appliance.status.facts.log_ends import LogEnd
+from appliance.status.facts.next_steps import next_step
+from appliance.status.facts.own_database import Ours, our_part
 from appliance.status.facts.policy_shown import policy_shown
-from appliance.status.next_steps import next_step
-from appliance.status.own_database import Ours, our_part
-from appliance.status.reading import Database
-from appliance.status.release_look import release_look
+from appliance.status.facts.reading import Database
+from appliance.status.facts.release_look import release_look
 from appliance.status.report import (
     Component,
     ComponentState,

@@ -67,7 +67,7 @@ def test_the_owner_has_a_connection_tried_and_reads_how_it_went(
     # Neither names a connection: the owner needs no rule to open what is theirs.
     rig.write_policy({"powerful_roles": ["production", "wrong"]})
     if is_split:
-        from appliance.status.connection_notes import write_note
+        from appliance.status.facts.connection_notes import write_note
 
         write_note(rig.settings)
     page = owners_page(rig)

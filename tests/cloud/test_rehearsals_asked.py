@@ -21,7 +21,7 @@ from uvicorn import Config, Server
 from appliance.cli.main import CommandModules
 from appliance.copies.ledger import made
 from appliance.postgres.twin.database import mark
-from appliance.status.guard import owners_token
+from appliance.status.calls.guard import owners_token
 from appliance.status.service import create_app
 from tests.cloud.appliance_rig import POLICY, WORKFLOW, ApplianceRig, CloudSide
 from tests.cloud.test_looks import asked, perform

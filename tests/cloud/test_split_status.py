@@ -20,7 +20,7 @@ from appliance.keys.keys import load_or_create_key
 from appliance.scrubbing import known
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
-from appliance.status.connection_notes import NOTE, certificates_of, states_of, write_note
+from appliance.status.facts.connection_notes import NOTE, certificates_of, states_of, write_note
 from appliance.status.keeping import RUNS, RunCommands
 from appliance.status.service import create_app
 from appliance.status.state import State

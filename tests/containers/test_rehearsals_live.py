@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from appliance.policy.trusted_images import TrustRecord, write_trusted
-from appliance.status.guard import owners_token
+from appliance.status.calls.guard import owners_token
 from tests.containers.appliance_host import GATEWAY, ApplianceHost, wait_for
 from tests.containers.shop import workflow
 from tests.engine.clusters import Cluster

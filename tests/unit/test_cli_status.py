@@ -11,7 +11,7 @@ from appliance.cli.host.status import KEEP_RULE, _show
 from appliance.cli.terminal.output import print_table
 from appliance.cloud.known import NotTaken
 from appliance.policy import columns as policy_columns
-from appliance.status.next_steps import next_step
+from appliance.status.facts.next_steps import next_step
 from appliance.status.report import Component, Runs
 from appliance.store.rows import AskedErasure, DriftCheck, KeptLook, RefusedCommand, RunLine
 from tests.unit.example_report import NOW, dashboard_link, failure, report, run_line, workflow_state

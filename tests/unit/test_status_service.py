@@ -18,8 +18,8 @@ from appliance.cloud.enrolment import Identity, save_identity
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.releases.repository.seen import Available, Seen, write_seen
 from appliance.settings.settings import Settings, load_settings
-from appliance.status.certificates import expiries
-from appliance.status.guard import required_token
+from appliance.status.calls.guard import required_token
+from appliance.status.facts.certificates import expiries
 from appliance.status.metrics import metrics
 from appliance.status.report import Certificate, Component, Disk, LastRun, Report, Runs
 from appliance.status.service import create_app

@@ -17,7 +17,7 @@ from appliance.data_users.offers import DataOffers
 from appliance.documents.names import WORKFLOW_ID
 from appliance.errors import Explanation
 from appliance.settings.settings import Settings
-from appliance.status.guard import data_token, is_owner
+from appliance.status.calls.guard import data_token, is_owner
 
 _BLOCK = 1 << 18
 _RANGE = re.compile(r"bytes=(\d{1,15})-")

@@ -19,7 +19,7 @@ import psycopg
 from pydantic import BaseModel, ConfigDict, Field
 
 from appliance.settings.settings import Settings
-from appliance.status.reading import Database
+from appliance.status.facts.reading import Database
 from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection, connect
 

@@ -28,7 +28,7 @@ DATA_PATHS = ("/data/", "/data.html", "/data.js", "/shown.js", "/page.css")
 """Where a data user's own token counts; what is no secret is there for all."""
 SHORTEST_TOKEN = 16
 LONGEST_FORM_BYTES = 4096
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1]
 HEADERS = {
     b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self';"
     b" connect-src 'self';"

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from appliance.contract.branches import BranchAct, BranchName
 from appliance.errors import WrongRequestError
 from appliance.settings.settings import Settings
-from appliance.status.owner_requests import EXPIRES_S
+from appliance.status.calls.owner_requests import EXPIRES_S
 from appliance.store.asked_work import AskedWork, find_work
 from appliance.store.database import connect
 

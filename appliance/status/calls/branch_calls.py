@@ -9,15 +9,15 @@ from fastapi import APIRouter, HTTPException, Request, Response
 
 from appliance.errors import WrongRequestError
 from appliance.settings.settings import Settings
-from appliance.status.answers import NO_DATABASE, Described, json_answer
-from appliance.status.branch_requests import (
+from appliance.status.calls.answers import NO_DATABASE, Described, json_answer
+from appliance.status.calls.branch_requests import (
     WantedBranch,
     WantedRehearsal,
     WorkAccepted,
     ask_for_work,
     look_at_work,
 )
-from appliance.status.owner_calls import AWAY, CHANGES, for_the_owner
+from appliance.status.calls.owner_calls import AWAY, CHANGES, for_the_owner
 from appliance.store.asked_work import AskedWork, recent_rehearsals
 from appliance.store.database import connect
 

@@ -77,7 +77,7 @@ def ask_for_test(settings: Settings, connection: str) -> Asked:
     or Airflow is away.
     """
     from appliance.orchestration.looks import Look, ask  # noqa: PLC0415 - see serving
-    from appliance.status.connection_notes import states_of  # noqa: PLC0415
+    from appliance.status.facts.connection_notes import states_of  # noqa: PLC0415
 
     state = states_of(settings, set()).get(connection)
     if state != "ready":

@@ -13,17 +13,9 @@ from fastapi.responses import FileResponse
 from appliance.cloud.enrol_unattended import refuse_other_sites
 from appliance.errors import ApplianceError, Explanation, RefusedError, WrongRequestError
 from appliance.settings.settings import Settings
-from appliance.status.answers import Described
-from appliance.status.facts.diagnostics_file import (
-    BY_HAND,
-    FILE,
-    DiagnosticsShown,
-    diagnostics_shown,
-    forget_old,
-    path_of,
-)
-from appliance.status.guard import is_owner, token_file
-from appliance.status.owner_requests import (
+from appliance.status.calls.answers import Described
+from appliance.status.calls.guard import is_owner, token_file
+from appliance.status.calls.owner_requests import (
     Asked,
     WantedRun,
     WantedTest,
@@ -31,6 +23,14 @@ from appliance.status.owner_requests import (
     ask_for_run,
     ask_for_test,
     ask_to_cancel,
+)
+from appliance.status.facts.diagnostics_file import (
+    BY_HAND,
+    FILE,
+    DiagnosticsShown,
+    diagnostics_shown,
+    forget_old,
+    path_of,
 )
 from appliance.status.report import Owner
 from appliance.store.database import connect

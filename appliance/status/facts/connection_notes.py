@@ -18,7 +18,7 @@ from appliance.connections import Connection, load_connections, unchanged_keys
 from appliance.durable import write_file
 from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings
-from appliance.status.certificates import expiries
+from appliance.status.facts.certificates import expiries
 from appliance.status.report import Certificate
 
 NOTE = "connections-note.json"

@@ -1,0 +1,1 @@
+"""What is asked of the status service, and who may ask."""
