@@ -13,7 +13,7 @@ from appliance.cli.terminal.output import duration
 from appliance.errors import ApplianceError, ExitCode, WrongRequestError
 from appliance.postgres.plan import Plan
 
-from . import enrolment, report, sample_workflow
+from . import branches, enrolment, report, sample_workflow
 from .dashboard import Dashboard
 from .follow import follow
 from .reader import Reader
@@ -88,6 +88,8 @@ def demonstrate(console: Console, stack: Stack) -> int:
     console.print()
     report.receipt(console, stack, run_id)
     console.print()
+    branches.branch(console, stack)
+    branches.rehearsals(console, stack)
     report.where_to_look(console, stack, report.Addresses(url, dashboard.url, page), password)
     console.print(f"\nThe demo took {duration(time.monotonic() - began)}.")
     return ExitCode.DONE

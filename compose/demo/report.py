@@ -13,6 +13,7 @@ from rich.text import Text
 from appliance.cli.terminal.output import duration
 from appliance.postgres.plan import Plan
 
+from .branches import BAD_MIGRATION, BRANCH
 from .dashboard import ADMIN
 from .sample_workflow import ID
 from .stack import Stack
@@ -20,10 +21,6 @@ from .stack import Stack
 PRODUCTION = ("production", "shop")
 TWIN = ("staging", "shop_twin")
 RECEIPTS = "/var/lib/appliance/receipts"
-BAD_MIGRATION = "ALTER TABLE public.orders ADD COLUMN priority int DEFAULT random() * 10"
-"""It writes the whole table anew, while readers and writers wait."""
-GOOD_MIGRATION = "ALTER TABLE public.orders ADD COLUMN priority int DEFAULT 5"
-"""With a constant default it does not."""
 
 CUSTOMERS = """
 SELECT c.email, c.first_name, c.last_name, c.phone, c.birth_date, c.tier, a.street, a.city,
@@ -177,9 +174,8 @@ def where_to_look(console: Console, stack: Stack, at: Addresses, password: str |
         ("Any command", stack.command("exec", "operator", "appliance", "help")),
         ("Which twins", stack.command("exec", "operator", "appliance", "twin", "show", TWIN[0])),
         ("  back to the former", stack.command("exec", "operator", "appliance", "twin", "rollback", TWIN[0])),
-        ("A branch of the twin", f"{_branch(stack)} create {ID} mine --ttl 2h"),
-        ("Try a bad migration", f"echo {BAD_MIGRATION!r} | {_rehearse(stack)}"),
-        ("  and a good one", f"echo {GOOD_MIGRATION!r} | {_rehearse(stack)}"),
+        ("Connect to the branch", f"{_branch(stack)} connect {ID} {BRANCH}"),
+        ("Rehearse a migration", f"echo {BAD_MIGRATION!r} | {_rehearse(stack)}"),
         ("The twin", stack.command("exec", "staging", "psql", "shop_twin")),
         ("Logs", stack.command("logs", "--follow")),
         ("Remove it all", "make clean"),

@@ -108,6 +108,13 @@ def test_it_shows_the_copying_the_rows_the_counts_the_proof_and_the_times(ran: D
         assert expected in ran.first
 
 
+def test_it_shows_a_branch_and_what_a_bad_and_a_good_migration_do(ran: Demo) -> None:
+    for printed in (ran.first, ran.second):
+        bad, _, good = printed.partition("A good migration")
+        assert "A branch of the twin" in bad and "rewrote" in bad and "above a threshold" in bad
+        assert "rewrote" not in good and "passed" in good
+
+
 def test_a_pipe_gets_no_escape_codes(ran: Demo) -> None:
     assert "\x1b" not in ran.first + ran.second
 
