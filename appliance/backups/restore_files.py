@@ -16,6 +16,10 @@ from appliance.durable import whole_file, write_file
 from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
 
+GROWING = tuple(
+    f"{STATE}/{name}.jsonl" for name in ("copies/copies", "exports/deletions", "receipts/deletions")
+)
+"""What is only ever added to: what was noted here since the backup is as true as before."""
 FROM_BACKUP = ".from-backup"
 """What the backup's appliance.yaml is called beside this machine's own, which stays."""
 
@@ -39,6 +43,9 @@ def place_files(settings: Settings, files: Iterable[Unpacked], former: Path) -> 
                     continue
                 target = target.with_name(target.name + FROM_BACKUP)
             kept = _present(target)
+        if file.name in GROWING and kept is not None and isinstance(kept.content, bytes):
+            lines = dict.fromkeys((*content.splitlines(), *kept.content.splitlines()))
+            content = b"".join(line + b"\n" for line in lines)
         if kept is not None and kept.content != content:
             _keep_former(kept, former, file.name)
         with as_owner_of(target.parent):

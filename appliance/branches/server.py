@@ -128,6 +128,8 @@ class BranchServer:
         with self._turn(f"The branch '{name}' could not be extended.") as admin:
             branch = self._found(admin, name)
             marker = branch.marker.model_copy(update={"ends_at": datetime.now(UTC) + ttl})
+            if self.note_made is not None:
+                self.note_made(branch.database.name, marker)
             _comment(admin, branch.database.name, marker)
             return replace(branch, marker=marker)
 

@@ -82,16 +82,21 @@ _LINE: TypeAdapter[CopyMade | CopyEnded] = TypeAdapter(
 def note_made(state_dir: Path, copies: Iterable[CopyMade]) -> None:
     """Write those down that are not yet. Raises WorkFailedError.
 
-    A step that is tried again makes the same copy, at a later time. A branch has its time in its mark.
+    A step that is tried again makes the same copy, at a later time; after the end of one it makes another. A
+    branch has its time in its mark, and is noted again where it was extended.
     """
-    there = made(state_dir)
-    keys, places = {each.key for each in there}, {(each.place, each.run) for each in there}
+    there, over = {each.key: each for each in made(state_dir)}, ended(state_dir)
+    places = {(each.place, each.run) for each in there.values() if each.key not in over}
     for each in copies:
-        known = each.key in keys if each.kind == "branch" else (each.place, each.run) in places
-        if not known:
-            _append(state_dir, each)
-            keys.add(each.key)
-            places.add((each.place, each.run))
+        former = there.get(each.key) if each.kind == "branch" else None
+        if each.kind == "branch" and former is not None and former.expires_at == each.expires_at:
+            continue
+        if each.kind != "branch" and (each.place, each.run) in places:
+            continue
+        line = each if former is None else former.model_copy(update={"expires_at": each.expires_at})
+        _append(state_dir, line)
+        there[line.key] = line
+        places.add((line.place, line.run))
 
 
 def note_ended(state_dir: Path, copy: CopyMade, why: str) -> None:
@@ -104,8 +109,8 @@ def note_ended(state_dir: Path, copy: CopyMade, why: str) -> None:
 
 
 def made(state_dir: Path) -> list[CopyMade]:
-    """Every copy, the oldest first."""
-    return [each for each in _lines(state_dir) if isinstance(each, CopyMade)]
+    """Every copy, the oldest first; one that was noted again as it was noted last."""
+    return list({each.key: each for each in _lines(state_dir) if isinstance(each, CopyMade)}.values())
 
 
 def ended(state_dir: Path) -> dict[CopyKey, CopyEnded]:

@@ -17,7 +17,7 @@ from appliance.data_users.offers import DataOffers, Offers
 from appliance.data_users.tokens import DataUserToken, known_token
 from appliance.data_users.uses import TokenUse, note_use
 from appliance.errors import ApplianceError, Explanation
-from appliance.exports.manifest import CONTAINER, MANIFEST
+from appliance.exports.manifest import MANIFEST
 from appliance.exports.stored import Export, list_exports
 from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
@@ -70,7 +70,6 @@ class OwnDesk:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._offers = Offers(settings)
-        self._noted: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def offers(self, token: str | None) -> DataOffers:
@@ -156,10 +155,8 @@ class OwnDesk:
         """In the ledger: once for a person and a run, however often it is fetched."""
         place = pull_place(known.person, export)
         with self._lock:
-            if (place, export.manifest.run) in self._noted:
-                return
             there = made(self._settings.state_dir)
-            of = next((each for each in reversed(there) if each.run == _run_of(export)), None)
+            of = next((each for each in reversed(there) if each.run == export.of_run), None)
             copy = CopyMade(
                 kind="pull",
                 place=place,
@@ -171,20 +168,11 @@ class OwnDesk:
                 origin=of.origin if of is not None else "local",
             )
             note_made(self._settings.state_dir, [copy])
-            self._noted.add((place, export.manifest.run))
 
 
 def pull_place(person: str, export: Export) -> str:
     """How the ledger calls what a person has fetched."""
     return f"{person}/{export.manifest.workflow}/{export.manifest.run}"
-
-
-def _run_of(export: Export) -> str:
-    """The run itself; what its container wrote is called ``<run>-container-2``."""
-    run = export.manifest.run
-    if export.manifest.formats[0].format == CONTAINER:
-        return run.rpartition("-container-")[0]
-    return run
 
 
 def _not_there(wanted: WantedFile) -> NotGivenError:

@@ -65,7 +65,9 @@ def _of_value(walked: Walk, place: ColumnKey, compiled: CompiledColumn) -> str:
     table, name = place
     column = walked.tables[table].column(name)
     shown = text_of(f"({compiled.sql})", column)
-    value = f"({bound_text(setting_name(0))})::{column.base_type}"
+    # "character" alone would mean character(1).
+    kind = "bpchar" if column.base_type == "character" else column.base_type
+    value = f"({bound_text(setting_name(0))})::{kind}"
     return f"SELECT {shown} FROM (SELECT {value} AS {identifier(name)} OFFSET 0) AS t"  # noqa: S608
 
 
@@ -144,5 +146,10 @@ def key_text(alias: str, table_columns: Sequence[Column]) -> list[str]:
 
 
 def folded(text: str, column: Column) -> str:
-    """A value from a file in the form that is compared."""
+    """A value from a file in the form that is compared: that of ``text_of``."""
+    if column.base_kind == "base" and column.base_type == "character":
+        return text.rstrip(" ")
+    if column.base_kind == "base" and column.base_type.startswith("timestamp"):
+        # As JSON has them: 2026-01-02T03:04:05+00:00.
+        return text.replace("T", " ", 1).replace("+00:00", "+00")
     return text.lower() if is_folded(column) else text

@@ -27,6 +27,7 @@ from appliance.postgres.twin.database import read_database
 from appliance.postgres.twin.names import twin_names
 from appliance.postgres.twin.turns import changing_branches
 from appliance.steps.records.run_files import PLAN, SPEC
+from appliance.steps.records.run_spec import RunSpec
 from appliance.subjects.records import PlaceKind
 
 APPLICATION = "appliance erasure"
@@ -82,9 +83,12 @@ def places_of(
     found += _in_buckets(state_dir, connections, policy, plans, key_name)
     found += _fetched(state_dir, connections, plans, key_name)
     for export in list_exports(exports_dir):
-        export_plan = plans.get(export.manifest.run)
+        export_plan = plans.get(export.of_run)
         name = f"{export.manifest.workflow}/{export.manifest.run}"
         if export_plan is None:
+            source = next((each.source for each in made(state_dir) if each.run == export.of_run), "")
+            if source and _key_name(connections, source) != key_name:
+                continue
             why = "the plan of its run is not here any more, so it cannot be said what its masks made"
             found.append(Place("files", name, export.manifest.run, export=export, why_not=why))
         elif export_plan.key_name == key_name:
@@ -158,10 +162,15 @@ def runs_under_way(state_dir: Path, key_name: str, digests: set[str]) -> list[st
             spec = SPEC.read(folder)
         except WrongRequestError:
             continue
-        knows = {digest for each in spec.erased for several in each.digests.values() for digest in several}
-        if spec.key_name == key_name and not digests <= knows and not _has_died(folder):
+        if spec.key_name == key_name and not leaves_out(spec, digests) and not _has_died(folder):
             found.append(run)
     return found
+
+
+def leaves_out(spec: RunSpec, digests: set[str]) -> bool:
+    """Whether a run knew whom to leave out."""
+    knows = {digest for each in spec.erased for several in each.digests.values() for digest in several}
+    return digests <= knows
 
 
 def _has_died(folder: Path) -> bool:

@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.durable import append_line
 from appliance.errors import WorkFailedError, WrongRequestError
-from appliance.exports.manifest import Manifest, read_manifest
+from appliance.exports.manifest import CONTAINER, Manifest, read_manifest
 from appliance.system.beneath import as_owner_of, ways
 
 DELETIONS = "deletions.jsonl"
@@ -56,6 +56,17 @@ class Export:
 
     folder: Path
     manifest: Manifest
+
+    @property
+    def of_run(self) -> str:
+        """The run itself; what its container wrote is called ``<run>-container-2``."""
+        run = self.manifest.run
+        return run.rpartition("-container-")[0] if self.is_of_container else run
+
+    @property
+    def is_of_container(self) -> bool:
+        """Whether a container of the customer's own has written it."""
+        return any(each.format == CONTAINER for each in self.manifest.formats)
 
     @property
     def age_s(self) -> float:

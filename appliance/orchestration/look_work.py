@@ -40,6 +40,7 @@ from appliance.store.asked_work import work_ended
 from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection
 from appliance.store.events import append_event
+from appliance.subjects.records import erased_subjects
 
 
 def begin(settings: Settings, look: Look) -> RunSpec:
@@ -47,6 +48,7 @@ def begin(settings: Settings, look: Look) -> RunSpec:
     folder = run_folder(settings.state_dir, look.run_id)
     workflow, _ = checked(settings, look)
     (source,) = select_connections(load_connections(settings.connections_file), [workflow.source]).values()
+    key_name = source.mask_key or workflow.source
     spec = RunSpec(
         run_id=look.run_id,
         workflow=workflow,
@@ -58,7 +60,10 @@ def begin(settings: Settings, look: Look) -> RunSpec:
         mask_key=source.mask_key,
         branch=look.branch,
         rehearsal=look.rehearsal,
-        epoch=read_epochs(settings.keys_dir).of(source.mask_key or workflow.source),
+        epoch=read_epochs(settings.keys_dir).of(key_name),
+        erased=erased_subjects(settings.state_dir, settings.config_dir, key_name)
+        if look.kind == "plan"
+        else (),
     )
     if look.at_branches is not None:
         # What ends branches looks at that server from now on.

@@ -151,13 +151,14 @@ class ReceiptBook:
                 write_file(path, pem, durable=False, mode=_MODE)
 
     def _newest(self) -> Head | None:
-        head = self.head()
-        expected = head.number + 1 if head is not None else 1
+        noted = head = self.head()
         for entry in self.entries():
+            expected = head.number + 1 if head is not None else 1
             if entry.number == expected and (orphan := self._orphan(entry, head)) is not None:
-                # Its writer was killed before it could note it.
-                self._write_head(orphan)
-                return orphan
+                # Its writer was killed before it could note it, or a restore has brought an older head.
+                head = orphan
+        if head is not None and head is not noted:
+            self._write_head(head)
         return head
 
     def _orphan(self, entry: Entry, head: Head | None) -> Head | None:

@@ -21,8 +21,9 @@ KILLS_MAX = 2
 DOWN_S = 300.0
 _ASK_WITHIN_S = 20.0
 
-# Failures that are not the release's: the request (2), policy (3), what may pass by itself, and what a server
-# says of itself. Of SQLSTATEs only wrong SQL (42) and an internal error (XX) speak against who wrote it.
+# Failures that are not the release's: the request (2), policy (3), what may pass by itself, what a customer's
+# container or a bucket says for good, and what a server says of itself. Of SQLSTATEs only wrong SQL (42) and
+# an internal error (XX) speak against who wrote it.
 _FAILING = """
 SELECT string_agg(newest.workflow, ', ' ORDER BY newest.workflow)
 FROM (
@@ -39,6 +40,8 @@ CROSS JOIN LATERAL (
 ) AS before
 WHERE newest.state = 'failed' AND before.state = 'succeeded'
   AND newest.failure ->> 'exit_code' = '1' AND newest.failure ->> 'retry' = 'false'
+  AND NOT (newest.failure ->> 'step' IN ('container', 'upload') AND
+    coalesce(newest.failure ->> 'exception', '') IN ('HandoverFailedError', 'WorkFailedForGoodError'))
   AND (newest.failure ->> 'sqlstate' IS NULL OR newest.failure ->> 'sqlstate' ~ '^(42|XX)')
 """
 

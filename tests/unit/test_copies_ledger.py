@@ -43,3 +43,20 @@ def test_an_end_that_an_earlier_release_noted_is_that_of_the_copy_at_its_place(t
     with (tmp_path / "copies" / "copies.jsonl").open("a") as file:
         file.write(line + "\n")
     assert set(ended(tmp_path)) == {copy("twin").key}
+
+
+def test_what_is_fetched_again_after_its_end_is_another_copy(tmp_path: Path) -> None:
+    note_made(tmp_path, [copy("pull")])
+    note_ended(tmp_path, copy("pull"), "Its owner says that it is gone.")
+    note_made(tmp_path, [copy("pull", hours=1)])
+    note_made(tmp_path, [copy("pull", hours=2)])
+    stand = [each.key for each in made(tmp_path) if each.key not in ended(tmp_path)]
+    assert stand == [copy("pull", hours=1).key]
+
+
+def test_a_branch_that_is_extended_is_one_copy_with_its_new_end(tmp_path: Path) -> None:
+    first = copy("branch").model_copy(update={"expires_at": AT + timedelta(days=1)})
+    later = first.model_copy(update={"expires_at": AT + timedelta(days=9)})
+    note_made(tmp_path, [first, copy("twin")])
+    note_made(tmp_path, [later, later])
+    assert made(tmp_path) == [later, copy("twin")]

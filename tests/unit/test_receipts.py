@@ -285,3 +285,15 @@ def test_the_page_says_the_same_and_escapes_names(book: ReceiptBook, checked: Ca
     for said in ("public.&lt;customer&gt;", "masked: email", "because: a &lt;number&gt;", "shop-1", ZERO):
         assert said in page
     assert "<script" not in page and "http" not in page.replace('charset="utf-8"', "")
+
+
+def test_an_older_head_that_a_restore_has_brought_is_followed_to_the_newest(
+    book: ReceiptBook, checked: Callable[[], Checked]
+) -> None:
+    append(book)
+    head = (book.folder / HEAD).read_bytes()
+    for _ in range(3):
+        append(book)
+    (book.folder / HEAD).write_bytes(head)
+    assert append(book).name.startswith("00000005-")
+    assert checked().good

@@ -18,13 +18,15 @@ from appliance.erasure.copies.databases import (
 from appliance.erasure.copies.files import count_in_files, is_rewritable, rewrite
 from appliance.erasure.copies.in_buckets import delete_in_bucket, is_in_bucket
 from appliance.erasure.masked import Masked, masked_subject
-from appliance.erasure.places import Place, Session
+from appliance.erasure.places import Place, Session, leaves_out
 from appliance.erasure.reach import Ways, ways
 from appliance.erasure.request import Request
-from appliance.errors import ApplianceError
+from appliance.errors import ApplianceError, WrongRequestError
 from appliance.exports.stored import delete_export
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan
+from appliance.run_folder import run_folder
+from appliance.steps.records.run_files import SPEC
 from appliance.subjects.records import (
     PlaceRecord,
     PlaceState,
@@ -71,7 +73,7 @@ class InCopies:
         if place.why_not or place.plan is None:
             return record.model_copy(update={"why": place.why_not})
         try:
-            reached, masked = self._masked(place.plan)
+            reached, masked = self._masked(place, place.plan)
             if place.export is not None:
                 return self._files(place, record, reached, masked, act=act)
             there = InCopy(self._request.walked, reached, masked)
@@ -88,12 +90,35 @@ class InCopies:
             return record.model_copy(update={"why": why})
         return _outcome(record, counts, reached, acted=act)
 
-    def _masked(self, plan: Plan) -> tuple[Ways, Masked]:
+    def _masked(self, place: Place, plan: Plan) -> tuple[Ways, Masked]:
         reached = ways(self._request.walked, plan, list(self._request.found.values))
         key = self._request.key
-        return reached, masked_subject(
+        masked = masked_subject(
             self._request.open_source, key, plan, self._request.walked, self._request.found, reached
         )
+        unknown = [table for table, keys in masked.keys.items() if not keys]
+        if unknown and not self._request.found.in_source and not self._is_free(place):
+            for table in unknown:
+                reached.lost[table] = (
+                    f"{table}: its rows are found by those of the source, which has none of the subject any"
+                    " more; a new run is without them"
+                )
+        return reached, masked
+
+    def _is_free(self, place: Place) -> bool:
+        """Whether its run left the subject out, or an earlier pass has cleared it."""
+        former = self._request.former()
+        if former is not None and any(
+            (each.kind, each.name, each.run) == (place.kind, place.name, place.run) and each.state != "open"
+            for each in former.places
+        ):
+            return True
+        run = place.export.of_run if place.export is not None else place.run or ""
+        try:
+            spec = SPEC.read(run_folder(self._request.appliance.state_dir, run))
+        except WrongRequestError:
+            return False
+        return leaves_out(spec, set(self._request.identity().values()))
 
     def _files(
         self, place: Place, record: PlaceRecord, reached: Ways, masked: Masked, *, act: bool
