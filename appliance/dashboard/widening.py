@@ -26,6 +26,8 @@ def widening(present: Workflow | None, wanted: Workflow) -> tuple[str, ...]:
     if was is None or now.keeps_no_more_than(was):
         return tuple(found)
     found += [f"masks {each} no more" for each in was.masked if each not in now.masked]
+    found += [f"follows no more {each}" for each in was.references if each not in now.references]
+    found += [f"follows {each}" for each in now.references if each not in was.references]
     found += [f"takes in {each}" for each in now.include if each not in was.include]
     found += [f"leaves {each} out no more" for each in was.exclude if each not in now.exclude]
     if now.source != was.source:

@@ -17,7 +17,7 @@ from appliance.masking.lookup import WrongMaskError, mask_and_params
 from appliance.masking.mask import Mask, Masked
 from appliance.masking.registry import MASKS
 from appliance.masking.scope import Scope
-from appliance.masking.shape import OWNED, Shape, Value, column_value, shape_of
+from appliance.masking.shape import INTEGERS, OWNED, Shape, Value, column_value, shape_of
 from appliance.masking.special_keys import special_key_problems
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.conditions.alternatives import alternatives_of
@@ -214,15 +214,14 @@ def _key_problems(
     doubling = [
         (mask, params)
         for mask, params in (mask_and_params(each, MASKS) for each in masks)
-        if not mask.distinct(shape, params)
-        or (shared and mask.proof != "disjoint" and not isinstance(mask, Null))
+        if not mask.distinct(shape, params) or (shared and not _apart_from_kept(mask, shape))
     ]
     special = special_key_problems(
         table,
         column,
         frozenset(each.mask for each in masks) | ({"keep"} if shared else set()),
         distinct=not doubling,
-        keeping=lambda: _keeping(shape),
+        keeping=lambda: _keeping(shape, shared=shared),
     )
     return (
         list(_plain_key_problems(table, column, doubling, shared=shared))
@@ -232,7 +231,7 @@ def _key_problems(
 
 
 def _null_problems(table: Table, column: Column, masks: Sequence[MaskSpec]) -> list[str]:
-    if len(masks) == 1 and masks[0].mask == "null" and (key := _null_repeats_in(table, column)):
+    if any(each.mask == "null" for each in masks) and (key := _null_repeats_in(table, column)):
         keeping = ", ".join(each for each in _keeping(shape_of(column)) if each != "null")
         return [
             f"the unique key ({', '.join(key)}) takes NULLs for equal (NULLS NOT DISTINCT), and the mask"
@@ -249,13 +248,14 @@ def _plain_key_problems(
     shape = shape_of(column)
     what = f"the mask '{doubling[0][0].name}' may give two rows the same value"
     if column.unique_alone:
-        return [f"{what}, and the column is unique; these masks keep it so: {', '.join(_keeping(shape))}"]
+        keeping = ", ".join(_keeping(shape, shared=shared))
+        return [f"{what}, and the column is unique; these masks keep it so: {keeping}"]
     unique_alone = {each.name for each in table.columns if each.unique_alone}
     for key in table.unique_keys:
         if len(key) < 2 or column.name not in key or unique_alone & set(key):
             continue
         if shared or not all(mask.distinct_with(key, column, table, params) for mask, params in doubling):
-            keeping = ", ".join(_keeping(shape))
+            keeping = ", ".join(_keeping(shape, shared=shared))
             return [
                 f"{what}, and the column is part of the unique key ({', '.join(key)}); use {keeping} or keep"
             ]
@@ -269,7 +269,12 @@ def _null_repeats_in(table: Table, column: Column) -> tuple[str, ...]:
     return next(broken, ())
 
 
-def _keeping(shape: Shape) -> list[str]:
+def _apart_from_kept(mask: Mask[Any], shape: Shape) -> bool:
+    """Whether what it gives is no original: whole numbers are permuted, whatever a mask does with text."""
+    return isinstance(mask, Null) or (mask.proof == "disjoint" and shape.kind not in INTEGERS)
+
+
+def _keeping(shape: Shape, *, shared: bool = False) -> list[str]:
     """Masks that keep a column of this type unique, as they are without parameters."""
     return [
         mask.name
@@ -277,6 +282,7 @@ def _keeping(shape: Shape) -> list[str]:
         if shape.kind in mask.kinds
         and all(not field.is_required() for field in mask.params.model_fields.values())
         and mask.distinct(shape, mask.plain_params())
+        and (not shared or _apart_from_kept(mask, shape))
     ] or ["none"]
 
 

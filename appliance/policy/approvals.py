@@ -34,6 +34,8 @@ class Choice(BaseModel):
     """Patterns that are kept, and with their mask those of which parts are."""
     masked: tuple[str, ...]
     """Patterns with a mask of their own, whatever it leaves: without it the column might be kept whole."""
+    references: tuple[str, ...] = ()
+    """What follows another column's mask: without it, or after another one, it might be kept."""
 
     @classmethod
     def of(cls, workflow: Workflow) -> Choice:
@@ -44,6 +46,7 @@ class Choice(BaseModel):
             exclude=tuple(sorted(workflow.tables.exclude)),
             kept=tuple(each.text for each in kept_patterns(workflow)),
             masked=tuple(sorted(workflow.masks)),
+            references=tuple(sorted(f"{text} → {to}" for text, to in workflow.references.items())),
         )
 
     def keeps_no_more_than(self, other: Choice) -> bool:
@@ -58,6 +61,7 @@ class Choice(BaseModel):
             and set(self.exclude) >= set(other.exclude)
             and set(self.kept) <= set(other.kept)
             and set(self.masked) >= set(other.masked)
+            and self.references == other.references
         )
 
 

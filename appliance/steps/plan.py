@@ -31,12 +31,12 @@ from appliance.postgres.twin.ownership import Owners
 from appliance.postgres.twin.target.checks import TargetCheck, check_target
 from appliance.steps.calling.context import StepContext
 from appliance.steps.records.run_files import CATALOG, DRIFT, FORMER_CATALOG, KEPT, PLAN, UNCOVERED
-from appliance.steps.records.run_spec import RunSpec
 from appliance.steps.source.reading import read_source
 from appliance.subjects.erased import ERASED_KEY, erased_rows
 from appliance.system.disk import space_of
 from appliance.system.postgres_programs import find_pg_dump
 from appliance.workflow.catalog import Catalog
+from appliance.workflow.conditions.alternatives import judged_patterns
 from appliance.workflow.drift import Drift, drift, drift_notes, shape_of_catalog
 from appliance.workflow.matching.rules import Matching, match_rules, selected_oids
 
@@ -122,7 +122,7 @@ def _plan_in(context: StepContext, watch: LockWatch, source: Connection[TupleRow
 
             return read_source(context, watch, "the kept columns", look, keys=(ERASED_KEY.setting,))
 
-        judged = _judged(spec)
+        judged = judged_patterns(spec.workflow, local=spec.origin == "local")
         plan = make_plan(
             request,
             source,
@@ -145,12 +145,6 @@ def _drift(context: StepContext, catalog: Catalog) -> Drift:
     CATALOG.write(context.run_dir, shape_of_catalog(catalog))
     DRIFT.write(context.run_dir, found)
     return found
-
-
-def _judged(spec: RunSpec) -> frozenset[str]:
-    """The patterns of ``keep`` whose reason counts: from the cloud, only one for a single column."""
-    patterns = spec.workflow.judged
-    return patterns if spec.origin == "local" else frozenset(each for each in patterns if "*" not in each)
 
 
 def _check_targets_room(context: StepContext, plan: Plan) -> None:

@@ -11,7 +11,7 @@ from appliance.discovery.judging import spoken
 from appliance.discovery.scanning import TABLES_AT_ONCE, Sampler, Session, look_at, sampled_tables
 from appliance.documents.problems import printable
 from appliance.workflow.catalog import Table
-from appliance.workflow.conditions.alternatives import keeps_unjudged_rows
+from appliance.workflow.conditions.alternatives import keeps_rows
 from appliance.workflow.matching.patterns import literal_pattern
 from appliance.workflow.matching.rules import Keep, Matching, Rule
 
@@ -46,7 +46,7 @@ def kept_that_look_personal(
         partly[root] |= {
             column.name
             for column, decision in selected.columns
-            if isinstance(decision, Rule) and keeps_unjudged_rows(decision.mask)
+            if isinstance(decision, Rule) and keeps_rows(decision.mask) and decision.pattern not in judged
         }
         kept[root] |= partly[root]
     sampler = Sampler(lambda: session, encoding, ROWS, but=but)

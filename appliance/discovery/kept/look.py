@@ -21,7 +21,7 @@ from appliance.masking.suggesting.labels import personal_labels
 from appliance.postgres.plan import Plan, PlannedTable
 from appliance.postgres.proof.kept import Frozen
 from appliance.workflow.catalog import Column, Table
-from appliance.workflow.matching.rules import Keep, Matching, SelectedTable
+from appliance.workflow.matching.rules import Keep, Matching, Rule, SelectedTable
 
 _UNKNOWN = "the twin cannot say which of its rows are kept; plan looks at them in the source"
 
@@ -152,6 +152,7 @@ def _kept_table(
     known = [(column, made) for column, made in partly if made.in_twin]
     unread += [(column.name, why) for column, _ in known if (why := _why_not(members[0].table, column))]
     names = {column for column, _ in unread}
+    rules = {column.name: each.pattern for column, each in members[0].columns if isinstance(each, Rule)}
     all_kept = [*(column for column, _ in kept), *(column for column, _ in known)]
     return KeptTable(
         schema_name=schema,
@@ -164,7 +165,7 @@ def _kept_table(
         conditions=tuple((column.name, made.where_sql) for column, made in known if column.name not in names),
         labels=tuple((column.name, n) for column, _ in kept if (n := personal_labels(column))),
         because=(
-            *(column.name for column, made in partly if made.because),
+            *(column.name for column, made in partly if made.because and rules.get(column.name) in judged),
             *_judged(members, kept, judged),
         ),
         unread=tuple(unread),

@@ -246,7 +246,9 @@ def _values_of(column: Column, compiled: CompiledColumn, place: int, encoding: s
     """A document that is masked in places gives what stands there; anything else all of it."""
     if not compiled.facets:
         return [texts_sql(column, place, encoding)]
-    return [f"SELECT {place}, '', 'text', ({facet.value_sql})" for facet in compiled.facets]
+    # Once, though several masks by condition give the same: what comes often counts as a label.
+    values = dict.fromkeys(facet.value_sql for facet in compiled.facets)
+    return [f"SELECT {place}, '', 'text', ({value})" for value in values]
 
 
 def _of_rows(conditions: Mapping[str, str]) -> dict[str, str]:

@@ -43,7 +43,8 @@ def masked_elements(value: Value, scope: Scope, compile_element: Callable[[Value
         sql,
         "partial" if partial else "disjoint" if inner.proof == "disjoint" else "by_chance",
         chance=inner.chance,
-        leak_sql=f"{array} IS DISTINCT FROM ({sql})::{shape.array_cast}" if partial else None,
+        # By the element's own look: the mask may read other columns, which are others in the twin.
+        leak_sql=f"EXISTS (SELECT FROM {elements} WHERE {inner.leak_sql})" if partial else None,
         shape_sql=f"NOT {odd}" if made is not None else None,
         normal_form_sql=f"CASE WHEN {some} THEN {value.text} END",
         preserves_distinct=inner.preserves_distinct,

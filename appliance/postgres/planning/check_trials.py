@@ -116,7 +116,9 @@ def check_problems(
     masked = {
         (each.schema_name, each.name): each
         for each in planned
-        if each.masked_columns and not (each.apart or each.read_path or each.unplanned)
+        # Rows about erased subjects are sampled by nothing, and no key that tells them is bound here.
+        if each.masked_columns
+        and not (each.apart or each.read_path or each.unplanned or each.erased_sql is not None)
     }
     oids = [
         table.oid
@@ -184,7 +186,7 @@ class _Trial:
         ]
         rule = self._rule.sql
         shown = ", ".join(f"{each.sql} AS {identifier(each.name)}" for each in columns)
-        where = _copied_rows(self._plan)
+        where = rows_of(self._plan)
         query = (
             "SELECT count(*), count(*) FILTER"  # noqa: S608
             f" (WHERE m.appliance_held IS NOT FALSE AND ({rule}) IS FALSE)"
@@ -226,11 +228,6 @@ class _Trial:
 
     def _compiled(self, column: Column, mask: MaskSpec) -> CompiledColumn:
         return compile_column(self._table, column, mask, encoding=self._encoding)
-
-
-def _copied_rows(plan: PlannedTable) -> str:
-    """``FROM … WHERE …`` for the rows that are copied, but for erased subjects, whom a key would tell."""
-    return rows_of(plan.model_copy(update={"erased_sql": None}))
 
 
 def _is_plain(mask: str) -> bool:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from appliance.masking.by_condition import with_kept
 from appliance.masking.compiled import Binding, CompiledColumn
+from appliance.masking.reading_order import columns_read
 from appliance.postgres.building.row_order import order_columns
 from appliance.postgres.plan import (
     DefinitionSettings,
@@ -18,7 +19,7 @@ from appliance.postgres.planning.columns import CompiledTables
 from appliance.postgres.planning.sharding import make_shards, table_size
 from appliance.subjects.erased import ErasedRows
 from appliance.workflow.catalog import Catalog, Table
-from appliance.workflow.document import Workflow
+from appliance.workflow.document import MaskSpec, Workflow
 from appliance.workflow.matching.rules import Matching, SelectedTable
 
 TableKey = tuple[str, str]
@@ -60,21 +61,33 @@ def without_erased(table: PlannedTable, erased: ErasedRows) -> PlannedTable:
     emptied = erased.emptied.get(name, {})
     # A condition that reads what is emptied means something else in the twin.
     kept = frozenset(column.name for column in table.columns if column.mask is None) - emptied.keys()
+    instead = {
+        each.sql: f"CASE WHEN {emptied[each.name]} THEN NULL ELSE {each.sql} END"
+        for each in table.columns
+        if each.name in emptied
+    }
     columns = tuple(
-        column.model_copy(
-            update={
-                "sql": f"CASE WHEN {emptied[column.name]} THEN NULL ELSE {column.sql} END",
-                "repeats": False,
-                "lifted": None,
-            }
-        )
+        column.model_copy(update={"sql": instead[column.sql], "repeats": False, "lifted": None})
         if column.name in emptied
-        else column
+        else _written_from(column, instead)
         for column in (with_kept(each, kept) for each in table.columns)
     )
     # A condition that no row meets still says that the table is read by a query which looks at others.
     where = erased.where.get(name, "false" if emptied else None)
     return table.model_copy(update={"columns": columns, "erased_sql": where})
+
+
+def _written_from(column: CompiledColumn, instead: Mapping[str, str]) -> CompiledColumn:
+    """A column that writes others has nothing of those that are emptied in its row."""
+    specs = [MaskSpec(mask=each.mask, params=each.options) for each in column.branches if each.mask]
+    if not specs and column.mask is not None and not column.branches:
+        specs = [MaskSpec(mask=column.mask, params=column.options)]
+    if not any(columns_read(each) for each in specs):
+        return column
+    sql = column.sql
+    for read, emptied in instead.items():
+        sql = sql.replace(f"({read})", f"({emptied})")
+    return column.model_copy(update={"sql": sql})
 
 
 def _row_key(table: Table, columns: tuple[CompiledColumn, ...]) -> tuple[str, ...]:

@@ -58,6 +58,7 @@ from appliance.postgres.sessions.bindings import check_room
 from appliance.postgres.twin.target.checks import TargetCheck
 from appliance.subjects.erased import ERASED_KEY, Erased, erased_rows
 from appliance.workflow.catalog import Catalog
+from appliance.workflow.conditions.alternatives import judged_patterns
 from appliance.workflow.document import Workflow
 from appliance.workflow.drift import NO_DRIFT, Drift
 from appliance.workflow.matching.rules import Matching, match_rules, without_uncovered
@@ -150,8 +151,9 @@ def make_plan(
     matching = match_rules(workflow, catalog, request.places)
     if request.preview:
         matching = without_uncovered(matching)
+    judged = judged_patterns(workflow, local=request.origin == "local")
     compiled = compile_tables(
-        matching.tables, request.places, catalog.encoding, matching.references, judged=workflow.judged
+        matching.tables, request.places, catalog.encoding, matching.references, judged=judged
     )
     findings = _examine(request, matching, compiled, source)
     if not findings.stops:

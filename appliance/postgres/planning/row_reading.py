@@ -8,6 +8,7 @@ from appliance.masking.reading_order import columns_read, reading_order
 from appliance.masking.suggesting.guess import guess_of
 from appliance.masking.suggesting.kinds import SPOKEN
 from appliance.workflow.catalog import Column
+from appliance.workflow.conditions.alternatives import keeps_rows
 from appliance.workflow.matching.rules import Computed, Decision, Keep, Rule, SelectedTable
 
 _MASKED = "a column that is masked, or one that is kept and says nothing of a person"
@@ -70,7 +71,9 @@ def _refused(
     """Why a column's value may not be written into another one."""
     if isinstance(decision, Computed):
         return "which the twin computes; name the columns that it is computed from"
-    if not isinstance(decision, Keep) or decision.pattern in judged:
+    if isinstance(decision, Rule) and not keeps_rows(decision.mask):
+        return None
+    if not isinstance(decision, Keep | Rule) or decision.pattern in judged:
         return None
     guess = guess_of(selected.table, column)
     if guess is None:

@@ -15,7 +15,7 @@ from appliance.documents.model import StrictModel, wrong
 from appliance.documents.problems import KeyPath
 from appliance.workflow.conditions.grammar import BeyondGrammarError, parse_condition
 from appliance.workflow.conditions.tree import columns_of
-from appliance.workflow.document import CHOICES, WHEN, MaskSpec
+from appliance.workflow.document import CHOICES, WHEN, MaskSpec, Workflow
 
 KEEP = "keep"
 _EXAMPLE = "[{when: \"role = 'staff'\", mask: keep}, email]"
@@ -126,6 +126,13 @@ def keeps_unjudged_rows(mask: MaskSpec) -> bool:
     """Whether some rows are kept, and nothing says why."""
     found = alternatives_of(mask)
     return keeps_rows(mask) and (not found or any(each.keeps and each.because is None for each in found))
+
+
+def judged_patterns(workflow: Workflow, *, local: bool) -> frozenset[str]:
+    """The patterns whose reason for keeping counts: from the cloud, only one for a single column."""
+    partly = {text for text, mask in workflow.masks.items() if keeps_rows(mask)}
+    found = workflow.judged | {text for text in partly if not keeps_unjudged_rows(workflow.masks[text])}
+    return found if local else frozenset(each for each in found if "*" not in each)
 
 
 def conditions_read(mask: MaskSpec) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from appliance.documents.problems import KeyPath
 from appliance.workflow.catalog import Column, Table
+from appliance.workflow.conditions.alternatives import keeps_rows
 from appliance.workflow.document import MaskSpec, Workflow
 from appliance.workflow.matching.patterns import Pattern, Specificity, parse_pattern
 from appliance.workflow.row_filter import RowFilter
@@ -54,7 +55,7 @@ class WrittenPattern:
 
         What is kept there says nothing about this table: more may stand here than its author has looked at.
         """
-        if self.mask is None or not self.matches_column(column.name):
+        if self.mask is None or keeps_rows(self.mask) or not self.matches_column(column.name):
             return None
         above = [each.distance for each in column.inherited_from if self.matches_table(each.names)]
         return (self.pattern.specificity, -min(above)) if above else None

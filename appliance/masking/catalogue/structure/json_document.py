@@ -142,7 +142,7 @@ class JsonDocument(Mask[JsonParams]):
         if inner.proof == "partial":
             # json has no equality, but what has been masked has the one text form that jsonb gives.
             form = "::text" if value.shape.kind == "json" else ""
-            document = self._document(value, {leaf.keys: _replacement(leaf, scope)}, scope)
+            document = self._document(value, {leaf.keys: _left_over(leaf, scope)}, scope)
             leak = f"{value.sql}{form} IS DISTINCT FROM ({document}){form}"
             return Facet(label=label, value_sql=shown, proof="partial", leak_sql=leak)
         proof: Proof = "disjoint" if inner.proof == "disjoint" else "by_chance"
@@ -247,6 +247,16 @@ def _replacement(leaf: _Leaf, scope: Scope) -> Replacement:
         return f"({inner})::{leaf.shape.cast}"
 
     return Replacement("text" if leaf.shape is _TEXT else "number", masked)
+
+
+def _left_over(leaf: _Leaf, scope: Scope) -> Replacement:
+    """NULL for a text in which something is left: the mask may read other columns, which the twin has not."""
+
+    def looked_at(sql: str) -> str:
+        leak = leaf.mask.compile(Value(sql, leaf.shape), leaf.params, scope).leak_sql
+        return f"CASE WHEN {leak} THEN NULL ELSE {sql} END"
+
+    return Replacement("text", looked_at)
 
 
 def _gone_facet(value: Value, keys: tuple[str, ...], scope: Scope) -> Facet:

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from appliance.masking.catalogue.texts.template import chance_of, column_problems, written
+from appliance.masking.catalogue.texts.template import column_problems, written
 from appliance.masking.mask import ColumnNames, Mask, Masked, Original, Params, Promises
 from appliance.masking.scope import Scope
 from appliance.masking.shape import Kind, Shape, Value
@@ -62,11 +62,10 @@ class SearchVector(Mask[SearchVectorParams]):
         share = _LONGEST * 4 // (4 * len(params.columns))
         words = ", ".join(written(name, scope, share) for name in params.columns)
         sql = f"to_tsvector('pg_catalog.{params.configuration}'::regconfig, concat_ws(' ', {words}))"
-        chance = chance_of([(scope.row or {})[name] for name in params.columns])
         return Masked(
             f"CASE WHEN length({value.sql}) > 0 THEN {sql} ELSE {value.sql} END",
             "by_chance",
-            chance=max(chance, 0.1),
+            chance=1.0,
         )
 
     def reads(self, params: SearchVectorParams) -> tuple[str, ...]:

@@ -11,7 +11,6 @@ from pydantic import Field, field_validator
 
 from appliance.documents.model import wrong
 from appliance.documents.problems import did_you_mean
-from appliance.masking.compiled import CompiledColumn
 from appliance.masking.examples.draw import EXAMPLE_SUBJECT
 from appliance.masking.expressions.sql_text import literal
 from appliance.masking.mask import Mask, Masked, Original, Params, Promises
@@ -30,7 +29,6 @@ READABLE: frozenset[Kind] = (
 _PIECE = re.compile(
     r"\{\{|\}\}|\{(?P<column>[^{}|]+)(?:\|(?P<form>[^{}|]*))?\}|(?P<text>[^{}]+)|(?P<wrong>[{}])"
 )
-_EQUAL_BY_CHANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -119,9 +117,9 @@ class Template(Mask[TemplateParams]):
         sql = f"concat({', '.join(written)})"
         if value.shape.length is not None:
             sql = f"left({sql}, {value.shape.length})"
-        chance = chance_of([(scope.row or {})[name] for name in self.reads(params)])
         masked = f"CASE WHEN {value.sql} IS NOT NULL THEN {unless_empty(value, sql)} END"
-        return Masked(masked, "by_chance", chance=chance)
+        # A column may come out as it was, or be NULL: then what is written is what was there.
+        return Masked(masked, "by_chance", chance=1.0)
 
     def reads(self, params: TemplateParams) -> tuple[str, ...]:
         """The columns in braces."""
@@ -162,14 +160,6 @@ def column_problems(parameter: str, names: tuple[str, ...], scope: Scope) -> lis
                 f"{parameter}: `{name}` is {columns[name].type}, which has no short text to be written"
             )
     return found
-
-
-def chance_of(read: list[CompiledColumn]) -> float:
-    """That a text of these columns is what it was: no more often than any of them that is masked is."""
-    masked = [each for each in read if each.mask is not None and each.proof != "constant"]
-    if not masked:
-        return 1.0
-    return min(max(each.chance, _EQUAL_BY_CHANCE) for each in masked)
 
 
 def written(name: str, scope: Scope, longest: int = LONGEST) -> str:
