@@ -6,6 +6,7 @@ the host, the port and the database of a twin, and no role or secret.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,7 +18,7 @@ from appliance.errors import ApplianceError
 from appliance.exports.stored import Export, list_exports
 from appliance.receipts.book import Entry, ReceiptBook, run_of
 from appliance.receipts.envelope import WrongReceiptError
-from appliance.receipts.predicate import RunPredicate
+from appliance.receipts.predicate import MaskedColumn, RunPredicate
 from appliance.receipts.statement import UnreadableStatementError
 from appliance.settings.settings import Settings
 
@@ -140,15 +141,29 @@ class DataOffers:
     workflows: tuple[WorkflowOffer, ...]
 
 
+@dataclass(frozen=True)
+class _Line:
+    """What of a receipt is remembered: all of it, for years of runs, has no room in upkeep's memory."""
+
+    run: str
+    workflow: str
+    released: bool
+
+
 class Offers:
-    """Reads it; receipts, which do not change, once."""
+    """Reads it; receipts, which do not change, once, but for the newest of each workflow."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._read: dict[str, RunPredicate | None] = {}
+        self._read: dict[str, _Line | None] = {}
+        self._lock = threading.Lock()
 
     def of(self, token: DataUserToken | None) -> DataOffers:
-        """What there is for a token, or all of it. Raises our errors."""
+        """What there is for a token, or all of it; one at a time. Raises our errors."""
+        with self._lock:
+            return self._of(token)
+
+    def _of(self, token: DataUserToken | None) -> DataOffers:
         now = datetime.now(UTC)
         settings = self._settings
         over = ended(settings.state_dir)
@@ -158,7 +173,7 @@ class Offers:
             if each.key not in over and (each.expires_at is None or each.expires_at > now)
         ]
         exports = list_exports(settings.exports_dir)
-        released = self._released()
+        released = self._released(token)
         ids = {*released, *(each.workflow for each in copies)}
         ids |= {each.manifest.workflow for each in exports}
         if token is not None:
@@ -187,28 +202,35 @@ class Offers:
         except ApplianceError:
             return Connections()
 
-    def _released(self) -> dict[str, RunPredicate]:
+    def _released(self, token: DataUserToken | None) -> dict[str, RunPredicate]:
         """Of each workflow the newest run that was released and did not fail after all."""
         book = ReceiptBook(self._settings.receipts_dir, self._settings.keys_dir)
-        found: dict[str, RunPredicate] = {}
+        newest: dict[str, Entry] = {}
         seen: set[str] = set()
         for entry in reversed(book.entries()[-_MOST_RECEIPTS:]):
-            said = self._said(book, entry)
-            if said is None or said.run in seen:
+            line = self._line(book, entry)
+            if line is None or line.run in seen:
                 continue
-            seen.add(said.run)
-            if said.outcome == "released":
-                found.setdefault(said.workflow.id, said)
-        return found
+            seen.add(line.run)
+            if line.released and (token is None or token.opens(line.workflow)):
+                newest.setdefault(line.workflow, entry)
+        found = {workflow: _said(book, entry) for workflow, entry in newest.items()}
+        return {workflow: said for workflow, said in found.items() if said is not None}
 
-    def _said(self, book: ReceiptBook, entry: Entry) -> RunPredicate | None:
+    def _line(self, book: ReceiptBook, entry: Entry) -> _Line | None:
         name = entry.path.name
         if name not in self._read:
-            try:
-                self._read[name] = run_of(book.read(entry))
-            except (WrongReceiptError, UnreadableStatementError):
-                self._read[name] = None
+            said = _said(book, entry)
+            line = None if said is None else _Line(said.run, said.workflow.id, said.outcome == "released")
+            self._read[name] = line
         return self._read[name]
+
+
+def _said(book: ReceiptBook, entry: Entry) -> RunPredicate | None:
+    try:
+        return run_of(book.read(entry))
+    except (WrongReceiptError, UnreadableStatementError):
+        return None
 
 
 def _workflow(
@@ -256,7 +278,7 @@ def _tables(run: RunPredicate) -> tuple[TableOffer, ...]:
             ColumnOffer(
                 each.column.removeprefix(prefix),
                 each.type,
-                each.mask,
+                _mask_of(each),
                 ", ".join(f"{key}: {value}" for key, value in each.options.items()),
             )
             for each in table.masked
@@ -267,6 +289,12 @@ def _tables(run: RunPredicate) -> tuple[TableOffer, ...]:
         ]
         found.append(TableOffer(table.table, table.rows_twin, table.left_out, tuple(columns)))
     return tuple(found)
+
+
+def _mask_of(column: MaskedColumn) -> str:
+    """Of conditions only that there are some, and what each makes of its rows."""
+    names = [each.mask or "kept as it is" for each in column.alternatives]
+    return f"{', '.join(names[:-1])} or {names[-1]}, by condition" if names else column.mask
 
 
 def _export(export: Export, expires_at: datetime | None) -> ExportOffer:

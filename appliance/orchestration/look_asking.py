@@ -55,6 +55,7 @@ def look_of(
             workflow=payload.get("workflow"),
             digest=payload.get("digest"),
             draft=payload.get("draft"),
+            origin=origin,
         )
     given = _Payload.model_validate(payload)
     workflow = load_workflow(Path(find_workflow(settings, given.workflow).path)).workflow

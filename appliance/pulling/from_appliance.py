@@ -52,6 +52,8 @@ class ApplianceOrigin:
             base_url=self.name,
             verify=verify,
             follow_redirects=False,
+            # A proxy would get what is meant for this machine, and the token with it.
+            trust_env=urlsplit(self.name).scheme == "https",
             timeout=_TIMEOUT_S,
             headers={
                 "authorization": f"Bearer {token}",

@@ -67,10 +67,11 @@ def read_text(file: Path) -> str:
 
 def split_statements(text: str, file: str) -> Iterator[Statement]:
     """Each statement of ``text`` in turn; what holds only comments is none. Raises WrongRequestError."""
-    position = 0
+    position, line = 0, 1
     while position < len(text):
-        piece = _Piece(text, position, file)
+        piece = _Piece(text, position, file, position, line)
         position = piece.read()
+        line += text.count("\n", piece.start, position)
         if piece.began is not None:
             yield piece.statement(position)
 
@@ -82,6 +83,9 @@ class _Piece:
     text: str
     at: int
     file: str
+    start: int
+    first_line: int
+    """Of ``start``, so that no piece counts the lines before it again."""
     began: int | None = None
     words: list[str] = field(default_factory=list)
     literals: list[str] = field(default_factory=list)
@@ -118,7 +122,7 @@ class _Piece:
         )
 
     def _line(self, position: int) -> int:
-        return self.text.count("\n", 0, position) + 1
+        return self.first_line + self.text.count("\n", self.start, position)
 
     def _skipped(self) -> bool:
         """Whether white space or a comment was passed over."""

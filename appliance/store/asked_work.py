@@ -55,16 +55,15 @@ class AskedWork:
 
 
 def begin_work(db: Connection, command_id: str) -> None:
-    """It is handed on to be done. What it brought along does not stay in the command's row."""
+    """It is handed on to be done. What it brought along goes with the command's new state, and not before:
+    killed in between, it is handed on again.
+    """
     db.execute(
         "INSERT INTO appliance.asked_work (command_id, kind, workflow, origin)"
         " SELECT command_id, kind, payload ->> 'workflow',"
         "        CASE WHEN payload ->> %(by)s = %(page)s THEN 'local' ELSE 'cloud' END"
         " FROM appliance.command WHERE command_id = %(id)s ON CONFLICT DO NOTHING",
         {"id": command_id, "by": BY, "page": PAGE},
-    )
-    db.execute(
-        "UPDATE appliance.command SET payload = payload - 'sql' - 'down' WHERE command_id = %s", [command_id]
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from appliance.copies.ledger import CopyMade, made, note_made
+from appliance.copies.ledger import CopyMade, ended, made, note_ended, note_made
 from appliance.data_users.desk import NotGivenError, OwnDesk, WantedFile
 from appliance.data_users.far_desk import SOCKET, DeskKeeper, FarDesk
 from appliance.data_users.tokens import FOLDER, all_tokens, known_token, make_token, revoke
@@ -173,3 +173,13 @@ def test_a_range_goes_on_from_a_byte_and_nothing_else_is_a_range(given: Settings
     assert part.headers["content-range"] == f"bytes 5-{len(whole) - 1}/{len(whole)}"
     for wrong in ("bytes=-5", "bytes=1-2", "bytes=99999-", "rows=1-", "bytes=5-,7-"):
         assert asked.get(path, headers={**shown, "range": wrong}).status_code == 416, wrong
+
+
+def test_what_was_gone_there_and_is_fetched_again_is_another_copy(given: Settings) -> None:
+    desk, secret = OwnDesk(given), token(given)
+    os.close(desk.file(secret, WANTED).descriptor)
+    note_ended(given.state_dir, made(given.state_dir)[0], "deleted there")
+    for each in (desk, OwnDesk(given), desk):
+        os.close(each.file(secret, WANTED).descriptor)
+    over = ended(given.state_dir)
+    assert [each.key in over for each in made(given.state_dir)] == [True, False]

@@ -12,6 +12,7 @@ from appliance.masking.reading_order import reading_order
 from appliance.masking.registry import parameter_models
 from appliance.postgres.planning.columns import CompiledTables, compile_tables
 from appliance.workflow.catalog import Catalog
+from appliance.workflow.conditions.alternatives import judged_patterns
 from appliance.workflow.loading import parse_workflow
 from appliance.workflow.mask_check import check_masks
 from appliance.workflow.matching.rules import match_rules
@@ -49,7 +50,8 @@ def planned(masks: dict[str, Any], **changes: Any) -> CompiledTables:
     }
     loaded = parse_workflow(yaml.safe_dump(data), "w.yaml")
     matching = match_rules(loaded.workflow, CATALOG, loaded.document.places())
-    return compile_tables(matching.tables, loaded.document.places(), "UTF8", judged=loaded.workflow.judged)
+    judged = judged_patterns(loaded.workflow, local=True)
+    return compile_tables(matching.tables, loaded.document.places(), "UTF8", judged=judged)
 
 
 def said(masks: dict[str, Any], **changes: Any) -> list[str]:
@@ -146,3 +148,10 @@ def test_every_column_is_ordered_or_goes_round() -> None:
     )
     assert order.index("c") < order.index("b") < order.index("a")
     assert {frozenset(each) for each in circles} == {frozenset("de"), frozenset("f")}
+
+
+def test_a_column_that_is_kept_in_some_rows_is_not_written_without_a_reason() -> None:
+    some: dict[str, Any] = {"first_name": [{"when": "id < 5", "mask": "keep"}, "first_name"]}
+    assert len(said({**some, "shown_as": written("{first_name}")})) == 1
+    some["first_name"][0]["because"] = "our own people"
+    assert said({**some, "shown_as": written("{first_name}")}) == []

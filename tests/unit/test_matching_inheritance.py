@@ -101,6 +101,8 @@ def test_two_parents_that_mask_a_common_column_differently_are_a_tie_and_alike_a
 
 def test_what_a_condition_keeps_in_a_table_is_not_kept_in_those_below() -> None:
     some = [{"when": "id < 5", "mask": "keep", "because": "ours"}, "email"]
-    matching = match_rules(workflow(masks={"public.person.email": some}, keep=["*.*.id", "*.*.badge"]), FAMILY)
+    matching = match_rules(
+        workflow(masks={"public.person.email": some}, keep=["*.*.id", "*.*.badge"]), FAMILY
+    )
     assert decisions(matching, "public.person")["email"].pattern == "public.person.email"
     assert decisions(matching, "public.staff")["email"] == Uncovered()

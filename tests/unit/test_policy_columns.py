@@ -209,3 +209,13 @@ def test_a_pattern_is_allowed_if_all_that_it_could_match_is(
     pattern: str, allowed: str, covered: bool
 ) -> None:
     assert (not_covered([Kept(pattern)], [allowed]) == ()) is covered
+
+
+def test_a_name_that_shows_the_sex_is_no_way_around_what_is_masked() -> None:
+    source = catalog(table("person", ["id", "first_name", "sex"]))
+    names = {"mask": "first_name", "locale": "en_US", "gender_column": "sex"}
+    asked = {"keep": ["*.*.id"], "masks": {"public.person.sex": "null", "public.person.first_name": names}}
+    policy = {"always_mask": ["*.*.sex"], "keep_from_cloud": ["*.*.id"]}
+    found = [rule for rule, _ in refused(source, policy, origin="cloud", **asked)]
+    assert found == ["always_mask", "keep_from_cloud"]
+    assert refused(source, policy, **asked) == []

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Header, HTTPException, Path, Request, Response
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from appliance.data_users.desk import Desk, GivenFile, NotGivenError, OwnDesk, WantedFile
 from appliance.data_users.far_desk import FarDesk
@@ -101,20 +102,32 @@ def _sent(given: GivenFile, start: int, *, ranged: bool) -> Response:
         headers["etag"] = f'"{given.sha256}"'
     if ranged and start < given.bytes:
         headers["content-range"] = f"bytes {start}-{given.bytes - 1}/{given.bytes}"
-    return StreamingResponse(
-        _blocks(given, start),
+    return _Sent(
+        given,
+        start,
         status_code=206 if ranged else 200,
         headers=headers,
         media_type="application/octet-stream",
     )
 
 
+class _Sent(StreamingResponse):
+    """Closes its file in any case: where the reader is gone already, the blocks are never begun."""
+
+    def __init__(self, given: GivenFile, start: int, **kwargs: Any) -> None:
+        super().__init__(_blocks(given, start), **kwargs)
+        self._descriptor = given.descriptor
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            os.close(self._descriptor)
+
+
 def _blocks(given: GivenFile, start: int) -> Iterator[bytes]:
     """A little at a time, however large it is; a reader that goes away ends it."""
-    try:
-        place = start
-        while place < given.bytes and (block := os.pread(given.descriptor, _BLOCK, place)):
-            yield block
-            place += len(block)
-    finally:
-        os.close(given.descriptor)
+    place = start
+    while place < given.bytes and (block := os.pread(given.descriptor, _BLOCK, place)):
+        yield block
+        place += len(block)

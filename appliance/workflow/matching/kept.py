@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from appliance.workflow.conditions.alternatives import conditions_read
+from appliance.workflow.conditions.alternatives import alternatives_of, conditions_read
 from appliance.workflow.conditions.grammar import BeyondGrammarError, parse_condition
 from appliance.workflow.conditions.tree import columns_of
 from appliance.workflow.document import WHEN, MaskSpec, Workflow
@@ -19,6 +19,8 @@ WHOLE_VALUE_MASKS = (
     "company", "random_string",
 )  # fmt: skip
 """Masks that leave nothing of a value, unless a parameter says ``keep…``."""
+SHOWN_BY = ("gender_column",)
+"""Parameters that name another column of the row, of whose own value the output shows something."""
 _ANYTHING = "\0"
 """Stands for what a wildcard matches; no name holds it."""
 
@@ -51,10 +53,19 @@ def leaves_parts(mask: MaskSpec) -> bool:
     if mask.mask == WHEN:
         # Which mask a row has shows something of what its condition reads.
         return True
+    if shows_of(mask):
+        return True
     keeps = any(
         name.startswith("keep") and name != "keep_null" and value for name, value in mask.params.items()
     )
     return keeps or mask.mask not in WHOLE_VALUE_MASKS
+
+
+def shows_of(mask: MaskSpec) -> tuple[str, ...]:
+    """The columns of the row, as the source has them, of which what a mask gives shows something."""
+    named = [str(mask.params[each]) for each in SHOWN_BY if mask.params.get(each)]
+    inner = [name for each in alternatives_of(mask) for name in shows_of(each.mask)]
+    return tuple(dict.fromkeys((*named, *conditions_read(mask), *inner)))
 
 
 def kept_columns(matching: Matching) -> tuple[Kept, ...]:
@@ -95,7 +106,7 @@ def chosen_by(selected: SelectedTable) -> frozenset[str]:
     """
     rows = selected.rows
     masks = (decision.mask for _, decision in selected.columns if isinstance(decision, Rule))
-    by_mask = frozenset(name for mask in masks for name in conditions_read(mask))
+    by_mask = frozenset(name for mask in masks for name in shows_of(mask))
     if rows is None:
         return by_mask
     if rows.where is None:

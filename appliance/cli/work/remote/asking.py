@@ -82,6 +82,8 @@ class Far:
                 verify=_trusted(self.ca),
                 timeout=_WITHIN_S,
                 follow_redirects=False,
+                # A proxy would get what is meant for this machine, and the token with it.
+                trust_env=urlsplit(self.url).scheme == "https",
             )
         return self._client
 
