@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pydantic import BaseModel
 
-from pydantic import BaseModel, ConfigDict
-
+from appliance.branches.asked import BranchAsked
 from appliance.branches.branch import Branch, BranchMarker
 from appliance.branches.lifetime import lifetime
 from appliance.branches.server import Asked, BranchServer
 from appliance.errors import WrongRequestError
-
-
-class BranchAsked(BaseModel):
-    """One thing to do to the branches of a twin."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    act: Literal["list", "create", "reset", "extend", "drop"]
-    name: str | None = None
-    ttl: str | None = None
-    connection: str
-    """Of the twin."""
 
 
 class BranchFound(BaseModel):

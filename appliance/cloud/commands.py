@@ -28,8 +28,9 @@ from appliance.policy.refusal import Origin
 from appliance.run_folder import run_id_for
 from appliance.scrubbing.reference import check_reference
 from appliance.settings.settings import Settings
+from appliance.store.asked_by import BY, PAGE
 from appliance.store.asked_work import begin_work
-from appliance.store.command_state import BY, PAGE, Settled, finish_command
+from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection
 from appliance.store.queries import run_state
 from appliance.store.runs import Trigger

@@ -28,7 +28,6 @@ from appliance.contract.events import WorkflowChanged
 from appliance.documents.problems import WrongDocumentError
 from appliance.durable import write_file
 from appliance.errors import ApplianceError, WrongRequestError
-from appliance.masking.registry import parameter_models
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.approvals import approvals_mark, load_approval, waits_for_owner
 from appliance.policy.columns import KEEP_RULE, waiting_refusal
@@ -307,6 +306,9 @@ def _read(assigned: AssignedWorkflow, text: str) -> tuple[Workflow | None, str]:
         if len(text.encode()) > 2 * MAX_DOCUMENT_BYTES:
             raise WrongRequestError(f"The document is larger than {MAX_DOCUMENT_BYTES // 1024} KiB.")
         loaded = parse_workflow(text, "the document", as_json=True)
+        # All masks take 3 MB, which the status service has only for documents that come in.
+        from appliance.masking.registry import parameter_models  # noqa: PLC0415
+
         if problems := check_masks(loaded.document, parameter_models()):
             raise WrongDocumentError(problems)
         if loaded.workflow.id != assigned.id:

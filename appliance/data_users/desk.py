@@ -10,10 +10,10 @@ import os
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from appliance.copies.ledger import CopyMade, made, note_made
-from appliance.data_users.offers import DataOffers, Offers
+from appliance.data_users.offered import DataOffers
 from appliance.data_users.tokens import DataUserToken, known_token
 from appliance.data_users.uses import TokenUse, note_use
 from appliance.errors import ApplianceError, Explanation
@@ -21,6 +21,9 @@ from appliance.exports.manifest import MANIFEST
 from appliance.exports.stored import Export, list_exports
 from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
+
+if TYPE_CHECKING:
+    from appliance.data_users.offers import Offers
 
 
 class NotGivenError(Exception):
@@ -69,13 +72,18 @@ class OwnDesk:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._offers = Offers(settings)
+        self._offers: Offers | None = None
         self._lock = threading.Lock()
 
     def offers(self, token: str | None) -> DataOffers:
         """See Desk."""
         try:
             known = self._good(token) if token is not None else None
+            if self._offers is None:
+                # Receipts and what checks them take 8 MB, which the status service has only for who asks.
+                from appliance.data_users.offers import Offers  # noqa: PLC0415
+
+                self._offers = Offers(self._settings)
             return self._offers.of(known)
         except ApplianceError as error:
             raise NotGivenError(503, error.explanation) from None

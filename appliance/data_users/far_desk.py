@@ -18,7 +18,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from appliance.data_users.desk import Desk, GivenFile, NotGivenError, WantedFile
-from appliance.data_users.offers import DataOffers
+from appliance.data_users.offered import DataOffers
 from appliance.errors import Explanation
 from appliance.settings.settings import Settings
 

@@ -9,8 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from appliance.branches.asking import BranchAsked
-from appliance.branches.opening import twin_of
+from appliance.branches.asked import BranchAsked
 from appliance.errors import WrongRequestError
 from appliance.orchestration.looks import Look
 from appliance.orchestration.start_and_stop import find_workflow
@@ -57,6 +56,9 @@ def look_of(
             draft=payload.get("draft"),
             origin=origin,
         )
+    # Sessions take memory that the status service, which loads this, has for nothing else.
+    from appliance.branches.opening import twin_of  # noqa: PLC0415
+
     given = _Payload.model_validate(payload)
     workflow = load_workflow(Path(find_workflow(settings, given.workflow).path)).workflow
     twin = twin_of(workflow, given.on)

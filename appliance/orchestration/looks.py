@@ -13,13 +13,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from appliance.branches.asking import BranchAsked
+from appliance.branches.asked import BranchAsked
 from appliance.connections import load_connections, select_connections
 from appliance.contract.calls import document_digest
 from appliance.documents.document import Document
 from appliance.documents.problems import WrongDocumentError
 from appliance.errors import WrongRequestError
-from appliance.masking.registry import parameter_models
 from appliance.orchestration.airflow.execution_api import create_dag_run
 from appliance.orchestration.airflow.metadata import LOOK_DAG, REHEARSAL_DAG
 from appliance.orchestration.start_and_stop import find_workflow
@@ -187,6 +186,9 @@ def _draft(look: Look) -> tuple[Workflow, Document]:
     """The draft that came with the command. It is held to what a workflow from the dashboard is held to."""
     try:
         loaded = parse_workflow(look.draft or "", "the draft", as_json=True)
+        # All masks take 3 MB, which the status service has only for documents that come in.
+        from appliance.masking.registry import parameter_models  # noqa: PLC0415
+
         if problems := check_masks(loaded.document, parameter_models()):
             raise WrongDocumentError(problems)
     except (RecursionError, UnicodeError):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pydantic import BaseModel, ConfigDict
 
-from appliance.rehearsals.rehearsing import Script, script_of
+if TYPE_CHECKING:
+    from appliance.rehearsals.rehearsing import Script
 
 
 class SqlText(BaseModel):
@@ -62,4 +65,7 @@ class ImageEnded(BaseModel):
 
 
 def _script(texts: tuple[SqlText, ...]) -> Script | None:
+    # What only passes it on, as the status service does, has no room for what performs it.
+    from appliance.rehearsals.rehearsing import script_of  # noqa: PLC0415
+
     return script_of([(each.name, each.text) for each in texts]) if texts else None

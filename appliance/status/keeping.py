@@ -24,7 +24,7 @@ from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings, load_settings
 from appliance.status.disk_watch import DiskWatch
 from appliance.status.facts.connection_notes import write_note
-from appliance.status.facts.diagnostics_file import DiagnosticsRequests
+from appliance.status.facts.diagnostics_making import DiagnosticsRequests
 from appliance.status.facts.exports_shown import write_exports_note
 from appliance.status.facts.log_ends import write_log_ends
 from appliance.status.facts.reading import Database

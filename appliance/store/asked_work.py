@@ -10,7 +10,7 @@ from psycopg.rows import kwargs_row
 from psycopg.types.json import Jsonb
 from pydantic import JsonValue
 
-from appliance.store.command_state import BY, PAGE
+from appliance.store.asked_by import BY, PAGE
 from appliance.store.database import Connection
 
 WorkKind = Literal["branch", "rehearse"]

@@ -9,11 +9,9 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from appliance.contract.events import CommandChanged
+from appliance.store.asked_by import BY, PAGE
 from appliance.store.database import Connection
 from appliance.store.events import append_event, scrubbed
-
-BY, PAGE = "by", "page"
-"""A command's payload says so where the owner asked on the status page: the dashboard then gets no answer."""
 
 
 @dataclass(frozen=True)

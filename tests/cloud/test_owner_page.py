@@ -17,7 +17,7 @@ from appliance.errors import WorkFailedError
 from appliance.orchestration import looks
 from appliance.scrubbing import known
 from appliance.status.facts import diagnostics_file
-from appliance.status.facts.diagnostics_file import DiagnosticsRequests
+from appliance.status.facts.diagnostics_making import DiagnosticsRequests
 from appliance.status.facts.log_ends import LINES, NOTE
 from appliance.status.keeping import LogEnds, RunCommands
 from appliance.status.report import Report

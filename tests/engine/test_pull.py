@@ -17,7 +17,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from appliance.copies.ledger import made
-from appliance.data_users.offers import DataOffers, Offers
+from appliance.data_users.offered import DataOffers
+from appliance.data_users.offers import Offers
 from appliance.exports.manifest import ExportedFile, ExportedFormat, ExportedTable, Manifest
 from appliance.exports.writing import export_folder, finish_export, write_manifest
 from appliance.settings.settings import load_settings

@@ -17,6 +17,7 @@ from appliance.contract.branches import BranchAct, BranchName
 from appliance.errors import WrongRequestError
 from appliance.settings.settings import Settings
 from appliance.status.calls.owner_requests import EXPIRES_S
+from appliance.store.asked_by import BY, PAGE
 from appliance.store.asked_work import AskedWork, find_work
 from appliance.store.database import connect
 
@@ -92,7 +93,6 @@ def ask_for_work(
 ) -> WorkAccepted:
     """Raises WrongRequestError for a workflow that is not there, psycopg.Error while the database is away."""
     from appliance.orchestration.start_and_stop import find_workflow  # noqa: PLC0415 - see serving
-    from appliance.store.command_state import BY, PAGE  # noqa: PLC0415
 
     find_workflow(settings, wanted.workflow)
     command_id = wanted.id or uuid4()

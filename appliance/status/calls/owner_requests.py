@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from appliance.errors import ApplianceError, WrongRequestError
 from appliance.settings.settings import Settings
+from appliance.status.facts.diagnostics_file import KIND, diagnostics_shown
+from appliance.store.asked_by import BY, PAGE
 from appliance.store.database import connect
 from appliance.store.queries import run_state
 
@@ -102,16 +104,16 @@ def ask_for_test(settings: Settings, connection: str) -> Asked:
 
 def ask_for_diagnostics(settings: Settings) -> Asked:
     """Have diagnostics made. Raises WrongRequestError while some are, psycopg.Error as above."""
-    from appliance.status.facts import diagnostics_file  # noqa: PLC0415 - see serving
-
     with connect(settings.database_url, read_only=True) as db:
-        if diagnostics_file.diagnostics_shown(settings, db).state == "under way":
+        if diagnostics_shown(settings, db).state == "under way":
             raise WrongRequestError("Diagnostics are being made.", "", "Wait until they are there.")
     if settings.is_split:
-        _put(settings, diagnostics_file.KIND, {})
+        _put(settings, KIND, {})
     else:
-        command_id = _put(settings, diagnostics_file.KIND, {}, state="accepted")
-        diagnostics_file.make_here(settings, str(command_id))
+        command_id = _put(settings, KIND, {}, state="accepted")
+        from appliance.status.facts.diagnostics_making import make_here  # noqa: PLC0415 - see serving
+
+        make_here(settings, str(command_id))
     return Asked(said="Asked for: they are made, which takes up to a minute.")
 
 
@@ -122,8 +124,6 @@ def _put(
     *,
     state: Literal["received", "accepted"] = "received",
 ) -> UUID:
-    from appliance.store.command_state import BY, PAGE  # noqa: PLC0415 - see serving
-
     command_id = uuid4()
     with connect(settings.database_url) as db:
         db.execute(

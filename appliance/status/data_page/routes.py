@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from appliance.data_users.desk import Desk, GivenFile, NotGivenError, OwnDesk, WantedFile
 from appliance.data_users.far_desk import FarDesk
-from appliance.data_users.offers import DataOffers
+from appliance.data_users.offered import DataOffers
 from appliance.documents.names import WORKFLOW_ID
 from appliance.errors import Explanation
 from appliance.settings.settings import Settings

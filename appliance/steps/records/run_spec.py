@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from appliance.branches.asking import BranchAsked
+from appliance.branches.asked import BranchAsked
 from appliance.documents.problems import Places
 from appliance.policy.policy import Policy
 from appliance.policy.trusted_images import TrustedImage
