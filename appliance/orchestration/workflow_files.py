@@ -111,13 +111,14 @@ def _look(path: Path, origin: Origin, known: dict[str, WorkflowFile]) -> Workflo
 
 
 def _read(path: Path, origin: Origin, mtime_ns: int, size: int) -> WorkflowFile:
-    # Only a changed file needs the models.
-    from appliance.masking.registry import parameter_models  # noqa: PLC0415
+    # Only a changed file needs the models, and only one that can be read the masks.
     from appliance.workflow.loading import load_workflow  # noqa: PLC0415
     from appliance.workflow.mask_check import check_masks  # noqa: PLC0415
 
     try:
         loaded = load_workflow(path)
+        from appliance.masking.registry import parameter_models  # noqa: PLC0415
+
         if problems := check_masks(loaded.document, parameter_models()):
             raise WrongDocumentError(problems)
     except ApplianceError as error:
