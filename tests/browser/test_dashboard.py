@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from selenium.common.exceptions import (
+    ElementClickInterceptedException,
+    ElementNotInteractableException,
     NoSuchElementException,
     StaleElementReferenceException,
     TimeoutException,
@@ -25,7 +27,12 @@ from tests.dashboard.simulated_appliance import SimulatedAppliance
 
 PATIENCE_S = 600
 """A limit for what hangs, on a loaded machine; what is waited for comes in seconds."""
-PASSING = (StaleElementReferenceException, NoSuchElementException)
+PASSING = (
+    StaleElementReferenceException,
+    NoSuchElementException,
+    ElementNotInteractableException,
+    ElementClickInterceptedException,
+)
 """A part of a page may replace itself while it is looked at."""
 
 

@@ -277,11 +277,11 @@ def enrol(two: TwoAddresses, token: str) -> None:
     is_for_everybody(browser)
     said = browser.find_element(By.ID, "enrol-said")
     typed = form.find_element(By.NAME, "token")
-    typed.send_keys(token[:-1], Keys.ENTER)
+    until(browser, lambda: typed.send_keys(token[:-1], Keys.ENTER) is None)
     until(browser, lambda: "does not accept that enrolment token" in said.text)
     [error] = console_errors(browser)
     assert "/enrol" in error
-    typed.send_keys(token[-1], Keys.ENTER)
+    until(browser, lambda: typed.send_keys(token[-1], Keys.ENTER) is None)
     until(browser, lambda: said.text == "Enrolled as Coast Hospital.")
     until(browser, lambda: not form.is_displayed())
 
@@ -308,10 +308,11 @@ def write_workflow(two: TwoAddresses) -> None:
     for number, (column, mask) in enumerate(MASKS.items()):
         press(browser, "Add a mask")
         until(browser, lambda: browser.find_elements(By.ID, f"m-name-{number}"))  # noqa: B023
-        browser.find_element(By.ID, f"m-pattern-{number}").send_keys(f"public.customer.{column}")
-        Select(browser.find_element(By.ID, f"m-name-{number}")).select_by_visible_text(mask)
+        pattern = f"public.customer.{column}"
+        until(browser, lambda: field(browser, f"m-pattern-{number}").send_keys(pattern) is None)  # noqa: B023
+        until(browser, lambda: pick(browser, f"m-name-{number}", mask))  # noqa: B023
         until(browser, lambda: f"public.customer.{column}: {mask}" in text())  # noqa: B023
-    field(browser, "f-keep").send_keys("public.*.id\npublic.purchase.*")
+    until(browser, lambda: field(browser, "f-keep").send_keys("public.*.id\npublic.purchase.*") is None)
     until(browser, lambda: "public.purchase.*" in text() and shows(browser, "It is a whole workflow"))
     until(browser, lambda: browser.find_element(By.ID, "save").is_enabled())
     is_for_everybody(browser)
