@@ -151,7 +151,7 @@ def test_the_service_does_not_even_try_to_read_connections(
         raise AssertionError(path)
 
     for module in ("certificates", "connection_notes"):
-        monkeypatch.setattr(f"appliance.status.{module}.load_connections", refuse)
+        monkeypatch.setattr(f"appliance.status.facts.{module}.load_connections", refuse)
     state = State(split)
     assert state.report().certificates == ()
     assert states_of(split, set()) == {"production": "ready", "staging": "placeholder"}
