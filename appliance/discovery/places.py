@@ -26,6 +26,8 @@ _OUTPUT_ONLY = frozenset(
     ("hstore", "ltree", "xml", "tsvector", "citext", "name", "jsonpath", "macaddr", "cidr", "inet")
 )
 """Types whose text says all, besides the well-known."""
+_WHOLE_ARRAYS = frozenset(("json", "jsonb", "other", "enum", "composite"))
+"""Arrays whose text is looked at as one. Of composites unnest would give the first field alone."""
 _NOT_READ = frozenset(("boolean", "enum", "uuid", "real", "double"))
 
 
@@ -64,7 +66,7 @@ def values_sql(column: Column, place: int, encoding: str) -> str:
     mode = mode_of(column)
     if is_document(column):
         return _leaves(sql, place, as_json=shape.kind == "json", encoding=encoding)
-    if shape.is_array and shape.kind not in ("json", "jsonb", "other", "enum"):
+    if shape.is_array and shape.kind not in _WHOLE_ARRAYS:
         element = "e.x::text" if shape.kind == "text" and not shape.folded else output_text("e.x")
         source = f"(SELECT u.x FROM unnest({sql}) AS u (x) LIMIT {_ELEMENTS}) AS e"
         return f"SELECT {place}, '[*]', 'text', {short(element)} FROM {source}"

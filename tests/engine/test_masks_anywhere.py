@@ -30,7 +30,9 @@ from tests.engine.masking_lab import (
 PARAMS: dict[str, dict[str, Any]] = {
     name: mask.plain_params().model_dump(mode="json", exclude_unset=True) for name, mask in MASKS.items()
 } | {"constant": {"value": "x"}, "json": {"paths": {"a": "hash"}}}
-KEEP_TEXT = {name for name, mask in MASKS.items() if mask.proof == "partial"} | {"postcode"}
+KEEP_TEXT = {
+    name for name, mask in MASKS.items() if mask.proof == "partial" or mask.whole_column or name == "postcode"
+}
 TEXT_MASKS = sorted(name for name, mask in MASKS.items() if "text" in mask.kinds and not mask.whole_value)
 
 

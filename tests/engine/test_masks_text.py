@@ -30,7 +30,13 @@ MANY = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-TEXT_MASKS = sorted(name for name, mask in MASKS.items() if "text" in mask.kinds and not mask.whole_value)
+TEXT_MASKS = sorted(
+    name
+    for name, mask in MASKS.items()
+    if "text" in mask.kinds and not mask.whole_value and not mask.whole_column
+)
+FEW = {"choice", "title"}
+"""Masks with so few outputs that one value meets itself often."""
 KEYED = [name for name in TEXT_MASKS if issubclass(MASKS[name].params, KeyedParams)]
 
 
@@ -91,13 +97,12 @@ def test_a_hash_is_pythons_own_hmac(lab: Lab, values: list[str]) -> None:
 def test_the_same_input_gives_the_same_output_and_another_key_or_domain_another(lab: Lab, mask: str) -> None:
     values = [f"value 0{number}" for number in range(50)]
     first = lab.masked("text", values, usual(mask))
-    assert lab.masked("varchar(80)", values, usual(mask)) == first
-    assert lab.masked("char(80)", values, usual(mask)) == [each.ljust(80) for each in first]
+    assert lab.masked("varchar(150)", values, usual(mask)) == first
+    assert lab.masked("char(150)", values, usual(mask)) == [each.ljust(150) for each in first]
     other_key = lab.masked("text", values, usual(mask), key=OTHER_KEY)
     params = {**usual(mask).params, "domain": "elsewhere"}
     other_domain = lab.masked("text", values, spec(mask, **params))
-    # One value of three meets itself in a third of all cases.
-    most = 30 if mask == "choice" else 10
+    most = 30 if mask in FEW else 10
     for other in (other_key, other_domain):
         assert sum(one == two for one, two in zip(first, other, strict=True)) < most
 

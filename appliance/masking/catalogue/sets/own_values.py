@@ -222,6 +222,8 @@ class Shuffle(Mask[KeyedParams]):
                 f"the table has about {scope.table.estimated_rows:,} rows, and at most {MOST_ROWS:,} can be"
                 " shuffled; distribution draws from the column's values whatever its size"
             )
+        if shape.kind == "text" and scope.encoding == "SQL_ASCII":
+            found.append("the database is SQL_ASCII, whose bytes may be no text of any encoding")
         if shape.kind == "numeric" and shape.precision is None:
             found.append("the column is numeric without a precision, so its values may be too long")
         return found
