@@ -24,6 +24,8 @@ def schema_text(cluster: Cluster, database: str, *, major: int | None = None) ->
     statements = []
     for block in blocks:
         lines = [line for line in block.strip().splitlines() if not _NOISE.match(line)]
+        # A server marks columns with numbers of its own (pg_attver).
+        lines = [line for line in lines if "SET (pg_attver=" not in line]
         statements += [part.strip() for part in "\n".join(lines).split(";\n\n") if part.strip()]
     return sorted(statement.rstrip(";") for statement in statements)
 

@@ -213,6 +213,13 @@ def _load_batch(
     return notes
 
 
+_VERSIONS = re.compile(
+    r";?\nALTER [^\n]* ALTER COLUMN [^\n]* SET \(pg_attver='?\d+'?\)"
+    r"|, pg_attver='?\d+'?|pg_attver='?\d+'?, "
+)
+"""A mark that minor releases from November 2026 on give columns; a server before them does not know it."""
+
+
 def _statements(entry: Entry) -> bytes:
     statements = entry.sql.encode("utf-8", "surrogateescape") + b";\n"
     # An extension's script may leave its session with a path of its own (postgis_topology does).
@@ -246,6 +253,10 @@ def _try(
         if connection.broken:
             raise
         connection.execute("ROLLBACK TO SAVEPOINT object; RELEASE SAVEPOINT object")
+        if _VERSIONS.search(entry.sql) and "pg_attver" in (error.diag.message_primary or ""):
+            plain = entry.model_copy(update={"sql": _VERSIONS.sub("", entry.sql)})
+            _try(connection, plain, refused, settings, functions)
+            return
         refused.refuse(entry, error, function_advice(error, functions, settings))
 
 

@@ -116,7 +116,7 @@ def check_problems(
     masked = {
         (each.schema_name, each.name): each
         for each in planned
-        # Rows about erased subjects are sampled by nothing, and no key that tells them is bound here.
+        # Rows about erased subjects are sampled by nothing, and no key that says them is bound here.
         if each.masked_columns
         and not (each.apart or each.read_path or each.unplanned or each.erased_sql is not None)
     }
