@@ -24,8 +24,6 @@ def schema_text(cluster: Cluster, database: str, *, major: int | None = None) ->
     statements = []
     for block in blocks:
         lines = [line for line in block.strip().splitlines() if not _NOISE.match(line)]
-        # A server marks columns with numbers of its own (pg_attver).
-        lines = [line for line in lines if "SET (pg_attver=" not in line]
         statements += [part.strip() for part in "\n".join(lines).split(";\n\n") if part.strip()]
     return sorted(statement.rstrip(";") for statement in statements)
 
@@ -43,6 +41,12 @@ def restore_schema(cluster: Cluster, database: str, into: Cluster, name: str) ->
     )
 
 
+_COLUMN_MARKS = re.compile(
+    r"^ALTER [^\n]* SET \(pg_attver='?\d+'?\);\n|, pg_attver='?\d+'?|pg_attver='?\d+'?, ", re.MULTILINE
+)
+"""Numbers that newer servers give columns, each its own."""
+
+
 def _dump(cluster: Cluster, database: str, major: int) -> str:
     program = find_pg_dump(major * 10000)
     with tempfile.TemporaryDirectory(prefix="appliance-schema-") as folder:
@@ -51,10 +55,11 @@ def _dump(cluster: Cluster, database: str, major: int) -> str:
             f"[it]\nhost={cluster.host}\nport={cluster.port}\nuser=postgres\ndbname={database}\n"
             f"password={cluster.passwords['postgres']}\n"
         )
-        return subprocess.run(
+        dumped = subprocess.run(
             [str(program.path), "--schema-only", "--no-owner", "--no-privileges", *_LEFT_OUT],
             env={"PATH": os.environ["PATH"], "PGSERVICEFILE": str(services), "PGSERVICE": "it"},
             check=True,
             capture_output=True,
             text=True,
         ).stdout
+    return _COLUMN_MARKS.sub("", dumped)
