@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 from appliance.errors import WorkFailedError
 from appliance.orchestration import looks
 from appliance.scrubbing import known
-from appliance.status.facts import diagnostics_file
+from appliance.status.facts import diagnostics_file, diagnostics_making
 from appliance.status.facts.diagnostics_making import DiagnosticsRequests
 from appliance.status.facts.log_ends import LINES, NOTE
 from appliance.status.keeping import LogEnds, RunCommands
@@ -185,7 +185,7 @@ def test_the_owner_has_diagnostics_made_and_takes_them_home(
 def test_diagnostics_whose_process_was_killed_are_not_under_way_for_ever(
     rig: ApplianceRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(diagnostics_file, "make_here", lambda *_: None)
+    monkeypatch.setattr(diagnostics_making, "make_here", lambda *_: None)
     page = owners_page(rig)
     page.post("/diagnostics", json={}).raise_for_status()
     assert page.get("/diagnostics").json()["state"] == "under way"
