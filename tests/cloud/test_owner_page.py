@@ -83,8 +83,8 @@ def test_the_owner_has_a_connection_tried_and_reads_how_it_went(
     assert good is not None and good.state == "done" and good.worked_at is not None
     assert bad is not None and bad.state == "failed" and bad.worked_at is None
     assert bad.failure == "28P01" and "wrong" in (bad.problem or "") and "not it" not in (bad.problem or "")
-    told = rig.db.execute("SELECT count(*) AS found FROM appliance.event").fetchone()
-    assert told == {"found": 0}, "the dashboard hears nothing of what the owner tries"
+    sent = rig.db.execute("SELECT count(*) AS found FROM appliance.event").fetchone()
+    assert sent == {"found": 0}, "the dashboard hears nothing of what the owner tries"
 
 
 def test_a_test_that_could_not_be_begun_is_not_under_way(
@@ -178,8 +178,8 @@ def test_the_owner_has_diagnostics_made_and_takes_them_home(
     taken = page.get("/diagnostics.tar.gz")
     with tarfile.open(fileobj=io.BytesIO(taken.content)) as archive:
         assert "appliance-diagnostics/contents.txt" in archive.getnames()
-    told = rig.db.execute("SELECT count(*) AS found FROM appliance.event").fetchone()
-    assert told == {"found": 0}, "nothing of it is sent"
+    sent = rig.db.execute("SELECT count(*) AS found FROM appliance.event").fetchone()
+    assert sent == {"found": 0}, "nothing of it is sent"
 
 
 def test_diagnostics_whose_process_was_killed_are_not_under_way_for_ever(

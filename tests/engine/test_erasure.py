@@ -70,7 +70,7 @@ def test_a_subject_is_in_no_copy_afterwards_and_in_no_later_one(shop: ErasureSho
     again = shop.erasure("run", "--yes")
     assert again.code == 0, again.text
     assert len(shop.listed()) == 1
-    # Nor do a plan and a preview look at the subject's rows, whoever chooses the rows.
+    # Nor do a plan and a preview look at the subject's rows, also where free SQL chooses them.
     planned = shop.scenario.run("plan").text
     assert f"{CUSTOMERS - 1} of {CUSTOMERS - 1} values look like an e-mail" in planned
     assert f"of {CUSTOMERS} values" not in planned

@@ -57,10 +57,10 @@ def test_each_byte_is_fetched_once_however_often_it_is_cut_off(cuts: list[int]) 
 
     with tempfile.TemporaryDirectory() as folder:
         origin = CutOrigin(CONTENT, cuts)
-        told: list[int] = []
-        came = fetch_files(origin, "r", [listed()], Path(folder), told.append, wait=lambda _: None)
+        steps: list[int] = []
+        came = fetch_files(origin, "r", [listed()], Path(folder), steps.append, wait=lambda _: None)
         assert (Path(folder) / "archive" / "toc.dat").read_bytes() == CONTENT
-        assert came == origin.sent == sum(told) == len(CONTENT)
+        assert came == origin.sent == sum(steps) == len(CONTENT)
 
 
 def test_it_gives_up_where_it_comes_no_further_and_keeps_what_came(tmp_path: Path) -> None:

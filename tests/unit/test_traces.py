@@ -27,7 +27,7 @@ SECRET = "a value out of a row"
 
 
 class Collector:
-    """Keeps what is posted; answers as it is told."""
+    """Keeps what is posted; answers as it is set."""
 
     def __init__(self) -> None:
         self.bodies: list[dict[str, Any]] = []
