@@ -15,7 +15,7 @@ from pathlib import Path
 
 from appliance.branches.opening import server_of
 from appliance.branches.server import Asked, BranchServer
-from appliance.connections import load_connections
+from appliance.connections.file import load_connections
 from appliance.policy.branches import BranchPolicy
 from appliance.rehearsals.login import Login
 from appliance.rehearsals.rehearsing import Rehearser, read_script

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from appliance.connections_schema import connections_schema
+from appliance.connections.schema import connections_schema
 from appliance.documents.json_schema import Kind, document_schema, printed
 from appliance.masking.registry import MASKS, parameter_models
 from appliance.policy.policy import Policy

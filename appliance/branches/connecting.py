@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.branches.branch import Branch
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 
 _CERTIFICATES = ("sslrootcert", "sslcert", "sslkey")
 

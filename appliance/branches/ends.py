@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from appliance.branches.opening import server_of
 from appliance.branches.remembered import forget, remembered
-from appliance.connections import load_connections
+from appliance.connections.file import load_connections
 from appliance.errors import ApplianceError, ExitCode
 from appliance.policy.branches import BranchPolicy
 from appliance.settings.settings import Settings, load_settings

@@ -8,7 +8,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from appliance.branches.server import BranchServer
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.errors import WrongRequestError
 from appliance.policy.branches import BranchPolicy
 from appliance.postgres.sessions.connect import open_session

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from appliance.bucket_connections import AzureConnection, BucketConnection, GcsConnection, S3Connection
 from appliance.buckets.libraries import require_buckets
+from appliance.connections.buckets import AzureConnection, BucketConnection, GcsConnection, S3Connection
+from appliance.connections.password_command import password_of
 from appliance.errors import WorkFailedForGoodError, WrongRequestError
-from appliance.password_command import password_of
 
 if TYPE_CHECKING:
     from obstore.store import AzureStore, ClientConfig, GCSStore, RetryConfig, S3Store

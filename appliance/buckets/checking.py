@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from appliance.bucket_connections import BucketConnection
 from appliance.buckets.access import access_of, open_store
 from appliance.buckets.failures import bucket_errors
+from appliance.connections.buckets import BucketConnection
 from appliance.errors import ApplianceError
 from appliance.system.findings import Finding, fail, ok
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import appliance
-from appliance.connections import Connections, load_connections
+from appliance.connections.file import Connections, load_connections
 from appliance.copies.ledger import CopyMade, ended, made
 from appliance.data_users.offered import (
     BranchOffer,

@@ -13,7 +13,7 @@ from typing import Any
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from appliance.connections import PLACEHOLDER, load_connections
+from appliance.connections.file import PLACEHOLDER, load_connections
 from appliance.diagnostics.part import Part, table
 from appliance.documents import strict_yaml
 from appliance.scrubbing.scrub import GONE

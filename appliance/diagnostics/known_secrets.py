@@ -12,10 +12,10 @@ from urllib.parse import unquote, urlsplit
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from appliance.connections import Connections, load_connections
+from appliance.connections.file import Connections, load_connections
+from appliance.connections.password_command import printed_passwords
 from appliance.errors import ApplianceError
 from appliance.keys.epochs import EPOCHS_FILE
-from appliance.password_command import printed_passwords
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of

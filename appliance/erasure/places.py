@@ -13,7 +13,8 @@ from psycopg.rows import TupleRow
 
 from appliance import run_folder
 from appliance.branches.reading import all_branches
-from appliance.connections import Connection, select_connections
+from appliance.connections.database import Connection
+from appliance.connections.file import select_connections
 from appliance.copies.ledger import ended, made
 from appliance.erasure.copies.in_buckets import is_in_bucket
 from appliance.errors import ApplianceError, WrongRequestError

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from appliance import __version__
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.copies.ledger import CopyMade
 from appliance.receipts.book import ReceiptBook
 from appliance.receipts.envelope import SignedReceipt, WrongReceiptError

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psycopg
 
-from appliance.connections import Connection, select_connections
+from appliance.connections.database import Connection
+from appliance.connections.file import select_connections
 from appliance.erasure.finding import FoundSubject, find_subject
 from appliance.erasure.places import APPLICATION, Session
 from appliance.errors import WrongRequestError

@@ -5,7 +5,8 @@ from __future__ import annotations
 import psycopg
 from psycopg.rows import TupleRow
 
-from appliance.connections import Connection, select_connections
+from appliance.connections.database import Connection
+from appliance.connections.file import select_connections
 from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.parameters import libpq_parameters
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import appliance
-from appliance.connections import load_connections, select_connections
+from appliance.connections.file import load_connections, select_connections
 from appliance.contract.calls import document_digest
 from appliance.contract.catalog import MAX_UNCOVERED
 from appliance.contract.drift_check import DriftChecked

@@ -12,7 +12,7 @@ import appliance
 from appliance.branches.asking import BranchesFound
 from appliance.branches.noting import branch_copy
 from appliance.branches.remembered import remember
-from appliance.connections import load_connections, select_connections
+from appliance.connections.file import load_connections, select_connections
 from appliance.contract.step_messages import Failure
 from appliance.copies.ledger import note_made
 from appliance.errors import ApplianceError, RefusedError

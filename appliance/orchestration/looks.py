@@ -14,7 +14,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from appliance.branches.asked import BranchAsked
-from appliance.connections import load_connections, select_connections
+from appliance.connections.file import load_connections, select_connections
 from appliance.contract.calls import document_digest
 from appliance.documents.document import Document
 from appliance.documents.problems import WrongDocumentError

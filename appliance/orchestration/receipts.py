@@ -11,7 +11,7 @@ import docker
 import psycopg
 from docker.errors import DockerException
 
-from appliance.connections import load_connections, select_connections
+from appliance.connections.file import load_connections, select_connections
 from appliance.errors import ApplianceError
 from appliance.keys.keys import load_or_create_key
 from appliance.killed_runs import unclosed

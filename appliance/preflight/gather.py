@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from appliance.connections import Connection, load_connections, unchanged_keys
+from appliance.connections.database import Connection
+from appliance.connections.file import load_connections, unchanged_keys
 from appliance.errors import ApplianceError
 from appliance.keys.keys import KEY_BYTES
 from appliance.postgres.sessions.network_checks import check_network

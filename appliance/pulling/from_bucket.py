@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from appliance.buckets.access import access_of, open_store
 from appliance.buckets.failures import bucket_errors
 from appliance.buckets.objects import FoundDelivery, find_deliveries
-from appliance.connections import load_connections, select_buckets
+from appliance.connections.file import load_connections, select_buckets
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.exports.manifest import Manifest
 from appliance.pulling.origin import CutOffError, FoundExport

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.rows import TupleRow
 
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.parameters import libpq_parameters
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
-from appliance.connections import Connections, load_connections
+from appliance.connections.file import Connections, load_connections
+from appliance.connections.password_command import printed_passwords
 from appliance.errors import ApplianceError
-from appliance.password_command import printed_passwords
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import load_settings
 

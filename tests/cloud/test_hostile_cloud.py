@@ -15,7 +15,7 @@ import pytest
 from appliance.cloud.client import DashboardAwayError, DashboardClient
 from appliance.cloud.enrolment import Identity, save_identity
 from appliance.cloud.workflows import CloudSync
-from appliance.connections import load_connections
+from appliance.connections.file import load_connections
 from appliance.contract.calls import WorkflowSet, document_digest
 from tests.cloud import hostile
 from tests.cloud.appliance_rig import WORKFLOW, ApplianceRig

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.errors import ApplianceError
 from appliance.exports.container_output import output_name
 from appliance.exports.manifest import read_manifest

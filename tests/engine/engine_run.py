@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.contract.step_messages import Message, Notice
 from appliance.policy.policy import Policy
 from appliance.postgres.copying import ledger

@@ -15,7 +15,7 @@ import yaml
 from appliance.branches.branch import TemplateKind
 from appliance.branches.opening import server_of
 from appliance.branches.server import Asked, BranchServer
-from appliance.connections import load_connections
+from appliance.connections.file import load_connections
 from appliance.data_users.desk import OwnDesk, WantedFile
 from appliance.data_users.tokens import make_token
 from appliance.erasure.carrying import Erasing

@@ -10,7 +10,7 @@ from typing import Any
 
 from appliance.branches.opening import server_of
 from appliance.branches.server import BranchServer
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.policy.branches import BranchPolicy
 from appliance.postgres.twin.names import twin_names
 from appliance.rehearsals.login import Login

@@ -18,7 +18,7 @@ from appliance.buckets.access import BucketAccess, access_of, open_store
 from appliance.buckets.checking import check_bucket
 from appliance.buckets.objects import INCOMPLETE, delete_folder, find_deliveries, is_there
 from appliance.buckets.uploading import of_formats, remove_older, upload
-from appliance.connections import connections_of
+from appliance.connections.file import connections_of
 from appliance.documents import strict_yaml
 from appliance.errors import ApplianceError, WorkFailedError, WorkFailedForGoodError
 from appliance.exports.manifest import MANIFEST, ExportedFile, ExportedFormat, Manifest

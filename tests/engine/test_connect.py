@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.errors import ApplianceError, WorkFailedError, WrongRequestError
 from appliance.postgres.errors import retry_can_help
 from appliance.postgres.sessions.connect import open_session

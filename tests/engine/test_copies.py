@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
-from appliance.connections import load_connections
+from appliance.connections.file import load_connections
 from appliance.copies.ledger import ended, made
 from appliance.erasure.copies.expiring import StandingCopy, expire, standing_copies
 from appliance.errors import ApplianceError

@@ -8,7 +8,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.parameters import libpq_parameters
 from appliance.postgres.sessions.poolers import PoolerBetweenError, Probe

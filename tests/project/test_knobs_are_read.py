@@ -15,7 +15,7 @@ import typer.main
 from pydantic import BaseModel
 
 from appliance.cli.main import app
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.dashboard.settings import Settings as DashboardSettings
 from appliance.policy.policy import Policy
 from appliance.settings.settings import Settings, variables

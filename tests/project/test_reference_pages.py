@@ -11,7 +11,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from appliance.cli.work.workflows.connections_template import connections_template
-from appliance.connections import connections_of
+from appliance.connections.file import connections_of
 from appliance.dashboard.pages.editing.edit import BEGINNING
 from appliance.dashboard.web.connection_template import template
 from appliance.documents.json_schema import INSTALLED, editor_line

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from appliance.buckets.access import access_of, secrets_of
-from appliance.connections import Connections, connections_of, select_buckets, select_connections
+from appliance.connections.file import Connections, connections_of, select_buckets, select_connections
 from appliance.documents import strict_yaml
 from appliance.documents.problems import WrongDocumentError
 from appliance.errors import ApplianceError, WrongRequestError

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from appliance.cli.workflows.connections import app
-from appliance.connections import connections_of, load_connections, select_connections
+from appliance.connections.file import connections_of, load_connections, select_connections
 from appliance.documents.strict_yaml import load
 from appliance.errors import WrongRequestError
 from tests.unit.example_documents import WHOLE_WORKFLOW

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.connections import Connection, connections_of, load_connections, select_connections
+from appliance.connections.database import Connection
+from appliance.connections.file import connections_of, load_connections, select_connections
 from appliance.documents.problems import WrongDocumentError
 from appliance.documents.strict_yaml import load
 from appliance.errors import ApplianceError, WrongRequestError

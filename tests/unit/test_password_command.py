@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from appliance import password_command
-from appliance.connections import Connection, connections_of, load_connections
-from appliance.connections_schema import connections_schema
+from appliance.connections import password_command
+from appliance.connections.database import Connection
+from appliance.connections.file import connections_of, load_connections
+from appliance.connections.password_command import password_of, printed_passwords
+from appliance.connections.schema import connections_schema
 from appliance.documents.problems import WrongDocumentError
 from appliance.documents.strict_yaml import load
 from appliance.errors import ApplianceError, WorkFailedError, WrongRequestError
-from appliance.password_command import password_of, printed_passwords
 from appliance.postgres.sessions.parameters import libpq_parameters
 from appliance.scrubbing.known import scrubber_of
 from appliance.steps.calling.secrets import write_secrets

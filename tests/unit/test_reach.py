@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.errors import WorkFailedError
 from appliance.orchestration.containers.container import StepLimits, host_settings
 from appliance.orchestration.containers.reach import WANTED, asked_for, open_ways

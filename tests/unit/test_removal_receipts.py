@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from appliance.cli.work.copies.receipts import Receipts
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.copies.ledger import CopyMade
 from appliance.erasure.receipt import book_in, sign_ending, sign_erasure
 from appliance.errors import WorkFailedError

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.postgres.sessions.network_checks import _mode, _without_tls, is_loopback
 from appliance.postgres.sessions.session_checks import (
     SessionFacts,

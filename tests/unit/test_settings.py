@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.connections import load_connections
+from appliance.connections.file import load_connections
 from appliance.documents.problems import WrongDocumentError
 from appliance.settings.settings import CONNECTIONS, Settings, load_settings, variables
 

@@ -23,7 +23,7 @@ def _keys() -> None:
 @app.command()
 def show(connections: _Connections = None, state: _State = None) -> None:
     """Print the epoch of each connection's mask keys. Fingerprints serve to compare appliances."""
-    from appliance.connections import load_connections  # noqa: PLC0415 - help must be instant
+    from appliance.connections.file import load_connections  # noqa: PLC0415 - help must be instant
     from appliance.keys.epochs import read_epochs  # noqa: PLC0415
     from appliance.keys.keys import fingerprint, load_or_create_key, source_key  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415
@@ -56,7 +56,7 @@ def rotate(
 
     A run that has begun stays in its epoch. Twins and exports that are there keep the pseudonyms they have.
     """
-    from appliance.connections import load_connections  # noqa: PLC0415 - help must be instant
+    from appliance.connections.file import load_connections  # noqa: PLC0415 - help must be instant
     from appliance.errors import WrongRequestError  # noqa: PLC0415
     from appliance.keys.epochs import start_epoch  # noqa: PLC0415
     from appliance.keys.keys import load_or_create_key  # noqa: PLC0415

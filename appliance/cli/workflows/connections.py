@@ -21,7 +21,7 @@ def _connections() -> None:
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of connections.yaml. Editors check the file by it."""
-    from appliance.connections_schema import connections_schema  # noqa: PLC0415 - help does without
+    from appliance.connections.schema import connections_schema  # noqa: PLC0415 - help does without
     from appliance.documents.json_schema import printed  # noqa: PLC0415
 
     typer.echo(printed(connections_schema()), nl=False)
@@ -72,7 +72,7 @@ def check(  # noqa: PLR0917 - as typer has it
         known_workflows,
         print_reports,
     )
-    from appliance.connections import load_connections  # noqa: PLC0415
+    from appliance.connections.file import load_connections  # noqa: PLC0415
     from appliance.errors import ExitCode  # noqa: PLC0415
     from appliance.policy.policy import read_policy  # noqa: PLC0415
     from appliance.settings.settings import load_settings  # noqa: PLC0415

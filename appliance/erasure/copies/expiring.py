@@ -18,7 +18,8 @@ import psycopg
 
 from appliance.branches.branch import marker_of
 from appliance.branches.remembered import remembered
-from appliance.connections import Connection, load_connections
+from appliance.connections.database import Connection
+from appliance.connections.file import load_connections
 from appliance.copies.ledger import CopyEnded, CopyMade, ended, made, note_ended
 from appliance.erasure.copies.gone_branches import is_branch, note_branches
 from appliance.erasure.copies.in_buckets import is_in_bucket

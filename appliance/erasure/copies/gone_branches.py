@@ -18,7 +18,7 @@ from appliance.branches.branch import BranchMarker, marker_of
 from appliance.branches.noting import branch_copy
 from appliance.branches.reading import all_branches
 from appliance.branches.remembered import remembered
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.copies.ledger import CopyMade, ended, made, note_ended, note_made
 from appliance.erasure.receipt import sign_ending
 from appliance.erasure.sessions import open_admin

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from appliance.buckets.access import access_of, open_store
 from appliance.buckets.objects import delete_folder, is_there
-from appliance.connections import Connection, Connections, select_buckets
+from appliance.connections.database import Connection
+from appliance.connections.file import Connections, select_buckets
 
 if TYPE_CHECKING:
     from appliance.buckets.access import Store

@@ -12,16 +12,17 @@ from typing import Literal
 import docker
 
 import appliance
-from appliance.bucket_connections import BucketConnection
 from appliance.buckets.access import access_of, secrets_of
-from appliance.connections import Connection, load_connections, select_buckets, select_connections
+from appliance.connections.buckets import BucketConnection
+from appliance.connections.database import Connection
+from appliance.connections.file import load_connections, select_buckets, select_connections
+from appliance.connections.password_command import password_of
 from appliance.contract.calls import document_digest
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
 from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.needs import buckets_for, connections_for, needs_key
-from appliance.password_command import password_of
 from appliance.policy.approvals import approved_columns
 from appliance.policy.policy import check_workflow, enforce, read_policy
 from appliance.policy.trusted_images import images_of

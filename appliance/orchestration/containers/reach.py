@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.durable import write_file
 from appliance.errors import WorkFailedError
 

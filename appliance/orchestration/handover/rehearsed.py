@@ -10,7 +10,7 @@ from pathlib import Path
 import docker
 
 from appliance import __version__
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.orchestration.handover.attempt import HandoverFailedError
 from appliance.orchestration.handover.network import addresses_of
 from appliance.orchestration.handover.running import Handover

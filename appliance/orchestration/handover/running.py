@@ -13,7 +13,8 @@ from pathlib import Path
 
 import docker
 
-from appliance.connections import Connection
+from appliance.connections.database import Connection
+from appliance.connections.password_command import password_of
 from appliance.durable import write_file
 from appliance.errors import (
     ApplianceError,
@@ -47,7 +48,6 @@ from appliance.orchestration.handover.container import (
 from appliance.orchestration.handover.images import image_to_run
 from appliance.orchestration.handover.network import RelayPlan, addresses_of, own_network
 from appliance.orchestration.handover.secrets import read_secret
-from appliance.password_command import password_of
 from appliance.run_folder import StopRequest
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.settings import Settings

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 import psycopg
 from psycopg.rows import TupleRow
 
-from appliance.connections import PLACEHOLDER, Connection, unchanged_keys
+from appliance.connections.database import Connection
+from appliance.connections.file import PLACEHOLDER, unchanged_keys
 from appliance.errors import ApplianceError
 from appliance.policy.policy import Policy
 from appliance.postgres.checks.use import check_pair, check_reading, check_writing

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.system.findings import Finding, fail, failed, ok, warn
 
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from appliance.connections import Connection
-from appliance.password_command import password_of
+from appliance.connections.database import Connection
+from appliance.connections.password_command import password_of
 
 
 def libpq_parameters(connection: Connection, dbname: str | None = None) -> dict[str, str]:

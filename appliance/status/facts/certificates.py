@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from appliance.connections import Connections, load_connections
+from appliance.connections.file import Connections, load_connections
 from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings
 from appliance.status.report import Certificate

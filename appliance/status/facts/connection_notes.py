@@ -13,8 +13,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from appliance.bucket_connections import BucketConnection
-from appliance.connections import Connection, load_connections, unchanged_keys
+from appliance.connections.buckets import BucketConnection
+from appliance.connections.database import Connection
+from appliance.connections.file import load_connections, unchanged_keys
 from appliance.durable import write_file
 from appliance.errors import ApplianceError
 from appliance.settings.settings import Settings

@@ -12,12 +12,12 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from appliance.bucket_connections import BucketConnection
 from appliance.buckets.access import FILE_SUFFIX, access_of
-from appliance.connections import Connection
+from appliance.connections.buckets import BucketConnection
+from appliance.connections.database import Connection
+from appliance.connections.password_command import password_of
 from appliance.durable import write_file
 from appliance.errors import WrongRequestError
-from appliance.password_command import password_of
 
 SERVICE_FILE = "pg_service.conf"
 SETTINGS_FILE = "settings.json"

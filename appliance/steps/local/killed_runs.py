@@ -7,7 +7,8 @@ from pathlib import Path
 
 import psycopg
 
-from appliance.connections import Connection, select_connections
+from appliance.connections.database import Connection
+from appliance.connections.file import select_connections
 from appliance.errors import ApplianceError
 from appliance.keys.keys import load_or_create_key
 from appliance.killed_runs import left_behind, note_try, unclosed

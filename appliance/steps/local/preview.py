@@ -16,7 +16,7 @@ import psycopg
 from psycopg import Connection as Session
 from psycopg.rows import TupleRow
 
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.errors import WorkFailedError
 from appliance.keys.keys import source_key
 from appliance.masking.bindings import secret_settings

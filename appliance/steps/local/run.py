@@ -12,8 +12,8 @@ from typing import Any
 
 import psycopg
 
-from appliance.bucket_connections import BucketConnection
-from appliance.connections import Connection
+from appliance.connections.buckets import BucketConnection
+from appliance.connections.database import Connection
 from appliance.contract.step_messages import Failure, Notice, Progress
 from appliance.errors import ApplianceError, ExitCode, WorkFailedError
 from appliance.exports.writing import end_export, export_folder

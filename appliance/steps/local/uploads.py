@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from appliance.bucket_connections import BucketConnection
+from appliance.connections.buckets import BucketConnection
 from appliance.steps.calling.call import StepCall
 from appliance.steps.calling.secrets import remove_buckets, write_buckets
 from appliance.steps.records.made_copies import note_bucket, note_removed

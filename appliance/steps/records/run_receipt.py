@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from appliance.connections import Connection
+from appliance.connections.database import Connection
 from appliance.contract.calls import document_digest
 from appliance.durable import write_file
 from appliance.errors import ApplianceError, WorkFailedError

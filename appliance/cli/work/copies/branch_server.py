@@ -12,7 +12,8 @@ from appliance.branches.noting import noting
 from appliance.branches.opening import server_of, twin_of
 from appliance.branches.remembered import remember
 from appliance.branches.server import Made
-from appliance.connections import Connection, load_connections, select_connections
+from appliance.connections.database import Connection
+from appliance.connections.file import load_connections, select_connections
 from appliance.durable import create_file
 from appliance.errors import WrongRequestError
 from appliance.orchestration.start_and_stop import find_workflow

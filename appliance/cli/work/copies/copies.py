@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from appliance.branches.remembered import remembered
-from appliance.connections import Connection, load_connections
+from appliance.connections.database import Connection
+from appliance.connections.file import load_connections
 from appliance.copies.ledger import ended, made, note_ended
 from appliance.erasure.copies.expiring import StandingCopy, expire, print_expired, standing_copies
 from appliance.errors import WrongRequestError

@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from appliance.cli.terminal.private_line import read_private_line
-from appliance.connections import load_connections
+from appliance.connections.file import load_connections
 from appliance.erasure.carrying import Erasing
 from appliance.erasure.request import Appliance
 from appliance.errors import WrongRequestError

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from appliance.connections import load_connections, select_connections
+from appliance.connections.file import load_connections, select_connections
 from appliance.durable import write_file
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.exports.stored import DELETIONS

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 from psycopg.rows import TupleRow
 
-from appliance.connections import load_connections, select_connections
+from appliance.connections.file import load_connections, select_connections
 from appliance.errors import WrongRequestError
 from appliance.postgres.errors import database_failure
 from appliance.postgres.sessions.connect import open_session

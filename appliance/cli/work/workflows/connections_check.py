@@ -12,7 +12,7 @@ import typer
 from appliance.buckets.checking import check_bucket
 from appliance.cli.terminal.findings import print_findings
 from appliance.cli.terminal.output import print_json
-from appliance.connections import PLACEHOLDER, Connections, unchanged_keys
+from appliance.connections.file import PLACEHOLDER, Connections, unchanged_keys
 from appliance.errors import ApplianceError
 from appliance.policy.policy import Policy
 from appliance.postgres.checks.connection import ConnectionReport, check_connections

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from appliance.connections import load_connections, select_connections
+from appliance.connections.file import load_connections, select_connections
 from appliance.documents.document import MAX_BYTES
 from appliance.documents.strict_yaml import load
 from appliance.durable import create_file

@@ -19,7 +19,7 @@ from appliance import __version__
 from appliance.buckets.libraries import require_buckets
 from appliance.cli.terminal.progress import RunDisplay
 from appliance.cli.work.workflows.local_containers import hand_over_all, require_engine, with_state
-from appliance.connections import load_connections, select_buckets, select_connections
+from appliance.connections.file import load_connections, select_buckets, select_connections
 from appliance.contract.calls import document_digest
 from appliance.documents.problems import WrongDocumentError
 from appliance.errors import WorkFailedError, WrongRequestError

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from appliance.connections import Connection, select_connections
+from appliance.connections.database import Connection
+from appliance.connections.file import select_connections
 from appliance.contract.step_messages import Notice
 from appliance.errors import ApplianceError, WrongRequestError
 from appliance.settings.settings import Settings

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from appliance.cli.work.copies.branch_server import BranchesOfWorkflow
 from appliance.cli.work.workflows.local_containers import require_engine, with_state
-from appliance.connections import load_connections, select_connections
+from appliance.connections.file import load_connections, select_connections
 from appliance.errors import WrongRequestError
 from appliance.policy.policy import read_policy
 from appliance.rehearsals.image import as_container, check_image

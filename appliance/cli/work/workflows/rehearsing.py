@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from appliance.cli.work.copies.branch_server import BranchesOfWorkflow
-from appliance.connections import load_connections, select_connections
+from appliance.connections.file import load_connections, select_connections
 from appliance.errors import ExitCode, WrongRequestError
 from appliance.orchestration.rehearsal_reports import rows_left_out
 from appliance.rehearsals.login import Login

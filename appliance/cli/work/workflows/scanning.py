@@ -14,7 +14,7 @@ import typer
 
 from appliance.cli.terminal.output import print_json
 from appliance.cli.terminal.results.scan_result import print_scan, scan_json
-from appliance.connections import load_connections, select_connections
+from appliance.connections.file import load_connections, select_connections
 from appliance.discovery.findings import Scan
 from appliance.discovery.last_result import keep_result, new_since
 from appliance.discovery.scanned_columns import columns_file, keep_columns

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import psycopg
 
-from appliance.connections import load_connections, select_connections
+from appliance.connections.file import load_connections, select_connections
 from appliance.postgres.errors import database_failure
 from appliance.postgres.sessions.connect import open_session
 from appliance.postgres.sessions.parameters import libpq_parameters

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.cli.work.workflows.scanning import ScanRequest, look, scans_folder
-from appliance.connections import load_connections, select_connections
+from appliance.connections.file import load_connections, select_connections
 from appliance.discovery.findings import Finding
 from appliance.discovery.scanned_columns import ScannedColumns, columns_file, keep_columns, read_columns
 from appliance.documents.problems import Places, WrongDocumentError

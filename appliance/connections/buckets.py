@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from appliance.connections.named import NamedConnection
 from appliance.documents.model import StrictModel, wrong
-from appliance.named_connection import NamedConnection
 
 Place = tuple[str, int]
 _METADATA: Place = ("169.254.169.254", 80)

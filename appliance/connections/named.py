@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import PrivateAttr, field_validator
 
+from appliance.connections.secret_command import program_and_arguments
 from appliance.documents.model import StrictModel
-from appliance.secret_command import program_and_arguments
 
 
 class NamedConnection(StrictModel):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic.json_schema import JsonSchemaValue
 
-from appliance.bucket_connections import MODELS
-from appliance.connections import Connection
+from appliance.connections.buckets import MODELS
+from appliance.connections.database import Connection
 from appliance.documents.json_schema import document_schema
 from appliance.documents.names import CONNECTION_NAME
 
