@@ -153,7 +153,7 @@ async def _advance_for_ever(context: Context) -> None:
 def _healthz(request: Request) -> Response:
     context: Context = request.app.state.context
     with context.database.read() as session:
-        session.value("SELECT 1")
+        session.count("SELECT 1")
     return JSONResponse({"ok": True, "version": __version__})
 
 

@@ -52,7 +52,7 @@ def serve() -> None:
     settings = from_environment()
     context = Context.open(settings)
     with context.database.read() as session:
-        is_first = not session.value("SELECT count(*) FROM person")
+        is_first = not session.count("SELECT count(*) FROM person")
     if is_first and settings.local_accounts:
         password = first_password(settings)
         _, one_time = people.create_person(context.database, people.SYSTEM, "admin", "admin", password)
@@ -109,7 +109,7 @@ def reset_second_factor(name: Annotated[str, typer.Argument(help="Whose second f
 
 def _person_id(database: Database, name: str) -> str:
     with database.read() as session:
-        return str(people.person_named(session, name)["id"])
+        return str(people.person_named(session, name).id)
 
 
 @cli.command("check-openid")
@@ -167,7 +167,7 @@ def add_appliance(
     """Add an appliance, or make a new token for one that is there, and print how to enrol it."""
     settings, database = _open()
     with database.read() as session:
-        known = session.value("SELECT id FROM appliance WHERE name = ?", name)
+        known = session.value(str, "SELECT id FROM appliance WHERE name = ?", name)
     if known is None:
         _, token = fleet.create(database, people.SYSTEM, name)
     else:

@@ -228,7 +228,7 @@ def test_what_was_given_out_before_makers_were_noted_finds_its_maker_or_is_worth
     with context.database.read() as session:
         roles = {its_id: authority.role_of(session, authority.token_maker(its_id)) for its_id in made_by}
         assert roles == {"a": "admin", "b": "editor", "c": "editor", "d": None, "e": None}
-        assert session.value("SELECT one_time_by FROM person") == "system"
+        assert session.value(str, "SELECT one_time_by FROM person") == "system"
     context.database.close()
 
 

@@ -62,7 +62,7 @@ def test_no_token_is_stored_as_it_is(dashboard: Dashboard) -> None:
     appliance.rotate()
     with dashboard.context.database.read() as session:
         tables = ("appliance", "enrolment", "api_token", "session", "audit", "person")
-        kept = "".join(str(session.all(f"SELECT * FROM {table}")) for table in tables)
+        kept = "".join(str(session.all(dict, f"SELECT * FROM {table}")) for table in tables)
     assert token not in kept and appliance.token not in kept
     assert "apl_" not in kept and "ape_" not in kept and "apd_" not in kept
 

@@ -108,9 +108,9 @@ def test_order_and_repetition_make_no_difference(stored: Dashboard, seed: int) -
         one.pop(different), other.pop(different)
     assert one == other
     with stored.context.database.read() as session:
-        counts = session.all("SELECT appliance_id, count(*) AS n FROM event GROUP BY appliance_id")
+        counts = session.all(dict, "SELECT appliance_id, count(*) AS n FROM event GROUP BY appliance_id")
         assert len({row["n"] for row in counts}) == 1
-        assert session.all("SELECT * FROM gap") == []
+        assert session.all(dict, "SELECT * FROM gap") == []
 
 
 def test_a_batch_that_is_sent_again_is_all_duplicates(stored: Dashboard) -> None:
@@ -236,8 +236,8 @@ def test_what_one_run_can_store_is_bounded(dashboard: Dashboard, monkeypatch: py
     for at in range(0, 400, 40):
         appliance.send(appliance.outbox[at : at + 40])
     with dashboard.context.database.read() as session:
-        assert session.value("SELECT count(*) FROM run_progress") <= 50
-        assert session.value("SELECT count(*) FROM run_step") <= 50
+        assert session.count("SELECT count(*) FROM run_progress") <= 50
+        assert session.count("SELECT count(*) FROM run_step") <= 50
 
 
 def test_what_has_ended_is_folded_and_late_duplicates_do_not_unfold_it(
@@ -253,7 +253,7 @@ def test_what_has_ended_is_folded_and_late_duplicates_do_not_unfold_it(
     retention.sweep(stored.context.database, 90)
     assert shown(stored, appliance_id, run_id)["tables"] == before["tables"]
     with stored.context.database.read() as session:
-        assert session.value("SELECT count(*) FROM run_progress WHERE piece <> ''") == 0
+        assert session.count("SELECT count(*) FROM run_progress WHERE piece <> ''") == 0
 
 
 def test_old_history_goes_and_the_newest_run_stays(
@@ -285,7 +285,7 @@ def test_streams_of_an_appliance_are_bounded(dashboard: Dashboard) -> None:
         appliance.tell(Noticed(kind="clock_skew"))
         appliance.send()
     with dashboard.context.database.read() as session:
-        assert session.value("SELECT count(*) FROM stream") == ingest.MAX_STREAMS
+        assert session.count("SELECT count(*) FROM stream") == ingest.MAX_STREAMS
 
 
 def test_only_the_latest_run_says_whether_a_workflow_fails(stored: Dashboard) -> None:

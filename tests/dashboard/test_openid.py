@@ -68,7 +68,7 @@ def test_what_is_sent_to_the_provider_has_pkce_a_state_and_a_nonce(dashboard: Da
     for name in ("state", "nonce", "code_challenge"):
         assert len(first[name]) > 30 and first[name] != second[name]
     with dashboard.context.database.read() as session:
-        stored = str(session.all("SELECT * FROM openid_sign_in"))
+        stored = str(session.all(dict, "SELECT * FROM openid_sign_in"))
     assert not any(first[name] in stored for name in ("state", "nonce", "code_challenge"))
 
 

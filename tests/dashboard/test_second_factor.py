@@ -128,8 +128,8 @@ def test_a_recovery_code_lets_in_once_however_it_is_typed(stored: Dashboard, pho
     assert door.give(codes[1]).status_code == 303
     assert "8 recovery codes left" in door.browser.get("/account").text
     with stored.context.database.read() as session:
-        stored_text = str(session.all("SELECT * FROM recovery_code")) + str(
-            session.all("SELECT * FROM person")
+        stored_text = str(session.all(dict, "SELECT * FROM recovery_code")) + str(
+            session.all(dict, "SELECT * FROM person")
         )
     assert phone.secret not in stored_text
     assert not [code for code in codes if code in stored_text or code.replace("-", "") in stored_text]

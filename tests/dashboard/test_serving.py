@@ -139,12 +139,15 @@ def test_a_transaction_that_fails_leaves_nothing(store_url: str) -> None:
         session.run("INSERT INTO workflow VALUES ('w', 't', 1, 1, 1, NULL)")
         raise ZeroDivisionError
     with database.read() as session:
-        assert session.value("SELECT count(*) FROM workflow") == 0
+        assert session.count("SELECT count(*) FROM workflow") == 0
     with pytest.raises(WrongRequestError), database.write() as session:
         session.run("INSERT INTO workflow VALUES (?, 't', 1, 1, 1, NULL)", "half \ud800 a pair")
     with database.write() as session:
         session.run("INSERT INTO workflow VALUES ('w', '100 % sure', 1, 1, 1, NULL)")
-        assert session.one("SELECT title FROM workflow WHERE title LIKE '%sure%' AND id = ?", "w") is not None
+        assert (
+            session.value(str, "SELECT title FROM workflow WHERE title LIKE '%sure%' AND id = ?", "w")
+            is not None
+        )
     database.close()
 
 
@@ -158,9 +161,9 @@ def test_a_postgresql_that_restarts_is_found_again(cluster: object) -> None:
     database.migrate()
     cluster.stop("immediate")
     with pytest.raises(StoreAwayError), database.read() as session:
-        session.value("SELECT 1")
+        session.count("SELECT 1")
     cluster.start()
     with database.read() as session:
-        assert session.value("SELECT 1") == 1
+        assert session.count("SELECT 1") == 1
     database.close()
     cluster.drop_database("restarted")

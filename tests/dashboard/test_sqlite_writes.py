@@ -32,7 +32,7 @@ def add(store: Database, text: str, *, durable: bool = True, body: str = "") -> 
 
 def notes(store: Database) -> set[str]:
     with store.read() as session:
-        return {row["text"] for row in session.all("SELECT text FROM note")}
+        return set(session.column(str, "SELECT text FROM note"))
 
 
 def test_many_threads_write_and_every_one_is_there(store: Database) -> None:
@@ -96,7 +96,7 @@ def test_a_lasting_write_is_on_the_disk_and_a_passing_one_need_not_be(store: Dat
     levels = []
     for durable in (True, False, True):
         with store.write(durable=durable) as session:
-            levels.append(session.value("PRAGMA synchronous"))
+            levels.append(session.value(int, "PRAGMA synchronous"))
     assert levels == [2, 1, 2], "FULL, NORMAL, FULL"
 
 

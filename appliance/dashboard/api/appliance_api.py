@@ -24,7 +24,7 @@ from appliance.contract.fields import WireModel
 from appliance.dashboard.http_errors import TooManyRequestsError, UnauthenticatedError
 from appliance.dashboard.store import workflows
 from appliance.dashboard.store.appliances import fleet
-from appliance.dashboard.store.database import Row
+from appliance.dashboard.store.appliances.rows import UsedToken
 from appliance.dashboard.store.run_history import ingest
 from appliance.dashboard.web.context import Context, address_of, context_of, take
 from appliance.dashboard.web.openapi import body_of
@@ -50,7 +50,7 @@ async def _read(request: Request, model: type[Model]) -> Model:
     return model.from_wire(await request.body())
 
 
-def _appliance(context: Context, request: Request) -> Row:
+def _appliance(context: Context, request: Request) -> UsedToken:
     """Who calls; every refusal counts against the address, so that guessing is slow."""
     address = address_of(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -84,7 +84,7 @@ async def enrol(request: Request) -> Response:
             "Make a new one on the appliance's page of the dashboard.",
         )
     context.limits.enrol.give_back(address)
-    return _answer(Enrolled(**row, heartbeat_seconds=context.settings.heartbeat_seconds))
+    return _answer(Enrolled(**vars(row), heartbeat_seconds=context.settings.heartbeat_seconds))
 
 
 @router.post("/appliance/heartbeat", response_model=HeartbeatAnswer, openapi_extra=body_of(Heartbeat))
@@ -94,7 +94,7 @@ async def heartbeat(request: Request) -> Response:
 
     def take_in() -> HeartbeatAnswer:
         row = _appliance(context, request)
-        take(context.limits.heartbeats, row["id"])
+        take(context.limits.heartbeats, row.id)
         return context.heartbeats.receive(row, Heartbeat.from_wire(body))
 
     return _answer(await run_in_threadpool(take_in))
@@ -109,10 +109,10 @@ async def assigned_workflows(request: Request) -> Response:
 
     def look_up() -> WorkflowSet | str:
         row = _appliance(context, request)
-        take(context.limits.fetches, row["id"])
+        take(context.limits.fetches, row.id)
         with context.database.read() as session:
-            etag = workflows.etag(session, row["id"])
-            return etag if etag == known else workflows.wanted_by(session, row["id"])
+            etag = workflows.etag(session, row.id)
+            return etag if etag == known else workflows.wanted_by(session, row.id)
 
     found = await run_in_threadpool(look_up)
     if isinstance(found, str):
@@ -129,8 +129,8 @@ async def events(request: Request) -> Response:
 
     def take_in() -> EventsAccepted:
         row = _appliance(context, request)
-        take(context.limits.events, row["id"])
-        return ingest.receive(context.database, row["id"], body)
+        take(context.limits.events, row.id)
+        return ingest.receive(context.database, row.id, body)
 
     return _answer(await run_in_threadpool(take_in))
 
@@ -142,8 +142,8 @@ async def rotate_token(request: Request) -> Response:
 
     def rotate() -> NewToken:
         row = _appliance(context, request)
-        take(context.limits.rotations, row["id"])
-        return NewToken(token=fleet.rotate(context.database, row["id"]))
+        take(context.limits.rotations, row.id)
+        return NewToken(token=fleet.rotate(context.database, row.id))
 
     return _answer(await run_in_threadpool(rotate))
 

@@ -20,24 +20,17 @@ from appliance.contract.calls import (
 from appliance.contract.connection_test import ConnectionTestCommand
 from appliance.contract.erasures import EraseCommand
 from appliance.contract.rehearsals import RehearseCommand
-from appliance.dashboard.api.answers import (
-    ApplianceDetails,
-    ApplianceRow,
-    CommandShown,
-    ConnectionsTemplate,
-    Enrolment,
-    EventRow,
-    FleetRow,
-    RunRow,
-    RunShown,
-)
+from appliance.dashboard.api.answers import ConnectionsTemplate, Enrolment
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store.appliances import commands, fleet
+from appliance.dashboard.store.appliances.rows import ApplianceRow, CommandShown, FleetRow
 from appliance.dashboard.store.run_history import run_lists, runs
+from appliance.dashboard.store.run_history.rows import EventRow, RunRow, RunShown
 from appliance.dashboard.store.run_history.run_lists import Wanted
 from appliance.dashboard.web import onboarding, overview
 from appliance.dashboard.web.access import api_role
 from appliance.dashboard.web.context import Context, context_of
+from appliance.dashboard.web.overview import ApplianceDetails
 
 router = APIRouter(
     prefix="/v1",
@@ -86,7 +79,7 @@ def _enrolment(context: Context, appliance_id: str, token: str) -> Enrolment:
 def list_appliances(context: Deck, search: str = "", tag: str = "") -> list[FleetRow]:
     """Every appliance, with its condition and how many runs go on or have failed; ``tag`` filters."""
     found = overview.fleet_rows(context, search)
-    return [FleetRow.model_validate(row) for row in found if not tag or tag in row["tags"]]
+    return [row for row in found if not tag or tag in row.tags]
 
 
 @router.post("/appliances", status_code=201)
@@ -98,7 +91,7 @@ def add_appliance(actor: Editor, context: Deck, given: NewAppliance) -> Enrolmen
 @router.get("/appliances/{appliance_id}")
 def show_appliance(context: Deck, appliance_id: str) -> ApplianceDetails:
     """All that the appliance's page shows."""
-    return ApplianceDetails.model_validate(overview.appliance_details(context, appliance_id))
+    return overview.appliance_details(context, appliance_id)
 
 
 @router.patch("/appliances/{appliance_id}")
@@ -110,7 +103,7 @@ def change_appliance(actor: Editor, context: Deck, appliance_id: str, given: App
     if "wanted_version" in given.model_fields_set:
         fleet.set_wanted_version(context.database, actor, appliance_id, given.wanted_version)
     with context.database.read() as session:
-        return ApplianceRow.model_validate(fleet.appliance(session, appliance_id))
+        return fleet.appliance(session, appliance_id)
 
 
 @router.delete("/appliances/{appliance_id}", status_code=204)
@@ -139,7 +132,7 @@ def list_events(
     with context.database.read() as session:
         fleet.appliance(session, appliance_id)
         found = runs.events(session, appliance_id, before=before, limit=limit)
-    return [EventRow.model_validate(row) for row in found]
+    return found
 
 
 CommandRequest = Annotated[
@@ -166,14 +159,14 @@ def send_command(actor: Editor, context: Deck, appliance_id: str, given: Command
         argument = given.model_dump(mode="json", exclude={"kind"}, exclude_none=True)
         command_id = commands.send(context.database, actor, appliance_id, given.kind, argument)
     with context.database.read() as session:
-        return CommandShown.model_validate(commands.command(session, command_id))
+        return commands.command(session, command_id)
 
 
 @router.get("/commands/{command_id}")
 def show_command(context: Deck, command_id: str) -> CommandShown:
     """What became of a command."""
     with context.database.read() as session:
-        return CommandShown.model_validate(commands.command(session, command_id))
+        return commands.command(session, command_id)
 
 
 class RunFilter(Given):
@@ -209,14 +202,14 @@ def list_runs(context: Deck, wanted: Annotated[RunFilter, Query()]) -> list[RunR
             before=wanted.before,
         )
         found = run_lists.runs(session, asked, wanted.limit)
-    return [RunRow.model_validate(row) for row in found]
+    return found
 
 
 @router.get("/runs/{appliance_id}/{run_id}")
 def show_run(context: Deck, appliance_id: str, run_id: str) -> RunShown:
     """One run: steps, progress by table, verification, and why it failed."""
     with context.database.read() as session:
-        return RunShown.model_validate(runs.run(session, appliance_id, run_id))
+        return runs.run(session, appliance_id, run_id)
 
 
 @router.post("/runs/{appliance_id}/{run_id}/cancel", status_code=202)
@@ -226,4 +219,4 @@ def cancel_run(actor: Editor, context: Deck, appliance_id: str, run_id: str) -> 
         runs.run(session, appliance_id, run_id)
     command_id = commands.send(context.database, actor, appliance_id, "cancel", {"run_id": run_id})
     with context.database.read() as session:
-        return CommandShown.model_validate(commands.command(session, command_id))
+        return commands.command(session, command_id)

@@ -57,7 +57,10 @@ def list_catalogs(context: Deck, appliance_id: str) -> list[CatalogRow]:
     """Which connections' columns it has reported."""
     with context.database.read() as session:
         fleet.appliance(session, appliance_id)
-        return [CatalogRow.model_validate(row) for row in catalogs.known(session, appliance_id)]
+        return [
+            CatalogRow.model_validate(row, from_attributes=True)
+            for row in catalogs.known(session, appliance_id)
+        ]
 
 
 @router.get("/appliances/{appliance_id}/catalogs/{connection}")
@@ -85,7 +88,7 @@ def show_plan(context: Deck, appliance_id: str, workflow_id: str) -> PlanShown:
         found = catalogs.plan(session, appliance_id, workflow_id)
     if found is None:
         raise NotFoundError("It has made no plan of that workflow.", "", "Ask it for one.")
-    return PlanShown(plan=found[0], planned_at=found[1])
+    return PlanShown(plan=found.plan, planned_at=found.at)
 
 
 @router.get("/appliances/{appliance_id}/drift-checks/{workflow_id}")

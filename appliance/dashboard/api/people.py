@@ -9,16 +9,10 @@ from pydantic import Field
 
 from appliance.contract.calls import Problem
 from appliance.dashboard.api.appliances import Admin, Deck, Given, Limit, Viewer
-from appliance.dashboard.api.people_answers import (
-    AuditRow,
-    PasswordMade,
-    PersonMade,
-    PersonRow,
-    TokenMade,
-    TokenRow,
-)
+from appliance.dashboard.api.people_answers import PasswordMade, PersonMade, TokenMade
 from appliance.dashboard.security import Role
 from appliance.dashboard.store.access import audit, people, second_factors, tokens
+from appliance.dashboard.store.access.rows import AuditRow, PersonRow, TokenRow
 from appliance.dashboard.web.access import api_role
 
 router = APIRouter(
@@ -55,7 +49,7 @@ class NewToken(Given):
 def list_people(context: Deck) -> list[PersonRow]:
     """Everybody who may sign in, with their roles."""
     with context.database.read() as session:
-        return [PersonRow.model_validate(row) for row in people.people(session)]
+        return people.people(session)
 
 
 @router.post("/people", status_code=201)
@@ -70,7 +64,7 @@ def change_person(actor: Admin, context: Deck, person_id: str, given: PersonPatc
     """Change a person's role, or disable or enable them."""
     people.change_person(context.database, actor, person_id, role=given.role, disabled=given.disabled)
     with context.database.read() as session:
-        return PersonRow.model_validate(people.person(session, person_id))
+        return people.person(session, person_id)
 
 
 @router.post("/people/{person_id}/password", status_code=201)
@@ -89,7 +83,7 @@ def reset_second_factor(actor: Admin, context: Deck, person_id: str) -> None:
 def list_tokens(context: Deck) -> list[TokenRow]:
     """Every API token, never the tokens themselves."""
     with context.database.read() as session:
-        return [TokenRow.model_validate(row) for row in tokens.tokens(session)]
+        return tokens.tokens(session)
 
 
 @router.post("/tokens", status_code=201)
@@ -115,4 +109,4 @@ def list_audit(
     """Every change, newest first; ``before`` is the last id seen."""
     with context.database.read() as session:
         found = audit.entries(session, before=before, subject=search[:80], limit=limit)
-    return [AuditRow.model_validate(row) for row in found]
+    return found

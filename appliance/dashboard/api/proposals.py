@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse
@@ -11,7 +11,8 @@ from appliance.contract.calls import Problem
 from appliance.dashboard.api.answers import Answer
 from appliance.dashboard.api.appliances import Deck, Editor
 from appliance.dashboard.store import proposals
-from appliance.dashboard.store.database import Row, Session
+from appliance.dashboard.store.database import Session
+from appliance.dashboard.store.workflow_rows import ProposalState, StoredProposal
 from appliance.dashboard.web.access import api_role
 
 router = APIRouter(
@@ -29,7 +30,7 @@ class ProposalRow(Answer):
     workflow_id: str
     base: int
     """The version that it changes; 0 for a new workflow."""
-    state: Literal["waiting", "overtaken", "accepted", "rejected", "withdrawn"]
+    state: ProposalState
     note: str
     author: str
     at: float
@@ -46,8 +47,8 @@ class ProposalShown(ProposalRow):
     yaml: str
 
 
-def _shown(row: Row) -> ProposalShown:
-    return ProposalShown.model_validate({name: row[name] for name in ProposalShown.model_fields})
+def _shown(row: StoredProposal) -> ProposalShown:
+    return ProposalShown.model_validate(row, from_attributes=True)
 
 
 PROPOSED: dict[int | str, dict[str, Any]] = {
@@ -66,9 +67,7 @@ def list_proposals(context: Deck, workflow_id: str = "") -> list[ProposalRow]:
     """The newest proposals, those that wait first."""
     with context.database.read() as session:
         found = proposals.proposals(session, workflow_id[:100])
-    return [
-        ProposalRow.model_validate({name: row[name] for name in ProposalRow.model_fields}) for row in found
-    ]
+    return [ProposalRow.model_validate(row, from_attributes=True) for row in found]
 
 
 @router.get("/proposals/{proposal_id}")

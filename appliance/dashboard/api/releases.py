@@ -74,7 +74,9 @@ class NewRollout(Given):
 @router.get("/releases")
 def list_releases(context: Deck) -> list[ReleaseShown]:
     """Every release that is published here or runs somewhere, the newest first."""
-    return [ReleaseShown.model_validate(vars(each)) for each in releases.known_releases(context)]
+    return [
+        ReleaseShown.model_validate(each, from_attributes=True) for each in releases.known_releases(context)
+    ]
 
 
 @router.get("/rollouts")

@@ -10,23 +10,20 @@ from pydantic import Field
 from starlette.responses import JSONResponse
 
 from appliance.contract.calls import MAX_DOCUMENT_BYTES, Problem
-from appliance.dashboard.api.answers import CommandShown
 from appliance.dashboard.api.appliances import Deck, Editor, Given
 from appliance.dashboard.api.proposals import PROPOSED, proposed
-from appliance.dashboard.api.workflow_answers import (
+from appliance.dashboard.api.workflow_answers import CheckedWorkflow, ProblemRow, RolledBack, WorkflowShown
+from appliance.dashboard.http_errors import NotFoundError
+from appliance.dashboard.store import documents, saving, tags, workflows
+from appliance.dashboard.store.appliances import commands
+from appliance.dashboard.store.appliances.rows import CommandShown
+from appliance.dashboard.store.workflow_rows import (
     AssignmentRow,
-    CheckedWorkflow,
-    ProblemRow,
-    RolledBack,
     VersionRow,
     VersionShown,
     WorkflowNewest,
     WorkflowRow,
-    WorkflowShown,
 )
-from appliance.dashboard.http_errors import NotFoundError
-from appliance.dashboard.store import documents, saving, tags, workflows
-from appliance.dashboard.store.appliances import commands
 from appliance.dashboard.web import overview
 from appliance.dashboard.web.access import api_role
 from appliance.dashboard.web.context import Context
@@ -95,7 +92,7 @@ def check_workflow(given: WorkflowText) -> CheckedWorkflow:
 def list_workflows(context: Deck, search: str = "", tag: str = "") -> list[WorkflowRow]:
     """Every workflow that is not archived; ``tag`` is one that they have."""
     found = overview.workflow_rows(context, search)
-    return [WorkflowRow.model_validate(row) for row in found if not tag or tag in row["tags"]]
+    return [row for row in found if not tag or tag in row.tags]
 
 
 @router.post("/workflows", status_code=201, response_model=WorkflowNewest, responses=PROPOSED)
@@ -116,7 +113,7 @@ def add_workflow(actor: Editor, context: Deck, given: WorkflowText) -> WorkflowN
 def _answer(context: Context, saved: saving.Saved) -> WorkflowNewest | JSONResponse:
     with context.database.read() as session:
         if saved.proposal_id is None:
-            return WorkflowNewest.model_validate(workflows.workflow(session, saved.workflow_id))
+            return workflows.workflow(session, saved.workflow_id)
         return proposed(session, saved.proposal_id)
 
 
@@ -127,7 +124,7 @@ def show_workflow(context: Deck, workflow_id: str) -> WorkflowShown:
         found = workflows.workflow(session, workflow_id)
         assigned = workflows.assignments(session, workflow_id)
         tagged = tags.tags_of(session, "workflow", workflow_id)
-    return WorkflowShown.model_validate(found | {"appliances": assigned, "tags": tagged})
+    return WorkflowShown(**vars(found), appliances=assigned, tags=tagged)
 
 
 @router.put("/workflows/{workflow_id}", response_model=WorkflowNewest, responses=PROPOSED)
@@ -160,14 +157,14 @@ def list_versions(context: Deck, workflow_id: str) -> list[VersionRow]:
     """Every version, newest first."""
     with context.database.read() as session:
         workflows.workflow(session, workflow_id)
-        return [VersionRow.model_validate(row) for row in workflows.history(session, workflow_id)]
+        return workflows.history(session, workflow_id)
 
 
 @router.get("/workflows/{workflow_id}/versions/{number}")
 def show_version(context: Deck, workflow_id: str, number: Number) -> VersionShown:
     """One version with its text."""
     with context.database.read() as session:
-        return VersionShown.model_validate(workflows.revision(session, workflow_id, number))
+        return workflows.revision(session, workflow_id, number)
 
 
 @router.post("/workflows/{workflow_id}/roll-back", response_model=RolledBack, responses=PROPOSED)
@@ -187,7 +184,7 @@ def assign_workflow(actor: Editor, context: Deck, workflow_id: str, given: Assig
     """Say which appliances it is for."""
     workflows.reassign(context.database, actor, workflow_id, lambda _: given.appliance_ids)
     with context.database.read() as session:
-        return [AssignmentRow.model_validate(row) for row in workflows.assignments(session, workflow_id)]
+        return workflows.assignments(session, workflow_id)
 
 
 @router.post("/workflows/{workflow_id}/run", status_code=202)
@@ -195,7 +192,7 @@ def run_workflow(actor: Editor, context: Deck, workflow_id: str, given: RunReque
     """Ask its appliances for a run; returns the commands."""
     with context.database.read() as session:
         workflows.workflow(session, workflow_id)
-        assigned = {row["appliance_id"] for row in workflows.assignments(session, workflow_id)}
+        assigned = {row.appliance_id for row in workflows.assignments(session, workflow_id)}
     wanted = given.appliance_ids or assigned
     if not wanted or wanted - assigned:
         raise NotFoundError("The workflow is not assigned to such an appliance.", "", "Assign it first.")
@@ -204,4 +201,4 @@ def run_workflow(actor: Editor, context: Deck, workflow_id: str, given: RunReque
         for appliance_id in sorted(wanted)
     ]
     with context.database.read() as session:
-        return [CommandShown.model_validate(commands.command(session, each)) for each in sent]
+        return [commands.command(session, each) for each in sent]

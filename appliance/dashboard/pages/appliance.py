@@ -25,7 +25,7 @@ Form = Annotated[FormData, Depends(checked_form)]
 def appliance_page(request: Request, appliance_id: str, visitor: Visitor) -> Response:
     data = overview.appliance_details(visitor.context, appliance_id)
     visitor.context.attention.watch(appliance_id)
-    return page(visitor, request, "appliance.html", newest=__version__, **data)
+    return page(visitor, request, "appliance.html", newest=__version__, **vars(data))
 
 
 @router.get("/live")
@@ -34,7 +34,7 @@ def appliance_live(request: Request, appliance_id: str, visitor: Visitor) -> Res
     visitor.context.attention.watch(appliance_id)
     data = overview.appliance_details(visitor.context, appliance_id)
     return fragment(
-        request, "appliance_live.html", may_edit=visitor.actor.may("editor"), csrf=visitor.csrf, **data
+        request, "appliance_live.html", may_edit=visitor.actor.may("editor"), csrf=visitor.csrf, **vars(data)
     )
 
 

@@ -17,7 +17,8 @@ from starlette.responses import Response, StreamingResponse
 from appliance.dashboard.pages.days import DAY_S, day_of
 from appliance.dashboard.pages.rendering import page
 from appliance.dashboard.store.access import audit
-from appliance.dashboard.store.database import Row, Session
+from appliance.dashboard.store.access.rows import AuditRow
+from appliance.dashboard.store.database import Session
 from appliance.dashboard.web.access import Visit, visit
 
 router = APIRouter()
@@ -35,7 +36,7 @@ class AuditFilter(BaseModel):
     until: str = Field(default="", max_length=10)
     before: int | None = Field(default=None, ge=0, le=2**53)
 
-    def entries(self, session: Session, limit: int) -> list[Row]:
+    def entries(self, session: Session, limit: int) -> list[AuditRow]:
         """The changes, newest first."""
         until = day_of(self.until)
         return audit.entries(
@@ -58,7 +59,7 @@ def audit_page(request: Request, visitor: Visitor, wanted: Annotated[AuditFilter
     """Every change, newest first."""
     with visitor.context.database.read() as session:
         rows = wanted.entries(session, AUDIT_ROWS + 1)
-    more = rows[AUDIT_ROWS - 1]["id"] if len(rows) > AUDIT_ROWS else None
+    more = rows[AUDIT_ROWS - 1].id if len(rows) > AUDIT_ROWS else None
     return page(visitor, request, "audit.html", rows=rows[:AUDIT_ROWS], more=more, wanted=wanted)
 
 
@@ -80,12 +81,12 @@ def _csv_lines(visitor: Visit, wanted: AuditFilter) -> Iterator[str]:
         with visitor.context.database.read() as session:
             rows = wanted.model_copy(update={"before": before}).entries(session, EXPORT_ROWS)
         for row in rows:
-            at = datetime.fromtimestamp(row["at"], UTC).isoformat(timespec="seconds")
-            detail = json.dumps(row["detail"], ensure_ascii=False) if row["detail"] else ""
-            yield _csv((at, row["actor"], row["action"], row["subject"], detail, row["address"]))
+            at = datetime.fromtimestamp(row.at, UTC).isoformat(timespec="seconds")
+            detail = json.dumps(row.detail, ensure_ascii=False) if row.detail else ""
+            yield _csv((at, row.actor, row.action, row.subject, detail, row.address))
         if len(rows) < EXPORT_ROWS:
             return
-        before = rows[-1]["id"]
+        before = rows[-1].id
 
 
 def _csv(values: tuple[str, ...]) -> str:

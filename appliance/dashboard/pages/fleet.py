@@ -12,7 +12,7 @@ from appliance.dashboard.pages.listing import Keys, Shown, ordered
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.store import tags, workflows
 from appliance.dashboard.store.appliances import fleet
-from appliance.dashboard.store.database import Row
+from appliance.dashboard.store.appliances.rows import FleetRow
 from appliance.dashboard.web import onboarding, overview
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 
@@ -22,15 +22,15 @@ FILTERS = ("all", "attention", "running", "offline", "new")
 
 
 CONDITIONS = ("unhealthy", "offline", "healthy", "new", "revoked")
-SORTED_BY: Keys = {
-    "name": lambda row: row["name"].casefold(),
-    "health": lambda row: (CONDITIONS.index(row["condition"]), -row["failing"] - row["refused"]),
-    "seen": lambda row: row["last_seen"],
-    "version": lambda row: _numbers(row["version"]),
-    "runs": lambda row: (row["failing"] + row["refused"], row["running"]),
-    "success": lambda row: row["last_success"],
-    "next": lambda row: row["next_run"],
-    "workflows": lambda row: row["workflows"],
+SORTED_BY: Keys[FleetRow] = {
+    "name": lambda row: row.name.casefold(),
+    "health": lambda row: (CONDITIONS.index(row.condition), -row.failing - row.refused),
+    "seen": lambda row: row.last_seen,
+    "version": lambda row: _numbers(row.version),
+    "runs": lambda row: (row.failing + row.refused, row.running),
+    "success": lambda row: row.last_success,
+    "next": lambda row: row.next_run,
+    "workflows": lambda row: row.workflows,
 }
 
 
@@ -52,17 +52,17 @@ def listing(visitor: Visit, here: Shown) -> dict[str, Any]:
         )
         offered = workflows.workflows(session) if visitor.actor.may("editor") else []
     if here.tag:
-        rows = [row for row in rows if here.tag in row["tags"]]
+        rows = [row for row in rows if here.tag in row.tags]
     totals = {
         "all": len(rows),
-        "healthy": sum(row["condition"] == "healthy" for row in rows),
-        "running": sum(row["running"] > 0 for row in rows),
-        "attention": sum(bool(row["attention"]) for row in rows),
-        "offline": sum(row["condition"] == "offline" for row in rows),
-        "new": sum(row["condition"] == "new" for row in rows),
+        "healthy": sum(row.condition == "healthy" for row in rows),
+        "running": sum(row.running > 0 for row in rows),
+        "attention": sum(bool(row.attention) for row in rows),
+        "offline": sum(row.condition == "offline" for row in rows),
+        "new": sum(row.condition == "new" for row in rows),
     }
     shown = [row for row in rows if _matches(row, here.show)]
-    shown.sort(key=lambda row: (not row["attention"], row["name"].casefold()))
+    shown.sort(key=lambda row: (not row.attention, row.name.casefold()))
     shown = ordered(shown, here.sort, SORTED_BY)
     pages = max(1, -(-len(shown) // PAGE_ROWS))
     number = min(here.p, pages)
@@ -88,14 +88,14 @@ def _numbers(version: str | None) -> list[tuple[int, str]] | None:
     ]
 
 
-def _matches(row: Row, chosen: str) -> bool:
+def _matches(row: FleetRow, chosen: str) -> bool:
     match chosen:
         case "attention":
-            return bool(row["attention"])
+            return bool(row.attention)
         case "running":
-            return bool(row["running"])
+            return bool(row.running)
         case "offline" | "new":
-            return bool(row["condition"] == chosen)
+            return bool(row.condition == chosen)
         case _:
             return True
 

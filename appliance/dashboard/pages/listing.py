@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from appliance.dashboard.store.database import Row
-
-Keys = Mapping[str, Callable[[Row], Any]]
+RowT = TypeVar("RowT")
+Keys = Mapping[str, Callable[[RowT], Any]]
 """By which a list can be sorted: a column's name, and what of a row is compared. None is last either way."""
 
 
@@ -51,7 +50,7 @@ class Shown:
         return {column: "ascending", f"-{column}": "descending"}.get(self.sort, "none")
 
 
-def ordered(rows: list[Row], sort: str, keys: Keys) -> list[Row]:
+def ordered(rows: list[RowT], sort: str, keys: Keys[RowT]) -> list[RowT]:
     """The rows in the order that was asked for; as they come where that is no column."""
     key = keys.get(sort.removeprefix("-"))
     if key is None:

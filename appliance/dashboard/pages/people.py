@@ -45,7 +45,7 @@ def reset_password(request: Request, person_id: str, visitor: Visitor) -> Respon
     visitor.needs("admin")
     one_time = people.reset_password(visitor.context.database, visitor.actor, person_id)
     with visitor.context.database.read() as session:
-        name = people.person(session, person_id)["name"]
+        name = people.person(session, person_id).name
     return _people_page(request, visitor, one_time=one_time, one_time_name=name)
 
 

@@ -36,8 +36,8 @@ def proposal_page(request: Request, proposal_id: str, visitor: Visitor) -> Respo
     """What it would keep, the difference, and what may be done with it."""
     with visitor.context.database.read() as session:
         row = proposals.proposal(session, proposal_id)
-        text, present = _version(session, row["workflow_id"], row["base"])
-    wanted = documents.check(row["yaml"]).workflow
+        text, present = _version(session, row.workflow_id, row.base)
+    wanted = documents.check(row.yaml).workflow
     hindrance = second_person.hindrance(row, visitor.actor, visitor.context.settings.least_second_person)
     return page(
         visitor,
@@ -45,16 +45,16 @@ def proposal_page(request: Request, proposal_id: str, visitor: Visitor) -> Respo
         "proposal.html",
         proposal=row,
         wider=widening(present, wanted) if wanted else (),
-        diff=difference(text, row["yaml"]),
+        diff=difference(text, row.yaml),
         hindrance=hindrance,
-        own=row["person_id"] is not None and row["person_id"] == visitor.actor.person_id,
+        own=row.person_id is not None and row.person_id == visitor.actor.person_id,
     )
 
 
 def _version(session: Session, workflow_id: str, number: int) -> tuple[str, Workflow | None]:
     """What the proposal changes: its text and document, as far as that version is still kept."""
     try:
-        text = str(workflows.revision(session, workflow_id, number)["yaml"])
+        text = str(workflows.revision(session, workflow_id, number).yaml)
     except NotFoundError:
         return "", None
     return text, documents.check(text).workflow

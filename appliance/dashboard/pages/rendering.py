@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, Response
 
 from appliance.dashboard.pages import display
 from appliance.dashboard.pages.editing.workflow_form import parameter_text
-from appliance.dashboard.store.database import Lenient
+from appliance.dashboard.store.rows import Lenient
 from appliance.dashboard.web.access import Visit
 from appliance.documents.in_words import in_words
 from appliance.masking.examples.shown import examples_of

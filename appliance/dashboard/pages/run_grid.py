@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from appliance.dashboard.pages import display
-from appliance.dashboard.store.database import Row
+from appliance.dashboard.store.run_history.rows import LatestRun
 
 WIDTH, GAP, TALLEST, SHORTEST = 9, 3, 30, 4
 
@@ -40,33 +40,33 @@ class GridRow:
     last_rows: int | None
 
 
-def grid(runs: Iterable[Row]) -> list[GridRow]:
+def grid(runs: Iterable[LatestRun]) -> list[GridRow]:
     """From the latest runs, by workflow and oldest first; the workflow with the newest run comes first."""
-    found = [list(of_one) for _, of_one in groupby(runs, key=lambda run: str(run["workflow_id"]))]
-    found.sort(key=lambda of_one: -of_one[-1]["started_at"])
+    found = [list(of_one) for _, of_one in groupby(runs, key=lambda run: run.workflow_id)]
+    found.sort(key=lambda of_one: -of_one[-1].started_at)
     return [_row(of_one) for of_one in found]
 
 
-def _row(runs: list[Row]) -> GridRow:
-    longest = max((run["seconds"] or 0.0 for run in runs), default=0.0) or 1.0
-    most = max((run["rows"] or 0 for run in runs), default=0) or 1
+def _row(runs: list[LatestRun]) -> GridRow:
+    longest = max((run.seconds or 0.0 for run in runs), default=0.0) or 1.0
+    most = max((run.rows or 0 for run in runs), default=0) or 1
     points = [
-        f"{_x(number) + WIDTH / 2:g},{TALLEST - (TALLEST - 4) * run['rows'] / most:g}"
+        f"{_x(number) + WIDTH / 2:g},{TALLEST - (TALLEST - 4) * run.rows / most:g}"
         for number, run in enumerate(runs)
-        if run["state"] == "succeeded" and run["rows"]
+        if run.state == "succeeded" and run.rows
     ]
     newest = runs[-1]
-    over = [run for run in runs if run["seconds"] is not None]
+    over = [run for run in runs if run.seconds is not None]
     return GridRow(
-        workflow_id=newest["workflow_id"],
-        title=newest["workflow_title"] or newest["workflow_id"],
-        known=newest["workflow_title"] is not None,
+        workflow_id=newest.workflow_id,
+        title=newest.workflow_title or newest.workflow_id,
+        known=newest.workflow_title is not None,
         bars=tuple(_bar(number, run, longest) for number, run in enumerate(runs)),
         rows_line=" ".join(points) if len(points) > 1 else "",
         width=_x(len(runs)),
-        last_state=newest["state"],
-        last_seconds=over[-1]["seconds"] if over else None,
-        last_rows=next((run["rows"] for run in reversed(runs) if run["rows"]), None),
+        last_state=newest.state,
+        last_seconds=over[-1].seconds if over else None,
+        last_rows=next((run.rows for run in reversed(runs) if run.rows), None),
     )
 
 
@@ -74,15 +74,15 @@ def _x(number: int) -> int:
     return number * (WIDTH + GAP)
 
 
-def _bar(number: int, run: Row, longest: float) -> Bar:
-    tone, word = display.STATES.get(run["state"], ("idle", run["state"]))
-    share = (run["seconds"] or 0.0) / longest
-    took = f", {display.duration(run['seconds'])}" if run["seconds"] is not None else ""
-    rows = f", {display.count(run['rows'])} rows" if run["rows"] else ""
+def _bar(number: int, run: LatestRun, longest: float) -> Bar:
+    tone, word = display.STATES.get(run.state, ("idle", run.state))
+    share = (run.seconds or 0.0) / longest
+    took = f", {display.duration(run.seconds)}" if run.seconds is not None else ""
+    rows = f", {display.count(run.rows)} rows" if run.rows else ""
     return Bar(
-        address=f"/runs/{run['appliance_id']}/{run['run_id']}",
+        address=f"/runs/{run.appliance_id}/{run.run_id}",
         x=_x(number),
         height=max(SHORTEST, round(TALLEST * share)),
         tone=tone,
-        about=f"{word}, {display.utc(run['started_at'])}{took}{rows}",
+        about=f"{word}, {display.utc(run.started_at)}{took}{rows}",
     )

@@ -14,8 +14,10 @@ from appliance.dashboard.pages.days import DAY_S, day_of
 from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.pages.run_grid import grid
 from appliance.dashboard.store.appliances import catalogs, commands, fleet, rehearsals
+from appliance.dashboard.store.appliances.rows import NamedAppliance
 from appliance.dashboard.store.run_history import receipts, run_lists, runs
 from appliance.dashboard.store.run_history.run_lists import RUN_STATES, Wanted
+from appliance.dashboard.store.workflow_rows import TitledWorkflow
 from appliance.dashboard.web.access import Visit, checked_form, visit
 
 router = APIRouter()
@@ -62,7 +64,7 @@ def listing(visitor: Visit, wanted: RunFilter) -> dict[str, Any]:
     """One page of runs, newest first."""
     with visitor.context.database.read() as session:
         rows = run_lists.runs(session, wanted.wanted, PAGE_ROWS + 1)
-    more = rows[PAGE_ROWS - 1]["started_at"] if len(rows) > PAGE_ROWS else None
+    more = rows[PAGE_ROWS - 1].started_at if len(rows) > PAGE_ROWS else None
     return {"rows": rows[:PAGE_ROWS], "more": more, "before": wanted.before, "query": wanted.query}
 
 
@@ -73,8 +75,12 @@ def choices(visitor: Visit, wanted: RunFilter) -> dict[str, Any]:
         return {
             "wanted": wanted,
             "states": RUN_STATES,
-            "workflows": session.all("SELECT id, title FROM workflow ORDER BY title LIMIT 500"),
-            "appliances": session.all("SELECT id, name FROM appliance ORDER BY name LIMIT 2000"),
+            "workflows": session.all(
+                TitledWorkflow, "SELECT id, title FROM workflow ORDER BY title LIMIT 500"
+            ),
+            "appliances": session.all(
+                NamedAppliance, "SELECT id, name FROM appliance ORDER BY name LIMIT 2000"
+            ),
             "people": run_lists.people_who_asked(session),
             "others": run_lists.OTHERS,
             "grid": grid(latest)[:MOST_IN_GRID],
@@ -117,7 +123,7 @@ def run_page(request: Request, appliance_id: str, run_id: str, visitor: Visitor)
         if command_id is None:
             raise
         return RedirectResponse(f"/commands/{command_id}", 303)
-    return page(visitor, request, "run.html", every=every(data["run"]["state"]), **data)
+    return page(visitor, request, "run.html", every=every(data["run"].state), **data)
 
 
 def every(state: str) -> int:
@@ -130,7 +136,7 @@ def run_live(request: Request, appliance_id: str, run_id: str, visitor: Visitor)
     """The part of the run's page that changes by itself."""
     data = _details(visitor, appliance_id, run_id)
     response = fragment(request, "run_live.html", **data)
-    response.headers["x-every"] = str(every(data["run"]["state"]))
+    response.headers["x-every"] = str(every(data["run"].state))
     return response
 
 
@@ -157,16 +163,17 @@ def cancel(appliance_id: str, run_id: str, visitor: Visitor) -> Response:
 def _command(visitor: Visit, command_id: str) -> dict[str, Any]:
     with visitor.context.database.read() as session:
         row = commands.command(session, command_id)
-        appliance = fleet.appliance(session, row["appliance_id"])
-        rehearsed = rehearsals.rehearsed(session, row["appliance_id"], command_id)
+        appliance = fleet.appliance(session, row.appliance_id)
+        rehearsed = rehearsals.rehearsed(session, row.appliance_id, command_id)
         # A command that is done names its run, which may still wait its turn and be unknown here.
         started = session.value(
+            str,
             "SELECT run_id FROM run WHERE command_id = ? OR appliance_id = ? AND run_id = ?",
             command_id,
-            row["appliance_id"],
-            row["run_id"],
+            row.appliance_id,
+            row.run_id,
         )
-    visitor.context.attention.watch(row["appliance_id"])
+    visitor.context.attention.watch(row.appliance_id)
     return {"command": row, "appliance": appliance, "started": started, "rehearsed": rehearsed}
 
 
@@ -174,8 +181,8 @@ def _command(visitor: Visit, command_id: str) -> dict[str, Any]:
 def command_page(request: Request, command_id: str, visitor: Visitor) -> Response:
     """What became of a command; a run that has begun is shown itself."""
     data = _command(visitor, command_id)
-    if data["started"] and data["command"]["kind"] == "run":
-        return RedirectResponse(f"/runs/{data['appliance']['id']}/{data['started']}", 303)
+    if data["started"] and data["command"].kind == "run":
+        return RedirectResponse(f"/runs/{data['appliance'].id}/{data['started']}", 303)
     return page(visitor, request, "command.html", **data)
 
 
@@ -184,6 +191,6 @@ def command_live(request: Request, command_id: str, visitor: Visitor) -> Respons
     """The part that changes by itself; says where to go once the run has begun."""
     data = _command(visitor, command_id)
     response = fragment(request, "command_live.html", **data)
-    if data["started"] and data["command"]["kind"] == "run":
-        response.headers["x-go"] = f"/runs/{data['appliance']['id']}/{data['started']}"
+    if data["started"] and data["command"].kind == "run":
+        response.headers["x-go"] = f"/runs/{data['appliance'].id}/{data['started']}"
     return response

@@ -17,7 +17,7 @@ from appliance.dashboard.http_errors import TooManyRequestsError
 from appliance.dashboard.pages.rendering import html, page
 from appliance.dashboard.security import digest, sign, signed_text
 from appliance.dashboard.store.access import people, second_factors
-from appliance.dashboard.store.database import Row
+from appliance.dashboard.store.access.rows import Account, SigningIn
 from appliance.dashboard.web import access
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.context import Context, address_of, context_of, take
@@ -66,16 +66,14 @@ def _form(request: Request, context: Context, name: str = "", wrong: bool = Fals
     return response
 
 
-def half_signed_in(context: Context, request: Request, row: Row) -> str:
+def half_signed_in(context: Context, request: Request, row: SigningIn) -> str:
     """Says that this browser gave the right password; void with the password's change."""
     cookie, _ = access.stranger_csrf(request, context)
     until = int(time.time()) + HALF_SIGNED_IN_SECONDS
-    return sign(
-        context.secret_key, _HALF, f"{row['id']}/{until}/{digest(cookie)}/{digest(str(row['password']))}"
-    )
+    return sign(context.secret_key, _HALF, f"{row.id}/{until}/{digest(cookie)}/{digest(row.password)}")
 
 
-def _half_of(context: Context, request: Request, half: str) -> Row | None:
+def _half_of(context: Context, request: Request, half: str) -> SigningIn | None:
     parts = (signed_text(context.secret_key, _HALF, half) or "").split("/")
     if len(parts) != 4 or int(parts[1]) < time.time():
         return None
@@ -83,7 +81,7 @@ def _half_of(context: Context, request: Request, half: str) -> Row | None:
         return None
     with context.database.read() as session:
         row = people.still_signing_in(session, parts[0])
-    return row if row and parts[3] == digest(str(row["password"])) else None
+    return row if row and parts[3] == digest(row.password) else None
 
 
 def code_form(request: Request, context: Context, half: str, target: str, wrong: bool = False) -> Response:
@@ -105,23 +103,23 @@ async def sign_in_code(request: Request) -> Response:
     row = await run_in_threadpool(_half_of, context, request, half)
     if row is None:
         return RedirectResponse(f"/sign-in?next={quote(safe_target(target))}", 303)
-    take(context.limits.second_factor, row["id"])
+    take(context.limits.second_factor, row.id)
     secret = await run_in_threadpool(_with_code, request, context, row, text_of(form, "code")[:64])
     if secret is None:
         return code_form(request, context, half, target, wrong=True)
-    context.limits.second_factor.give_back(row["id"])
+    context.limits.second_factor.give_back(row.id)
     return signed_in(context, row, secret, target)
 
 
-def _with_code(request: Request, context: Context, row: Row, code: str) -> str | None:
+def _with_code(request: Request, context: Context, row: Account, code: str) -> str | None:
     address = address_of(request)
     with context.database.write() as session:
-        proof = second_factors.use(session, context.secret_key, row["id"], code)
+        proof = second_factors.use(session, context.secret_key, row.id, code)
         if proof:
             return people.begin_session(
                 session, row, request.headers.get("user-agent", ""), address, proof=proof
             )
-    people.note_failed_sign_in(context.database, "session.sign_in_failed", row["name"], address)
+    people.note_failed_sign_in(context.database, "session.sign_in_failed", row.name, address)
     return None
 
 
@@ -154,7 +152,7 @@ async def sign_in(request: Request) -> Response:
     )
     if row is None:
         return _form(request, context, name, wrong=True)
-    if row["totp_since"] is not None:
+    if row.totp_since is not None:
         return code_form(request, context, half_signed_in(context, request, row), text_of(form, "next"))
     return await run_in_threadpool(_begin, request, context, row, text_of(form, "next"))
 
@@ -169,7 +167,7 @@ def _need_local_accounts(context: Context) -> None:
         )
 
 
-def _begin(request: Request, context: Context, row: Row, target: str) -> Response:
+def _begin(request: Request, context: Context, row: Account, target: str) -> Response:
     with context.database.write() as session:
         secret = people.begin_session(
             session, row, request.headers.get("user-agent", ""), address_of(request)
@@ -177,12 +175,12 @@ def _begin(request: Request, context: Context, row: Row, target: str) -> Respons
     return signed_in(context, row, secret, target)
 
 
-def signed_in(context: Context, row: Row, secret: str, target: str) -> Response:
+def signed_in(context: Context, row: Account, secret: str, target: str) -> Response:
     """On to where the person wanted to go, with their session."""
     target = safe_target(target)
-    response = RedirectResponse(own_password_page(target) if row["must_change"] else target, 303)
+    response = RedirectResponse(own_password_page(target) if row.must_change else target, 303)
     access.set_cookie(context, response, "session", secret)
-    access.remember_device(context, response, row["name"])
+    access.remember_device(context, response, row.name)
     return response
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
@@ -16,9 +17,14 @@ from appliance.dashboard.pages.rendering import fragment, page
 from appliance.dashboard.pages.run_grid import grid
 from appliance.dashboard.store import proposals, saving, tags, workflows
 from appliance.dashboard.store.appliances import branches, commands, drift_checks, fleet, rehearsals
-from appliance.dashboard.store.database import Row
+from appliance.dashboard.store.appliances.branches import Reported
+from appliance.dashboard.store.appliances.drift_checks import Checked
+from appliance.dashboard.store.appliances.rehearsals import Rehearsed
+from appliance.dashboard.store.appliances.rows import CountedAppliance
+from appliance.dashboard.store.database import Session
 from appliance.dashboard.store.run_history import run_lists
 from appliance.dashboard.store.run_history.run_lists import Wanted
+from appliance.dashboard.store.workflow_rows import AssignmentRow, WorkflowNewest, WorkflowRow
 from appliance.dashboard.web import overview
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.masks import explain
@@ -30,13 +36,13 @@ Form = Annotated[FormData, Depends(checked_form)]
 Number = Annotated[int, Path(ge=1, le=2**31)]
 
 
-SORTED_BY: Keys = {
-    "name": lambda row: row["title"].casefold(),
-    "schedule": lambda row: row["next_run"],
-    "appliances": lambda row: row["appliances"],
-    "last": lambda row: (row["failing"] + row["refused"], row["running"], row["last_state"] or ""),
-    "success": lambda row: row["last_success"],
-    "changed": lambda row: row["changed_at"],
+SORTED_BY: Keys[WorkflowRow] = {
+    "name": lambda row: row.title.casefold(),
+    "schedule": lambda row: row.next_run,
+    "appliances": lambda row: row.appliances,
+    "last": lambda row: (row.failing + row.refused, row.running, row.last_state or ""),
+    "success": lambda row: row.last_success,
+    "changed": lambda row: row.changed_at,
 }
 SHOWN = ("all", "failing", "running", "never")
 
@@ -51,9 +57,9 @@ def wanted(q: str = "", show: str = "all", tag: str = "", sort: str = "") -> Sho
 def workflows_page(request: Request, visitor: Visitor, here: Annotated[Shown, Depends(wanted)]) -> Response:
     """The list."""
     rows = overview.workflow_rows(visitor.context, here.q)
-    known_tags = sorted({tag for row in rows for tag in row["tags"]} | ({here.tag} if here.tag else set()))
-    shown = [row for row in rows if (not here.tag or here.tag in row["tags"]) and _matches(row, here.show)]
-    offered: list[Row] = []
+    known_tags = sorted({tag for row in rows for tag in row.tags} | ({here.tag} if here.tag else set()))
+    shown = [row for row in rows if (not here.tag or here.tag in row.tags) and _matches(row, here.show)]
+    offered: list[CountedAppliance] = []
     if visitor.actor.may("editor"):
         with visitor.context.database.read() as session:
             offered = fleet.appliances(session)
@@ -68,16 +74,37 @@ def workflows_page(request: Request, visitor: Visitor, here: Annotated[Shown, De
     )
 
 
-def _matches(row: Row, show: str) -> bool:
+def _matches(row: WorkflowRow, show: str) -> bool:
     match show:
         case "failing":
-            return bool(row["failing"] or row["refused"])
+            return bool(row.failing or row.refused)
         case "running":
-            return bool(row["running"])
+            return bool(row.running)
         case "never":
-            return row["last_success"] is None
+            return row.last_success is None
         case _:
             return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssignmentShown(AssignmentRow):
+    """An appliance that the workflow is for, with what it last reported of it."""
+
+    branches: list[Reported]
+    rehearsals: list[Rehearsed]
+    drift: Checked | None
+    fresh: bool
+    """It has the newest version."""
+
+
+def _assignment(session: Session, workflow: WorkflowNewest, row: AssignmentRow) -> AssignmentShown:
+    return AssignmentShown(
+        **vars(row),
+        branches=branches.reported(session, row.appliance_id, workflow.id),
+        rehearsals=rehearsals.latest(session, row.appliance_id, workflow.id),
+        drift=drift_checks.checked(session, row.appliance_id, workflow.id),
+        fresh=row.placed_digest == workflow.digest,
+    )
 
 
 def details(visitor: Visit, workflow_id: str) -> dict[str, Any]:
@@ -85,23 +112,17 @@ def details(visitor: Visit, workflow_id: str) -> dict[str, Any]:
     with visitor.context.database.read() as session:
         row = workflows.workflow(session, workflow_id)
         tagged = tags.tags_of(session, "workflow", workflow_id)
-        assigned = workflows.assignments(session, workflow_id)
+        assigned = [_assignment(session, row, each) for each in workflows.assignments(session, workflow_id)]
         recent = run_lists.runs(session, Wanted(workflow_id=workflow_id), 8)
         latest = run_lists.latest(session, workflow_id=workflow_id)
         waiting = proposals.proposals(session, workflow_id, waiting=True)
-        for appliance in assigned:
-            appliance["branches"] = branches.reported(session, appliance["appliance_id"], workflow_id)
-            appliance["rehearsals"] = rehearsals.latest(session, appliance["appliance_id"], workflow_id)
-            appliance["drift"] = drift_checks.checked(session, appliance["appliance_id"], workflow_id)
-    for appliance in assigned:
-        appliance["fresh"] = appliance["placed_digest"] == row["digest"]
     return {
         "workflow": row,
         "tags": tagged,
         "assigned": assigned,
         "runs": recent,
         "grid": grid(latest),
-        "proposals": [each for each in waiting if each["state"] == "waiting"],
+        "proposals": [each for each in waiting if each.state == "waiting"],
         "may_edit": visitor.actor.may("editor"),
     }
 
@@ -111,7 +132,7 @@ def workflow_live(request: Request, workflow_id: str, visitor: Visitor) -> Respo
     """The part of a workflow's page that changes by itself."""
     data = details(visitor, workflow_id)
     for appliance in data["assigned"]:
-        visitor.context.attention.watch(appliance["appliance_id"])
+        visitor.context.attention.watch(appliance.appliance_id)
     return fragment(request, "workflow_live.html", **data, csrf=visitor.csrf)
 
 
@@ -131,9 +152,9 @@ def version_page(
     with visitor.context.database.read() as session:
         row = workflows.workflow(session, workflow_id)
         version = workflows.revision(session, workflow_id, number)
-        numbers = [entry["number"] for entry in workflows.history(session, workflow_id)]
+        numbers = [entry.number for entry in workflows.history(session, workflow_id)]
         other = against if against in numbers else number - 1
-        earlier = workflows.revision(session, workflow_id, other)["yaml"] if other in numbers else ""
+        earlier = workflows.revision(session, workflow_id, other).yaml if other in numbers else ""
     return page(
         visitor,
         request,
@@ -142,7 +163,7 @@ def version_page(
         version=version,
         other=other if other in numbers else 0,
         numbers=numbers,
-        diff=difference(earlier, version["yaml"]),
+        diff=difference(earlier, version.yaml),
     )
 
 
@@ -168,7 +189,7 @@ def assign_page(request: Request, workflow_id: str, visitor: Visitor) -> Respons
     visitor.needs("editor")
     with visitor.context.database.read() as session:
         row = workflows.workflow(session, workflow_id)
-        chosen = {entry["appliance_id"] for entry in workflows.assignments(session, workflow_id)}
+        chosen = {entry.appliance_id for entry in workflows.assignments(session, workflow_id)}
         rows = fleet.appliances(session)
     return page(visitor, request, "workflow_assign.html", workflow=row, rows=rows, chosen=chosen)
 
@@ -242,11 +263,11 @@ def workflow_page(request: Request, workflow_id: str, visitor: Visitor) -> Respo
     """A workflow, and the appliances that it is assigned to: these report faster while the page is open."""
     data = details(visitor, workflow_id)
     for appliance in data["assigned"]:
-        visitor.context.attention.watch(appliance["appliance_id"])
+        visitor.context.attention.watch(appliance.appliance_id)
     return page(
         visitor,
         request,
         "workflow.html",
-        masks=explain(data["workflow"]["document"].get("masks", {})),
+        masks=explain(data["workflow"].document.get("masks", {})),
         **data,
     )

@@ -30,7 +30,7 @@ def begin(
 def advance(database: Database, heartbeat_s: int, now: float | None = None) -> None:
     """Carry every rollout on that goes on."""
     with database.read() as session:
-        going = [row["id"] for row in session.all("SELECT id FROM rollout WHERE state = 'running'")]
+        going = session.column(str, "SELECT id FROM rollout WHERE state = 'running'")
     for rollout_id in going:
         with database.write() as session:
             _advance(session, rollout_id, now or time.time(), heartbeat_s)

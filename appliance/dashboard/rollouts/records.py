@@ -12,11 +12,55 @@ from appliance.dashboard.http_errors import ConflictError, NotFoundError
 from appliance.dashboard.rollouts.waves import Outcome, Plan, Seen, share_out
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store.access import audit
-from appliance.dashboard.store.database import Row, Session, from_json
+from appliance.dashboard.store.appliances.rows import NamedAppliance
+from appliance.dashboard.store.database import Session
+from appliance.dashboard.store.rows import ReportedJson
 from appliance.errors import WrongRequestError
 
 KEPT = 50
 """Rollouts that have ended, of which the store keeps the newest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredRollout:
+    """A rollout's row; ``shares`` is JSON."""
+
+    id: str
+    version: str
+    shares: str
+    stop_percent: int
+    watch_s: float
+    wave: int
+    state: str
+    why: str
+    created_at: float
+    created_by: str
+    changed_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredMember:
+    """A member's row, and what is known of its appliance."""
+
+    appliance_id: str
+    wave: int
+    asked_at: float | None
+    outcome: Outcome
+    since: float | None
+    former_wish: str | None
+    name: str
+    last_seen: float | None
+    version: str | None
+    wanted_version: str | None
+    revoked_at: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportedUpdate:
+    """An event of an update."""
+
+    appliance_id: str
+    data: ReportedJson
 
 
 @dataclass(frozen=True)
@@ -56,10 +100,11 @@ def begin(session: Session, actor: Actor, plan: Plan, appliance_ids: Sequence[st
             "A rollout needs an appliance that is enrolled.", "None was chosen.", "Choose others."
         )
     busy = session.all(
+        NamedAppliance,
         "SELECT DISTINCT a.id, a.name FROM rollout r JOIN rollout_member m ON m.rollout_id = r.id"
-        " JOIN appliance a ON a.id = m.appliance_id WHERE r.state = 'running'"
+        " JOIN appliance a ON a.id = m.appliance_id WHERE r.state = 'running'",
     )
-    taken = [row["name"] for row in busy if row["id"] in set(appliance_ids)]
+    taken = [row.name for row in busy if row.id in set(appliance_ids)]
     if taken:
         raise ConflictError(
             "A rollout goes on with some of these appliances.",
@@ -145,69 +190,73 @@ def end(session: Session, rollout: Rollout, state: str, why: str, now: float) ->
 def rollouts(session: Session, *, state: str = "") -> list[Rollout]:
     """All of them, the newest first; of one state where it is given."""
     rows = session.all(
-        "SELECT * FROM rollout WHERE state = ? OR ? = '' ORDER BY created_at DESC", state, state
+        StoredRollout,
+        "SELECT * FROM rollout WHERE state = ? OR ? = '' ORDER BY created_at DESC",
+        state,
+        state,
     )
     return [_whole(session, row) for row in rows]
 
 
 def rollout(session: Session, rollout_id: str) -> Rollout:
     """One of them. Raises NotFoundError."""
-    row = session.one("SELECT * FROM rollout WHERE id = ?", rollout_id)
+    row = session.one(StoredRollout, "SELECT * FROM rollout WHERE id = ?", rollout_id)
     if row is None:
         raise NotFoundError("There is no such rollout.", "", "Go back to the releases.")
     return _whole(session, row)
 
 
-def _whole(session: Session, row: Row) -> Rollout:
-    plan = Plan(row["version"], tuple(json.loads(row["shares"])), row["stop_percent"], row["watch_s"])
+def _whole(session: Session, row: StoredRollout) -> Rollout:
+    plan = Plan(row.version, tuple(json.loads(row.shares)), row.stop_percent, row.watch_s)
     members = session.all(
+        StoredMember,
         "SELECT m.appliance_id, m.wave, m.asked_at, m.outcome, m.since, m.former_wish, a.name, a.last_seen,"
         " a.version, a.wanted_version, a.revoked_at"
         " FROM rollout_member m JOIN appliance a ON a.id = m.appliance_id"
         " WHERE m.rollout_id = ? ORDER BY m.wave, a.name",
-        row["id"],
+        row.id,
     )
     # What became of an ended one is written down; nothing is looked up for it any more.
-    updates = _updates(session, row["id"], plan.version) if row["state"] == "running" else {}
+    updates = _updates(session, row.id, plan.version) if row.state == "running" else {}
     return Rollout(
-        id=row["id"],
+        id=row.id,
         plan=plan,
-        wave=row["wave"],
-        state=row["state"],
-        why=row["why"],
-        created_at=row["created_at"],
-        created_by=row["created_by"],
-        changed_at=row["changed_at"],
-        members=tuple(_member(each, updates.get(each["appliance_id"])) for each in members),
+        wave=row.wave,
+        state=row.state,
+        why=row.why,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        changed_at=row.changed_at,
+        members=tuple(_member(each, updates.get(each.appliance_id)) for each in members),
     )
 
 
-def _member(row: Row, update: str | None) -> Member:
+def _member(row: StoredMember, update: str | None) -> Member:
     return Member(
-        appliance_id=row["appliance_id"],
-        name=row["name"],
+        appliance_id=row.appliance_id,
+        name=row.name,
         seen=Seen(
-            wave=row["wave"],
-            asked_at=row["asked_at"],
-            last_seen=row["last_seen"],
-            version=row["version"],
-            wish=row["wanted_version"],
+            wave=row.wave,
+            asked_at=row.asked_at,
+            last_seen=row.last_seen,
+            version=row.version,
+            wish=row.wanted_version,
             update=update,
-            revoked=row["revoked_at"] is not None,
+            revoked=row.revoked_at is not None,
         ),
-        outcome=row["outcome"],
-        since=row["since"],
-        former_wish=row["former_wish"],
+        outcome=row.outcome,
+        since=row.since,
+        former_wish=row.former_wish,
     )
 
 
 def _updates(session: Session, rollout_id: str, version: str) -> dict[str, str]:
     """By appliance, the newest state of the release that it has reported since it was asked."""
     rows = session.all(
+        ReportedUpdate,
         "SELECT e.appliance_id, e.data FROM rollout_member m JOIN event e ON e.appliance_id = m.appliance_id"
         " AND e.type = 'update_changed' AND e.received_at >= m.asked_at"
         " WHERE m.rollout_id = ? ORDER BY e.ordinal",
         rollout_id,
     )
-    reported = ((row["appliance_id"], from_json(row["data"])) for row in rows)
-    return {appliance_id: str(data["state"]) for appliance_id, data in reported if data["version"] == version}
+    return {row.appliance_id: str(row.data["state"]) for row in rows if row.data["version"] == version}

@@ -1,11 +1,10 @@
-"""A thin layer over SQLite and PostgreSQL: the same SQL, rows as dicts.
+"""A thin layer over SQLite and PostgreSQL: the same SQL, rows as the types that are asked for.
 
 ``?`` stands for a parameter and for nothing else: no SQL text may hold one in a literal.
 """
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,15 +12,15 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import psycopg
-from psycopg.rows import dict_row
 
 from appliance.dashboard.store.migrations import split_migrations, statements
+from appliance.dashboard.store.rows import RowT, Value, rows_of
 from appliance.errors import WrongRequestError
 
-Row = dict[str, Any]
+ScalarT = TypeVar("ScalarT", str, int, float)
 IDLE_CONNECTIONS = 8
 BUSY_MS = 15_000
 _MIGRATION_LOCK = 0x64617368  # "dash": any number that only this code uses
@@ -31,26 +30,18 @@ class StoreAwayError(Exception):
     """The store does not answer, is full, or stayed locked. Nothing of what was asked for has been done."""
 
 
-class Lenient(dict[str, Any]):
-    """JSON that came from an appliance: a key that was left out reads None."""
-
-    def __missing__(self, key: str) -> None:
-        return None
-
-
-def from_json(text: str | None) -> Lenient:
-    """Stored JSON as ``Lenient``; empty where there is none."""
-    return cast("Lenient", json.loads(text, object_hook=Lenient)) if text else Lenient()
-
-
 class _Cursor(Protocol):
-    rowcount: int
+    @property
+    def rowcount(self) -> int: ...
 
-    def fetchall(self) -> list[Any]: ...
+    @property
+    def description(self) -> Sequence[Sequence[Any]] | None: ...
+
+    def fetchall(self) -> list[tuple[Any, ...]]: ...
 
 
 class _Connection(Protocol):
-    def execute(self, sql: str, parameters: Sequence[Any], /) -> _Cursor: ...
+    def execute(self, sql: str, parameters: Sequence[Value] = (), /) -> _Cursor: ...
 
     def close(self) -> None: ...
 
@@ -62,27 +53,38 @@ class Session:
         self._connection = connection
         self._is_postgres = is_postgres
 
-    def _execute(self, sql: str, values: Sequence[Any]) -> _Cursor:
+    def _execute(self, sql: str, values: Sequence[Value]) -> _Cursor:
         return self._connection.execute(_for_psycopg(sql) if self._is_postgres else sql, values)
 
-    def all(self, sql: str, *values: Any) -> list[Row]:
-        return list(self._execute(sql, values).fetchall())
+    def all(self, shape: type[RowT], sql: str, *values: Value) -> list[RowT]:
+        """Every row, as a dataclass whose fields are the columns."""
+        cursor = self._execute(sql, values)
+        columns = [column[0] for column in cursor.description or ()]
+        return rows_of(shape, columns, cursor.fetchall())
 
-    def one(self, sql: str, *values: Any) -> Row | None:
+    def one(self, shape: type[RowT], sql: str, *values: Value) -> RowT | None:
         """The first row, or None."""
-        rows = self.all(sql, *values)
+        rows = self.all(shape, sql, *values)
         return rows[0] if rows else None
 
-    def value(self, sql: str, *values: Any) -> Any:
-        """The first column of the first row, or None."""
-        row = self.one(sql, *values)
-        return next(iter(row.values())) if row else None
+    def column(self, kind: type[ScalarT], sql: str, *values: Value) -> list[ScalarT]:
+        """The first column of every row."""
+        return [kind(row[0]) for row in self._execute(sql, values).fetchall()]
 
-    def run(self, sql: str, *values: Any) -> int:
+    def value(self, kind: type[ScalarT], sql: str, *values: Value) -> ScalarT | None:
+        """The first column of the first row; None without a row, and for NULL."""
+        rows = self._execute(sql, values).fetchall()
+        return None if not rows or rows[0][0] is None else kind(rows[0][0])
+
+    def count(self, sql: str, *values: Value) -> int:
+        """The first column of the first row, a count or a sum; 0 for none."""
+        return self.value(int, sql, *values) or 0
+
+    def run(self, sql: str, *values: Value) -> int:
         """Execute; returns how many rows it touched."""
         return int(self._execute(sql, values).rowcount)
 
-    def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
+    def many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         """Execute once for each row of values."""
         for values in rows:
             self._execute(sql, values)
@@ -93,38 +95,35 @@ def _for_psycopg(sql: str) -> str:
     return sql.replace("%", "%%").replace("?", "%s")
 
 
-def _as_dict(cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> Row:
-    return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
-
-
 class Database:
     """A few pooled connections to one store. Threads share it; every use is one transaction."""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self.is_postgres = not url.startswith("sqlite:///")
-        self._idle: list[Any] = []
+        self._idle: list[_Connection] = []
         self._guard = threading.Lock()
         self._writing = threading.Lock()
-        self._writer: Any = None
+        self._writer: sqlite3.Connection | None = None
         if not self.is_postgres:
             self._path = Path(url.removeprefix("sqlite:///"))
             self._path.parent.mkdir(parents=True, exist_ok=True)
 
-    def _open(self) -> Any:
-        if self.is_postgres:
-            return psycopg.connect(
-                self._url,
-                autocommit=True,
-                row_factory=dict_row,
-                connect_timeout=5,
-                options="-c statement_timeout=30s -c lock_timeout=10s -c timezone=UTC",
-                application_name="appliance-dashboard",
-            )
+    def _open_postgres(self) -> _Connection:
+        opened = psycopg.connect(
+            self._url,
+            autocommit=True,
+            connect_timeout=5,
+            options="-c statement_timeout=30s -c lock_timeout=10s -c timezone=UTC",
+            application_name="appliance-dashboard",
+        )
+        # psycopg asks for SQL that is written out in the code; Session takes what its callers wrote.
+        return cast("_Connection", opened)
+
+    def _open_sqlite(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self._path, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1000
         )
-        connection.row_factory = _as_dict
         for pragma in (
             "journal_mode=WAL",
             "foreign_keys=ON",
@@ -134,13 +133,13 @@ class Database:
             connection.execute(f"PRAGMA {pragma}")
         return connection
 
-    def _take(self) -> Any:
+    def _take(self) -> _Connection:
         with self._guard:
             if self._idle:
                 return self._idle.pop()
-        return self._open()
+        return self._open_postgres() if self.is_postgres else self._open_sqlite()
 
-    def _give_back(self, connection: Any) -> None:
+    def _give_back(self, connection: _Connection) -> None:
         with self._guard:
             if len(self._idle) < IDLE_CONNECTIONS:
                 self._idle.append(connection)
@@ -182,11 +181,11 @@ class Database:
             yield Session(connection, is_postgres=False)
 
     @contextmanager
-    def _sqlite_writer(self, durable: bool) -> Iterator[Any]:
+    def _sqlite_writer(self, durable: bool) -> Iterator[sqlite3.Connection]:
         """SQLite takes one writer at a time: threads wait here instead of in SQLite, which polls."""
         with self._writing:
             if self._writer is None:
-                self._writer = self._open()
+                self._writer = self._open_sqlite()
             try:
                 self._writer.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                 self._writer.execute("BEGIN IMMEDIATE")
@@ -199,7 +198,7 @@ class Database:
     def _undo(self) -> None:
         """Roll back; a connection that cannot is replaced by the next one to write."""
         try:
-            if self._writer.in_transaction:
+            if self._writer is not None and self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
         except sqlite3.Error:
             self._drop_writer()
@@ -229,7 +228,9 @@ class Database:
             raise
         self._give_back(connection)
 
-    def _roll_back(self, connection: Any) -> None:
+    def _roll_back(self, connection: _Connection | None) -> None:
+        if connection is None:
+            return
         try:
             connection.execute("ROLLBACK")
         except (sqlite3.Error, psycopg.Error):
@@ -238,7 +239,7 @@ class Database:
             self._give_back(connection)
 
     @staticmethod
-    def _discard(connection: Any) -> None:
+    def _discard(connection: _Connection | None) -> None:
         if connection is not None:
             connection.close()
 
@@ -249,7 +250,7 @@ class Database:
             if self.is_postgres:
                 session.run("SELECT pg_advisory_xact_lock(?)", _MIGRATION_LOCK)
             session.run("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY KEY)")
-            version = int(session.value("SELECT coalesce(max(version), 0) FROM schema_version"))
+            version = session.count("SELECT max(version) FROM schema_version")
             for number, block in split_migrations(schema):
                 if number <= version:
                     continue

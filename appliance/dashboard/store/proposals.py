@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store.access import audit, authority
-from appliance.dashboard.store.database import Database, Row, Session
+from appliance.dashboard.store.database import Database, Session
+from appliance.dashboard.store.workflow_rows import ProposalState, StoredProposal
 from appliance.errors import RefusedError, WrongRequestError
 from appliance.workflow.document import Workflow
 
@@ -32,6 +33,7 @@ def present_document(session: Session, workflow_id: str) -> Workflow | None:
     and this one would not.
     """
     text = session.value(
+        str,
         "SELECT r.document FROM workflow w JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision"
         " WHERE w.id = ?",
         workflow_id,
@@ -80,9 +82,9 @@ def propose(session: Session, actor: Actor, workflow_id: str, yaml: str, *, base
     return proposal_id
 
 
-def proposal(session: Session, proposal_id: str) -> Row:
+def proposal(session: Session, proposal_id: str) -> StoredProposal:
     """One proposal, waiting, overtaken, accepted, rejected or withdrawn. Raises NotFoundError."""
-    row = session.one(f"{_SHOWN} WHERE p.id = ?", proposal_id)
+    row = session.one(StoredProposal, f"{_SHOWN} WHERE p.id = ?", proposal_id)
     if row is None:
         raise NotFoundError("There is no such proposal.", "", "Go back to the list of proposals.")
     return row
@@ -90,9 +92,10 @@ def proposal(session: Session, proposal_id: str) -> Row:
 
 def proposals(
     session: Session, workflow_id: str = "", *, waiting: bool = False, limit: int = 100
-) -> list[Row]:
+) -> list[StoredProposal]:
     """The newest first, those that wait before all others."""
     return session.all(
+        StoredProposal,
         f"{_SHOWN} WHERE (? = '' OR p.workflow_id = ?) AND (? = 0 OR p.state = 'waiting')"
         " ORDER BY CASE WHEN p.state = 'waiting' THEN 0 ELSE 1 END, p.at DESC LIMIT ?",
         workflow_id,
@@ -107,22 +110,29 @@ def withdraw(database: Database, actor: Actor, proposal_id: str) -> None:
     with database.write() as session:
         row = proposal(session, proposal_id)
         person_id = authority.person_behind(session, actor.maker)
-        if actor.maker != row["maker"] and (person_id is None or person_id != row["person_id"]):
+        if actor.maker != row.maker and (person_id is None or person_id != row.person_id):
             raise RefusedError(
                 "This proposal is not yours.",
-                f"{row['author']} made it.",
+                f"{row.author} made it.",
                 "Reject it instead, on its page.",
                 rule="second_person",
             )
         decide(session, actor, row, "withdrawn")
-        audit.record(session, actor, "workflow.withdraw", row["workflow_id"], proposal=proposal_id)
+        audit.record(session, actor, "workflow.withdraw", row.workflow_id, proposal=proposal_id)
 
 
 def decide(
-    session: Session, actor: Actor, row: Row, state: str, *, remark: str = "", version: int | None = None
+    session: Session,
+    actor: Actor,
+    row: StoredProposal,
+    state: ProposalState,
+    *,
+    remark: str = "",
+    version: int | None = None,
 ) -> None:
     """Write down how a proposal ended. Raises WrongRequestError where another was faster."""
-    taken = session.one(
+    taken = session.value(
+        str,
         "UPDATE proposal SET state = ?, decided_by = ?, decided_at = ?, remark = ?, version = ?"
         " WHERE id = ? AND state = 'waiting' RETURNING id",
         state,
@@ -130,9 +140,9 @@ def decide(
         time.time(),
         remark.strip()[:REMARK_LENGTH],
         version,
-        row["id"],
+        row.id,
     )
     if taken is None:
         raise WrongRequestError(
-            f"This proposal was {row['state']} already.", "", "Open the workflow to see how it stands."
+            f"This proposal was {row.state} already.", "", "Open the workflow to see how it stands."
         )

@@ -83,14 +83,14 @@ def save(
             "Make a new workflow to have another id.",
         )
     with database.write() as session:
-        present = session.one("SELECT revision FROM workflow WHERE id = ?", new_id)
+        present = session.value(int, "SELECT revision FROM workflow WHERE id = ?", new_id)
         if workflow_id is None and present is not None:
             raise ConflictError(
                 f"There is already a workflow {new_id}.", "", "Choose another id, or open that workflow."
             )
         if workflow_id is not None and present is None:
             raise NotFoundError(f"There is no workflow {workflow_id}.", "", "Go back to the list.")
-        last = int(present["revision"]) if present else 0
+        last = present or 0
         if present is not None and based_on is not None and based_on != last:
             raise OvertakenError(based_on, last)
         if second_person != "no" and widening(proposals.present_document(session, new_id), wanted):
@@ -100,7 +100,7 @@ def save(
             )
         number = put(session, wanted, version)
         if number != last:
-            action = "workflow.change" if present else "workflow.create"
+            action = "workflow.change" if present is not None else "workflow.create"
             audit.record(session, actor, action, new_id, version=number)
     return Saved(new_id, number)
 
@@ -108,7 +108,7 @@ def save(
 def put(session: Session, wanted: Workflow, version: Version) -> int:
     """Make a version the newest; returns its number, the present one's where nothing changed."""
     workflow_id, now = version.workflow_id, time.time()
-    last = session.value("SELECT revision FROM workflow WHERE id = ?", workflow_id)
+    last = session.value(int, "SELECT revision FROM workflow WHERE id = ?", workflow_id)
     if last is None:
         session.run(
             "INSERT INTO workflow (id, title, revision, created_at, changed_at) VALUES (?, '', 0, ?, ?)",
@@ -116,7 +116,7 @@ def put(session: Session, wanted: Workflow, version: Version) -> int:
             now,
             now,
         )
-    number = _store(session, version, int(last or 0), now)
+    number = _store(session, version, last or 0, now)
     session.run(
         "UPDATE workflow SET title = ?, revision = ?, changed_at = ?, archived_at = NULL WHERE id = ?",
         wanted.title or workflow_id,
@@ -131,7 +131,7 @@ def put(session: Session, wanted: Workflow, version: Version) -> int:
 def _store(session: Session, version: Version, last: int, now: float) -> int:
     workflow_id = version.workflow_id
     if last and version.yaml == session.value(
-        "SELECT yaml FROM revision WHERE workflow_id = ? AND number = ?", workflow_id, last
+        str, "SELECT yaml FROM revision WHERE workflow_id = ? AND number = ?", workflow_id, last
     ):
         return last
     session.run(
@@ -158,7 +158,7 @@ def roll_back(
 ) -> Saved:
     """Make an earlier version the newest again; history only ever grows."""
     with database.read() as session:
-        yaml = workflows.revision(session, workflow_id, number)["yaml"]
+        yaml = workflows.revision(session, workflow_id, number).yaml
     return save(
         database,
         actor,

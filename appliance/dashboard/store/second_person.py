@@ -6,12 +6,13 @@ from appliance.dashboard.http_errors import ConflictError
 from appliance.dashboard.security import Actor, Role
 from appliance.dashboard.store import documents, saving
 from appliance.dashboard.store.access import audit, authority
-from appliance.dashboard.store.database import Database, Row, Session
+from appliance.dashboard.store.database import Database, Session
 from appliance.dashboard.store.proposals import decide, proposal
+from appliance.dashboard.store.workflow_rows import StoredProposal
 from appliance.errors import Explanation, RefusedError, WrongRequestError
 
 
-def hindrance(row: Row, actor: Actor, least: Role) -> Explanation | None:
+def hindrance(row: StoredProposal, actor: Actor, least: Role) -> Explanation | None:
     """Why this actor is not the second person of a proposal; None where they are."""
     if actor.person_id is None:
         return Explanation(
@@ -20,7 +21,7 @@ def hindrance(row: Row, actor: Actor, least: Role) -> Explanation | None:
             "Sign in to the dashboard.",
             rule="second_person",
         )
-    if actor.person_id == row["person_id"]:
+    if actor.person_id == row.person_id:
         return Explanation(
             "This proposal is your own.",
             "What keeps more than before is looked at by two people.",
@@ -41,28 +42,28 @@ def accept(database: Database, actor: Actor, proposal_id: str, least: Role, rema
     """Make a proposal the newest version of its workflow; returns the workflow and the version's number."""
     with database.write() as session:
         row = _to_decide(session, actor, proposal_id, least)
-        if row["state"] == "overtaken":
+        if row.state == "overtaken":
             raise ConflictError(
                 "This proposal was overtaken.",
-                f"It began from version {row['base']}, and the workflow has changed since.",
+                f"It began from version {row.base}, and the workflow has changed since.",
                 "Open it in the editor to bring both together, and propose that.",
             )
-        if not authority.may(session, row["maker"], "editor"):
+        if not authority.may(session, row.maker, "editor"):
             raise RefusedError(
-                f"{row['author']} may no longer change workflows.",
+                f"{row.author} may no longer change workflows.",
                 "A proposal is worth what its author may do at this moment.",
                 "Open it in the editor and propose it as your own.",
                 rule="role",
             )
-        wanted = documents.require(row["yaml"])
-        version = saving.Version.of(wanted, row["yaml"], row["note"], row["author"], actor.name)
+        wanted = documents.require(row.yaml)
+        version = saving.Version.of(wanted, row.yaml, row.note, row.author, actor.name)
         number = saving.put(session, wanted, version)
         decide(session, actor, row, "accepted", remark=remark, version=number)
         audit.record(
-            session, actor, "workflow.accept", row["workflow_id"],
-            proposal=proposal_id, version=number, author=row["author"], remark=remark.strip() or None,
+            session, actor, "workflow.accept", row.workflow_id,
+            proposal=proposal_id, version=number, author=row.author, remark=remark.strip() or None,
         )  # fmt: skip
-    return row["workflow_id"], number
+    return row.workflow_id, number
 
 
 def reject(database: Database, actor: Actor, proposal_id: str, least: Role, remark: str) -> str:
@@ -75,13 +76,13 @@ def reject(database: Database, actor: Actor, proposal_id: str, least: Role, rema
         row = _to_decide(session, actor, proposal_id, least)
         decide(session, actor, row, "rejected", remark=remark)
         audit.record(
-            session, actor, "workflow.reject", row["workflow_id"],
-            proposal=proposal_id, author=row["author"], remark=remark.strip(),
+            session, actor, "workflow.reject", row.workflow_id,
+            proposal=proposal_id, author=row.author, remark=remark.strip(),
         )  # fmt: skip
-    return str(row["workflow_id"])
+    return row.workflow_id
 
 
-def _to_decide(session: Session, actor: Actor, proposal_id: str, least: Role) -> Row:
+def _to_decide(session: Session, actor: Actor, proposal_id: str, least: Role) -> StoredProposal:
     row = proposal(session, proposal_id)
     if why := hindrance(row, actor, least):
         raise RefusedError.of(why)

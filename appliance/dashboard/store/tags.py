@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 from appliance.dashboard.security import Actor
@@ -13,6 +14,16 @@ from appliance.dashboard.store.database import Database, Session
 from appliance.errors import WrongRequestError
 
 Kind = Literal["appliance", "workflow"]
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A tag, and whose it is."""
+
+    id: str
+    tag: str
+
+
 MAX_LENGTH = 40
 MAX_TAGS = 20
 """Of one appliance or workflow: more would hide its name in a list."""
@@ -34,15 +45,14 @@ def read_tags(words: Iterable[str]) -> frozenset[str]:
 def tags_by_subject(session: Session, kind: Kind) -> dict[str, list[str]]:
     """The tags of every appliance or workflow that has any, by its id."""
     found: dict[str, list[str]] = {}
-    for row in session.all(f"SELECT {kind}_id AS id, tag FROM {kind}_tag ORDER BY tag"):  # noqa: S608
-        found.setdefault(row["id"], []).append(row["tag"])
+    for row in session.all(Tagged, f"SELECT {kind}_id AS id, tag FROM {kind}_tag ORDER BY tag"):  # noqa: S608
+        found.setdefault(row.id, []).append(row.tag)
     return found
 
 
 def tags_of(session: Session, kind: Kind, subject: str) -> list[str]:
     """The tags of one."""
-    rows = session.all(f"SELECT tag FROM {kind}_tag WHERE {kind}_id = ? ORDER BY tag", subject)  # noqa: S608
-    return [row["tag"] for row in rows]
+    return session.column(str, f"SELECT tag FROM {kind}_tag WHERE {kind}_id = ? ORDER BY tag", subject)  # noqa: S608
 
 
 def retag(
@@ -55,9 +65,9 @@ def retag(
     """Change the tags of one: ``change`` is given those that it has. Returns what it has then."""
     with database.write() as session:
         known = (
-            fleet.appliance(session, subject)["name"]
+            fleet.appliance(session, subject).name
             if kind == "appliance"
-            else workflows.workflow(session, subject)["id"]
+            else workflows.workflow(session, subject).id
         )
         before = frozenset(tags_of(session, kind, subject))
         after = change(before)

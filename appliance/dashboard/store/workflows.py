@@ -20,7 +20,16 @@ from appliance.dashboard.http_errors import ConflictError, NotFoundError, TooLar
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store.access import audit
 from appliance.dashboard.store.appliances.fleet import appliance
-from appliance.dashboard.store.database import Database, Row, Session
+from appliance.dashboard.store.database import Database, Session
+from appliance.dashboard.store.workflow_rows import (
+    AssignmentRow,
+    CountedWorkflow,
+    VersionRow,
+    VersionShown,
+    WantedWorkflow,
+    WorkflowDigest,
+    WorkflowNewest,
+)
 from appliance.errors import WrongRequestError
 from appliance.workflow.document import Workflow
 from appliance.workflow.twin_owners import TwinClaim, shared_twins
@@ -44,41 +53,41 @@ def reassign(
     """Change which appliances the workflow is for: ``change`` is given those that it is for."""
     with database.write() as session:
         known = workflow(session, workflow_id)
-        if known["archived_at"] is not None:
+        if known.archived_at is not None:
             raise WrongRequestError(f"{workflow_id} is archived.", "", "Save it again to bring it back.")
-        before = {row["appliance_id"] for row in assignments(session, workflow_id)}
+        before = {row.appliance_id for row in assignments(session, workflow_id)}
         appliance_ids = change(before)
         for appliance_id in sorted(appliance_ids - before):
             row = appliance(session, appliance_id)
-            if row["revoked_at"] is not None:
-                raise WrongRequestError(f"{row['name']} is revoked.", "", "Enrol it again first.")
-            held = session.value("SELECT count(*) FROM assignment WHERE appliance_id = ?", appliance_id)
+            if row.revoked_at is not None:
+                raise WrongRequestError(f"{row.name} is revoked.", "", "Enrol it again first.")
+            held = session.count("SELECT count(*) FROM assignment WHERE appliance_id = ?", appliance_id)
             if held >= MAX_WORKFLOWS:
                 raise WrongRequestError(
-                    f"{row['name']} has {MAX_WORKFLOWS} workflows, the most it takes.", "", ""
+                    f"{row.name} has {MAX_WORKFLOWS} workflows, the most it takes.", "", ""
                 )
-            _check_twins(session, TwinClaim.of_stored(known["document"]), appliance_id, row["name"])
+            _check_twins(session, TwinClaim.of_stored(known.document), appliance_id, row.name)
             session.run(
                 "INSERT INTO assignment (workflow_id, appliance_id, at) VALUES (?, ?, ?)",
                 workflow_id,
                 appliance_id,
                 time.time(),
             )
-            _check_size(session, row)
-            audit.record(session, actor, "workflow.assign", workflow_id, appliance=row["name"])
+            _check_size(session, row.id, row.name)
+            audit.record(session, actor, "workflow.assign", workflow_id, appliance=row.name)
         for appliance_id in sorted(before - appliance_ids):
             session.run(
                 "DELETE FROM assignment WHERE workflow_id = ? AND appliance_id = ?", workflow_id, appliance_id
             )
-            name = appliance(session, appliance_id)["name"]
+            name = appliance(session, appliance_id).name
             audit.record(session, actor, "workflow.unassign", workflow_id, appliance=name)
 
 
 def check_places(session: Session, wanted: Workflow) -> None:
     """Raise where an appliance that the workflow is for could not take it beside its others."""
     for assigned in assignments(session, wanted.id):
-        _check_twins(session, TwinClaim.of(wanted), assigned["appliance_id"], assigned["name"])
-        _check_size(session, {"id": assigned["appliance_id"], "name": assigned["name"]})
+        _check_twins(session, TwinClaim.of(wanted), assigned.appliance_id, assigned.name)
+        _check_size(session, assigned.appliance_id, assigned.name)
 
 
 def _check_twins(session: Session, claim: TwinClaim, appliance_id: str, name: str) -> None:
@@ -86,14 +95,15 @@ def _check_twins(session: Session, claim: TwinClaim, appliance_id: str, name: st
 
     A connection's name means the same database only within one appliance.
     """
-    rows = session.all(
+    found = session.column(
+        str,
         "SELECT r.document FROM assignment s JOIN workflow w ON w.id = s.workflow_id"
         " JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision"
         " WHERE s.appliance_id = ? AND s.workflow_id <> ?",
         appliance_id,
         claim.workflow,
     )
-    others = [TwinClaim.of_stored(json.loads(row["document"])) for row in rows]
+    others = [TwinClaim.of_stored(json.loads(text)) for text in found]
     for shared in shared_twins(claim, others):
         raise ConflictError(
             f"On {name}, {shared.what[0].lower()}{shared.what[1:]}",
@@ -102,26 +112,27 @@ def _check_twins(session: Session, claim: TwinClaim, appliance_id: str, name: st
         )
 
 
-def _check_size(session: Session, row: Row) -> None:
+def _check_size(session: Session, appliance_id: str, name: str) -> None:
     """Raise TooLargeError where an appliance would get more than it takes in one answer: it would take
     nothing.
     """
-    held = session.value(
+    held = session.count(
         "SELECT sum(length(r.document)) FROM assignment s JOIN workflow w ON w.id = s.workflow_id"
         " JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision WHERE s.appliance_id = ?",
-        row["id"],
+        appliance_id,
     )
     if held > MAX_SET_BYTES:
         raise TooLargeError(
-            f"{row['name']} would have more workflows than it takes.",
+            f"{name} would have more workflows than it takes.",
             f"All of its documents together may have {MAX_SET_BYTES / 2**20:.0f} MiB.",
             "Use patterns instead of single columns, or assign fewer.",
         )
 
 
-def workflow(session: Session, workflow_id: str) -> Row:
+def workflow(session: Session, workflow_id: str) -> WorkflowNewest:
     """One workflow with its newest version; raises WrongRequestError for an unknown id."""
     row = session.one(
+        WorkflowNewest,
         "SELECT w.id, w.title, w.revision, w.created_at, w.changed_at, w.archived_at, r.yaml, r.document,"
         " r.digest, r.author FROM workflow w JOIN revision r"
         " ON r.workflow_id = w.id AND r.number = w.revision"
@@ -130,12 +141,13 @@ def workflow(session: Session, workflow_id: str) -> Row:
     )
     if row is None:
         raise NotFoundError("There is no such workflow.", "", "Go back to the list of workflows.")
-    return row | {"document": json.loads(row["document"])}
+    return row
 
 
-def workflows(session: Session, search: str = "") -> list[Row]:
+def workflows(session: Session, search: str = "") -> list[CountedWorkflow]:
     """Every workflow that is not archived, with how many appliances it is for and how its last runs went."""
-    rows = session.all(
+    return session.all(
+        CountedWorkflow,
         "SELECT w.id, w.title, w.revision, w.changed_at, r.document, r.author,"
         " (SELECT count(*) FROM assignment s WHERE s.workflow_id = w.id) AS appliances,"
         " (SELECT count(*) FROM run x WHERE x.workflow_id = w.id AND x.state = 'running') AS running,"
@@ -153,12 +165,12 @@ def workflows(session: Session, search: str = "") -> list[Row]:
         f"%{search.lower()}%",
         f"%{search.lower()}%",
     )
-    return [row | {"document": json.loads(row["document"])} for row in rows]
 
 
-def revision(session: Session, workflow_id: str, number: int) -> Row:
+def revision(session: Session, workflow_id: str, number: int) -> VersionShown:
     """One version; raises WrongRequestError where there is none."""
     row = session.one(
+        VersionShown,
         "SELECT number, yaml, digest, note, author, at, accepted_by FROM revision"
         " WHERE workflow_id = ? AND number = ?",
         workflow_id,
@@ -169,18 +181,20 @@ def revision(session: Session, workflow_id: str, number: int) -> Row:
     return row
 
 
-def history(session: Session, workflow_id: str) -> list[Row]:
+def history(session: Session, workflow_id: str) -> list[VersionRow]:
     """Every version without its text, newest first."""
     return session.all(
+        VersionRow,
         "SELECT number, digest, note, author, at, accepted_by FROM revision WHERE workflow_id = ?"
         " ORDER BY number DESC",
         workflow_id,
     )
 
 
-def assignments(session: Session, workflow_id: str) -> list[Row]:
+def assignments(session: Session, workflow_id: str) -> list[AssignmentRow]:
     """The appliances a workflow is for, with what each says of it (``placed_*``; None before it does)."""
     return session.all(
+        AssignmentRow,
         "SELECT s.appliance_id, a.name, a.last_seen, a.healthy, a.revoked_at, s.at, p.state AS placed_state,"
         " p.digest AS placed_digest, p.rule AS placed_rule, p.problem AS placed_problem,"
         " p.next_run_at AS placed_next_run_at"
@@ -194,25 +208,25 @@ def assignments(session: Session, workflow_id: str) -> list[Row]:
 def etag(session: Session, appliance_id: str) -> str:
     """Names the set of workflows that an appliance should have, without reading the documents."""
     rows = session.all(
+        WorkflowDigest,
         "SELECT w.id, r.digest FROM assignment s JOIN workflow w ON w.id = s.workflow_id"
         " JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision"
         " WHERE s.appliance_id = ? ORDER BY w.id",
         appliance_id,
     )
-    lines = sorted(f"{row['id']} {row['digest']}" for row in rows)
+    lines = sorted(f"{row.id} {row.digest}" for row in rows)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def wanted_by(session: Session, appliance_id: str) -> WorkflowSet:
     """The whole set of an appliance's workflows."""
     rows = session.all(
+        WantedWorkflow,
         "SELECT w.id, w.revision, r.digest, r.document"
         " FROM assignment s JOIN workflow w ON w.id = s.workflow_id"
         " JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision"
         " WHERE s.appliance_id = ? ORDER BY w.id",
         appliance_id,
     )
-    assigned = [
-        AssignedWorkflow.model_validate(row | {"document": json.loads(row["document"])}) for row in rows
-    ]
+    assigned = [AssignedWorkflow.model_validate(vars(row)) for row in rows]
     return WorkflowSet(etag=etag(session, appliance_id), workflows=tuple(assigned))

@@ -130,16 +130,12 @@ async def visitor_of(request: Request) -> Visit | None:
     row = None
     if 20 < len(secret) < 100:
         row = await run_in_threadpool(people.session_of, context.database, secret)
-    if row is None or not _way_is_open(context, row["issuer"]):
+    if row is None or not _way_is_open(context, row.issuer):
         return None
-    actor = Actor(
-        row["name"], row["role"], address_of(request), row["person_id"], person_maker(row["person_id"])
-    )
-    asked = context.settings.require_second_factor and row["issuer"] is None
-    must_set_up = asked and row["totp_since"] is None
-    return Visit(
-        context, actor, row["csrf"], secret, bool(row["must_change"]), must_set_up, row["issuer"] or ""
-    )
+    actor = Actor(row.name, row.role, address_of(request), row.person_id, person_maker(row.person_id))
+    asked = context.settings.require_second_factor and row.issuer is None
+    must_set_up = asked and row.totp_since is None
+    return Visit(context, actor, row.csrf, secret, bool(row.must_change), must_set_up, row.issuer or "")
 
 
 def _way_is_open(context: Context, issuer: str | None) -> bool:

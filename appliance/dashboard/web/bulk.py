@@ -62,7 +62,7 @@ def change_appliances(
             case "rotate":
                 fleet.ask_to_rotate(database, actor, appliance_id)
 
-    return _each(context, appliance_ids, change, lambda session, one: fleet.appliance(session, one)["name"])
+    return _each(context, appliance_ids, change, lambda session, one: fleet.appliance(session, one).name)
 
 
 def change_workflows(
@@ -94,15 +94,13 @@ def change_workflows(
             case "archive":
                 workflows.archive(database, actor, workflow_id)
 
-    return _each(
-        context, workflow_ids, change, lambda session, one: workflows.workflow(session, one)["title"]
-    )
+    return _each(context, workflow_ids, change, lambda session, one: workflows.workflow(session, one).title)
 
 
 def _run(context: Context, actor: Actor, workflow_id: str) -> None:
     with context.database.read() as session:
         workflows.workflow(session, workflow_id)
-        assigned = [row["appliance_id"] for row in workflows.assignments(session, workflow_id)]
+        assigned = [row.appliance_id for row in workflows.assignments(session, workflow_id)]
     if not assigned:
         raise WrongRequestError("It is assigned to no appliance.", "", "Assign it first.")
     for appliance_id in assigned:

@@ -14,8 +14,10 @@ from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store import workflows
 from appliance.dashboard.store.appliances import catalogs, commands, fleet
-from appliance.dashboard.store.database import Database, Row, Session
+from appliance.dashboard.store.appliances.rows import ApplianceRow, CommandRow
+from appliance.dashboard.store.database import Database, Session
 from appliance.dashboard.store.documents import Checked
+from appliance.dashboard.store.rows import ReportedJson
 from appliance.dashboard.web.column_lines import ColumnLine
 from appliance.dashboard.web.columns import Asked, screen
 from appliance.dashboard.web.decisions import accept, option_value
@@ -40,12 +42,31 @@ class Drift:
 
 
 @dataclass(frozen=True)
+class PlannedWorkflow:
+    """The document that a plan is of."""
+
+    id: str
+    title: str
+    document: dict[str, Any]
+    revision: int | None = None
+    """None for a draft."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that went well: how long it took, and what it planned."""
+
+    seconds: float
+    plan: ReportedJson
+
+
+@dataclass(frozen=True)
 class PlanShown:
     """What there is to show."""
 
-    workflow: Row
-    appliance: Row
-    command: Row | None
+    workflow: PlannedWorkflow
+    appliance: ApplianceRow
+    command: CommandRow | None
     """The last request for a plan."""
     plan: PlanReported | None
     at: float
@@ -58,7 +79,7 @@ class PlanShown:
     @property
     def waits(self) -> bool:
         """Whether the answer is still to come."""
-        return self.command is not None and self.command["state"] in {"waiting", "accepted"}
+        return self.command is not None and self.command.state in {"waiting", "accepted"}
 
 
 def plan_shown(session: Session, appliance_id: str, workflow_id: str) -> PlanShown:
@@ -67,47 +88,49 @@ def plan_shown(session: Session, appliance_id: str, workflow_id: str) -> PlanSho
     asked = [
         each
         for each in commands.recent(session, appliance_id, 50)
-        if each["kind"] == "plan" and each["argument"]["workflow"] == workflow_id
+        if each.kind == "plan" and each.argument["workflow"] == workflow_id
     ]
     found = catalogs.plan(session, appliance_id, workflow_id)
-    plan, at = found or (None, 0.0)
+    plan, at = (found.plan, found.at) if found else (None, 0.0)
     command = asked[0] if asked else None
-    if command is not None and plan is not None and str(plan.command_id) != command["id"]:
+    if command is not None and plan is not None and str(plan.command_id) != command.id:
         # An older answer is none to a question that was refused, or that still waits.
-        plan = None if command["state"] != "done" else plan
+        plan = None if command.state != "done" else plan
+    planned = PlannedWorkflow(row.id, row.title, row.document, row.revision)
     return PlanShown(
-        row,
+        planned,
         appliance,
         command,
         plan,
         at,
-        plan is not None and plan.digest == row["digest"],
+        plan is not None and plan.digest == row.digest,
         _seconds(session, appliance_id, workflow_id, plan),
-        _drift(session, appliance_id, row),
+        _drift(session, appliance_id, planned),
     )
 
 
 def draft_shown(session: Session, command_id: str) -> PlanShown:
     """The plan of a draft. Raises NotFoundError for a command that is not there."""
     command = commands.command(session, command_id)
-    if command["kind"] != "plan":
+    if command.kind != "plan":
         raise NotFoundError("That was no request for a plan.", "", "Plan the draft again.")
     document = json.loads(commands.draft(session, command_id) or "{}")
-    workflow_id, digest = str(command["argument"].get("workflow")), command["argument"].get("digest")
-    appliance = fleet.appliance(session, command["appliance_id"])
-    row = {"id": workflow_id, "title": document.get("title") or workflow_id, "document": document}
-    plan, at = catalogs.plan(session, appliance["id"], workflow_id) or (None, 0.0)
+    workflow_id, digest = str(command.argument.get("workflow")), command.argument.get("digest")
+    appliance = fleet.appliance(session, command.appliance_id)
+    planned = PlannedWorkflow(workflow_id, document.get("title") or workflow_id, document)
+    found = catalogs.plan(session, appliance.id, workflow_id)
+    plan, at = (found.plan, found.at) if found else (None, 0.0)
     if plan is not None and str(plan.command_id) != command_id:
         plan = None
     return PlanShown(
-        row,
+        planned,
         appliance,
         command,
         plan,
         at,
         plan is not None and plan.digest == digest,
-        _seconds(session, appliance["id"], workflow_id, plan),
-        _drift(session, appliance["id"], row),
+        _seconds(session, appliance.id, workflow_id, plan),
+        _drift(session, appliance.id, planned),
     )
 
 
@@ -147,6 +170,7 @@ def _seconds(
 ) -> float | None:
     """As long as the last run that went well, in proportion to the tables' sizes."""
     row = session.one(
+        PlannedRun,
         "SELECT seconds, plan FROM run WHERE appliance_id = ? AND workflow_id = ? AND state = 'succeeded'"
         " AND plan IS NOT NULL ORDER BY started_at DESC LIMIT 1",
         appliance_id,
@@ -154,18 +178,18 @@ def _seconds(
     )
     if row is None or plan is None or not plan.tables:
         return None
-    then = sum(table.get("bytes", 0) for table in json.loads(row["plan"]).get("tables", ()))
+    then = sum(table.get("bytes", 0) for table in row.plan.get("tables", ()))
     now = sum(table.bytes for table in plan.tables)
-    return float(row["seconds"]) * max(now, 1) / max(then, 1) if then else float(row["seconds"])
+    return row.seconds * max(now, 1) / max(then, 1) if then else row.seconds
 
 
-def _drift(session: Session, appliance_id: str, row: Row) -> Drift | None:
-    source = row["document"].get("source", "")
+def _drift(session: Session, appliance_id: str, row: PlannedWorkflow) -> Drift | None:
+    source = row.document.get("source", "")
     known = catalogs.catalog(session, appliance_id, source)
     if known is None:
         return None
-    since = last_run(session, appliance_id, row["id"])
-    shown = screen(row["document"], known, Asked(new_since=since))
+    since = last_run(session, appliance_id, row.id)
+    shown = screen(row.document, known, Asked(new_since=since))
     come = tuple(line for line in shown.lines if line.new) if shown is not None else ()
     gone = tuple(name for name, at in known.gone.items() if at > since)
     return Drift(since, known.scanned_at, come[:MOST_SHOWN], gone[:MOST_SHOWN])

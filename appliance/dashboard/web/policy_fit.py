@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from appliance.dashboard.store import workflows
 from appliance.dashboard.store.appliances import fleet
-from appliance.dashboard.store.database import Lenient, Session
+from appliance.dashboard.store.database import Session
+from appliance.dashboard.store.rows import Lenient
 from appliance.policy.columns import KEEP_RULE
 from appliance.policy.containers import EXPORTS
 from appliance.policy.policy import Policy, check_workflow
@@ -41,9 +42,9 @@ def fits(session: Session, workflow: Workflow, workflow_id: str) -> list[Fit]:
     """What each appliance that the workflow is for would say to this version of it."""
     assigned = workflows.assignments(session, workflow_id) if workflow_id else []
     return [
-        Fit(row["name"], bool(policy), refusals(workflow, policy) if policy else ())
+        Fit(row.name, bool(policy), refusals(workflow, policy) if policy else ())
         for row in assigned[:MOST_COMPARED]
-        for policy in [fleet.report(session, row["appliance_id"])["policy"] or Lenient()]
+        for policy in [fleet.report(session, row.appliance_id)["policy"] or Lenient()]
     ]
 
 

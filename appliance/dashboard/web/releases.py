@@ -10,6 +10,7 @@ from appliance.dashboard.rollouts import advancing, records
 from appliance.dashboard.rollouts.waves import Outcome, Plan
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store.appliances import fleet
+from appliance.dashboard.store.appliances.rows import ApplianceRow
 from appliance.dashboard.store.database import Session
 from appliance.dashboard.store.run_history import runs
 from appliance.dashboard.web.context import Context
@@ -60,11 +61,9 @@ class Wave:
 def known_releases(context: Context) -> list[Known]:
     """Every release that the repository has or an appliance runs, the newest first."""
     with context.database.read() as session:
-        rows = [row for row in fleet.appliances(session) if row["last_seen"] is not None]
-    has = Counter(row["version"] for row in rows if row["version"])
-    wished = Counter(
-        row["wanted_version"] for row in rows if row["wanted_version"] not in {None, row["version"]}
-    )
+        rows = [row for row in fleet.appliances(session) if row.last_seen is not None]
+    has = Counter(row.version for row in rows if row.version)
+    wished = Counter(row.wanted_version for row in rows if row.wanted_version not in {None, row.version})
     repository = published(context.settings.releases)
     channels = {name: repository.index(name) for name in CHANNELS} if repository else {}
     found: dict[str, PublishedRelease] = {}
@@ -90,21 +89,20 @@ def known_releases(context: Context) -> list[Known]:
 def wishes(context: Context) -> list[Wish]:
     """Every appliance that is wished on a release that it is not on."""
     with context.database.read() as session:
-        rows = [
-            row
+        return [
+            _wish(session, row, row.wanted_version)
             for row in fleet.appliances(session)
-            if row["wanted_version"] and row["wanted_version"] != row["version"]
+            if row.wanted_version and row.wanted_version != row.version
         ]
-        return [_wish(session, row["id"], row["name"], row["version"], row["wanted_version"]) for row in rows]
 
 
-def _wish(session: Session, appliance_id: str, name: str, version: str | None, wanted: str) -> Wish:
-    update = runs.latest_update(session, appliance_id)
-    about = update["data"] if update and update["data"]["version"] == wanted else None
+def _wish(session: Session, row: ApplianceRow, wanted: str) -> Wish:
+    update = runs.latest_update(session, row.id)
+    about = update.data if update and update.data["version"] == wanted else None
     return Wish(
-        appliance_id=appliance_id,
-        name=name,
-        version=version,
+        appliance_id=row.id,
+        name=row.name,
+        version=row.version,
         wanted=wanted,
         state=about["state"] if about else None,
         problem=about["problem"] if about else None,
@@ -137,7 +135,7 @@ def candidates(context: Context, name: str = "") -> list[str]:
     """Ids of the enrolled appliances whose name holds ``name``."""
     with context.database.read() as session:
         rows = fleet.appliances(session, name[:80])
-    return [row["id"] for row in rows if row["enrolled_at"] is not None]
+    return [row.id for row in rows if row.enrolled_at is not None]
 
 
 def begin(context: Context, actor: Actor, plan: Plan, appliance_ids: list[str]) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from appliance.dashboard.store import workflows
 from appliance.dashboard.store.appliances import catalogs, commands, fleet
 from appliance.dashboard.store.appliances.catalogs import SourceCatalog
-from appliance.dashboard.store.database import Row, Session
+from appliance.dashboard.store.appliances.rows import CommandRow, KnownCatalog, NamedAppliance
+from appliance.dashboard.store.database import Session
+from appliance.dashboard.store.rows import Lenient
 
 MOST_APPLIANCES = 20
 """Looked at, where a workflow is for none yet."""
@@ -27,7 +28,7 @@ class Place:
     shares: bool
     """Its policy lets columns be shown."""
     scanned_at: float | None
-    request: Row | None
+    request: CommandRow | None
     """The last scan that was asked for lately, as the list of commands has it."""
 
     @property
@@ -38,15 +39,15 @@ class Place:
     @property
     def waits(self) -> bool:
         """Whether a scan is under way."""
-        return self.request is not None and self.request["state"] in {"waiting", "accepted"}
+        return self.request is not None and self.request.state in {"waiting", "accepted"}
 
     @property
-    def trouble(self) -> Row | None:
+    def trouble(self) -> CommandRow | None:
         """The scan that did not work, if nothing newer has come."""
         request = self.request
-        if request is None or request["state"] not in {"refused", "failed", "expired"}:
+        if request is None or request.state not in {"refused", "failed", "expired"}:
             return None
-        return request if (self.scanned_at or 0) < request["created_at"] else None
+        return request if (self.scanned_at or 0) < request.created_at else None
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ def sources(session: Session, workflow_id: str, source: str, wanted: str) -> Sou
     names: set[str] = set()
     places: list[Place] = []
     for row in rows:
-        report = fleet.report(session, row["id"])
-        known = {each["connection"]: each for each in catalogs.known(session, row["id"])}
+        report = fleet.report(session, row.id)
+        known = {each.connection: each for each in catalogs.known(session, row.id)}
         connections = {each["name"] for each in report.get("connections") or ()} | known.keys()
         names |= connections
         if source in connections:
@@ -84,30 +85,32 @@ def sources(session: Session, workflow_id: str, source: str, wanted: str) -> Sou
     return Sources(tuple(sorted(names)), tuple(places), chosen, catalog, went_well)
 
 
-def _appliances(session: Session, workflow_id: str) -> list[Row]:
+def _appliances(session: Session, workflow_id: str) -> list[NamedAppliance]:
     """Those that the workflow is for; where there is none, those that there are."""
     if workflow_id:
         assigned = workflows.assignments(session, workflow_id)
         if assigned:
-            return [{"id": row["appliance_id"], "name": row["name"]} for row in assigned[:MOST_APPLIANCES]]
-    rows = [row for row in fleet.appliances(session) if row["last_seen"] and not row["revoked_at"]]
-    return rows[:MOST_APPLIANCES]
+            return [NamedAppliance(id=row.appliance_id, name=row.name) for row in assigned[:MOST_APPLIANCES]]
+    rows = [row for row in fleet.appliances(session) if row.last_seen and not row.revoked_at]
+    return [NamedAppliance(id=row.id, name=row.name) for row in rows[:MOST_APPLIANCES]]
 
 
-def _place(session: Session, row: Row, source: str, report: dict[str, Any], known: Row | None) -> Place:
+def _place(
+    session: Session, row: NamedAppliance, source: str, report: Lenient, known: KnownCatalog | None
+) -> Place:
     policy = report.get("policy") or {}
     asked = [
         command
-        for command in commands.recent(session, row["id"], 20)
-        if command["kind"] == "scan" and command["argument"]["connection"] == source
+        for command in commands.recent(session, row.id, 20)
+        if command.kind == "scan" and command.argument["connection"] == source
     ]
-    newest = asked[0] if asked and asked[0]["created_at"] > time.time() - RECENTLY_S else None
+    newest = asked[0] if asked and asked[0].created_at > time.time() - RECENTLY_S else None
     return Place(
-        row["id"],
-        row["name"],
+        row.id,
+        row.name,
         source,
         policy.get("share_catalog") == "names",
-        known["scanned_at"] if known else None,
+        known.scanned_at if known else None,
         newest,
     )
 
@@ -115,8 +118,9 @@ def _place(session: Session, row: Row, source: str, report: dict[str, Any], know
 def last_run(session: Session, appliance_id: str, workflow_id: str) -> float:
     """When a workflow last went well on an appliance; 0 where it never did."""
     at = session.value(
+        float,
         "SELECT max(started_at) FROM run WHERE appliance_id = ? AND workflow_id = ? AND state = 'succeeded'",
         appliance_id,
         workflow_id,
     )
-    return float(at or 0.0)
+    return at or 0.0

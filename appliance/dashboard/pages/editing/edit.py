@@ -18,9 +18,11 @@ from appliance.dashboard.pages.editing.field_errors import field_errors
 from appliance.dashboard.pages.rendering import environment, page
 from appliance.dashboard.store import documents, proposals, workflows
 from appliance.dashboard.store.appliances import catalogs, drift_checks
-from appliance.dashboard.store.database import Lenient, Row, Session
+from appliance.dashboard.store.database import Session
 from appliance.dashboard.store.documents import Checked
+from appliance.dashboard.store.rows import Lenient
 from appliance.dashboard.store.run_history import runs
+from appliance.dashboard.store.workflow_rows import WorkflowNewest
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.decisions import Change, read_change
 from appliance.dashboard.web.masks import cards
@@ -61,9 +63,11 @@ class Merge(BaseModel):
     proposal: str = Field(default="", max_length=36)
 
 
-def editor(request: Request, visitor: Visit, row: Row | None, checked: Checked, **data: Any) -> Response:
+def editor(
+    request: Request, visitor: Visit, row: WorkflowNewest | None, checked: Checked, **data: Any
+) -> Response:
     """The editor with a document in it."""
-    part = columns_part(visitor, checked, FormData(), row["id"] if row else "")
+    part = columns_part(visitor, checked, FormData(), row.id if row else "")
     shown = {
         "workflow": row,
         "part": part,
@@ -71,12 +75,12 @@ def editor(request: Request, visitor: Visit, row: Row | None, checked: Checked, 
         "checked": checked,
         "problems": checked.by_line(),
         "errors": field_errors(checked, apart=part.screen is not None),
-        "against": _against(visitor, checked, row["id"] if row else ""),
+        "against": _against(visitor, checked, row.id if row else ""),
         "wider": _wider(visitor, checked),
         "form": workflow_form.view(checked.data, apart=part.screen is not None),
         "connections": part.sources.connections,
         "cards": cards(),
-        "based_on": row["revision"] if row else 0,
+        "based_on": row.revision if row else 0,
         "change_note": "",
         "overtaken": None,
         "merged_in": None,
@@ -93,7 +97,7 @@ def new_page(request: Request, visitor: Visitor, proposal: str = "") -> Response
     text = BEGINNING
     if proposal:
         with visitor.context.database.read() as session:
-            text = proposals.proposal(session, proposal)["yaml"]
+            text = proposals.proposal(session, proposal).yaml
     return editor(request, visitor, None, documents.check(text))
 
 
@@ -108,18 +112,18 @@ def edit_page(
         uncovered = _uncovered(session, workflow_id, wanted)
         failed = _failed(session, workflow_id, wanted)
         proposed = proposals.proposal(session, wanted.proposal) if wanted.proposal else None
-    if proposed is not None and proposed["workflow_id"] == workflow_id:
+    if proposed is not None and proposed.workflow_id == workflow_id:
         # Begun from where it began: what has changed since is found when it is saved, and can be merged.
-        base = proposed["base"] or row["revision"]
+        base = proposed.base or row.revision
         return editor(
             request,
             visitor,
             row,
-            documents.check(proposed["yaml"]),
+            documents.check(proposed.yaml),
             based_on=base,
-            change_note=proposed["note"],
+            change_note=proposed.note,
         )
-    checked = documents.check(row["yaml"])
+    checked = documents.check(row.yaml)
     if uncovered and checked.data:
         checked = documents.check(_merged(checked, uncovered))
     line = None
@@ -145,12 +149,12 @@ def _wider(visitor: Visit, checked: Checked) -> tuple[str, ...]:
         return widening(proposals.present_document(session, checked.workflow.id), checked.workflow)
 
 
-def _failed(session: Session, workflow_id: str, wanted: Merge) -> Row | None:
+def _failed(session: Session, workflow_id: str, wanted: Merge) -> Lenient | None:
     """Why a run of this workflow failed, where the editor was opened for it."""
     if not wanted.failed_on:
         return None
     run = runs.run(session, wanted.failed_on, wanted.run)
-    failure = run["outcome"]["failure"] if run["workflow_id"] == workflow_id else None
+    failure = run.outcome["failure"] if run.workflow_id == workflow_id else None
     return Lenient(failure | {"appliance_id": wanted.failed_on, "run_id": wanted.run}) if failure else None
 
 
@@ -173,7 +177,7 @@ def _changed(visitor: Visit, before: Checked, form: FormData, workflow_id: str, 
 def _uncovered(session: Session, workflow_id: str, wanted: Merge) -> tuple[UncoveredColumn, ...]:
     if wanted.planned_on:
         found = catalogs.plan(session, wanted.planned_on, workflow_id)
-        return found[0].uncovered if found else ()
+        return found.plan.uncovered if found else ()
     if wanted.checked_on:
         check = drift_checks.checked(session, wanted.checked_on, workflow_id)
         return check.found.uncovered if check else ()

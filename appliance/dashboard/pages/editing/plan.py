@@ -30,7 +30,7 @@ def ask(workflow_id: str, visitor: Visitor, form: Form) -> Response:
     visitor.needs("editor")
     appliance_id = text_of(form, "appliance")
     with visitor.context.database.read() as session:
-        digest = workflows.workflow(session, workflow_id)["digest"]
+        digest = workflows.workflow(session, workflow_id).digest
     argument = {"workflow": workflow_id, "digest": digest}
     commands.send(visitor.context.database, visitor.actor, appliance_id, "plan", argument)
     visitor.context.attention.watch(appliance_id)
@@ -63,7 +63,7 @@ def draft_live(request: Request, command_id: str, visitor: Visitor) -> Response:
     visitor.needs("editor")
     with visitor.context.database.read() as session:
         shown = draft_shown(session, command_id)
-    visitor.context.attention.watch(shown.appliance["id"])
+    visitor.context.attention.watch(shown.appliance.id)
     response = fragment(request, "plan_draft_live.html", shown=shown, may_edit=True, csrf=visitor.csrf)
     response.headers["x-every"] = "1" if shown.waits else "30"
     return response

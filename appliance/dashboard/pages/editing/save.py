@@ -34,8 +34,8 @@ def _both(request: Request, visitor: Visit, form: FormData, workflow_id: str, ve
     text = text_of(form, "yaml").replace("\r\n", "\n")
     with visitor.context.database.read() as session:
         row = workflows.workflow(session, workflow_id)
-        base = workflows.revision(session, workflow_id, versions.begun)["yaml"]
-        theirs = workflows.revision(session, workflow_id, versions.present)["yaml"]
+        base = workflows.revision(session, workflow_id, versions.begun).yaml
+        theirs = workflows.revision(session, workflow_id, versions.present).yaml
     both = merge(base, text, theirs, f"version {versions.present}")
     return editor(
         request,

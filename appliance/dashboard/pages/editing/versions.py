@@ -91,18 +91,18 @@ def overtaken(session: Session, workflow_id: str, begun: int, present: int, type
     """The present version against what was typed."""
     newest = workflows.revision(session, workflow_id, present)
     try:
-        base = workflows.revision(session, workflow_id, begun)["yaml"]
+        base = workflows.revision(session, workflow_id, begun).yaml
     except NotFoundError:
         base = None
-    both = None if base is None else merge(base, typed, newest["yaml"], f"version {present}")
+    both = None if base is None else merge(base, typed, newest.yaml, f"version {present}")
     return Overtaken(
         begun=begun,
         present=present,
-        author=newest["author"],
-        note=newest["note"],
-        at=newest["at"],
-        theirs=difference(base, newest["yaml"]) if base is not None else [],
-        yours=difference(newest["yaml"], typed),
+        author=newest.author,
+        note=newest.note,
+        at=newest.at,
+        theirs=difference(base, newest.yaml) if base is not None else [],
+        yours=difference(newest.yaml, typed),
         conflicts=both.conflicts if both else None,
         merged=both.text if both else typed,
     )

@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 from appliance.dashboard.security import Actor
-from appliance.dashboard.store.database import Row, Session
+from appliance.dashboard.store.access.rows import AuditRow
+from appliance.dashboard.store.database import Session
 
 KEEP = 100_000
 """Rows; the oldest go first. Years of a busy fleet, and a bound on what a stolen token can write."""
@@ -41,13 +42,14 @@ def entries(
     since: float = 0.0,
     until: float = FAR_AWAY,
     limit: int = 100,
-) -> list[Row]:
+) -> list[AuditRow]:
     """The newest first; ``before`` is the id to go on from, ``subject`` part of subject, actor or action.
 
     ``since`` and ``until`` are seconds since 1970, the second one not included.
     """
     like = f"%{subject.lower()}%"
-    rows = session.all(
+    return session.all(
+        AuditRow,
         "SELECT id, at, actor, action, subject, detail, address FROM audit"
         " WHERE id < ? AND at >= ? AND at < ?"
         " AND (lower(subject) LIKE ? OR lower(actor) LIKE ? OR lower(action) LIKE ?)"
@@ -60,16 +62,15 @@ def entries(
         like,
         limit,
     )
-    return [row | {"detail": json.loads(row["detail"])} for row in rows]
 
 
 def trim(session: Session) -> None:
     """Forget the oldest rows, of either kind by itself: a flood of one must not push out the other."""
     for negation, most in (("NOT ", KEEP), ("", KEEP_FAILED_SIGN_INS)):
         of_this_kind = f"action {negation}IN (?, ?)"
-        last = session.value(
+        last = session.count(
             f"SELECT id FROM audit WHERE {of_this_kind} ORDER BY id DESC LIMIT 1 OFFSET ?",  # noqa: S608
             *FAILED_SIGN_INS,
             most,
         )
-        session.run(f"DELETE FROM audit WHERE id <= ? AND {of_this_kind}", last or 0, *FAILED_SIGN_INS)  # noqa: S608
+        session.run(f"DELETE FROM audit WHERE id <= ? AND {of_this_kind}", last, *FAILED_SIGN_INS)  # noqa: S608

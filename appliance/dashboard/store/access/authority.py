@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 
 from appliance.dashboard.security import ROLES, SYSTEM_MAKER, Role
-from appliance.dashboard.store.database import Row, Session
+from appliance.dashboard.store.access.rows import GivenRole
+from appliance.dashboard.store.database import Session
 
 LONGEST_CHAIN = 8
 """Tokens that made tokens: each use looks at all of them, so their number is bounded."""
@@ -38,12 +39,14 @@ def role_of(session: Session, maker: str) -> Role | None:
             return role
         kind, _, its_id = maker.partition(":")
         if kind == "person":
-            found = session.value("SELECT role FROM person WHERE id = ? AND disabled_at IS NULL", its_id)
-            return lesser(role, found) if found else None
+            found = session.one(
+                GivenRole, "SELECT role FROM person WHERE id = ? AND disabled_at IS NULL", its_id
+            )
+            return lesser(role, found.role) if found else None
         row = _living_token(session, its_id) if kind == "token" else None
         if row is None:
             return None
-        role, maker = lesser(role, row["role"]), row["maker"]
+        role, maker = lesser(role, row.role), row.maker
     return None
 
 
@@ -53,7 +56,7 @@ def person_behind(session: Session, maker: str) -> str | None:
         kind, _, its_id = maker.partition(":")
         if kind != "token":
             return its_id if kind == "person" else None
-        maker = session.value("SELECT maker FROM api_token WHERE id = ?", its_id) or ""
+        maker = session.value(str, "SELECT maker FROM api_token WHERE id = ?", its_id) or ""
     return None
 
 
@@ -62,7 +65,9 @@ def chain_is_full(session: Session, maker: str) -> bool:
     for _ in range(LONGEST_CHAIN - 1):
         if not maker.startswith("token:"):
             return False
-        maker = session.value("SELECT maker FROM api_token WHERE id = ?", maker.removeprefix("token:")) or ""
+        maker = (
+            session.value(str, "SELECT maker FROM api_token WHERE id = ?", maker.removeprefix("token:")) or ""
+        )
     return True
 
 
@@ -72,8 +77,9 @@ def may(session: Session, maker: str, role: Role) -> bool:
     return present is not None and ROLES.index(present) >= ROLES.index(role)
 
 
-def _living_token(session: Session, token_id: str) -> Row | None:
+def _living_token(session: Session, token_id: str) -> GivenRole | None:
     return session.one(
+        GivenRole,
         "SELECT role, maker FROM api_token"
         " WHERE id = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)",
         token_id,

@@ -7,9 +7,10 @@ import time
 from dataclasses import dataclass
 
 from appliance.dashboard.openid.identity import Identity
-from appliance.dashboard.security import Actor, digest
+from appliance.dashboard.security import Actor, Role, digest
 from appliance.dashboard.store.access import audit, people
-from appliance.dashboard.store.database import Database, Row, Session
+from appliance.dashboard.store.access.rows import Account, NameTaken, OfProvider
+from appliance.dashboard.store.database import Database, Session
 from appliance.errors import RefusedError
 
 SIGN_IN_SECONDS = 600
@@ -37,14 +38,14 @@ def begin(database: Database, state: str, browser: str, target: str) -> None:
 def take(database: Database, state: str, browser: str) -> str | None:
     """Use up a sign-in that has begun in this browser; returns where it was to lead. None for any other."""
     with database.write() as session:
-        row = session.one(
+        return session.value(
+            str,
             "DELETE FROM openid_sign_in WHERE state_digest = ? AND browser_digest = ? AND expires_at > ?"
             " RETURNING target",
             digest(state),
             digest(browser),
             time.time(),
         )
-    return str(row["target"]) if row else None
 
 
 @dataclass(frozen=True)
@@ -55,22 +56,31 @@ class Visitor:
     address: str
 
 
-def sign_in(database: Database, found: Identity, visitor: Visitor) -> tuple[Row, str]:
+def sign_in(database: Database, found: Identity, visitor: Visitor) -> tuple[Account, str]:
     """The person and a new session's secret. Makes the account at the first sign-in; the role is what the
     groups say now. Raises RefusedError, after writing down what the refusal changes.
     """
+    refused: RefusedError | None
     with database.write() as session:
         known = session.one(
+            OfProvider,
             "SELECT id, name, role, disabled_at, disabled_by_provider FROM person"
             " WHERE issuer = ? AND subject = ?",
             found.issuer,
             found.subject,
         )
-        refused = _refused(session, found, known, visitor)
-        if refused is None:
-            row = _as_groups_say(session, found, known, visitor) if known else _new(session, found, visitor)
-            secret = people.begin_session(session, row, visitor.agent, visitor.address, through=THROUGH)
-            return row | {"must_change": 0}, secret
+        if found.role is None:
+            refused = _without_role(session, known, visitor)
+        else:
+            refused = _refused(session, found, known, visitor)
+            if refused is None:
+                row = (
+                    _as_groups_say(session, found, found.role, known, visitor)
+                    if known
+                    else _new(session, found, found.role, visitor)
+                )
+                secret = people.begin_session(session, row, visitor.agent, visitor.address, through=THROUGH)
+                return row, secret
     raise refused
 
 
@@ -78,13 +88,11 @@ def _actor(found: Identity, name: str, address: str) -> Actor:
     return Actor(name, found.role or "viewer", address)
 
 
-def _refused(session: Session, found: Identity, known: Row | None, visitor: Visitor) -> RefusedError | None:
-    name = known["name"] if known else found.name
-    if found.role is None:
-        if known and known["disabled_at"] is None:
-            _end(session, known, visitor)
-        return _no_role(session, name, visitor, known)
-    if known and known["disabled_at"] is not None and not known["disabled_by_provider"]:
+def _refused(
+    session: Session, found: Identity, known: OfProvider | None, visitor: Visitor
+) -> RefusedError | None:
+    name = known.name if known else found.name
+    if known and known.disabled_at is not None and not known.disabled_by_provider:
         _note(session, name, visitor, "disabled")
         return RefusedError(
             "Your account here is disabled.", "An admin has disabled it.", "Ask an admin.", rule="disabled"
@@ -99,24 +107,28 @@ def _refused(session: Session, found: Identity, known: Row | None, visitor: Visi
             "Ask who runs this dashboard to name another claim in DASHBOARD_OPENID_NAME_CLAIM.",
             rule="openid_name",
         )
-    taken = session.one("SELECT name, issuer FROM person WHERE lower(name) = ?", found.name.lower())
+    taken = session.one(
+        NameTaken, "SELECT name, issuer FROM person WHERE lower(name) = ?", found.name.lower()
+    )
     if taken is None:
         return None
-    _note(session, taken["name"], visitor, "the name belongs to another account")
+    _note(session, taken.name, visitor, "the name belongs to another account")
     return RefusedError(
         f"The name {found.name} belongs to another account here.",
         "It is not taken over: that account signs in with a password."
-        if taken["issuer"] is None
+        if taken.issuer is None
         else "Another person of a provider has it.",
         "If the account is yours, ask who runs this dashboard to hand it over:"
-        f" appliance-dashboard hand-to-openid {taken['name']} SUBJECT, where SUBJECT is your name at the"
+        f" appliance-dashboard hand-to-openid {taken.name} SUBJECT, where SUBJECT is your name at the"
         f" provider ({found.subject[:80]}).",
         rule="openid_name",
     )
 
 
-def _no_role(session: Session, name: str, visitor: Visitor, known: Row | None) -> RefusedError:
-    _note(session, name if known else audit.UNKNOWN_NAME, visitor, "no group has a role")
+def _without_role(session: Session, known: OfProvider | None, visitor: Visitor) -> RefusedError:
+    if known and known.disabled_at is None:
+        _end(session, known, visitor)
+    _note(session, known.name if known else audit.UNKNOWN_NAME, visitor, "no group has a role")
     return RefusedError(
         "None of your groups may use this dashboard.",
         "The provider knows you, and none of the groups that it names has a role here.",
@@ -131,32 +143,30 @@ def _note(session: Session, name: str, visitor: Visitor, why: str) -> None:
     audit.record(session, actor, "session.sign_in_failed", name, through=THROUGH, why=why)
 
 
-def _end(session: Session, known: Row, visitor: Visitor) -> None:
+def _end(session: Session, known: OfProvider, visitor: Visitor) -> None:
     """The provider has taken the person's rights away: what they gave out here is worth nothing either."""
     session.run(
-        "UPDATE person SET disabled_at = ?, disabled_by_provider = 1 WHERE id = ?", time.time(), known["id"]
+        "UPDATE person SET disabled_at = ?, disabled_by_provider = 1 WHERE id = ?", time.time(), known.id
     )
-    session.run("DELETE FROM session WHERE person_id = ?", known["id"])
-    actor = Actor(known["name"], "viewer", visitor.address)
-    audit.record(session, actor, "person.disable", known["name"], through=THROUGH, why="no group has a role")
+    session.run("DELETE FROM session WHERE person_id = ?", known.id)
+    actor = Actor(known.name, "viewer", visitor.address)
+    audit.record(session, actor, "person.disable", known.name, through=THROUGH, why="no group has a role")
 
 
-def _as_groups_say(session: Session, found: Identity, known: Row, visitor: Visitor) -> Row:
-    actor = _actor(found, known["name"], visitor.address)
-    if known["disabled_at"] is not None:
-        session.run(
-            "UPDATE person SET disabled_at = NULL, disabled_by_provider = 0 WHERE id = ?", known["id"]
-        )
-        audit.record(session, actor, "person.enable", known["name"], through=THROUGH)
-    if known["role"] != found.role:
-        session.run("UPDATE person SET role = ? WHERE id = ?", found.role, known["id"])
-        audit.record(
-            session, actor, "person.role", known["name"], was=known["role"], now=found.role, through=THROUGH
-        )
-    return known | {"role": found.role}
+def _as_groups_say(
+    session: Session, found: Identity, role: Role, known: OfProvider, visitor: Visitor
+) -> Account:
+    actor = _actor(found, known.name, visitor.address)
+    if known.disabled_at is not None:
+        session.run("UPDATE person SET disabled_at = NULL, disabled_by_provider = 0 WHERE id = ?", known.id)
+        audit.record(session, actor, "person.enable", known.name, through=THROUGH)
+    if known.role != role:
+        session.run("UPDATE person SET role = ? WHERE id = ?", role, known.id)
+        audit.record(session, actor, "person.role", known.name, was=known.role, now=role, through=THROUGH)
+    return Account(id=known.id, name=known.name, role=role)
 
 
-def _new(session: Session, found: Identity, visitor: Visitor) -> Row:
+def _new(session: Session, found: Identity, role: Role, visitor: Visitor) -> Account:
     person_id = secrets.token_hex(8)
     session.run(
         "INSERT INTO person (id, name, password, role, created_at, issuer, subject)"
@@ -171,14 +181,14 @@ def _new(session: Session, found: Identity, visitor: Visitor) -> Row:
     )
     actor = _actor(found, found.name, visitor.address)
     audit.record(session, actor, "person.create", found.name, role=found.role, through=THROUGH)
-    return {"id": person_id, "name": found.name, "role": found.role}
+    return Account(id=person_id, name=found.name, role=role)
 
 
 def hand_over(database: Database, actor: Actor, name: str, issuer: str, subject: str) -> None:
     """Make a person sign in through the provider from now on: their password and second factor go."""
     with database.write() as session:
         row = people.person_named(session, name)
-        if session.one("SELECT id FROM person WHERE issuer = ? AND subject = ?", issuer, subject):
+        if session.value(str, "SELECT id FROM person WHERE issuer = ? AND subject = ?", issuer, subject):
             raise RefusedError(
                 "That person of the provider has an account here already.",
                 "One person has one account.",
@@ -191,8 +201,8 @@ def hand_over(database: Database, actor: Actor, name: str, issuer: str, subject:
             issuer,
             subject,
             NO_PASSWORD,
-            row["id"],
+            row.id,
         )
-        session.run("DELETE FROM recovery_code WHERE person_id = ?", row["id"])
-        session.run("DELETE FROM session WHERE person_id = ?", row["id"])
-        audit.record(session, actor, "person.hand_to_openid", row["name"], issuer=issuer)
+        session.run("DELETE FROM recovery_code WHERE person_id = ?", row.id)
+        session.run("DELETE FROM session WHERE person_id = ?", row.id)
+        audit.record(session, actor, "person.hand_to_openid", row.name, issuer=issuer)

@@ -17,7 +17,8 @@ from appliance.dashboard.security import (
     password_matches,
 )
 from appliance.dashboard.store.access import audit, authority
-from appliance.dashboard.store.database import Database, Row, Session
+from appliance.dashboard.store.access.rows import Account, OpenSession, PersonRow, SessionRow, SigningIn
+from appliance.dashboard.store.database import Database, Session
 from appliance.errors import RefusedError, WrongRequestError
 
 SESSION_SECONDS = 12 * 3600
@@ -63,7 +64,7 @@ def create_person(
     hashed = hash_password(password or one_time or "")
     person_id = secrets.token_hex(8)
     with database.write() as session:
-        if session.one("SELECT id FROM person WHERE name = ?", _check_name(name)):
+        if session.value(str, "SELECT id FROM person WHERE name = ?", _check_name(name)):
             raise ConflictError(f"There is already a user named {name}.", "", "Choose another name.")
         session.run(
             "INSERT INTO person (id, name, password, role, must_change, one_time_by, created_at)"
@@ -80,9 +81,10 @@ def create_person(
     return person_id, one_time
 
 
-def person(session: Session, person_id: str) -> Row:
+def person(session: Session, person_id: str) -> PersonRow:
     """One person; raises WrongRequestError for an unknown id."""
     row = session.one(
+        PersonRow,
         f"{_SHOWN} WHERE id = ?",
         person_id,
     )
@@ -91,21 +93,21 @@ def person(session: Session, person_id: str) -> Row:
     return row
 
 
-def person_named(session: Session, name: str) -> Row:
+def person_named(session: Session, name: str) -> PersonRow:
     """One person by name; raises NotFoundError."""
-    row = session.one(f"{_SHOWN} WHERE name = ?", name)
+    row = session.one(PersonRow, f"{_SHOWN} WHERE name = ?", name)
     if row is None:
         raise NotFoundError(f"There is no user named {name}.", "", "appliance-dashboard create-user NAME")
     return row
 
 
-def people(session: Session) -> list[Row]:
+def people(session: Session) -> list[PersonRow]:
     """Everybody, by name."""
-    return session.all(f"{_SHOWN} ORDER BY name")
+    return session.all(PersonRow, f"{_SHOWN} ORDER BY name")
 
 
 def _keep_an_admin(session: Session, person_id: str) -> None:
-    others = session.value(
+    others = session.count(
         "SELECT count(*) FROM person WHERE role = 'admin' AND disabled_at IS NULL AND id <> ?", person_id
     )
     if not others:
@@ -123,14 +125,14 @@ def change_person(
     """Give another role, or disable (which ends every session) or enable again."""
     with database.write() as session:
         row = person(session, person_id)
-        if role is not None and role != row["role"]:
+        if role is not None and role != row.role:
             refuse_of_provider(row, "The role follows from the groups there, with each sign-in.")
-        if row["role"] == "admin" and (disabled or (role is not None and role != "admin")):
+        if row.role == "admin" and (disabled or (role is not None and role != "admin")):
             _keep_an_admin(session, person_id)
-        if role is not None and role != row["role"]:
+        if role is not None and role != row.role:
             session.run("UPDATE person SET role = ? WHERE id = ?", check_role(role), person_id)
-            audit.record(session, actor, "person.role", row["name"], was=row["role"], now=role)
-        if disabled is not None and disabled != (row["disabled_at"] is not None):
+            audit.record(session, actor, "person.role", row.name, was=row.role, now=role)
+        if disabled is not None and disabled != (row.disabled_at is not None):
             session.run(
                 "UPDATE person SET disabled_at = ?, disabled_by_provider = 0 WHERE id = ?",
                 time.time() if disabled else None,
@@ -138,14 +140,14 @@ def change_person(
             )
             if disabled:
                 session.run("DELETE FROM session WHERE person_id = ?", person_id)
-            audit.record(session, actor, "person.disable" if disabled else "person.enable", row["name"])
+            audit.record(session, actor, "person.disable" if disabled else "person.enable", row.name)
 
 
-def refuse_of_provider(row: Row, why: str) -> None:
+def refuse_of_provider(row: PersonRow, why: str) -> None:
     """Raise RefusedError for a person who signs in through a provider."""
-    if row["issuer"] is not None:
+    if row.issuer is not None:
         raise RefusedError(
-            f"{row['name']} signs in through {row['issuer']}.",
+            f"{row.name} signs in through {row.issuer}.",
             why,
             "Change it at the provider; here, the person can be disabled.",
             rule="openid",
@@ -166,7 +168,7 @@ def reset_password(database: Database, actor: Actor, person_id: str) -> str:
             person_id,
         )
         session.run("DELETE FROM session WHERE person_id = ?", person_id)
-        audit.record(session, actor, "person.reset_password", row["name"])
+        audit.record(session, actor, "person.reset_password", row.name)
     return one_time
 
 
@@ -185,7 +187,7 @@ def change_own_password(database: Database, actor: Actor, old: str, new: str, ke
 def confirm_password(database: Database, actor: Actor, password: str) -> None:
     """Raise WrongRequestError where it is not the person's own: a session alone shows not who is there."""
     with database.read() as session:
-        stored = session.value("SELECT password FROM person WHERE id = ?", actor.person_id)
+        stored = session.value(str, "SELECT password FROM person WHERE id = ?", actor.person_id)
     if not password_matches(stored, password):
         with database.write() as session:
             audit.record(session, actor, "person.change_password_failed", actor.name)
@@ -203,29 +205,29 @@ _SIGNING_IN = (
 )
 
 
-def _usable(session: Session, column: str, value: str) -> Row | None:
-    row = session.one(f"{_SIGNING_IN}{column} = ?", value)
-    return row if row and row["disabled_at"] is None and _password_holds(session, row) else None
+def _usable(session: Session, column: str, value: str) -> SigningIn | None:
+    row = session.one(SigningIn, f"{_SIGNING_IN}{column} = ?", value)
+    return row if row and row.disabled_at is None and _password_holds(session, row) else None
 
 
-def with_password(database: Database, name: str, password: str, address: str) -> Row | None:
+def with_password(database: Database, name: str, password: str, address: str) -> SigningIn | None:
     """The person that name and password are of, or None. Takes as long for a name that no one has."""
     with database.read() as session:
         usable = _usable(session, "name", name)
-    if not password_matches(usable["password"] if usable else None, password) or usable is None:
+    if not password_matches(usable.password if usable else None, password) or usable is None:
         note_failed_sign_in(database, "session.sign_in_failed", name, address)
         return None
     return usable
 
 
-def still_signing_in(session: Session, person_id: str) -> Row | None:
+def still_signing_in(session: Session, person_id: str) -> SigningIn | None:
     """The person whose password was right a moment ago, if they may still sign in."""
     return _usable(session, "id", person_id)
 
 
 def begin_session(
     session: Session,
-    row: Row,
+    row: Account,
     agent: str,
     address: str,
     *,
@@ -239,28 +241,28 @@ def begin_session(
         "INSERT INTO session (digest, person_id, csrf, created_at, last_seen, expires_at, agent)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
         digest(secret),
-        row["id"],
+        row.id,
         secrets.token_urlsafe(24),
         now,
         now,
         now + SESSION_SECONDS,
         agent[:200],
     )
-    session.run("UPDATE person SET last_sign_in = ? WHERE id = ?", now, row["id"])
+    session.run("UPDATE person SET last_sign_in = ? WHERE id = ?", now, row.id)
     audit.record(
         session,
-        Actor(row["name"], row["role"], address),
+        Actor(row.name, row.role, address),
         "session.sign_in",
-        row["name"],
+        row.name,
         second_factor=proof,
         through=through,
     )
     return secret
 
 
-def _password_holds(session: Session, row: Row) -> bool:
+def _password_holds(session: Session, row: SigningIn | OpenSession) -> bool:
     """A one-time password is good for as long as its maker may make one."""
-    return not row["must_change"] or authority.may(session, row["one_time_by"], "admin")
+    return not row.must_change or authority.may(session, row.one_time_by, "admin")
 
 
 def note_failed_sign_in(
@@ -268,7 +270,7 @@ def note_failed_sign_in(
 ) -> None:
     """Put it in the audit log; a name that no one has is left out, because it may be a mistyped password."""
     with database.write(durable=False) as session:
-        known = session.one("SELECT id FROM person WHERE name = ?", name)
+        known = session.value(str, "SELECT id FROM person WHERE name = ?", name)
         audit.record(
             session,
             Actor("not signed in", "viewer", address),
@@ -278,11 +280,12 @@ def note_failed_sign_in(
         )
 
 
-def session_of(database: Database, secret: str) -> Row | None:
+def session_of(database: Database, secret: str) -> OpenSession | None:
     """The session and its person, or None where it is unknown, over or idle for too long."""
     now = time.time()
     with database.read() as session:
         row = session.one(
+            OpenSession,
             "SELECT s.digest, s.csrf, s.last_seen, p.id AS person_id, p.name, p.role, p.must_change,"
             " p.one_time_by, p.totp_since, p.issuer"
             " FROM session s JOIN person p ON p.id = s.person_id"
@@ -293,9 +296,9 @@ def session_of(database: Database, secret: str) -> Row | None:
         )
         if row and not _password_holds(session, row):
             return None
-    if row and now - row["last_seen"] > SEEN_EVERY_SECONDS:
+    if row and now - row.last_seen > SEEN_EVERY_SECONDS:
         with database.write(durable=False) as session:
-            session.run("UPDATE session SET last_seen = ? WHERE digest = ?", now, row["digest"])
+            session.run("UPDATE session SET last_seen = ? WHERE digest = ?", now, row.digest)
     return row
 
 
@@ -305,9 +308,10 @@ def sign_out(database: Database, secret: str) -> None:
         session.run("DELETE FROM session WHERE digest = ?", digest(secret))
 
 
-def sessions_of(session: Session, person_id: str) -> list[Row]:
+def sessions_of(session: Session, person_id: str) -> list[SessionRow]:
     """A person's sessions, newest first."""
     return session.all(
+        SessionRow,
         "SELECT digest, created_at, last_seen, agent FROM session WHERE person_id = ? AND expires_at > ?"
         " ORDER BY last_seen DESC LIMIT 50",
         person_id,

@@ -25,25 +25,27 @@ class Standing:
 
 def standing(session: Session, person_id: str) -> Standing:
     """Since when there is a second factor, and how many recovery codes are left."""
-    since = session.value("SELECT totp_since FROM person WHERE id = ?", person_id)
-    left = session.value("SELECT count(*) FROM recovery_code WHERE person_id = ?", person_id)
-    return Standing(since, int(left))
+    since = session.value(float, "SELECT totp_since FROM person WHERE id = ?", person_id)
+    left = session.count("SELECT count(*) FROM recovery_code WHERE person_id = ?", person_id)
+    return Standing(since, left)
 
 
 def use(session: Session, key: bytes, person_id: str, code: str) -> Proof | None:
     """Use up a code of either kind; None for a wrong one, and for one that was used before."""
-    sealed = session.value("SELECT totp_sealed FROM person WHERE id = ?", person_id)
+    sealed = session.value(str, "SELECT totp_sealed FROM person WHERE id = ?", person_id)
     secret = second_factor.unseal(key, person_id, sealed) if sealed else None
     step = second_factor.matching_step(secret, code, time.time()) if secret else None
     if step is not None:
-        taken = session.one(
+        taken = session.value(
+            str,
             "UPDATE person SET totp_step = ? WHERE id = ? AND totp_step < ? RETURNING id",
             step,
             person_id,
             step,
         )
         return "code" if taken else None
-    spent = session.one(
+    spent = session.value(
+        str,
         "DELETE FROM recovery_code WHERE person_id = ? AND digest = ? RETURNING digest",
         person_id,
         second_factor.recovery_digest(key, person_id, code),
@@ -75,7 +77,8 @@ def set_up(
     if step is None:
         raise _wrong_code()
     with database.write() as session:
-        taken = session.one(
+        taken = session.value(
+            str,
             "UPDATE person SET totp_sealed = ?, totp_since = ?, totp_step = ?"
             " WHERE id = ? AND totp_sealed IS NULL RETURNING id",
             sealed,
@@ -128,7 +131,7 @@ def reset(database: Database, actor: Actor, person_id: str) -> None:
         row = people.person(session, person_id)
         _forget(session, person_id)
         session.run("DELETE FROM session WHERE person_id = ?", person_id)
-        audit.record(session, actor, "person.reset_second_factor", row["name"])
+        audit.record(session, actor, "person.reset_second_factor", row.name)
 
 
 def _forget(session: Session, person_id: str) -> None:

@@ -9,7 +9,8 @@ from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.security import API_PREFIX, Actor, digest, new_token
 from appliance.dashboard.store.access import audit, authority
 from appliance.dashboard.store.access.people import SEEN_EVERY_SECONDS, check_role
-from appliance.dashboard.store.database import Database, Row, Session
+from appliance.dashboard.store.access.rows import StoredToken, TokenMaker, TokenRow, UsedApiToken
+from appliance.dashboard.store.database import Database, Session
 from appliance.errors import RefusedError, WrongRequestError
 
 
@@ -55,39 +56,47 @@ def create_token(
     return token_id, token
 
 
-def tokens(session: Session) -> list[Row]:
+def tokens(session: Session) -> list[TokenRow]:
     """Every API token that is not revoked, with what it may do now; never the tokens themselves."""
     rows = session.all(
+        StoredToken,
         "SELECT id, name, role, created_by, maker, created_at, expires_at, last_used_at FROM api_token"
-        " WHERE revoked_at IS NULL ORDER BY created_at DESC"
+        " WHERE revoked_at IS NULL ORDER BY created_at DESC",
     )
-    return [row | {"role_now": authority.role_of(session, authority.token_maker(row["id"]))} for row in rows]
+    return [
+        TokenRow(**vars(row), role_now=authority.role_of(session, authority.token_maker(row.id)))
+        for row in rows
+    ]
 
 
 def revoke_token(database: Database, actor: Actor, token_id: str) -> None:
     """Make a token useless at once. An editor may revoke their own, an admin any."""
     with database.write() as session:
-        row = session.one("SELECT name, maker FROM api_token WHERE id = ? AND revoked_at IS NULL", token_id)
+        row = session.one(
+            TokenMaker, "SELECT name, maker FROM api_token WHERE id = ? AND revoked_at IS NULL", token_id
+        )
         if row is None:
             raise NotFoundError("There is no such token.", "", "It may have been revoked already.")
-        if row["maker"] != actor.maker and not actor.may("admin"):
+        if row.maker != actor.maker and not actor.may("admin"):
             raise RefusedError("That token belongs to another user.", "", "Ask an admin.", rule="role")
         session.run("UPDATE api_token SET revoked_at = ? WHERE id = ?", time.time(), token_id)
-        audit.record(session, actor, "token.revoke", row["name"])
+        audit.record(session, actor, "token.revoke", row.name)
 
 
 def actor_of_token(database: Database, token: str, address: str) -> Actor | None:
     """Who an API token is; None where it is unknown, revoked or expired, or its maker may do nothing now."""
     now = time.time()
     with database.read() as session:
-        row = session.one("SELECT id, name, last_used_at FROM api_token WHERE digest = ?", digest(token))
+        row = session.one(
+            UsedApiToken, "SELECT id, name, last_used_at FROM api_token WHERE digest = ?", digest(token)
+        )
         if row is None:
             return None
-        maker = authority.token_maker(row["id"])
+        maker = authority.token_maker(row.id)
         role = authority.role_of(session, maker)
     if role is None:
         return None
-    if now - (row["last_used_at"] or 0) > SEEN_EVERY_SECONDS:
+    if now - (row.last_used_at or 0) > SEEN_EVERY_SECONDS:
         with database.write(durable=False) as session:
-            session.run("UPDATE api_token SET last_used_at = ? WHERE id = ?", now, row["id"])
-    return Actor(f"token {row['name']}", role, address, maker=maker)
+            session.run("UPDATE api_token SET last_used_at = ? WHERE id = ?", now, row.id)
+    return Actor(f"token {row.name}", role, address, maker=maker)

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Annotated
 
 from appliance.contract.branches import BranchesReported, BranchLine
 from appliance.dashboard.store.database import Session
+from appliance.dashboard.store.rows import Stored
+
+
+@dataclass(frozen=True)
+class _Stored:
+    at: float
+    data: Annotated[BranchesReported, Stored(BranchesReported.from_wire)]
 
 
 @dataclass(frozen=True)
@@ -38,13 +46,13 @@ def take(session: Session, appliance_id: str, data: BranchesReported, at: float,
 def reported(session: Session, appliance_id: str, workflow_id: str) -> list[Reported]:
     """What is known, a twin each."""
     rows = session.all(
+        _Stored,
         "SELECT at, data FROM branches WHERE appliance_id = ? AND workflow_id = ? ORDER BY connection",
         appliance_id,
         workflow_id,
     )
     now, found = time.time(), []
     for row in rows:
-        data = BranchesReported.from_wire(row["data"])
-        standing = tuple(each for each in data.branches if each.ends_at.timestamp() > now)
-        found.append(Reported(row["at"], data.connection, standing))
+        standing = tuple(each for each in row.data.branches if each.ends_at.timestamp() > now)
+        found.append(Reported(row.at, row.data.connection, standing))
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass, field
+from typing import Annotated, TypedDict
 
 from appliance.contract.catalog import (
     CatalogReported,
@@ -17,7 +18,9 @@ from appliance.contract.catalog import (
     ReportedTable,
     UncoveredColumn,
 )
-from appliance.dashboard.store.database import Row, Session
+from appliance.dashboard.store.appliances.rows import KnownCatalog, StoredCatalog
+from appliance.dashboard.store.database import Session
+from appliance.dashboard.store.rows import Stored
 from appliance.workflow.matching.patterns import literal_pattern
 
 MAX_CONNECTIONS = 100
@@ -26,6 +29,21 @@ UNCOVERED_RUNS = 50
 """Of one appliance, whose lists are kept."""
 AT_FIRST = 0.0
 """Since when a column is there that the first scan has found."""
+
+
+@dataclass(frozen=True)
+class StoredPlan:
+    """A plan that was asked for, and when it was made."""
+
+    plan: Annotated[PlanReported, Stored(PlanReported.from_wire)]
+    at: float
+
+
+class ColumnTimes(TypedDict):
+    """By pattern: of which type a column is, and since when; and when those went that are not there."""
+
+    columns: dict[str, tuple[str, float]]
+    gone: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -91,9 +109,10 @@ def apply(
         )
 
 
-def known(session: Session, appliance_id: str = "") -> list[Row]:
+def known(session: Session, appliance_id: str = "") -> list[KnownCatalog]:
     """Every catalog there is, without its tables, with the appliance's name."""
     return session.all(
+        KnownCatalog,
         "SELECT c.appliance_id, a.name AS appliance_name, c.connection, c.scanned_at, c.tables, c.columns,"
         " c.tables_total FROM catalog c JOIN appliance a ON a.id = c.appliance_id"
         " WHERE a.revoked_at IS NULL AND (? = '' OR c.appliance_id = ?) ORDER BY a.name, c.connection",
@@ -105,6 +124,7 @@ def known(session: Session, appliance_id: str = "") -> list[Row]:
 def catalog(session: Session, appliance_id: str, connection: str) -> SourceCatalog | None:
     """A connection's catalog; None where none has come."""
     row = session.one(
+        StoredCatalog,
         "SELECT scan_id, scanned_at, tables_total, since FROM catalog"
         " WHERE appliance_id = ? AND connection = ?",
         appliance_id,
@@ -113,34 +133,39 @@ def catalog(session: Session, appliance_id: str, connection: str) -> SourceCatal
     if row is None:
         return None
     tables: list[ReportedTable] = []
-    for part in _parts(session, appliance_id, row["scan_id"]):
+    for part in _parts(session, appliance_id, row.scan_id):
         tables += part.tables
-    times = json.loads(row["since"])
+    times: ColumnTimes = json.loads(row.since)
     return SourceCatalog(
         appliance_id,
         connection,
-        row["scanned_at"],
+        row.scanned_at,
         tuple(tables),
-        row["tables_total"],
+        row.tables_total,
         {name: at for name, (_, at) in times["columns"].items()},
         times["gone"],
     )
 
 
-def plan(session: Session, appliance_id: str, workflow_id: str) -> tuple[PlanReported, float] | None:
+def plan(session: Session, appliance_id: str, workflow_id: str) -> StoredPlan | None:
     """The newest plan of a workflow that was asked for there, and when it was made."""
-    row = session.one(
-        "SELECT data, at FROM planned WHERE appliance_id = ? AND workflow_id = ?", appliance_id, workflow_id
+    return session.one(
+        StoredPlan,
+        "SELECT data AS plan, at FROM planned WHERE appliance_id = ? AND workflow_id = ?",
+        appliance_id,
+        workflow_id,
     )
-    return None if row is None else (PlanReported.from_wire(row["data"]), row["at"])
 
 
 def uncovered(session: Session, appliance_id: str, run_id: str) -> tuple[UncoveredColumn, ...]:
     """The columns at which a run was refused; none unless all of them are here."""
-    rows = session.all(
-        "SELECT data FROM uncovered WHERE appliance_id = ? AND run_id = ? ORDER BY part", appliance_id, run_id
+    found = session.column(
+        str,
+        "SELECT data FROM uncovered WHERE appliance_id = ? AND run_id = ? ORDER BY part",
+        appliance_id,
+        run_id,
     )
-    parts = [ColumnsUncovered.from_wire(row["data"]) for row in rows]
+    parts = [ColumnsUncovered.from_wire(text) for text in found]
     if not parts or len(parts) != parts[0].parts:
         return ()
     return tuple(column for part in parts for column in part.columns)
@@ -148,11 +173,14 @@ def uncovered(session: Session, appliance_id: str, run_id: str) -> tuple[Uncover
 
 def _take_part(session: Session, appliance_id: str, data: CatalogReported, at: float, ordinal: int) -> None:
     scan_id = str(data.scan_id)
-    present = session.one(
-        "SELECT ordinal FROM catalog WHERE appliance_id = ? AND connection = ?", appliance_id, data.connection
+    present = session.value(
+        int,
+        "SELECT ordinal FROM catalog WHERE appliance_id = ? AND connection = ?",
+        appliance_id,
+        data.connection,
     )
-    held = session.value("SELECT count(*) FROM catalog WHERE appliance_id = ?", appliance_id)
-    if (present and present["ordinal"] > ordinal) or (not present and held >= MAX_CONNECTIONS):
+    held = session.count("SELECT count(*) FROM catalog WHERE appliance_id = ?", appliance_id)
+    if present > ordinal if present is not None else held >= MAX_CONNECTIONS:
         return
     session.run(
         "INSERT INTO catalog_part (appliance_id, scan_id, part, connection, ordinal, received_at, data)"
@@ -165,7 +193,7 @@ def _take_part(session: Session, appliance_id: str, data: CatalogReported, at: f
         time.time(),
         data.to_wire(),
     )
-    count = session.value(
+    count = session.count(
         "SELECT count(*) FROM catalog_part WHERE appliance_id = ? AND scan_id = ?", appliance_id, scan_id
     )
     if count == data.parts:
@@ -175,8 +203,11 @@ def _take_part(session: Session, appliance_id: str, data: CatalogReported, at: f
 def _complete(session: Session, appliance_id: str, data: CatalogReported, at: float, ordinal: int) -> None:
     """All parts are here: they take the place of what was known, of which only the times stay."""
     scan_id = str(data.scan_id)
-    before = session.one(
-        "SELECT since FROM catalog WHERE appliance_id = ? AND connection = ?", appliance_id, data.connection
+    before = session.value(
+        str,
+        "SELECT since FROM catalog WHERE appliance_id = ? AND connection = ?",
+        appliance_id,
+        data.connection,
     )
     tables = [table for part in _parts(session, appliance_id, scan_id) for table in part.tables]
     session.run(
@@ -193,7 +224,7 @@ def _complete(session: Session, appliance_id: str, data: CatalogReported, at: fl
         len(tables),
         sum(len(table.columns) for table in tables),
         data.tables_total,
-        json.dumps(_times(tables, json.loads(before["since"]) if before else None, at)),
+        json.dumps(_times(tables, json.loads(before) if before else None, at)),
     )
     session.run(
         "DELETE FROM catalog_part WHERE appliance_id = ? AND connection = ? AND scan_id <> ?",
@@ -203,7 +234,7 @@ def _complete(session: Session, appliance_id: str, data: CatalogReported, at: fl
     )
 
 
-def _times(tables: list[ReportedTable], before: Row | None, at: float) -> Row:
+def _times(tables: list[ReportedTable], before: ColumnTimes | None, at: float) -> ColumnTimes:
     """Since when each column is of its type, and which have gone; nothing is new to a first scan."""
     former = before["columns"] if before else {}
     columns: dict[str, tuple[str, float]] = {}
@@ -220,9 +251,10 @@ def _times(tables: list[ReportedTable], before: Row | None, at: float) -> Row:
 
 
 def _parts(session: Session, appliance_id: str, scan_id: str) -> list[CatalogReported]:
-    rows = session.all(
+    found = session.column(
+        str,
         "SELECT data FROM catalog_part WHERE appliance_id = ? AND scan_id = ? ORDER BY part",
         appliance_id,
         scan_id,
     )
-    return [CatalogReported.from_wire(row["data"]) for row in rows]
+    return [CatalogReported.from_wire(text) for text in found]

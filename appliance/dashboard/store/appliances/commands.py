@@ -17,7 +17,8 @@ from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store.access import audit, authority
 from appliance.dashboard.store.appliances.fleet import appliance
-from appliance.dashboard.store.database import Database, Row, Session
+from appliance.dashboard.store.appliances.rows import DRAFT, LONG, CommandRow, CommandShown, WaitingCommand
+from appliance.dashboard.store.database import Database, Session
 from appliance.errors import WrongRequestError
 from appliance.scrubbing.reference import check_reference
 
@@ -35,10 +36,13 @@ LIFETIME_SECONDS = {
 }
 """A run that was asked for must not surprise its author next week."""
 OPEN_AT_MOST = 50
-DRAFT = "draft"
-LONG = frozenset({DRAFT, "sql", "down"})
-"""Arguments as long as a document, which are shown with the command nowhere."""
+
 POWERLESS = "Its maker may not ask for it any more."
+_SHOWN = (
+    "id, kind, argument,"
+    " CASE WHEN state = 'waiting' AND expires_at < ? THEN 'expired' ELSE state END AS state,"
+    " created_at, created_by, expires_at, offered_at, changed_at, run_id, rule, problem, erasure"
+)
 
 
 def send(
@@ -58,11 +62,12 @@ def send(
     Command.model_validate({"id": command_id, "expires_in": 1, "request": {"kind": kind, **argument}})
     with database.write() as session:
         row = appliance(session, appliance_id)
-        if row["revoked_at"] is not None:
+        if row.revoked_at is not None:
             raise WrongRequestError(
-                f"{row['name']} is revoked.", "It takes no commands.", "Enrol it again first."
+                f"{row.name} is revoked.", "It takes no commands.", "Enrol it again first."
             )
-        waiting = session.one(
+        waiting = session.value(
+            str,
             "SELECT id FROM command WHERE appliance_id = ? AND kind = ? AND argument = ?"
             " AND state = 'waiting' AND expires_at > ?",
             appliance_id,
@@ -71,15 +76,15 @@ def send(
             now,
         )
         if waiting:
-            return str(waiting["id"])
-        count = session.value(
+            return waiting
+        count = session.count(
             "SELECT count(*) FROM command WHERE appliance_id = ? AND state = 'waiting' AND expires_at > ?",
             appliance_id,
             now,
         )
         if count >= OPEN_AT_MOST:
             raise WrongRequestError(
-                f"{row['name']} has {count} commands waiting already.", "", "Wait until it has taken them."
+                f"{row.name} has {count} commands waiting already.", "", "Wait until it has taken them."
             )
         session.run(
             "INSERT INTO command (id, appliance_id, kind, argument, state, created_at, created_by,"
@@ -94,35 +99,34 @@ def send(
             now + LIFETIME_SECONDS[kind],
         )
         noted = {key: value for key, value in argument.items() if key not in LONG}
-        audit.record(session, actor, f"command.{kind}", row["name"], **noted)
+        audit.record(session, actor, f"command.{kind}", row.name, **noted)
     return command_id
 
 
 def waiting_for(session: Session, appliance_id: str, now: float) -> list[Command]:
     """What to offer with a heartbeat, oldest first. Commands of users who have lost the right expire."""
     rows = session.all(
+        WaitingCommand,
         "SELECT id, kind, argument, expires_at, maker FROM command"
         " WHERE appliance_id = ? AND state = 'waiting' AND expires_at > ? ORDER BY created_at LIMIT 20",
         appliance_id,
         now,
     )
-    powerless = [row["id"] for row in rows if not authority.may(session, row["maker"], "editor")]
+    powerless = [row.id for row in rows if not authority.may(session, row.maker, "editor")]
     for command_id in powerless:
         session.run("UPDATE command SET expires_at = ?, problem = ? WHERE id = ?", now, POWERLESS, command_id)
     offered: list[Command] = []
     drafts = 0
     for row in rows:
-        argument = json.loads(row["argument"])
+        argument = row.argument
         # A draft is long, and an answer may not be: the next one is offered once this one is taken.
         is_long = not LONG.isdisjoint(argument)
         drafts += is_long
-        if row["id"] in powerless or (is_long and drafts > 1):
+        if row.id in powerless or (is_long and drafts > 1):
             continue
-        request = {"kind": row["kind"], **argument}
+        request = {"kind": row.kind, **argument}
         offered.append(
-            Command.model_validate(
-                {"id": row["id"], "expires_in": row["expires_at"] - now, "request": request}
-            )
+            Command.model_validate({"id": row.id, "expires_in": row.expires_at - now, "request": request})
         )
     return offered
 
@@ -165,48 +169,41 @@ def apply_erasure(session: Session, appliance_id: str, reported: ErasureReported
     )
 
 
-def recent(session: Session, appliance_id: str, limit: int = 20) -> list[Row]:
+def recent(session: Session, appliance_id: str, limit: int = 20) -> list[CommandRow]:
     """An appliance's latest commands; one that waited too long reads ``expired``."""
-    rows = session.all(
-        "SELECT id, kind, argument, state, created_at, created_by, expires_at, offered_at, changed_at,"
-        " run_id, rule, problem, erasure FROM command WHERE appliance_id = ?"
-        " ORDER BY created_at DESC LIMIT ?",
+    return session.all(
+        CommandRow,
+        f"SELECT {_SHOWN} FROM command WHERE appliance_id = ? ORDER BY created_at DESC LIMIT ?",  # noqa: S608
+        time.time(),
         appliance_id,
         limit,
     )
-    return [_shown(row) for row in rows]
 
 
-def command(session: Session, command_id: str) -> Row:
+def command(session: Session, command_id: str) -> CommandShown:
     """One command; raises WrongRequestError for an unknown id."""
     row = session.one(
-        "SELECT id, appliance_id, kind, argument, state, created_at, created_by, expires_at, offered_at,"
-        " changed_at, run_id, rule, problem, erasure FROM command WHERE id = ?",
+        CommandShown,
+        f"SELECT appliance_id, {_SHOWN} FROM command WHERE id = ?",  # noqa: S608
+        time.time(),
         command_id if re.fullmatch(r"[0-9a-f-]{36}", command_id) else "",
     )
     if row is None:
         raise NotFoundError("There is no such command.", "", "It may have been long ago.")
-    return _shown(row)
+    return row
 
 
 def draft(session: Session, command_id: str) -> str:
     """The document, as JSON, that a plan was asked for with; empty where it was for a saved version."""
-    text = session.value("SELECT argument FROM command WHERE id = ?", command_id)
+    text = session.value(str, "SELECT argument FROM command WHERE id = ?", command_id)
     return str(json.loads(text or "{}").get(DRAFT, ""))
 
 
 def that_starts(session: Session, appliance_id: str, run_id: str) -> str | None:
     """The command that an appliance has answered with this run, or None."""
-    found = session.value(
-        "SELECT id FROM command WHERE appliance_id = ? AND run_id = ? AND kind = 'run'", appliance_id, run_id
+    return session.value(
+        str,
+        "SELECT id FROM command WHERE appliance_id = ? AND run_id = ? AND kind = 'run'",
+        appliance_id,
+        run_id,
     )
-    return str(found) if found else None
-
-
-def _shown(row: Row) -> Row:
-    expired = row["state"] == "waiting" and row["expires_at"] < time.time()
-    return row | {
-        "state": "expired" if expired else row["state"],
-        "argument": {key: value for key, value in json.loads(row["argument"]).items() if key not in LONG},
-        "erasure": json.loads(row["erasure"]) if row["erasure"] else None,
-    }

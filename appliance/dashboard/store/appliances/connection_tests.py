@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from appliance.contract.connection_test import ConnectionTested
 from appliance.dashboard.store.database import Session
+from appliance.dashboard.store.rows import Stored
 
 MOST_CONNECTIONS = 200
 """Of one appliance, as a heartbeat has; what is more is taken for noise."""
@@ -18,12 +20,12 @@ class Tested:
     at: float
     worked_at: float | None
     """When the newest test that worked was."""
-    found: ConnectionTested
+    found: Annotated[ConnectionTested, Stored(ConnectionTested.from_wire)]
 
 
 def take(session: Session, appliance_id: str, data: ConnectionTested, at: float, ordinal: int) -> None:
     """Take an event. One that was not asked for here is not."""
-    asked = session.value(
+    asked = session.count(
         "SELECT count(*) FROM command WHERE id = ? AND appliance_id = ? AND kind = 'test'",
         str(data.command_id),
         appliance_id,
@@ -48,12 +50,10 @@ def take(session: Session, appliance_id: str, data: ConnectionTested, at: float,
 def connection_tests(session: Session, appliance_id: str) -> dict[str, Tested]:
     """By the connection's name."""
     rows = session.all(
-        "SELECT connection, at, worked_at, data FROM connection_test WHERE appliance_id = ?"
+        Tested,
+        "SELECT at, worked_at, data AS found FROM connection_test WHERE appliance_id = ?"
         " ORDER BY at DESC LIMIT ?",
         appliance_id,
         MOST_CONNECTIONS,
     )
-    return {
-        row["connection"]: Tested(row["at"], row["worked_at"], ConnectionTested.from_wire(row["data"]))
-        for row in rows
-    }
+    return {row.found.connection: row for row in rows}

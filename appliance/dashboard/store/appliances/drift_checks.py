@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from appliance.contract.drift_check import DriftChecked
 from appliance.dashboard.store.database import Session
+from appliance.dashboard.store.rows import Stored
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,7 @@ class Checked:
     """What was found, and when."""
 
     at: float
-    found: DriftChecked
+    found: Annotated[DriftChecked, Stored(DriftChecked.from_wire)]
 
 
 def take(session: Session, appliance_id: str, data: DriftChecked, at: float, ordinal: int) -> None:
@@ -32,11 +34,12 @@ def take(session: Session, appliance_id: str, data: DriftChecked, at: float, ord
 
 def checked(session: Session, appliance_id: str, workflow_id: str) -> Checked | None:
     """The last check; None where a run has begun and ended since, which says more."""
-    row = session.one(
-        "SELECT c.at, c.data FROM drift_check c WHERE c.appliance_id = ? AND c.workflow_id = ? AND NOT EXISTS"
+    return session.one(
+        Checked,
+        "SELECT c.at, c.data AS found FROM drift_check c"
+        " WHERE c.appliance_id = ? AND c.workflow_id = ? AND NOT EXISTS"
         " (SELECT 1 FROM run r WHERE r.appliance_id = c.appliance_id AND r.workflow_id = c.workflow_id"
         "  AND r.latest = 1 AND r.started_at > c.at AND r.state <> 'running')",
         appliance_id,
         workflow_id,
     )
-    return None if row is None else Checked(row["at"], DriftChecked.from_wire(row["data"]))

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import time
 import uuid
+from dataclasses import replace
 
 from appliance.dashboard.http_errors import ConflictError, NotFoundError
 from appliance.dashboard.security import APPLIANCE_PREFIX, ENROLMENT_PREFIX, Actor, digest, new_token
 from appliance.dashboard.store.access import audit, authority
-from appliance.dashboard.store.database import Database, Lenient, Row, Session, from_json
+from appliance.dashboard.store.appliances.rows import (
+    ApplianceRow,
+    Condition,
+    CountedAppliance,
+    Enrolled,
+    NamedAppliance,
+    StoredPlacement,
+    UsedEnrolment,
+    UsedToken,
+)
+from appliance.dashboard.store.database import Database, Session
+from appliance.dashboard.store.rows import Lenient, from_json
 from appliance.documents.names import is_release
 from appliance.errors import WrongRequestError
 
@@ -23,15 +35,15 @@ _COLUMNS = (
 )
 
 
-def condition(row: Row, now: float, heartbeat_seconds: int) -> str:
+def condition(row: ApplianceRow, now: float, heartbeat_seconds: int) -> Condition:
     """One word: ``revoked``, ``new``, ``offline``, ``unhealthy`` or ``healthy``."""
-    if row["revoked_at"] is not None:
+    if row.revoked_at is not None:
         return "revoked"
-    if row["last_seen"] is None:
+    if row.last_seen is None:
         return "new"
-    if now - row["last_seen"] > MISSED_HEARTBEATS * heartbeat_seconds + 5:
+    if now - row.last_seen > MISSED_HEARTBEATS * heartbeat_seconds + 5:
         return "offline"
-    return "healthy" if row["healthy"] else "unhealthy"
+    return "healthy" if row.healthy else "unhealthy"
 
 
 def _check_name(name: str) -> str:
@@ -47,7 +59,7 @@ def create(database: Database, actor: Actor, name: str) -> tuple[str, str]:
     """A new appliance's id, and its enrolment token, shown this once."""
     name, appliance_id = _check_name(name), str(uuid.uuid4())
     with database.write() as session:
-        if session.one("SELECT id FROM appliance WHERE name = ?", name):
+        if session.value(str, "SELECT id FROM appliance WHERE name = ?", name):
             raise ConflictError(f"There is already an appliance named {name}.", "", "Choose another name.")
         session.run(
             "INSERT INTO appliance (id, name, created_at, created_by) VALUES (?, ?, ?, ?)",
@@ -81,13 +93,13 @@ def new_enrolment(database: Database, actor: Actor, appliance_id: str) -> str:
     with database.write() as session:
         row = appliance(session, appliance_id)
         token = _enrolment(session, actor, appliance_id)
-        audit.record(session, actor, "appliance.enrolment_token", row["name"])
+        audit.record(session, actor, "appliance.enrolment_token", row.name)
         return token
 
 
-def appliance(session: Session, appliance_id: str) -> Row:
+def appliance(session: Session, appliance_id: str) -> ApplianceRow:
     """One appliance without its report; raises WrongRequestError for an unknown id."""
-    row = session.one(f"SELECT {_COLUMNS} FROM appliance a WHERE a.id = ?", appliance_id)  # noqa: S608
+    row = session.one(ApplianceRow, f"SELECT {_COLUMNS} FROM appliance a WHERE a.id = ?", appliance_id)  # noqa: S608
     if row is None:
         raise NotFoundError("There is no such appliance.", "", "Go back to the fleet.")
     return row
@@ -95,12 +107,13 @@ def appliance(session: Session, appliance_id: str) -> Row:
 
 def report(session: Session, appliance_id: str) -> Lenient:
     """What the appliance last said of itself, as ``Heartbeat`` JSON; empty before its first heartbeat."""
-    return from_json(session.value("SELECT state FROM appliance WHERE id = ?", appliance_id))
+    return from_json(session.value(str, "SELECT state FROM appliance WHERE id = ?", appliance_id))
 
 
-def appliances(session: Session, search: str = "") -> list[Row]:
+def appliances(session: Session, search: str = "") -> list[CountedAppliance]:
     """Every appliance that is not revoked, by name, with how many runs go on and workflows fail."""
     return session.all(
+        CountedAppliance,
         f"SELECT {_COLUMNS},"  # noqa: S608
         " (SELECT count(*) FROM run r WHERE r.appliance_id = a.id AND r.state = 'running') AS running,"
         " (SELECT count(*) FROM run r WHERE r.appliance_id = a.id AND r.latest = 1"
@@ -116,9 +129,10 @@ def appliances(session: Session, search: str = "") -> list[Row]:
     )
 
 
-def placements(session: Session, appliance_id: str) -> list[Row]:
+def placements(session: Session, appliance_id: str) -> list[StoredPlacement]:
     """Its workflows: those assigned to it here and those it reports, with how the last run went."""
     return session.all(
+        StoredPlacement,
         "SELECT i.workflow_id, w.title, s.at AS assigned_at, r.digest AS wanted_digest, p.origin, p.state,"
         " p.digest, p.rule, p.problem, p.next_run_at, l.run_id AS last_run_id, l.state AS last_state,"
         " l.started_at AS last_started_at FROM ("
@@ -138,8 +152,8 @@ def rename(database: Database, actor: Actor, appliance_id: str, name: str) -> No
     """Give another name; nothing on the appliance changes."""
     name = _check_name(name)
     with database.write() as session:
-        was = appliance(session, appliance_id)["name"]
-        if session.one("SELECT id FROM appliance WHERE name = ? AND id <> ?", name, appliance_id):
+        was = appliance(session, appliance_id).name
+        if session.value(str, "SELECT id FROM appliance WHERE name = ? AND id <> ?", name, appliance_id):
             raise ConflictError(f"There is already an appliance named {name}.", "", "Choose another name.")
         session.run("UPDATE appliance SET name = ? WHERE id = ?", name, appliance_id)
         audit.record(session, actor, "appliance.rename", name, was=was)
@@ -156,7 +170,7 @@ def revoke(database: Database, actor: Actor, appliance_id: str) -> None:
         )
         session.run("DELETE FROM enrolment WHERE appliance_id = ?", appliance_id)
         session.run("DELETE FROM assignment WHERE appliance_id = ?", appliance_id)
-        audit.record(session, actor, "appliance.revoke", row["name"])
+        audit.record(session, actor, "appliance.revoke", row.name)
 
 
 def set_wanted_version(database: Database, actor: Actor, appliance_id: str, version: str | None) -> None:
@@ -170,46 +184,48 @@ def set_wanted_version(database: Database, actor: Actor, appliance_id: str, vers
     with database.write() as session:
         row = appliance(session, appliance_id)
         session.run("UPDATE appliance SET wanted_version = ? WHERE id = ?", version, appliance_id)
-        audit.record(session, actor, "appliance.release", row["name"], version=version)
+        audit.record(session, actor, "appliance.release", row.name, version=version)
 
 
 def ask_to_rotate(database: Database, actor: Actor, appliance_id: str) -> None:
     """Have the appliance take a new bearer token with its next heartbeat."""
     with database.write() as session:
         row = appliance(session, appliance_id)
-        if row["enrolled_at"] is None or row["revoked_at"] is not None:
+        if row.enrolled_at is None or row.revoked_at is not None:
             raise ConflictError(
-                f"{row['name']} has no token to change.", "", "Enrol it: its page has the commands."
+                f"{row.name} has no token to change.", "", "Enrol it: its page has the commands."
             )
         session.run("UPDATE appliance SET rotate_asked_at = ? WHERE id = ?", time.time(), appliance_id)
-        audit.record(session, actor, "appliance.rotate_asked", row["name"])
+        audit.record(session, actor, "appliance.rotate_asked", row.name)
 
 
-def exchange(database: Database, token: str, attempt: str, version: str, address: str) -> Row | None:
-    """A one-time token for a bearer token: {appliance_id, name, token}, or None where the token is no good.
+def exchange(database: Database, token: str, attempt: str, version: str, address: str) -> Enrolled | None:
+    """A one-time token for a bearer token, or None where the token is no good.
 
     The same attempt may ask again, in case the answer was lost, until the bearer token has been used.
     """
     now, bearer = time.time(), new_token(APPLIANCE_PREFIX)
     with database.write() as session:
         row = session.one(
+            UsedEnrolment,
             "SELECT e.digest, e.appliance_id, e.used_at, e.attempt_digest, e.maker, a.name, a.last_seen"
             " FROM enrolment e JOIN appliance a ON a.id = e.appliance_id"
             " WHERE e.digest = ? AND e.expires_at > ?",
             digest(token),
             now,
         )
-        if row is None or not authority.may(session, row["maker"], "editor"):
+        if row is None or not authority.may(session, row.maker, "editor"):
             return None
-        again = row["used_at"] is not None
-        if again and (row["attempt_digest"] != digest(attempt) or (row["last_seen"] or 0) > row["used_at"]):
+        if row.used_at is not None and (
+            row.attempt_digest != digest(attempt) or (row.last_seen or 0) > row.used_at
+        ):
             return None
         taken = session.run(
             "UPDATE enrolment SET used_at = ?, attempt_digest = ?"
             " WHERE digest = ? AND (used_at IS NULL OR attempt_digest = ?)",
-            row["used_at"] or now,
+            row.used_at or now,
             digest(attempt),
-            row["digest"],
+            row.digest,
             digest(attempt),
         )
         if not taken:
@@ -221,14 +237,14 @@ def exchange(database: Database, token: str, attempt: str, version: str, address
             now,
             now,
             version,
-            row["appliance_id"],
+            row.appliance_id,
         )
-        if not again:
-            audit.record(session, Actor(row["name"], "viewer", address), "appliance.enrol", row["name"])
-        return {"appliance_id": row["appliance_id"], "name": row["name"], "token": bearer}
+        if row.used_at is None:
+            audit.record(session, Actor(row.name, "viewer", address), "appliance.enrol", row.name)
+        return Enrolled(row.appliance_id, row.name, bearer)
 
 
-def authenticate(database: Database, token: str, address: str) -> Row | None:
+def authenticate(database: Database, token: str, address: str) -> UsedToken | None:
     """The appliance whose bearer token this is, or None.
 
     The first use of a rotated token retires the one before it; a retired one that turns up again is noted,
@@ -237,6 +253,7 @@ def authenticate(database: Database, token: str, address: str) -> Row | None:
     mark = digest(token)
     with database.read() as session:
         row = session.one(
+            UsedToken,
             "SELECT id, name, token_digest, next_token_digest, token_at, rotate_asked_at, wanted_version"
             " FROM appliance WHERE token_digest = ? OR next_token_digest = ?",
             mark,
@@ -245,7 +262,7 @@ def authenticate(database: Database, token: str, address: str) -> Row | None:
     if row is None:
         _note_retired(database, mark, address)
         return None
-    if row["next_token_digest"] == mark:
+    if row.next_token_digest == mark:
         now = time.time()
         with database.write() as session:
             is_first_use = session.run(
@@ -254,26 +271,26 @@ def authenticate(database: Database, token: str, address: str) -> Row | None:
                 " WHERE id = ? AND next_token_digest = ?",
                 mark,
                 now,
-                row["id"],
+                row.id,
                 mark,
             )
             if is_first_use:
-                itself = Actor(row["name"], "viewer", address)
-                audit.record(session, itself, "appliance.token_rotated", row["name"])
-        row["token_at"], row["rotate_asked_at"] = now, None
+                itself = Actor(row.name, "viewer", address)
+                audit.record(session, itself, "appliance.token_rotated", row.name)
+        return replace(row, token_at=now, rotate_asked_at=None)
     return row
 
 
 def _note_retired(database: Database, mark: str, address: str) -> None:
     with database.read() as session:
-        row = session.one("SELECT id, name FROM appliance WHERE retired_token_digest = ?", mark)
+        row = session.one(
+            NamedAppliance, "SELECT id, name FROM appliance WHERE retired_token_digest = ?", mark
+        )
     if row is None:
         return
     with database.write() as session:
-        session.run("UPDATE appliance SET retired_token_digest = NULL WHERE id = ?", row["id"])
-        audit.record(
-            session, Actor(row["name"], "viewer", address), "appliance.retired_token_used", row["name"]
-        )
+        session.run("UPDATE appliance SET retired_token_digest = NULL WHERE id = ?", row.id)
+        audit.record(session, Actor(row.name, "viewer", address), "appliance.retired_token_used", row.name)
 
 
 def rotate(database: Database, appliance_id: str) -> str:

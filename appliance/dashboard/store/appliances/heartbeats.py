@@ -11,7 +11,8 @@ from appliance.contract.calls import Heartbeat, HeartbeatAnswer, WantedRelease
 from appliance.dashboard.store import workflows
 from appliance.dashboard.store.appliances import commands
 from appliance.dashboard.store.appliances.fleet import ROTATE_AFTER_SECONDS
-from appliance.dashboard.store.database import Database, Row, Session
+from appliance.dashboard.store.appliances.rows import UsedToken
+from appliance.dashboard.store.database import Database, Session
 
 WATCHED_HEARTBEAT_SECONDS = 3
 WATCHED_FOR_SECONDS = 60
@@ -49,10 +50,10 @@ class Heartbeats:
         self._attention = attention
         self._reported: dict[str, str] = {}
 
-    def receive(self, appliance: Row, heartbeat: Heartbeat) -> HeartbeatAnswer:
+    def receive(self, appliance: UsedToken, heartbeat: Heartbeat) -> HeartbeatAnswer:
         """Take one heartbeat of an authenticated appliance."""
         now = time.time()
-        appliance_id = appliance["id"]
+        appliance_id = appliance.id
         with self._database.write(durable=False) as session:
             placed = self._store(session, appliance_id, heartbeat, now)
             waiting = commands.waiting_for(session, appliance_id, now)
@@ -60,15 +61,15 @@ class Heartbeats:
             etag = workflows.etag(session, appliance_id)
         # Only now is it in the store.
         self._reported[appliance_id] = placed
-        version = appliance["wanted_version"]
+        version = appliance.wanted_version
         return HeartbeatAnswer(
             server_time=datetime.fromtimestamp(now, UTC),
             heartbeat_seconds=self._attention.seconds(appliance_id, self._usual),
             workflows_etag=etag,
             commands=tuple(waiting),
             wanted_release=WantedRelease(version=version) if version else None,
-            rotate_token=appliance["rotate_asked_at"] is not None
-            or now - (appliance["token_at"] or now) > ROTATE_AFTER_SECONDS,
+            rotate_token=appliance.rotate_asked_at is not None
+            or now - (appliance.token_at or now) > ROTATE_AFTER_SECONDS,
         )
 
     def _store(self, session: Session, appliance_id: str, heartbeat: Heartbeat, now: float) -> str:
@@ -117,7 +118,8 @@ def _store_placements(session: Session, appliance_id: str, heartbeat: Heartbeat,
 def _find_lost(session: Session, appliance_id: str, heartbeat: Heartbeat, now: float) -> None:
     if heartbeat.outbox is not None and heartbeat.outbox.waiting:
         return
-    silent = session.all(
+    silent = session.column(
+        str,
         "SELECT run_id FROM run WHERE appliance_id = ? AND state = 'running' AND changed_at < ?",
         appliance_id,
         now - LOST_AFTER_SECONDS,
@@ -125,5 +127,5 @@ def _find_lost(session: Session, appliance_id: str, heartbeat: Heartbeat, now: f
     running = set(heartbeat.running)
     session.many(
         "UPDATE run SET state = 'lost', changed_at = ? WHERE appliance_id = ? AND run_id = ?",
-        [(now, appliance_id, row["run_id"]) for row in silent if row["run_id"] not in running],
+        [(now, appliance_id, run_id) for run_id in silent if run_id not in running],
     )

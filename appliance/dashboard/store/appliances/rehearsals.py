@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from appliance.contract.rehearsals import RehearsalReported
 from appliance.dashboard.store.database import Session
+from appliance.dashboard.store.rows import Stored
 
 _KEPT = 200
 """Of each appliance; the oldest goes first."""
@@ -16,7 +18,7 @@ class Rehearsed:
     """One rehearsal, and when it was reported."""
 
     at: float
-    found: RehearsalReported
+    found: Annotated[RehearsalReported, Stored(RehearsalReported.from_wire)]
 
 
 def take(session: Session, appliance_id: str, data: RehearsalReported, at: float) -> None:
@@ -41,18 +43,21 @@ def take(session: Session, appliance_id: str, data: RehearsalReported, at: float
 
 def rehearsed(session: Session, appliance_id: str, command_id: str) -> Rehearsed | None:
     """The one that a command asked for, once it is reported."""
-    row = session.one(
-        "SELECT at, data FROM rehearsal WHERE appliance_id = ? AND command_id = ?", appliance_id, command_id
+    return session.one(
+        Rehearsed,
+        "SELECT at, data AS found FROM rehearsal WHERE appliance_id = ? AND command_id = ?",
+        appliance_id,
+        command_id,
     )
-    return Rehearsed(row["at"], RehearsalReported.from_wire(row["data"])) if row is not None else None
 
 
 def latest(session: Session, appliance_id: str, workflow_id: str, most: int = 5) -> list[Rehearsed]:
     """The newest of a workflow."""
-    rows = session.all(
-        "SELECT at, data FROM rehearsal WHERE appliance_id = ? AND workflow_id = ? ORDER BY at DESC LIMIT ?",
+    return session.all(
+        Rehearsed,
+        "SELECT at, data AS found FROM rehearsal WHERE appliance_id = ? AND workflow_id = ?"
+        " ORDER BY at DESC LIMIT ?",
         appliance_id,
         workflow_id,
         most,
     )
-    return [Rehearsed(row["at"], RehearsalReported.from_wire(row["data"])) for row in rows]

@@ -21,6 +21,7 @@ from appliance.contract.fields import Identifier, Instant, WireModel
 from appliance.dashboard.store.database import Database, Session
 from appliance.dashboard.store.run_history import run_state
 from appliance.dashboard.store.run_history.numbering import Numbering
+from appliance.dashboard.store.run_history.rows import StoredGap, StreamPosition
 from appliance.dashboard.store.run_history.run_state import Stamped
 
 MAX_STREAMS = 20
@@ -108,12 +109,13 @@ def receive(database: Database, appliance_id: str, body: bytes) -> EventsAccepte
 
 def _numbering(session: Session, appliance_id: str, stream: str, now: float) -> tuple[int, Numbering]:
     row = session.one(
-        "SELECT generation, highest FROM stream WHERE appliance_id = ? AND stream = ?", appliance_id, stream
+        StreamPosition,
+        "SELECT generation, highest FROM stream WHERE appliance_id = ? AND stream = ?",
+        appliance_id,
+        stream,
     )
     if row is None:
-        newest = session.value(
-            "SELECT coalesce(max(generation), 0) FROM stream WHERE appliance_id = ?", appliance_id
-        )
+        newest = session.count("SELECT max(generation) FROM stream WHERE appliance_id = ?", appliance_id)
         session.run(
             "INSERT INTO stream (appliance_id, stream, generation, highest, started_at)"
             " VALUES (?, ?, ?, 0, ?)",
@@ -129,11 +131,12 @@ def _numbering(session: Session, appliance_id: str, stream: str, now: float) -> 
         )
         return newest + 1, Numbering()
     gaps = session.all(
+        StoredGap,
         "SELECT first, last FROM gap WHERE appliance_id = ? AND stream = ? ORDER BY first",
         appliance_id,
         stream,
     )
-    return row["generation"], Numbering(row["highest"], tuple((gap["first"], gap["last"]) for gap in gaps))
+    return row.generation, Numbering(row.highest, tuple((gap.first, gap.last) for gap in gaps))
 
 
 def _store_numbering(session: Session, stream: tuple[str, str], before: Numbering, after: Numbering) -> None:

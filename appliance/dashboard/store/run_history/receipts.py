@@ -5,14 +5,24 @@ None is ever replaced: a receipt of the same number with another digest stands b
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 from appliance.contract.receipts import ReceiptSigned
 from appliance.dashboard.http_errors import NotFoundError
-from appliance.dashboard.store.database import Session, from_json
+from appliance.dashboard.store.database import Session
+from appliance.dashboard.store.rows import ReportedJson
 
 KEPT = 5_000
 """Of one appliance: years of nightly runs."""
+
+
+@dataclass(frozen=True)
+class ReceiptRow:
+    """A receipt; ``shared`` is 1 where its text is here."""
+
+    at: float
+    reported: ReportedJson
+    shared: int
 
 
 def take(session: Session, appliance_id: str, data: ReceiptSigned, at: float) -> None:
@@ -33,21 +43,21 @@ def take(session: Session, appliance_id: str, data: ReceiptSigned, at: float) ->
     )
 
 
-def of_run(session: Session, appliance_id: str, run_id: str) -> list[dict[str, Any]]:
+def of_run(session: Session, appliance_id: str, run_id: str) -> list[ReceiptRow]:
     """Those of a run, oldest first, without their text."""
-    rows = session.all(
-        "SELECT number, at, data, CASE WHEN receipt IS NULL THEN 0 ELSE 1 END AS shared FROM receipt"
+    return session.all(
+        ReceiptRow,
+        "SELECT at, data AS reported, CASE WHEN receipt IS NULL THEN 0 ELSE 1 END AS shared FROM receipt"
         " WHERE appliance_id = ? AND run_id = ? ORDER BY number, at",
         appliance_id,
         run_id,
     )
-    return [from_json(row["data"]) | {"at": row["at"], "shared": bool(row["shared"])} for row in rows]
 
 
 def text_of(session: Session, appliance_id: str, digest: str) -> str:
     """The whole receipt. Raises NotFoundError where the appliance has not shared it."""
-    text: str | None = session.value(
-        "SELECT receipt FROM receipt WHERE appliance_id = ? AND digest = ?", appliance_id, digest
+    text = session.value(
+        str, "SELECT receipt FROM receipt WHERE appliance_id = ? AND digest = ?", appliance_id, digest
     )
     if text is None:
         raise NotFoundError("There is no such receipt here.", "The appliance has it: appliance receipt list")

@@ -6,6 +6,7 @@ import time
 
 from appliance.dashboard.store.access import audit
 from appliance.dashboard.store.database import Database, Session
+from appliance.dashboard.store.run_history.rows import FoldedProgress, RunKey
 
 EVENTS_PER_APPLIANCE = 20_000
 RUNS_PER_APPLIANCE = 1_000
@@ -36,7 +37,7 @@ def sweep(database: Database, retention_days: int) -> None:
             now - UNFINISHED_SECONDS,
         )
     with database.read() as session:
-        ids = [row["id"] for row in session.all("SELECT id FROM appliance")]
+        ids = session.column(str, "SELECT id FROM appliance")
     for appliance_id in ids:
         trim(database, appliance_id)
     with database.write() as session:
@@ -72,6 +73,7 @@ def trim(database: Database, appliance_id: str) -> None:
 def _fold(session: Session, now: float) -> None:
     """One progress row a table, and a bounded number of step rows, for runs that ended a while ago."""
     runs = session.all(
+        RunKey,
         "SELECT DISTINCT r.appliance_id, r.run_id FROM run r JOIN run_progress p"
         " ON p.appliance_id = r.appliance_id AND p.run_id = r.run_id AND p.piece <> ''"
         " WHERE r.ended_at < ? LIMIT ?",
@@ -79,8 +81,9 @@ def _fold(session: Session, now: float) -> None:
         RUNS_FOLDED_AT_ONCE,
     )
     for run in runs:
-        key = (run["appliance_id"], run["run_id"])
+        key = (run.appliance_id, run.run_id)
         totals = session.all(
+            FoldedProgress,
             "SELECT step, table_name, CAST(sum(rows) AS BIGINT) AS rows,"
             " CAST(sum(rows_expected) AS BIGINT) AS rows_expected, CAST(sum(bytes) AS BIGINT) AS bytes,"
             " min(done) AS done, max(ordinal) AS ordinal FROM run_progress"
@@ -94,13 +97,13 @@ def _fold(session: Session, now: float) -> None:
             [
                 (
                     *key,
-                    row["step"],
-                    row["table_name"],
-                    row["rows"],
-                    row["rows_expected"],
-                    row["bytes"],
-                    row["done"],
-                    row["ordinal"],
+                    row.step,
+                    row.table_name,
+                    row.rows,
+                    row.rows_expected,
+                    row.bytes,
+                    row.done,
+                    row.ordinal,
                 )
                 for row in totals
             ],

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from appliance.dashboard.store.database import Row, Session
+from appliance.dashboard.store.database import Session
+from appliance.dashboard.store.run_history.rows import LatestRun, RunRow
 
 OVER = ("succeeded", "failed", "refused", "cancelled")
 RUN_STATES = ("running", *OVER, "lost")
@@ -40,7 +41,7 @@ class Wanted:
     """The start of the last one seen."""
 
 
-def runs(session: Session, wanted: Wanted, limit: int = 50) -> list[Row]:
+def runs(session: Session, wanted: Wanted, limit: int = 50) -> list[RunRow]:
     """Runs, newest first."""
     where = ["r.started_at < ?"]
     values: list[str | float | int] = [wanted.before if wanted.before is not None else time.time() + 86400.0]
@@ -66,6 +67,7 @@ def runs(session: Session, wanted: Wanted, limit: int = 50) -> list[Row]:
         where.append(f"({' OR '.join(found)})")
         values += [part, part, part, f'%"what":"{part}']
     return session.all(
+        RunRow,
         f"SELECT {COLUMNS} FROM {TABLES}"  # noqa: S608
         f" WHERE {' AND '.join(where)} ORDER BY r.started_at DESC LIMIT ?",
         *values,
@@ -73,10 +75,14 @@ def runs(session: Session, wanted: Wanted, limit: int = 50) -> list[Row]:
     )
 
 
-def latest(session: Session, *, workflow_id: str = "", appliance_id: str = "", each: int = 20) -> list[Row]:
+def latest(
+    session: Session, *, workflow_id: str = "", appliance_id: str = "", each: int = 20
+) -> list[LatestRun]:
     """The latest runs of each workflow, oldest first, by workflow."""
     return session.all(
-        "SELECT * FROM (SELECT r.appliance_id, r.run_id, r.workflow_id, r.state, r.started_at, r.seconds,"
+        LatestRun,
+        "SELECT appliance_id, run_id, workflow_id, state, started_at, seconds, rows, workflow_title FROM"
+        " (SELECT r.appliance_id, r.run_id, r.workflow_id, r.state, r.started_at, r.seconds,"
         " r.rows, w.title AS workflow_title,"
         " row_number() OVER (PARTITION BY r.workflow_id ORDER BY r.started_at DESC) AS place"
         " FROM run r LEFT JOIN workflow w ON w.id = r.workflow_id WHERE r.workflow_id <> ''"
@@ -92,10 +98,9 @@ def latest(session: Session, *, workflow_id: str = "", appliance_id: str = "", e
 
 def people_who_asked(session: Session) -> list[str]:
     """Everybody whom a run was asked for by on this dashboard."""
-    rows = session.all(
-        "SELECT DISTINCT created_by FROM command WHERE kind = 'run' ORDER BY created_by LIMIT 200"
+    return session.column(
+        str, "SELECT DISTINCT created_by FROM command WHERE kind = 'run' ORDER BY created_by LIMIT 200"
     )
-    return [row["created_by"] for row in rows]
 
 
 def _literal(text: str) -> str:

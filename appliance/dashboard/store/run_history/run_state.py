@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from appliance.contract.branches import BranchesReported
@@ -29,8 +30,9 @@ from appliance.dashboard.store.appliances import (
     drift_checks,
     rehearsals,
 )
-from appliance.dashboard.store.database import Row, Session
+from appliance.dashboard.store.database import Session
 from appliance.dashboard.store.run_history import receipts
+from appliance.dashboard.store.run_history.rows import RunPosition
 
 MAX_STEP_ROWS = 3000
 MAX_PROGRESS_ROWS = 5000
@@ -104,7 +106,9 @@ def _workflow_changed(session: Session, appliance_id: str, data: WorkflowChanged
 
 
 def _apply_to_run(session: Session, key: _RunKey, changes: list[Stamped], now: float) -> None:
-    run = session.one("SELECT ordinal, begun, folded FROM run WHERE appliance_id = ? AND run_id = ?", *key)
+    run = session.one(
+        RunPosition, "SELECT ordinal, begun, folded FROM run WHERE appliance_id = ? AND run_id = ?", *key
+    )
     if run is None:
         session.run(
             "INSERT INTO run (appliance_id, run_id, workflow_id, state, started_at, ordinal, changed_at)"
@@ -113,7 +117,7 @@ def _apply_to_run(session: Session, key: _RunKey, changes: list[Stamped], now: f
             changes[0].at,
             now,
         )
-        run = {"ordinal": 0, "begun": 0, "folded": 0}
+        run = RunPosition()
     steps: dict[tuple[str, int], tuple[StepChanged, Stamped]] = {}
     progress: dict[tuple[str, str, str], tuple[TableProgress, Stamped]] = {}
     for change in changes:
@@ -129,8 +133,8 @@ def _apply_to_run(session: Session, key: _RunKey, changes: list[Stamped], now: f
         elif isinstance(data, RunPlanned):
             plan = data.model_dump_json(exclude={"type", "run_id"}, exclude_none=True)
             session.run("UPDATE run SET plan = ? WHERE appliance_id = ? AND run_id = ?", plan, *key)
-        elif isinstance(data, RunStarted | RunFinished) and change.ordinal > run["ordinal"]:
-            run |= _moved(session, key, data, change)
+        elif isinstance(data, RunStarted | RunFinished) and change.ordinal > run.ordinal:
+            run = _moved(session, key, run, data, change)
         elif isinstance(data, RunStarted):
             _fill_start(session, key, data, change)
     _store_steps(session, key, steps)
@@ -143,12 +147,14 @@ def _apply_to_run(session: Session, key: _RunKey, changes: list[Stamped], now: f
     )
 
 
-def _is_stale(run: Row, ordinal: int) -> bool:
+def _is_stale(run: RunPosition, ordinal: int) -> bool:
     """Of an earlier try of the run, or too late: it has ended and its details are folded up."""
-    return bool(ordinal < run["begun"] or (run["folded"] and ordinal < run["ordinal"]))
+    return bool(ordinal < run.begun or (run.folded and ordinal < run.ordinal))
 
 
-def _moved(session: Session, key: _RunKey, data: RunStarted | RunFinished, change: Stamped) -> Row:
+def _moved(
+    session: Session, key: _RunKey, run: RunPosition, data: RunStarted | RunFinished, change: Stamped
+) -> RunPosition:
     at, ordinal, starts = change.at, change.ordinal, isinstance(data, RunStarted)
     if isinstance(data, RunStarted):
         session.run(
@@ -191,7 +197,7 @@ def _moved(session: Session, key: _RunKey, data: RunStarted | RunFinished, chang
             *key,
         )
     _mark_latest(session, key.appliance_id, data.workflow)
-    return {"ordinal": ordinal, "begun": ordinal, "folded": 0} if starts else {"ordinal": ordinal}
+    return RunPosition(ordinal=ordinal, begun=ordinal) if starts else replace(run, ordinal=ordinal)
 
 
 def _fill_start(session: Session, key: _RunKey, data: RunStarted, change: Stamped) -> None:
@@ -225,7 +231,7 @@ def _mark_latest(session: Session, appliance_id: str, workflow_id: str) -> None:
 
 
 def _has_room(session: Session, table: str, key: _RunKey, more: int, most: int) -> bool:
-    have = session.value(f"SELECT count(*) FROM {table} WHERE appliance_id = ? AND run_id = ?", *key)  # noqa: S608
+    have = session.count(f"SELECT count(*) FROM {table} WHERE appliance_id = ? AND run_id = ?", *key)  # noqa: S608
     return bool(have + more <= most)
 
 
