@@ -19,7 +19,7 @@ from appliance.cloud.wanted_release import WantedRelease
 from appliance.contract.calls import Command
 from appliance.errors import ApplianceError, RefusedError, WorkFailedError, WrongRequestError
 from appliance.orchestration.look_asking import AT_BRANCHES, look_of
-from appliance.orchestration.looks import ask, forget_lost
+from appliance.orchestration.looks import ask, checked, forget_lost
 from appliance.orchestration.start_and_stop import cancel_run, find_workflow, start_run
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.columns import KEEP_RULE
@@ -205,6 +205,9 @@ class CloudCommands:
         payload = command.payload
         origin: Origin = "local" if command.is_owners else "cloud"
         look = look_of(self._settings, UUID(command.command_id), command.kind, payload, origin)
+        if look.at_branches and find_workflow(self._settings, look.workflow or "").origin == "local":
+            # No other version of it is on its way here: what is wrong about it now is wrong later too.
+            checked(self._settings, look)
         try:
             ask(self._settings, look)
         except (WrongRequestError, WorkFailedError) as error:

@@ -204,7 +204,7 @@ def test_from_nothing_to_a_run_that_failed_and_one_that_went_well(
         assert shows(browser, "No masked value survived")
     finally:
         over.set()
-        worker.join(30)
+        worker.join(300)
     assert console_errors(browser) == []
 
 

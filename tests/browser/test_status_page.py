@@ -39,11 +39,11 @@ def status_service(folder: Path) -> Iterator[str]:
     process = subprocess.Popen([sys.executable, "-m", "appliance.status"], env=environment)
     address = f"http://127.0.0.1:{port}/"
     try:
-        wait_for("the status service answers", lambda: answers(address), seconds=60)
+        wait_for("the status service answers", lambda: answers(address))
         yield address
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(300)
 
 
 def answers(address: str) -> bool:

@@ -64,7 +64,7 @@ class FaithlessProxy:
 
     def pass_on(self, request: Request) -> tuple[int, dict[str, str], bytes]:
         """The dashboard's answer: status, headers, body."""
-        connection = http.client.HTTPConnection("127.0.0.1", self._server_port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self._server_port, timeout=300)
         try:
             headers = {name: value for name, value in request.headers.items() if name.lower() not in _OWN}
             connection.request(request.method, request.path, request.body or None, headers)

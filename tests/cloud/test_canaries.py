@@ -33,17 +33,19 @@ NEVER = [
     "anzibar",
     "uagmire",
     "4929 53",
-    "492953",
+    "4929530112",
     "7946 0958",
-    "79460958",
-    "078-05",
-    "NWBK",
-    "198.51",
-    "ghp_",
+    "2079460958",
+    "078-05-1",
+    "NWBK 60",
+    "NWBK60",
+    "198.51.100",
+    "ghp_16",
     "s3cr3tz",
     "canary.internal",
     "c4nary",
 ]
+"""Long enough that no id, digest or time holds one by chance: the store is full of those."""
 
 SCRIPTS = {
     "a unique violation": "INSERT INTO canary (value) VALUES ({0}), ({0})",

@@ -100,7 +100,7 @@ def test_a_new_token_that_a_delayed_request_made_void_is_given_up_for_the_one_be
     assert cloud.runs["staging-twin-1"]["state"] == "succeeded"
     kept = load_identity(path)
     assert kept is not None and (kept.token, kept.former) == (old.token, "") and kept.token != new.token
-    with contextlib.closing(sqlite3.connect(cloud.store, timeout=30)) as store:
+    with contextlib.closing(sqlite3.connect(cloud.store, timeout=300)) as store:
         store.execute("UPDATE appliance SET token_at = 1 WHERE id = ?", [cloud.appliance_id])
         store.commit()
 
@@ -118,7 +118,7 @@ def test_an_old_token_is_renewed_by_itself_also_where_the_answer_is_lost_at_firs
     with faithless_proxy(int(dashboard.url.rsplit(":", 1)[1])) as way:
         old = rig.enrol(f"http://127.0.0.1:{way.port}", cloud.enrolment_token)
         rig.turn_until(lambda: rig.reporter.describe().last_contact_at)
-        with contextlib.closing(sqlite3.connect(cloud.store, timeout=30)) as store:
+        with contextlib.closing(sqlite3.connect(cloud.store, timeout=300)) as store:
             store.execute("UPDATE appliance SET token_at = 1 WHERE id = ?", [cloud.appliance_id])
             store.commit()
         way.lose = "/v1/appliance/token"

@@ -26,12 +26,14 @@ import yaml
 from appliance.settings.settings import Settings, load_settings
 from tests.engine.clusters import Cluster, free_port, start_cluster
 
+PATIENCE_S = 600.0
+"""Nothing that comes at all comes as late as this, however busy the machine is."""
 PROCESSES = ("status", "api-server", "scheduler", "dag-processor")
 GATEWAY = "172.17.0.1"
 """Docker's default bridge: how a container reaches a server on this machine."""
 
 
-def wait_for(what: str, check: Callable[[], Any], *, seconds: float = 180, every: float = 0.2) -> Any:
+def wait_for(what: str, check: Callable[[], Any], *, seconds: float = PATIENCE_S, every: float = 0.2) -> Any:
     """Wait until ``check`` gives something true, and return it. A limit for hanging, not for slowness."""
     give_up = time.monotonic() + seconds
     while True:
@@ -109,7 +111,7 @@ class ApplianceHost:
         self.command("migrate")
         for name in PROCESSES:
             self.start_process(name)
-        wait_for("everything works", lambda: self.status("/healthz")[0] == 200, seconds=180, every=0.5)
+        wait_for("everything works", lambda: self.status("/healthz")[0] == 200, every=0.5)
 
     def command(self, name: str) -> None:
         """Run ``launch NAME`` to its end."""
@@ -184,7 +186,7 @@ class ApplianceHost:
         """Start a workflow as an operator does; returns the run's id."""
         return self.cli("workflow", "start", workflow).stdout.strip()
 
-    def wait_for_end(self, run_id: str, *, seconds: float = 180) -> dict[str, Any]:
+    def wait_for_end(self, run_id: str, *, seconds: float = PATIENCE_S) -> dict[str, Any]:
         """Wait for a run's end, and return it."""
         over = ("succeeded", "failed", "refused", "cancelled")
 

@@ -50,7 +50,7 @@ class Cloud:
             command = self.ask("GET", f"/v1/commands/{sent}")
             return command if command["state"] not in {"waiting", "accepted"} else None
 
-        found: dict[str, Any] = wait_for(f"an answer to {request}", answered, seconds=240, every=0.5)
+        found: dict[str, Any] = wait_for(f"an answer to {request}", answered, every=0.5)
         return found
 
     def run_to_end(self, workflow_id: str) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Cloud:
             answer = self.api.get(f"/v1/runs/{self.appliance_id}/{run_id}")
             return answer.json() if answer.is_success and answer.json()["state"] in OVER else None
 
-        found: dict[str, Any] = wait_for(f"{run_id} ends", ended, seconds=300, every=0.5)
+        found: dict[str, Any] = wait_for(f"{run_id} ends", ended, every=0.5)
         return found
 
 

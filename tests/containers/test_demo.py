@@ -41,7 +41,7 @@ class Demo:
         """A page of the dashboard, for who signs in with what the demo has printed."""
         name, password = SIGN_IN.findall(self.second)[-1]
         alone = httpx.Limits(max_keepalive_connections=0)
-        with httpx.Client(timeout=60, follow_redirects=True, limits=alone) as browser:
+        with httpx.Client(timeout=300, follow_redirects=True, limits=alone) as browser:
             form = browser.get(f"{self.stack.address('dashboard')}/sign-in")
             [csrf] = re.findall(r'name="csrf" value="([^"]+)"', form.text)
             signed_in = browser.post(form.url, data={"name": name, "password": password, "csrf": csrf})

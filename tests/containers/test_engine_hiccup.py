@@ -34,6 +34,6 @@ def test_a_run_goes_on_after_the_engine_failed_once(
 ) -> None:
     appliance.write_workflow("hiccup.yaml", workflow("hiccup", "hiccup"))
     engine.fail(b"/containers/create")
-    run = appliance.wait_for_end(appliance.start_run("hiccup"), seconds=400)
+    run = appliance.wait_for_end(appliance.start_run("hiccup"))
     assert engine.not_failed == []
     assert run["state"] == "succeeded", json.dumps(run, indent=1)

@@ -27,7 +27,7 @@ def test_a_workflow_written_there_is_run_broken_and_mended_from_there(
     appliance: ApplianceHost, databases: Cluster, cloud: Cloud, customers: int
 ) -> None:
     cloud.write(workflow("from-cloud", "cloud"))
-    wait_for("it is taken up", lambda: cloud.placement("from-cloud").get("state") == "active", seconds=120)
+    wait_for("it is taken up", lambda: cloud.placement("from-cloud").get("state") == "active")
     run = cloud.run_to_end("from-cloud")
     assert run["state"] == "succeeded", run
     assert databases.value("twin_cloud", "SELECT count(*) FROM customer") == customers
@@ -59,7 +59,6 @@ def test_a_command_whose_answer_was_lost_with_the_process_starts_no_second_run(
         wait_for(
             "it is settled again",
             lambda: db.execute(settled, [run["command_id"]]).fetchone() == ("done",),
-            seconds=60,
         )
         with psycopg.connect(appliance.database_url("airflow")) as airflow:
             assert airflow.execute(query).fetchone() == before
@@ -69,16 +68,16 @@ def test_a_workflow_removed_there_ends_its_run_and_is_scheduled_no_more(
     appliance: ApplianceHost, cloud: Cloud
 ) -> None:
     cloud.write(slow_workflow("removed-there", "removed", schedule="0 2 * * *"))
-    wait_for("it is taken up", lambda: cloud.placement("removed-there").get("state") == "active", seconds=120)
+    wait_for("it is taken up", lambda: cloud.placement("removed-there").get("state") == "active")
     run_id = cloud.command(kind="run", workflow="removed-there")["run_id"]
-    wait_for("it runs", lambda: (appliance.run(run_id) or {}).get("state") == "running", seconds=120)
+    wait_for("it runs", lambda: (appliance.run(run_id) or {}).get("state") == "running")
     cloud.ask("PUT", "/v1/workflows/removed-there/appliances", {"appliance_ids": []})
     file = appliance.folder / "state" / "workflows" / "removed-there.json"
-    wait_for("its file is gone", lambda: not file.exists(), seconds=60)
+    wait_for("its file is gone", lambda: not file.exists())
     assert cloud.run_at_its_end(run_id)["state"] == "succeeded"
     with psycopg.connect(appliance.database_url("airflow"), autocommit=True) as airflow:
         stale = "SELECT is_stale FROM dag WHERE dag_id = 'removed-there'"
-        wait_for("Airflow lets go of it", lambda: airflow.execute(stale).fetchone() == (True,), seconds=300)
+        wait_for("Airflow lets go of it", lambda: airflow.execute(stale).fetchone() == (True,))
     assert "removed-there" not in {each["id"] for each in appliance.status("/status")[1]["workflows"]}
     assert cloud.placement("removed-there") == {}
 
@@ -91,15 +90,11 @@ def test_what_it_newly_keeps_waits_for_the_owner_and_so_does_a_column_of_tomorro
     policy.write_text(yaml.safe_dump(yaml.safe_load(before) | {"keep_from_cloud": ["public.*.id"]}))
     try:
         cloud.write(workflow("asks-first", "asks"))
-        wait_for(
-            "it waits", lambda: cloud.placement("asks-first").get("rule") == "keep_from_cloud", seconds=120
-        )
+        wait_for("it waits", lambda: cloud.placement("asks-first").get("rule") == "keep_from_cloud")
         refused = cloud.command(kind="run", workflow="asks-first")
         assert (refused["state"], refused["rule"]) == ("refused", "keep_from_cloud")
         approve(appliance, "asks-first")
-        wait_for(
-            "it is taken up", lambda: cloud.placement("asks-first").get("state") == "active", seconds=120
-        )
+        wait_for("it is taken up", lambda: cloud.placement("asks-first").get("state") == "active")
         assert cloud.run_to_end("asks-first")["state"] == "succeeded"
         databases.sql("shop", "ALTER TABLE purchase ADD COLUMN gift_for text")
         run = cloud.run_to_end("asks-first")

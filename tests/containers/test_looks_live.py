@@ -48,7 +48,7 @@ def test_a_scan_asked_for_there_shows_columns_and_no_value(appliance: ApplianceH
 
 def test_a_plan_asked_for_there_says_what_a_run_would_do_and_what_would_stop_it(cloud: Cloud) -> None:
     cloud.write(workflow("planned-there", "spare"))
-    wait_for("it is taken up", lambda: cloud.placement("planned-there").get("state") == "active", seconds=120)
+    wait_for("it is taken up", lambda: cloud.placement("planned-there").get("state") == "active")
     assert planned(cloud, "planned-there")["tables_total"] == 2
     shown = cloud.ask("GET", "/v1/workflows/planned-there")
     document = yaml.safe_load(shown["yaml"]) | {"tables": {"include": ["public.*"]}}
@@ -77,10 +77,10 @@ def test_by_its_own_timetable_it_is_looked_whether_the_next_run_would_go(
         answer = cloud.api.get(check)
         return answer.json()["found"] if answer.is_success else {}
 
-    wait_for("it is looked at", lambda: found().get("outcome") == "goes", seconds=240, every=0.5)
+    wait_for("it is looked at", lambda: found().get("outcome") == "goes", every=0.5)
     databases.sql("shop", "ALTER TABLE purchase ADD COLUMN gift_for text; ALTER TABLE customer ADD note text")
     try:
-        wait_for("it is seen", lambda: found().get("outcome") == "halts", seconds=180, every=0.5)
+        wait_for("it is seen", lambda: found().get("outcome") == "halts", every=0.5)
         # The pattern public.purchase.* keeps what comes there; nothing covers the other.
         assert [each["column"] for each in found()["uncovered"]] == ["note"]
         (shown,) = [each for each in appliance.status("/status")[1]["workflows"] if each["id"] == "drifting"]

@@ -73,7 +73,7 @@ def remote(appliance: ApplianceHost, *words: str) -> subprocess.Popen[str]:
 
 
 def ended(program: subprocess.Popen[str], exit_code: int) -> Any:
-    printed, said = program.communicate(timeout=400)
+    printed, said = program.communicate(timeout=600)
     assert program.returncode == exit_code, (said, printed)
     return json.loads(printed)
 

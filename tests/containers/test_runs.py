@@ -176,7 +176,7 @@ def test_killing_the_scheduler_while_copying_loses_neither_the_run_nor_the_twin(
         appliance.kill_process("scheduler", whole_group=False)
         time.sleep(1)
         appliance.start_process("scheduler")
-        run = appliance.wait_for_end(run_id, seconds=240)
+        run = appliance.wait_for_end(run_id)
     finally:
         stop.set()
         reader.join()
@@ -208,7 +208,7 @@ def test_killing_every_worker_while_copying_leaves_the_scheduler_able_to_run(
     assert killed
     for pid in killed:
         os.kill(pid, signal.SIGKILL)
-    run = appliance.wait_for_end(run_id, seconds=240)
+    run = appliance.wait_for_end(run_id)
     assert run["state"] in ("succeeded", "failed"), run
     wait_for("no container is left", lambda: not containers_of(run_id))
     assert databases.value("twin_main", "SELECT count(*) FROM customer") == customers
@@ -250,7 +250,6 @@ def test_a_run_goes_on_without_the_appliances_own_database(
         wait_for(
             "Airflow has run it to its end",
             lambda: state.value("airflow", query) in ("success", "failed"),
-            seconds=120,
         )
         assert state.value("airflow", query) == "success"
     finally:

@@ -34,7 +34,7 @@ class OpenIDProvider:
 
     def set(self, **changes: Any) -> None:
         """Who signs in and with which claims; other keys; another clock; a status instead of any answer."""
-        httpx.put(f"{self.issuer}/control", json=changes, timeout=30).raise_for_status()
+        httpx.put(f"{self.issuer}/control", json=changes, timeout=300).raise_for_status()
 
     def settings(self, **changes: str | bool) -> dict[str, str | bool]:
         """What the dashboard's settings say of it."""
@@ -73,14 +73,14 @@ def running_provider(
         yield OpenIDProvider(issuer, secret_file, process)
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(300)
 
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx.get(url, timeout=5).status_code == 200:
+            if httpx.get(url, timeout=20).status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.05)
@@ -93,7 +93,7 @@ class Traveller:
     def __init__(self, dashboard: Dashboard) -> None:
         self.dashboard = dashboard
         self.here = Browser(dashboard.client())
-        self.there = httpx.Client(timeout=30)
+        self.there = httpx.Client(timeout=300)
 
     def begin(self, target: str = "/") -> str:
         """The address that the dashboard sends the browser to."""

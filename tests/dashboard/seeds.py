@@ -67,7 +67,7 @@ def add(
     """A new appliance that has enrolled: its id, and itself."""
     created = api.post("/v1/appliances", json={"name": name}).raise_for_status().json()
     simulated = SimulatedAppliance(
-        new_client() if new_client else httpx.Client(base_url=api.base_url, timeout=30)
+        new_client() if new_client else httpx.Client(base_url=api.base_url, timeout=300)
     )
     simulated.enrol(created["enrolment_token"])
     return created["appliance_id"], simulated

@@ -40,7 +40,7 @@ def test_many_threads_write_and_every_one_is_there(store: Database) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
     assert notes(store) == {f"n{number}" for number in range(40)}
 
 

@@ -119,7 +119,7 @@ def breakable_proxy(port: int) -> Iterator[BreakableProxy]:
         proxy.close()
 
 
-def wait_until(happened: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(happened: Callable[[], bool], seconds: float = 300.0) -> None:
     """Wait for something that is bound to happen; AssertionError where it does not."""
     until = time.monotonic() + seconds
     while not happened():

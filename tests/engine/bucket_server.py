@@ -95,7 +95,7 @@ def bucket_server(folder: Path, data: Path | None = None) -> Iterator[BucketServ
         stderr=subprocess.DEVNULL,
     )
     try:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 300
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
                 break

@@ -69,7 +69,7 @@ class ContainerCluster(Cluster):
     def wait(self) -> None:
         """Wait until the server answers."""
         self.port = int(docker("port", self.container, "5432/tcp").splitlines()[0].rpartition(":")[2])
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while True:
             try:
                 self.connect().close()

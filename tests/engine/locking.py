@@ -34,7 +34,7 @@ class InBackground(threading.Thread):
             self._error = error
 
     def result(self) -> Any:
-        self.join(120)
+        self.join(600)
         assert not self.is_alive()
         if self._error is not None:
             raise self._error
@@ -42,7 +42,7 @@ class InBackground(threading.Thread):
 
 
 def wait_until(fulfilled: Callable[[], object]) -> None:
-    until = time.monotonic() + 40
+    until = time.monotonic() + 300
     while not fulfilled():
         assert time.monotonic() < until
         time.sleep(0.05)

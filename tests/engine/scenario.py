@@ -128,12 +128,12 @@ class Scenario:
             start_new_session=True,
         )
 
-    def run(self, command: str = "run", *options: str, timeout: float = 120) -> Ended:
+    def run(self, command: str = "run", *options: str, timeout: float = 300) -> Ended:
         """Run ``appliance COMMAND`` to its end; the canaries must not show."""
         process = self.start(command, *options)
         return self.finish(process, timeout=timeout)
 
-    def finish(self, process: subprocess.Popen[str], *, timeout: float = 120) -> Ended:
+    def finish(self, process: subprocess.Popen[str], *, timeout: float = 300) -> Ended:
         """Wait for a started command."""
         out, err = process.communicate(timeout=timeout)
         ended = Ended(process.returncode, out, err)

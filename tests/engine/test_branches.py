@@ -339,9 +339,9 @@ def test_a_swap_waits_until_a_branch_is_copied(stage: Stage) -> None:
     swap = threading.Thread(target=publisher.publish)
     with closing(stage.admin()) as admin, copying(admin, stage.names.twin):
         swap.start()
-        assert waits.wait(60)
+        assert waits.wait(300)
         assert stage.which(stage.names.twin) == "new"
-    swap.join(60)
+    swap.join(300)
     assert stage.which(stage.names.twin) == "newest"
 
 

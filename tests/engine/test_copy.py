@@ -184,7 +184,7 @@ def test_two_attempts_at_the_same_time_copy_once(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(300)
     assert sorted(result.skipped for result in results) == [0, 1]
     assert [result.rows for result in results] == [200_000, 200_000]
     assert target.value(rig.next, "SELECT count(*) FROM big") == 200_000

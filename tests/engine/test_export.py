@@ -165,7 +165,7 @@ def test_a_run_that_is_killed_while_it_writes_files_leaves_the_former_twin_and_n
     deliver_files(scenario, "jsonl")
     exports = scenario.state / "exports"
     process = scenario.start()
-    wait_until(lambda: writing(exports), seconds=180)
+    wait_until(lambda: writing(exports))
     process.kill()
     process.communicate()
     assert list_exports(exports) == []
@@ -176,7 +176,7 @@ def test_a_run_that_is_killed_while_it_writes_files_leaves_the_former_twin_and_n
     with breakable_proxy(scenario.target.port) as proxy:
         scenario.connections["staging"]["port"] = proxy.port
         process = scenario.start()
-        wait_until(lambda: writing(exports), seconds=180)
+        wait_until(lambda: writing(exports))
         proxy.cut()
         ended = scenario.finish(process)
     assert ended.code == 0, ended.text

@@ -206,16 +206,16 @@ def test_a_run_that_ends_while_pg_dump_writes_leaves_no_process_file_or_database
     without_twin(scenario, "archive")
     exports = scenario.state / "exports"
     process = scenario.start()
-    wait_until(lambda: bool(processes_that_write(exports)), seconds=180)
+    wait_until(lambda: bool(processes_that_write(exports)))
     process.send_signal(how)
     process.communicate()
-    wait_until(lambda: not processes_that_write(exports), seconds=60)
-    wait_until(lambda: not list(exports.rglob("archive.dump")), seconds=60)
+    wait_until(lambda: not processes_that_write(exports))
+    wait_until(lambda: not list(exports.rglob("archive.dump")))
     assert list_exports(exports) == []
     if how is signal.SIGTERM:
         # A run that is asked to stop has the time to tidy up; what is left otherwise, the next run drops.
         assert databases(scenario) == set()
-    wait_until(lambda: not scenario.target.sessions("staging-twin"), seconds=60)
+    wait_until(lambda: not scenario.target.sessions("staging-twin"))
     ended = scenario.run()
     assert ended.code == 0, ended.text
     (export,) = list_exports(exports)

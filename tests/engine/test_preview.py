@@ -99,7 +99,7 @@ def test_originals_are_shown_on_a_terminal(scenario: Scenario) -> None:
             printed += block
     except OSError:
         pass  # the other end is closed
-    assert process.wait(60) == 0, printed
+    assert process.wait(300) == 0, printed
     assert CANARY.encode() in printed
     scenario.assert_no_canary()
     scenario.assert_nothing_left()

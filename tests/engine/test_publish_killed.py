@@ -73,7 +73,7 @@ def _set_the_stage(stage: Stage) -> None:
 
 def _check_nothing_is_lost(stage: Stage, point: str) -> None:
     names = stage.names
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     # The server may still be at the dead process's last statement.
     while stage.target.sessions(RUN):
         assert time.monotonic() < deadline, point
@@ -131,7 +131,7 @@ def _publish_and_die(stage: Stage, number: int, moment: str) -> None:
 
     child = _fork.Process(target=work)
     child.start()
-    child.join(60)
+    child.join(300)
     assert child.exitcode == -signal.SIGKILL
 
 

@@ -148,7 +148,7 @@ def test_cancelling_leaves_the_former_twin_and_nothing_else(scenario: Scenario, 
     process = scenario.start()
     wait_until(lambda: any("COPY" in query for _, _, query in scenario.source.sessions("staging-twin")))
     process.send_signal(number)
-    ended = scenario.finish(process, timeout=40)
+    ended = scenario.finish(process, timeout=300)
     assert ended.code == 1
     assert "was cancelled" in ended.err
     assert "Traceback" not in ended.text
@@ -167,7 +167,7 @@ def test_cancelling_while_an_index_is_built_leaves_the_former_twin_and_nothing_e
     wait_until(lambda: any("INDEX slow" in query for _, _, query in scenario.target.sessions("staging-twin")))
     child = int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
     os.kill(process.pid if whom == "the run" else child, signal.SIGTERM)
-    ended = scenario.finish(process, timeout=40)
+    ended = scenario.finish(process, timeout=300)
     assert ended.code == 1
     assert "The run was cancelled" in ended.err or "The step 'finish' was cancelled" in ended.err
     assert "Traceback" not in ended.text

@@ -51,7 +51,7 @@ def test_what_is_done_concurrently_ends_the_snapshot(source: Cluster, things: st
         waiting.start()
         with pytest.raises(WorkFailedForGoodError, match="waited for its snapshot"):
             hold(keeper, time.monotonic() + 120, lambda: not waiting.is_alive(), 1)
-    waiting.join(60)
+    waiting.join(300)
     assert source.value(things, "SELECT indisvalid FROM pg_index WHERE indexrelid = 'by_id'::regclass")
 
 
@@ -105,7 +105,7 @@ def test_a_hot_standby_can_be_the_source(standby: tuple[Cluster, Cluster]) -> No
         "CREATE TABLE thing (id int); INSERT INTO thing VALUES (1); CREATE UNLOGGED TABLE fleeting (id int)",
     )
     position = primary.value("postgres", "SELECT pg_current_wal_lsn()::text")
-    until = time.monotonic() + 30
+    until = time.monotonic() + 300
     while not follower.value("postgres", "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", [position]):
         assert time.monotonic() < until
         time.sleep(0.1)

@@ -33,7 +33,7 @@ def test_half_of_a_snapshots_time_is_told(twin_run: EngineRun) -> None:
     reported = threading.Event()
     age = Age(twin_run.snapshot.taken_at, 10, reported.set)
     with LockWatch(twin_run.context.connect_source, 4, age) as watch, watch.covering() as covered:
-        assert reported.wait(40)
+        assert reported.wait(300)
         wait_until(lambda: covered.too_old)
 
 

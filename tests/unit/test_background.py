@@ -26,7 +26,7 @@ def test_a_fault_of_a_turn_ends_nothing_and_its_words_are_not_repeated(
 
     work = Background("Watching", turn, on_fault=faults.append)
     work.start()
-    assert again.wait(60)
+    assert again.wait(300)
     work.stop()
     assert [type(fault) for fault in faults] == [ValueError, KeyError]
     said = capsys.readouterr().err
@@ -47,8 +47,8 @@ def test_it_takes_no_turn_after_it_was_stopped() -> None:
 
     work = Background("Watching", turn)
     work.start()
-    assert ended.wait(60)
+    assert ended.wait(300)
     for thread in threading.enumerate():
         if thread.name == "Watching":
-            thread.join(60)
+            thread.join(300)
     assert turns == [1]

@@ -25,7 +25,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         env={**os.environ, "COLUMNS": "120", **environment},
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -46,7 +46,7 @@ def loaded_for(*arguments: str) -> set[str]:
         [sys.executable, "-c", textwrap.dedent(program)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     return set(done.stdout.rpartition("LOADED ")[2].split())
@@ -76,7 +76,7 @@ def failing(body: str, **environment: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         env={**os.environ, **environment},
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -234,7 +234,7 @@ def test_an_interrupt_from_the_keyboard_exits_as_a_shell_expects(tmp_path: Path)
     # Opening the other end waits until the command has begun to read.
     descriptor = os.open(pipe, os.O_WRONLY)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=300)
     os.close(descriptor)
     assert process.returncode == 130
     assert "Traceback" not in errors

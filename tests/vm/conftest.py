@@ -70,8 +70,9 @@ class Appliance:
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release of this checkout, for Debian 13."""
-    return make_bundle(tmp_path_factory.mktemp("bundle"), "3.13")
+    """A release of this checkout for Debian 13 and, with the Debian packages that it needs, for Debian 12."""
+    options = ("--python", "3.13", "--python", "3.11", "--debs", "bookworm")
+    return make_bundle(tmp_path_factory.mktemp("bundle"), *options)
 
 
 @pytest.fixture(scope="session")

@@ -75,15 +75,13 @@ def changed(output: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def make_bundle(folder: Path, python: str, *options: str) -> Path:
-    """A release bundle of this checkout for hosts with that Python."""
-    named = os.environ.get(f"APPLIANCE_TEST_BUNDLE_{python.replace('.', '_')}")
-    if named:
+def make_bundle(folder: Path, *options: str) -> Path:
+    """A release bundle of this checkout."""
+    if named := os.environ.get("APPLIANCE_TEST_BUNDLE"):
         return Path(named)
     ca = Path("/etc/ssl/certs/ca-certificates.crt")
     environment = os.environ | ({"EXTRA_CA": str(ca)} if ca.exists() and "EXTRA_CA" not in os.environ else {})
-    program = [sys.executable, "-m", "provisioning.release.bundle"]
-    command = [*program, "--python", python, *options, "--output", str(folder)]
+    command = [sys.executable, "-m", "provisioning.release.bundle", *options, "--output", str(folder)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return next(folder.glob("appliance-*.tar"))

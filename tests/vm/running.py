@@ -45,7 +45,7 @@ def assert_masked_twin(appliance: Appliance) -> None:
     assert real == "0"
 
 
-def wait_until(appliance: Appliance, command: str, seconds: float = 300) -> None:
+def wait_until(appliance: Appliance, command: str, seconds: float = 600) -> None:
     """Wait until a shell command succeeds on the host. A limit for hanging, not for slowness."""
     give_up = time.monotonic() + seconds
     while appliance.vm.ssh(f"sudo sh -c '{command}'", check=False).returncode != 0:

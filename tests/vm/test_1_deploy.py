@@ -39,14 +39,6 @@ def test_a_dry_run_of_a_finished_host_proposes_nothing(appliance: Appliance) -> 
     assert dry.changed == ()
 
 
-def test_a_deploy_over_the_docker_connector_changes_nothing(appliance: Appliance) -> None:
-    if appliance.vm.container is None:
-        pytest.skip("a real VM is no container")
-    again = appliance.deploy.run(target=f"@docker/{appliance.vm.container}")
-    assert again.status == 0, again
-    assert again.changed == ()
-
-
 def test_a_changed_knob_restarts_what_reads_it_and_nothing_else(appliance: Appliance) -> None:
     before = started(appliance)
     appliance.deploy.knobs["steps_parallel"] = 3
@@ -63,17 +55,17 @@ def test_a_changed_knob_restarts_what_reads_it_and_nothing_else(appliance: Appli
     assert restarted == {f"appliance-{name}.service" for name in SERVICES}
 
 
-def test_a_service_whose_restart_was_missed_is_restarted_by_the_next_deploy(appliance: Appliance) -> None:
+def test_what_was_missed_or_undone_since_is_all_that_the_next_deploy_does(appliance: Appliance) -> None:
+    """A restart that was missed; and rules that are gone, as after the distribution's own nftables.service.
+
+    A host that is a container is reached through Docker this time: the deploy sees the same as over ssh.
+    """
     appliance.vm.sudo("touch /etc/systemd/system/appliance-status.service")
-    again = appliance.deploy.run()
-    assert again.changed == ("Start appliance-status.service",)
-
-
-def test_a_firewall_that_somebody_has_flushed_is_loaded_by_the_next_deploy(appliance: Appliance) -> None:
-    """As the distribution's own nftables.service does when it starts."""
     appliance.vm.sudo("nft delete table inet appliance")
-    again = appliance.deploy.run()
-    assert again.changed == ("Load the firewall's rules",)
+    container = appliance.vm.container
+    again = appliance.deploy.run(target=f"@docker/{container}" if container else None)
+    assert again.status == 0, again
+    assert set(again.changed) == {"Start appliance-status.service", "Load the firewall's rules"}
     assert "policy drop" in appliance.vm.sudo("nft list table inet appliance")
 
 

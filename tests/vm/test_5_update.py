@@ -60,8 +60,8 @@ def ask_for(appliance: Appliance, version: str) -> None:
 
 def outcome(appliance: Appliance) -> dict[str, str]:
     """What was answered, once it is."""
-    wait_until(appliance, f"test -e {FOLDER}/outcome.json", seconds=1200)
-    wait_until(appliance, f"test ! -e {ROOT}/.update/update.json", seconds=60)
+    wait_until(appliance, f"test -e {FOLDER}/outcome.json")
+    wait_until(appliance, f"test ! -e {ROOT}/.update/update.json")
     answer: dict[str, str] = json.loads(
         appliance.vm.sudo(f"runuser -u appliance -- cat {FOLDER}/outcome.json")
     )
@@ -112,7 +112,7 @@ def test_a_release_that_does_not_work_is_left_again_even_when_the_move_is_killed
     releases.vm.sudo(f"rm -f {FOLDER}/outcome.json")
     # An operator asks for it this time, and loses the connection in the middle.
     releases.vm.sudo("systemd-run --collect --unit=by-hand appliance release use 0.1.10")
-    wait_until(releases, f"grep -q state...proving {ROOT}/.update/update.json", seconds=600)
+    wait_until(releases, f"grep -q state...proving {ROOT}/.update/update.json")
     releases.vm.sudo("systemctl kill --signal=KILL by-hand.service")
     wait_until(releases, "! systemctl is-active by-hand.service")
     # What changed the metadata is the newer release's migration; the copy must bring the former back.

@@ -9,7 +9,7 @@ import pytest
 
 from tests.dashboard.running import running_dashboard
 from tests.vm.container_host import ContainerHost, Vm, docker
-from tests.vm.deploying import changed, make_bundle
+from tests.vm.deploying import changed
 
 UNITS = (
     *("prepare", "api-server", "dag-processor", "scheduler", "status"),
@@ -27,12 +27,6 @@ def debian12(key: Path) -> Iterator[Vm]:
         yield machine.vm
     finally:
         machine.remove()
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release of this checkout with the Debian packages that it needs."""
-    return make_bundle(tmp_path_factory.mktemp("bundle12"), "3.11", "--debs", "bookworm")
 
 
 @pytest.fixture(scope="module")
