@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from pydantic import JsonValue
 
     from appliance.cli.work.remote.work import Kind, Place, Work
@@ -150,6 +154,26 @@ def wait(  # noqa: PLR0917
     _show(_followed(place, work_id), as_json=as_json, junit=junit, markdown=markdown)
 
 
+@app.command()
+def cancel(
+    work_id: Annotated[str, typer.Argument(metavar="ID", help="As it was printed when it was asked for.")],
+    url: Url = None,
+    token_file: TokenFile = None,
+    ca: Ca = None,
+    appliance: ApplianceId = None,
+) -> None:
+    """End a rehearsal there: within seconds its branch is gone. Waits for that."""
+    from appliance.cli.work.remote.work import wait as wait_for  # noqa: PLC0415 - help does without
+    from appliance.rehearsals.results.written import IN_WORDS  # noqa: PLC0415
+
+    place = _place(url, token_file, ca, appliance)
+    place.cancel(work_id)
+    work = wait_for(place, work_id, lambda _: None)
+    # It may have come to its end just then.
+    ended = IN_WORDS["cancelled"] if work.state == "cancelled" else f"It was over just then: {work.state}."
+    typer.echo(ended)
+
+
 @branch.command()
 def create(  # noqa: PLR0917
     workflow: Workflow,
@@ -247,7 +271,8 @@ def _at_branch(  # noqa: PLR0917
     optional = {"name": name, "ttl": ttl, "on": on}
     wanted: dict[str, JsonValue] = {"workflow": workflow, "act": act}
     wanted |= {key: value for key, value in optional.items() if value is not None}
-    _show(_followed(place, _started(place, "branch", wanted)), as_json=as_json)
+    work_id = _started(place, "branch", wanted)
+    _show(_followed(place, work_id, can_be_cancelled=False), as_json=as_json)
 
 
 def _started(place: Place, kind: Kind, wanted: dict[str, JsonValue]) -> str:
@@ -256,14 +281,42 @@ def _started(place: Place, kind: Kind, wanted: dict[str, JsonValue]) -> str:
     return work_id
 
 
-def _followed(place: Place, work_id: str) -> Work:
+def _followed(place: Place, work_id: str, *, can_be_cancelled: bool = True) -> Work:
     from appliance.cli.work.remote.work import wait as wait_for  # noqa: PLC0415
 
+    former = signal.signal(signal.SIGTERM, _interrupt)
     try:
         return wait_for(place, work_id, _say)
     except KeyboardInterrupt:
-        _say(f"It goes on there. Take it up again: appliance remote wait {work_id}")
+        goes_on = f"It goes on there. Take it up again: appliance remote wait {work_id}"
+        _say(_ended(place, work_id) if can_be_cancelled and _is_to_be_cancelled() else goes_on)
         raise typer.Exit(130) from None
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal calls it
+    raise KeyboardInterrupt
+
+
+def _ended(place: Place, work_id: str) -> str:
+    from appliance.errors import ApplianceError  # noqa: PLC0415 - help does without
+
+    try:
+        place.cancel(work_id)
+    except ApplianceError as error:
+        return error.text()
+    return "It was asked to end: its branch is gone within seconds."
+
+
+def _is_to_be_cancelled() -> bool:
+    """A person is asked. Who ends a pipeline waits for nothing any more."""
+    if not sys.stdin.isatty():
+        return True
+    try:
+        return typer.confirm("\nEnd the rehearsal there too?", err=True)
+    except (typer.Abort, KeyboardInterrupt):
+        return False
 
 
 def _show(work: Work, *, as_json: bool, junit: Path | None = None, markdown: Path | None = None) -> None:

@@ -177,7 +177,7 @@ class CommandRow(Answer):
     id: str
     kind: str
     argument: Json
-    state: Literal["waiting", "accepted", "done", "refused", "failed", "expired"]
+    state: Literal["waiting", "accepted", "done", "refused", "failed", "cancelled", "expired"]
     created_at: float
     created_by: str
     expires_at: float
