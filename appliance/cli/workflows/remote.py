@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from pydantic import JsonValue
 
-    from appliance.cli.work.remote.work import Kind, Place, Work
+    from appliance.cli.work.remote.work import Place, Work
 
 app = typer.Typer(no_args_is_help=True)
 branch = typer.Typer(no_args_is_help=True, help="Make, renew, list or drop branches of a twin.")
@@ -112,6 +108,7 @@ def rehearse(  # noqa: PLR0917 - as typer has it
     appliance: ApplianceId = None,
 ) -> None:
     """Rehearse a migration there, in a branch of the twin; wait for its report."""
+    from appliance.cli.work.remote.following import followed, started  # noqa: PLC0415
     from appliance.cli.work.workflows.rehearsed_image import words_of  # noqa: PLC0415 - help does without
     from appliance.cli.work.workflows.rehearsing import files_of  # noqa: PLC0415
     from appliance.errors import WrongRequestError  # noqa: PLC0415
@@ -134,7 +131,7 @@ def rehearse(  # noqa: PLR0917 - as typer has it
     wanted |= {"keep": True} if keep else {}
     wanted |= {"on": on} if on else {}
     place = _place(url, token_file, ca, appliance)
-    work = _followed(place, _started(place, "rehearse", wanted))
+    work = followed(place, started(place, "rehearse", wanted))
     _show(work, as_json=as_json, junit=junit, markdown=markdown)
 
 
@@ -150,8 +147,10 @@ def wait(  # noqa: PLR0917
     appliance: ApplianceId = None,
 ) -> None:
     """Take up again what was asked for before, until it is over."""
+    from appliance.cli.work.remote.following import followed  # noqa: PLC0415 - help does without
+
     place = _place(url, token_file, ca, appliance)
-    _show(_followed(place, work_id), as_json=as_json, junit=junit, markdown=markdown)
+    _show(followed(place, work_id), as_json=as_json, junit=junit, markdown=markdown)
 
 
 @app.command()
@@ -253,9 +252,10 @@ def list_(  # noqa: PLR0917
 
 def _place(url: str | None, token_file: Path | None, ca: Path | None, appliance: str | None) -> Place:
     from appliance.cli.work.remote.asking import far  # noqa: PLC0415
+    from appliance.cli.work.remote.following import say  # noqa: PLC0415
     from appliance.cli.work.remote.work import Dashboard, StatusService  # noqa: PLC0415
 
-    service = far(url, token_file, ca, _say)
+    service = far(url, token_file, ca, say)
     return Dashboard(service, appliance) if appliance else StatusService(service)
 
 
@@ -268,55 +268,13 @@ def _at_branch(  # noqa: PLR0917
     as_json: bool,
     place: Place,
 ) -> None:
+    from appliance.cli.work.remote.following import followed, started  # noqa: PLC0415
+
     optional = {"name": name, "ttl": ttl, "on": on}
     wanted: dict[str, JsonValue] = {"workflow": workflow, "act": act}
     wanted |= {key: value for key, value in optional.items() if value is not None}
-    work_id = _started(place, "branch", wanted)
-    _show(_followed(place, work_id, can_be_cancelled=False), as_json=as_json)
-
-
-def _started(place: Place, kind: Kind, wanted: dict[str, JsonValue]) -> str:
-    work_id = place.start(kind, wanted)
-    _say(f"Asked for, as {work_id}.")
-    return work_id
-
-
-def _followed(place: Place, work_id: str, *, can_be_cancelled: bool = True) -> Work:
-    from appliance.cli.work.remote.work import wait as wait_for  # noqa: PLC0415
-
-    former = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        return wait_for(place, work_id, _say)
-    except KeyboardInterrupt:
-        goes_on = f"It goes on there. Take it up again: appliance remote wait {work_id}"
-        _say(_ended(place, work_id) if can_be_cancelled and _is_to_be_cancelled() else goes_on)
-        raise typer.Exit(130) from None
-    finally:
-        signal.signal(signal.SIGTERM, former)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - as signal calls it
-    raise KeyboardInterrupt
-
-
-def _ended(place: Place, work_id: str) -> str:
-    from appliance.errors import ApplianceError  # noqa: PLC0415 - help does without
-
-    try:
-        place.cancel(work_id)
-    except ApplianceError as error:
-        return error.text()
-    return "It was asked to end: its branch is gone within seconds."
-
-
-def _is_to_be_cancelled() -> bool:
-    """A person is asked. Who ends a pipeline waits for nothing any more."""
-    if not sys.stdin.isatty():
-        return True
-    try:
-        return typer.confirm("\nEnd the rehearsal there too?", err=True)
-    except (typer.Abort, KeyboardInterrupt):
-        return False
+    work_id = started(place, "branch", wanted)
+    _show(followed(place, work_id, can_be_cancelled=False), as_json=as_json)
 
 
 def _show(work: Work, *, as_json: bool, junit: Path | None = None, markdown: Path | None = None) -> None:
@@ -336,7 +294,3 @@ def _show(work: Work, *, as_json: bool, junit: Path | None = None, markdown: Pat
     else:
         print_work(work)
     raise typer.Exit(1 if work.exit_code is None else work.exit_code)
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)

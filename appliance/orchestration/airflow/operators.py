@@ -129,14 +129,8 @@ class StepOperator(DockerOperator):
         if request := self._stop_request(folder):
             raise_failure(self._failed.stopped(request))
         client = self.cli
-        call = StepCall(
-            run_id=run_id,
-            workflow=self.workflow,
-            step=self.step,
-            attempt=context["ti"].try_number,
-            shard=self.shard,
-            delivery=self.delivery,
-        )
+        attempt, shard, delivery = context["ti"].try_number, self.shard, self.delivery
+        call = StepCall(run_id, self.workflow, self.step, attempt=attempt, shard=shard, delivery=delivery)
         inputs = StepInputs.of_run(self.settings, call, Path(self.source_file), self.origin)
         call = dataclasses.replace(call, exports=takes_files(self.step, inputs.spec.workflow))
         self._perform(client, inputs, call, folder)
