@@ -20,6 +20,7 @@ from appliance.contract.calls import Command
 from appliance.errors import ApplianceError, RefusedError, WorkFailedError, WrongRequestError
 from appliance.orchestration.look_asking import AT_BRANCHES, look_of
 from appliance.orchestration.looks import ask, checked, forget_lost
+from appliance.orchestration.rehearsal_cancelling import cancel_rehearsal
 from appliance.orchestration.start_and_stop import cancel_run, find_workflow, start_run
 from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
 from appliance.policy.columns import KEEP_RULE
@@ -37,7 +38,7 @@ from appliance.store.runs import Trigger
 from appliance.workflow.loading import load_workflow
 
 MOST_AN_HOUR = 120
-"""No person means more commands than that; the rest are left to expire."""
+"""No person means more commands than that; the rest are left to expire. The owner's own do not count."""
 KEPT_DAYS = 30
 PATIENCE_S = 90.0
 """How long a run may wait for Airflow to be back, or to see a workflow that has just come."""
@@ -78,7 +79,8 @@ class CloudCommands:
                 " SELECT %(id)s, %(kind)s, %(payload)s::jsonb, 'received',"
                 "        now() + make_interval(secs => %(expires)s)"
                 " WHERE (SELECT count(*) FROM appliance.command"
-                "        WHERE received_at > now() - interval '1 hour') < %(most)s"
+                "        WHERE received_at > now() - interval '1 hour'"
+                "        AND payload ->> %(by)s IS DISTINCT FROM %(page)s) < %(most)s"
                 " ON CONFLICT DO NOTHING",
                 {
                     "id": str(command.id),
@@ -86,6 +88,8 @@ class CloudCommands:
                     "payload": command.request.model_dump_json(exclude={"kind"}, exclude_none=True),
                     "expires": min(command.expires_in, KEPT_DAYS * 86_400 / 2),
                     "most": MOST_AN_HOUR,
+                    "by": BY,
+                    "page": PAGE,
                 },
             )
 
@@ -135,7 +139,7 @@ class CloudCommands:
             case "run":
                 return self._run(db, command)
             case "cancel":
-                return self._cancel(db, command.payload["run_id"], FROM[command.is_owners])
+                return self._cancel(db, command)
             case "update":
                 asked = self._releases.request(db, command.payload["version"], command.command_id)
                 return Settled("accepted" if asked else "done")
@@ -195,7 +199,13 @@ class CloudCommands:
             raise
         return Settled("done", run_id=run_id)
 
-    def _cancel(self, db: Connection, run_id: str, why: str) -> Settled:
+    def _cancel(self, db: Connection, command: Received) -> Settled:
+        why = FROM[command.is_owners]
+        if (work_id := command.payload.get("command_id")) is not None:
+            origin: Origin = "local" if command.is_owners else "cloud"
+            cancel_rehearsal(db, self._settings, work_id, why, origin=origin)
+            return Settled("done")
+        run_id = command.payload["run_id"]
         if run_state(db, run_id) != "cancelled":
             cancel_run(self._settings, run_id, why)
         return Settled("done", run_id=run_id)

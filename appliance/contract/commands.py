@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from appliance.contract.branches import BranchCommand
 from appliance.contract.connection_test import ConnectionTestCommand
@@ -33,10 +33,17 @@ class RunCommand(WireModel):
 
 
 class CancelCommand(WireModel):
-    """End a run."""
+    """End a run; or a rehearsal that the dashboard has asked for, by the id of that command."""
 
     kind: Literal["cancel"] = "cancel"
-    run_id: RunId
+    run_id: RunId | None = Field(default=None, description="The run.")
+    command_id: Identifier | None = Field(default=None, description="The command that asked to rehearse.")
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        if (self.run_id is None) == (self.command_id is None):
+            raise ValueError("name a run, or the command of a rehearsal")
+        return self
 
 
 class SyncCommand(WireModel):

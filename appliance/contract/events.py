@@ -154,7 +154,9 @@ class CommandChanged(WireModel):
 
     type: Literal["command_changed"] = Field(default="command_changed", description="The kind of event.")
     command_id: Identifier = Field(description="The dashboard's command.")
-    state: Literal["accepted", "done", "refused", "failed"] = Field(description="What became of it.")
+    state: Literal["accepted", "done", "refused", "failed", "cancelled"] = Field(
+        description="What became of it."
+    )
     run_id: RunId | None = Field(default=None, description="The run it started or ended.")
     rule: RuleName | None = Field(default=None, description="The policy rule that refused it, where one did.")
     problem: ScrubbedText | None = Field(default=None, description="Why it was refused or failed, scrubbed.")

@@ -27,6 +27,7 @@ MAX_REPORTED_TABLES = 100
 MAX_NAMES = 50
 MAX_REASONS = 20
 LockMode = Annotated[str, Field(pattern=r"^[A-Za-z]+$", max_length=40)]
+Verdict = Literal["passed", "failed", "above", "cancelled"]
 Milliseconds = Annotated[float, Field(ge=0, le=10**12)]
 
 
@@ -182,6 +183,7 @@ class ReportedDirection(WireModel):
         default=(), max_length=MAX_NAMES, description="What is left invalid at its end."
     )
     stopped: bool = Field(default=False, description="Whether its time was over.")
+    cancelled: bool = Field(default=False, description="Whether somebody has ended it.")
     failure: ReportedFailure | None = Field(default=None, description="A failure of no single statement.")
 
 
@@ -197,7 +199,7 @@ class RehearsalReport(WireModel):
     began_at: Instant = Field(description="When it began.")
     up: ReportedDirection = Field(description="The migration.")
     down: ReportedDirection | None = Field(default=None, description="Its way back.")
-    verdict: Literal["passed", "failed", "above"] = Field(description="How it ended.")
+    verdict: Verdict = Field(description="How it ended.")
     reasons: tuple[ScrubbedText, ...] = Field(
         default=(), max_length=MAX_REASONS, description="Why it did not pass."
     )
@@ -215,7 +217,7 @@ class RehearsalReported(WireModel):
     command_id: Identifier = Field(description="The command that asked, the dashboard's or the owner's own.")
     workflow: WorkflowId = Field(description="The workflow.")
     run_id: RunId = Field(description="Of which run the branch's rows are.")
-    verdict: Literal["passed", "failed", "above"] = Field(description="How it ended, to be shown.")
+    verdict: Verdict = Field(description="How it ended, to be shown.")
     seconds: Seconds = Field(description="How long the migration took.")
     statements: Count = Field(description="How many statements were performed.")
     longest_blocked_ms: Milliseconds = Field(description="The longest that anyone was kept waiting.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 
 import appliance
 from appliance.branches.asking import BranchesFound
@@ -25,14 +26,16 @@ from appliance.orchestration.look_reports import (
     tested_event,
 )
 from appliance.orchestration.looks import Look, checked
+from appliance.orchestration.rehearsal_cancelling import as_cancelled
 from appliance.orchestration.rehearsal_reports import rehearsal_event, rows_left_out
+from appliance.orchestration.step_failures import STOPPED
 from appliance.policy.approvals import approved_columns
 from appliance.policy.branches import check_asking
 from appliance.policy.policy import read_policy
 from appliance.rehearsals.rehearsing import linted
 from appliance.rehearsals.results.judging import EXIT_CODES
 from appliance.rehearsals.results.report import Rehearsal, with_source_rows
-from appliance.run_folder import run_folder
+from appliance.run_folder import run_folder, stop_request
 from appliance.settings.settings import Settings
 from appliance.steps.records.run_files import BRANCHES, BRANCHES_NOTED, REHEARSED, SCANNED, SPEC
 from appliance.steps.records.run_spec import RunSpec
@@ -89,9 +92,11 @@ def answer(db: Connection, settings: Settings, look: Look, failure: Failure | Ap
             plan = plan_event(look.command_id, look.workflow or "", look.digest or "", folder, failure, share)
             append_event(db, plan)
             failure = None
+        settled = _settled(failure)
         if look.at_branches is not None:
-            _answer_of_branches(db, settings, look, failure)
-        finish_command(db, str(look.command_id), _settled(failure))
+            report = _answer_of_branches(db, settings, look, failure)
+            settled = _if_cancelled(folder, failure, report) or settled
+        finish_command(db, str(look.command_id), settled)
     if look.at_branches is not None:
         note_branches(settings, look)
     shutil.rmtree(folder, ignore_errors=True)
@@ -113,7 +118,7 @@ def note_branches(settings: Settings, look: Look) -> None:
 
 def _answer_of_branches(
     db: Connection, settings: Settings, look: Look, failure: Failure | ApplianceError | None
-) -> None:
+) -> BranchesFound | Rehearsal | None:
     folder, command_id = run_folder(settings.state_dir, look.run_id), str(look.command_id)
     answer: BranchesFound | Rehearsal | None = None
     code = int(failure.exit_code) if failure is not None else 0
@@ -133,6 +138,18 @@ def _answer_of_branches(
             share = look.origin == "cloud" and policy.share_catalog == "names"
             append_event(db, rehearsal_event(look.command_id, report, share))
     work_ended(db, command_id, code, answer.model_dump(mode="json") if answer is not None else None)
+    return answer
+
+
+def _if_cancelled(
+    folder: Path, failure: Failure | ApplianceError | None, answer: BranchesFound | Rehearsal | None
+) -> Settled | None:
+    """What to write down where somebody has ended it: with a report of what was seen, or without."""
+    was = isinstance(answer, Rehearsal) and answer.verdict == "cancelled"
+    if not was and not (isinstance(failure, Failure) and failure.exception == STOPPED):
+        return None
+    request = stop_request(folder)
+    return as_cancelled(request.why if request is not None else "")
 
 
 def _is_refusal(failure: Failure | ApplianceError | None) -> bool:

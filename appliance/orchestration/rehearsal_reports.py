@@ -97,6 +97,7 @@ def _direction(direction: Direction) -> ReportedDirection:
         changes=ReportedChanges(**_done(direction.changes)) if direction.changes is not None else None,
         left_invalid=_names(direction.left_invalid),
         stopped=direction.stopped,
+        cancelled=direction.cancelled,
         failure=_failure(direction.failure),
     )
 

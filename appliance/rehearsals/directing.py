@@ -38,6 +38,8 @@ class Stage:
     """About how many rows each table has in the source, where the run has left some out."""
     say: Callable[[str], None] = field(default=lambda _: None)
     """How far it is."""
+    unwanted: Callable[[], bool] = field(default=lambda: False)
+    """Whether somebody wishes it to end now."""
 
 
 def direct(stage: Stage, statements: Sequence[Statement]) -> Direction:
@@ -49,7 +51,7 @@ def direct(stage: Stage, statements: Sequence[Statement]) -> Direction:
         pid = session.info.backend_pid
         performance = Performance(session, before, sizes, stage.say)
         began = time.monotonic()
-        watched = Watched(pids=lambda _: [pid], cancel=lambda: _cancel(session))
+        watched = Watched(pids=lambda _: [pid], cancel=lambda: _cancel(session), unwanted=stage.unwanted)
         with Watch(stage.look, before, watched, stage.minutes * 60) as watch:
             performance.perform(statements, watch)
             seconds = time.monotonic() - began
@@ -64,6 +66,7 @@ def direct(stage: Stage, statements: Sequence[Statement]) -> Direction:
         ),
         left_invalid=tuple(sorted(after.invalid() - before.invalid())),
         stopped=watch.out_of_time,
+        cancelled=performance.cancelled,
         failure=_OPEN_AT_END if performance.left_open else None,
         notes=tuple(watch.notes),
     )

@@ -82,17 +82,27 @@ class Performance:
         self._looked = 0.0
         """Seconds that looks have lengthened transactions by."""
         self.left_open = False
+        self.cancelled = False
 
     def perform(self, statements: Sequence[Statement], watch: Watch) -> bool:
         """Perform them up to the first that fails; whether all went through."""
         self._watch = watch
         said = 0.0
         for number, statement in enumerate(statements, 1):
+            if watch.cancelled:
+                self.cancelled = True
+                self._abandon()
+                return False
             if time.monotonic() - said > _SAYS_EVERY_S:
                 said = time.monotonic()
                 self._say(f"Statement {number} of {len(statements)}, {statement.file}:{statement.line}.")
             done = self._one(statement)
             self._done.append(done)
+            if self.cancelled or watch.cancelled:
+                # What the server says of it is our own doing.
+                done.failure, self.cancelled = None, True
+                self._abandon()
+                return False
             if done.failure is not None or watch.out_of_time:
                 self._abandon()
                 return False
@@ -126,6 +136,12 @@ class Performance:
                     done.began = time.monotonic()
                     self._watch.statement_begins()
             self._bare(done)
+        except KeyboardInterrupt:
+            if not self._watch.is_unwanted():
+                raise
+            self.cancelled = True
+            done.seconds = time.monotonic() - done.began
+            self._seen(done)
         except psycopg.Error as error:
             done.seconds = time.monotonic() - done.began
             done.failure = failure_of(error)

@@ -92,6 +92,8 @@ class Rehearser:
     source_rows: Callable[[str], Mapping[str, int]]
     """Of a run: how many rows the source has of tables that it left rows out of."""
     say: Callable[[str], None] = field(default=lambda _: None)
+    unwanted: Callable[[], bool] = field(default=lambda: False)
+    """Whether somebody wishes it to end: then what was seen until then is the report."""
     lints: bool = True
     """Whether the linter is asked here; else ``linted`` adds what it says."""
 
@@ -162,6 +164,7 @@ class Rehearser:
             minutes=minutes,
             source_rows=self.source_rows(branch.marker.run),
             say=self.say,
+            unwanted=self.unwanted,
         )
 
     def _in_branch(
@@ -214,6 +217,7 @@ class Rehearser:
 def _failed(direction: Direction) -> bool:
     return (
         direction.stopped
+        or direction.cancelled
         or direction.failure is not None
         or any(each.failure is not None for each in direction.statements)
     )

@@ -14,14 +14,16 @@ from appliance.store.asked_by import BY, PAGE
 from appliance.store.database import Connection
 
 WorkKind = Literal["branch", "rehearse"]
-WorkState = Literal["queued", "running", "done", "failed", "refused"]
+WorkState = Literal["queued", "running", "done", "failed", "refused", "cancelled"]
 _STATES: dict[str, WorkState] = {
     "received": "queued",
     "accepted": "queued",
     "done": "done",
     "failed": "failed",
     "refused": "refused",
+    "cancelled": "cancelled",
 }
+_OVER = ("done", "failed", "refused", "cancelled")
 _MOST_LINES = 200
 _COLUMNS = """
 SELECT c.command_id AS id, c.kind, c.payload ->> 'workflow' AS workflow, c.state, c.received_at AS asked_at,
@@ -47,7 +49,7 @@ class AskedWork:
     said: tuple[str, ...]
     """How far it is, line by line."""
     exit_code: int | None
-    """0 it is done, or the migration passed; 1 failed, 2 wrong, 3 refused, or above a threshold."""
+    """0 done, or the migration passed; 1 failed or cancelled, 2 wrong, 3 refused, or above a threshold."""
     rule: str | None
     problem: str | None
     answer: dict[str, JsonValue] | None
@@ -74,6 +76,15 @@ def work_started(db: Connection, command_id: str, minutes: int) -> None:
         " WHERE command_id = %s AND started_at IS NULL",
         [minutes, command_id],
     )
+
+
+def is_open(db: Connection, command_id: str) -> bool:
+    """Whether it is still to be done, or to be answered for."""
+    found = db.execute(
+        "SELECT FROM appliance.command WHERE command_id = %s AND state IN ('received', 'accepted')",
+        [command_id],
+    ).fetchone()
+    return found is not None
 
 
 def say_of_work(db: Connection, command_id: str, line: str) -> None:
@@ -129,7 +140,7 @@ def _work(
     by: str | None,
 ) -> AskedWork:
     shown = _STATES[state]
-    over = shown in ("done", "failed", "refused")
+    over = shown in _OVER
     if over and exit_code is None:
         # It never came as far as a step.
         exit_code = {"done": 0, "refused": 3}.get(shown, 1)

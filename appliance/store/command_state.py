@@ -18,7 +18,7 @@ from appliance.store.events import append_event, scrubbed
 class Settled:
     """What became of a command."""
 
-    state: Literal["accepted", "done", "refused", "failed"]
+    state: Literal["accepted", "done", "refused", "failed", "cancelled"]
     run_id: str | None = None
     rule: str | None = None
     problem: str | None = None

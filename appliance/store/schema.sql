@@ -144,3 +144,10 @@ CREATE TABLE appliance.asked_work (
     exit_code   integer,
     answer      jsonb
 );
+
+-- migration 8
+-- A rehearsal may be cancelled.
+ALTER TABLE appliance.command DROP CONSTRAINT command_state_check;
+ALTER TABLE appliance.command
+    ADD CONSTRAINT command_state_check
+    CHECK (state IN ('received', 'accepted', 'done', 'refused', 'failed', 'cancelled'));

@@ -143,9 +143,18 @@ REPORT: dict[str, Any] = {
         "tables": [
             {
                 **{"table": "public.item", "strongest": "AccessExclusiveLock"},
-                **{"reader_blocked_ms": 9.0, "writer_blocked_ms": 10.0},
-            }
+                **{"reader_blocked_ms": 9.0, "writer_blocked_ms": 410.0},
+                "blocked": [
+                    {"start_ms": 100.0, "end_ms": 500.0, "who": "writers"},
+                    {"start_ms": 1225.0, "end_ms": 1234.0, "who": "both"},
+                ],
+            },
+            {
+                **{"table": "public.owner", "strongest": "ShareUpdateExclusiveLock", "blocked": []},
+                **{"reader_blocked_ms": 0.0, "writer_blocked_ms": 0.0},
+            },
         ],
+        "seconds": 1.25,
     },
 }
 
@@ -153,7 +162,17 @@ REPORT: dict[str, Any] = {
 def test_the_page_of_a_rehearsal_shows_its_report(browser: WebDriver) -> None:
     browser.get(f"{browser.current_url.partition('?')[0]}rehearsal.html?id=x")
     browser.execute_script("showReport(arguments[0])", REPORT)
-    assert accessibility_problems(browser) == []
+    for size, dark in ((DESKTOP, False), (PHONE, True)):
+        look(browser, size, dark=dark)
+        assert accessibility_problems(browser) == []
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0]
     shown = browser.find_element(By.TAG_NAME, "body").text
     assert "ALTER TABLE <b>item</b>" in shown and "rewrote public.item; failed" in shown
     assert "1.2 s" in shown and "undefined" not in shown
+    assert "writers from 0.10 s to 0.50 s; readers and writers from 1.23 s to 1.23 s" in shown
+    assert "nobody waited" in shown
+    parts = browser.execute_script(
+        "return [...document.querySelectorAll('.waits rect:not(.whole)')].map((each) =>"
+        " [each.getAttribute('class'), each.getBoundingClientRect().width > 0])"
+    )
+    assert parts == [["writers", True], ["both", True]]

@@ -42,6 +42,7 @@ PAGE_TO_CALL = {
     "/plan-draft": "POST /v1/appliances/{appliance_id}/commands",
     "/workflows/{workflow_id}/branches": "POST /v1/appliances/{appliance_id}/commands",
     "/workflows/{workflow_id}/rehearsals": "POST /v1/appliances/{appliance_id}/commands",
+    "/commands/{command_id}/cancel": "POST /v1/appliances/{appliance_id}/commands",
     "/workflows/{workflow_id}/plan": "POST /v1/appliances/{appliance_id}/commands",
     "/workflows/{workflow_id}/edit": "PUT /v1/workflows/{workflow_id}",
     "/workflows/{workflow_id}/history/{number}": "POST /v1/workflows/{workflow_id}/roll-back",

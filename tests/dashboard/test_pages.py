@@ -101,6 +101,7 @@ POSTS = (
     "/workflows", "/preview-workflow",
     "/ask-for-scan", "/plan-draft", "/workflows/staging-twin/plan",
     "/workflows/staging-twin/branches", "/workflows/staging-twin/rehearsals",
+    "/commands/x/cancel",
     "/workflows/staging-twin/edit", "/workflows/staging-twin/history/1", "/workflows/staging-twin/appliances",
     "/workflows/staging-twin/archive", "/workflows/staging-twin/runs", "/runs/{appliance}/{run}/cancel",
     "/releases/rollouts", "/releases/rollouts/x/stop", "/releases/rollouts/x/next-wave",

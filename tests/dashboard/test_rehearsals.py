@@ -10,6 +10,7 @@ from appliance.contract.rehearsals import (
     RehearsalReport,
     RehearsalReported,
     RehearsedTable,
+    ReportedBlocked,
     ReportedDirection,
     ReportedFailure,
     ReportedLock,
@@ -43,6 +44,10 @@ def reported(command_id: UUID, *, whole: bool = True) -> RehearsalReported:
         writer_blocked_ms=10.0,
         probed=True,
         bytes_before=1,
+        blocked=(
+            ReportedBlocked(start_ms=100, end_ms=250, who="writers"),
+            ReportedBlocked(start_ms=900, end_ms=900.5, who="both"),
+        ),
     )
     report = RehearsalReport(
         workflow="staging-twin",
@@ -93,6 +98,10 @@ def test_a_rehearsal_is_asked_for_and_its_report_stands_with_the_command(stored:
     simulated.send(simulated.outbox)
     shown = browser.get(f"/commands/{command_id}").text
     assert "42P01" in shown and "ADD &lt;b&gt;" in shown and "public.customer" in shown
+    # When others waited: a bar over the second that it took, and the same in words.
+    assert '<rect class="writers" x="10.0" width="15.0" y="4" height="4"/>' in shown
+    assert '<rect class="both" x="90.0" width="0.8" height="8"/>' in shown
+    assert "writers from 0.10 s to 0.25 s; readers and writers from 0.90 s to 0.90 s" in shown
     assert f"/commands/{command_id}" in browser.get("/workflows/staging-twin").text
     assert f"/commands/{command_id}" in browser.get(f"/appliances/{appliance_id}").text
     found = stored.api.get(f"/v1/appliances/{appliance_id}/rehearsals/{command_id}").json()["found"]
@@ -123,3 +132,28 @@ def test_what_is_no_rehearsal_is_refused(dashboard: Dashboard) -> None:
     ):
         request = {"kind": "rehearse", "workflow": "staging-twin", **wrong}
         assert dashboard.api.post(path, json=request).status_code == 422
+
+
+def test_one_that_is_not_over_is_cancelled_on_its_page(dashboard: Dashboard) -> None:
+    appliance_id, simulated = dashboard.enrolled()
+    body = {"kind": "rehearse", "workflow": "staging-twin", "image": DIGEST}
+    sent = dashboard.api.post(f"/v1/appliances/{appliance_id}/commands", json=body).json()["id"]
+    browser = dashboard.signed_in()
+    simulated.heartbeat()
+    simulated.tell(CommandChanged(command_id=UUID(sent), state="accepted"), now())
+    simulated.send(simulated.outbox)
+    path = f"/commands/{sent}/cancel"
+    assert path in browser.get(f"/commands/{sent}").text
+    assert browser.post(path, {}).headers["location"] == f"/commands/{sent}?note=cancelling"
+    (offered,) = [each for each in simulated.heartbeat().commands if each.request.kind == "cancel"]
+    assert str(offered.request.command_id) == sent and offered.request.run_id is None
+
+    why = marked("The rehearsal was cancelled. The dashboard asked for it.")
+    simulated.tell(CommandChanged(command_id=offered.id, state="done"), now())
+    simulated.tell(CommandChanged(command_id=UUID(sent), state="cancelled", problem=why), now())
+    simulated.send(simulated.outbox)
+    shown = browser.get(f"/commands/{sent}").text
+    assert "<h2>Cancelled</h2>" in shown and "The dashboard asked for it." in shown and path not in shown
+    assert browser.post(path, {}).status_code == 422
+    wrong = {"kind": "cancel", "run_id": "run-1", "command_id": sent}
+    assert dashboard.api.post(f"/v1/appliances/{appliance_id}/commands", json=wrong).status_code == 422

@@ -82,6 +82,27 @@ def test_a_lock_held_for_ever_is_let_go_of_when_its_time_is_over(rig: Rig) -> No
     assert rehearsal.verdict == "above" and item.reader_blocked_ms >= 800
 
 
+def test_one_that_is_unwanted_ends_even_where_it_catches_being_cancelled(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "GRACE_S", 0.2)
+    stubborn = (
+        "SELECT 1; DO $$ BEGIN LOOP BEGIN PERFORM pg_sleep(60); EXCEPTION WHEN query_canceled THEN NULL;"
+        " END; END LOOP; END $$; SELECT 2"
+    )
+    target = rig.stage.target
+
+    def is_at_it() -> bool:
+        return any("pg_sleep(60)" in query for _, _, query in target.sessions("appliance rehearsal"))
+
+    script = read_script([rig.file(stubborn)])
+    down = read_script([rig.file("SELECT 3", "down.sql")])
+    rehearsal = replace(rig.rehearser(), unwanted=is_at_it).rehearse(script, down)
+    assert (rehearsal.verdict, rehearsal.up.cancelled, rehearsal.down) == ("cancelled", True, None)
+    assert [each.failure for each in rehearsal.up.statements] == [None, None]
+    assert rig.server().branches() == []
+
+
 def _in_a_second(rig: Rig, sql: str):  # type: ignore[no-untyped-def]
     rehearser = rig.rehearser()
     hurried = rehearser.limits.model_copy(update={"max_minutes": 1 / 60})

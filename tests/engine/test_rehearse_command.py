@@ -111,10 +111,16 @@ def test_what_is_asked_for_in_two_ways_or_none_is_wrong(
             command("staging-twin", **asked)  # type: ignore[arg-type]
 
 
-def test_one_that_is_interrupted_leaves_no_branch(rig: Rig, machine: dict[str, str]) -> None:
-    up = rig.file("SELECT pg_sleep(100)")
+def test_one_that_is_interrupted_says_what_was_seen_until_then_and_leaves_no_branch(
+    rig: Rig, machine: dict[str, str]
+) -> None:
+    up = rig.file("ALTER TABLE item ALTER price TYPE bigint;\nSELECT pg_sleep(100);\nSELECT 1")
     process = subprocess.Popen(
-        line("--sql", str(up)), env=machine, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        line("--sql", str(up), "--json"),
+        env=machine,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     while not any(
         "pg_sleep(100)" in query for _, _, query in rig.stage.target.sessions("appliance rehearsal")
@@ -122,8 +128,12 @@ def test_one_that_is_interrupted_leaves_no_branch(rig: Rig, machine: dict[str, s
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate()
-    assert process.returncode == 1 and "was cancelled" in said
+    printed, said = process.communicate()
+    assert process.returncode == 1, said
+    report = json.loads(printed)
+    rewritten, slept = report["up"]["statements"]
+    assert (report["verdict"], rewritten["rewrites"]) == ("cancelled", ["public.item"])
+    assert slept["failure"] is None and "was cancelled at" in report["reasons"][0]
     assert rig.server().branches() == []
 
 

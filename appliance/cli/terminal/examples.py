@@ -30,11 +30,18 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "appliance rehearse shop-twin --sql up.sql --down down.sql --markdown comment.md",
         "appliance rehearse shop-twin --image registry.internal/shop-migrations:42 --command 'migrate up'",
     ),
+    "rehearsal list": ("appliance rehearsal list",),
+    "rehearsal show": ("appliance rehearsal show 0f8b2c1e-6a53-4f0e-9b83-2f6a5d1c7e90",),
+    "rehearsal cancel": (
+        "sudo appliance rehearsal cancel",
+        "sudo appliance rehearsal cancel 0f8b2c1e-6a53-4f0e-9b83-2f6a5d1c7e90 --why 'The release is off.'",
+    ),
     "remote rehearse": (
         "appliance remote rehearse shop-twin --sql migrations/next --markdown comment.md",
         "appliance remote rehearse shop-twin --appliance ID --image registry.internal/m@sha256:…",
     ),
     "remote wait": ("appliance remote wait 0f8b2c1e-6a53-4f0e-9b83-2f6a5d1c7e90 --json",),
+    "remote cancel": ("appliance remote cancel 0f8b2c1e-6a53-4f0e-9b83-2f6a5d1c7e90",),
     "remote branch create": ("appliance remote branch create shop-twin feature/pay-123 --ttl 3d",),
     "remote branch list": ("appliance remote branch list shop-twin",),
     "remote branch reset": ("appliance remote branch reset shop-twin feature/pay-123",),

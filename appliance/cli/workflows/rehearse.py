@@ -100,9 +100,9 @@ def rehearse(  # noqa: PLR0917 - as typer has it
     script = read_script(files_of(sql)) if sql else None
     down_script = read_script(files_of(down)) if down else None
     branches = BranchesOfWorkflow(workflow, on, connections, policy)
-    rehearser = rehearser_of(branches, _say)
     migration = script or image_program(branches, image or "", command, policy, _say)
-    with interruptible("The rehearsal"):
+    with interruptible("The rehearsal") as interruption:
+        rehearser = rehearser_of(branches, _say, interruption.asked)
         rehearsal = rehearser.rehearse(migration, down_script, keep=keep)
     if junit is not None:
         write_report(junit, junit_of(rehearsal))

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from appliance.cli.work.remote.work import Kind, Place, Work
+    from appliance.cli.work.remote.work import Place, Work
 
 app = typer.Typer(no_args_is_help=True)
 branch = typer.Typer(no_args_is_help=True, help="Make, renew, list or drop branches of a twin.")
@@ -108,6 +108,7 @@ def rehearse(  # noqa: PLR0917 - as typer has it
     appliance: ApplianceId = None,
 ) -> None:
     """Rehearse a migration there, in a branch of the twin; wait for its report."""
+    from appliance.cli.work.remote.following import followed, started  # noqa: PLC0415
     from appliance.cli.work.workflows.rehearsed_image import words_of  # noqa: PLC0415 - help does without
     from appliance.cli.work.workflows.rehearsing import files_of  # noqa: PLC0415
     from appliance.errors import WrongRequestError  # noqa: PLC0415
@@ -130,7 +131,7 @@ def rehearse(  # noqa: PLR0917 - as typer has it
     wanted |= {"keep": True} if keep else {}
     wanted |= {"on": on} if on else {}
     place = _place(url, token_file, ca, appliance)
-    work = _followed(place, _started(place, "rehearse", wanted))
+    work = followed(place, started(place, "rehearse", wanted))
     _show(work, as_json=as_json, junit=junit, markdown=markdown)
 
 
@@ -146,8 +147,30 @@ def wait(  # noqa: PLR0917
     appliance: ApplianceId = None,
 ) -> None:
     """Take up again what was asked for before, until it is over."""
+    from appliance.cli.work.remote.following import followed  # noqa: PLC0415 - help does without
+
     place = _place(url, token_file, ca, appliance)
-    _show(_followed(place, work_id), as_json=as_json, junit=junit, markdown=markdown)
+    _show(followed(place, work_id), as_json=as_json, junit=junit, markdown=markdown)
+
+
+@app.command()
+def cancel(
+    work_id: Annotated[str, typer.Argument(metavar="ID", help="As it was printed when it was asked for.")],
+    url: Url = None,
+    token_file: TokenFile = None,
+    ca: Ca = None,
+    appliance: ApplianceId = None,
+) -> None:
+    """End a rehearsal there: within seconds its branch is gone. Waits for that."""
+    from appliance.cli.work.remote.work import wait as wait_for  # noqa: PLC0415 - help does without
+    from appliance.rehearsals.results.written import IN_WORDS  # noqa: PLC0415
+
+    place = _place(url, token_file, ca, appliance)
+    place.cancel(work_id)
+    work = wait_for(place, work_id, lambda _: None)
+    # It may have come to its end just then.
+    ended = IN_WORDS["cancelled"] if work.state == "cancelled" else f"It was over just then: {work.state}."
+    typer.echo(ended)
 
 
 @branch.command()
@@ -229,9 +252,10 @@ def list_(  # noqa: PLR0917
 
 def _place(url: str | None, token_file: Path | None, ca: Path | None, appliance: str | None) -> Place:
     from appliance.cli.work.remote.asking import far  # noqa: PLC0415
+    from appliance.cli.work.remote.following import say  # noqa: PLC0415
     from appliance.cli.work.remote.work import Dashboard, StatusService  # noqa: PLC0415
 
-    service = far(url, token_file, ca, _say)
+    service = far(url, token_file, ca, say)
     return Dashboard(service, appliance) if appliance else StatusService(service)
 
 
@@ -244,26 +268,13 @@ def _at_branch(  # noqa: PLR0917
     as_json: bool,
     place: Place,
 ) -> None:
+    from appliance.cli.work.remote.following import followed, started  # noqa: PLC0415
+
     optional = {"name": name, "ttl": ttl, "on": on}
     wanted: dict[str, JsonValue] = {"workflow": workflow, "act": act}
     wanted |= {key: value for key, value in optional.items() if value is not None}
-    _show(_followed(place, _started(place, "branch", wanted)), as_json=as_json)
-
-
-def _started(place: Place, kind: Kind, wanted: dict[str, JsonValue]) -> str:
-    work_id = place.start(kind, wanted)
-    _say(f"Asked for, as {work_id}.")
-    return work_id
-
-
-def _followed(place: Place, work_id: str) -> Work:
-    from appliance.cli.work.remote.work import wait as wait_for  # noqa: PLC0415
-
-    try:
-        return wait_for(place, work_id, _say)
-    except KeyboardInterrupt:
-        _say(f"It goes on there. Take it up again: appliance remote wait {work_id}")
-        raise typer.Exit(130) from None
+    work_id = started(place, "branch", wanted)
+    _show(followed(place, work_id, can_be_cancelled=False), as_json=as_json)
 
 
 def _show(work: Work, *, as_json: bool, junit: Path | None = None, markdown: Path | None = None) -> None:
@@ -283,7 +294,3 @@ def _show(work: Work, *, as_json: bool, junit: Path | None = None, markdown: Pat
     else:
         print_work(work)
     raise typer.Exit(1 if work.exit_code is None else work.exit_code)
-
-
-def _say(line: str) -> None:
-    typer.echo(line, err=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
 from markupsafe import Markup, escape
 
+from appliance.contract.rehearsals import RehearsedTable, ReportedDirection
 from appliance.system.disk import readable
 
 _DAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -47,6 +49,47 @@ STATES: dict[str, tuple[str, str]] = {
     "placeholder": ("warn", "Still changeme"),
 }
 """Of anything that has a state: its tone and its words."""
+
+MOST_STRETCHES = 6
+_WAITED = {"both": "readers and writers", "writers": "writers"}
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a bar: from where, how wide, in hundredths of the whole; and who waited then."""
+
+    start: float
+    width: float
+    who: str
+
+
+def blocked_bar(table: RehearsedTable, way: ReportedDirection) -> list[Stretch]:
+    """When others waited for a table, over the time of the migration. The shortest can be seen."""
+    ends = [each.end_ms for every in way.tables for each in every.blocked]
+    whole = max(way.seconds * 1000, 1.0, *ends)
+    stretches = []
+    for each in table.blocked:
+        width = min(max((each.end_ms - each.start_ms) / whole * 100, 0.8), 100.0)
+        start = min(each.start_ms / whole * 100, 100.0 - width)
+        stretches.append(Stretch(round(start, 2), round(width, 2), each.who))
+    return stretches
+
+
+def blocked_text(table: RehearsedTable) -> str:
+    """The same in words, for who sees no bar."""
+    said = [
+        f"{_WAITED[each.who]} from {in_seconds(each.start_ms)} to {in_seconds(each.end_ms)}"
+        for each in table.blocked[:MOST_STRETCHES]
+    ]
+    if more := len(table.blocked) - len(said):
+        said.append(f"and {more} times more")
+    return "; ".join(said) or "nobody waited"
+
+
+def in_seconds(milliseconds: float) -> str:
+    """``0.12 s``, ``34.5 s``."""
+    return f"{milliseconds / 1000:.2f} s" if milliseconds < 10_000 else f"{milliseconds / 1000:.1f} s"
+
 
 STEPS = {
     "open_snapshot": "Open snapshot",

@@ -51,6 +51,7 @@ NOTES = {
     "assigned": "Assigned. Appliances fetch it with their next heartbeat.",
     "rolled-back": "Rolled back. Appliances fetch it with their next heartbeat.",
     "archived": "Archived. It is gone from every appliance's schedule after the run in progress.",
+    "cancelling": "Asked. The rehearsal ends within seconds of the appliance's next heartbeat.",
     "sent": "Asked. The appliance answers with its next heartbeat.",
     "renamed": "Renamed.",
     "tagged": "The tags are changed.",
@@ -106,6 +107,8 @@ def environment() -> Environment:
         STEPS=display.STEPS,
         COMPONENTS=display.COMPONENTS,
         CHECKS=display.CHECKS,
+        blocked_bar=display.blocked_bar,
+        blocked_text=display.blocked_text,
     )
     return made
 

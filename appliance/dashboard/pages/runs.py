@@ -19,6 +19,7 @@ from appliance.dashboard.store.run_history import receipts, run_lists, runs
 from appliance.dashboard.store.run_history.run_lists import RUN_STATES, Wanted
 from appliance.dashboard.store.workflow_rows import TitledWorkflow
 from appliance.dashboard.web.access import Visit, checked_form, visit
+from appliance.errors import WrongRequestError
 
 router = APIRouter()
 Visitor = Annotated[Visit, Depends(visit)]
@@ -174,7 +175,14 @@ def _command(visitor: Visit, command_id: str) -> dict[str, Any]:
             row.run_id,
         )
     visitor.context.attention.watch(row.appliance_id)
-    return {"command": row, "appliance": appliance, "started": started, "rehearsed": rehearsed}
+    return {
+        "command": row,
+        "appliance": appliance,
+        "started": started,
+        "rehearsed": rehearsed,
+        "may_edit": visitor.actor.may("editor"),
+        "csrf": visitor.csrf,
+    }
 
 
 @router.get("/commands/{command_id}")
@@ -184,6 +192,22 @@ def command_page(request: Request, command_id: str, visitor: Visitor) -> Respons
     if data["started"] and data["command"].kind == "run":
         return RedirectResponse(f"/runs/{data['appliance'].id}/{data['started']}", 303)
     return page(visitor, request, "command.html", **data)
+
+
+@router.post("/commands/{command_id}/cancel", dependencies=[Depends(checked_form)])
+def cancel_rehearsal(command_id: str, visitor: Visitor) -> Response:
+    """Ask the appliance to end the rehearsal that a command has asked for."""
+    visitor.needs("editor")
+    database = visitor.context.database
+    with database.read() as session:
+        row = commands.command(session, command_id)
+    if row.kind != "rehearse" or row.state not in ("waiting", "accepted"):
+        raise WrongRequestError(
+            "Only a rehearsal that is not over can be cancelled.", "", "Look at what became of it."
+        )
+    commands.send(database, visitor.actor, row.appliance_id, "cancel", {"command_id": command_id})
+    visitor.context.attention.watch(row.appliance_id)
+    return RedirectResponse(f"/commands/{command_id}?note=cancelling", 303)
 
 
 @router.get("/commands/{command_id}/live")

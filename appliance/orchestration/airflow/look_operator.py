@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from appliance.orchestration.looks import LONGEST_MIN, Look, asked_for
 from appliance.run_folder import LOOK, run_folder
 from appliance.scrubbing.scrub import Scrubber
 from appliance.steps.calling.call import StepCall
-from appliance.store.asked_work import work_started
+from appliance.store.asked_work import is_open, work_started
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.context import Context
@@ -37,6 +38,10 @@ class LookOperator(StepOperator):
         failure: Failure | ApplianceError | None = None
         try:
             look = asked_for(self.settings, command_id)
+            if not self._is_wanted(look):
+                shutil.rmtree(run_folder(self.settings.state_dir, look.run_id), ignore_errors=True)
+                look = None
+                return
             spec = begin(self.settings, look)
             self.step, self.workflow = look.step, spec.workflow.id
             inputs = StepInputs(self.settings, spec)
@@ -62,6 +67,12 @@ class LookOperator(StepOperator):
                     self._answer(look, failure)
             finally:
                 self.store.close()
+
+    def _is_wanted(self, look: Look) -> bool:
+        """Whether somebody still waits for it: it may have been cancelled before it began."""
+        command_id = str(look.command_id)
+        wanted = self.store.attempt(lambda: is_open(self.store.connection, command_id))
+        return wanted is not False
 
     def _begun(self, look: Look, inputs: StepInputs) -> None:
         """The step is about to begin."""

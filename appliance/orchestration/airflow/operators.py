@@ -23,7 +23,7 @@ from appliance.errors import ApplianceError
 from appliance.exports.writing import end_export, export_folder, find_finished
 from appliance.orchestration.airflow.task_errors import TaskFailedError, TaskFailedForGoodError, raise_failure
 from appliance.orchestration.containers.attempt import DockerTrouble, EngineAwayError, StepRun
-from appliance.orchestration.containers.container import StepLimits, paths_inside, step_mounts
+from appliance.orchestration.containers.container import STOP_GRACE_S, StepLimits, paths_inside, step_mounts
 from appliance.orchestration.containers.host_paths import host_path
 from appliance.orchestration.containers.inputs import StepInputs, instance_name, mapped_over
 from appliance.orchestration.containers.needs import UPLOAD, needs_libraries, takes_files
@@ -54,6 +54,7 @@ class StepOperator(DockerOperator):
 
     template_fields = ()
     keeps_running = False
+    stop_grace_s = STOP_GRACE_S
 
     def __init__(
         self,
@@ -128,14 +129,8 @@ class StepOperator(DockerOperator):
         if request := self._stop_request(folder):
             raise_failure(self._failed.stopped(request))
         client = self.cli
-        call = StepCall(
-            run_id=run_id,
-            workflow=self.workflow,
-            step=self.step,
-            attempt=context["ti"].try_number,
-            shard=self.shard,
-            delivery=self.delivery,
-        )
+        attempt, shard, delivery = context["ti"].try_number, self.shard, self.delivery
+        call = StepCall(run_id, self.workflow, self.step, attempt=attempt, shard=shard, delivery=delivery)
         inputs = StepInputs.of_run(self.settings, call, Path(self.source_file), self.origin)
         call = dataclasses.replace(call, exports=takes_files(self.step, inputs.spec.workflow))
         self._perform(client, inputs, call, folder)
@@ -200,6 +195,7 @@ class StepOperator(DockerOperator):
             log=self.log.info,
             clean=inputs.scrubber.clean,
             clean_line=inputs.scrubber.stream(),
+            grace_s=self.stop_grace_s,
         )
 
     def _reached(self, inputs: StepInputs, call: StepCall) -> tuple[str, ...]:

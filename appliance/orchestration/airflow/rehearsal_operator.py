@@ -46,6 +46,9 @@ class WorkStore(RunStore):
 class RehearsalOperator(LookOperator):
     """Rehearses what was asked for under the command's id."""
 
+    stop_grace_s = 30
+    """For its branch, which is dropped, and for what was seen until then."""
+
     @cached_property
     def store(self) -> RunStore:
         """Where this task process writes."""

@@ -63,6 +63,7 @@ class StepRun:
         log: Callable[[str], None],
         clean: Callable[[str], str],
         clean_line: Callable[[str], str],
+        grace_s: int = STOP_GRACE_S,
     ) -> None:
         self.call = call
         self.instance = instance
@@ -81,6 +82,7 @@ class StepRun:
         self._container: str | None = None
         self._ended = threading.Event()
         self._log = log
+        self._grace_s = grace_s
 
     def remove_stale(self) -> None:
         """Remove what an earlier attempt at the same place left: the process that watched it was killed."""
@@ -145,14 +147,14 @@ class StepRun:
             self.state = self._final_state()
         finally:
             self._ended.set()
-            watcher.join(timeout=STOP_GRACE_S + 5)
+            watcher.join(timeout=self._grace_s + 5)
             self._keeper.pass_on(now=True)
         return self.output.result if self.state.worked and self.output.failure is None else None
 
     def stop(self) -> None:
         """End the container from another thread or a signal handler: politely first."""
         if self._container is not None:
-            stop_container(self._connect(), self._container)
+            stop_container(self._connect(), self._container, self._grace_s)
 
     def remove(self) -> None:
         """Remove the container, running or not. Docker being away is no error: the reaper comes later."""
@@ -205,10 +207,10 @@ class StepRun:
                 return
 
 
-def stop_container(client: docker.APIClient, container: str) -> None:
+def stop_container(client: docker.APIClient, container: str, grace_s: int = STOP_GRACE_S) -> None:
     """SIGTERM, then SIGKILL after a short grace; a container that is gone is no error."""
     try:
-        client.stop(container, timeout=STOP_GRACE_S)
+        client.stop(container, timeout=grace_s)
     except DockerTrouble:
         return
 

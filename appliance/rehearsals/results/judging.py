@@ -8,18 +8,32 @@ from appliance.errors import ExitCode
 from appliance.rehearsals.results.report import Direction, Failure, Rehearsal
 from appliance.workflow.rehearsal import RehearsalLimits
 
-EXIT_CODES = {"passed": ExitCode.DONE, "failed": ExitCode.WORK_FAILED, "above": ExitCode.REFUSED}
+EXIT_CODES = {
+    "passed": ExitCode.DONE,
+    "failed": ExitCode.WORK_FAILED,
+    "above": ExitCode.REFUSED,
+    "cancelled": ExitCode.WORK_FAILED,
+}
 """What a command ends with, by the verdict."""
 
 
 def judged(rehearsal: Rehearsal, limits: RehearsalLimits) -> Rehearsal:
-    """The same with its verdict: a failure counts before a threshold."""
+    """The same with its verdict: that it was cancelled counts first, a failure before a threshold."""
     failures = list(_failures(rehearsal))
+    cancelled = list(_cancelled(rehearsal))
     above = list(_above("", rehearsal.up, limits))
     if rehearsal.down is not None:
         above += _above("The way back: ", rehearsal.down, limits)
-    verdict = "failed" if failures else "above" if above else "passed"
-    return rehearsal.model_copy(update={"verdict": verdict, "reasons": (*failures, *above)})
+    verdict = "cancelled" if cancelled else "failed" if failures else "above" if above else "passed"
+    return rehearsal.model_copy(update={"verdict": verdict, "reasons": (*cancelled, *failures, *above)})
+
+
+def _cancelled(rehearsal: Rehearsal) -> Iterator[str]:
+    for name, direction in (("The migration", rehearsal.up), ("The way back", rehearsal.down)):
+        if direction is not None and direction.cancelled:
+            last = direction.statements[-1] if direction.statements else None
+            at = f" at {last.file}:{last.line}" if last is not None else ""
+            yield f"{name} was cancelled{at}. What is shown was seen until then."
 
 
 def _failures(rehearsal: Rehearsal) -> Iterator[str]:

@@ -124,6 +124,8 @@ class Direction(_Part):
     """What it has left invalid at its end."""
     stopped: bool = False
     """Ended because its time was over."""
+    cancelled: bool = False
+    """Ended because somebody wished it: what there is, is what was seen until then."""
     failure: Failure | None = None
     """A failure of no single statement."""
     notes: tuple[str, ...] = ()
@@ -136,7 +138,7 @@ class SchemaComparison(_Part):
     difference: tuple[str, ...] = ()
 
 
-Verdict = Literal["passed", "failed", "above"]
+Verdict = Literal["passed", "failed", "above", "cancelled"]
 
 
 class Rehearsal(_Part):

@@ -24,6 +24,7 @@ IN_WORDS = {
     "passed": "The migration passed.",
     "failed": "The migration failed.",
     "above": "The migration is above a threshold.",
+    "cancelled": "The rehearsal was cancelled.",
 }
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.errors import WrongRequestError
+from appliance.errors import ApplianceError, WrongRequestError
 from appliance.rehearsals.directing import Stage, table_reports
 from appliance.rehearsals.results.report import CatalogChanges, Direction, Failure, LockHeld, StatementReport
 from appliance.rehearsals.statements import SHOWN_LONGEST, split_statements
@@ -91,11 +91,20 @@ def observe(stage: Stage, role: str, perform: Callable[[], Outcome]) -> Directio
         sizes = read_sizes(session, before.tables())
     sessions = Sessions(role)
     # The program is ended by what has started it; its sessions only if they outlive it.
-    watched = Watched(pids=sessions.pids, cancel=lambda: None)
+    watched = Watched(pids=sessions.pids, cancel=lambda: None, unwanted=stage.unwanted)
     with Watch(stage.look, before, watched, stage.minutes * 60 + _SLACK_S) as watch:
         began = time.monotonic()
-        outcome = perform()
+        cancelled = False
+        try:
+            outcome = perform()
+        except (KeyboardInterrupt, ApplianceError):
+            if not watch.is_unwanted():
+                raise
+            outcome, cancelled = Outcome(), True
         ended = time.monotonic()
+    if cancelled := cancelled or watch.cancelled:
+        # How it ended is our own doing.
+        outcome = Outcome()
     for (table, mode), stretches in watch.timeline.stretches_between(began, ended).items():
         for stretch in stretches:
             watch.timeline.hold(table, mode, stretch)
@@ -115,6 +124,7 @@ def observe(stage: Stage, role: str, perform: Callable[[], Outcome]) -> Directio
         left_invalid=tuple(sorted(after.invalid() - before.invalid())),
         changes=CatalogChanges.model_validate(vars(changes(before, after))),
         stopped=outcome.stopped,
+        cancelled=cancelled,
         failure=outcome.failure,
         notes=tuple(notes),
     )

@@ -22,6 +22,8 @@ LOOK_EVERY_S = 0.05
 CLOSELY_EVERY_S = 0.01
 """While a statement is young: many are over before another look."""
 CLOSELY_FOR_S = 0.5
+ASKED_EVERY_S = 0.25
+"""How often it is looked whether the migration is still wanted."""
 GRACE_S = 5.0
 """A statement that is cancelled may catch that; then its session is ended."""
 _AGAIN_S = 1.0
@@ -45,6 +47,8 @@ class Watched:
     """Its sessions now, asked with the watch's own."""
     cancel: Callable[[], None]
     """Ask it to stop."""
+    unwanted: Callable[[], bool] = lambda: False
+    """Whether somebody wishes it to end."""
 
 
 class Watch:
@@ -53,6 +57,7 @@ class Watch:
     def __init__(self, open_session: Open, before: CatalogState, watched: Watched, seconds: float) -> None:
         self.timeline = Timeline()
         self.out_of_time = False
+        self.cancelled = False
         self.notes: list[str] = []
         self._open = open_session
         self._tables = before.tables()
@@ -60,6 +65,7 @@ class Watch:
         self._probes = Probes(open_session, self.timeline)
         self._deadline = time.monotonic() + seconds
         self._killed_at: float | None = None
+        self._asked_at = 0.0
         self._young_until = 0.0
         self._ready = threading.Event()
         self._over = threading.Event()
@@ -78,6 +84,10 @@ class Watch:
     def statement_begins(self) -> None:
         """Look closely for a moment."""
         self._young_until = time.monotonic() + CLOSELY_FOR_S
+
+    def is_unwanted(self) -> bool:
+        """Whether somebody wishes the migration to end."""
+        return self.cancelled or self._watched.unwanted()
 
     def _watch(self) -> None:
         while not self._over.is_set():
@@ -113,10 +123,13 @@ class Watch:
 
     def _end_when_over(self, session: Connection[TupleRow] | None) -> None:
         now = time.monotonic()
-        if now < self._deadline:
+        if not self.cancelled and not self.out_of_time and now > self._asked_at + ASKED_EVERY_S:
+            self._asked_at = now
+            self.cancelled = self._watched.unwanted()
+        if now < self._deadline and not self.cancelled:
             return
         if self._killed_at is None:
-            self.out_of_time = True
+            self.out_of_time = not self.cancelled
             self._killed_at = now
             self._watched.cancel()
         elif now > self._killed_at + GRACE_S and session is not None:

@@ -15,9 +15,11 @@ from appliance.status.calls.branch_requests import (
     WantedRehearsal,
     WorkAccepted,
     ask_for_work,
+    cancel_work,
     look_at_work,
 )
 from appliance.status.calls.owner_calls import AWAY, CHANGES, for_the_owner
+from appliance.status.calls.owner_requests import Asked
 from appliance.store.asked_work import AskedWork, recent_rehearsals
 from appliance.store.database import connect
 
@@ -37,6 +39,11 @@ def branch_calls(settings: Settings) -> APIRouter:
     def ask_rehearsal(request: Request, wanted: WantedRehearsal) -> WorkAccepted:
         """Rehearse a migration in a branch of a twin."""
         return for_the_owner(request, lambda: ask_for_work(settings, "rehearse", wanted))
+
+    @router.post("/work/{work_id}/cancel", responses=CHANGES, status_code=202)
+    def cancel(request: Request, work_id: UUID) -> Asked:
+        """End a rehearsal: within seconds its branch is gone, and its report says that it was cancelled."""
+        return for_the_owner(request, lambda: cancel_work(settings, work_id))
 
     @router.get("/work/{work_id}", response_model=AskedWork, responses=NO_DATABASE | NO_WORK)
     def work(work_id: UUID) -> Response:

@@ -16,12 +16,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from appliance.contract.branches import BranchAct, BranchName
 from appliance.errors import WrongRequestError
 from appliance.settings.settings import Settings
-from appliance.status.calls.owner_requests import EXPIRES_S
+from appliance.status.calls.owner_requests import EXPIRES_S, Asked, put
 from appliance.store.asked_by import BY, PAGE
 from appliance.store.asked_work import AskedWork, find_work
-from appliance.store.database import connect
+from appliance.store.database import Connection, connect
 
+MOST_AN_HOUR = 600
+"""Of a pipeline that has gone wild. The dashboard's commands are counted apart."""
 MAX_SQL_BYTES = 4 * 2**20
+WHY = "It was asked for over the appliance's API."
 _NO_NUL = r"^[^\x00]*$"
 """What a database can hold."""
 
@@ -98,6 +101,7 @@ def ask_for_work(
     command_id = wanted.id or uuid4()
     payload = wanted.model_dump(mode="json", exclude={"id"}, exclude_none=True)
     with connect(settings.database_url) as db:
+        _require_budget(db, str(command_id))
         db.execute(
             "INSERT INTO appliance.command (command_id, kind, payload, state, expires_at)"
             " VALUES (%s, %s, %s, 'received', now() + make_interval(secs => %s)) ON CONFLICT DO NOTHING",
@@ -105,6 +109,36 @@ def ask_for_work(
         )
     _work_off(settings)
     return WorkAccepted(id=command_id)
+
+
+def _require_budget(db: Connection, command_id: str) -> None:
+    found = db.execute(
+        "SELECT count(*) AS asked FROM appliance.command WHERE received_at > now() - interval '1 hour'"
+        " AND payload ->> %s = %s AND kind IN ('branch', 'rehearse') AND command_id <> %s",
+        [BY, PAGE, command_id],
+    ).fetchone()
+    if found is not None and found["asked"] >= MOST_AN_HOUR:
+        raise WrongRequestError(
+            f"{found['asked']} requests about branches and rehearsals came within an hour.",
+            "More than that are not taken: a pipeline may be asking in a loop.",
+            "Ask again later.",
+        )
+
+
+def cancel_work(settings: Settings, work_id: UUID) -> Asked:
+    """End a rehearsal. Raises WrongRequestError for none of that id or one that is over, psycopg.Error."""
+    from appliance.orchestration.rehearsal_cancelling import (  # noqa: PLC0415 - see serving
+        cancel_rehearsal,
+        require_open,
+    )
+
+    with connect(settings.database_url) as db:
+        if not settings.is_split:
+            cancel_rehearsal(db, settings, str(work_id), WHY)
+        else:
+            require_open(db, str(work_id))
+            put(settings, "cancel", {"command_id": str(work_id)})
+    return Asked(said="Asked for: it ends within seconds, and its branch is dropped.")
 
 
 def look_at_work(settings: Settings, work_id: UUID) -> AskedWork:

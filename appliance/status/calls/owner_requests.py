@@ -51,7 +51,7 @@ def ask_for_run(settings: Settings, workflow: str) -> Asked:
 
     find_workflow(settings, workflow)
     if settings.is_split:
-        _put(settings, "run", {"workflow": workflow})
+        put(settings, "run", {"workflow": workflow})
         return Asked(said=f"Asked for: {workflow} starts within seconds.")
     return Asked(said=f"Started: {start_run(settings, workflow, wait_s=0).run_id}")
 
@@ -66,7 +66,7 @@ def ask_to_cancel(settings: Settings, run_id: str) -> Asked:
         what = f"The run '{run_id}' is over: it has {state}." if state else f"There is no run '{run_id}'."
         raise WrongRequestError(what, "", "appliance runs")
     if settings.is_split:
-        _put(settings, "cancel", {"run_id": run_id})
+        put(settings, "cancel", {"run_id": run_id})
     else:
         cancel_run(settings, run_id, WHY)
     return Asked(said="Asked for: it ends within seconds, and the twin stays as it was.")
@@ -88,10 +88,10 @@ def ask_for_test(settings: Settings, connection: str) -> Asked:
             what = f"There is no connection '{connection}'."
         raise WrongRequestError(what, "", f"Edit {settings.connections_file}")
     if settings.is_split:
-        _put(settings, "test", {"connection": connection})
+        put(settings, "test", {"connection": connection})
     else:
         # No other process works off what waits where no dashboard is known.
-        command_id = _put(settings, "test", {"connection": connection}, state="accepted")
+        command_id = put(settings, "test", {"connection": connection}, state="accepted")
         try:
             ask(settings, Look(kind="test", command_id=command_id, connection=connection, origin="local"))
         except ApplianceError:
@@ -108,22 +108,23 @@ def ask_for_diagnostics(settings: Settings) -> Asked:
         if diagnostics_shown(settings, db).state == "under way":
             raise WrongRequestError("Diagnostics are being made.", "", "Wait until they are there.")
     if settings.is_split:
-        _put(settings, KIND, {})
+        put(settings, KIND, {})
     else:
-        command_id = _put(settings, KIND, {}, state="accepted")
+        command_id = put(settings, KIND, {}, state="accepted")
         from appliance.status.facts.diagnostics_making import make_here  # noqa: PLC0415 - see serving
 
         make_here(settings, str(command_id))
     return Asked(said="Asked for: they are made, which takes up to a minute.")
 
 
-def _put(
+def put(
     settings: Settings,
     kind: str,
     payload: dict[str, str],
     *,
     state: Literal["received", "accepted"] = "received",
 ) -> UUID:
+    """Put a request where those of the dashboard wait; its id. Raises psycopg.Error."""
     command_id = uuid4()
     with connect(settings.database_url) as db:
         db.execute(

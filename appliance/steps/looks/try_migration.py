@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from pydantic import BaseModel
 
@@ -18,6 +19,7 @@ from appliance.rehearsals.login import Login
 from appliance.rehearsals.rehearsing import Program, Rehearser
 from appliance.rehearsals.results.report import Failure
 from appliance.rehearsals.watch.observing import Outcome
+from appliance.run_folder import stop_request
 from appliance.steps.calling.context import StepContext
 from appliance.steps.calling.secrets import maintenance_service, read_service
 from appliance.steps.looks.branch import noting_in
@@ -64,6 +66,7 @@ def run(context: StepContext) -> RehearsalSummary:
         # The step sees no other run's folder: what reads the report adds them.
         source_rows=lambda _: {},
         say=context.notice,
+        unwanted=lambda: is_unwanted(context.run_dir),
         # The linter is no part of the step's image: what reads the report asks it.
         lints=False,
     )
@@ -74,6 +77,12 @@ def run(context: StepContext) -> RehearsalSummary:
         statements=len(rehearsal.up.statements),
         seconds=rehearsal.up.seconds,
     )
+
+
+def is_unwanted(folder: Path) -> bool:
+    """Whether somebody has asked for the end of it; its time being over is another matter."""
+    request = stop_request(folder)
+    return request is not None and request.kind == "cancel"
 
 
 def _by_container(context: StepContext) -> Program:

@@ -19,7 +19,8 @@ def print_work(work: Work) -> None:
     if work.state != "done":
         rule = f" The rule is {work.rule}." if work.rule else ""
         typer.echo(printable((work.problem or f"It has {work.state}.") + rule), err=True)
-        return
+        if work.state != "cancelled" or work.rehearsal is None:
+            return
     rehearsal = work.rehearsal
     if rehearsal is not None:
         print_rehearsal(rehearsal)

@@ -13,14 +13,14 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from appliance.branches.asking import BranchesFound
 from appliance.cli.work.remote.asking import Far, in_path
-from appliance.errors import WorkFailedError, WrongRequestError
+from appliance.errors import Explanation, RefusedError, WorkFailedError, WrongRequestError
 from appliance.rehearsals.results.judging import EXIT_CODES
 from appliance.rehearsals.results.report import Rehearsal
 
 Kind = Literal["branch", "rehearse"]
 Model = TypeVar("Model", bound=BaseModel)
 _LOOK_S = 1.0
-_OVER = {"done", "failed", "refused", "expired"}
+_OVER = {"done", "failed", "refused", "cancelled", "expired"}
 _EXIT = {"done": 0, "refused": 3}
 _PATHS: dict[Kind, str] = {"branch": "/branches", "rehearse": "/rehearsals"}
 
@@ -99,6 +99,9 @@ class Place(Protocol):
     def look(self, work_id: str) -> Work:
         """How far it is. Raises our errors."""
 
+    def cancel(self, work_id: str) -> None:
+        """Ask it to end. Raises our errors; RefusedError where policy does not let it."""
+
 
 @dataclass
 class StatusService:
@@ -115,6 +118,10 @@ class StatusService:
     def look(self, work_id: str) -> Work:
         """One call says all."""
         return _read(Work, self.far.get(f"/work/{in_path(work_id)}"))
+
+    def cancel(self, work_id: str) -> None:
+        """Twice is as good as once."""
+        self.far.post(f"/work/{in_path(work_id)}/cancel", {}, again=True)
 
 
 @dataclass
@@ -136,6 +143,27 @@ class Dashboard:
             raise _unknown()
         return str(made["id"])
 
+    def cancel(self, work_id: str) -> None:
+        """By a command of its own, whose answer is waited for."""
+        path = f"/v1/appliances/{in_path(self.appliance_id)}/commands"
+        made = self.far.post(path, {"kind": "cancel", "command_id": work_id}, again=True)
+        if not isinstance(made, dict) or not isinstance(made.get("id"), str):
+            raise _unknown()
+        command_id = str(made["id"])
+        while True:
+            command = self.far.get(f"/v1/commands/{in_path(command_id)}")
+            state = command.get("state") if isinstance(command, dict) else None
+            if not isinstance(command, dict) or not isinstance(state, str):
+                raise _unknown()
+            if state == "done":
+                return
+            if state in _OVER:
+                said = Explanation.parsed(
+                    str(command.get("problem") or "The appliance did not call in time.")
+                )
+                raise (RefusedError if state == "refused" else WrongRequestError).of(said)
+            time.sleep(_LOOK_S)
+
     def look(self, work_id: str) -> Work:
         """What became of the command; the report and the branches stand beside it."""
         command = self.far.get(f"/v1/commands/{in_path(work_id)}")
@@ -148,7 +176,7 @@ class Dashboard:
         if not work.is_over:
             return work
         work = work.model_copy(update={"exit_code": _EXIT.get(work.state, 1)})
-        if work.state == "done" and kind == "rehearse":
+        if kind == "rehearse" and work.state in ("done", "cancelled"):
             return self._with_report(work)
         if work.state == "done" and isinstance(argument, dict):
             return self._with_branches(work, str(argument.get("workflow")))
@@ -157,7 +185,14 @@ class Dashboard:
         return work
 
     def _with_report(self, work: Work) -> Work:
-        found = self.far.get(f"/v1/appliances/{in_path(self.appliance_id)}/rehearsals/{in_path(work.id)}")
+        path = f"/v1/appliances/{in_path(self.appliance_id)}/rehearsals/{in_path(work.id)}"
+        try:
+            found = self.far.get(path)
+        except WrongRequestError:
+            if work.state == "cancelled":
+                # Nothing was seen of it yet.
+                return work
+            raise
         inside = found.get("found") if isinstance(found, dict) else None
         if not isinstance(inside, dict) or inside.get("verdict") not in EXIT_CODES:
             raise _unknown()

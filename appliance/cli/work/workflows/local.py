@@ -167,6 +167,10 @@ class Interruption:
         self._asked = True
         raise Interrupted
 
+    def asked(self) -> bool:
+        """Whether a stop was requested."""
+        return self._asked
+
     def check(self) -> None:
         """Raise Interrupted again: Python drops what a handler raises inside a destructor or a callback."""
         if self._asked:

@@ -15,7 +15,9 @@ from appliance.rehearsals.results.judging import EXIT_CODES
 from appliance.rehearsals.results.report import Rehearsal
 
 
-def rehearser_of(branches: BranchesOfWorkflow, say: Callable[[str], None]) -> Rehearser:
+def rehearser_of(
+    branches: BranchesOfWorkflow, say: Callable[[str], None], unwanted: Callable[[], bool]
+) -> Rehearser:
     """Where migrations of the workflow are rehearsed. Raises WrongRequestError."""
     limits = branches.document.rehearsal
     migrator = None
@@ -31,6 +33,7 @@ def rehearser_of(branches: BranchesOfWorkflow, say: Callable[[str], None]) -> Re
         make_branch=branches.make,
         source_rows=lambda run: rows_left_out(branches.settings, run),
         say=say,
+        unwanted=unwanted,
     )
 
 

@@ -166,7 +166,7 @@ class CommandRow:
     id: str
     kind: str
     argument: Annotated[dict[str, Any], Stored(_shown_argument)]
-    state: Literal["waiting", "accepted", "done", "refused", "failed", "expired"]
+    state: Literal["waiting", "accepted", "done", "refused", "failed", "cancelled", "expired"]
     created_at: float
     created_by: str
     expires_at: float
