@@ -1,0 +1,63 @@
+"""Whose a table's rows are: the way from a row to its subject, as the document and the catalog say it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from appliance.documents.problems import KeyPath
+from appliance.workflow.catalog import Column
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A row that carries no key, but a unique column's value: the key stands in the subject's table."""
+
+    column: Column
+    """Of the subject's table."""
+    folded: bool
+    """What is unique there is the text in small letters."""
+    rows: int
+    """Of the subject's table, as its statistics estimate."""
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Link:
+    """One subject of a table's rows."""
+
+    subject: str
+    name: str
+    """What `subject` of a mask calls it."""
+    table: tuple[str, str]
+    """The subject's own."""
+    columns: tuple[Column, ...]
+    """Of the row: the key, or what it is looked up by."""
+    key: tuple[Column, ...]
+    """Of the subject's table."""
+    path: KeyPath
+    """Where the document says so."""
+    own: bool = False
+    """The table is the subject's own."""
+    lookup: Lookup | None = None
+    unique: bool = False
+    """No two rows of the table are of one subject."""
+
+    @property
+    def said(self) -> str:
+        """As people read it: ``customer by customer_id``."""
+        by = ", ".join(each.name for each in self.columns)
+        called = self.subject if self.name == self.subject else f"{self.subject} ({self.name})"
+        return f"{called} by {by}"
+
+    @property
+    def nullable(self) -> bool:
+        """A row may be nobody's."""
+        return not all(each.not_null for each in self.columns)
+
+
+def own_link(links: Sequence[Link]) -> Link | None:
+    """The one that a mask draws from by itself: a table's own subject, else the only one there is."""
+    own = [each for each in links if each.own]
+    found = own or list(links)
+    return found[0] if len(found) == 1 else None
