@@ -114,15 +114,11 @@ def _of_one_subject(end: End, other: End) -> bool:
     if end.mask != other.mask or end.mask is None or "subject" in end.mask.params:
         return False
     here, there = own_link(end.links), own_link(other.links)
-    return (
-        here is not None
-        and there is not None
-        and here.subject == there.subject
-        and there.own
-        and here.lookup is not None
-        and here.lookup.column.name == other.column.name
-        and end.column in here.columns
-    )
+    if here is None or there is None or here.subject != there.subject or not there.own:
+        return False
+    (way, *more) = here.ways
+    by = way.lookup.column.name if way.lookup is not None else None
+    return not more and by == other.column.name and end.column in way.columns
 
 
 def _key_problems(

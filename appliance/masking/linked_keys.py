@@ -43,7 +43,7 @@ def keeps_distinct(mask: Mask[Any], params: Any, scope: Scope) -> bool:
     if not (mask.keeps_subjects_apart and link.unique):
         return False
     # Rows of nobody are drawn from by their values.
-    everyone = link.lookup is None and not link.nullable
+    everyone = link.ways[0].certain
     return everyone or mask.distinct(shape, params.model_copy(update={"subject": None}))
 
 

@@ -40,29 +40,37 @@ def key_message(values: Sequence[Value]) -> Message:
 
 def subject_message(
     link: Link, own: Message, column: Column, alias: Callable[[str], str]
-) -> tuple[Message, SubjectLookup | None]:
+) -> tuple[Message, tuple[SubjectLookup, ...]]:
     """What a mask of ``column`` draws from, and what is looked up for it. ``own`` is for nobody's rows.
 
     ``alias`` gives a name that no column of the table has.
     """
-    values = [column_value(each) for each in link.columns]
-    if link.lookup is None:
+    found: list[str] = []
+    unknown: list[str] = []
+    lookups: list[SubjectLookup] = []
+    for way in link.ways:
+        values = [column_value(each) for each in way.columns]
+        if way.lookup is not None:
+            lookups.append(_lookup(link, way.lookup, values[0], alias))
+            found.append(lookups[-1].scalar)
+            if column not in way.columns:
+                unknown.append(_of_value(link, way.lookup, values[0]))
+            continue
         keyed = _of_key(link.subject, values)
-        if not link.nullable:
-            return keyed, None
+        if way.certain:
+            if not found:
+                return keyed, ()
+            return Message("", f"coalesce({', '.join([*found, _whole(keyed)])})"), tuple(lookups)
         known = " AND ".join(f"{each.sql} IS NOT NULL" for each in values)
-        return Message("", f"CASE WHEN {known} THEN {_whole(keyed)} ELSE {_whole(own)} END"), None
-    (value,) = values
-    found = _lookup(link, link.lookup, value, alias)
-    if column in link.columns:
-        return Message("", f"coalesce({found.scalar}, {_whole(own)})"), found
-    there = _known_value(link.lookup, value)
-    written = _name(link.subject) + "76" + _text(link.lookup.column.name)
-    of_value = key_message([there])
-    whole = _whole(Message(written + of_value.header, of_value.body))
-    nobody = f"{value.sql} IS NULL OR {value.text} = ''"
-    without = f"CASE WHEN {nobody} THEN {_whole(own)} ELSE {whole} END"
-    return Message("", f"coalesce({found.scalar}, {without})"), found
+        found.append(f"CASE WHEN {known} THEN {_whole(keyed)} END")
+    return Message("", f"coalesce({', '.join([*found, *unknown, _whole(own)])})"), tuple(lookups)
+
+
+def _of_value(link: Link, lookup: Lookup, value: Value) -> str:
+    """What no subject has stands for a person, if it is anything."""
+    message = key_message([_known_value(lookup, value)])
+    header = _name(link.subject) + "76" + _text(lookup.column.name) + message.header
+    return f"CASE WHEN nullif({value.text}, '') IS NOT NULL THEN {_whole(Message(header, message.body))} END"
 
 
 def _of_key(subject: str, values: Sequence[Value]) -> Message:

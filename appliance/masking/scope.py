@@ -106,17 +106,13 @@ class Scope:
             return None
         found = own_link(self.links)
         self.undecided |= found is None
-        if found is not None and found.lookup is None and self.column in found.columns:
-            # A key's pseudonym follows from the key: what refers to it finds it.
-            return None
-        return found
+        return None if found is not None and found.decides_itself(self.column) else found
 
     def of_subject(self, link: Link, own: Message) -> Message:
         """What a mask of the column draws from where a row's subject decides."""
-        message, lookup = subject_message(link, own, self.column, self.alias)
+        message, lookups = subject_message(link, own, self.column, self.alias)
         self.subjects.setdefault(link.said)
-        if lookup is not None:
-            self.lookups.setdefault(lookup.name, lookup)
+        self.lookups |= {each.name: each for each in lookups}
         return message
 
     @contextmanager

@@ -124,13 +124,15 @@ class LinkedSubject(StrictModel):
     also: tuple[LinkedColumns, ...] = Field(
         default=(),
         max_length=1_000,
-        description="Columns of other tables that say whose row it is: the key, or an e-mail address.",
+        description=(
+            "Columns of other tables that say whose row it is: the key, or an e-mail address. Several of one"
+            " table are tried in their order, unless they have names."
+        ),
         examples=[["public.orders.customer_id", {"column": "crm.lead.mail", "via": "email"}]],
     )
 
     @model_validator(mode="after")
     def _says_each_once(self) -> LinkedSubject:
-        seen: dict[tuple[tuple[str, str], str], LinkedColumns] = {}
         columns: set[tuple[str, ...]] = set()
         for each in self.also:
             if each.columns in columns:
@@ -147,14 +149,6 @@ class LinkedSubject(StrictModel):
                     f"has {len(self.keys)} columns in its key, and {describe(each.columns[0])} is one column",
                     "a list with a column for each, or `via`: a unique column of the subject's table",
                 )
-            place = (each.table, each.name or "")
-            if place in seen:
-                table = literal_pattern(*each.table)
-                raise wrong(
-                    f"has two ways from {table} that are called alike",
-                    "a `name` for one of them: {column: …, name: recipient}",
-                )
-            seen[place] = each
             if each.name is None and each.table == parse_pattern(self.table, 2).names:
                 raise wrong(
                     f"lists {describe(each.columns[0])} of its own table without a name",
@@ -174,8 +168,8 @@ def check_names(subjects: Mapping[str, LinkedSubject]) -> None:
         raise wrong(
             f"calls a subject `{NO_SUBJECT}`", "another name: `subject: none` says that there is none"
         )
-    taken: dict[tuple[tuple[str, ...], str], str] = {
-        (parse_pattern(each.table, 2).names, name): name for name, each in subjects.items()
+    taken: dict[tuple[tuple[str, ...], str], tuple[str, bool]] = {
+        (parse_pattern(each.table, 2).names, name): (name, True) for name, each in subjects.items()
     }
     for name, subject in subjects.items():
         for each in subject.also:
@@ -184,9 +178,9 @@ def check_names(subjects: Mapping[str, LinkedSubject]) -> None:
                 raise wrong(
                     f"calls a subject `{NO_SUBJECT}`", "another name: `subject: none` says that there is none"
                 )
-            if (each.table, called) in taken:
+            if taken.get((each.table, called), (name, False)) != (name, False):
                 raise wrong(
                     f"has two subjects called `{called}` in {literal_pattern(*each.table)}",
                     "a `name` for one of them: {column: …, name: …}",
                 )
-            taken[each.table, called] = name
+            taken[each.table, called] = (name, False)

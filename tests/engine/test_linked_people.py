@@ -14,7 +14,8 @@ CREATE TABLE customer (id int PRIMARY KEY, email text UNIQUE, first_name text, f
     phone text, born date, joined timestamp);
 CREATE TABLE orders (id bigint PRIMARY KEY, customer_id bigint REFERENCES customer, full_name text,
     ship_street text, at timestamptz, email text);
-CREATE TABLE crm.lead (id int PRIMARY KEY, email text, full_name text, first_name varchar(60), seen date);
+CREATE TABLE crm.lead (id int PRIMARY KEY, email text, full_name text, first_name varchar(60), seen date,
+    customer_ref int);
 CREATE TABLE message (id int PRIMARY KEY, sender_id int, recipient_id int, from_name text, to_name text,
     sent date);
 INSERT INTO customer SELECT n, 'person' || n || '@corp.test', 'First' || n, 'Full Name' || n, n || ' Elm Rd',
@@ -27,6 +28,8 @@ INSERT INTO crm.lead SELECT n, 'person' || n || '@corp.test', 'Lead ' || n, 'L' 
     FROM generate_series(200, 400) AS g (n);
 INSERT INTO crm.lead VALUES (1, NULL, 'Alone', 'Al', '2024-01-01'), (2, NULL, 'Alone', 'Al', '2024-01-01'),
     (3, 'person350@corp.test', 'Twice', 'Tw', '2024-01-01');
+INSERT INTO crm.lead SELECT n, 'elsewhere' || n || '@corp.test', 'Also ' || n, 'A' || n,
+    date '2024-01-01' + n, n FROM generate_series(20, 40) AS g (n);
 INSERT INTO message SELECT n, 1 + n % 300, 1 + (n * 7) % 300, 'From ' || n, 'To ' || n, date '2024-01-01' + n
     FROM generate_series(1, 300) AS g (n);
 GRANT USAGE ON SCHEMA crm TO reader;
@@ -40,6 +43,7 @@ DOCUMENT = {
             "key": "id",
             "also": [
                 "public.orders.customer_id",
+                {"column": "crm.lead.customer_ref", "via": "id"},
                 "crm.lead.email",
                 {"column": "public.message.sender_id", "name": "sender"},
                 {"column": "public.message.recipient_id", "name": "recipient"},
@@ -60,7 +64,7 @@ DOCUMENT = {
         "public.message.to_name": {"mask": "full_name", "subject": "recipient"},
         "public.message.sent": {"mask": "date_shift", "subject": "sender"},
     },
-    "keep": ["*.*.id", "*.*.*_id"],
+    "keep": ["*.*.id", "*.*.*_id", "*.*.*_ref"],
 }
 
 
@@ -82,7 +86,7 @@ def test_one_person_has_one_name_one_address_and_one_shift_everywhere(
         "message AS m JOIN customer AS s ON s.id = sender_id JOIN customer AS r ON r.id = recipient_id": "("
         "from_name, to_name) IS DISTINCT FROM (s.full_name, r.full_name)",
         "customer AS c JOIN crm.lead AS l USING (id)": "l.seen - (date '2024-01-01' + l.id)"
-        " <> c.born - (date '1980-01-01' + c.id) AND l.id > 100",
+        " <> c.born - (date '1980-01-01' + c.id) AND l.id > 9",
         "customer AS c JOIN orders AS o ON c.id = customer_id": "o.at::date - (date '2024-01-01' + o.id::int)"
         " <> c.born - (date '1980-01-01' + c.id)",
     }

@@ -137,7 +137,7 @@ def with_rows(matching: Matching) -> list[TableKey]:
 
 def looked_into(matching: Matching, catalog: Catalog) -> list[Table]:
     """Tables that are read for their subjects' keys and not copied."""
-    wanted = {each.table for one in matching.tables for each in one.links if each.lookup is not None}
+    wanted = {each.table for one in matching.tables for each in one.links if each.looks_up}
     chosen = {each.table.oid for each in matching.tables}
     return [
         table

@@ -23,6 +23,20 @@ class Lookup:
 
 
 @dataclass(frozen=True)
+class Way:
+    """How a row says whose it is."""
+
+    columns: tuple[Column, ...]
+    """Of the row: the key, or what it is looked up by."""
+    lookup: Lookup | None = None
+
+    @property
+    def certain(self) -> bool:
+        """Every row says it."""
+        return self.lookup is None and all(each.not_null for each in self.columns)
+
+
+@dataclass(frozen=True)
 class Link:
     """One subject of a table's rows."""
 
@@ -31,29 +45,37 @@ class Link:
     """What `subject` of a mask calls it."""
     table: tuple[str, str]
     """The subject's own."""
-    columns: tuple[Column, ...]
-    """Of the row: the key, or what it is looked up by."""
     key: tuple[Column, ...]
     """Of the subject's table."""
     path: KeyPath
     """Where the document says so."""
+    ways: tuple[Way, ...]
+    """In their order: the first by which a subject is found counts."""
     own: bool = False
     """The table is the subject's own."""
-    lookup: Lookup | None = None
     unique: bool = False
     """No two rows of the table are of one subject."""
 
     @property
+    def columns(self) -> tuple[Column, ...]:
+        """All by which its rows say whose they are."""
+        return tuple(column for way in self.ways for column in way.columns)
+
+    @property
+    def looks_up(self) -> bool:
+        """Whether the subject's table is read for it."""
+        return any(way.lookup is not None for way in self.ways)
+
+    @property
     def said(self) -> str:
         """As people read it: ``customer by customer_id``."""
-        by = ", ".join(each.name for each in self.columns)
+        by = ", else ".join(", ".join(each.name for each in way.columns) for way in self.ways)
         called = self.subject if self.name == self.subject else f"{self.subject} ({self.name})"
         return f"{called} by {by}"
 
-    @property
-    def nullable(self) -> bool:
-        """A row may be nobody's."""
-        return not all(each.not_null for each in self.columns)
+    def decides_itself(self, column: Column) -> bool:
+        """Whether a column is part of the key: its pseudonym follows from it, so what refers finds it."""
+        return any(way.lookup is None and column in way.columns for way in self.ways)
 
 
 def own_link(links: Sequence[Link]) -> Link | None:

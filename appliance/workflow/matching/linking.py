@@ -12,7 +12,7 @@ from appliance.workflow.document import Workflow
 from appliance.workflow.linked_subjects import LinkedColumns, LinkedSubject
 from appliance.workflow.matching.decisions import SelectedTable
 from appliance.workflow.matching.following import Reference
-from appliance.workflow.matching.link import Link, Lookup
+from appliance.workflow.matching.link import Link, Lookup, Way
 from appliance.workflow.matching.match_problems import MatchProblems
 from appliance.workflow.matching.patterns import literal_pattern, parse_pattern
 
@@ -67,8 +67,8 @@ class _Linking:
                 own = {column.name: column for column in each.table.columns}
                 columns = tuple(own[column.name] for column in key)
                 unique = self.table_name in each.table.all_names or _is_unique(each.table, self.subject.keys)
-                link = Link(self.name, self.name, self.table_name, columns, key, self.path, own=True)
-                found[each.table.oid].append(replace(link, unique=unique))
+                link = self._link(self.name, key, Way(columns), self.path)
+                found[each.table.oid].append(replace(link, own=True, unique=unique))
         for place, also in enumerate(self.subject.also):
             self._also(table, key, also, (*self.path, "also", place), found)
 
@@ -136,18 +136,20 @@ class _Linking:
             else:
                 lookup, unique = None, True
                 columns = tuple(columns[at] for at in by)
-            found[each.oid].append(
-                Link(
-                    self.name,
-                    also.name or self.name,
-                    self.table_name,
-                    columns,
-                    key,
-                    path,
-                    lookup=lookup,
-                    unique=unique and _is_unique(each, also.column_names),
-                )
-            )
+            link = self._link(also.name or self.name, key, Way(columns, lookup), path)
+            link = replace(link, unique=unique and _is_unique(each, also.column_names))
+            self._add(link, found[each.oid])
+
+    def _link(self, name: str, key: tuple[Column, ...], way: Way, path: KeyPath) -> Link:
+        return Link(self.name, name, self.table_name, key, path, (way,))
+
+    def _add(self, link: Link, links: list[Link]) -> None:
+        """Another way to a subject that the table has already is for rows that the first says nothing of."""
+        for place, each in enumerate(links):
+            if (each.subject, each.name) == (link.subject, link.name):
+                links[place] = replace(each, ways=(*each.ways, *link.ways), unique=False)
+                return
+        links.append(link)
 
     def _by(
         self, table: Table, key: tuple[Column, ...], there: Table, also: LinkedColumns, path: KeyPath
