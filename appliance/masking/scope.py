@@ -99,10 +99,13 @@ class Scope:
         return text_message(f"coalesce({value.key_text}, '')")
 
     def link(self, wanted: str | Sequence[str] | None, *, by_itself: bool) -> Link | None:
-        """Whose key a mask draws from, if anyone's: by the name in its rule, or by itself."""
-        if isinstance(wanted, str):
-            return next((each for each in self.links if each.name == wanted), None)
-        if wanted is not None or not by_itself or not self.links:
+        """Whose key a mask draws from, if anyone's: by the name or columns in its rule, or by itself."""
+        if isinstance(wanted, str) and any(each.name == wanted for each in self.links):
+            return next(each for each in self.links if each.name == wanted)
+        if wanted is not None:
+            names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+            return next((each for each in self.links if each.is_keyed_by(names)), None)
+        if not by_itself or not self.links:
             return None
         found = own_link(self.links)
         self.undecided |= found is None

@@ -144,11 +144,6 @@ class LinkedSubject(StrictModel):
                     f" {' and '.join(each.columns)}",
                     "as many, in the order of the key",
                 )
-            if len(each.columns) < len(self.keys) and each.via is None:
-                raise wrong(
-                    f"has {len(self.keys)} columns in its key, and {describe(each.columns[0])} is one column",
-                    "a list with a column for each, or `via`: a unique column of the subject's table",
-                )
             if each.name is None and each.table == parse_pattern(self.table, 2).names:
                 raise wrong(
                     f"lists {describe(each.columns[0])} of its own table without a name",

@@ -73,6 +73,11 @@ class Link:
         called = self.subject if self.name == self.subject else f"{self.subject} ({self.name})"
         return f"{called} by {by}"
 
+    def is_keyed_by(self, names: Sequence[str]) -> bool:
+        """Whether these columns of the row are the key, and all that says whose it is."""
+        (way, *more) = self.ways
+        return not more and way.lookup is None and tuple(names) == tuple(each.name for each in way.columns)
+
     def decides_itself(self, column: Column) -> bool:
         """Whether a column is part of the key: its pseudonym follows from it, so what refers finds it."""
         return any(way.lookup is None and column in way.columns for way in self.ways)
