@@ -68,7 +68,7 @@ def _decide(walked: Walk, plan: Plan, table: LinkedTable, planned: list[PlannedT
     for link in table.links or tuple(Link((name,), table.name, (name,)) for name in found.own):
         if link.to_table == walked.subject.table and len(link.columns) == 1:
             column = _column(planned, link.columns[0])
-            fits = fits and column is not None and _tells_apart(column)
+            fits = fits and column is not None and _follows_value(column)
             if column is not None:
                 anchors[table.name, column.name] = (link.to_columns[0], column)
         else:
@@ -99,6 +99,11 @@ def _tells_apart(column: CompiledColumn) -> bool:
     return column.mask is None or (column.preserves_distinct and not column.facets)
 
 
+def _follows_value(column: CompiledColumn) -> bool:
+    """Such as the source can say of a value alone: what is drawn from a row's subject needs the row."""
+    return _tells_apart(column) and not column.subjects
+
+
 def _key(planned: list[PlannedTable]) -> tuple[CompiledColumn, ...]:
     columns = [_column(planned, name) for name in planned[0].row_key]
     usable = [column for column in columns if column is not None and _tells_apart(column)]
@@ -110,7 +115,7 @@ def _alike(walked: Walk, plan: Plan, planned: list[PlannedTable], link: Link) ->
     there = planned_as(plan, walked.tables[link.to_table].table)
     for own, other in zip(link.columns, link.to_columns, strict=True):
         here, to = _column(planned, own), _column(there, other)
-        if here is None or to is None or _recipe(here) != _recipe(to) or not _tells_apart(here):
+        if here is None or to is None or _recipe(here) != _recipe(to) or not _follows_value(here):
             return False
     return True
 

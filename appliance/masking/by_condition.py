@@ -82,6 +82,8 @@ def by_condition(
             Branch(when=each.when, mask=made.mask, options={} if each.keeps else each.mask.params)
             for each, made in zip(choices, compiled, strict=True)
         ),
+        subjects=tuple(dict.fromkeys(said for each in compiled for said in each.subjects)),
+        lookups=tuple({look.name: look for each in compiled for look in each.lookups}.values()),
         partly=PartlyKept(where_sql=" OR ".join(kept), reads=reads, in_twin=anywhere, because=because)
         if kept
         else None,

@@ -108,6 +108,36 @@ class Lifted(CompiledModel):
     """An expression over the column and those names, of the type of the column's own ``sql``."""
 
 
+class SubjectLookup(CompiledModel):
+    """The key of a row's subject, by a unique column of the subject's table: a query of the source.
+
+    Written as a scalar it stands for itself wherever an expression may. Where many rows are read the same
+    text is replaced by a column of a join, which the server makes once for all masks of the row.
+    """
+
+    name: str
+    """Of the column that is found, quoted; no column of the row's table is called so."""
+    relation: str
+    """What stands in FROM: a row for each subject, in columns that no table has."""
+    condition: str
+    """Which of them is the row's: at most one, for what it compares is unique there."""
+    table: tuple[str, str]
+    by: str
+    rows: int = 0
+    """Of the subject's table, as estimated, and its size on disk."""
+    bytes: int = 0
+
+    @property
+    def scalar(self) -> str:
+        """The key as an expression over the row's table; NULL where there is no such subject."""
+        return f"(SELECT {self.name} FROM {self.relation} WHERE {self.condition} LIMIT 1)"
+
+    @property
+    def join(self) -> str:
+        """The same beside the row's table."""
+        return f" LEFT JOIN {self.relation} ON {self.condition}"
+
+
 class CompiledColumn(CompiledModel):
     """One column of a SELECT list."""
 
@@ -154,16 +184,22 @@ class CompiledColumn(CompiledModel):
     """Of such a column: which of its rows are kept."""
     facets: tuple[Facet, ...] = ()
     """What is proven piece by piece instead of the column as a whole: the paths of a document."""
+    subjects: tuple[str, ...] = ()
+    """Whose keys it is drawn from instead of its values, as ``customer by customer_id``."""
+    lookups: tuple[SubjectLookup, ...] = ()
+    """What ``sql`` looks up for that; it holds the scalar of each."""
 
     @property
     def said(self) -> str:
         """What happens to the column, for people of the appliance: conditions are in it."""
+        whose = f", of {' and '.join(self.subjects)}" if self.subjects else ""
         if not self.branches:
-            return f"{self.mask or 'keep'}{f', follows {self.follows}' if self.follows else ''}"
-        return ", ".join(
+            return f"{self.mask or 'keep'}{f', follows {self.follows}' if self.follows else ''}{whose}"
+        each_entry = ", ".join(
             f"else {each.mask or 'keep'}" if each.when is None else f"{each.mask or 'keep'} where {each.when}"
             for each in self.branches
         )
+        return f"{each_entry}{whose}"
 
     def proved(self) -> tuple[Facet, ...]:
         """Everything to prove about the column; empty for a kept one."""

@@ -13,6 +13,7 @@ from appliance.masking.expressions.arrays import masked_elements
 from appliance.masking.expressions.neutral import neutral_value
 from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.foreign_keys import SAME_FOR_ALL
+from appliance.masking.linked_keys import distinct_in_key, keeps_distinct, linked_to
 from appliance.masking.lookup import WrongMaskError, mask_and_params
 from appliance.masking.mask import Mask, Masked
 from appliance.masking.registry import MASKS
@@ -22,6 +23,7 @@ from appliance.masking.special_keys import special_key_problems
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.conditions.alternatives import alternatives_of
 from appliance.workflow.document import WHEN, MaskSpec
+from appliance.workflow.matching.link import Link
 
 
 def compile_column(
@@ -31,41 +33,34 @@ def compile_column(
     *,
     encoding: str = "UTF8",
     row: Mapping[str, CompiledColumn] | None = None,
+    links: Sequence[Link] = (),
 ) -> CompiledColumn:
     """A masked column. ``encoding`` is the source database's, as ``pg_encoding_to_char`` names it.
 
-    ``row`` has the other columns of the row that the mask reads.
+    ``row`` has the other columns of the row that the mask reads, ``links`` are whose the table's rows are.
 
     Raises WrongRequestError with all that ``check_column`` finds.
     """
-    problems = check_column(table, column, mask, encoding=encoding)
+    problems = check_column(table, column, mask, encoding=encoding, links=links)
     if problems:
         raise _misfit(table, column, problems)
+    scope = Scope(table, column, encoding, row=row, links=tuple(links))
     if choices := alternatives_of(mask):
-        made = [
-            keep_column(column) if each.keeps else _compile(table, column, each.mask, encoding, row)
-            for each in choices
-        ]
+        made = [keep_column(column) if each.keeps else _compile(each.mask, scope) for each in choices]
         return by_condition(table, column, choices, made)
-    return _compile(table, column, mask, encoding, row)
+    return _compile(mask, scope)
 
 
-def _compile(
-    table: Table,
-    column: Column,
-    mask: MaskSpec,
-    encoding: str,
-    row: Mapping[str, CompiledColumn] | None,
-) -> CompiledColumn:
+def _compile(mask: MaskSpec, where: Scope) -> CompiledColumn:
     chosen, params = mask_and_params(mask, MASKS)
-    scope = Scope(table, column, encoding, row=row)
+    scope, column = where.anew(), where.column
     value = column_value(column)
     if value.shape.is_array and not chosen.whole_value:
         masked = masked_elements(value, scope, lambda element: chosen.compile(element, params, scope))
     else:
         masked = chosen.compile(value, params, scope)
     compiled = _compiled(column, chosen.name, masked, scope)
-    above = Scope(table, column, encoding, beneath={}, row=row)
+    above = where.anew(beneath={})
     if value.shape.is_array or compiled.repeats:
         return compiled
     sql = f"({chosen.compile(value, params, above).sql})::{value.shape.cast}"
@@ -94,12 +89,15 @@ def keep_column(column: Column) -> CompiledColumn:
     return CompiledColumn(name=column.name, type=column.type, sql=identifier(column.name))
 
 
-def check_column(table: Table, column: Column, mask: MaskSpec, *, encoding: str = "UTF8") -> list[str]:
+def check_column(
+    table: Table, column: Column, mask: MaskSpec, *, encoding: str = "UTF8", links: Sequence[Link] = ()
+) -> list[str]:
     """Everything that speaks against a mask on a column, a sentence each, without the column's name."""
+    scope = Scope(table, column, encoding, links=tuple(links))
     if mask.mask == WHEN:
-        return _conditional_problems(table, column, mask, encoding)
-    problems = _mask_problems(table, column, mask, encoding)
-    return problems if _unknown(mask, column) else problems + _key_problems(table, column, [mask])
+        return _conditional_problems(mask, scope)
+    problems = _mask_problems(mask, scope)
+    return problems if _unknown(mask, column) else problems + _key_problems([mask], scope)
 
 
 def _unknown(mask: MaskSpec, column: Column) -> bool:
@@ -113,33 +111,50 @@ def _is_of_whole_column(mask: MaskSpec) -> bool:
     return mask.mask in MASKS and MASKS[mask.mask].whole_column
 
 
-def _conditional_problems(table: Table, column: Column, mask: MaskSpec, encoding: str) -> list[str]:
+def _conditional_problems(mask: MaskSpec, scope: Scope) -> list[str]:
     choices = alternatives_of(mask)
     if not choices:
         return ["the list of masks with conditions cannot be read"]
-    if problems := condition_problems(table, choices):
+    if problems := condition_problems(scope.table, choices):
         return problems
     masks = [(number, each.mask) for number, each in enumerate(choices, 1) if not each.keeps]
     if whole := [number for number, each in masks if _is_of_whole_column(each)]:
         return [f"entry {whole[0]}: the mask '{choices[whole[0] - 1].mask.mask}' is for all rows of a column"]
     problems = [
-        f"entry {number}: {problem}"
-        for number, each in masks
-        for problem in _mask_problems(table, column, each, encoding)
+        f"entry {number}: {problem}" for number, each in masks for problem in _mask_problems(each, scope)
     ]
-    return problems or _key_problems(table, column, [each for _, each in masks], shared=True)
+    return problems or _key_problems([each for _, each in masks], scope, shared=True)
 
 
-def _mask_problems(table: Table, column: Column, mask: MaskSpec, encoding: str) -> list[str]:
+def _mask_problems(mask: MaskSpec, where: Scope) -> list[str]:
     try:
         chosen, params = mask_and_params(mask, MASKS)
     except WrongMaskError as wrong:
         return wrong.problems
-    shape = shape_of(column)
+    column = where.column
+    shape, scope = shape_of(column), where.anew()
     if shape.kind not in chosen.kinds:
         others = ", ".join(fitting(shape))
         return [f"the mask '{chosen.name}' does not fit the type {column.type}; these do: {others}"]
-    return list(chosen.problems(shape, params, Scope(table, column, encoding)))
+    problems = list(chosen.problems(shape, params, scope))
+    if not problems and len(scope.links) > 1:
+        # A mask inside another one may have to say whose value it is.
+        problems = _undecided(chosen, params, scope)
+    return problems
+
+
+def _undecided(mask: Mask[Any], params: Any, scope: Scope) -> list[str]:
+    if mask.reads(params):
+        return []
+    value = column_value(scope.column)
+    if value.shape.is_array and not mask.whole_value:
+        masked_elements(value, scope, lambda element: mask.compile(element, params, scope))
+    else:
+        mask.compile(value, params, scope)
+    if not scope.undecided:
+        return []
+    subjects = ", ".join(f"`subject: {each.name}`" for each in scope.links)
+    return [f"the table's rows have several subjects; say whose value it is: {subjects}, or `subject: none`"]
 
 
 def check_unlisted(table: Table, column: Column) -> list[str]:
@@ -205,16 +220,15 @@ def fitting(shape: Shape) -> list[str]:
     return [mask.name for mask in MASKS.values() if shape.kind in mask.kinds]
 
 
-def _key_problems(
-    table: Table, column: Column, masks: Sequence[MaskSpec], *, shared: bool = False
-) -> list[str]:
+def _key_problems(masks: Sequence[MaskSpec], scope: Scope, *, shared: bool = False) -> list[str]:
     """Why a unique key would not stay one. ``shared``: each mask is for some of the rows."""
+    table, column = scope.table, scope.column
     shape = shape_of(column)
     # What a permutation makes of one row may be what another row keeps.
     doubling = [
         (mask, params)
         for mask, params in (mask_and_params(each, MASKS) for each in masks)
-        if not mask.distinct(shape, params) or (shared and not _apart_from_kept(mask, shape))
+        if not keeps_distinct(mask, params, scope) or (shared and not _apart_from_kept(mask, shape))
     ]
     special = special_key_problems(
         table,
@@ -224,7 +238,7 @@ def _key_problems(
         keeping=lambda: _keeping(shape, shared=shared),
     )
     return (
-        list(_plain_key_problems(table, column, doubling, shared=shared))
+        list(_plain_key_problems(doubling, scope, shared=shared))
         or list(special)
         or _null_problems(table, column, masks)
     )
@@ -241,12 +255,14 @@ def _null_problems(table: Table, column: Column, masks: Sequence[MaskSpec]) -> l
 
 
 def _plain_key_problems(
-    table: Table, column: Column, doubling: Sequence[tuple[Mask[Any], Any]], *, shared: bool
+    doubling: Sequence[tuple[Mask[Any], Any]], scope: Scope, *, shared: bool
 ) -> list[str]:
     if not doubling:
         return []
-    shape = shape_of(column)
+    table, column, shape = scope.table, scope.column, shape_of(scope.column)
     what = f"the mask '{doubling[0][0].name}' may give two rows the same value"
+    if (link := linked_to(*doubling[0], scope)) is not None:
+        what = f"{what}, for it draws from {link.said} (`subject: none` lets the value decide)"
     if column.unique_alone:
         keeping = ", ".join(_keeping(shape, shared=shared))
         return [f"{what}, and the column is unique; these masks keep it so: {keeping}"]
@@ -254,7 +270,7 @@ def _plain_key_problems(
     for key in table.unique_keys:
         if len(key) < 2 or column.name not in key or unique_alone & set(key):
             continue
-        if shared or not all(mask.distinct_with(key, column, table, params) for mask, params in doubling):
+        if shared or not all(distinct_in_key(mask, params, key, scope) for mask, params in doubling):
             keeping = ", ".join(_keeping(shape, shared=shared))
             return [
                 f"{what}, and the column is part of the unique key ({', '.join(key)}); use {keeping} or keep"
@@ -310,6 +326,8 @@ def _compiled(column: Column, mask: str, masked: Masked, scope: Scope) -> Compil
         normal_form_sql=normal_form,
         repeats=masked.repeats and not shape.is_array and not column.unique_alone,
         facets=facets,
+        subjects=tuple(scope.subjects),
+        lookups=tuple(scope.lookups.values()),
     )
 
 

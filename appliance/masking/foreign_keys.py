@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.masking.lookup import WrongMaskError, mask_and_params
 from appliance.masking.registry import MASKS
@@ -11,6 +11,7 @@ from appliance.masking.scope import Scope
 from appliance.masking.shape import Value, shape_of
 from appliance.workflow.catalog import Column, ForeignKey, Table
 from appliance.workflow.document import WHEN, MaskSpec
+from appliance.workflow.matching.link import Link, own_link
 
 SAME_FOR_ALL = frozenset({"null", "constant"})
 """Masks that give all values of a column the same output, whatever its collation takes for equal."""
@@ -41,6 +42,8 @@ class End:
     table: Table
     column: Column
     mask: MaskSpec | None
+    links: tuple[Link, ...] = ()
+    """Whose the table's rows are."""
 
     @property
     def described(self) -> str:
@@ -55,6 +58,8 @@ def reference_problem(end: End, other: End) -> str | None:
         return None
     if end.mask is None or other.mask is None or end.mask.mask != other.mask.mask:
         return "mask both alike, or keep both"
+    if _of_one_subject(end, other):
+        end, other = replace(end, links=()), replace(other, links=())
     try:
         alike = _recipe(end) == _recipe(other)
     except _IrreproducibleError as irreproducible:
@@ -92,10 +97,28 @@ def _recipe(end: End) -> str:
         raise _IrreproducibleError(
             f"the mask '{mask.name}' follows a row's subject, not the value; use another one, or keep both"
         )
-    shape, scope = shape_of(end.column), Scope(end.table, end.column)
+    shape, scope = shape_of(end.column), Scope(end.table, end.column, links=end.links)
     if shape.kind not in mask.kinds or mask.problems(shape, params, scope):
         raise WrongMaskError([])
-    return mask.compile(Value("v", shape), params, scope).sql
+    sql = mask.compile(Value("v", shape), params, scope).sql
+    if scope.subjects:
+        raise _IrreproducibleError(
+            f"the mask '{mask.name}' draws from {' and '.join(scope.subjects)}, not the value; say"
+            " `subject: none`, or keep both"
+        )
+    return sql
+
+
+def _of_one_subject(end: End, other: End) -> bool:
+    """Whether both draw from one subject: ``other``'s row is it, and ``end`` looks it up by that column."""
+    if end.mask != other.mask or end.mask is None or "subject" in end.mask.params:
+        return False
+    here, there = own_link(end.links), own_link(other.links)
+    if here is None or there is None or here.subject != there.subject or not there.own:
+        return False
+    (way, *more) = here.ways
+    by = way.lookup.column.name if way.lookup is not None else None
+    return not more and by == other.column.name and end.column in way.columns
 
 
 def _key_problems(

@@ -11,9 +11,11 @@ from pydantic import Field, StringConstraints
 from appliance.documents.model import StrictModel
 from appliance.masking.bindings import KeyName
 from appliance.masking.compiled import Facet, Proof
+from appliance.masking.expressions.drawing import Message
 from appliance.masking.scope import Scope
 from appliance.masking.shape import Kind, Shape, Value
 from appliance.workflow.catalog import Column, Table
+from appliance.workflow.linked_subjects import NO_SUBJECT
 
 Domain = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 
@@ -46,16 +48,30 @@ class SubjectParams(KeyedParams):
     subject: str | ColumnNames | None = Field(
         default=None,
         description="Column or columns whose value decides the output instead of the masked value itself:"
-        " the same subject gets the same output wherever it stands.",
+        " the same subject gets the same output wherever it stands. Or the name of one of the workflow's"
+        " `subjects`, whose key decides; `none` where the value itself is to.",
         examples=["customer_id"],
     )
 
     @property
     def subject_columns(self) -> tuple[str, ...]:
         """The subject's columns; empty if there is none."""
-        if self.subject is None:
+        if self.subject is None or self.subject == NO_SUBJECT:
             return ()
         return (self.subject,) if isinstance(self.subject, str) else self.subject
+
+
+@dataclass(frozen=True)
+class DrawnFrom:
+    """What a mask draws from in a column."""
+
+    message: Message
+    apart: bool
+    """Two rows with different values have different messages."""
+    by_value: bool = False
+    """The message follows from the value alone."""
+    of_subject: bool = False
+    """It is a linked subject's: whatever stands in the row the same comes out, by chance even that."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +146,12 @@ class Mask(ABC, Generic[P]):
     """Invented values that its examples begin with."""
     whole_value: ClassVar[bool] = False
     """The mask replaces an array as a whole, instead of its elements."""
+    of_person: ClassVar[bool] = False
+    """A person has one of it, in all tables: it draws from the subject of a linked row by itself."""
+    of_person_in_lists: ClassVar[bool] = False
+    """Also where it stands in a list: a person may have several names there, but one shift of dates."""
+    keeps_subjects_apart: ClassVar[bool] = False
+    """No two subjects get the same."""
     whole_column: ClassVar[bool] = False
     """What it gives one row depends on the values of all others, so it is a mask of all rows."""
 
@@ -151,7 +173,20 @@ class Mask(ABC, Generic[P]):
 
     def follows_value(self, params: P) -> bool:
         """Whether the output follows from the value alone, so that a reference finds what it refers to."""
-        return not (isinstance(params, SubjectParams) and params.subject)
+        return not (isinstance(params, SubjectParams) and params.subject_columns)
+
+    def drawn_from(self, params: SubjectParams, own: Message, scope: Scope) -> DrawnFrom:
+        """The row's subject, if the rule names one or the mask is of those that draw from it by themselves;
+        the columns that the rule names; else ``own``, which is the value itself.
+        """
+        by_itself = self.of_person and (self.of_person_in_lists or not scope.several)
+        link = scope.link(params.subject, by_itself=by_itself)
+        if link is not None:
+            return DrawnFrom(scope.of_subject(link, own), apart=link.unique, of_subject=True)
+        columns = params.subject_columns
+        if columns:
+            return DrawnFrom(scope.subject(columns), apart=False)
+        return DrawnFrom(own, apart=True, by_value=True)
 
     def reads(self, params: P) -> tuple[str, ...]:
         """Other columns of the row whose values, as they are in the twin, the output has in it."""
@@ -193,7 +228,13 @@ def fitting_types(mask: Mask[Any]) -> str:
 
 def subject_problems(params: SubjectParams, scope: Scope) -> list[str]:
     """Subject columns that the table does not have."""
+    if any(each.name == params.subject for each in scope.links):
+        return []
     known = {column.name for column in scope.table.columns}
+    subjects = ", ".join(each.name for each in scope.links)
+    hint = f" (of the workflow's subjects its rows have {subjects})" if subjects else ""
     return [
-        f"subject: the table has no column `{name}`" for name in params.subject_columns if name not in known
+        f"subject: the table has no column `{name}`{hint}"
+        for name in params.subject_columns
+        if name not in known
     ]

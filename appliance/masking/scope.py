@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from appliance.masking.bindings import KeyName, key_binding, words_binding
-from appliance.masking.compiled import Binding, CompiledColumn
-from appliance.masking.expressions.drawing import Digest, Message, integer_message, text_message
+from appliance.masking.compiled import Binding, CompiledColumn, SubjectLookup
+from appliance.masking.expressions.drawing import INTEGER_HEADER, Digest, Message, text_message
 from appliance.masking.expressions.sql_text import identifier
-from appliance.masking.shape import INTEGERS, Value, column_value, shape_of
+from appliance.masking.of_subject import key_message, subject_message
+from appliance.masking.shape import Value, column_value, shape_of
 from appliance.masking.word_lists import WordList
 from appliance.workflow.catalog import Column, Table
+from appliance.workflow.matching.link import Link, own_link
 
 
 @dataclass
@@ -24,8 +27,22 @@ class Scope:
     bindings: dict[str, Binding] = field(default_factory=dict)
     beneath: dict[str, str] | None = None
     """Where a query computes the column's digests for itself, below the expression: by their names there."""
+    links: tuple[Link, ...] = ()
+    """Whose the table's rows are."""
+    subjects: dict[str, None] = field(default_factory=dict)
+    """Whose keys were drawn from, in words."""
+    lookups: dict[str, SubjectLookup] = field(default_factory=dict)
+    """What was looked up for that."""
+    undecided: bool = False
+    """A mask would draw from a row's subject by itself, and there are several."""
+    several: bool = False
+    """The value is one of a list: others' names may stand in it."""
     row: Mapping[str, CompiledColumn] | None = None
     """What becomes of other columns of the row, for masks that read them; None where that is not known."""
+
+    def anew(self, *, beneath: dict[str, str] | None = None) -> Scope:
+        """The same place, with nothing collected yet."""
+        return Scope(self.table, self.column, self.encoding, beneath=beneath, row=self.row, links=self.links)
 
     def digest(self, key: KeyName, message: Message) -> Digest:
         """A keyed digest, of which at most ``drawing.SHOWN_BYTES`` may be shown; NULL for NULL.
@@ -73,22 +90,49 @@ class Scope:
         Of several columns each has its length before it, so that no two subjects are hashed alike.
         """
         by_name = {column.name: column for column in self.table.columns}
-        values = [column_value(by_name[name]) for name in names]
-        if len(values) > 1:
-            texts = (value.key_text for value in values)
-            parts = ", ".join(f"coalesce(octet_length({text}), -1), coalesce({text}, '')" for text in texts)
-            return text_message(f"concat_ws(chr(31), {parts})")
-        (value,) = values
-        if value.shape.kind in INTEGERS and not value.shape.is_array:
-            number = integer_message(f"{value.sql}::bigint")
-            return Message(number.header, f"coalesce({number.body}, '')")
+        message = key_message([column_value(by_name[name]) for name in names])
+        if message.header == INTEGER_HEADER:
+            return Message(message.header, f"coalesce({message.body}, '')")
+        if len(names) > 1:
+            return message
+        (value,) = (column_value(by_name[name]) for name in names)
         return text_message(f"coalesce({value.key_text}, '')")
+
+    def link(self, wanted: str | Sequence[str] | None, *, by_itself: bool) -> Link | None:
+        """Whose key a mask draws from, if anyone's: by the name or columns in its rule, or by itself."""
+        if isinstance(wanted, str) and any(each.name == wanted for each in self.links):
+            return next(each for each in self.links if each.name == wanted)
+        if wanted is not None:
+            names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+            return next((each for each in self.links if each.is_keyed_by(names)), None)
+        if not by_itself or not self.links:
+            return None
+        found = own_link(self.links)
+        self.undecided |= found is None
+        return None if found is not None and found.decides_itself(self.column) else found
+
+    def of_subject(self, link: Link, own: Message) -> Message:
+        """What a mask of the column draws from where a row's subject decides."""
+        message, lookups = subject_message(link, own, self.column, self.alias)
+        self.subjects.setdefault(link.said)
+        self.lookups |= {each.name: each for each in lookups}
+        return message
+
+    @contextmanager
+    def in_list(self) -> Iterator[None]:
+        """While the elements of a list are compiled."""
+        before, self.several = self.several, True
+        try:
+            yield
+        finally:
+            self.several = before
 
     def in_twin(self, name: str) -> Value:
         """Another column of the row as it is in the twin. Raises KeyError for one that is not known."""
         compiled = (self.row or {})[name]
         for binding in compiled.bindings:
             self._bind(binding)
+        self.lookups |= {each.name: each for each in compiled.lookups}
         (column,) = (each for each in self.table.columns if each.name == name)
         return Value(f"({compiled.sql})", shape_of(column))
 

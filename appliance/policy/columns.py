@@ -32,6 +32,12 @@ def check_tables(never_copy: Sequence[str], matching: Matching) -> list[Refusal]
                 what = f"The table {table.qualified} may not be copied: {pattern.text}."
                 refusals.append(Refusal("never_copy", what))
                 break
+    looked_into = {link.table for each in matching.tables for link in each.links if link.looks_up}
+    for pattern in patterns:
+        for name in sorted(each for each in looked_into if pattern.matches(*each)):
+            # Of a table that may not be copied the twin would say which of its rows others belong to.
+            what = f"No subject may be looked up in the table {'.'.join(name)}: {pattern.text}."
+            refusals.append(Refusal("never_copy", what))
     return refusals
 
 

@@ -132,9 +132,10 @@ def _with_options(mask: str, options: Mapping[str, JsonValue]) -> str:
 
 
 def _done(column: MaskedColumn) -> str:
+    whose = f", drawn from {' and '.join(column.subjects)}" if column.subjects else ""
     if not column.alternatives:
         follows = f", as {column.follows}, to which it refers" if column.follows else ""
-        return f"masked: {_with_options(column.mask, column.options)}{follows}"
+        return f"masked: {_with_options(column.mask, column.options)}{follows}{whose}"
     said = []
     for each in column.alternatives:
         rows = "all other rows" if each.when_keyed is None else f"rows of condition {each.when_keyed[:8]}"
@@ -142,7 +143,7 @@ def _done(column: MaskedColumn) -> str:
             "copied as they are" if each.mask is None else f"masked: {_with_options(each.mask, each.options)}"
         )
         said.append(f"{rows}: {how}")
-    return "; ".join(said)
+    return "; ".join(said) + whose
 
 
 def _masked(column: MaskedColumn) -> tuple[str, str, str]:

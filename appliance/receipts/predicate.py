@@ -119,6 +119,10 @@ class MaskedColumn(ReceiptModel):
     follows: str | None = Field(
         default=None, description="The column that it refers to, whose mask and rule these are."
     )
+    subjects: tuple[str, ...] = Field(
+        default=(),
+        description="Whose keys it was drawn from instead of its own values, and the columns that say whose.",
+    )
     alternatives: tuple[AlternativeFacts, ...] = Field(
         default=(), description="Of a column that is masked by conditions over its row: each of its masks."
     )

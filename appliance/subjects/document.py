@@ -17,12 +17,11 @@ from appliance.documents import strict_yaml
 from appliance.documents.model import StrictModel, validate, wrong
 from appliance.documents.named_types import ConnectionName, named, shape
 from appliance.errors import WrongRequestError
+from appliance.workflow.document_types import SubjectName
 
-_NAME = r"[a-z][a-z0-9_-]{0,62}"
 _TABLE = r"[^.\x00-\x1f]+\.[^.\x00-\x1f]+"
 _COLUMN = rf"{_TABLE}\.[^.\x00-\x1f]+"
 
-SubjectName = Annotated[str, named(_NAME, "a name of a-z, 0-9, _ and -, for example customer"), shape(_NAME)]
 TableName = Annotated[str, named(_TABLE, "a table, schema.table, without a pattern"), shape(_TABLE)]
 ColumnName = Annotated[
     str, named(_COLUMN, "a column, schema.table.column, without a pattern"), shape(_COLUMN)

@@ -73,6 +73,8 @@ class Column(CatalogModel):
     """Tables above by INHERITS that have this column, the nearest first: a query of them reads this one."""
     deterministic: bool = True
     """Only equal bytes are equal texts to its collation; False for a nondeterministic one."""
+    collation: str | None = None
+    """Its collation as SQL, where that is not the database's own."""
     binary_safe: bool = True
     """Its binary COPY form means the same in another database (no foreign type oids inside)."""
     fields: tuple[Column, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, JsonValue, model_serializer, model_validator
+from pydantic import Field, JsonValue, field_validator, model_serializer, model_validator
 
 from appliance.documents.model import StrictModel, describe, wrong
 from appliance.documents.named_types import ConnectionName, WorkflowId
@@ -20,12 +20,14 @@ from appliance.workflow.document_types import (
     MaskName,
     OneColumn,
     Schedule,
+    SubjectName,
     TablePattern,
     TimeZone,
     Title,
     Unlisted,
 )
 from appliance.workflow.limits import Limits
+from appliance.workflow.linked_subjects import LinkedSubject, check_names
 from appliance.workflow.rehearsal import RehearsalLimits
 from appliance.workflow.row_filter import RowFilter
 from appliance.workflow.table_selection import TableSelection
@@ -155,6 +157,22 @@ class Workflow(StrictModel):
         ),
         examples=[{"crm.lead.customer_ref": "public.customer.id"}],
     )
+    subjects: dict[SubjectName, LinkedSubject] = Field(
+        default_factory=dict,
+        description=(
+            "Whose rows belong together: one person has one name, one address and one shift of dates in all"
+            " tables that are listed."
+        ),
+        examples=[
+            {
+                "customer": {
+                    "table": "public.customer",
+                    "key": "id",
+                    "also": ["public.orders.customer_id", "crm.lead.email"],
+                }
+            }
+        ],
+    )
     quasi: dict[TablePattern, tuple[str, ...]] = Field(
         default_factory=dict,
         description=(
@@ -209,6 +227,14 @@ class Workflow(StrictModel):
         description="As whom migrations are rehearsed on the twin, and what of one is too much.",
         examples=[{"max_blocked_ms": 2000, "max_minutes": 30, "forbid": ["rewrite"]}],
     )
+
+    @field_validator("subjects")
+    @classmethod
+    def _subjects_have_names_of_their_own(
+        cls, subjects: dict[str, LinkedSubject]
+    ) -> dict[str, LinkedSubject]:
+        check_names(subjects)
+        return subjects
 
     @model_validator(mode="after")
     def _deliveries_go_elsewhere(self) -> Workflow:

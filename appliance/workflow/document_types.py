@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator
 
 from appliance.documents.model import describe, wrong
-from appliance.documents.named_types import named
+from appliance.documents.named_types import named, shape
 from appliance.workflow.cron import CronError, parse_cron
 from appliance.workflow.matching.patterns import PatternError, parse_pattern
 
@@ -31,6 +31,12 @@ NEVER = "never"
 def _check_literal(text: str) -> str:
     if not parse_pattern(text, 3).literal:
         raise wrong(f"{describe(text)} is not one column", "schema.table.column without a wildcard")
+    return text
+
+
+def _check_literal_table(text: str) -> str:
+    if not parse_pattern(text, 2).literal:
+        raise wrong(f"{describe(text)} is not one table", "schema.table without a wildcard")
     return text
 
 
@@ -83,6 +89,11 @@ Title = Annotated[str, AfterValidator(_check_title)]
 TablePattern = Annotated[str, _pattern_of(2)]
 ColumnPattern = Annotated[str, _pattern_of(3)]
 OneColumn = Annotated[ColumnPattern, AfterValidator(_check_literal)]
+OneTable = Annotated[TablePattern, AfterValidator(_check_literal_table)]
+SUBJECT_NAME = r"[a-z][a-z0-9_-]{0,62}"
+SubjectName = Annotated[
+    str, named(SUBJECT_NAME, "a name of a-z, 0-9, _ and -, for example customer"), shape(SUBJECT_NAME)
+]
 LeftOutThing = Annotated[str, AfterValidator(_check_thing)]
 Schedule = Annotated[str, AfterValidator(_check_schedule)]
 DriftSchedule = Annotated[str, AfterValidator(_check_drift)]

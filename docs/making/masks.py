@@ -16,7 +16,7 @@ _INTRODUCTION = """# Masks
 *Made by `make docs` from the catalogue in `appliance/masking/catalogue/`; do not edit.*
 
 A mask stands under `masks:` in a workflow, by its name or with parameters. Which rows get which mask, where
-they differ, is on another page: [rules](rules.md).
+they differ, is on another page, and so is what one person has in all tables: [rules](rules.md).
 
 ```yaml
 masks:
@@ -70,6 +70,7 @@ def _section(mask: Mask[Any]) -> str:
         f"| length | {promises.length} |",
         f"| format | {promises.format} |",
         f"| proof | {PROOFS[mask.proof]} |",
+        *(["| subject | draws from the key of a linked person by itself |"] if mask.of_person else []),
         "",
         f"It hides {mask.hides}",
         "",

@@ -108,12 +108,27 @@ class Pseudonyms:
                 low ^= first_bits(step(high, place), low_bits)
         return (sign << bits) | (high << low_bits) | low
 
+    def of_subject(self, mask: str, subject: str, key: tuple[int | str, ...]) -> Digest:
+        """The digest of a linked subject by its key."""
+        return self.digest(mask, None, b"s" + _with_length(subject) + b"k", _key(key))
+
+    def of_address(self, mask: str, subject: str, column: str, value: int | str) -> Digest:
+        """The digest of someone who is no subject, by what is unique to subjects."""
+        header = b"s" + _with_length(subject) + b"v" + _with_length(column)
+        return self.digest(mask, None, header, _key((value,)))
+
     def email(self, text: str, domain: str | None = None) -> str:
         """``email`` on example.com."""
-        if not text:
-            return ""
-        digest, names = self.of_text("email", domain, text), whole_list("mailbox")
+        return self.email_of(self.of_text("email", domain, text)) if text else ""
+
+    def email_of(self, digest: Digest) -> str:
+        """The address that a digest gives."""
+        names = whole_list("mailbox")
         return f"{names[number(digest, 12, 30) % len(names)]}.{digest[:9].hex()}@example.com"
+
+    def picked_of(self, mask: str, digest: Digest) -> str:
+        """The words that a digest gives."""
+        return _PICKS[mask](digest, 0)
 
     def picked(self, mask: str, text: str, domain: str | None = None) -> str:
         """A mask of word lists."""
@@ -160,11 +175,16 @@ class Pseudonyms:
         self, date: dt.date, subject: int | str, domain: str | None = None, most: int = 180
     ) -> dt.date:
         """``date_shift`` by a subject of one column."""
-        digest = (
+        return self.shifted_by(
             self.of_number("date_shift", domain, subject)
             if isinstance(subject, int)
-            else self.of_text("date_shift", domain, subject)
+            else self.of_text("date_shift", domain, subject),
+            date,
+            most,
         )
+
+    def shifted_by(self, digest: Digest, date: dt.date, most: int = 180) -> dt.date:
+        """The date that a digest gives."""
         days = dt.timedelta(days=1 + number(digest, 0, 30) % most)
         return date - days if digest[4] & 1 else date + days
 
@@ -193,6 +213,22 @@ class Pseudonyms:
         body = struct.pack(">d", value + 0.0)
         digest = self.digest("number_noise", domain, b"f" + struct.pack(">I", 8), body)
         return value * (1 + float(step_of(digest)) * float(Decimal("0.1") / STEPS))
+
+
+def _with_length(text: str) -> bytes:
+    return struct.pack(">I", len(text.encode())) + text.encode()
+
+
+def _key(values: tuple[int | str, ...]) -> bytes:
+    """A key's message: a whole number, a text, or several with their lengths."""
+    if len(values) > 1:
+        texts = [str(value) for value in values]
+        parts = [part for text in texts for part in (str(len(text.encode())), text)]
+        return b"t" + _with_length(chr(31).join(parts))
+    (value,) = values
+    if isinstance(value, int):
+        return b"n" + struct.pack(">Iq", 8, value)
+    return b"t" + _with_length(value)
 
 
 def number(digest: Digest, first: int, bits: int) -> int:

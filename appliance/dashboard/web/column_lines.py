@@ -10,6 +10,7 @@ from appliance.dashboard.web.masks import Card, cards
 from appliance.discovery.findings import Finding
 from appliance.masking.compiler import check_column
 from appliance.masking.examples.shown import examples_of
+from appliance.masking.linked_keys import linked_by
 from appliance.masking.registry import MASKS
 from appliance.masking.shape import shape_of
 from appliance.masking.suggesting.kinds import SPOKEN
@@ -17,6 +18,7 @@ from appliance.masking.suggesting.suggestions import Suggestion
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.conditions.alternatives import mask_words
 from appliance.workflow.document import MaskSpec
+from appliance.workflow.matching.link import Link
 from appliance.workflow.matching.patterns import literal_pattern
 from appliance.workflow.matching.rules import Computed, Decision, Keep, Rule
 
@@ -43,6 +45,8 @@ class ColumnLine:
     because: str
     suggestion: Suggestion | None
     new: bool
+    links: tuple[Link, ...] = ()
+    """Whose the table's rows are."""
 
     @property
     def key(self) -> str:
@@ -69,6 +73,12 @@ class ColumnLine:
         if isinstance(self.decision, Rule) and self.decision.follows:
             return f"{self.decision.follows}, which it refers to"
         return self.decision.pattern or "unlisted"
+
+    @property
+    def subject(self) -> str:
+        """Whose key its mask draws from, and by which columns; empty where the value decides."""
+        found = linked_by(self.mask, self.table, self.column, self.links) if self.mask else None
+        return found.said if found is not None else ""
 
     @property
     def mask(self) -> MaskSpec | None:
@@ -102,7 +112,7 @@ class ColumnLine:
             if shape.kind in MASKS[card.name].kinds
             and (
                 any(parameter.required for parameter in card.parameters)
-                or not check_column(self.table, self.column, MaskSpec(mask=card.name))
+                or not check_column(self.table, self.column, MaskSpec(mask=card.name), links=self.links)
             )
         )
 
@@ -111,7 +121,7 @@ class ColumnLine:
         """Why the mask that it has does not fit; empty where it does."""
         if self.mask is None:
             return ""
-        return "; ".join(check_column(self.table, self.column, self.mask))
+        return "; ".join(check_column(self.table, self.column, self.mask, links=self.links))
 
     @cached_property
     def examples(self) -> tuple[tuple[str, str], ...]:

@@ -161,7 +161,7 @@ def lenient(data: Mapping[str, Any]) -> Workflow | None:
     """What the document says of tables and columns, whatever is missing in the rest of it."""
     tables = data.get("tables")
     given = tables if isinstance(tables, dict) and tables.get("include") else {"include": ["*.*"]}
-    rules = {key: data[key] for key in ("masks", "keep", "unlisted", "references") if key in data}
+    rules = {key: data[key] for key in ("masks", "keep", "unlisted", "references", "subjects") if key in data}
     head = {"id": "x", "source": "source", "deliver": [{"twin": {"connection": "twin"}}]}
     try:
         return Workflow.model_validate({**head, "tables": given, **rules})
@@ -196,6 +196,7 @@ def _lines(  # noqa: PLR0917
                     reasons.get(pattern, ""),
                     found.get(place),
                     source.since.get(pattern, 0.0) > new_since,
+                    selected.links,
                 )
             )
     return lines

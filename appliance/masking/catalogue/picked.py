@@ -80,19 +80,19 @@ class PickedMask(Mask[SubjectParams], ABC):
     def compile(self, value: Value, params: SubjectParams, scope: Scope) -> Masked:
         """A pick by the value's keyed digest, or by that of the row's subject."""
         words = self.words(value.shape.length, scope.encoding)
-        subject = params.subject_columns
-        message = scope.subject(subject) if subject else text_message(value.key_text)
+        drawn = self.drawn_from(params, text_message(value.key_text), scope)
 
         def picked(digest: Digest) -> str:
             first, second = (self.pick(words, digest, step, scope) for step in (0, 1))
-            return never_itself(first, value, second)
+            return first if drawn.of_subject else never_itself(first, value, second)
 
-        sql = unless_empty(value, scope.drawn(value, params.key_of(self.name), message, picked))
+        sql = unless_empty(value, scope.drawn(value, params.key_of(self.name), drawn.message, picked))
         return Masked(
             sql,
             "outside_domain",
+            chance=1 / len(words.lists[0]) if drawn.of_subject else 0.0,
             output_domain_sql=self.domain_sql(words),
-            repeats=not subject,
+            repeats=drawn.by_value,
         )
 
     def example(self, original: Original, params: SubjectParams) -> str:

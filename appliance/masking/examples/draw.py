@@ -36,7 +36,7 @@ def shown_of_text(key: KeyName, text: str, shown_bytes: int) -> bytes:
 
 def of_integer(key: KeyName, value: int) -> bytes:
     """The digest of a whole number."""
-    return _digest(key, b"n" + _length(8) + value.to_bytes(8, "big", signed=True))
+    return _digest(key, _integer(value))
 
 
 def of_moment(key: KeyName, value: date | datetime) -> bytes:
@@ -56,10 +56,12 @@ def of_round(key: KeyName, value: int, bits: int, step: int) -> bytes:
 
 def of_subject(key: KeyName, columns: Sequence[str]) -> bytes:
     """The digest of a row's subject, by as many columns as it has."""
-    if len(columns) == 1:
-        return of_integer(key, EXAMPLE_SUBJECT)
-    value = str(EXAMPLE_SUBJECT)
-    return of_text(key, chr(31).join(part for _ in columns for part in (str(len(value)), value)))
+    return _digest(key, _subject(columns))
+
+
+def of_subject_whole(key: KeyName, columns: Sequence[str]) -> bytes:
+    """HMAC of the same, all of which may be shown."""
+    return hmac.digest(derived_key(_own(key), "hmac"), _subject(columns), hashlib.sha256)
 
 
 def block(seed: bytes, place: int) -> bytes:
@@ -84,6 +86,17 @@ def _digest(key: KeyName, message: bytes) -> bytes:
 
 def _own(key: KeyName) -> bytes:
     return derived_key(EXAMPLE_KEY, "domain", str(key))
+
+
+def _subject(columns: Sequence[str]) -> bytes:
+    if len(columns) == 1:
+        return _integer(EXAMPLE_SUBJECT)
+    value = str(EXAMPLE_SUBJECT)
+    return _text(chr(31).join(part for _ in columns for part in (str(len(value)), value)))
+
+
+def _integer(value: int) -> bytes:
+    return b"n" + _length(8) + value.to_bytes(8, "big", signed=True)
 
 
 def _text(text: str) -> bytes:

@@ -18,7 +18,8 @@ def masked_elements(value: Value, scope: Scope, compile_element: Callable[[Value
     shape = value.shape
     element = identifier(scope.alias("appliance_element"))
     single = Shape(**{**vars(shape), "array_cast": None})
-    inner = compile_element(Value(element, single))
+    with scope.in_list():
+        inner = compile_element(Value(element, single))
     array = value.sql
     masked = f"({inner.sql})::{shape.cast}"
     elements = f"unnest({array}) AS appliance_list ({element})"

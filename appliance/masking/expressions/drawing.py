@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 SHOWN_BYTES = 16
 """A chopped digest shows no more; the other half stays secret."""
+INTEGER_HEADER = "6e00000008"
 LONG_BYTES = 1_000_000
 """A longer value enters as digests of itself: 1 GB and a header do not fit into one datum."""
 
@@ -61,7 +62,7 @@ def bytes_message(value: str) -> Message:
 
 def integer_message(value: str) -> Message:
     """A whole number as eight bytes."""
-    return Message("6e00000008", f"int8send({value})")
+    return Message(INTEGER_HEADER, f"int8send({value})")
 
 
 def round_message(value: str, bits: int, step: int) -> Message:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from appliance.masking.expressions.permutation import drawn_once
+from appliance.postgres.copying.subject_lookups import as_columns, lookups_of
+from appliance.postgres.copying.subject_lookups import beside as subjects_beside
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import CopyItem, PlannedTable, TableName
 
@@ -49,7 +51,9 @@ def masked_select(table: PlannedTable, item: CopyItem | None = None) -> str:
     taken, answer = {column.name for column in table.columns}, "appliance_masked"
     while answer in taken:
         answer += "_"
-    below, above, beside = [], [], ""
+    below, above = [], []
+    lookups = lookups_of(table.columns)
+    beside = subjects_beside(lookups)
     for number, column in enumerate(table.columns):
         name = quoted(column.name)
         shown, finished = column.sql, name
@@ -63,9 +67,11 @@ def masked_select(table: PlannedTable, item: CopyItem | None = None) -> str:
             shown, finished = f"t.{name}", f"{column.lifted.sql} AS {name}"
         below.append(f"{shown} AS {name}")
         above.append(finished)
-    query = f"SELECT {', '.join(below)} {rows_of(table, item, beside)}"
-    if len(below) > len(above):
-        query = f"SELECT {', '.join(above)} FROM ({query} OFFSET 0) AS t"  # noqa: S608
+    lifted = len(below) > len(above)
+    below += [each.name for each in lookups] if lifted else []
+    query = f"SELECT {as_columns(', '.join(below), lookups)} {rows_of(table, item, beside)}"
+    if lifted:
+        query = f"SELECT {as_columns(', '.join(above), lookups)} FROM ({query} OFFSET 0) AS t"  # noqa: S608
     return drawn_once(query)
 
 

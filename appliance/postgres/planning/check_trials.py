@@ -27,6 +27,7 @@ from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.registry import MASKS
 from appliance.masking.shape import shape_of
 from appliance.postgres.copying.copy_sql import rows_of
+from appliance.postgres.copying.subject_lookups import selected as selected_with
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.sessions.bindings import bind_words
 from appliance.workflow.catalog import Column, Table
@@ -187,10 +188,11 @@ class _Trial:
         rule = self._rule.sql
         shown = ", ".join(f"{each.sql} AS {identifier(each.name)}" for each in columns)
         where = rows_of(self._plan)
+        tried = selected_with(f"({rule}) AS appliance_held, {shown}", where, columns)
         query = (
             "SELECT count(*), count(*) FILTER"  # noqa: S608
             f" (WHERE m.appliance_held IS NOT FALSE AND ({rule}) IS FALSE)"
-            f" FROM (SELECT ({rule}) AS appliance_held, {shown} {where} LIMIT {ROWS}) AS m"
+            f" FROM ({tried} LIMIT {ROWS}) AS m"
         )
         bindings = list({each.setting: each for column in columns for each in column.bindings}.values())
         try:

@@ -63,10 +63,10 @@ def compile_tables(
             column, decision = decided[name]
             if isinstance(decision, Computed):
                 continue
-            problems = _misfits(each.table, column, decision, encoding)
+            problems = _misfits(each, column, decision, encoding)
             found += [_problem(places, each.table, column, decision, text) for text in problems]
             if not problems and name not in whole.wrong and columns.keys() >= set(whole.reads[name]):
-                columns[name] = _compile(each.table, column, decision, encoding, columns)
+                columns[name] = _compile(each, column, decision, encoding, columns)
                 warnings += _warnings(each.table, column, decision)
         kept = frozenset(column.name for column, decision in each.columns if isinstance(decision, Keep))
         made = (columns[name] for name in decided if name in columns)
@@ -77,24 +77,29 @@ def compile_tables(
     return CompiledTables(compiled, tuple(dict.fromkeys(found)), tuple(dict.fromkeys(warnings)))
 
 
-def _misfits(table: Table, column: Column, decision: Decision, encoding: str) -> list[str]:
+def _misfits(selected: SelectedTable, column: Column, decision: Decision, encoding: str) -> list[str]:
     if not isinstance(decision, Rule):
         return []
     if decision.unlisted:
-        return check_unlisted(table, column)
-    return check_column(table, column, decision.mask, encoding=encoding)
+        return check_unlisted(selected.table, column)
+    return check_column(selected.table, column, decision.mask, encoding=encoding, links=selected.links)
 
 
 def _compile(
-    table: Table, column: Column, decision: Decision, encoding: str, row: Mapping[str, CompiledColumn]
+    selected: SelectedTable,
+    column: Column,
+    decision: Decision,
+    encoding: str,
+    row: Mapping[str, CompiledColumn],
 ) -> CompiledColumn:
+    table, links = selected.table, selected.links
     if isinstance(decision, Keep):
         return keep_column(column).model_copy(update={"rule": decision.pattern})
     if not isinstance(decision, Rule):
         return keep_column(column)
     if decision.unlisted:
         return compile_unlisted(table, column)
-    compiled = compile_column(table, column, decision.mask, encoding=encoding, row=row)
+    compiled = compile_column(table, column, decision.mask, encoding=encoding, row=row, links=links)
     options = {} if compiled.branches else decision.mask.params
     known = {"rule": decision.pattern, "options": options, "follows": decision.follows}
     return compiled.model_copy(update=known)
@@ -192,7 +197,8 @@ def _pair_that_differs(  # noqa: PLR0917
         return
     (column, decision), (other_column, other_decision) = ours[names[0]], theirs[names[1]]
     mask, other_mask = _mask_of(decision), _mask_of(other_decision)
-    end, other_end = End(here.table, column, mask), End(there.table, other_column, other_mask)
+    end = End(here.table, column, mask, here.links)
+    other_end = End(there.table, other_column, other_mask, there.links)
     why = reference_problem(end, other_end)
     if why is None:
         return

@@ -135,6 +135,17 @@ def with_rows(matching: Matching) -> list[TableKey]:
     return [each.table.all_names[0] for each in matching.tables if each.table.kind != "partitioned"]
 
 
+def looked_into(matching: Matching, catalog: Catalog) -> list[Table]:
+    """Tables that are read for their subjects' keys and not copied."""
+    wanted = {each.table for one in matching.tables for each in one.links if each.looks_up}
+    chosen = {each.table.oid for each in matching.tables}
+    return [
+        table
+        for table in catalog.tables
+        if table.oid not in chosen and not wanted.isdisjoint(table.all_names)
+    ]
+
+
 def left_out_tables(matching: Matching, catalog: Catalog) -> tuple[TableName, ...]:
     """Tables of the source that the workflow does not select."""
     chosen = {each.table.oid for each in matching.tables}

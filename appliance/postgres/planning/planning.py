@@ -23,10 +23,12 @@ from appliance.postgres.plan import (
 )
 from appliance.postgres.planning.check_trials import check_problems
 from appliance.postgres.planning.columns import CompiledTables, compile_tables
+from appliance.postgres.planning.linked_notes import linked_notes
 from appliance.postgres.planning.own_values import check_own_values
 from appliance.postgres.planning.planned import (
     bindings_of,
     left_out_tables,
+    looked_into,
     planned_table,
     shards_of,
     source_facts,
@@ -222,6 +224,7 @@ def make_plan(
             *compiled.warnings,
             *filter_warnings(matching.tables),
             *source_warnings(catalog, tables),
+            *linked_notes(tuple(workflow.subjects), matching.tables, tables, catalog.encoding),
             *long_row_warnings(tables, workflow.limits.memory_mb),
             *notices(request.policy, catalog),
             *free_sql_warnings(tables),
@@ -240,7 +243,8 @@ def _examine(
 ) -> _Findings:
     workflow, places = request.workflow, request.places
     findings = _Findings(problems=[*matching.problems, *compiled.problems])
-    reader = check_reader(source, request.policy, workflow.source, [each.table for each in matching.tables])
+    read = [*(each.table for each in matching.tables), *looked_into(matching, request.catalog)]
+    reader = check_reader(source, request.policy, workflow.source, read)
     findings.lines += reader.lines
     findings.fixes += reader.fixes
     findings.warnings += reader.warnings

@@ -82,7 +82,8 @@ def settle_reading(
     for table in tables:
         key = (table.schema_name, table.name)
         # A partition's own indexes are looked at as well, by its own name.
-        if key not in looked_at or explained(source, masked_select(table)) not in UNFOUND:
+        looked_into = {key, *(each.table for column in table.columns for each in column.lookups)}
+        if looked_at.isdisjoint(looked_into) or explained(source, masked_select(table)) not in UNFOUND:
             settled.append(table)
             continue
         path = _trusted_path(source, table, settings, trust_owners=trust_owners)

@@ -25,6 +25,7 @@ from appliance.masking.expressions.permutation import drawn_once
 from appliance.postgres.copying.copy_sql import rows_of
 from appliance.postgres.copying.copy_stream import HalfBrokeError, pipe, pipe_all
 from appliance.postgres.copying.ledger import SCHEMA
+from appliance.postgres.copying.subject_lookups import selected
 from appliance.postgres.errors import database_failure
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import CopyItem, Plan
@@ -257,7 +258,8 @@ def _values(found: Finder, part: Part, rows: str, *, converted: bool) -> str:
     was = [f"{each.original} AS appliance_was_{each.number}" for each in part.counted]
     was += [f"({each.facet.where_sql}) AS {_holds(each)}" for each in part.disjoint if each.facet.where_sql]
     masked = [f"{column.sql} AS {quoted(column.name)}" for column in part.columns]
-    inner = f"SELECT {', '.join([*keys, *was, *masked])} {rows} OFFSET 0"
+    wanted = ", ".join([*keys, *was, *masked])
+    inner = f"{selected(wanted, rows, (*part.columns, *found.columns))} OFFSET 0"
     outer = [
         f"{found.found_by(by_key, converted=converted)} AS {FOUND}",
         *_compared(part),

@@ -58,6 +58,8 @@ WHERE NOT EXISTS (
 COLUMNS = """
 SELECT a.attrelid, a.attname, a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated <> '',
        a.attidentity <> '', coalesce(c.collisdeterministic, true),
+       (SELECT format('%%I.%%I', n.nspname, c.collname) FROM pg_namespace AS n
+        WHERE n.oid = c.collnamespace AND c.collname <> 'default'),
        EXISTS (SELECT FROM pg_depend AS d JOIN pg_class AS s ON s.oid = d.objid AND s.relkind = 'S'
                WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
                AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum AND d.deptype IN ('a', 'i'))
@@ -128,7 +130,7 @@ LEFT JOIN pg_range AS r ON r.rngtypid = t.oid
 # for in the stored tree: to ask for it in SQL would lock each table until the end of the transaction.
 UNIQUE_INDEXES = r"""
 SELECT i.indrelid, (i.indkey::int2[])[0:i.indnkeyatts - 1], i.indisprimary,
-       i.indpred IS NULL AND i.indexprs IS NULL AND i.indisunique,
+       i.indpred IS NULL AND i.indexprs IS NULL AND i.indisunique AND i.indisvalid,
        ARRAY(SELECT d.refobjsubid FROM pg_depend AS d
              WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
              AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0),
@@ -159,7 +161,7 @@ SELECT i.indrelid, c.relname, (i.indkey::int2[])[0:i.indnkeyatts - 1],
              JOIN pg_operator AS o ON o.oid = op.oid
              WHERE k.conindid = i.indexrelid AND k.contype = 'x' ORDER BY op.place)
 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
-WHERE i.indrelid = ANY (%s) AND (i.indisunique OR i.indisexclusion) AND i.indislive
+WHERE i.indrelid = ANY (%s) AND (i.indisunique OR i.indisexclusion) AND i.indislive AND i.indisvalid
     AND (i.indisexclusion OR i.indpred IS NOT NULL OR i.indexprs IS NOT NULL
          OR (to_jsonb(i) ->> 'indnullsnotdistinct')::boolean)
 ORDER BY i.indrelid, c.relname

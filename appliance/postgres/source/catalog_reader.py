@@ -180,7 +180,8 @@ def _columns(
     inherited = _inherited(connection, oids)
     columns: dict[int, list[Column]] = defaultdict(list)
     names: dict[int, dict[int, str]] = defaultdict(dict)
-    for oid, name, number, type_oid, modifier, not_null, generated, identity, deterministic, counted in rows:
+    for oid, name, number, type_oid, modifier, not_null, generated, identity, *more in rows:
+        deterministic, collation, counted = more
         facts = shared[type_oid, modifier]
         schema, table = tables[oid]
         place = (oid, number)
@@ -205,6 +206,7 @@ def _columns(
                     "null_checks": tuple(null_checks.get(place, ())),
                     "inherited_from": tuple(inherited.get(place, ())),
                     "deterministic": deterministic,
+                    "collation": collation,
                 }
             )
         )

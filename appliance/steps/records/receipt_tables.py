@@ -95,6 +95,7 @@ def _masked(
                 equal=sum(equal) if equal else None,
                 outside=sum(each.outside for each in parts) if parts else None,
                 follows=column.follows,
+                subjects=column.subjects,
                 alternatives=tuple(_alternative(key, each) for each in column.branches),
                 look=looks.get((_root(table), column.name)),
             )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec
+from appliance.workflow.matching.link import Link
 from appliance.workflow.row_filter import RowFilter
 
 
@@ -51,3 +52,5 @@ class SelectedTable:
     table: Table
     columns: tuple[tuple[Column, Decision], ...]
     rows: RowFilter | None = None
+    links: tuple[Link, ...] = ()
+    """Whose its rows are."""

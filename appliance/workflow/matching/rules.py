@@ -18,6 +18,7 @@ from appliance.workflow.matching.decisions import (
     Uncovered,
 )
 from appliance.workflow.matching.following import Reference, declared_references, followed
+from appliance.workflow.matching.linking import linked
 from appliance.workflow.matching.match_problems import MatchProblems
 from appliance.workflow.matching.written_patterns import (
     Rank,
@@ -76,6 +77,7 @@ def match_rules(workflow: Workflow, catalog: Catalog, places: Places | None = No
             _note_elsewhere(table, patterns)
     references = declared_references(patterns.references, selected, catalog, problems)
     selected = followed(selected, references, problems)
+    selected = linked(workflow, selected, catalog, references, problems)
     for written in patterns.all():
         problems.useless(written)
     if not selected and not problems.found:

@@ -41,6 +41,7 @@ class Address(Mask[AddressParams]):
     """Each part is drawn for itself: street, code, city and country need not go together."""
 
     name = "address"
+    of_person = True
     summary = "Replaces a whole postal address with a made-up one."
     params = AddressParams
     kinds = TEXT
@@ -59,8 +60,7 @@ class Address(Mask[AddressParams]):
     def compile(self, value: Value, params: AddressParams, scope: Scope) -> Masked:
         """By the value's digest, or by that of the row's subject."""
         words = _words(value.shape.length, params, scope.encoding)
-        columns = params.subject_columns
-        message = scope.subject(columns) if columns else text_message(value.key_text)
+        drawn = self.drawn_from(params, text_message(value.key_text), scope)
         between = literal(_between(params))
 
         def made(digest: Digest, step: int) -> str:
@@ -77,11 +77,16 @@ class Address(Mask[AddressParams]):
         sql = scope.drawn(
             value,
             params.key_of(self.name),
-            message,
-            lambda digest: never_itself(made(digest, 0), value, made(digest, 1)),
+            drawn.message,
+            lambda digest: (
+                made(digest, 0) if drawn.of_subject else never_itself(made(digest, 0), value, made(digest, 1))
+            ),
         )
         return Masked(
-            unless_empty(value, sql), "by_chance", shape_sql=_shape(value.text, params), repeats=not columns
+            unless_empty(value, sql),
+            "by_chance",
+            shape_sql=_shape(value.text, params),
+            repeats=drawn.by_value,
         )
 
     def example(self, original: Original, params: AddressParams) -> str:

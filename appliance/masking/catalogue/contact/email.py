@@ -9,7 +9,7 @@ from pydantic import Field
 from appliance.masking.examples import draw
 from appliance.masking.expressions.drawing import Digest, text_message
 from appliance.masking.expressions.sql_text import literal
-from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
+from appliance.masking.mask import Mask, Masked, Original, Promises, SubjectParams, subject_problems
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
 from appliance.masking.word_lists import ENOUGH_WORDS, word_list
@@ -23,7 +23,7 @@ _MAILBOX_FROM = 12
 """The byte of the digest from which the mailbox is picked; the token shows the first nine."""
 
 
-class EmailParams(KeyedParams):
+class EmailParams(SubjectParams):
     """Where the addresses are, and whether case matters."""
 
     at: ReservedDomain = Field(
@@ -47,6 +47,7 @@ class Email(Mask[EmailParams]):
     params = EmailParams
     kinds = TEXT
     proof = "disjoint"
+    of_person = keeps_subjects_apart = True
     promises = Promises(
         unique="yes",
         length="at most 50 characters; a shorter column gets a shorter address, down to 28",
@@ -71,31 +72,35 @@ class Email(Mask[EmailParams]):
                 return f"{token} || '{ending}'"
             return f"{scope.word(names, digest.number(_MAILBOX_FROM, 30))} || '.' || {token} || '{ending}'"
 
-        sql = scope.drawn(value, params.key_of(self.name), text_message(key), address)
+        drawn_from = self.drawn_from(params, text_message(key), scope)
+        sql = scope.drawn(value, params.key_of(self.name), drawn_from.message, address)
         return Masked(
             unless_empty(value, sql),
             "disjoint",
             shape_sql=_made(value.text, digits, ending),
-            preserves_distinct=not fold,
+            preserves_distinct=drawn_from.apart and not fold,
         )
 
     def example(self, original: Original, params: EmailParams) -> str:
         """An address for a column without a limit."""
         text = original.text.lower() if params.ignore_case else original.text
-        digest, names = draw.of_text(params.key_of(self.name), text), word_list("mailbox").words
+        key, columns = params.key_of(self.name), params.subject_columns
+        digest = draw.of_subject(key, columns) if columns else draw.of_text(key, text)
+        names = word_list("mailbox").words
         mailbox = names[draw.number(digest, _MAILBOX_FROM, 30) % len(names)]
         return f"{mailbox}.{digest.hex()[:TOKEN_DIGITS]}@{params.at}"
 
     def problems(self, shape: Shape, params: EmailParams, scope: Scope) -> list[str]:
-        """A column too short for a unique address."""
+        """A column too short for a unique address, or a subject that is not there."""
+        found = subject_problems(params, scope)
         needed = FEWEST_TOKEN_DIGITS + 1 + len(params.at)
         if shape.length is not None and shape.length < needed:
-            return [f"the column has {shape.length} characters, and a unique address needs {needed}"]
-        return []
+            found.append(f"the column has {shape.length} characters, and a unique address needs {needed}")
+        return found
 
     def distinct(self, shape: Shape, params: EmailParams) -> bool:
-        """Unless case is ignored where the column does not."""
-        return shape.folded or not params.ignore_case
+        """Unless case is ignored where the column does not, or a subject decides."""
+        return not params.subject_columns and (shape.folded or not params.ignore_case)
 
 
 def _made(text: str, digits: int, ending: str) -> str:

@@ -7,9 +7,9 @@ from pydantic import Field
 from appliance.masking.examples import draw
 from appliance.masking.expressions.drawing import Digest, text_message
 from appliance.masking.expressions.sql_text import identifier
-from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
+from appliance.masking.mask import Mask, Masked, Original, Promises, SubjectParams, subject_problems
 from appliance.masking.scope import Scope
-from appliance.masking.shape import TEXT, Value
+from appliance.masking.shape import TEXT, Shape, Value
 
 ALWAYS_MASKED = 4
 """Characters at the end that no prefix reaches."""
@@ -29,7 +29,7 @@ _LENGTH_BYTES = 4
 _BLANKS = f"'\\x{'20' * _SHORT}'::bytea"
 
 
-class PhoneParams(KeyedParams):
+class PhoneParams(SubjectParams):
     """How much of the beginning stays."""
 
     keep_prefix: int = Field(
@@ -50,6 +50,7 @@ class Phone(Mask[PhoneParams]):
     params = PhoneParams
     kinds = TEXT
     proof = "by_chance"
+    of_person = True
     promises = Promises(length="kept", format="punctuation and blanks are kept, letters become x")
     hides = "every digit but those of the prefix that is kept."
     learnt = (
@@ -68,7 +69,8 @@ class Phone(Mask[PhoneParams]):
         rest = f"substr({text}, {kept} + 1)" if params.keep_prefix else text
 
         message = text_message(value.key_text)
-        begun = scope.prefix(params.key_of(self.name), message.header)
+        source = self.drawn_from(params, message, scope)
+        begun = scope.prefix(params.key_of(self.name), source.message.header)
         names = {each: identifier(scope.alias(f"appliance_{each}")) for each in ("m", "w", "d", *_WORDS)}
         digest, words = Digest(names["d"]), [names[each] for each in _WORDS]
         number = digest.number(0, _BITS)
@@ -82,9 +84,10 @@ class Phone(Mask[PhoneParams]):
             f" WHEN {text} !~ {_PLAIN} THEN {prefix}{_fast(text, number, rest_length)} ELSE {careful} END"
         )
         drawn = f"SELECT {message.body} AS {names['m']} OFFSET 0"
+        hashed = names["m"] if source.by_value else source.message.body
         drawn = (
             f"SELECT {names['m']} || {_BLANKS} AS {names['w']},"
-            f" sha256({begun} || {names['m']}) AS {names['d']}"
+            f" sha256({begun} || {hashed}) AS {names['d']}"
             f" FROM ({drawn}) AS appliance_message OFFSET 0"
         )
         drawn = (
@@ -109,7 +112,8 @@ class Phone(Mask[PhoneParams]):
         """As the two ways for what looks like a phone number have it."""
         text = original.text
         digits = sum(each.isdigit() for each in text)
-        digest = draw.of_text(params.key_of(self.name), text)
+        key, columns = params.key_of(self.name), params.subject_columns
+        digest = draw.of_subject(key, columns) if columns else draw.of_text(key, text)
         drawn = iter(f"{draw.number(digest, 0, _BITS):018}".rjust(digits, "0")[-digits:])
         if len(text) <= _SHORT:
             drawn = (str(digest[place] * 10 >> 8) for place, each in enumerate(text) if each.isdigit())
@@ -119,6 +123,10 @@ class Phone(Mask[PhoneParams]):
         if found != text:
             return found
         return text[:kept] + text[kept:].translate(str.maketrans("0123456789", "1234567890"))
+
+    def problems(self, shape: Shape, params: PhoneParams, scope: Scope) -> list[str]:
+        """A subject that is not there."""
+        return subject_problems(params, scope)
 
 
 _WORDS = ("a", "b", "x", "y")

@@ -16,7 +16,7 @@ from appliance.masking.catalogue.contact.phone_forms import (
 from appliance.masking.examples import draw
 from appliance.masking.expressions.drawing import Digest, text_message
 from appliance.masking.expressions.sql_text import identifier, short_match
-from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
+from appliance.masking.mask import Mask, Masked, Original, Promises, SubjectParams, subject_problems
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
 
@@ -28,7 +28,7 @@ _REST_FROM = 4
 _FEWEST_DIGITS = 4
 
 
-class PhoneNumberParams(KeyedParams):
+class PhoneNumberParams(SubjectParams):
     """Of which country, and how it is written."""
 
     country: PhoneCountry | None = Field(
@@ -53,6 +53,7 @@ class PhoneNumber(Mask[PhoneNumberParams]):
     params = PhoneNumberParams
     kinds = TEXT
     proof = "by_chance"
+    of_person = True
     promises = Promises(
         length="that of the country's numbers; a country whose numbers have no room in the column becomes US",
         format="digits, for `e164` after a plus sign, that libphonenumber takes for a valid number of the"
@@ -103,7 +104,8 @@ class PhoneNumber(Mask[PhoneNumberParams]):
                 f" FROM ({drawn}) AS appliance_drawn)"
             )
 
-        sql = scope.drawn(value, params.key_of(self.name), message, made)
+        source = self.drawn_from(params, message, scope)
+        sql = scope.drawn(value, params.key_of(self.name), source.message, made)
         return Masked(
             unless_empty(value, sql),
             "by_chance",
@@ -119,7 +121,8 @@ class PhoneNumber(Mask[PhoneNumberParams]):
             found = next(
                 (codes[code] for size in (1, 2, 3) if (code := compact[1 : 1 + size]) in codes), found
             )
-        digest = draw.of_text(params.key_of(self.name), compact)
+        key, columns = params.key_of(self.name), params.subject_columns
+        digest = draw.of_subject(key, columns) if columns else draw.of_text(key, compact)
         at = draw.number(digest, 0, 30) % found.beginnings * found.width
         rest = f"{draw.number(digest, _REST_FROM, _BITS):018}"[-(found.length - found.width) :]
         before = f"+{found.code}" if params.form == "e164" else found.trunk
@@ -129,12 +132,15 @@ class PhoneNumber(Mask[PhoneNumberParams]):
         return number
 
     def problems(self, shape: Shape, params: PhoneNumberParams, scope: Scope) -> list[str]:
-        """A column too short for the numbers it would get."""
+        """A column too short for the numbers it would get, or a subject that is not there."""
+        found = subject_problems(params, scope)
         country = params.country or _USUAL
         needed = _size(phone_forms()[country], params)
         if shape.length is not None and shape.length < needed:
-            return [f"the column has {shape.length} characters, and a number of {country} needs {needed}"]
-        return []
+            found.append(
+                f"the column has {shape.length} characters, and a number of {country} needs {needed}"
+            )
+        return found
 
 
 def _size(form: PhoneForm, params: PhoneNumberParams) -> int:

@@ -17,6 +17,7 @@ class Street(PickedMask):
     """A house number and a street."""
 
     name = "street"
+    of_person = True
     summary = "Replaces a street address with another one."
     lists = ("street",)
     promises = Promises(length="at most 24 characters", format="a house number and a street's name")
@@ -46,6 +47,7 @@ class City(PickedMask):
     """A city of the world."""
 
     name = "city"
+    of_person = True
     summary = "Replaces a city with another one."
     lists = ("city",)
     promises = Promises(length="at most 15 characters", format="a city's name")
@@ -56,6 +58,7 @@ class Country(PickedMask):
     """A country's usual name in English."""
 
     name = "country"
+    of_person = True
     summary = "Replaces a country's name with another one."
     lists = ("country",)
     promises = Promises(length="at most 24 characters", format="a country's name in English")
@@ -66,6 +69,7 @@ class CountryCode(PickedMask):
     """Of ISO 3166-1."""
 
     name = "country_code"
+    of_person = True
     summary = "Replaces a country's code of two letters with another one."
     lists = ("country_code",)
     promises = Promises(length="two characters", format="a country's code by ISO 3166-1, in capital letters")
@@ -76,6 +80,7 @@ class Region(PickedMask):
     """A state, a province or a Land."""
 
     name = "region"
+    of_person = True
     summary = "Replaces a state, province or other region with another one."
     lists = ("region",)
     promises = Promises(length="at most 17 characters", format="the name of a region of the world")

@@ -78,11 +78,9 @@ class Position(Mask[PositionParams]):
     def compile(self, value: Value, params: PositionParams, scope: Scope) -> Masked:
         """From one digest of both, where both are known."""
         kind, sql = value.shape.kind, value.sql
-        key, message = params.key_of(self.name), text_message(value.text)
-        if params.subject_columns:
-            message = scope.subject(params.subject_columns)
-        elif params.other is not None:
-            message = text_message(self._both(value, params, scope))
+        key = params.key_of(self.name)
+        own = value.text if params.other is None else self._both(value, params, scope)
+        message = self.drawn_from(params, text_message(own), scope).message
 
         def point(digest: Digest) -> str:
             north, east = _moves(digest, params.radius_m)
@@ -117,7 +115,7 @@ class Position(Mask[PositionParams]):
 
     def follows_value(self, params: PositionParams) -> bool:
         """Not where it follows both numbers, or the subject."""
-        return not params.subject and params.other is None
+        return not params.subject_columns and params.other is None
 
     def example(self, original: Original, params: PositionParams) -> str:
         """Of a point."""

@@ -42,8 +42,7 @@ class UserAgent(Mask[SubjectParams]):
 
     def compile(self, value: Value, params: SubjectParams, scope: Scope) -> Masked:
         """By the value's digest, or by that of the row's subject."""
-        columns = params.subject_columns
-        message = scope.subject(columns) if columns else text_message(value.key_text)
+        drawn_from = self.drawn_from(params, text_message(value.key_text), scope)
 
         def made(digest: Digest, step: int) -> str:
             cases = " ".join(f"WHEN {place} THEN {literal(each)}" for place, each in enumerate(_SYSTEMS))
@@ -55,7 +54,7 @@ class UserAgent(Mask[SubjectParams]):
         sql = scope.drawn(
             value,
             params.key_of(self.name),
-            message,
+            drawn_from.message,
             lambda digest: never_itself(made(digest, 0), value, made(digest, 1)),
         )
         last = _FIRST_VERSION + _VERSIONS - 1
@@ -66,7 +65,7 @@ class UserAgent(Mask[SubjectParams]):
             for form in _FORMS
         )
         return Masked(
-            unless_empty(value, sql), "outside_domain", output_domain_sql=forms, repeats=not columns
+            unless_empty(value, sql), "outside_domain", output_domain_sql=forms, repeats=drawn_from.by_value
         )
 
     def example(self, original: Original, params: SubjectParams) -> str:

@@ -8,7 +8,15 @@ from appliance.masking.catalogue.contact.email import ReservedDomain
 from appliance.masking.examples import draw
 from appliance.masking.expressions.drawing import Digest, text_message
 from appliance.masking.expressions.sql_text import short_match
-from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
+from appliance.masking.mask import (
+    KeyedParams,
+    Mask,
+    Masked,
+    Original,
+    Promises,
+    SubjectParams,
+    subject_problems,
+)
 from appliance.masking.scope import Scope, unless_empty
 from appliance.masking.shape import TEXT, Shape, Value
 from appliance.masking.word_lists import ENOUGH_WORDS, WordList, word_list
@@ -19,14 +27,15 @@ _SCHEMES = "https?|ftp|wss?"
 _LEARNT = "which rows have equal values{more}. The n pairs open themselves and nothing else."
 
 
-class Username(Mask[KeyedParams]):
+class Username(Mask[SubjectParams]):
     """A mailbox's name and a token."""
 
     name = "username"
     summary = "Replaces a user's name with a believable unique one."
-    params = KeyedParams
+    params = SubjectParams
     kinds = TEXT
     proof = "disjoint"
+    of_person = keeps_subjects_apart = True
     promises = Promises(
         unique="yes",
         length="at most 34 characters; a shorter column gets a shorter name, down to 16",
@@ -36,7 +45,7 @@ class Username(Mask[KeyedParams]):
     learnt = _LEARNT.format(more="")
     originals = (Original("ann_lee84"),)
 
-    def compile(self, value: Value, params: KeyedParams, scope: Scope) -> Masked:
+    def compile(self, value: Value, params: SubjectParams, scope: Scope) -> Masked:
         """As long as the column allows."""
         names = _names(value.shape.length)
 
@@ -46,27 +55,31 @@ class Username(Mask[KeyedParams]):
                 return token
             return f"{scope.word(names, digest.number(12, 30))} || '.' || {token}"
 
-        sql = scope.drawn(value, params.key_of(self.name), text_message(value.key_text), made)
+        drawn_from = self.drawn_from(params, text_message(value.key_text), scope)
+        sql = scope.drawn(value, params.key_of(self.name), drawn_from.message, made)
         return Masked(
             unless_empty(value, sql),
             "disjoint",
             shape_sql=short_match(value.text, f"(([a-z]+[.])*[0-9a-f]{{{_TOKEN_DIGITS}}} *)?"),
-            preserves_distinct=True,
+            preserves_distinct=drawn_from.apart,
         )
 
-    def example(self, original: Original, params: KeyedParams) -> str:
+    def example(self, original: Original, params: SubjectParams) -> str:
         """In a column without a limit."""
-        digest, names = draw.of_text(params.key_of(self.name), original.text), _names(None)
+        key, columns, names = params.key_of(self.name), params.subject_columns, _names(None)
+        digest = draw.of_subject(key, columns) if columns else draw.of_text(key, original.text)
         return f"{names.words[draw.number(digest, 12, 30) % len(names)]}.{digest[:8].hex()}"
 
-    def problems(self, shape: Shape, params: KeyedParams, scope: Scope) -> list[str]:
-        """A column too short for a unique name."""
+    def problems(self, shape: Shape, params: SubjectParams, scope: Scope) -> list[str]:
+        """A column too short for a unique name, or a subject that is not there."""
+        found = subject_problems(params, scope)
         if shape.length is not None and shape.length < _TOKEN_DIGITS:
-            return [f"the column has {shape.length} characters, and a unique name needs {_TOKEN_DIGITS}"]
-        return []
+            found.append(f"the column has {shape.length} characters, and a unique name needs {_TOKEN_DIGITS}")
+        return found
 
-    def distinct(self, shape: Shape, params: KeyedParams) -> bool:
-        return True
+    def distinct(self, shape: Shape, params: SubjectParams) -> bool:
+        """Unless a subject decides."""
+        return not params.subject_columns
 
 
 def _names(length: int | None) -> WordList:

@@ -33,6 +33,7 @@ class Initials(Mask[InitialsParams]):
     """As many letters as the value has capitals, so that a whole name becomes initials too."""
 
     name = "initials"
+    of_person = True
     summary = "Replaces initials, or a whole name, with the initials of no one."
     params = InitialsParams
     kinds = TEXT
@@ -50,7 +51,7 @@ class Initials(Mask[InitialsParams]):
 
     def compile(self, value: Value, params: InitialsParams, scope: Scope) -> Masked:
         """A byte of the digest for each letter."""
-        columns, most = params.subject_columns, _most(value.shape)
+        most = _most(value.shape)
         points = _points(value.shape, params)
         start, count = f"left({value.text}, 200)", identifier(scope.alias("appliance_capitals"))
         capitals = f"length({start}) - length(translate({start}, '{_CAPITALS}', ''))"
@@ -67,13 +68,18 @@ class Initials(Mask[InitialsParams]):
             width = 2 if points else 1
             return f"left({' || '.join(each)}, ({letters}) * {width})"
 
-        message = scope.subject(columns) if columns else text_message(value.key_text)
+        drawn = self.drawn_from(params, text_message(value.key_text), scope)
+
+        def initials(digest: Digest) -> str:
+            first = made(digest, 0)
+            return first if drawn.of_subject else never_itself(first, value, made(digest, 1))
+
         sql = scope.drawn(
             value,
             params.key_of(self.name),
-            message,
+            drawn.message,
             lambda digest: (
-                f"(SELECT {never_itself(made(digest, 0), value, made(digest, 1))}"
+                f"(SELECT {initials(digest)}"
                 f" FROM (SELECT {capitals} AS {count} OFFSET 0) AS appliance_counted)"
             ),
         )
@@ -81,8 +87,9 @@ class Initials(Mask[InitialsParams]):
         return Masked(
             unless_empty(value, sql),
             "by_chance",
+            chance=1 / _LETTERS if drawn.of_subject else 0.0,
             shape_sql=short_match(value.text, f"(({letter}){{1,{most}}})? *"),
-            repeats=not columns,
+            repeats=drawn.by_value,
         )
 
     def example(self, original: Original, params: InitialsParams) -> str:

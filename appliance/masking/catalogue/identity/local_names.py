@@ -93,6 +93,11 @@ class LocalNames:
         first, last = firsts[drawn % len(firsts)], lasts[draw.number(digest, 4, 30) % len(lasts)]
         return self._between.join((last, first) if self._family_first else (first, last))
 
+    @property
+    def fewest(self) -> int:
+        """Names that one pick chooses among, at least."""
+        return min(len(each[sex]) for each in self._used() for sex in SEXES)
+
     def _used(self) -> list[dict[Sex, WordList]]:
         if self.parts == "full":
             return [self.first, self.last]

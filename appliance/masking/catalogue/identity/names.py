@@ -58,6 +58,7 @@ class NameMask(PickedMask):
 
     params = NameParams
     parts: Parts = "first"
+    of_person = True
 
     def example_params(self) -> dict[str, object]:
         """One of the two that say the sex."""
@@ -69,18 +70,18 @@ class NameMask(PickedMask):
             return super().compile(value, params, scope)
         names = LocalNames(params.locale, self.parts, value.shape.length, scope.encoding)
         gender = gender_condition(params.gender, params.gender_column, scope)
-        subject = params.subject_columns
-        message = scope.subject(subject) if subject else text_message(value.key_text)
+        drawn = self.drawn_from(params, text_message(value.key_text), scope)
 
         def picked(digest: Digest) -> str:
             first, second = (names.pick(digest, step, gender, scope) for step in (0, 1))
-            return never_itself(first, value, second)
+            return first if drawn.of_subject else never_itself(first, value, second)
 
         return Masked(
-            unless_empty(value, scope.drawn(value, params.key_of(self.name), message, picked)),
+            unless_empty(value, scope.drawn(value, params.key_of(self.name), drawn.message, picked)),
             "outside_domain",
+            chance=1 / names.fewest if drawn.of_subject else 0.0,
             output_domain_sql=names.domain_sql(params.gender),
-            repeats=not subject and params.gender_column is None,
+            repeats=drawn.by_value and params.gender_column is None,
         )
 
     def follows_value(self, params: SubjectParams) -> bool:

@@ -72,6 +72,7 @@ class Title(Mask[TitleParams]):
     """One of the few there are: it may be the same by chance."""
 
     name = "title"
+    of_person = True
     summary = "Replaces a person's title, such as Mr or Dr, with one of the same language."
     params = TitleParams
     kinds = TEXT
@@ -95,8 +96,7 @@ class Title(Mask[TitleParams]):
         """By the value's digest, or by that of the row's subject."""
         titles = _titles(params.locale, value.shape.length)
         gender = gender_condition(params.gender, params.gender_column, scope)
-        columns = params.subject_columns
-        message = scope.subject(columns) if columns else text_message(value.key_text)
+        drawn_from = self.drawn_from(params, text_message(value.key_text), scope)
 
         def of_a_sex(digest: Digest, sex: Sex) -> str:
             words = titles[sex]
@@ -113,11 +113,11 @@ class Title(Mask[TitleParams]):
 
         every = dict.fromkeys(literal(word) for sex in _sexes(params) for word in titles[sex])
         return Masked(
-            unless_empty(value, scope.drawn(value, params.key_of(self.name), message, picked)),
+            unless_empty(value, scope.drawn(value, params.key_of(self.name), drawn_from.message, picked)),
             "outside_domain",
             chance=1.0,
             output_domain_sql=f"SELECT w FROM unnest(ARRAY[{', '.join(every)}]::text[]) AS a (w)",
-            repeats=not columns and params.gender_column is None,
+            repeats=drawn_from.by_value and params.gender_column is None,
         )
 
     def follows_value(self, params: TitleParams) -> bool:

@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from appliance.masking.catalogue.measures.date_shift import subject_of
+from appliance.masking.catalogue.measures.date_shift import is_someones, own_subject
 from appliance.masking.examples import draw
-from appliance.masking.expressions.drawing import Digest, moment_message
+from appliance.masking.expressions.drawing import Digest, Message, integer_message, moment_message
 from appliance.masking.mask import Mask, Masked, Original, Params, Promises, SubjectParams, subject_problems
 from appliance.masking.scope import Scope
 from appliance.masking.shape import DATES, INTEGERS, Kind, Shape, Value
@@ -95,6 +95,7 @@ class AgeBand(Mask[AgeBandParams]):
     """Another age of the same band, or another date in the same years."""
 
     name = "age_band"
+    of_person = True
     summary = "Replaces an age, or a date of birth, with another one in the same band."
     params = AgeBandParams
     kinds = INTEGERS | frozenset[Kind]({"date"})
@@ -111,7 +112,8 @@ class AgeBand(Mask[AgeBandParams]):
     def compile(self, value: Value, params: AgeBandParams, scope: Scope) -> Masked:
         """By the subject's digest; by default the primary key is the subject."""
         kind, sql, years = value.shape.kind, value.sql, params.years
-        subject = scope.subject(subject_of(params, scope))
+        own = own_subject(params, scope) or _message(value)
+        drawn_from = self.drawn_from(params, own, scope)
 
         def moved(digest: Digest) -> str:
             if kind == "date":
@@ -131,7 +133,7 @@ class AgeBand(Mask[AgeBandParams]):
                 made = f"least(greatest({made}, '{ends[kind][0]}'::bigint), {ends[kind][1]})"
             return f"({made})::{kind}"
 
-        masked = scope.drawn(value, params.key_of(self.name), subject, moved)
+        masked = scope.drawn(value, params.key_of(self.name), drawn_from.message, moved)
         return Masked(masked, "by_chance", chance=1 / years)
 
     def follows_value(self, params: AgeBandParams) -> bool:
@@ -151,7 +153,7 @@ class AgeBand(Mask[AgeBandParams]):
     def problems(self, shape: Shape, params: AgeBandParams, scope: Scope) -> list[str]:
         """No subject, or one that is not there."""
         found = subject_problems(params, scope)
-        if not subject_of(params, scope):
+        if not is_someones(self, params, scope):
             found.append(
                 "the table has no primary key to take as the subject; name the columns that identify whose"
                 " age it is, for example {mask: age_band, subject: customer_id}"
@@ -159,6 +161,12 @@ class AgeBand(Mask[AgeBandParams]):
         elif scope.column.name in params.subject_columns:
             found.append(f"subject: `{scope.column.name}` cannot be its own subject")
         return found
+
+
+def _message(value: Value) -> Message:
+    if value.shape.kind == "date":
+        return moment_message(value.sql, "date")
+    return integer_message(f"{value.sql}::bigint")
 
 
 _NEAR = -9_000_000_000_000_000_000
@@ -200,8 +208,7 @@ class TimeShift(Mask[TimeShiftParams]):
     def compile(self, value: Value, params: TimeShiftParams, scope: Scope) -> Masked:
         """By the value's digest, or by that of the row's subject."""
         kind, sql = value.shape.kind, value.sql
-        columns = params.subject_columns
-        message = scope.subject(columns) if columns else moment_message(sql, kind)
+        drawn_from = self.drawn_from(params, moment_message(sql, kind), scope)
 
         def moved(digest: Digest) -> str:
             seconds = f"(1 + mod({digest.number(0, 30)}, {60 * params.max_minutes}))"
@@ -214,7 +221,7 @@ class TimeShift(Mask[TimeShiftParams]):
             made = f"({made} AT TIME ZONE 'UTC')" if kind == "timestamptz" else made
             return f"CASE WHEN isfinite({sql}) THEN {made} ELSE {sql} END"
 
-        masked = scope.drawn(value, params.key_of(self.name), message, moved)
+        masked = scope.drawn(value, params.key_of(self.name), drawn_from.message, moved)
         form = f"CASE WHEN isfinite({sql}) THEN {sql}::text END" if kind in DATES else None
         return Masked(masked, "by_chance", normal_form_sql=form)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from pydantic import Field
 
 from appliance.masking.examples import draw
-from appliance.masking.expressions.drawing import Digest
+from appliance.masking.expressions.drawing import Digest, Message, moment_message
 from appliance.masking.mask import Mask, Masked, Original, Promises, SubjectParams, subject_problems
 from appliance.masking.scope import Scope
 from appliance.masking.shape import DATES, Shape, Value
@@ -35,6 +36,7 @@ class DateShift(Mask[DateShiftParams]):
     """Whole days, the same for all dates of a subject."""
 
     name = "date_shift"
+    of_person = of_person_in_lists = True
     summary = "Moves dates by some days, the same for all dates of a subject."
     params = DateShiftParams
     kinds = DATES
@@ -54,7 +56,8 @@ class DateShift(Mask[DateShiftParams]):
     def compile(self, value: Value, params: DateShiftParams, scope: Scope) -> Masked:
         """A shift from the subject's keyed digest; by default the primary key is the subject."""
         kind, sql = value.shape.kind, value.sql
-        subject = scope.subject(subject_of(params, scope))
+        own = own_subject(params, scope) or moment_message(sql, kind)
+        drawn_from = self.drawn_from(params, own, scope)
 
         def moved(digest: Digest) -> str:
             days = f"(1 + mod({digest.number(0, 30)}, {params.max_days}))"
@@ -65,7 +68,7 @@ class DateShift(Mask[DateShiftParams]):
                 f" WHEN {digest.bit(4)} THEN {sql} - {by} ELSE {sql} + {by} END"
             )
 
-        shifted = scope.drawn(value, params.key_of(self.name), subject, moved)
+        shifted = scope.drawn(value, params.key_of(self.name), drawn_from.message, moved)
         return Masked(
             f"CASE WHEN isfinite({sql}) THEN {shifted} ELSE {sql} END",
             "by_chance",
@@ -87,7 +90,7 @@ class DateShift(Mask[DateShiftParams]):
     def problems(self, shape: Shape, params: DateShiftParams, scope: Scope) -> list[str]:
         """No subject, or one that is not there."""
         found = subject_problems(params, scope)
-        if not subject_of(params, scope):
+        if not is_someones(self, params, scope):
             found.append(
                 "the table has no primary key to take as the subject; name the columns that identify whose"
                 " dates these are, for example {mask: date_shift, subject: customer_id}"
@@ -104,9 +107,18 @@ class DateShift(Mask[DateShiftParams]):
         return bool(subject) and set(subject) <= set(key) - {column.name}
 
 
-def subject_of(params: SubjectParams, scope: Scope) -> tuple[str, ...]:
-    """The columns that decide the shift; empty if there are none to take."""
-    return params.subject_columns or _primary_key(scope.table, scope.column)
+def own_subject(params: SubjectParams, scope: Scope) -> Message | None:
+    """What decides where no linked subject does: the named columns, else the primary key, if there is one."""
+    known = {column.name for column in scope.table.columns}
+    named = params.subject_columns if known.issuperset(params.subject_columns) else ()
+    columns = named or _primary_key(scope.table, scope.column)
+    return scope.subject(columns) if columns else None
+
+
+def is_someones(mask: Mask[Any], params: SubjectParams, scope: Scope) -> bool:
+    """Whether it is known whose values these are."""
+    linked = scope.link(params.subject, by_itself=mask.of_person) is not None
+    return linked or bool(params.subject_columns or _primary_key(scope.table, scope.column))
 
 
 def _primary_key(table: Table, column: Column) -> tuple[str, ...]:

@@ -58,8 +58,7 @@ class RandomNumber(Mask[RandomNumberParams]):
     def compile(self, value: Value, params: RandomNumberParams, scope: Scope) -> Masked:
         """By the value's digest, or by that of the row's subject."""
         low, step, count = _choice(value.shape, params)
-        columns = params.subject_columns
-        message = scope.subject(columns) if columns else number_message(value)
+        drawn_from = self.drawn_from(params, number_message(value), scope)
 
         def made(digest: Digest) -> str:
             drawn = f"mod({digest.number(0, 62)}, {count})"
@@ -69,8 +68,8 @@ class RandomNumber(Mask[RandomNumberParams]):
                 number = f"({low:f} + {drawn} * {step:f})"
             return f"{number}::{value.shape.cast}"
 
-        sql = scope.drawn(value, params.key_of(self.name), message, made)
-        return Masked(sql, "by_chance", chance=1 / count, repeats=not columns)
+        sql = scope.drawn(value, params.key_of(self.name), drawn_from.message, made)
+        return Masked(sql, "by_chance", chance=1 / count, repeats=drawn_from.by_value)
 
     def example(self, original: Original, params: RandomNumberParams) -> str:
         """A whole number, and one with digits after the point."""
@@ -140,10 +139,10 @@ class RandomDate(Mask[RandomDateParams]):
 
     def compile(self, value: Value, params: RandomDateParams, scope: Scope) -> Masked:
         """By the value's digest, or by that of the row's subject."""
-        kind, columns = value.shape.kind, params.subject_columns
+        kind = value.shape.kind
         days = (params.latest - params.earliest).days + 1
         count = days if kind == "date" else days * 86_400
-        message = scope.subject(columns) if columns else moment_message(value.sql, kind)
+        drawn_from = self.drawn_from(params, moment_message(value.sql, kind), scope)
 
         def made(digest: Digest) -> str:
             drawn = f"mod({digest.number(0, 62)}, {count})"
@@ -152,7 +151,7 @@ class RandomDate(Mask[RandomDateParams]):
             zone = "+00" if kind == "timestamptz" else ""
             return f"'{params.earliest} 00:00{zone}'::{kind} + make_interval(0, 0, 0, 0, 0, 0, {drawn})"
 
-        sql = scope.drawn(value, params.key_of(self.name), message, made)
+        sql = scope.drawn(value, params.key_of(self.name), drawn_from.message, made)
         return Masked(sql, "by_chance", chance=1 / count)
 
     def example(self, original: Original, params: RandomDateParams) -> str:

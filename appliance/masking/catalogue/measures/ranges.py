@@ -66,8 +66,8 @@ class RangeShift(Mask[RangeShiftParams]):
 
     def compile(self, value: Value, params: RangeShiftParams, scope: Scope) -> Masked:
         """One draw for both ends."""
-        sql, columns = value.sql, params.subject_columns
-        message = scope.subject(columns) if columns else text_message(value.text)
+        sql = value.sql
+        drawn_from = self.drawn_from(params, text_message(value.text), scope)
         dates = _OF_DATES.get(value.shape.cast)
 
         def moved(digest: Digest) -> str:
@@ -80,7 +80,7 @@ class RangeShift(Mask[RangeShiftParams]):
             )
             return f"{value.shape.cast}({ends}, {included})"
 
-        drawn = scope.drawn(value, params.key_of(self.name), message, moved)
+        drawn = scope.drawn(value, params.key_of(self.name), drawn_from.message, moved)
         finite = " OR ".join(_finite(f"{each}({sql})", value.shape.cast) for each in ("lower", "upper"))
         return Masked(
             f"CASE WHEN isempty({sql}) THEN {sql} ELSE {drawn} END",

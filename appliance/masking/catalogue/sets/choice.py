@@ -79,7 +79,7 @@ class Choice(Mask[ChoiceParams]):
 
     def compile(self, value: Value, params: ChoiceParams, scope: Scope) -> Masked:
         """By the value's digest, or by that of the row's subject."""
-        cast, columns = value.shape.cast, params.subject_columns
+        cast = value.shape.cast
         typed = [f"{literal(constant_text(value.shape, each))}::{cast}" for each in params.values]
         ends = params.ends()
 
@@ -90,8 +90,8 @@ class Choice(Mask[ChoiceParams]):
             drawn = f"SELECT {digest.number(0, 30)} AS appliance_drawn OFFSET 0"
             return f"(SELECT CASE {' '.join(cases)} END FROM ({drawn}) AS appliance_choice)"
 
-        message = scope.subject(columns) if columns else _message(value)
-        sql = scope.drawn(value, params.key_of(self.name), message, chosen)
+        source = self.drawn_from(params, _message(value), scope)
+        sql = scope.drawn(value, params.key_of(self.name), source.message, chosen)
         member = Value("c.v", value.shape).text
         rows = ", ".join(f"({each})" for each in typed)
         shares = [end - start for start, end in zip([0, *ends], ends, strict=False)]
@@ -100,7 +100,7 @@ class Choice(Mask[ChoiceParams]):
             "outside_domain",
             chance=max(shares) / _EVEN,
             output_domain_sql=f"SELECT {member} FROM (VALUES {rows}) AS c (v)",
-            repeats=not columns,
+            repeats=source.by_value,
         )
 
     def example(self, original: Original, params: ChoiceParams) -> str:

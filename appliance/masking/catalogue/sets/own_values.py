@@ -77,8 +77,7 @@ class Distribution(Mask[DistributionParams]):
 
     def compile(self, value: Value, params: DistributionParams, scope: Scope) -> Masked:
         """The counted values are read once a statement, and a draw is found among their shares."""
-        columns = params.subject_columns
-        message = scope.subject(columns) if columns else text_message(value.key_text)
+        drawn_from = self.drawn_from(params, text_message(value.key_text), scope)
         own = Value(f"o.{identifier(scope.column.name)}", value.shape)
         counted = (
             f"SELECT {own.sql} AS appliance_own, count(*) AS appliance_count,"
@@ -101,7 +100,7 @@ class Distribution(Mask[DistributionParams]):
             place = f"floor({digest.number(0, 30)} / {1 << 30}::float8 * {total})::bigint"
             return f"coalesce(({values})[1 + width_bucket({place}, {ends})], {otherwise})"
 
-        sql = scope.drawn(value, params.key_of(self.name), message, drawn)
+        sql = scope.drawn(value, params.key_of(self.name), drawn_from.message, drawn)
         sql = unless_empty(value, sql) if value.shape.kind == "text" else sql
         return Masked(sql, "by_chance", chance=1.0)
 

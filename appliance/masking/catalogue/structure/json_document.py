@@ -40,10 +40,20 @@ class _Leaf:
     keys: tuple[str, ...]
     mask: Mask[Any]
     params: Any
+    several: bool
+    """The path says that there are several values: each may be another person's."""
 
     @property
     def shape(self) -> Shape:
         return _TEXT if "text" in self.mask.kinds else _NUMBER
+
+    def compile(self, sql: str, scope: Scope) -> Masked:
+        """The mask of one value."""
+        value = Value(sql, self.shape)
+        if not self.several:
+            return self.mask.compile(value, self.params, scope)
+        with scope.in_list():
+            return self.mask.compile(value, self.params, scope)
 
     @property
     def constant(self) -> str:
@@ -110,7 +120,8 @@ class JsonDocument(Mask[JsonParams]):
         return tuple(name for leaf in leaves for name in leaf.mask.reads(leaf.params))
 
     def _leaf(self, path: str, spec: MaskSpec) -> _Leaf:
-        return _Leaf(parse_path(path), *mask_and_params(spec, self._masks))
+        keys, (mask, params) = parse_path(path), mask_and_params(spec, self._masks)
+        return _Leaf(keys, mask, params, several="[" in path or ANY_KEY in keys)
 
     def _document(
         self,
@@ -137,7 +148,7 @@ class JsonDocument(Mask[JsonParams]):
         label = path_text(leaf.keys)
         if leaf.mask.whole_value:
             return _constant_facet(value, leaf, scope, label)
-        inner = leaf.mask.compile(Value("NULL", leaf.shape), leaf.params, scope)
+        inner = leaf.compile("NULL", scope)
         shown = _at(value, leaf.keys, _TEXTS if leaf.shape is _TEXT else _NUMBERS, scope)
         if inner.proof == "partial":
             # json has no equality, but what has been masked has the one text form that jsonb gives.
@@ -243,7 +254,7 @@ def _replacement(leaf: _Leaf, scope: Scope) -> Replacement:
         return Replacement("constant", lambda _: fixed)
 
     def masked(sql: str) -> str:
-        inner = leaf.mask.compile(Value(sql, leaf.shape), leaf.params, scope).sql
+        inner = leaf.compile(sql, scope).sql
         return f"({inner})::{leaf.shape.cast}"
 
     return Replacement("text" if leaf.shape is _TEXT else "number", masked)
@@ -253,7 +264,7 @@ def _left_over(leaf: _Leaf, scope: Scope) -> Replacement:
     """NULL for a text in which something is left: the mask may read other columns, which the twin has not."""
 
     def looked_at(sql: str) -> str:
-        leak = leaf.mask.compile(Value(sql, leaf.shape), leaf.params, scope).leak_sql
+        leak = leaf.compile(sql, scope).leak_sql
         return f"CASE WHEN {leak} THEN NULL ELSE {sql} END"
 
     return Replacement("text", looked_at)
@@ -282,7 +293,7 @@ def _shape(shown: str, leaf: _Leaf, scope: Scope) -> str | None:
     if leaf.shape is not _TEXT:
         return None
     one = "appliance_list.appliance_text"
-    made = shape_of_output(one, leaf.mask.compile(Value(one, leaf.shape), leaf.params, scope))
+    made = shape_of_output(one, leaf.compile(one, scope))
     if made is None:
         return None
     listed = f"jsonb_array_elements_text(({shown})::jsonb) AS appliance_list (appliance_text)"

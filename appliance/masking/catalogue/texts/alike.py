@@ -7,11 +7,19 @@ from pydantic import Field
 from appliance.masking.bindings import KeyName
 from appliance.masking.catalogue.texts.scrub_patterns import all_digits
 from appliance.masking.examples import draw
-from appliance.masking.expressions.drawing import text_message
+from appliance.masking.expressions.drawing import Message, text_message
 from appliance.masking.expressions.sql_text import identifier
-from appliance.masking.mask import KeyedParams, Mask, Masked, Original, Promises
+from appliance.masking.mask import (
+    KeyedParams,
+    Mask,
+    Masked,
+    Original,
+    Promises,
+    SubjectParams,
+    subject_problems,
+)
 from appliance.masking.scope import Scope, unless_empty
-from appliance.masking.shape import TEXT, Value
+from appliance.masking.shape import TEXT, Shape, Value
 
 LONGEST = 1_000_000
 """Bytes; of longer text each character becomes an x."""
@@ -63,7 +71,7 @@ class FormatPreserving(Mask[FormatPreservingParams]):
         return plain_alike(original.text, key, params.keep_first, params.keep_last)
 
 
-class PostcodeParams(KeyedParams):
+class PostcodeParams(SubjectParams):
     """How much of the beginning stays."""
 
     keep_first: int = Field(
@@ -80,6 +88,7 @@ class Postcode(Mask[PostcodeParams]):
     """The region stays, what is after it is drawn."""
 
     name = "postcode"
+    of_person = True
     summary = "Keeps the beginning of a postal code and draws the rest."
     params = PostcodeParams
     kinds = TEXT
@@ -96,15 +105,26 @@ class Postcode(Mask[PostcodeParams]):
 
     def compile(self, value: Value, params: PostcodeParams, scope: Scope) -> Masked:
         """As ``format_preserving``."""
-        return alike(value, params.key_of(self.name), params.keep_first, 0, scope)
+        message = self.drawn_from(params, text_message(value.key_text), scope).message
+        return alike(value, params.key_of(self.name), params.keep_first, 0, scope, message)
 
     def example(self, original: Original, params: PostcodeParams) -> str:
         """Of two countries."""
-        return plain_alike(original.text, params.key_of(self.name), params.keep_first, 0)
+        key, columns = params.key_of(self.name), params.subject_columns
+        seed = draw.of_subject_whole(key, columns) if columns else None
+        return plain_alike(original.text, key, params.keep_first, 0, seed)
+
+    def problems(self, shape: Shape, params: PostcodeParams, scope: Scope) -> list[str]:
+        """A subject that is not there."""
+        return subject_problems(params, scope)
 
 
-def alike(value: Value, key: KeyName, first: int, last: int, scope: Scope) -> Masked:
+def alike(  # noqa: PLR0917
+    value: Value, key: KeyName, first: int, last: int, scope: Scope, message: Message | None = None
+) -> Masked:
     """The text with other letters and digits: SQL, and what every output looks like.
+
+    ``message`` is what is drawn from, by default the text.
 
     A seed of 32 bytes that is never shown follows from the text; block by block, SHA-256 of the seed and the
     block's number gives sixteen bytes, one for each character.
@@ -132,7 +152,7 @@ def alike(value: Value, key: KeyName, first: int, last: int, scope: Scope) -> Ma
             f" THEN {sign} ELSE {drawn} END"
         )
     blocks = f"generate_series(0, (length({text}) - 1) / {_BLOCK}) AS appliance_blocks (appliance_block)"
-    hmac = scope.hmac(key, text_message(value.key_text)).sql
+    hmac = scope.hmac(key, message or text_message(value.key_text)).sql
     bytes_sql = (
         f"SELECT string_agg(substr(sha256({seed} || int4send(appliance_block)), 1, {_BLOCK}), ''"
         f" ORDER BY appliance_block) AS {stream}"
@@ -155,11 +175,11 @@ def alike(value: Value, key: KeyName, first: int, last: int, scope: Scope) -> Ma
     )
 
 
-def plain_alike(text: str, key: KeyName, first: int, last: int) -> str:
+def plain_alike(text: str, key: KeyName, first: int, last: int, seed: bytes | None = None) -> str:
     """``alike`` in Python, for text of ASCII."""
     if len(text) < 2 * (first + last):
         first = last = 0
-    seed = draw.of_text_whole(key, text)
+    seed = draw.of_text_whole(key, text) if seed is None else seed
     made = ""
     for place, sign in enumerate(text):
         byte = draw.block(seed, place // _BLOCK)[place % _BLOCK]
