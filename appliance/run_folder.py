@@ -7,14 +7,16 @@ the supervisors, which import this module, have no memory for the types' librari
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, Self, TypeVar
+from typing import Any, Generic, Literal, Protocol, Self, TypeVar, cast
 
 from appliance.durable import create_file, write_file
 from appliance.errors import WrongRequestError
@@ -107,6 +109,22 @@ class Document(Protocol):
 
 Model = TypeVar("Model", bound=Document)
 
+_Version = tuple[int, int, int, int]
+_read_here: ContextVar[dict[str, tuple[_Version, Document]] | None] = ContextVar("_read_here", default=None)
+
+
+@contextlib.contextmanager
+def reading_once() -> Iterator[None]:
+    """Within it, a document that many steps read is parsed once; a step that is forked has it then.
+
+    For a process that serves one run and ends: it is kept in memory for as long.
+    """
+    token = _read_here.set({})
+    try:
+        yield
+    finally:
+        _read_here.reset(token)
+
 
 @dataclass(frozen=True)
 class RunFile(Generic[Model]):
@@ -114,6 +132,8 @@ class RunFile(Generic[Model]):
 
     name: str
     model: type[Model]
+    shared: bool = False
+    """Read by many steps: see ``reading_once``."""
 
     def path(self, folder: Path) -> Path:
         """Where it lies in a run's folder."""
@@ -126,7 +146,7 @@ class RunFile(Generic[Model]):
     def read(self, folder: Path) -> Model:
         """The document. Raises WrongRequestError where it is missing or is none of this type."""
         try:
-            return self.model.model_validate_json(self.path(folder).read_bytes())
+            return self._read(self.path(folder))
         except FileNotFoundError:
             raise WrongRequestError(
                 f"{self.name} is not in the run's folder.", "An earlier step that writes it has not finished."
@@ -137,6 +157,18 @@ class RunFile(Generic[Model]):
                 f"Unexpected at: {_places(error)}."
                 " It may have been written by another version of the appliance.",
             ) from None
+
+    def _read(self, path: Path) -> Model:
+        known = _read_here.get()
+        if known is None or not self.shared:
+            return self.model.model_validate_json(path.read_bytes())
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            # A file is only ever replaced as a whole.
+            version = (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size)
+            if self.name not in known or known[self.name][0] != version:
+                known[self.name] = (version, self.model.model_validate_json(file.read()))
+        return cast("Model", known[self.name][1])
 
     def write(self, folder: Path, document: Model) -> None:
         """Write it anew: a reader sees the former document or the whole new one."""

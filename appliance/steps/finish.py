@@ -21,6 +21,7 @@ from appliance.postgres.building.sequences import set_sequences
 from appliance.postgres.building.table_facts import partitioned_tables, table_sizes, with_ancestors
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan, TargetFacts
+from appliance.postgres.sessions.kept_sessions import KeptSessions
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
 from appliance.postgres.twin.database import mark
 from appliance.postgres.twin.schema import FinishedTwin
@@ -87,9 +88,14 @@ class _Finisher:
         self.counts: dict[str, int] = {}
         self.seconds: dict[str, float] = {}
         self._said = 0.0
+        self._sessions = KeptSessions(self._open)
 
     def work(self) -> None:
         """All phases in order; each can be done again after a failure."""
+        with self._sessions:
+            self._phases()
+
+    def _phases(self) -> None:
         self._timed("order of rows", self._reorder)
         self._build()
         self._timed("sequences", self._set_sequences)
@@ -123,7 +129,7 @@ class _Finisher:
 
     def _reorder(self) -> None:
         """Rows whose order would undo a mask stand in another one, before anything is built over them."""
-        with closing(self._open()) as session:
+        with self._sessions.session() as session:
             try:
                 jobs = ordering_jobs(session, self.plan, self.settings)
             except psycopg.Error as error:
@@ -134,11 +140,11 @@ class _Finisher:
             left.discard(job.key)
             self._progress("order of rows", len(jobs) - len(left), len(jobs))
 
-        run_jobs(jobs, self._open, self.plan.parallel, done)
+        run_jobs(jobs, self._sessions.open, self.plan.parallel, done, self._sessions.close)
 
     def _build(self) -> None:
         _, after = split_sections(self.schema.entries)
-        with closing(self._open()) as session:
+        with self._sessions.session() as session:
             left_out = [(table.schema_name, table.name) for table in self.plan.left_out]
             building = Building(
                 self.schema.entries,
@@ -163,14 +169,16 @@ class _Finisher:
                 # Phases overlap a little: each is given the time since the one before it was over.
                 self.seconds[phase] = time.monotonic() - began - sum(self.seconds.values())
 
-        run_jobs([job for found in jobs.values() for job in found], self._open, self.plan.parallel, done)
+        every = [job for found in jobs.values() for job in found]
+        run_jobs(every, self._sessions.open, self.plan.parallel, done, self._sessions.close)
         self.notes += building.notes
         finished = FinishedTwin(unchecked=tuple(sorted(building.unchecked)))
         finished_of(self.number).write(self.context.run_dir, finished)
         self.counts |= {phase: len(found) for phase, found in jobs.items()}
 
     def _set_sequences(self) -> None:
-        with closing(self._open()) as session:
+        # The path of this session stays the source's: nothing else is done in it.
+        with closing(self._sessions.open()) as session:
             try:
                 with session.transaction():
                     session.execute(names_as_in_source(self.settings.common).encode())
@@ -180,7 +188,7 @@ class _Finisher:
 
     def _refresh(self) -> None:
         self.notes += refresh(
-            self._open,
+            self._sessions,
             self.plan.parallel,
             self.schema.filled_views,
             self.settings,
@@ -189,7 +197,7 @@ class _Finisher:
 
     def _analyze(self) -> None:
         self.notes += analyze(
-            self._open,
+            self._sessions,
             self.plan.parallel,
             self.settings,
             lambda done, of: self._progress("statistics", done, of),

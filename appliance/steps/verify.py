@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from typing import TypedDict
 
 import psycopg
@@ -31,6 +33,7 @@ from appliance.postgres.proof.verification import (
     prove,
     unchecked_constraints,
 )
+from appliance.postgres.sessions.kept_sessions import KeptSessions
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
 from appliance.postgres.twin.after_load import AfterLoadRecord
 from appliance.postgres.twin.found_names import with_names
@@ -173,9 +176,20 @@ def _proofs(context: StepContext, plan: Plan) -> tuple[tuple[TwinProof, ...], li
     It goes when the proofs are written down: an attempt that finds them, and the evidence gone, was made
     after one that had come so far.
     """
+    with contextlib.ExitStack() as open_sessions:
+        every = [
+            open_sessions.enter_context(KeptSessions(partial(_session, context, plan, number)))
+            for number in range(len(plan.targets))
+        ]
+        return _proofs_in(context, plan, every)
+
+
+def _proofs_in(
+    context: StepContext, plan: Plan, every: Sequence[KeptSessions]
+) -> tuple[tuple[TwinProof, ...], list[str]]:
     there, missing = True, []
-    for number in range(len(plan.targets)):
-        with closing(_session(context, plan, number)) as session:
+    for number, sessions in enumerate(every):
+        with sessions.session() as session:
             try:
                 there = there and evidence.is_there(session)
                 missing += copying_faults(plan, _items(plan, number), set(arrived(session)))
@@ -185,12 +199,14 @@ def _proofs(context: StepContext, plan: Plan) -> tuple[tuple[TwinProof, ...], li
                 raise database_failure("The ledger of the copied rows could not be read.", error) from None
     if there or not VERIFIED.is_in(context.run_dir):
         twins = [
-            TwinProof(database=target.next_database, tables=tuple(_prove_all(context, plan, number)))
-            for number, target in enumerate(plan.targets)
+            TwinProof(
+                database=target.next_database, tables=tuple(_prove_all(context, plan, number, sessions))
+            )
+            for number, (target, sessions) in enumerate(zip(plan.targets, every, strict=True))
         ]
         VERIFIED.write(context.run_dir, VerifiedTwins(twins=tuple(twins)))
-    for number in range(len(plan.targets)):
-        with closing(_session(context, plan, number)) as session:
+    for sessions in every:
+        with sessions.session() as session:
             try:
                 evidence.drop(session)
             except psycopg.Error as error:
@@ -203,25 +219,21 @@ def _proofs(context: StepContext, plan: Plan) -> tuple[tuple[TwinProof, ...], li
 
 def _session(context: StepContext, plan: Plan, number: int) -> Session:
     target = plan.targets[number]
-    return context.connect_target(target.connection, target.next_database, keyed=True)
+    session = context.connect_target(target.connection, target.next_database, keyed=True)
+    # Each relation has a session of its own already; workers besides would only build the same hash tables.
+    workers = max(0, plan.parallel // max(1, len(loads(plan))) - 1)
+    session.execute(f"SET max_parallel_workers_per_gather = {workers}; {SESSION}".encode())
+    return session
 
 
-def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof]:
+def _prove_all(context: StepContext, plan: Plan, number: int, sessions: KeptSessions) -> list[TableProof]:
     """What came of each relation of a twin."""
     items = _items(plan, number)
     found: list[TableProof] = []
 
     relations = loads(plan)
     settings = settings_of(number).read(context.run_dir)
-    # Each relation has a session of its own already; workers besides would only build the same hash tables.
-    workers = max(0, plan.parallel // max(1, len(relations)) - 1)
-
-    def open_session() -> Session:
-        session = _session(context, plan, number)
-        session.execute(f"SET max_parallel_workers_per_gather = {workers}; {SESSION}".encode())
-        return session
-
-    with closing(open_session()) as session:
+    with sessions.session() as session:
         try:
             evidence.index(session)
             copied = arrived(session)
@@ -260,7 +272,7 @@ def _prove_all(context: StepContext, plan: Plan, number: int) -> list[TableProof
     small = [each for each in expected if is_small(plan, each)]
     several = [small[at : at + TOGETHER] for at in range(0, len(small), TOGETHER)]
     alone = [[each] for each in expected if not is_small(plan, each)]
-    run_jobs([job(some) for some in (*alone, *several)], open_session, plan.parallel)
+    run_jobs([job(some) for some in (*alone, *several)], sessions.open, plan.parallel, close=sessions.close)
     return sorted(found, key=lambda proof: proof.table)
 
 

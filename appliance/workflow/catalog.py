@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -185,7 +186,7 @@ class Table(CatalogModel):
         """schema.table as people write it in a workflow (unquoted)."""
         return f"{self.schema_name}.{self.name}"
 
-    @property
+    @cached_property
     def all_names(self) -> tuple[tuple[str, str], ...]:
         """(schema, name) pairs that patterns may match: its own, then those above it if it is a partition."""
         own = (self.schema_name, self.name)

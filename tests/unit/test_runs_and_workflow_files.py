@@ -21,6 +21,7 @@ from appliance.run_folder import (
     mark_over,
     new_airflow_run_id,
     open_runs,
+    reading_once,
     request_stop,
     run_folder,
     run_id_for,
@@ -187,6 +188,24 @@ def test_a_frozen_document_stays_as_it_is(tmp_path: Path) -> None:
     assert not frozen.freeze(tmp_path / "run", Note(text="second"))
     assert frozen.read(tmp_path / "run") == Note(text="first")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["note.json"]
+
+
+SHARED = RunFile("shared.json", Note, shared=True)
+
+
+def test_a_document_that_many_steps_read_is_parsed_once_and_anew_when_it_was_replaced(tmp_path: Path) -> None:
+    SHARED.write(tmp_path, Note(text="first"))
+    assert SHARED.read(tmp_path) is not SHARED.read(tmp_path)
+    with reading_once():
+        read = SHARED.read(tmp_path)
+        assert SHARED.read(tmp_path) is read
+        SHARED.write(tmp_path, Note(text="second"))
+        assert SHARED.read(tmp_path) == Note(text="second")
+        SHARED.path(tmp_path).unlink()
+        with pytest.raises(WrongRequestError, match="is not in the run's folder"):
+            SHARED.read(tmp_path)
+    SHARED.write(tmp_path, Note(text="third"))
+    assert SHARED.read(tmp_path) is not SHARED.read(tmp_path)
 
 
 def test_a_document_that_is_missing_or_of_another_release_is_said_to_be_so_without_its_values(

@@ -12,6 +12,7 @@ from appliance.postgres.copying import ledger
 from appliance.postgres.errors import named_failure, retry_can_help
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import DefinitionSettings, Settings
+from appliance.postgres.sessions.kept_sessions import KeptSessions
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
 
 _VIEWS = """
@@ -46,7 +47,7 @@ WHERE c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition AND n.nspname !~ '^p
 
 
 def refresh(
-    open_session: Callable[[], Session],
+    sessions: KeptSessions,
     parallel: int,
     wanted: Iterable[tuple[str, str]],
     settings: DefinitionSettings,
@@ -62,7 +63,7 @@ def refresh(
     notes: dict[str, str] = {}
     count = len(filled)
     while True:
-        with open_session() as session:
+        with sessions.session() as session:
             rows = [row for row in session.execute(_VIEWS).fetchall() if (row[0], row[1]) in filled]
         failed: dict[str, str] = {}
         jobs = [
@@ -75,7 +76,7 @@ def refresh(
             )
             for number, (schema, name, oid, needs) in enumerate(rows)
         ]
-        run_jobs(jobs, open_session, parallel)
+        run_jobs(jobs, sessions.open, parallel, close=sessions.close)
         done(count - len(failed), count)
         # One that reads another through a function is not known to need it: tried again while that helps.
         if not failed or len(failed) == len(rows) or failed.keys() == notes.keys():
@@ -108,7 +109,7 @@ def _refresher(
 
 
 def analyze(
-    open_session: Callable[[], Session],
+    sessions: KeptSessions,
     parallel: int,
     settings: DefinitionSettings,
     done: Callable[[int, int], None],
@@ -117,7 +118,7 @@ def analyze(
 
     What indexes compute is computed again for their statistics, under ``settings``.
     """
-    with open_session() as session:
+    with sessions.session() as session:
         rows: Sequence[tuple[str, str, str, int]] = session.execute(_TABLES, [ledger.SCHEMA]).fetchall()
     notes: list[str] = []
     jobs = [
@@ -138,7 +139,7 @@ def analyze(
         finished[0] += 1
         done(finished[0], len(jobs))
 
-    run_jobs(jobs, open_session, parallel, count)
+    run_jobs(jobs, sessions.open, parallel, count, sessions.close)
     return notes
 
 

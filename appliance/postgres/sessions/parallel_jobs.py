@@ -44,6 +44,7 @@ def run_jobs(
     open_session: Callable[[], Session],
     parallel: int,
     done: Callable[[Job], None] = lambda _: None,
+    close: Callable[[Session], None] = Session.close,
 ) -> None:
     """Run all jobs in up to ``parallel`` sessions; ``done`` is called in this thread after each.
 
@@ -79,7 +80,7 @@ def run_jobs(
                 raise
     finally:
         for session in everyone:
-            session.close()
+            close(session)
 
 
 def _open(open_session: Callable[[], Session], wanted: int) -> list[Session]:

@@ -80,16 +80,15 @@ class Publisher:
             else:
                 self._prepare(admin, published)
                 wait_for_sessions(admin, [self.names.twin], self.grace_s, self.tell)
-        if not published.already:
-            former = self._former()
-            swap_in(
-                self.open_admin,
-                self.names,
-                lambda session: self._reveal(session, former, published),
-                again=f"appliance twin publish {self.connection}",
-            )
-            published.replaced = former is not None
-        self._drop_gone(published)
+                former = read_former(admin, self.names.twin)
+                swap_in(
+                    self.open_admin,
+                    self.names,
+                    lambda session: self._reveal(session, former, published),
+                    again=f"appliance twin publish {self.connection}",
+                )
+                published.replaced = former is not None
+            self._drop_gone(admin, published)
 
     def _is_done(self, admin: Connection[TupleRow]) -> bool:
         following, twin = read_database(admin, self.names.next), read_database(admin, self.names.twin)
@@ -113,7 +112,7 @@ class Publisher:
         """Everything that can be done while the new database is not visible."""
         if self.owners is not None:
             check_still_ours(admin, self.names, self.owners, self.connection)
-        self._drop_gone(published)
+        self._drop_gone(admin, published)
         with self.open_database(self.names.next) as new, new.transaction():
             force_row_security(new)
             ledger.drop(new)
@@ -143,10 +142,6 @@ class Publisher:
         published.grants, published.grants_gone = carried.objects, carried.gone
         published.notes += carried.notes
 
-    def _former(self) -> FormerSettings | None:
-        with self.open_admin() as admin:
-            return read_former(admin, self.names.twin)
-
     def _reveal(
         self, session: Connection[TupleRow], former: FormerSettings | None, published: Published
     ) -> None:
@@ -154,19 +149,18 @@ class Publisher:
         mark(session, self.names.swap, workflow=self.workflow, run=self.run, state="published")
         published.notes += open_to_users(session, former, self.names.swap)
 
-    def _drop_gone(self, published: Published) -> None:
+    def _drop_gone(self, admin: Connection[TupleRow], published: Published) -> None:
         """The twin before the former one: no rollback reaches it any more."""
-        with self.open_admin() as admin:
-            gone = read_database(admin, self.names.gone)
-            if gone is None:
-                return
-            try:
-                drop_database(admin, gone)
-            except psycopg.Error as error:
-                published.notes.append(
-                    f"'{self.names.gone}', the twin before the former one, could not be dropped"
-                    f" (SQLSTATE {error.sqlstate}). The next publish tries again."
-                )
+        gone = read_database(admin, self.names.gone)
+        if gone is None:
+            return
+        try:
+            drop_database(admin, gone)
+        except psycopg.Error as error:
+            published.notes.append(
+                f"'{self.names.gone}', the twin before the former one, could not be dropped"
+                f" (SQLSTATE {error.sqlstate}). The next publish tries again."
+            )
 
 
 def roll_back(

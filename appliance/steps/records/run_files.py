@@ -19,10 +19,10 @@ from appliance.steps.records.run_spec import RunSpec, SpecBrief
 from appliance.steps.records.tried_connection import TriedConnection
 from appliance.workflow.drift import CatalogShape, Drift, FormerCatalog
 
-SPEC = RunFile(run_folder.SPEC, RunSpec)
+SPEC = RunFile(run_folder.SPEC, RunSpec, shared=True)
 SPEC_OF_ANY_RELEASE = RunFile(run_folder.SPEC, SpecBrief)
 SNAPSHOT = RunFile(run_folder.SNAPSHOT, Snapshot)
-PLAN = RunFile(run_folder.PLAN, Plan)
+PLAN = RunFile(run_folder.PLAN, Plan, shared=True)
 CATALOG = RunFile(run_folder.CATALOG, CatalogShape)
 FORMER_CATALOG = RunFile(run_folder.FORMER_CATALOG, FormerCatalog)
 DRIFT = RunFile(run_folder.DRIFT, Drift)

@@ -85,9 +85,13 @@ def read_schema(context: StepContext, plan: Plan) -> SourceSchema:
     """Read it all in the run's snapshot, giving way. Raises our errors; notices say what is set aside."""
     program = find_pg_dump(plan.source.server_version)
     with LockWatch(context.connect_source, context.spec.workflow.limits.yield_s) as watch:
-        relations = read_source(context, watch, "the tables", lambda source: _relations(source, plan))
+        relations, read = read_source(
+            context,
+            watch,
+            "the tables, sequences and indexes",
+            lambda source: (_relations(source, plan), _beside_the_dump(source)),
+        )
         aside = relations.left_out & watch.locked_tables() | _gone(watch, relations)
-        read = read_source(context, watch, "sequences and indexes", _beside_the_dump)
         for _ in range(MOST_YIELDS):
             left_behind = tuple(_left_behind(context, watch, target, aside) for target in plan.targets)
             # A name of its own: the dump's session is known by nothing else.
