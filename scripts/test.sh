@@ -28,6 +28,9 @@ if ! command -v promtool >/dev/null && [ ! -x build/tools/usr/bin/promtool ]; th
 fi
 PATH=$PATH:$PWD/build/tools/usr/bin
 
+# Hundreds of small packages, of which only two tests have need: meanwhile the code is looked at.
+scripts/azurite.sh &
+azurite=$!
 scripts/venv.sh test
 scripts/bucket-server.sh
 scripts/openid-provider.sh
@@ -36,6 +39,7 @@ checks=0
 # With tests named on the command line, only they run.
 [ "$#" -gt 0 ] || scripts/check.sh || checks=$?
 
+wait "$azurite"
 say "== pytest"
 status=0
 .venv/bin/pytest --numprocesses logical --dist loadscope --no-loadscope-reorder --color no --durations 15 "$@" || status=$?
