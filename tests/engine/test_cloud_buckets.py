@@ -20,6 +20,7 @@ from appliance.connections.file import connections_of
 from appliance.documents import strict_yaml
 from appliance.errors import ApplianceError
 from appliance.exports.manifest import MANIFEST
+from appliance.pulling.from_bucket import BucketOrigin
 from tests.engine.bucket_server import bucket_server, make_certificates
 from tests.engine.cloud_buckets import CloudBucket, azure, google
 from tests.engine.test_buckets import Export, make_export
@@ -120,6 +121,22 @@ def test_wrong_credentials_a_wrong_bucket_and_a_wrong_certificate_are_named_and_
             upload(access_to(bucket, **changes), export.folder, export.manifest, "x/", lambda *_: None)
         assert any(each in caught.value.why for each in why), caught.value.text()
         assert not any(secret in caught.value.text() for secret in bucket.secrets)
+
+
+@pytest.mark.parametrize("parts", [True, False])
+def test_a_pull_goes_on_where_it_ended_also_from_a_server_that_sends_no_parts(
+    tmp_path: Path, *, parts: bool
+) -> None:
+    with bucket_server(tmp_path / "s3") as server, google(server, parts=parts) as there:
+        export = make_export(tmp_path / "export", big=False)
+        deliver(there, export, "shop/1/")
+        known = tmp_path / "lake.yaml"
+        known.touch(mode=0o600)
+        known.write_text(json.dumps({"lake": dict(there.entry)}))
+        origin = BucketOrigin(known, "lake", "shop/", "shop")
+        for start, rest in ((0, b"small"), (2, b"all"), (5, b"")):
+            read = origin.read(export.manifest.run, "a.csv.gz", start, "")
+            assert b"".join(read) == rest
 
 
 def names(export: Export) -> list[str]:
