@@ -17,6 +17,7 @@ from bench.engine import Timed, appliance_run
 from bench.files import files_section
 from bench.servers import DATABASE, Servers, running_servers
 from bench.through_airflow import build_step_image, run_once, running_appliance
+from bench.uploads import uploads_section
 
 TWIN = "bench_twin"
 EIGHT_SHARDS = 3
@@ -45,6 +46,7 @@ def main() -> int:
         print(f"PostgreSQL {servers.source.major}, {rows:,} rows, {size}, {options.parallel} at a time\n")
         engine_section(servers, Path(folder), options.rounds, options.parallel)
         files_section(servers, options.rounds)
+        uploads_section(options.rounds, max(16, int(512 * options.scale)))
         branches_section(servers, Path(folder), options.rounds, options.parallel)
         orchestration_section(servers, Path(folder), options)
     return 0

@@ -8,6 +8,7 @@ scripts/docker.sh
 scripts/base-image.sh
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || install_packages "the measurements" postgresql
 scripts/venv.sh test
+scripts/bucket-server.sh
 .venv/bin/python -m bench "$@"
 .venv/bin/python -m bench.many
 printf '\n'

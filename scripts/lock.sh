@@ -28,6 +28,7 @@ compile test pyproject.toml requirements/build.in --all-extras
 compile engine pyproject.toml --constraint requirements/test.txt
 compile build requirements/build.in --constraint requirements/test.txt
 compile postgresql requirements/postgresql.in --constraint requirements/test.txt
+compile bucket-server requirements/bucket-server.in --constraint requirements/test.txt
 for extra in orchestration status dashboard parquet buckets rehearsal provisioning; do
     compile "$extra" pyproject.toml --extra "$extra" --constraint requirements/test.txt
 done

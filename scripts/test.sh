@@ -28,6 +28,9 @@ if ! command -v promtool >/dev/null && [ ! -x build/tools/usr/bin/promtool ]; th
 fi
 PATH=$PATH:$PWD/build/tools/usr/bin
 
+# Hundreds of small packages, of which only two tests have need: meanwhile the code is looked at.
+scripts/azurite.sh &
+azurite=$!
 scripts/venv.sh test
 scripts/bucket-server.sh
 scripts/openid-provider.sh
@@ -40,6 +43,7 @@ if [ "$#" -eq 0 ]; then
     checking=$!
 fi
 
+wait "$azurite"
 say "== pytest"
 status=0
 # One worker more than there are cores: most of the time one of them waits, for a host or a stack that starts.

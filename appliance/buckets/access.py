@@ -144,7 +144,7 @@ def _config(name: str, connection: BucketConnection, secret: str) -> dict[str, s
     if isinstance(connection, GcsConnection):
         if connection.service_account_file is not None:
             secret = _read(name, "service_account_file", connection.service_account_file)
-        return {"service_account_key": secret} if secret else {}
+        return {"base_url": connection.url, **({"service_account_key": secret} if secret else {})}
     return _azure(connection, secret)
 
 

@@ -62,13 +62,6 @@ class Removed:
     folder: str
 
 
-def of_formats(manifest: Manifest, formats: tuple[str, ...]) -> Manifest:
-    """What a bucket is given of an export."""
-    return manifest.model_copy(
-        update={"formats": tuple(each for each in manifest.formats if each.format in formats)}
-    )
-
-
 def upload(access: BucketAccess, export: Path, manifest: Manifest, folder: str, tell: Tell) -> Uploaded:
     """Put the manifest's files below ``folder``, then the manifest. Raises our errors.
 

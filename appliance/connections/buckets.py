@@ -157,6 +157,11 @@ class GcsConnection(_BucketConnection):
 
     type: Literal["gcs"] = Field(description="Google Cloud Storage.", examples=["gcs"])
     bucket: str = Field(min_length=1, description="The bucket's name.", examples=["lake"])
+    endpoint: str | None = Field(
+        default=None,
+        description="The https address of an endpoint of your own network. Left out: Google's own.",
+        examples=["https://storage-shop.p.googleapis.com"],
+    )
     service_account_key: SecretStr = Field(
         default=SecretStr(""),
         repr=False,
@@ -171,6 +176,11 @@ class GcsConnection(_BucketConnection):
         examples=["/etc/appliance/certs/lake.json"],
     )
 
+    @field_validator("endpoint")
+    @classmethod
+    def _is_https(cls, value: str | None) -> str | None:
+        return _https(value)
+
     @model_validator(mode="after")
     def _one_key(self) -> GcsConnection:
         given = (self.service_account_file, self.password_command, *self.secrets)
@@ -183,11 +193,16 @@ class GcsConnection(_BucketConnection):
         return self.service_account_key
 
     @property
+    def url(self) -> str:
+        """Where the server answers."""
+        return self.endpoint or "https://storage.googleapis.com"
+
+    @property
     def places(self) -> tuple[Place, ...]:
         """The hosts and ports that an upload reaches."""
         own = not self.secrets and self.service_account_file is None and self.password_command is None
         sign_in: Place = ("metadata.google.internal", 80) if own else ("oauth2.googleapis.com", 443)
-        return (("storage.googleapis.com", 443), sign_in)
+        return (_place(self.url), sign_in)
 
 
 class AzureConnection(_BucketConnection):

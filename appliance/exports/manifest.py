@@ -7,6 +7,7 @@ digest, below the format that it is of.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -102,6 +103,12 @@ class Manifest(ExportModel):
     def bytes(self) -> int:
         """Of all files."""
         return sum(file.bytes for file in self.files)
+
+    def only(self, formats: Collection[str]) -> Manifest:
+        """The same with these formats alone."""
+        return self.model_copy(
+            update={"formats": tuple(each for each in self.formats if each.format in formats)}
+        )
 
     @property
     def shown_formats(self) -> str:

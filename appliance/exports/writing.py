@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from appliance.durable import sync_folder, write_file
@@ -21,7 +21,7 @@ def export_folder(exports_dir: Path, workflow: str, run: str) -> Iterator[Path]:
 
     A later attempt gets the same one; after ``finish_export``, the export itself. Raises WorkFailedError.
     """
-    hidden, shown = exports_dir / workflow / f".{run}{UNFINISHED}", exports_dir / workflow / run
+    hidden, shown = _hidden(exports_dir, workflow, run), exports_dir / workflow / run
     folder = shown if shown.exists() else hidden
     try:
         for each in (exports_dir, folder.parent, folder):
@@ -51,7 +51,7 @@ def finish_export(exports_dir: Path, workflow: str, run: str) -> Path | None:
 
     Doing it again is no error. Raises WorkFailedError for an export without its manifest.
     """
-    hidden, shown = exports_dir / workflow / f".{run}{UNFINISHED}", exports_dir / workflow / run
+    hidden, shown = _hidden(exports_dir, workflow, run), exports_dir / workflow / run
     if not hidden.exists():
         return shown if shown.exists() else None
     read_manifest(hidden)
@@ -61,26 +61,59 @@ def finish_export(exports_dir: Path, workflow: str, run: str) -> Path | None:
     return shown
 
 
-def end_export(exports_dir: Path, workflow: str, run: str, *, stays: bool) -> Path | None:
-    """Finish the export where it ``stays``; else remove it. Raises WorkFailedError."""
-    if stays:
+def end_export(exports_dir: Path, workflow: str, run: str, *, formats: Collection[str]) -> Path | None:
+    """Finish the export with the ``formats`` that stay here; what was written for buckets alone is removed.
+
+    Doing it again goes on where it ended. Raises WorkFailedError.
+    """
+    if formats:
+        _drop_other_formats(exports_dir, workflow, run, formats)
         return finish_export(exports_dir, workflow, run)
     _drop_unfinished(exports_dir, workflow, run)
     return None
 
 
+def _drop_other_formats(exports_dir: Path, workflow: str, run: str, formats: Collection[str]) -> None:
+    """The manifest first: from then on a file that it does not list belongs to nothing."""
+    hidden = _hidden(exports_dir, workflow, run)
+    if not hidden.exists():
+        return
+    manifest = read_manifest(hidden)
+    kept = manifest.only(formats)
+    try:
+        if kept != manifest:
+            write_manifest(hidden, kept)
+        listed = {MANIFEST, *(each.file for each in kept.files)}
+        for path in sorted(hidden.rglob("*"), reverse=True):
+            if path.is_dir():
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+            elif path.relative_to(hidden).as_posix() not in listed:
+                path.unlink()
+    except OSError as error:
+        raise _not_removed(hidden, error) from None
+
+
 def _drop_unfinished(exports_dir: Path, workflow: str, run: str) -> None:
     """Remove the files of a run that were written for buckets alone. Raises WorkFailedError."""
-    hidden = exports_dir / workflow / f".{run}{UNFINISHED}"
+    hidden = _hidden(exports_dir, workflow, run)
     try:
         if hidden.exists():
             shutil.rmtree(hidden)
     except OSError as error:
-        raise WorkFailedError(
-            f"The files that were delivered to a bucket could not be removed from {hidden}.",
-            error.strerror or type(error).__name__,
-            f"rm -r {hidden}",
-        ) from None
+        raise _not_removed(hidden, error) from None
+
+
+def _not_removed(hidden: Path, error: OSError) -> WorkFailedError:
+    return WorkFailedError(
+        f"The files that were delivered to a bucket could not be removed from {hidden}.",
+        error.strerror or type(error).__name__,
+        f"rm -r {hidden}",
+    )
+
+
+def _hidden(exports_dir: Path, workflow: str, run: str) -> Path:
+    return exports_dir / workflow / f".{run}{UNFINISHED}"
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from appliance.buckets.access import read_access
-from appliance.buckets.uploading import of_formats, remove_older, upload
+from appliance.buckets.uploading import remove_older, upload
 from appliance.errors import ApplianceError, WrongRequestError
 from appliance.exports.manifest import read_manifest
 from appliance.steps.calling.context import StepContext
@@ -29,7 +29,7 @@ def run(context: StepContext) -> UploadResult:
     access = read_access(context.secrets_dir, delivery.connection)
     folder = bucket_folder(context.spec, delivery)
     export = context.paths.export_dir
-    manifest = of_formats(read_manifest(export), delivery.formats)
+    manifest = read_manifest(export).only(delivery.formats)
 
     done_before, shown = dict.fromkeys((each.file for each in manifest.files), 0), 0
 

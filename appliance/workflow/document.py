@@ -282,6 +282,11 @@ class Workflow(StrictModel):
         return {place: each.files for place, each in enumerate(self.deliver) if each.files is not None}
 
     @property
+    def kept_formats(self) -> frozenset[Format]:
+        """Of the files that a run writes: what stays on the appliance, the rest being for buckets alone."""
+        return frozenset(each.format for each in self.files.values())
+
+    @property
     def buckets(self) -> dict[int, BucketDelivery]:
         """What goes to buckets, by its place in ``deliver``."""
         return {place: each.bucket for place, each in enumerate(self.deliver) if each.bucket is not None}

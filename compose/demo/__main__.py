@@ -13,7 +13,7 @@ from appliance.cli.terminal.output import duration
 from appliance.errors import ApplianceError, ExitCode, WrongRequestError
 from appliance.postgres.plan import Plan
 
-from . import branches, enrolment, report, sample_workflow
+from . import branches, deliveries, enrolment, report, sample_workflow
 from .dashboard import Dashboard
 from .follow import follow
 from .reader import Reader
@@ -50,7 +50,8 @@ def demonstrate(console: Console, stack: Stack) -> int:
     began = time.monotonic()
     console.print("[bold]A shop's production database becomes a masked twin[/bold]\n")
     _timed(console, "Building the images", lambda _: stack.build())
-    _timed(console, "Starting the appliance, its databases and a dashboard", stack.start)
+    _timed(console, "Starting the appliance, its databases, a bucket and a dashboard", stack.start)
+    _timed(console, f"Trusting the image {deliveries.IMAGE}", lambda _: deliveries.trust(stack))
     url, dashboard = stack.address("status"), Dashboard(stack)
     appliance_id = _timed(
         console, "Enrolling the appliance", lambda tell: enrolment.enrol(stack, dashboard, tell)
@@ -90,6 +91,10 @@ def demonstrate(console: Console, stack: Stack) -> int:
     console.print()
     branches.branch(console, stack)
     branches.rehearsals(console, stack)
+    deliveries.in_the_bucket(console, stack, run)
+    console.print()
+    deliveries.counted_by_the_container(console, stack, run)
+    console.print()
     report.where_to_look(console, stack, report.Addresses(url, dashboard.url, page), password)
     console.print(f"\nThe demo took {duration(time.monotonic() - began)}.")
     return ExitCode.DONE

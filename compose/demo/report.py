@@ -20,6 +20,7 @@ from .stack import Stack
 
 PRODUCTION = ("production", "shop")
 TWIN = ("staging", "shop_twin")
+SHOWN_FILES = 3
 RECEIPTS = "/var/lib/appliance/receipts"
 
 CUSTOMERS = """
@@ -153,10 +154,22 @@ def receipt(console: Console, stack: Stack, run_id: str) -> None:
     """The run's receipt as the appliance has it, checked, and how anyone checks it."""
     shown = stack.execute("scheduler", "appliance", "receipt", "show", run_id)
     console.print(Text("The run's receipt", style="bold"))
-    console.print(shown.strip(), markup=False, highlight=False, soft_wrap=True)
+    console.print(_without_most_files(shown.strip()), markup=False, highlight=False, soft_wrap=True)
     checked = ["exec", "scheduler", "appliance", "receipt", "verify", RECEIPTS]
     console.print(stack.execute(*checked[1:]).strip(), markup=False, highlight=False, soft_wrap=True)
     console.print(f"Check it again: {stack.command(*checked)}", markup=False, soft_wrap=True)
+
+
+def _without_most_files(shown: str) -> str:
+    """A receipt's text with three of the many files that it has a digest of."""
+    lines = shown.splitlines()
+    files = [number for number, line in enumerate(lines) if line.startswith("  files/")]
+    if len(files) <= SHOWN_FILES:
+        return shown
+    left_out = set(files[SHOWN_FILES:])
+    kept = [line for number, line in enumerate(lines) if number not in left_out]
+    kept.insert(files[SHOWN_FILES - 1] + 1, f"  and {len(left_out)} more files")
+    return "\n".join(kept)
 
 
 def where_to_look(console: Console, stack: Stack, at: Addresses, password: str | None) -> None:
@@ -176,6 +189,8 @@ def where_to_look(console: Console, stack: Stack, at: Addresses, password: str |
         ("  back to the former", stack.command("exec", "operator", "appliance", "twin", "rollback", TWIN[0])),
         ("Connect to the branch", f"{_branch(stack)} connect {ID} {BRANCH}"),
         ("Rehearse a migration", f"echo {BAD_MIGRATION!r} | {_rehearse(stack)}"),
+        ("The bucket", stack.command("exec", "operator", "appliance", "connections", "check", "lake")),
+        ("All that was delivered", stack.command("exec", "operator", "appliance", "copies", "list")),
         ("The twin", stack.command("exec", "staging", "psql", "shop_twin")),
         ("Logs", stack.command("logs", "--follow")),
         ("Remove it all", "make clean"),

@@ -22,8 +22,8 @@ HOST_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 NETWORK_OF_STEPS = "data"
 START_WITHIN_S = 600
 """A limit for what hangs; what has failed for good is shown at once."""
-ENDS_BY_ITSELF = ("prepare", "migrate", "sample")
-"""Services that do their work once and end."""
+ENDS_BY_ITSELF = ("prepare", "parquet", "row-count", "migrate", "sample")
+"""Services that do their work once and end; of two of them only the image is wanted."""
 PORTS = {
     "APPLIANCE_STATUS_PORT": ("status", 8642, 8642),
     "APPLIANCE_DASHBOARD_PORT": ("dashboard", 8650, 8650),

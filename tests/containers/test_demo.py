@@ -21,6 +21,10 @@ from compose.demo.stack import Stack
 
 PROJECT = f"appliance-test-{secrets.token_hex(3)}"
 SIGN_IN = re.compile(r"sign in as +(\w+), password (\S+)")
+BRANCHES = """
+SELECT datname AS name, shobj_description(oid, 'pg_database') AS comment FROM pg_database
+WHERE shobj_description(oid, 'pg_database') LIKE '{"appliance":"branch"%'
+"""
 RUN_PAGE = re.compile(r"This run +(http\S+)")
 
 
@@ -113,6 +117,28 @@ def test_it_shows_a_branch_and_what_a_bad_and_a_good_migration_do(ran: Demo) -> 
         bad, _, good = printed.partition("A good migration")
         assert "A branch of the twin" in bad and "rewrote" in bad and "above a threshold" in bad
         assert "rewrote" not in good and "passed" in good
+        assert "nothing was linted" not in printed
+
+
+def test_it_shows_what_lies_in_the_bucket_and_what_the_container_has_counted(ran: Demo) -> None:
+    for printed in (ran.first, ran.second):
+        _, _, shown = printed.partition("In the bucket lake")
+        assert re.search(r"archive +1 of 1 objects +[\d,]{7,} bytes", shown), shown
+        assert re.search(r"parquet +(\d+) of \1 objects +[\d,]{7,} bytes", shown), shown
+        assert "357,333 rows in the files of" in shown and "public.order_item 114,489" in shown
+    kept = ran.stack.execute("bucket", "find", "/buckets/lake/shop", "-name", "manifest.json")
+    assert len(kept.split()) == 2
+
+
+def test_what_timers_do_on_a_host_is_done_here_too(ran: Demo) -> None:
+    ran.stack.execute("timers", "timed-work", "once")
+    [branch] = ran.stack.query("staging", "postgres", BRANCHES)
+    marker = {**json.loads(branch["comment"]), "ends_at": "2020-01-01T00:00:00Z"}
+    over = f"COMMENT ON DATABASE \"{branch['name']}\" IS '{json.dumps(marker, separators=(',', ':'))}'"
+    psql = ["psql", "--no-psqlrc", "--quiet", "--dbname", "postgres"]
+    ran.stack.execute("staging", *psql, "--command", over)
+    ran.stack.execute("timers", "timed-work", "once")
+    assert ran.stack.query("staging", "postgres", BRANCHES) == []
 
 
 def test_a_pipe_gets_no_escape_codes(ran: Demo) -> None:
@@ -246,6 +272,7 @@ def test_only_what_starts_and_removes_steps_reaches_docker(ran: Demo) -> None:
     [
         (("twin", "show", "staging"), "the twin"),
         (("connections", "check", "production"), "production: "),
+        (("connections", "check", "lake"), "can be listed, put, read and deleted"),
         (("runs", "--limit", "1"), "succeeded"),
         (("status",), ": healthy"),
         (("keys", "show"), "epoch"),
@@ -257,7 +284,11 @@ def test_a_command_works_from_where_a_person_types_it(ran: Demo, command: tuple[
 
 def test_no_password_shows_in_what_docker_tells_of_its_containers(ran: Demo) -> None:
     said = json.dumps(ran.inspect())
-    for server, role in (("production", "reader"), ("staging", "twin_owner")):
+    for server, role in (
+        ("production", "reader"),
+        ("staging", "twin_owner"),
+        ("bucket", "secret_access_key"),
+    ):
         password = ran.stack.execute(server, "cat", f"/passwords/{role}").strip()
         assert len(password) > 20
         assert password not in said

@@ -31,9 +31,18 @@ PROGRAM = "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 TOOLS = Path(__file__).parents[2] / "build" / "tools" / "usr" / "bin"
 
 
+def _which() -> str | None:
+    return shutil.which("versitygw", path=f"{os.environ['PATH']}:{TOOLS}")
+
+
+def has_program() -> bool:
+    """Whether the server can be started here."""
+    return _which() is not None
+
+
 def find_program() -> str:
     """The server's program; skips the test where there is none."""
-    found = shutil.which("versitygw", path=f"{os.environ['PATH']}:{TOOLS}")
+    found = _which()
     if found is None:
         pytest.skip("there is no versitygw: scripts/bucket-server.sh builds it")
     return found
@@ -43,6 +52,7 @@ def find_program() -> str:
 class BucketServer:
     """One server with one bucket."""
 
+    host: str
     port: int
     folder: Path
     certificate: Path
@@ -60,7 +70,7 @@ class BucketServer:
         known = {
             "type": "s3",
             "bucket": BUCKET,
-            "endpoint": f"https://127.0.0.1:{self.port}",
+            "endpoint": f"https://{self.host}:{self.port}",
             "sslrootcert": str(self.certificate),
             "access_key_id": KEY,
             "secret_access_key": SECRET,
@@ -79,17 +89,17 @@ class BucketServer:
 
 
 @contextlib.contextmanager
-def bucket_server(folder: Path, data: Path | None = None) -> Iterator[BucketServer]:
-    """A server for the length of a block, which keeps its objects in ``data``."""
+def bucket_server(folder: Path, data: Path | None = None, host: str = "127.0.0.1") -> Iterator[BucketServer]:
+    """A server for the length of a block, which keeps its objects in ``data`` and answers at ``host``."""
     program = find_program()
     folder.mkdir(exist_ok=True, parents=True)
-    authority, chain = make_certificates(folder)
+    authority, chain = make_certificates(folder, host)
     kept = data or folder / "data"
     (kept / BUCKET).mkdir(parents=True)
-    with socket.create_server(("127.0.0.1", 0)) as found:
+    with socket.create_server((host, 0)) as found:
         port: int = found.getsockname()[1]
     process = subprocess.Popen(
-        [program, "--port", f"127.0.0.1:{port}", "--cert", chain[0], "--key", chain[1], "posix", str(kept)],
+        [program, "--port", f"{host}:{port}", "--cert", chain[0], "--key", chain[1], "posix", str(kept)],
         env={"PATH": os.environ["PATH"], "ROOT_ACCESS_KEY": KEY, "ROOT_SECRET_KEY": SECRET},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -97,11 +107,11 @@ def bucket_server(folder: Path, data: Path | None = None) -> Iterator[BucketServ
     try:
         until = time.monotonic() + 300
         while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
                 break
             assert process.poll() is None and time.monotonic() < until, "versitygw did not start"
             time.sleep(0.05)
-        yield BucketServer(port, kept, authority, chain, process)
+        yield BucketServer(host, port, kept, authority, chain, process)
     finally:
         process.kill()
         process.wait()

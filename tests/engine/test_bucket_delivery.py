@@ -105,6 +105,24 @@ def test_files_on_the_appliance_and_in_the_bucket_are_the_same(
     assert Manifest.model_validate_json((server.bucket / whole).read_bytes()) == export.manifest
 
 
+def test_formats_for_a_bucket_alone_do_not_stay_on_the_appliance(
+    scenario: Scenario, server: BucketServer
+) -> None:
+    deliver_to(scenario, server, formats=["archive", "jsonl"])
+    scenario.workflow["deliver"].append({"files": {"format": "csv", "tables": {"include": ["crm.*"]}}})
+    scenario.policy = {"destinations": ["lake", "files"]}
+    result = scenario.run()
+    assert result.code == 0, result.text
+    (export,) = list_exports(scenario.state / "exports")
+    assert [each.format for each in export.manifest.formats] == ["csv"]
+    there = {str(path.relative_to(export.folder)) for path in export.folder.rglob("*")}
+    assert there == {MANIFEST, *(each.file for each in export.manifest.files)}
+    (whole,) = [name for name in server.objects() if name.endswith(MANIFEST)]
+    delivered = Manifest.model_validate_json((server.bucket / whole).read_bytes())
+    assert [each.format for each in delivered.formats] == ["archive", "jsonl"]
+    assert len(server.objects()) == 1 + len(delivered.files)
+
+
 def test_a_bucket_without_a_twin_is_filled_from_a_database_that_goes_again(
     scenario: Scenario, server: BucketServer
 ) -> None:

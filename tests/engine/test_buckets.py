@@ -17,7 +17,7 @@ from appliance.buckets import access as access_module
 from appliance.buckets.access import BucketAccess, access_of, open_store
 from appliance.buckets.checking import check_bucket
 from appliance.buckets.objects import INCOMPLETE, delete_folder, find_deliveries, is_there
-from appliance.buckets.uploading import of_formats, remove_older, upload
+from appliance.buckets.uploading import remove_older, upload
 from appliance.connections.file import connections_of
 from appliance.documents import strict_yaml
 from appliance.errors import ApplianceError, WorkFailedError, WorkFailedForGoodError
@@ -134,7 +134,7 @@ def test_only_the_formats_that_a_bucket_wants_are_in_its_manifest(
     server: BucketServer, tmp_path: Path
 ) -> None:
     export = make_export(tmp_path / "export", big=False)
-    few = Export(export.folder, of_formats(export.manifest, ("csv",)))
+    few = Export(export.folder, export.manifest.only(("csv",)))
     deliver(access_to(server), few)
     delivered(server, few)
 

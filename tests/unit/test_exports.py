@@ -23,7 +23,7 @@ from appliance.exports.manifest import (
     Manifest,
     read_manifest,
 )
-from appliance.exports.writing import export_folder, finish_export, write_manifest
+from appliance.exports.writing import end_export, export_folder, finish_export, write_manifest
 
 
 def write_export(folder: Path, run: str, *, workflow: str = "nightly", days_old: float = 0) -> None:
@@ -220,3 +220,24 @@ def test_a_table_in_two_formats_counts_once_and_its_files_all(tmp_path: Path) ->
     both = manifest.model_copy(update={"formats": (csv, csv.model_copy(update={"format": "jsonl"}))})
     assert (both.rows, len(both.tables), both.bytes) == (2, 1, 2 * manifest.bytes)
     assert both.shown_formats == "csv, jsonl"
+
+
+def test_formats_for_buckets_alone_go_before_the_export_is_listed_also_after_a_kill_in_between(
+    tmp_path: Path,
+) -> None:
+    write_export(tmp_path, "nightly-1")
+    hidden = tmp_path / "nightly" / ".nightly-1.unfinished"
+    csv = read_manifest(hidden)
+    (hidden / "archive").mkdir()
+    (hidden / "archive" / "toc.dat").write_bytes(b"toc")
+    digest = hashlib.sha256(b"toc").hexdigest()
+    toc = ExportedFile(file="archive/toc.dat", bytes=3, sha256=digest)
+    archive = ExportedFormat(format="archive", compression="none", tables=(), files=(toc,))
+    write_manifest(hidden, csv.model_copy(update={"formats": (*csv.formats, archive)}))
+    # Killed when the manifest was written and no file was removed yet.
+    write_manifest(hidden, csv)
+    shown = end_export(tmp_path, "nightly", "nightly-1", formats={"csv"})
+    assert shown == tmp_path / "nightly" / "nightly-1"
+    assert read_manifest(shown) == csv
+    assert sorted(path.name for path in shown.rglob("*")) == [MANIFEST, "public.customer.csv.gz"]
+    assert end_export(tmp_path, "nightly", "nightly-1", formats={"csv"}) == shown

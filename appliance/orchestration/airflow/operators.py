@@ -208,8 +208,8 @@ class StepOperator(DockerOperator):
         if self.step == "attest":
             sign_released(self.settings, self.store, client, folder, files)
         elif self.step == "publish" and self.delivery == inputs.spec.workflow.exporting_delivery:
-            stays = bool(inputs.spec.workflow.files)
-            end_export(self.settings.exports_dir, self.workflow, inputs.spec.run_id, stays=stays)
+            stay = inputs.spec.workflow.kept_formats
+            end_export(self.settings.exports_dir, self.workflow, inputs.spec.run_id, formats=stay)
         elif self.step == UPLOAD and self.result is not None:
             note_removed(self.settings.state_dir, self.result.data)
 

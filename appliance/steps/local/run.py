@@ -197,8 +197,9 @@ class LocalRun:
             attest.paths = replace(attest.paths, export_dir=folder)
             try:
                 self._sign_and_publish(attest, publish)
-                stays = bool(workflow.files)
-                return end_export(self.exports_dir, workflow.id, self.spec.run_id, stays=stays)
+                return end_export(
+                    self.exports_dir, workflow.id, self.spec.run_id, formats=workflow.kept_formats
+                )
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
