@@ -16,7 +16,7 @@ from appliance.receipts.predicate import RunPredicate
 from appliance.receipts.removals import EndingPredicate, ErasurePredicate
 from appliance.settings.settings import Settings
 from appliance.subjects.document import Subjects
-from appliance.workflow.schema import workflow_schema
+from appliance.workflow.schema import preset_schema, workflow_schema
 from docs.making.command_line import command_line_page
 from docs.making.documents import DocumentPage, Schema, document_page
 from docs.making.masks import masks_page
@@ -49,6 +49,11 @@ _SUBJECTS = """
 the source. It is the customer's own and stays on the appliance. `appliance erasure check` holds it against
 the sources. [Erasure](../erasure.md) says what it is for.
 """
+_PRESET = """
+A preset is a named set of rules that workflows use: `use: [company-pii]`. It lies in
+`/etc/appliance/presets/NAME.yaml`, in a folder `presets` beside the workflow's file, or on the dashboard.
+[Rules](../rules.md#presets) say which rule wins, and `appliance preset validate` checks the files.
+"""
 _SETTINGS = """
 `/etc/appliance/appliance.yaml` says where things lie and what may be used. Every key may be left out. An
 environment variable wins over the file: `APPLIANCE_` and the key in capitals (`APPLIANCE_STATE_DIR`), and
@@ -66,6 +71,7 @@ def schemas() -> dict[Kind, Schema]:
         "policy": document_schema(Policy, "Policy"),
         "settings": document_schema(Settings, "Settings"),
         "subjects": document_schema(Subjects, "Subjects"),
+        "preset": preset_schema(parameter_models(), summaries),
     }
 
 
@@ -84,6 +90,7 @@ def pages() -> dict[Path, str]:
         ),
         "policy": DocumentPage("Policy", _POLICY, found["policy"], "appliance policy schema"),
         "subjects": DocumentPage("Subjects", _SUBJECTS, found["subjects"], "appliance erasure schema"),
+        "preset": DocumentPage("A preset", _PRESET, found["preset"], "appliance preset schema"),
         "settings": DocumentPage("Settings", _SETTINGS, found["settings"], "appliance settings schema"),
     }
     return {

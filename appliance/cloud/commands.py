@@ -154,7 +154,7 @@ class CloudCommands:
         workflow = command.payload["workflow"]
         refuse_waiting(self._settings, workflow)
         file = find_workflow(self._settings, workflow)
-        document = load_workflow(Path(file.path)).workflow
+        document = load_workflow(Path(file.path), self._settings.config_dir).workflow
         policy = self._policy()
         enforce(check_workflow(policy, document, origin=file.origin))
         given = f"{command.received_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{UUID(command.command_id).hex[:4]}"

@@ -16,19 +16,17 @@ from typing import Literal
 from pydantic import TypeAdapter, ValidationError
 
 import appliance
+from appliance.cloud.assigned_document import read_assigned
 from appliance.cloud.client import DashboardAwayError, DashboardClient
 from appliance.contract.calls import (
-    MAX_DOCUMENT_BYTES,
     MAX_WORKFLOW_SET_BYTES,
     AssignedWorkflow,
     WorkflowSet,
-    document_digest,
 )
 from appliance.contract.events import WorkflowChanged
-from appliance.documents.problems import WrongDocumentError
 from appliance.durable import write_file
-from appliance.errors import ApplianceError, WrongRequestError
-from appliance.orchestration.workflow_files import read_workflow_files, waiting_file
+from appliance.errors import ApplianceError
+from appliance.orchestration.workflow_files import PresetFolders, read_workflow_files, waiting_file
 from appliance.policy.approvals import approvals_mark, load_approval, waits_for_owner
 from appliance.policy.columns import KEEP_RULE, waiting_refusal
 from appliance.policy.policy import Policy, Refusal, check_workflow, read_policy
@@ -37,9 +35,7 @@ from appliance.settings.settings import Settings
 from appliance.store.database import Connection
 from appliance.store.events import append_event, scrubbed
 from appliance.store.queries import current_runs
-from appliance.workflow.document import Workflow
-from appliance.workflow.loading import parse_workflow
-from appliance.workflow.mask_check import check_masks
+from appliance.workflow.presets.files import PresetFiles
 from appliance.workflow.twin_owners import TwinClaim, shared_twins
 
 KNOWN = ".dashboard.json"
@@ -82,6 +78,7 @@ class CloudSync:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._folder = settings.workflow_dirs[1]
+        self._presets = PresetFiles.of(settings.config_dir)
         self.etag: str | None = None
         self.taken: dict[str, Taken] = {}
         self._circumstances = ""
@@ -200,7 +197,7 @@ class CloudSync:
         path = self._folder / f"{assigned.id}.json"
         in_force = before.in_force if before and path.exists() else None
         text = json.dumps(assigned.document, ensure_ascii=False, indent=1)
-        workflow, problem = _read(assigned, text)
+        workflow, problem = read_assigned(assigned, text, self._presets)
         if workflow is None:
             return Taken("invalid", assigned.digest, problem=problem, in_force=in_force)
         refusals = check_workflow(policy, workflow, origin="cloud")
@@ -280,7 +277,7 @@ class CloudSync:
             policy = b""
         parts = [appliance.__version__, policy.decode("utf-8", "replace"), *sorted(self._local_ids())]
         parts += map(repr, self._local_claims())
-        parts.append(approvals_mark(self._settings.approvals_dir))
+        parts += [approvals_mark(self._settings.approvals_dir), PresetFolders(self._settings.config_dir).mark]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def _read_known(self) -> None:
@@ -296,25 +293,3 @@ class CloudSync:
         known = _KNOWN.dump_json(_Known(self.etag, self._circumstances, self.taken)).decode()
         with contextlib.suppress(OSError):
             write_file(self._folder / KNOWN, known, durable=True, mode=0o640)
-
-
-def _read(assigned: AssignedWorkflow, text: str) -> tuple[Workflow | None, str]:
-    """The workflow, or what is wrong with its document."""
-    try:
-        if document_digest(assigned.document) != assigned.digest:
-            raise WrongRequestError("The document was cut off or changed: it does not have its digest.")
-        if len(text.encode()) > 2 * MAX_DOCUMENT_BYTES:
-            raise WrongRequestError(f"The document is larger than {MAX_DOCUMENT_BYTES // 1024} KiB.")
-        loaded = parse_workflow(text, "the document", as_json=True)
-        # All masks take 3 MB, which the status service has only for documents that come in.
-        from appliance.masking.registry import parameter_models  # noqa: PLC0415
-
-        if problems := check_masks(loaded.document, parameter_models()):
-            raise WrongDocumentError(problems)
-        if loaded.workflow.id != assigned.id:
-            raise WrongRequestError(f"The document's id is not {assigned.id}, under which it was sent.")
-    except ApplianceError as error:
-        return None, error.text()
-    except (RecursionError, UnicodeEncodeError):
-        return None, "The document is nested too deeply, or holds text that cannot be stored."
-    return loaded.workflow, ""

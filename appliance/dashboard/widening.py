@@ -32,4 +32,11 @@ def widening(present: Workflow | None, wanted: Workflow) -> tuple[str, ...]:
     found += [f"leaves {each} out no more" for each in was.exclude if each not in now.exclude]
     if now.source != was.source:
         found.append(f"reads {now.source} instead of {was.source}")
+    before, after = (tuple(each.preset for each in choice.layers[1:]) for choice in (was, now))
+    if before != after:
+        found.append(
+            f"uses the presets {', '.join(after) or 'none'} instead of {', '.join(before) or 'none'}"
+        )
+    if not found:
+        found.append("has its rules in other places, of which the first has the first word")
     return tuple(found)

@@ -16,12 +16,16 @@ from psycopg.conninfo import conninfo_to_dict
 from appliance.connections.file import PLACEHOLDER, load_connections
 from appliance.diagnostics.part import Part, table
 from appliance.documents import strict_yaml
+from appliance.documents.document import Document
+from appliance.orchestration.workflow_files import PRESETS
 from appliance.scrubbing.scrub import GONE
 from appliance.settings.settings import Settings
 from appliance.system.beneath import as_owner_of
 from appliance.system.disk import readable
+from appliance.workflow.presets.files import PresetFiles
+from appliance.workflow.presets.resolving import resolved
 
-HIDDEN_KEYS = frozenset({"value", "values", "where", "password", "user", "host"})
+HIDDEN_KEYS = frozenset({"value", "values", "where", "when", "sql", "password", "user", "host"})
 """Under these a document holds what its author wrote freely: a constant, a condition on rows."""
 HIDDEN_SETTINGS = frozenset({"database_url", "airflow_database_url"})
 MOST_FILES = 3_000
@@ -36,22 +40,41 @@ def parts(settings: Settings) -> list[Part]:
         Part("configuration/files.txt", "names, owners and sizes of files", lambda: _files(settings)),
     ]
     for folder, origin in zip(settings.workflow_dirs, ("local", "dashboard"), strict=True):
-        for path in sorted(folder.glob("*.y*ml")) if folder.is_dir() else []:
+        for path in _documents(folder):
             name = f"configuration/workflows/{origin}/{path.stem}.txt"
-            found.append(Part(name, "a workflow", partial(_document, path)))
+            found.append(Part(name, "a workflow", partial(_workflow, settings.config_dir, path)))
+    for path in _documents(settings.config_dir / PRESETS):
+        found.append(Part(f"configuration/presets/{path.stem}.txt", "a preset", partial(_document, path)))
     return found
+
+
+def _documents(folder: Path) -> list[Path]:
+    found = [path for ending in ("*.y*ml", "*.json") for path in folder.glob(ending)]
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
 def flattened(path: Path) -> str:
     """A YAML document as lines of ``path: value``, without quotes: what is quoted would be scrubbed."""
     with as_owner_of(path):
         document = strict_yaml.read(path, empty_is_allowed=True)
-    problems = [problem.text() for problem in document.problems]
-    return "\n".join([*problems, *_lines(document.data, "")])
+    return "\n".join(_text(document))
+
+
+def _text(document: Document) -> Iterator[str]:
+    yield from (problem.text() for problem in document.problems)
+    yield from _lines(document.data, "")
 
 
 def _document(path: Path) -> Iterable[str]:
     return [flattened(path)]
+
+
+def _workflow(config_dir: Path, path: Path) -> Iterable[str]:
+    """With the rules of its presets in their place, as far as they are there."""
+    with as_owner_of(path):
+        document = strict_yaml.read(path, empty_is_allowed=True)
+    document, problems = resolved(document, PresetFiles.of(config_dir, path))
+    return ["\n".join([*(each.text() for each in problems), *_text(document)])]
 
 
 def _lines(value: Any, path: str) -> Iterator[str]:

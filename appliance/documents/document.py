@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
-from appliance.documents.problems import KeyPath, Places, Problem, WrongDocumentError, path_text
+from appliance.documents.problems import KeyPath, Places, Problem, WrongDocumentError, is_below, path_text
 
 MAX_BYTES = 1024 * 1024
 """A workflow of a thousand tables with a mask for every column is about a third of this."""
@@ -39,6 +40,8 @@ class Document:
     """Duplicate keys: reported together with whatever else is wrong, so never ignore them."""
     sources: dict[KeyPath, str] = field(default_factory=dict)
     """What set a key from outside of the document, where something did."""
+    inserted: dict[KeyPath, str] = field(default_factory=dict)
+    """Documents that stand in the place of a name: what lies below such a path is on a line of theirs."""
 
     def line_of(self, path: KeyPath) -> int | None:
         """The line (from 1) of a key, or of the nearest thing around it that has one; None without lines."""
@@ -49,13 +52,28 @@ class Document:
 
     def places(self) -> Places:
         """Where the keys stand, without the data."""
-        return Places(self.source_name, {path_text(path): line for path, line in self.lines.items() if path})
+        lines = {path_text(path): line for path, line in self.lines.items() if path}
+        return Places(
+            self.source_name, lines, {path_text(path): name for path, name in self.inserted.items()}
+        )
+
+    def with_inserted(self, others: Mapping[KeyPath, Document]) -> Document:
+        """The same with other documents' lines below these paths. The data is the caller's to put in."""
+        lines = {
+            (*path, *inner): line
+            for path, other in others.items()
+            for inner, line in other.lines.items()
+            if inner
+        }
+        names = {path: other.source_name for path, other in others.items()}
+        return replace(self, lines={**self.lines, **lines}, inserted={**self.inserted, **names})
 
     def problem(self, path: KeyPath, what: str, expected: str = "") -> Problem:
         """A problem at this place in this document."""
         if path in self.sources:
             return Problem(path, what, expected, None, self.sources[path])
-        return Problem(path, what, expected, self.line_of(path), self.source_name)
+        within = next((name for at, name in self.inserted.items() if is_below(path, at)), None)
+        return Problem(path, what, expected, self.line_of(path), within or self.source_name)
 
 
 def refuse(source: str, line: int | None, what: str, expected: str = "") -> NoReturn:

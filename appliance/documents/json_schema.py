@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaValue
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-Kind = Literal["workflow", "connections", "policy", "settings", "subjects"]
+Kind = Literal["workflow", "connections", "policy", "settings", "subjects", "preset"]
 
 INSTALLED = Path("/opt/appliance/current/docs/schemas")
 """Where the live release of an appliance has them."""

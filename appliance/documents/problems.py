@@ -44,12 +44,16 @@ class Places:
 
     source: str = ""
     lines: dict[str, int] = field(default_factory=dict)
+    inserted: dict[str, str] = field(default_factory=dict)
+    """Other documents that stand in the place of a name, by the ``path_text`` of that place."""
 
     def problem(self, path: KeyPath, what: str, expected: str = "") -> Problem:
         """A problem at this place, on the line of the nearest key around it that has one."""
-        known = (self.lines.get(path_text(path[:length])) for length in range(len(path), 0, -1))
-        line = next((line for line in known if line is not None), None)
-        return Problem(path, what, expected, line, self.source)
+        around = [path_text(path[:length]) for length in range(len(path), 0, -1)]
+        line = next((self.lines[each] for each in around if each in self.lines), None)
+        # The place itself is on a line of the document that has the name.
+        within = next((self.inserted[each] for each in around[1:] if each in self.inserted), None)
+        return Problem(path, what, expected, line, within or self.source)
 
 
 class WrongDocumentError(WrongRequestError):
@@ -62,6 +66,11 @@ class WrongDocumentError(WrongRequestError):
         if left_out:
             shown.append(f"… and {left_out} more")
         super().__init__("\n".join(shown), "", next_step)
+
+
+def is_below(path: KeyPath, place: KeyPath) -> bool:
+    """Whether a path leads to something within what stands at another one."""
+    return len(path) > len(place) and path[: len(place)] == place
 
 
 def printable(text: str) -> str:

@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from appliance.workflow.matching.decisions import FromPreset
+
 
 class CompiledModel(BaseModel):
     """Frozen plain data that is written into the plan."""
@@ -156,6 +158,8 @@ class CompiledColumn(CompiledModel):
     """The mask's parameters, as the workflow has them."""
     rule: str | None = None
     """The workflow's pattern that decided; None where ``unlisted`` did."""
+    preset: FromPreset | None = None
+    """The preset whose rule it is; None for one of the workflow's own."""
     follows: str | None = None
     """The column whose mask and rule these are, where it refers to that."""
     bindings: tuple[Binding, ...] = ()
@@ -200,6 +204,13 @@ class CompiledColumn(CompiledModel):
             for each in self.branches
         )
         return f"{each_entry}{whose}"
+
+    @property
+    def decided_by(self) -> str:
+        """Which line of which document decided, for people."""
+        if self.rule is None:
+            return "unlisted"
+        return f"{self.preset.said}: {self.rule}" if self.preset else self.rule
 
     def proved(self) -> tuple[Facet, ...]:
         """Everything to prove about the column; empty for a kept one."""

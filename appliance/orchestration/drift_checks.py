@@ -55,7 +55,7 @@ def begin(settings: Settings, source_file: Path, origin: Origin) -> RunSpec:
 
     Raises WrongRequestError for a document that has become wrong, RefusedError where policy says no.
     """
-    loaded = load_workflow(source_file)
+    loaded = load_workflow(source_file, settings.config_dir)
     workflow = loaded.workflow
     folder = run_folder(settings.state_dir, run_id_of(workflow.id))
     shutil.rmtree(folder, ignore_errors=True)
@@ -73,7 +73,7 @@ def begin(settings: Settings, source_file: Path, origin: Origin) -> RunSpec:
         approved=approved_columns(settings.approvals_dir, workflow) if origin == "cloud" else (),
         created_at=datetime.now(UTC),
         appliance_version=appliance.__version__,
-        workflow_digest=document_digest(loaded.document.data),
+        workflow_digest=document_digest(loaded.as_written.data),
         mask_key=source.mask_key,
         epoch=read_epochs(settings.keys_dir).of(key),
         erased=erased_subjects(settings.state_dir, settings.config_dir, key),

@@ -60,7 +60,7 @@ def look_of(
     from appliance.branches.opening import twin_of  # noqa: PLC0415
 
     given = _Payload.model_validate(payload)
-    workflow = load_workflow(Path(find_workflow(settings, given.workflow).path)).workflow
+    workflow = load_workflow(Path(find_workflow(settings, given.workflow).path), settings.config_dir).workflow
     twin = twin_of(workflow, given.on)
     if kind == "branch":
         asked = BranchAsked(act=given.act, name=given.name, ttl=given.ttl, connection=twin)

@@ -36,6 +36,7 @@ from appliance.store.database import Connection
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import load_workflow, parse_workflow
 from appliance.workflow.mask_check import check_masks
+from appliance.workflow.presets.files import PresetFiles
 
 LONGEST_MIN = 15
 """Then a look is given up."""
@@ -135,7 +136,9 @@ def checked(settings: Settings, look: Look) -> tuple[Workflow, Document | None]:
     """The workflow of a look, once policy has been asked."""
     policy = read_policy(settings)
     if look.at_branches is not None:
-        workflow = load_workflow(Path(find_workflow(settings, look.workflow or "").path)).workflow
+        workflow = load_workflow(
+            Path(find_workflow(settings, look.workflow or "").path), settings.config_dir
+        ).workflow
         enforce(check_asking(policy.branches, look.origin), _ASK_OWNER)
         if look.rehearsal is not None:
             _check_rehearsal(settings, policy, workflow, look.rehearsal, look.origin)
@@ -149,7 +152,7 @@ def checked(settings: Settings, look: Look) -> tuple[Workflow, Document | None]:
         select_connections(load_connections(settings.connections_file), [look.connection])
         return _scanning(look.connection), None
     if look.draft is not None:
-        workflow, document = _draft(look)
+        workflow, document = _draft(settings, look)
     else:
         workflow, document = _version(settings, look.workflow or "", look.digest or "")
     enforce(check_workflow(policy, workflow, origin="cloud"))
@@ -182,10 +185,12 @@ def _scanning(connection: str) -> Workflow:
     return Workflow.model_validate(head)
 
 
-def _draft(look: Look) -> tuple[Workflow, Document]:
+def _draft(settings: Settings, look: Look) -> tuple[Workflow, Document]:
     """The draft that came with the command. It is held to what a workflow from the dashboard is held to."""
     try:
-        loaded = parse_workflow(look.draft or "", "the draft", as_json=True)
+        loaded = parse_workflow(
+            look.draft or "", "the draft", as_json=True, presets=PresetFiles.of(settings.config_dir)
+        )
         # All masks take 3 MB, which the status service has only for documents that come in.
         from appliance.masking.registry import parameter_models  # noqa: PLC0415
 
@@ -193,7 +198,7 @@ def _draft(look: Look) -> tuple[Workflow, Document]:
             raise WrongDocumentError(problems)
     except (RecursionError, UnicodeError):
         raise WrongRequestError("The draft cannot be read.", "It is nested too deeply.") from None
-    if document_digest(loaded.document.data) != look.digest or loaded.workflow.id != look.workflow:
+    if document_digest(loaded.as_written.data) != look.digest or loaded.workflow.id != look.workflow:
         raise WrongRequestError(
             "The draft is not the one that the command names.", "It was cut off or changed.", "Plan it again."
         )
@@ -206,8 +211,8 @@ def _version(settings: Settings, workflow: str, digest: str) -> tuple[Workflow, 
     paths = [Path(file.path) for file in files if file.id == workflow and file.origin == "cloud"]
     for path in (*paths, waiting_file(settings.state_dir, workflow)):
         if path.is_file():
-            loaded = load_workflow(path)
-            if document_digest(loaded.document.data) == digest:
+            loaded = load_workflow(path, settings.config_dir)
+            if document_digest(loaded.as_written.data) == digest:
                 return loaded.workflow, loaded.document
     raise WrongRequestError(
         f"This appliance does not have that version of the workflow {workflow}.",

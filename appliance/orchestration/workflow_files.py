@@ -7,10 +7,12 @@ each is kept in an index beside the runs. Losing the index costs a few milliseco
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -24,9 +26,10 @@ from appliance.system.beneath import as_owner_of
 
 Origin = Literal["local", "cloud"]
 SUFFIXES = (".yaml", ".yml", ".json")
+PRESETS = "presets"
 INDEX = "workflow-index.json"
 WAITING = ".waiting"
-_VERSION = f"5/{appliance.__version__}"
+_VERSION = f"6/{appliance.__version__}"
 """Another release may find other things wrong with a file."""
 
 
@@ -48,6 +51,8 @@ class WorkflowFile:
     twins: tuple[str, ...] = ()
     replaces: str | None = None
     problem: str | None = None
+    presets: str | None = None
+    """What the folders of presets were like when it was read; None where it uses none."""
 
     @property
     def usable(self) -> bool:
@@ -71,7 +76,8 @@ def read_workflow_files(config_dir: Path, state_dir: Path) -> list[WorkflowFile]
     files: list[WorkflowFile] = []
     for folder, origin in workflow_folders(config_dir, state_dir):
         with as_owner_of(folder):
-            files += [_look(path, origin, known) for path in _paths(folder)]
+            presets = PresetFolders(config_dir, folder)
+            files += [_look(path, origin, known, presets) for path in _paths(folder)]
     if {file.path: file for file in files} != known:
         _write_index(state_dir, files)
     return _refuse_shared_ids(files)
@@ -95,44 +101,61 @@ def _paths(folder: Path) -> list[Path]:
         return []
 
 
-def _look(path: Path, origin: Origin, known: dict[str, WorkflowFile]) -> WorkflowFile:
+class PresetFolders:
+    """Where the presets of a folder's workflows lie, and what changes with them."""
+
+    def __init__(self, config_dir: Path, folder: Path | None = None) -> None:
+        self.config_dir = config_dir
+        self._folders = [each / PRESETS for each in (folder, config_dir) if each is not None]
+
+    @cached_property
+    def mark(self) -> str:
+        """Other text whenever a file in them is another one."""
+        lines = []
+        for folder in self._folders:
+            with contextlib.suppress(OSError), as_owner_of(folder), os.scandir(folder) as entries:
+                for entry in entries:
+                    status = entry.stat()
+                    lines.append(f"{entry.path} {status.st_mtime_ns} {status.st_size}")
+        return hashlib.sha256("\n".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _look(path: Path, origin: Origin, known: dict[str, WorkflowFile], presets: PresetFolders) -> WorkflowFile:
     try:
         status = path.stat()
     except OSError:
         return WorkflowFile(str(path), origin, 0, 0, problem=f"{path}: cannot be read")
     before = known.get(str(path))
-    if before and (before.mtime_ns, before.size, before.origin) == (
+    same = before and (before.mtime_ns, before.size, before.origin) == (
         status.st_mtime_ns,
         status.st_size,
         origin,
-    ):
+    )
+    if before and same and before.presets in {None, presets.mark if before.presets else None}:
         return before
-    return _read(path, origin, status.st_mtime_ns, status.st_size)
+    return _read(path, origin, status, presets)
 
 
-def _read(path: Path, origin: Origin, mtime_ns: int, size: int) -> WorkflowFile:
+def _read(path: Path, origin: Origin, status: os.stat_result, presets: PresetFolders) -> WorkflowFile:
     # Only a changed file needs the models, and only one that can be read the masks.
     from appliance.workflow.loading import load_workflow  # noqa: PLC0415
     from appliance.workflow.mask_check import check_masks  # noqa: PLC0415
 
+    known = WorkflowFile(str(path), origin, status.st_mtime_ns, status.st_size, presets=presets.mark)
     try:
-        loaded = load_workflow(path)
+        loaded = load_workflow(path, presets.config_dir)
         from appliance.masking.registry import parameter_models  # noqa: PLC0415
 
         if problems := check_masks(loaded.document, parameter_models()):
             raise WrongDocumentError(problems)
     except ApplianceError as error:
-        return WorkflowFile(str(path), origin, mtime_ns, size, problem=error.text())
+        return replace(known, problem=error.text())
     except Exception as error:  # one file must never hide the others
-        return WorkflowFile(
-            str(path), origin, mtime_ns, size, problem=f"{path}: cannot be read ({type(error).__name__})"
-        )
+        return replace(known, problem=f"{path}: cannot be read ({type(error).__name__})")
     workflow = loaded.workflow
-    return WorkflowFile(
-        path=str(path),
-        origin=origin,
-        mtime_ns=mtime_ns,
-        size=size,
+    return replace(
+        known,
+        presets=presets.mark if workflow.use else None,
         id=workflow.id,
         title=workflow.title,
         schedule=workflow.schedule,

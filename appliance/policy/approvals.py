@@ -17,9 +17,38 @@ from appliance.documents.named_types import WorkflowId
 from appliance.durable import write_file
 from appliance.errors import WrongRequestError
 from appliance.workflow.document import Workflow
-from appliance.workflow.matching.kept import Kept, kept_patterns, not_covered
+from appliance.workflow.matching.kept import Kept, kept_of_rules, kept_patterns, not_covered
+from appliance.workflow.presets.preset import Preset
 
 LARGEST_FILE = 16 << 20
+
+
+class Layer(BaseModel):
+    """The rules of a document itself, or those of one of its presets. What comes first has the first word."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str
+    """Its name; empty for the document's own rules."""
+    kept: tuple[str, ...]
+    masked: tuple[str, ...]
+
+    @classmethod
+    def of(cls, rules: Workflow | Preset) -> Layer:
+        """That of a workflow's own rules, or of a preset's."""
+        return cls(
+            preset=rules.name if isinstance(rules, Preset) else "",
+            kept=tuple(sorted(each.text for each in kept_of_rules(rules))),
+            masked=tuple(sorted(rules.masks)),
+        )
+
+    def keeps_no_more_than(self, other: Layer) -> bool:
+        """Whether it has as many masks, or more, and keeps nothing besides."""
+        return (
+            self.preset == other.preset
+            and set(self.kept) <= set(other.kept)
+            and set(self.masked) >= set(other.masked)
+        )
 
 
 class Choice(BaseModel):
@@ -36,6 +65,9 @@ class Choice(BaseModel):
     """Patterns with a mask of their own, whatever it leaves: without it the column might be kept whole."""
     references: tuple[str, ...] = ()
     """What follows another column's mask: without it, or after another one, it might be kept."""
+    layers: tuple[Layer, ...] = ()
+    """Of a document with presets: its own rules, then those of each preset. A rule that moves from one to
+    another may win where it did not."""
 
     @classmethod
     def of(cls, workflow: Workflow) -> Choice:
@@ -45,7 +77,8 @@ class Choice(BaseModel):
             include=tuple(sorted(workflow.tables.include)),
             exclude=tuple(sorted(workflow.tables.exclude)),
             kept=tuple(each.text for each in kept_patterns(workflow)),
-            masked=tuple(sorted(workflow.masks)),
+            masked=tuple(sorted({pattern for pattern, _ in workflow.all_masks})),
+            layers=tuple(map(Layer.of, workflow.rule_sets)) if workflow.presets else (),
             references=tuple(sorted(f"{text} → {to}" for text, to in workflow.references.items())),
         )
 
@@ -62,7 +95,17 @@ class Choice(BaseModel):
             and set(self.kept) <= set(other.kept)
             and set(self.masked) >= set(other.masked)
             and self.references == other.references
+            and self._is_layered_as(other)
         )
+
+    def _is_layered_as(self, other: Choice) -> bool:
+        ours, theirs = self._all_layers(), other._all_layers()
+        if len(ours) != len(theirs):
+            return False
+        return all(mine.keeps_no_more_than(its) for mine, its in zip(ours, theirs, strict=True))
+
+    def _all_layers(self) -> tuple[Layer, ...]:
+        return self.layers or (Layer(preset="", kept=self.kept, masked=self.masked),)
 
 
 class Approval(BaseModel):

@@ -150,7 +150,8 @@ def _why_all_unmasked(
     decision: Decision, others: dict[str, Decision], computed_from: tuple[str, ...] | None, origin: Origin
 ) -> str:
     if isinstance(decision, Keep):
-        return f"the workflow keeps it ({decision.pattern or 'unlisted: keep'})"
+        whose = f"its preset {decision.preset.name}" if decision.preset else "the workflow"
+        return f"{whose} keeps it ({decision.pattern or 'unlisted: keep'})"
     if isinstance(decision, Uncovered):
         return "nothing in the workflow masks it"
     if isinstance(decision, Computed):

@@ -11,7 +11,14 @@ from html import escape
 
 from pydantic import JsonValue
 
-from appliance.receipts.predicate import KeptColumn, KeptLook, MaskedColumn, RunPredicate, TableFacts
+from appliance.receipts.predicate import (
+    KeptColumn,
+    KeptLook,
+    MaskedColumn,
+    PresetFacts,
+    RunPredicate,
+    TableFacts,
+)
 from appliance.receipts.verifying import Verdict
 
 PROMISES = {
@@ -78,6 +85,7 @@ def receipt_page(verdict: Verdict) -> str:
             [],
             [
                 ("Version of the workflow", run.workflow.digest),
+                *((f"Preset {_version(each)}", each.digest_keyed) for each in run.workflow.presets),
                 ("Policy", run.policy_digest),
                 ("Release", run.release),
                 *((f"Bucket {each.connection}", each.folder) for each in run.buckets),
@@ -91,6 +99,10 @@ def receipt_page(verdict: Verdict) -> str:
         NOT_SIGNED,
     ]
     return whole_page(f"Receipt {link.number} · {run.run}", parts)
+
+
+def _version(preset: PresetFacts) -> str:
+    return f"{preset.name}, a file" if preset.version is None else f"{preset.name}, version {preset.version}"
 
 
 def whole_page(title: str, parts: Iterable[str]) -> str:
@@ -135,7 +147,8 @@ def _done(column: MaskedColumn) -> str:
     whose = f", drawn from {' and '.join(column.subjects)}" if column.subjects else ""
     if not column.alternatives:
         follows = f", as {column.follows}, to which it refers" if column.follows else ""
-        return f"masked: {_with_options(column.mask, column.options)}{follows}{whose}"
+        preset = f", by the preset {column.preset}" if column.preset and not follows else ""
+        return f"masked: {_with_options(column.mask, column.options)}{follows}{whose}{preset}"
     said = []
     for each in column.alternatives:
         rows = "all other rows" if each.when_keyed is None else f"rows of condition {each.when_keyed[:8]}"
@@ -155,7 +168,8 @@ def _masked(column: MaskedColumn) -> tuple[str, str, str]:
 
 
 def _kept(column: KeptColumn) -> tuple[str, str, str]:
-    by = f"by the workflow's rule {column.rule}" if column.rule else "nothing in the workflow names it"
+    whose = f"the preset {column.preset}" if column.preset else "the workflow"
+    by = f"by {whose}'s rule {column.rule}" if column.rule else "nothing in the workflow names it"
     because = f"; because: {column.because}" if column.because else ""
     return (column.column, "copied as it is", f"{by}{because}{_looked(column.look)}")
 

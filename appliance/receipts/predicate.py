@@ -36,6 +36,16 @@ class ChainLink(ReceiptModel):
     )
 
 
+class PresetFacts(ReceiptModel):
+    """A named set of rules that the run followed besides the document's own."""
+
+    name: str
+    version: int | None = Field(default=None, description="The dashboard's number; null for a file.")
+    digest_keyed: Sha256 = Field(
+        description="Of its rules, keyed: equal for the same ones, on this appliance alone."
+    )
+
+
 class WorkflowFacts(ReceiptModel):
     """Which document the run followed."""
 
@@ -48,6 +58,9 @@ class WorkflowFacts(ReceiptModel):
         " values could be guessed from a plain one.",
     )
     origin: Literal["local", "cloud"] = Field(description="Written here, or sent by the dashboard.")
+    presets: tuple[PresetFacts, ...] = Field(
+        default=(), description="In their order; the digest of the document covers them too."
+    )
 
 
 class AskedBy(ReceiptModel):
@@ -111,6 +124,7 @@ class MaskedColumn(ReceiptModel):
     mask: str
     options: dict[str, JsonValue] = Field(default_factory=dict)
     rule: str | None = Field(description="The workflow's pattern; null where nothing named the column.")
+    preset: str | None = Field(default=None, description="The name of the preset whose pattern it is.")
     promise: str = Field(description="How it can be proven, as docs/receipts.md explains.")
     keeps_distinct: bool = False
     compared: int | None = Field(default=None, description="Values looked at; null where none was proven.")
@@ -139,6 +153,7 @@ class KeptColumn(ReceiptModel):
     rule: str | None = Field(
         description="The workflow's pattern; null where `unlisted: keep` let it through."
     )
+    preset: str | None = Field(default=None, description="The name of the preset whose pattern it is.")
     because: str | None = None
     look: KeptLook | None = Field(default=None, description="Null where the run did not come so far.")
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pydantic import Field, field_validator, model_validator
 
-from pydantic import Field, JsonValue, field_validator, model_serializer, model_validator
-
-from appliance.documents.model import StrictModel, describe, wrong
+from appliance.documents.model import StrictModel, wrong
 from appliance.documents.named_types import ConnectionName, WorkflowId
 from appliance.exports.manifest import Format
 from appliance.workflow.deliveries.after_load import AfterLoad
@@ -17,7 +15,6 @@ from appliance.workflow.document_types import (
     ColumnPattern,
     DriftSchedule,
     LeftOutThing,
-    MaskName,
     OneColumn,
     Schedule,
     SubjectName,
@@ -28,74 +25,13 @@ from appliance.workflow.document_types import (
 )
 from appliance.workflow.limits import Limits
 from appliance.workflow.linked_subjects import LinkedSubject, check_names
+from appliance.workflow.mask_spec import CHOICES, WHEN, KeptBecause, MaskSpec, kept_patterns_of
+from appliance.workflow.presets.preset import Preset, Used
 from appliance.workflow.rehearsal import RehearsalLimits
 from appliance.workflow.row_filter import RowFilter
 from appliance.workflow.table_selection import TableSelection
 
-WHEN, CHOICES = "when", "choices"
-"""The name that stands for a list of masks with conditions, and the parameter that holds the list."""
-
-
-class MaskSpec(StrictModel):
-    """A mask by name, with its parameters. Written as ``email`` or as ``{mask: phone, keep_prefix: 3}``.
-
-    A list of them with conditions (``alternatives.py``) is the mask ``when``.
-    Which masks there are, and what parameters each takes, is the masking catalogue's to say.
-    """
-
-    mask: MaskName = Field(description="The mask's name.", examples=["email"])
-    params: dict[str, JsonValue] = Field(
-        default_factory=dict, description="The mask's parameters.", examples=[{}]
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_document(cls, value: Any) -> Any:
-        if isinstance(value, list | tuple):
-            return {"mask": WHEN, "params": {CHOICES: list(value)}}
-        if value is None or isinstance(value, str):
-            return {"mask": value}
-        if isinstance(value, MaskSpec):
-            return value
-        if not isinstance(value, dict):
-            raise wrong(
-                f"{describe(value)} is not a mask", "a mask's name, or {mask: name, …} with its parameters"
-            )
-        if isinstance(value.get("params"), dict) and value.keys() <= {"mask", "params"}:
-            return value
-        if WHEN in value or value.get("mask") == WHEN:
-            raise wrong(
-                "has a condition and says nothing of the other rows",
-                "a list, its last entry for all other rows: [{when: \"role = 'staff'\", mask: keep}, email]",
-            )
-        params = {key: each for key, each in value.items() if key != "mask"}
-        return {"params": params, **({"mask": value["mask"]} if "mask" in value else {})}
-
-    @model_validator(mode="after")
-    def _no_reserved_names(self) -> MaskSpec:
-        if not self.params.keys().isdisjoint({"mask", "params"}):
-            raise wrong("has a parameter with a reserved name", "parameters that the mask takes")
-        return self
-
-    @model_serializer(mode="plain")
-    def _to_document(self) -> str | JsonValue:
-        if self.mask == WHEN and CHOICES in self.params:
-            return self.params[CHOICES]
-        return {"mask": self.mask, **self.params} if self.params else self.mask
-
-
-class KeptBecause(StrictModel):
-    """A column that was judged: it is kept, and is not said to look personal."""
-
-    column: ColumnPattern = Field(
-        description="A pattern schema.table.column.", examples=["public.product.name"]
-    )
-    because: str = Field(
-        min_length=1,
-        max_length=500,
-        description="Why it is kept, though it may look personal.",
-        examples=["names of products"],
-    )
+__all__ = ["CHOICES", "WHEN", "KeptBecause", "MaskSpec", "Workflow"]
 
 
 class Workflow(StrictModel):
@@ -148,6 +84,15 @@ class Workflow(StrictModel):
             " look personal and are not."
         ),
         examples=[["public.*.id", "public.track.*"]],
+    )
+    use: tuple[Used, ...] = Field(
+        default=(),
+        max_length=20,
+        description=(
+            "Presets: named sets of rules, by name. What the workflow itself says of a column wins, then the"
+            " first preset that says something of it; only what is kept by a wildcard gives way to a mask."
+        ),
+        examples=[["company-pii"]],
     )
     references: dict[ColumnPattern, OneColumn] = Field(
         default_factory=dict,
@@ -252,19 +197,47 @@ class Workflow(StrictModel):
                 raise wrong("has a container that reads files, and delivers none", "{files: {…}} as well")
             if container.reaches_databases and not self.twins:
                 raise wrong("has a container that reaches databases, and no twin", "a twin as well")
+        names = [each if isinstance(each, str) else each.name for each in self.use]
+        if twice := next((each for each in names if names.count(each) > 1), None):
+            raise wrong(f"uses the preset {twice} twice", "each preset once")
         if self.replaces == self.id:
             raise wrong("replaces itself", "the id of another workflow, or no `replaces`")
         return self
 
     @property
     def kept_patterns(self) -> tuple[str, ...]:
-        """The patterns of ``keep``, in whichever form they are written."""
-        return tuple(each if isinstance(each, str) else each.column for each in self.keep)
+        """The patterns of the workflow's own ``keep``, in whichever form they are written."""
+        return kept_patterns_of(self.keep)
+
+    @property
+    def presets(self) -> tuple[Preset, ...]:
+        """The presets that are resolved: their rules are known."""
+        return tuple(each for each in self.use if isinstance(each, Preset))
+
+    @property
+    def missing_presets(self) -> tuple[str, ...]:
+        """The presets of which only the name is known."""
+        return tuple(each for each in self.use if isinstance(each, str))
+
+    @property
+    def rule_sets(self) -> tuple[Workflow | Preset, ...]:
+        """What has rules, in the order in which they win: the workflow itself, then its presets."""
+        return (self, *self.presets)
+
+    @property
+    def all_masks(self) -> tuple[tuple[str, MaskSpec], ...]:
+        """Every pattern with a mask, the workflow's own and those of its presets."""
+        return tuple(pair for each in self.rule_sets for pair in each.masks.items())
+
+    @property
+    def all_kept(self) -> tuple[ColumnPattern | KeptBecause, ...]:
+        """Every entry of ``keep``, the workflow's own and those of its presets."""
+        return tuple(entry for each in self.rule_sets for entry in each.keep)
 
     @property
     def judged(self) -> frozenset[str]:
         """The patterns of ``keep`` that say why."""
-        return frozenset(each.column for each in self.keep if isinstance(each, KeptBecause))
+        return frozenset(each.column for each in self.all_kept if isinstance(each, KeptBecause))
 
     @property
     def connections(self) -> tuple[str, ...]:

@@ -247,13 +247,18 @@ def decision_text(decision: Decision) -> tuple[Outcome, str]:
         case Rule(mask=mask, pattern=None):
             return "unlisted", f"masked with {mask.mask}, for nothing names it (unlisted: null)"
         case Rule(mask=mask, pattern=pattern, follows=follows):
-            by = f", for it refers to {follows}" if follows else f" by the pattern {pattern}"
+            by = f", for it refers to {follows}" if follows else f" by the pattern {pattern}{_of(decision)}"
             return "masked", f"masked with {mask_words(mask)}{by}"
         case Keep(pattern=None):
             return "unlisted", "copied as it is, for nothing names it (unlisted: keep)"
         case Keep(pattern=pattern):
-            return "kept", f"kept by the pattern {pattern}"
+            return "kept", f"kept by the pattern {pattern}{_of(decision)}"
         case Computed():
             return "computed", "the twin computes it"
         case Uncovered():
             return "halted", "nothing covers it: the run halts"
+
+
+def _of(decision: Rule | Keep) -> str:
+    # Without the version: that of a file is a digest of what may hold conditions, and these words travel.
+    return f" of the preset {decision.preset.name}" if decision.preset else ""

@@ -11,52 +11,68 @@ import yaml
 from appliance.documents import strict_yaml
 from appliance.documents.document import Document
 from appliance.documents.model import validate
-from appliance.documents.problems import Problem, WrongDocumentError
+from appliance.documents.problems import WrongDocumentError
 from appliance.workflow.document import Workflow
+from appliance.workflow.empty_words import empty_words
+from appliance.workflow.presets.files import FOLDER, KnownPreset, PresetFiles, Presets
+from appliance.workflow.presets.resolving import resolved
 
 
 @dataclass(frozen=True)
 class LoadedWorkflow:
-    """A valid workflow and the document it came from, which knows the lines."""
+    """A valid workflow and the document it came from, which knows the lines. Its presets are resolved."""
 
     workflow: Workflow
     document: Document
+    as_written: Document
+    """Before its presets were resolved."""
 
 
-def load_workflow(path: Path) -> LoadedWorkflow:
+class NoPresets:
+    """For documents that stand alone, and for those whose presets stand in them already."""
+
+    def find(self, name: str) -> KnownPreset | None:  # noqa: ARG002 - as Presets has it
+        """None: there is none."""
+        return None
+
+    def missing(self, name: str) -> tuple[str, str]:
+        """What is wrong where a document uses one."""
+        return f"there is no preset `{name}` here", "a workflow that uses none"
+
+
+NO_PRESETS = NoPresets()
+
+
+def load_workflow(path: Path, config_dir: Path | None = None) -> LoadedWorkflow:
     """Read and validate a workflow file.
 
-    Raises WrongDocumentError (exit code 2) with every problem at once.
+    Its presets lie beside it, or in ``config_dir``. Raises WrongDocumentError (exit code 2) with every
+    problem at once.
     """
-    return workflow_of(strict_yaml.read(path))
+    beside = PresetFiles((path.parent / FOLDER,))
+    presets = beside if config_dir is None else PresetFiles.of(config_dir, path)
+    return workflow_of(strict_yaml.read(path), presets)
 
 
-def parse_workflow(text: str | bytes, source_name: str, *, as_json: bool = False) -> LoadedWorkflow:
+def parse_workflow(
+    text: str | bytes, source_name: str, *, as_json: bool = False, presets: Presets = NO_PRESETS
+) -> LoadedWorkflow:
     """Validate a workflow that came as text. Raises WrongDocumentError with every problem at once."""
-    return workflow_of(strict_yaml.load(text, source_name, as_json=as_json))
+    return workflow_of(strict_yaml.load(text, source_name, as_json=as_json), presets)
 
 
-def workflow_of(document: Document) -> LoadedWorkflow:
+def workflow_of(document: Document, presets: Presets = NO_PRESETS) -> LoadedWorkflow:
     """Validate a document that was read already."""
-    empty = _empty_words(document)
+    as_written = document
+    document, lacking = resolved(document, presets)
+    lacking += empty_words(document)
     try:
         workflow = validate(Workflow, document)
     except WrongDocumentError as error:
-        raise WrongDocumentError([*error.problems, *empty]) from None
-    if empty:
-        raise WrongDocumentError(empty)
-    return LoadedWorkflow(workflow, document)
-
-
-def _empty_words(document: Document) -> list[Problem]:
-    """Where null is a word of ours, nothing at all is more likely a forgotten value: refuse it."""
-    problems = []
-    for path, written in document.plain.items():
-        is_mask = path[0] == "masks" and (len(path) == 2 or path[2:] == ("mask",))
-        if written in ("", "~") and (is_mask or path == ("unlisted",)):
-            expected = "a mask's name, or null to write NULL" if is_mask else "halt, null or keep"
-            problems.append(document.problem(path, "has no value", expected))
-    return problems
+        raise WrongDocumentError([*error.problems, *lacking]) from None
+    if lacking:
+        raise WrongDocumentError(lacking)
+    return LoadedWorkflow(workflow, document, as_written)
 
 
 class _Dumper(yaml.SafeDumper):

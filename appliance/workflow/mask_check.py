@@ -25,19 +25,27 @@ class Nesting(Protocol):
 
 
 def check_masks(document: Document, models: Mapping[str, type[BaseModel]]) -> list[Problem]:
-    """Every unknown mask and every wrong parameter of a workflow's document, valid otherwise or not.
+    """Every unknown mask and every wrong parameter of a document, valid otherwise or not: a workflow's, in
+    which presets are resolved, or a preset's.
 
     ``models`` has the model of each mask's parameters by the mask's name.
     """
-    masks = document.data.get("masks")
+    used = document.data.get("use")
+    presets = list(enumerate(used)) if isinstance(used, list) else []
+    rules: list[tuple[KeyPath, object]] = [
+        ((), document.data),
+        *((("use", place), each) for place, each in presets),
+    ]
     problems: list[Problem] = []
-    for pattern, written in masks.items() if isinstance(masks, dict) else ():
-        try:
-            spec = MaskSpec.model_validate(written)
-        except ValidationError:
-            # What is not a mask at all is for the workflow's own model to say.
-            continue
-        problems += _check(document, ("masks", pattern), spec, models, len(problems))
+    for path, data in rules:
+        masks = data.get("masks") if isinstance(data, dict) else None
+        for pattern, written in masks.items() if isinstance(masks, dict) else ():
+            try:
+                spec = MaskSpec.model_validate(written)
+            except ValidationError:
+                # What is not a mask at all is for the document's own model to say.
+                continue
+            problems += _check(document, (*path, "masks", pattern), spec, models, len(problems))
     return problems
 
 

@@ -10,6 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 from appliance.documents.json_schema import DIALECT, in_markdown
 from appliance.workflow.conditions.alternatives import Alternative
 from appliance.workflow.document import Workflow
+from appliance.workflow.presets.preset import PresetRules
 
 _PARAMETERS = "MaskParameters_"
 _ALTERNATIVE = "Alternative"
@@ -26,6 +27,16 @@ def workflow_schema(
     definitions["MaskSpec"] = _mask_schema(masks, summaries or {}, definitions)
     _allow_null_words(schema)
     return in_markdown({"$schema": DIALECT, **schema, "title": "Workflow"})
+
+
+def preset_schema(
+    masks: Mapping[str, type[BaseModel]], summaries: Mapping[str, str] | None = None
+) -> JsonSchemaValue:
+    """That of a preset's file."""
+    schema = PresetRules.model_json_schema(mode="validation")
+    definitions = schema.setdefault("$defs", {})
+    definitions["MaskSpec"] = _mask_schema(masks, summaries or {}, definitions)
+    return in_markdown({"$schema": DIALECT, **schema, "title": "Preset"})
 
 
 def _mask_schema(

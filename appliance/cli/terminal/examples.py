@@ -57,6 +57,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "notify list": ("appliance notify list",),
     "notify test": ("sudo appliance notify test", "sudo appliance notify test on-call"),
     "plan": ("appliance plan shop.yaml --columns",),
+    "preset list": ("appliance preset list",),
+    "preset show": ("appliance preset show company-pii",),
+    "preset validate": (
+        "appliance preset validate",
+        "appliance preset validate presets/company-pii.yaml",
+    ),
+    "preset schema": ("appliance preset schema > preset.schema.json",),
     "policy schema": ("appliance policy schema > policy.schema.json",),
     "policy check": ("appliance policy check shop.yaml --columns",),
     "preflight": ("sudo appliance preflight", "appliance preflight --explain"),

@@ -33,9 +33,11 @@ def template(
 ) -> None:
     """Print a connections.yaml to fill in. It has a changeme for each value that the workflows need."""
     from appliance.cli.work.workflows.connections_template import connections_template  # noqa: PLC0415 - help does without
+    from appliance.settings.settings import load_settings  # noqa: PLC0415
     from appliance.workflow.loading import load_workflow  # noqa: PLC0415
 
-    typer.echo(connections_template(load_workflow(file).workflow for file in files), nl=False)
+    config_dir = load_settings().config_dir
+    typer.echo(connections_template(load_workflow(file, config_dir).workflow for file in files), nl=False)
 
 
 @app.command()

@@ -63,7 +63,7 @@ def check(
     if not path.is_file():
         found = find_workflow(settings, workflow)
         path, origin = Path(found.path), "cloud" if from_cloud else found.origin
-    loaded = load_workflow(path)
+    loaded = load_workflow(path, settings.config_dir)
     document = loaded.workflow
     file = policy or (settings.policy_file if settings.policy_file.exists() else None)
     rules = read_policy(settings, policy)

@@ -144,7 +144,7 @@ def _begin(
     source_file: Path,
     origin: Literal["local", "cloud"],
 ) -> None:
-    loaded = load_workflow(source_file)
+    loaded = load_workflow(source_file, settings.config_dir)
     document = loaded.workflow
     if document.id != call.workflow:
         raise WrongRequestError(

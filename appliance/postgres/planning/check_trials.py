@@ -32,6 +32,7 @@ from appliance.postgres.plan import PlannedTable
 from appliance.postgres.sessions.bindings import bind_words
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import MaskSpec
+from appliance.workflow.matching.decisions import mask_path
 from appliance.workflow.matching.rules import SelectedTable
 
 ROWS = 1_000
@@ -150,7 +151,7 @@ def check_problems(
                 f"{name}: {broken:,} of {rows:,} rows that were tried would break the {thing}"
                 f" {rule.expression}, masked with {' and '.join(each.mask or '' for each in touched)}"
             )
-            path = ("masks", first.rule) if first.rule is not None else ("unlisted",)
+            path = mask_path(first.rule, first.preset)
             expected = f"{', '.join(others)} or keep: none of these rows breaks it then" if others else "keep"
             found[places.problem(path, what, expected)] = None
     return list(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from appliance.documents.problems import Places, Problem, path_text
+from appliance.documents.problems import KeyPath, Places, Problem, path_text
 from appliance.masking.by_condition import with_kept
 from appliance.masking.compiled import CompiledColumn
 from appliance.masking.compiler import (
@@ -94,14 +94,19 @@ def _compile(
 ) -> CompiledColumn:
     table, links = selected.table, selected.links
     if isinstance(decision, Keep):
-        return keep_column(column).model_copy(update={"rule": decision.pattern})
+        return keep_column(column).model_copy(update={"rule": decision.pattern, "preset": decision.preset})
     if not isinstance(decision, Rule):
         return keep_column(column)
     if decision.unlisted:
         return compile_unlisted(table, column)
     compiled = compile_column(table, column, decision.mask, encoding=encoding, row=row, links=links)
     options = {} if compiled.branches else decision.mask.params
-    known = {"rule": decision.pattern, "options": options, "follows": decision.follows}
+    known = {
+        "rule": decision.pattern,
+        "preset": decision.preset,
+        "options": options,
+        "follows": decision.follows,
+    }
     return compiled.model_copy(update=known)
 
 
@@ -135,13 +140,18 @@ def _name(table: Table, column: Column) -> str:
     return ".".join([*table.all_names[-1], column.name])
 
 
+def why_this_mask(rule: Rule) -> str:
+    """In brackets, where another line than the column's own has chosen the mask."""
+    if rule.follows:
+        return f" (it follows {rule.follows})"
+    return f" (as the preset {rule.preset.said} has it)" if rule.preset else ""
+
+
 def _problem(  # noqa: PLR0917
     places: Places, table: Table, column: Column, decision: Decision, text: str, expected: str = ""
 ) -> Problem:
-    pattern = decision.pattern if isinstance(decision, Rule) else None
-    path = ("masks", pattern) if pattern is not None else ("unlisted",)
-    follows = decision.follows if isinstance(decision, Rule) else None
-    why = f" (it follows {follows})" if follows else ""
+    path: KeyPath = decision.path if isinstance(decision, Rule) else ("unlisted",)
+    why = why_this_mask(decision) if isinstance(decision, Rule) else ""
     return places.problem(path, f"{_name(table, column)}: {text}{why}", expected)
 
 
@@ -202,8 +212,8 @@ def _pair_that_differs(  # noqa: PLR0917
     why = reference_problem(end, other_end)
     if why is None:
         return
-    patterns = [each.pattern for each in (decision, other_decision) if isinstance(each, Rule)]
-    path = ("masks", patterns[0]) if patterns and patterns[0] is not None else ("unlisted",)
+    paths = [each.path for each in (decision, other_decision) if isinstance(each, Rule)]
+    path: KeyPath = paths[0] if paths else ("unlisted",)
     yield places.problem(
         path,
         f"{_name(here.table, column)} ({_described(mask)}) refers to {to} ({_described(other_mask)}), {by}",

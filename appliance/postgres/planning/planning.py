@@ -150,6 +150,13 @@ def make_plan(
     uncovered column forbids the run. psycopg errors of the source pass.
     """
     workflow, catalog = request.workflow, request.catalog
+    if lacking := workflow.missing_presets:
+        # Without its rules, what they mask might be kept by others.
+        raise WrongRequestError(
+            f"The rules of the preset {lacking[0]} are not known.",
+            "The document was read without the place where presets lie.",
+            "appliance preset list",
+        )
     matching = match_rules(workflow, catalog, request.places)
     if request.preview:
         matching = without_uncovered(matching)

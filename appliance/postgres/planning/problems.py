@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
-from appliance.documents.problems import Places, Problem
+from appliance.documents.problems import KeyPath, Places, Problem
 from appliance.masking.by_condition import condition_problems
 from appliance.masking.expressions.row_condition import row_condition
 from appliance.postgres.copying.copy_sql import masked_select
@@ -146,15 +146,17 @@ def refused_conditions(
     connection: Connection[TupleRow], selected: Iterable[SelectedTable], places: Places
 ) -> list[Problem]:
     """Conditions of masks that the source does not accept, though they fit the table's columns."""
-    found: dict[tuple[str, int], Problem] = {}
+    found: dict[KeyPath, Problem] = {}
     for each in selected:
         for _, decision in each.columns if each.table.kind != "partitioned" else ():
-            choices = alternatives_of(decision.mask) if isinstance(decision, Rule) else ()
+            if not isinstance(decision, Rule):
+                continue
+            choices = alternatives_of(decision.mask)
             if condition_problems(each.table, choices):
                 # Said where the mask is compiled.
                 continue
             for number, choice in enumerate(choices):
-                at = (decision.pattern or "", number) if isinstance(decision, Rule) else ("", number)
+                at = (*decision.path, number, "when")
                 if choice.when is None or at in found:
                     continue
                 condition = row_condition(parse_condition(choice.when), each.table, "t")
@@ -164,8 +166,7 @@ def refused_conditions(
                     what = (
                         f"{each.table.qualified}: the source does not accept the condition ({_reason(state)})"
                     )
-                    path = ("masks", at[0], number, "when")
-                    found[at] = places.problem(path, what, "a condition over the table's columns")
+                    found[at] = places.problem(at, what, "a condition over the table's columns")
     return list(found.values())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from appliance.contract.calls import document_digest
 from appliance.keys.keys import derived_key
 from appliance.postgres.proof.kept import KeptColumnLook
@@ -13,12 +15,14 @@ from appliance.receipts.predicate import (
     KeptLook,
     OriginalsFound,
     Outcome,
+    PresetFacts,
     RowFilterFacts,
     TableChanged,
     WorkflowFacts,
 )
 from appliance.steps.records.run_spec import RunSpec, bucket_folder
 from appliance.workflow.document import WHEN
+from appliance.workflow.presets.preset import Preset
 from appliance.workflow.row_filter import RowFilter
 
 
@@ -60,7 +64,7 @@ def workflow_facts(key: bytes, spec: RunSpec) -> WorkflowFacts:
     digest = spec.workflow_digest or document_digest(workflow.model_dump(mode="json"))
     own = (
         any(each.where is not None for each in workflow.rows.values())
-        or any(each.mask == WHEN for each in workflow.masks.values())
+        or any(mask.mask == WHEN for _, mask in workflow.all_masks)
         or bool(workflow.after_load)
     )
     keyed = own and spec.origin == "local"
@@ -70,7 +74,14 @@ def workflow_facts(key: bytes, spec: RunSpec) -> WorkflowFacts:
         digest=keyed_digest(key, "workflow", digest) if keyed else digest,
         digest_keyed=keyed,
         origin=spec.origin,
+        presets=tuple(_preset(key, each) for each in workflow.presets),
     )
+
+
+def _preset(key: bytes, preset: Preset) -> PresetFacts:
+    rules = json.dumps(preset.model_dump(mode="json", exclude={"version"}), sort_keys=True)
+    number = None if preset.is_of_file or preset.version is None else int(preset.version)
+    return PresetFacts(name=preset.name, version=number, digest_keyed=keyed_digest(key, "preset", rules))
 
 
 def after_load_facts(key: bytes, database: str, record: AfterLoadRecord) -> AfterLoadFacts:

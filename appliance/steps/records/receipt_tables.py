@@ -27,7 +27,7 @@ def table_facts(key: bytes, workflow: Workflow, plan: Plan, twin: TwinProof | No
     """What was done to each table, and what came of proving it, as far as the run came."""
     proofs = {table.table: table for table in twin.tables} if twin is not None else {}
     looks = looks_of(twin) if twin is not None else {}
-    because = {each.column: each.because for each in workflow.keep if isinstance(each, KeptBecause)}
+    because = {each.column: each.because for each in workflow.all_kept if isinstance(each, KeptBecause)}
     facts = []
     for loaded in loads(plan):
         table, proof = plan.tables[loaded.number], proofs.get(loaded.relation.qualified)
@@ -51,6 +51,7 @@ def table_facts(key: bytes, workflow: Workflow, plan: Plan, twin: TwinProof | No
                             column=column.name,
                             type=column.type,
                             rule=column.rule,
+                            preset=column.preset.name if column.preset else None,
                             because=because.get(column.rule or ""),
                             look=looks.get((_root(table), column.name)),
                         )
@@ -89,6 +90,7 @@ def _masked(
                 mask=column.mask or "",
                 options=column.options,
                 rule=column.rule,
+                preset=column.preset.name if column.preset else None,
                 promise=column.proof,
                 keeps_distinct=column.preserves_distinct,
                 compared=sum(each.compared for each in parts) if parts else None,

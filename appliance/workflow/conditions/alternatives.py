@@ -130,8 +130,9 @@ def keeps_unjudged_rows(mask: MaskSpec) -> bool:
 
 def judged_patterns(workflow: Workflow, *, local: bool) -> frozenset[str]:
     """The patterns whose reason for keeping counts: from the cloud, only one for a single column."""
-    partly = {text for text, mask in workflow.masks.items() if keeps_rows(mask)}
-    found = workflow.judged | {text for text in partly if not keeps_unjudged_rows(workflow.masks[text])}
+    partly = [(text, mask) for text, mask in workflow.all_masks if keeps_rows(mask)]
+    unjudged = {text for text, mask in partly if keeps_unjudged_rows(mask)}
+    found = workflow.judged | ({text for text, _ in partly} - unjudged)
     return found if local else frozenset(each for each in found if "*" not in each)
 
 

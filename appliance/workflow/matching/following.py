@@ -2,7 +2,7 @@
 
 What a rule of its own decides stays: another mask, or the column kept by its own name, is then a problem of
 the reference, which is looked at where masks are compiled. A pattern with wildcards under ``keep``, and
-``unlisted``, give way.
+``unlisted``, give way; so does what a preset decides to what the workflow itself says, or an earlier preset.
 """
 
 from __future__ import annotations
@@ -14,7 +14,14 @@ from dataclasses import dataclass, replace
 from appliance.documents.problems import KeyPath, did_you_mean
 from appliance.workflow.catalog import Catalog, ColumnName
 from appliance.workflow.document import WHEN
-from appliance.workflow.matching.decisions import Decision, Keep, Rule, SelectedTable, Uncovered
+from appliance.workflow.matching.decisions import (
+    Decision,
+    Keep,
+    Rule,
+    SelectedTable,
+    Uncovered,
+    layer_of,
+)
 from appliance.workflow.matching.match_problems import MatchProblems
 from appliance.workflow.matching.patterns import literal_pattern, parse_pattern
 from appliance.workflow.matching.written_patterns import WrittenPattern
@@ -118,7 +125,7 @@ class _Following:
             assert isinstance(decision, Rule)  # noqa: S101
             rule = replace(decision, follows=decision.follows or literal_pattern(*column))
             for referring in self._referring.get(column, ()):
-                if not _gives_way(self._decisions[referring]):
+                if not _gives_way(self._decisions[referring], rule):
                     continue
                 before = self._settled.setdefault(referring, rule)
                 if before is rule:
@@ -129,7 +136,7 @@ class _Following:
     def _say_two(self, column: ColumnName, one: Rule, other: Rule) -> None:
         name = literal_pattern(*column)
         what = f"{name} refers to {one.follows}, and to {other.follows}, which is masked otherwise"
-        self._problems.add(("masks", other.pattern or ""), what, "the same mask for both")
+        self._problems.add(other.path, what, "the same mask for both")
 
     def _references(
         self, selected: Sequence[SelectedTable], references: Sequence[Reference]
@@ -159,8 +166,10 @@ def _leads(decision: Decision) -> bool:
     return isinstance(decision, Rule) and not decision.unlisted and decision.mask.mask != WHEN
 
 
-def _gives_way(decision: Decision) -> bool:
+def _gives_way(decision: Decision, leading: Rule) -> bool:
     """Whether the mask of what a column refers to wins over what was decided of itself."""
+    if isinstance(decision, Keep | Rule) and layer_of(decision.preset) > layer_of(leading.preset):
+        return True
     if isinstance(decision, Keep):
         return decision.pattern is None or not parse_pattern(decision.pattern, 3).literal
     return isinstance(decision, Uncovered) or (isinstance(decision, Rule) and decision.unlisted)

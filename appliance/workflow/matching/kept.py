@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from appliance.workflow.conditions.alternatives import alternatives_of, conditions_read
@@ -13,6 +13,7 @@ from appliance.workflow.conditions.tree import columns_of
 from appliance.workflow.document import WHEN, MaskSpec, Workflow
 from appliance.workflow.matching.patterns import literal_pattern, parse_pattern
 from appliance.workflow.matching.rules import Decision, Keep, Matching, Rule, SelectedTable
+from appliance.workflow.presets.preset import Preset
 
 WHOLE_VALUE_MASKS = (
     "null", "constant", "hash", "email", "first_name", "last_name", "full_name", "phone", "street", "city",
@@ -118,9 +119,14 @@ def chosen_by(selected: SelectedTable) -> frozenset[str]:
 
 
 def kept_patterns(workflow: Workflow) -> tuple[Kept, ...]:
-    """What a document itself says that it keeps, before a catalog is known."""
-    parts = [Kept(text, _json(mask)) for text, mask in workflow.masks.items() if leaves_parts(mask)]
-    return tuple(sorted({*map(Kept, workflow.kept_patterns), *parts}))
+    """What a document and its presets say that they keep, before a catalog is known."""
+    return tuple(sorted({each for rules in workflow.rule_sets for each in kept_of_rules(rules)}))
+
+
+def kept_of_rules(rules: Workflow | Preset) -> Iterator[Kept]:
+    """What the rules of a document itself keep, or those of a preset."""
+    yield from map(Kept, rules.kept_patterns)
+    yield from (Kept(text, _json(mask)) for text, mask in rules.masks.items() if leaves_parts(mask))
 
 
 def not_covered(

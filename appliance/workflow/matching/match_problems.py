@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from appliance.documents.problems import KeyPath, Places, Problem, did_you_mean
 from appliance.workflow.catalog import Catalog, Table
+from appliance.workflow.matching.decisions import FromPreset
 from appliance.workflow.matching.patterns import literal_pattern
 from appliance.workflow.matching.written_patterns import WrittenPattern
 from appliance.workflow.row_filter import RowFilter
@@ -59,6 +60,9 @@ class MatchProblems:
     def useless(self, written: WrittenPattern) -> None:
         """A pattern that did nothing is most likely mistyped, and a mistyped mask would mask nothing."""
         text, path = written.pattern.text, written.path
+        if written.preset is not None:
+            # A preset is for many databases, and says more than one of them has.
+            return
         if written.matched or (written.matched_generated and written.mask is None):
             return
         if written.key == "tables" and written.path[:2] == ("tables", "exclude"):
@@ -75,6 +79,18 @@ class MatchProblems:
             self.add(path, what, "a pattern for what is copied, or tables.include to select more")
         else:
             self.add(path, f"`{text}` {MATCHES_NOTHING}", self._what_there_is(written))
+
+    def useless_presets(self, rules: Iterable[WrittenPattern]) -> None:
+        """Presets of which no rule has matched anything that is copied."""
+        matched: dict[FromPreset, bool] = {}
+        for each in rules:
+            if each.preset is not None:
+                matched[each.preset] = matched.get(each.preset, False) or each.matched
+        self.notices += [
+            f"use: no rule of the preset {preset.said} matches a column that is copied."
+            for preset, found in matched.items()
+            if not found
+        ]
 
     def _what_there_is(self, written: WrittenPattern) -> str:
         """What the pattern could have meant; views and foreign tables are not in the catalog's tables."""

@@ -78,6 +78,7 @@ def match_rules(workflow: Workflow, catalog: Catalog, places: Places | None = No
     references = declared_references(patterns.references, selected, catalog, problems)
     selected = followed(selected, references, problems)
     selected = linked(workflow, selected, catalog, references, problems)
+    problems.useless_presets(patterns.rules)
     for written in patterns.all():
         problems.useless(written)
     if not selected and not problems.found:
@@ -167,12 +168,30 @@ def _decide_column(
             written.matched = True
     if column.generated:
         return Computed()
-    best = _best(problems, candidates, f"{column.schema_name}.{column.table_name}.{column.name}")
+    best = _first(problems, candidates, f"{column.schema_name}.{column.table_name}.{column.name}")
     if best is not None:
-        return Keep(best.pattern.text) if best.mask is None else Rule(best.mask, best.pattern.text)
+        text, preset = best.pattern.text, best.preset
+        return Keep(text, preset) if best.mask is None else Rule(best.mask, text, preset=preset)
     if workflow.unlisted == "null":
         return Rule(MaskSpec(mask="null"), None)
     return Keep(None) if workflow.unlisted == "keep" else Uncovered()
+
+
+def _first(problems: MatchProblems, candidates: Sequence[Candidate], matched: str) -> WrittenPattern | None:
+    """What the workflow says itself, else what the first preset says that says something.
+
+    What is kept by a wildcard gives way to a mask of a preset after it: a mask is about what is personal, and
+    ``keep: [public.*.*]`` about the rest.
+    """
+    kept = None
+    for layer in sorted({written.layer for _, written in candidates}):
+        best = _best(problems, [each for each in candidates if each[1].layer == layer], matched)
+        if best is None or best.mask is not None:
+            return best
+        kept = kept or best
+        if best.names_the_column:
+            break
+    return kept
 
 
 def _best(problems: MatchProblems, candidates: Sequence[Candidate], matched: str) -> WrittenPattern | None:

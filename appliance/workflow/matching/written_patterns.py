@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from appliance.documents.problems import KeyPath
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.conditions.alternatives import keeps_rows
 from appliance.workflow.document import MaskSpec, Workflow
+from appliance.workflow.matching.decisions import FromPreset, layer_of
 from appliance.workflow.matching.patterns import Pattern, Specificity, parse_pattern
+from appliance.workflow.presets.preset import Preset
 from appliance.workflow.row_filter import RowFilter
 
 TableName = tuple[str, str]
@@ -32,6 +34,8 @@ class WrittenPattern:
     rows: RowFilter | None = None
     to: str = ""
     """The column that the matched ones refer to."""
+    preset: FromPreset | None = None
+    """Whose rule it is; None for one of the workflow's own."""
     matched: bool = False
     matched_elsewhere: bool = False
     """It matched tables or columns, but none that are copied."""
@@ -41,7 +45,17 @@ class WrittenPattern:
     @property
     def key(self) -> str:
         """The document's key that it stands under: tables, rows, masks or keep."""
-        return str(self.path[0])
+        return str(self.path[2 if self.preset else 0])
+
+    @property
+    def layer(self) -> int:
+        """Of two rules for a column that of the lower layer wins: the workflow's own is the lowest."""
+        return layer_of(self.preset)
+
+    @property
+    def names_the_column(self) -> bool:
+        """Its last part has no wildcard."""
+        return self.pattern.parts[-1].literal
 
     def rank(self, table: Table) -> Rank | None:
         """Its rank for a table, as far as the table's names go; None if it matches none of them."""
@@ -78,7 +92,7 @@ class WrittenPatterns:
     exclude: list[WrittenPattern]
     rows: list[WrittenPattern]
     rules: list[WrittenPattern]
-    """Masks, then what is kept."""
+    """Masks, then what is kept; after the workflow's own those of each preset."""
     references: list[WrittenPattern]
 
     def all(self) -> list[WrittenPattern]:
@@ -91,10 +105,6 @@ def written_patterns(workflow: Workflow) -> WrittenPatterns:
         WrittenPattern(parse_pattern(pattern, 2), ("rows", pattern), order, rows=rule)
         for order, (pattern, rule) in enumerate(workflow.rows.items())
     ]
-    masks = [
-        WrittenPattern(parse_pattern(pattern, 3), ("masks", pattern), order, mask=mask)
-        for order, (pattern, mask) in enumerate(workflow.masks.items())
-    ]
     references = [
         WrittenPattern(parse_pattern(pattern, 3), ("references", pattern), order, to=to)
         for order, (pattern, to) in enumerate(workflow.references.items())
@@ -104,8 +114,26 @@ def written_patterns(workflow: Workflow) -> WrittenPatterns:
         include=_listed(workflow.tables.include, 2, ("tables", "include")),
         exclude=_listed(workflow.tables.exclude, 2, ("tables", "exclude")),
         rows=rows,
-        rules=masks + _listed(workflow.kept_patterns, 3, ("keep",)),
+        rules=[
+            *_rules(workflow),
+            *(
+                rule
+                for place, preset in enumerate(workflow.use)
+                if isinstance(preset, Preset)
+                for rule in _rules(preset, FromPreset(place, preset.name, preset.said))
+            ),
+        ],
     )
+
+
+def _rules(of: Workflow | Preset, preset: FromPreset | None = None) -> list[WrittenPattern]:
+    path: KeyPath = () if preset is None else preset.path
+    masks = [
+        WrittenPattern(parse_pattern(pattern, 3), (*path, "masks", pattern), order, mask=mask, preset=preset)
+        for order, (pattern, mask) in enumerate(of.masks.items())
+    ]
+    kept = _listed(of.kept_patterns, 3, (*path, "keep"))
+    return masks + [replace(each, preset=preset) for each in kept]
 
 
 def _listed(patterns: Sequence[str], parts: int, path: KeyPath) -> list[WrittenPattern]:

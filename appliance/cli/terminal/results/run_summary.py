@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from appliance.cli.terminal.output import counted, duration, size
+from appliance.cli.terminal.results.deciding import by_whom, rule_json
 from appliance.documents.problems import printable
 from appliance.postgres.plan import Plan, PlannedTable, TargetFacts
 from appliance.postgres.planning.space_estimate import bytes_on_target
@@ -118,6 +119,8 @@ def print_plan(console: Console, plan: Plan, *, columns: bool) -> None:
         console,
         f"{counted(len(plan.shards), 'shard')} of {counted(pieces, 'piece')}, {plan.parallel} at a time.",
     )
+    if presets := by_whom(plan):
+        _say(console, f"Columns decided by {presets}.")
     _say(console, f"Pseudonyms: keys of '{plan.key_name}', epoch {plan.epoch}.")
     for target in plan.targets:
         if target.scratch:
@@ -151,6 +154,7 @@ def plan_json(plan: Plan) -> str:
                 "bytes": table.bytes,
                 "filtered": table.where_sql is not None,
                 "columns": {column.name: column.said for column in table.columns},
+                "rules": {column.name: rule_json(column) for column in table.columns},
             }
             for table in plan.tables
         ],
@@ -193,9 +197,10 @@ def _planned_tables(plan: Plan) -> Table:
 
 
 def _planned_columns(planned: PlannedTable) -> Table:
-    table = _table("column", "type", "what happens", title=_text(planned.qualified))
+    table = _table("column", "type", "what happens", "decided by", title=_text(planned.qualified))
     for column in planned.columns:
-        table.add_row(_text(column.name), _text(column.type), _text(column.said))
+        said = (column.name, column.type, column.said, column.decided_by)
+        table.add_row(*map(_text, said))
     return table
 
 

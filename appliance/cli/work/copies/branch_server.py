@@ -64,8 +64,8 @@ class BranchesOfWorkflow:
 def _workflow(settings: Settings, named: str) -> Workflow:
     file = Path(named)
     if file.suffix in {".yaml", ".yml", ".json"} or "/" in named:
-        return load_workflow(file).workflow
-    return load_workflow(Path(find_workflow(settings, named).path)).workflow
+        return load_workflow(file, settings.config_dir).workflow
+    return load_workflow(Path(find_workflow(settings, named).path), settings.config_dir).workflow
 
 
 def write_password(file: Path, branch: Branch, connection: Connection) -> None:

@@ -104,9 +104,9 @@ def _newest(settings: Settings, workflow_id: str) -> tuple[LoadedWorkflow, bool]
     # Only an id that is known names a path.
     waiting = {path.stem: path for path in waiting_file(settings.state_dir, "*").parent.glob("*.json")}
     if path := waiting.get(workflow_id):
-        return load_workflow(path), True
+        return load_workflow(path, settings.config_dir), True
     if of_cloud:
-        return load_workflow(Path(of_cloud[0].path)), False
+        return load_workflow(Path(of_cloud[0].path), settings.config_dir), False
     if any(file.id == workflow_id for file in files):
         why = "It is a file of this appliance's own, and keeps what it says."
         raise WrongRequestError(

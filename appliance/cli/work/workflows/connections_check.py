@@ -27,7 +27,7 @@ def known_workflows(settings: Settings, files: Iterable[Path]) -> list[Workflow]
 
     A file of the appliance's own that is wrong is named, and the others are checked for all the same.
     """
-    given = [load_workflow(file).workflow for file in files]
+    given = [load_workflow(file, settings.config_dir).workflow for file in files]
     if given:
         return given
     found = []
@@ -36,7 +36,7 @@ def known_workflows(settings: Settings, files: Iterable[Path]) -> list[Workflow]
             if path.suffix not in {".yaml", ".yml", ".json"}:
                 continue
             try:
-                found.append(load_workflow(path).workflow)
+                found.append(load_workflow(path, settings.config_dir).workflow)
             except ApplianceError as error:
                 typer.echo(f"{error.text()}\n", err=True)
     return found

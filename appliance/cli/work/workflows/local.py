@@ -66,7 +66,7 @@ def local_run(
     settings = load_settings()
     known_file = connections_file or settings.connections_file
     try:
-        loaded = load_workflow(file)
+        loaded = load_workflow(file, settings.config_dir)
         problems = check_masks(loaded.document, parameter_models())
         if problems:
             raise WrongDocumentError(problems)

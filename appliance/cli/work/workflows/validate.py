@@ -11,8 +11,11 @@ from appliance.documents import strict_yaml
 from appliance.documents.document import MAX_BYTES, Document
 from appliance.documents.problems import Problem, WrongDocumentError, path_text
 from appliance.masking.registry import parameter_models
+from appliance.settings.settings import load_settings
 from appliance.workflow.loading import workflow_of
 from appliance.workflow.mask_check import check_masks
+from appliance.workflow.presets.files import PresetFiles
+from appliance.workflow.presets.resolving import resolved
 from appliance.workflow.twin_owners import TwinClaim, shared_twins
 
 STANDARD_INPUT = Path("-")
@@ -53,12 +56,18 @@ def _validate_file(file: Path) -> Outcome:
         document = _read(file)
     except WrongDocumentError as error:
         return Outcome(file, None, error.problems)
+    presets = _presets(file)
+    with_rules, _ = resolved(document, presets)
     try:
-        workflow = workflow_of(document).workflow
+        workflow = workflow_of(document, presets).workflow
         workflow_id, claim = workflow.id, TwinClaim.of(workflow)
     except WrongDocumentError as error:
         problems = error.problems
-    return Outcome(file, workflow_id, (*problems, *check_masks(document, parameter_models())), claim)
+    return Outcome(file, workflow_id, (*problems, *check_masks(with_rules, parameter_models())), claim)
+
+
+def _presets(file: Path) -> PresetFiles:
+    return PresetFiles.of(load_settings().config_dir, None if file == STANDARD_INPUT else file)
 
 
 def _read(file: Path) -> Document:

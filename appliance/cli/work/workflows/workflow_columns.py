@@ -58,7 +58,7 @@ class ColumnsRequest:
 
 def columns_of(request: ColumnsRequest) -> tuple[list[ColumnRow], ScannedColumns]:
     """The rows, and the scan that they rest on. Raises WrongRequestError, WorkFailedError for a new scan."""
-    loaded = load_workflow(request.file)
+    loaded = load_workflow(request.file, load_settings().config_dir)
     if problems := check_masks(loaded.document, parameter_models()):
         raise WrongDocumentError(problems)
     seen = _scanned(request, loaded.workflow)
@@ -105,10 +105,19 @@ def _scanned(request: ColumnsRequest, workflow: Workflow) -> ScannedColumns:
 
 def _line(workflow: Workflow, places: Places, decision: Decision) -> int | None:
     """The line that decides: a mask's pattern, an entry of keep, or unlisted."""
-    if isinstance(decision, Rule | Keep) and decision.pattern is None:
+    if isinstance(decision, Rule):
+        return _own_line(places, decision)
+    if isinstance(decision, Keep) and decision.preset is not None:
+        return _own_line(places, decision)
+    if isinstance(decision, Keep) and decision.pattern is None:
         return places.problem(("unlisted",), "").line
-    if isinstance(decision, Rule) and decision.pattern is not None:
-        return places.problem(("masks", decision.pattern), "").line
     if isinstance(decision, Keep) and decision.pattern in workflow.kept_patterns:
         return places.problem(("keep", workflow.kept_patterns.index(decision.pattern)), "").line
     return None
+
+
+def _own_line(places: Places, decision: Rule | Keep) -> int | None:
+    """Of the workflow itself: of a preset's rule that of the preset's name."""
+    if decision.preset is not None:
+        return places.problem(decision.preset.path, "").line
+    return places.problem(decision.path, "").line if isinstance(decision, Rule) else None
