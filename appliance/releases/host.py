@@ -13,7 +13,7 @@ from pathlib import Path
 
 from appliance.durable import write_file
 from appliance.errors import WorkFailedError
-from appliance.releases import bundles, metadata
+from appliance.releases import bundles, metadata, probing
 from appliance.releases.failures import keep_journal
 from appliance.releases.installed import CURRENT, UPDATER, is_installed, linked, manifest, point
 from appliance.releases.prune import mark_used
@@ -25,6 +25,7 @@ from appliance.releases.verdicts import (
     fails_what_succeeded,
     takes_too_much_memory,
 )
+from appliance.releases.wanted import FOLDER
 from appliance.system.postgres_programs import ask
 from appliance.system.units import PREPARE, SERVICES, UNIT_FOLDER
 
@@ -121,6 +122,22 @@ class ThisMachine:
             time.sleep(_POLL_S)
         names = ", ".join(_missing(_states())) or "a service that does not stay up"
         return f"Not proven to work within {PROVEN_WITHIN_S / 60:.0f} minutes: {names}."
+
+    def in_contact(self) -> bool:
+        """Whether the dashboard has answered within the last minutes."""
+        return probing.in_contact(self._database_url)
+
+    def probe(self, version: str, contact_since: datetime | None) -> str:
+        """Have a tiny run go through this release, and see whether the dashboard still answers.
+
+        A release from before there was a probe brings none.
+        """
+        broken = probing.perform(version, FOLDER) if (self._units_of(version) / probing.UNIT).exists() else ""
+        if broken or contact_since is None:
+            return broken
+        python = self._root / UPDATER / "venv" / "bin" / "python"
+        lost = probing.lost_contact(self._database_url, contact_since, python)
+        return f"The dashboard is no longer reached, as it was before: {lost}" if lost else ""
 
     def wrong(self, since: datetime) -> str:
         """What has gone wrong since then that the release is left for; empty where nothing has."""

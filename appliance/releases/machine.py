@@ -1,7 +1,7 @@
 """An update as a state machine. Every state can be entered again: a process that finds one carries on there.
 
-installing → saving → switching → proving → watching → settling → done
-                 └────────┴──────────┴─────────┴→ rolling_back → failed
+installing → saving → switching → proving → probing → watching → settling → done
+                 └────────┴──────────┴─────────┴─────────┴→ rolling_back → failed
 
 Until ``saving`` the running release is not touched. From then on there are only two ends: the new release
 has proven itself, or the former one runs again with the metadata that it had. No process waits for the end of
@@ -21,7 +21,16 @@ from appliance.errors import ApplianceError
 from appliance.releases.wanted import Wanted
 
 State = Literal[
-    "installing", "saving", "switching", "proving", "watching", "settling", "rolling_back", "done", "failed"
+    "installing",
+    "saving",
+    "switching",
+    "proving",
+    "probing",
+    "watching",
+    "settling",
+    "rolling_back",
+    "done",
+    "failed",
 ]
 PROVING_MAX = 3
 """Interrupted more often (by reboots that the new release may cause), it is not waited for again."""
@@ -38,6 +47,8 @@ class Update(BaseModel):
     metadata: str = ""
     """The schema version of Airflow's metadata under the former release, known from ``switching`` on."""
     provings: int = 0
+    in_contact: bool = False
+    """Whether the dashboard had answered shortly before the former release was stopped."""
     tried_at: AwareDatetime | None = None
     """When the release was switched to for the first time: the journal of a failure begins there."""
     proven_at: AwareDatetime | None = None
@@ -49,7 +60,7 @@ class Update(BaseModel):
     message: str = ""
     """What the outcome says."""
 
-    def moved(self, state: State, **changes: str | int | datetime) -> Update:
+    def moved(self, state: State, **changes: str | int | bool | datetime) -> Update:
         """The same update, further on."""
         return self.model_copy(update={"state": state, **changes})
 
@@ -80,6 +91,15 @@ class Host(Protocol):
 
     def unproven(self) -> str:
         """Wait until the services have proven that they work; else, after long, what is missing."""
+
+    def in_contact(self) -> bool:
+        """Whether the dashboard has answered within the last minutes."""
+
+    def probe(self, version: str, contact_since: datetime | None) -> str:
+        """Have a tiny run go through this release, and wait for the dashboard if it had answered before.
+
+        Else what does not work. A probe that was interrupted begins anew.
+        """
 
     def wrong(self, since: datetime) -> str:
         """What has gone wrong under this release since then that it is left for; empty where nothing has."""
@@ -151,19 +171,23 @@ def _install(update: Update, host: Host) -> Update:
 def _forward(update: Update, host: Host) -> Update:
     version = update.wanted.version
     if update.state == "saving":
+        in_contact = host.in_contact()
         host.stop()
         metadata = host.metadata_version()
         host.save_metadata()
-        return update.moved("switching", metadata=metadata)
+        return update.moved("switching", metadata=metadata, in_contact=in_contact or update.in_contact)
     if update.state == "switching":
         host.stop()
         tried_at = update.tried_at or datetime.now(UTC)
         host.switch(version)
         host.start()
         return update.moved("proving", provings=1, tried_at=tried_at)
-    missing = host.unproven()
-    if missing:
-        return update.moved("rolling_back", message=missing)
+    if update.state == "proving":
+        missing = host.unproven()
+        return update.moved("rolling_back", message=missing) if missing else update.moved("probing")
+    broken = host.probe(version, update.tried_at if update.in_contact else None)
+    if broken:
+        return update.moved("rolling_back", message=broken)
     message = f"{version} runs, and has proven that it works."
     return update.moved("watching", message=message, proven_at=datetime.now(UTC))
 
@@ -185,8 +209,8 @@ def _roll_back(update: Update, host: Host) -> Update:
 
 def resumed(update: Update) -> Update:
     """An update found on disk, as it is to be carried on."""
-    if update.state != "proving":
+    if update.state not in ("proving", "probing"):
         return update
     if update.provings >= PROVING_MAX:
         return update.moved("rolling_back", message="The machine stopped again and again while it was tried.")
-    return update.moved("proving", provings=update.provings + 1)
+    return update.moved(update.state, provings=update.provings + 1)

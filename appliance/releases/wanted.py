@@ -42,20 +42,26 @@ class Wanted(BaseModel):
 
 def read_wanted(folder: Path) -> Wanted | None:
     """What is asked for; None where nothing is, or nothing that can be understood."""
-    with contextlib.suppress(OSError, ValidationError), _held(folder) as where:
+    with contextlib.suppress(OSError, ValidationError), opened_folder(folder) as where:
         return _read(where)
     return None
 
 
 def _read(where: int) -> Wanted | None:
+    text = read_plain_file(where, _WANTED)
+    return Wanted.model_validate_json(text) if text is not None else None
+
+
+def read_plain_file(where: int, name: str) -> bytes | None:
+    """A small file of that folder, no link; None for anything else. Raises OSError where there is none."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    with os.fdopen(os.open(_WANTED, flags, dir_fd=where), "rb") as file:
+    with os.fdopen(os.open(name, flags, dir_fd=where), "rb") as file:
         is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-        return Wanted.model_validate_json(file.read(_BYTES_MAX)) if is_file else None
+        return file.read(_BYTES_MAX) if is_file else None
 
 
 @contextlib.contextmanager
-def _held(folder: Path) -> Iterator[int]:
+def opened_folder(folder: Path) -> Iterator[int]:
     """The folder itself, whatever takes its name. Raises OSError, for a link too."""
     where = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
@@ -66,7 +72,7 @@ def _held(folder: Path) -> Iterator[int]:
 
 def forget_wanted(folder: Path, wanted: Wanted) -> None:
     """It was answered. What has been asked for since stays."""
-    with contextlib.suppress(OSError, ValidationError), _held(folder) as where:
+    with contextlib.suppress(OSError, ValidationError), opened_folder(folder) as where:
         if _read(where) == wanted:
             os.unlink(_WANTED, dir_fd=where)
 
@@ -80,6 +86,6 @@ def write_outcome(folder: Path, wanted: Wanted, result: Result, message: str) ->
         "at": datetime.now(UTC).isoformat(),
         "command_id": wanted.command_id,
     }
-    with _held(folder) as where:
+    with opened_folder(folder) as where:
         # The status service is another user, and reads it.
         write_file(Path(_OUTCOME), json.dumps(answer), durable=True, mode=0o644, within=where)

@@ -33,6 +33,7 @@ STARTED_BY_TIMERS = (
     "appliance-cleanup.service",
     "appliance-fetch.service",
     "appliance-expiry.service",
+    "appliance-probe.service",
     "appliance-reaper.service",
     "appliance-update.service",
     "appliance-watch.service",

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
 
 from appliance.contract.step_messages import Failure
+from appliance.releases import probing
 from appliance.releases.verdicts import fails_what_succeeded
+from appliance.store.outbox import note_contact, note_problem
 from tests.cloud.appliance_rig import ApplianceRig
 
 MOVED_AT = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
@@ -70,3 +73,20 @@ def test_a_workflow_that_is_new_or_failed_before_does_not(rig: ApplianceRig) -> 
 
 def test_a_database_that_does_not_answer_says_nothing_against_a_release() -> None:
     assert fails_what_succeeded("host=127.0.0.1 port=9 dbname=none", MOVED_AT) == ""
+
+
+def test_the_dashboard_s_answer_is_looked_for_in_what_the_status_service_wrote(
+    rig: ApplianceRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = rig.settings.database_url
+    monkeypatch.setattr(probing, "CONTACT_WITHIN_S", 0.01)
+    monkeypatch.setattr(probing, "_is_there", lambda _: True)
+    assert not probing.in_contact(url), "it was never enrolled"
+    begun = datetime.now(UTC) - timedelta(seconds=5)
+    note_problem(rig.store.connection, "It answered 422 to a heartbeat.")
+    assert probing.lost_contact(url, begun, Path()) == "It answered 422 to a heartbeat."
+    note_contact(rig.store.connection, 0.0)
+    assert probing.in_contact(url)
+    assert probing.lost_contact(url, begun, Path()) == ""
+    after = datetime.now(UTC) + timedelta(minutes=1)
+    assert probing.lost_contact(url, after, Path()) == "no heartbeat was answered"

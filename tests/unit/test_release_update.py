@@ -31,7 +31,8 @@ from appliance.system.findings import fail, ok, warn
 
 WANTED = Wanted(version="2.0", requested_at=datetime(2026, 1, 1, tzinfo=UTC), command_id="c-1")
 DEEDS = (
-    "install", "stop", "metadata_version", "save_metadata", "switch", "start", "unproven", "wrong", "settle",
+    "install", "in_contact", "stop", "metadata_version", "save_metadata", "switch", "start", "unproven",
+    "probe", "wrong", "settle",
 )  # fmt: skip
 
 
@@ -42,11 +43,11 @@ class KilledError(BaseException):
 class Machine:
     """A machine in memory that obeys the same orders, and can be struck before or after each."""
 
-    def __init__(self, *, broken: str = "", fails_later: bool = False) -> None:
+    def __init__(self, *, broken: str = "", fails_its_probe: bool = False, fails_later: bool = False) -> None:
         self.current, self.updater, self.running = "1.0", "1.0", True
         self.metadata, self.copy = "schema 1", ""
         self.installed = {"1.0"}
-        self.broken, self.fails_later = broken, fails_later
+        self.broken, self.fails_its_probe, self.fails_later = broken, fails_its_probe, fails_later
         self.journals: list[str] = []
         self.strike: Callable[[str], None] = lambda _: None
 
@@ -98,6 +99,17 @@ class Machine:
         works = works and (self.current, self.metadata) in {("1.0", "schema 1"), ("2.0", "schema 2")}
         return "" if works else "The scheduler is not proven."
 
+    def in_contact(self) -> bool:
+        for _ in self._deed("in_contact"):
+            assert self.current == "1.0", "it is asked of the former release"
+        return True
+
+    def probe(self, version: str, contact_since: datetime | None) -> str:
+        for _ in self._deed("probe"):
+            assert (self.running, self.current) == (True, version)
+            assert contact_since is not None, "the dashboard was there before"
+        return "A tiny run did not come through." if self.fails_its_probe else ""
+
     def wrong(self, since: datetime) -> str:
         for _ in self._deed("wrong"):
             assert self.running and self.copy, "there must be a way back as long as it is judged"
@@ -148,6 +160,7 @@ def moments(machine: Machine, folder: Path) -> list[tuple[str, int]]:
 FATES: dict[str, tuple[Callable[[], Machine], tuple[object, ...], str]] = {
     "good": (Machine, UPDATED, "done"),
     "broken": (lambda: Machine(broken="2.0"), AS_BEFORE, "failed"),
+    "broken in its probe": (lambda: Machine(fails_its_probe=True), AS_BEFORE, "failed"),
     "fails later": (lambda: Machine(fails_later=True), AS_BEFORE, "failed"),
 }
 
@@ -232,11 +245,12 @@ def test_a_roll_back_that_fails_is_tried_again(tmp_path: Path) -> None:
     assert machine.state() == AS_BEFORE
 
 
-def test_a_release_that_reboots_the_machine_again_and_again_is_left(tmp_path: Path) -> None:
+@pytest.mark.parametrize("deed", ["unproven", "probe"])
+def test_a_release_that_reboots_the_machine_again_and_again_is_left(deed: str, tmp_path: Path) -> None:
     machine = Machine()
     deaths = 0
     while deaths < PROVING_MAX:
-        machine.strike = struck_at("before unproven", 1, KilledError())
+        machine.strike = struck_at(f"before {deed}", 1, KilledError())
         with pytest.raises(KilledError):
             attempt(machine, tmp_path)
         deaths += 1

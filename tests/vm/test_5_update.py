@@ -82,9 +82,37 @@ def test_a_wanted_release_is_switched_to_and_does_the_same_work(releases: Applia
     assert "0.1.9" in releases.vm.ssh("appliance --version").stdout
     assert "release 0.1.9" in releases.vm.sudo("cat /etc/systemd/system/appliance-status.service")
     assert releases.vm.sudo(f"test ! -e {FOLDER}/wanted.json && ls {ROOT}/.update") == "lock"
+    proven = releases.vm.sudo("journalctl -o cat -u appliance-update.service")
+    assert "0.1.9: probing" in proven and "0.1.9: watching" in proven
+    assert_no_trace_of_a_probe(releases)
     run = run_workflow(releases)
     assert run["state"] == "succeeded", run
     assert_masked_twin(releases)
+
+
+def assert_no_trace_of_a_probe(appliance: Appliance) -> None:
+    assert "probe" not in appliance.vm.sudo("ls /var/lib/appliance/runs /run/appliance")
+    assert "probe" not in appliance.vm.sudo("appliance runs --json")
+    assert appliance.vm.sudo("docker ps --all --quiet --filter label=appliance.workflow=probe") == ""
+    assert appliance.vm.sudo("pgrep -fc look.probe || true") == "0"
+
+
+def test_a_release_whose_steps_do_not_get_what_they_need_is_left_by_its_probe(releases: Appliance) -> None:
+    """Its services work and its step images begin: only a run shows it."""
+    former = current(releases)
+    copy_release(releases, "0.1.12")
+    operators = f"{ROOT}/releases/0.1.12/venv/lib/python3*/site-packages/appliance/orchestration/airflow"
+    releases.vm.sudo(f"echo step_mounts = lambda \\*_, \\*\\*__: [] >> $(echo {operators}/operators.py)")
+    releases.vm.sudo(f"rm -f {FOLDER}/outcome.json")
+    left = releases.vm.ssh("sudo appliance release use 0.1.12", check=False)
+    assert left.returncode == 1, left
+    assert "The tiny run of the probe failed. In the step open_snapshot: " in " ".join(left.stderr.split())
+    assert f"{former} runs again" in " ".join(left.stderr.split())
+    assert current(releases) == former
+    failures = json.loads(releases.vm.sudo(f"cat {ROOT}/.update/failures.json"))
+    assert failures["0.1.12"]["times"] == 1
+    assert_no_trace_of_a_probe(releases)
+    wait_until(releases, f"test $(systemctl is-active {SERVICES} | grep -cx active) = 4")
 
 
 def test_policy_is_asked_before_a_release_is_touched(releases: Appliance) -> None:

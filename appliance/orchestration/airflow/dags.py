@@ -19,16 +19,18 @@ from appliance.errors import ApplianceError
 from appliance.orchestration.airflow.container_operator import ContainerOperator
 from appliance.orchestration.airflow.drift_operator import DriftOperator
 from appliance.orchestration.airflow.look_operator import LookOperator
-from appliance.orchestration.airflow.metadata import DRIFT_DAG, LOOK_DAG, REHEARSAL_DAG
+from appliance.orchestration.airflow.metadata import DRIFT_DAG, LOOK_DAG, PROBE_DAG, REHEARSAL_DAG
 from appliance.orchestration.airflow.operators import (
     CloseSnapshotOperator,
     DiscardOperator,
     OpenSnapshotOperator,
     StepOperator,
 )
+from appliance.orchestration.airflow.probe_operator import ProbeOperator
 from appliance.orchestration.airflow.rehearsal_operator import RehearsalOperator
 from appliance.orchestration.containers.needs import CONTAINER, DISCARD, UPLOAD
 from appliance.orchestration.drift_times import drift_rule
+from appliance.orchestration.probe.tiny_run import LONGEST_MIN as PROBE_LONGEST_MIN
 from appliance.orchestration.workflow_files import Origin, WorkflowFile, read_workflow_files
 from appliance.run_folder import open_runs
 from appliance.settings.settings import Settings, load_settings
@@ -43,6 +45,7 @@ LONGEST_RETRY_DELAY = timedelta(minutes=5)
 TAG = "appliance"
 LOOKS_AT_A_TIME = 2
 REHEARSALS_AT_A_TIME = 2
+PROBES_AT_A_TIME = 4
 
 
 def build_dags() -> dict[str, DAG]:
@@ -62,8 +65,8 @@ def build_dags() -> dict[str, DAG]:
         for id_, (file, times) in checks.items()
         if times and wanted in (None, id_)
     }
-    made |= {LOOK_DAG: build_look_dag()} if wanted in (None, LOOK_DAG) else {}
-    return made | ({REHEARSAL_DAG: build_rehearsal_dag()} if wanted in (None, REHEARSAL_DAG) else {})
+    own = {LOOK_DAG: build_look_dag, REHEARSAL_DAG: build_rehearsal_dag, PROBE_DAG: build_probe_dag}
+    return made | {id_: build() for id_, build in own.items() if wanted in (None, id_)}
 
 
 def build_drift_dag(file: WorkflowFile, times: Sequence[str]) -> DAG:
@@ -120,6 +123,24 @@ def build_rehearsal_dag() -> DAG:
         default_args={"owner": "appliance", "retries": 0},
     ) as dag:
         RehearsalOperator(task_id="rehearse")
+    return dag
+
+
+def build_probe_dag() -> DAG:
+    """The DAG of a release's probe: on demand, tried once, ended by Airflow where nothing else does."""
+    with DAG(
+        dag_id=PROBE_DAG,
+        description="Proves a release by a tiny run.",
+        schedule=None,
+        catchup=False,
+        # What a probe that was killed has left holds up no other.
+        max_active_runs=PROBES_AT_A_TIME,
+        dagrun_timeout=timedelta(minutes=PROBE_LONGEST_MIN),
+        is_paused_upon_creation=False,
+        tags=[TAG],
+        default_args={"owner": "appliance", "retries": 0},
+    ) as dag:
+        ProbeOperator(task_id="tiny_run")
     return dag
 
 

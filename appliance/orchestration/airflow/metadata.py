@@ -19,14 +19,17 @@ LOOK_DAG = "_look"
 """The DAG of what the dashboard asks to be looked at."""
 REHEARSAL_DAG = "_rehearsal"
 """The DAG of rehearsals that were asked for, of all workflows."""
+PROBE_DAG = "_probe"
+"""The DAG of the tiny run that a release is proven by."""
 DRIFT_DAG = "_drift."
 """Begins the DAG of a workflow's check for drift; the workflow's id follows."""
 _OPEN = ("queued", "running")
+_NO_WORKFLOWS = (LOOK_DAG, REHEARSAL_DAG, PROBE_DAG)
 
 
 def only_looks(dag_id: str) -> bool:
-    """Whether a DAG only looks at databases: none of its runs is a workflow's, whose id begins otherwise."""
-    return dag_id in (LOOK_DAG, REHEARSAL_DAG) or dag_id.startswith(DRIFT_DAG)
+    """Whether a DAG is the appliance's own: no run of it is a workflow's, whose id begins otherwise."""
+    return dag_id in _NO_WORKFLOWS or dag_id.startswith(DRIFT_DAG)
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def open_dag_runs(connection: Connection) -> list[DagRun]:
         return cursor.execute(
             "SELECT dag_id, run_id, run_type, state, queued_at, start_date, end_date FROM dag_run"
             " WHERE state = ANY(%s) AND dag_id <> ALL(%s) AND NOT starts_with(dag_id, %s)",
-            [list(_OPEN), [LOOK_DAG, REHEARSAL_DAG], DRIFT_DAG],
+            [list(_OPEN), list(_NO_WORKFLOWS), DRIFT_DAG],
         ).fetchall()
 
 

@@ -140,9 +140,7 @@ class StepOperator(DockerOperator):
         """Run the container to its end. Raises what Airflow understands where it did not work."""
         self.run = self._new_run(client, inputs, call, folder, self._reached(inputs, call))
         self.run.remove_stale()
-        if self.step == "publish":
-            note_copies(self.settings.state_dir, inputs.spec, PLAN.read(folder), self.delivery)
-        note_bucket(self.settings.state_dir, inputs.spec, self.delivery)
+        self._about_to_run(inputs, folder)
         with self._secrets(inputs, call) as secrets, self._exported(inputs, call) as exported:
             keep = False
             try:
@@ -159,6 +157,12 @@ class StepOperator(DockerOperator):
                 if not keep:
                     self.run.remove()
             self._done(client, inputs, folder, exported)
+
+    def _about_to_run(self, inputs: StepInputs, folder: Path) -> None:
+        """Write down what the step is going to make."""
+        if self.step == "publish":
+            note_copies(self.settings.state_dir, inputs.spec, PLAN.read(folder), self.delivery)
+        note_bucket(self.settings.state_dir, inputs.spec, self.delivery)
 
     def _stop_request(self, folder: Path) -> StopRequest | None:
         return stop_request(folder)
