@@ -24,6 +24,8 @@ TOGETHER = ("vm", "containers", "browser")
 """Each of these starts something big (a host with systemd, Airflow, Chromium) that all its tests use."""
 ELSEWHERE = {"containers/test_demo.py": "demo"}
 """Files that use nothing of what their folder's other tests share."""
+FIRST = ("unit/test_airflow_patches.py", "unit/test_on_demand_executor.py", "unit/test_workflow_document.py")
+"""The longest of the folder that comes last."""
 LAST = ("containers/test_journey.py",)
 """Files that set what they share with others up anew."""
 ORDER = (*TOGETHER, "cloud", "demo", "engine", "dashboard", "project", "unit")
@@ -79,6 +81,7 @@ def _group(path: Path) -> str:
     return ELSEWHERE.get(path.as_posix()) or (folder if folder in TOGETHER else path.as_posix())
 
 
-def _turn(path: Path) -> tuple[int, bool]:
-    part = ELSEWHERE.get(path.as_posix()) or path.parts[0]
-    return ORDER.index(part) if part in ORDER else len(ORDER), path.as_posix() in LAST
+def _turn(path: Path) -> tuple[int, bool, bool]:
+    name = path.as_posix()
+    part = ELSEWHERE.get(name) or path.parts[0]
+    return ORDER.index(part) if part in ORDER else len(ORDER), name not in FIRST, name in LAST
