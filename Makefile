@@ -23,7 +23,7 @@ check: dev ## Look at the code: ruff, mypy, import layers (under 30 s)
 	@scripts/check.sh
 
 unit: dev ## Run the tests that need nothing but Python (under 90 s on two cores)
-	@.venv/bin/pytest tests/unit --numprocesses logical --dist loadscope --quiet
+	@.venv/bin/pytest tests/unit --numprocesses logical --dist loadscope --no-loadscope-reorder --quiet
 
 test: ## Run every check and every test as root (ONLY=tests/engine/test_copy.py: these tests alone)
 	@scripts/test.sh $(ONLY)

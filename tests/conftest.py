@@ -17,15 +17,22 @@ settings.register_profile("appliance", deadline=None, suppress_health_check=[Hea
 settings.load_profile("appliance")
 
 pytest_plugins = ["tests.containers.appliance_fixtures", "tests.containers.handover_rig"]
-"""Tests of two folders share one appliance; a test that uses it is of the group ``containers``."""
+"""Fixtures that tests of several folders use."""
 
 TESTS = Path(__file__).parent
 TOGETHER = ("vm", "containers", "browser")
 """Each of these starts something big (a host with systemd, Airflow, Chromium) that all its tests use."""
-ELSEWHERE = {"containers/test_demo.py": "demo", "browser/test_journey.py": "containers"}
-"""Files that use what another group starts, or nothing of their own folder's."""
-ORDER = (*TOGETHER, "cloud", "engine", "dashboard", "project", "unit")
-"""What takes longest begins first, so that at the end no core waits for one long group on another."""
+ELSEWHERE = {"containers/test_demo.py": "demo"}
+"""Files that use nothing of what their folder's other tests share."""
+FIRST = ("unit/test_airflow_patches.py", "unit/test_on_demand_executor.py", "unit/test_workflow_document.py")
+"""The longest of the folder that comes last."""
+LAST = ("containers/test_journey.py",)
+"""Files that set what they share with others up anew."""
+ORDER = (*TOGETHER, "cloud", "demo", "engine", "dashboard", "project", "unit")
+"""What takes longest begins first, so that at the end no core waits for one long group on another.
+
+Images are built one at a time: the demo begins when the others have theirs.
+"""
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "project": ("packages",),
@@ -74,6 +81,7 @@ def _group(path: Path) -> str:
     return ELSEWHERE.get(path.as_posix()) or (folder if folder in TOGETHER else path.as_posix())
 
 
-def _turn(path: Path) -> int:
-    folder = path.parts[0]
-    return ORDER.index(folder) if folder in ORDER else len(ORDER)
+def _turn(path: Path) -> tuple[int, bool, bool]:
+    name = path.as_posix()
+    part = ELSEWHERE.get(name) or path.parts[0]
+    return ORDER.index(part) if part in ORDER else len(ORDER), name not in FIRST, name in LAST

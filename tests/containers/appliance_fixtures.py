@@ -1,4 +1,4 @@
-"""One appliance for many tests: Airflow, its PostgreSQL, a source and a target, the step image."""
+"""What the shared appliance needs, and tests beside it: a source and a target, the step image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 import pytest
 
 from compose.demo.stack import Stack
-from tests.containers.appliance_host import GATEWAY, ApplianceHost
 from tests.containers.shop import CUSTOMERS, make_shop
 from tests.engine.clusters import Cluster, start_cluster
 
@@ -58,21 +57,6 @@ def databases() -> Iterator[Cluster]:
         yield cluster
     finally:
         cluster.remove()
-
-
-@pytest.fixture(scope="session")
-def appliance(step_image: str, databases: Cluster) -> Iterator[ApplianceHost]:
-    """A running appliance that knows the shop as ``production`` and may write ``twin_main`` and others."""
-    host = ApplianceHost(step_image)
-    try:
-        connections = {"production": databases.connection("shop", "reader", host=GATEWAY)}
-        for name in TWINS:
-            connections[name] = databases.connection(f"twin_{name}", "twin_owner", host=GATEWAY)
-        host.write_connections(connections)
-        host.start()
-        yield host
-    finally:
-        host.remove()
 
 
 @pytest.fixture

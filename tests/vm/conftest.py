@@ -86,9 +86,9 @@ def key(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def debian13(request: pytest.FixtureRequest, key: Path) -> Iterator[Vm]:
-    """A bare Debian 13, or the VM that was named."""
+    """A bare Debian 13, or the VM that was named; it ends with the folder's last test."""
     named = request.config.getoption("--vm-host", default=None)
     if named:
         user, _, address = named.rpartition("@")
@@ -101,7 +101,7 @@ def debian13(request: pytest.FixtureRequest, key: Path) -> Iterator[Vm]:
         machine.remove()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def appliance(debian13: Vm, bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     """The deploy over ssh: behind a proxy with a password, with a package mirror, a site CA and secrets."""
     folder = tmp_path_factory.mktemp("deploy")

@@ -20,6 +20,8 @@ from tests.containers.appliance_host import GATEWAY, ApplianceHost, wait_for
 from tests.dashboard.running import PASSWORD, running_dashboard
 from tests.engine.clusters import Cluster
 
+pytestmark = pytest.mark.browser
+
 MASKS = {"email": "email", "full_name": "full_name", "phone": "phone"}
 WRONG_PASSWORD = "wr0ng-c4nary"
 
