@@ -17,4 +17,7 @@ CREATE TABLE public.child (extra text) INHERITS (public.parent);
 INSERT INTO public.parent VALUES (1);
 INSERT INTO public.child VALUES (2, 'two');
 CREATE TABLE public.nothing (id int);
+-- Columns with the names that a query may give to a table.
+CREATE TABLE public.t (t time, r date, x int);
+INSERT INTO public.t VALUES ('12:00', '2026-01-02', 3);
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;

@@ -31,7 +31,7 @@ def with_odd_tables(scenario: Scenario) -> None:
     for statement in ODD.read_text(encoding="utf-8").split(";\n")[:-1]:
         scenario.source.sql(scenario.source_database, statement)
     scenario.objects_at_first = scenario.source_objects()
-    for table in ("odd.name/ü", "part*", "parent", "child", "nothing"):
+    for table in ("odd.name/ü", "part*", "parent", "child", "nothing", "t"):
         scenario.workflow["keep"].append(f'public."{table}".*' if "." in table else f"public.{table}.*")
 
 
@@ -57,7 +57,7 @@ def test_csv_holds_what_the_twin_holds_with_every_awkward_value(scenario: Scenar
     ended = scenario.run()
     assert ended.code == 0, ended.text
     export = only_export(scenario.state / "exports")
-    assert "Files: 7 tables, 3,396 rows, " in ended.out
+    assert "Files: 8 tables, 3,397 rows, " in ended.out
     assert str(export.folder) in ended.out
     rows = {file.table: (file.file, file.rows) for file in export.manifest.files}
     assert rows == {
@@ -68,6 +68,7 @@ def test_csv_holds_what_the_twin_holds_with_every_awkward_value(scenario: Scenar
         "public.odd.name/ü": ("public.odd%2Ename%2Fü.csv.gz", 4),
         "public.parent": ("public.parent.csv.gz", 1),
         "public.part": ("public.part.csv.gz", 90),
+        "public.t": ("public.t.csv.gz", 1),
     }
     customers = csv_rows(export, "crm.customer.csv.gz")
     twin = scenario.twin_rows("SELECT id::text, email, full_name FROM crm.customer AS c ORDER BY c.id")
@@ -113,6 +114,7 @@ def test_json_lines_are_one_object_a_row_with_every_awkward_value(scenario: Scen
     assert rows[3]['say "what"'] == "\\."
     assert len(json_rows(export, "public.part.jsonl.gz")) == 90
     assert [row["id"] for row in json_rows(export, "public.parent.jsonl.gz")] == [1]
+    assert json_rows(export, "public.t.jsonl.gz") == [{"t": "12:00:00", "r": "2026-01-02", "x": 3}]
     assert CANARY not in str(json_rows(export, "crm.customer.jsonl.gz"))
 
 

@@ -57,7 +57,7 @@ def copy_to_file(relation: Relation, form: TextFormat) -> str:
     if form == "csv":
         return f"COPY (SELECT * FROM {source}) TO STDOUT (FORMAT csv, HEADER)"  # noqa: S608
     # Blanks between the tokens of a json value may be line breaks; inside a string they cannot be.
-    row = r"translate(row_to_json(t)::text, E'\n\r', '  ')"
+    row = r"translate(row_to_json(t.*)::text, E'\n\r', '  ')"
     return (
         f"COPY (SELECT {row} FROM {source} AS t) TO STDOUT"  # noqa: S608 - quoted by psycopg
         r" (FORMAT csv, DELIMITER E'\x02', QUOTE E'\x01')"
