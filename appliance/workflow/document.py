@@ -16,6 +16,7 @@ from appliance.workflow.deliveries.delivery import Delivery, FilesDelivery, Twin
 from appliance.workflow.document_types import (
     ColumnPattern,
     DriftSchedule,
+    KeptBecause,
     LeftOutThing,
     MaskName,
     OneColumn,
@@ -82,20 +83,6 @@ class MaskSpec(StrictModel):
         if self.mask == WHEN and CHOICES in self.params:
             return self.params[CHOICES]
         return {"mask": self.mask, **self.params} if self.params else self.mask
-
-
-class KeptBecause(StrictModel):
-    """A column that was judged: it is kept, and is not said to look personal."""
-
-    column: ColumnPattern = Field(
-        description="A pattern schema.table.column.", examples=["public.product.name"]
-    )
-    because: str = Field(
-        min_length=1,
-        max_length=500,
-        description="Why it is kept, though it may look personal.",
-        examples=["names of products"],
-    )
 
 
 class Workflow(StrictModel):

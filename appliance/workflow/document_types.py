@@ -1,13 +1,13 @@
-"""The kinds of text in a workflow document, each checked where it stands."""
+"""The kinds of text in a workflow document, each checked where it stands, and a column that is kept."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from appliance.documents.model import describe, wrong
+from appliance.documents.model import StrictModel, describe, wrong
 from appliance.documents.named_types import named, shape
 from appliance.workflow.cron import CronError, parse_cron
 from appliance.workflow.matching.patterns import PatternError, parse_pattern
@@ -98,3 +98,17 @@ LeftOutThing = Annotated[str, AfterValidator(_check_thing)]
 Schedule = Annotated[str, AfterValidator(_check_schedule)]
 DriftSchedule = Annotated[str, AfterValidator(_check_drift)]
 TimeZone = Annotated[str, AfterValidator(_check_timezone)]
+
+
+class KeptBecause(StrictModel):
+    """A column that was judged: it is kept, and is not said to look personal."""
+
+    column: ColumnPattern = Field(
+        description="A pattern schema.table.column.", examples=["public.product.name"]
+    )
+    because: str = Field(
+        min_length=1,
+        max_length=500,
+        description="Why it is kept, though it may look personal.",
+        examples=["names of products"],
+    )
