@@ -7,19 +7,17 @@ from typing import Any
 
 from appliance.errors import WrongRequestError
 from appliance.masking.by_condition import by_condition, condition_problems
-from appliance.masking.catalogue.sets.null import Null
 from appliance.masking.compiled import CompiledColumn, Facet, Lifted
 from appliance.masking.expressions.arrays import masked_elements
 from appliance.masking.expressions.neutral import neutral_value
 from appliance.masking.expressions.sql_text import identifier
 from appliance.masking.foreign_keys import SAME_FOR_ALL
-from appliance.masking.linked_keys import distinct_in_key, keeps_distinct, linked_to
 from appliance.masking.lookup import WrongMaskError, mask_and_params
 from appliance.masking.mask import Mask, Masked
 from appliance.masking.registry import MASKS
 from appliance.masking.scope import Scope
-from appliance.masking.shape import INTEGERS, OWNED, Shape, Value, column_value, shape_of
-from appliance.masking.special_keys import special_key_problems
+from appliance.masking.shape import OWNED, Shape, Value, column_value, shape_of
+from appliance.masking.unique_keys import key_problems, null_repeats_in
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.conditions.alternatives import alternatives_of
 from appliance.workflow.document import WHEN, MaskSpec
@@ -97,7 +95,7 @@ def check_column(
     if mask.mask == WHEN:
         return _conditional_problems(mask, scope)
     problems = _mask_problems(mask, scope)
-    return problems if _unknown(mask, column) else problems + _key_problems([mask], scope)
+    return problems if _unknown(mask, column) else problems + key_problems([mask], scope)
 
 
 def _unknown(mask: MaskSpec, column: Column) -> bool:
@@ -123,7 +121,7 @@ def _conditional_problems(mask: MaskSpec, scope: Scope) -> list[str]:
     problems = [
         f"entry {number}: {problem}" for number, each in masks for problem in _mask_problems(each, scope)
     ]
-    return problems or _key_problems([each for _, each in masks], scope, shared=True)
+    return problems or key_problems([each for _, each in masks], scope, shared=True)
 
 
 def _mask_problems(mask: MaskSpec, where: Scope) -> list[str]:
@@ -160,7 +158,7 @@ def _undecided(mask: Mask[Any], params: Any, scope: Scope) -> list[str]:
 def check_unlisted(table: Table, column: Column) -> list[str]:
     """Everything that speaks against ``unlisted: null`` on a column, a sentence each."""
     if not column.not_null:
-        key = _null_repeats_in(table, column)
+        key = null_repeats_in(table, column)
         if key:
             return [
                 f"the unique key ({', '.join(key)}) takes NULLs for equal, so the column needs a mask of its"
@@ -218,88 +216,6 @@ def column_warnings(column: Column, mask: MaskSpec) -> list[str]:
 def fitting(shape: Shape) -> list[str]:
     """The names of the masks that fit a type."""
     return [mask.name for mask in MASKS.values() if shape.kind in mask.kinds]
-
-
-def _key_problems(masks: Sequence[MaskSpec], scope: Scope, *, shared: bool = False) -> list[str]:
-    """Why a unique key would not stay one. ``shared``: each mask is for some of the rows."""
-    table, column = scope.table, scope.column
-    shape = shape_of(column)
-    # What a permutation makes of one row may be what another row keeps.
-    doubling = [
-        (mask, params)
-        for mask, params in (mask_and_params(each, MASKS) for each in masks)
-        if not keeps_distinct(mask, params, scope) or (shared and not _apart_from_kept(mask, shape))
-    ]
-    special = special_key_problems(
-        table,
-        column,
-        frozenset(each.mask for each in masks) | ({"keep"} if shared else set()),
-        distinct=not doubling,
-        keeping=lambda: _keeping(shape, shared=shared),
-    )
-    return (
-        list(_plain_key_problems(doubling, scope, shared=shared))
-        or list(special)
-        or _null_problems(table, column, masks)
-    )
-
-
-def _null_problems(table: Table, column: Column, masks: Sequence[MaskSpec]) -> list[str]:
-    if any(each.mask == "null" for each in masks) and (key := _null_repeats_in(table, column)):
-        keeping = ", ".join(each for each in _keeping(shape_of(column)) if each != "null")
-        return [
-            f"the unique key ({', '.join(key)}) takes NULLs for equal (NULLS NOT DISTINCT), and the mask"
-            f" 'null' gives nothing else; use {keeping} or keep"
-        ]
-    return []
-
-
-def _plain_key_problems(
-    doubling: Sequence[tuple[Mask[Any], Any]], scope: Scope, *, shared: bool
-) -> list[str]:
-    if not doubling:
-        return []
-    table, column, shape = scope.table, scope.column, shape_of(scope.column)
-    what = f"the mask '{doubling[0][0].name}' may give two rows the same value"
-    if (link := linked_to(*doubling[0], scope)) is not None:
-        what = f"{what}, for it draws from {link.said} (`subject: none` lets the value decide)"
-    if column.unique_alone:
-        keeping = ", ".join(_keeping(shape, shared=shared))
-        return [f"{what}, and the column is unique; these masks keep it so: {keeping}"]
-    unique_alone = {each.name for each in table.columns if each.unique_alone}
-    for key in table.unique_keys:
-        if len(key) < 2 or column.name not in key or unique_alone & set(key):
-            continue
-        if shared or not all(distinct_in_key(mask, params, key, scope) for mask, params in doubling):
-            keeping = ", ".join(_keeping(shape, shared=shared))
-            return [
-                f"{what}, and the column is part of the unique key ({', '.join(key)}); use {keeping} or keep"
-            ]
-    return []
-
-
-def _null_repeats_in(table: Table, column: Column) -> tuple[str, ...]:
-    """A unique key that NULL in every row of the column may break; empty where there is none."""
-    unique_alone = {each.name for each in table.columns if each.unique_alone and each.name != column.name}
-    broken = (key for key in table.nulls_alike if column.name in key and not unique_alone & set(key))
-    return next(broken, ())
-
-
-def _apart_from_kept(mask: Mask[Any], shape: Shape) -> bool:
-    """Whether what it gives is no original: whole numbers are permuted, whatever a mask does with text."""
-    return isinstance(mask, Null) or (mask.proof == "disjoint" and shape.kind not in INTEGERS)
-
-
-def _keeping(shape: Shape, *, shared: bool = False) -> list[str]:
-    """Masks that keep a column of this type unique, as they are without parameters."""
-    return [
-        mask.name
-        for mask in MASKS.values()
-        if shape.kind in mask.kinds
-        and all(not field.is_required() for field in mask.params.model_fields.values())
-        and mask.distinct(shape, mask.plain_params())
-        and (not shared or _apart_from_kept(mask, shape))
-    ] or ["none"]
 
 
 def _compiled(column: Column, mask: str, masked: Masked, scope: Scope) -> CompiledColumn:

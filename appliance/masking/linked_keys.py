@@ -42,7 +42,7 @@ def keeps_distinct(mask: Mask[Any], params: Any, scope: Scope) -> bool:
         return mask.distinct(shape, params)
     if not (mask.keeps_subjects_apart and link.unique):
         return False
-    # Rows of nobody are drawn from by their values.
+    # Rows without a subject are drawn from by their values.
     everyone = link.ways[0].certain
     return everyone or mask.distinct(shape, params.model_copy(update={"subject": None}))
 

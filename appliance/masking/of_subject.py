@@ -41,7 +41,7 @@ def key_message(values: Sequence[Value]) -> Message:
 def subject_message(
     link: Link, own: Message, column: Column, alias: Callable[[str], str]
 ) -> tuple[Message, tuple[SubjectLookup, ...]]:
-    """What a mask of ``column`` draws from, and what is looked up for it. ``own`` is for nobody's rows.
+    """What a mask of ``column`` draws from, and what is looked up. ``own`` is for rows without a subject.
 
     ``alias`` gives a name that no column of the table has.
     """

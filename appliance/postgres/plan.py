@@ -161,6 +161,11 @@ class PlannedTable(PlanModel):
         return self.where_sql is not None or self.erased_sql is not None
 
     @property
+    def reads_others(self) -> bool:
+        """Whether other tables are read with it: by its filter, or for its rows' subjects."""
+        return self.filtered or any(column.lookups for column in self.columns)
+
+    @property
     def masked_columns(self) -> tuple[CompiledColumn, ...]:
         """The columns that a mask replaces."""
         return tuple(column for column in self.columns if column.mask is not None)

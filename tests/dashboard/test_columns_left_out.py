@@ -24,12 +24,12 @@ DECIDED: dict[str, Any] = {
 EVERYTHING = "Every column is masked, kept or computed."
 
 
-def shown(tables: Sequence[ReportedTable], total: int) -> str:
+def shown(tables: Sequence[ReportedTable], total: int, **decided: Any) -> str:
     source = SourceCatalog("a" * 36, "production", 0.0, tuple(tables), total)
     asked = Asked()
     place = Place("a" * 36, "clinic", "production", shares=True, scanned_at=1.0, request=None)
     sources = Sources(("production",), (place,), place, source, 0.0)
-    return columns_html(ColumnsPart(sources, screen(DECIDED, source, asked), asked))
+    return columns_html(ColumnsPart(sources, screen(DECIDED | decided, source, asked), asked))
 
 
 def test_where_all_is_reported_and_decided_it_says_so() -> None:
@@ -47,3 +47,16 @@ def test_what_is_not_in_the_list_is_counted_and_never_called_decided(
     html = shown([table("lead", column("source"), unnamed=unnamed)], total)
     assert f"Not in this list: {said}" in " ".join(html.split())
     assert EVERYTHING not in html
+
+
+def test_a_mask_that_draws_from_a_subject_says_whose() -> None:
+    tables = [
+        table("customer", column("name")),
+        table("lead", column("customer_id", "integer"), column("name")),
+    ]
+    subjects = {"customer": {"table": "public.customer", "key": "id", "also": ["public.lead.customer_id"]}}
+    html = shown(tables, 2, masks={"public.*.name": "full_name"}, subjects=subjects)
+    assert "of <code>customer by id</code>" in html and "of <code>customer by customer_id</code>" in html
+    wrong = {"customer": {"table": "public.customer", "key": "name"}}
+    html = shown(tables, 2, masks={"public.*.name": "full_name"}, subjects=wrong)
+    assert "subjects.customer.key: public.customer (name) is not unique" in html

@@ -10,6 +10,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import WorkFailedError, WorkFailedForGoodError
+from appliance.masking.compiled import SubjectLookup
 from appliance.postgres.errors import retry_can_help
 from appliance.postgres.source.lock_watch import LockWatch
 from appliance.steps.copy import CopyResult
@@ -95,6 +96,27 @@ def test_a_filter_that_reads_an_emptied_table_ends_the_run(
         source, source_database, "child", "EXISTS (SELECT FROM public.parent AS p WHERE p.id = t.id)"
     )
     rig = make_rig([child])
+    rig.prepare("CREATE TABLE child (id int, a text, b text)")
+    source.sql(source_database, "TRUNCATE parent")
+    with pytest.raises(WorkFailedForGoodError, match=r"snapshot does not fit public\.parent"):
+        rig.copy()
+
+
+def test_people_looked_up_in_an_emptied_table_end_the_run(
+    make_rig: MakeRig, source: Cluster, source_database: str
+) -> None:
+    small_table(source, source_database, "parent")
+    child = small_table(source, source_database, "child")
+    lookup = SubjectLookup(
+        name="appliance_subject",
+        relation="(SELECT int8send(id) AS appliance_subject, a AS appliance_known FROM public.parent) AS p",
+        condition='appliance_known = "a"',
+        table=("public", "parent"),
+        by="a",
+    )
+    first, *others = child.columns
+    linked = (first.model_copy(update={"lookups": (lookup,)}), *others)
+    rig = make_rig([child.model_copy(update={"columns": linked})])
     rig.prepare("CREATE TABLE child (id int, a text, b text)")
     source.sql(source_database, "TRUNCATE parent")
     with pytest.raises(WorkFailedForGoodError, match=r"snapshot does not fit public\.parent"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.engine.clusters import Cluster
 from tests.engine.engine_run import EngineRun
+from tests.engine.plan_making import plan_of
 
 SCRIPT = """
 CREATE EXTENSION citext;
@@ -182,3 +183,37 @@ def test_keys_of_several_columns_lists_partitions_and_tables_that_are_not_copied
     for tables, (count, same) in joined.items():
         found = rows(f"SELECT count(*) FILTER (WHERE {same}), count(*) FROM {tables}")
         assert found[0][1] == count and int(str(found[0][0])) >= count - 2, (tables, found)
+
+
+def test_the_plan_says_what_is_looked_up_and_where_one_person_may_look_like_two(
+    source: Cluster, source_database: str
+) -> None:
+    source.sql(
+        source_database,
+        "CREATE TABLE customer (id int PRIMARY KEY, mail text UNIQUE, name text, nick varchar(8), born date);"
+        "CREATE TABLE lead (mail varchar(90), name text, second_name text, nick text, seen date,"
+        " known date);",
+    )
+    plan = plan_of(
+        source,
+        source_database,
+        subjects={
+            "customer": {"table": "public.customer", "key": "id", "also": ["public.lead.mail"]},
+            "unused": {"table": "public.customer", "key": "mail"},
+        },
+        masks={
+            "public.*.mail": {"mask": "email", "subject": "customer"},
+            "public.*.*name": {"mask": "full_name", "subject": "customer"},
+            "public.*.nick": {"mask": "first_name", "subject": "customer"},
+            "public.lead.seen": "date_shift",
+            "public.lead.known": "date_shift",
+        },
+    )
+    said = {column.name: column.said for column in plan.tables[1].columns}
+    assert said["name"] == "full_name, of customer by mail"
+    notes = [text for text in plan.warnings if "mail" in text or "name" in text or "subjects" in text]
+    assert [text.split(":")[0] for text in notes if "subjects." in text] == ["subjects.unused"]
+    assert any("people are looked up in public.customer by mail" in text for text in notes)
+    assert any("name and second_name have the mask 'full_name' and become the same" in text for text in notes)
+    assert any("public.customer.nick and public.lead.nick give one customer two" in text for text in notes)
+    assert not any("seen" in text or "public.lead.mail give" in text for text in plan.warnings)

@@ -28,7 +28,7 @@ _FEW_MASKS = 50
 
 def is_small(table: PlannedTable, item: CopyItem) -> bool:
     """Whether a piece is a whole table, read as it stands, and so little that waiting is most of the work."""
-    whole = item.parts == 1 and not table.apart and not table.filtered
+    whole = item.parts == 1 and not table.apart and not table.reads_others
     plain = not table.read_path and not table.unplanned
     return whole and plain and table.bytes <= _SMALL_BYTES and len(table.masked_columns) <= _FEW_MASKS
 

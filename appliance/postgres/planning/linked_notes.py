@@ -17,7 +17,21 @@ from appliance.postgres.plan import PlannedTable
 from appliance.system.disk import readable
 from appliance.workflow.catalog import Column
 from appliance.workflow.matching.decisions import Rule, SelectedTable
-from appliance.workflow.matching.link import Link
+from appliance.workflow.matching.link import Link, Way
+
+_ANYONE = "anyone"
+_KEY = Column(
+    schema_name="",
+    table_name="",
+    name="appliance_key",
+    position=1,
+    type="bigint",
+    base_type="bigint",
+    type_kind="base",
+    base_kind="base",
+    not_null=True,
+)
+"""Of no table: two columns are compared as if both were one person's."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +55,10 @@ class _Drawn:
         return self.mask.name, self.params.domain or self.mask.name
 
     def recipe(self, encoding: str) -> str:
-        """What a person gets there, whoever it is."""
-        params = self.params.model_copy(update={"subject": None})
-        scope = Scope(self.selected.table, self.column, encoding)
+        """What every person gets there."""
+        anyone = Link(_ANYONE, _ANYONE, ("", ""), (_KEY,), (), (Way((_KEY,)),))
+        params = self.params.model_copy(update={"subject": _ANYONE})
+        scope = Scope(self.selected.table, self.column, encoding, links=(anyone,))
         return self.mask.compile(Value("v", shape_of(self.column)), params, scope).sql
 
 

@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow
 
 from appliance.errors import WorkFailedForGoodError
 from appliance.postgres.copying.copy_sql import rows_of, table_reference
+from appliance.postgres.copying.subject_lookups import beside, lookups_of
 from appliance.postgres.plan import PlannedTable
 
 SAVEPOINT = "appliance_piece"
@@ -64,9 +65,9 @@ class Identity:
 def question(table: PlannedTable, pid: int) -> sql.Composed:
     """The query whose answer must be the same in the snapshot as now.
 
-    A table that is filtered may read others: whatever session ``pid`` has locked is looked at then.
+    Where others may be read with it, whatever session ``pid`` has locked is looked at.
     """
-    if not table.filtered:
+    if not table.reads_others:
         which = sql.SQL(_BY_NAME).format(schema=table.schema_name, name=table.name)
     else:
         which = sql.SQL(_BY_LOCK).format(pid=pid)
@@ -80,7 +81,7 @@ def take(source: Connection[TupleRow], table: PlannedTable, wait_ms: int) -> lis
     longer than ``wait_ms``. Raises psycopg errors.
     """
     # Planning locks every table of the statement, reading none of them.
-    lock = f"SELECT {rows_of(table)} LIMIT 0"
+    lock = f"SELECT {rows_of(table, beside=beside(lookups_of(table.columns)))} LIMIT 0"
     if table.unplanned:
         lock = f"LOCK TABLE ONLY {table_reference(table)} IN ACCESS SHARE MODE"
     if table.read_path:

@@ -12,7 +12,8 @@ from appliance.postgres.proof.parts import loads
 from appliance.postgres.proof.results import TableProof, TwinProof
 from appliance.receipts.predicate import AlternativeFacts, KeptColumn, KeptLook, MaskedColumn, TableFacts
 from appliance.steps.records.receipt_parts import keyed_digest, looks_of
-from appliance.workflow.document import KeptBecause, Workflow
+from appliance.workflow.document import Workflow
+from appliance.workflow.mask_spec import KeptBecause
 
 
 def catalogue_digest(plan: Plan) -> str:

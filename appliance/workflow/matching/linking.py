@@ -13,13 +13,18 @@ from appliance.workflow.linked_subjects import LinkedColumns, LinkedSubject
 from appliance.workflow.matching.decisions import SelectedTable
 from appliance.workflow.matching.following import Reference
 from appliance.workflow.matching.link import Link, Lookup, Way
+from appliance.workflow.matching.linked_columns import (
+    alike,
+    is_folded,
+    is_lower_of,
+    is_read_through,
+    is_unique,
+    of_kind,
+)
 from appliance.workflow.matching.match_problems import MatchProblems
 from appliance.workflow.matching.patterns import literal_pattern, parse_pattern
 
-_WHOLE_NUMBERS = frozenset({"smallint", "integer", "bigint"})
-_TEXTS = frozenset({"text", "character varying", "character", "bpchar"})
 _LOOKED_UP_BY = "text, a whole number or a uuid"
-_FOLDED_KEY = ("lower({})", "lower(({})::text)")
 
 
 def linked(
@@ -63,10 +68,10 @@ class _Linking:
         if table is None or key is None:
             return
         for each in self.selected:
-            if _is_read_through(each.table, self.table_name, self.subject.keys):
+            if is_read_through(each.table, self.table_name, self.subject.keys):
                 own = {column.name: column for column in each.table.columns}
                 columns = tuple(own[column.name] for column in key)
-                unique = self.table_name in each.table.all_names or _is_unique(each.table, self.subject.keys)
+                unique = self.table_name in each.table.all_names or is_unique(each.table, self.subject.keys)
                 link = self._link(self.name, key, Way(columns), self.path)
                 found[each.table.oid].append(replace(link, own=True, unique=unique))
         for place, also in enumerate(self.subject.also):
@@ -95,7 +100,7 @@ class _Linking:
             if name not in known:
                 self._no_column(path, table, name)
                 return None
-        if not _is_unique(table, self.subject.keys):
+        if not is_unique(table, self.subject.keys):
             self.problems.add(
                 path,
                 f"{table.qualified} ({', '.join(self.subject.keys)}) is not unique, so two people could be"
@@ -114,9 +119,7 @@ class _Linking:
         found: dict[int, list[Link]],
     ) -> None:
         tables = [
-            each.table
-            for each in self.selected
-            if _is_read_through(each.table, also.table, also.column_names)
+            each.table for each in self.selected if is_read_through(each.table, also.table, also.column_names)
         ]
         if not tables:
             self._no_table(also, path)
@@ -132,12 +135,12 @@ class _Linking:
             own = {column.name: column for column in each.columns}
             columns = tuple(own[name] for name in also.column_names)
             if isinstance(by, Lookup):
-                lookup, unique = by, not by.folded or _is_folded(columns[0])
+                lookup, unique = by, not by.folded or is_folded(columns[0])
             else:
                 lookup, unique = None, True
                 columns = tuple(columns[at] for at in by)
             link = self._link(also.name or self.name, key, Way(columns, lookup), path)
-            link = replace(link, unique=unique and _is_unique(each, also.column_names))
+            link = replace(link, unique=unique and is_unique(each, also.column_names))
             self._add(link, found[each.oid])
 
     def _link(self, name: str, key: tuple[Column, ...], way: Way, path: KeyPath) -> Link:
@@ -204,7 +207,7 @@ class _Linking:
                 return None
             return known[wanted]
         alone = key[0] if len(key) == 1 else None
-        as_key = alone if alone is not None and _alike(column, alone) else None
+        as_key = alone if alone is not None and alike(column, alone) else None
         named = known.get(column.name)
         if named is not None and (named is alone or as_key is None):
             return named
@@ -219,7 +222,7 @@ class _Linking:
         return None
 
     def _fits(self, column: Column, key: Column, path: KeyPath) -> bool:
-        if _alike(column, key):
+        if alike(column, key):
             return True
         self.problems.add(
             path,
@@ -232,20 +235,20 @@ class _Linking:
     def _lookup(self, table: Table, to: Column, column: Column, path: KeyPath) -> Lookup | None:
         name = f"{table.qualified}.{to.name}"
         lower = any(
-            _is_lower_of(each, to.name)
+            is_lower_of(each, to.name)
             for key in table.special_keys
             for each in key.expressions
             if key.predicate is None and not key.columns and not key.excludes
         )
         # A catalog that was reported does not say what an index on an expression is.
         lower = lower or (not self.catalog.server_version and to.unique_partial)
-        if not (_is_unique(table, (to.name,)) or lower):
+        if not (is_unique(table, (to.name,)) or lower):
             self.problems.add(
                 path,
                 f"people would be looked up by {name}, which is not unique: a row could be of several",
                 f"a unique index on it, or on lower({to.name}), that is not partial",
             )
-        elif _of_kind(to) is None or _of_kind(to) != _of_kind(column):
+        elif of_kind(to) is None or of_kind(to) != of_kind(column):
             self.problems.add(
                 path,
                 f"{column.table_name}.{column.name} is of the type {column.type}, and {name} of {to.type}",
@@ -269,7 +272,7 @@ class _Linking:
             sizes = [each for each in self.catalog.tables if self.table_name in each.all_names]
             return Lookup(
                 to,
-                folded=_is_folded(to) or lower,
+                folded=is_folded(to) or lower,
                 rows=sum(each.estimated_rows for each in sizes),
                 bytes=sum(each.bytes for each in sizes),
             )
@@ -280,7 +283,7 @@ class _Linking:
 
     def _no_table(self, also: LinkedColumns, path: KeyPath) -> None:
         name = literal_pattern(*also.table)
-        if any(_is_read_through(each, also.table, also.column_names) for each in self.catalog.tables):
+        if any(is_read_through(each, also.table, also.column_names) for each in self.catalog.tables):
             self.problems.add(path, f"`{name}` is not copied", "a table that is, or no entry for it")
             return
         close = did_you_mean(name, [literal_pattern(*each.table.all_names[0]) for each in self.selected])
@@ -291,47 +294,3 @@ class _Linking:
         close = did_you_mean(name, [each.name for each in table.columns])
         hint = f": did you mean {close}?" if close else ""
         self.problems.add(path, f"{table.qualified} has no column `{name}`", f"one of its columns{hint}")
-
-
-def _is_read_through(table: Table, name: tuple[str, str], columns: Sequence[str]) -> bool:
-    """Whether a table is the one of that name, its partition, or one that INHERITS the columns from it."""
-    if name in table.all_names:
-        return True
-    above = [table.family(each) for each in table.columns if each.name in columns]
-    return bool(above) and all(name in each for each in above)
-
-
-def _is_unique(table: Table, columns: Sequence[str]) -> bool:
-    """Whether no two rows have the same in some columns, none being NULL."""
-    wanted = set(columns)
-    if any(each.unique_alone for each in table.columns if each.name in wanted):
-        return True
-    return any(key and wanted.issuperset(key) for key in (table.primary_key, *table.unique_keys))
-
-
-def _is_folded(column: Column) -> bool:
-    return column.base_kind == "base" and column.base_type.rpartition(".")[2] == "citext"
-
-
-def _of_kind(column: Column) -> str | None:
-    if column.base_kind != "base":
-        return None
-    if column.base_type in _TEXTS or _is_folded(column):
-        return "text"
-    if column.base_type in _WHOLE_NUMBERS:
-        return "number"
-    return "uuid" if column.base_type == "uuid" else None
-
-
-def _alike(column: Column, key: Column) -> bool:
-    """Whether a key's value is drawn from alike in both."""
-    if column.base_kind == "array" or key.base_kind == "array":
-        return False
-    if _of_kind(key) in ("text", "number"):
-        return _of_kind(column) == _of_kind(key) and _is_folded(column) == _is_folded(key)
-    return column.base_type == key.base_type
-
-
-def _is_lower_of(expression: str, name: str) -> bool:
-    quoted = '"' + name.replace('"', '""') + '"'
-    return expression in {form.format(each) for form in _FOLDED_KEY for each in (name, quoted)}

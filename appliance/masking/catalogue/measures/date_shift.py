@@ -108,7 +108,7 @@ class DateShift(Mask[DateShiftParams]):
 
 
 def own_subject(params: SubjectParams, scope: Scope) -> Message | None:
-    """What decides where no linked subject does: the named columns, else the primary key, if there is one."""
+    """What decides where no linked subject does: the named columns, else the primary key, if any."""
     known = {column.name for column in scope.table.columns}
     named = params.subject_columns if known.issuperset(params.subject_columns) else ()
     columns = named or _primary_key(scope.table, scope.column)
