@@ -104,10 +104,13 @@ class Timeline:
             for stretch in stretches
         ]
         # Where no such lock was held meanwhile, the probe waited for a busy machine.
+        # A writer waits wherever a reader does, and no shorter.
+        probes = ("reader",) if who == "reader" else ("reader", "writer")
         waited = [
             wait
-            for wait in self.waits.get((table, who), ())
-            if any(wait.start < each.end and each.start < wait.end for each in held)
+            for each in probes
+            for wait in self.waits.get((table, each), ())
+            if any(wait.start < lock.end and lock.start < wait.end for lock in held)
         ]
         return joined([*held, *waited])
 
