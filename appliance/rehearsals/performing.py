@@ -18,7 +18,14 @@ from psycopg.rows import TupleRow
 from appliance.rehearsals.results.failing import failure_of
 from appliance.rehearsals.results.report import Failure, LockHeld, StatementReport, TableSize
 from appliance.rehearsals.statements import Statement
-from appliance.rehearsals.watch.catalog import CatalogState, Changes, changes, read_sizes, read_state
+from appliance.rehearsals.watch.catalog import (
+    CatalogState,
+    Changes,
+    catalog_writes,
+    changes,
+    read_sizes,
+    read_state,
+)
 from appliance.rehearsals.watch.locks import strongest
 from appliance.rehearsals.watch.timeline import Stretch
 from appliance.rehearsals.watch.watching import Watch
@@ -79,6 +86,8 @@ class Performance:
         self._done: list[_Done] = []
         self._pending: list[_Done] = []
         """Those whose transaction is open."""
+        self._writes: int | None = None
+        """To the catalog, in the transaction that is open; None outside of one."""
         self._looked = 0.0
         """Seconds that looks have lengthened transactions by."""
         self.left_open = False
@@ -131,6 +140,7 @@ class Performance:
                     if error.sqlstate not in _NO_TRANSACTION or self._watch.out_of_time:
                         raise
                     self._session.execute("ROLLBACK")
+                    self._writes = None
                     done.wrapped = done.in_transaction = False
                     done.since.clear()
                     done.began = time.monotonic()
@@ -153,12 +163,14 @@ class Performance:
 
     def _wrapped(self, done: _Done) -> None:
         self._session.execute("BEGIN")
+        self._writes = catalog_writes(self._session)
         self._send(done)
         self._look(done)
         ending = time.monotonic()
         self._session.execute("COMMIT")
         ended = time.monotonic()
         done.seconds += ended - ending
+        self._writes = None
         self._end_locks([done], ended)
 
     def _bare(self, done: _Done) -> None:
@@ -169,6 +181,7 @@ class Performance:
             self._pending.append(done)
             self._look(done)
             return
+        self._writes = None
         if was_open:
             self._end_locks(self._pending, ended)
             self._pending.clear()
@@ -196,11 +209,15 @@ class Performance:
         for table, mode in self._session.execute(_OWN_LOCKS).fetchall():
             if (table, mode) not in known and self._is_table(table):
                 done.since[table, mode] = self._watch.timeline.first_seen(table, mode, done.began, now)
-        self._compare(done, [table for table, _ in done.since])
+        writes = catalog_writes(self._session)
+        # What is undone to a savepoint was counted when it was done.
+        unchanged = writes is not None and writes == self._writes and done.statement.words[0] not in _UNDO
+        self._writes = writes
+        self._compare(done, [table for table, _ in done.since], unchanged=unchanged)
         self._looked += time.monotonic() - now
 
-    def _compare(self, done: _Done, tables: Sequence[int] = ()) -> None:
-        after = read_state(self._session)
+    def _compare(self, done: _Done, tables: Sequence[int] = (), *, unchanged: bool = False) -> None:
+        after = self._state if unchanged else read_state(self._session)
         emptied = done.statement.words[:1] == ("truncate",)
         done.changes = changes(self._state, after, emptied=emptied)
         self._state = after

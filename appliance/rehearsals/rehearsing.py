@@ -29,7 +29,7 @@ from appliance.rehearsals.watch.observing import Outcome, observe
 from appliance.workflow.rehearsal import RehearsalLimits
 
 _LOOKS = "appliance rehearsal watch"
-_MIGRATES = "appliance rehearsal"
+MIGRATES = "appliance rehearsal"
 _SLACK = timedelta(minutes=30)
 """For copying, counting and dropping; then a lost branch is dropped."""
 
@@ -208,7 +208,7 @@ class Rehearser:
         return observe(stage, self.migrator.user, lambda: program(branch.database.name))
 
     def _migrating(self, branch: Branch) -> psycopg.Connection[TupleRow]:
-        session = (self.migrator or self.twin).open(branch.database.name, _MIGRATES)
+        session = (self.migrator or self.twin).open(branch.database.name, MIGRATES)
         # As a migration finds it in production: what the role and the database have set, and nothing of ours.
         session.execute("RESET ALL")
         return session

@@ -18,7 +18,6 @@ import pytest
 import yaml
 from uvicorn import Config, Server
 
-from appliance.cli.main import CommandModules
 from appliance.cloud import commands
 from appliance.copies.ledger import made
 from appliance.postgres.twin.database import mark
@@ -26,6 +25,7 @@ from appliance.status.calls.guard import owners_token
 from appliance.status.service import create_app
 from tests.cloud.appliance_rig import BEATS_EVERY_S, POLICY, WORKFLOW, ApplianceRig, CloudSide
 from tests.cloud.test_looks import asked, perform
+from tests.engine.breakable_proxy import breakable_proxy
 from tests.engine.clusters import Cluster, free_port
 
 __all__ = ["asked"]
@@ -333,10 +333,28 @@ def test_the_action_for_github_writes_a_summary_and_ends_with_the_exit_code(
     assert "public.customer was rewritten" in (tmp_path / "summary.md").read_text()
 
 
-def test_the_template_for_gitlab_has_the_commands_options() -> None:
+@pytest.mark.usefixtures("twin")
+def test_the_template_for_gitlab_goes_on_behind_a_connection_that_breaks(pipeline: Pipeline) -> None:
     template = yaml.safe_load((ROOT / "ci/rehearse/gitlab.yml").read_text())[".rehearse"]
-    (command,) = (each for each in template["script"] if " rehearse " in each)
-    asked_for = {word for word in command.replace("{", " ").split() if word.startswith("--")}
-    rehearse = CommandModules()["remote"].commands["rehearse"]
-    known = {option for each in rehearse.params for option in each.opts}
-    assert asked_for and {word.split("+")[-1] for word in asked_for} <= known
+    program = pipeline.folder / ".appliance" / "bin" / "appliance"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m appliance "$@"\n')
+    program.chmod(0o755)
+    given = template["variables"] | {
+        "REHEARSE_WORKFLOW": "staging-twin",
+        "REHEARSE_SQL": pipeline.file(GOOD),
+        "REHEARSE_DOWN": pipeline.file("ALTER TABLE customer DROP COLUMN note;", "down.sql"),
+    }
+    with breakable_proxy(pipeline.port) as proxy:
+        pipeline.variables["APPLIANCE_REMOTE_URL"] = f"http://127.0.0.1:{proxy.port}"
+        # The request arrives, its answer does not.
+        proxy.cut_after(1)
+        code = pipeline.run(["bash", "-e", "-o", "pipefail", "-c", "\n".join(template["script"])], given)
+        assert (code, proxy.cuts) == (0, 1), pipeline.said
+    assert "The connection is lost" in pipeline.said and "The connection is there again." in pipeline.said
+    assert "After the way back the schema is as before." in pipeline.printed
+    artifacts = template["artifacts"]
+    assert (pipeline.folder / artifacts["paths"][0]).read_text().startswith("### The migration passed.")
+    assert Xml.parse(pipeline.folder / artifacts["reports"]["junit"]).getroot().get("failures") == "0"
+    asked = pipeline.rig.db.execute("SELECT count(*) AS n FROM appliance.command").fetchone()
+    assert asked is not None and asked["n"] == 1

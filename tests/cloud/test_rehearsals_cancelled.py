@@ -20,6 +20,9 @@ from psycopg.types.json import Jsonb
 from typer.testing import CliRunner
 
 from appliance.cli.main import app
+from appliance.cloud.commands import CloudCommands
+from appliance.cloud.wanted_release import WantedRelease
+from appliance.settings.settings import Settings
 from appliance.store.asked_work import find_work, is_open
 from tests.cloud.appliance_rig import WORKFLOW, ApplianceRig, CloudSide
 from tests.cloud.test_looks import asked, perform
@@ -104,6 +107,20 @@ def test_one_that_has_not_begun_is_cancelled_at_once_and_never_begins(
     assert not is_open(pipeline.rig.db, work_id)
     kept = pipeline.rig.db.execute("SELECT payload::text AS payload FROM appliance.command").fetchall()
     assert not any("ALTER" in row["payload"] for row in kept)
+
+
+@pytest.mark.usefixtures("twin")
+def test_where_the_status_service_may_start_nothing_another_process_ends_it(
+    pipeline: Pipeline, service: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work_id = rehearsal(service)
+    monkeypatch.setattr(Settings, "is_split", property(lambda _: True))
+    service.post(f"/work/{work_id}/cancel", json={}).raise_for_status()
+    assert service.get(f"/work/{work_id}").json()["state"] == "queued"
+    settings, db = pipeline.rig.settings, pipeline.rig.db
+    assert CloudCommands(settings, WantedRelease(settings)).work(db, lambda: None) == 1
+    assert service.get(f"/work/{work_id}").json()["state"] == "cancelled"
+    assert service.post(f"/work/{work_id}/cancel", json={}).status_code == 409
 
 
 def test_a_pipeline_that_is_ended_ends_its_rehearsal(

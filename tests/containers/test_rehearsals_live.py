@@ -102,6 +102,26 @@ def test_two_rehearsals_and_a_run_at_once_each_in_containers_of_its_own(
     assert not list((appliance.folder / "state" / "runs").glob("look.*"))
 
 
+def test_one_that_is_cancelled_ends_and_leaves_neither_branch_nor_folder(
+    appliance: ApplianceHost, twin: Rig, tmp_path: Path
+) -> None:
+    before = twin.facts()
+    (tmp_path / "long.sql").write_text(
+        "ALTER TABLE item ALTER COLUMN price TYPE bigint; SELECT pg_sleep(150)"
+    )
+    going = remote(appliance, "by-owner", "--sql", str(tmp_path / "long.sql"), "--json")
+    target = twin.stage.target
+    wait_for("it sleeps", lambda: any("pg_sleep(150)" in each[2] for each in target.sessions()))
+    done = appliance.cli("rehearsal", "cancel", "--why", "It is enough.")
+    assert "is asked to end" in done.stdout
+    report = ended(going, 1)
+    assert report["verdict"] == "cancelled" and report["up"]["statements"][0]["rewrites"] == ["public.item"]
+    assert twin.server().branches() == [] and twin.facts() == before
+    shown = appliance.status("/rehearsals")[1][0]
+    assert shown["state"] == "cancelled" and "It is enough." in shown["problem"]
+    wait_for("its folder goes", lambda: not list((appliance.folder / "state" / "runs").glob("look.*")))
+
+
 def test_an_image_migrates_the_branch_in_a_container_beside_the_step(
     appliance: ApplianceHost, twin: Rig
 ) -> None:

@@ -144,6 +144,19 @@ def test_a_backfill_in_batches_that_commits_is_performed_as_it_is(rig: Rig) -> N
     assert not done.in_transaction
 
 
+def test_what_changes_the_catalog_is_seen_among_statements_that_do_not(rig: Rig) -> None:
+    up = rig.rehearse(
+        "INSERT INTO few VALUES (7); ALTER TABLE few RENAME TO fewer; INSERT INTO fewer VALUES (8);"
+        "BEGIN; UPDATE fewer SET id = 9; SAVEPOINT s; CREATE INDEX lost ON fewer (id); ROLLBACK TO s;"
+        "CREATE INDEX made ON fewer (id); UPDATE fewer SET id = 10; COMMIT;"
+        "DO $$ BEGIN UPDATE fewer SET id = 1; CREATE TABLE more (n int); END $$; SELECT 1"
+    ).up
+    built = [each.built for each in up.statements if each.built]
+    assert built == [("index public.lost",), ("index public.made",), ("table public.more",)]
+    assert [each.dropped for each in up.statements if each.dropped] == [("index public.lost",)]
+    assert up.statements[0].rows == 1 and up.left_invalid == ()
+
+
 def test_readers_and_writers_wait_for_as_long_as_the_lock_is_held(rig: Rig) -> None:
     rehearsal = rig.rehearse(
         "BEGIN; ALTER TABLE item ADD COLUMN n int; SELECT pg_sleep(0.6); COMMIT; SELECT pg_sleep(0.1)",

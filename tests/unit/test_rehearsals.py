@@ -217,6 +217,22 @@ def test_markdown_keeps_its_tables_whole() -> None:
     assert any("(source 1,000)" in line and "8.2 KB → gone" in line for line in lines)
 
 
+def test_markdown_shows_names_as_they_are() -> None:
+    odd = STATEMENT.model_copy(
+        update={"statement": 'ALTER TABLE "a`b" ADD <b>', "rewrites": ("public.a`b [x](y) <b>",)}
+    )
+    text = markdown(rehearsal(up=rehearsal().up.model_copy(update={"statements": (odd,)})))
+    assert '`` ALTER TABLE "a`b" ADD <b> ``' in text
+    assert r"rewrote public.a\`b \[x](y) \<b>" in text
+
+
+def test_a_writer_waits_wherever_a_reader_does() -> None:
+    timeline = Timeline()
+    timeline.hold(1, "AccessExclusiveLock", Stretch(1.0, 1.2))
+    timeline.wait(1, "reader", Stretch(1.1, 1.5))
+    assert timeline.blocked(1, "writer") == timeline.blocked(1, "reader") == [Stretch(1.0, 1.5)]
+
+
 def test_a_table_that_is_larger_in_the_source_has_an_estimate() -> None:
     whole = TABLE.model_copy(update={"rows_in_source": None})
     assert estimates(rehearsal().up.model_copy(update={"tables": (whole,)})) == []

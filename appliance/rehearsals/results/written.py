@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from xml.etree import ElementTree as Xml
 
@@ -69,7 +70,7 @@ def junit(rehearsal: Rehearsal) -> str:
 def markdown(rehearsal: Rehearsal) -> str:
     """The verdict, then what each statement did and which tables were blocked."""
     lines = [f"### {IN_WORDS[rehearsal.verdict]}", ""]
-    lines += [f"- {_cell(reason)}" for reason in rehearsal.reasons]
+    lines += [f"- {_cell(_prose(reason))}" for reason in rehearsal.reasons]
     for way, direction in directions(rehearsal):
         title = "The migration" if way == "up" else "The way back"
         lines += ["", f"**{title}**, {direction.seconds:.1f} s", ""]
@@ -79,7 +80,7 @@ def markdown(rehearsal: Rehearsal) -> str:
         ]
         lines += [_row(statement) for statement in direction.statements]
         if direction.changes is not None and (what := did(direction.changes)):
-            lines += ["", f"All in all it {_cell(what)}."]
+            lines += ["", f"All in all it {_cell(_prose(what))}."]
         if direction.tables:
             lines += [
                 "",
@@ -87,12 +88,12 @@ def markdown(rehearsal: Rehearsal) -> str:
                 "| --- | --- | ---: | ---: | ---: | --- |",
             ]
             lines += [_table_row(table) for table in direction.tables]
-            lines += ["", *(f"- {_cell(line)}" for line in estimates(direction))]
+            lines += ["", *(f"- {_cell(_prose(line))}" for line in estimates(direction))]
     if rehearsal.schema_after_down is not None and not rehearsal.schema_after_down.same:
         lines += ["", "After the way back the schema is not as before:", "", "```diff"]
         lines += [*rehearsal.schema_after_down.difference, "```"]
     lines += ["", f"On a branch of {rehearsal.twin}, of the run {rehearsal.run}. {HONEST}"]
-    lines += [_cell(note) for note in rehearsal.notes]
+    lines += [_cell(_prose(note)) for note in rehearsal.notes]
     return "\n".join(lines) + "\n"
 
 
@@ -148,13 +149,13 @@ def estimates(direction: Direction) -> list[str]:
 
 def _row(statement: StatementReport) -> str:
     locks = "<br>".join(
-        f"{each.table}: {short(each.mode)}, {milliseconds(each.held_ms)}" for each in statement.locks
+        f"{_prose(each.table)}: {short(each.mode)}, {milliseconds(each.held_ms)}" for each in statement.locks
     )
     found = [f"lint: {each.rule}" for each in statement.findings]
-    what = "; ".join(part for part in (did(statement), *found) if part)
+    what = _prose("; ".join(part for part in (did(statement), *found) if part))
     cells = (
-        f"{statement.file}:{statement.line}",
-        f"`{statement.statement}`",
+        _prose(f"{statement.file}:{statement.line}"),
+        _code(statement.statement),
         milliseconds(statement.ms),
         locks,
         what,
@@ -164,7 +165,7 @@ def _row(statement: StatementReport) -> str:
 
 def _table_row(table: TableReport) -> str:
     cells = (
-        table.table,
+        _prose(table.table),
         short(table.strongest),
         milliseconds(table.reader_blocked_ms),
         milliseconds(table.writer_blocked_ms),
@@ -172,6 +173,20 @@ def _table_row(table: TableReport) -> str:
         sizes_of(table),
     )
     return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _prose(text: str) -> str:
+    """What a name may hold, and Markdown would take for its own."""
+    return re.sub(r"([\\`*\[<])", r"\\\1", text)
+
+
+def _code(text: str) -> str:
+    """Between more backticks than stand in it anywhere."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    if not longest:
+        return f"`{text}`"
+    fence = "`" * (longest + 1)
+    return f"{fence} {text} {fence}"
 
 
 def _cell(text: str) -> str:

@@ -22,6 +22,13 @@ FROM pg_constraint AS k JOIN pg_class AS c ON c.oid = k.conrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relpersistence <> 't' AND {_USERS}
 """  # noqa: S608
+_WRITES = """
+SELECT CASE WHEN pg_catalog.current_setting('track_counts')::boolean THEN
+    pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(c) +
+        pg_catalog.pg_stat_get_xact_tuples_updated(c) + pg_catalog.pg_stat_get_xact_tuples_deleted(c))::int8
+END FROM pg_catalog.unnest(ARRAY['pg_catalog.pg_class', 'pg_catalog.pg_index', 'pg_catalog.pg_constraint',
+    'pg_catalog.pg_namespace']::pg_catalog.regclass[]) AS c
+"""
 _SIZES = "SELECT oid::bigint, coalesce(pg_total_relation_size(oid), 0) FROM unnest(%s::oid[]) AS oid"
 
 TABLE_KINDS = frozenset({"r", "p", "m"})
@@ -93,6 +100,15 @@ def read_state(session: Connection[TupleRow]) -> CatalogState:
     relations = {row[0]: Relation(*row) for row in session.execute(_RELATIONS).fetchall()}
     constraints = {oid: Constraint(*rest) for oid, *rest in session.execute(_CONSTRAINTS).fetchall()}
     return CatalogState(relations, constraints)
+
+
+def catalog_writes(session: Connection[TupleRow]) -> int | None:
+    """A number that grows in a transaction with whatever ``read_state`` would see; None where none is kept.
+
+    The state of thousands of tables is read for a statement only that has changed it.
+    """
+    row = session.execute(_WRITES).fetchone()
+    return int(row[0]) if row is not None and row[0] is not None else None
 
 
 def read_sizes(session: Connection[TupleRow], tables: Iterable[int]) -> dict[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -62,18 +63,21 @@ class Timeline:
         """Since when a lock that is held at ``end`` may be held: the last look that did not show it."""
         with self._lock:
             since = start
-            for sample in self.samples:
-                if not start <= sample.at <= end:
-                    continue
+            for sample in self._between(start, end):
                 if (table, mode) in sample.locks:
                     break
                 since = sample.at
             return since
 
+    def _between(self, start: float, end: float) -> list[Sample]:
+        """The looks of that time: they stand in their order."""
+        first = bisect_left(self.samples, start, key=_when)
+        return self.samples[first : bisect_right(self.samples, end, lo=first, key=_when)]
+
     def stretches_between(self, start: float, end: float) -> dict[tuple[int, str], list[Stretch]]:
         """Of each lock that looks have shown, each stretch: from the look before it to the one behind."""
         with self._lock:
-            looks = [each for each in self.samples if start <= each.at <= end]
+            looks = self._between(start, end)
         found: dict[tuple[int, str], list[Stretch]] = {}
         for place, sample in enumerate(looks):
             since = looks[place - 1].at if place else start
@@ -100,10 +104,13 @@ class Timeline:
             for stretch in stretches
         ]
         # Where no such lock was held meanwhile, the probe waited for a busy machine.
+        # A writer waits wherever a reader does, and no shorter.
+        probes = ("reader",) if who == "reader" else ("reader", "writer")
         waited = [
             wait
-            for wait in self.waits.get((table, who), ())
-            if any(wait.start < each.end and each.start < wait.end for each in held)
+            for each in probes
+            for wait in self.waits.get((table, each), ())
+            if any(wait.start < lock.end and lock.start < wait.end for lock in held)
         ]
         return joined([*held, *waited])
 
@@ -116,6 +123,10 @@ class Timeline:
         """All that were locked, the strongest locks first."""
         found = {table for table, _ in self.held}
         return sorted(found, key=lambda table: (-strength(self.strongest_of(table)[0]), table))
+
+
+def _when(sample: Sample) -> float:
+    return sample.at
 
 
 def joined(stretches: Iterable[Stretch]) -> list[Stretch]:
