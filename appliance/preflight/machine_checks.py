@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from appliance.preflight.check import Check, adding_to, look, stop, well
 from appliance.preflight.facts import Disk, Facts
+from appliance.releases.repository.contents import ARCHITECTURES, as_machines_call_it
 from appliance.system.disk import INSTALL_MB, UPGRADE_MB
 from appliance.system.findings import Finding
 
@@ -33,12 +34,13 @@ def _system(facts: Facts) -> Finding:
 
 @check("cpu")
 def _cpu(facts: Facts) -> Finding:
-    """Releases are built for x86_64; the services and one step want a core each."""
-    if facts.system.machine != "x86_64":
-        return stop(f"The processor is {facts.system.machine}.", "Use an x86_64 machine.")
+    """Releases are built for two architectures; the services and one step want a core each."""
+    machine = as_machines_call_it(facts.system.machine)
+    if machine not in ARCHITECTURES:
+        return stop(f"The processor is {machine}.", f"Use one of {' or '.join(ARCHITECTURES)}.")
     if facts.system.cores < 2:
         return look("The VM has one core: copying will be slow.", "Give the VM two cores or more.")
-    return well(f"{facts.system.cores} cores of x86_64.")
+    return well(f"{facts.system.cores} cores of {machine}.")
 
 
 @check("memory")

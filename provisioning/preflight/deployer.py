@@ -10,6 +10,7 @@ from typing import Any
 from pyinfra.api.exceptions import DeployError
 from pyinfra.context import host
 
+from appliance.releases.repository.contents import ARCHITECTURES
 from provisioning.distributions import SUPPORTED, Distribution, recognise
 from provisioning.facts import Output, Succeeds
 from provisioning.knobs import Knobs
@@ -72,7 +73,10 @@ class Preflight(Deployer):
                 host.get_fact(Succeeds, command="test -d /run/systemd/system"),
                 "systemd is not the host's init",
             ),
-            (host.get_fact(Output, command="uname -m") == "x86_64", "only x86_64 machines are supported"),
+            (
+                host.get_fact(Output, command="uname -m") in ARCHITECTURES,
+                f"only machines of {' and '.join(ARCHITECTURES)} are supported",
+            ),
             (memory >= MEMORY_MB_MIN, f"{memory} MB of memory where {MEMORY_MB_MIN} MB are needed"),
             (
                 installed or disk >= DISK_MB_MIN,

@@ -1,10 +1,13 @@
 """Make a release bundle: everything a host needs to become this version of the appliance, in one file.
 
-    python3 -m provisioning.release.bundle [--python 3.13]... [--debs trixie]... [--output build/bundle]
+    python3 -m provisioning.release.bundle [--python 3.13]... [--architecture aarch64] [--debs trixie]...
+        [--output build/bundle]
 
 A plain tar archive whose first member is ``manifest.json``: the version, the Pythons it has wheels for, the
 step image's id, and the SHA-256 of every other member. Needs Docker for the step image (and for ``--debs``),
-and the package index once; what it fetches is checked against the hash-locked requirements.
+and the package index once; what it fetches is checked against the hash-locked requirements. Wheels are
+fetched for either architecture on any machine; a step image is built for the machine's own, or is brought
+(``--step-image``).
 """
 
 from __future__ import annotations
@@ -28,17 +31,17 @@ from typing import Any
 
 from appliance.documents.names import bundle_name, is_release
 from appliance.preflight.machine_checks import MEMORY_MB
+from appliance.releases.repository.contents import ARCHITECTURES, as_machines_call_it, this_architecture
 from appliance.system.disk import UPGRADE_MB
 from compose.demo.one_build import one_build
 from provisioning.release.contents import bill_of_materials, notes_of
-from provisioning.release.wheels import PYTHONS, download, merged_lock
+from provisioning.release.wheels import PYTHONS, download, merged_lock, platform_options
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("orchestration", "status", "parquet", "buckets", "rehearsal", "provisioning")
 """What runs on the host: Airflow, the status service, `appliance run`, the linter of rehearsals, and the
 deploy itself for `@local`."""
 CARRIED = ("dags", "systemd", "provisioning", "docs/schemas")
-ARCHITECTURE = "x86_64"
 
 
 def main() -> int:
@@ -50,11 +53,14 @@ def main() -> int:
     parser.add_argument(
         "--debs", action="append", default=[], help="carry Debian packages of this release too"
     )
+    parser.add_argument(
+        "--architecture", choices=ARCHITECTURES, default=this_architecture(), help="of the hosts"
+    )
     parser.add_argument("--step-image", help="an image that is there already, instead of building one")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bundle")
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
-    path = make(given.output, given.python or list(PYTHONS), given.debs, given.step_image)
+    path = make(given.output, given.python or list(PYTHONS), given.debs, given.step_image, given.architecture)
     with path.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     path.with_suffix(".tar.sha256").write_text(f"{digest}  {path.name}\n", encoding="ascii")
@@ -62,8 +68,11 @@ def main() -> int:
     return 0
 
 
-def make(output: Path, pythons: list[str], debs: list[str], step_image: str | None) -> Path:
+def make(
+    output: Path, pythons: list[str], debs: list[str], step_image: str | None, architecture: str
+) -> Path:
     """Gather everything in a temporary folder, then write one archive, which appears whole or not at all."""
+    _check_image(step_image, architecture, debs)
     version = project_version()
     with tempfile.TemporaryDirectory(prefix="appliance-bundle-") as away:
         folder = Path(away) / "bundle"
@@ -71,11 +80,12 @@ def make(output: Path, pythons: list[str], debs: list[str], step_image: str | No
         pip = _build_environment(Path(away) / "build")
         for python in pythons:
             lock = folder / f"requirements-{python}.txt"
-            lock.write_text(merged_lock([ROOT / "requirements" / f"{name}.txt" for name in LOCKS], python))
-            for wheel in locked_wheels(pip, lock, python):
+            locks = [ROOT / "requirements" / f"{name}.txt" for name in LOCKS]
+            lock.write_text(merged_lock(locks, python, architecture))
+            for wheel in locked_wheels(pip, lock, python, architecture):
                 shutil.copy2(wheel, folder / "wheels")
         _project_wheel(pip, folder / "wheels")
-        _uv(pip, folder / "tools", Path(away) / "tools")
+        _uv(pip, folder / "tools", Path(away) / "tools", architecture)
         for name in CARRIED:
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         images = _step_images(folder / "image", version, step_image)
@@ -88,7 +98,7 @@ def make(output: Path, pythons: list[str], debs: list[str], step_image: str | No
             shutil.copyfile(ROOT / name, folder / name)
         manifest = {
             "version": version,
-            "architecture": ARCHITECTURE,
+            "architecture": architecture,
             "minimum_host": {"memory_mb": MEMORY_MB, "disk_mb": UPGRADE_MB},
             "notes": notes_of((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), version),
             "pythons": pythons,
@@ -96,17 +106,31 @@ def make(output: Path, pythons: list[str], debs: list[str], step_image: str | No
             **images,
             "files": {str(path.relative_to(folder)): _sha256(path) for path in _files(folder)},
         }
-        path = output / bundle_name(version)
+        path = output / bundle_name(version, architecture)
         _write(path, folder, manifest)
     return path
 
 
-def locked_wheels(pip: list[str], lock: Path, python: str) -> list[Path]:
+def _check_image(step_image: str | None, architecture: str, debs: list[str]) -> None:
+    """Raise SystemExit where the step image, or packages of Debian, would be of another kind of machine."""
+    if step_image is None:
+        found = this_architecture()
+    else:
+        said = _run(["docker", "image", "inspect", "--format", "{{.Architecture}}", step_image]).strip()
+        found = as_machines_call_it(said)
+    if found != architecture or (debs and this_architecture() != architecture):
+        raise SystemExit(
+            f"The step image would be of {found}, and the bundle is for {architecture}: make it on a machine"
+            " of that architecture, or name an image of it with --step-image, without --debs."
+        )
+
+
+def locked_wheels(pip: list[str], lock: Path, python: str, architecture: str) -> list[Path]:
     """The wheels of one lock file, fetched once and kept in build/wheels while the lock stays the same."""
-    kept = ROOT / "build" / "wheels" / f"{python}-{_sha256(lock)[:16]}"
+    kept = ROOT / "build" / "wheels" / f"{python}-{architecture}-{_sha256(lock)[:16]}"
     if not kept.is_dir():
         partial = kept.with_name(f"{kept.name}.{os.getpid()}")
-        download(pip, lock, partial, python)
+        download(pip, lock, partial, python, architecture)
         try:
             partial.rename(kept)
         except OSError:
@@ -158,7 +182,7 @@ def _project_wheel(pip: list[str], wheels: Path, checkout: Path = ROOT) -> None:
     )
 
 
-def _uv(pip: list[str], tools: Path, away: Path) -> None:
+def _uv(pip: list[str], tools: Path, away: Path, architecture: str) -> None:
     lock = Path(__file__).with_name("tools.txt")
     _run(
         [
@@ -167,6 +191,7 @@ def _uv(pip: list[str], tools: Path, away: Path) -> None:
             "--require-hashes",
             "--no-deps",
             "--only-binary=:all:",
+            *platform_options(architecture),
             "-d",
             str(away),
             "-r",

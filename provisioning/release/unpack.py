@@ -15,6 +15,7 @@ import gzip
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -38,6 +39,10 @@ _SWELLING_MAX = 20
 
 
 _FETCH_AGAIN = "fetch the bundle again from where it came from"
+
+
+_MACHINES = {"arm64": "aarch64", "amd64": "x86_64"}
+"""Other names of what ``uname -m`` of Linux says."""
 
 
 class UnfitError(Exception):
@@ -122,6 +127,13 @@ def _install(archive: tarfile.TarFile, manifest: dict[str, Any], root: Path, sha
     if python not in manifest["pythons"]:
         raise UnfitError(
             f"it has no packages for this host's Python {python}, only for {', '.join(manifest['pythons'])}"
+        )
+    machine = _MACHINES.get(platform.machine(), platform.machine())
+    # A bundle from before there were others is for x86_64.
+    if (architecture := manifest.get("architecture", "x86_64")) != machine:
+        raise UnfitError(
+            f"it is for machines of {architecture}, and this one is {machine}",
+            f"fetch the bundle that is called appliance-{version}-{machine}.tar",
         )
     folder = root / "releases" / version
     if (folder / ".complete").is_file() and (folder / ".complete").read_text(

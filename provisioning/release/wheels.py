@@ -21,8 +21,8 @@ class LocksDisagreeError(Exception):
     """Two lock files name different versions of one package."""
 
 
-def merged_lock(locks: Sequence[Path], python: str) -> str:
-    """One requirements file for one Python: markers decided, duplicates merged, every hash kept.
+def merged_lock(locks: Sequence[Path], python: str, machine: str = "x86_64") -> str:
+    """One requirements file for one Python and machine: markers decided, duplicates merged, every hash kept.
 
     Raises LocksDisagreeError where the files pin one package twice.
     """
@@ -37,7 +37,7 @@ def merged_lock(locks: Sequence[Path], python: str) -> str:
                 raise LocksDisagreeError(
                     f"{lock.name}: a line that is not one pinned package: {requirement.strip()}"
                 )
-            if found["marker"] and not _applies(found["marker"], python):
+            if found["marker"] and not _applies(found["marker"], python, machine):
                 continue
             pin = f"{found['name']}=={found['version']}"
             hashes = [f"--hash={part.strip()}" for part in rest.split("--hash=") if part.strip()]
@@ -46,7 +46,7 @@ def merged_lock(locks: Sequence[Path], python: str) -> str:
     return "".join(f"{pin} {' '.join(hashes)}\n" for _, (pin, hashes) in sorted(chosen.items()))
 
 
-def _applies(marker: str, python: str) -> bool:
+def _applies(marker: str, python: str, machine: str) -> bool:
     from packaging.markers import Marker  # noqa: PLC0415 -- only makers of bundles have it, hosts do not
 
     return Marker(marker).evaluate(
@@ -57,7 +57,7 @@ def _applies(marker: str, python: str) -> bool:
             "platform_python_implementation": "CPython",
             "sys_platform": "linux",
             "platform_system": "Linux",
-            "platform_machine": "x86_64",
+            "platform_machine": machine,
             "os_name": "posix",
             "platform_release": "",
             "platform_version": "",
@@ -66,14 +66,21 @@ def _applies(marker: str, python: str) -> bool:
     )
 
 
-def download(pip: Sequence[str], lock: Path, wheels: Path, python: str) -> None:
-    """Fetch the locked wheels for that Python on x86_64 Linux. Raises SystemExit where pip fails."""
-    tags = [f"manylinux_2_{minor}_x86_64" for minor in range(GLIBC_MINOR, 4, -1)]
-    tags += ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64", "linux_x86_64"]
+def platform_options(machine: str) -> list[str]:
+    """What pip is given to find the wheels of Linux on that kind of machine, whatever it runs on."""
+    tags = [f"manylinux_2_{minor}_{machine}" for minor in range(GLIBC_MINOR, 4, -1)]
+    older = ("manylinux2014", "manylinux2010", "manylinux1", "linux")
+    tags += [f"{name}_{machine}" for name in older]
+    return [part for tag in tags for part in ("--platform", tag)]
+
+
+def download(pip: Sequence[str], lock: Path, wheels: Path, python: str, machine: str) -> None:
+    """Fetch the locked wheels for that Python on Linux. Raises SystemExit where pip fails."""
     command = [*pip, "download", "--require-hashes", "--no-deps", "--only-binary=:all:"]
-    command += ["--python-version", python, "--implementation", "cp"]
+    command += ["--python-version", python, "--implementation", "cp", *platform_options(machine)]
     command += ["--dest", str(wheels), "--requirement", str(lock)]
-    command += [part for tag in tags for part in ("--platform", tag)]
     done = subprocess.run(command, env=os.environ, check=False)  # noqa: S603
     if done.returncode != 0:
-        raise SystemExit(f"The wheels for Python {python} could not be fetched; what pip said is above.")
+        raise SystemExit(
+            f"The wheels for Python {python} on {machine} could not be fetched; pip has said why."
+        )

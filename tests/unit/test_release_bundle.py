@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
+from appliance.releases.repository.contents import ARCHITECTURES, this_architecture
 from provisioning.release import unpack
-from provisioning.release.bundle import _project_wheel, _write
+from provisioning.release.bundle import _check_image, _project_wheel, _write
 from provisioning.release.contents import bill_of_materials, notes_of
 from provisioning.release.wheels import PYTHONS, LocksDisagreeError, merged_lock
 
@@ -141,9 +142,27 @@ def test_a_release_in_use_is_not_replaced_by_another_of_its_version(tmp_path: Pa
     assert "already there" in install(tmp_path / "b.tar", sha256, tmp_path).stdout
 
 
+def test_a_bundle_for_another_processor_is_refused_with_what_to_fetch(tmp_path: Path) -> None:
+    other = next(each for each in ARCHITECTURES if each != this_architecture())
+    sha256 = bundle(tmp_path / "b.tar", {"tools/uv": b""}, architecture=other)
+    done = install(tmp_path / "b.tar", sha256, tmp_path / "root")
+    assert done.returncode == 1
+    assert f"is for machines of {other}" in done.stderr
+    assert f"appliance-9.9.9-{this_architecture()}.tar" in done.stderr
+    assert not list((tmp_path / "root").rglob("9.9.9"))
+
+
+def test_a_step_image_of_another_processor_goes_into_no_bundle() -> None:
+    other = next(each for each in ARCHITECTURES if each != this_architecture())
+    with pytest.raises(SystemExit, match=f"the bundle is for {other}"):
+        _check_image(None, other, [])
+    _check_image(None, this_architecture(), [])
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
 @pytest.mark.parametrize("python", PYTHONS)
-def test_the_lock_files_agree_and_every_pin_has_hashes(python: str) -> None:
-    lines = merged_lock(LOCKS, python).splitlines()
+def test_the_lock_files_agree_and_every_pin_has_hashes(python: str, machine: str) -> None:
+    lines = merged_lock(LOCKS, python, machine).splitlines()
     assert len(lines) > 100
     assert all("==" in line and "--hash=sha256:" in line for line in lines)
     names = [line.split("==")[0].lower() for line in lines]

@@ -26,7 +26,7 @@ from appliance.releases.repository.trust import Verified
 from appliance.releases.wanted import Wanted
 from appliance.releases.window import too_early
 from appliance.settings.settings import Settings
-from tests.unit.release_rig import Machine, Vendor, serving, write_bundle
+from tests.unit.release_rig import Handler, Machine, Vendor, serving, write_bundle
 
 NOW = datetime.now(UTC)
 
@@ -83,6 +83,46 @@ def test_what_is_wanted_is_fetched_verified_and_may_be_installed(
     path, digest = find_bundle(machine.root, "1.2.0")
     assert path == bundle(machine)
     assert digest == vendor.repository.index("stable").releases[0].bundles[this_architecture()].sha256
+
+
+def swapped(vendor: Vendor) -> None:
+    """Another file under the name of the signed one."""
+    path = next((vendor.public / "targets" / "stable").glob("*.tar"))
+    text = path.read_bytes().replace(b"masked", b"secret")
+    path.unlink()
+    path.write_bytes(text)
+
+
+def redirected(handler: Handler, path: str) -> bool:
+    if path.endswith(".tar"):
+        handler.answer(302, b"", Location="http://127.0.0.2:1/evil.tar")
+    return path.endswith(".tar")
+
+
+@pytest.mark.parametrize("attack", ["swapped", "redirected"])
+def test_why_a_download_came_to_nothing_is_there_for_the_page_and_the_wish_waits(
+    attack: str, tmp_path: Path, machine: Machine, vendor: Vendor
+) -> None:
+    wanted = wish(tmp_path, "1.2.0")
+    said = {"swapped": "not the one that was signed", "redirected": "redirects are not followed"}[attack]
+    with serving(vendor.public) as server:
+        if attack == "swapped":
+            swapped(vendor)
+        else:
+            server.attack = redirected
+        with pytest.raises(WorkFailedError, match=said):
+            look_and_fetch(machine.root, settings(tmp_path, server.url), tmp_path / "wishes")
+        seen = read_seen(machine.root)
+        assert seen and said in seen.problem and seen.refused is None
+        assert [each.version for each in seen.releases] == ["1.2.0"]
+        assert update._is_missing(wanted, by_operator=False)
+        assert (tmp_path / "wishes" / "wanted.json").exists()
+        assert not [name for name in machine.left() if name.endswith(".tar")]
+        server.attack = lambda *_: False
+        if attack == "redirected":
+            look_and_fetch(machine.root, settings(tmp_path, server.url), tmp_path / "wishes")
+            mended = read_seen(machine.root)
+            assert mended and mended.problem == ""
 
 
 def test_without_a_wish_nothing_is_fetched(tmp_path: Path, machine: Machine, vendor: Vendor) -> None:

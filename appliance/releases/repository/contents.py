@@ -80,4 +80,9 @@ def index_target(channel: str) -> str:
 
 def this_architecture() -> str:
     """Of the machine that this runs on, as bundles are called."""
-    return {"arm64": "aarch64", "amd64": "x86_64"}.get(platform.machine(), platform.machine())
+    return as_machines_call_it(platform.machine())
+
+
+def as_machines_call_it(name: str) -> str:
+    """An architecture that Docker, Debian or another system names, as ``uname -m`` of Linux has it."""
+    return {"arm64": "aarch64", "amd64": "x86_64"}.get(name, name)

@@ -210,11 +210,13 @@ class Look:
             return None
         try:
             self.bring(wanted.version, "repository")
-        except WrongRequestError as error:
-            seen = read_seen(self._root)
+        except ApplianceError as error:
+            seen, why = read_seen(self._root), error.explanation.line()
             if seen is not None:
-                refused = (wanted.version, error.explanation.line())
-                write_seen(self._root, seen.model_copy(update={"refused": refused}))
+                is_refusal = isinstance(error, WrongRequestError)
+                # What may come another time is only shown; a wish for it waits.
+                said = {"refused": (wanted.version, why)} if is_refusal else {"problem": why}
+                write_seen(self._root, seen.model_copy(update=said))
             raise
         return wanted.version
 
