@@ -7,7 +7,9 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import quote, urlsplit
 
 from fastapi import FastAPI, Request
@@ -43,10 +45,11 @@ from appliance.dashboard.pages import sign_in as pages_sign_in
 from appliance.dashboard.pages import workflow as pages_workflow
 from appliance.dashboard.pages.editing import columns as pages_columns
 from appliance.dashboard.pages.editing import edit as pages_edit
+from appliance.dashboard.pages.editing import history as pages_history
 from appliance.dashboard.pages.editing import plan as pages_plan
 from appliance.dashboard.pages.editing import save as pages_save
 from appliance.dashboard.pages.editing import yaml_schema as pages_yaml_schema
-from appliance.dashboard.pages.rendering import STATIC, html, page
+from appliance.dashboard.pages.rendering import STATIC, View, page, page_for_anybody
 from appliance.dashboard.rollouts.advancing import advance
 from appliance.dashboard.settings import Settings
 from appliance.dashboard.store.database import StoreAwayError
@@ -95,6 +98,7 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
         pages_fleet,
         pages_appliance,
         pages_plan,
+        pages_history,
         pages_workflow,
         pages_edit,
         pages_yaml_schema,
@@ -206,6 +210,16 @@ def _add_error_handlers(app: FastAPI) -> None:
         return await _answer(request, 503, problem, {"retry-after": "5"})
 
 
+@dataclass(frozen=True)
+class ErrorPage(View):
+    """What went wrong; ``back`` is the page that led here."""
+
+    template: ClassVar[str] = "error.html"
+    problem: Problem
+    number: int
+    back: str
+
+
 async def _answer(
     request: Request, status: int, problem: Problem, headers: dict[str, str] | None = None
 ) -> Response:
@@ -213,11 +227,11 @@ async def _answer(
     if as_data:
         return JSONResponse(problem.model_dump(), status, headers)
     visitor = await _visitor(request)
-    data = {"problem": problem, "number": status, "back": _page_before(request)}
+    view = ErrorPage(problem, status, _page_before(request))
     if visitor is None:
-        shown = html(request, "error.html", data, status=status)
+        shown = page_for_anybody(request, view, status=status)
     else:
-        shown = page(visitor, request, "error.html", status=status, **data)
+        shown = page(visitor, request, view, status=status)
     shown.headers.update(headers or {})
     return shown
 

@@ -9,9 +9,8 @@ import typer
 import uvicorn
 
 from appliance.dashboard.app import create_app
-from appliance.dashboard.openid.configuration import configured
 from appliance.dashboard.openid.provider import Provider
-from appliance.dashboard.settings import Settings, first_password, from_environment
+from appliance.dashboard.settings import Settings, configured, first_password, from_environment
 from appliance.dashboard.store.access import openid_people, people, second_factors, tokens
 from appliance.dashboard.store.appliances import fleet
 from appliance.dashboard.store.database import Database, StoreAwayError

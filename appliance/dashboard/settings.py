@@ -171,7 +171,7 @@ def _problems(settings: Settings) -> list[str]:
         except (KeyError, ValueError, IndexError, AttributeError):
             braces = ", ".join(f"{{{each}}}" for each in known)
             problems.append(f"{PREFIX}{name.upper()} may hold {braces}; any other brace must be doubled")
-    problems += openid.problems(settings)
+    problems += openid.problems(configured(settings), local_accounts=settings.local_accounts)
     if settings.second_person not in get_args(SecondPerson):
         problems.append("DASHBOARD_SECOND_PERSON must be no, editor or admin")
     if not 3 <= settings.heartbeat_seconds <= 300:
@@ -179,6 +179,32 @@ def _problems(settings: Settings) -> list[str]:
     if not 1 <= settings.retention_days <= 3650:
         problems.append("DASHBOARD_RETENTION_DAYS must be from 1 to 3650")
     return problems
+
+
+def configured(settings: Settings) -> openid.Configuration | None:
+    """The provider that the settings name; None where they name none."""
+    if not settings.openid_issuer:
+        return None
+    return openid.Configuration(
+        issuer=settings.openid_issuer,
+        client_id=settings.openid_client_id,
+        client_secret_file=settings.openid_client_secret_file,
+        scopes=tuple(settings.openid_scopes.split()),
+        label=settings.openid_label,
+        name_claim=settings.openid_name_claim,
+        groups_claim=settings.openid_groups_claim,
+        groups={
+            "viewer": _listed(settings.openid_viewers),
+            "editor": _listed(settings.openid_editors),
+            "admin": _listed(settings.openid_admins),
+        },
+        redirect_uri=settings.public_url.rstrip("/") + openid.CALLBACK,
+    )
+
+
+def _listed(text: str) -> frozenset[str]:
+    """Groups apart by semicolons: the names of directories have commas in them."""
+    return frozenset(each.strip() for each in text.split(";")) - {""}
 
 
 def load_secret_key(path: Path) -> bytes:

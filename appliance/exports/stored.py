@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from appliance.durable import append_line
 from appliance.errors import WorkFailedError, WrongRequestError
@@ -131,20 +131,6 @@ def delete_export(exports_dir: Path, export: Export, *, by: DeletedBy, why: str)
             ways(error, export.folder, f"df -h {exports_dir}; then run the same command again."),
         ) from None
     return deletion
-
-
-def deletions(exports_dir: Path) -> Iterator[Deletion]:
-    """Every recorded deletion, oldest first."""
-    try:
-        with as_owner_of(exports_dir):
-            lines = (exports_dir / DELETIONS).read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
-        return
-    for line in lines:
-        try:
-            yield Deletion.model_validate_json(line)
-        except ValidationError:
-            continue
 
 
 def remove_leftovers(exports_dir: Path, *, older_than_s: float = 3600) -> list[str]:

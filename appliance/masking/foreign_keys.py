@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from appliance.masking.lookup import WrongMaskError, mask_and_params
 from appliance.masking.registry import MASKS
 from appliance.masking.scope import Scope
 from appliance.masking.shape import Value, shape_of
-from appliance.workflow.catalog import Column, ForeignKey, Table
+from appliance.workflow.catalog import Column, Table
 from appliance.workflow.document import WHEN, MaskSpec
 from appliance.workflow.matching.link import Link, own_link
 
 SAME_FOR_ALL = frozenset({"null", "constant"})
 """Masks that give all values of a column the same output, whatever its collation takes for equal."""
-ColumnKey = tuple[str, str, str]
-"""Schema, table and column, as the catalog has them."""
-
-
-def check_foreign_keys(tables: Iterable[Table], decisions: Mapping[ColumnKey, MaskSpec | None]) -> list[str]:
-    """Every foreign key column that would no longer find what it refers to, a sentence each.
-
-    ``decisions`` has the mask of each column of the tables that are copied, None for one that is kept;
-    a key that refers to a table that is not among them is not looked at.
-    """
-    by_name = {(table.schema_name, table.name): table for table in tables}
-    found = []
-    for table in by_name.values():
-        for key in table.foreign_keys:
-            other = by_name.get((key.to_schema, key.to_table))
-            if other is not None:
-                found += _key_problems(table, key, other, decisions)
-    return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)
@@ -119,19 +100,3 @@ def _of_one_subject(end: End, other: End) -> bool:
     (way, *more) = here.ways
     by = way.lookup.column.name if way.lookup is not None else None
     return not more and by == other.column.name and end.column in way.columns
-
-
-def _key_problems(
-    table: Table, key: ForeignKey, other: Table, decisions: Mapping[ColumnKey, MaskSpec | None]
-) -> list[str]:
-    found = []
-    columns = {column.name: column for column in table.columns}
-    others = {column.name: column for column in other.columns}
-    for name, other_name in zip(key.columns, key.to_columns, strict=True):
-        end = End(table, columns[name], decisions.get((table.schema_name, table.name, name)))
-        target = decisions.get((other.schema_name, other.name, other_name))
-        other_end = End(other, others[other_name], target)
-        why = reference_problem(end, other_end)
-        if why is not None:
-            found.append(f"{end.described} refers to {other_end.described}, foreign key {key.name}: {why}")
-    return found

@@ -8,7 +8,7 @@ from appliance.contract.drift_check import MAX_DRIFT
 from appliance.contract.events import MAX_PLANNED_TABLES
 from appliance.contract.fitting import shown_name
 from appliance.postgres.plan import Plan, PlannedTable
-from appliance.store.runs import Row
+from appliance.store.runs import StepData
 from appliance.workflow.drift import Drift
 
 _CHANGES = {
@@ -22,7 +22,7 @@ _CHANGES = {
 }
 
 
-def plan_brief(plan: Plan) -> Row:
+def plan_brief(plan: Plan) -> StepData:
     """The ``run_planned`` event of a plan, shaped as appliance.contract.events.RunPlanned."""
     return {
         "shards": len(plan.shards),
@@ -40,7 +40,7 @@ def parts_of_tables(plan: Plan) -> dict[str, int]:
     return dict(Counter(plan.table_name(item) for shard in plan.shards for item in shard.items))
 
 
-def drift_brief(found: Drift) -> list[Row]:
+def drift_brief(found: Drift) -> list[StepData]:
     """The changes by table and outcome: no column is named."""
     counted = Counter(
         (f"{item.schema_name}.{item.table}", _CHANGES[item.kind, item.change], item.outcome)
@@ -53,7 +53,7 @@ def drift_brief(found: Drift) -> list[Row]:
     return brief[:MAX_DRIFT]
 
 
-def _table(table: PlannedTable) -> Row:
+def _table(table: PlannedTable) -> StepData:
     masked = len(table.masked_columns)
     return {
         "table": table.qualified,

@@ -91,7 +91,7 @@ def _owner(inode: str | None) -> str | None:
     """The unit of the process that has the socket, else its name. Only root sees everybody's."""
     if inode is None:
         return None
-    for process in Path("/proc").glob("[0-9]*"):
+    for process in proc.processes():
         try:
             if any(str(link.readlink()) == f"socket:[{inode}]" for link in (process / "fd").iterdir()):
                 units = [part for part in read(str(process / "cgroup")).split("/") if ".service" in part]

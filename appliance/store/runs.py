@@ -22,8 +22,8 @@ from appliance.store.events import append_event, failure_report
 from appliance.store.rows import Origin, RunState, StepState, StopNote, Trigger, stored_failure
 from appliance.store.run_totals import finished_run, outcome_of
 
-__all__ = ["Row", "RunState", "RunStore", "StepState", "Trigger"]
-Row = dict[str, Any]
+__all__ = ["RunState", "RunStore", "StepData", "StepState", "Trigger"]
+StepData = dict[str, Any]
 """JSON of a step: its result, or its plan in numbers."""
 
 NO_SHARD = -1
@@ -98,7 +98,7 @@ class RunStore:
                 append_event(self.connection, fitting(RunStarted, {"run_id": run_id, **row}))
             return row is not None
 
-    def run_planned(self, run_id: str, payload: Row, parts: dict[str, int]) -> None:
+    def run_planned(self, run_id: str, payload: StepData, parts: dict[str, int]) -> None:
         """What the plan says, in numbers and table names; ``parts`` is how many pieces each table has."""
         with self.connection.transaction():
             plan = payload | {"tables": [t | {"parts": parts.get(t["table"], 1)} for t in payload["tables"]]}
@@ -191,7 +191,7 @@ class RunStore:
         shard: int | None,
         state: StepState,
         *,
-        result: Row | None = None,
+        result: StepData | None = None,
         failure: Failure | None = None,
         at: datetime | None = None,
     ) -> bool:
@@ -283,7 +283,7 @@ class RunStore:
         }
         append_event(self.connection, fitting(StepChanged, fields))
 
-    def _add_result(self, run_id: str, step: str, shard: int | None, result: Row | None) -> None:
+    def _add_result(self, run_id: str, step: str, shard: int | None, result: StepData | None) -> None:
         """The first report that a step is over may have come without its result."""
         if result is not None:
             self.connection.execute(

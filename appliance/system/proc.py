@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -14,6 +15,11 @@ def read(name: str) -> str:
         return (PROC / name).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def processes() -> Iterator[Path]:
+    """The folder of every process."""
+    return PROC.glob("[0-9]*")
 
 
 def memory_kb() -> dict[str, int]:

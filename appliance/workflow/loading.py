@@ -89,11 +89,6 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def workflow_yaml(workflow: Workflow) -> str:
-    """The workflow as YAML that reads back as an equal one. Defaults that were never set are left out."""
-    return document_yaml(workflow.model_dump(mode="json", exclude_unset=True))
-
-
 def document_yaml(data: Mapping[str, object] | Sequence[object]) -> str:
     """A document's plain data, valid or not yet, as YAML that our reader reads back as the same."""
     return yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from appliance.exports.manifest import Manifest
-from appliance.exports.stored import deletions
+from appliance.exports.stored import Deletion
 from tests.cloud.appliance_rig import ApplianceRig
 
 DAY_S = 86_400
@@ -57,6 +57,12 @@ def deletions_reported(rig: ApplianceRig) -> list[str]:
     return [row["payload"]["kind"] for row in rows]
 
 
+def deletions(exports: Path) -> list[Deletion]:
+    """What is written down of exports that were deleted."""
+    lines = (exports / "deletions.jsonl").read_text().splitlines()
+    return [Deletion.model_validate_json(line) for line in lines]
+
+
 def test_what_is_too_old_is_deleted_recorded_and_told_and_the_rest_stays(rig: ApplianceRig) -> None:
     assert rig.settings.exports.max_days == 30 and rig.settings.receipts.max_days == 3650
     old, young = export(rig, "run-1", 30.1), export(rig, "run-2", 29.9)
@@ -77,7 +83,7 @@ def test_what_is_too_old_is_deleted_recorded_and_told_and_the_rest_stays(rig: Ap
     assert record["receipt"] == "2015/run-0.json" and len(record["sha256"]) == 64
     assert deletions_reported(rig) == ["export_deleted", "receipt_deleted"]
     assert expire(rig).stdout == ""
-    assert len(list(deletions(rig.settings.exports_dir))) == 1
+    assert len(deletions(rig.settings.exports_dir)) == 1
 
 
 def test_the_settings_say_how_old_is_too_old(rig: ApplianceRig) -> None:
@@ -91,7 +97,7 @@ def test_without_its_database_it_deletes_and_records_all_the_same(rig: Appliance
     old = export(rig, "run-1", 40)
     done = expire(rig, APPLIANCE_DATABASE_URL="host=127.0.0.1 port=9 dbname=none")
     assert done.returncode == 0, done.stderr
-    assert not old.exists() and len(list(deletions(rig.settings.exports_dir))) == 1
+    assert not old.exists() and len(deletions(rig.settings.exports_dir)) == 1
 
 
 def test_what_cannot_be_recorded_is_not_deleted(rig: ApplianceRig) -> None:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from appliance.contract.calls import ConnectionReport, PlanCommand, PolicyReport, document_digest
+from appliance.contract.catalog import PlannedTableBrief, PlanReported, UncoveredColumn
 from appliance.contract.commands import MAX_DRAFT_BYTES
 from appliance.contract.events import CommandChanged
 from appliance.documents import strict_yaml
@@ -63,6 +64,33 @@ def test_long_drafts_are_offered_one_after_the_other(browser: Browser, west: Sim
     west.send()
     (offered,) = west.heartbeat().commands
     assert str(offered.id) == second
+
+
+def test_the_plan_of_a_saved_version_has_a_page(
+    dashboard: Dashboard, browser: Browser, west: SimulatedAppliance
+) -> None:
+    saved = dashboard.api.post("/v1/workflows", json={"yaml": DRAFT}).raise_for_status().json()
+    (appliance,) = dashboard.api.get("/v1/appliances").json()
+    asked = {"kind": "plan", "workflow": "shop", "digest": saved["digest"]}
+    command = dashboard.api.post(f"/v1/appliances/{appliance['id']}/commands", json=asked).json()
+    born = UncoveredColumn(
+        schema_name="public", table="customer", column="born", type="date", suggestion="decide"
+    )
+    west.tell(
+        PlanReported(
+            command_id=command["id"],
+            workflow="shop",
+            digest=saved["digest"],
+            tables=(PlannedTableBrief(table="public.customer", rows=10),),
+            tables_total=1,
+            uncovered=(born,),
+            uncovered_total=1,
+        )
+    )
+    west.send()
+    for page in ("", "/live"):
+        shown = browser.get(f"/workflows/shop/plan/{appliance['id']}{page}")
+        assert shown.status_code == 200 and "born" in shown.text and "planned_on=" in shown.text
 
 
 @pytest.mark.usefixtures("west")

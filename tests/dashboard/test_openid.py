@@ -11,8 +11,7 @@ import httpx
 import pytest
 
 from appliance.dashboard.openid import provider as asking
-from appliance.dashboard.openid.configuration import configured
-from appliance.dashboard.settings import from_environment
+from appliance.dashboard.settings import configured, from_environment
 from appliance.dashboard.store.access import openid_people, people
 from appliance.errors import WrongRequestError
 from tests.dashboard.conftest import Dashboard

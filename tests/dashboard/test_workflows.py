@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from starlette.datastructures import FormData
 from appliance.dashboard.pages.editing import workflow_form, yaml_edit
 from appliance.dashboard.pages.editing.edit import BEGINNING
 from appliance.dashboard.pages.editing.versions import difference
+from appliance.dashboard.pages.editing.workflow_form import WorkflowForm
 from appliance.dashboard.store import documents, workflows
 from appliance.dashboard.web.connection_template import template
 from appliance.dashboard.web.masks import cards
@@ -31,16 +33,16 @@ def data_of(text: str) -> dict[str, Any]:
     return loaded
 
 
-def as_form(view: dict[str, Any]) -> FormData:
+def as_form(view: WorkflowForm) -> FormData:
     """What a browser sends of the form that this view draws."""
-    sent = [(key, view[key]) for key in ("id", "title", "schedule", "timezone", "source", "unlisted")]
-    sent += [(key, view[key]) for key in ("include", "exclude", "keep")]
-    sent += [("twin", name) for name in view["twins"]]
-    for row in view["rows"]:
-        sent += [(f"row_{key}", row[key]) for key in ("pattern", "last_days", "by", "where")]
-    for number, row in enumerate(view["masks"]):
-        sent += [("mask_row", str(number)), ("mask_pattern", row["pattern"]), ("mask_name", row["mask"])]
-    sent += [(f"limit_{limit['key']}", limit["value"]) for limit in view["limits"]]
+    simple = ("id", "title", "schedule", "timezone", "source", "unlisted", "include", "exclude", "keep")
+    sent = [(key, getattr(view, key)) for key in simple]
+    sent += [("twin", name) for name in view.twins]
+    for row in view.rows:
+        sent += [(f"row_{key}", getattr(row, key)) for key in ("pattern", "last_days", "by", "where")]
+    for number, mask in enumerate(view.masks):
+        sent += [("mask_row", str(number)), ("mask_pattern", mask.pattern), ("mask_name", mask.mask)]
+    sent += [(f"limit_{limit.key}", limit.value) for limit in view.limits]
     return FormData(sent)
 
 
@@ -201,7 +203,7 @@ def test_preview_follows_either_side(dashboard: Dashboard) -> None:
     answer = browser.post("/preview-workflow", fields).json()
     assert answer["valid"] and "public.customer.phone" in answer["fields"] and answer["yaml"] == STAGING
     view = workflow_form.view(data_of(STAGING))
-    form = dict(as_form(view | {"title": "Another title"}).multi_items())
+    form = dict(as_form(replace(view, title="Another title")).multi_items())
     masks = [item for item in as_form(view).multi_items() if item[0].startswith("mask_")]
     body = {"csrf": browser.csrf("/account"), "edited": "form", "yaml": STAGING, "based_on": "0", **form}
     for key, value in masks:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+import grimp
+import pytest
 
 ROOT = Path(__file__).parents[2]
 LINTER = Path(sys.executable).parent / "lint-imports"
@@ -24,6 +28,15 @@ def lint(config: Path, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
 def test_every_import_points_the_way_the_design_says() -> None:
     done = lint(ROOT / "pyproject.toml")
     assert done.returncode == 0, done.stdout
+
+
+def test_no_imports_go_round_in_a_circle() -> None:
+    graph = grimp.build_graph("appliance", cache_dir=None)
+    imported = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    try:
+        TopologicalSorter(imported).prepare()
+    except CycleError as error:
+        pytest.fail(" → ".join(error.args[1]))
 
 
 def test_an_import_that_points_the_other_way_is_noticed(tmp_path: Path) -> None:

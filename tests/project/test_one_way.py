@@ -47,3 +47,11 @@ def test_what_why_and_next_are_put_together_by_one_module() -> None:
     }
     # After a backup nothing has failed: what comes next is all there is to say.
     assert joining <= {"appliance/cli/host/backup.py"}
+
+
+def test_proc_is_read_by_one_module() -> None:
+    texts = ((file, str(node.value)) for file, node in nodes() if isinstance(node, ast.Constant))
+    named = {file for file, text in texts if text.startswith("/proc") and " " not in text}
+    # An open file is handed on by its number: nothing is read there.
+    by_number = {"appliance/system/beneath.py", "appliance/backups/postgres_tools.py"}
+    assert named - by_number == {"appliance/system/proc.py"}

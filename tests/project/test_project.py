@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -174,6 +175,18 @@ def test_shell_scripts_are_clean() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_hooks_before_a_commit_are_the_checks() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    checks = re.findall(r'^check "[^"]+" (.+)$', (ROOT / "scripts/check.sh").read_text(), re.M)
+    assert [hook["entry"] for hook in hooks] == [check.removesuffix(" .") for check in checks]
+
+
+def test_editors_wrap_lines_where_the_checks_do() -> None:
+    rules = (ROOT / ".editorconfig").read_text()
+    ruff = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["ruff"]
+    assert f"max_line_length = {ruff['line-length']}\n" in rules
 
 
 def test_every_command_of_make_is_explained() -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from appliance.documents.problems import WrongDocumentError
 from appliance.workflow.document import MaskSpec, Workflow
 from appliance.workflow.limits import Limits
-from appliance.workflow.loading import load_workflow, parse_workflow, workflow_yaml
+from appliance.workflow.loading import document_yaml, load_workflow, parse_workflow
 from appliance.workflow.matching.patterns import literal_pattern
 from tests.unit.example_documents import WHOLE_WORKFLOW, workflow
 
@@ -349,8 +349,9 @@ WORKFLOWS = st.fixed_dictionaries(
     workflow(title="1e5", masks={"a.b.c": {"mask": "constant", "value": "007", "more": ["null", "<<", "*"]}})
 )
 def test_any_workflow_survives_yaml_and_json(original: Workflow) -> None:
-    assert parse_workflow(workflow_yaml(original), "w.yaml").workflow == original
-    assert parse_workflow(workflow_yaml(original).encode(), "w.yaml").workflow == original
+    text = document_yaml(original.model_dump(mode="json", exclude_unset=True))
+    assert parse_workflow(text, "w.yaml").workflow == original
+    assert parse_workflow(text.encode(), "w.yaml").workflow == original
     assert parse_workflow(original.model_dump_json(), "wire", as_json=True).workflow == original
     assert Workflow.model_validate(original.model_dump()) == original
 

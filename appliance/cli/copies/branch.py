@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from appliance.cli.terminal.completion import connection_names, workflow_ids
+from appliance.cli.work.workflows.branch_options import (
+    AsJson,
+    ConnectionsFile,
+    Name,
+    On,
+    PolicyFile,
+    Ttl,
+    Workflow,
+)
 
 if TYPE_CHECKING:
     from appliance.branches.server import Made
@@ -24,26 +32,6 @@ class Template(Enum):
     former = "former"
 
 
-Workflow = Annotated[
-    str,
-    typer.Argument(metavar="WORKFLOW", help="The workflow's id, or its file.", autocompletion=workflow_ids),
-]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The branch's name, as feature/pay-123.")]
-On = Annotated[
-    str | None,
-    typer.Option(
-        "--on",
-        metavar="CONNECTION",
-        help="Which twin, where the workflow has several.",
-        autocompletion=connection_names,
-    ),
-]
-Ttl = Annotated[
-    str | None,
-    typer.Option(
-        "--ttl", metavar="TIME", help="How long it stands: 90m, 12h, 3d, 2w. Else what policy allows."
-    ),
-]
 Role = Annotated[
     str | None,
     typer.Option(
@@ -54,13 +42,6 @@ From = Annotated[
     Template | None,
     typer.Option("--from", help="What to copy: what the run has proven, the twin, or the former twin."),
 ]
-ConnectionsFile = Annotated[
-    Path | None, typer.Option("--connections", help="Connections file (default: the appliance's own).")
-]
-PolicyFile = Annotated[
-    Path | None, typer.Option("--policy", help="Policy file (default: the appliance's own).")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback()

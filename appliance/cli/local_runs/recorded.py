@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from appliance.contract.step_messages import Failure
 from appliance.errors import Explanation
 from appliance.killed_runs import was_killed
-from appliance.run_folder import LOGS, RECORD, run_folder
+from appliance.run_folder import RECORD, run_folder
 from appliance.settings.settings import Settings
 from appliance.steps.local.folders import state_folders
 from appliance.store.rows import RunDetails
@@ -50,13 +50,6 @@ def recorded_run(settings: Settings, state: Path | None, run_id: str) -> Recorde
         if (run := _read(folder)) is not None:
             return Recorded(run, folder)
     return None
-
-
-def recorded_logs(settings: Settings, state: Path | None, run_id: str) -> Path | None:
-    """The folder of what a run's steps said; None where there is none."""
-    return next(
-        (folder / LOGS for folder in _folders(settings, state, run_id) if (folder / LOGS).is_dir()), None
-    )
 
 
 def _folders(settings: Settings, state: Path | None, run_id: str) -> Iterator[Path]:

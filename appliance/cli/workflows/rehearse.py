@@ -2,69 +2,40 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from appliance.cli.terminal.completion import connection_names, workflow_ids
+from appliance.cli.work.workflows.branch_options import (
+    AsJson,
+    Command,
+    ConnectionsFile,
+    Down,
+    Image,
+    Junit,
+    Keep,
+    Markdown,
+    On,
+    PolicyFile,
+    Sql,
+    Workflow,
+)
 
 app = typer.Typer()
 
 
 @app.command()
 def rehearse(  # noqa: PLR0917 - as typer has it
-    workflow: Annotated[
-        str,
-        typer.Argument(
-            metavar="WORKFLOW", help="The workflow's id, or its file.", autocompletion=workflow_ids
-        ),
-    ],
-    sql: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--sql",
-            metavar="FILE",
-            help="The migration: a file, a folder's *.sql, or - for standard input. Again for more.",
-        ),
-    ] = None,
-    image: Annotated[
-        str | None,
-        typer.Option("--image", metavar="IMAGE", help="The migration: an image that policy.yaml names."),
-    ] = None,
-    command: Annotated[
-        str, typer.Option("--command", metavar="WORDS", help="Arguments for the image's entry point.")
-    ] = "",
-    down: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--down", metavar="FILE", help="Its way back; then the schema is compared. Again for more."
-        ),
-    ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the branch; it ends by itself.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    junit: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there as well.")
-    ] = None,
-    markdown: Annotated[
-        Path | None,
-        typer.Option("--markdown", metavar="FILE", help="Write Markdown there as well, for a pull request."),
-    ] = None,
-    on: Annotated[
-        str | None,
-        typer.Option(
-            "--on",
-            metavar="CONNECTION",
-            help="Which twin, where the workflow has several.",
-            autocompletion=connection_names,
-        ),
-    ] = None,
-    connections: Annotated[
-        Path | None, typer.Option("--connections", help="Connections file (default: the appliance's own).")
-    ] = None,
-    policy: Annotated[
-        Path | None, typer.Option("--policy", help="Policy file (default: the appliance's own).")
-    ] = None,
+    workflow: Workflow,
+    sql: Sql = None,
+    image: Image = None,
+    command: Command = "",
+    down: Down = None,
+    keep: Keep = False,
+    as_json: AsJson = False,
+    junit: Junit = None,
+    markdown: Markdown = None,
+    on: On = None,
+    connections: ConnectionsFile = None,
+    policy: PolicyFile = None,
 ) -> None:
     """Perform a migration in a branch of the twin, under watch; the branch is dropped afterwards.
 
@@ -81,6 +52,7 @@ def rehearse(  # noqa: PLR0917 - as typer has it
     from appliance.cli.work.workflows.rehearsing import (  # noqa: PLC0415
         exit_code,
         files_of,
+        need_one_migration,
         rehearser_of,
         write_report,
     )
@@ -89,12 +61,7 @@ def rehearse(  # noqa: PLR0917 - as typer has it
     from appliance.rehearsals.results.written import junit as junit_of  # noqa: PLC0415
     from appliance.rehearsals.results.written import markdown as markdown_of  # noqa: PLC0415
 
-    if bool(sql) == bool(image):
-        raise WrongRequestError(
-            "There is no migration to rehearse." if not sql else "There are two migrations to rehearse.",
-            "It is in files of SQL, or it is an image.",
-            "--sql FILE, or --image IMAGE",
-        )
+    need_one_migration(sql, image)
     if command and not image:
         raise WrongRequestError("--command is for an image.", "Files of SQL take none.", "--image IMAGE")
     script = read_script(files_of(sql)) if sql else None

@@ -7,6 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from appliance.cli.work.workflows.branch_options import (
+    AsJson,
+    Command,
+    Down,
+    Image,
+    Junit,
+    Keep,
+    Markdown,
+    Name,
+    OnElsewhere,
+    Sql,
+    Ttl,
+    WorkflowElsewhere,
+)
+
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
@@ -16,18 +31,6 @@ app = typer.Typer(no_args_is_help=True)
 branch = typer.Typer(no_args_is_help=True, help="Make, renew, list or drop branches of a twin.")
 app.add_typer(branch, name="branch")
 
-Workflow = Annotated[str, typer.Argument(metavar="WORKFLOW", help="The workflow's id.")]
-Name = Annotated[str, typer.Argument(metavar="NAME", help="The branch's name, as feature/pay-123.")]
-On = Annotated[
-    str | None,
-    typer.Option("--on", metavar="CONNECTION", help="Which twin, where the workflow has several."),
-]
-Ttl = Annotated[
-    str | None,
-    typer.Option(
-        "--ttl", metavar="TIME", help="How long it stands: 90m, 12h, 3d, 2w. Else what policy allows."
-    ),
-]
 Url = Annotated[
     str | None,
     typer.Option(
@@ -56,12 +59,6 @@ ApplianceId = Annotated[
         help="The URL is the dashboard's: ask this appliance through it.",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML there as well.")]
-Markdown = Annotated[
-    Path | None,
-    typer.Option("--markdown", metavar="FILE", help="Write Markdown there as well, for a pull request."),
-]
 
 
 @app.callback()
@@ -75,30 +72,13 @@ def _remote() -> None:
 
 @app.command()
 def rehearse(  # noqa: PLR0917 - as typer has it
-    workflow: Workflow,
-    sql: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--sql",
-            metavar="FILE",
-            help="The migration: a file, a folder's *.sql, or - for standard input. Again for more.",
-        ),
-    ] = None,
-    image: Annotated[
-        str | None,
-        typer.Option("--image", metavar="IMAGE", help="The migration: an image that policy.yaml names."),
-    ] = None,
-    command: Annotated[
-        str, typer.Option("--command", metavar="WORDS", help="Arguments for the image's entry point.")
-    ] = "",
-    down: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--down", metavar="FILE", help="Its way back; then the schema is compared. Again for more."
-        ),
-    ] = None,
-    keep: Annotated[bool, typer.Option("--keep", help="Keep the branch; it ends by itself.")] = False,
-    on: On = None,
+    workflow: WorkflowElsewhere,
+    sql: Sql = None,
+    image: Image = None,
+    command: Command = "",
+    down: Down = None,
+    keep: Keep = False,
+    on: OnElsewhere = None,
     as_json: AsJson = False,
     junit: Junit = None,
     markdown: Markdown = None,
@@ -110,16 +90,10 @@ def rehearse(  # noqa: PLR0917 - as typer has it
     """Rehearse a migration there, in a branch of the twin; wait for its report."""
     from appliance.cli.work.remote.following import followed, started  # noqa: PLC0415
     from appliance.cli.work.workflows.rehearsed_image import words_of  # noqa: PLC0415 - help does without
-    from appliance.cli.work.workflows.rehearsing import files_of  # noqa: PLC0415
-    from appliance.errors import WrongRequestError  # noqa: PLC0415
+    from appliance.cli.work.workflows.rehearsing import files_of, need_one_migration  # noqa: PLC0415
     from appliance.rehearsals.rehearsing import read_script  # noqa: PLC0415
 
-    if bool(sql) == bool(image):
-        raise WrongRequestError(
-            "There is no migration to rehearse." if not sql else "There are two migrations to rehearse.",
-            "It is in files of SQL, or it is an image.",
-            "--sql FILE, or --image IMAGE",
-        )
+    need_one_migration(sql, image)
     wanted: dict[str, JsonValue] = {"workflow": workflow}
     # What cannot be rehearsed is said here already.
     for key, files in (("sql", sql), ("down", down)):
@@ -175,10 +149,10 @@ def cancel(
 
 @branch.command()
 def create(  # noqa: PLR0917
-    workflow: Workflow,
+    workflow: WorkflowElsewhere,
     name: Name,
     ttl: Ttl = None,
-    on: On = None,
+    on: OnElsewhere = None,
     as_json: AsJson = False,
     url: Url = None,
     token_file: TokenFile = None,
@@ -191,10 +165,10 @@ def create(  # noqa: PLR0917
 
 @branch.command()
 def reset(  # noqa: PLR0917
-    workflow: Workflow,
+    workflow: WorkflowElsewhere,
     name: Name,
     ttl: Ttl = None,
-    on: On = None,
+    on: OnElsewhere = None,
     as_json: AsJson = False,
     url: Url = None,
     token_file: TokenFile = None,
@@ -207,10 +181,10 @@ def reset(  # noqa: PLR0917
 
 @branch.command()
 def extend(  # noqa: PLR0917
-    workflow: Workflow,
+    workflow: WorkflowElsewhere,
     name: Name,
     ttl: Ttl = None,
-    on: On = None,
+    on: OnElsewhere = None,
     as_json: AsJson = False,
     url: Url = None,
     token_file: TokenFile = None,
@@ -223,9 +197,9 @@ def extend(  # noqa: PLR0917
 
 @branch.command()
 def drop(  # noqa: PLR0917
-    workflow: Workflow,
+    workflow: WorkflowElsewhere,
     name: Name,
-    on: On = None,
+    on: OnElsewhere = None,
     as_json: AsJson = False,
     url: Url = None,
     token_file: TokenFile = None,
@@ -238,8 +212,8 @@ def drop(  # noqa: PLR0917
 
 @branch.command("list")
 def list_(  # noqa: PLR0917
-    workflow: Workflow,
-    on: On = None,
+    workflow: WorkflowElsewhere,
+    on: OnElsewhere = None,
     as_json: AsJson = False,
     url: Url = None,
     token_file: TokenFile = None,

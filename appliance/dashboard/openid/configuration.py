@@ -1,18 +1,14 @@
-"""What the settings say of sign-in through OpenID Connect. Pure, but for the file of the client's secret."""
+"""A provider for sign-in through OpenID Connect. Pure, but for the file of the client's secret."""
 
 from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from appliance.dashboard.http_errors import ProviderError
 from appliance.dashboard.security import ROLES, Role
-
-if TYPE_CHECKING:
-    from appliance.dashboard.settings import Settings
 
 CALLBACK = "/sign-in/openid/callback"
 EVERYBODY = "*"
@@ -56,37 +52,10 @@ class Configuration:
         return None
 
 
-def configured(settings: Settings) -> Configuration | None:
-    """What the settings say; None where they name no provider."""
-    if not settings.openid_issuer:
-        return None
-    return Configuration(
-        issuer=settings.openid_issuer,
-        client_id=settings.openid_client_id,
-        client_secret_file=settings.openid_client_secret_file,
-        scopes=tuple(settings.openid_scopes.split()),
-        label=settings.openid_label,
-        name_claim=settings.openid_name_claim,
-        groups_claim=settings.openid_groups_claim,
-        groups={
-            "viewer": _listed(settings.openid_viewers),
-            "editor": _listed(settings.openid_editors),
-            "admin": _listed(settings.openid_admins),
-        },
-        redirect_uri=settings.public_url.rstrip("/") + CALLBACK,
-    )
-
-
-def _listed(text: str) -> frozenset[str]:
-    """Groups apart by semicolons: the names of directories have commas in them."""
-    return frozenset(each.strip() for each in text.split(";")) - {""}
-
-
-def problems(settings: Settings) -> list[str]:
-    """What is wrong with these settings, each naming its variable."""
-    known = configured(settings)
+def problems(known: Configuration | None, *, local_accounts: bool) -> list[str]:
+    """What is wrong with the settings of the provider (None: there is none), each naming its variable."""
     if known is None:
-        return [] if settings.local_accounts else [
+        return [] if local_accounts else [
             "DASHBOARD_LOCAL_ACCOUNTS=no leaves no way in without DASHBOARD_OPENID_ISSUER"
         ]  # fmt: skip
     found = []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import FormData
@@ -10,9 +11,11 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from appliance import __version__
 from appliance.dashboard.pages.fleet import enrolment_page
-from appliance.dashboard.pages.rendering import fragment, page
+from appliance.dashboard.pages.rendering import View, fragment, page
 from appliance.dashboard.store.appliances import commands, fleet
-from appliance.dashboard.store.appliances.connection_tests import connection_tests
+from appliance.dashboard.store.appliances.connection_tests import Tested, connection_tests
+from appliance.dashboard.store.appliances.rows import ApplianceRow
+from appliance.dashboard.store.rows import Lenient
 from appliance.dashboard.web import overview
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 
@@ -21,21 +24,48 @@ Visitor = Annotated[Visit, Depends(visit)]
 Form = Annotated[FormData, Depends(checked_form)]
 
 
+@dataclass(frozen=True)
+class AppliancePage(overview.ApplianceDetails, View):
+    """One appliance; ``newest`` is the release that this dashboard is of."""
+
+    template: ClassVar[str] = "appliance.html"
+    newest: str
+
+
+@dataclass(frozen=True)
+class ApplianceLive(AppliancePage):
+    """The part of it that changes by itself."""
+
+    template: ClassVar[str] = "appliance_live.html"
+
+
+@dataclass(frozen=True)
+class ConnectionsPage(View):
+    """The connections template to copy; ``connections`` is what the heartbeat says of each."""
+
+    template: ClassVar[str] = "connections.html"
+    appliance: ApplianceRow
+    text: str
+    connections: list[Lenient]
+    tests: dict[str, Tested]
+
+
+def _shown(visitor: Visit, appliance_id: str) -> AppliancePage:
+    details = overview.appliance_details(visitor.context, appliance_id)
+    return AppliancePage(**vars(details), newest=__version__)
+
+
 @router.get("")
 def appliance_page(request: Request, appliance_id: str, visitor: Visitor) -> Response:
-    data = overview.appliance_details(visitor.context, appliance_id)
     visitor.context.attention.watch(appliance_id)
-    return page(visitor, request, "appliance.html", newest=__version__, **vars(data))
+    return page(visitor, request, _shown(visitor, appliance_id))
 
 
 @router.get("/live")
 def appliance_live(request: Request, appliance_id: str, visitor: Visitor) -> Response:
     """The part of the page that changes by itself."""
     visitor.context.attention.watch(appliance_id)
-    data = overview.appliance_details(visitor.context, appliance_id)
-    return fragment(
-        request, "appliance_live.html", may_edit=visitor.actor.may("editor"), csrf=visitor.csrf, **vars(data)
-    )
+    return fragment(visitor, request, ApplianceLive(**vars(_shown(visitor, appliance_id))))
 
 
 @router.get("/connections.yaml")
@@ -53,9 +83,7 @@ def connections_page(request: Request, appliance_id: str, visitor: Visitor) -> R
         tests = connection_tests(session, appliance_id)
     text = overview.connections_text(visitor.context, appliance_id)
     states = report.get("connections", [])
-    return page(
-        visitor, request, "connections.html", appliance=row, text=text, connections=states, tests=tests
-    )
+    return page(visitor, request, ConnectionsPage(row, text, states, tests))
 
 
 @router.post("/enrolment", dependencies=[Depends(checked_form)])

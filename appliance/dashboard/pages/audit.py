@@ -6,8 +6,9 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, ClassVar
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -15,7 +16,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response, StreamingResponse
 
 from appliance.dashboard.pages.days import DAY_S, day_of
-from appliance.dashboard.pages.rendering import page
+from appliance.dashboard.pages.rendering import View, page
 from appliance.dashboard.store.access import audit
 from appliance.dashboard.store.access.rows import AuditRow
 from appliance.dashboard.store.database import Session
@@ -54,13 +55,23 @@ class AuditFilter(BaseModel):
         return urlencode(self.model_dump(exclude={"before"}, exclude_defaults=True))
 
 
+@dataclass(frozen=True)
+class AuditPage(View):
+    """A page of the log; ``more`` is the id to go on from."""
+
+    template: ClassVar[str] = "audit.html"
+    rows: list[AuditRow]
+    more: int | None
+    wanted: AuditFilter
+
+
 @router.get("/audit")
 def audit_page(request: Request, visitor: Visitor, wanted: Annotated[AuditFilter, Query()]) -> Response:
     """Every change, newest first."""
     with visitor.context.database.read() as session:
         rows = wanted.entries(session, AUDIT_ROWS + 1)
     more = rows[AUDIT_ROWS - 1].id if len(rows) > AUDIT_ROWS else None
-    return page(visitor, request, "audit.html", rows=rows[:AUDIT_ROWS], more=more, wanted=wanted)
+    return page(visitor, request, AuditPage(rows[:AUDIT_ROWS], more, wanted))
 
 
 @router.get("/audit.csv")

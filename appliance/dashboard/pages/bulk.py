@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, cast, get_args
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, cast, get_args
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Depends, Request
@@ -12,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from appliance.dashboard.pages import fleet as fleet_pages
 from appliance.dashboard.pages import workflow as workflow_pages
 from appliance.dashboard.pages.listing import Shown
-from appliance.dashboard.pages.rendering import page
+from appliance.dashboard.pages.rendering import View, page
 from appliance.dashboard.store import tags
 from appliance.dashboard.web import bulk
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
@@ -21,6 +22,16 @@ from appliance.errors import WrongRequestError
 router = APIRouter()
 Visitor = Annotated[Visit, Depends(visit)]
 Form = Annotated[FormData, Depends(checked_form)]
+
+
+@dataclass(frozen=True)
+class BulkPage(View):
+    """What became of each of several ``what``."""
+
+    template: ClassVar[str] = "bulk.html"
+    outcomes: list[bulk.Outcome]
+    here: Shown
+    what: str
 
 
 @router.post("/appliances/bulk")
@@ -99,4 +110,4 @@ def _answer(
     if all(each.problem is None for each in outcomes):
         address = here.link()
         return RedirectResponse(f"{address}{'&' if '?' in address else '?'}note=all-done", 303)
-    return page(visitor, request, "bulk.html", outcomes=outcomes, here=here, what=what)
+    return page(visitor, request, BulkPage(outcomes, here, what))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any
+from typing import Protocol, TypeVar
 
 from markupsafe import Markup, escape
 
@@ -207,11 +207,20 @@ def _days(weekday: str) -> str:
     return f"Every {_DAYS[number]}" if number >= 0 else ""
 
 
-def by_table(rows: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
-    """Rows with a pattern of columns, in order, those beside one another that are about the same table."""
+class OfColumns(Protocol):
+    """What is said of a pattern of columns."""
+
+    @property
+    def pattern(self) -> str: ...
+
+
+RowT = TypeVar("RowT", bound=OfColumns)
+
+
+def by_table(rows: Iterable[RowT]) -> list[tuple[str, list[RowT]]]:
+    """Rows in order, those beside one another that are about the same table."""
     return [
-        (table, list(group))
-        for table, group in groupby(rows, lambda row: str(row["pattern"]).rpartition(".")[0])
+        (table, list(group)) for table, group in groupby(rows, lambda row: row.pattern.rpartition(".")[0])
     ]
 
 

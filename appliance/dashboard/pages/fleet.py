@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import FormData
 from starlette.responses import Response
 
 from appliance.dashboard.pages.listing import Keys, Shown, ordered
-from appliance.dashboard.pages.rendering import fragment, page
+from appliance.dashboard.pages.rendering import View, fragment, page
 from appliance.dashboard.store import tags, workflows
 from appliance.dashboard.store.appliances import fleet
-from appliance.dashboard.store.appliances.rows import FleetRow
+from appliance.dashboard.store.appliances.rows import ApplianceRow, FleetRow
+from appliance.dashboard.store.workflow_rows import CountedWorkflow
 from appliance.dashboard.web import onboarding, overview
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 
@@ -43,7 +45,46 @@ def wanted(q: str = "", show: str = "all", tag: str = "", sort: str = "", p: int
 Wanted = Annotated[Shown, Depends(wanted)]
 
 
-def listing(visitor: Visit, here: Shown) -> dict[str, Any]:
+@dataclass(frozen=True)
+class FleetPage(View):
+    """A page of the fleet; ``totals`` says of how many the whole list consists, by what is shown."""
+
+    template: ClassVar[str] = "fleet.html"
+    rows: list[FleetRow]
+    found: int
+    totals: dict[str, int]
+    here: Shown
+    number: int
+    pages: int
+    known_tags: list[str]
+    offered: list[CountedWorkflow]
+
+
+@dataclass(frozen=True)
+class FleetLive(FleetPage):
+    """The part of it that changes by itself."""
+
+    template: ClassVar[str] = "fleet_live.html"
+
+
+@dataclass(frozen=True)
+class NewAppliancePage(View):
+    """The form to add one."""
+
+    template: ClassVar[str] = "appliance_new.html"
+
+
+@dataclass(frozen=True)
+class EnrolmentPage(View):
+    """An enrolment token, with the commands to copy."""
+
+    template: ClassVar[str] = "appliance_enrol.html"
+    appliance: ApplianceRow
+    token: str
+    commands: onboarding.Commands
+
+
+def listing(visitor: Visit, here: Shown) -> FleetPage:
     """One page of the fleet, those that need attention first unless it is sorted, and the totals."""
     rows = overview.fleet_rows(visitor.context, here.q)
     with visitor.context.database.read() as session:
@@ -67,16 +108,16 @@ def listing(visitor: Visit, here: Shown) -> dict[str, Any]:
     pages = max(1, -(-len(shown) // PAGE_ROWS))
     number = min(here.p, pages)
     first = (number - 1) * PAGE_ROWS
-    return {
-        "rows": shown[first : first + PAGE_ROWS],
-        "found": len(shown),
-        "totals": totals,
-        "here": here,
-        "number": number,
-        "pages": pages,
-        "known_tags": known_tags,
-        "offered": offered,
-    }
+    return FleetPage(
+        rows=shown[first : first + PAGE_ROWS],
+        found=len(shown),
+        totals=totals,
+        here=here,
+        number=number,
+        pages=pages,
+        known_tags=known_tags,
+        offered=offered,
+    )
 
 
 def _numbers(version: str | None) -> list[tuple[int, str]] | None:
@@ -103,21 +144,20 @@ def _matches(row: FleetRow, chosen: str) -> bool:
 @router.get("/")
 def fleet_page(request: Request, visitor: Annotated[Visit, Depends(visit)], here: Wanted) -> Response:
     """The fleet."""
-    return page(visitor, request, "fleet.html", **listing(visitor, here))
+    return page(visitor, request, listing(visitor, here))
 
 
 @router.get("/fleet/live")
 def fleet_live(request: Request, visitor: Annotated[Visit, Depends(visit)], here: Wanted) -> Response:
     """The part of the fleet's page that changes by itself."""
-    data = listing(visitor, here)
-    return fragment(request, "fleet_live.html", may_edit=visitor.actor.may("editor"), **data)
+    return fragment(visitor, request, FleetLive(**vars(listing(visitor, here))))
 
 
 @router.get("/appliances/new")
 def new_page(request: Request, visitor: Annotated[Visit, Depends(visit)]) -> Response:
     """The form to add an appliance."""
     visitor.needs("editor")
-    return page(visitor, request, "appliance_new.html")
+    return page(visitor, request, NewAppliancePage())
 
 
 @router.post("/appliances")
@@ -138,4 +178,4 @@ def enrolment_page(request: Request, visitor: Visit, appliance_id: str, token: s
     with visitor.context.database.read() as session:
         row = fleet.appliance(session, appliance_id)
     commands = onboarding.commands(visitor.context.settings, token)
-    return page(visitor, request, "appliance_enrol.html", appliance=row, token=token, commands=commands)
+    return page(visitor, request, EnrolmentPage(row, token, commands))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
-from appliance.dashboard.pages.rendering import page
-from appliance.dashboard.security import ROLES
+from appliance.dashboard.pages.rendering import View, page
+from appliance.dashboard.security import ROLES, Role
 from appliance.dashboard.store.access import people, tokens
+from appliance.dashboard.store.access.rows import PersonRow, TokenRow
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.errors import WrongRequestError
 
@@ -19,10 +21,54 @@ Visitor = Annotated[Visit, Depends(visit)]
 Form = Annotated[FormData, Depends(checked_form)]
 
 
-def _people_page(request: Request, visitor: Visit, **data: Any) -> Response:
+@dataclass(frozen=True)
+class PeoplePage(View):
+    """Everybody; a one-time password that was made just now is shown with its person's name."""
+
+    template: ClassVar[str] = "people.html"
+    rows: list[PersonRow]
+    roles: tuple[Role, ...]
+    one_time: str | None
+    one_time_name: str
+
+
+@dataclass(frozen=True)
+class TokensPage(View):
+    """Every token; one that was made just now is shown with its name."""
+
+    template: ClassVar[str] = "tokens.html"
+    rows: list[TokenRow]
+    roles: list[Role]
+    """That the visitor may give."""
+    token: str | None
+    token_name: str
+
+
+@dataclass(frozen=True)
+class ApiCall:
+    """A call of the API, as its document describes it."""
+
+    method: str
+    path: str
+    about: str
+    tag: str
+
+
+@dataclass(frozen=True)
+class ApiPage(View):
+    """Every call that an API token can make."""
+
+    template: ClassVar[str] = "api.html"
+    calls: list[ApiCall]
+    url: str
+
+
+def _people_page(
+    request: Request, visitor: Visit, one_time: str | None = None, one_time_name: str = ""
+) -> Response:
     with visitor.context.database.read() as session:
         rows = people.people(session)
-    return page(visitor, request, "people.html", **{"rows": rows, "roles": ROLES, "one_time": None, **data})
+    return page(visitor, request, PeoplePage(rows, ROLES, one_time, one_time_name))
 
 
 @router.get("/people")
@@ -66,11 +112,13 @@ def disable(person_id: str, visitor: Visitor, form: Form) -> Response:
     return RedirectResponse(f"/people?note={'disabled' if disabled else 'enabled'}", 303)
 
 
-def _tokens_page(request: Request, visitor: Visit, **data: Any) -> Response:
+def _tokens_page(
+    request: Request, visitor: Visit, token: str | None = None, token_name: str = ""
+) -> Response:
     with visitor.context.database.read() as session:
         rows = tokens.tokens(session)
     roles = [role for role in ROLES if visitor.actor.may(role)]
-    return page(visitor, request, "tokens.html", **{"rows": rows, "roles": roles, "token": None, **data})
+    return page(visitor, request, TokensPage(rows, roles, token, token_name))
 
 
 @router.get("/tokens")
@@ -103,9 +151,9 @@ def api_page(request: Request, visitor: Visitor) -> Response:
     """Every call that an API token can make, from the OpenAPI document."""
     document = request.app.openapi()
     calls = [
-        {"method": method.upper(), "path": path, "about": call.get("summary", ""), "tag": call["tags"][0]}
+        ApiCall(method.upper(), path, call.get("summary", ""), call["tags"][0])
         for path, methods in document["paths"].items()
         for method, call in methods.items()
     ]
     url = visitor.context.settings.public_url.rstrip("/")
-    return page(visitor, request, "api.html", calls=calls, url=url)
+    return page(visitor, request, ApiPage(calls, url))

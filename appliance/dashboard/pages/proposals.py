@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from appliance.dashboard.http_errors import NotFoundError
-from appliance.dashboard.pages.editing.versions import difference
-from appliance.dashboard.pages.rendering import page
+from appliance.dashboard.pages.editing.versions import DiffLine, difference
+from appliance.dashboard.pages.rendering import View, page
 from appliance.dashboard.store import documents, proposals, second_person, workflows
 from appliance.dashboard.store.database import Session
+from appliance.dashboard.store.workflow_rows import StoredProposal
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.widening import widening
+from appliance.errors import Explanation
 from appliance.workflow.document import Workflow
 
 router = APIRouter(prefix="/proposals")
@@ -22,13 +25,34 @@ Visitor = Annotated[Visit, Depends(visit)]
 Form = Annotated[FormData, Depends(checked_form)]
 
 
+@dataclass(frozen=True)
+class ProposalsPage(View):
+    """The newest proposals; ``asked`` says whether the dashboard asks for a second person at all."""
+
+    template: ClassVar[str] = "proposals.html"
+    rows: list[StoredProposal]
+    asked: bool
+
+
+@dataclass(frozen=True)
+class ProposalPage(View):
+    """What a proposal would keep, and what may be done with it."""
+
+    template: ClassVar[str] = "proposal.html"
+    proposal: StoredProposal
+    wider: tuple[str, ...]
+    diff: list[DiffLine]
+    hindrance: Explanation | None
+    """Why this visitor is not its second person."""
+    own: bool
+
+
 @router.get("")
 def proposals_page(request: Request, visitor: Visitor) -> Response:
     with visitor.context.database.read() as session:
         rows = proposals.proposals(session)
-    return page(
-        visitor, request, "proposals.html", rows=rows, asked=visitor.context.settings.second_person != "no"
-    )
+    asked = visitor.context.settings.second_person != "no"
+    return page(visitor, request, ProposalsPage(rows, asked))
 
 
 @router.get("/{proposal_id}")
@@ -42,12 +66,13 @@ def proposal_page(request: Request, proposal_id: str, visitor: Visitor) -> Respo
     return page(
         visitor,
         request,
-        "proposal.html",
-        proposal=row,
-        wider=widening(present, wanted) if wanted else (),
-        diff=difference(text, row.yaml),
-        hindrance=hindrance,
-        own=row.person_id is not None and row.person_id == visitor.actor.person_id,
+        ProposalPage(
+            proposal=row,
+            wider=widening(present, wanted) if wanted else (),
+            diff=difference(text, row.yaml),
+            hindrance=hindrance,
+            own=row.person_id is not None and row.person_id == visitor.actor.person_id,
+        ),
     )
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
-from appliance.dashboard.pages.rendering import fragment, page
+from appliance.dashboard.pages.rendering import View, fragment, page
 from appliance.dashboard.rollouts import advancing
+from appliance.dashboard.rollouts.records import Rollout
 from appliance.dashboard.rollouts.waves import Plan
 from appliance.dashboard.store.appliances import fleet
 from appliance.dashboard.web import releases
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
+from appliance.dashboard.web.releases import Known, Wave, Wish
 from appliance.errors import WrongRequestError
 
 router = APIRouter(prefix="/releases")
@@ -21,28 +24,46 @@ Visitor = Annotated[Visit, Depends(visit)]
 Form = Annotated[FormData, Depends(checked_form)]
 
 
-def _shown(visitor: Visit) -> dict[str, Any]:
+@dataclass(frozen=True)
+class ReleasesLive(View):
+    """Releases, wishes, and rollouts with their waves."""
+
+    template: ClassVar[str] = "releases_live.html"
+    releases: list[Known]
+    wishes: list[Wish]
+    rollouts: list[tuple[Rollout, list[Wave]]]
+    has_repository: bool
+
+
+@dataclass(frozen=True)
+class ReleasesPage(ReleasesLive):
+    """The same as a page; ``enrolled`` is how many appliances a rollout would be for."""
+
+    template: ClassVar[str] = "releases.html"
+    enrolled: int
+
+
+def _shown(visitor: Visit) -> ReleasesLive:
     context = visitor.context
     found = [(each, releases.waves_of(each)) for each in releases.rollouts(context)]
-    return {
-        "releases": releases.known_releases(context),
-        "wishes": releases.wishes(context),
-        "rollouts": found,
-        "has_repository": bool(context.settings.releases),
-    }
+    return ReleasesLive(
+        releases=releases.known_releases(context),
+        wishes=releases.wishes(context),
+        rollouts=found,
+        has_repository=bool(context.settings.releases),
+    )
 
 
 @router.get("")
 def releases_page(request: Request, visitor: Visitor) -> Response:
     enrolled = len(releases.candidates(visitor.context))
-    return page(visitor, request, "releases.html", enrolled=enrolled, **_shown(visitor))
+    return page(visitor, request, ReleasesPage(**vars(_shown(visitor)), enrolled=enrolled))
 
 
 @router.get("/live")
 def releases_live(request: Request, visitor: Visitor) -> Response:
     """The part of the page that changes by itself."""
-    may_edit = visitor.actor.may("editor")
-    return fragment(request, "releases_live.html", may_edit=may_edit, csrf=visitor.csrf, **_shown(visitor))
+    return fragment(visitor, request, _shown(visitor))
 
 
 @router.post("/rollouts")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 from fastapi import Request
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -72,6 +72,13 @@ NOTES = {
 """What a page says after a change; ``?note=`` picks one, so that an address cannot put words on a page."""
 
 
+@dataclass(frozen=True)
+class View:
+    """What a template is given, a field each; a subclass names the template."""
+
+    template: ClassVar[str]
+
+
 @cache
 def environment() -> Environment:
     """The template environment, made once."""
@@ -120,30 +127,44 @@ def asset(name: str) -> str:
     return f"/static/{name}?v={mark}"
 
 
-def page(visit: Visit, request: Request, template: str, *, status: int = 200, **data: Any) -> HTMLResponse:
+def rendered(view: View, **around: object) -> str:
+    """A template's text; ``around`` is what every template of its kind is given besides."""
+    return environment().get_template(view.template).render({**around, **vars(view)})
+
+
+def page(visit: Visit, request: Request, view: View, *, status: int = 200) -> HTMLResponse:
     """A whole page for a signed-in user."""
     asked = visit.context.settings.second_person != "no"
-    shown = {
-        "navigation": (*NAVIGATION[:2], PROPOSALS, *NAVIGATION[2:]) if asked else NAVIGATION,
-        "actor": visit.actor,
-        "csrf": visit.csrf,
-        "note": NOTES.get(request.query_params.get("note", "")),
-        "may_edit": visit.actor.may("editor"),
-        "may_admin": visit.actor.may("admin"),
-    }
-    return html(request, template, shown | data, status=status)
+    return _html(
+        request,
+        view,
+        status,
+        navigation=(*NAVIGATION[:2], PROPOSALS, *NAVIGATION[2:]) if asked else NAVIGATION,
+        actor=visit.actor,
+        note=NOTES.get(request.query_params.get("note", "")),
+        may_admin=visit.actor.may("admin"),
+        **_of_visitor(visit),
+    )
 
 
-def html(request: Request, template: str, data: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
-    """A page for anybody."""
+def page_for_anybody(request: Request, view: View, *, status: int = 200) -> HTMLResponse:
+    """A page for a visitor who is not signed in."""
+    return _html(request, view, status, actor=None)
+
+
+def _of_visitor(visit: Visit) -> dict[str, str | bool]:
+    return {"csrf": visit.csrf, "may_edit": visit.actor.may("editor")}
+
+
+def _html(request: Request, view: View, status: int, **around: object) -> HTMLResponse:
     theme = request.cookies.get("theme", "")
-    shown = {"theme": theme if theme in {"light", "dark"} else "", "path": request.url.path, "actor": None}
-    return HTMLResponse(environment().get_template(template).render({**shown, **data}), status)
+    chosen = theme if theme in {"light", "dark"} else ""
+    return HTMLResponse(rendered(view, theme=chosen, path=request.url.path, **around), status)
 
 
-def fragment(request: Request, template: str, **data: Any) -> Response:
+def fragment(visit: Visit, request: Request, view: View) -> Response:
     """A part of a page, for a page that keeps itself current; 204 where it is what the page already has."""
-    text = environment().get_template(template).render(data)
+    text = rendered(view, **_of_visitor(visit))
     mark = hashlib.sha256(text.encode()).hexdigest()[:24]
     if request.headers.get("x-have") == mark:
         return Response(status_code=204)

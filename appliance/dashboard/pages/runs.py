@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import RedirectResponse, Response
 
+from appliance.contract.catalog import UncoveredColumn
 from appliance.dashboard.http_errors import NotFoundError
 from appliance.dashboard.pages.days import DAY_S, day_of
-from appliance.dashboard.pages.rendering import fragment, page
-from appliance.dashboard.pages.run_grid import grid
+from appliance.dashboard.pages.rendering import View, fragment, page
+from appliance.dashboard.pages.run_grid import GridRow, grid
 from appliance.dashboard.store.appliances import catalogs, commands, fleet, rehearsals
-from appliance.dashboard.store.appliances.rows import NamedAppliance
+from appliance.dashboard.store.appliances.rehearsals import Rehearsed
+from appliance.dashboard.store.appliances.rows import ApplianceRow, CommandShown, NamedAppliance
 from appliance.dashboard.store.run_history import receipts, run_lists, runs
+from appliance.dashboard.store.run_history.receipts import ReceiptRow
+from appliance.dashboard.store.run_history.rows import RunRow, RunShown
 from appliance.dashboard.store.run_history.run_lists import RUN_STATES, Wanted
 from appliance.dashboard.store.workflow_rows import TitledWorkflow
 from appliance.dashboard.web.access import Visit, checked_form, visit
@@ -61,56 +66,116 @@ class RunFilter(BaseModel):
         return urlencode(given)
 
 
-def listing(visitor: Visit, wanted: RunFilter) -> dict[str, Any]:
+@dataclass(frozen=True)
+class RunsLive(View):
+    """One page of runs; ``more`` is the start of the last one, where there are more."""
+
+    template: ClassVar[str] = "runs_live.html"
+    rows: list[RunRow]
+    more: float | None
+    before: float | None
+    query: str
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the filters offer, and the latest runs of each workflow that they let through."""
+
+    wanted: RunFilter
+    states: tuple[str, ...]
+    workflows: list[TitledWorkflow]
+    appliances: list[NamedAppliance]
+    people: list[str]
+    others: dict[str, str]
+    grid: list[GridRow]
+
+
+@dataclass(frozen=True)
+class RunsPage(RunsLive, Choices):
+    """All runs, with the filters."""
+
+    template: ClassVar[str] = "runs.html"
+
+
+@dataclass(frozen=True)
+class RunLive(View):
+    """One run, and what was reported of it."""
+
+    template: ClassVar[str] = "run_live.html"
+    run: RunShown
+    uncovered: tuple[UncoveredColumn, ...]
+    receipts: list[ReceiptRow]
+
+
+@dataclass(frozen=True)
+class RunPage(RunLive):
+    """The same as a page, which asks for news ``every`` so many seconds."""
+
+    template: ClassVar[str] = "run.html"
+    every: int
+
+
+@dataclass(frozen=True)
+class CommandLive(View):
+    """A command, and what became of it."""
+
+    template: ClassVar[str] = "command_live.html"
+    command: CommandShown
+    appliance: ApplianceRow
+    rehearsed: Rehearsed | None
+
+
+@dataclass(frozen=True)
+class CommandPage(CommandLive):
+    """The same as a page."""
+
+    template: ClassVar[str] = "command.html"
+
+
+def listing(visitor: Visit, wanted: RunFilter) -> RunsLive:
     """One page of runs, newest first."""
     with visitor.context.database.read() as session:
         rows = run_lists.runs(session, wanted.wanted, PAGE_ROWS + 1)
     more = rows[PAGE_ROWS - 1].started_at if len(rows) > PAGE_ROWS else None
-    return {"rows": rows[:PAGE_ROWS], "more": more, "before": wanted.before, "query": wanted.query}
+    return RunsLive(rows[:PAGE_ROWS], more, wanted.before, wanted.query)
 
 
-def choices(visitor: Visit, wanted: RunFilter) -> dict[str, Any]:
+def choices(visitor: Visit, wanted: RunFilter) -> Choices:
     """What the filters offer, and the latest runs of each workflow that they let through."""
     with visitor.context.database.read() as session:
         latest = run_lists.latest(session, workflow_id=wanted.workflow, appliance_id=wanted.appliance)
-        return {
-            "wanted": wanted,
-            "states": RUN_STATES,
-            "workflows": session.all(
-                TitledWorkflow, "SELECT id, title FROM workflow ORDER BY title LIMIT 500"
-            ),
-            "appliances": session.all(
-                NamedAppliance, "SELECT id, name FROM appliance ORDER BY name LIMIT 2000"
-            ),
-            "people": run_lists.people_who_asked(session),
-            "others": run_lists.OTHERS,
-            "grid": grid(latest)[:MOST_IN_GRID],
-        }
+        return Choices(
+            wanted=wanted,
+            states=RUN_STATES,
+            workflows=session.all(TitledWorkflow, "SELECT id, title FROM workflow ORDER BY title LIMIT 500"),
+            appliances=session.all(NamedAppliance, "SELECT id, name FROM appliance ORDER BY name LIMIT 2000"),
+            people=run_lists.people_who_asked(session),
+            others=run_lists.OTHERS,
+            grid=grid(latest)[:MOST_IN_GRID],
+        )
 
 
 @router.get("/runs")
 def runs_page(request: Request, visitor: Visitor, wanted: Annotated[RunFilter, Query()]) -> Response:
     """All runs, newest first."""
-    return page(visitor, request, "runs.html", **choices(visitor, wanted), **listing(visitor, wanted))
+    shown = RunsPage(**vars(choices(visitor, wanted)), **vars(listing(visitor, wanted)))
+    return page(visitor, request, shown)
 
 
 @router.get("/runs/live")
 def runs_live(request: Request, visitor: Visitor, wanted: Annotated[RunFilter, Query()]) -> Response:
     """The part of the list that changes by itself."""
-    return fragment(request, "runs_live.html", **listing(visitor, wanted))
+    return fragment(visitor, request, listing(visitor, wanted))
 
 
-def _details(visitor: Visit, appliance_id: str, run_id: str) -> dict[str, Any]:
+def _details(visitor: Visit, appliance_id: str, run_id: str) -> RunLive:
     visitor.context.attention.watch(appliance_id)
     with visitor.context.database.read() as session:
-        return {
-            "run": runs.run(session, appliance_id, run_id),
-            "uncovered": catalogs.uncovered(session, appliance_id, run_id),
-            "receipts": receipts.of_run(session, appliance_id, run_id),
-            "events": runs.events(session, appliance_id, run_id=run_id, limit=30),
-            "may_edit": visitor.actor.may("editor"),
-            "csrf": visitor.csrf,
-        }
+        return RunLive(
+            run=runs.run(session, appliance_id, run_id),
+            uncovered=catalogs.uncovered(session, appliance_id, run_id),
+            receipts=receipts.of_run(session, appliance_id, run_id),
+        )
 
 
 @router.get("/runs/{appliance_id}/{run_id}")
@@ -124,7 +189,7 @@ def run_page(request: Request, appliance_id: str, run_id: str, visitor: Visitor)
         if command_id is None:
             raise
         return RedirectResponse(f"/commands/{command_id}", 303)
-    return page(visitor, request, "run.html", every=every(data["run"].state), **data)
+    return page(visitor, request, RunPage(**vars(data), every=every(data.run.state)))
 
 
 def every(state: str) -> int:
@@ -136,8 +201,8 @@ def every(state: str) -> int:
 def run_live(request: Request, appliance_id: str, run_id: str, visitor: Visitor) -> Response:
     """The part of the run's page that changes by itself."""
     data = _details(visitor, appliance_id, run_id)
-    response = fragment(request, "run_live.html", **data)
-    response.headers["x-every"] = str(every(data["run"].state))
+    response = fragment(visitor, request, data)
+    response.headers["x-every"] = str(every(data.run.state))
     return response
 
 
@@ -161,7 +226,8 @@ def cancel(appliance_id: str, run_id: str, visitor: Visitor) -> Response:
     return RedirectResponse(f"/runs/{appliance_id}/{run_id}?note=sent", 303)
 
 
-def _command(visitor: Visit, command_id: str) -> dict[str, Any]:
+def _command(visitor: Visit, command_id: str) -> tuple[CommandLive, str | None]:
+    """The command, and the address of the run that it asked for, once that has begun."""
     with visitor.context.database.read() as session:
         row = commands.command(session, command_id)
         appliance = fleet.appliance(session, row.appliance_id)
@@ -175,23 +241,17 @@ def _command(visitor: Visit, command_id: str) -> dict[str, Any]:
             row.run_id,
         )
     visitor.context.attention.watch(row.appliance_id)
-    return {
-        "command": row,
-        "appliance": appliance,
-        "started": started,
-        "rehearsed": rehearsed,
-        "may_edit": visitor.actor.may("editor"),
-        "csrf": visitor.csrf,
-    }
+    address = f"/runs/{appliance.id}/{started}" if started and row.kind == "run" else None
+    return CommandLive(row, appliance, rehearsed), address
 
 
 @router.get("/commands/{command_id}")
 def command_page(request: Request, command_id: str, visitor: Visitor) -> Response:
     """What became of a command; a run that has begun is shown itself."""
-    data = _command(visitor, command_id)
-    if data["started"] and data["command"].kind == "run":
-        return RedirectResponse(f"/runs/{data['appliance'].id}/{data['started']}", 303)
-    return page(visitor, request, "command.html", **data)
+    data, begun = _command(visitor, command_id)
+    if begun:
+        return RedirectResponse(begun, 303)
+    return page(visitor, request, CommandPage(**vars(data)))
 
 
 @router.post("/commands/{command_id}/cancel", dependencies=[Depends(checked_form)])
@@ -213,8 +273,8 @@ def cancel_rehearsal(command_id: str, visitor: Visitor) -> Response:
 @router.get("/commands/{command_id}/live")
 def command_live(request: Request, command_id: str, visitor: Visitor) -> Response:
     """The part that changes by itself; says where to go once the run has begun."""
-    data = _command(visitor, command_id)
-    response = fragment(request, "command_live.html", **data)
-    if data["started"] and data["command"].kind == "run":
-        response.headers["x-go"] = f"/runs/{data['appliance'].id}/{data['started']}"
+    data, begun = _command(visitor, command_id)
+    response = fragment(visitor, request, data)
+    if begun:
+        response.headers["x-go"] = begun
     return response

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request
@@ -14,10 +14,10 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from appliance.dashboard.http_errors import TooManyRequestsError
-from appliance.dashboard.pages.rendering import html, page
+from appliance.dashboard.pages.rendering import View, page, page_for_anybody
 from appliance.dashboard.security import digest, sign, signed_text
 from appliance.dashboard.store.access import people, second_factors
-from appliance.dashboard.store.access.rows import Account, SigningIn
+from appliance.dashboard.store.access.rows import Account, SessionRow, SigningIn
 from appliance.dashboard.web import access
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.context import Context, address_of, context_of, take
@@ -39,6 +39,48 @@ class Setup:
     wrong: bool = False
 
 
+@dataclass(frozen=True)
+class SignInPage(View):
+    """The form for name and password, and the way through a provider."""
+
+    template: ClassVar[str] = "sign_in.html"
+    csrf: str
+    name: str
+    wrong: bool
+    target: str
+    provider: str
+    local: bool
+    signed_out: bool
+
+
+@dataclass(frozen=True)
+class CodePage(View):
+    """The form for the code that follows the password; ``half`` says that it was right."""
+
+    template: ClassVar[str] = "sign_in_code.html"
+    csrf: str
+    half: str
+    wrong: bool
+    target: str
+
+
+@dataclass(frozen=True)
+class AccountPage(View):
+    """One's own account; ``own`` is the digest of this session."""
+
+    template: ClassVar[str] = "account.html"
+    sessions: list[SessionRow]
+    own: str
+    must_change: bool
+    provider: str
+    must_set_up: bool
+    required: bool
+    standing: second_factors.Standing
+    codes: Sequence[str]
+    setup: Setup | None
+    target: str
+
+
 def safe_target(target: str) -> str:
     """A path on this dashboard; anything else becomes the first page."""
     plain = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
@@ -52,16 +94,16 @@ def own_password_page(target: str) -> str:
 
 def _form(request: Request, context: Context, name: str = "", wrong: bool = False) -> Response:
     cookie, csrf = access.stranger_csrf(request, context)
-    data = {
-        "csrf": csrf,
-        "name": name[:64],
-        "wrong": wrong,
-        "target": safe_target(request.query_params.get("next", "/")),
-        "provider": context.provider.configuration.label if context.provider else "",
-        "local": context.settings.local_accounts,
-        "signed_out": "signed-out" in request.query_params,
-    }
-    response = html(request, "sign_in.html", data, status=401 if wrong else 200)
+    shown = SignInPage(
+        csrf=csrf,
+        name=name[:64],
+        wrong=wrong,
+        target=safe_target(request.query_params.get("next", "/")),
+        provider=context.provider.configuration.label if context.provider else "",
+        local=context.settings.local_accounts,
+        signed_out="signed-out" in request.query_params,
+    )
+    response = page_for_anybody(request, shown, status=401 if wrong else 200)
     access.set_cookie(context, response, "visitor", cookie)
     return response
 
@@ -87,8 +129,8 @@ def _half_of(context: Context, request: Request, half: str) -> SigningIn | None:
 def code_form(request: Request, context: Context, half: str, target: str, wrong: bool = False) -> Response:
     """Asks for the code, after the password."""
     cookie, csrf = access.stranger_csrf(request, context)
-    data = {"csrf": csrf, "half": half, "wrong": wrong, "target": safe_target(target)}
-    response = html(request, "sign_in_code.html", data, status=401 if wrong else 200)
+    shown = CodePage(csrf, half, wrong, safe_target(target))
+    response = page_for_anybody(request, shown, status=401 if wrong else 200)
     access.set_cookie(context, response, "visitor", cookie)
     return response
 
@@ -203,17 +245,18 @@ def account_page(
     return page(
         visitor,
         request,
-        "account.html",
-        sessions=sessions,
-        own=digest(visitor.secret),
-        must_change=visitor.must_change,
-        provider=visitor.through_provider,
-        must_set_up=visitor.must_set_up and standing.since is None,
-        required=visitor.context.settings.require_second_factor,
-        standing=standing,
-        codes=codes,
-        setup=setup,
-        target=safe_target(request.query_params.get("next", "")),
+        AccountPage(
+            sessions=sessions,
+            own=digest(visitor.secret),
+            must_change=visitor.must_change,
+            provider=visitor.through_provider,
+            must_set_up=visitor.must_set_up and standing.since is None,
+            required=visitor.context.settings.require_second_factor,
+            standing=standing,
+            codes=codes,
+            setup=setup,
+            target=safe_target(request.query_params.get("next", "")),
+        ),
         status=422 if setup and setup.wrong else 200,
     )
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, ClassVar
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import JsonValue
 from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
-from appliance.dashboard.pages.editing.versions import difference
 from appliance.dashboard.pages.listing import Keys, Shown, ordered
-from appliance.dashboard.pages.rendering import fragment, page
-from appliance.dashboard.pages.run_grid import grid
-from appliance.dashboard.store import proposals, saving, tags, workflows
+from appliance.dashboard.pages.rendering import View, fragment, page
+from appliance.dashboard.pages.run_grid import GridRow, grid
+from appliance.dashboard.store import proposals, tags, workflows
 from appliance.dashboard.store.appliances import branches, commands, drift_checks, fleet, rehearsals
 from appliance.dashboard.store.appliances.branches import Reported
 from appliance.dashboard.store.appliances.drift_checks import Checked
@@ -23,17 +22,22 @@ from appliance.dashboard.store.appliances.rehearsals import Rehearsed
 from appliance.dashboard.store.appliances.rows import CountedAppliance
 from appliance.dashboard.store.database import Session
 from appliance.dashboard.store.run_history import run_lists
+from appliance.dashboard.store.run_history.rows import RunRow
 from appliance.dashboard.store.run_history.run_lists import Wanted
-from appliance.dashboard.store.workflow_rows import AssignmentRow, WorkflowNewest, WorkflowRow
+from appliance.dashboard.store.workflow_rows import (
+    AssignmentRow,
+    StoredProposal,
+    WorkflowNewest,
+    WorkflowRow,
+)
 from appliance.dashboard.web import overview
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
-from appliance.dashboard.web.masks import explain
+from appliance.dashboard.web.masks import ExplainedMask, explain
 from appliance.errors import WrongRequestError
 
 router = APIRouter(prefix="/workflows")
 Visitor = Annotated[Visit, Depends(visit)]
 Form = Annotated[FormData, Depends(checked_form)]
-Number = Annotated[int, Path(ge=1, le=2**31)]
 
 
 SORTED_BY: Keys[WorkflowRow] = {
@@ -53,6 +57,17 @@ def wanted(q: str = "", show: str = "all", tag: str = "", sort: str = "") -> Sho
     return Shown("/workflows", q[:80], show if show in SHOWN else "all", tag[:80], sort if known else "")
 
 
+@dataclass(frozen=True)
+class WorkflowsPage(View):
+    """The list; ``offered`` are the appliances that those that are ticked can be assigned to."""
+
+    template: ClassVar[str] = "workflows.html"
+    rows: list[WorkflowRow]
+    here: Shown
+    known_tags: list[str]
+    offered: list[CountedAppliance]
+
+
 @router.get("")
 def workflows_page(request: Request, visitor: Visitor, here: Annotated[Shown, Depends(wanted)]) -> Response:
     """The list."""
@@ -66,11 +81,9 @@ def workflows_page(request: Request, visitor: Visitor, here: Annotated[Shown, De
     return page(
         visitor,
         request,
-        "workflows.html",
-        rows=ordered(shown, here.sort, SORTED_BY),
-        here=here,
-        known_tags=known_tags,
-        offered=offered,
+        WorkflowsPage(
+            rows=ordered(shown, here.sort, SORTED_BY), here=here, known_tags=known_tags, offered=offered
+        ),
     )
 
 
@@ -97,6 +110,37 @@ class AssignmentShown(AssignmentRow):
     """It has the newest version."""
 
 
+@dataclass(frozen=True)
+class WorkflowLive(View):
+    """What a workflow's page shows of its appliances and runs."""
+
+    template: ClassVar[str] = "workflow_live.html"
+    workflow: WorkflowNewest
+    tags: list[str]
+    assigned: list[AssignmentShown]
+    runs: list[RunRow]
+    grid: list[GridRow]
+    proposals: list[StoredProposal]
+
+
+@dataclass(frozen=True)
+class WorkflowPage(WorkflowLive):
+    """The same as a page, with the masks explained."""
+
+    template: ClassVar[str] = "workflow.html"
+    masks: list[ExplainedMask]
+
+
+@dataclass(frozen=True)
+class AssignPage(View):
+    """The appliances, and the ids of those that are chosen."""
+
+    template: ClassVar[str] = "workflow_assign.html"
+    workflow: WorkflowNewest
+    rows: list[CountedAppliance]
+    chosen: set[str]
+
+
 def _assignment(session: Session, workflow: WorkflowNewest, row: AssignmentRow) -> AssignmentShown:
     return AssignmentShown(
         **vars(row),
@@ -107,7 +151,7 @@ def _assignment(session: Session, workflow: WorkflowNewest, row: AssignmentRow) 
     )
 
 
-def details(visitor: Visit, workflow_id: str) -> dict[str, Any]:
+def details(visitor: Visit, workflow_id: str) -> WorkflowLive:
     """What a workflow's page shows of its appliances and runs."""
     with visitor.context.database.read() as session:
         row = workflows.workflow(session, workflow_id)
@@ -116,71 +160,23 @@ def details(visitor: Visit, workflow_id: str) -> dict[str, Any]:
         recent = run_lists.runs(session, Wanted(workflow_id=workflow_id), 8)
         latest = run_lists.latest(session, workflow_id=workflow_id)
         waiting = proposals.proposals(session, workflow_id, waiting=True)
-    return {
-        "workflow": row,
-        "tags": tagged,
-        "assigned": assigned,
-        "runs": recent,
-        "grid": grid(latest),
-        "proposals": [each for each in waiting if each.state == "waiting"],
-        "may_edit": visitor.actor.may("editor"),
-    }
+    return WorkflowLive(
+        workflow=row,
+        tags=tagged,
+        assigned=assigned,
+        runs=recent,
+        grid=grid(latest),
+        proposals=[each for each in waiting if each.state == "waiting"],
+    )
 
 
 @router.get("/{workflow_id}/live")
 def workflow_live(request: Request, workflow_id: str, visitor: Visitor) -> Response:
     """The part of a workflow's page that changes by itself."""
     data = details(visitor, workflow_id)
-    for appliance in data["assigned"]:
+    for appliance in data.assigned:
         visitor.context.attention.watch(appliance.appliance_id)
-    return fragment(request, "workflow_live.html", **data, csrf=visitor.csrf)
-
-
-@router.get("/{workflow_id}/history")
-def history_page(request: Request, workflow_id: str, visitor: Visitor) -> Response:
-    with visitor.context.database.read() as session:
-        row = workflows.workflow(session, workflow_id)
-        versions = workflows.history(session, workflow_id)
-    return page(visitor, request, "workflow_history.html", workflow=row, versions=versions)
-
-
-@router.get("/{workflow_id}/history/{number}")
-def version_page(
-    request: Request, workflow_id: str, number: Number, visitor: Visitor, against: int = 0
-) -> Response:
-    """One version, and what it changed."""
-    with visitor.context.database.read() as session:
-        row = workflows.workflow(session, workflow_id)
-        version = workflows.revision(session, workflow_id, number)
-        numbers = [entry.number for entry in workflows.history(session, workflow_id)]
-        other = against if against in numbers else number - 1
-        earlier = workflows.revision(session, workflow_id, other).yaml if other in numbers else ""
-    return page(
-        visitor,
-        request,
-        "workflow_version.html",
-        workflow=row,
-        version=version,
-        other=other if other in numbers else 0,
-        numbers=numbers,
-        diff=difference(earlier, version.yaml),
-    )
-
-
-@router.post("/{workflow_id}/history/{number}", dependencies=[Depends(checked_form)])
-def roll_back(workflow_id: str, number: Number, visitor: Visitor) -> Response:
-    """Make an earlier version the newest again."""
-    visitor.needs("editor")
-    saved = saving.roll_back(
-        visitor.context.database,
-        visitor.actor,
-        workflow_id,
-        number,
-        second_person=visitor.context.settings.second_person,
-    )
-    if saved.proposal_id:
-        return RedirectResponse(f"/proposals/{saved.proposal_id}?note=proposed", 303)
-    return RedirectResponse(f"/workflows/{workflow_id}?note=rolled-back", 303)
+    return fragment(visitor, request, data)
 
 
 @router.get("/{workflow_id}/appliances")
@@ -191,7 +187,7 @@ def assign_page(request: Request, workflow_id: str, visitor: Visitor) -> Respons
         row = workflows.workflow(session, workflow_id)
         chosen = {entry.appliance_id for entry in workflows.assignments(session, workflow_id)}
         rows = fleet.appliances(session)
-    return page(visitor, request, "workflow_assign.html", workflow=row, rows=rows, chosen=chosen)
+    return page(visitor, request, AssignPage(row, rows, chosen))
 
 
 @router.post("/{workflow_id}/appliances")
@@ -262,12 +258,7 @@ def rehearse(workflow_id: str, visitor: Visitor, form: Form) -> Response:
 def workflow_page(request: Request, workflow_id: str, visitor: Visitor) -> Response:
     """A workflow, and the appliances that it is assigned to: these report faster while the page is open."""
     data = details(visitor, workflow_id)
-    for appliance in data["assigned"]:
+    for appliance in data.assigned:
         visitor.context.attention.watch(appliance.appliance_id)
-    return page(
-        visitor,
-        request,
-        "workflow.html",
-        masks=explain(data["workflow"].document.get("masks", {})),
-        **data,
-    )
+    masks = explain(data.workflow.document.get("masks", {}))
+    return page(visitor, request, WorkflowPage(**vars(data), masks=masks))

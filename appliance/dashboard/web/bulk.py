@@ -9,7 +9,7 @@ from typing import Literal
 from appliance.dashboard.security import Actor
 from appliance.dashboard.store import tags, workflows
 from appliance.dashboard.store.appliances import commands, fleet
-from appliance.dashboard.store.database import Session
+from appliance.dashboard.store.database import Database, Session
 from appliance.dashboard.web import overview
 from appliance.dashboard.web.context import Context
 from appliance.errors import ApplianceError, RefusedError, WrongRequestError
@@ -51,10 +51,8 @@ def change_appliances(
         match action:
             case "tag" | "untag":
                 tags.retag(database, actor, "appliance", appliance_id, tagging)
-            case "assign":
-                workflows.reassign(database, actor, workflow, lambda before: before | {appliance_id})
-            case "unassign":
-                workflows.reassign(database, actor, workflow, lambda before: before - {appliance_id})
+            case "assign" | "unassign":
+                _assign(database, actor, action, workflow, appliance_id)
             case "release":
                 overview.request_update(context, actor, appliance_id, version)
             case "sync":
@@ -85,16 +83,23 @@ def change_workflows(
         match action:
             case "tag" | "untag":
                 tags.retag(database, actor, "workflow", workflow_id, tagging)
-            case "assign":
-                workflows.reassign(database, actor, workflow_id, lambda before: before | {appliance_id})
-            case "unassign":
-                workflows.reassign(database, actor, workflow_id, lambda before: before - {appliance_id})
+            case "assign" | "unassign":
+                _assign(database, actor, action, workflow_id, appliance_id)
             case "run":
                 _run(context, actor, workflow_id)
             case "archive":
                 workflows.archive(database, actor, workflow_id)
 
     return _each(context, workflow_ids, change, lambda session, one: workflows.workflow(session, one).title)
+
+
+def _assign(
+    database: Database, actor: Actor, action: Literal["assign", "unassign"], workflow: str, appliance: str
+) -> None:
+    def change(before: set[str]) -> set[str]:
+        return before | {appliance} if action == "assign" else before - {appliance}
+
+    workflows.reassign(database, actor, workflow, change)
 
 
 def _run(context: Context, actor: Actor, workflow_id: str) -> None:

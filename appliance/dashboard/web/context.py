@@ -9,9 +9,8 @@ from typing import cast
 from starlette.requests import Request
 
 from appliance.dashboard.http_errors import TooManyRequestsError
-from appliance.dashboard.openid.configuration import configured
 from appliance.dashboard.openid.provider import Provider
-from appliance.dashboard.settings import Settings, load_secret_key
+from appliance.dashboard.settings import Settings, configured, load_secret_key
 from appliance.dashboard.store.appliances.heartbeats import Attention, Heartbeats
 from appliance.dashboard.store.database import Database
 from appliance.dashboard.web.limits import RateLimit

@@ -79,10 +79,6 @@ class ContainerOperator(StepOperator):
             self.store.attempt(lambda: self.store.notice(run_id, self.step, data.notes[0]))
         self.result = Result(step=self.step, shard=self.part, data=data.model_dump(mode="json"))
 
-    def _secrets_dir(self, call: StepCall) -> Path:
-        name = f"{call.place}-{call.attempt}-{time.monotonic_ns()}"
-        return self.settings.runtime_dir / call.run_id / name
-
     def _failure_of(self, error: ApplianceError) -> Failure:
         failure = self._failed.by_error(error)
         if isinstance(error, HandoverFailedError):

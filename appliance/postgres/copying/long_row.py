@@ -11,11 +11,10 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
-from pathlib import Path
 
 from psycopg import pq
 
-_MAPS = Path("/proc/self/maps")
+from appliance.system import proc
 
 
 def long_row(connection: pq.abc.PGconn) -> tuple[int, AbstractContextManager[memoryview] | None]:
@@ -44,10 +43,7 @@ def _freed(library: ctypes.CDLL, block: ctypes.c_void_p, length: int) -> Iterato
 @cache
 def _libpq() -> ctypes.CDLL | None:
     """The libpq that psycopg has loaded; None where there is none, or more than one."""
-    try:
-        lines = _MAPS.read_text().splitlines()
-    except OSError:
-        return None
+    lines = proc.read("self/maps").splitlines()
     paths = {line.split(maxsplit=5)[5] for line in lines if "/libpq" in line}
     if len(paths) != 1:
         return None

@@ -54,6 +54,16 @@ def exit_code(rehearsal: Rehearsal) -> ExitCode:
     return EXIT_CODES[rehearsal.verdict]
 
 
+def need_one_migration(sql: Sequence[Path] | None, image: str | None) -> None:
+    """Raise WrongRequestError unless there is one: files of SQL, or an image."""
+    if bool(sql) == bool(image):
+        raise WrongRequestError(
+            "There is no migration to rehearse." if not sql else "There are two migrations to rehearse.",
+            "It is in files of SQL, or it is an image.",
+            "--sql FILE, or --image IMAGE",
+        )
+
+
 def files_of(named: Sequence[Path]) -> list[Path]:
     """The files; of a folder, those that end in .sql, by name. Raises WrongRequestError."""
     files: list[Path] = []

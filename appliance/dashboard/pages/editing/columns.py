@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter, Depends
 from starlette.datastructures import FormData
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from appliance.dashboard.pages.editing import yaml_edit
 from appliance.dashboard.pages.editing.workflow_form import parameter_value
-from appliance.dashboard.pages.rendering import environment
+from appliance.dashboard.pages.rendering import View, rendered
 from appliance.dashboard.store.appliances import commands
 from appliance.dashboard.store.documents import Checked
 from appliance.dashboard.web import decisions
@@ -20,7 +20,6 @@ from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.column_lines import ColumnLine
 from appliance.dashboard.web.columns import FILTERS, Asked, Screen, screen
 from appliance.dashboard.web.decisions import Change
-from appliance.dashboard.web.masks import cards
 from appliance.dashboard.web.sources import Sources, sources
 
 router = APIRouter()
@@ -35,6 +34,14 @@ class ColumnsPart:
     sources: Sources
     screen: Screen | None
     asked: Asked
+
+
+@dataclass(frozen=True)
+class ColumnsLive(View):
+    """The columns screen."""
+
+    template: ClassVar[str] = "columns_live.html"
+    part: ColumnsPart
 
 
 def asked_of(form: FormData, new_since: float) -> Asked:
@@ -70,7 +77,7 @@ def columns_part(visitor: Visit, checked: Checked, form: FormData, workflow_id: 
 
 def columns_html(part: ColumnsPart) -> str:
     """The part of the page that follows the YAML."""
-    return environment().get_template("columns_live.html").render(part=part, cards=cards())
+    return rendered(ColumnsLive(part))
 
 
 def changed(checked: Checked, part: ColumnsPart, change: Change) -> str:

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.datastructures import FormData
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from appliance.contract.catalog import UncoveredColumn
 from appliance.dashboard.pages.editing import workflow_form, yaml_edit
 from appliance.dashboard.pages.editing.columns import ColumnsPart, changed, columns_html, columns_part
 from appliance.dashboard.pages.editing.failed_line import line_about
 from appliance.dashboard.pages.editing.field_errors import field_errors
-from appliance.dashboard.pages.rendering import environment, page
+from appliance.dashboard.pages.editing.versions import Merged, Overtaken
+from appliance.dashboard.pages.editing.workflow_form import WorkflowForm
+from appliance.dashboard.pages.rendering import View, page, rendered
 from appliance.dashboard.store import documents, proposals, workflows
 from appliance.dashboard.store.appliances import catalogs, drift_checks
 from appliance.dashboard.store.database import Session
-from appliance.dashboard.store.documents import Checked
+from appliance.dashboard.store.documents import Checked, ProblemLine
 from appliance.dashboard.store.rows import Lenient
 from appliance.dashboard.store.run_history import runs
 from appliance.dashboard.store.workflow_rows import WorkflowNewest
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
 from appliance.dashboard.web.decisions import Change, read_change
-from appliance.dashboard.web.masks import cards
+from appliance.dashboard.web.masks import Card, cards
 from appliance.dashboard.web.plans import draft_shown, merged
 from appliance.dashboard.web.policy_fit import Fit, fits
 from appliance.dashboard.widening import widening
@@ -63,31 +66,100 @@ class Merge(BaseModel):
     proposal: str = Field(default="", max_length=36)
 
 
+@dataclass(frozen=True)
+class Fields(View):
+    """The form's fields; the id of a workflow that is not new cannot be changed."""
+
+    template: ClassVar[str] = "workflow_fields.html"
+    form: WorkflowForm
+    cards: tuple[Card, ...]
+    is_new: bool
+    part: ColumnsPart
+    connections: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Problems(View):
+    """What is wrong with a document, what policies say to it, and what it keeps more than before."""
+
+    template: ClassVar[str] = "problems.html"
+    problems: list[ProblemLine]
+    against: list[Fit]
+    wider: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """With what the editor is opened besides a document."""
+
+    based_on: int | None = None
+    """The version that was edited; None for the newest."""
+    change_note: str = ""
+    overtaken: Overtaken | None = None
+    merged_in: Merged | None = None
+    failed: Lenient | None = None
+    """How a run failed that led here, and the line that it leads to."""
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class EditorPage(View):
+    """The editor; ``workflow`` is None for a new one, ``columns`` the screen that follows the YAML."""
+
+    template: ClassVar[str] = "workflow_edit.html"
+    workflow: WorkflowNewest | None
+    part: ColumnsPart
+    columns: str
+    checked: Checked
+    problems: list[ProblemLine]
+    errors: dict[str, str]
+    against: list[Fit]
+    wider: tuple[str, ...]
+    form: WorkflowForm
+    connections: tuple[str, ...]
+    cards: tuple[Card, ...]
+    is_new: bool
+    based_on: int
+    change_note: str
+    overtaken: Overtaken | None
+    merged_in: Merged | None
+    failed: Lenient | None
+    line: int | None
+
+
 def editor(
-    request: Request, visitor: Visit, row: WorkflowNewest | None, checked: Checked, **data: Any
-) -> Response:
+    request: Request,
+    visitor: Visit,
+    row: WorkflowNewest | None,
+    checked: Checked,
+    opened: Opened = Opened(),
+) -> HTMLResponse:
     """The editor with a document in it."""
-    part = columns_part(visitor, checked, FormData(), row.id if row else "")
-    shown = {
-        "workflow": row,
-        "part": part,
-        "columns": columns_html(part),
-        "checked": checked,
-        "problems": checked.by_line(),
-        "errors": field_errors(checked, apart=part.screen is not None),
-        "against": _against(visitor, checked, row.id if row else ""),
-        "wider": _wider(visitor, checked),
-        "form": workflow_form.view(checked.data, apart=part.screen is not None),
-        "connections": part.sources.connections,
-        "cards": cards(),
-        "based_on": row.revision if row else 0,
-        "change_note": "",
-        "overtaken": None,
-        "merged_in": None,
-        "failed": None,
-        "line": None,
-    }
-    return page(visitor, request, "workflow_edit.html", **{**shown, **data})
+    workflow_id = row.id if row else ""
+    part = columns_part(visitor, checked, FormData(), workflow_id)
+    apart = part.screen is not None
+    newest = row.revision if row else 0
+    shown = EditorPage(
+        workflow=row,
+        part=part,
+        columns=columns_html(part),
+        checked=checked,
+        problems=checked.by_line(),
+        errors=field_errors(checked, apart=apart),
+        against=_against(visitor, checked, workflow_id),
+        wider=_wider(visitor, checked),
+        form=workflow_form.view(checked.data, apart=apart),
+        connections=part.sources.connections,
+        cards=cards(),
+        is_new=row is None,
+        based_on=newest if opened.based_on is None else opened.based_on,
+        change_note=opened.change_note,
+        overtaken=opened.overtaken,
+        merged_in=opened.merged_in,
+        failed=opened.failed,
+        line=opened.line,
+    )
+    return page(visitor, request, shown)
 
 
 @router.get("/new-workflow")
@@ -120,8 +192,7 @@ def edit_page(
             visitor,
             row,
             documents.check(proposed.yaml),
-            based_on=base,
-            change_note=proposed.note,
+            Opened(based_on=base, change_note=proposed.note),
         )
     checked = documents.check(row.yaml)
     if uncovered and checked.data:
@@ -130,7 +201,7 @@ def edit_page(
     if failed is not None:
         words = [failed[key] or "" for key in ("next_step", "what", "why")]
         line = line_about(checked.text, words, failed["table"] or "")
-    return editor(request, visitor, row, checked, failed=failed, line=line)
+    return editor(request, visitor, row, checked, Opened(failed=failed, line=line))
 
 
 def _against(visitor: Visit, checked: Checked, workflow_id: str) -> list[Fit]:
@@ -210,29 +281,22 @@ def preview(visitor: Visitor, form: Form) -> Response:
 def _previewed(visitor: Visit, checked: Checked, form: FormData, workflow_id: str) -> Response:
     part: ColumnsPart = columns_part(visitor, checked, form, workflow_id)
     view = workflow_form.view(checked.data, apart=part.screen is not None)
-    match text_of(form, "add"):
-        case "mask":
-            view["masks"].append({"pattern": "", "mask": "", "params": {}})
-        case "row":
-            view["rows"].append({"pattern": "", "last_days": "", "by": "", "where": ""})
-        case "twin":
-            view["twins"].append("")
-        case named:
-            for shown in view["parts"]:
-                if shown.part.name == named:
-                    shown.add_empty()
-    templates = environment()
-    fields = templates.get_template("workflow_fields.html").render(
-        form=view,
-        cards=cards(),
-        is_new=text_of(form, "based_on") == "0",
-        part=part,
-        connections=part.sources.connections,
+    view.add_empty(text_of(form, "add"))
+    fields = rendered(
+        Fields(
+            form=view,
+            cards=cards(),
+            is_new=text_of(form, "based_on") == "0",
+            part=part,
+            connections=part.sources.connections,
+        )
     )
-    problems = templates.get_template("problems.html").render(
-        problems=checked.by_line(),
-        against=_against(visitor, checked, workflow_id),
-        wider=_wider(visitor, checked),
+    problems = rendered(
+        Problems(
+            problems=checked.by_line(),
+            against=_against(visitor, checked, workflow_id),
+            wider=_wider(visitor, checked),
+        )
     )
     return JSONResponse(
         {

@@ -6,7 +6,7 @@ from typing import Any
 
 from appliance.dashboard.pages.editing.delivery_form import PARTS
 from appliance.dashboard.pages.editing.form_fields import mapping_of
-from appliance.dashboard.pages.editing.workflow_form import view
+from appliance.dashboard.pages.editing.workflow_form import WorkflowForm, view
 from appliance.dashboard.store.documents import Checked
 from appliance.documents.problems import KeyPath
 
@@ -30,7 +30,7 @@ def field_errors(checked: Checked, *, apart: bool = False) -> dict[str, str]:
     return {field: ". ".join(dict.fromkeys(said)) + "." for field, said in found.items()}
 
 
-def _field(path: KeyPath, data: dict[str, Any], shown: dict[str, Any]) -> str | None:  # noqa: PLR0911
+def _field(path: KeyPath, data: dict[str, Any], shown: WorkflowForm) -> str | None:  # noqa: PLR0911
     match path:
         case [str() as key, *_] if key in _SIMPLE:
             return f"f-{key}"
@@ -45,7 +45,7 @@ def _field(path: KeyPath, data: dict[str, Any], shown: dict[str, Any]) -> str | 
         case ["masks", pattern, *inner]:
             return _mask_field(str(pattern), inner, shown)
         case ["rows", pattern, *inner]:
-            numbers = [at for at, row in enumerate(shown["rows"]) if row["pattern"] == pattern]
+            numbers = [at for at, row in enumerate(shown.rows) if row.pattern == pattern]
             key = {"last_days": "days", "by": "by", "where": "where"}.get(
                 str(inner[0]) if inner else "", "pattern"
             )
@@ -57,8 +57,8 @@ def _field(path: KeyPath, data: dict[str, Any], shown: dict[str, Any]) -> str | 
     return None
 
 
-def _mask_field(pattern: str, inner: list[str | int], shown: dict[str, Any]) -> str | None:
-    numbers = [at for at, row in enumerate(shown["masks"]) if row["pattern"] == pattern]
+def _mask_field(pattern: str, inner: list[str | int], shown: WorkflowForm) -> str | None:
+    numbers = [at for at, row in enumerate(shown.masks) if row.pattern == pattern]
     if not numbers:
         return None
     if inner and inner[0] != "mask":

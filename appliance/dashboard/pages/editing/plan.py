@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
 
 from fastapi import APIRouter, Depends, Request
 from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from appliance.dashboard.pages.editing.columns import columns_part
-from appliance.dashboard.pages.rendering import fragment, page
+from appliance.dashboard.pages.rendering import View, fragment, page
 from appliance.dashboard.store import documents, workflows
 from appliance.dashboard.store.appliances import commands
 from appliance.dashboard.web import plans
@@ -22,6 +23,28 @@ router = APIRouter()
 SAVED = "/workflows/{workflow_id}/plan"
 Visitor = Annotated[Visit, Depends(visit)]
 Form = Annotated[FormData, Depends(checked_form)]
+
+
+@dataclass(frozen=True)
+class PlanLive(View):
+    """A plan, or that it is waited for."""
+
+    template: ClassVar[str] = "workflow_plan_live.html"
+    shown: PlanShown
+
+
+@dataclass(frozen=True)
+class PlanPage(PlanLive):
+    """The same as a page."""
+
+    template: ClassVar[str] = "workflow_plan.html"
+
+
+@dataclass(frozen=True)
+class DraftLive(PlanLive):
+    """The same in the editor's page, of a document that is not saved."""
+
+    template: ClassVar[str] = "plan_draft_live.html"
 
 
 @router.post(SAVED)
@@ -64,7 +87,7 @@ def draft_live(request: Request, command_id: str, visitor: Visitor) -> Response:
     with visitor.context.database.read() as session:
         shown = draft_shown(session, command_id)
     visitor.context.attention.watch(shown.appliance.id)
-    response = fragment(request, "plan_draft_live.html", shown=shown, may_edit=True, csrf=visitor.csrf)
+    response = fragment(visitor, request, DraftLive(shown))
     response.headers["x-every"] = "1" if shown.waits else "30"
     return response
 
@@ -78,19 +101,13 @@ def _shown(visitor: Visit, workflow_id: str, appliance_id: str) -> PlanShown:
 @router.get(SAVED + "/{appliance_id}")
 def plan_page(request: Request, workflow_id: str, appliance_id: str, visitor: Visitor) -> Response:
     """The last plan, or that it is waited for."""
-    return page(visitor, request, "workflow_plan.html", shown=_shown(visitor, workflow_id, appliance_id))
+    return page(visitor, request, PlanPage(_shown(visitor, workflow_id, appliance_id)))
 
 
 @router.get(SAVED + "/{appliance_id}/live")
 def plan_live(request: Request, workflow_id: str, appliance_id: str, visitor: Visitor) -> Response:
     """The part of the page that changes by itself."""
     shown = _shown(visitor, workflow_id, appliance_id)
-    response = fragment(
-        request,
-        "workflow_plan_live.html",
-        shown=shown,
-        may_edit=visitor.actor.may("editor"),
-        csrf=visitor.csrf,
-    )
+    response = fragment(visitor, request, PlanLive(shown))
     response.headers["x-every"] = "1" if shown.waits else "10"
     return response

@@ -9,7 +9,7 @@ from starlette.datastructures import FormData
 from starlette.responses import RedirectResponse, Response
 
 from appliance.dashboard.http_errors import OvertakenError
-from appliance.dashboard.pages.editing.edit import Form, Visitor, editor
+from appliance.dashboard.pages.editing.edit import Form, Opened, Visitor, editor
 from appliance.dashboard.pages.editing.versions import merge, overtaken
 from appliance.dashboard.store import documents, saving, workflows
 from appliance.dashboard.web.access import Visit, text_of
@@ -42,9 +42,7 @@ def _both(request: Request, visitor: Visit, form: FormData, workflow_id: str, ve
         visitor,
         row,
         documents.check(both.text),
-        based_on=versions.present,
-        change_note=text_of(form, "note")[:200],
-        merged_in=both,
+        Opened(based_on=versions.present, change_note=text_of(form, "note")[:200], merged_in=both),
     )
 
 
@@ -74,9 +72,7 @@ def _save(request: Request, visitor: Visit, form: FormData, workflow_id: str | N
             row = workflows.workflow(session, workflow_id)
             shown = overtaken(session, workflow_id, number, error.present, text)
         note = text_of(form, "note")[:200]
-        response = editor(
-            request, visitor, row, documents.check(text), based_on=number, change_note=note, overtaken=shown
-        )
+        response = editor(request, visitor, row, documents.check(text), Opened(number, note, overtaken=shown))
         response.status_code = 409
         return response
     except WrongDocumentError:
@@ -89,8 +85,7 @@ def _save(request: Request, visitor: Visit, form: FormData, workflow_id: str | N
             visitor,
             row,
             documents.check(text),
-            based_on=number,
-            change_note=text_of(form, "note")[:200],
+            Opened(number, text_of(form, "note")[:200]),
         )
         response.status_code = 422
         return response

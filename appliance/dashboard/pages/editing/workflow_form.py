@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.datastructures import FormData
@@ -30,7 +31,73 @@ LIMITS: tuple[tuple[str, str, str], ...] = (
 """The limits that the form has a field for: key, label and unit."""
 
 
-def view(data: dict[str, Any], *, apart: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True)
+class MaskRow:
+    """A mask of a pattern; ``params`` is what the document says beside the mask's name."""
+
+    pattern: str = ""
+    mask: str = ""
+    params: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FilterRow:
+    """Which rows of a table come along."""
+
+    pattern: str = ""
+    last_days: str = ""
+    by: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class LimitField:
+    """A limit, and what it is where the document says nothing."""
+
+    key: str
+    label: str
+    unit: str
+    value: str
+    usual: str
+
+
+@dataclass(frozen=True)
+class WorkflowForm:
+    """A document as fields: texts, several lines where a field is a list."""
+
+    id: str
+    title: str
+    schedule: str
+    timezone: str
+    source: str
+    include: str
+    exclude: str
+    keep: str
+    unlisted: str
+    twins: list[str]
+    parts: list[delivery_form.PartShown]
+    masks: list[MaskRow]
+    by_condition: list[str]
+    """The patterns whose mask depends on the row; the form has no field for it."""
+    rows: list[FilterRow]
+    limits: list[LimitField]
+
+    def add_empty(self, what: str) -> None:
+        """One more row to fill in: a mask, a row filter, a twin, or a part of the deliveries."""
+        match what:
+            case "mask":
+                self.masks.append(MaskRow())
+            case "row":
+                self.rows.append(FilterRow())
+            case "twin":
+                self.twins.append("")
+            case named:
+                for shown in self.parts:
+                    if shown.part.name == named:
+                        shown.add_empty()
+
+
+def view(data: dict[str, Any], *, apart: bool = False) -> WorkflowForm:
     """What the form's template shows of a document, valid or not yet.
 
     ``apart``: what is said of single columns stands on the columns screen, and only patterns here.
@@ -44,36 +111,26 @@ def view(data: dict[str, Any], *, apart: bool = False) -> dict[str, Any]:
         for delivery in deliveries or []
         if isinstance(delivery, dict) and "twin" in delivery
     ]
-    return {
-        "id": as_text(data.get("id")),
-        "title": as_text(data.get("title")),
-        "schedule": as_text(data.get("schedule")),
-        "timezone": as_text(data.get("timezone")),
-        "source": as_text(data.get("source")),
-        "include": lines_of(tables.get("include")),
-        "exclude": lines_of(tables.get("exclude")),
-        "keep": lines_of([each for each in data.get("keep") or () if isinstance(each, str)]),
-        "unlisted": _unlisted(data),
-        "twins": [as_text(twin.get("connection")) for twin in twins] or [""],
-        "parts": delivery_form.parts_shown(data),
-        "masks": [
-            _mask_row(pattern, value) for pattern, value in masks.items() if not isinstance(value, list)
-        ],
-        "by_condition": [
-            key for key, value in mapping_of(data.get("masks")).items() if isinstance(value, list)
-        ],
-        "rows": [_filter_row(pattern, value) for pattern, value in mapping_of(data.get("rows")).items()],
-        "limits": [
-            {
-                "key": key,
-                "label": label,
-                "unit": unit,
-                "value": as_text(limits.get(key)),
-                "usual": as_text(Limits.model_fields[key].default),
-            }
+    return WorkflowForm(
+        id=as_text(data.get("id")),
+        title=as_text(data.get("title")),
+        schedule=as_text(data.get("schedule")),
+        timezone=as_text(data.get("timezone")),
+        source=as_text(data.get("source")),
+        include=lines_of(tables.get("include")),
+        exclude=lines_of(tables.get("exclude")),
+        keep=lines_of([each for each in data.get("keep") or () if isinstance(each, str)]),
+        unlisted=_unlisted(data),
+        twins=[as_text(twin.get("connection")) for twin in twins] or [""],
+        parts=delivery_form.parts_shown(data),
+        masks=[_mask_row(pattern, value) for pattern, value in masks.items() if not isinstance(value, list)],
+        by_condition=[key for key, value in mapping_of(data.get("masks")).items() if isinstance(value, list)],
+        rows=[_filter_row(pattern, value) for pattern, value in mapping_of(data.get("rows")).items()],
+        limits=[
+            LimitField(key, label, unit, as_text(limits.get(key)), as_text(Limits.model_fields[key].default))
             for key, label, unit in LIMITS
         ],
-    }
+    )
 
 
 def _patterns_only(data: dict[str, Any]) -> dict[str, Any]:
@@ -94,22 +151,22 @@ def _unlisted(data: dict[str, Any]) -> str:
     return as_text(data.get("unlisted")) or "halt"
 
 
-def _mask_row(pattern: str, value: Any) -> dict[str, Any]:
+def _mask_row(pattern: str, value: Any) -> MaskRow:
     params = {key: each for key, each in mapping_of(value).items() if key != "mask"}
     name = (
         as_text(value.get("mask")) if isinstance(value, dict) else "null" if value is None else as_text(value)
     )
-    return {"pattern": pattern, "mask": name, "params": params}
+    return MaskRow(pattern, name, params)
 
 
-def _filter_row(pattern: str, value: Any) -> dict[str, str]:
+def _filter_row(pattern: str, value: Any) -> FilterRow:
     known = mapping_of(value)
-    return {
-        "pattern": pattern,
-        "last_days": as_text(known.get("last_days")),
-        "by": as_text(known.get("by")),
-        "where": as_text(known.get("where")),
-    }
+    return FilterRow(
+        pattern,
+        last_days=as_text(known.get("last_days")),
+        by=as_text(known.get("by")),
+        where=as_text(known.get("where")),
+    )
 
 
 def document(form: FormData, before: dict[str, Any]) -> dict[str, Any]:
@@ -193,7 +250,7 @@ def _masks(form: FormData, before: dict[str, Any]) -> dict[str, Any]:
         if not pattern and not name:
             continue
         was = _mask_row(pattern, before.get(pattern))
-        params = dict(was["params"]) if was["mask"] == name else {}
+        params = dict(was.params) if was.mask == name else {}
         for parameter in known[name].parameters if name in known else ():
             field = f"param.{row}.{parameter.name}"
             text = text_in(form, field)

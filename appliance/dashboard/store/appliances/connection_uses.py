@@ -16,10 +16,13 @@ _CONNECTION_NAMED = re.compile(r"[Cc]onnection '?([A-Za-z0-9][\w-]{0,62})")
 class ConnectionUsed:
     """When a run last worked with a connection, and the newest run since that could not."""
 
-    worked_at: float | None = None
-    failed_at: float | None = None
-    failed_run: str = ""
-    failed_class: str = ""
+    worked_at: float | None
+    failed_at: float | None
+    failed_run: str
+    failed_class: str
+
+
+_NO_USE = ConnectionUsed(None, None, "", "")
 
 
 def connection_uses(session: Session, appliance_id: str) -> dict[str, ConnectionUsed]:
@@ -39,13 +42,13 @@ def connection_uses(session: Session, appliance_id: str) -> dict[str, Connection
         outcome, document = row.outcome, row.document
         if row.state == "succeeded":
             for name in {document["source"], *(outcome["twins"] or ())} - {None}:
-                use = uses.get(name, ConnectionUsed())
+                use = uses.get(name, _NO_USE)
                 uses[name] = replace(use, worked_at=use.worked_at or row.ended_at)
         elif row.state == "failed" and (failure := outcome["failure"]):
             found = _CONNECTION_NAMED.search(failure["what"] or "")
             if found is None:
                 continue
-            use = uses.get(found[1], ConnectionUsed())
+            use = uses.get(found[1], _NO_USE)
             if use.worked_at is None and use.failed_at is None:
                 why = failure["sqlstate"] or failure["exception"] or ""
                 use = ConnectionUsed(None, row.ended_at, row.run_id, why)
