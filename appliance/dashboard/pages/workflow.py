@@ -21,7 +21,7 @@ from appliance.dashboard.store.run_history import run_lists
 from appliance.dashboard.store.run_history.run_lists import Wanted
 from appliance.dashboard.web import overview
 from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
-from appliance.dashboard.web.masks import explain
+from appliance.dashboard.web.masks import ExplainedMask, explain
 from appliance.errors import WrongRequestError
 
 router = APIRouter(prefix="/workflows")
@@ -237,6 +237,14 @@ def rehearse(workflow_id: str, visitor: Visitor, form: Form) -> Response:
     return RedirectResponse(f"/commands/{command_id}", 303)
 
 
+def _presets(document: Row) -> list[tuple[Row, list[ExplainedMask]]]:
+    """The presets of a version with what their masks do; of a file of each appliance the name alone."""
+    used: list[Row] = [
+        {"name": each, "version": None} if isinstance(each, str) else each for each in document.get("use", ())
+    ]
+    return [(each, explain(each.get("masks", {}))) for each in used]
+
+
 @router.get("/{workflow_id}")
 def workflow_page(request: Request, workflow_id: str, visitor: Visitor) -> Response:
     """A workflow, and the appliances that it is assigned to: these report faster while the page is open."""
@@ -248,5 +256,6 @@ def workflow_page(request: Request, workflow_id: str, visitor: Visitor) -> Respo
         request,
         "workflow.html",
         masks=explain(data["workflow"]["document"].get("masks", {})),
+        presets=_presets(data["workflow"]["document"]),
         **data,
     )

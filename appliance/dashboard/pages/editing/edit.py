@@ -73,6 +73,7 @@ def editor(request: Request, visitor: Visit, row: Row | None, checked: Checked, 
         "errors": field_errors(checked, apart=part.screen is not None),
         "against": _against(visitor, checked, row["id"] if row else ""),
         "wider": _wider(visitor, checked),
+        "notes": checked.notes,
         "form": workflow_form.view(checked.data, apart=part.screen is not None),
         "connections": part.sources.connections,
         "cards": cards(),
@@ -94,7 +95,7 @@ def new_page(request: Request, visitor: Visitor, proposal: str = "") -> Response
     if proposal:
         with visitor.context.database.read() as session:
             text = proposals.proposal(session, proposal)["yaml"]
-    return editor(request, visitor, None, documents.check(text))
+    return editor(request, visitor, None, documents.check(text, visitor.context.presets))
 
 
 @router.get("/workflows/{workflow_id}/edit")
@@ -115,13 +116,13 @@ def edit_page(
             request,
             visitor,
             row,
-            documents.check(proposed["yaml"]),
+            documents.check(proposed["yaml"], visitor.context.presets),
             based_on=base,
             change_note=proposed["note"],
         )
-    checked = documents.check(row["yaml"])
+    checked = documents.check(row["yaml"], visitor.context.presets)
     if uncovered and checked.data:
-        checked = documents.check(_merged(checked, uncovered))
+        checked = documents.check(_merged(checked, uncovered), visitor.context.presets)
     line = None
     if failed is not None:
         words = [failed[key] or "" for key in ("next_step", "what", "why")]
@@ -191,16 +192,16 @@ def preview(visitor: Visitor, form: Form) -> Response:
     change = read_change(text_of(form, "change"))
     workflow_id = text_of(form, "id") if text_of(form, "based_on") != "0" else ""
     if change is not None:
-        before = documents.check(text)
+        before = documents.check(text, visitor.context.presets)
         if before.data:
             text = _changed(visitor, before, form, workflow_id, change)
     elif text_of(form, "edited") == "form":
-        before = documents.check(text)
+        before = documents.check(text, visitor.context.presets)
         if not before.data and text.strip():
             # Not readable as YAML: the form cannot know what it would overwrite.
             return _previewed(visitor, before, form, workflow_id)
         text = yaml_edit.edit(text, before.data, workflow_form.document(form, before.data))
-    return _previewed(visitor, documents.check(text), form, workflow_id)
+    return _previewed(visitor, documents.check(text, visitor.context.presets), form, workflow_id)
 
 
 def _previewed(visitor: Visit, checked: Checked, form: FormData, workflow_id: str) -> Response:
@@ -229,6 +230,7 @@ def _previewed(visitor: Visit, checked: Checked, form: FormData, workflow_id: st
         problems=checked.by_line(),
         against=_against(visitor, checked, workflow_id),
         wider=_wider(visitor, checked),
+        notes=checked.notes,
     )
     return JSONResponse(
         {

@@ -41,7 +41,7 @@ def _both(request: Request, visitor: Visit, form: FormData, workflow_id: str, ve
         request,
         visitor,
         row,
-        documents.check(both.text),
+        documents.check(both.text, visitor.context.presets),
         based_on=versions.present,
         change_note=text_of(form, "note")[:200],
         merged_in=both,
@@ -75,7 +75,13 @@ def _save(request: Request, visitor: Visit, form: FormData, workflow_id: str | N
             shown = overtaken(session, workflow_id, number, error.present, text)
         note = text_of(form, "note")[:200]
         response = editor(
-            request, visitor, row, documents.check(text), based_on=number, change_note=note, overtaken=shown
+            request,
+            visitor,
+            row,
+            documents.check(text, visitor.context.presets),
+            based_on=number,
+            change_note=note,
+            overtaken=shown,
         )
         response.status_code = 409
         return response
@@ -88,7 +94,7 @@ def _save(request: Request, visitor: Visit, form: FormData, workflow_id: str | N
             request,
             visitor,
             row,
-            documents.check(text),
+            documents.check(text, visitor.context.presets),
             based_on=number,
             change_note=text_of(form, "note")[:200],
         )

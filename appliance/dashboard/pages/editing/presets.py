@@ -1,0 +1,179 @@
+"""Presets: the list, one with its versions, and writing one."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request
+from starlette.datastructures import FormData
+from starlette.responses import RedirectResponse, Response
+
+from appliance.dashboard.http_errors import OvertakenError
+from appliance.dashboard.pages.editing.versions import difference
+from appliance.dashboard.pages.rendering import page
+from appliance.dashboard.store import documents, preset_saving, presets
+from appliance.dashboard.store.database import Row
+from appliance.dashboard.store.documents import ProblemLine
+from appliance.dashboard.store.preset_saving import SavedPreset
+from appliance.dashboard.web.access import Visit, checked_form, text_of, visit
+from appliance.dashboard.web.masks import explain
+from appliance.documents.json_schema import INSTALLED, comment
+from appliance.documents.problems import WrongDocumentError
+
+router = APIRouter()
+Visitor = Annotated[Visit, Depends(visit)]
+Form = Annotated[FormData, Depends(checked_form)]
+Number = Annotated[int, Path(ge=1, le=2**31)]
+
+BEGINNING = f"""\
+{comment(f"{INSTALLED}/preset.json")}name: company-pii
+title: What is personal in all of our databases
+masks:
+  # What a workflow says itself wins. A pattern that matches nothing in a database is nothing.
+  "*.*.email": email
+  "*.*.phone*": phone
+keep:
+  - "*.*.id"
+"""
+
+
+@router.get("/presets")
+def presets_page(request: Request, visitor: Visitor) -> Response:
+    """The list."""
+    with visitor.context.database.read() as session:
+        rows = presets.presets(session)
+    return page(visitor, request, "presets.html", rows=rows)
+
+
+@router.get("/new-preset")
+def new_page(request: Request, visitor: Visitor) -> Response:
+    """A new one, begun with an example."""
+    visitor.needs("editor")
+    return _editor(request, visitor, None, BEGINNING)
+
+
+@router.get("/presets/{name}")
+def preset_page(request: Request, name: str, visitor: Visitor) -> Response:
+    """One preset: what it masks and keeps, its versions, who uses it."""
+    with visitor.context.database.read() as session:
+        row = presets.preset(session, name)
+        versions = presets.history(session, name)
+        users = presets.users_of_all(session).get(name, [])
+    masks = explain(row["document"].get("masks", {}))
+    return page(visitor, request, "preset.html", preset=row, versions=versions, used_by=users, masks=masks)
+
+
+@router.get("/presets/{name}/edit")
+def edit_page(request: Request, name: str, visitor: Visitor) -> Response:
+    """Change one."""
+    visitor.needs("editor")
+    with visitor.context.database.read() as session:
+        row = presets.preset(session, name)
+    return _editor(request, visitor, row, row["yaml"])
+
+
+@router.get("/presets/{name}/history/{number}")
+def version_page(request: Request, name: str, number: Number, visitor: Visitor) -> Response:
+    """One version, and what it changed."""
+    with visitor.context.database.read() as session:
+        row = presets.preset(session, name)
+        version = presets.revision(session, name, number)
+        numbers = [each["number"] for each in presets.history(session, name)]
+        before = presets.revision(session, name, number - 1)["yaml"] if number - 1 in numbers else ""
+    return page(
+        visitor,
+        request,
+        "preset_version.html",
+        preset=row,
+        version=version,
+        diff=difference(before, version["yaml"]),
+    )
+
+
+def _editor(request: Request, visitor: Visit, row: Row | None, text: str, **data: Any) -> Response:
+    shown: dict[str, Any] = {
+        "preset": row,
+        "text": text,
+        "problems": list[ProblemLine](),
+        "based_on": row["revision"] if row else 0,
+        "change_note": "",
+        "overtaken": None,
+    }
+    return page(visitor, request, "preset_edit.html", **{**shown, **data})
+
+
+def _save(request: Request, visitor: Visit, form: FormData, name: str | None) -> Response:
+    visitor.needs("editor")
+    text = text_of(form, "yaml").replace("\r\n", "\n")
+    begun = text_of(form, "based_on")
+    based_on = int(begun) if begun.isascii() and begun.isdigit() and len(begun) < 10 else 0
+    note = text_of(form, "note")[:200]
+    row = None
+    if name is not None:
+        with visitor.context.database.read() as session:
+            row = presets.preset(session, name)
+    try:
+        saved = preset_saving.save(
+            visitor.context.database,
+            visitor.actor,
+            text,
+            second_person=visitor.context.settings.second_person,
+            name=name,
+            based_on=based_on if name else None,
+            note=note,
+        )
+    except WrongDocumentError as error:
+        problems = documents.problem_lines(error.problems)
+        response = _editor(
+            request, visitor, row, text, problems=problems, based_on=based_on, change_note=note
+        )
+        response.status_code = 422
+        return response
+    except OvertakenError as error:
+        # The next saving is meant for the version that is shown as present now.
+        response = _editor(
+            request, visitor, row, text, based_on=error.present, change_note=note, overtaken=error.present
+        )
+        response.status_code = 409
+        return response
+    return _after(saved)
+
+
+def _after(saved: SavedPreset) -> Response:
+    note = "preset-proposed" if saved.proposed else "preset-saved"
+    return RedirectResponse(f"/presets/{saved.name}?note={note}", 303)
+
+
+@router.post("/presets")
+def create(request: Request, visitor: Visitor, form: Form) -> Response:
+    """Save a new preset."""
+    return _save(request, visitor, form, None)
+
+
+@router.post("/presets/{name}/edit")
+def change(request: Request, name: str, visitor: Visitor, form: Form) -> Response:
+    """Save a new version."""
+    return _save(request, visitor, form, name)
+
+
+@router.post("/presets/{name}/history/{number}", dependencies=[Depends(checked_form)])
+def roll_back(name: str, number: Number, visitor: Visitor) -> Response:
+    """Make an earlier version the newest again."""
+    visitor.needs("editor")
+    return _after(
+        preset_saving.roll_back(
+            visitor.context.database,
+            visitor.actor,
+            name,
+            number,
+            second_person=visitor.context.settings.second_person,
+        )
+    )
+
+
+@router.post("/presets/{name}/archive", dependencies=[Depends(checked_form)])
+def archive(name: str, visitor: Visitor) -> Response:
+    """Take one that no workflow uses out of the list."""
+    visitor.needs("editor")
+    presets.archive(visitor.context.database, visitor.actor, name)
+    return RedirectResponse("/presets?note=preset-archived", 303)
