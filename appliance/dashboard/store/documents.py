@@ -10,10 +10,9 @@ from appliance.contract.calls import MAX_DOCUMENT_BYTES
 from appliance.documents import strict_yaml
 from appliance.documents.document import Document
 from appliance.documents.problems import Problem, WrongDocumentError, path_text
-from appliance.masking.registry import parameter_models
+from appliance.masking.document_check import mask_problems
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import NO_PRESETS, workflow_of
-from appliance.workflow.mask_check import check_masks
 from appliance.workflow.presets.files import KnownPreset, Presets, preset_of
 from appliance.workflow.presets.resolving import resolved
 
@@ -65,7 +64,7 @@ def check(text: str, presets: Presets = NO_PRESETS) -> Checked:
     data = document.data if isinstance(document.data, dict) else {}
     with_rules, _ = resolved(document, presets)
     whole = with_rules.data if data else {}
-    problems = check_masks(with_rules, parameter_models()) if data else []
+    problems = mask_problems(with_rules) if data else []
     workflow = None
     try:
         workflow = workflow_of(document, presets).workflow
@@ -93,7 +92,7 @@ def problem_lines(problems: Iterable[Problem]) -> list[ProblemLine]:
 def require_preset(text: str) -> KnownPreset:
     """The preset that a document is; raises WrongDocumentError with everything that is wrong with it."""
     known = preset_of(_read(text, "preset"))
-    if problems := check_masks(known.document, parameter_models()):
+    if problems := mask_problems(known.document):
         raise WrongDocumentError(problems, "Correct the document; nothing was changed.")
     return known
 
