@@ -7,7 +7,6 @@ from appliance.documents.problems import WrongDocumentError
 from appliance.errors import ApplianceError, WrongRequestError
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import parse_workflow
-from appliance.workflow.mask_check import check_masks
 from appliance.workflow.presets.files import PresetFiles
 
 
@@ -20,9 +19,9 @@ def read_assigned(assigned: AssignedWorkflow, text: str, presets: PresetFiles) -
             raise WrongRequestError(f"The document is larger than {MAX_DOCUMENT_BYTES // 1024} KiB.")
         loaded = parse_workflow(text, "the document", as_json=True, presets=presets)
         # All masks take 3 MB, which the status service has only for documents that come in.
-        from appliance.masking.registry import parameter_models  # noqa: PLC0415
+        from appliance.masking.document_check import mask_problems  # noqa: PLC0415
 
-        if problems := check_masks(loaded.document, parameter_models()):
+        if problems := mask_problems(loaded.document):
             raise WrongDocumentError(problems)
         if loaded.workflow.id != assigned.id:
             raise WrongRequestError(f"The document's id is not {assigned.id}, under which it was sent.")

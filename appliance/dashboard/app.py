@@ -27,6 +27,7 @@ from appliance.dashboard.api import appliances as api_appliances
 from appliance.dashboard.api import bulk as api_bulk
 from appliance.dashboard.api import catalogs as api_catalogs
 from appliance.dashboard.api import people as api_people
+from appliance.dashboard.api import presets as api_presets
 from appliance.dashboard.api import proposals as api_proposals
 from appliance.dashboard.api import releases as api_releases
 from appliance.dashboard.api import workflows as api_workflows
@@ -47,6 +48,7 @@ from appliance.dashboard.pages.editing import columns as pages_columns
 from appliance.dashboard.pages.editing import edit as pages_edit
 from appliance.dashboard.pages.editing import history as pages_history
 from appliance.dashboard.pages.editing import plan as pages_plan
+from appliance.dashboard.pages.editing import presets as pages_presets
 from appliance.dashboard.pages.editing import save as pages_save
 from appliance.dashboard.pages.editing import yaml_schema as pages_yaml_schema
 from appliance.dashboard.pages.rendering import STATIC, View, page, page_for_anybody
@@ -85,6 +87,7 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
         api_appliances,
         api_catalogs,
         api_workflows,
+        api_presets,
         api_proposals,
         api_releases,
         api_people,
@@ -103,6 +106,7 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
         pages_edit,
         pages_yaml_schema,
         pages_save,
+        pages_presets,
         pages_columns,
         pages_proposals,
         pages_runs,

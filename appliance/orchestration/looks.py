@@ -35,7 +35,6 @@ from appliance.store.command_state import Settled, finish_command
 from appliance.store.database import Connection
 from appliance.workflow.document import Workflow
 from appliance.workflow.loading import load_workflow, parse_workflow
-from appliance.workflow.mask_check import check_masks
 from appliance.workflow.presets.files import PresetFiles
 
 LONGEST_MIN = 15
@@ -192,9 +191,9 @@ def _draft(settings: Settings, look: Look) -> tuple[Workflow, Document]:
             look.draft or "", "the draft", as_json=True, presets=PresetFiles.of(settings.config_dir)
         )
         # All masks take 3 MB, which the status service has only for documents that come in.
-        from appliance.masking.registry import parameter_models  # noqa: PLC0415
+        from appliance.masking.document_check import mask_problems  # noqa: PLC0415
 
-        if problems := check_masks(loaded.document, parameter_models()):
+        if problems := mask_problems(loaded.document):
             raise WrongDocumentError(problems)
     except (RecursionError, UnicodeError):
         raise WrongRequestError("The draft cannot be read.", "It is nested too deeply.") from None

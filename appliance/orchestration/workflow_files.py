@@ -139,14 +139,13 @@ def _look(path: Path, origin: Origin, known: dict[str, WorkflowFile], presets: P
 def _read(path: Path, origin: Origin, status: os.stat_result, presets: PresetFolders) -> WorkflowFile:
     # Only a changed file needs the models, and only one that can be read the masks.
     from appliance.workflow.loading import load_workflow  # noqa: PLC0415
-    from appliance.workflow.mask_check import check_masks  # noqa: PLC0415
 
     known = WorkflowFile(str(path), origin, status.st_mtime_ns, status.st_size, presets=presets.mark)
     try:
         loaded = load_workflow(path, presets.config_dir)
-        from appliance.masking.registry import parameter_models  # noqa: PLC0415
+        from appliance.masking.document_check import mask_problems  # noqa: PLC0415
 
-        if problems := check_masks(loaded.document, parameter_models()):
+        if problems := mask_problems(loaded.document):
             raise WrongDocumentError(problems)
     except ApplianceError as error:
         return replace(known, problem=error.text())

@@ -11,6 +11,7 @@ from appliance.dashboard.store.access.authority import token_maker
 from tests.dashboard.conftest import Dashboard
 from tests.dashboard.seeds import STAGING, tell_run
 
+PRESET = "name: company-pii\nmasks: {'*.*.email': email}\n"
 CHANGES: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/v1/appliances", {"name": "Hospital North"}),
     ("PATCH", "/v1/appliances/{appliance_id}", {"name": "Hospital South"}),
@@ -28,6 +29,10 @@ CHANGES: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/v1/workflows/bulk", {"ids": ["{workflow_id}"], "action": "untag", "tags": ["nightly"]}),
     ("POST", "/v1/appliances/{appliance_id}/commands", {"kind": "sync"}),
     ("POST", "/v1/runs/{appliance_id}/{run_id}/cancel", None),
+    ("POST", "/v1/presets", {"yaml": PRESET}),
+    ("PUT", "/v1/presets/{name}", {"yaml": PRESET + "keep: ['*.*.id']\n"}),
+    ("POST", "/v1/presets/{name}/roll-back", {"version": 1}),
+    ("DELETE", "/v1/presets/{name}", None),
     ("DELETE", "/v1/workflows/{workflow_id}", None),
     ("POST", "/v1/people", {"name": "grace", "role": "viewer"}),
     ("PATCH", "/v1/people/{person_id}", {"role": "editor"}),
@@ -41,7 +46,7 @@ CHANGES: tuple[tuple[str, str, Any], ...] = (
     ("POST", "/v1/rollouts/{rollout_id}/stop", None),
     ("DELETE", "/v1/appliances/{appliance_id}", None),
 )
-CHANGES_NOTHING = {"POST /v1/workflows/check"}
+CHANGES_NOTHING = {"POST /v1/workflows/check", "POST /v1/presets/check"}
 
 
 def filled(value: Any, ids: dict[str, str]) -> Any:
@@ -81,6 +86,7 @@ def test_every_call_that_changes_something_is_in_the_audit_log(stored: Dashboard
         "person_id": "id-of-victor",
         "token_id": token_id,
         "proposal_id": proposal(stored),
+        "name": "company-pii",
     }
     for method, path, body in CHANGES:
         before = stored.audit()

@@ -99,6 +99,7 @@ POSTS = (
     "/appliances/{appliance}/update", "/appliances/{appliance}/runs", "/appliances/{appliance}/erasures",
     "/appliances/{appliance}/test",
     "/workflows", "/preview-workflow",
+    "/presets", "/presets/x/edit", "/presets/x/history/1", "/presets/x/archive",
     "/ask-for-scan", "/plan-draft", "/workflows/staging-twin/plan",
     "/workflows/staging-twin/branches", "/workflows/staging-twin/rehearsals",
     "/commands/x/cancel",

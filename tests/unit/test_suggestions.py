@@ -12,6 +12,7 @@ from appliance.discovery.comments import kind_by_comment
 from appliance.documents.problems import Places
 from appliance.errors import RefusedError
 from appliance.masking.suggesting.column_names import guess_by_name
+from appliance.masking.suggesting.suggestions import suggestions
 from appliance.masking.suggesting.uncovered import lines_to_paste, refusal
 from appliance.postgres.planning.columns import compile_tables
 from appliance.workflow.catalog import Catalog, Column, ForeignKey, Table
@@ -299,3 +300,36 @@ def test_names_in_other_scripts_and_languages_are_read(name: str, kind: str | No
 def test_a_comment_speaks_where_the_name_says_nothing(type_name: str, comment: str, kind: str | None) -> None:
     commented = column("c7", type_name)
     assert kind_by_comment(table("t", (commented,)), commented, comment) == kind
+
+
+@pytest.mark.parametrize(
+    ("place", "mask"),
+    [
+        ("session.user_agent", "user_agent"),
+        ("visit.http_user_agent", "user_agent"),
+        ("customer.state", "region"),
+        ("billing_address.region", "region"),
+        ("customer.province", "region"),
+        ("customer.home_state", "region"),
+        ("customer.mailing_address", "address"),
+        ("customer.middle_name", "middle_name"),
+        ("customer.initials", "initials"),
+        ("customer.salutation", "title"),
+        ("kunde.anrede", "title"),
+        ("account.firma", "company"),
+        ("tenant.domain", "domain"),
+        ("customer.city", "city"),
+    ],
+)
+def test_names_that_say_more_than_their_kind_get_the_mask_for_it(place: str, mask: str) -> None:
+    owner, _, name = place.partition(".")
+    found = suggestions(match_rules(workflow(tables={"include": ["*.*"]}), catalog(table(owner, [name]))))
+    suggestion = found["public", owner, name]
+    assert suggestion.mask is not None
+    assert suggestion.mask.mask == mask
+
+
+@pytest.mark.parametrize("place", ["orders.state", "server.region", "invoice.status", "film.title"])
+def test_parts_of_an_address_are_none_in_tables_of_things(place: str) -> None:
+    owner, _, name = place.partition(".")
+    assert guess_by_name(owner, name) is None

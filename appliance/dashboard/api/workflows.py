@@ -81,9 +81,9 @@ def list_masks() -> list[Card]:
 
 
 @router.post("/workflows/check")
-def check_workflow(given: WorkflowText) -> CheckedWorkflow:
+def check_workflow(context: Deck, given: WorkflowText) -> CheckedWorkflow:
     """Everything that is wrong with a document, by line and key, without saving it."""
-    checked = documents.check(given.yaml)
+    checked = documents.check(given.yaml, context.presets)
     problems = [ProblemRow.model_validate(asdict(each)) for each in checked.by_line()]
     return CheckedWorkflow(valid=checked.workflow is not None, problems=problems)
 

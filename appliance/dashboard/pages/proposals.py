@@ -61,7 +61,7 @@ def proposal_page(request: Request, proposal_id: str, visitor: Visitor) -> Respo
     with visitor.context.database.read() as session:
         row = proposals.proposal(session, proposal_id)
         text, present = _version(session, row.workflow_id, row.base)
-    wanted = documents.check(row.yaml).workflow
+    wanted = documents.check(row.yaml, visitor.context.presets).workflow
     hindrance = second_person.hindrance(row, visitor.actor, visitor.context.settings.least_second_person)
     return page(
         visitor,
@@ -82,7 +82,7 @@ def _version(session: Session, workflow_id: str, number: int) -> tuple[str, Work
         text = str(workflows.revision(session, workflow_id, number).yaml)
     except NotFoundError:
         return "", None
-    return text, documents.check(text).workflow
+    return text, proposals.document_of(session, workflow_id, number)
 
 
 @router.post("/{proposal_id}/accept")

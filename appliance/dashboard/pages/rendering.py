@@ -24,6 +24,7 @@ STATIC = Path(__file__).with_name("static")
 NAVIGATION = (
     ("fleet", "/", "Fleet"),
     ("workflows", "/workflows", "Workflows"),
+    ("presets", "/presets", "Presets"),
     ("runs", "/runs", "Runs"),
     ("releases", "/releases", "Releases"),
     ("people", "/people", "People"),
@@ -52,6 +53,9 @@ NOTES = {
     "rolled-back": "Rolled back. Appliances fetch it with their next heartbeat.",
     "archived": "Archived. It is gone from every appliance's schedule after the run in progress.",
     "cancelling": "Asked. The rehearsal ends within seconds of the appliance's next heartbeat.",
+    "preset-saved": "Saved. Workflows that use it have a new version, which appliances fetch.",
+    "preset-proposed": "Saved. Workflows that would keep more wait for a second person.",
+    "preset-archived": "Archived. Its history stays.",
     "sent": "Asked. The appliance answers with its next heartbeat.",
     "renamed": "Renamed.",
     "tagged": "The tags are changed.",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from fastapi import APIRouter, Depends, Request
 from pydantic import JsonValue
@@ -124,11 +125,22 @@ class WorkflowLive(View):
 
 
 @dataclass(frozen=True)
+class ExplainedPreset:
+    """A preset as a version of a workflow has it; ``version`` is None for a file of each appliance."""
+
+    name: str
+    version: str | None
+    masks: list[ExplainedMask]
+    keep: list[str | dict[str, str]]
+
+
+@dataclass(frozen=True)
 class WorkflowPage(WorkflowLive):
     """The same as a page, with the masks explained."""
 
     template: ClassVar[str] = "workflow.html"
     masks: list[ExplainedMask]
+    presets: list[ExplainedPreset]
 
 
 @dataclass(frozen=True)
@@ -254,6 +266,18 @@ def rehearse(workflow_id: str, visitor: Visitor, form: Form) -> Response:
     return RedirectResponse(f"/commands/{command_id}", 303)
 
 
+def _presets(document: Mapping[str, Any]) -> list[ExplainedPreset]:
+    """The presets of a version; of a file of each appliance the name alone is known."""
+    return [
+        ExplainedPreset(each, None, [], [])
+        if isinstance(each, str)
+        else ExplainedPreset(
+            each["name"], each.get("version"), explain(each.get("masks", {})), each.get("keep", [])
+        )
+        for each in document.get("use", ())
+    ]
+
+
 @router.get("/{workflow_id}")
 def workflow_page(request: Request, workflow_id: str, visitor: Visitor) -> Response:
     """A workflow, and the appliances that it is assigned to: these report faster while the page is open."""
@@ -261,4 +285,6 @@ def workflow_page(request: Request, workflow_id: str, visitor: Visitor) -> Respo
     for appliance in data.assigned:
         visitor.context.attention.watch(appliance.appliance_id)
     masks = explain(data.workflow.document.get("masks", {}))
-    return page(visitor, request, WorkflowPage(**vars(data), masks=masks))
+    return page(
+        visitor, request, WorkflowPage(**vars(data), masks=masks, presets=_presets(data.workflow.document))
+    )

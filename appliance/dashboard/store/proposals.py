@@ -32,11 +32,14 @@ def present_document(session: Session, workflow_id: str) -> Workflow | None:
     """The present version's document; None for a new workflow, and for one that an older release let through
     and this one would not.
     """
+    number = session.value(int, "SELECT revision FROM workflow WHERE id = ?", workflow_id)
+    return document_of(session, workflow_id, number or 0)
+
+
+def document_of(session: Session, workflow_id: str, number: int) -> Workflow | None:
+    """A version's document, with the rules that its presets had then; None as for the present one."""
     text = session.value(
-        str,
-        "SELECT r.document FROM workflow w JOIN revision r ON r.workflow_id = w.id AND r.number = w.revision"
-        " WHERE w.id = ?",
-        workflow_id,
+        str, "SELECT document FROM revision WHERE workflow_id = ? AND number = ?", workflow_id, number
     )
     try:
         return Workflow.model_validate(json.loads(text)) if text else None

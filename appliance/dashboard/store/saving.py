@@ -14,6 +14,8 @@ from appliance.dashboard.security import Actor, SecondPerson
 from appliance.dashboard.store import documents, proposals, workflows
 from appliance.dashboard.store.access import audit
 from appliance.dashboard.store.database import Database, Session
+from appliance.dashboard.store.presets import DashboardPresets
+from appliance.dashboard.store.workflow_rows import StoredVersion
 from appliance.dashboard.widening import widening
 from appliance.errors import WrongRequestError
 from appliance.workflow.document import Workflow
@@ -73,7 +75,7 @@ def save(
     ``workflow_id`` is None for a new workflow. ``based_on`` is the version that was edited: another one in
     between is an error rather than overwritten. Raises WrongDocumentError with every problem of the document.
     """
-    wanted = documents.require(yaml)
+    wanted = documents.require(yaml, DashboardPresets(database))
     version = Version.of(wanted, yaml, note, actor.name)
     new_id = wanted.id
     if workflow_id is not None and workflow_id != new_id:
@@ -130,9 +132,15 @@ def put(session: Session, wanted: Workflow, version: Version) -> int:
 
 def _store(session: Session, version: Version, last: int, now: float) -> int:
     workflow_id = version.workflow_id
-    if last and version.yaml == session.value(
-        str, "SELECT yaml FROM revision WHERE workflow_id = ? AND number = ?", workflow_id, last
-    ):
+    digest = document_digest(version.document)
+    present = session.one(
+        StoredVersion,
+        "SELECT yaml, digest FROM revision WHERE workflow_id = ? AND number = ?",
+        workflow_id,
+        last,
+    )
+    # The same text is another document once a preset that it uses has changed.
+    if present is not None and (version.yaml, digest) == (present.yaml, present.digest):
         return last
     session.run(
         "INSERT INTO revision (workflow_id, number, yaml, document, digest, note, author, at, accepted_by)"
@@ -141,7 +149,7 @@ def _store(session: Session, version: Version, last: int, now: float) -> int:
         last + 1,
         version.yaml,
         json.dumps(version.document, ensure_ascii=False),
-        document_digest(version.document),
+        digest,
         version.note,
         version.author,
         now,

@@ -426,3 +426,23 @@ CREATE TABLE rehearsal (
     data TEXT NOT NULL,
     PRIMARY KEY (appliance_id, command_id)
 );
+-- migration 15
+-- Named sets of rules, with all of their versions. A workflow's revision holds those that it uses.
+CREATE TABLE preset (
+    name TEXT PRIMARY KEY,
+    title TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    created_at DOUBLE PRECISION NOT NULL,
+    changed_at DOUBLE PRECISION NOT NULL,
+    archived_at DOUBLE PRECISION
+);
+CREATE TABLE preset_revision (
+    name TEXT NOT NULL REFERENCES preset (name) ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    yaml TEXT NOT NULL,
+    document TEXT NOT NULL,
+    note TEXT NOT NULL,
+    author TEXT NOT NULL,
+    at DOUBLE PRECISION NOT NULL,
+    PRIMARY KEY (name, number)
+);

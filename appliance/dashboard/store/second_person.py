@@ -7,6 +7,7 @@ from appliance.dashboard.security import Actor, Role
 from appliance.dashboard.store import documents, saving
 from appliance.dashboard.store.access import audit, authority
 from appliance.dashboard.store.database import Database, Session
+from appliance.dashboard.store.presets import StoredPresets
 from appliance.dashboard.store.proposals import decide, proposal
 from appliance.dashboard.store.workflow_rows import StoredProposal
 from appliance.errors import Explanation, RefusedError, WrongRequestError
@@ -55,7 +56,7 @@ def accept(database: Database, actor: Actor, proposal_id: str, least: Role, rema
                 "Open it in the editor and propose it as your own.",
                 rule="role",
             )
-        wanted = documents.require(row.yaml)
+        wanted = documents.require(row.yaml, StoredPresets(session))
         version = saving.Version.of(wanted, row.yaml, row.note, row.author, actor.name)
         number = saving.put(session, wanted, version)
         decide(session, actor, row, "accepted", remark=remark, version=number)

@@ -87,6 +87,14 @@ class VersionShown(VersionRow):
     yaml: str
 
 
+@dataclass(frozen=True)
+class StoredVersion:
+    """What the next version is compared with."""
+
+    yaml: str
+    digest: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class TitledWorkflow:
     """A workflow to choose."""

@@ -72,7 +72,8 @@ class ColumnLine:
             return ""
         if isinstance(self.decision, Rule) and self.decision.follows:
             return f"{self.decision.follows}, which it refers to"
-        return self.decision.pattern or "unlisted"
+        pattern = self.decision.pattern or "unlisted"
+        return f"{self.decision.preset.said}: {pattern}" if self.decision.preset else pattern
 
     @property
     def subject(self) -> str:

@@ -161,7 +161,8 @@ def lenient(data: Mapping[str, Any]) -> Workflow | None:
     """What the document says of tables and columns, whatever is missing in the rest of it."""
     tables = data.get("tables")
     given = tables if isinstance(tables, dict) and tables.get("include") else {"include": ["*.*"]}
-    rules = {key: data[key] for key in ("masks", "keep", "unlisted", "references", "subjects") if key in data}
+    asked = ("masks", "keep", "use", "unlisted", "references", "subjects")
+    rules = {key: data[key] for key in asked if key in data}
     head = {"id": "x", "source": "source", "deliver": [{"twin": {"connection": "twin"}}]}
     try:
         return Workflow.model_validate({**head, "tables": given, **rules})
@@ -183,7 +184,7 @@ def _lines(  # noqa: PLR0917
         for column, decision in selected.columns:
             place = (table.schema_name, table.name, column.name)
             pattern = literal_pattern(*place)
-            own = isinstance(decision, Rule | Keep) and decision.pattern == pattern
+            own = isinstance(decision, Rule | Keep) and decision.pattern == pattern and not decision.preset
             own = own and not (isinstance(decision, Rule) and decision.follows)
             lines.append(
                 ColumnLine(

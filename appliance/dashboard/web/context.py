@@ -13,6 +13,7 @@ from appliance.dashboard.openid.provider import Provider
 from appliance.dashboard.settings import Settings, configured, load_secret_key
 from appliance.dashboard.store.appliances.heartbeats import Attention, Heartbeats
 from appliance.dashboard.store.database import Database
+from appliance.dashboard.store.presets import DashboardPresets
 from appliance.dashboard.web.limits import RateLimit
 
 
@@ -48,6 +49,11 @@ class Context:
     limits: Limits
     provider: Provider | None = None
     """Whom people sign in through, if not here."""
+
+    @property
+    def presets(self) -> DashboardPresets:
+        """Where documents find the presets that they use."""
+        return DashboardPresets(self.database)
 
     @classmethod
     def open(cls, settings: Settings) -> Context:

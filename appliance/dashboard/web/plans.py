@@ -136,7 +136,7 @@ def draft_shown(session: Session, command_id: str) -> PlanShown:
 
 def ask_for_draft(database: Database, actor: Actor, appliance_id: str, checked: Checked) -> str:
     """Ask an appliance what a run of a document would do that is not saved; the command's id."""
-    draft = json.dumps(checked.data, separators=(",", ":"), ensure_ascii=False)
+    draft = json.dumps(checked.resolved, separators=(",", ":"), ensure_ascii=False)
     if len(draft.encode()) > MAX_DRAFT_BYTES:
         raise WrongRequestError(
             f"The document is larger than {MAX_DRAFT_BYTES // 1024} KiB.",
@@ -145,7 +145,7 @@ def ask_for_draft(database: Database, actor: Actor, appliance_id: str, checked: 
         )
     argument = {
         "workflow": str(checked.data["id"]),
-        "digest": document_digest(checked.data),
+        "digest": document_digest(checked.resolved),
         "draft": draft,
     }
     return commands.send(database, actor, appliance_id, "plan", argument)

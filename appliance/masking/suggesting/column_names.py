@@ -38,6 +38,11 @@ _WHATEVER_FOLLOWS = frozenset(
 """Kinds of which a type or a status says as much: blood_type, marital_status."""
 
 
+_IN_AN_ADDRESS = frozenset({"state", "region", "department", "departement"})
+"""What is a part of an address in a table of persons or addresses, and elsewhere as well of other things."""
+_ADDRESSES = frozenset({"address", "adresse", "anschrift", "direccion", "indirizzo", "endereco"})
+
+
 @dataclass(frozen=True)
 class NameGuess:
     """What a name says."""
@@ -74,7 +79,15 @@ def guess_by_name(table: str, column: str) -> NameGuess | None:
         found = pattern.search(joined)
         if found is not None and not _says_less(kind, joined, found) and not _of_a_thing(kind, words, table):
             return NameGuess(kind, found[0].strip("_").replace("_", " "))
+    if words and words[-1] in _IN_AN_ADDRESS and _has_addresses(table):
+        return NameGuess("city", words[-1])
     return _a_name(table, words, joined)
+
+
+def _has_addresses(table: str) -> bool:
+    """Whether a table's name is about persons, or their addresses."""
+    words = in_words(table)
+    return bool(words) and bool(_singular(words[-1]) & (PEOPLE | _ADDRESSES))
 
 
 def is_about_things(name: str) -> bool:

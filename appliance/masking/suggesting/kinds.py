@@ -112,12 +112,34 @@ MASKS_FOR: dict[PersonalKind, tuple[str, ...]] = {
 }
 """Tried before what fits any column; a mask that does not fit the column's type is passed over."""
 
+WITHIN_KIND: tuple[tuple[PersonalKind, str, str], ...] = (
+    ("device", r"user_?agent", "user_agent"),
+    (
+        "city",
+        r"region|state(?!_of)|state_of_residence|county|province|provincia|bundesland|(^|_)kanton|departement",
+        "region",
+    ),
+    ("street", r"(full|complete|whole|postal|mailing)_?addr|anschrift", "address"),
+    ("first_name", r"middle|zweit|second|segundo", "middle_name"),
+    ("full_name", r"initial", "initials"),
+    (
+        "full_name",
+        r"salutation|anrede|honorific|civilite|name_?(prefix|title)|^(prefix|title)_?name",
+        "title",
+    ),
+)
+"""Masks for what some names of a kind say more exactly, tried before those for all of the kind."""
+
 BY_NAME: tuple[tuple[str, str], ...] = (
     (r"e_?mail", "email"),
     (r"phone|mobile|fax|(^|_)(tel|cell|msisdn)(_|$)", "phone"),
     (r"(first|given|fore)_?name|(^|_)fname(_|$)", "first_name"),
     (r"(last|family|sur)_?name|(^|_)lname(_|$)", "last_name"),
-    (r"company|employer|organi[sz]ation|business_?name", "company"),
+    (
+        r"company|employer|organi[sz]ation|business_?name|(^|_)(firma|entreprise|empresa|azienda)(_|$)",
+        "company",
+    ),
+    (r"(^|_)domain(_name)?$", "domain"),
     (r"street|(^|_)addr(ess)?(_?line)?_?[0-9]*(_|$)", "street"),
     (r"(^|_)(city|town)(_|$)", "city"),
     (r"(full|user|display|contact|customer|person|holder|billing|shipping)_?name|^name$", "full_name"),
@@ -126,6 +148,13 @@ BY_NAME: tuple[tuple[str, str], ...] = (
     (r"ssn|passw|secret|token|(^|_)(bic|tax|vat|card|licen[cs]e|pin|hash|salt|api_?key)", "hash"),
 )
 """Masks for text columns by parts of their names, where no kind is known."""
+BY_TYPE: tuple[tuple[str, str], ...] = (
+    ("tsvector", "search_vector"),
+    ("range", "range_shift"),
+    ("time", "time_shift"),
+    ("timetz", "time_shift"),
+)
+"""Masks that are for one type."""
 SENSITIVE = re.compile(
     r"sex|gender|orient|relig|faith|church|ethnic|race|racial|nation|citizen|politic|party|union|marital|married"
     r"|pregnan|health|diagnos|disab|disease|illness|medic|blood|hiv|allerg|smok|drug|crim|convict|arrest|asylum"

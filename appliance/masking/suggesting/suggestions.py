@@ -17,7 +17,14 @@ from appliance.masking.compiler import check_column, column_warnings
 from appliance.masking.foreign_keys import End, reference_problem
 from appliance.masking.shape import DATES, FLOATS, INTEGERS, shape_of
 from appliance.masking.suggesting.guess import guess_of
-from appliance.masking.suggesting.kinds import BY_NAME, MASKS_FOR, SENSITIVE, PersonalKind
+from appliance.masking.suggesting.kinds import (
+    BY_NAME,
+    BY_TYPE,
+    MASKS_FOR,
+    SENSITIVE,
+    WITHIN_KIND,
+    PersonalKind,
+)
 from appliance.masking.suggesting.labels import personal_labels
 from appliance.masking.suggesting.parameters import neutral_constant, with_axis
 from appliance.workflow.catalog import Column, Table
@@ -262,11 +269,17 @@ def _masks_for(column: _Column) -> Iterator[MaskSpec]:
     shape, name = shape_of(facts), _in_words(facts.name)
     kind = _kind_of(column)
     if kind is not None:
+        yield from (
+            MaskSpec(mask=mask)
+            for within, pattern, mask in WITHIN_KIND
+            if within == kind and re.search(pattern, name)
+        )
         yield from (with_axis(mask, name, shape) for mask in MASKS_FOR.get(kind, ()))
     if shape.kind == "text" and (column.judged is None or kind is None):
         yield from (MaskSpec(mask=mask) for pattern, mask in BY_NAME if re.search(pattern, name))
     if shape.kind in DATES:
         yield MaskSpec(mask="date_shift")
+    yield from (MaskSpec(mask=mask) for of, mask in BY_TYPE if of == shape.kind)
     if not facts.not_null:
         yield MaskSpec(mask="null")
     in_a_key = any(facts.name in key for table, _ in column.ends for key in _keys(table))

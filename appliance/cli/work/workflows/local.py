@@ -26,7 +26,7 @@ from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.keys.epochs import read_epochs
 from appliance.keys.keys import load_or_create_key
 from appliance.killed_runs import remove_killed_plans
-from appliance.masking.registry import parameter_models
+from appliance.masking.document_check import mask_problems
 from appliance.policy.policy import check_workflow, enforce, read_policy
 from appliance.policy.trusted_images import images_of
 from appliance.postgres.exporting.libraries import require_parquet
@@ -44,7 +44,6 @@ from appliance.subjects.records import erased_subjects
 from appliance.system.beneath import become_owner_of, lesser_owner
 from appliance.workflow.deliveries.after_load import sql_texts
 from appliance.workflow.loading import load_workflow
-from appliance.workflow.mask_check import check_masks
 
 
 class Interrupted(KeyboardInterrupt):
@@ -67,7 +66,7 @@ def local_run(
     known_file = connections_file or settings.connections_file
     try:
         loaded = load_workflow(file, settings.config_dir)
-        problems = check_masks(loaded.document, parameter_models())
+        problems = mask_problems(loaded.document)
         if problems:
             raise WrongDocumentError(problems)
         policy = read_policy(settings, policy_file)

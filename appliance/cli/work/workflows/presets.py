@@ -11,11 +11,10 @@ from pydantic import JsonValue
 from appliance.cli.work.workflows.validate import Outcome
 from appliance.documents.problems import WrongDocumentError, did_you_mean, printable
 from appliance.errors import ApplianceError, WrongRequestError
-from appliance.masking.registry import parameter_models
+from appliance.masking.document_check import mask_problems
 from appliance.orchestration.workflow_files import read_workflow_files
 from appliance.settings.settings import Settings
 from appliance.workflow.loading import load_workflow
-from appliance.workflow.mask_check import check_masks
 from appliance.workflow.presets.files import KnownPreset, PresetFiles, read_preset
 from appliance.workflow.presets.preset import Preset
 
@@ -94,7 +93,7 @@ def _validate(file: Path) -> Outcome:
         known = read_preset(file)
     except WrongDocumentError as error:
         return Outcome(file, None, error.problems)
-    return Outcome(file, known.rules.name, tuple(check_masks(known.document, parameter_models())))
+    return Outcome(file, known.rules.name, tuple(mask_problems(known.document)))
 
 
 def _own(settings: Settings) -> PresetFiles:

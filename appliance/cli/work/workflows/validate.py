@@ -10,10 +10,9 @@ from pathlib import Path
 from appliance.documents import strict_yaml
 from appliance.documents.document import MAX_BYTES, Document
 from appliance.documents.problems import Problem, WrongDocumentError, path_text
-from appliance.masking.registry import parameter_models
+from appliance.masking.document_check import mask_problems
 from appliance.settings.settings import load_settings
 from appliance.workflow.loading import workflow_of
-from appliance.workflow.mask_check import check_masks
 from appliance.workflow.presets.files import PresetFiles
 from appliance.workflow.presets.resolving import resolved
 from appliance.workflow.twin_owners import TwinClaim, shared_twins
@@ -63,7 +62,7 @@ def _validate_file(file: Path) -> Outcome:
         workflow_id, claim = workflow.id, TwinClaim.of(workflow)
     except WrongDocumentError as error:
         problems = error.problems
-    return Outcome(file, workflow_id, (*problems, *check_masks(with_rules, parameter_models())), claim)
+    return Outcome(file, workflow_id, (*problems, *mask_problems(with_rules)), claim)
 
 
 def _presets(file: Path) -> PresetFiles:

@@ -11,13 +11,12 @@ from appliance.discovery.findings import Finding
 from appliance.discovery.scanned_columns import ScannedColumns, columns_file, keep_columns, read_columns
 from appliance.documents.problems import Places, WrongDocumentError
 from appliance.errors import WrongRequestError
-from appliance.masking.registry import parameter_models
+from appliance.masking.document_check import mask_problems
 from appliance.settings.settings import load_settings
 from appliance.system.beneath import become_owner_of, lesser_owner
 from appliance.workflow.document import Workflow
 from appliance.workflow.drift import Outcome, decision_text
 from appliance.workflow.loading import load_workflow
-from appliance.workflow.mask_check import check_masks
 from appliance.workflow.matching.rules import Decision, Keep, Rule, match_rules
 
 
@@ -59,7 +58,7 @@ class ColumnsRequest:
 def columns_of(request: ColumnsRequest) -> tuple[list[ColumnRow], ScannedColumns]:
     """The rows, and the scan that they rest on. Raises WrongRequestError, WorkFailedError for a new scan."""
     loaded = load_workflow(request.file, load_settings().config_dir)
-    if problems := check_masks(loaded.document, parameter_models()):
+    if problems := mask_problems(loaded.document):
         raise WrongDocumentError(problems)
     seen = _scanned(request, loaded.workflow)
     return rows_of(loaded.workflow, loaded.document.places(), seen), seen

@@ -71,7 +71,7 @@ def columns_part(visitor: Visit, checked: Checked, form: FormData, workflow_id: 
     for place in found.places[:1]:
         visitor.context.attention.watch(place.appliance_id)
     asked = asked_of(form, found.last_run)
-    shown = screen(checked.data, found.catalog, asked) if found.catalog is not None else None
+    shown = screen(checked.resolved, found.catalog, asked) if found.catalog is not None else None
     return ColumnsPart(found, shown, asked)
 
 

@@ -86,6 +86,7 @@ class Problems(View):
     problems: list[ProblemLine]
     against: list[Fit]
     wider: tuple[str, ...]
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,7 @@ class EditorPage(View):
     errors: dict[str, str]
     against: list[Fit]
     wider: tuple[str, ...]
+    notes: list[str]
     form: WorkflowForm
     connections: tuple[str, ...]
     cards: tuple[Card, ...]
@@ -148,6 +150,7 @@ def editor(
         errors=field_errors(checked, apart=apart),
         against=_against(visitor, checked, workflow_id),
         wider=_wider(visitor, checked),
+        notes=checked.notes,
         form=workflow_form.view(checked.data, apart=apart),
         connections=part.sources.connections,
         cards=cards(),
@@ -170,7 +173,7 @@ def new_page(request: Request, visitor: Visitor, proposal: str = "") -> Response
     if proposal:
         with visitor.context.database.read() as session:
             text = proposals.proposal(session, proposal).yaml
-    return editor(request, visitor, None, documents.check(text))
+    return editor(request, visitor, None, documents.check(text, visitor.context.presets))
 
 
 @router.get("/workflows/{workflow_id}/edit")
@@ -191,12 +194,12 @@ def edit_page(
             request,
             visitor,
             row,
-            documents.check(proposed.yaml),
+            documents.check(proposed.yaml, visitor.context.presets),
             Opened(based_on=base, change_note=proposed.note),
         )
-    checked = documents.check(row.yaml)
+    checked = documents.check(row.yaml, visitor.context.presets)
     if uncovered and checked.data:
-        checked = documents.check(_merged(checked, uncovered))
+        checked = documents.check(_merged(checked, uncovered), visitor.context.presets)
     line = None
     if failed is not None:
         words = [failed[key] or "" for key in ("next_step", "what", "why")]
@@ -266,16 +269,16 @@ def preview(visitor: Visitor, form: Form) -> Response:
     change = read_change(text_of(form, "change"))
     workflow_id = text_of(form, "id") if text_of(form, "based_on") != "0" else ""
     if change is not None:
-        before = documents.check(text)
+        before = documents.check(text, visitor.context.presets)
         if before.data:
             text = _changed(visitor, before, form, workflow_id, change)
     elif text_of(form, "edited") == "form":
-        before = documents.check(text)
+        before = documents.check(text, visitor.context.presets)
         if not before.data and text.strip():
             # Not readable as YAML: the form cannot know what it would overwrite.
             return _previewed(visitor, before, form, workflow_id)
         text = yaml_edit.edit(text, before.data, workflow_form.document(form, before.data))
-    return _previewed(visitor, documents.check(text), form, workflow_id)
+    return _previewed(visitor, documents.check(text, visitor.context.presets), form, workflow_id)
 
 
 def _previewed(visitor: Visit, checked: Checked, form: FormData, workflow_id: str) -> Response:
@@ -296,6 +299,7 @@ def _previewed(visitor: Visit, checked: Checked, form: FormData, workflow_id: st
             problems=checked.by_line(),
             against=_against(visitor, checked, workflow_id),
             wider=_wider(visitor, checked),
+            notes=checked.notes,
         )
     )
     return JSONResponse(

@@ -64,7 +64,7 @@ def ask(workflow_id: str, visitor: Visitor, form: Form) -> Response:
 def ask_for_draft(visitor: Visitor, form: Form) -> Response:
     """Ask the appliance whose connection is the source what a run of this text would do."""
     visitor.needs("editor")
-    checked = documents.check(text_of(form, "yaml").replace("\r\n", "\n"))
+    checked = documents.check(text_of(form, "yaml").replace("\r\n", "\n"), visitor.context.presets)
     if checked.workflow is None:
         raise WrongDocumentError(checked.problems, "Correct the document first.")
     workflow_id = text_of(form, "id") if text_of(form, "based_on") != "0" else ""

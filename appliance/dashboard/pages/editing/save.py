@@ -41,7 +41,7 @@ def _both(request: Request, visitor: Visit, form: FormData, workflow_id: str, ve
         request,
         visitor,
         row,
-        documents.check(both.text),
+        documents.check(both.text, visitor.context.presets),
         Opened(based_on=versions.present, change_note=text_of(form, "note")[:200], merged_in=both),
     )
 
@@ -72,7 +72,13 @@ def _save(request: Request, visitor: Visit, form: FormData, workflow_id: str | N
             row = workflows.workflow(session, workflow_id)
             shown = overtaken(session, workflow_id, number, error.present, text)
         note = text_of(form, "note")[:200]
-        response = editor(request, visitor, row, documents.check(text), Opened(number, note, overtaken=shown))
+        response = editor(
+            request,
+            visitor,
+            row,
+            documents.check(text, visitor.context.presets),
+            Opened(number, note, overtaken=shown),
+        )
         response.status_code = 409
         return response
     except WrongDocumentError:
@@ -84,7 +90,7 @@ def _save(request: Request, visitor: Visit, form: FormData, workflow_id: str | N
             request,
             visitor,
             row,
-            documents.check(text),
+            documents.check(text, visitor.context.presets),
             Opened(number, text_of(form, "note")[:200]),
         )
         response.status_code = 422
