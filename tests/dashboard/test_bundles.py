@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import os
 import subprocess
 import tarfile
@@ -23,14 +24,35 @@ from tests.unit.release_rig import Machine, Vendor
 
 NAME = bundle_name(__version__)
 INSTALLER = b'printf "%s\\n" "$@" > installed-with\n'
+_numbers = itertools.count(1)
 SUDO = '#!/bin/sh\nprintf "%s " "$@" >> ../sudo; echo >> ../sudo\ncase $1 in sh) exec "$@" ;; esac\n'
 
 
-@pytest.fixture
-def bundles(tmp_path: Path) -> Path:
-    """A folder with one release, whose installer only notes what it was given."""
-    folder = tmp_path / "bundles"
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the dashboard finds its bundles: beside its store and its key."""
+    folder = tmp_path_factory.mktemp("dashboard") / "bundles"
     folder.mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dashboard(folder: Path) -> Iterator[RunningDashboard]:
+    """One for all tests: it looks anew each time at what it hands out."""
+    with running_dashboard(folder.parent, DASHBOARD_BUNDLES=str(folder)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def editor(dashboard: RunningDashboard) -> httpx.Client:
+    return dashboard.client(dashboard.command("create-token", "editor", "--role", "editor"))
+
+
+@pytest.fixture(autouse=True)
+def bundles(folder: Path) -> Path:
+    """The folder with one release and nothing else, whose installer only notes what it was given."""
+    for former in folder.iterdir():
+        former.unlink()
     with tarfile.open(folder / NAME, "w") as archive:
         entry = tarfile.TarInfo("provisioning/install.sh")
         entry.size = len(INSTALLER)
@@ -40,20 +62,9 @@ def bundles(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def dashboard(tmp_path: Path, bundles: Path) -> Iterator[RunningDashboard]:
-    with running_dashboard(tmp_path, DASHBOARD_BUNDLES=str(bundles)) as running:
-        yield running
-
-
-@pytest.fixture
-def editor(dashboard: RunningDashboard) -> httpx.Client:
-    return dashboard.client(dashboard.command("create-token", "editor", "--role", "editor"))
-
-
 def enrolment(editor: httpx.Client) -> dict[str, str]:
     """What a new appliance's owner is given."""
-    answer = editor.post("/v1/appliances", json={"name": "Hospital West"})
+    answer = editor.post("/v1/appliances", json={"name": f"Hospital {next(_numbers)}"})
     given: dict[str, str] = answer.raise_for_status().json()
     return given
 
