@@ -74,8 +74,15 @@ def _of_value(link: Link, lookup: Lookup, value: Value) -> str:
 
 
 def _of_key(subject: str, values: Sequence[Value]) -> Message:
-    message = key_message(values)
+    message = key_message([_one_form(value) for value in values])
     return Message(_name(subject) + "6b" + message.header, message.body)
+
+
+def _one_form(value: Value) -> Value:
+    """1.50 and 1.5 are one key."""
+    if value.shape.kind == "numeric" and not value.shape.is_array:
+        return Value(f"trim_scale({value.sql})", value.shape)
+    return value
 
 
 def _name(subject: str) -> str:

@@ -69,7 +69,10 @@ class Policy(StrictModel):
     )
     never_copy: tuple[TablePattern, ...] = Field(
         default=(),
-        description="Patterns schema.table of tables that no workflow may select, compared in the same way.",
+        description=(
+            "Patterns schema.table of tables that no workflow may select, nor look its `subjects` up in,"
+            " compared in the same way."
+        ),
         examples=[["public.audit_*"]],
     )
     read: tuple[ConnectionName, ...] | None = Field(

@@ -81,6 +81,27 @@ def test_a_subject_is_in_no_copy_afterwards_and_in_no_later_one(shop: ErasureSho
         assert len(table["rows"]) == others_left, shown.text
 
 
+def test_a_subject_is_found_where_its_addresses_are_drawn_from_its_key(shop: ErasureShop) -> None:
+    linked = {
+        "table": "public.customer",
+        "key": "id",
+        "also": ["public.lead.email", "public.orders.customer_id"],
+    }
+    shop.scenario.workflow["subjects"] = {"customer": linked}
+    shop.delivered()
+    twin = shop.scenario.twin
+    same = "SELECT count(*) FROM lead JOIN customer USING (email)"
+    assert shop.scenario.target.rows(twin, same) == [(CUSTOMERS,)]
+    assert shop.about_the_subject()
+    ended = shop.erasure("run", "--yes")
+    assert ended.code == 0, ended.text
+    assert shop.about_the_subject() == {}
+    assert shop.scenario.target.rows(twin, same) == [(CUSTOMERS - 1,)]
+    shop.delivered()
+    assert shop.about_the_subject() == {}
+    assert shop.scenario.target.rows(twin, same) == [(CUSTOMERS - 1,)]
+
+
 def test_a_place_that_is_away_stays_open_and_the_source_comes_last(shop: ErasureShop) -> None:
     # An archive cannot be searched for rows: the export goes as a whole.
     shop.scenario.workflow["deliver"] = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ PEOPLE = Pseudonyms(ROOT, "production", 1)
 KEY = source_key(ROOT, "production", 1)
 DAY = dt.date(2024, 2, 29)
 Key = tuple[int | str, ...]
+_FORMS: dict[str, Callable[[str], str]] = {"citext": str.lower, "numeric": lambda text: text.rstrip("0")}
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Shape:
     def hashed(self, place: int) -> Key:
         """The same as it is drawn from."""
         return tuple(
-            value if isinstance(value, int) else str(value).lower() if kind == "citext" else str(value)
+            value if isinstance(value, int) else _FORMS.get(kind, str)(str(value))
             for kind, value in zip(self.key, self.keyed(place), strict=True)
         )
 

@@ -262,7 +262,14 @@ class _Linking:
                 f"other tables INHERIT from {table.qualified}, and {to.name} is unique in each of them alone",
                 "a column that holds the key",
             )
-        elif not table.readable or table.row_security:
+        elif table.row_security:
+            self.problems.add(
+                path,
+                f"people would be looked up in {table.qualified}, whose row-level security hides rows from"
+                " the role that reads",
+                "a role that sees all of its rows",
+            )
+        elif not table.readable:
             self.problems.add(
                 path,
                 f"the role that reads may not read {table.qualified}, in which people are looked up",
