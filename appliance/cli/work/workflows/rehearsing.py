@@ -55,7 +55,7 @@ def exit_code(rehearsal: Rehearsal) -> ExitCode:
 
 
 def need_one_migration(sql: Sequence[Path] | None, image: str | None) -> None:
-    """Raise WrongRequestError unless there is one: files of SQL, or an image."""
+    """Raise WrongRequestError for none, and for both files of SQL and an image."""
     if bool(sql) == bool(image):
         raise WrongRequestError(
             "There is no migration to rehearse." if not sql else "There are two migrations to rehearse.",
