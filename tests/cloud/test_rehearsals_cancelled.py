@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -93,6 +94,33 @@ def test_a_rehearsal_under_way_is_cancelled_over_the_status_service(
     assert service.post(f"/work/{uuid4()}/cancel", json={}).status_code == 409
     without = httpx.post(f"{service.base_url}/work/{work_id}/cancel", json={})
     assert without.status_code == 401
+
+
+def test_a_signal_that_comes_while_it_ends_interrupts_neither_report_nor_drop(
+    pipeline: Pipeline, service: httpx.Client, twin: Cluster
+) -> None:
+    work_id = rehearsal(service)
+
+    def cancel_and_signal() -> None:
+        until(lambda: any("pg_sleep(100)" in each[2] for each in twin.sessions("appliance rehearsal")))
+        pipeline.rig.db.execute(
+            "UPDATE appliance.asked_work SET started_at = now() WHERE command_id = %s", [work_id]
+        )
+        service.post(f"/work/{work_id}/cancel", json={}).raise_for_status()
+        # What stops containers sees the request at about the same time as the step does.
+        until(lambda: not any("pg_sleep(100)" in each[2] for each in twin.sessions("appliance rehearsal")))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    former = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    beside = threading.Thread(target=cancel_and_signal)
+    beside.start()
+    try:
+        perform(pipeline.rig, work_id)
+    finally:
+        beside.join()
+        signal.signal(signal.SIGTERM, former)
+    is_cancelled(service, work_id)
+    assert branches_of(twin) == []
 
 
 @pytest.mark.usefixtures("twin")

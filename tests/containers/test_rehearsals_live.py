@@ -115,7 +115,8 @@ def test_one_that_is_cancelled_ends_and_leaves_neither_branch_nor_folder(
     done = appliance.cli("rehearsal", "cancel", "--why", "It is enough.")
     assert "is asked to end" in done.stdout
     report = ended(going, 1)
-    assert report["verdict"] == "cancelled" and report["up"]["statements"][0]["rewrites"] == ["public.item"]
+    assert report.get("verdict") == "cancelled", report
+    assert report["up"]["statements"][0]["rewrites"] == ["public.item"]
     assert twin.server().branches() == [] and twin.facts() == before
     shown = appliance.status("/rehearsals")[1][0]
     assert shown["state"] == "cancelled" and "It is enough." in shown["problem"]

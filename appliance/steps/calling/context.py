@@ -31,6 +31,8 @@ class StepContext:
     spec: RunSpec
     emit: Callable[[Message], None]
     """Prints (or passes on) a message; never blocks for long."""
+    ends_itself: Callable[[], None] = lambda: None
+    """From this call on SIGTERM interrupts nothing: the step knows that it is to end, and is at it."""
 
     @property
     def step(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import gc
 import importlib
@@ -58,7 +59,7 @@ def execute_step(
     try:
         with _until_sigterm() as stopped:
             module = module_of(call.step)
-            context = load_context(call, paths, emit)
+            context = dataclasses.replace(load_context(call, paths, emit), ends_itself=stopped.only_note)
             if getattr(module, "KEEPER", False):
                 stopped.only_note()
                 module.run(context, lambda data: _publish(context, data), stopped)

@@ -66,7 +66,7 @@ def run(context: StepContext) -> RehearsalSummary:
         # The step sees no other run's folder: what reads the report adds them.
         source_rows=lambda _: {},
         say=context.notice,
-        unwanted=lambda: is_unwanted(context.run_dir),
+        unwanted=lambda: _ends_itself(context),
         # The linter is no part of the step's image: what reads the report asks it.
         lints=False,
     )
@@ -83,6 +83,14 @@ def is_unwanted(folder: Path) -> bool:
     """Whether somebody has asked for the end of it; its time being over is another matter."""
     request = stop_request(folder)
     return request is not None and request.kind == "cancel"
+
+
+def _ends_itself(context: StepContext) -> bool:
+    """Whether it is unwanted. From then on no signal interrupts the report, and the drop of the branch."""
+    if not is_unwanted(context.run_dir):
+        return False
+    context.ends_itself()
+    return True
 
 
 def _by_container(context: StepContext) -> Program:
