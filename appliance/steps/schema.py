@@ -157,7 +157,14 @@ def _load(
 
     mark_unfinished(context.run_dir)
     with closing(context.connect_target(target.connection, target.next_database)) as session:
-        notes = load_pre_data(session, before, progress, refused, public_schema=has_public)
+        notes = load_pre_data(
+            session,
+            before,
+            progress,
+            refused,
+            public_schema=has_public,
+            settings=plan.source.settings,
+        )
         settings, not_taken = _settings(session, plan.source.settings)
         checks = _take_checks_off(session)
         _rehearse(session, refused.remaining(before), after, settings, refused)
