@@ -58,7 +58,7 @@ def make_schema(context: StepContext, plan: Plan) -> SchemaResult:
     not_carried: list[NotCarried] = []
     objects = 0
     for number, (target, found) in enumerate(zip(plan.targets, read.left_behind, strict=True)):
-        kept = carried_entries(read.entries, found.objects)
+        kept = carried_entries(read.entries, found.objects, found.checks)
         _check_planned_tables(plan, kept)
         notes += _create(context, plan, target)
         refused = RefusedObjects({(table.schema_name, table.name) for table in plan.tables} | _roots(plan))
