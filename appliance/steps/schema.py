@@ -58,7 +58,7 @@ def make_schema(context: StepContext, plan: Plan) -> SchemaResult:
     not_carried: list[NotCarried] = []
     objects = 0
     for number, (target, found) in enumerate(zip(plan.targets, read.left_behind, strict=True)):
-        kept = carried_entries(read.entries, found.objects)
+        kept = carried_entries(read.entries, found.objects, found.checks)
         _check_planned_tables(plan, kept)
         notes += _create(context, plan, target)
         refused = RefusedObjects({(table.schema_name, table.name) for table in plan.tables} | _roots(plan))
@@ -157,7 +157,14 @@ def _load(
 
     mark_unfinished(context.run_dir)
     with closing(context.connect_target(target.connection, target.next_database)) as session:
-        notes = load_pre_data(session, before, progress, refused, public_schema=has_public)
+        notes = load_pre_data(
+            session,
+            before,
+            progress,
+            refused,
+            public_schema=has_public,
+            settings=plan.source.settings,
+        )
         settings, not_taken = _settings(session, plan.source.settings)
         checks = _take_checks_off(session)
         _rehearse(session, refused.remaining(before), after, settings, refused)

@@ -42,6 +42,38 @@ def test_an_index_over_a_function_that_needs_the_search_path_is_built(
     assert scenario.twin_rows("SELECT count(*) FROM partner") == [(50,)]
 
 
+FIRM = """
+CREATE TABLE public.firm (id int PRIMARY KEY, name text, CHECK (public.{0}(name) <> ''),
+    folded text GENERATED ALWAYS AS (public.{0}(name)) STORED);
+CREATE VIEW public.firms AS SELECT public.{0}(name) FROM public.firm;
+INSERT INTO public.firm SELECT i, 'Zoe ' || i FROM generate_series(1, 9) AS i;
+GRANT SELECT ON public.firm TO reader;
+"""
+
+
+def test_a_table_with_a_column_whose_function_needs_the_search_path_is_made(scenario: Scenario) -> None:
+    ended = run_of(scenario, FOLDED + FIRM.format("fold"))
+    assert ended.code == 0, ended.text
+    assert scenario.twin_rows("SELECT count(*) FROM firm WHERE folded = lower(name)") == [(9,)]
+    assert scenario.twin_rows("SELECT count(*) FROM pg_constraint WHERE contype = 'c' AND conrelid > 0") == [
+        (1,)
+    ]
+
+
+def test_a_table_whose_function_finds_its_names_in_no_session_stops_the_run_with_what_mends_it(
+    scenario: Scenario,
+) -> None:
+    aside = (
+        "CREATE SCHEMA aside; CREATE FUNCTION aside.bare(text) RETURNS text LANGUAGE sql IMMUTABLE AS"
+        " $$ SELECT lower($1) $$; SET search_path = aside; CREATE FUNCTION public.lost(text) RETURNS text"
+        " LANGUAGE sql IMMUTABLE AS $$ SELECT bare($1) $$;"
+    )
+    ended = run_of(scenario, aside + FIRM.format("lost"))
+    assert ended.code == 1, ended.text
+    assert "The target could not make the table public.firm." in ended.text
+    assert "ALTER FUNCTION public.lost(text) SET search_path = " in ended.text
+
+
 def test_a_key_is_not_bound_where_others_may_make_functions(scenario: Scenario) -> None:
     opened = f"{FOLDED}; GRANT CREATE ON SCHEMA public TO PUBLIC"
     whole = run_of(scenario, opened)

@@ -16,6 +16,7 @@ from appliance.steps.schema import SchemaResult
 from tests.engine.clusters import Cluster
 from tests.engine.engine_run import EngineRun
 from tests.engine.scenario import Scenario
+from tests.engine.test_as_in_source import run_of
 
 StartRun = Callable[..., EngineRun]
 
@@ -208,6 +209,60 @@ def test_a_copied_table_that_needs_what_leave_out_names_stops_the_plan(scenario:
     ended = scenario.run()
     assert ended.code == 2
     assert "public.invoice cannot be made" in ended.text and "leave_out" in ended.text
+
+
+CHECKED = """
+CREATE FUNCTION odd(int) RETURNS int IMMUTABLE LANGUAGE internal AS 'int4abs';
+CREATE TABLE t (id int PRIMARY KEY, n int CONSTRAINT "Odd One" CHECK (odd(n) > 0),
+    CONSTRAINT stays CHECK (n < 100), CONSTRAINT here CHECK (odd(id) >= 0) NO INHERIT);
+COMMENT ON CONSTRAINT "Odd One" ON t IS 'goes with it';
+CREATE TABLE kid (x text, CHECK (odd(n) > 0 AND x <> 'a
+, b')) INHERITS (t);
+CREATE TABLE p (id int, CHECK (odd(id) > 0)) PARTITION BY RANGE (id);
+CREATE TABLE p1 PARTITION OF p (CONSTRAINT own CHECK (odd(id) > 1)) FOR VALUES FROM (0) TO (10);
+CREATE TABLE nothing (CONSTRAINT c CHECK (odd(3) > 0));
+CREATE TABLE late (id int); ALTER TABLE late ADD CONSTRAINT of_late CHECK (odd(id) > 0) NOT VALID;
+INSERT INTO t SELECT i, i FROM generate_series(1, 9) AS i; INSERT INTO kid VALUES (20, 20, 'x');
+INSERT INTO p VALUES (5); GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
+"""
+
+
+def test_a_check_over_what_the_target_cannot_have_is_left_out_and_its_table_is_not(
+    scenario: Scenario,
+) -> None:
+    ended = run_of(scenario, CHECKED)
+    assert ended.code == 0, ended.text
+    checks = (
+        "SELECT conrelid::regclass::text, conname::text FROM pg_constraint"
+        " WHERE contype = 'c' AND conrelid > 0 ORDER BY 1"
+    )
+    assert scenario.twin_rows(checks) == [("kid", "stays"), ("t", "stays")]
+    counts = "SELECT (SELECT count(*) FROM ONLY t), (SELECT count(*) FROM kid), (SELECT count(*) FROM p1)"
+    assert scenario.twin_rows(counts) == [(9, 1, 1)]
+    planned = scenario.run("plan", "--json")
+    listed = {
+        item["name"] for item in json.loads(planned.out)["not_carried"] if item["kind"] == "table constraint"
+    }
+    assert listed == {
+        '"Odd One" on public.t',
+        "here on public.t",
+        "kid_check on public.kid",
+        "p_id_check on public.p",
+        "own on public.p1",
+        "c on public.nothing",
+        "of_late on public.late",
+    }
+
+
+def test_leave_out_names_a_check(scenario: Scenario) -> None:
+    script = (
+        "CREATE TABLE t (id int PRIMARY KEY, CONSTRAINT small CHECK (id < 9), CONSTRAINT big CHECK (id > 0));"
+        "INSERT INTO t VALUES (1); GRANT SELECT ON t TO reader"
+    )
+    ended = run_of(scenario, script, leave_out=["check small on public.t"])
+    assert ended.code == 0, ended.text
+    checks = "SELECT conname::text FROM pg_constraint WHERE contype = 'c' AND conrelid > 0"
+    assert scenario.twin_rows(checks) == [("big",)]
 
 
 def _without(abilities: TargetAbilities, extension: str) -> TargetAbilities:

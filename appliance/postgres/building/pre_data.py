@@ -16,7 +16,7 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from appliance.postgres.building.as_in_source import set_as_in_source
-from appliance.postgres.building.function_advice import function_advice
+from appliance.postgres.building.function_advice import function_advice, may_be_advised
 from appliance.postgres.building.refused_objects import RefusedObjects
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import database_failure
@@ -77,12 +77,14 @@ def load_pre_data(
     refused: RefusedObjects,
     *,
     public_schema: bool = True,
+    settings: DefinitionSettings = NO_SETTINGS,
 ) -> list[str]:
     """Run the entries in the new database; returns sentences about what the target did not take.
 
-    What it refuses to make goes to ``refused``. Row-level security that is forced on owners is lifted until
-    ``force_row_security``, or no row could be loaded and verified. Raises ApplianceError naming the object,
-    never what the server said about it.
+    What it refuses to make goes to ``refused``. What does not find its names is tried with the source's path,
+    of ``settings``: a generated column may call a function whose body has bare names. Row-level security that
+    is forced on owners is lifted until ``force_row_security``, or no row could be loaded and verified.
+    Raises ApplianceError naming the object, never what the server said about it.
     """
     notes: list[str] = []
     _session(connection)
@@ -93,7 +95,8 @@ def load_pre_data(
             _drop_public_schema(connection)
     for start in range(0, len(entries), BATCH):
         batch = [each for each in entries[start : start + BATCH] if not refused.takes_along(each)]
-        notes += _load_batch(connection, batch, refused)
+        functions = [each for each in entries[: start + BATCH] if each.kind == "FUNCTION"]
+        notes += _load_batch(connection, batch, refused, settings, functions)
         progress(min(start + BATCH, len(entries)))
     with _loading(connection):
         _lift_forced_row_security(connection)
@@ -193,7 +196,11 @@ def _session(connection: Connection[TupleRow]) -> None:
 
 
 def _load_batch(
-    connection: Connection[TupleRow], entries: Sequence[Entry], refused: RefusedObjects
+    connection: Connection[TupleRow],
+    entries: Sequence[Entry],
+    refused: RefusedObjects,
+    settings: DefinitionSettings,
+    functions: Collection[Entry],
 ) -> list[str]:
     """Load entries in one transaction, and in one round trip where nothing stands out."""
     if all(entry.access_method in {None, "heap"} and not _is_public(entry) for entry in entries):
@@ -209,7 +216,10 @@ def _load_batch(
     with _loading(connection):
         for entry in entries:
             if not refused.takes_along(entry):
-                notes += _load(connection, entry, refused)
+                path = [
+                    pair for pair in settings.of(entry.schema_name, entry.tag) if pair[0] == "search_path"
+                ]
+                notes += _load(connection, entry, refused, tuple(path), functions)
     return notes
 
 
@@ -232,12 +242,17 @@ def _try(
     refused: RefusedObjects,
     settings: Settings = (),
     functions: Collection[Entry] = (),
+    *,
+    path: Settings = (),
 ) -> None:
     """Make one object in the caller's transaction, or leave the transaction as it was.
 
-    ``functions``: those of the source whose mending may be advised.
+    ``functions``: those of the source whose mending may be advised. ``path``: for a second try, where a name
+    is not found; what follows in the transaction is under ours again.
     """
     statements = set_as_in_source(settings, "define").encode("utf-8", "surrogateescape") + _statements(entry)
+    if settings:
+        statements += b"SET LOCAL search_path = '';"
     if entry.access_method not in {None, "heap"}:
         method = sql.SQL("SET LOCAL default_table_access_method = {};").format(
             sql.Literal(entry.access_method)
@@ -255,7 +270,10 @@ def _try(
         connection.execute("ROLLBACK TO SAVEPOINT object; RELEASE SAVEPOINT object")
         if _VERSIONS.search(entry.sql) and "pg_attver" in (error.diag.message_primary or ""):
             plain = entry.model_copy(update={"sql": _VERSIONS.sub("", entry.sql)})
-            _try(connection, plain, refused, settings, functions)
+            _try(connection, plain, refused, settings, functions, path=path)
+            return
+        if path and may_be_advised(error):
+            _try(connection, entry, refused, path, functions)
             return
         refused.refuse(entry, error, function_advice(error, functions, settings))
 
@@ -264,7 +282,13 @@ def _is_public(entry: Entry) -> bool:
     return entry.tag in {"public", _PUBLIC_SCHEMA_COMMENT}
 
 
-def _load(connection: Connection[TupleRow], entry: Entry, refused: RefusedObjects) -> list[str]:
+def _load(
+    connection: Connection[TupleRow],
+    entry: Entry,
+    refused: RefusedObjects,
+    path: Settings,
+    functions: Collection[Entry],
+) -> list[str]:
     if entry.kind == "SCHEMA" and entry.tag == "public":
         entry = entry.model_copy(update={"sql": "CREATE SCHEMA IF NOT EXISTS public"})
     if entry.kind == "COMMENT" and entry.tag == _PUBLIC_SCHEMA_COMMENT:
@@ -274,7 +298,7 @@ def _load(connection: Connection[TupleRow], entry: Entry, refused: RefusedObject
         except psycopg.errors.InsufficientPrivilege:
             return ["The comment on the schema public was left as it is: the schema has another owner there."]
         return []
-    _try(connection, entry, refused)
+    _try(connection, entry, refused, functions=functions, path=path)
     return []
 
 

@@ -10,12 +10,14 @@ import os
 import re
 import subprocess
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import BinaryIO
 
 from appliance.errors import WorkFailedError, WorkFailedForGoodError
 from appliance.postgres.source.archive_contents import Entry, read_archive
 from appliance.postgres.source.trigger_states import after_their_triggers
+from appliance.postgres.source.unsupported_objects import LeftCheck
 from appliance.system.postgres_programs import PgDump
 
 MAX_ARCHIVE_BYTES = 512 * 1024 * 1024
@@ -82,8 +84,13 @@ def dump_schema(
     return after_their_triggers(entry for entry in read_archive(content) if entry.kind not in _SETTINGS)
 
 
-def carried_entries(entries: Sequence[Entry], left_behind: Iterable[tuple[int, int]]) -> list[Entry]:
-    """The entries of what the twin gets: without what no twin has or what is left behind."""
+def carried_entries(
+    entries: Sequence[Entry], left_behind: Iterable[tuple[int, int]], checks: Iterable[LeftCheck] = ()
+) -> list[Entry]:
+    """The entries of what the twin gets: without what no twin has or what is left behind, ``checks`` too."""
+    gone_checks: dict[tuple[str | None, str], list[LeftCheck]] = defaultdict(list)
+    for check in checks:
+        gone_checks[check.schema_name, check.table].append(check)
     objects = set(left_behind)
     # The shell that pg_dump makes before a base type's functions has no oid of its own, only the type's name.
     types_gone = {
@@ -99,9 +106,26 @@ def carried_entries(entries: Sequence[Entry], left_behind: Iterable[tuple[int, i
         in_objects = (entry.class_oid, entry.oid) in objects
         if entry.kind in _NEVER or in_objects or about_gone or shell_of_gone:
             gone.add(entry.dump_id)
+        elif entry.kind == "TABLE" and (about := gone_checks.get((entry.schema_name, entry.tag))):
+            kept.append(entry.model_copy(update={"sql": _without(entry.sql, about)}))
         else:
             kept.append(entry)
     return kept
+
+
+def _without(statement: str, checks: Iterable[LeftCheck]) -> str:
+    """CREATE TABLE without some of its CHECK constraints. One that it inherits does not stand in it."""
+    for check in checks:
+        written = f"\n    CONSTRAINT {check.name} {check.definition}"
+        before, found, after = statement.partition(written)
+        if not found or written in after:
+            continue
+        if before.endswith(",") and after.startswith((",", "\n")):
+            statement = before.removesuffix(",") + after
+        elif before.endswith("(") and after.startswith((",", "\n)")):
+            # A table without columns.
+            statement = before + after.removeprefix(",")
+    return statement
 
 
 def _pattern(name: str) -> str:

@@ -41,6 +41,17 @@ class TargetAbilities:
 
 
 @dataclass(frozen=True)
+class LeftCheck:
+    """A CHECK constraint of a table, in the words of pg_dump."""
+
+    schema_name: str
+    table: str
+    name: str
+    """Quoted where it has to be."""
+    definition: str
+
+
+@dataclass(frozen=True)
 class LeftBehind:
     """Objects that the twin will not have."""
 
@@ -55,6 +66,8 @@ class LeftBehind:
     """Tables that the source's role may not read, or that are set aside: pg_dump could not lock them."""
     views: tuple[tuple[str, str], ...] = ()
     """Views among the objects: to describe one, pg_dump locks what it reads."""
+    checks: tuple[LeftCheck, ...] = ()
+    """CHECK constraints among the objects: pg_dump writes them into the statement that makes the table."""
     unknown: tuple[str, ...] = ()
     """What the workflow wants left out and the source does not have."""
 
@@ -164,7 +177,7 @@ WHERE i.type || ' ' || s.name = ANY (%(wanted)s)
     OR i.type || ' ' || split_part(s.name, '(', 1) = ANY (%(wanted)s)
 """
 
-# A view hangs on its rule, a table on its defaults and checks: pg_depend has these the other way round only.
+# A view hangs on its rule, a table on its defaults: pg_depend has these the other way round only.
 _CLOSURE = """
 WITH RECURSIVE seed AS MATERIALIZED ({seeds}),
 needs AS NOT MATERIALIZED (
@@ -172,8 +185,6 @@ needs AS NOT MATERIALIZED (
     UNION ALL SELECT 'pg_class'::regclass, ev_class, 'pg_rewrite'::regclass, oid FROM pg_rewrite
         WHERE rulename = '_RETURN'
     UNION ALL SELECT 'pg_class'::regclass, adrelid, 'pg_attrdef'::regclass, oid FROM pg_attrdef
-    UNION ALL SELECT 'pg_class'::regclass, conrelid, 'pg_constraint'::regclass, oid FROM pg_constraint
-        WHERE contype = 'c' AND conrelid <> 0
     UNION ALL SELECT 'pg_type'::regclass, contypid, 'pg_constraint'::regclass, oid FROM pg_constraint
         WHERE contypid <> 0
 ),
@@ -190,10 +201,17 @@ SELECT l.classid::bigint, l.objid::bigint, l.thing, l.why, l.seed, i.type, i.ide
     c.relname::text, c.relkind::text,
     (l.classid = 'pg_collation'::regclass AND l.objid < 16384) OR EXISTS (
         SELECT FROM pg_depend AS d JOIN gone AS w ON w.classid = d.refclassid AND w.objid = d.refobjid
-        WHERE d.classid = l.classid AND d.objid = l.objid AND d.deptype IN ('a', 'i', 'e', 'P', 'S')) AS part
+        WHERE d.classid = l.classid AND d.objid = l.objid AND d.deptype IN ('a', 'i', 'e', 'P', 'S'))
+        OR NOT k.conislocal AS part,
+    k.schema_name::text, k.table_name::text, quote_ident(k.conname), pg_get_constraintdef(k.oid)
 FROM listed AS l CROSS JOIN LATERAL pg_identify_object(l.classid, l.objid, 0) AS i
 LEFT JOIN pg_class AS c ON l.classid = 'pg_class'::regclass AND c.oid = l.objid
 LEFT JOIN pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN LATERAL (
+    SELECT f.*, kc.relname AS table_name, kn.nspname AS schema_name FROM pg_constraint AS f
+    JOIN pg_class AS kc ON kc.oid = f.conrelid JOIN pg_namespace AS kn ON kn.oid = kc.relnamespace
+    WHERE l.classid = 'pg_constraint'::regclass AND f.oid = l.objid AND f.contype = 'c'
+) AS k ON true
 ORDER BY l.classid, l.objid
 """
 
@@ -247,6 +265,7 @@ def find_left_behind(
         ),
         unreadable=tuple((row[7], row[8]) for row in tables if row[4]),
         views=tuple((row[7], row[8]) for row in rows if row[9] in {"v", "m"}),
+        checks=tuple(LeftCheck(*row[11:15]) for row in rows if row[13] is not None),
         unknown=tuple(each for each, name in wanted.items() if name not in named),
     )
 
@@ -272,7 +291,7 @@ def _named(rows: Iterable[TupleRow]) -> set[str]:
 
 def _items(rows: Iterable[TupleRow]) -> Iterable[NotCarried]:
     for row in rows:
-        *_, kind, identity, _, _, _, part = row
+        kind, identity, part = row[5], row[6], row[10]
         if part or kind in _LISTED_ALREADY:
             continue
         yield NotCarried(kind=kind, name=identity or "", why=_reason(row))

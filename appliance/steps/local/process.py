@@ -18,10 +18,16 @@ from multiprocessing.connection import wait
 from appliance.contract.step_messages import Failure, Message, Notice, Progress, Result, parse_message
 from appliance.errors import Explanation
 from appliance.steps.calling.call import StepCall, StepPaths
-from appliance.steps.calling.execute import execute_step
+from appliance.steps.calling.execute import execute_step, module_of
 
 _GRACE_S = 10.0
 """What a step gets to cancel its queries after SIGTERM, before it is killed."""
+
+_IMPORTED_DURING = {
+    "open_snapshot": ("plan",),
+    "plan": ("schema", "copy", "finish", "verify", "attest", "publish"),
+}
+"""Steps whose modules the parent imports while another one works: what is forked then has them."""
 
 AnyMessage = Progress | Notice | Result | Failure
 
@@ -40,6 +46,7 @@ class StepProcess:
         self._process = context.Process(target=_child, args=(call, paths, writer), daemon=True)
         self._process.start()
         writer.close()
+        _import_ahead(call.step)
 
     @property
     def seconds(self) -> float:
@@ -86,6 +93,12 @@ class StepProcess:
         silent = self.result is None or (code is not None and code > 0)
         if silent and self.failure is None:
             self.failure = _silent_end(self.call, code)
+
+
+def _import_ahead(step: str) -> None:
+    """Import, while ``step`` is at work in its process, what those after it need."""
+    for later in _IMPORTED_DURING.get(step, ()):
+        module_of(later)
 
 
 def stop_all(processes: list[StepProcess]) -> None:

@@ -25,7 +25,6 @@ from appliance.steps import discard
 from appliance.steps.calling.call import StepCall, StepPaths
 from appliance.steps.calling.container_result import ContainerResult
 from appliance.steps.calling.context import load_context
-from appliance.steps.calling.execute import module_of
 from appliance.steps.calling.secrets import remove_secrets, write_secrets, write_settings
 from appliance.steps.calling.step_keys import step_settings
 from appliance.steps.local.observer import Observer, SilentObserver
@@ -41,11 +40,6 @@ from appliance.workflow.catalog import NotCarried
 
 _RETRY_AFTER_S = (1.0, 5.0, 15.0)
 _WATCH_EVERY_S = 0.25
-_IMPORTED_DURING = {
-    "open_snapshot": ("plan",),
-    "plan": ("schema", "copy", "finish", "verify", "attest", "publish"),
-}
-"""Steps whose modules are imported here while another one works: what is forked then has them."""
 
 
 class StepFailedError(ApplianceError):
@@ -245,7 +239,6 @@ class LocalRun:
         waiting, parts = list(jobs), len(jobs)
         width = self.spec.workflow.limits.parallel if step == "copy" else 1
         running: dict[StepProcess, _Job] = {}
-        ahead = _IMPORTED_DURING.get(step, ())
         self._results[step] = []
         while waiting or running:
             now = time.monotonic()
@@ -254,9 +247,6 @@ class LocalRun:
                 waiting.remove(job)
                 self._observer.step_started(step, job.call.part, parts)
                 running[self._start(job)] = job
-            for later in ahead:
-                module_of(later)
-            ahead = ()
             for process in self._listen():
                 job_over = running.pop(process, None)
                 if job_over is not None and self._finished(process, job_over):
