@@ -184,7 +184,7 @@ class ApplianceHost:
         """Start a workflow as an operator does; returns the run's id."""
         return self.cli("workflow", "start", workflow).stdout.strip()
 
-    def wait_for_end(self, run_id: str, *, seconds: float = 180) -> dict[str, Any]:
+    def wait_for_end(self, run_id: str, *, seconds: float = 600) -> dict[str, Any]:
         """Wait for a run's end, and return it."""
         over = ("succeeded", "failed", "refused", "cancelled")
 
