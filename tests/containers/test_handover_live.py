@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from appliance.policy.trusted_images import TrustRecord, write_trusted
-from tests.containers.appliance_host import ApplianceHost
+from tests.containers.appliance_host import GATEWAY, ApplianceHost
 from tests.containers.shop import workflow
 from tests.engine.clusters import Cluster
 
@@ -74,6 +74,34 @@ def test_a_container_that_fails_fails_the_run_and_leaves_the_new_twin(
     assert run["failure"]["log_tail"] == ["no such month"]
     assert steps(run)["publish", 0] == "succeeded"
     assert databases.value("twin_handing", "SELECT count(*) FROM customer") == customers
+
+
+def test_too_little_memory_is_said_and_what_is_not_named_is_not_reached(
+    appliance: ApplianceHost, allowed: None, databases: Cluster
+) -> None:
+    hungry = "x = bytearray(200 * 2**20); print(len(x))"
+    curious = f"""
+import json, socket
+def reaches(host, port):
+    try:
+        socket.create_connection((host, port), 2).close()
+        return True
+    except OSError:
+        return False
+places = [("{GATEWAY}", {databases.port}), ("{GATEWAY}", {appliance.status_port}), ("169.254.169.254", 80)]
+json.dump([reaches(*each) for each in places], open("/out/reached.json", "w"))
+"""
+    run = handing(
+        appliance,
+        {"args": ["-c", hungry], "memory_mb": 32, "on_failure": "warn"},
+        {"args": ["-c", curious], "on_failure": "warn"},
+    )
+    assert run["state"] == "succeeded", run
+    assert any("more than the 32 MB" in note["text"] for note in run["notices"]), run
+    name = f"{run['run_id']}-container-3"
+    folder = appliance.folder / "state" / "exports" / "handing" / name
+    assert json.loads((folder / "out" / "reached.json").read_text()) == [False] * 3
+    appliance.cli("exports", "rm", name, "-y")
 
 
 def test_a_container_that_may_fail_only_leaves_a_note(appliance: ApplianceHost, allowed: None) -> None:

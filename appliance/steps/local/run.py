@@ -191,9 +191,8 @@ class LocalRun:
             attest.paths = replace(attest.paths, export_dir=folder)
             try:
                 self._sign_and_publish(attest, publish)
-                return end_export(
-                    self.exports_dir, workflow.id, self.spec.run_id, formats=workflow.kept_formats
-                )
+                stay = workflow.kept_formats
+                return end_export(self.exports_dir, workflow.id, self.spec.run_id, formats=stay)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
