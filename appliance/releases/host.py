@@ -105,10 +105,16 @@ class ThisMachine:
         systemd holds each to be active only once it has said so, which its supervisor does with proof.
         """
         give_up = time.monotonic() + PROVEN_WITHIN_S
-        first = _restarts(_states())
+        first: dict[str, int] | None = None
         steady: tuple[float, dict[str, int]] | None = None
         while time.monotonic() < give_up:
-            states = _states()
+            try:
+                states = _states()
+            except WorkFailedError:
+                # systemd does not answer: the machine goes down, most likely, and that is not the release.
+                time.sleep(_POLL_S)
+                continue
+            first = first or _restarts(states)
             restarts = _restarts(states)
             crashing = [name for name in _UNITS if restarts[name] - first[name] >= CRASHES_MAX]
             if crashing:

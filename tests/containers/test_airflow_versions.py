@@ -7,7 +7,6 @@ Not in CI: the second Airflow is 400 MB. Where one is installed beside the appli
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -107,17 +106,6 @@ class TwoAirflows(ApplianceHost):
         for name in AIRFLOW:
             self.kill_process(name)
 
-    def airflow(self, python: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A command of that Airflow's own."""
-        return subprocess.run(
-            [python, "-m", "airflow", *arguments],
-            env=self.ours | self.airflow_settings,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
     def ask(self, run_id: str) -> None:
         """Have a run begin."""
 
@@ -202,21 +190,3 @@ def test_up_and_down_again_a_run_in_its_middle_goes_on_and_the_next_one_runs(hos
     host.ask("after-down")
     host.comes_to_its_end("after-down")
     assert host.succeeded() == HISTORY + 3
-
-
-def test_down_by_airflow_s_own_command(host: TwoAirflows) -> None:
-    url = host.database_url("airflow")
-    host.end()
-    before = metadata.version(url)
-    host.begin(NEWER)
-    host.ask("above")
-    host.comes_to_its_end("above")
-    host.stop_in_the_middle("interrupted-above")
-    done = host.airflow(NEWER, "db", "downgrade", "--to-revision", before, "--yes")
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert metadata.version(url) == before
-    host.begin(OLDER)
-    host.comes_to_its_end("interrupted-above")
-    host.ask("after-down")
-    host.comes_to_its_end("after-down")
-    assert host.succeeded() == HISTORY + 4

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.releases import probing
+from appliance.errors import WorkFailedError
+from appliance.releases import host, probing
 
 SINCE = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 PYTHON = Path("/opt/appliance/updater/venv/bin/python")
@@ -87,3 +88,22 @@ def test_a_silent_dashboard_is_held_against_the_release_only_if_the_former_one_r
     monkeypatch.setattr(probing, "ask", lambda *_, **__: database)
     monkeypatch.setattr(probing, "_is_there", lambda _: dashboard_is_there)
     assert probing.lost_contact("", SINCE, PYTHON) == said
+
+
+def test_a_systemd_that_does_not_answer_is_not_held_against_a_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the last moments before a reboot, when the update goes on afterwards."""
+    all_up = {name: {"ActiveState": "active", "NRestarts": "0"} for name in host._UNITS}
+    answers = iter([None, None])
+
+    def states() -> dict[str, dict[str, str]]:
+        if next(answers, all_up) is None:
+            raise WorkFailedError("systemctl show failed.", "Transport endpoint is not connected")
+        return all_up
+
+    monkeypatch.setattr(host, "_states", states)
+    monkeypatch.setattr(host, "_POLL_S", 0.0)
+    monkeypatch.setattr(host, "STEADY_S", 0.0)
+    assert host.ThisMachine(tmp_path, tmp_path, "", "").unproven() == ""
+    assert next(answers, "none is left") == "none is left"

@@ -134,7 +134,7 @@ class StepOperator(DockerOperator):
         inputs = StepInputs.of_run(self.settings, call, Path(self.source_file), self.origin)
         call = dataclasses.replace(call, exports=takes_files(self.step, inputs.spec.workflow))
         self._perform(client, inputs, call, folder)
-        return self._mapped_value(folder, inputs)
+        return mapped_over(self.step, folder, inputs.spec.workflow)
 
     def _perform(self, client: docker.APIClient, inputs: StepInputs, call: StepCall, folder: Path) -> None:
         """Run the container to its end. Raises what Airflow understands where it did not work."""
@@ -243,17 +243,13 @@ class StepOperator(DockerOperator):
     def _failure(self, run: StepRun, inputs: StepInputs) -> Failure:
         if run.stopped_by:
             return self._failed.stopped(run.stopped_by)
-        minutes = inputs.spec.workflow.limits.run_timeout_min
         if run.out_of_time:
-            return self._failed.out_of_time(minutes)
+            return self._failed.out_of_time(inputs.spec.workflow.limits.run_timeout_min)
         if self.killed:
             return self._failed.interrupted()
         memory = min(inputs.spec.workflow.limits.memory_mb, self.settings.steps.max_memory_mb)
         failure = self._failed.by_container(run.state, run.output.failure, memory_mb=memory)
         return failure.model_copy(update={"log_tail": tuple(run.output.tail)})
-
-    def _mapped_value(self, folder: Path, inputs: StepInputs) -> list[int] | None:
-        return mapped_over(self.step, folder, inputs.spec.workflow)
 
 
 class OpenSnapshotOperator(StepOperator):

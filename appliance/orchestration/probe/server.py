@@ -1,8 +1,8 @@
 """A PostgreSQL server for one probe, of the programs that the appliance's own server has.
 
-It is none of the appliance's own databases: a step's container runs as the appliance's user, and whoever is
-given that server's socket may read all of them. This one listens on a socket in the probe's folder and on no
-network, holds what the probe made, and goes with the folder.
+It is none of the appliance's own databases: a step's container runs as the appliance's user, and what
+is given that server's socket may read all of them. This one listens on a socket in the probe's folder and
+on no network, holds what the probe made, and goes with the folder.
 """
 
 from __future__ import annotations
