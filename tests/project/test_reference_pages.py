@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from appliance.cli.work.workflows.connections_template import connections_template
 from appliance.connections.file import connections_of
 from appliance.dashboard.pages.editing.edit import BEGINNING
+from appliance.dashboard.pages.editing.presets import BEGINNING as BEGINNING_OF_A_PRESET
 from appliance.dashboard.web.connection_template import template
 from appliance.documents.json_schema import INSTALLED, editor_line
 from appliance.documents.model import validate
@@ -21,6 +22,7 @@ from appliance.policy.policy import Policy
 from appliance.settings.settings import Settings
 from appliance.subjects.document import Subjects
 from appliance.workflow.document import Workflow
+from appliance.workflow.presets.preset import PresetRules
 from docs.pages import DOCS, out_of_date, schemas
 from provisioning.knobs import defaults, read_knobs
 from provisioning.release.bundle import CARRIED
@@ -51,6 +53,7 @@ TEXTS = {
     "the template of connections.yaml": connections_template([shop()]),
     "the dashboard's template of connections.yaml": template("Hospital", [shop().model_dump(mode="json")]),
     "the dashboard's beginning of a workflow": BEGINNING,
+    "the dashboard's beginning of a preset": BEGINNING_OF_A_PRESET,
     "the deploy's appliance.yaml": appliance_yaml(),
     **{str(path.relative_to(ROOT)): path.read_text() for path in FILES},
 }
@@ -93,9 +96,14 @@ def read_by_us(kind: str, text: str) -> Any:
     document = load(text, "it")
     if kind == "connections":
         return connections_of(document)
-    return validate(
-        {"workflow": Workflow, "policy": Policy, "settings": Settings, "subjects": Subjects}[kind], document
-    )
+    models = {
+        "workflow": Workflow,
+        "policy": Policy,
+        "settings": Settings,
+        "subjects": Subjects,
+        "preset": PresetRules,
+    }
+    return validate(models[kind], document)
 
 
 @pytest.mark.parametrize("kind", SCHEMAS)

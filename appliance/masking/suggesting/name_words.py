@@ -265,7 +265,6 @@ WORDS: tuple[tuple[PersonalKind, str], ...] = (
     ),
     (
         "full_name",
-        "salutation*, anrede, honorific*, civilite, name prefix, name title, initials, name initials, "
         "full name*, fullname*, fullnm, full nm, whole name, complete name*, display name*, displayname*, "
         "real name*, realname, legal name*, vollname*, voller name, vollstandiger name, name vollstandig, "
         "nom complet*, nom prenom*, nom et prenom*, nombre completo*, nombrecompleto, nome completo*, "
@@ -300,11 +299,7 @@ WORDS: tuple[tuple[PersonalKind, str], ...] = (
         "city, *city, city *, town, town *, home town, hometown, village, ort, wohnort*, ortschaft, *stadt, "
         "gemeinde, ville*, *ville, commune, localite*, ciudad*, *ciudad, poblacion, municipio*, localidad*, "
         "citta, citta *, comune, comune *, localita*, cidade*, municipality, suburb, county, bezirk, "
-        "landkreis, quartier, barrio, bairro, neighbo?rhood, parish, place of residence, "
-        "province, provinces, "
-        "provincia*, bundesland*, kanton, state province, state or province, address state, billing state, "
-        "shipping state, home state, state of residence, address region, billing region, shipping region, "
-        "home region",
+        "landkreis, quartier, barrio, bairro, neighbo?rhood, parish, place of residence",
     ),
     (
         "free_text",

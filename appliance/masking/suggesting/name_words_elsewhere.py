@@ -1,7 +1,8 @@
 """Names of personal columns in further languages and scripts, as ``name_words`` has them; the plainest only.
 
 Dutch, Polish, Czech, Swedish, Danish, Norwegian, Turkish; Russian and Ukrainian, Greek, Chinese, Japanese,
-Korean, Arabic. What is written without blanks stands between two ``*``.
+Korean, Arabic; at the end regions of addresses and forms of address, in any. What is written without blanks
+stands between two ``*``.
 """
 
 from __future__ import annotations
@@ -60,5 +61,15 @@ WORDS_ELSEWHERE: tuple[tuple[PersonalKind, str], ...] = (
     (
         "city",
         "woonplaats, miasto, mesto, sehir, город, πολη, *城市*, *市区町村*",
+    ),
+    (
+        "city",
+        "province, provinces, provincia*, bundesland*, kanton, state province, state or province, address "
+        "state, billing state, shipping state, home state, state of residence, address region, billing "
+        "region, shipping region, home region",
+    ),
+    (
+        "full_name",
+        "salutation*, anrede, honorific*, civilite, name prefix, name title, initials, name initials",
     ),
 )
