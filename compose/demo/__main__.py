@@ -17,7 +17,7 @@ from . import branches, deliveries, enrolment, report, sample_workflow
 from .dashboard import Dashboard
 from .follow import follow
 from .reader import Reader
-from .stack import Stack
+from .stack import ROW_COUNT_IMAGE, Stack
 
 ENDED = {
     "failed": "The run failed.",
@@ -51,7 +51,7 @@ def demonstrate(console: Console, stack: Stack) -> int:
     console.print("[bold]A shop's production database becomes a masked twin[/bold]\n")
     _timed(console, "Building the images", lambda _: stack.build())
     _timed(console, "Starting the appliance, its databases, a bucket and a dashboard", stack.start)
-    _timed(console, f"Trusting the image {deliveries.IMAGE}", lambda _: deliveries.trust(stack))
+    _timed(console, f"Trusting the image {ROW_COUNT_IMAGE}", lambda _: deliveries.trust(stack))
     url, dashboard = stack.address("status"), Dashboard(stack)
     appliance_id = _timed(
         console, "Enrolling the appliance", lambda tell: enrolment.enrol(stack, dashboard, tell)

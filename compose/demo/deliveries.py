@@ -13,10 +13,8 @@ from appliance.exports.container_output import OUT
 from appliance.exports.manifest import MANIFEST
 
 from .sample_workflow import ID
-from .stack import Stack
+from .stack import ROW_COUNT_IMAGE, Stack
 
-IMAGE = "shop.example/row-count:1"
-"""As the workflow and the policy name it; compose.yaml builds it."""
 CONNECTION = "lake"
 EXPORTS = f"/var/lib/appliance/exports/{ID}"
 BUCKET = "/buckets/lake"
@@ -24,7 +22,7 @@ BUCKET = "/buckets/lake"
 
 def trust(stack: Stack) -> None:
     """Say which image is meant by its tag, as the owner of the appliance does."""
-    stack.execute("scheduler", "appliance", "images", "trust", IMAGE)
+    stack.execute("scheduler", "appliance", "images", "trust", ROW_COUNT_IMAGE)
 
 
 def in_the_bucket(console: Console, stack: Stack, run: dict[str, Any]) -> None:
@@ -50,7 +48,7 @@ def in_the_bucket(console: Console, stack: Stack, run: dict[str, Any]) -> None:
 
 def counted_by_the_container(console: Console, stack: Stack, run: dict[str, Any]) -> None:
     """What the container wrote to /out, kept as an export of its own."""
-    console.print(Text(f"Counted by the container {IMAGE}", style="bold"))
+    console.print(Text(f"Counted by the container {ROW_COUNT_IMAGE}", style="bold"))
     [handed] = [step["result"] for step in run["steps"] if step["step"] == "container"]
     written = f"{EXPORTS}/{handed['export']}/{OUT}/rows.json"
     rows: dict[str, int] = json.loads(stack.execute("scheduler", "cat", written))

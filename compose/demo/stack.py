@@ -20,6 +20,8 @@ COMPOSE_FILE = FOLDER / "compose.yaml"
 COMPOSE = ("docker", "compose", "--ansi", "never")
 HOST_CA = Path("/etc/ssl/certs/ca-certificates.crt")
 NETWORK_OF_STEPS = "data"
+ROW_COUNT_IMAGE = "shop.example/row-count:1"
+"""As the workflow and the policy name the container's image; compose.yaml builds it."""
 START_WITHIN_S = 600
 """A limit for what hangs; what has failed for good is shown at once."""
 ENDS_BY_ITSELF = ("prepare", "parquet", "row-count", "migrate", "sample")
@@ -107,6 +109,8 @@ class Stack:
         if steps:
             subprocess.run(["docker", "rm", "--force", *steps], capture_output=True, check=False)
         self.compose("down", "--volumes", "--rmi", "local", "--remove-orphans", "--timeout", "5")
+        # Its second name. Another demo has recorded by its digest what it means, and keeps the image.
+        subprocess.run(["docker", "image", "rm", ROW_COUNT_IMAGE], capture_output=True, check=False)
 
     def execute(self, service: str, *command: str, check: bool = True, given: str = "") -> str:
         """Run a command inside a service's container and return what it prints."""
