@@ -12,6 +12,7 @@ import pytest
 
 from appliance.errors import WorkFailedError
 from appliance.orchestration.airflow.metadata import PROBE_DAG
+from appliance.orchestration.containers.inputs import instance_name
 from appliance.orchestration.probe import performing
 from appliance.orchestration.probe.server import ThrowawayServer
 from appliance.orchestration.probe.tiny_run import PROBE, fill
@@ -40,7 +41,10 @@ def left_behind(host: ApplianceHost) -> list[str]:
     """Folders, secrets and containers of probes."""
     found = [path.name for path in (host.folder / "state" / "runs").glob(f"{LOOK}{PROBE}*")]
     found += [path.name for path in Path(host.settings.runtime_dir).glob(f"{LOOK}{PROBE}*")]
-    containers = docker.from_env().containers.list(all=True, filters={"label": f"appliance.workflow={PROBE}"})
+    client = docker.from_env()
+    instance = instance_name(host.settings, client.api)
+    labels = [f"appliance.workflow={PROBE}", f"appliance.instance={instance}"]
+    containers = client.containers.list(all=True, filters={"label": labels})
     return found + [each.name for each in containers]
 
 
