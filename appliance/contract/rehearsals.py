@@ -183,7 +183,7 @@ class ReportedDirection(WireModel):
         default=(), max_length=MAX_NAMES, description="What is left invalid at its end."
     )
     stopped: bool = Field(default=False, description="Whether its time was over.")
-    cancelled: bool = Field(default=False, description="Whether somebody has ended it.")
+    cancelled: bool = Field(default=False, description="Whether it was ended on request.")
     failure: ReportedFailure | None = Field(default=None, description="A failure of no single statement.")
 
 

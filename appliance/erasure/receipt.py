@@ -12,8 +12,8 @@ from appliance import __version__
 from appliance.connections.database import Connection
 from appliance.copies.ledger import CopyMade
 from appliance.receipts.book import ReceiptBook
+from appliance.receipts.chain import ChainLink
 from appliance.receipts.envelope import SignedReceipt, WrongReceiptError
-from appliance.receipts.predicate import ChainLink
 from appliance.receipts.removals import EndingPredicate, ErasurePredicate, PlaceFacts, PlaceTable
 from appliance.receipts.statement import Statement, UnreadableStatementError, parse_statement, subject
 from appliance.scrubbing.scrub import Scrubber

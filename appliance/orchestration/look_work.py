@@ -144,7 +144,7 @@ def _answer_of_branches(
 def _if_cancelled(
     folder: Path, failure: Failure | ApplianceError | None, answer: BranchesFound | Rehearsal | None
 ) -> Settled | None:
-    """What to write down where somebody has ended it: with a report of what was seen, or without."""
+    """What to write down where it was ended on request: with a report of what was seen, or without."""
     was = isinstance(answer, Rehearsal) and answer.verdict == "cancelled"
     if not was and not (isinstance(failure, Failure) and failure.exception == STOPPED):
         return None

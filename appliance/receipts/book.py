@@ -20,9 +20,10 @@ from pydantic import ValidationError
 
 from appliance.durable import create_file, write_file
 from appliance.errors import WorkFailedError, WrongRequestError
+from appliance.receipts.chain import ChainLink
 from appliance.receipts.envelope import LARGEST, SignedReceipt, WrongReceiptError, read_envelope, sign
 from appliance.receipts.head import FILE, HEAD, PUBLIC_KEY, Head
-from appliance.receipts.predicate import ChainLink, RunPredicate
+from appliance.receipts.predicate import RunPredicate
 from appliance.receipts.signing_key import load_or_create_signing_key, public_key, public_pem
 from appliance.receipts.statement import Statement, UnreadableStatementError, parse_statement
 from appliance.system.beneath import as_owner_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from appliance.receipts.predicate import ReceiptModel, Sha256
+from appliance.receipts.chain import ReceiptModel, Sha256
 
 HEAD = "head.json"
 PUBLIC_KEY = "receipts.pub"

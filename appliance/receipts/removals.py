@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from appliance.receipts.predicate import ChainLink, ReceiptModel
+from appliance.receipts.chain import ChainLink, ReceiptModel
 
 ERASURE_TYPE = "urn:appliance:receipt:erasure:v1"
 ENDING_TYPE = "urn:appliance:receipt:copy-ended:v1"

@@ -8,7 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from appliance.errors import WorkFailedError
 from appliance.receipts.book import ReceiptBook
-from appliance.receipts.predicate import ChainLink, RotationPredicate
+from appliance.receipts.chain import ChainLink
+from appliance.receipts.predicate import RotationPredicate
 from appliance.receipts.signing_key import load_or_create_signing_key, public_pem, replace_signing_key
 from appliance.receipts.statement import Statement, subject
 from appliance.settings.settings import Settings

@@ -9,14 +9,8 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, JsonValue, ValidationError
 
-from appliance.receipts.predicate import (
-    ROTATION_TYPE,
-    RUN_TYPE,
-    ReceiptModel,
-    RotationPredicate,
-    RunPredicate,
-    Sha256,
-)
+from appliance.receipts.chain import ReceiptModel, Sha256
+from appliance.receipts.predicate import ROTATION_TYPE, RUN_TYPE, RotationPredicate, RunPredicate
 from appliance.receipts.removals import ENDING_TYPE, ERASURE_TYPE, EndingPredicate, ErasurePredicate
 
 Predicate = RunPredicate | RotationPredicate | ErasurePredicate | EndingPredicate

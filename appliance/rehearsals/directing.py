@@ -39,7 +39,7 @@ class Stage:
     say: Callable[[str], None] = field(default=lambda _: None)
     """How far it is."""
     unwanted: Callable[[], bool] = field(default=lambda: False)
-    """Whether somebody wishes it to end now."""
+    """Whether it was asked to end."""
 
 
 def direct(stage: Stage, statements: Sequence[Statement]) -> Direction:

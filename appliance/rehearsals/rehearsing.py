@@ -93,7 +93,7 @@ class Rehearser:
     """Of a run: how many rows the source has of tables that it left rows out of."""
     say: Callable[[str], None] = field(default=lambda _: None)
     unwanted: Callable[[], bool] = field(default=lambda: False)
-    """Whether somebody wishes it to end: then what was seen until then is the report."""
+    """Whether it was asked to end: then what was seen until then is the report."""
     lints: bool = True
     """Whether the linter is asked here; else ``linted`` adds what it says."""
 

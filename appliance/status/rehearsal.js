@@ -27,7 +27,7 @@ function waits(table, whole) {
   }
   const said = table.blocked.slice(0, MOST_STRETCHES).map((each) => `${WAITED[each.who]} from ${seconds(each.start_ms)} to ${seconds(each.end_ms)}`);
   if (table.blocked.length > MOST_STRETCHES) said.push(`and ${table.blocked.length - MOST_STRETCHES} times more`);
-  cell.append(picture, element("div", said.join("; ") || "nobody waited", "quiet"));
+  cell.append(picture, element("div", said.join("; ") || "no one waited", "quiet"));
   return cell;
 }
 

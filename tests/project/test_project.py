@@ -184,7 +184,7 @@ def test_shell_scripts_are_clean() -> None:
 def test_the_hooks_before_a_commit_are_the_checks() -> None:
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     checks = re.findall(r'^check "[^"]+" (.+)$', (ROOT / "scripts/check.sh").read_text(), re.M)
-    assert [hook["entry"] for hook in hooks] == [check.removesuffix(" .") for check in checks]
+    assert {hook["entry"] for hook in hooks} == {check.removesuffix(" .") for check in checks}
 
 
 def test_editors_wrap_lines_where_the_checks_do() -> None:

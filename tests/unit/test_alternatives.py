@@ -93,8 +93,8 @@ def test_no_condition_is_told_elsewhere() -> None:
 def test_the_form_and_the_columns_screen_leave_it_as_it_is() -> None:
     before: dict[str, Any] = {"masks": {"a.b.c": STAFF, "a.b.*": STAFF, "a.b.d": "hash"}}
     shown = workflow_form.view(before)
-    assert [row["pattern"] for row in shown["masks"]] == ["a.b.d"]
-    assert shown["by_condition"] == ["a.b.c", "a.b.*"]
+    assert [row.pattern for row in shown.masks] == ["a.b.d"]
+    assert shown.by_condition == ["a.b.c", "a.b.*"]
     sent = [("mask_row", "0"), ("mask_pattern", "a.b.d"), ("mask_name", "email")]
     made = workflow_form.document(FormData(sent), before)["masks"]
     assert made == {"a.b.c": STAFF, "a.b.*": STAFF, "a.b.d": "email"}

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from appliance.cli.copies.exports import app
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.exports.manifest import MANIFEST
-from appliance.exports.stored import deletions, list_exports
+from appliance.exports.stored import DELETIONS, Deletion, list_exports
 from tests.unit.test_exports import make_export
 
 FILE = "public.customer.csv.gz"
@@ -109,7 +109,8 @@ def test_what_is_deleted_is_recorded_with_the_reason(tmp_path: Path) -> None:
         make_export(tmp_path, run)
     assert call(tmp_path, "rm", "one", "two", "--why", "Asked for by legal.").exit_code == 0
     assert [export.manifest.run for export in list_exports(tmp_path)] == ["three"]
-    records = list(deletions(tmp_path))
+    lines = (tmp_path / DELETIONS).read_text().splitlines()
+    records = [Deletion.model_validate_json(line) for line in lines]
     assert [(each.run, each.by, each.why) for each in records] == [
         ("one", "operator", "Asked for by legal."),
         ("two", "operator", "Asked for by legal."),

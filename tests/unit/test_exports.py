@@ -104,7 +104,8 @@ def test_only_their_owner_can_read_them(tmp_path: Path) -> None:
 def test_a_deletion_is_recorded_with_who_and_why(tmp_path: Path) -> None:
     export = make_export(tmp_path, "one", days_old=40)
     exports.delete_export(tmp_path, export, by="retention", why="It is older than 30 days.")
-    (record,) = exports.deletions(tmp_path)
+    (line,) = (tmp_path / exports.DELETIONS).read_text().splitlines()
+    record = exports.Deletion.model_validate_json(line)
     assert (record.run, record.by, record.rows, record.tables) == ("one", "retention", 2, 1)
     assert exports.list_exports(tmp_path) == []
     assert [path.name for path in tmp_path.iterdir()] == [exports.DELETIONS]

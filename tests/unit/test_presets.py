@@ -19,7 +19,7 @@ from appliance.masking.registry import parameter_models
 from appliance.orchestration.workflow_files import read_workflow_files
 from appliance.policy.approvals import Approval, Choice, waits_for_owner
 from appliance.workflow.document import Workflow
-from appliance.workflow.loading import load_workflow, parse_workflow, workflow_yaml
+from appliance.workflow.loading import document_yaml, load_workflow, parse_workflow
 from appliance.workflow.mask_check import check_masks
 from appliance.workflow.matching.rules import Keep, Matching, Rule, Uncovered, match_rules
 from tests.unit.example_documents import catalog, table, workflow
@@ -174,7 +174,9 @@ def test_a_resolved_workflow_needs_no_preset_any_more(folder: Path) -> None:
     workflow = load_workflow(folder / "shop.yaml").workflow
     assert Workflow.model_validate_json(workflow.model_dump_json()) == workflow
     number_three = workflow.presets[0].model_copy(update={"version": "3"})
-    text = workflow_yaml(workflow.model_copy(update={"use": (number_three,)}))
+    text = document_yaml(
+        workflow.model_copy(update={"use": (number_three,)}).model_dump(mode="json", exclude_unset=True)
+    )
     assert parse_workflow(text, "sent").workflow.presets[0].said == "company-pii 3"
 
 
@@ -286,7 +288,7 @@ def test_a_file_that_has_another_name_inside_is_refused(folder: Path) -> None:
 
 def test_masks_of_presets_that_came_with_a_document_are_checked_too() -> None:
     sent = used(preset(masks={"*.*.email": "emial"}))
-    loaded = parse_workflow(workflow_yaml(sent), "sent")
+    loaded = parse_workflow(document_yaml(sent.model_dump(mode="json", exclude_unset=True)), "sent")
     (problem,) = check_masks(loaded.document, parameter_models())
     assert problem.path == ("use", 0, "masks", "*.*.email")
 

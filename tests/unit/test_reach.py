@@ -171,6 +171,7 @@ def test_in_compose_steps_are_on_a_network_that_has_no_way_out() -> None:
     on_it = {
         name for name, service in document["services"].items() if "data" in (service.get("networks") or [])
     }
-    assert on_it == {"production", "staging", "operator"}
-    # A step reaches it, and nothing listens there.
+    assert on_it == {"production", "staging", "bucket", "timers", "operator"}
+    # A step reaches both, and nothing listens there.
     assert document["services"]["operator"]["command"] == ["sleep", "infinity"]
+    assert document["services"]["timers"]["command"] == ["timed-work"]

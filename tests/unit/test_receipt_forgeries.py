@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from appliance.cli.work.copies.receipts import Receipts
 from appliance.errors import WorkFailedError
 from appliance.receipts.book import ReceiptBook, read_bounded
+from appliance.receipts.chain import ChainLink
 from appliance.receipts.envelope import WrongReceiptError, read_envelope, sign
 from appliance.receipts.head import HEAD
-from appliance.receipts.predicate import ChainLink
 from appliance.receipts.signing_key import load_or_create_signing_key, public_pem
 from appliance.receipts.statement import parse_statement
 from appliance.receipts.verifying import check_files

@@ -18,12 +18,12 @@ from securesystemslib.signer import CryptoSigner
 
 from appliance.errors import WorkFailedError, WrongRequestError
 from appliance.receipts.book import ReceiptBook
+from appliance.receipts.chain import ChainLink
 from appliance.receipts.envelope import LARGEST, SignedReceipt, WrongReceiptError, read_envelope, sign
 from appliance.receipts.head import HEAD, Head
 from appliance.receipts.page import receipt_page
 from appliance.receipts.predicate import (
     AskedBy,
-    ChainLink,
     KeptColumn,
     MaskedColumn,
     RunPredicate,

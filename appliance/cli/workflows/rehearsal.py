@@ -58,7 +58,7 @@ def list_(
 
 @app.command()
 def show(
-    work_id: Annotated[str, typer.Argument(metavar="ID", help="As `appliance rehearsal list` has it.")],
+    work_id: Annotated[str, typer.Argument(metavar="ID", help="As listed.")],
     as_json: AsJson = False,
 ) -> None:
     """Show one: how far it is, or its report."""
@@ -86,9 +86,7 @@ def show(
 def cancel(
     work_id: Annotated[
         str | None,
-        typer.Argument(
-            metavar="ID", help="As `appliance rehearsal list` has it; none where one is going on."
-        ),
+        typer.Argument(metavar="ID", help="As listed; none where one is going on."),
     ] = None,
     why: Annotated[str, typer.Option(help="Is shown with it.")] = "Cancelled on the command line.",
 ) -> None:

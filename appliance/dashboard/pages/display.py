@@ -83,7 +83,7 @@ def blocked_text(table: RehearsedTable) -> str:
     ]
     if more := len(table.blocked) - len(said):
         said.append(f"and {more} times more")
-    return "; ".join(said) or "nobody waited"
+    return "; ".join(said) or "no one waited"
 
 
 def in_seconds(milliseconds: float) -> str:

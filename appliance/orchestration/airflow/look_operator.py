@@ -69,7 +69,7 @@ class LookOperator(StepOperator):
                 self.store.close()
 
     def _is_wanted(self, look: Look) -> bool:
-        """Whether somebody still waits for it: it may have been cancelled before it began."""
+        """Whether it is still waited for: it may have been cancelled before it began."""
         command_id = str(look.command_id)
         wanted = self.store.attempt(lambda: is_open(self.store.connection, command_id))
         return wanted is not False

@@ -125,7 +125,7 @@ class Direction(_Part):
     stopped: bool = False
     """Ended because its time was over."""
     cancelled: bool = False
-    """Ended because somebody wished it: what there is, is what was seen until then."""
+    """Ended on request: what there is, is what was seen until then."""
     failure: Failure | None = None
     """A failure of no single statement."""
     notes: tuple[str, ...] = ()

@@ -48,7 +48,7 @@ class Watched:
     cancel: Callable[[], None]
     """Ask it to stop."""
     unwanted: Callable[[], bool] = lambda: False
-    """Whether somebody wishes it to end."""
+    """Whether it was asked to end."""
 
 
 class Watch:
@@ -86,7 +86,7 @@ class Watch:
         self._young_until = time.monotonic() + CLOSELY_FOR_S
 
     def is_unwanted(self) -> bool:
-        """Whether somebody wishes the migration to end."""
+        """Whether the migration was asked to end."""
         return self.cancelled or self._watched.unwanted()
 
     def _watch(self) -> None:

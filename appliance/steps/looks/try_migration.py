@@ -80,7 +80,7 @@ def run(context: StepContext) -> RehearsalSummary:
 
 
 def is_unwanted(folder: Path) -> bool:
-    """Whether somebody has asked for the end of it; its time being over is another matter."""
+    """Whether it was asked to end; its time being over is another matter."""
     request = stop_request(folder)
     return request is not None and request.kind == "cancel"
 

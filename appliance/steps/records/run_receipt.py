@@ -17,10 +17,10 @@ from appliance.exports.manifest import MANIFEST, read_manifest
 from appliance.keys.keys import derived_key
 from appliance.postgres.plan import Plan, Snapshot
 from appliance.receipts.book import ReceiptBook
+from appliance.receipts.chain import ChainLink
 from appliance.receipts.envelope import SignedReceipt, WrongReceiptError
 from appliance.receipts.predicate import (
     AskedBy,
-    ChainLink,
     GroupFacts,
     ImageFacts,
     NotCarriedFacts,
