@@ -274,8 +274,18 @@ def test_the_keyboard_reaches_everything_in_order(browser: WebDriver, dashboard:
         browser.switch_to.active_element.send_keys(Keys.TAB)
         reached.append(browser.switch_to.active_element.text.split("\n")[0])
     assert reached[0] == "Skip to the content"
-    pages = ["Appliances", "Fleet", "Workflows", "Runs", "Releases", "People", "Tokens", "Audit log"]
-    assert reached[1:9] == pages
+    pages = [
+        "Appliances",
+        "Fleet",
+        "Workflows",
+        "Presets",
+        "Runs",
+        "Releases",
+        "People",
+        "Tokens",
+        "Audit log",
+    ]
+    assert reached[1:10] == pages
 
 
 def test_a_page_keeps_itself_current_without_losing_the_place(

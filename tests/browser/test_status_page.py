@@ -170,7 +170,7 @@ def test_the_page_of_a_rehearsal_shows_its_report(browser: WebDriver) -> None:
     assert "ALTER TABLE <b>item</b>" in shown and "rewrote public.item; failed" in shown
     assert "1.2 s" in shown and "undefined" not in shown
     assert "writers from 0.10 s to 0.50 s; readers and writers from 1.23 s to 1.23 s" in shown
-    assert "nobody waited" in shown
+    assert "no one waited" in shown
     parts = browser.execute_script(
         "return [...document.querySelectorAll('.waits rect:not(.whole)')].map((each) =>"
         " [each.getAttribute('class'), each.getBoundingClientRect().width > 0])"
