@@ -94,7 +94,7 @@ def assert_no_trace_of_a_probe(appliance: Appliance) -> None:
     assert "probe" not in appliance.vm.sudo("ls /var/lib/appliance/runs /run/appliance")
     assert "probe" not in appliance.vm.sudo("appliance runs --json")
     assert appliance.vm.sudo("docker ps --all --quiet --filter label=appliance.workflow=probe") == ""
-    assert appliance.vm.sudo("pgrep -fc look.probe || true") == "0"
+    assert appliance.vm.sudo("pgrep -fc '[l]ook.probe' || true") == "0"
 
 
 def test_a_release_whose_steps_do_not_get_what_they_need_is_left_by_its_probe(releases: Appliance) -> None:
