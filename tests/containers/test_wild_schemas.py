@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.containers.appliance_fixtures import GATEWAY
-from tests.containers.appliance_host import ApplianceHost
+from tests.containers.appliance_host import GATEWAY, ApplianceHost
 from tests.containers.wild_schemas import MASKS, READER, kept_rows, make_schema, workflow
 from tests.engine.clusters import Cluster
 from tests.engine.schema_text import schema_text

@@ -76,7 +76,7 @@ def test_the_next_version_keeps_every_row_and_lets_the_former_release_write(
         former = columns(session)
         tables = {table for table, _ in former}
         written = {table for table in tables if insert_one(session, table)}
-        assert len(written) > 2
+        assert {"event", "run"} <= written
         count = b"SELECT count(*) FROM appliance."
         before = {table: session.execute(count + table.encode()).fetchone() for table in tables}
         migrate_to(version, store, monkeypatch)
