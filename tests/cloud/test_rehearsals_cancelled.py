@@ -236,7 +236,7 @@ def test_the_owners_requests_leave_the_dashboards_commands_their_hour(
     )
     command = cloud.command(kind="sync")
     enrolled.turn_until(lambda: cloud.command_state(command)["state"] == "done")
-    # A pipeline that asks in a loop is told so.
+    # A pipeline that asks in a loop gets this answer.
     (enrolled.settings.config_dir / "workflows" / "staging.yaml").write_text(json.dumps(WORKFLOW))
     refused = service.post("/branches", json={"workflow": "staging-twin", "act": "list"})
     assert refused.status_code == 409 and "within an hour" in refused.text

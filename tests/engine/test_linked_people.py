@@ -93,7 +93,7 @@ def test_one_person_has_one_name_one_address_and_one_shift_everywhere(
     }
     for tables, condition in different.items():
         assert rows(f"SELECT count(*) FROM {tables} WHERE {condition}") == [(0,)], tables
-    # Nobody's rows are masked by their values, and an address that no customer has is a person too.
+    # Rows of no person are masked by their values, and an address that no customer has is a person too.
     assert rows("SELECT count(DISTINCT full_name) FROM crm.lead WHERE id IN (1, 2)") == [(1,)]
     assert rows("SELECT count(DISTINCT (full_name, email)) FROM crm.lead WHERE id IN (3, 350)") == [(1,)]
     assert rows("SELECT count(DISTINCT email) > 290, count(DISTINCT full_name) > 200 FROM customer") == [

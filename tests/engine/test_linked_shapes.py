@@ -168,8 +168,8 @@ def _fill(lab: Lab, shape: Shape) -> None:
         spelled = [*shape.keyed(place), place, f"Spelled {place}", DAY, "other@corp.test"]
         session.execute(f"INSERT INTO lab.orders VALUES ({marks}, %s, %s, %s, %s)".encode(), spelled)
     last = len(shape.people)
-    nobody = [None] * len(shape.key)
-    values = [*nobody, last, f"Spelled {last}", DAY, "other@corp.test"]
+    no_key = [None] * len(shape.key)
+    values = [*no_key, last, f"Spelled {last}", DAY, "other@corp.test"]
     session.execute(f"INSERT INTO lab.orders VALUES ({marks}, %s, %s, %s, %s)".encode(), values)
     for place, text in enumerate(shape.looked_for):
         session.execute(

@@ -17,7 +17,7 @@ PYTHON = Path("/opt/appliance/updater/venv/bin/python")
 
 @pytest.fixture
 def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A systemctl that writes down what it is asked; ``answer``, where there is one, is the probe's."""
+    """A systemctl that writes down what it is asked; ``answer``, if given, is the probe's."""
     folder = tmp_path / "bin"
     folder.mkdir()
     program = folder / "systemctl"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from pydantic import Field
 
 from appliance.contract.calls import MAX_DOCUMENT_BYTES, Problem
 from appliance.dashboard.api.answers import Answer
 from appliance.dashboard.api.appliances import Deck, Editor, Given
 from appliance.dashboard.api.workflow_answers import CheckedWorkflow, ProblemRow
+from appliance.dashboard.api.workflows import Number, RollBack
 from appliance.dashboard.store import documents, preset_saving, presets
 from appliance.dashboard.store.preset_rows import (
     PresetRow,
@@ -27,7 +27,6 @@ router = APIRouter(
     dependencies=[Depends(api_role("viewer"))],
     responses={code: {"model": Problem} for code in (401, 403, 404, 409, 413, 422, 429, 503)},
 )
-Number = Annotated[int, Path(ge=1, le=2**31)]
 
 
 class PresetText(Given):
@@ -46,12 +45,6 @@ class PresetChange(PresetText):
         le=2**31,
         description="The version that was edited; another one since is a conflict.",
     )
-
-
-class BackTo(Given):
-    """Which version to go back to."""
-
-    version: int = Field(ge=1, le=2**31)
 
 
 class PresetSaved(Answer):
@@ -138,7 +131,7 @@ def show_preset_version(context: Deck, name: str, number: Number) -> PresetVersi
 
 
 @router.post("/{name}/roll-back")
-def roll_back_preset(actor: Editor, context: Deck, name: str, given: BackTo) -> PresetSaved:
+def roll_back_preset(actor: Editor, context: Deck, name: str, given: RollBack) -> PresetSaved:
     """Make an earlier version the newest again."""
     return _saved(
         preset_saving.roll_back(
