@@ -25,8 +25,8 @@ from tests.engine.clusters import free_port
 
 
 @contextmanager
-def status_service(folder: Path) -> Iterator[str]:
-    """A status service over the files in this folder; its address."""
+def status_service(folder: Path, chain: tuple[Path, Path] | None = None) -> Iterator[str]:
+    """A status service over the files in this folder; its address. With a certificate and key, over TLS."""
     port = free_port()
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("APPLIANCE_")},
@@ -36,8 +36,11 @@ def status_service(folder: Path) -> Iterator[str]:
         "APPLIANCE_AIRFLOW_DATABASE_URL": "host=127.0.0.1 port=9 dbname=none",
         "APPLIANCE_STATUS_PORT": str(port),
     }
+    if chain:
+        environment["APPLIANCE_STATUS_TLS_CERTIFICATE"] = str(chain[0])
+        environment["APPLIANCE_STATUS_TLS_KEY"] = str(chain[1])
     process = subprocess.Popen([sys.executable, "-m", "appliance.status"], env=environment)
-    address = f"http://127.0.0.1:{port}/"
+    address = f"{'https' if chain else 'http'}://127.0.0.1:{port}/"
     try:
         wait_for("the status service answers", lambda: answers(address))
         yield address
@@ -48,7 +51,8 @@ def status_service(folder: Path) -> Iterator[str]:
 
 def answers(address: str) -> bool:
     try:
-        return httpx.get(address).is_success
+        # Whose certificate it is, is for the test to ask.
+        return httpx.get(address, verify=False).is_success
     except httpx.TransportError:
         return False
 

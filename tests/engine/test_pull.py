@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from pydantic import TypeAdapter
 
 from appliance.copies.ledger import made
@@ -23,7 +24,7 @@ from appliance.exports.manifest import ExportedFile, ExportedFormat, ExportedTab
 from appliance.exports.writing import export_folder, finish_export, write_manifest
 from appliance.settings.settings import load_settings
 from tests.browser.test_status_page import status_service
-from tests.engine.bucket_server import bucket_server
+from tests.engine.bucket_server import bucket_server, make_certificates
 from tests.engine.clusters import SUPERUSER, Cluster, program
 from tests.engine.scenario import CANARY, Scenario
 
@@ -35,6 +36,7 @@ INSERT INTO crm.customer SELECT i, 'person' || i || '@example.com' FROM generate
 INSERT INTO public.invoice SELECT i, 1 + i % 500 FROM generate_series(1, 4000) AS i;
 CREATE INDEX by_customer ON public.invoice (customer_id);
 """
+ROOT = Path(__file__).parents[2]
 ROWS = {"crm.customer": 500, "public.invoice": 4000}
 
 
@@ -238,6 +240,33 @@ def test_a_token_opens_its_workflow_until_it_is_revoked(laptop: Laptop) -> None:
     assert after.returncode == 3 and "was revoked" in after.stderr
     uses = json.loads(laptop.run("tokens", "uses", "--person", "carla", "--json").stdout)
     assert [bool(each["refused"]) for each in uses] == [True, False, True]
+
+
+def test_what_the_documentation_composes_pulls_over_tls_with_an_authority_of_ones_own(
+    service: tuple[str, Path], target: Cluster, tmp_path: Path
+) -> None:
+    text = (ROOT / "docs" / "pull.md").read_text()
+    composed = yaml.safe_load(text.split("```yaml\n")[1].split("```")[0])
+    program_name, *words = composed["services"]["pull"]["entrypoint"]
+    assert program_name == "appliance"
+    authority, chain = make_certificates(tmp_path)
+    state = service[1]
+    with status_service(state.parent, chain) as address:
+        laptop = Laptop(address.rstrip("/"), state, tmp_path, target, "pulled_to")
+        meant = {"https://appliance.corp:8642": laptop.address, "postgresql://postgres@db/shop": laptop.to}
+        assert set(meant) <= set(words)
+        written = [meant.get(word, word) for word in words]
+        token = laptop.token("erik")
+        unknown = laptop.run(*written, APPLIANCE_PULL_TOKEN=token)
+        assert unknown.returncode != 0 and "certificate" in unknown.stderr, unknown.stderr
+        assert "--ca" in unknown.stderr
+        try:
+            for _ in range(2):
+                done = laptop.run(*written, "--ca", str(authority), APPLIANCE_PULL_TOKEN=token)
+                assert done.returncode == 0, done.stderr
+                assert laptop.restored() == ROWS
+        finally:
+            target.drop_database("pulled_to")
 
 
 @pytest.mark.parametrize(
