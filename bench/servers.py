@@ -13,7 +13,14 @@ from tests.engine.clusters import Cluster, program, start_cluster
 
 SAMPLE = Path(__file__).with_name("sample.sql")
 DATABASE = "bench"
-SETTINGS = {"max_wal_size": "8GB", "shared_buffers": "256MB", "maintenance_work_mem": "128MB", "fsync": "on"}
+SETTINGS = {
+    "max_wal_size": "8GB",
+    "shared_buffers": "256MB",
+    "maintenance_work_mem": "128MB",
+    "fsync": "on",
+    # As by default: from it follows how many tables can be locked at once.
+    "max_connections": "100",
+}
 
 
 @dataclass(frozen=True)

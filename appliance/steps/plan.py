@@ -25,6 +25,7 @@ from appliance.postgres.planning.space_estimate import (
     target_space,
 )
 from appliance.postgres.source.catalog_reader import read_catalog
+from appliance.postgres.source.lock_room import read_lock_room
 from appliance.postgres.source.lock_watch import LockWatch
 from appliance.postgres.source.session_settings import read_session_settings
 from appliance.postgres.twin.ownership import Owners
@@ -129,13 +130,14 @@ def _plan_in(context: StepContext, watch: LockWatch, source: Connection[TupleRow
             lambda selected: _check_targets(context, source, catalog, selected),
             look_at_kept,
         )
+        room = read_lock_room(source)
     except psycopg.Error as error:
         raise database_failure("The source's catalog could not be read.", error) from None
     check_chosen(spec.workflow, plan, catalog)
     if "archive" in spec.workflow.formats:
         for target in plan.targets:
             find_pg_dump(target.server_version, "what is built")
-    return plan, kept_look(matchings[0], plan, judged)
+    return plan, kept_look(matchings[0], plan, judged, room)
 
 
 def _drift(context: StepContext, catalog: Catalog) -> Drift:

@@ -22,6 +22,7 @@ from appliance.discovery.kept.values import (
     take_in,
 )
 from appliance.discovery.name_list import known_names
+from appliance.postgres.source.lock_room import LockRoom
 from appliance.workflow.catalog import Table
 from tests.engine.clusters import Cluster
 from tests.engine.masking_lab import Lab, make_lab, remove_lab
@@ -86,7 +87,7 @@ def test_originals_of_many_tables_are_read_a_few_times_only(lab: Lab, tables: in
     kept_columns = max(tables, 4 * COLUMNS_AT_ONCE)
     kept = [KeptTexts(table, f"lab.kept_{at}", tuple(table.columns), None) for at in range(kept_columns)]
     originals = [MaskedOriginals(table, f"lab.masked_{at}", ()) for at in range(tables)]
-    queries = originals_queries(kept, originals, "UTF8", 1)
+    queries = originals_queries(kept, originals, "UTF8", 1, LockRoom())
     assert len(queries) == statements
     assert sum(len(each.kept) for each in queries) == kept_columns
 

@@ -20,6 +20,7 @@ from appliance.masking.compiled import PartlyKept
 from appliance.masking.suggesting.labels import personal_labels
 from appliance.postgres.plan import Plan, PlannedTable
 from appliance.postgres.proof.kept import Frozen
+from appliance.postgres.source.lock_room import LockRoom
 from appliance.workflow.catalog import Column, Table
 from appliance.workflow.matching.rules import Keep, Matching, Rule, SelectedTable
 
@@ -61,7 +62,7 @@ class KeptLook(Frozen):
     """Tables, by name, whose kept columns no query compares, each with the reason."""
 
 
-def kept_look(matching: Matching, plan: Plan, judged: Collection[str]) -> KeptLook:
+def kept_look(matching: Matching, plan: Plan, judged: Collection[str], room: LockRoom) -> KeptLook:
     """What there is to look at. ``judged`` are the patterns of ``keep`` that say why."""
     numbers = {(each.schema_name, each.name): number for number, each in enumerate(plan.tables)}
     groups: dict[tuple[object, ...], list[SelectedTable]] = defaultdict(list)
@@ -123,7 +124,7 @@ def kept_look(matching: Matching, plan: Plan, judged: Collection[str]) -> KeptLo
             if compiled:
                 originals.append(MaskedOriginals(each.table, root, compiled))
     seed = random.Random(f"{plan.run_id}/kept").getrandbits(31)  # noqa: S311
-    queries = originals_queries(kept_texts, originals, plan.source.encoding, seed)
+    queries = originals_queries(kept_texts, originals, plan.source.encoding, seed, room)
     return KeptLook(tables=tables, queries=tuple(queries), uncompared=tuple(dict.fromkeys(uncompared)))
 
 

@@ -10,15 +10,16 @@ several words, letters with digits) or a plain word, which means something only 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from appliance.discovery.grouped_texts import from_rows, grouped, texts_sql
+from appliance.discovery.kept.statements import compared_together
 from appliance.discovery.table_query import with_parameters
 from appliance.masking.compiled import CompiledColumn
 from appliance.masking.expressions.sql_text import identifier, literal
 from appliance.postgres.proof.kept import Frozen
+from appliance.postgres.source.lock_room import LockRoom
 from appliance.workflow.catalog import Column, Table
 
 ALL_ROWS = 100_000
@@ -79,17 +80,28 @@ class OriginalsQuery(Frozen):
 
 
 def originals_queries(
-    kept: Sequence[KeptTexts], originals: Sequence[MaskedOriginals], encoding: str, seed: int
+    kept: Sequence[KeptTexts],
+    originals: Sequence[MaskedOriginals],
+    encoding: str,
+    seed: int,
+    room: LockRoom,
 ) -> list[OriginalsQuery]:
     """One for all tables, or a few where there are many; it returns (kept place, masked place or -1, telling,
-    different ones of these, plain words, different ones of these)."""
+    different ones of these, plain words, different ones of these).
+
+    Where they are more than the server can lock at once, a kept column stands in several of them.
+    """
     if not originals:
         return []
-    places: dict[str, int] = {}
-    sources = _originals(originals, places, encoding, seed)
+    values = sum(min(max(each.table.estimated_rows, 1), ALL_ROWS) * len(each.columns) for each in originals)
+    share = min(1.0, MOST_VALUES / max(values, 1))
     found = []
     at_once = min(MOST_AT_ONCE, max(COLUMNS_AT_ONCE, len(originals)))
-    for group in (group for some in _by_session(kept) for group in _groups(some, at_once)):
+    for group, masked in (
+        both for some in _by_session(kept) for both in compared_together(some, originals, at_once, room)
+    ):
+        places: dict[str, int] = {}
+        sources = _originals(masked, places, encoding, seed, share)
         at: dict[tuple[str, str], int] = {}
         texts = []
         for each in group:
@@ -214,9 +226,9 @@ def _digits(text: str) -> str:
     return f"(length({text}) - length(translate({text}, '0123456789', '')))"
 
 
-def _originals(tables: Sequence[MaskedOriginals], places: dict[str, int], encoding: str, seed: int) -> str:
-    values = sum(min(max(each.table.estimated_rows, 1), ALL_ROWS) * len(each.columns) for each in tables)
-    share = min(1.0, MOST_VALUES / max(values, 1))
+def _originals(
+    tables: Sequence[MaskedOriginals], places: dict[str, int], encoding: str, seed: int, share: float
+) -> str:
     parts = []
     for each in tables:
         selects = []
@@ -281,21 +293,3 @@ def sampled_rows(  # noqa: PLR0917
     chosen = f" WHERE ({where})" if where is not None else ""
     # Twice as many at most: an estimate may be wrong.
     return f"SELECT {names} FROM ONLY {own} AS t{sample}{chosen} LIMIT {2 * max(whole, some)}"
-
-
-def _groups(kept: Sequence[KeptTexts], at_once: int) -> Iterator[list[KeptTexts]]:
-    """Tables together, the partitions of one always, of at most so many columns."""
-    families: dict[str, list[KeptTexts]] = defaultdict(list)
-    for each in kept:
-        families[each.root].append(each)
-    group: list[KeptTexts] = []
-    size = 0
-    for members in families.values():
-        columns = sum(len(each.columns) for each in members)
-        if group and size + columns > at_once:
-            yield group
-            group, size = [], 0
-        group += members
-        size += columns
-    if group:
-        yield group

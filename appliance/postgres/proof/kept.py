@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import BaseModel, ConfigDict
 
 ENOUGH_DIFFERENT = 10
@@ -45,6 +47,22 @@ class KeptOnSource(Frozen):
     texts: int = 0
     met: tuple[OriginalsMet, ...] = ()
     not_compared: str | None = None
+
+
+def counted_together(counts: Iterable[KeptOnSource]) -> tuple[KeptOnSource, ...]:
+    """Each column once: with different originals its texts were compared in different statements."""
+    found: dict[tuple[str, str], KeptOnSource] = {}
+    for each in counts:
+        known = found.setdefault((each.table, each.column), each)
+        if known is not each:
+            found[each.table, each.column] = KeptOnSource(
+                table=each.table,
+                column=each.column,
+                texts=max(known.texts, each.texts),
+                met=(*known.met, *each.met),
+                not_compared=known.not_compared or each.not_compared,
+            )
+    return tuple(found.values())
 
 
 class OriginalsCounted(Frozen):

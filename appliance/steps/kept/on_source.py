@@ -14,7 +14,7 @@ from psycopg.rows import TupleRow
 from appliance.discovery.kept.originals_query import VALUES_PLACE, OriginalsQuery
 from appliance.discovery.name_list import known_names
 from appliance.postgres.errors import database_failure
-from appliance.postgres.proof.kept import KeptOnSource, OriginalsCounted, OriginalsMet
+from appliance.postgres.proof.kept import KeptOnSource, OriginalsCounted, OriginalsMet, counted_together
 from appliance.postgres.source.lock_watch import LockWatch
 from appliance.steps.calling.context import StepContext
 from appliance.steps.records.run_files import KEPT, ORIGINALS
@@ -32,6 +32,7 @@ _WHY = {
     "40001": "the standby had to go on",
     "53100": "the source has no room for temporary files",
     "53400": "the source allows no more temporary files",
+    "53200": "the source has no memory, or no room in its lock table, for it",
 }
 
 
@@ -56,7 +57,7 @@ def count_originals(context: StepContext, watch: LockWatch, encoding: str) -> No
                 partial(_counted, queries=queries, encoding=encoding, give_up=give_up),
                 keys=keys,
             )
-    ORIGINALS.write(context.run_dir, OriginalsCounted(columns=tuple(found)))
+    ORIGINALS.write(context.run_dir, OriginalsCounted(columns=counted_together(found)))
 
 
 def _counted(
