@@ -21,6 +21,8 @@ import psycopg
 VERSIONS = Path("/usr/lib/postgresql")
 WHEEL_MAJOR = 18
 """Comes as a Python package, without TLS and ICU: no Debian release has it."""
+COMING_MAJOR, COMING_PROGRAMS = 19, os.environ.get("APPLIANCE_TEST_POSTGRESQL_19")
+"""The next major, where a folder with its server's programs is named: no release of it can be had yet."""
 SUPERUSER = "postgres"
 CLONING_FOLDER = "APPLIANCE_TEST_CLONING_FOLDER"
 """A folder on a disk that clones files: with PostgreSQL 18, branches by clone are tested there."""
@@ -172,6 +174,8 @@ class Newer(NamedTuple):
 
 def program(major: int, name: str) -> str:
     """The path of a server program: the distribution's, else, for 18, that of the Python package."""
+    if major == COMING_MAJOR and COMING_PROGRAMS:
+        return str(Path(COMING_PROGRAMS) / name)
     own = VERSIONS / str(major) / "bin" / name
     if own.exists() or major != WHEEL_MAJOR:
         return str(own)

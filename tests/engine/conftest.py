@@ -14,6 +14,8 @@ from appliance.postgres.plan import PlannedTable
 from appliance.system.postgres_programs import PG_DUMP_VARIABLE
 from tests.engine.clusters import (
     CLONING_FOLDER,
+    COMING_MAJOR,
+    COMING_PROGRAMS,
     WHEEL_MAJOR,
     Cluster,
     Newer,
@@ -140,12 +142,21 @@ def postgres18(new_cluster: Callable[..., Cluster]) -> Cluster:
     return cluster
 
 
-@pytest.fixture(params=[17, 18])
+@pytest.fixture(scope="session")
+def postgres19(new_cluster: Callable[..., Cluster]) -> Cluster:
+    """PostgreSQL 19, where it is named, with ``reader`` and ``twin_owner``."""
+    cluster = new_cluster(name="nineteen", major=COMING_MAJOR)
+    cluster.role("reader")
+    cluster.role("twin_owner", "CREATEDB")
+    return cluster
+
+
+@pytest.fixture(params=[17, 18, *([COMING_MAJOR] if COMING_PROGRAMS else [])])
 def newer(request: pytest.FixtureRequest, tmp_path: Path) -> Newer:
     """Each of the newer servers, with a pg_dump that reads it."""
     cluster = request.getfixturevalue(f"postgres{request.param}")
-    if request.param == WHEEL_MAJOR:
-        return Newer(cluster, {PG_DUMP_VARIABLE: program(WHEEL_MAJOR, "pg_dump")})
+    if request.param >= WHEEL_MAJOR:
+        return Newer(cluster, {PG_DUMP_VARIABLE: program(request.param, "pg_dump")})
     return Newer(cluster, {} if has_postgres17() else {PG_DUMP_VARIABLE: str(pg_dump_wrapper(tmp_path))})
 
 
