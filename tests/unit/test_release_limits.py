@@ -13,6 +13,7 @@ from appliance.cli.host import release
 from appliance.cli.work.host import releases as cli
 from appliance.errors import RefusedError
 from appliance.policy.policy import Policy
+from appliance.releases.held import Held, read_held
 from appliance.releases.repository import looking
 from appliance.settings.settings import Settings
 from tests.unit.release_rig import BODY, Handler, Machine, Vendor, serving
@@ -52,8 +53,8 @@ def said(*arguments: str) -> str:
     return done.stdout
 
 
-def states() -> dict[str, str]:
-    return {each.version: each.state for each in cli.known_releases(cli.ROOT)}
+def states(machine: Machine) -> dict[str, str]:
+    return {each.version: each.state for each in cli.known_releases(machine.root)}
 
 
 def test_a_pin_holds_until_unpin_lets_it_go(machine: Machine, vendor: Vendor) -> None:
@@ -61,20 +62,20 @@ def test_a_pin_holds_until_unpin_lets_it_go(machine: Machine, vendor: Vendor) ->
     with pytest.raises(RefusedError, match=r"pinned to 1\.2\.0: sudo appliance release unpin"):
         cli.imported(vendor.public, "1.3.0")
     assert cli.imported(vendor.public, None) == "1.2.0", "without a version it is the pinned one"
-    assert states() == {"1.2.0": "available, pinned", "1.3.0": "available"}
+    assert states(machine) == {"1.2.0": "available, pinned", "1.3.0": "available"}
     assert "Nothing is held" in said("unpin")
     assert cli.imported(vendor.public, None) == "1.3.0"
-    assert states() == {"1.2.0": "available", "1.3.0": "available"}
+    assert states(machine) == {"1.2.0": "available", "1.3.0": "available"}
 
 
 def test_unpin_ends_a_hold_too_and_mends_a_file_that_cannot_be_read(machine: Machine) -> None:
     said("pin", "1.2.0")
     said("hold", "--until", "2027-01-04")
-    held = cli.read_held(machine.trust.folder)
+    held = read_held(machine.trust.folder)
     assert (held.pin, str(held.until)) == ("1.2.0", "2027-01-04")
     (machine.trust.folder / "held.json").write_text("{")
     said("unpin")
-    assert cli.read_held(machine.trust.folder) == cli.Held()
+    assert read_held(machine.trust.folder) == Held()
 
 
 def test_unpin_does_not_let_go_what_policy_pins(
