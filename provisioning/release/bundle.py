@@ -261,6 +261,7 @@ def _debs(folder: Path, codename: str) -> None:
         "apt-ftparchive release . > Release; chmod -R a+rX ."
     )
     folder.mkdir(parents=True)
+    _run([str(ROOT / "scripts" / "base-image.sh")], BASE=found.base_image)
     mount = f"{folder}:/var/cache/apt/archives"
     _run(["docker", "run", "--rm", "--volume", mount, found.base_image, "sh", "-c", script])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 import time
@@ -106,8 +107,7 @@ def build_image(debian: str) -> str:
     """The image of a bare Debian host; made from Debian's own archive where no registry answers."""
     base = f"debian:{CODENAMES[debian]}-slim"
     tag = f"appliance-vm-host:{debian}"
-    if not docker("image", "ls", "--quiet", base):
-        _base_image(base, CODENAMES[debian])
+    subprocess.run([str(ROOT / "scripts" / "base-image.sh")], env=os.environ | {"BASE": base}, check=True)
     environment = {
         "DOCKER_BUILDKIT": "0",
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -116,21 +116,6 @@ def build_image(debian: str) -> str:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return tag
-
-
-def _base_image(base: str, codename: str) -> None:
-    if subprocess.run(["docker", "pull", "--quiet", base], capture_output=True, check=False).returncode == 0:
-        return
-    if codename == "trixie":
-        subprocess.run([str(ROOT / "scripts" / "base-image.sh")], check=True)
-        return
-    archive = f"/tmp/appliance-vm-{codename}-{secrets.token_hex(4)}.tar"
-    command = ["mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates", codename, archive]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-        docker("import", "--change", 'CMD ["bash"]', archive, base)
-    finally:
-        Path(archive).unlink(missing_ok=True)
 
 
 def cores_of_its_own() -> list[str]:
