@@ -187,7 +187,8 @@ def column_warnings(column: Column, mask: MaskSpec) -> list[str]:
     if column.check_constraints and not nothing:
         names = ", ".join(column.check_constraints)
         warnings.append(
-            f"masked values must satisfy the CHECK constraint {names}, or the twin cannot be loaded"
+            f"masked values must satisfy the CHECK constraint {names}, or the twin cannot be loaded: plan or"
+            " schema tries it on masked rows before any is copied"
         )
     if column.null_checks and nothing:
         warnings.append(
@@ -196,7 +197,8 @@ def column_warnings(column: Column, mask: MaskSpec) -> list[str]:
         )
     if column.domain_has_check and not nothing:
         warnings.append(
-            f"masked values must satisfy the CHECK of the domain {column.type}, or the twin cannot be loaded"
+            f"masked values must satisfy the CHECK of the domain {column.type}, or the twin cannot be loaded:"
+            " plan or schema tries it on masked rows before any is copied"
         )
     if not column.deterministic and chosen.name not in SAME_FOR_ALL:
         warnings.append(

@@ -109,6 +109,8 @@ class Shape:
     """Of a composite type: the names of its fields, and what each is."""
     checked: bool = False
     """A domain with a CHECK stands above it."""
+    holds_checked: bool = False
+    """A domain with a CHECK is in its type, which the source would evaluate to make a value of it."""
     array_cast: str | None = None
     """For an array: the array's own SQL type. All else describes the elements."""
 
@@ -157,6 +159,7 @@ class _Type(NamedTuple):
     numeric_scale: int | None
     enum_labels: tuple[str, ...]
     domain_has_check: bool
+    holds_checked: bool
     fields: tuple[Column, ...]
 
 
@@ -173,6 +176,7 @@ def shape_of(column: Column) -> Shape:
             column.numeric_scale,
             column.enum_labels,
             column.domain_has_check,
+            column.holds_checked,
             column.fields,
         )
     )
@@ -181,6 +185,12 @@ def shape_of(column: Column) -> Shape:
 # Asked many times of each column, and a database has few types.
 @lru_cache(maxsize=4096)
 def _shape_of(column: _Type) -> Shape:
+    shape = _plain_shape(column)
+    inside = any(field.checked or field.holds_checked for _, field in shape.fields)
+    return replace(shape, holds_checked=True) if column.holds_checked or inside else shape
+
+
+def _plain_shape(column: _Type) -> Shape:
     if column.base_kind == "array":
         return _array_shape(column)
     if column.base_kind == "enum":

@@ -16,6 +16,7 @@ from appliance.errors import WorkFailedError
 from appliance.killed_runs import mark_unfinished
 from appliance.postgres.building.as_in_source import accepted
 from appliance.postgres.building.late_checks import LateCheck, take_off
+from appliance.postgres.building.late_rules import LateRule, late_rules
 from appliance.postgres.building.once import create_ledger
 from appliance.postgres.building.pre_data import load_pre_data, rehearse_post_data, split_sections
 from appliance.postgres.building.refused_objects import RefusedObjects
@@ -30,6 +31,7 @@ from appliance.postgres.twin.schema import TwinSchema
 from appliance.postgres.twin.target.locale import LocaleSettings
 from appliance.steps.calling.context import StepContext
 from appliance.steps.records.run_files import schema_of, settings_of
+from appliance.steps.source.rule_trials import try_late_rules
 from appliance.steps.source.structure import read_schema
 from appliance.workflow.catalog import NotCarried
 
@@ -46,7 +48,10 @@ class SchemaResult(BaseModel):
 
 
 def run(context: StepContext) -> SchemaResult:
-    """Dump the source's schema in the run's snapshot and load it on every target. Raises our errors."""
+    """Dump the source's schema in the run's snapshot and load it on every target. Raises our errors.
+
+    Checks that the plan could not try are tried on masked rows in the empty twin.
+    """
     return make_schema(context, context.plan())
 
 
@@ -65,6 +70,7 @@ def make_schema(context: StepContext, plan: Plan) -> SchemaResult:
         loaded = _load(context, plan, target, kept, refused, has_public=read.has_public)
         kept = refused.remaining(kept)
         notes += [*loaded.notes, *refused.sentences]
+        notes += try_late_rules(context, plan, target, loaded.rules, loaded.settings)
         not_carried += refused.items
         objects += len(kept)
         settings_of(number).write(context.run_dir, loaded.settings)
@@ -133,6 +139,7 @@ class _Loaded:
 
     settings: DefinitionSettings
     checks: tuple[LateCheck, ...]
+    rules: list[LateRule]
     notes: list[str]
 
 
@@ -166,9 +173,9 @@ def _load(
             settings=plan.source.settings,
         )
         settings, not_taken = _settings(session, plan.source.settings)
-        checks = _take_checks_off(session)
+        rules, checks = _take_checks_off(session, plan)
         _rehearse(session, refused.remaining(before), after, settings, refused)
-    return _Loaded(settings, checks, [*notes, *not_taken])
+    return _Loaded(settings, checks, rules, [*notes, *not_taken])
 
 
 def _settings(
@@ -180,9 +187,11 @@ def _settings(
         raise database_failure("The source's settings could not be tried out.", error) from None
 
 
-def _take_checks_off(session: Connection[TupleRow]) -> tuple[LateCheck, ...]:
+def _take_checks_off(
+    session: Connection[TupleRow], plan: Plan
+) -> tuple[list[LateRule], tuple[LateCheck, ...]]:
     try:
-        return take_off(session)
+        return late_rules(session, plan.tables), take_off(session)
     except psycopg.Error as error:
         raise database_failure("The twin's checks could not be put off.", error) from None
 

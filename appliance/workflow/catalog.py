@@ -66,6 +66,8 @@ class Column(CatalogModel):
     """A NULL in it may be equal to another one in such an index: its condition or an expression reads it."""
     enum_labels: tuple[str, ...] = ()
     domain_has_check: bool = False
+    holds_checked: bool = False
+    """An array or a range of a domain with a CHECK: taking up a value of the type evaluates that."""
     check_constraints: tuple[str, ...] = ()
     """Names of table CHECK constraints that mention the column."""
     null_checks: tuple[str, ...] = ()

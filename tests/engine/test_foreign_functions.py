@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from appliance.errors import ApplianceError
 from appliance.policy.policy import Policy
 from appliance.postgres.planning.foreign_functions import find_foreign_functions
 from tests.engine.plan_making import plan_of
@@ -154,3 +155,29 @@ def test_no_cast_that_a_types_owner_has_made_is_called(owned: Scenario) -> None:
     ended = owned.run()
     assert ended.code == 0, ended.text
     assert owned.twin_rows("SELECT DISTINCT mood = 'sad', place IS NULL FROM crm.customer") == [(True, True)]
+
+
+def test_no_check_of_a_domain_is_evaluated_by_the_source(owned: Scenario) -> None:
+    source, database = owned.source, owned.source_database
+    source.sql(
+        database,
+        "CREATE FUNCTION crm.fine(text) RETURNS boolean LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE LOG 'asked in %', current_database(); RETURN true; END $$;"
+        " CREATE DOMAIN crm.mail AS text CHECK (crm.fine(VALUE));"
+        " CREATE TYPE crm.both AS (mail crm.mail, since int);"
+        " ALTER TABLE crm.customer ADD mail crm.mail, ADD mails crm.mail[], ADD parts crm.both,"
+        " ADD more crm.both[];"
+        " UPDATE crm.customer SET mail = 'a@b.example', mails = '{a@b.example}', parts = ('a@b.example', 1),"
+        " more = ARRAY[('a@b.example', 1)::crm.both]",
+    )
+    for column, value in (("mails", ["x@y.example"]), ("parts", "(x@y.example,1)")):
+        with pytest.raises(ApplianceError, match="is made of a domain with a CHECK; use null or keep"):
+            plan_of(source, database, masks={f"crm.customer.{column}": {"mask": "constant", "value": value}})
+    before = len(source.log_file.read_text())
+    parts = {"mask": "composite", "fields": {"mail": "null", "since": "keep"}}
+    owned.workflow["masks"] |= {"crm.customer.mail": "email", "crm.customer.mails": "null"}
+    owned.workflow["masks"] |= {"crm.customer.parts": parts, "crm.customer.more": parts}
+    ended = owned.run()
+    assert ended.code == 0, ended.text
+    assert f"asked in {database}" not in source.log_file.read_text()[before:]
+    assert owned.twin_rows("SELECT DISTINCT parts, more[1] FROM crm.customer") == [("(,1)", "(,1)")]

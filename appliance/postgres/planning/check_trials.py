@@ -4,7 +4,7 @@ What a mask gives can break a rule that its originals keep: a length, a bound, a
 evaluates the rule over masked values of some rows, under a key that is thrown away, and says how many break
 it. Only rules are tried that call functions of PostgreSQL which fail for no value (a failure would show one
 in the server's log), and only counts come back. A rule that none of the rows breaks may still be broken by
-another row; one that cannot be tried is a warning, as it was.
+another row. One that cannot be tried here is tried in the empty twin (``building/rule_trials.py``).
 """
 
 from __future__ import annotations
@@ -19,25 +19,24 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.documents.problems import Places, Problem
-from appliance.masking.bindings import secret_settings
 from appliance.masking.compiled import CompiledColumn
-from appliance.masking.compiler import check_column, compile_column, fitting
 from appliance.masking.expressions.permutation import drawn_once
 from appliance.masking.expressions.sql_text import identifier
-from appliance.masking.registry import MASKS
-from appliance.masking.shape import shape_of
 from appliance.postgres.copying.copy_sql import rows_of
 from appliance.postgres.copying.subject_lookups import selected as selected_with
 from appliance.postgres.plan import PlannedTable
-from appliance.postgres.sessions.bindings import bind_words
-from appliance.workflow.catalog import Column, Table
-from appliance.workflow.document import MaskSpec
+from appliance.postgres.planning.masked_rows import (
+    ROWS,
+    TIMEOUT,
+    bind_for_trial,
+    may_be_sampled,
+    other_masks,
+)
+from appliance.workflow.catalog import Table
 from appliance.workflow.matching.decisions import mask_path
 from appliance.workflow.matching.rules import SelectedTable
 
-ROWS = 1_000
-_TIMEOUT = "SET LOCAL statement_timeout = '10s'"
-_OTHERS_TRIED, _OTHERS_NAMED = 12, 3
+OTHERS_NAMED = 3
 # Nothing of PostgreSQL itself is noted as a dependency, so whatever is noted is another's.
 _CHECKS = """
 SELECT n.nspname, c.relname, k.conname, pg_get_expr(k.conbin, k.conrelid),
@@ -118,9 +117,7 @@ def check_problems(
     masked = {
         (each.schema_name, each.name): each
         for each in planned
-        # Rows about erased subjects are sampled by nothing, and no key that says them is bound here.
-        if each.masked_columns
-        and not (each.apart or each.read_path or each.unplanned or each.erased_sql is not None)
+        if each.masked_columns and may_be_sampled(each)
     }
     oids = [
         table.oid
@@ -138,7 +135,7 @@ def check_problems(
     for rule in rules:
         table, plan = tables[rule.table], masked[rule.table]
         touched = [each for each in plan.masked_columns if each.name in rule.columns]
-        if not touched or not _may_be_tried(rule):
+        if not touched or not tried_in_source(rule.expression, domain=rule.domain):
             continue
         tried = _Trial(source, table, plan, rule, encoding)
         rows, broken = tried.broken({})
@@ -157,11 +154,11 @@ def check_problems(
     return list(found)
 
 
-def _may_be_tried(rule: _Rule) -> bool:
-    """Whether no value can make it fail, as far as its text says."""
-    if rule.domain and any("VALUE" in literal for literal in _LITERAL.findall(rule.expression)):
+def tried_in_source(expression: str, *, domain: bool) -> bool:
+    """Whether no value can make a check fail, as far as its text says: it calls nobody's own functions."""
+    if domain and any("VALUE" in literal for literal in _LITERAL.findall(expression)):
         return False
-    bare = _LITERAL.sub("''", rule.expression)
+    bare = _LITERAL.sub("''", expression)
     called = re.findall(r"([\w.\"]+)\s*\(", bare)
     left = _HARMLESS_CAST.sub("", bare)
     return (
@@ -195,13 +192,10 @@ class _Trial:
             f" (WHERE m.appliance_held IS NOT FALSE AND ({rule}) IS FALSE)"
             f" FROM ({tried} LIMIT {ROWS}) AS m"
         )
-        bindings = list({each.setting: each for column in columns for each in column.bindings}.values())
         try:
             with self._source.transaction(force_rollback=True):
-                self._source.execute(_TIMEOUT)
-                for setting, value in secret_settings(self._key, bindings).items():
-                    self._source.execute("SELECT set_config(%s, %s, true) IS NULL", [setting, value])
-                bind_words(self._source, bindings)
+                self._source.execute(TIMEOUT)
+                bind_for_trial(self._source, columns, self._key)
                 row = self._source.execute(drawn_once(query).encode()).fetchone()
         except psycopg.OperationalError:
             if self._source.closed:
@@ -216,22 +210,11 @@ class _Trial:
         if len(touched) != 1:
             return []
         column = next(each for each in self._table.columns if each.name == touched[0].name)
-        names = [name for name in fitting(shape_of(column)) if name != touched[0].mask and _is_plain(name)]
         found: list[str] = []
-        for name in names[:_OTHERS_TRIED]:
-            spec = MaskSpec(mask=name)
-            if check_column(self._table, column, spec, encoding=self._encoding):
-                continue
-            rows, broken = self.broken({column.name: self._compiled(column, spec)})
+        for name, compiled in other_masks(self._table, column, touched[0].mask, self._encoding):
+            rows, broken = self.broken({column.name: compiled})
             if rows and not broken:
                 found.append(name)
-            if len(found) == _OTHERS_NAMED:
+            if len(found) == OTHERS_NAMED:
                 break
         return found
-
-    def _compiled(self, column: Column, mask: MaskSpec) -> CompiledColumn:
-        return compile_column(self._table, column, mask, encoding=self._encoding)
-
-
-def _is_plain(mask: str) -> bool:
-    return all(not field.is_required() for field in MASKS[mask].params.model_fields.values())

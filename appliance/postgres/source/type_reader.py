@@ -47,6 +47,7 @@ class TypeFacts:
     not_null: bool
     enum_labels: tuple[str, ...]
     domain_has_check: bool
+    holds_checked: bool
     binary_safe: bool
 
 
@@ -100,6 +101,15 @@ def read_types(
             return travels(one.subtype)
         return not (one.builtin and one.name in _OBJECT_NUMBER_TYPES)
 
+    @cache
+    def holds_checked(oid: int) -> bool:
+        one = types[oid]
+        return any(
+            _unwrap(types, inner, -1)[3] or holds_checked(_unwrap(types, inner, -1)[0].oid)
+            for inner in (one.element, one.subtype)
+            if inner
+        )
+
     result: dict[tuple[int, int], TypeFacts] = {}
     for pair in pairs:
         base, modifier, not_null, has_check = below[pair]
@@ -119,6 +129,7 @@ def read_types(
             not_null=not_null,
             enum_labels=base.labels,
             domain_has_check=has_check,
+            holds_checked=holds_checked(base.oid),
             binary_safe=travels(pair[0]),
         )
     return result

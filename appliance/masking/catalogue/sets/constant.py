@@ -64,7 +64,9 @@ class Constant(Mask[ConstantParams]):
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
     def problems(self, shape: Shape, params: ConstantParams, scope: Scope) -> list[str]:
-        """A value that is none of the column's type."""
+        """A value that is none of the column's type, or that the source would hold against owners' CHECKs."""
+        if shape.holds_checked:
+            return [f"{shape.array_cast or shape.cast} is made of a domain with a CHECK; use null or keep"]
         try:
             constant_text(shape, params.value)
         except WrongConstantError as wrong:

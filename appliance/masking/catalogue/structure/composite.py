@@ -82,7 +82,11 @@ class Composite(Mask[CompositeParams]):
                 )
             else:
                 inner = mask.compile(field, inner_params, scope)
-            made.append(f"({inner.sql})::{shape.array_cast or shape.cast}")
+            if shape.checked and spec.mask == "null":
+                # A NULL that is cast to the domain is held against its CHECK, by the source.
+                made.append(f"(NULL::{value.shape.cast}).{identifier(name)}")
+            else:
+                made.append(f"({inner.sql})::{shape.array_cast or shape.cast}")
             facets += facets_of(name, inner, field)
         row = f"ROW({', '.join(made)})::{value.shape.cast}"
         # IS NULL would be true of a row that has nothing but NULLs.

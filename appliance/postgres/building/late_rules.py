@@ -1,0 +1,192 @@
+"""CHECK constraints over masked columns that ``plan`` did not try: they may fail, or call an owner's code.
+
+They are read in the database that is built, where their functions are as they will be when rows come: before
+the checks of tables are taken off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from psycopg import Connection
+from psycopg.rows import TupleRow
+
+from appliance.postgres.plan import PlannedTable
+from appliance.postgres.planning.check_trials import tried_in_source
+
+_WANTED = """
+WITH RECURSIVE wanted AS (
+    SELECT c.oid, w.place FROM unnest(%(schemas)s::text[], %(names)s::text[]) WITH ORDINALITY
+        AS w (schema_name, name, place)
+    JOIN pg_namespace AS n ON n.nspname = w.schema_name
+    JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.name
+)
+"""
+# Nothing of PostgreSQL itself is noted as a dependency, so whatever is noted is another's.
+_FOREIGN = """EXISTS (
+    SELECT FROM pg_depend AS d WHERE d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
+    AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass))"""
+_CHECKS = f"""{_WANTED}
+SELECT w.place, k.conname::text, pg_get_expr(k.conbin, k.conrelid), {_FOREIGN},
+    coalesce(0 = ANY (k.conkey), true),
+    ARRAY(SELECT a.attname::text FROM pg_attribute AS a
+          WHERE a.attrelid = w.oid AND a.attnum = ANY (k.conkey))
+FROM wanted AS w JOIN pg_constraint AS k ON k.conrelid = w.oid
+WHERE k.contype = 'c' AND k.convalidated AND to_jsonb(k) ->> 'conenforced' IS DISTINCT FROM 'false'
+ORDER BY 1, 2
+"""  # noqa: S608
+# Up to PostgreSQL 14 the column itself depends on what it is computed from, then its expression does.
+_COMPUTED = f"""{_WANTED}
+SELECT w.place, a.attname::text, pg_get_expr(d.adbin, d.adrelid), format_type(a.atttypid, a.atttypmod),
+    ARRAY(SELECT DISTINCT o.attname::text FROM pg_depend AS r
+          JOIN pg_attribute AS o ON o.attrelid = w.oid AND o.attnum = r.refobjsubid AND o.attnum > 0
+          WHERE r.refclassid = 'pg_class'::regclass AND r.refobjid = w.oid AND o.attnum <> a.attnum
+          AND (r.classid = 'pg_attrdef'::regclass AND r.objid = d.oid
+               OR r.classid = 'pg_class'::regclass AND r.objid = w.oid AND r.objsubid = a.attnum))
+FROM wanted AS w JOIN pg_attribute AS a ON a.attrelid = w.oid AND a.attgenerated <> ''
+JOIN pg_attrdef AS d ON d.adrelid = w.oid AND d.adnum = a.attnum
+"""  # noqa: S608
+# A domain may stand below another, in an array, in a composite type or in a range.
+_DOMAINS = f"""{_WANTED}, used AS (
+    SELECT w.place, a.attname, a.atttypid AS oid
+    FROM wanted AS w JOIN pg_attribute AS a ON a.attrelid = w.oid
+    WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+    UNION
+    SELECT used.place, used.attname, made.oid FROM used JOIN pg_type AS t ON t.oid = used.oid
+    CROSS JOIN LATERAL (
+        SELECT t.typbasetype AS oid UNION ALL SELECT t.typelem
+        UNION ALL SELECT r.rngsubtype FROM pg_range AS r WHERE r.rngtypid = t.oid
+        UNION ALL SELECT f.atttypid FROM pg_attribute AS f
+                  WHERE t.typtype = 'c' AND f.attrelid = t.typrelid AND f.attnum > 0 AND NOT f.attisdropped
+    ) AS made WHERE made.oid <> 0
+)
+SELECT used.place, used.attname::text, k.conname::text, pg_get_expr(k.conbin, 0), {_FOREIGN},
+    top.typtype = 'd'
+FROM used JOIN pg_constraint AS k ON k.contypid = used.oid AND k.contype = 'c'
+JOIN wanted AS w ON w.place = used.place
+JOIN pg_attribute AS a ON a.attrelid = w.oid AND a.attname = used.attname
+JOIN pg_type AS top ON top.oid = a.atttypid
+ORDER BY 1, 2, 3
+"""  # noqa: S608
+_TYPES = f"""{_WANTED}
+SELECT w.place, a.attname::text, format_type(a.atttypid, a.atttypmod)
+FROM wanted AS w JOIN pg_attribute AS a ON a.attrelid = w.oid WHERE a.attnum > 0 AND NOT a.attisdropped
+"""  # noqa: S608
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A generated column that a check looks at."""
+
+    name: str
+    expression: str
+
+
+@dataclass(frozen=True)
+class LateRule:
+    """A CHECK of a table, or all those of the types of one of its columns."""
+
+    table: int
+    """Its place among the plan's tables."""
+    names: tuple[str, ...]
+    expression: str
+    """Of a table's check; of a type's for people alone: taking up a value holds it to all of them."""
+    columns: tuple[str, ...]
+    """That it is about, without generated ones, each with a value from the source."""
+    types: tuple[str, ...]
+    computed: tuple[Computed, ...] = ()
+    of_type: bool = False
+    whole_row: bool = False
+
+
+def late_rules(twin: Connection[TupleRow], tables: Sequence[PlannedTable]) -> list[LateRule]:
+    """Of the planned tables, those that the plan has not tried. Reads the catalog alone; psycopg errors pass.
+
+    Of partitions that share a check, that with the most rows is tried.
+    """
+    chosen = {place: table for place, table in enumerate(tables) if table.masked_columns}
+    if not chosen:
+        return []
+    asked = {
+        "schemas": [table.schema_name for table in tables],
+        "names": [table.name for table in tables],
+    }
+    types: dict[tuple[int, str], str] = {}
+    computed: dict[tuple[int, str], tuple[Computed, tuple[str, ...]]] = {}
+    checks = [row for row in twin.execute(_CHECKS, asked).fetchall() if row[0] - 1 in chosen]
+    domains = [row for row in twin.execute(_DOMAINS, asked).fetchall() if row[0] - 1 in chosen]
+    if not checks and not domains:
+        return []
+    for place, name, type_ in twin.execute(_TYPES, asked):
+        types[place - 1, name] = type_
+    for place, name, expression, type_, needs in twin.execute(_COMPUTED, asked):
+        computed[place - 1, name] = Computed(name, f"({expression})::{type_}"), tuple(needs)
+    found = [
+        *_of_types(chosen, types, domains),
+        *_of_tables(chosen, types, computed, checks),
+    ]
+    return _once_a_root(tables, found)
+
+
+def _of_types(
+    tables: Mapping[int, PlannedTable], types: Mapping[tuple[int, str], str], rows: Iterable[TupleRow]
+) -> Iterable[LateRule]:
+    by_column: dict[tuple[int, str], list[TupleRow]] = {}
+    for row in rows:
+        by_column.setdefault((row[0] - 1, row[1]), []).append(row)
+    for (place, column), its in by_column.items():
+        if column not in {each.name for each in tables[place].masked_columns}:
+            continue
+        if all(
+            direct and not foreign and tried_in_source(said, domain=True)
+            for _, _, _, said, foreign, direct in its
+        ):
+            continue
+        yield LateRule(
+            table=place,
+            names=tuple(dict.fromkeys(row[2] for row in its)),
+            expression=" AND ".join(dict.fromkeys(row[3] for row in its)),
+            columns=(column,),
+            types=(types[place, column],),
+            of_type=True,
+        )
+
+
+def _of_tables(
+    tables: Mapping[int, PlannedTable],
+    types: Mapping[tuple[int, str], str],
+    computed: Mapping[tuple[int, str], tuple[Computed, tuple[str, ...]]],
+    rows: Iterable[TupleRow],
+) -> Iterable[LateRule]:
+    for number, name, expression, foreign, whole_row, about in rows:
+        place = number - 1
+        made = [computed[place, each] for each in about if (place, each) in computed]
+        plain = [each for each in about if (place, each) not in computed]
+        columns = tuple(dict.fromkeys([*plain, *(need for _, needs in made for need in needs)]))
+        masked = {each.name for each in tables[place].masked_columns}
+        if not whole_row and masked.isdisjoint(columns):
+            continue
+        if not (foreign or made or whole_row) and tried_in_source(expression, domain=False):
+            continue
+        yield LateRule(
+            table=place,
+            names=(name,),
+            expression=expression,
+            columns=columns,
+            types=tuple(types[place, each] for each in columns),
+            computed=tuple(each for each, _ in made),
+            whole_row=whole_row,
+        )
+
+
+def _once_a_root(tables: Sequence[PlannedTable], rules: Iterable[LateRule]) -> list[LateRule]:
+    largest: dict[tuple[object, ...], LateRule] = {}
+    for rule in rules:
+        table = tables[rule.table]
+        root = table.root.qualified if table.root is not None else table.qualified
+        key = (root, rule.names, rule.columns)
+        former = largest.get(key)
+        if former is None or table.estimated_rows > tables[former.table].estimated_rows:
+            largest[key] = rule
+    return list(largest.values())

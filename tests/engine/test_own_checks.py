@@ -1,0 +1,193 @@
+"""CHECKs that call an owner's functions are tried on masked rows in the empty twin before any is copied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance.errors import ApplianceError
+from appliance.steps.calling.step_keys import step_settings
+from tests.engine.clusters import Cluster
+from tests.engine.engine_run import KEY, EngineRun
+from tests.engine.scenario import Scenario
+
+CANARY = "canary-4711"
+FUNCTIONS = f"""
+CREATE SCHEMA crm;
+CREATE TABLE crm.code (code text);
+CREATE TABLE crm.seen (what text);
+INSERT INTO crm.code SELECT 'K' || n FROM generate_series(1, 40) AS g (n);
+CREATE FUNCTION crm.is_mail(text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS
+    $$ BEGIN RETURN $1 ~ '^[^@ ]+@[^@ ]+[.][a-z]+$'; END $$;
+CREATE FUNCTION crm.is_short(text) RETURNS boolean IMMUTABLE LANGUAGE sql AS 'SELECT length($1) <= 14';
+CREATE FUNCTION crm.is_known(text) RETURNS boolean STABLE LANGUAGE plpgsql AS
+    $$ BEGIN RETURN EXISTS (SELECT FROM crm.code WHERE code = $1); END $$;
+CREATE FUNCTION crm.is_digits(text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+    IF $1 ~ '^[0-9]+$' THEN RETURN true; END IF;
+    RAISE EXCEPTION '{CANARY} of the owner: %', $1 USING CONSTRAINT = '{CANARY}', ERRCODE = 'P0001';
+END $$;
+CREATE FUNCTION crm.is_slow(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+    IF current_database() LIKE '%\\_\\_next' THEN PERFORM pg_sleep(3600); END IF; RETURN true; END $$;
+CREATE FUNCTION crm.notes_down(text) RETURNS boolean LANGUAGE plpgsql AS
+    $$ BEGIN INSERT INTO crm.seen VALUES (current_database()); RETURN true; END $$;
+CREATE FUNCTION crm.spies(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+    RAISE NOTICE '{CANARY}';
+    RAISE LOG 'spied: %, %, %, %', current_query(), (SELECT string_agg(query, ',') FROM pg_stat_activity),
+        (SELECT string_agg(name || setting, ',') FROM pg_settings), current_setting('transaction_read_only');
+    RETURN true; END $$;
+CREATE FUNCTION crm.inner_rule(text) RETURNS boolean IMMUTABLE LANGUAGE sql AS $$SELECT $1 LIKE '%@%'$$;
+CREATE FUNCTION crm.by_path(text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql SET search_path = crm AS
+    $$ BEGIN RETURN inner_rule($1); END $$;
+CREATE DOMAIN crm.mail AS text CHECK (crm.is_mail(VALUE));
+CREATE TABLE public.person (
+    id int PRIMARY KEY, email text CHECK (crm.is_mail(email)), nick text CHECK (crm.is_short(nick)),
+    other crm.mail, others crm.mail[], code text CHECK (crm.is_known(code)),
+    digits text CHECK (crm.is_digits(digits)), slow text CHECK (crm.is_slow(slow)),
+    noted text CHECK (crm.notes_down(noted)), spied text CHECK (crm.spies(spied)),
+    pathed text CHECK (crm.by_path(pathed)), number text CHECK (number::int > 0), "Odd %s" text,
+    made text GENERATED ALWAYS AS ("Odd %s" || '!') STORED,
+    CONSTRAINT "of made" CHECK (crm.is_short(made)), CONSTRAINT as_a_whole CHECK (person IS NOT NULL)
+);
+INSERT INTO public.person (id, email, nick, other, others, code, digits, slow, noted, spied, pathed, number,
+        "Odd %s")
+    SELECT n, n || '@{CANARY}.example', 'n' || n, n || '@b.example', ARRAY[n || '@c.example'],
+    'K' || n, n, n, n, '{CANARY}' || n, n || '@d.example', n, 'o' || n FROM generate_series(1, 40) AS g (n);
+GRANT USAGE ON SCHEMA crm TO reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA public, crm TO reader;
+TRUNCATE crm.seen;
+"""
+
+MakeRun = Callable[[dict[str, Any]], EngineRun]
+
+
+@pytest.fixture
+def schema_of(
+    source: Cluster, source_database: str, target: Cluster, twin_database: str, run_folder: Path
+) -> MakeRun:
+    """A run up to its step ``schema``, with these masks on columns of ``person`` and all else kept."""
+    source.sql(source_database, FUNCTIONS)
+
+    def make(masks: dict[str, Any], **more: Any) -> EngineRun:
+        document = {
+            "tables": {"include": ["public.*", "crm.*"]},
+            "masks": {f'public.person."{name}"': mask for name, mask in masks.items()},
+            "keep": ["*.*.*"],
+            **more,
+        }
+        run = EngineRun(source, source_database, target, twin_database, run_folder, document)
+        target.drop_database(run.next)
+        run.plan()
+        return run
+
+    return make
+
+
+def refusal(run: EngineRun) -> str:
+    """What the step ``schema`` says in place of going on; nothing of any row or of the owner's text."""
+    with pytest.raises(ApplianceError) as refused:
+        run.schema()
+    run.close()
+    said = refused.value.text()
+    assert CANARY not in said + "".join(run.notices)
+    assert run.target.rows(run.next, "SELECT count(*) FROM public.person") == [(0,)]
+    return said
+
+
+BROKEN: list[tuple[str, Any, str, str]] = [
+    ("email", "hash", "40 of 40", "CHECK constraint person_email_check crm.is_mail(email)"),
+    ("nick", "hash", "40 of 40", 'leave_out: ["check person_nick_check on public.person"]'),
+    ("other", "hash", "40 of 40", "CHECK of its type, mail_check"),
+    ("digits", "lorem", "40 of 40", "it fails with SQLSTATE P0001"),
+    ("pathed", "hash", "40 of 40", "person_pathed_check"),
+    ("number", "lorem", "40 of 40", "it fails with SQLSTATE 22P02"),
+    ("Odd %s", "hash", "40 of 40", "of made"),
+]
+
+
+def test_a_check_that_masked_rows_break_ends_the_run_before_a_row_is_copied(schema_of: MakeRun) -> None:
+    said = refusal(schema_of({column: mask for column, mask, _, _ in BROKEN}))
+    for column, _, count, words in BROKEN:
+        (line,) = [each for each in said.splitlines() if f"public.person.{column}:" in each]
+        assert count in line and words in line, line
+        assert "masks." in line and "keep" in line
+    mails = next(each for each in said.splitlines() if "public.person.email:" in each)
+    assert "email: none of these rows breaks it then" in mails
+    assert "null" in next(each for each in said.splitlines() if "public.person.other:" in each)
+
+
+def test_what_keeps_its_check_is_loaded_and_what_cannot_be_known_is_said(schema_of: MakeRun) -> None:
+    run = schema_of(
+        {
+            "email": "email",
+            "nick": {"mask": "constant", "value": "none"},
+            "other": "email",
+            "others": "null",
+            "code": "format_preserving",
+            "digits": {"mask": "constant", "value": "7"},
+            "noted": "hash",
+            "pathed": "email",
+            "number": {"mask": "constant", "value": "7"},
+            "Odd %s": {"mask": "constant", "value": "x"},
+        }
+    )
+    run.schema()
+    said = "\n".join(run.notices)
+    assert "person_code_check of public.person is not decided before the load: it reads crm.code" in said
+    assert "person_noted_check of public.person is not decided before the load: it writes" in said
+    assert "as_a_whole of public.person is not decided before the load" in said
+    assert len([each for each in run.notices if "not decided" in each]) == 3
+    run.copy()
+    with pytest.raises(ApplianceError) as refused:
+        run.finish()
+    assert "person_code_check" in refused.value.text()
+
+
+def test_a_check_that_takes_too_long_is_not_waited_for(schema_of: MakeRun) -> None:
+    run = schema_of({"slow": "hash"})
+    run.schema()
+    run.close()
+    assert any(
+        "person_slow_check" in each and "takes longer than a trial may" in each for each in run.notices
+    )
+
+
+def test_a_check_that_spies_sees_no_key_and_no_original(schema_of: MakeRun) -> None:
+    run = schema_of({"spied": "hash", "email": "email"})
+    before = len(run.target.log_file.read_text())
+    run.schema()
+    run.close()
+    log = run.target.log_file.read_text()[before:]
+    spied = [line for line in log.splitlines() if "spied: " in line]
+    assert spied and "transaction_read_onlyon" in spied[0]
+    settings = step_settings("copy", run.spec, run.context.plan(), KEY)
+    assert settings
+    assert not any(value in log for value in settings.values())
+    assert CANARY not in "".join(spied) + "".join(run.notices)
+
+
+def test_a_check_that_the_workflow_leaves_out_is_not_tried(schema_of: MakeRun) -> None:
+    run = schema_of({"email": "hash"}, leave_out=["check person_email_check on public.person"])
+    run.schema()
+    run.close()
+    gone = "SELECT count(*) FROM pg_constraint WHERE conname = 'person_email_check'"
+    assert run.target.rows(run.next, gone) == [(0,)]
+
+
+def test_appliance_plan_refuses_such_a_check_and_leaves_nothing_behind(scenario: Scenario) -> None:
+    scenario.source.sql(
+        scenario.source_database,
+        "CREATE FUNCTION crm.is_phone(text) RETURNS boolean LANGUAGE plpgsql AS"
+        " $$ BEGIN RETURN $1 ~ '^[+0-9 ]+$'; END $$;"
+        " ALTER TABLE crm.customer ADD CONSTRAINT dialled CHECK (crm.is_phone(phone))",
+    )
+    scenario.objects_at_first = scenario.source_objects()
+    assert scenario.run("plan").code == 0
+    scenario.workflow["masks"]["crm.customer.phone"] = "hash"
+    ended = scenario.run("plan")
+    assert ended.code == 2, ended.text
+    assert "crm.customer.phone: 300 of 300 rows that were tried would break the CHECK constraint" in ended.err
+    assert "leave_out" in ended.err
+    scenario.assert_nothing_left()
