@@ -37,6 +37,7 @@ from appliance.masking.catalogue.structure.composite import Composite
 from appliance.masking.catalogue.structure.hstore import Hstore
 from appliance.masking.catalogue.structure.json_document import JsonDocument
 from appliance.masking.catalogue.structure.search_vector import SearchVector
+from appliance.masking.catalogue.structure.xml_document import XmlDocument
 from appliance.masking.catalogue.texts.alike import FormatPreserving, Postcode
 from appliance.masking.catalogue.texts.empty import Blank, Lorem
 from appliance.masking.catalogue.texts.partial import Partial
@@ -106,6 +107,7 @@ _OF_VALUES: tuple[Mask[Any], ...] = (
 )
 MASKS: dict[str, Mask[Any]] = {mask.name: mask for mask in _OF_VALUES}
 MASKS["json"] = JsonDocument({mask.name: mask for mask in _OF_VALUES})
+MASKS["xml"] = XmlDocument({mask.name: mask for mask in _OF_VALUES})
 MASKS["hstore"] = Hstore({mask.name: mask for mask in _OF_VALUES})
 MASKS["composite"] = Composite(dict(MASKS))
 

@@ -70,6 +70,10 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     "template": [{"text": "{id}-{id|upper} {{x}}"}],
     "search_vector": [{"configuration": "english"}],
     "initials": [{"form": "plain"}, {"subject": "id"}],
+    "xml": [{"paths": {"/a/b": "phone", "//c": {"mask": "number_noise", "percent": 50}, "/a/@d": "null",
+                       "/a/e": {"mask": "constant", "value": "<x>"}}},
+            {"paths": {"//*/@id": "hash", "/a/b": "delete"}}, {"paths": {"//b": "delete"}},
+            {"paths": {"/a/b": "keep", "//c/d": "email"}, "others": "delete"}],
     "title": [{"locale": "de_DE"}, {"gender": "male"}, {"locale": "fr_FR", "subject": "id"}],
     "region": [{"subject": "id"}],
     "address": [{"country": True, "lines": True}, {"postcode": False, "subject": "id"}],
@@ -79,7 +83,7 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
              {"paths": {"a.*.b": "hash", "c": "delete"}}, {"paths": {"a": "delete"}},
              {"paths": {"a.b": "keep", "c": "email"}, "others": "delete"}],
 }  # fmt: skip
-DOCUMENTS = {"json": "jsonb", "hstore": "public.hstore"}
+DOCUMENTS = {"json": "jsonb", "hstore": "public.hstore", "xml": "xml"}
 # What a composite type has is its own, and so are a column's values.
 WITHOUT = {"composite", "distribution", "shuffle"}
 CASES = [(name, params) for name in MASKS if name not in WITHOUT for params in ({}, *OPTIONS.get(name, []))]

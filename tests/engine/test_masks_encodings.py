@@ -18,6 +18,9 @@ TEXTS = (
     "Ann Lee", "ann@corp.test, 4111 1111 1111 1111", "", r"M\xfcller", r"\xc3\xbc", r"\xff\xfe\x80 a1",
     r"\xc3", "1é", r"\xe2\x82", r"\"\xfc\"@x\xfc.de", r"\\\xa0\xa0", r"\xf0\x9f\xa6",
     "x\\n1", r"\xb2\xb3\xb9",
+    r"<a id=\"\xfc\"><b>M\xfcller</b></a>", r"<a><b>\xc3\xbc &#252;&#8364;</b></a>", "<a><b>&#0;</b></a>",
+    r"<?xml version=\"1.0\"?><b>é</b>", "<a><b>&#252;&#x1F98A;</b></a>",
+
 )  # fmt: skip
 NAMES = sorted(name for name, mask in MASKS.items() if "text" in mask.kinds and name not in WHOLE)
 

@@ -56,6 +56,11 @@ VALUES: dict[str, Sequence[str | None]] = {
             "52.52,13.4",
         ),
         *("a" * 16 + " " * 50, "((((((((", "[[:alpha:]]", "\u0001", "Straße 5\n12345 Köln", None),
+        *(
+            "<a id='x'><b>Ann &#xD800;</b></a>",
+            "<a><b>Ann &lt; &#65;</b><c>5</c></a>",
+            "<!DOCTYPE a><a>Ann</a>",
+        ),
     ],
     "varchar(40)": ["Ann Lee", "", "é" * 40, "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00", None],
     "char(40)": ["Ann Lee", "", "é" * 40, "4111 1111 1111 1111", None],
@@ -150,6 +155,14 @@ VALUES: dict[str, Sequence[str | None]] = {
         None,
     ],
     "jsonb": ["{}", '{"a": "x"}', "null", None],
+    "xml": [
+        "",
+        "<a/>",
+        "<a id='1'><b>Ann</b>x<!-- y --></a>",
+        "plain",
+        "<a>&#65;&amp;<![CDATA[<b>]]></a>",
+        None,
+    ],
 }
 OTHER_PARAMS: dict[str, list[dict[str, Any]]] = {
     "choice": [{"values": [1, 2, 3], "weights": [5, 1, 1]}, {"values": [True, False]}],
@@ -183,6 +196,12 @@ OTHER_PARAMS: dict[str, list[dict[str, Any]]] = {
     "template": [{"text": "{id}{{{id|upper}}}' \\ %s"}, {"text": "{id|initial}" + "é" * 60}],
     "search_vector": [{"columns": ["id"]}, {"columns": ["id"], "configuration": "german"}],
     "initials": [{"form": "plain"}],
+    "xml": [
+        {"paths": {"/a/b": "hash", "/a/@id": "email", "//c/d": "full_name"}},
+        {"paths": {"//*/@*": "null", "/a": "keep"}, "others": "delete"},
+        {"paths": {"//b": {"mask": "constant", "value": "<&>"}, "//@id": "delete", "/a/c": "number_noise"}},
+        {"paths": {"/a/*/c": "hash", "//b": "text_scrub", "//c/@id": "partial"}},
+    ],
     "title": [{"gender": "male"}, {"locale": "de_DE"}, {"locale": "ru_RU"}],
     "address": [{"country": True, "lines": True}, {"postcode": False}],
     "random_number": [{"min": -3, "max": 3}],

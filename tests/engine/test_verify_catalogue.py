@@ -98,6 +98,21 @@ COLUMNS: dict[str, tuple[str, str, Any]] = {
         "hstore(ARRAY['mail', 'note', 'kind'], ARRAY['m' || n, 'n' || n, 'shop'])",
         {"mask": "hstore", "keys": {"kind": "keep"}, "others": "delete"},
     ),
+    "papers": (
+        "xml",
+        "xmlparse(CONTENT format('<p id=\"i%s\"><name>Ann %s</name><note>n</note><!-- %s --></p>', n, n, n))",
+        {"mask": "xml", "paths": {"/p/name": "full_name", "//@id": "hash", "/p/note": "delete"}},
+    ),
+    "letter": (
+        "text",
+        "format('<p><mail>a%s@corp.test</mail><kind>shop</kind><no>%s</no></p>', n, n)",
+        {"mask": "xml", "paths": {"//mail": "email", "/p/kind": "keep", "//no": "null"}, "others": "delete"},
+    ),
+    "letters": (
+        "text[]",
+        "ARRAY['<p>Ann ' || n || '</p>', '<q/>', 'plain']",
+        {"mask": "xml", "paths": {"/p": "hash"}},
+    ),
     "home": (
         "public.place",
         "ROW('Gasse ' || n, 1000 + n, '{\"a\": 1}')::public.place",

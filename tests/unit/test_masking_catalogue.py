@@ -35,7 +35,7 @@ def test_the_catalogue_is_complete() -> None:
             "position",
             *("middle_name", "choice", "phone_number", "country", "country_code"),
             *("initials", "title", "region", "address", "user_agent", "template", "search_vector", "regexp"),
-            *("range_shift", "hstore", "composite", "distribution", "shuffle"),
+            *("range_shift", "hstore", "xml", "composite", "distribution", "shuffle"),
         ),
     }
 

@@ -25,15 +25,17 @@ OF_13 = frozenset(
         """
     abs array_agg array_lower array_ndims array_upper ascii btrim cardinality chr coalesce concat
     concat_ws cos count current_setting date_send date_trunc daterange decode encode extract family
-    float8send floor format generate_series generate_subscripts get_byte greatest host hostmask
+    convert_from float8send floor format generate_series generate_subscripts get_byte greatest host hostmask
     int4range int4send int8send isempty isfinite jsonb_agg jsonb_array_elements
     jsonb_array_elements_text jsonb_build_object jsonb_each jsonb_object_agg jsonb_path_query_array
-    jsonb_typeof least left length lower lower_inc lpad make_date make_interval masklen min mod netmask
-    network nullif num_nulls numrange octet_length pi point radians regexp_replace repeat replace
-    right round rpad rtrim scale set_byte set_masklen sha256 sign sin split_part sqrt string_agg
+    jsonb_typeof lag lead least left length lower lower_inc lpad ltrim make_date make_interval
+    masklen max min mod netmask
+    network nullif num_nulls numrange octet_length pi point radians repeat replace
+    regexp_matches regexp_replace
+    right round row_number rpad rtrim scale set_byte set_masklen sha256 sign sin split_part sqrt string_agg
     string_to_array strpos substr substring sum time_send timestamp_send timestamptz_send timetz_send
-    to_char to_jsonb to_tsvector translate trim_scale trunc tstzrange unnest upper upper_inc
-    uuid_send width_bucket
+    to_char to_hex to_jsonb to_tsvector translate trim_scale trunc tstzrange unnest upper upper_inc
+    uuid_send width_bucket xml_is_well_formed_content xmlparse
         """,
     )
 )

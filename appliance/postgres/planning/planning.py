@@ -44,6 +44,7 @@ from appliance.postgres.planning.problems import (
     refused_selects,
     unlogged_tables,
     unreadable_tables,
+    without_xml,
 )
 from appliance.postgres.planning.reader_checks import check_reader
 from appliance.postgres.planning.reading_path import settle_reading
@@ -199,6 +200,10 @@ def make_plan(
     if reading.refused:
         raise WrongRequestError(
             "\n".join(reading.refused), "No row has been read.", "As above, in the source."
+        )
+    if unread := without_xml(source, tables):
+        raise WrongRequestError(
+            "\n".join(unread), "No row has been read.", "Give these columns another mask, and run it again."
         )
     refused = refused_selects(source, tables)
     if refused:

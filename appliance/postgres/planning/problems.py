@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
@@ -227,6 +228,28 @@ def refused_selects(connection: Connection[TupleRow], tables: Iterable[PlannedTa
                     f"The source does not accept the query for {table.qualified} ({_reason(state)})."
                 )
     return lines
+
+
+def without_xml(connection: Connection[TupleRow], tables: Iterable[PlannedTable]) -> list[str]:
+    """Columns whose masks read XML, where the source was built without it: queries fail when they run."""
+    columns = [
+        f"{table.qualified}.{column.name}"
+        for table in tables
+        for column in table.masked_columns
+        if "xml_is_well_formed_content(" in column.sql
+    ]
+    if not columns:
+        return []
+    try:
+        with connection.transaction():
+            connection.execute("SELECT pg_catalog.xml_is_well_formed_content('<a/>')")
+    except psycopg.errors.FeatureNotSupported:
+        return [
+            f"{name}: the mask 'xml' needs a server that was built with libxml, and the source was not; these"
+            " do without: null, constant, blank (text)"
+            for name in columns
+        ]
+    return []
 
 
 _REASONS = {
