@@ -77,12 +77,13 @@ class XmlDocument(Mask[XmlParams]):
     proof = "by_chance"
     promises = Promises(
         deterministic="as the masks at the paths",
-        format="always well-formed content; a path that is missing stays missing; an element at whose path a"
-        " mask stands becomes empty if there are elements in it, and loses its attributes but for those that"
-        " a path names; blanks around a value go, and numbers that characters are written as mean those"
-        " characters; with `others: delete` names lose their prefix, and declarations of namespaces go; what the"
-        " server does not take for XML, what has a document type (entities are declared there), and what has"
-        " more than 32 MB becomes empty as a whole",
+        format="always well-formed content; a path that is missing stays missing; an element at whose path a "
+        "mask stands becomes empty if there are elements in it, and loses its attributes but for "
+        "those that a path names; blanks around a value go, and what is written as a reference "
+        "(`&amp;`, `&#65;`) is masked as its character; with `others: delete` names lose their "
+        "prefix, and declarations of namespaces go; what the server does not take for XML, what has a "
+        "document type (entities are declared there), and what has more than 32 MB becomes empty as a "
+        "whole",
     )
     hides = (
         "what stands at the paths, comments, processing instructions, the declaration, and text outside of"
