@@ -10,10 +10,12 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from pydantic import TypeAdapter
 
@@ -38,6 +40,8 @@ from appliance.store.rows import (
 )
 
 _EVERY_S = 1.0
+_SHARE = 50
+"""Writing the record takes at most one part in so many of a processor: one of 5,000 tables takes its time."""
 _DETAILS = TypeAdapter(RunDetails)
 _Step = tuple[str, int | None]
 
@@ -75,7 +79,9 @@ class _Record:
         self._progress: dict[tuple[str, int | None, str | None, str | None], ProgressLine] = {}
         self._parts: dict[str, int] = {}
         self._written = 0.0
+        self._pause = _EVERY_S
         self._is_stale = False
+        self._logs: dict[_Step, TextIO] = {}
         now = datetime.now(UTC)
         self._details = RunDetails(
             run_id=run.spec.run_id,
@@ -122,6 +128,7 @@ class _Record:
         state: StepState = "succeeded" if worked else "failed"
         self._steps[step, part] = replace(line, state=state, ended_at=datetime.now(UTC), seconds=seconds)
         self._log(step, part, "info" if worked else "error", f"The step '{step}' has {state}.")
+        self._close_log((step, part))
         self._changed()
         self._shown.step_ended(step, part, seconds, worked=worked)
 
@@ -179,25 +186,24 @@ class _Record:
             result = given.pop(0) if given else line.result
             self._steps[key] = replace(line, state=over.get(line.state, line.state), result=result)
         self._details = replace(self._details, state=state, ended_at=now)
+        for step in list(self._logs):
+            self._close_log(step)
         self._write()
 
     def _changed(self) -> None:
         """Thousands of steps and tables must not make thousands of records."""
-        self._is_stale = time.monotonic() - self._written < _EVERY_S
+        self._is_stale = time.monotonic() - self._written < self._pause
         if not self._is_stale:
             self._write()
 
     def _write(self) -> None:
-        self._written = time.monotonic()
+        began = time.process_time()
         details = self._details
         until = details.ended_at or datetime.now(UTC)
         progress = tuple(self._progress.values())
-        copied: dict[str, int] = {}
-        for line in progress:
-            if line.step == "copy" and line.table is not None:
-                copied[line.table] = copied.get(line.table, 0) + line.done
+        copied = Counter(line.table for line in progress if line.step == "copy" and line.done)
         tables = tuple(
-            replace(each, done=copied[each.table] >= self._parts.get(each.table, 1))
+            replace(each, done=False) if copied[each.table] < self._parts.get(each.table, 1) else each
             for each in tables_of(progress)
         )
         steps = tuple(self._steps.values())
@@ -205,9 +211,12 @@ class _Record:
         whole = replace(details, steps=steps, tables=tables, progress=progress, seconds=seconds)
         with contextlib.suppress(OSError):
             write_file(self._folder / RECORD, _DETAILS.dump_json(whole).decode(), durable=False, mode=0o640)
+        self._pause = max(_EVERY_S, (time.process_time() - began) * _SHARE)
+        self._written = time.monotonic()
 
     def _log(self, step: str, part: int | None, level: str, text: str) -> None:
         line = self._steps.get((step, part))
+        attempt = line.attempt if line else 1
         shard = () if part is None else (f"map_index={part}",)
         folder = self._folder.joinpath(LOGS, f"task_id={step}", *shard)
         now = datetime.now(UTC)
@@ -217,6 +226,14 @@ class _Record:
                 self._heard(printable(f"{now:%H:%M:%S}  {where}: {said}"))
         entry = {"timestamp": now.isoformat(), "level": level, "event": text}
         with contextlib.suppress(OSError):
-            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-            with (folder / f"attempt={line.attempt if line else 1}.log").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+            file = self._logs.get((step, part))
+            if file is None:
+                folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+                # Line by line: `logs` reads it meanwhile, and a forked step has nothing of it to write.
+                file = (folder / f"attempt={attempt}.log").open("a", encoding="utf-8", buffering=1)
+                self._logs[step, part] = file
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+    def _close_log(self, step: _Step) -> None:
+        with contextlib.suppress(KeyError, OSError):
+            self._logs.pop(step).close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import select
 import signal
 import threading
 import time
@@ -46,6 +47,9 @@ class StepProcess:
         self._process = context.Process(target=_child, args=(call, paths, writer), daemon=True)
         self._process.start()
         writer.close()
+        # The pipe's own poll sets up a selector each time; this one is asked for every message.
+        self._come = select.poll()
+        self._come.register(self.reader.fileno(), select.POLLIN)
         _import_ahead(call.step)
 
     @property
@@ -57,7 +61,7 @@ class StepProcess:
         """What has come; empty with ``ended`` set when the process is gone."""
         received: list[AnyMessage] = []
         try:
-            while self.reader.poll():
+            while self._come.poll(0):
                 message = parse_message(self.reader.recv_bytes().decode())
                 if message is None:
                     continue
