@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import subprocess
 import sys
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import yaml
 
+import appliance
 from bench.servers import Servers
 
 WORKFLOW = Path(__file__).with_name("workflow.yaml")
+CODE = Path(appliance.__file__).parent
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ def run_workflow(servers: Servers, folder: Path, workflow: Path, source: str, na
     servers.fresh_target(name)
     servers.target.drop_database(name)
     connections = write_connections(folder, servers, source, name, host="127.0.0.1")
+    # As it is installed on a host and in images; a checkout may compile everything anew each time.
+    compileall.compile_dir(CODE, quiet=2)
     command = [str(Path(sys.executable).with_name("appliance")), "run", "--json", str(workflow)]
     began = time.monotonic()
     done = subprocess.run(
