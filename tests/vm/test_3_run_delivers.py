@@ -66,7 +66,7 @@ def shop(appliance: Appliance) -> Iterator[Appliance]:
 
 
 def put(appliance: Appliance, *deliveries: dict[str, Any]) -> None:
-    """Give the shop's workflow deliveries beside the twin, JSON being YAML: a twin belongs to one workflow."""
+    """Give the shop's workflow deliveries beside its twin, which belongs to one workflow (JSON is YAML)."""
     more = "".join(f"  - {json.dumps(each)}\n" for each in deliveries)
     put_workflow(appliance, WORKFLOW.replace("limits:", f"{more}limits:"))
 
