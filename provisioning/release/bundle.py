@@ -4,10 +4,10 @@
         [--output build/bundle]
 
 A plain tar archive whose first member is ``manifest.json``: the version, the Pythons it has wheels for, the
-step image's id, and the SHA-256 of every other member. Needs Docker for the step image (and for ``--debs``),
-and the package index once; what it fetches is checked against the hash-locked requirements. Wheels are
-fetched for either architecture on any machine; a step image is built for the machine's own, or is brought
-(``--step-image``).
+step image's id, the schemas that it works on, the oldest releases that it is moved from and down to, and the
+SHA-256 of every other member. Needs Docker for the step image (and for ``--debs``), and the package index
+once; what it fetches is checked against the hash-locked requirements. Wheels are fetched for either
+architecture on any machine; a step image is built for the machine's own, or is brought (``--step-image``).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from appliance.releases.repository.contents import ARCHITECTURES, as_machines_ca
 from appliance.system.disk import UPGRADE_MB
 from compose.demo.one_build import one_build
 from provisioning.release.contents import bill_of_materials, notes_of
+from provisioning.release.schemas import MOVES, schemas_of
 from provisioning.release.wheels import PYTHONS, download, merged_lock, platform_options
 
 ROOT = Path(__file__).parents[2]
@@ -100,6 +101,8 @@ def make(
             "version": version,
             "architecture": architecture,
             "minimum_host": {"memory_mb": MEMORY_MB, "disk_mb": UPGRADE_MB},
+            "schemas": schemas_of(folder / "wheels").model_dump(),
+            "moves": MOVES.model_dump(),
             "notes": notes_of((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), version),
             "pythons": pythons,
             "debs": debs,
