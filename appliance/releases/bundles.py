@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import tarfile
 from pathlib import Path
 
 from appliance.documents.names import bundle_name, is_sha256
 from appliance.errors import Explanation, WorkFailedError
-from appliance.releases.installed import COMPLETE, UPDATER
+from appliance.releases.installed import COMPLETE, UPDATER, ReleaseManifest, is_installed, manifest
 from appliance.releases.repository.contents import this_architecture
 from appliance.releases.repository.trust import Trust
+from appliance.releases.way_down.moves import Side
 
 FOLDER = "bundles"
 """Under the root of all releases. What lies here is run as root, so only root may write here."""
+_MANIFEST_BYTES_MAX = 4 * 2**20
 
 
 def find_bundle(root: Path, version: str) -> tuple[Path, str]:
@@ -62,6 +65,34 @@ def read_digest(beside: Path) -> str | None:
     """The SHA-256 in a file as `make bundle` and `sha256sum` write it; None without. Raises OSError."""
     words = beside.read_text(encoding="ascii", errors="replace").split()
     return words[0] if words and is_sha256(words[0]) else None
+
+
+def manifest_of(root: Path, version: str) -> ReleaseManifest:
+    """What a release that is installed, or whose bundle is here, says of itself. Raises WorkFailedError.
+
+    Of a bundle it is believed as far as its file is: which one may be read is decided as for installing it.
+    """
+    if is_installed(root, version):
+        return manifest(root, version)
+    bundle, _ = find_bundle(root, version)
+    try:
+        with tarfile.open(bundle, mode="r:") as archive:
+            first = archive.next()
+            opened = archive.extractfile(first) if first and first.name == "manifest.json" else None
+            if opened is None or first is None or first.size > _MANIFEST_BYTES_MAX:
+                raise ValueError
+            return ReleaseManifest.model_validate_json(opened.read())
+    except (OSError, tarfile.TarError, ValueError):
+        raise WorkFailedError(f"{bundle} is not a release bundle.", "", "Fetch it again.") from None
+
+
+def side(root: Path, version: str) -> Side:
+    """A release as one end of a move. Of one that is not here, or is damaged, nothing is known yet."""
+    try:
+        found = manifest_of(root, version)
+    except WorkFailedError:
+        return Side(version, None, None)
+    return Side(version, found.schemas, found.moves)
 
 
 def install(root: Path, version: str) -> None:

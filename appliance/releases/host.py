@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from appliance.durable import write_file
@@ -26,6 +26,7 @@ from appliance.releases.verdicts import (
     takes_too_much_memory,
 )
 from appliance.releases.wanted import FOLDER
+from appliance.releases.way_down import kept_aside, lowering
 from appliance.system.postgres_programs import ask
 from appliance.system.units import PREPARE, SERVICES, UNIT_FOLDER
 
@@ -88,6 +89,24 @@ class ThisMachine:
     def restore_metadata(self) -> None:
         """Put the copy back, in one transaction."""
         metadata.restore(self._metadata_url, self._copy)
+
+    def lower_metadata(self, former: str, schema: str) -> None:
+        """Have the former release turn Airflow's metadata into that older schema, with what is in it."""
+        lowering.perform(self._root / "releases" / former / "venv" / "bin" / "python", schema)
+        if (found := self.metadata_version()) != schema:
+            raise WorkFailedError(f"Airflow's metadata has the schema {found} instead of {schema}.")
+
+    def keep_metadata(self, version: str) -> None:
+        """Keep aside what Airflow has recorded under this release; what cannot be kept is no error."""
+        try:
+            metadata.save(self._metadata_url, kept_aside.place_for(self._state, version, datetime.now(UTC)))
+            kept_aside.drop_older(self._state)
+        except (WorkFailedError, OSError) as error:
+            sys.stderr.write(f"What {version} has recorded in Airflow could not be kept aside: {error}\n")
+
+    def keep_copy(self, version: str) -> None:
+        """Keep the copy of the metadata, which is of that release, beyond the end of the update."""
+        kept_aside.keep(self._state, self._copy, version, datetime.now(UTC))
 
     def switch(self, version: str) -> None:
         """Make it the current release, with its units."""

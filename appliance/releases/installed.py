@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from appliance.documents.names import is_release, release_order
 from appliance.durable import point_link
 from appliance.errors import WorkFailedError
+from appliance.releases.way_down.schemas import Moves, Schemas
 
 ROOT = Path("/opt/appliance")
 CURRENT = "current"
@@ -58,6 +59,10 @@ class ReleaseManifest(BaseModel):
     step_image: StepImage
     parquet_image: StepImage | None = None
     """Older releases have none."""
+    schemas: Schemas | None = None
+    """Of which kind its databases are; releases from before that was written say nothing."""
+    moves: Moves | None = None
+    """Which releases it can be moved from, and down to."""
 
     @property
     def step_images(self) -> tuple[StepImage, ...]:

@@ -1,11 +1,12 @@
 """An update as a state machine. Every state can be entered again: a process that finds one carries on there.
 
-installing → saving → switching → proving → probing → watching → settling → done
-                 └────────┴──────────┴─────────┴─────────┴→ rolling_back → failed
+installing → saving → lowering → switching → proving → probing → watching → settling → done
+                 └────────┴──────────┴──────────┴─────────┴─────────┴→ rolling_back → failed
 
 Until ``saving`` the running release is not touched. From then on there are only two ends: the new release
 has proven itself, or the former one runs again with the metadata that it had. No process waits for the end of
-``watching``, the grace period: each that comes by looks once.
+``watching``, the grace period: each that comes by looks once. ``lowering`` is only on the way down to an
+older schema of the metadata: what Airflow has recorded goes along, and a copy of before is kept aside.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from appliance.releases.wanted import Wanted
 State = Literal[
     "installing",
     "saving",
+    "lowering",
     "switching",
     "proving",
     "probing",
@@ -46,6 +48,8 @@ class Update(BaseModel):
     state: State = "installing"
     metadata: str = ""
     """The schema version of Airflow's metadata under the former release, known from ``switching`` on."""
+    lower_to: str = ""
+    """The older schema version that the metadata is turned into before the switch; empty where it stays."""
     provings: int = 0
     in_contact: bool = False
     """Whether the dashboard had answered shortly before the former release was stopped."""
@@ -85,6 +89,15 @@ class Host(Protocol):
 
     def restore_metadata(self) -> None:
         """Put the copy back, in one transaction."""
+
+    def lower_metadata(self, former: str, schema: str) -> None:
+        """Have the former release turn Airflow's metadata into that older schema, with what is in it."""
+
+    def keep_metadata(self, version: str) -> None:
+        """Keep aside what Airflow has recorded under this release; what cannot be kept is no error."""
+
+    def keep_copy(self, version: str) -> None:
+        """Keep the copy of the metadata, which is of that release, beyond the end of the update."""
 
     def switch(self, version: str) -> None:
         """Make it the current release, with its units."""
@@ -151,6 +164,8 @@ def _next(update: Update, host: Host) -> Update:
         return judged(update, host, datetime.now(UTC))
     if update.state == "settling":
         # It has proven itself. The copy of the metadata may be gone already, so there is no way back.
+        if update.lower_to:
+            host.keep_copy(update.former)
         host.settle(update.wanted.version)
         return update.moved("done")
     try:
@@ -175,7 +190,12 @@ def _forward(update: Update, host: Host) -> Update:
         host.stop()
         metadata = host.metadata_version()
         host.save_metadata()
-        return update.moved("switching", metadata=metadata, in_contact=in_contact or update.in_contact)
+        further: State = "lowering" if update.lower_to not in ("", metadata) else "switching"
+        return update.moved(further, metadata=metadata, in_contact=in_contact or update.in_contact)
+    if update.state == "lowering":
+        host.stop()
+        host.lower_metadata(update.former, update.lower_to)
+        return update.moved("switching")
     if update.state == "switching":
         host.stop()
         tried_at = update.tried_at or datetime.now(UTC)
@@ -193,11 +213,14 @@ def _forward(update: Update, host: Host) -> Update:
 
 
 def _roll_back(update: Update, host: Host) -> Update:
+    version = update.wanted.version
     if update.tried_at is not None:
-        host.keep_journal(update.wanted.version, update.tried_at)
+        host.keep_journal(version, update.tried_at)
     host.stop()
     # A metadata schema that the former release does not know stops its scheduler, whatever downgrade says.
     if update.metadata and host.metadata_version() != update.metadata:
+        if update.proven_at is not None:
+            host.keep_metadata(version)
         host.restore_metadata()
     host.switch(update.former)
     host.start()

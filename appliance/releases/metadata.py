@@ -1,7 +1,7 @@
 """Airflow's metadata, copied aside before a switch and put back after one that failed.
 
-A downgrade by Airflow's own command succeeds and leaves a database on which the older scheduler then
-crashes, so only a copy leads back.
+After a failure only the copy is sure: what a release that does not work has left may be anything. A way down
+that is meant takes along what was recorded since, and is ``way_down``.
 """
 
 from __future__ import annotations

@@ -8,13 +8,15 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from appliance.documents.names import is_release
-from appliance.errors import ApplianceError, ExitCode, WorkFailedError, WrongRequestError
+from appliance.errors import ApplianceError, ExitCode, RefusedError, WorkFailedError, WrongRequestError
 from appliance.policy.policy import Policy, check_update, enforce, read_policy
 from appliance.policy.refusal import Refusal
+from appliance.releases.bundles import side
 from appliance.releases.failures import forget_failures, given_up, note_failure
 from appliance.releases.held import held_back, read_held
 from appliance.releases.host import METADATA_COPY, ThisMachine
@@ -27,11 +29,24 @@ from appliance.releases.repository.trust import Trust
 from appliance.releases.under_way import is_overtaken, keep_update, read_update
 from appliance.releases.wanted import FOLDER, Wanted, forget_wanted, read_wanted, write_outcome
 from appliance.releases.watch import begin_watch
+from appliance.releases.way_down import kept_aside
+from appliance.releases.way_down.moves import Side, check_accepted, check_move, metadata_schema_to_reach
 from appliance.releases.window import AGE_RULE, too_early, update_may_start
 from appliance.settings.settings import Settings, load_settings
 from appliance.system.postgres_programs import ask
 
 _RUNS_UNDER_WAY = "SELECT count(*) FROM appliance.run WHERE state = 'running'"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command line says."""
+
+    use: str | None
+    """The release that an operator asks for; None for what the status service does."""
+    interrupt: bool
+    back: bool
+    accept_loss: bool
 
 
 def main(arguments: list[str]) -> int:
@@ -40,13 +55,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--use", metavar="VERSION", help="move to this release at once")
     parser.add_argument("--interrupt", action="store_true", help="also while runs are under way")
     parser.add_argument("--back", action="store_true", help="it is a way back: no freeze holds it")
+    parser.add_argument("--accept-loss", action="store_true", help="go down, whatever that loses")
     given = parser.parse_args(arguments)
     try:
         if os.geteuid() != 0:
             raise WrongRequestError(
                 "Only root can move to another release.", "", "sudo appliance release use VERSION"
             )
-        return _perform(load_settings(), given.use, given.interrupt, given.back)
+        asked = Asked(given.use, given.interrupt, given.back, given.accept_loss)
+        return _perform(load_settings(), asked)
     except OSError as error:
         sys.stderr.write(_not_written(error).text() + "\n")
         return ExitCode.WORK_FAILED
@@ -68,7 +85,8 @@ def _not_written(error: OSError) -> WorkFailedError:
     )
 
 
-def _perform(settings: Settings, use: str | None, interrupt: bool, back: bool) -> int:
+def _perform(settings: Settings, asked: Asked) -> int:
+    use = asked.use
     with update_alone(ROOT) as state:
         update = read_update(state)
         if update is not None and is_overtaken(ROOT, update):
@@ -81,7 +99,7 @@ def _perform(settings: Settings, use: str | None, interrupt: bool, back: bool) -
             if use is None and (why := given_up(state, wanted.version)):
                 _refuse(wanted, why)
                 return ExitCode.DONE
-            update = _begin(settings, wanted, by_operator=use is not None, interrupt=interrupt, back=back)
+            update = _begin(settings, wanted, asked)
             if update is None:
                 return ExitCode.DONE
         elif use and use != update.wanted.version:
@@ -111,10 +129,9 @@ def _perform(settings: Settings, use: str | None, interrupt: bool, back: bool) -
         return ExitCode.DONE
 
 
-def _begin(
-    settings: Settings, wanted: Wanted, *, by_operator: bool, interrupt: bool, back: bool
-) -> Update | None:
+def _begin(settings: Settings, wanted: Wanted, asked: Asked) -> Update | None:
     """The update, or None where it is over before it began, or has to wait. Raises ApplianceError."""
+    by_operator = asked.use is not None
     current = linked(ROOT, CURRENT)
     if current is None:
         raise WorkFailedError(f"{ROOT / CURRENT} leads nowhere.", "", "Run the deploy again.")
@@ -134,22 +151,49 @@ def _begin(
             forget_wanted(FOLDER, wanted)
         _say(f"{current} is running already.")
         return None
-    if _is_missing(wanted, by_operator) or _is_held(policy, wanted, by_operator=by_operator, back=back):
+    if _is_missing(wanted, by_operator) or _is_held(policy, wanted, by_operator=by_operator, back=asked.back):
         return None
-    if not by_operator and not update_may_start(policy, datetime.now().astimezone()):
-        _say(f"{wanted.version} waits for the update window, {policy.updates.window}.")
-        return None
-    if not interrupt and _runs_under_way(settings):
-        if by_operator:
-            raise WorkFailedError(
-                "Runs are under way, which a switch would interrupt.",
-                "Interrupted steps are tried again afterwards.",
-                f"Wait for their end, or: appliance release use {wanted.version} --interrupt",
-            )
-        _say(f"{wanted.version} waits until no run is under way.")
+    here, there = side(ROOT, current), side(ROOT, wanted.version)
+    if not _may_go(here, there, wanted, asked) or _waits(settings, policy, wanted, asked):
         return None
     point(ROOT, UPDATER, current)
-    return Update(wanted=wanted, former=current, watch_minutes=settings.releases.watch_minutes)
+    return Update(
+        wanted=wanted,
+        former=current,
+        lower_to=metadata_schema_to_reach(here, there),
+        watch_minutes=settings.releases.watch_minutes,
+    )
+
+
+def _may_go(here: Side, there: Side, wanted: Wanted, asked: Asked) -> bool:
+    """Whether the manifests let it be moved to, else the answer is given. Raises RefusedError by hand."""
+    try:
+        check_move(here, there)
+        check_accepted(here, there, accepted=asked.accept_loss)
+    except RefusedError as error:
+        if asked.use is not None:
+            raise
+        _refuse(wanted, error.explanation.line())
+        return False
+    return True
+
+
+def _waits(settings: Settings, policy: Policy, wanted: Wanted, asked: Asked) -> bool:
+    """Whether its moment has not come, which is said. Raises WorkFailedError for a request by hand."""
+    by_operator = asked.use is not None
+    if not by_operator and not update_may_start(policy, datetime.now().astimezone()):
+        _say(f"{wanted.version} waits for the update window, {policy.updates.window}.")
+        return True
+    if asked.interrupt or not _runs_under_way(settings):
+        return False
+    if by_operator:
+        raise WorkFailedError(
+            "Runs are under way, which a switch would interrupt.",
+            "Interrupted steps are tried again afterwards.",
+            f"Wait for their end, or: appliance release use {wanted.version} --interrupt",
+        )
+    _say(f"{wanted.version} waits until no run is under way.")
+    return True
 
 
 def _end_overtaken(state: Path, update: Update) -> None:
@@ -157,6 +201,8 @@ def _end_overtaken(state: Path, update: Update) -> None:
     message = f"A deploy has put another release in place of {update.wanted.version} in its grace period."
     write_outcome(FOLDER, update.wanted, "failed", message)
     forget_wanted(FOLDER, update.wanted)
+    if update.lower_to:
+        kept_aside.keep(state, state / METADATA_COPY, update.former, datetime.now(UTC))
     for name in (WATCHING, METADATA_COPY, UNDER_WAY):
         (state / name).unlink(missing_ok=True)
     _say(message)

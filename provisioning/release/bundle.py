@@ -4,10 +4,10 @@
         [--output build/bundle]
 
 A plain tar archive whose first member is ``manifest.json``: the version, the Pythons it has wheels for, the
-step image's id, and the SHA-256 of every other member. Needs Docker for the step image (and for ``--debs``),
-and the package index once; what it fetches is checked against the hash-locked requirements. Wheels are
-fetched for either architecture on any machine; a step image is built for the machine's own, or is brought
-(``--step-image``).
+step image's id, the schemas that it works on, the oldest releases that it is moved from and down to, and the
+SHA-256 of every other member. Needs Docker for the step image (and for ``--debs``), and the package index
+once; what it fetches is checked against the hash-locked requirements. Wheels are fetched for either
+architecture on any machine; a step image is built for the machine's own, or is brought (``--step-image``).
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from appliance.preflight.machine_checks import MEMORY_MB
 from appliance.releases.repository.contents import ARCHITECTURES, as_machines_call_it, this_architecture
 from appliance.system.disk import UPGRADE_MB
 from compose.demo.one_build import one_build
-from provisioning.release.contents import bill_of_materials, notes_of
+from provisioning.release.contents import bill_of_materials, notes_of, size_on_disk
+from provisioning.release.schemas import MOVES, schemas_of
 from provisioning.release.wheels import PYTHONS, download, merged_lock, platform_options
 
 ROOT = Path(__file__).parents[2]
@@ -78,11 +79,13 @@ def make(
         folder = Path(away) / "bundle"
         (folder / "wheels").mkdir(parents=True)
         pip = _build_environment(Path(away) / "build")
+        wheels: dict[str, list[Path]] = {}
         for python in pythons:
             lock = folder / f"requirements-{python}.txt"
             locks = [ROOT / "requirements" / f"{name}.txt" for name in LOCKS]
             lock.write_text(merged_lock(locks, python, architecture))
-            for wheel in locked_wheels(pip, lock, python, architecture):
+            wheels[python] = locked_wheels(pip, lock, python, architecture)
+            for wheel in wheels[python]:
                 shutil.copy2(wheel, folder / "wheels")
         _project_wheel(pip, folder / "wheels")
         _uv(pip, folder / "tools", Path(away) / "tools", architecture)
@@ -96,10 +99,17 @@ def make(
         (folder / "sbom.cdx.json").write_text(sbom, encoding="utf-8")
         for name in ("LICENSE", "CHANGELOG.md"):
             shutil.copyfile(ROOT / name, folder / name)
+        # The project's own wheel is small, and the others are not kept beside what was installed of them.
+        stays = [
+            path for path in _files(folder) if path.relative_to(folder).parts[0] not in ("wheels", "debs")
+        ]
         manifest = {
             "version": version,
             "architecture": architecture,
             "minimum_host": {"memory_mb": MEMORY_MB, "disk_mb": UPGRADE_MB},
+            "size_on_disk_mb": max(size_on_disk(each, stays) for each in wheels.values()) >> 20,
+            "schemas": schemas_of(folder / "wheels").model_dump(),
+            "moves": MOVES.model_dump(),
             "notes": notes_of((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), version),
             "pythons": pythons,
             "debs": debs,

@@ -22,6 +22,18 @@ def notes_of(changelog: str, version: str) -> str:
     return sections.get(version, sections.get("Unreleased", "")).strip()[:_NOTES_MAX]
 
 
+def size_on_disk(wheels: Iterable[Path], others: Iterable[Path]) -> int:
+    """Bytes that an installed release takes: its packages with their bytecode, and the files beside them.
+
+    Bytecode is about as long as what it is made of.
+    """
+    total = sum(path.stat().st_size for path in others)
+    for path in wheels:
+        with zipfile.ZipFile(path) as wheel:
+            total += sum(each.file_size * (1 + each.filename.endswith(".py")) for each in wheel.infolist())
+    return total
+
+
 def bill_of_materials(version: str, wheels: Sequence[Path], debian: Iterable[tuple[str, str, str]]) -> str:
     """Every Python and Debian package of a release as CycloneDX. The same packages give the same bytes."""
     components = [_of_wheel(path) for path in wheels]

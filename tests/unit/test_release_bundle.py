@@ -20,7 +20,7 @@ import pytest
 from appliance.releases.repository.contents import ARCHITECTURES, this_architecture
 from provisioning.release import unpack
 from provisioning.release.bundle import _check_image, _project_wheel, _write
-from provisioning.release.contents import bill_of_materials, notes_of
+from provisioning.release.contents import bill_of_materials, notes_of, size_on_disk
 from provisioning.release.wheels import PYTHONS, LocksDisagreeError, merged_lock
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +117,15 @@ def test_a_disk_that_fills_up_is_named_and_given_its_room_back(tmp_path: Path) -
         f"Next: df -h {tmp_path / 'root'}; make room, then run the same command again.\n"
     )
     assert not list((tmp_path / "root").rglob("9.9.9"))
+
+
+def test_the_size_on_disk_is_of_unpacked_packages_their_bytecode_and_what_stays(tmp_path: Path) -> None:
+    wheel, image = tmp_path / "a-1-py3-none-any.whl", tmp_path / "step.tar.gz"
+    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/__init__.py", "x" * 1000)
+        archive.writestr("a/data.bin", "y" * 500)
+    image.write_bytes(b"z" * 70)
+    assert size_on_disk([wheel], [image]) == 2 * 1000 + 500 + 70
 
 
 @pytest.mark.parametrize("version", ["../9", "", "x", "9/../../etc"])

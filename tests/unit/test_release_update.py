@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,103 +28,15 @@ from appliance.releases.machine import PROVING_MAX, Update, carry_on, resumed
 from appliance.releases.under_way import keep_update, read_update
 from appliance.releases.wanted import Wanted, forget_wanted, read_wanted, write_outcome
 from appliance.system.findings import fail, ok, warn
+from tests.unit.release_machine import SCHEMAS, KilledError, Machine
 
 WANTED = Wanted(version="2.0", requested_at=datetime(2026, 1, 1, tzinfo=UTC), command_id="c-1")
+OLDER = WANTED.model_copy(update={"version": "1.0"})
 DEEDS = (
     "install", "in_contact", "stop", "metadata_version", "save_metadata", "switch", "start", "unproven",
     "probe", "wrong", "settle",
 )  # fmt: skip
-
-
-class KilledError(BaseException):
-    """The process is gone: nothing after this line happened."""
-
-
-class Machine:
-    """A machine in memory that obeys the same orders, and can be struck before or after each."""
-
-    def __init__(self, *, broken: str = "", fails_its_probe: bool = False, fails_later: bool = False) -> None:
-        self.current, self.updater, self.running = "1.0", "1.0", True
-        self.metadata, self.copy = "schema 1", ""
-        self.installed = {"1.0"}
-        self.broken, self.fails_its_probe, self.fails_later = broken, fails_its_probe, fails_later
-        self.journals: list[str] = []
-        self.strike: Callable[[str], None] = lambda _: None
-
-    def _deed(self, name: str) -> Iterator[None]:
-        self.strike(f"before {name}")
-        yield
-        self.strike(f"after {name}")
-
-    def install(self, version: str) -> None:
-        for _ in self._deed("install"):
-            self.installed.add(version)
-
-    def stop(self) -> None:
-        for _ in self._deed("stop"):
-            self.running = False
-
-    def start(self) -> None:
-        for _ in self._deed("start"):
-            self.running = True
-            if self.current == "2.0":
-                self.metadata = "schema 2"
-
-    def metadata_version(self) -> str:
-        for _ in self._deed("metadata_version"):
-            pass
-        return self.metadata
-
-    def save_metadata(self) -> None:
-        for _ in self._deed("save_metadata"):
-            assert self.metadata == "schema 1", "what is put aside is what the former release had"
-            self.copy = self.metadata
-
-    def restore_metadata(self) -> None:
-        for _ in self._deed("restore_metadata"):
-            assert not self.running, "services would write into a database that is being replaced"
-            assert self.copy, "there is nothing to restore"
-            self.metadata = self.copy
-
-    def switch(self, version: str) -> None:
-        for _ in self._deed("switch"):
-            assert not self.running, "a service would go on with half of another release"
-            assert version in self.installed
-            self.current = version
-
-    def unproven(self) -> str:
-        for _ in self._deed("unproven"):
-            pass
-        works = self.running and self.current != self.broken
-        works = works and (self.current, self.metadata) in {("1.0", "schema 1"), ("2.0", "schema 2")}
-        return "" if works else "The scheduler is not proven."
-
-    def in_contact(self) -> bool:
-        for _ in self._deed("in_contact"):
-            assert self.current == "1.0", "it is asked of the former release"
-        return True
-
-    def probe(self, version: str, contact_since: datetime | None) -> str:
-        for _ in self._deed("probe"):
-            assert (self.running, self.current) == (True, version)
-            assert contact_since is not None, "the dashboard was there before"
-        return "A tiny run did not come through." if self.fails_its_probe else ""
-
-    def wrong(self, since: datetime) -> str:
-        for _ in self._deed("wrong"):
-            assert self.running and self.copy, "there must be a way back as long as it is judged"
-        return "Does not stay up: x." if self.fails_later else ""
-
-    def keep_journal(self, version: str, since: datetime) -> None:
-        for _ in self._deed("keep_journal"):
-            self.journals.append(version)
-
-    def settle(self, version: str) -> None:
-        for _ in self._deed("settle"):
-            self.updater, self.copy = version, ""
-
-    def state(self) -> tuple[str, str, str, bool, str]:
-        return self.current, self.updater, self.metadata, self.running, self.copy
+DEEDS_DOWN = (*DEEDS, "lower_metadata", "keep_copy")
 
 
 UPDATED = ("2.0", "2.0", "schema 2", True, "")
@@ -133,7 +45,10 @@ AS_BEFORE = ("1.0", "1.0", "schema 1", True, "")
 
 def attempt(machine: Machine, folder: Path) -> Update:
     """What one start of the update service does: begin, or carry on with what is found."""
-    update = read_update(folder) or Update(wanted=WANTED, former="1.0")
+    begun = Update(wanted=WANTED, former="1.0")
+    if machine.former == "2.0":
+        begun = Update(wanted=OLDER, former="2.0", lower_to=SCHEMAS["1.0"])
+    update = read_update(folder) or begun
     return carry_on(resumed(update), machine, lambda reached: keep_update(folder, reached))
 
 
@@ -157,11 +72,20 @@ def moments(machine: Machine, folder: Path) -> list[tuple[str, int]]:
     return [(moment, seen[: index + 1].count(moment)) for index, moment in enumerate(seen)]
 
 
+DOWN = ("1.0", "1.0", "schema 1", True, "")
+AS_BEFORE_DOWN = ("2.0", "2.0", "schema 2", True, "")
 FATES: dict[str, tuple[Callable[[], Machine], tuple[object, ...], str]] = {
     "good": (Machine, UPDATED, "done"),
     "broken": (lambda: Machine(broken="2.0"), AS_BEFORE, "failed"),
     "broken in its probe": (lambda: Machine(fails_its_probe=True), AS_BEFORE, "failed"),
     "fails later": (lambda: Machine(fails_later=True), AS_BEFORE, "failed"),
+    "down": (lambda: Machine(current="2.0"), DOWN, "done"),
+    "down to a broken one": (lambda: Machine(current="2.0", broken="1.0"), AS_BEFORE_DOWN, "failed"),
+    "down to one that fails later": (
+        lambda: Machine(current="2.0", fails_later=True),
+        AS_BEFORE_DOWN,
+        "failed",
+    ),
 }
 
 
@@ -200,6 +124,41 @@ def test_an_error_in_any_deed_ends_in_one_of_the_two_ends(deed: str, when: str, 
     assert update.state == "failed"
     assert "The disk is full." in update.message
     assert machine.state() == AS_BEFORE
+
+
+@pytest.mark.parametrize("deed", DEEDS_DOWN)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_error_on_the_way_down_ends_in_one_of_the_two_ends(deed: str, when: str, tmp_path: Path) -> None:
+    machine = Machine(current="2.0")
+    machine.strike = struck_at(f"{when} {deed}", 1, WorkFailedError("The disk is full."))
+    if deed in ("settle", "keep_copy"):
+        with pytest.raises(WorkFailedError):
+            attempt(machine, tmp_path)
+        machine.strike = lambda _: None
+    update = attempt(machine, tmp_path)
+    if deed in ("settle", "keep_copy", "wrong"):
+        assert (update.state, machine.state()) == ("done", DOWN)
+        assert machine.kept == ["schema 2 of 2.0"]
+        return
+    assert (update.state, machine.state()) == ("failed", AS_BEFORE_DOWN)
+    assert "The disk is full." in update.message
+
+
+def test_what_was_recorded_before_a_way_down_is_kept_aside_and_of_a_way_up_nothing_is(tmp_path: Path) -> None:
+    for name, machine, kept in (
+        ("down", Machine(current="2.0"), ["schema 2 of 2.0"]),
+        ("up", Machine(), []),
+        ("broken", Machine(broken="2.0"), []),
+    ):
+        (tmp_path / name).mkdir()
+        attempt(machine, tmp_path / name)
+        assert machine.kept == kept, name
+
+
+def test_what_was_recorded_in_a_grace_period_is_kept_aside_when_it_is_gone_back_from(tmp_path: Path) -> None:
+    machine = Machine(fails_later=True)
+    assert attempt(machine, tmp_path).state == "failed"
+    assert machine.kept == ["schema 2 of 2.0"]
 
 
 def test_the_journal_of_a_release_that_fails_is_kept_and_of_no_other(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from appliance.releases.machine import Update, carry_on
 from appliance.releases.under_way import keep_update, read_update
 from appliance.releases.verdicts import does_not_stay_up, takes_too_much_memory
 from appliance.releases.wanted import Wanted
-from tests.unit.test_release_update import AS_BEFORE, UPDATED, WANTED, Machine
+from tests.unit.release_machine import Machine
+from tests.unit.test_release_update import AS_BEFORE, UPDATED, WANTED
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 

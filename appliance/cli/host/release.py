@@ -15,6 +15,7 @@ app = typer.Typer(no_args_is_help=True)
 Interrupt = Annotated[
     bool, typer.Option("--interrupt", help="Also while runs are under way; they are tried again.")
 ]
+Yes = Annotated[bool, typer.Option("--yes", help="Lose what a way down loses, without being asked.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -55,17 +56,18 @@ def check(as_json: AsJson = False) -> None:
 def apply(
     version: Annotated[str | None, typer.Argument(help="Left out: the newest of the channel.")] = None,
     interrupt: Interrupt = False,
+    yes: Yes = False,
 ) -> None:
     """Fetch a release, verify it, and move to it.
 
-    If it does not prove to work, the move is undone.
+    If it does not prove to work, the move is undone. What a way down would lose is said and asked before.
 
     What policy says of channel, pin, age and freezes holds here too; the update window does not.
     """
     from appliance.cli.work.host.releases import fetched, only_root  # noqa: PLC0415 - help must be instant
 
     only_root(f"appliance release apply {version or ''}".rstrip())
-    _move(fetched(version), interrupt=interrupt)
+    _move(fetched(version), interrupt=interrupt, yes=yes)
 
 
 @app.command("import")
@@ -85,6 +87,7 @@ def import_(
 def use(
     version: Annotated[str, typer.Argument(help="An installed release, or one whose bundle is here.")],
     interrupt: Interrupt = False,
+    yes: Yes = False,
     trust_unsigned: Annotated[
         str | None,
         typer.Option(metavar="SHA256", help="Install a bundle that nothing has signed. It is written down."),
@@ -92,7 +95,7 @@ def use(
 ) -> None:
     """Move to another release, up or down.
 
-    If it does not prove to work, the move is undone.
+    If it does not prove to work, the move is undone. What a way down would lose is said and asked before.
 
     A bundle is looked for in /opt/appliance/bundles. What policy pins holds here too; the update window does
     not. Ending this command does not end the move.
@@ -102,16 +105,16 @@ def use(
     only_root(f"appliance release use {version}")
     if trust_unsigned is not None:
         trust_by_hand(version, trust_unsigned)
-    _move(version, interrupt=interrupt)
+    _move(version, interrupt=interrupt, yes=yes)
 
 
 @app.command()
-def rollback(interrupt: Interrupt = False) -> None:
+def rollback(interrupt: Interrupt = False, yes: Yes = False) -> None:
     """Move back to the release that ran before this one. No freeze holds it."""
     from appliance.cli.work.host.releases import former_release, only_root  # noqa: PLC0415 - help must be instant
 
     only_root("appliance release rollback")
-    _move(former_release(), interrupt=interrupt, back=True)
+    _move(former_release(), interrupt=interrupt, yes=yes, back=True)
 
 
 @app.command()
@@ -164,9 +167,10 @@ def trust(
         typer.echo(line)
 
 
-def _move(version: str, *, interrupt: bool, back: bool = False) -> None:
-    """Become the updater of a release that has proven itself, and stays where it is during the move."""
-    from appliance.errors import WrongRequestError  # noqa: PLC0415 - help must be instant
+def _move(version: str, *, interrupt: bool, yes: bool, back: bool = False) -> None:
+    """Ask, where something would be lost; then become the updater of the release that has proven itself."""
+    from appliance.cli.work.host.going_down import agreed  # noqa: PLC0415 - help must be instant
+    from appliance.errors import WrongRequestError  # noqa: PLC0415
     from appliance.releases.installed import CURRENT, ROOT, UPDATER, linked  # noqa: PLC0415
 
     trusted = linked(ROOT, UPDATER) or linked(ROOT, CURRENT)
@@ -177,4 +181,5 @@ def _move(version: str, *, interrupt: bool, back: bool = False) -> None:
         )
     command = [python, "-I", "-m", "appliance.releases.update", "--use", version]
     command += ["--interrupt"] if interrupt else []
+    command += ["--accept-loss"] if agreed(ROOT, version, yes=yes) else []
     os.execv(python, command + (["--back"] if back else []))  # noqa: S606

@@ -1,6 +1,7 @@
 """Starts one of Airflow's processes our way: ``python -m appliance.orchestration.airflow.launch NAME``.
 
-``migrate`` brings both databases up to date and ends; ``environment`` prints Airflow's settings.
+``migrate`` brings both databases up to date and ends; ``lower SCHEMA`` turns Airflow's into an older one;
+``environment`` prints Airflow's settings.
 """
 
 from __future__ import annotations
@@ -19,26 +20,27 @@ from appliance.settings.settings import Settings, load_settings
 WARM_UP_S = 120
 USAGE = (
     "usage: python -m appliance.orchestration.airflow.launch"
-    " scheduler|dag-processor|api-server|migrate|environment"
+    " scheduler|dag-processor|api-server|migrate|lower SCHEMA|environment"
 )
 
 
 def main(arguments: list[str]) -> int:
     """Replace this process by the one that is named; returns only for what ends, or goes wrong."""
-    if len(arguments) != 1:
+    if len(arguments) != (2 if arguments[:1] == ["lower"] else 1):
         sys.stderr.write(USAGE + "\n")
         return ExitCode.REQUEST_WRONG
     try:
         settings = load_settings()
         environment = airflow_environment(settings)
         os.environ.update(environment)
-        return _run(arguments[0], settings, environment)
+        return _run(arguments, settings, environment)
     except ApplianceError as error:
         sys.stderr.write(error.text() + "\n")
         return error.exit_code
 
 
-def _run(name: str, settings: Settings, environment: dict[str, str]) -> int:
+def _run(arguments: list[str], settings: Settings, environment: dict[str, str]) -> int:
+    name = arguments[0]
     airflow = [sys.executable, "-m", "airflow"]
     if name == "environment":
         for key, value in sorted(environment.items()):
@@ -48,6 +50,10 @@ def _run(name: str, settings: Settings, environment: dict[str, str]) -> int:
     Path(environment["AIRFLOW_HOME"]).mkdir(mode=0o750, parents=True, exist_ok=True)
     if name == "migrate":
         return _migrate(settings, airflow)
+    if name == "lower":
+        from appliance.orchestration.airflow.lower import lower  # noqa: PLC0415 - only here
+
+        return lower(settings, airflow, arguments[1])
     if name == "scheduler":
         # Task logs are not read over HTTP, so no process serves them.
         os.execv(airflow[0], [*airflow, "scheduler", "--skip-serve-logs"])  # noqa: S606
