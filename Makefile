@@ -4,6 +4,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-builtin-rules
+# The tests start programs by the thousand, each of which would compile anew what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install dev check unit demo clean test bench lock docs bundle
 

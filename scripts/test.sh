@@ -5,6 +5,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/debian.sh
 
+# Servers that tests talk to: one is compiled and two are hundreds of small packages, beside all that follows.
+beside=()
+for server in bucket-server azurite openid-provider; do
+    "scripts/$server.sh" &
+    beside+=("$!")
+done
+
 scripts/docker.sh
 scripts/base-image.sh
 
@@ -28,12 +35,7 @@ if ! command -v promtool >/dev/null && [ ! -x build/tools/usr/bin/promtool ]; th
 fi
 PATH=$PATH:$PWD/build/tools/usr/bin
 
-# Hundreds of small packages, of which only two tests have need: meanwhile the code is looked at.
-scripts/azurite.sh &
-azurite=$!
 scripts/venv.sh test
-scripts/bucket-server.sh
-scripts/openid-provider.sh
 
 # With tests named on the command line, only they run.
 checking=
@@ -43,7 +45,9 @@ if [ "$#" -eq 0 ]; then
     checking=$!
 fi
 
-wait "$azurite"
+for pid in "${beside[@]}"; do
+    wait "$pid"
+done
 say "== pytest"
 status=0
 # One worker more than there are cores: most of the time one of them waits, for a host or a stack that starts.

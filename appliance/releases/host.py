@@ -27,6 +27,7 @@ from appliance.releases.verdicts import (
 )
 from appliance.releases.wanted import FOLDER
 from appliance.releases.way_down import kept_aside, lowering
+from appliance.settings.settings import Settings
 from appliance.system.postgres_programs import ask
 from appliance.system.units import PREPARE, SERVICES, UNIT_FOLDER
 
@@ -37,8 +38,6 @@ PROVEN_WITHIN_S = 600.0
 """A start on a slow disk, with Airflow's migration before it, takes a minute or two."""
 CRASHES_MAX = 4
 """A service that was started again this often will not work at the fifth attempt either."""
-STEADY_S = 30.0
-"""How long all services must then stay up: what crashes at its first real work shows by then."""
 _POLL_S = 1.0
 _JOURNAL_LINES, _JOURNAL_BYTES = 20_000, 16 << 20
 # Preflight runs in a service of its own: the updater's sees neither the network nor the kernel as they are.
@@ -50,12 +49,14 @@ _ASK_WITHIN_S = 20.0
 class ThisMachine:
     """The Host that an update acts on."""
 
-    def __init__(self, root: Path, state: Path, metadata_url: str, database_url: str) -> None:
+    def __init__(self, root: Path, state: Path, settings: Settings) -> None:
         self._root = root
         self._state = state
         self._copy = state / METADATA_COPY
-        self._metadata_url = metadata_url
-        self._database_url = database_url
+        self._metadata_url = settings.airflow_database_url
+        self._database_url = settings.database_url
+        # What crashes at its first real work shows by then.
+        self._steady_s = settings.releases.steady_seconds
 
     def install(self, version: str) -> None:
         """Have the release and its step images there, whole, beside the running one."""
@@ -142,7 +143,7 @@ class ThisMachine:
                 steady = None
             elif steady is None or steady[1] != restarts:
                 steady = (time.monotonic(), restarts)
-            elif time.monotonic() - steady[0] >= STEADY_S:
+            elif time.monotonic() - steady[0] >= self._steady_s:
                 return ""
             time.sleep(_POLL_S)
         names = ", ".join(_missing(_states())) or "a service that does not stay up"

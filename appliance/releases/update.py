@@ -104,7 +104,7 @@ def _perform(settings: Settings, asked: Asked) -> int:
                 return ExitCode.DONE
         elif use and use != update.wanted.version:
             update = _left(update, use)
-        host = ThisMachine(ROOT, state, settings.airflow_database_url, settings.database_url)
+        host = ThisMachine(ROOT, state, settings)
         by_hand = update.left_by_hand
         update = carry_on(resumed(update), host, lambda reached: keep_update(state, reached))
         if update.state == "watching":

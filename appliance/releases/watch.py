@@ -52,7 +52,7 @@ def main() -> int:
         try:
             settings = load_settings()
             with update_alone(ROOT) as state:
-                host = ThisMachine(ROOT, state, settings.airflow_database_url, settings.database_url)
+                host = ThisMachine(ROOT, state, settings)
                 if not look(ROOT, state, host, datetime.now(UTC)):
                     return ExitCode.DONE
         except BusyError:

@@ -48,6 +48,13 @@ class ReleaseSettings(StrictModel):
         description="How long a release is watched after a move to it, and left again if it fails.",
         examples=[30],
     )
+    steady_seconds: int = Field(
+        default=30,
+        ge=0,
+        le=600,
+        description="How long all services must stay up after a move before the release is probed.",
+        examples=[30],
+    )
     repository: str | None = Field(
         default=None,
         min_length=1,

@@ -10,6 +10,7 @@ import pytest
 
 from appliance.errors import WorkFailedError
 from appliance.releases import host, probing
+from appliance.settings.settings import load_settings
 
 SINCE = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 PYTHON = Path("/opt/appliance/updater/venv/bin/python")
@@ -104,6 +105,6 @@ def test_a_systemd_that_does_not_answer_is_not_held_against_a_release(
 
     monkeypatch.setattr(host, "_states", states)
     monkeypatch.setattr(host, "_POLL_S", 0.0)
-    monkeypatch.setattr(host, "STEADY_S", 0.0)
-    assert host.ThisMachine(tmp_path, tmp_path, "", "").unproven() == ""
+    at_once = load_settings(environment={"APPLIANCE_RELEASES_STEADY_SECONDS": "0"})
+    assert host.ThisMachine(tmp_path, tmp_path, at_once).unproven() == ""
     assert next(answers, "none is left") == "none is left"
