@@ -52,7 +52,7 @@ class _BucketConnection(NamedConnection):
     @model_validator(mode="after")
     def _one_secret(self) -> _BucketConnection:
         if self.password_command is not None and self.secrets:
-            raise wrong("has both a secret and password_command", "one of them")
+            raise wrong("has both a secret and password_command", "one of them", ("password_command",))
         return self
 
 
@@ -117,15 +117,21 @@ class S3Connection(_BucketConnection):
     @model_validator(mode="after")
     def _belongs_together(self) -> S3Connection:
         if self.secret_access_key.get_secret_value() and self.access_key_id is None:
-            raise wrong("has a secret_access_key without access_key_id", "both or neither")
+            raise wrong(
+                "has a secret_access_key without access_key_id", "both or neither", ("secret_access_key",)
+            )
         if (
             self.access_key_id is not None
             and not self.secret_access_key.get_secret_value()
             and self.password_command is None
         ):
-            raise wrong("has an access_key_id without its secret", "secret_access_key, or a password_command")
+            raise wrong(
+                "has an access_key_id without its secret",
+                "secret_access_key, or a password_command",
+                ("access_key_id",),
+            )
         if self.kms_key is not None and not (self.encryption or "").startswith("aws:kms"):
-            raise wrong("has a kms_key without encryption by KMS", "encryption: aws:kms")
+            raise wrong("has a kms_key without encryption by KMS", "encryption: aws:kms", ("kms_key",))
         return self
 
     @property
@@ -237,7 +243,7 @@ class AzureConnection(_BucketConnection):
     @model_validator(mode="after")
     def _one_kind_of_key(self) -> AzureConnection:
         if self.account_key.get_secret_value() and self.sas_token.get_secret_value():
-            raise wrong("has both account_key and sas_token", "one of them")
+            raise wrong("has both account_key and sas_token", "one of them", ("sas_token",))
         return self
 
     @property

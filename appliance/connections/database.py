@@ -95,9 +95,15 @@ class Connection(NamedConnection):
     @model_validator(mode="after")
     def _verification_has_an_authority(self) -> Connection:
         if self.sslmode.startswith("verify") and self.sslrootcert is None:
-            raise wrong(f"has sslmode {self.sslmode} without sslrootcert", "a PEM file, or system")
+            raise wrong(
+                f"has sslmode {self.sslmode} without sslrootcert", "a PEM file, or system", ("sslmode",)
+            )
         if (self.sslcert is None) != (self.sslkey is None):
-            raise wrong("has only one of sslcert and sslkey", "both or neither")
+            raise wrong(
+                "has only one of sslcert and sslkey",
+                "both or neither",
+                ("sslkey" if self.sslcert is None else "sslcert",),
+            )
         if self.password_command is not None and self.password.get_secret_value():
-            raise wrong("has both password and password_command", "one of them")
+            raise wrong("has both password and password_command", "one of them", ("password_command",))
         return self

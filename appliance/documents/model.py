@@ -6,6 +6,7 @@ import json
 import re
 import types
 import typing
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -52,9 +53,12 @@ class StrictModel(BaseModel):
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def wrong(what: str, expected: str = "") -> PydanticCustomError:
-    """What a validator raises: shown as it is, with file, line and key path in front."""
-    return PydanticCustomError("problem", "{what}", {"what": what, "expected": expected})
+def wrong(what: str, expected: str = "", at: KeyPath = ()) -> PydanticCustomError:
+    """What a validator raises: shown as it is, with file, line and key path in front.
+
+    A validator that sees several keys says ``at`` which of them, below its own place, it means.
+    """
+    return PydanticCustomError("problem", "{what}", {"what": what, "expected": expected, "at": at})
 
 
 def validate(model: type[Model], document: Document, *, data: Any = None) -> Model:
@@ -87,17 +91,37 @@ def problems_of(
     value, for documents that hold secrets.
     """
     found = []
-    for place, details in enumerate(error.errors(include_url=False)):
+    data = _data_at(document, prefix)
+    all_details = error.errors(include_url=False)
+    at_places = [_path_in(data, details) for details in all_details]
+    of_a_form = _places_with_a_form(all_details, at_places)
+    for place, details in enumerate(all_details):
         if details["type"] == "too_short" and details["input"]:
             # pydantic counts the valid items only, and what is wrong with the others was said already.
             continue
-        path = _path_in(_data_at(document, prefix), details)
+        if _is_of_another_form(details) and at_places[place] in of_a_form:
+            continue
+        path = (*at_places[place], *details.get("ctx", {}).get("at", ()))
         if place < WORDED_ERRORS:
             what, expected = _words(details, model, path, show_values)
         else:
             what, expected = "is wrong too", ""
         found.append(document.problem(prefix + path, what, expected))
     return found
+
+
+def _places_with_a_form(found: Sequence[ErrorDetails], at_places: Sequence[KeyPath]) -> set[KeyPath]:
+    """Places with something wrong within the form that their value has, where there may be several."""
+    # What stands deeper, or is of the right type and wrong all the same, has been read in its form.
+    places: set[KeyPath] = set()
+    for details, path in zip(found, at_places, strict=True):
+        deepest = len(path) if _is_of_another_form(details) else len(path) + 1
+        places.update(path[:length] for length in range(deepest))
+    return places
+
+
+def _is_of_another_form(details: ErrorDetails) -> bool:
+    return details["type"].endswith("_type")
 
 
 def _data_at(document: Document, prefix: KeyPath) -> Any:
@@ -209,10 +233,15 @@ def model_at(model: type[BaseModel], path: KeyPath) -> type[BaseModel] | None:
 
 
 def _unwrap(annotation: Any) -> Any:
-    """Annotated[X, …] and X | None as X."""
+    """Annotated[X, …] and X | None as X; of several forms, the one with keys."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
         return _unwrap(typing.get_args(annotation)[0])
     if origin in (typing.Union, types.UnionType):
-        return _unwrap(next(each for each in typing.get_args(annotation) if each is not type(None)))
+        forms = [_unwrap(each) for each in typing.get_args(annotation) if each is not type(None)]
+        return next((each for each in forms if _is_model(each)), forms[0])
     return annotation
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -42,7 +42,7 @@ class Freeze(StrictModel):
     @model_validator(mode="after")
     def _in_order(self) -> Freeze:
         if self.to < self.from_:
-            raise wrong("The freeze ends before it begins", "`from` on or before `to`")
+            raise wrong("The freeze ends before it begins", "`from` on or before `to`", ("to",))
         return self
 
 

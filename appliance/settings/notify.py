@@ -91,13 +91,19 @@ class NotifyAddress(StrictModel):
         if self.by == "email" and not (self.server and self.sender and self.recipients):
             raise wrong("is an e-mail without server, sender or recipients", "all three")
         if self.by == "apprise" and self.url_file is None:
-            raise wrong("has no url_file", "a file with an address as apprise has them: slack://…")
+            raise wrong(
+                "has no url_file", "a file with an address as apprise has them: slack://…", ("url_file",)
+            )
         if self.by in _BY_URL and (self.url is None) == (self.url_file is None):
             raise wrong("has none, or both, of url and url_file", "one of them")
         if self.by == "webhook" and self.secret_file is None:
-            raise wrong("is a webhook without secret_file", "a file with the key that it is signed with")
+            raise wrong(
+                "is a webhook without secret_file",
+                "a file with the key that it is signed with",
+                ("secret_file",),
+            )
         if self.url is not None and (urlsplit(self.url).scheme != "https" and not self._stays_here(self.url)):
-            raise wrong("has a url that is not https", "https, or http to this machine itself")
+            raise wrong("has a url that is not https", "https, or http to this machine itself", ("url",))
         return self
 
     @staticmethod
@@ -135,6 +141,7 @@ class NotifySettings(StrictModel):
     @model_validator(mode="after")
     def _names_are_different(self) -> NotifySettings:
         names = [each.name for each in self.addresses]
-        if len(set(names)) != len(names):
-            raise wrong("has two addresses of one name", "another name")
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                raise wrong("has two addresses of one name", "another name", ("addresses", place, "name"))
         return self

@@ -10,7 +10,8 @@ from appliance.exports.manifest import Format
 from appliance.workflow.deliveries.after_load import AfterLoad
 from appliance.workflow.deliveries.bucket_delivery import BucketDelivery
 from appliance.workflow.deliveries.container_delivery import ContainerDelivery
-from appliance.workflow.deliveries.delivery import Delivery, FilesDelivery, TwinDelivery, check_files
+from appliance.workflow.deliveries.delivery import Delivery, FilesDelivery, TwinDelivery
+from appliance.workflow.deliveries.together import check_together
 from appliance.workflow.document_types import (
     ColumnPattern,
     DriftSchedule,
@@ -182,26 +183,14 @@ class Workflow(StrictModel):
         return subjects
 
     @model_validator(mode="after")
-    def _deliveries_go_elsewhere(self) -> Workflow:
-        seen: set[str] = set()
-        check_files(self.files.values(), self.buckets.values(), twins=bool(self.twins), source=self.source)
-        for twin in self.twins.values():
-            name = twin.connection
-            if name == self.source:
-                raise wrong(f"delivers to its own source, `{name}`", "a twin on another connection")
-            if name in seen:
-                raise wrong(f"delivers to `{name}` twice", "each connection once")
-            seen.add(name)
-        for container in self.containers.values():
-            if container.reads == "files" and not self.files:
-                raise wrong("has a container that reads files, and delivers none", "{files: {…}} as well")
-            if container.reaches_databases and not self.twins:
-                raise wrong("has a container that reaches databases, and no twin", "a twin as well")
+    def _fits_together(self) -> Workflow:
+        check_together(self.deliver, self.source)
         names = [each if isinstance(each, str) else each.name for each in self.use]
-        if twice := next((each for each in names if names.count(each) > 1), None):
-            raise wrong(f"uses the preset {twice} twice", "each preset once")
+        for place, name in enumerate(names):
+            if name in names[:place]:
+                raise wrong(f"uses the preset {name} twice", "each preset once", ("use", place))
         if self.replaces == self.id:
-            raise wrong("replaces itself", "the id of another workflow, or no `replaces`")
+            raise wrong("replaces itself", "the id of another workflow, or no `replaces`", ("replaces",))
         return self
 
     @property

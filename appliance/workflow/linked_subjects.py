@@ -134,20 +134,23 @@ class LinkedSubject(StrictModel):
     @model_validator(mode="after")
     def _says_each_once(self) -> LinkedSubject:
         columns: set[tuple[str, ...]] = set()
-        for each in self.also:
+        for place, each in enumerate(self.also):
+            at = ("also", place)
             if each.columns in columns:
-                raise wrong(f"lists {' and '.join(each.columns)} twice", "each column once")
+                raise wrong(f"lists {' and '.join(each.columns)} twice", "each column once", at)
             columns.add(each.columns)
             if len(each.columns) not in (1, len(self.keys)):
                 raise wrong(
                     f"has {len(self.keys)} columns in its key, and {len(each.columns)} in"
                     f" {' and '.join(each.columns)}",
                     "as many, in the order of the key",
+                    at,
                 )
             if each.name is None and each.table == parse_pattern(self.table, 2).names:
                 raise wrong(
                     f"lists {describe(each.columns[0])} of its own table without a name",
                     "{column: …, name: …}: the table's own rows are the subject's by its key",
+                    at,
                 )
         return self
 
@@ -167,15 +170,19 @@ def check_names(subjects: Mapping[str, LinkedSubject]) -> None:
         (parse_pattern(each.table, 2).names, name): (name, True) for name, each in subjects.items()
     }
     for name, subject in subjects.items():
-        for each in subject.also:
+        for place, each in enumerate(subject.also):
+            at = (name, "also", place)
             called = each.name or name
             if called == NO_SUBJECT:
                 raise wrong(
-                    f"calls a subject `{NO_SUBJECT}`", "another name: `subject: none` says that there is none"
+                    f"calls a subject `{NO_SUBJECT}`",
+                    "another name: `subject: none` says that there is none",
+                    at,
                 )
             if taken.get((each.table, called), (name, False)) != (name, False):
                 raise wrong(
                     f"has two subjects called `{called}` in {literal_pattern(*each.table)}",
                     "a `name` for one of them: {column: …, name: …}",
+                    at,
                 )
             taken[each.table, called] = (name, False)

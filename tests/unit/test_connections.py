@@ -144,10 +144,10 @@ third: {{host: h, dbname: d, user: u, sslcert: /{SECRET}, port: 70000, connect_t
 def test_models_as_a_whole_are_checked() -> None:
     good = "host: h, dbname: d, user: u"
     assert problems(f"a: {{{good}, sslmode: verify-full}}\n") == [
-        "c.yaml:1: a: has sslmode verify-full without sslrootcert; expected a PEM file, or system"
+        "c.yaml:1: a.sslmode: has sslmode verify-full without sslrootcert; expected a PEM file, or system"
     ]
     assert problems(f"a: {{{good}, sslkey: /k}}\n") == [
-        "c.yaml:1: a: has only one of sslcert and sslkey; expected both or neither"
+        "c.yaml:1: a.sslkey: has only one of sslcert and sslkey; expected both or neither"
     ]
     assert connections_of(load(f"a: {{{good}, sslmode: verify-full, sslrootcert: system}}", "c.yaml"))
 

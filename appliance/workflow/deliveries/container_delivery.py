@@ -143,9 +143,10 @@ class ContainerDelivery(StrictModel):
     @model_validator(mode="after")
     def _reaches_what_it_reads(self) -> ContainerDelivery:
         if self.reads == "twin" and DATABASES not in self.network:
-            raise wrong("reads the twin and cannot reach it", "network: databases")
-        if len(set(self.secrets)) < len(self.secrets):
-            raise wrong("names a secret twice", "each secret once")
+            raise wrong("reads the twin and cannot reach it", "network: databases", ("network",))
+        for place, name in enumerate(self.secrets):
+            if name in self.secrets[:place]:
+                raise wrong("names a secret twice", "each secret once", ("secrets", place))
         return self
 
     @model_serializer(mode="wrap")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import (
@@ -118,9 +117,15 @@ class FilesDelivery(StrictModel):
     @model_validator(mode="after")
     def _fits_its_format(self) -> FilesDelivery:
         if self.layout is not None and self.format != "archive":
-            raise wrong("has a layout, which only an archive has", "format: archive, or no layout")
+            raise wrong(
+                "has a layout, which only an archive has", "format: archive, or no layout", ("layout",)
+            )
         if self.rows_per_file is not None and self.format != "parquet":
-            raise wrong("has rows_per_file, which only parquet has", "format: parquet, or no rows_per_file")
+            raise wrong(
+                "has rows_per_file, which only parquet has",
+                "format: parquet, or no rows_per_file",
+                ("rows_per_file",),
+            )
         return self
 
     @model_serializer(mode="wrap")
@@ -130,35 +135,6 @@ class FilesDelivery(StrictModel):
     def takes(self, schema: str, table: str) -> bool:
         """Whether it delivers a table of that name."""
         return self.tables is None or self.tables.takes(schema, table)
-
-
-def check_files(
-    files: Iterable[FilesDelivery], buckets: Iterable[BucketDelivery], *, twins: bool, source: str
-) -> None:
-    """What a workflow's files and buckets may be together: raises a validator's error."""
-    deliveries, to_buckets = list(files), list(buckets)
-    named = [*(each.build_in for each in deliveries), *(each.build_in for each in to_buckets)]
-    builds = {each for each in named if each is not None}
-    formats = [each.format for each in deliveries]
-    what = "to a bucket" if to_buckets and not deliveries else "files"
-    if twice := next((each for each in formats if formats.count(each) > 1), None):
-        raise wrong(f"delivers files as {twice} twice", "each format once")
-    places = [(each.connection, each.prefix) for each in to_buckets]
-    if len(set(places)) != len(places):
-        raise wrong("delivers to one place in a bucket twice", "each connection and prefix once")
-    if twins and builds:
-        raise wrong(
-            "names build_in beside a twin", "no build_in: beside a twin, files are written from the twin"
-        )
-    if not twins and not builds:
-        raise wrong(
-            f"delivers {what} and no twin",
-            "a twin beside them, or build_in: a connection where the database is built, proven and dropped",
-        )
-    if len(builds) > 1:
-        raise wrong("names two connections as build_in", "one: all files are written from one database")
-    if source in builds:
-        raise wrong(f"builds in its own source, `{source}`", "build_in: another connection")
 
 
 def _one_kind(schema: JsonSchemaValue) -> None:
