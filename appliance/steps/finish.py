@@ -18,7 +18,12 @@ from appliance.postgres.building.pre_data import split_sections
 from appliance.postgres.building.refresh_analyze import analyze, refresh
 from appliance.postgres.building.row_order import ordering_jobs
 from appliance.postgres.building.sequences import set_sequences
-from appliance.postgres.building.table_facts import partitioned_tables, table_sizes, with_ancestors
+from appliance.postgres.building.table_facts import (
+    generated_columns,
+    partitioned_tables,
+    table_sizes,
+    with_ancestors,
+)
 from appliance.postgres.errors import database_failure
 from appliance.postgres.plan import Plan, TargetFacts
 from appliance.postgres.sessions.kept_sessions import KeptSessions
@@ -153,7 +158,7 @@ class _Finisher:
                 partitioned=partitioned_tables(session),
                 index_bytes=self.schema.index_bytes,
                 settings=self.settings,
-                masks=masks_of(self.plan),
+                masks=masks_of(self.plan, generated_columns(session)),
             )
         began = time.monotonic() - sum(self.seconds.values())
         jobs = building_jobs(building, after)

@@ -73,7 +73,9 @@ def schema_of(
     def make(masks: dict[str, Any], **more: Any) -> EngineRun:
         document = {
             "tables": {"include": ["public.*", "crm.*"]},
-            "masks": {f'public.person."{name}"': mask for name, mask in masks.items()},
+            "masks": {
+                name if "." in name else f'public.person."{name}"': mask for name, mask in masks.items()
+            },
             "keep": ["*.*.*"],
             **more,
         }
@@ -124,7 +126,6 @@ def test_what_keeps_its_check_is_loaded_and_what_cannot_be_known_is_said(schema_
             "email": "email",
             "nick": {"mask": "constant", "value": "none"},
             "other": "email",
-            "others": "null",
             "code": "format_preserving",
             "digits": {"mask": "constant", "value": "7"},
             "noted": "hash",
@@ -143,6 +144,38 @@ def test_what_keeps_its_check_is_loaded_and_what_cannot_be_known_is_said(schema_
     with pytest.raises(ApplianceError) as refused:
         run.finish()
     assert "person_code_check" in refused.value.text()
+
+
+OF_ANOTHER_COLUMN = """
+ALTER TABLE public.person DROP CONSTRAINT person_code_check, DROP CONSTRAINT as_a_whole,
+    ADD COLUMN shown text GENERATED ALWAYS AS (code || '') STORED,
+    ADD CONSTRAINT {name} CHECK ({check});
+"""
+
+
+@pytest.mark.parametrize("check", ["crm.is_known(shown)", "crm.is_known((person.*).code)"])
+def test_a_check_that_sees_a_mask_only_through_another_column_or_the_row_ends_the_run(
+    schema_of: MakeRun, source: Cluster, source_database: str, check: str
+) -> None:
+    source.sql(source_database, OF_ANOTHER_COLUMN.format(name="of_another", check=check))
+    run = schema_of({"code": "format_preserving"})
+    run.schema()
+    run.copy()
+    with pytest.raises(ApplianceError) as refused:
+        run.finish()
+    run.close()
+    assert "of_another" in refused.value.text()
+
+
+def test_a_check_whose_function_reads_what_is_masked_is_not_blamed_on_the_source(schema_of: MakeRun) -> None:
+    run = schema_of({"crm.code.code": "format_preserving"})
+    run.schema()
+    run.copy()
+    run.finish()
+    run.close()
+    said = "\n".join(run.notices)
+    assert "person_code_check on public.person is not checked for these rows: rows that do not" in said
+    assert "what its functions read may be masked" in said
 
 
 def test_a_check_that_takes_too_long_is_not_waited_for(schema_of: MakeRun) -> None:

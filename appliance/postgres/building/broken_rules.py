@@ -20,6 +20,8 @@ from appliance.postgres.source.archive_contents import Entry
 
 Relation = tuple[str, str]
 """(schema, name)."""
+Masks = dict[Relation, dict[str, str]]
+"""The mask of each column whose values are not the source's."""
 
 NAME = r'(?:"(?:[^"]|"")+"|[^\s".(),]+)'
 _COLUMNS = rf"{NAME}(?:, {NAME})*"
@@ -36,7 +38,10 @@ _UNIQUE_INDEX = re.compile(
     rf"CREATE UNIQUE INDEX {NAME} (?P<on>ON (?:ONLY )?(?P<table>{NAME}\.{NAME}) USING [^;]+)"
 )
 _CONDITION = """
-SELECT pg_get_expr(k.conbin, k.conrelid) FROM pg_constraint AS k
+SELECT pg_get_expr(k.conbin, k.conrelid), EXISTS (
+    SELECT FROM pg_depend AS d WHERE d.classid = 'pg_constraint'::regclass AND d.objid = k.oid
+    AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass))
+FROM pg_constraint AS k
 WHERE k.conrelid = %s::regclass AND k.conname = %s AND k.contype = 'c'
 """
 _INDEX_KEYS = """
@@ -47,14 +52,23 @@ FROM pg_index AS i WHERE i.indexrelid = %s::regclass
 _PROBE = "appliance_ledger_probe"
 
 
-def masks_of(plan: Plan) -> dict[Relation, dict[str, str]]:
-    """The mask of each masked column, of tables and of the partitioned tables above them."""
-    found: dict[Relation, dict[str, str]] = {}
+def masks_of(plan: Plan, generated: Mapping[Relation, Mapping[str, Iterable[str]]]) -> Masks:
+    """The mask of each masked column, of tables and of the partitioned tables above them.
+
+    ``generated`` are the columns that are computed, each with those that it is computed from: it has a mask
+    if one of them has.
+    """
+    found: Masks = {}
     for table in plan.tables:
         masks = {column.name: column.mask or "" for column in table.masked_columns}
         for each in (table, table.root):
             if each is not None:
                 found.setdefault((each.schema_name, each.name), {}).update(masks)
+    for relation, columns in generated.items():
+        masks = found.get(relation, {})
+        for name, needs in columns.items():
+            if of_needs := [masks[each] for each in needs if each in masks]:
+                masks[name] = " and ".join(sorted(set(of_needs)))
     return found
 
 
@@ -83,15 +97,23 @@ def _how(mask: str | None) -> str:
     return "kept" if mask is None else f"masked with {mask}"
 
 
-def touched(definition: str, masked: Iterable[str]) -> bool:
-    """Whether a masked column is named in it; rather too often than too seldom."""
-    return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", definition) for name in masked)
+def touched(definition: str, table: Relation, masked: Iterable[str]) -> bool:
+    """Whether it names one of the table's masked columns, or the row as a whole; rather too often than too
+    seldom.
+    """
+    names = list(masked)
+    whole = rf'(?<!\w){re.escape(table[1].replace(chr(34), chr(34) * 2))}"?\.\*'
+    return bool(names and re.search(whole, definition)) or any(
+        re.search(rf"(?<!\w){re.escape(name.replace(chr(34), chr(34) * 2))}(?!\w)", definition)
+        for name in names
+    )
 
 
 def touched_key(match: re.Match[str], table: Relation, masked: Mapping[Relation, Iterable[str]]) -> bool:
     """Whether a mask replaces one end of a foreign key."""
     referred = (unquoted(match["schema"]), unquoted(match["referenced"]))
-    return touched(match["columns"], masked.get(table, ())) or touched(match["to"], masked.get(referred, ()))
+    own, other = masked.get(table, ()), masked.get(referred, ())
+    return touched(match["columns"], table, own) or touched(match["to"], referred, other)
 
 
 def unquoted(name: str) -> str:
@@ -143,12 +165,23 @@ def doubles(session: Session, entry: Entry, settings: Settings) -> int | None:
     return _count(session, _doubled(index["table"], keys, " AND ".join(parts)), settings)
 
 
-def failing(session: Session, table: str, name: str, settings: Settings) -> int | None:
-    """Rows of a table (quoted) that do not satisfy one of its checks; None where they cannot be counted."""
+def failing(session: Session, table: str, name: str, settings: Settings, *, elsewhere: bool) -> str:
+    """Why one of the checks of a table (quoted) does not hold, of which no mask replaces a column.
+
+    ``elsewhere``: masks replace columns of other tables.
+    """
     row = session.execute(_CONDITION, [table, unquoted(name)]).fetchone()
-    if row is None:
-        return None
-    return _count(session, f"SELECT count(*) FROM {table} WHERE ({row[0]}) IS FALSE", settings)  # noqa: S608
+    condition, calls_own = row or ("", False)
+    count = (
+        _count(session, f"SELECT count(*) FROM {table} WHERE ({condition}) IS FALSE", settings)  # noqa: S608
+        if condition
+        else None
+    )
+    if calls_own and elsewhere:
+        said = rows_text(count, "rows that do not satisfy it")
+        return f"{said}. No mask replaces a column of it, but what its functions read may be masked."
+    said = rows_text(count, "rows of the source that do not satisfy it")
+    return f"{said}. No mask replaces a column of it."
 
 
 def rows_text(count: int | None, why: str) -> str:

@@ -8,7 +8,7 @@ from functools import partial
 import psycopg
 
 from appliance.postgres.building.as_in_source import set_as_in_source
-from appliance.postgres.building.broken_rules import Relation, failing, rows_text, touched
+from appliance.postgres.building.broken_rules import Relation, failing, touched
 from appliance.postgres.building.function_advice import function_advice
 from appliance.postgres.building.late_checks import AT_ONCE, LateCheck, additions, by_table, validation
 from appliance.postgres.building.made_object import Building
@@ -131,16 +131,16 @@ class _Validation:
         self, session: Session, relation: Relation, check: LateCheck, error: psycopg.Error
     ) -> None:
         name = f"check {check.name} on {'.'.join(relation)}"
-        masked = touched(check.definition, self.building.masks.get(relation, ()))
+        masked = touched(check.definition, relation, self.building.masks.get(relation, ()))
         if masked or retry_can_help(error):
             raise named_failure(f"The {name} does not hold in the twin.", error) from None
         self.building.unchecked.append(check.tag)
         said = f"The {name} is not checked for these rows:"
         if error.sqlstate == "23514":
             settings = self.building.settings.of(*relation)
-            count = failing(session, quoted(*relation), check.name, settings)
-            why = rows_text(count, "rows of the source that do not satisfy it")
-            self.building.notes.append(f"{said} {why}. No mask replaces a column of it.")
+            elsewhere = any(self.building.masks.values())
+            why = failing(session, quoted(*relation), check.name, settings, elsewhere=elsewhere)
+            self.building.notes.append(f"{said} {why}")
             return
         advice = function_advice(error, self.building.entries, self.building.settings.of(*relation))
         mended = f" A function does not find what it names. In the source: {advice}" if advice else ""

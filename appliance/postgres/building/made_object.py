@@ -198,7 +198,9 @@ class MadeObject:
         """Whether a mask replaces what the object compares."""
         if self.foreign_key is not None:
             return touched_key(self.foreign_key, table_of(self.foreign_key), self.building.masks)
-        return any(touched(self.entry.sql, self.building.masks.get(table, ())) for table in self.tables)
+        return any(
+            touched(self.entry.sql, table, self.building.masks.get(table, ())) for table in self.tables
+        )
 
     def _failure(self, error: psycopg.Error) -> ApplianceError:
         what = f"The twin could not be given the {self.entry.label}."

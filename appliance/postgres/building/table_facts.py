@@ -7,6 +7,19 @@ from collections.abc import Iterable
 from appliance.postgres.copying import ledger
 from appliance.postgres.sessions.parallel_jobs import Session
 
+# Up to PostgreSQL 14 the column itself depends on what it is computed from, then its expression does.
+_GENERATED = """
+SELECT n.nspname::text, c.relname::text, a.attname::text,
+    ARRAY(SELECT DISTINCT o.attname::text FROM pg_depend AS r
+          JOIN pg_attribute AS o ON o.attrelid = c.oid AND o.attnum = r.refobjsubid AND o.attnum > 0
+          WHERE r.refclassid = 'pg_class'::regclass AND r.refobjid = c.oid AND o.attnum <> a.attnum
+          AND (r.classid = 'pg_attrdef'::regclass AND r.objid = d.oid
+               OR r.classid = 'pg_class'::regclass AND r.objid = c.oid AND r.objsubid = a.attnum))
+FROM pg_attribute AS a JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+JOIN pg_class AS c ON c.oid = a.attrelid JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE a.attgenerated <> '' AND n.nspname !~ '^pg_'
+"""
+
 
 def with_ancestors(session: Session, tables: Iterable[tuple[str, str]]) -> frozenset[tuple[str, str]]:
     """The tables, and the partitioned tables above each."""
@@ -41,3 +54,11 @@ def table_sizes(session: Session) -> dict[tuple[str, str], int]:
         [ledger.SCHEMA],
     )
     return {(schema, name): size for schema, name, size in rows}
+
+
+def generated_columns(session: Session) -> dict[tuple[str, str], dict[str, tuple[str, ...]]]:
+    """The generated columns of each table, by schema and name, each with those that it is computed from."""
+    found: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
+    for schema, table, column, needs in session.execute(_GENERATED):
+        found.setdefault((schema, table), {})[column] = tuple(needs)
+    return found
