@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
+import re
 import sys
 import tarfile
 import zipfile
@@ -253,6 +255,20 @@ def test_the_schema_of_a_bundle_is_read_from_its_airflow(tmp_path: Path) -> None
     assert found.store == migrations()[-1][0]
     with pytest.raises(SystemExit, match="does not lead to one schema"):
         newest_revision(wheel(tmp_path, ("a1", None), ("b2", "a1"), ("c3", "a1")))
+
+
+def test_a_newer_airflow_comes_with_the_way_back_to_the_one_before() -> None:
+    """Whoever moves the lock to another Airflow has to show the way down, and add its border."""
+    airflow = importlib.util.find_spec("airflow")
+    assert airflow is not None and airflow.origin is not None
+    written = Path(airflow.origin).with_name("utils").joinpath("db.py").read_text()
+    found = re.findall(r'"(\d+)\.(\d+)\.(\d+)": "([0-9a-f]{12})"', written)
+    heads = {(int(a), int(b), int(c)): schema for a, b, c, schema in found}
+    *before, newest = sorted(heads)
+    former_minor = max(version[:2] for version in before if version[:2] < newest[:2])
+    last_of_former = max(version for version in before if version[:2] == former_minor)
+    to_reach = {heads[version] for version in before if version >= last_of_former}
+    assert to_reach <= set(BORDERS)
 
 
 def test_every_border_on_the_way_down_is_crossed_with_its_own_words() -> None:
