@@ -6,7 +6,9 @@ Not in CI: the second Airflow is 400 MB. Where one is installed beside the appli
 
 from __future__ import annotations
 
+import hashlib
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -15,7 +17,9 @@ import pytest
 from appliance.errors import ApplianceError
 from appliance.orchestration.airflow.config import airflow_environment, api_server_address
 from appliance.orchestration.airflow.execution_api import create_dag_run
+from appliance.receipts.book import ReceiptBook
 from appliance.releases import metadata
+from appliance.store.runs import RunStore
 from tests.containers.appliance_host import ApplianceHost, wait_for
 
 OLDER = os.environ.get("APPLIANCE_TEST_OLDER_AIRFLOW", "")
@@ -25,7 +29,15 @@ HISTORY = 1000
 DAG = """
 import pathlib, time
 from datetime import timedelta
-from airflow.sdk import DAG, task
+from airflow.sdk import DAG, CronTriggerTimetable, task
+
+with DAG("by_the_clock", schedule=CronTriggerTimetable("* * * * *", timezone="UTC"), catchup=False):
+
+    @task
+    def tick():
+        pass
+
+    tick()
 
 again = {{"retries": 5, "retry_delay": timedelta(seconds=1)}}
 with DAG("up_and_down", schedule=None, max_active_runs=4, default_args=again):
@@ -148,9 +160,46 @@ class TwoAirflows(ApplianceHost):
 
     def succeeded(self) -> int:
         """How many runs the history has."""
-        return int(
-            self.state_cluster.value("airflow", "SELECT count(*) FROM dag_run WHERE state = 'success'")
+        sql = "SELECT count(*) FROM dag_run WHERE dag_id = 'up_and_down' AND state = 'success'"
+        return int(self.state_cluster.value("airflow", sql))
+
+    def lower(self, schema: str) -> None:
+        """Go down as the newer release does before it gives way."""
+        self.python = NEWER
+        subprocess.run([*self._launch("lower"), schema], env=self.ours, cwd=self.folder, check=True)
+
+    def the_scheduler_runs_the_next_one(self) -> None:
+        """A run that no one asks for, which the scheduler that works now has made."""
+        now = self.state_cluster.value("airflow", "SELECT clock_timestamp()")
+        made = (
+            "SELECT count(*) FROM dag_run WHERE dag_id = 'by_the_clock' AND run_type = 'scheduled'"
+            " AND queued_at > %s AND state = 'success'"
         )
+
+        def ran() -> bool:
+            return self.state_cluster.rows("airflow", made, [now]) > [(0,)]
+
+        wait_for("the scheduler begins a run of its own, which succeeds", ran, seconds=400, every=0.5)
+
+    def record(self, run_id: str) -> None:
+        """A run in the appliance's own record, with the events of its beginning and end."""
+        store = RunStore(self.settings.database_url)
+        store.run_queued(run_id, "up_and_down", airflow_run_id=run_id, origin="local", trigger="operator")
+        store.run_started(run_id)
+        store.run_ended(run_id, "succeeded")
+        store.connection.close()
+        ReceiptBook(self.settings.receipts_dir, self.settings.keys_dir).make_key()
+
+    def own(self) -> list[str]:
+        """What is the appliance's own: each row of its runs and events, and its files by their digests."""
+        found = []
+        for table in ("run", "step", "event", "event_counter", "command", "reporting"):
+            rows = self.state_cluster.rows("appliance", f"SELECT * FROM appliance.{table} ORDER BY 1")
+            found += [f"{table}: {row}" for row in rows]
+        for place in (self.settings.keys_dir, self.settings.receipts_dir, self.folder / "etc"):
+            files = sorted(path for path in place.rglob("*") if path.is_file())
+            found += [f"{path}: {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in files]
+        return found
 
 
 @pytest.fixture
@@ -190,3 +239,34 @@ def test_up_and_down_again_a_run_in_its_middle_goes_on_and_the_next_one_runs(hos
     host.ask("after-down")
     host.comes_to_its_end("after-down")
     assert host.succeeded() == HISTORY + 3
+
+
+def test_a_way_down_that_is_meant_takes_along_what_the_newer_one_has_recorded(host: TwoAirflows) -> None:
+    url = host.database_url("airflow")
+    host.end()
+    older = metadata.version(url)
+    host.begin(NEWER)
+    assert metadata.version(url) != older, "both have the same schema: nothing is shown"
+    host.ask("after-up")
+    host.comes_to_its_end("after-up")
+    host.record("recorded-above")
+    host.stop_in_the_middle("interrupted-above")
+    own = host.own()
+
+    host.lower(older)
+    assert metadata.version(url) == older
+    host.begin(OLDER)
+    host.comes_to_its_end("interrupted-above")
+    host.ask("after-down")
+    host.comes_to_its_end("after-down")
+    host.the_scheduler_runs_the_next_one()
+    assert host.succeeded() == HISTORY + 4
+    assert host.own() == own
+    host.stop_in_the_middle("interrupted-below")
+
+    host.begin(NEWER)
+    host.comes_to_its_end("interrupted-below")
+    host.the_scheduler_runs_the_next_one()
+    assert host.succeeded() == HISTORY + 5
+    recorded = {line for line in own if "recorded-above" in line}
+    assert recorded and recorded <= set(host.own())

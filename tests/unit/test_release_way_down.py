@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import os
+import re
 import sys
 import tarfile
 import zipfile
@@ -27,7 +29,7 @@ from appliance.releases.under_way import keep_update
 from appliance.releases.wanted import Wanted
 from appliance.releases.way_down import kept_aside, lowering
 from appliance.releases.way_down.borders import BORDERS, values_to_say_otherwise
-from appliance.releases.way_down.moves import Side, check_move, losses, metadata_schema_to_reach
+from appliance.releases.way_down.moves import Side, check_move, losses, metadata_schema_to_reach, what_stays
 from appliance.releases.way_down.schemas import Moves, Schemas
 from appliance.store.database import migrations
 from provisioning.release.schemas import newest_revision, schemas_of
@@ -39,8 +41,8 @@ ALL = Moves(up_from="0.1.0", down_to="0.1.0")
 OLDER, NEWER = Side("1.0", OLD, ALL), Side("2.0", NEW, ALL)
 
 
-def test_between_releases_of_the_same_schemas_nothing_is_lost_either_way() -> None:
-    other = Side("1.9", NEW, ALL)
+def test_between_releases_of_the_same_airflow_nothing_is_lost_either_way() -> None:
+    other = Side("1.9", NEW.model_copy(update={"store": 7}), ALL)
     for here, there in ((NEWER, other), (other, NEWER)):
         check_move(here, there)
         assert losses(here, there) == ()
@@ -51,9 +53,11 @@ def test_a_way_up_loses_nothing_and_a_way_down_says_what_it_loses() -> None:
     check_move(OLDER, NEWER)
     assert losses(OLDER, NEWER) == () and metadata_schema_to_reach(OLDER, NEWER) == ""
     check_move(NEWER, OLDER)
-    airflow, own = losses(NEWER, OLDER)
+    (airflow,) = losses(NEWER, OLDER)
     assert airflow.startswith("Airflow goes from 3.3.2 back to 3.2.2, and loses what only 3.3.2 records")
-    assert own.startswith("The appliance's own record stays as it is.") and "schema 8 instead of 7" in own
+    assert what_stays(NEWER, OLDER).endswith(
+        "has the schema 8, which 1.0 works on, and shows as much of as its own, 7, has."
+    )
     assert metadata_schema_to_reach(NEWER, OLDER) == "schema 1"
 
 
@@ -251,6 +255,20 @@ def test_the_schema_of_a_bundle_is_read_from_its_airflow(tmp_path: Path) -> None
     assert found.store == migrations()[-1][0]
     with pytest.raises(SystemExit, match="does not lead to one schema"):
         newest_revision(wheel(tmp_path, ("a1", None), ("b2", "a1"), ("c3", "a1")))
+
+
+def test_a_newer_airflow_comes_with_the_way_back_to_the_one_before() -> None:
+    """Whoever moves the lock to another Airflow has to show the way down, and add its border."""
+    airflow = importlib.util.find_spec("airflow")
+    assert airflow is not None and airflow.origin is not None
+    written = Path(airflow.origin).with_name("utils").joinpath("db.py").read_text()
+    found = re.findall(r'"(\d+)\.(\d+)\.(\d+)": "([0-9a-f]{12})"', written)
+    heads = {(int(a), int(b), int(c)): schema for a, b, c, schema in found}
+    *before, newest = sorted(heads)
+    former_minor = max(version[:2] for version in before if version[:2] < newest[:2])
+    last_of_former = max(version for version in before if version[:2] == former_minor)
+    to_reach = {heads[version] for version in before if version >= last_of_former}
+    assert to_reach <= set(BORDERS)
 
 
 def test_every_border_on_the_way_down_is_crossed_with_its_own_words() -> None:

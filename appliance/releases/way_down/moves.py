@@ -71,29 +71,21 @@ def metadata_schema_to_reach(here: Side, there: Side) -> str:
 
 
 def losses(here: Side, there: Side) -> tuple[str, ...]:
-    """What a way down would lose, for the person who decides; empty where no schema is crossed."""
-    if not is_down(here, there):
+    """What a way down would lose, for the person who decides; empty where no schema of Airflow is crossed."""
+    if not is_down(here, there) or here.schemas is None:
         return ()
-    if here.schemas is None or there.schemas is None:
-        if here.schemas is None:
-            return ()
+    if there.schemas is None:
         return (
             f"{there.version} does not say which schemas it works on, so what it makes of what {here.version}"
             " has written is only known once it runs. If it does not prove to work, the move is undone.",
         )
-    found = []
-    if metadata_schema_to_reach(here, there):
-        newer, older = here.schemas.airflow, there.schemas.airflow
-        found.append(
-            f"Airflow goes from {newer} back to {older}, and loses what only {newer} records of a run."
-            " Its history stays, and a run that is stopped for the move is taken up again."
-        )
-    if here.schemas.store != there.schemas.store:
-        found.append(
-            f"The appliance's own record stays as it is. {there.version} does not show what it does not know"
-            f" of it (schema {here.schemas.store} instead of {there.schemas.store})."
-        )
-    return tuple(found)
+    if not metadata_schema_to_reach(here, there):
+        return ()
+    newer, older = here.schemas.airflow, there.schemas.airflow
+    return (
+        f"Airflow goes from {newer} back to {older}, and loses what only {newer} records of a run."
+        " Its history stays, and a run that is stopped for the move is taken up again.",
+    )
 
 
 def check_accepted(here: Side, there: Side, *, accepted: bool) -> None:
@@ -109,8 +101,21 @@ def check_accepted(here: Side, there: Side, *, accepted: bool) -> None:
 
 
 def kept_in(folder: Path) -> str:
-    """Where what is lost can be looked at afterwards, and what is never touched."""
+    """Where what is lost can be looked at afterwards."""
     return (
         f"What Airflow has recorded until then is kept as SQL in {folder}, for root alone; the last"
-        f" {KEPT_MAX} such copies are. Documents, keys, receipts, exports, twins and events to be sent stay."
+        f" {KEPT_MAX} such copies are."
+    )
+
+
+def what_stays(here: Side, there: Side) -> str:
+    """What no way down touches."""
+    stays = (
+        "Documents, keys, receipts, exports, twins, events to be sent and the appliance's own record stay."
+    )
+    if here.schemas is None or there.schemas is None or here.schemas.store == there.schemas.store:
+        return stays
+    return (
+        f"{stays} That record has the schema {here.schemas.store}, which {there.version} works on, and shows"
+        f" as much of as its own, {there.schemas.store}, has."
     )

@@ -13,7 +13,15 @@ from appliance.releases.installed import CURRENT, linked
 from appliance.releases.lock import STATE
 from appliance.releases.under_way import is_overtaken, read_update
 from appliance.releases.way_down import kept_aside
-from appliance.releases.way_down.moves import RULE, Side, check_move, kept_in, losses
+from appliance.releases.way_down.moves import (
+    RULE,
+    Side,
+    check_move,
+    kept_in,
+    losses,
+    metadata_schema_to_reach,
+    what_stays,
+)
 
 
 def agreed(root: Path, version: str, *, yes: bool) -> bool:
@@ -22,12 +30,19 @@ def agreed(root: Path, version: str, *, yes: bool) -> bool:
     Raises RefusedError where it is not possible, or nobody can be asked, and typer.Abort for a no.
     """
     here, there = side(root, linked(root, CURRENT) or ""), side(root, version)
+    stays = what_stays(here, there)
+    kept = kept_in(root / STATE / kept_aside.FOLDER)
     if _is_way_back(root, version):
-        _agree((_since_the_move(here, there),), root, version, yes=yes)
+        if since := _since_the_move(here, there):
+            _ask(version, (since, kept, stays), yes=yes)
         # The updater, which is of the release that is gone back to, goes back at once and asks nobody.
         return False
     check_move(here, there)
-    return _agree(losses(here, there), root, version, yes=yes)
+    lost = losses(here, there)
+    if lost:
+        keeps = (kept,) if metadata_schema_to_reach(here, there) else ()
+        _ask(version, (*lost, *keeps, stays), yes=yes)
+    return bool(lost)
 
 
 def _is_way_back(root: Path, version: str) -> bool:
@@ -50,11 +65,8 @@ def _since_the_move(here: Side, there: Side) -> str:
     )
 
 
-def _agree(lost: tuple[str, ...], root: Path, version: str, *, yes: bool) -> bool:
-    said = [line for line in lost if line]
-    if not said:
-        return False
-    said.append(kept_in(root / STATE / kept_aside.FOLDER))
+def _ask(version: str, said: tuple[str, ...], *, yes: bool) -> None:
+    """Show what it is about, and ask. Raises RefusedError where nobody can be asked, typer.Abort for a no."""
     if not yes and not sys.stdin.isatty():
         raise RefusedError(
             f"Going down to {version} loses something, and no terminal is there to ask on.",
@@ -66,4 +78,3 @@ def _agree(lost: tuple[str, ...], root: Path, version: str, *, yes: bool) -> boo
         typer.echo(line)
     if not yes:
         typer.confirm(f"Go down to {version}?", abort=True)
-    return True
