@@ -22,16 +22,16 @@ pytest_plugins = ["tests.containers.appliance_fixtures", "tests.containers.hando
 TESTS = Path(__file__).parent
 TOGETHER = ("vm", "containers", "browser")
 """Each of these starts something big (a host with systemd, Airflow, Chromium) that all its tests use."""
-ELSEWHERE = {"containers/test_demo.py": "demo"}
+ELSEWHERE = {"containers/test_demo.py": "demo", "vm/test_6_debian12.py": "debian12"}
 """Files that use nothing of what their folder's other tests share."""
 FIRST = ("unit/test_airflow_patches.py", "unit/test_on_demand_executor.py", "unit/test_workflow_document.py")
 """The longest of the folder that comes last."""
 LAST = ("containers/test_journey.py",)
 """Files that set what they share with others up anew."""
-ORDER = (*TOGETHER, "cloud", "demo", "engine", "dashboard", "project", "unit")
+ORDER = (*TOGETHER, "debian12", "cloud", "demo", "engine", "dashboard", "project", "unit")
 """What takes longest begins first, so that at the end no core waits for one long group on another.
 
-Images are built one at a time: the demo begins when the others have theirs.
+Images and bundles are made one at a time: the second host and the demo begin when the others have theirs.
 """
 
 NEEDS: dict[str, tuple[str, ...]] = {

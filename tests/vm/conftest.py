@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import secrets
 import subprocess
 from collections.abc import Iterator
@@ -72,7 +73,10 @@ class Appliance:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A release of this checkout for Debian 13 and, with the Debian packages that it needs, for Debian 12."""
     options = ("--python", "3.13", "--python", "3.11", "--debs", "bookworm")
-    return make_bundle(tmp_path_factory.mktemp("bundle"), *options)
+    folder = tmp_path_factory.getbasetemp()
+    # The workers' folders lie side by side.
+    of_all = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    return make_bundle(of_all / "bundle", *options)
 
 
 @pytest.fixture(scope="session")

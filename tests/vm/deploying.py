@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
@@ -76,9 +77,16 @@ def changed(output: str) -> tuple[str, ...]:
 
 
 def make_bundle(folder: Path, *options: str) -> Path:
-    """A release bundle of this checkout."""
+    """A release bundle of this checkout; who asks first makes it for all who share the folder."""
     if named := os.environ.get("APPLIANCE_TEST_BUNDLE"):
         return Path(named)
+    folder.mkdir(exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        return next(folder.glob("appliance-*.tar"), None) or _made_bundle(folder, *options)
+
+
+def _made_bundle(folder: Path, *options: str) -> Path:
     ca = Path("/etc/ssl/certs/ca-certificates.crt")
     environment = os.environ | ({"EXTRA_CA": str(ca)} if ca.exists() and "EXTRA_CA" not in os.environ else {})
     command = [sys.executable, "-m", "provisioning.release.bundle", *options, "--output", str(folder)]

@@ -1,11 +1,13 @@
 """A machine whose power is cut at random moments of an update comes to one of the two releases, whole.
 
-One cut; ``APPLIANCE_TEST_POWER_CUTS`` sets another number, ``APPLIANCE_TEST_POWER_SEED`` the moments.
-Every process of the host dies at once. What it had written stays: no writes are lost, as on a real disk.
+One cut; ``APPLIANCE_TEST_POWER_CUTS`` sets another number, ``APPLIANCE_TEST_POWER_CUTS_A_MOVE`` how many of
+them may meet one move, and ``APPLIANCE_TEST_POWER_SEED`` the moments. Every process of the host dies at once.
+What it had written stays: no writes are lost, as on a real disk.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import time
@@ -16,73 +18,108 @@ import pytest
 from tests.vm.conftest import Appliance
 from tests.vm.container_host import docker
 from tests.vm.running import assert_masked_twin, run_workflow, wait_until
-from tests.vm.sample_database import make_sample, put_workflow
+from tests.vm.sample_database import make_sample, packed, put_workflow
 from tests.vm.test_5_update import FOLDER, ROOT, SERVICES, SETTINGS, ask_for, copy_release, current, outcome
 
 CUTS = int(os.environ.get("APPLIANCE_TEST_POWER_CUTS", "1"))
+CUTS_A_MOVE = int(os.environ.get("APPLIANCE_TEST_POWER_CUTS_A_MOVE", "1"))
 SEED = int(os.environ.get("APPLIANCE_TEST_POWER_SEED") or random.randrange(10**6))
 VERSIONS = ("0.1.20", "0.1.21")
+ASKED = "asked"
+STATES = ("installing", "saving", "switching", "proving", "probing", "watching", "settling", "done")
+"""In their order. Some last for the blink of an eye, which a time by the clock would hardly ever meet."""
+OTHER_WAY = ("rolling_back", "failed")
+LATEST_S = 12.0
+"""The power is cut so long after a state is reached, at most; mostly far sooner."""
+TIMER = "/etc/systemd/system/appliance-update.timer.d"
+SOON = "[Timer]\nOnBootSec=\nOnBootSec=5s\nOnCalendar=*:0/10\nRandomizedDelaySec=0\n"
 
 
 @pytest.fixture(scope="module")
-def two_releases(appliance: Appliance) -> Iterator[Appliance]:
-    """A machine with a workflow and two releases, without a grace period."""
+def machine(appliance: Appliance) -> Iterator[Appliance]:
+    """A machine with a workflow, without a grace period, which looks for an update soon after a boot."""
     if appliance.vm.container is None:
         pytest.skip("only a host that is a container is cut off from here")
-    for version in VERSIONS:
-        copy_release(appliance, version)
     appliance.vm.sudo(f"cp -a {SETTINGS} /root/settings.uncut && sed -i '/^releases:/d' {SETTINGS}")
-    appliance.vm.sudo(f"echo 'releases: {{watch_minutes: 0}}' >> {SETTINGS}")
+    appliance.vm.sudo(f"echo 'releases: {{watch_minutes: 0, steady_seconds: 5}}' >> {SETTINGS}")
+    appliance.vm.sudo(f"mkdir -p {TIMER} && printf %s {packed(SOON)} | base64 -d > {TIMER}/soon.conf")
     make_sample(appliance)
     put_workflow(appliance)
     yield appliance
-    appliance.vm.sudo(f"mv /root/settings.uncut {SETTINGS}")
+    appliance.vm.sudo(f"mv /root/settings.uncut {SETTINGS}; rm -r {TIMER}; systemctl daemon-reload")
+
+
+def inside(appliance: Appliance, *command: str) -> str:
+    """What a command prints on the host, which may be booting and have no ssh yet."""
+    assert appliance.vm.container is not None
+    return docker("exec", appliance.vm.container, *command)
 
 
 def state_of(appliance: Appliance) -> str:
-    return appliance.vm.sudo(f'grep -o \'"state":"[a-z_]*"\' {ROOT}/.update/update.json || true', check=False)
+    found = inside(appliance, "sh", "-c", f"cat {ROOT}/.update/update.json || true")
+    return str(json.loads(found)["state"]) if found else "no state"
+
+
+def wait_for_state(appliance: Appliance, state: str) -> None:
+    """Wait until the update has come so far, or is over."""
+    if state == ASKED:
+        return
+    passed = "|".join((*STATES[STATES.index(state) :], *OTHER_WAY))
+    reached = f"""grep -sqE '"state":"({passed})"' {ROOT}/.update/update.json"""
+    loop = f"until {reached} || test -e {FOLDER}/outcome.json; do sleep 0.1; done"
+    inside(appliance, "timeout", "600", "sh", "-c", loop)
 
 
 def cut_and_start(appliance: Appliance) -> None:
-    name = appliance.vm.container
-    assert name is not None
-    docker("kill", "--signal", "KILL", name)
-    docker("start", name)
-    appliance.vm.wait_until_up()
+    assert appliance.vm.container is not None
+    docker("kill", "--signal", "KILL", appliance.vm.container)
+    docker("start", appliance.vm.container)
 
 
-def test_an_update_that_loses_its_power_comes_to_its_end(two_releases: Appliance) -> None:
+def test_an_update_that_loses_its_power_comes_to_its_end(machine: Appliance) -> None:
     moments = random.Random(SEED)
-    ask_for(two_releases, VERSIONS[0])
-    began = time.monotonic()
-    assert outcome(two_releases)["result"] == "done"
-    undisturbed = time.monotonic() - began
-    for cut in range(CUTS):
-        former = current(two_releases)
+    left = CUTS
+    while left:
+        former = current(machine)
         wanted = next(version for version in VERSIONS if version != former)
+        if machine.vm.ssh(f"test -e {ROOT}/releases/{wanted}", check=False).returncode != 0:
+            copy_release(machine, wanted)
         # A release that has failed twice would wait for a person.
-        two_releases.vm.sudo(f"rm -f {ROOT}/.update/failures.json")
-        at = moments.uniform(0, undisturbed)
-        ask_for(two_releases, wanted)
-        time.sleep(at)
-        was = state_of(two_releases)
-        said = f"cut {cut} of seed {SEED}, {at:.1f} of {undisturbed:.1f} s, at {was or 'no state'}"
-        print(said)  # noqa: T201 - which moments were met
-        cut_and_start(two_releases)
-        answer = outcome(two_releases)
-        # systemd is the first of the container's processes to die: a command of it that fails in that moment
-        # ends the move the other way, as whole.
-        is_back = answer["result"] == "failed" and "systemctl" in answer["message"]
-        assert answer["result"] == "done" or is_back, f"{said}: {answer}"
-        runs = former if is_back else wanted
-        assert current(two_releases) == runs, said
-        assert "update.json" not in two_releases.vm.sudo(f"ls {ROOT}/.update; ls {FOLDER}"), said
-        assert "wanted.json" not in two_releases.vm.sudo(f"ls {FOLDER}"), said
-        wait_until(two_releases, f"test $(systemctl is-active {SERVICES} | grep -cx active) = 4")
-        units = two_releases.vm.sudo("cat /etc/systemd/system/appliance-status.service")
-        assert f"release {runs}" in units, said
-        assert "probe" not in two_releases.vm.sudo("ls /var/lib/appliance/runs"), said
-    make_sample(two_releases)
-    run = run_workflow(two_releases)
+        machine.vm.sudo(f"rm -f {ROOT}/.update/failures.json")
+        ask_for(machine, wanted)
+        told = f"seed {SEED}, {former} to {wanted}"
+        for _ in range(min(left, moments.randint(1, CUTS_A_MOVE))):
+            state, after = moments.choice((ASKED, *STATES)), LATEST_S * moments.random() ** 3
+            wait_for_state(machine, state)
+            time.sleep(after)
+            told += f", {after:.2f} s after {state} at {state_of(machine)}"
+            print(f"{CUTS - left}: {told}", flush=True)  # noqa: T201 - which moments were met
+            cut_and_start(machine)
+            left -= 1
+        machine.vm.wait_until_up()
+        comes_to_its_end(machine, former, wanted, told)
+    make_sample(machine)
+    run = run_workflow(machine)
     assert run["state"] == "succeeded", run
-    assert_masked_twin(two_releases)
+    assert_masked_twin(machine)
+
+
+def comes_to_its_end(machine: Appliance, former: str, wanted: str, told: str) -> None:
+    """By itself, at one of the two releases, with nothing left of the way."""
+    answer = outcome(machine)
+    # systemd is the first of the container's processes to die: a command of it that fails in that moment
+    # ends the move the other way, as whole. So does a release under which it stopped again and again.
+    is_back = answer["result"] == "failed" and any(
+        why in answer["message"] for why in ("systemctl", "stopped again and again")
+    )
+    assert answer["result"] == "done" or is_back, f"{told}: {answer}"
+    runs = former if is_back else wanted
+    assert current(machine) == runs, told
+    assert "update.json" not in machine.vm.sudo(f"ls {ROOT}/.update; ls {FOLDER}"), told
+    assert "wanted.json" not in machine.vm.sudo(f"ls {FOLDER}"), told
+    wait_until(machine, f"test $(systemctl is-active {SERVICES} | grep -cx active) = 4")
+    units = machine.vm.sudo("cat /etc/systemd/system/appliance-status.service")
+    # The release that was deployed has no such line.
+    assert f"release {runs}" in units or (runs not in VERSIONS and "# release" not in units), told
+    assert "probe" not in machine.vm.sudo("ls /var/lib/appliance/runs"), told
+    assert machine.vm.sudo("systemctl --failed --no-legend") == "", told
