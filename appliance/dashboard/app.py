@@ -26,6 +26,7 @@ from appliance.dashboard.api import appliance_api
 from appliance.dashboard.api import appliances as api_appliances
 from appliance.dashboard.api import bulk as api_bulk
 from appliance.dashboard.api import catalogs as api_catalogs
+from appliance.dashboard.api import metrics as api_metrics
 from appliance.dashboard.api import people as api_people
 from appliance.dashboard.api import presets as api_presets
 from appliance.dashboard.api import proposals as api_proposals
@@ -116,6 +117,7 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
     ):
         app.include_router(pages.router, include_in_schema=False)
     app.include_router(bundles.router, include_in_schema=False)
+    app.include_router(api_metrics.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if settings.releases:
         # For anybody, as bundles are: who reads it verifies it. No link leads out of it.

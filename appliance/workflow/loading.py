@@ -82,8 +82,19 @@ class _Dumper(yaml.SafeDumper):
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     # Only double quotes keep every kind of line break, of which Unicode has several.
     plain = isinstance(strict_yaml.scalar(text), str) and text.isprintable()
-    style = None if plain else '"'
+    style = None if plain else "|" if _is_of_plain_lines(text) else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+def _is_of_plain_lines(text: str) -> bool:
+    """Whether a text, such as SQL, can stand as the lines that it has."""
+    lines = text.removesuffix("\n").split("\n")
+    return (
+        len(lines) > 1
+        and not text.startswith((" ", "\n"))
+        and bool(lines[-1])
+        and all(line.isprintable() and line == line.rstrip() for line in lines)
+    )
 
 
 _Dumper.add_representer(str, _text)

@@ -112,9 +112,10 @@ def test_files_without_a_twin_are_made_from_nothing(browser: Browser) -> None:
     made = form.text(
         twin="",
         d__files__0__format="jsonl",
-        d__files__0__build_in="scratch",
         d__files__0__tables__include="a.*",
     )
+    assert "d.files.0.build_in" not in dict(form.fields), "beside a twin it would be wrong"
+    made = Form(browser, made).text(d__files__0__build_in="scratch")
     assert documents.check(made).problems == ()
     assert strict_yaml.load(made, "test").data["deliver"] == [
         {"files": {"format": "jsonl", "build_in": "scratch", "tables": {"include": ["a.*"]}}}
@@ -136,6 +137,30 @@ def test_a_container_and_sql_are_added_and_an_empty_row_writes_nothing(browser: 
     made = Form(browser, made, add="after_load").text(d__after_load__0__file="logins.sql")
     assert documents.check(made).workflow is not None
     assert strict_yaml.load(made, "test").data["after_load"] == [{"file": "logins.sql"}]
+
+
+def test_arguments_stay_as_they_are_typed_and_what_no_lines_can_show_is_left_to_the_yaml(
+    browser: Browser,
+) -> None:
+    text = Form(browser, ALL).text(d__container__0__args="--month\r\n\r\n  two words \r\n--last\r\n")
+    made = strict_yaml.load(text, "test").data
+    assert made["deliver"][2]["container"]["args"] == ["--month", "", "  two words ", "--last"]
+    assert "network: databases  # and nothing else" in text
+    lines = ALL.replace('["--month", "2026-01", ""]', '["-c", "one\\ntwo"]')
+    form = Form(browser, lines)
+    assert "d.container.0.args" not in dict(form.fields)
+    kept = form.sent(d__container__0__memory_mb="64")["deliver"][2]["container"]
+    assert (kept["args"], kept["memory_mb"]) == (["-c", "one\ntwo"], 64)
+
+
+def test_sql_that_is_typed_keeps_its_lines_and_formats_may_be_separated_by_commas(browser: Browser) -> None:
+    sql = "UPDATE a SET b = 1;\r\n\r\n-- then\r\nDELETE FROM c;"
+    text = Form(browser, ALL).text(d__after_load__1__sql=sql)
+    assert text.endswith("  - sql: |\n      UPDATE a SET b = 1;\n\n      -- then\n      DELETE FROM c;\n")
+    bucket = Form(browser, ALL, add="bucket").sent(
+        d__bucket__0__connection="lake", d__bucket__0__formats="csv, parquet"
+    )["deliver"][-1]
+    assert bucket == {"bucket": {"connection": "lake", "formats": ["csv", "parquet"]}}
 
 
 @pytest.mark.parametrize(

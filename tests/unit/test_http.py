@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from appliance.system.http import NoAnswerError, ask, ask_status, place, reachable, trusting_only
+from appliance.system.http import NoAnswerError, ask, ask_status, place, reachable, trusting, trusting_only
 
 
 class Echo(BaseHTTPRequestHandler):
@@ -126,3 +126,42 @@ def test_its_own_certificate_is_enough_whoever_has_signed_it_and_no_other_is_tru
         assert ask_status(("127.0.0.1", server.server_port), "/", within_s=5, tls=True) == 200
         with pytest.raises(NoAnswerError, match=r"^its certificate is not trusted here$"):
             ask(url, within_s=5, trusted=trusting_only(tmp_path / "other.crt"))
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes certificates")
+def test_an_authority_of_ones_own_is_trusted_by_every_python_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=tmp_path)
+
+    def as_newer_pythons_make_it() -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    # Neither has the identifiers of keys that RFC 5280 asks for.
+    request = "[req]\ndistinguished_name=name\n[name]\n"
+    (tmp_path / "ca.cnf").write_text(f"{request}[ca]\nbasicConstraints=CA:TRUE\n")
+    (tmp_path / "server.cnf").write_text("subjectAltName=IP:127.0.0.1\n")
+    key = ("-newkey", "rsa:2048", "-nodes", "-config", "ca.cnf")
+    openssl(
+        "req", "-x509", *key, "-extensions", "ca", "-subj", "/CN=own", "-keyout", "ca.key", "-out", "ca.crt"
+    )
+    openssl("req", *key, "-subj", "/CN=status", "-keyout", "server.key", "-out", "server.csr")
+    signer = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "server.cnf")
+    openssl("x509", "-req", "-in", "server.csr", *signer, "-out", "server.crt")
+    server = HTTPServer(("127.0.0.1", 0), Echo)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    url = f"https://127.0.0.1:{server.server_port}/"
+    strict = as_newer_pythons_make_it()
+    strict.load_verify_locations(cafile=tmp_path / "ca.crt")
+    monkeypatch.setattr(ssl, "create_default_context", as_newer_pythons_make_it)
+    for _ in serving(server):
+        with pytest.raises(NoAnswerError, match="not trusted"):
+            ask(url, within_s=5, trusted=strict)
+        with pytest.raises(NoAnswerError, match="not trusted"):
+            ask(url, within_s=5, trusted=trusting(None))
+        assert ask(url, within_s=5, trusted=trusting(tmp_path / "ca.crt")).status == 200

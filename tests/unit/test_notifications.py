@@ -277,6 +277,12 @@ def test_the_command_sends_a_test_and_says_what_did_not_arrive(tmp_path: Path, r
     receiver.status = 500
     failed = run("notify", "test", "on-call", **where)
     assert failed.returncode == 1 and "it answers 500" in failed.stderr
+    receiver.status = 200
+    elsewhere = {**hook, "name": "elsewhere", "url": "https://hooks.invalid/x"}
+    file.write_text(json.dumps({**document, "notify": {"addresses": [elsewhere, hook]}}))
+    one_of_two = run("notify", "test", **where)
+    assert (one_of_two.returncode, one_of_two.stdout) == (3, "on-call: sent by webhook\n")
+    assert "elsewhere may not be notified" in one_of_two.stderr
     settings_of(tmp_path, named=())
     assert run("notify", "test", **where).returncode == 3
     listed = run("notify", "list", **where)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from appliance.dashboard.http_errors import ProviderError
 from appliance.dashboard.openid.configuration import CALLBACK, Configuration, may_be_asked
 from appliance.dashboard.openid.id_token import Expected, UnknownKeyError, WrongTokenError, verified
 from appliance.dashboard.openid.identity import says_all
+from appliance.system.http import trusting
 
 TIMEOUT_SECONDS = 8.0
 LARGEST_ANSWER = 1 << 20
@@ -198,7 +198,7 @@ class Provider:
         """One request, bounded in time and size; no redirect is followed: secrets go where they are meant."""
         try:
             with (
-                httpx.Client(verify=ssl.create_default_context(), timeout=TIMEOUT_SECONDS) as client,
+                httpx.Client(verify=trusting(None), timeout=TIMEOUT_SECONDS) as client,
                 client.stream(method, url, headers=dict(headers), content=body) as answer,
             ):
                 read = b""

@@ -22,6 +22,7 @@ from appliance.orchestration.workflow_files import origin_of
 from appliance.run_folder import mark_over, run_id_for
 from appliance.settings.settings import Settings, load_settings
 from appliance.store.runs import RunStore, Trigger
+from appliance.system.journal import tell
 
 REAP_EVERY_S = 600.0
 """Besides the end of each run. A look takes a second of processor time, all day and night."""
@@ -74,6 +75,7 @@ class RunListener:
             store.run_started(run_id, at=started)
 
         self._store.write(write)
+        tell(f"The run {run_id} has begun.", run=run_id, workflow=workflow, state="running")
 
     @hookimpl
     def on_dag_run_success(self, dag_run: Any, msg: str) -> None:  # noqa: ARG002
@@ -91,6 +93,13 @@ class RunListener:
         if only_looks(dag_run.dag_id):
             return
         self._store.write(lambda store: store.run_ended(run_id, state, at=at))
+        tell(
+            f"The run {run_id} has {state}.",
+            run=run_id,
+            workflow=dag_run.dag_id,
+            state=state,
+            weight="error" if state == "failed" else "info",
+        )
         with contextlib.suppress(OSError):
             mark_over(self.settings.state_dir, run_id, state)
         self._reap_now.set()

@@ -22,6 +22,7 @@ from appliance.settings.settings import Settings, load_settings
 from appliance.steps.records.run_files import PLAN, SPEC
 from appliance.store.events import append_event
 from appliance.store.runs import RunStore, StepState
+from appliance.system.journal import tell
 
 
 class StepListener:
@@ -58,6 +59,7 @@ class StepListener:
             store.step_ended(run_id, step, part, "succeeded", result=data)
 
         self._store.write(write)
+        _tell(task_instance, "succeeded")
 
     @hookimpl
     def on_task_instance_failed(
@@ -82,6 +84,7 @@ class StepListener:
                     self.settings.state_dir, run_id, StopRequest("failed", f"The step {where} failed.")
                 )
         self._store.write(lambda store: store.step_ended(run_id, step, part, state, failure=failure))
+        _tell(task_instance, state)
         if step == "plan" and state == "failed":
             self._store.write(lambda store: self._tell_uncovered(store, run_id, task_instance.dag_id))
 
@@ -92,6 +95,19 @@ class StepListener:
             with store.connection.transaction():
                 for event in uncovered_events(run_id, workflow, folder):
                     append_event(store.connection, event)
+
+
+def _tell(task_instance: Any, state: StepState) -> None:
+    run_id, step, part = _place(task_instance)
+    where = step if part is None else f"{step} {part}"
+    tell(
+        f"The step {where} of {run_id}: {state}.",
+        run=run_id,
+        workflow=task_instance.dag_id,
+        step=step,
+        state=state,
+        weight="error" if state == "failed" else "info" if state == "succeeded" else "warning",
+    )
 
 
 def _is_shown(task_instance: Any) -> bool:

@@ -57,7 +57,8 @@ def print_addresses(found: list[Listed], *, as_json: bool) -> None:
 def send_tests(settings: Settings, name: str | None) -> bool:
     """Send a test to each, or to the one of that name; whether all have arrived.
 
-    Raises WrongRequestError where there is none, RefusedError where policy names one of them not.
+    Raises WrongRequestError where there is none, RefusedError, when all others have been
+    tried, where policy does not name one of them.
     """
     wanted = [each for each in settings.notify.addresses if name in (None, each.name)]
     if not wanted:
@@ -68,21 +69,25 @@ def send_tests(settings: Settings, name: str | None) -> bool:
             "appliance notify list",
         )
     arrived = True
+    refusals: dict[str, str] = {}
     for address in wanted:
         try:
             if refused := refused_by_policy(settings, address):
-                raise RefusedError(
-                    f"{address.name} may not be notified: {refused}",
-                    "Only the owner of policy.yaml can allow it.",
-                    "Name it there under notify, then: appliance notify test",
-                    rule=_RULE,
-                )
+                refusals[address.name] = refused
+                continue
             send(address, _test_message())
         except NotSentError as error:
             arrived = False
             typer.echo(f"{address.name}: not sent: {error}", err=True)
         else:
             typer.echo(f"{address.name}: sent by {address.by}")
+    if refusals:
+        raise RefusedError(
+            f"{' and '.join(refusals)} may not be notified: {' '.join(dict.fromkeys(refusals.values()))}",
+            "Only the owner of policy.yaml can allow it.",
+            "Name it there under notify, then: appliance notify test",
+            rule=_RULE,
+        )
     return arrived
 
 

@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from appliance import __version__
 from appliance.errors import Explanation, RefusedError, WorkFailedError, WrongRequestError
+from appliance.system.http import trusting
 
 TOKEN_VARIABLE = "APPLIANCE_REMOTE_TOKEN"  # noqa: S105 - its name
 PATIENCE_S = 600.0
@@ -142,7 +143,7 @@ def _token(file: Path | None) -> str:
 
 def _trusted(ca: Path | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=str(ca) if ca is not None else None)
+        return trusting(ca)
     except (OSError, ssl.SSLError) as error:
         raise WrongRequestError(
             f"{ca} cannot be read as certificates: {type(error).__name__}.", "", "--ca FILE"

@@ -12,11 +12,12 @@ from typing import Any, Literal, get_args
 
 from starlette.datastructures import FormData
 
-from appliance.dashboard.pages.editing.form_fields import as_text, lines_of, mapping_of, put, text_in
+from appliance.dashboard.pages.editing.form_fields import as_text, lines_of, mapping_of, put, text_in, typed
 from appliance.documents.document import scalar
 from appliance.exports.manifest import Format
 
-FieldKind = Literal["text", "long", "lines", "choice", "number", "connection"]
+FieldKind = Literal["text", "long", "lines", "arguments", "words", "choice", "number", "connection"]
+"""``lines`` are trimmed; ``arguments`` are not, and may be empty; ``words`` stand in one line."""
 SHOWN = "deliveries"
 """The hidden field of a form that has these parts at all."""
 
@@ -34,6 +35,10 @@ class DeliveryField:
     """What holds where it is empty."""
     only_for: str = ""
     """The format with which it means something."""
+    without_twin: bool = False
+    """Whether it means something only where the workflow has no twin."""
+    wide: bool = False
+    """Whether what stands in it is too long for a column of the form."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,9 @@ class Part:
 
 
 _EXPIRES = DeliveryField("expires_days", "Deleted after (days)", "number", "Empty: as the appliance says.")
+_BUILD_IN = DeliveryField(
+    "build_in", "Built in", "connection", "A server where the data is built and proven.", without_twin=True
+)
 PARTS = (
     Part(
         "files",
@@ -59,7 +67,7 @@ PARTS = (
         "Files",
         (
             DeliveryField("format", "Format", "choice", choices=get_args(Format)),
-            DeliveryField("build_in", "Built in", "connection", "Without a twin: where the data is proven."),
+            _BUILD_IN,
             DeliveryField("tables.include", "Only these tables", "lines", "schema.table, one a line."),
             DeliveryField("tables.exclude", "Except", "lines"),
             DeliveryField(
@@ -75,7 +83,7 @@ PARTS = (
         "Bucket",
         (
             DeliveryField("connection", "Bucket's connection", hint="Of the type s3, gcs or azure."),
-            DeliveryField("formats", "Formats", "lines", f"{', '.join(get_args(Format))}; one a line."),
+            DeliveryField("formats", "Formats", "words", f"Of {', '.join(get_args(Format))}."),
             DeliveryField(
                 "prefix",
                 "Names begin with",
@@ -83,7 +91,7 @@ PARTS = (
                 usual="{workflow}/",
             ),
             DeliveryField("keep", "How many stay", "number", "Empty: all of them."),
-            DeliveryField("build_in", "Built in", "connection", "Without a twin: where the data is proven."),
+            _BUILD_IN,
         ),
     ),
     Part(
@@ -91,11 +99,13 @@ PARTS = (
         "deliver",
         "Container of your own",
         (
-            DeliveryField("image", "Image", hint="With a digest, or a tag that the appliance trusts."),
+            DeliveryField(
+                "image", "Image", hint="With a digest, or a tag that the appliance trusts.", wide=True
+            ),
             DeliveryField("reads", "It reads", "choice", choices=("files", "twin"), usual="files"),
             DeliveryField("network", "It reaches", "lines", "none, databases, or HOST:PORT, one a line."),
-            DeliveryField("args", "Arguments", "lines", "One a line."),
-            DeliveryField("secrets", "Secrets", "lines", "Names of files in the appliance's secrets/."),
+            DeliveryField("args", "Arguments", "arguments", "One a line."),
+            DeliveryField("secrets", "Secrets", "words", "Names of files in the appliance's secrets/."),
             DeliveryField("on_failure", "If it fails", "choice", choices=("fail", "warn"), usual="fail"),
             DeliveryField("memory_mb", "Memory (MiB)", "number", usual="512"),
             DeliveryField("cpus", "CPUs", "number", usual="1"),
@@ -108,7 +118,9 @@ PARTS = (
         "after_load",
         "SQL in the new twin, before anybody sees it",
         (
-            DeliveryField("file", "File beside the workflow", hint="On the appliance, as test-logins.sql."),
+            DeliveryField(
+                "file", "File beside the workflow", hint="On the appliance, as test-logins.sql.", wide=True
+            ),
             DeliveryField("sql", "or SQL", "long", "If the customer's policy allows SQL from here."),
         ),
     ),
@@ -121,12 +133,15 @@ class EntryRow:
 
     at: int | None
     values: dict[str, str]
+    has_twin: bool = False
+    only_in_yaml: frozenset[str] = frozenset()
+    """The fields that cannot show all of what the document says there, and so must not write it."""
 
     def shows(self, field: DeliveryField) -> bool:
-        """Whether a field is offered: one for another format only where it is filled in."""
-        return (
-            not field.only_for or self.values.get("format") == field.only_for or bool(self.values[field.key])
-        )
+        """Whether a field is offered: one that means nothing here only where it is filled in."""
+        fits = not field.only_for or self.values.get("format") == field.only_for
+        fits = fits and not (field.without_twin and self.has_twin)
+        return fits or bool(self.values[field.key]) or field.key in self.only_in_yaml
 
 
 @dataclass
@@ -135,18 +150,25 @@ class PartShown:
 
     part: Part
     rows: list[EntryRow]
+    has_twin: bool = False
 
     def add_empty(self) -> None:
         """One more row to fill in."""
-        self.rows.append(EntryRow(None, {field.key: "" for field in self.part.fields}))
+        self.rows.append(EntryRow(None, {field.key: "" for field in self.part.fields}, self.has_twin))
 
 
 def parts_shown(data: dict[str, Any]) -> list[PartShown]:
     """What the form shows of a document, valid or not yet."""
+    deliver = data.get("deliver")
+    has_twin = any("twin" in mapping_of(each) for each in deliver) if isinstance(deliver, list) else False
     return [
         PartShown(
             part,
-            [EntryRow(at, _shown(part, entry)) for at, (_, entry) in enumerate(_entries(data, part))],
+            [
+                EntryRow(at, _shown(part, entry), has_twin, _only_in_yaml(part, entry))
+                for at, (_, entry) in enumerate(_entries(data, part))
+            ],
+            has_twin,
         )
         for part in PARTS
     ]
@@ -190,8 +212,9 @@ def _filled(form: FormData, part: Part, row: str, entry: Any) -> Any:
     changed = False
     for field in part.fields:
         name = f"d.{part.name}.{row}.{field.key}"
-        text = text_in(form, name)
-        if name not in form or text.splitlines() == was[field.key].strip().splitlines():
+        text = typed(form.get(name)).rstrip() if field.kind == "arguments" else text_in(form, name)
+        before = was[field.key].rstrip() if field.kind == "arguments" else was[field.key].strip()
+        if name not in form or text == before:
             continue
         changed = True
         _write(content, field, text)
@@ -203,23 +226,53 @@ def _filled(form: FormData, part: Part, row: str, entry: Any) -> Any:
 def _write(content: dict[str, Any], field: DeliveryField, text: str) -> None:
     holder, _, key = field.key.rpartition(".")
     inside = dict(mapping_of(content.get(holder))) if holder else content
-    value: Any = scalar(text) if field.kind == "number" and text else text
-    if field.kind == "lines":
-        value = [line.strip() for line in text.splitlines() if line.strip()]
-        if field.key == "network" and len(value) == 1:
-            value = value[0]
-    put(inside, key, value)
+    put(inside, key, _value(field, text))
     if holder:
         put(content, holder, inside)
 
 
+def _value(field: DeliveryField, text: str) -> Any:
+    """What a field says, as the document has it."""
+    if field.kind == "lines":
+        lines = [line.strip() for line in text.split("\n") if line.strip()]
+        return lines[0] if field.key == "network" and len(lines) == 1 else lines
+    if field.kind == "arguments":
+        return text.split("\n") if text else []
+    if field.kind == "words":
+        return text.replace(",", " ").split()
+    if field.kind == "long":
+        return text + "\n" if "\n" in text else text
+    return scalar(text) if field.kind == "number" and text else text
+
+
 def _shown(part: Part, content: Any) -> dict[str, str]:
-    values = {}
-    for field in part.fields:
-        holder, _, key = field.key.rpartition(".")
-        found = mapping_of(mapping_of(content).get(holder) if holder else content).get(key)
-        values[field.key] = lines_of(found) if isinstance(found, list) else as_text(found)
-    return values
+    return {field.key: _text(field, _found(field, content)) for field in part.fields}
+
+
+def _text(field: DeliveryField, value: Any) -> str:
+    lines = lines_of(value) if isinstance(value, list) else as_text(value)
+    return ", ".join(lines.split("\n")) if field.kind == "words" else lines
+
+
+def _found(field: DeliveryField, content: Any) -> Any:
+    holder, _, key = field.key.rpartition(".")
+    return mapping_of(mapping_of(content).get(holder) if holder else content).get(key)
+
+
+def _only_in_yaml(part: Part, content: Any) -> frozenset[str]:
+    """The fields of lists and mappings that would not give back what the document says."""
+    found = {field: _found(field, content) for field in part.fields}
+    lossy = {field.key for field, value in found.items() if not _shows_all(field, value)}
+    return frozenset(lossy)
+
+
+def _shows_all(field: DeliveryField, value: Any) -> bool:
+    if not isinstance(value, list):
+        return not isinstance(value, dict)
+    read = _value(field, _text(field, value))
+    read = read if isinstance(read, list) else [read] if read else []
+    nested = any(isinstance(each, dict | list) for each in value)
+    return not nested and read == [as_text(each) for each in value]
 
 
 def _entries(data: dict[str, Any], part: Part) -> list[tuple[Any, Any]]:

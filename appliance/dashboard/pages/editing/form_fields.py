@@ -28,8 +28,12 @@ def mapping_of(value: Any) -> dict[str, Any]:
 
 def text_in(form: FormData, name: str) -> str:
     """What stands in a field."""
-    value = form.get(name, "")
-    return value.strip() if isinstance(value, str) else ""
+    return typed(form.get(name, "")).strip()
+
+
+def typed(value: object) -> str:
+    """What was typed into a field: a browser sends each end of a line as two characters."""
+    return value.replace("\r\n", "\n").replace("\r", "\n") if isinstance(value, str) else ""
 
 
 def put(data: dict[str, Any], key: str, value: Any) -> None:

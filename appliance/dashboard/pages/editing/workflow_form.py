@@ -13,7 +13,7 @@ from typing import Any
 from starlette.datastructures import FormData
 
 from appliance.dashboard.pages.editing import delivery_form
-from appliance.dashboard.pages.editing.form_fields import as_text, lines_of, mapping_of, put, text_in
+from appliance.dashboard.pages.editing.form_fields import as_text, lines_of, mapping_of, put, text_in, typed
 from appliance.dashboard.web.decisions import is_literal
 from appliance.dashboard.web.masks import Parameter, cards
 from appliance.documents import strict_yaml
@@ -220,7 +220,7 @@ def _kept(before: Any, lines: list[str], *, apart: bool) -> list[Any]:
 
 
 def _texts(form: FormData, name: str) -> list[str]:
-    return [value.strip() for value in form.getlist(name) if isinstance(value, str)]
+    return [typed(value).strip() for value in form.getlist(name) if isinstance(value, str)]
 
 
 def _split(form: FormData, name: str) -> list[str]:

@@ -80,11 +80,33 @@ def _edit_sequence(
     result = lines[span[0] : starts[0]]
     matcher = SequenceMatcher(a=[_key(each) for each in before], b=[_key(each) for each in after])
     for tag, a, b, c, d in matcher.get_opcodes():
+        if (
+            tag == "replace"
+            and b - a == d - c
+            and all(map(_is_within, node.value[a:b], before[a:b], after[c:d]))
+        ):
+            for place, now in zip(range(a, b), after[c:d], strict=True):
+                each = node.value[place]
+                assert isinstance(each, yaml.MappingNode)  # noqa: S101 - _is_within has looked
+                block, tail = blocks[place]
+                span = (starts[place], starts[place] + len(block))
+                result += _edit_mapping(lines, span, each, before[place], now) + tail
+            continue
         if tag != "equal":
             result += _entries(after[c:d], indent)
         for block, tail in blocks[a:b]:
             result += block + tail if tag == "equal" else tail
     return result
+
+
+def _is_within(node: yaml.Node, before: Any, after: Any) -> bool:
+    """Whether an entry is one key with a mapping on lines of its own, and only that has changed."""
+    if not isinstance(node, yaml.MappingNode) or node.flow_style or len(node.value) != 1:
+        return False
+    value = node.value[0][1]
+    one_key = isinstance(after, dict) and isinstance(before, dict) and after.keys() == before.keys()
+    lines = isinstance(value, yaml.MappingNode) and not value.flow_style
+    return one_key and lines and all(isinstance(each, dict) and each for each in after.values())
 
 
 def _key(entry: Any) -> str:
@@ -94,7 +116,11 @@ def _key(entry: Any) -> str:
 def _entries(data: list[Any], indent: str) -> list[str]:
     if not data:
         return []
-    return [indent + line for line in document_yaml(data).rstrip("\n").split("\n")]
+    return _indented(document_yaml(data), indent)
+
+
+def _indented(text: str, indent: str) -> list[str]:
+    return [indent + line if line else line for line in text.rstrip("\n").split("\n")]
 
 
 def _indent(node: yaml.MappingNode) -> str:
@@ -102,7 +128,7 @@ def _indent(node: yaml.MappingNode) -> str:
 
 
 def _rendered(data: dict[str, Any], indent: str) -> list[str]:
-    return [indent + line for line in document_yaml(data).rstrip("\n").split("\n")]
+    return _indented(document_yaml(data), indent)
 
 
 def _without_tail(block: list[str]) -> tuple[list[str], list[str]]:

@@ -68,7 +68,8 @@ async function settled() {
 async function preview({ edited, extra }) {
   const body = new FormData(form);
   body.set("edited", edited);
-  for (const [key, value] of Object.entries(extra)) body.set(key, value);
+  const { then, ...asked } = extra;
+  for (const [key, value] of Object.entries(asked)) body.set(key, value);
   let answer;
   try {
     const response = await fetch("/preview-workflow", {
@@ -86,10 +87,10 @@ async function preview({ edited, extra }) {
     if ("change" in extra) questions.push({ edited, extra });
     return;
   }
-  show(edited, answer, "redraw" in extra || "add" in extra);
+  show(edited, answer, "redraw" in extra || "add" in extra, "add" in extra, then);
 }
 
-function show(edited, answer, redraw) {
+function show(edited, answer, redraw, adds, then = []) {
   problems.innerHTML = answer.problems;
   wrongLines = new Set(answer.lines);
   save.disabled = !answer.valid;
@@ -97,7 +98,7 @@ function show(edited, answer, redraw) {
   if (edited !== "yaml" && yaml.value !== answer.yaml) yaml.value = answer.yaml;
   drawGutter();
   fields.inert = !answer.readable;
-  if (answer.readable && (edited !== "form" || redraw) && pending?.edited !== "form") redrawFields(answer.fields);
+  if (answer.readable && (edited !== "form" || redraw) && pending?.edited !== "form") redrawFields(answer.fields, adds, then);
   else if (answer.readable) redrawHints(answer.fields);
   drawErrors(answer.errors);
   drawColumns(answer.columns);
@@ -136,15 +137,17 @@ function redrawHints(html) {
   }
 }
 
-function redrawFields(html) {
+function redrawFields(html, adds, then) {
   const focused = fields.contains(document.activeElement) ? document.activeElement.id : "";
-  const before = fields.querySelectorAll("[data-row]").length;
+  const before = new Set([...fields.querySelectorAll("[id]")].map((each) => each.id));
   const opened = [...fields.querySelectorAll("details[open]")].map((details) => details.id);
   fields.innerHTML = html;
   for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
-  const rows = fields.querySelectorAll("[data-row]");
-  if (focused && document.getElementById(focused)) document.getElementById(focused).focus();
-  else if (focused && rows.length > before) rows[rows.length - 1].querySelector("input")?.focus();
+  // A row that was added is filled in next; after one that was removed comes the one that took its place.
+  const added = adds && [...fields.querySelectorAll("[data-row] :is(input, select, textarea)[id]")]
+    .find((each) => !before.has(each.id));
+  const next = [focused, ...then].map((id) => id && document.getElementById(id)).find(Boolean);
+  (added || next)?.focus();
 }
 
 yaml.addEventListener("input", () => { drawGutter(); later("yaml"); });
@@ -154,7 +157,7 @@ fields.addEventListener("input", (event) => {
   later("form");
 });
 fields.addEventListener("change", (event) => {
-  if (event.target.matches("select")) later("form", { redraw: "yes" }, 0);
+  if (event.target.matches("select, [name=twin]")) later("form", { redraw: "yes" }, 0);
 });
 fields.addEventListener("click", (event) => {
   const button = event.target.closest("button");
@@ -163,8 +166,12 @@ fields.addEventListener("click", (event) => {
   if (button.dataset.add) {
     later("form", { add: button.dataset.add }, 0);
   } else if ("remove" in button.dataset) {
-    button.closest("[data-row]").remove();
-    later("form", { redraw: "yes" }, 0);
+    const row = button.closest("[data-row]");
+    const adds = [...fields.querySelectorAll("[data-add]")];
+    const add = adds.find((each) => each.dataset.add === row.dataset.row)
+      || adds.find((each) => row.compareDocumentPosition(each) & Node.DOCUMENT_POSITION_FOLLOWING);
+    row.remove();
+    later("form", { redraw: "yes", then: [button.id, add?.id] }, 0);
   }
 });
 form.addEventListener("click", (event) => {
