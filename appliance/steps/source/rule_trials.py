@@ -171,12 +171,14 @@ def _breaking(rule: LateRule) -> str:
 
 def _undecided(rule: LateRule, table: PlannedTable, tried: Tried) -> str:
     name = rule.names[0]
-    thing = {
-        "type": f"The CHECK of the type of {table.qualified}.{rule.columns[0]}, {', '.join(rule.names)},",
-        "check": f"The CHECK constraint {name} of {table.qualified}",
-        "generated": f"Whether the generated column {name} of {table.qualified} has a value for each row",
-        "partitions": f"Whether a partition of {name} takes each row",
-    }[rule.kind]
+    if rule.kind == "type":
+        thing = f"The CHECK of the type of {table.qualified}.{rule.columns[0]}, {', '.join(rule.names)},"
+    elif rule.kind == "generated":
+        thing = f"Whether the generated column {name} of {table.qualified} has a value for each row"
+    elif rule.kind == "partitions":
+        thing = f"Whether a partition of {name} takes each row"
+    else:
+        thing = f"The CHECK constraint {name} of {table.qualified}"
     when = "when they are loaded" if rule.kind == "check" else "while they are loaded"
     return (
         f"{thing} is not decided before the load: {tried.undecided}. All rows are held against it {when}; if"
