@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from appliance.importers.anon_functions import equal_of_call
-from appliance.importers.rules import Equal, Imported, Place, Rule, rule, unreadable
+from appliance.importers.rules import Equal, Imported, Place, Rule, one_a_column, rule, unreadable
 
 LABELS = """
 SELECT n.nspname, c.relname, a.attname, l.label
@@ -35,7 +35,7 @@ def read_anon_file(text: str) -> Imported:
     found = list(_statements(text))
     if not found:
         raise unreadable("the file has no SECURITY LABEL FOR anon ON COLUMN")
-    return Imported("anon", tuple(found))
+    return Imported("anon", one_a_column(found))
 
 
 def read_anon_labels(labels: Iterable[tuple[str, str, str, str]]) -> Imported:

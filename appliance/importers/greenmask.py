@@ -21,6 +21,7 @@ from appliance.importers.rules import (
     list_of,
     mapping_of,
     number_of,
+    one_a_column,
     rule,
     text_of,
     unreadable,
@@ -120,6 +121,16 @@ def _json(params: Params) -> Equal:
     return Equal("json", {"paths": paths}) if paths else Equal(why="It has no operation.")
 
 
+def _regexp(params: Params) -> Equal:
+    replace, pattern = params.get("replace", ""), params.get("regexp")
+    if not isinstance(pattern, str) or not isinstance(replace, str) or "{{" in replace:
+        return Equal(why="Its pattern is not there, or its replacement is a template.")
+    written = re.sub(r"\$(?:\{([1-9])\}|([1-9])(?!\w))", r"\\\1\2", replace.replace("\\", "\\\\"))
+    if "$" in written:
+        return Equal(why="Its replacement names a group that this one's cannot.")
+    return Equal("regexp", {"pattern": pattern, "replace": written}, note="What it does not find stays.")
+
+
 _BUILT: dict[str, Callable[[Params], Equal]] = {
     "RandomInt": lambda params: number_between(params.get("min"), params.get("max")),
     "RandomFloat": lambda params: number_between(params.get("min"), params.get("max")),
@@ -142,6 +153,7 @@ _BUILT: dict[str, Callable[[Params], Equal]] = {
     "Cmd": lambda _: _PROGRAM,
     "Template": lambda _: _PROGRAM,
     "TemplateRecord": lambda _: _PROGRAM,
+    "RegexpReplace": _regexp,
     "Dict": lambda _: Equal(why="Its list holds originals, which no workflow does."),
 }
 
@@ -171,23 +183,46 @@ def read_greenmask(data: object) -> Imported:
     if not rules and not dump.get("transformation"):
         raise unreadable("the file has no dump.transformation")
     options = dump.get("pg_dump_options")
-    return Imported("greenmask", tuple(rules), tuple(_excluded(options)), tuple(notes))
+    notes += _not_carried(dump, options)
+    return Imported("greenmask", one_a_column(rules), tuple(_excluded(options)), tuple(notes))
+
+
+def _not_carried(dump: Mapping[str, object], options: object) -> Iterator[str]:
+    """What of the whole says which tables are copied, or what refers to what."""
+    if isinstance(options, dict):
+        for key in ("table", "schema"):
+            if options.get(key):
+                yield f"Only what its option `{key}` names is copied; write it below `tables:`."
+    for each in list_of(dump.get("virtual_references"), "dump.virtual_references"):
+        named = mapping_of(each, "a table of virtual_references")
+        table = f"{named.get('schema') or 'public'}.{named.get('name')}"
+        yield f"{table}: what it refers to without a foreign key; write it below `references:`."
 
 
 def _rules(schema: str, table: str, transformer: Params, conditional: bool) -> Iterator[Rule]:
     name = text_of(transformer, "name", f"a transformer of {schema}.{table}")
     params = mapping_of(transformer.get("params") or {}, f"params of {name}")
+    if equal_of(name, params) is _PROGRAM and "column" not in params and "columns" not in params:
+        # It works on rows as a whole.
+        yield rule(Place(schema, table, "*"), name, _PROGRAM)
+        return
     always = "Its condition is not carried over: the mask holds in every row."
     for column, equal in _columns(name, params):
         found = rule(Place(schema, table, column), name, equal)
         if (conditional or transformer.get("when")) and found.mask is not None:
-            found = Rule(found.place, name, found.mask, note=always)
+            found = Rule(found.place, name, found.mask, note=f"{found.note} {always}".strip())
         yield found
 
 
 def _columns(name: str, params: Params) -> Iterator[tuple[str, Equal]]:
-    if name not in _OF_SEVERAL:
+    if name not in _OF_SEVERAL and ("column" in params or "columns" not in params):
         yield text_of(params, "column", f"params of {name}"), equal_of(name, params)
+        return
+    if name not in _OF_SEVERAL:
+        # A program or a template of several columns, each by its name or with more beside it.
+        for each in list_of(params.get("columns"), f"columns of {name}"):
+            named = each if isinstance(each, str) else text_of(mapping_of(each, name), "name", name)
+            yield named, equal_of(name, params)
         return
     for each in list_of(params.get("columns"), f"columns of {name}"):
         column = mapping_of(each, f"a column of {name}")
@@ -227,3 +262,6 @@ def _excluded(options: object) -> Iterator[tuple[str, str]]:
         for each in found if isinstance(found, list) else [found]:
             schema, dot, table = str(each).replace('"', "").rpartition(".")
             yield (schema if dot else "*", table)
+    found = options.get("exclude-schema") or []
+    for each in found if isinstance(found, list) else [found]:
+        yield (str(each).replace('"', ""), "*")

@@ -14,6 +14,7 @@ from appliance.importers.rules import (
     list_of,
     mapping_of,
     number_of,
+    one_a_column,
     rule,
     text_of,
     unreadable,
@@ -38,7 +39,7 @@ _SIMPLE = {
     "transformlastname": "last_name",
     "generatefullname": "full_name",
     "transformfullname": "full_name",
-    "generatefulladdress": "full_address",
+    "generatefulladdress": "address",
     "generatestreetaddress": "street",
     "generatezipcode": "postcode",
     "generatestate": "region",
@@ -101,7 +102,8 @@ def read_neosync(data: object) -> Imported:
     if not isinstance(mappings, list) or not mappings:
         raise unreadable("the file has no mappings")
     return Imported(
-        "neosync", tuple(_rule(mapping_of(each, "a mapping")) for each in list_of(mappings, "mappings"))
+        "neosync",
+        one_a_column(_rule(mapping_of(each, "a mapping")) for each in list_of(mappings, "mappings")),
     )
 
 

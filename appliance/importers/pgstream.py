@@ -21,6 +21,7 @@ from appliance.importers.rules import (
     list_of,
     mapping_of,
     number_of,
+    one_a_column,
     rule,
     text_of,
     unreadable,
@@ -140,7 +141,7 @@ def read_pgstream(data: object) -> Imported:
             title = str(one.get("name") or "")
             params = mapping_of(one.get("parameters") or {}, f"parameters of {title}")
             rules.append(rule(Place(schema, name, column), title or "noop", equal_of(title, params)))
-    return Imported("pgstream", tuple(rules), notes=tuple(notes))
+    return Imported("pgstream", one_a_column(rules), notes=tuple(notes))
 
 
 def _transformations(data: object) -> Params:

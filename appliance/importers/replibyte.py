@@ -11,6 +11,7 @@ from appliance.importers.rules import (
     Rule,
     list_of,
     mapping_of,
+    one_a_column,
     rule,
     text_of,
     unreadable,
@@ -69,7 +70,7 @@ def read_replibyte(data: object) -> Imported:
         notes.append(f"Only the table {name} is copied, and what it needs: write it below `tables:`.")
     skip = [mapping_of(each, "a table of skip") for each in list_of(source.get("skip"), "source.skip")]
     skipped = tuple(_name(each, "a table of skip") for each in skip)
-    return Imported("replibyte", tuple(rules), skipped, tuple(notes))
+    return Imported("replibyte", one_a_column(rules), skipped, tuple(notes))
 
 
 def _nested(path: str, equal: Equal) -> Equal:
@@ -77,9 +78,7 @@ def _nested(path: str, equal: Equal) -> Equal:
     if not equal.mask:
         return equal
     inner = {"mask": equal.mask, **(equal.params or {})}
-    return Equal(
-        "json", {"paths": {path.replace("[]", "[*]").replace(".$[]", "[*]"): inner}}, note=equal.note
-    )
+    return Equal("json", {"paths": {path.replace(".[]", "[*]").replace("[]", "[*]"): inner}}, note=equal.note)
 
 
 def _name(table: Params, what: str) -> tuple[str, str]:

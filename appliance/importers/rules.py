@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -68,10 +68,57 @@ def rule(place: Place, written: str, equal: Equal) -> Rule:
         return Rule(place, written, why=equal.why or "There is no mask like it.")
     spec = MaskSpec.model_validate({"mask": equal.mask, **(equal.params or {})})
     try:
-        mask_and_params(spec, MASKS)
+        _, params = mask_and_params(spec, MASKS)
     except WrongMaskError as error:
         return Rule(place, written, why=f"{error}.")
+    for path, inner in params.nested() if hasattr(params, "nested") else ():
+        if isinstance(inner, str):
+            return Rule(place, written, why=f"`{path[-1]}` {inner}.")
     return Rule(place, written, mask=spec, note=equal.note)
+
+
+def one_a_column(rules: Iterable[Rule]) -> tuple[Rule, ...]:
+    """The same rules, of which each column has one: a workflow says once what becomes of it.
+
+    Of masks the last has the last word, as where one runs after the other; those for parts of a document are
+    put together. What gives way is listed.
+    """
+    found: dict[Place, Rule] = {}
+    listed: list[Rule] = []
+    for each in rules:
+        former = found.get(each.place)
+        if former is None or each.place.column == "*":
+            if each.mask is None and not each.keep:
+                listed.append(each)
+            else:
+                found[each.place] = each
+        elif each.mask is None:
+            listed.append(each if not each.keep else _given_way(each))
+        elif former.mask is not None and (paths := _together(former.mask, each.mask)) is not None:
+            written = (
+                former.written if former.written == each.written else f"{former.written}, {each.written}"
+            )
+            note = " ".join(dict.fromkeys(note for note in (former.note, each.note) if note))
+            found[each.place] = Rule(each.place, written, mask=paths, note=note)
+        else:
+            listed.append(_given_way(former))
+            found[each.place] = each
+    return (*found.values(), *listed)
+
+
+def _given_way(former: Rule) -> Rule:
+    return Rule(former.place, former.written, why="Another rule of the same column is carried over.")
+
+
+def _together(one: MaskSpec, other: MaskSpec) -> MaskSpec | None:
+    """Both masks as one, if they are of paths of one document."""
+    if one.mask != "json" or other.mask != "json":
+        return None
+    parts = [each.params.get("paths") for each in (one, other)]
+    if any(not isinstance(part, dict) for part in parts):
+        return None
+    merged = {path: mask for part in parts if isinstance(part, dict) for path, mask in part.items()}
+    return MaskSpec.model_validate({"mask": "json", **one.params, "paths": merged})
 
 
 def mapping_of(value: object, what: str) -> Mapping[str, object]:

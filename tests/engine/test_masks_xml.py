@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from psycopg import errors
 
 from appliance.errors import WrongRequestError
+from appliance.workflow.document import MaskSpec
 from tests.engine.clusters import Cluster
-from tests.engine.masking_lab import Lab, keyed_hash, make_lab, remove_lab, spec
+from tests.engine.masking_lab import Lab, bind, keyed_hash, make_lab, remove_lab, spec
 from tests.engine.plan_making import plan_of
 
 KINDS = ["xml", "text"]
@@ -219,3 +221,50 @@ def test_a_source_without_libxml_is_refused_at_plan(postgres18: Cluster) -> None
         postgres18.drop_database(database)
     assert "letter.body: the mask 'xml' needs a server that was built with libxml" in refused.value.what
     assert refused.value.why == "No row has been read."
+
+
+LARGE = {
+    "many elements": lambda n: "<a>" + "<x><y><name>A&amp;n</name></y><o c='1' d='2'/></x>" * n + "</a>",
+    "deep elements": lambda n: "<a>" * n + "<name>x</name>" + "</a>" * n,
+    "many attributes": lambda n: "<o" + "".join(f" q{i}='&amp;'" for i in range(n)) + "><name>x</name></o>",
+    "one long value": lambda n: "<a><name>" + "&amp;<i/>" * n + "</name></a>",
+}
+
+
+@pytest.mark.parametrize("large", LARGE)
+def test_a_document_of_twice_the_size_is_twice_the_work(lab: Lab, large: str) -> None:
+    for paths, others in (
+        ({"//name": "hash", "//o/@c": "hash", "/a/*/b": "delete"}, "keep"),
+        ({"//x/y/name": "hash", "//o/@*": "hash", "/a/b": "keep"}, "delete"),
+    ):
+        chosen = spec("xml", paths=paths, others=others)
+        once, twice = (rows_worked_on(lab, LARGE[large](size), chosen) for size in (60, 120))
+        assert 1.5 * once < twice < 2.1 * once
+
+
+def rows_worked_on(lab: Lab, document: str, chosen: MaskSpec) -> int:
+    """How many rows all nodes of the plan give on or throw away while one document is masked."""
+    table, compiled = lab.table_of("text").name, lab.shapes("text", chosen)
+    lab.masked("text", [document], chosen)
+    session = lab.session(lab.reader)
+    with session.transaction():
+        bind(session, [compiled])
+        query = f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) SELECT {compiled.sql} FROM lab.{table}"
+        ((made,),) = session.execute(query.encode()).fetchall()
+
+    def of(node: dict[str, Any]) -> int:
+        rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+        return int(rows * node["Actual Loops"]) + sum(map(of, node.get("Plans", [])))
+
+    return of(made[0]["Plan"])
+
+
+def test_without_an_encoding_a_reference_has_the_pseudonym_of_its_character(source: Cluster) -> None:
+    made = make_lab(source, "ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE 'C'", "SQL_ASCII")
+    try:
+        for character in ("ü", "€", "🦊"):
+            for written in (f"&#{ord(character)};", f"&#x{ord(character):X};"):
+                document = f"<a><name>{written}</name></a>"
+                assert masked(made, document, paths=PATHS) == f"<a><name>{hashed(character)}</name></a>"
+    finally:
+        remove_lab(made)

@@ -1,19 +1,25 @@
-"""CHECK constraints over masked columns that ``plan`` did not try: they may fail, or call an owner's code.
+"""What masked values may break and ``plan`` did not try: it may fail, or call an owner's code.
 
-They are read in the database that is built, where their functions are as they will be when rows come: before
-the checks of tables are taken off.
+That is CHECK constraints of tables and types, generated columns, and partitions that take every row. They are
+read in the database that is built, where their functions are as they will be when rows come: before the
+checks of tables are taken off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from appliance.masking.expressions.sql_text import identifier
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.check_trials import tried_in_source
+
+MOST_PARTITIONS = 2_000
+"""Of a table with more it is not tried whether one of them takes every row."""
 
 _WANTED = """
 WITH RECURSIVE wanted AS (
@@ -43,8 +49,14 @@ SELECT w.place, a.attname::text, pg_get_expr(d.adbin, d.adrelid), format_type(a.
           JOIN pg_attribute AS o ON o.attrelid = w.oid AND o.attnum = r.refobjsubid AND o.attnum > 0
           WHERE r.refclassid = 'pg_class'::regclass AND r.refobjid = w.oid AND o.attnum <> a.attnum
           AND (r.classid = 'pg_attrdef'::regclass AND r.objid = d.oid
-               OR r.classid = 'pg_class'::regclass AND r.objid = w.oid AND r.objsubid = a.attnum))
+               OR r.classid = 'pg_class'::regclass AND r.objid = w.oid AND r.objsubid = a.attnum)),
+    a.attnotnull, t.typtype = 'd' OR EXISTS (
+        SELECT FROM pg_depend AS r WHERE r.classid = 'pg_attrdef'::regclass AND r.objid = d.oid
+        AND r.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass)),
+    CASE WHEN a.atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND a.atttypmod > 4
+        THEN a.atttypmod - 4 END
 FROM wanted AS w JOIN pg_attribute AS a ON a.attrelid = w.oid AND a.attgenerated <> ''
+JOIN pg_type AS t ON t.oid = a.atttypid
 JOIN pg_attrdef AS d ON d.adrelid = w.oid AND d.adnum = a.attnum
 """  # noqa: S608
 # A domain may stand below another, in an array, in a composite type or in a range.
@@ -74,10 +86,28 @@ SELECT w.place, a.attname::text, format_type(a.atttypid, a.atttypmod)
 FROM wanted AS w JOIN pg_attribute AS a ON a.attrelid = w.oid WHERE a.attnum > 0 AND NOT a.attisdropped
 """  # noqa: S608
 
+# What a row must satisfy that one of the partitions takes; NULL where one takes all. Of the keys that lead
+# there, also of those that are expressions, the server notes each column: it cannot go while the table stays.
+_PARTITIONS = f"""{_WANTED}, leaf AS (
+    SELECT w.place, t.relid, t.isleaf FROM wanted AS w CROSS JOIN LATERAL pg_partition_tree(w.oid) AS t
+)
+SELECT w.place,
+    (SELECT CASE WHEN count(*) = count(made) THEN string_agg(format('(%%s)', made), ' OR ') END FROM (
+        SELECT pg_get_partition_constraintdef(l.relid) AS made FROM leaf AS l
+        WHERE l.place = w.place AND l.isleaf AND l.relid <> w.oid LIMIT {MOST_PARTITIONS + 1}) AS m),
+    ARRAY(SELECT DISTINCT a.attname::text FROM leaf AS l JOIN pg_depend AS r
+          ON r.classid = 'pg_class'::regclass AND r.objid = l.relid AND r.objsubid > 0 AND r.deptype = 'i'
+          AND r.refclassid = 'pg_class'::regclass AND r.refobjid = l.relid AND r.refobjsubid = 0
+          JOIN pg_attribute AS a ON a.attrelid = l.relid AND a.attnum = r.objsubid
+          WHERE l.place = w.place AND NOT l.isleaf),
+    (SELECT count(*) FROM leaf AS l WHERE l.place = w.place AND l.isleaf) <= {MOST_PARTITIONS}
+FROM wanted AS w
+"""  # noqa: S608
+
 
 @dataclass(frozen=True)
 class Computed:
-    """A generated column that a check looks at."""
+    """A generated column."""
 
     name: str
     expression: str
@@ -85,19 +115,54 @@ class Computed:
 
 @dataclass(frozen=True)
 class LateRule:
-    """A CHECK of a table, or all those of the types of one of its columns."""
+    """A CHECK of a table, all those of the types of one of its columns, or what else a row must satisfy."""
 
     table: int
     """Its place among the plan's tables."""
     names: tuple[str, ...]
+    """Of checks, of a generated column, or of the table whose partitions must take every row."""
     expression: str
-    """Of a table's check; of a type's for people alone: taking up a value holds it to all of them."""
+    """Of a type's for people alone: taking up a value holds it to all of them."""
     columns: tuple[str, ...]
     """That it is about, without generated ones, each with a value from the source."""
     types: tuple[str, ...]
     computed: tuple[Computed, ...] = ()
-    of_type: bool = False
+    kind: Literal["check", "type", "generated", "partitions"] = "check"
     whole_row: bool = False
+
+    @property
+    def of_type(self) -> bool:
+        """Taking up a value of the column's type is what is tried."""
+        return self.kind == "type"
+
+
+@dataclass(frozen=True)
+class _Generated:
+    """A generated column and what may keep it from being computed."""
+
+    computed: Computed
+    plain: str
+    """Its expression as it is written."""
+    needs: tuple[str, ...]
+    not_null: bool
+    foreign: bool
+    length: int | None
+
+    @property
+    def rule(self) -> str:
+        """What is not false of a row that has it."""
+        name = identifier(self.computed.name)
+        held = f"{name} IS NOT NULL" if self.not_null else f"pg_catalog.num_nulls({name}) >= 0"
+        if self.length is None:
+            return held
+        # A cast that is written cuts, one to store a value does not.
+        text = f"pg_catalog.rtrim(({self.plain})::text)"
+        return f"{held} AND pg_catalog.char_length({text}) <= {self.length}"
+
+    @property
+    def may_fail(self) -> bool:
+        plainly = not (self.not_null or self.foreign or self.length is not None)
+        return not plainly or not tried_in_source(self.plain, domain=False)
 
 
 def late_rules(twin: Connection[TupleRow], tables: Sequence[PlannedTable]) -> list[LateRule]:
@@ -113,18 +178,27 @@ def late_rules(twin: Connection[TupleRow], tables: Sequence[PlannedTable]) -> li
         "names": [table.name for table in tables],
     }
     types: dict[tuple[int, str], str] = {}
-    computed: dict[tuple[int, str], tuple[Computed, tuple[str, ...]]] = {}
+    computed: dict[tuple[int, str], _Generated] = {}
     checks = [row for row in twin.execute(_CHECKS, asked).fetchall() if row[0] - 1 in chosen]
     domains = [row for row in twin.execute(_DOMAINS, asked).fetchall() if row[0] - 1 in chosen]
-    if not checks and not domains:
+    for place, name, expression, type_, needs, not_null, foreign, length in twin.execute(_COMPUTED, asked):
+        if place - 1 in chosen:
+            made = Computed(name, f"({expression})::{type_}")
+            computed[place - 1, name] = _Generated(made, expression, tuple(needs), not_null, foreign, length)
+    routed = {
+        (table.load_into.schema_name, table.load_into.name): place
+        for place, table in sorted(chosen.items(), key=lambda each: each[1].estimated_rows)
+        if table.load_into.qualified != table.qualified
+    }
+    if not (checks or domains or computed or routed):
         return []
     for place, name, type_ in twin.execute(_TYPES, asked):
         types[place - 1, name] = type_
-    for place, name, expression, type_, needs in twin.execute(_COMPUTED, asked):
-        computed[place - 1, name] = Computed(name, f"({expression})::{type_}"), tuple(needs)
     found = [
         *_of_types(chosen, types, domains),
         *_of_tables(chosen, types, computed, checks),
+        *_of_generated(chosen, types, computed),
+        *_of_partitions(twin, chosen, types, routed),
     ]
     return _once_a_root(tables, found)
 
@@ -149,21 +223,21 @@ def _of_types(
             expression=" AND ".join(dict.fromkeys(row[3] for row in its)),
             columns=(column,),
             types=(types[place, column],),
-            of_type=True,
+            kind="type",
         )
 
 
 def _of_tables(
     tables: Mapping[int, PlannedTable],
     types: Mapping[tuple[int, str], str],
-    computed: Mapping[tuple[int, str], tuple[Computed, tuple[str, ...]]],
+    computed: Mapping[tuple[int, str], _Generated],
     rows: Iterable[TupleRow],
 ) -> Iterable[LateRule]:
     for number, name, expression, foreign, whole_row, about in rows:
         place = number - 1
         made = [computed[place, each] for each in about if (place, each) in computed]
         plain = [each for each in about if (place, each) not in computed]
-        columns = tuple(dict.fromkeys([*plain, *(need for _, needs in made for need in needs)]))
+        columns = tuple(dict.fromkeys([*plain, *(need for each in made for need in each.needs)]))
         masked = {each.name for each in tables[place].masked_columns}
         if not whole_row and masked.isdisjoint(columns):
             continue
@@ -175,8 +249,54 @@ def _of_tables(
             expression=expression,
             columns=columns,
             types=tuple(types[place, each] for each in columns),
-            computed=tuple(each for each, _ in made),
+            computed=tuple(each.computed for each in made),
             whole_row=whole_row,
+        )
+
+
+def _of_generated(
+    tables: Mapping[int, PlannedTable],
+    types: Mapping[tuple[int, str], str],
+    computed: Mapping[tuple[int, str], _Generated],
+) -> Iterable[LateRule]:
+    for (place, name), made in computed.items():
+        masked = {each.name for each in tables[place].masked_columns}
+        if masked.isdisjoint(made.needs) or not made.may_fail:
+            continue
+        yield LateRule(
+            table=place,
+            names=(name,),
+            expression=made.rule,
+            columns=made.needs,
+            types=tuple(types[place, each] for each in made.needs),
+            computed=(made.computed,),
+            kind="generated",
+        )
+
+
+def _of_partitions(
+    twin: Connection[TupleRow],
+    tables: Mapping[int, PlannedTable],
+    types: Mapping[tuple[int, str], str],
+    routed: Mapping[tuple[str, str], int],
+) -> Iterable[LateRule]:
+    """Of tables through which rows are loaded, since a mask decides in which partition one stands."""
+    if not routed:
+        return
+    roots = list(routed)
+    asked = {"schemas": [schema for schema, _ in roots], "names": [name for _, name in roots]}
+    for number, expression, about, few in twin.execute(_PARTITIONS, asked).fetchall():
+        place = routed[roots[number - 1]]
+        masked = {each.name for each in tables[place].masked_columns}
+        if not expression or not few or masked.isdisjoint(about):
+            continue
+        yield LateRule(
+            table=place,
+            names=(".".join(roots[number - 1]),),
+            expression=expression,
+            columns=tuple(about),
+            types=tuple(types[place, each] for each in about),
+            kind="partitions",
         )
 
 
@@ -185,7 +305,7 @@ def _once_a_root(tables: Sequence[PlannedTable], rules: Iterable[LateRule]) -> l
     for rule in rules:
         table = tables[rule.table]
         root = table.root.qualified if table.root is not None else table.qualified
-        key = (root, rule.names, rule.columns)
+        key = (rule.kind, root, rule.names, rule.columns)
         former = largest.get(key)
         if former is None or table.estimated_rows > tables[former.table].estimated_rows:
             largest[key] = rule

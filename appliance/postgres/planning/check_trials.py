@@ -86,6 +86,9 @@ _HARMLESS_CAST = re.compile(
     re.VERBOSE,
 )
 
+# Sums and products can be too large, and a pattern that is a value may be none.
+_FAILING_OPERATOR = re.compile(r"[-+]|(?<![~*])\*|~\*?\s*[^\s)~*]")
+
 
 @dataclass(frozen=True)
 class _Rule:
@@ -165,6 +168,7 @@ def tried_in_source(expression: str, *, domain: bool) -> bool:
         all(word.lower() in _TOTAL for word in called)
         and "::" not in left
         and not re.search(r"\b(SELECT|OPERATOR|CAST|COLLATE)\b|[/%#]", left)
+        and not _FAILING_OPERATOR.search(left)
     )
 
 

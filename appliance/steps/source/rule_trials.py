@@ -121,18 +121,16 @@ class _Trials:
 
     def _problem(self, rule: LateRule, table: PlannedTable, tried: Tried) -> Problem:
         touched = [each for each in table.masked_columns if each.name in rule.columns]
-        names = ", ".join(rule.names)
-        thing = f"CHECK of its type, {names}" if rule.of_type else f"CHECK constraint {names}"
         fails = f"; it fails with SQLSTATE {tried.failed_with}" if tried.failed_with else ""
         what = (
             f"{table.qualified}.{touched[0].name}: {tried.broken:,} of {tried.rows:,} rows that were tried"
-            f" would break the {thing} {rule.expression}, masked with"
+            f" would {_breaking(rule)}, masked with"
             f" {' and '.join(each.mask or '' for each in touched)}{fails}"
         )
         fitting = self._others(rule, table, touched)
         ways = [f"{', '.join(fitting)}: none of these rows breaks it then"] if fitting else []
         ways.append("keep")
-        if not rule.of_type:
+        if rule.kind == "check":
             ways.append(f'leave_out: ["check {rule.names[0]} on {(table.root or table).qualified}"]')
         path = mask_path(touched[0].rule, touched[0].preset)
         return self._context.spec.places.problem(path, what, ", or ".join(ways))
@@ -160,13 +158,28 @@ class _Trials:
         return found
 
 
+def _breaking(rule: LateRule) -> str:
+    names = ", ".join(rule.names)
+    if rule.kind == "type":
+        return f"break the CHECK of its type, {names} {rule.expression}"
+    if rule.kind == "generated":
+        return f"have no value for the generated column {names}, which is computed from it"
+    if rule.kind == "partitions":
+        return f"fit no partition of {names}"
+    return f"break the CHECK constraint {names} {rule.expression}"
+
+
 def _undecided(rule: LateRule, table: PlannedTable, tried: Tried) -> str:
-    thing = (
-        f"The CHECK of the type of {table.qualified}.{rule.columns[0]}, {', '.join(rule.names)},"
-        if rule.of_type
-        else f"The CHECK constraint {rule.names[0]} of {table.qualified}"
-    )
-    when = "while they are loaded" if rule.of_type else "when they are loaded"
+    name = rule.names[0]
+    if rule.kind == "type":
+        thing = f"The CHECK of the type of {table.qualified}.{rule.columns[0]}, {', '.join(rule.names)},"
+    elif rule.kind == "generated":
+        thing = f"Whether the generated column {name} of {table.qualified} has a value for each row"
+    elif rule.kind == "partitions":
+        thing = f"Whether a partition of {name} takes each row"
+    else:
+        thing = f"The CHECK constraint {name} of {table.qualified}"
+    when = "when they are loaded" if rule.kind == "check" else "while they are loaded"
     return (
         f"{thing} is not decided before the load: {tried.undecided}. All rows are held against it {when}; if"
         " one breaks it the run fails, and the twin stays as it was."
