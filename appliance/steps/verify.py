@@ -76,6 +76,14 @@ class VerifyResult(BaseModel):
     seconds: float
 
 
+def _next_step(*, changed: bool) -> str:
+    after_load = " its after_load if a constraint is," if changed else ""
+    return (
+        "No reader has seen the failed copy. Mend the workflow's masks if one of them is named,"
+        f"{after_load} else start the run again."
+    )
+
+
 def run(context: StepContext) -> VerifyResult:
     """Verify every target. Raises WorkFailedError with every fault, in names and numbers."""
     began = time.monotonic()
@@ -99,8 +107,7 @@ def run(context: StepContext) -> VerifyResult:
         raise WorkFailedForGoodError(
             "Verification failed, so the twin was not replaced.",
             f"{shown}\n  and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else shown,
-            "No reader has seen the failed copy. Mend the workflow's masks if one of them is named,"
-            " else start the run again.",
+            _next_step(changed=any(proof.after_load is not None for proof in proofs)),
         )
     for line in found:
         context.notice(f"{line}. Mask it, or say why it is kept: {{column: …, because: …}}")

@@ -25,7 +25,7 @@ def check_together(deliver: Sequence[Delivery], source: str) -> None:
         "delivers to one place in a bucket twice",
         "each connection and prefix once",
     )
-    built = {
+    built: dict[KeyPath, str] = {
         ("deliver", place, kind, "build_in"): each.build_in
         for kind, those in (("files", files), ("bucket", buckets))
         for place, each in those.items()
