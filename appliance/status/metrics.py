@@ -92,6 +92,22 @@ def _metrics(report: Report) -> Iterator[Metric]:
         "When the first certificate of a file expires.",
         [({"file": each.file, "used_by": each.used_by}, each.expires_at) for each in report.certificates],
     )
+    yield _gauge(
+        "appliance_twin_published_timestamp_seconds",
+        "When a twin that stands was put there.",
+        [
+            ({"workflow": each.workflow, "connection": each.connection}, each.since)
+            for each in report.twins or ()
+        ],
+    )
+    if exports := report.exports:
+        yield _one("appliance_exports", "Exports that are kept on this machine.", exports.count)
+        yield _one("appliance_exports_bytes", "What they take.", exports.bytes)
+    if backup := report.last_backup:
+        yield _one(
+            "appliance_last_backup_timestamp_seconds", "When a backup was last written here.", backup.at
+        )
+        yield _one("appliance_last_backup_bytes", "How large it was.", backup.bytes)
     yield _one("process_resident_memory_bytes", "Memory of the status service.", own_memory_bytes())
     yield _counter("process_cpu_seconds", "CPU time of the status service.", time.process_time())
 

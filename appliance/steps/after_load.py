@@ -42,3 +42,12 @@ def _tell(context: StepContext, connection: str, record: AfterLoadRecord) -> Non
     ):
         if what:
             context.notice(f"after_load on {connection} {name} {', '.join(what)}.")
+
+
+def mending(*, after_load: bool) -> str:
+    """The next step where verification has failed; ``after_load``: whether SQL of the workflow's own ran."""
+    own = " its after_load if a constraint is," if after_load else ""
+    return (
+        "No reader has seen the failed copy. Mend the workflow's masks if one of them is named,"
+        f"{own} else start the run again."
+    )

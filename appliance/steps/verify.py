@@ -37,7 +37,7 @@ from appliance.postgres.sessions.kept_sessions import KeptSessions
 from appliance.postgres.sessions.parallel_jobs import Job, Session, run_jobs
 from appliance.postgres.twin.after_load import AfterLoadRecord
 from appliance.postgres.twin.found_names import with_names
-from appliance.steps.after_load import with_after_load
+from appliance.steps.after_load import mending, with_after_load
 from appliance.steps.calling.context import StepContext
 from appliance.steps.kept.in_twin import look_at_kept
 from appliance.steps.kept.said import MOST_TABLES, found_lines, said_tables
@@ -99,8 +99,7 @@ def run(context: StepContext) -> VerifyResult:
         raise WorkFailedForGoodError(
             "Verification failed, so the twin was not replaced.",
             f"{shown}\n  and {len(faults) - _SHOWN_FAULTS} more" if len(faults) > _SHOWN_FAULTS else shown,
-            "No reader has seen the failed copy. Mend the workflow's masks if one of them is named,"
-            " else start the run again.",
+            mending(after_load=any(proof.after_load is not None for proof in proofs)),
         )
     for line in found:
         context.notice(f"{line}. Mask it, or say why it is kept: {{column: …, because: …}}")

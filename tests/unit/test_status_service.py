@@ -20,12 +20,14 @@ from appliance.releases.repository.seen import Available, Seen, write_seen
 from appliance.settings.settings import Settings, load_settings
 from appliance.status.calls.guard import required_token
 from appliance.status.facts.certificates import expiries
+from appliance.status.facts.exports_shown import ExportsShown
 from appliance.status.metrics import metrics
 from appliance.status.report import Certificate, Component, Disk, LastRun, Report, Runs
 from appliance.status.service import create_app
 from appliance.status.state import State, _Airflow
-from appliance.store.rows import OutboxDepth
+from appliance.store.rows import OutboxDepth, StandingTwin
 from appliance.supervision.idle_dag_processor import MARKER
+from appliance.system.last_backup import LastBackup
 from tests.unit.example_report import NOW, dashboard_link, report, run_line, workflow_state
 
 
@@ -138,6 +140,9 @@ def everything() -> Report:
         dashboard=dashboard_link(last_contact_at=NOW, clock_offset_seconds=-0.2),
         certificates=(Certificate("/etc/x.pem", "production", NOW),),
         receipts=None,
+        twins=(StandingTwin("staging", "shop", "shop-1", NOW),),
+        exports=ExportsShown(count=2, bytes=4_711, newest=()),
+        last_backup=LastBackup(at=NOW, file="/backup.age", bytes=9, release="1.0.0"),
     )
 
 
@@ -157,6 +162,9 @@ def test_the_metrics_are_read_by_prometheus_own_parser_and_named_as_it_asks() ->
         samples[("appliance_certificate_expiry_timestamp_seconds", "/etc/x.pem", "production")]
         == NOW.timestamp()
     )
+    assert samples[("appliance_twin_published_timestamp_seconds", "staging", "shop")] == NOW.timestamp()
+    assert (samples[("appliance_exports",)], samples[("appliance_exports_bytes",)]) == (2, 4_711)
+    assert samples[("appliance_last_backup_timestamp_seconds",)] == NOW.timestamp()
     for name, family in found.items():
         assert name.startswith(("appliance_", "process_")) and family.documentation
         assert (family.type == "counter") == any(s.name.endswith("_total") for s in family.samples)

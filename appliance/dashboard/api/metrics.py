@@ -13,10 +13,11 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import PlainTextResponse
 
 from appliance import __version__
+from appliance.dashboard.store.appliances.rows import FleetRow
 from appliance.dashboard.store.run_history.workflow_ends import WorkflowEnd, workflow_ends
 from appliance.dashboard.web.access import api_role
 from appliance.dashboard.web.context import Context, context_of
-from appliance.dashboard.web.overview import FleetRow, fleet_rows
+from appliance.dashboard.web.overview import fleet_rows
 
 router = APIRouter(dependencies=[Depends(api_role("viewer"))])
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

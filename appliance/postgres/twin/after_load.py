@@ -154,7 +154,7 @@ def _run(session: Connection[TupleRow], place: int | None, text: str, number: in
     except psycopg.Error as error:
         said = database_failure(f"{name} failed, so the twin was not replaced.", error)
         at = _line(text, error.diag.statement_position)
-        kind = f" It is a {type(error).__name__}." if type(error) is not psycopg.Error else ""
+        kind = f" PostgreSQL calls it {type(error).__name__}." if type(error) is not psycopg.Error else ""
         raise WorkFailedForGoodError(
             said.what,
             f"{said.why}{kind}{at}",

@@ -286,7 +286,7 @@ def _print_not_carried(console: Console, plan: Plan, *, everything: bool) -> Non
     if not everything:
         count = len(plan.not_carried)
         objects = "1 thing" if count == 1 else f"{count} things"
-        _say(console, f"The twin lacks {objects} of the source: appliance runs {plan.run_id}")
+        _say(console, f"What is delivered lacks {objects} of the source: appliance runs {plan.run_id}")
         return
     _say(console, "What the twin will not have:")
     for item in plan.not_carried:
