@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from appliance.errors import ApplianceError
+from appliance.postgres.building import rule_trials
 from appliance.steps.calling.step_keys import step_settings
+from appliance.steps.source import trial_deadline
 from tests.engine.clusters import Cluster
 from tests.engine.engine_run import KEY, EngineRun
 from tests.engine.scenario import Scenario
@@ -241,6 +243,25 @@ def test_a_check_that_takes_too_long_is_not_waited_for(schema_of: MakeRun) -> No
     assert any(
         "person_slow_check" in each and "takes longer than a trial may" in each for each in run.notices
     )
+
+
+def test_a_check_that_does_not_let_itself_be_cancelled_is_not_waited_for(
+    schema_of: MakeRun, source: Cluster, source_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.sql(
+        source_database,
+        """CREATE OR REPLACE FUNCTION crm.is_slow(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+        WHILE current_database() LIKE '%\\_\\_next' LOOP
+            BEGIN PERFORM pg_sleep(3600); EXCEPTION WHEN query_canceled THEN NULL; END;
+        END LOOP; RETURN true; END $$""",
+    )
+    monkeypatch.setattr(rule_trials, "TIMEOUT", "SET LOCAL statement_timeout = '100ms'")
+    monkeypatch.setattr(trial_deadline, "SECONDS", 2.0)
+    run = schema_of({"slow": "hash"})
+    run.schema()
+    run.close()
+    (said,) = [each for each in run.notices if "person_slow_check" in each and "not decided" in each]
+    assert "it takes too long, and goes on when it is told to end" in said
 
 
 def test_a_check_that_spies_sees_no_key_and_no_original(schema_of: MakeRun) -> None:
