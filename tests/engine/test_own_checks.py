@@ -62,6 +62,9 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public, crm TO reader;
 TRUNCATE crm.seen;
 """
 
+SLOW = ["check person_slow_check on public.person"]
+"""For a run that gets as far as the checks of filled tables."""
+
 MakeRun = Callable[..., EngineRun]
 
 
@@ -160,7 +163,7 @@ def test_a_check_that_sees_a_mask_only_through_another_column_or_the_row_ends_th
     schema_of: MakeRun, source: Cluster, source_database: str, check: str
 ) -> None:
     source.sql(source_database, OF_ANOTHER_COLUMN.format(name="of_another", check=check))
-    run = schema_of({"code": "format_preserving"})
+    run = schema_of({"code": "format_preserving"}, leave_out=SLOW)
     run.schema()
     run.copy()
     with pytest.raises(ApplianceError) as refused:
@@ -170,7 +173,7 @@ def test_a_check_that_sees_a_mask_only_through_another_column_or_the_row_ends_th
 
 
 def test_a_check_whose_function_reads_what_is_masked_is_not_blamed_on_the_source(schema_of: MakeRun) -> None:
-    run = schema_of({"crm.code.code": "format_preserving"})
+    run = schema_of({"crm.code.code": "format_preserving"}, leave_out=SLOW)
     run.schema()
     run.copy()
     run.finish()
@@ -225,7 +228,7 @@ def test_generated_columns_and_partitions_that_masked_rows_fit_are_loaded(
         "place": {"mask": "constant", "value": "A"},
         "day": {"mask": "random_date", "earliest": "2020-02-01", "latest": "2020-05-01"},
     }
-    run = schema_of({f"public.shelf.{column}": mask for column, mask in fitting.items()})
+    run = schema_of({f"public.shelf.{column}": mask for column, mask in fitting.items()}, leave_out=SLOW)
     run.schema()
     run.copy()
     run.finish()
