@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from appliance.errors import ApplianceError
+from appliance.postgres.building import rule_trials
 from appliance.steps.calling.step_keys import step_settings
+from appliance.steps.source import trial_deadline
 from tests.engine.clusters import Cluster
 from tests.engine.engine_run import KEY, EngineRun
 from tests.engine.scenario import Scenario
@@ -59,6 +61,9 @@ GRANT USAGE ON SCHEMA crm TO reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA public, crm TO reader;
 TRUNCATE crm.seen;
 """
+
+SLOW = ["check person_slow_check on public.person"]
+"""For a run that gets as far as the checks of filled tables."""
 
 MakeRun = Callable[..., EngineRun]
 
@@ -158,7 +163,7 @@ def test_a_check_that_sees_a_mask_only_through_another_column_or_the_row_ends_th
     schema_of: MakeRun, source: Cluster, source_database: str, check: str
 ) -> None:
     source.sql(source_database, OF_ANOTHER_COLUMN.format(name="of_another", check=check))
-    run = schema_of({"code": "format_preserving"})
+    run = schema_of({"code": "format_preserving"}, leave_out=SLOW)
     run.schema()
     run.copy()
     with pytest.raises(ApplianceError) as refused:
@@ -168,7 +173,7 @@ def test_a_check_that_sees_a_mask_only_through_another_column_or_the_row_ends_th
 
 
 def test_a_check_whose_function_reads_what_is_masked_is_not_blamed_on_the_source(schema_of: MakeRun) -> None:
-    run = schema_of({"crm.code.code": "format_preserving"})
+    run = schema_of({"crm.code.code": "format_preserving"}, leave_out=SLOW)
     run.schema()
     run.copy()
     run.finish()
@@ -223,7 +228,7 @@ def test_generated_columns_and_partitions_that_masked_rows_fit_are_loaded(
         "place": {"mask": "constant", "value": "A"},
         "day": {"mask": "random_date", "earliest": "2020-02-01", "latest": "2020-05-01"},
     }
-    run = schema_of({f"public.shelf.{column}": mask for column, mask in fitting.items()})
+    run = schema_of({f"public.shelf.{column}": mask for column, mask in fitting.items()}, leave_out=SLOW)
     run.schema()
     run.copy()
     run.finish()
@@ -241,6 +246,25 @@ def test_a_check_that_takes_too_long_is_not_waited_for(schema_of: MakeRun) -> No
     assert any(
         "person_slow_check" in each and "takes longer than a trial may" in each for each in run.notices
     )
+
+
+def test_a_check_that_does_not_let_itself_be_cancelled_is_not_waited_for(
+    schema_of: MakeRun, source: Cluster, source_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.sql(
+        source_database,
+        """CREATE OR REPLACE FUNCTION crm.is_slow(text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+        WHILE current_database() LIKE '%\\_\\_next' LOOP
+            BEGIN PERFORM pg_sleep(3600); EXCEPTION WHEN query_canceled THEN NULL; END;
+        END LOOP; RETURN true; END $$""",
+    )
+    monkeypatch.setattr(rule_trials, "TIMEOUT", "SET LOCAL statement_timeout = '100ms'")
+    monkeypatch.setattr(trial_deadline, "SECONDS", 2.0)
+    run = schema_of({"slow": "hash"})
+    run.schema()
+    run.close()
+    (said,) = [each for each in run.notices if "person_slow_check" in each and "not decided" in each]
+    assert "it takes too long, and goes on when it is told to end" in said
 
 
 def test_a_check_that_spies_sees_no_key_and_no_original(schema_of: MakeRun) -> None:

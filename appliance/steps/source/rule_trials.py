@@ -21,7 +21,9 @@ from appliance.postgres.planning.masked_rows import Row, masked_rows, may_be_sam
 from appliance.postgres.source.catalog_reader import read_catalog
 from appliance.postgres.source.lock_watch import LockWatch
 from appliance.steps.calling.context import StepContext
+from appliance.steps.source import trial_deadline
 from appliance.steps.source.reading import read_source
+from appliance.steps.source.trial_deadline import TrialDeadline
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.matching.decisions import mask_path
 
@@ -101,13 +103,19 @@ class _Trials:
             return Tried(0, undecided=f"no masked rows could be read for it (SQLSTATE {rows})")
         settings = self._settings.of(table.schema_name, table.name)
         # A session for each: what the owner's code leaves in one meets nothing of another.
-        with closing(
-            self._context.connect_target(self._target.connection, self._target.next_database)
-        ) as twin:
+        with (
+            closing(self._connect()) as twin,
+            TrialDeadline(twin, self._connect, trial_deadline.SECONDS) as deadline,
+        ):
             try:
                 return try_rule(twin, rule, rows, settings)
             except psycopg.Error as error:
+                if deadline.passed:
+                    return Tried(0, undecided="it takes too long, and goes on when it is told to end")
                 raise database_failure("The twin's checks could not be tried.", error) from None
+
+    def _connect(self) -> Connection[TupleRow]:
+        return self._context.connect_target(self._target.connection, self._target.next_database)
 
     def _rows(self, table: PlannedTable, columns: Sequence[CompiledColumn]) -> list[Row] | str:
         try:
