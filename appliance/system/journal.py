@@ -1,7 +1,7 @@
-"""Telling systemd's journal what happened to a run, in fields that it can be searched by.
+"""Entries in systemd's journal about what happened to a run, in fields that it can be searched by.
 
 Names and states only: what an error says is for the run's own log, which is scrubbed. Where there is no
-journal, as in a container, nothing is told. Nobody waits for it.
+journal, as in a container, nothing is sent. No caller waits for it.
 """
 
 from __future__ import annotations

@@ -264,7 +264,7 @@ def test_a_check_that_does_not_let_itself_be_cancelled_is_not_waited_for(
     run.schema()
     run.close()
     (said,) = [each for each in run.notices if "person_slow_check" in each and "not decided" in each]
-    assert "it takes too long, and goes on when it is told to end" in said
+    assert "it takes too long, and goes on when it is cancelled" in said
 
 
 def test_a_check_that_spies_sees_no_key_and_no_original(schema_of: MakeRun) -> None:

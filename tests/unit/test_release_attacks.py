@@ -16,9 +16,10 @@ from appliance.dashboard.repository import metadata
 from appliance.dashboard.repository.keys import Keys
 from appliance.errors import ApplianceError, WorkFailedError
 from appliance.releases.repository import repository
-from appliance.releases.repository.source import Folder, Server
+from appliance.releases.repository.source import Folder, Pace, Server
 from tests.unit.release_rig import (
     BODY,
+    UNHURRIED,
     Attack,
     Handler,
     HostileServer,
@@ -187,23 +188,24 @@ def failing(handler: Handler, path: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("attack", "said"),
+    ("attack", "pace", "said"),
     [
-        (endless, "longer than what was signed"),
-        (endless_metadata, "longer than what was signed"),
-        (dripping, "bytes a second"),
-        (dripping_head, "does not answer in time"),
-        (silent, "does not answer in time"),
-        (redirecting, "redirects are not followed"),
-        (compressing, "compressed answer"),
-        (failing, "answered 500"),
+        (endless, UNHURRIED, "longer than what was signed"),
+        (endless_metadata, UNHURRIED, "longer than what was signed"),
+        (dripping, Pace(window_s=0.3, least_bytes_per_s=10_000), "bytes a second"),
+        (dripping_head, Pace(silence_s=1.0), "does not answer in time"),
+        (silent, Pace(silence_s=1.0), "does not answer in time"),
+        (redirecting, UNHURRIED, "redirects are not followed"),
+        (compressing, UNHURRIED, "compressed answer"),
+        (failing, UNHURRIED, "answered 500"),
     ],
 )
 def test_a_hostile_server_gets_nowhere(
-    machine: Machine, server: HostileServer, source: Server, attack: Attack, said: str
+    machine: Machine, server: HostileServer, attack: Attack, pace: Pace, said: str
 ) -> None:
     server.attack = attack
-    assert said in refused(machine, source)
+    with reading(server, pace) as source:
+        assert said in refused(machine, source)
 
 
 def test_what_breaks_off_is_taken_up_again_where_it_was(

@@ -158,7 +158,7 @@ def check_problems(
 
 
 def tried_in_source(expression: str, *, domain: bool) -> bool:
-    """Whether no value can make a check fail, as far as its text says: it calls nobody's own functions."""
+    """Whether no value can make a check fail, as its text says: it calls the server's own functions alone."""
     if domain and any("VALUE" in literal for literal in _LITERAL.findall(expression)):
         return False
     bare = _LITERAL.sub("''", expression)

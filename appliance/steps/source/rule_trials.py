@@ -111,7 +111,7 @@ class _Trials:
                 return try_rule(twin, rule, rows, settings)
             except psycopg.Error as error:
                 if deadline.passed:
-                    return Tried(0, undecided="it takes too long, and goes on when it is told to end")
+                    return Tried(0, undecided="it takes too long, and goes on when it is cancelled")
                 raise database_failure("The twin's checks could not be tried.", error) from None
 
     def _connect(self) -> Connection[TupleRow]:

@@ -27,7 +27,7 @@ from appliance.releases.way_down.moves import (
 def agreed(root: Path, version: str, *, yes: bool) -> bool:
     """Whether a person agrees to lose what this move loses; False where it loses nothing.
 
-    Raises RefusedError where it is not possible, or nobody can be asked, and typer.Abort for a no.
+    Raises RefusedError where it is not possible, or there is no terminal to ask on, and typer.Abort for a no.
     """
     here, there = side(root, linked(root, CURRENT) or ""), side(root, version)
     stays = what_stays(here, there)
@@ -35,7 +35,7 @@ def agreed(root: Path, version: str, *, yes: bool) -> bool:
     if _is_way_back(root, version):
         if since := _since_the_move(here, there):
             _ask(version, (since, kept, stays), yes=yes)
-        # The updater, which is of the release that is gone back to, goes back at once and asks nobody.
+        # The updater, which is of the release that is gone back to, goes back at once and does not ask.
         return False
     check_move(here, there)
     lost = losses(here, there)
@@ -66,7 +66,7 @@ def _since_the_move(here: Side, there: Side) -> str:
 
 
 def _ask(version: str, said: tuple[str, ...], *, yes: bool) -> None:
-    """Show what it is about, and ask. Raises RefusedError where nobody can be asked, typer.Abort for a no."""
+    """Show what it is about, and ask. Raises RefusedError without a terminal, typer.Abort for a no."""
     if not yes and not sys.stdin.isatty():
         raise RefusedError(
             f"Going down to {version} loses something, and no terminal is there to ask on.",

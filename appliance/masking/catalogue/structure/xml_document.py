@@ -114,7 +114,7 @@ class XmlDocument(Mask[XmlParams]):
             return Rule(leaf.path, "mask", lambda sql: leaf.masked(sql, scope))
 
         document = rewriting([made_by(leaf) for leaf in leaves] + ends).document(value.text)
-        # What has been masked is written in one way: to write it once more with every value as it is changes
+        # What has been masked is written in one way: to write it again with every value as it is changes
         # nothing.
         again = rewriting([Rule(leaf.path, "mask") for leaf in leaves] + ends).document(value.text)
         left = f"{value.text} IS DISTINCT FROM {again}"
