@@ -33,6 +33,7 @@ from appliance.dashboard.api import proposals as api_proposals
 from appliance.dashboard.api import releases as api_releases
 from appliance.dashboard.api import workflows as api_workflows
 from appliance.dashboard.http_errors import TooManyRequestsError, problem_of, status_of
+from appliance.dashboard.notifying.notifier import FleetNotifier, notifier
 from appliance.dashboard.pages import appliance as pages_appliance
 from appliance.dashboard.pages import audit as pages_audit
 from appliance.dashboard.pages import bulk as pages_bulk
@@ -66,6 +67,7 @@ from appliance.releases.repository.contents import METADATA, TARGETS
 
 SWEEP_EVERY_SECONDS = 600
 ROLLOUTS_EVERY_SECONDS = 15
+NOTIFY_EVERY_SECONDS = 15
 log = logging.getLogger("appliance.dashboard")
 
 
@@ -134,6 +136,8 @@ def create_app(settings: Settings, context: Context | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
     tasks = [asyncio.create_task(each(context)) for each in (_sweep_for_ever, _advance_for_ever)]
+    if (notifies := notifier(context.settings, context.database)) is not None:
+        tasks.append(asyncio.create_task(_notify_for_ever(notifies)))
     yield
     for task in tasks:
         task.cancel()
@@ -158,6 +162,17 @@ async def _advance_for_ever(context: Context) -> None:
         except StoreAwayError as error:
             log.warning("Rollouts could not be carried on: %s", error)
         await asyncio.sleep(ROLLOUTS_EVERY_SECONDS)
+
+
+async def _notify_for_ever(notifier: FleetNotifier) -> None:
+    while True:
+        try:
+            await run_in_threadpool(notifier.turn)
+        except StoreAwayError as error:
+            log.warning("The fleet could not be looked at: %s", error)
+        except OSError as error:
+            log.warning("What has been said could not be kept: %s", error.strerror)
+        await asyncio.sleep(NOTIFY_EVERY_SECONDS)
 
 
 def _healthz(request: Request) -> Response:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 import uvicorn
 
 from appliance.dashboard.app import create_app
+from appliance.dashboard.notifying.notifier import send_tests
+from appliance.dashboard.notifying.settings import read_notify
 from appliance.dashboard.openid.provider import Provider
 from appliance.dashboard.settings import Settings, configured, first_password, from_environment
 from appliance.dashboard.store.access import openid_people, people, second_factors, tokens
@@ -49,6 +52,8 @@ def default(call: typer.Context) -> None:
 def serve() -> None:
     """Run the dashboard. At its first start it makes ``admin`` and prints a one-time password."""
     settings = from_environment()
+    if settings.notify:
+        read_notify(Path(settings.notify))
     context = Context.open(settings)
     with context.database.read() as session:
         is_first = not session.count("SELECT count(*) FROM person")
@@ -156,6 +161,16 @@ def create_token(
     """Print a new API token."""
     _, database = _open()
     _say(tokens.create_token(database, people.SYSTEM, name, role, days)[1])
+
+
+@cli.command("notify-test")
+def notify_test(name: Annotated[str | None, typer.Argument(help="Only this address.")] = None) -> None:
+    """Send a test to each address that DASHBOARD_NOTIFY names. Exit status 1 if one does not arrive."""
+    found = send_tests(from_environment(), name)
+    for address, why in found.items():
+        _say(f"{address}: not sent: {why}" if why else f"{address}: sent")
+    if any(found.values()):
+        raise typer.Exit(1)
 
 
 @cli.command("add-appliance")

@@ -83,6 +83,8 @@ class Settings:
     heartbeat_seconds: int = 30
     retention_days: int = 90
     """How long events and finished runs are kept."""
+    notify: str = ""
+    """A YAML file that says who is notified of what goes wrong in the fleet; empty: no one is."""
     install_command: str = DEFAULT_INSTALL_COMMAND
     enrol_command: str = DEFAULT_ENROL_COMMAND
     upgrade_command: str = DEFAULT_UPGRADE_COMMAND
@@ -165,6 +167,8 @@ def _problems(settings: Settings) -> list[str]:
         problems.append("DASHBOARD_BUNDLES must be a folder")
     if settings.releases and not (Path(settings.releases) / "metadata").is_dir():
         problems.append("DASHBOARD_RELEASES must be a folder that `appliance-release publish` has filled")
+    if settings.notify and not Path(settings.notify).is_file():
+        problems.append("DASHBOARD_NOTIFY must be a file that says who is notified")
     for name, known in IN_BRACES.items():
         try:
             getattr(settings, name).format_map(dict.fromkeys(known, ""))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -35,8 +36,8 @@ def _as_list(value: Any) -> Any:
         return value
 
 
-class NotifyAddress(StrictModel):
-    """One address, and what it is notified of."""
+class Address(StrictModel):
+    """Where messages go, and by which way. What it is notified of is said by those who derive from it."""
 
     name: Annotated[str, Field(pattern="^[a-z][a-z0-9-]{0,39}$")] = Field(
         description="What it is called, for appliance notify test NAME.", examples=["on-call"]
@@ -80,14 +81,10 @@ class NotifyAddress(StrictModel):
     recipients: tuple[Annotated[str, Field(pattern="^[^@\\s]+@[^@\\s]+$")], ...] = Field(
         default=(), description="To whom an e-mail goes.", examples=[["ops@example.com"]]
     )
-    events: tuple[NoticeKind, ...] = Field(
-        default=get_args(NoticeKind),
-        description="What it is notified of.",
-        examples=[["run_failed", "disk_low"]],
-    )
+    events: tuple[str, ...] = Field(default=(), description="What it is notified of.")
 
     @model_validator(mode="after")
-    def _has_what_its_way_needs(self) -> NotifyAddress:
+    def _has_what_its_way_needs(self) -> Self:
         if self.by == "email" and not (self.server and self.sender and self.recipients):
             raise wrong("is an e-mail without server, sender or recipients", "all three")
         if self.by == "apprise" and self.url_file is None:
@@ -110,6 +107,16 @@ class NotifyAddress(StrictModel):
     def _stays_here(url: str) -> bool:
         parts = urlsplit(url)
         return parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")
+
+
+class NotifyAddress(Address):
+    """One address, and what it is notified of."""
+
+    events: tuple[NoticeKind, ...] = Field(
+        default=get_args(NoticeKind),
+        description="What it is notified of.",
+        examples=[["run_failed", "disk_low"]],
+    )
 
 
 class NotifySettings(StrictModel):
@@ -140,8 +147,13 @@ class NotifySettings(StrictModel):
 
     @model_validator(mode="after")
     def _names_are_different(self) -> NotifySettings:
-        names = [each.name for each in self.addresses]
-        for place, name in enumerate(names):
-            if name in names[:place]:
-                raise wrong("has two addresses of one name", "another name", ("addresses", place, "name"))
+        check_names(self.addresses)
         return self
+
+
+def check_names(addresses: Sequence[Address]) -> None:
+    """Raises a validator's error where two have one name: what has been said to one is kept under it."""
+    names = [each.name for each in addresses]
+    for place, name in enumerate(names):
+        if name in names[:place]:
+            raise wrong("has two addresses of one name", "another name", ("addresses", place, "name"))

@@ -12,9 +12,8 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,46 +23,23 @@ from pydantic import ValidationError
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.notify import NotifyAddress, NotifySettings
 from appliance.settings.settings import Settings
-from appliance.status.notifications.conditions import Conditions, conditions
+from appliance.status.notifications.condition import Conditions
+from appliance.status.notifications.conditions import conditions
 from appliance.status.notifications.ledger import Ledger
 from appliance.status.notifications.notifier import Notifier
 from appliance.status.report import Certificate, Disk, Report, Runs
 from appliance.store.rows import AskedErasure, DriftCheck, ReleaseWish, RunLine
 from tests.unit.example_report import NOW, failure, report, run_line, workflow_state
+from tests.unit.notification_receiver import Receiver, receiving
 from tests.unit.test_cli_main import run
 
 CANARY = "canary-4711"
 
 
-@dataclass
-class Receiver:
-    """A server of this machine that takes whatever is posted to it."""
-
-    url: str
-    taken: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-    status: int = 200
-
-    def messages(self) -> list[dict[str, Any]]:
-        return [json.loads(body) for _, _, body in self.taken]
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            received.taken.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-            self.send_response(received.status)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    received = Receiver(f"http://127.0.0.1:{server.server_port}")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield received
-    server.shutdown()
+    with receiving() as received:
+        yield received
 
 
 def settings_of(

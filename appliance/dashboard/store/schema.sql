@@ -446,3 +446,6 @@ CREATE TABLE preset_revision (
     at DOUBLE PRECISION NOT NULL,
     PRIMARY KEY (name, number)
 );
+-- migration 16
+-- Every look at the fleet asks for the newest run of each workflow.
+CREATE INDEX run_latest ON run (appliance_id, workflow_id) WHERE latest = 1;

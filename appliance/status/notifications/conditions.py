@@ -3,43 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
 from appliance.scrubbing.scrub import Scrubber
 from appliance.settings.notify import NoticeKind, NotifySettings
+from appliance.status.notifications.condition import HALTS, Condition, Conditions
 from appliance.status.report import Report, WorkflowState
 from appliance.store.rows import RunLine
 from appliance.system.disk import readable
 
-HALTS = ("unlisted", "keep_from_cloud", "kept_looks_personal")
-"""The rules by which a run halts on a column that a person has to decide."""
 _OF_RUNS: tuple[NoticeKind, ...] = ("run_failed", "run_halted", "run_would_halt", "twin_stale")
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Something that is as it should not be, for as long as it is so."""
-
-    key: str
-    """Which one it is: one of a key is sent once."""
-    kind: NoticeKind
-    mark: str
-    """Changes where it has become another one: it is sent again then."""
-    title: str
-    text: str
-    next_step: str
-    over: str
-    """What is said when it is over."""
-    workflow: str | None = None
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """All that there are. What is not ``known`` (its database is away) is neither there nor over."""
-
-    present: tuple[Condition, ...]
-    known: frozenset[NoticeKind]
 
 
 def conditions(report: Report, settings: NotifySettings, scrubber: Scrubber | None) -> Conditions:

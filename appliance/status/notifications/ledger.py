@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,8 +11,8 @@ from uuid import uuid4
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from appliance.durable import write_file
-from appliance.settings.notify import NotifyAddress
-from appliance.status.notifications.conditions import Condition, Conditions
+from appliance.settings.notify import Address
+from appliance.status.notifications.condition import Condition, Conditions
 
 _FIRST_PAUSE_S = 30.0
 _LONGEST_PAUSE_S = 1_800.0
@@ -28,6 +28,7 @@ class Entry(BaseModel):
     mark: str
     over: str
     workflow: str | None = None
+    appliance: str | None = None
     told_at: AwareDatetime | None = None
     """None while it could not be sent yet."""
     was_told: bool = False
@@ -47,7 +48,7 @@ class _File(BaseModel):
 class Due:
     """A message that is to be sent now: of a condition, or that one is over."""
 
-    address: NotifyAddress
+    address: Address
     key: str
     entry: Entry
     condition: Condition | None
@@ -61,7 +62,7 @@ class Ledger:
         self._entries = _read(path)
 
     def due(
-        self, addresses: tuple[NotifyAddress, ...], found: Conditions, now: datetime, repeat: timedelta
+        self, addresses: Sequence[Address], found: Conditions, now: datetime, repeat: timedelta
     ) -> Iterator[Due]:
         """What is to be sent now, one after the other; ``sent`` or ``failed`` is called for each."""
         for address in addresses:
@@ -74,6 +75,7 @@ class Ledger:
                     mark=condition.mark,
                     over=condition.over,
                     workflow=condition.workflow,
+                    appliance=condition.appliance,
                     was_told=entry is not None and (entry.was_told or entry.told_at is not None),
                 )
                 if entry is None or entry.mark != condition.mark or _is_old(entry, now, repeat):

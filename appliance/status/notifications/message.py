@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
+from uuid import uuid4
 
 from appliance.errors import Explanation
 from appliance.status.notifications.ledger import Due
@@ -46,8 +47,8 @@ class Message:
         }
 
 
-def message_of(due: Due, appliance: str, now: datetime) -> Message:
-    """The message that is due."""
+def message_of(due: Due, sender: str, now: datetime) -> Message:
+    """The message that is due; ``sender`` is the appliance that it is about where it names no other."""
     condition = due.condition
     return Message(
         id=due.entry.message_id,
@@ -57,6 +58,21 @@ def message_of(due: Due, appliance: str, now: datetime) -> Message:
         text="" if condition is None else condition.text,
         next_step="" if condition is None else condition.next_step,
         workflow=due.entry.workflow,
-        appliance=appliance,
+        appliance=due.entry.appliance or sender,
         at=now,
+    )
+
+
+def a_test(title: str, sender: str) -> Message:
+    """A message that goes the way of a real one."""
+    return Message(
+        id=uuid4().hex,
+        kind="test",
+        state="test",
+        title=title,
+        text="It has arrived, so a failure would arrive too.",
+        next_step="",
+        workflow=None,
+        appliance=sender,
+        at=datetime.now(UTC),
     )

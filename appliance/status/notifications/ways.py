@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from appliance.settings.notify import NotifyAddress
+from appliance.settings.notify import Address
 from appliance.status.notifications.message import Message
 from appliance.system.http import fault_of, trusting
 
@@ -27,7 +27,7 @@ class NotSentError(Exception):
     """A message has not arrived. Its text says why, in words that follow a colon."""
 
 
-def places(address: NotifyAddress) -> tuple[str, ...]:
+def places(address: Address) -> tuple[str, ...]:
     """What policy.yaml must name: the host of an address, each recipient, or apprise's service as ``slack:``.
 
     Raises NotSentError where the file with the address cannot be read.
@@ -38,12 +38,12 @@ def places(address: NotifyAddress) -> tuple[str, ...]:
     return (f"{parts.scheme.lower()}:",) if address.by == "apprise" else (parts.hostname or "",)
 
 
-def url_of(address: NotifyAddress) -> str:
+def url_of(address: Address) -> str:
     """Where it goes."""
     return address.url if address.url is not None else _secret(address.url_file)
 
 
-def send(address: NotifyAddress, message: Message) -> None:
+def send(address: Address, message: Message) -> None:
     """Send it by the address's way. Raises NotSentError."""
     match address.by:
         case "webhook":
@@ -58,7 +58,7 @@ def send(address: NotifyAddress, message: Message) -> None:
             _apprise(address, message)
 
 
-def ping(address: NotifyAddress, *, fine: bool, text: str) -> None:
+def ping(address: Address, *, fine: bool, text: str) -> None:
     """Say to a dead man's switch that all is well, or that it is not."""
     url = url_of(address).rstrip("/")
     _post(url if fine else f"{url}/fail", text.encode(), {})
@@ -70,13 +70,13 @@ def signature(secret: str, at: int, body: bytes) -> str:
     return f"t={at},v1={mac}"
 
 
-def _webhook(address: NotifyAddress, message: Message) -> None:
+def _webhook(address: Address, message: Message) -> None:
     body = json.dumps(message.as_json(), ensure_ascii=False).encode()
     signed = signature(_secret(address.secret_file), int(time.time()), body)
     _post(url_of(address), body, {"content-type": "application/json", KEY: message.id, SIGNATURE: signed})
 
 
-def _ntfy(address: NotifyAddress, message: Message) -> None:
+def _ntfy(address: Address, message: Message) -> None:
     # By JSON to the server's root: a header could not carry every letter of a title.
     root, _, topic = url_of(address).rstrip("/").rpartition("/")
     urgent = {"firing": 4, "resolved": 3, "test": 3}
@@ -111,7 +111,7 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> None:
         raise NotSentError(f"it answers {answer.status_code}")
 
 
-def _email(address: NotifyAddress, message: Message) -> None:
+def _email(address: Address, message: Message) -> None:
     host, _, port = (address.server or "").partition(":")
     mail = EmailMessage()
     mail["From"], mail["To"] = address.sender, ", ".join(address.recipients)
@@ -142,7 +142,7 @@ def _email(address: NotifyAddress, message: Message) -> None:
         raise NotSentError(fault_of(error).value) from None
 
 
-def _apprise(address: NotifyAddress, message: Message) -> None:
+def _apprise(address: Address, message: Message) -> None:
     import apprise  # noqa: PLC0415 - it loads a hundred services, and few appliances need one
 
     sender = apprise.Apprise()

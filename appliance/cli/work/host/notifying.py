@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import socket
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from uuid import uuid4
 
 import typer
 
 from appliance.cli.terminal.output import print_json, print_table
 from appliance.errors import RefusedError, WrongRequestError
 from appliance.settings.settings import Settings
-from appliance.status.notifications.message import Message
+from appliance.status.notifications.message import a_test
 from appliance.status.notifications.notifier import refused_by_policy
 from appliance.status.notifications.ways import NotSentError, send
 
@@ -75,7 +73,7 @@ def send_tests(settings: Settings, name: str | None) -> bool:
             if refused := refused_by_policy(settings, address):
                 refusals[address.name] = refused
                 continue
-            send(address, _test_message())
+            send(address, a_test("A test of the appliance's notifications", socket.gethostname()))
         except NotSentError as error:
             arrived = False
             typer.echo(f"{address.name}: not sent: {error}", err=True)
@@ -89,17 +87,3 @@ def send_tests(settings: Settings, name: str | None) -> bool:
             rule=_RULE,
         )
     return arrived
-
-
-def _test_message() -> Message:
-    return Message(
-        id=uuid4().hex,
-        kind="test",
-        state="test",
-        title="A test of the appliance's notifications",
-        text="It has arrived, so a failure would arrive too.",
-        next_step="",
-        workflow=None,
-        appliance=socket.gethostname(),
-        at=datetime.now(UTC),
-    )

@@ -1,0 +1,1 @@
+"""Notifying the vendor's people of what goes wrong in the fleet."""
