@@ -209,19 +209,20 @@ def test_down_over_a_schema_of_airflow_is_asked_about_and_what_was_recorded_is_k
     releases: Appliance,
 ) -> None:
     """The older release says that it has the schema of Airflow 3.2: so the metadata goes down to it."""
-    manifest = json.loads(releases.vm.sudo(f"cat {ROOT}/releases/0.1.0/manifest.json"))
+    copy_release(releases, "0.1.8")
+    manifest = json.loads(releases.vm.sudo(f"cat {ROOT}/releases/0.1.8/manifest.json"))
     (older,) = manifest["schemas"]["metadata_down_to"]
     releases.vm.sudo(
-        f'sed -i \'s/"metadata": "[0-9a-f]*"/"metadata": "{older}"/\' {ROOT}/releases/0.1.0/manifest.json'
+        f'sed -i \'s/"metadata": "[0-9a-f]*"/"metadata": "{older}"/\' {ROOT}/releases/0.1.8/manifest.json'
         f" && sed -i 's/watch_minutes: 30}}/watch_minutes: 1}}/' {SETTINGS}"
     )
     releases.vm.sudo(f"rm -f {FOLDER}/outcome.json")
-    asked = releases.vm.ssh("sudo appliance release use 0.1.0", check=False)
+    asked = releases.vm.ssh("sudo appliance release use 0.1.8", check=False)
     assert asked.returncode == 3 and "no terminal is there to ask on" in asked.stderr, asked
     assert current(releases) == "0.1.9"
-    used = releases.vm.ssh("sudo appliance release use 0.1.0 --yes")
-    assert f"{ROOT}/.update/kept" in used.stdout and "0.1.0: lowering" in used.stdout, used
-    assert current(releases) == "0.1.0"
+    used = releases.vm.ssh("sudo appliance release use 0.1.8 --yes")
+    assert f"{ROOT}/.update/kept" in used.stdout and "0.1.8: lowering" in used.stdout, used
+    assert current(releases) == "0.1.8"
     run = run_workflow(releases)
     assert run["state"] == "succeeded", run
     assert_masked_twin(releases)
