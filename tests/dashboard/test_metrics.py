@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 from prometheus_client.parser import text_string_to_metric_families
 
+from appliance.dashboard.store.access import people, tokens
 from appliance.dashboard.store.run_history.workflow_ends import workflow_ends
 from tests.dashboard import seeds
 from tests.dashboard.conftest import Dashboard
@@ -47,6 +50,16 @@ def test_names_that_people_give_are_labels_and_nothing_else(dashboard: Dashboard
     appliance.heartbeat()
     found = samples(dashboard.api.get("/metrics").text)
     assert found["dashboard_appliance_up"] == [({"appliance": name}, 1.0)]
+
+
+def test_when_each_api_token_expires_is_said_with_its_id(dashboard: Dashboard) -> None:
+    for days in (3, 30, None):
+        tokens.create_token(dashboard.context.database, people.SYSTEM, "pipeline", "viewer", days)
+    found = samples(dashboard.api.get("/metrics").text)["dashboard_api_token_expires_timestamp_seconds"]
+    own = [value for labels, value in found if labels["name"] == "pipeline"]
+    left = sorted(round((value - time.time()) / 86400) for value in own)
+    assert left == [3, 30], "one that does not expire has no moment"
+    assert len({labels["id"] for labels, _ in found}) == len(found)
 
 
 def test_without_a_token_nothing_is_said(dashboard: Dashboard) -> None:

@@ -13,6 +13,8 @@ from fastapi import APIRouter, Depends
 from fastapi.responses import PlainTextResponse
 
 from appliance import __version__
+from appliance.dashboard.store.access.rows import TokenRow
+from appliance.dashboard.store.access.tokens import tokens
 from appliance.dashboard.store.appliances.rows import FleetRow
 from appliance.dashboard.store.run_history.workflow_ends import WorkflowEnd, workflow_ends
 from appliance.dashboard.web.access import api_role
@@ -26,11 +28,12 @@ Sample = tuple[dict[str, str], float | None]
 
 @router.get("/metrics", response_class=PlainTextResponse)
 def metrics(context: Annotated[Context, Depends(context_of)]) -> PlainTextResponse:
-    """What the fleet's page says of each appliance, and how each workflow fares there."""
+    """What the fleet's page says of each appliance, how each workflow fares there, and when tokens expire."""
     rows = fleet_rows(context, "")
     with context.database.read() as session:
         ends = workflow_ends(session)
-    text = "".join(_lines(rows, ends))
+        given = tokens(session)
+    text = "".join([*_lines(rows, ends), *_expiries(given)])
     return PlainTextResponse(text, media_type=CONTENT_TYPE)
 
 
@@ -70,6 +73,15 @@ def _lines(rows: list[FleetRow], ends: list[WorkflowEnd]) -> Iterator[str]:
         "dashboard_workflow_last_success_timestamp_seconds",
         "When a run of it last succeeded.",
         [(labels, end.last_success) for labels, end in each],
+    )
+
+
+def _expiries(given: list[TokenRow]) -> Iterator[str]:
+    # Two may have one name.
+    yield from _gauge(
+        "dashboard_api_token_expires_timestamp_seconds",
+        "When an API token expires.",
+        [({"name": row.name, "id": row.id}, row.expires_at) for row in given],
     )
 
 
