@@ -79,9 +79,11 @@ def test_a_bucket_is_shown_changed_and_made_from_nothing(browser: Browser) -> No
         "bucket": {"connection": "lake", "formats": ["csv", "archive"], "keep": 14}
     }
     text = f"{HEAD}deliver:\n  - twin: {{connection: staging}}\n"
-    made = Form(browser, text, add="bucket").text(
-        twin="", d__bucket__0__connection="lake", d__bucket__0__formats="parquet", d__bucket__0__build_in="b"
+    without_twin = Form(browser, text, add="bucket").text(
+        twin="", d__bucket__0__connection="lake", d__bucket__0__formats="parquet"
     )
+    # Where it is built is asked for once there is no twin to write from.
+    made = Form(browser, without_twin).text(d__bucket__0__build_in="b")
     assert documents.check(made).problems == ()
     assert strict_yaml.load(made, "test").data["deliver"] == [
         {"bucket": {"connection": "lake", "formats": ["parquet"], "build_in": "b"}}
