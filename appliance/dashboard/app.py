@@ -164,10 +164,10 @@ async def _advance_for_ever(context: Context) -> None:
         await asyncio.sleep(ROLLOUTS_EVERY_SECONDS)
 
 
-async def _notify_for_ever(notifier: FleetNotifier) -> None:
+async def _notify_for_ever(notifies: FleetNotifier) -> None:
     while True:
         try:
-            await run_in_threadpool(notifier.turn)
+            await run_in_threadpool(notifies.turn)
         except StoreAwayError as error:
             log.warning("The fleet could not be looked at: %s", error)
         except OSError as error:

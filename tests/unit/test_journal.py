@@ -1,4 +1,4 @@
-"""What becomes of runs and steps, told to the journal in fields."""
+"""What becomes of runs and steps, written to the journal in fields."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.so
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host whose database is away: what is told must not depend on it."""
+    """A host whose database is away: what is written must not depend on it."""
     monkeypatch.setenv("APPLIANCE_STATE_DIR", str(tmp_path))
     monkeypatch.setenv("APPLIANCE_CONFIG_DIR", str(tmp_path))
     monkeypatch.setenv("APPLIANCE_DATABASE_URL", "host=127.0.0.1 port=9 dbname=none")

@@ -1,4 +1,4 @@
-"""An older release is moved to where the manifests name it, and nobody loses what they did not agree to."""
+"""An older release is moved to where the manifests name it, and no one loses what they did not agree to."""
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def test_the_schema_of_a_bundle_is_read_from_its_airflow(tmp_path: Path) -> None
 
 
 def test_a_newer_airflow_comes_with_the_way_back_to_the_one_before() -> None:
-    """Whoever moves the lock to another Airflow has to show the way down, and add its border."""
+    """A move of the lock to another Airflow needs its way down shown, and its border added."""
     airflow = importlib.util.find_spec("airflow")
     assert airflow is not None and airflow.origin is not None
     written = Path(airflow.origin).with_name("utils").joinpath("db.py").read_text()

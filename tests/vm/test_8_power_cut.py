@@ -87,24 +87,24 @@ def test_an_update_that_loses_its_power_comes_to_its_end(machine: Appliance) -> 
         # A release that has failed twice would wait for a person.
         machine.vm.sudo(f"rm -f {ROOT}/.update/failures.json")
         ask_for(machine, wanted)
-        told = f"seed {SEED}, {former} to {wanted}"
+        cut_at = f"seed {SEED}, {former} to {wanted}"
         for _ in range(min(left, moments.randint(1, CUTS_A_MOVE))):
             state, after = moments.choice((ASKED, *STATES)), LATEST_S * moments.random() ** 3
             wait_for_state(machine, state)
             time.sleep(after)
-            told += f", {after:.2f} s after {state} at {state_of(machine)}"
-            print(f"{CUTS - left}: {told}", flush=True)  # noqa: T201 - which moments were met
+            cut_at += f", {after:.2f} s after {state} at {state_of(machine)}"
+            print(f"{CUTS - left}: {cut_at}", flush=True)  # noqa: T201 - which moments were met
             cut_and_start(machine)
             left -= 1
         machine.vm.wait_until_up()
-        comes_to_its_end(machine, former, wanted, told)
+        comes_to_its_end(machine, former, wanted, cut_at)
     make_sample(machine)
     run = run_workflow(machine)
     assert run["state"] == "succeeded", run
     assert_masked_twin(machine)
 
 
-def comes_to_its_end(machine: Appliance, former: str, wanted: str, told: str) -> None:
+def comes_to_its_end(machine: Appliance, former: str, wanted: str, cut_at: str) -> None:
     """By itself, at one of the two releases, with nothing left of the way."""
     answer = outcome(machine)
     # systemd is the first of the container's processes to die: a command of it that fails in that moment
@@ -112,15 +112,15 @@ def comes_to_its_end(machine: Appliance, former: str, wanted: str, told: str) ->
     is_back = answer["result"] == "failed" and any(
         why in answer["message"] for why in ("systemctl", "stopped again and again")
     )
-    assert answer["result"] == "done" or is_back, f"{told}: {answer}"
+    assert answer["result"] == "done" or is_back, f"{cut_at}: {answer}"
     runs = former if is_back else wanted
-    assert current(machine) == runs, told
-    assert "update.json" not in machine.vm.sudo(f"ls {ROOT}/.update; ls {FOLDER}"), told
-    assert "wanted.json" not in machine.vm.sudo(f"ls {FOLDER}"), told
+    assert current(machine) == runs, cut_at
+    assert "update.json" not in machine.vm.sudo(f"ls {ROOT}/.update; ls {FOLDER}"), cut_at
+    assert "wanted.json" not in machine.vm.sudo(f"ls {FOLDER}"), cut_at
     wait_until(machine, f"test $(systemctl is-active {SERVICES} | grep -cx active) = 4")
     units = machine.vm.sudo("cat /etc/systemd/system/appliance-status.service")
     # The release that was deployed has no such line.
-    assert f"release {runs}" in units or (runs not in VERSIONS and "# release" not in units), told
+    assert f"release {runs}" in units or (runs not in VERSIONS and "# release" not in units), cut_at
     # What a probe that was cut off has left is removed by the next one, which a way back does without.
-    assert is_back or "probe" not in machine.vm.sudo("ls /var/lib/appliance/runs"), f"{told}: {answer}"
-    assert machine.vm.sudo("systemctl --failed --no-legend") == "", told
+    assert is_back or "probe" not in machine.vm.sudo("ls /var/lib/appliance/runs"), f"{cut_at}: {answer}"
+    assert machine.vm.sudo("systemctl --failed --no-legend") == "", cut_at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from appliance.contract.drift_check import DriftChecked
 from appliance.dashboard.store.appliances import drift_checks, fleet
@@ -46,7 +46,7 @@ class Seen:
     problems: tuple[str, ...] = ()
     """Of its parts, in its own words, scrubbed by it."""
     workflows: tuple[SeenWorkflow, ...] = ()
-    update: SeenUpdate | None = field(default=None)
+    update: SeenUpdate | None = None
 
 
 def look(database: Database) -> list[Seen]:
