@@ -49,21 +49,19 @@ def left_behind(host: ApplianceHost) -> list[str]:
 
 
 def known_of(host: ApplianceHost) -> list[Any]:
-    """Everything that people, the dashboard and auditors get to see of runs."""
-    # Of events those that say something of it: other workflows' timetables go on beside it.
-    sql = (
-        "SELECT (SELECT count(*) FROM appliance.run),"
-        f" (SELECT count(*) FROM appliance.event AS e WHERE to_jsonb(e)::text LIKE '%{PROBE}%'),"
-        " (SELECT count(*) FROM appliance.progress), (SELECT count(*) FROM appliance.notice)"
+    """Everything that people, the dashboard and auditors get to see, of the probe's runs.
+
+    Of nothing else: timetables and checks of the other workflows go on beside it.
+    """
+    tables = ("run", "event", "progress", "notice")
+    of_probes = ", ".join(
+        f"(SELECT count(*) FROM appliance.{table} AS r WHERE to_jsonb(r)::text LIKE '%{PROBE}%')"
+        for table in tables
     )
-    receipts = sorted(path.name for path in host.settings.receipts_dir.rglob("*"))
-    exports = sorted(path.name for path in host.settings.exports_dir.rglob("*"))
-    return [
-        host.state_cluster.rows("appliance", sql),
-        receipts,
-        exports,
-        host.status("/status")[1]["workflows"],
-    ]
+    folders = (host.settings.receipts_dir, host.settings.exports_dir)
+    files = [path.name for folder in folders for path in folder.rglob(f"*{PROBE}*")]
+    workflows = [each["id"] for each in host.status("/status")[1]["workflows"]]
+    return [host.state_cluster.rows("appliance", f"SELECT {of_probes}"), sorted(files), workflows]
 
 
 def test_a_tiny_run_goes_through_and_leaves_no_trace(host: ApplianceHost) -> None:

@@ -22,10 +22,16 @@ def releases(appliance: Appliance) -> Iterator[Appliance]:
     """Two releases: the one that was deployed, and a later one."""
     copy_release(appliance, "0.1.9")
     # The grace period is half an hour otherwise, and what goes before it half a minute at each start.
-    appliance.vm.sudo(f"cp -a {SETTINGS} /root/settings.before && sed -i '/^releases:/d' {SETTINGS}")
-    appliance.vm.sudo(f"echo 'releases: {{watch_minutes: 1, steady_seconds: 5}}' >> {SETTINGS}")
+    appliance.vm.sudo(f"cp -a {SETTINGS} /root/settings.before")
+    watch_for(appliance, minutes=1)
     yield appliance
     appliance.vm.sudo(f"mv /root/settings.before {SETTINGS}")
+
+
+def watch_for(appliance: Appliance, *, minutes: int) -> None:
+    """Set the grace period, whatever stands in the settings."""
+    said = f"releases: {{watch_minutes: {minutes}, steady_seconds: 5}}"
+    appliance.vm.sudo(f"sed -i '/^releases:/d' {SETTINGS} && echo '{said}' >> {SETTINGS}")
 
 
 def copy_release(appliance: Appliance, version: str) -> None:
@@ -183,7 +189,7 @@ def test_a_release_that_failed_twice_is_not_tried_again_by_itself(releases: Appl
 
 def test_a_release_that_crashes_in_its_grace_period_is_left(releases: Appliance) -> None:
     copy_release(releases, "0.1.11")
-    releases.vm.sudo(f"sed -i 's/watch_minutes: 1,/watch_minutes: 30,/' {SETTINGS}")
+    watch_for(releases, minutes=30)
     releases.vm.sudo(f"rm -f {FOLDER}/outcome.json")
     used = releases.vm.ssh("sudo appliance release use 0.1.11")
     assert "It is watched for 30 minutes" in used.stdout
@@ -214,8 +220,8 @@ def test_down_over_a_schema_of_airflow_is_asked_about_and_what_was_recorded_is_k
     (older,) = manifest["schemas"]["metadata_down_to"]
     releases.vm.sudo(
         f'sed -i \'s/"metadata": "[0-9a-f]*"/"metadata": "{older}"/\' {ROOT}/releases/0.1.8/manifest.json'
-        f" && sed -i 's/watch_minutes: 30}}/watch_minutes: 1}}/' {SETTINGS}"
     )
+    watch_for(releases, minutes=1)
     releases.vm.sudo(f"rm -f {FOLDER}/outcome.json")
     asked = releases.vm.ssh("sudo appliance release use 0.1.8", check=False)
     assert asked.returncode == 3 and "no terminal is there to ask on" in asked.stderr, asked

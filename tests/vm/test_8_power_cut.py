@@ -19,7 +19,17 @@ from tests.vm.conftest import Appliance
 from tests.vm.container_host import docker
 from tests.vm.running import assert_masked_twin, run_workflow, wait_until
 from tests.vm.sample_database import make_sample, packed, put_workflow
-from tests.vm.test_5_update import FOLDER, ROOT, SERVICES, SETTINGS, ask_for, copy_release, current, outcome
+from tests.vm.test_5_update import (
+    FOLDER,
+    ROOT,
+    SERVICES,
+    SETTINGS,
+    ask_for,
+    copy_release,
+    current,
+    outcome,
+    watch_for,
+)
 
 CUTS = int(os.environ.get("APPLIANCE_TEST_POWER_CUTS", "1"))
 CUTS_A_MOVE = int(os.environ.get("APPLIANCE_TEST_POWER_CUTS_A_MOVE", "1"))
@@ -40,8 +50,8 @@ def machine(appliance: Appliance) -> Iterator[Appliance]:
     """A machine with a workflow, without a grace period, which looks for an update soon after a boot."""
     if appliance.vm.container is None:
         pytest.skip("only a host that is a container is cut off from here")
-    appliance.vm.sudo(f"cp -a {SETTINGS} /root/settings.uncut && sed -i '/^releases:/d' {SETTINGS}")
-    appliance.vm.sudo(f"echo 'releases: {{watch_minutes: 0, steady_seconds: 5}}' >> {SETTINGS}")
+    appliance.vm.sudo(f"cp -a {SETTINGS} /root/settings.uncut")
+    watch_for(appliance, minutes=0)
     appliance.vm.sudo(f"mkdir -p {TIMER} && printf %s {packed(SOON)} | base64 -d > {TIMER}/soon.conf")
     make_sample(appliance)
     put_workflow(appliance)
