@@ -1,58 +1,29 @@
-"""``/metrics``: what ``/status`` says, as Prometheus reads it.
-
-Names follow Prometheus' conventions: base units, ``_total`` for what only grows, moments as
-``_timestamp_seconds``. A value that is not known is left out rather than made up.
-"""
+"""``/metrics``: what ``/status`` says, as Prometheus reads it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
 from itertools import chain
-
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
-from prometheus_client.registry import Collector
 
 from appliance.status.report import Report, WorkflowState
 from appliance.store.workflow_totals import WorkflowTotals
 from appliance.system.proc import own_memory_bytes
+from appliance.system.prometheus import Metric, Value, counter, gauge, metrics_page
 
-Labels = dict[str, str]
-Value = float | int | bool | datetime | None
-Sample = tuple[Labels, Value]
-
-__all__ = ["CONTENT_TYPE", "metrics"]
 STATES = ("queued", "running")
 
 
 def metrics(report: Report, totals: Iterable[WorkflowTotals] = ()) -> str:
     """The whole page, from what ``/status`` says and what all runs come to."""
-    registry = CollectorRegistry()
-    registry.register(_Status(report, tuple(totals)))
-    return generate_latest(registry).decode()
-
-
-class _Status(Collector):
-    """One answer of ``/status``; read once and thrown away."""
-
-    def __init__(self, report: Report, totals: tuple[WorkflowTotals, ...]) -> None:
-        self._report, self._totals = report, totals
-
-    def collect(self) -> Iterator[Metric]:
-        """Every metric that has a value."""
-        for metric in chain(_metrics(self._report), _totals(self._totals)):
-            if metric.samples:
-                yield metric
+    return metrics_page(chain(_metrics(report), _totals(tuple(totals))))
 
 
 def _metrics(report: Report) -> Iterator[Metric]:
     current = report.runs.current
-    yield _gauge("appliance_build_info", "The release.", [({"version": report.version}, 1)])
+    yield gauge("appliance_build_info", "The release.", [({"version": report.version}, 1)])
     yield _one("appliance_healthy", "Whether every part works.", report.healthy)
-    yield _gauge(
+    yield gauge(
         "appliance_component_up",
         "Whether a part works.",
         [({"component": each.name}, each.state == "ok") for each in report.components],
@@ -60,7 +31,7 @@ def _metrics(report: Report) -> Iterator[Metric]:
     yield _one("appliance_start_timestamp_seconds", "When the service began.", report.started_at)
     if current is not None:
         counted = [({"state": state}, sum(run.state == state for run in current)) for state in STATES]
-        yield _gauge("appliance_runs", "Runs that wait or are under way.", counted)
+        yield gauge("appliance_runs", "Runs that wait or are under way.", counted)
     yield from _workflows({each.id: each for each in report.workflows if each.id})
     if outbox := report.outbox:
         yield _one("appliance_outbox_events", "Events that wait to be sent.", outbox.waiting)
@@ -69,8 +40,10 @@ def _metrics(report: Report) -> Iterator[Metric]:
             "How long the oldest event has waited.",
             outbox.oldest_seconds,
         )
-        yield _counter(
-            "appliance_outbox_dropped_events", "Progress events dropped to make room.", outbox.dropped
+        yield counter(
+            "appliance_outbox_dropped_events",
+            "Progress events dropped to make room.",
+            [({}, outbox.dropped)],
         )
     if dashboard := report.dashboard:
         yield _one("appliance_dashboard_enrolled", "Whether there is a dashboard.", dashboard.enrolled)
@@ -87,12 +60,12 @@ def _metrics(report: Report) -> Iterator[Metric]:
     if disk := report.disk:
         yield _one("appliance_disk_size_bytes", "The disk that holds the state.", disk.total_bytes)
         yield _one("appliance_disk_free_bytes", "What is free of it.", disk.free_bytes)
-    yield _gauge(
+    yield gauge(
         "appliance_certificate_expiry_timestamp_seconds",
         "When the first certificate of a file expires.",
         [({"file": each.file, "used_by": each.used_by}, each.expires_at) for each in report.certificates],
     )
-    yield _gauge(
+    yield gauge(
         "appliance_twin_published_timestamp_seconds",
         "When a twin that stands was put there.",
         [
@@ -109,12 +82,12 @@ def _metrics(report: Report) -> Iterator[Metric]:
         )
         yield _one("appliance_last_backup_bytes", "How large it was.", backup.bytes)
     yield _one("process_resident_memory_bytes", "Memory of the status service.", own_memory_bytes())
-    yield _counter("process_cpu_seconds", "CPU time of the status service.", time.process_time())
+    yield counter("process_cpu_seconds", "CPU time of the status service.", [({}, time.process_time())])
 
 
 def _workflows(workflows: dict[str, WorkflowState]) -> Iterator[Metric]:
     def each(name: str, text: str, value: Callable[[WorkflowState], Value]) -> Metric:
-        return _gauge(name, text, [({"workflow": id_}, value(w)) for id_, w in workflows.items()])
+        return gauge(name, text, [({"workflow": id_}, value(w)) for id_, w in workflows.items()])
 
     yield each("appliance_workflow_usable", "Whether it can run.", lambda w: w.state == "active")
     yield each("appliance_workflow_next_run_timestamp_seconds", "When it runs next.", lambda w: w.next_run_at)
@@ -141,22 +114,22 @@ def _workflows(workflows: dict[str, WorkflowState]) -> Iterator[Metric]:
 
 
 def _totals(totals: tuple[WorkflowTotals, ...]) -> Iterator[Metric]:
-    yield _counters(
+    yield counter(
         "appliance_workflow_runs",
         "Runs that have ended, by how.",
         [({"workflow": each.workflow, "outcome": how}, n) for each in totals for how, n in each.runs.items()],
     )
-    yield _counters(
+    yield counter(
         "appliance_workflow_copied_rows",
         "Rows that runs have copied.",
         [({"workflow": each.workflow}, each.rows) for each in totals],
     )
-    yield _counters(
+    yield counter(
         "appliance_workflow_copied_bytes",
         "Bytes that runs have copied.",
         [({"workflow": each.workflow}, each.bytes) for each in totals],
     )
-    yield _gauge(
+    yield gauge(
         "appliance_workflow_step_duration_seconds",
         "How long each step of the newest run that succeeded took.",
         [
@@ -168,25 +141,4 @@ def _totals(totals: tuple[WorkflowTotals, ...]) -> Iterator[Metric]:
 
 
 def _one(name: str, text: str, value: Value) -> Metric:
-    return _gauge(name, text, [({}, value)])
-
-
-def _gauge(name: str, text: str, samples: Iterable[Sample]) -> Metric:
-    return _filled(GaugeMetricFamily(name, text), name, samples)
-
-
-def _counter(name: str, text: str, value: Value) -> Metric:
-    return _counters(name, text, [({}, value)])
-
-
-def _counters(name: str, text: str, samples: Iterable[Sample]) -> Metric:
-    """``name`` without ``_total``, which the format adds."""
-    return _filled(CounterMetricFamily(name, text), f"{name}_total", samples)
-
-
-def _filled(metric: Metric, name: str, samples: Iterable[Sample]) -> Metric:
-    for labels, value in samples:
-        if value is not None:
-            number = value.timestamp() if isinstance(value, datetime) else float(value)
-            metric.add_sample(name, labels, number)
-    return metric
+    return gauge(name, text, [({}, value)])

@@ -24,10 +24,11 @@ from appliance.status.calls.guard import Guard, owners_token, required_token
 from appliance.status.calls.owner_calls import AWAY, RunIdOfPath, owner_calls
 from appliance.status.data_page.routes import add_data_routes, desk_of
 from appliance.status.facts.log_ends import LogEnd
-from appliance.status.metrics import CONTENT_TYPE, metrics
+from appliance.status.metrics import metrics
 from appliance.status.report import EnrolledAs, Health, Report
 from appliance.status.state import State
 from appliance.store.rows import RunDetails, RunLine
+from appliance.system.prometheus import CONTENT_TYPE
 
 PAGE = {
     "/": ("page.html", "text/html"),

@@ -1,12 +1,9 @@
-"""``/metrics``: the fleet as Prometheus reads it, for a token that may look.
-
-Names follow Prometheus' conventions: base units, moments as ``_timestamp_seconds``. A value that is not
-known is left out rather than made up.
-"""
+"""``/metrics``: the fleet as Prometheus reads it, for a token that may look."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import chain
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -20,10 +17,9 @@ from appliance.dashboard.store.run_history.workflow_ends import WorkflowEnd, wor
 from appliance.dashboard.web.access import api_role
 from appliance.dashboard.web.context import Context, context_of
 from appliance.dashboard.web.overview import fleet_rows
+from appliance.system.prometheus import CONTENT_TYPE, Metric, gauge, metrics_page
 
 router = APIRouter(dependencies=[Depends(api_role("viewer"))])
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-Sample = tuple[dict[str, str], float | None]
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
@@ -33,67 +29,51 @@ def metrics(context: Annotated[Context, Depends(context_of)]) -> PlainTextRespon
     with context.database.read() as session:
         ends = workflow_ends(session)
         given = tokens(session)
-    text = "".join([*_lines(rows, ends), *_expiries(given)])
-    return PlainTextResponse(text, media_type=CONTENT_TYPE)
+    page = metrics_page(chain(_fleet(rows, ends), _expiries(given)))
+    return PlainTextResponse(page, media_type=CONTENT_TYPE)
 
 
-def _lines(rows: list[FleetRow], ends: list[WorkflowEnd]) -> Iterator[str]:
+def _fleet(rows: list[FleetRow], ends: list[WorkflowEnd]) -> Iterator[Metric]:
     of = [({"appliance": row.name}, row) for row in rows]
-    yield from _gauge("dashboard_build_info", "The release.", [({"version": __version__}, 1)])
-    yield from _gauge(
+    yield gauge("dashboard_build_info", "The release.", [({"version": __version__}, 1)])
+    yield gauge(
         "dashboard_appliance_info",
         "Every appliance, and its release.",
         [({**labels, "version": row.version or ""}, 1) for labels, row in of],
     )
-    yield from _gauge(
+    yield gauge(
         "dashboard_appliance_up",
         "Whether it calls in and every part of it works.",
-        [(labels, float(row.condition == "healthy")) for labels, row in of if row.last_seen is not None],
+        [(labels, row.condition == "healthy") for labels, row in of if row.last_seen is not None],
     )
-    yield from _gauge(
+    yield gauge(
         "dashboard_appliance_last_contact_timestamp_seconds",
         "When it last called.",
         [(labels, row.last_seen) for labels, row in of],
     )
-    yield from _gauge(
-        "dashboard_appliance_runs", "Runs under way.", [(labels, row.running) for labels, row in of]
-    )
-    yield from _gauge(
+    yield gauge("dashboard_appliance_runs", "Runs under way.", [(labels, row.running) for labels, row in of])
+    yield gauge(
         "dashboard_appliance_refused_workflows",
         "Workflows that it refuses or cannot read.",
         [(labels, row.refused) for labels, row in of],
     )
     each = [({"appliance": end.appliance, "workflow": end.workflow_id}, end) for end in ends]
-    yield from _gauge(
+    yield gauge(
         "dashboard_workflow_last_run_success",
         "Whether the newest run has neither failed nor been refused.",
-        [(labels, float(not end.is_failing)) for labels, end in each],
+        [(labels, not end.is_failing) for labels, end in each],
     )
-    yield from _gauge(
+    yield gauge(
         "dashboard_workflow_last_success_timestamp_seconds",
         "When a run of it last succeeded.",
         [(labels, end.last_success) for labels, end in each],
     )
 
 
-def _expiries(given: list[TokenRow]) -> Iterator[str]:
+def _expiries(given: list[TokenRow]) -> Iterator[Metric]:
     # Two may have one name.
-    yield from _gauge(
+    yield gauge(
         "dashboard_api_token_expires_timestamp_seconds",
         "When an API token expires.",
         [({"name": row.name, "id": row.id}, row.expires_at) for row in given],
     )
-
-
-def _gauge(name: str, meaning: str, samples: Iterable[Sample]) -> Iterator[str]:
-    known = [(labels, value) for labels, value in samples if value is not None]
-    if not known:
-        return
-    yield f"# HELP {name} {meaning}\n# TYPE {name} gauge\n"
-    for labels, value in known:
-        shown = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
-        yield f"{name}{{{shown}}} {float(value)!r}\n"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
