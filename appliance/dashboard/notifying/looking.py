@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 from appliance.contract.drift_check import DriftChecked
-from appliance.dashboard.store.appliances import drift_checks, fleet
-from appliance.dashboard.store.appliances.rows import CountedAppliance
+from appliance.dashboard.store.appliances import drift_checks, fleet, watched
+from appliance.dashboard.store.appliances.watched import Watched
 from appliance.dashboard.store.database import Database, Session
 from appliance.dashboard.store.run_history.newest_ends import NewestEnd, last_success, newest_ends
 from appliance.dashboard.store.run_history.runs import latest_update
@@ -49,37 +50,38 @@ class Seen:
     update: SeenUpdate | None = None
 
 
+@dataclass
+class _Workflow:
+    """What the fleet's lists say of one workflow."""
+
+    newest: NewestEnd | None = None
+    is_scheduled: bool = False
+    drift: DriftChecked | None = None
+
+
 def look(database: Database) -> list[Seen]:
     """All that have reported once. Raises StoreAwayError."""
     with database.read() as session:
-        ends: dict[str, dict[str, NewestEnd]] = {}
+        there: dict[str, dict[str, _Workflow]] = defaultdict(lambda: defaultdict(_Workflow))
         for end in newest_ends(session):
-            ends.setdefault(end.appliance_id, {})[end.workflow_id] = end
-        rows = fleet.appliances(session)
-        return [
-            _seen(session, row, row.last_seen, ends.get(row.id, {}))
-            for row in rows
-            if row.last_seen is not None
-        ]
+            there[end.appliance_id][end.workflow_id].newest = end
+        for each in watched.scheduled(session):
+            there[each.appliance_id][each.workflow_id].is_scheduled = True
+        for check in drift_checks.all_checked(session):
+            if (workflow := there[check.appliance_id].get(check.workflow_id)) is not None:
+                workflow.drift = check.found
+        return [_seen(session, row, there[row.id]) for row in watched.reporting(session)]
 
 
-def _seen(session: Session, row: CountedAppliance, last_seen: float, ends: dict[str, NewestEnd]) -> Seen:
-    scheduled = {
-        each.workflow_id
-        for each in fleet.placements(session, row.id)
-        if each.state == "active" and each.next_run_at is not None
-    }
+def _seen(session: Session, row: Watched, workflows: dict[str, _Workflow]) -> Seen:
     return Seen(
         id=row.id,
         name=row.name,
         version=row.version,
-        last_seen=last_seen,
+        last_seen=row.last_seen,
         healthy=bool(row.healthy),
         problems=() if row.healthy else _problems(session, row.id),
-        workflows=tuple(
-            _workflow(session, row.id, name, ends.get(name), is_scheduled=name in scheduled)
-            for name in sorted(scheduled | set(ends))
-        ),
+        workflows=tuple(_workflow(session, row.id, name, workflows[name]) for name in sorted(workflows)),
         update=_update(session, row),
     )
 
@@ -89,17 +91,15 @@ def _problems(session: Session, appliance_id: str) -> tuple[str, ...]:
     return tuple(f"{part['name']}: {part['problem']}" for part in parts if part.get("problem"))
 
 
-def _workflow(
-    session: Session, appliance_id: str, workflow: str, end: NewestEnd | None, *, is_scheduled: bool
-) -> SeenWorkflow:
+def _workflow(session: Session, appliance_id: str, name: str, found: _Workflow) -> SeenWorkflow:
+    end = found.newest
     succeeded = end.ended_at if end is not None and end.state == "succeeded" else None
     if end is not None and succeeded is None:
-        succeeded = last_success(session, appliance_id, workflow)
-    checked = drift_checks.checked(session, appliance_id, workflow)
-    return SeenWorkflow(workflow, end, succeeded, is_scheduled, checked.found if checked else None)
+        succeeded = last_success(session, appliance_id, name)
+    return SeenWorkflow(name, end, succeeded, found.is_scheduled, found.drift)
 
 
-def _update(session: Session, row: CountedAppliance) -> SeenUpdate | None:
+def _update(session: Session, row: Watched) -> SeenUpdate | None:
     if row.wanted_version is None or row.wanted_version == row.version:
         return None
     reported = latest_update(session, row.id)
