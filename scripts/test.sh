@@ -7,8 +7,9 @@ cd "$(dirname "$0")/.."
 
 # Servers that tests talk to: one is compiled and two are hundreds of small packages, beside all that follows.
 beside=()
-for server in bucket-server azurite openid-provider; do
-    "scripts/$server.sh" &
+for server in bucket-server.sh "node-server.sh azurite" "node-server.sh oidc-provider"; do
+    # shellcheck disable=SC2086 # a script, and which of its servers
+    scripts/$server &
     beside+=("$!")
 done
 

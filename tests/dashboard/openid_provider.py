@@ -18,7 +18,7 @@ import pytest
 from tests.dashboard.conftest import Browser, Dashboard
 from tests.dashboard.running import free_port
 
-MODULES = Path(__file__).parents[2] / "build" / "tools" / "openid" / "node_modules"
+MODULES = Path(__file__).parents[2] / "build" / "tools" / "oidc-provider" / "node_modules"
 PROGRAM = Path(__file__).with_suffix(".mjs")
 CLIENT_SECRET = "a secret: with %, + and /"
 DASHBOARD = "http://dashboard.test"
@@ -57,7 +57,7 @@ def running_provider(
     """Start one and wait until it answers; skips where there is none."""
     node = shutil.which("node")
     if node is None or not (MODULES / "oidc-provider").is_dir():
-        pytest.skip("there is no oidc-provider: scripts/openid-provider.sh installs it")
+        pytest.skip("there is no oidc-provider: scripts/node-server.sh oidc-provider installs it")
     port = free_port()
     secret_file = folder / "client-secret"
     secret_file.write_text(secret, encoding="utf-8")

@@ -11,11 +11,9 @@ import shutil
 import socket
 import ssl
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.engine.https_front import Front, fronted, read, said
 
 BUCKET = "lake"
 KEY, SECRET = "AKIATESTS", "Secret-canary+of/the=bucket"
@@ -167,50 +167,18 @@ def answering(server: BucketServer, answer: Answer) -> Iterator[int]:
     """A TLS server in front, which answers some requests itself and passes the others on; its port."""
     trusting = ssl.create_default_context(cafile=str(server.certificate))
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _handle(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+    class Handler(Front):
+        def answer(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
             own = answer(self.command, self.path)
             if own is not None:
-                text = f"<?xml version='1.0'?><Error><Code>{own[1]}</Code><Message>{SECRET}</Message></Error>"
-                self._send(own[0], {"content-type": "application/xml"}, text.encode())
-                return
+                return said(*own, message=SECRET)
             asked = http.client.HTTPSConnection("127.0.0.1", server.port, context=trusting)
             # As it was signed, the host's name included.
             asked.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
                 asked.putheader(name, value)
             asked.endheaders(body)
-            got = asked.getresponse()
-            content = got.read()
-            self._send(got.status, dict(got.getheaders()), content)
-            asked.close()
+            return read(asked)
 
-        def _send(self, status: int, headers: dict[str, str], content: bytes) -> None:
-            self.send_response_only(status)
-            for name, value in headers.items():
-                if name.lower() not in ("transfer-encoding", "connection"):
-                    self.send_header(name, value)
-            if not any(name.lower() == "content-length" for name in headers):
-                self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
-
-        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle  # noqa: N815
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    front = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*server.certificate_chain)
-    front.socket = context.wrap_socket(front.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=front.serve_forever, daemon=True).start()
-    try:
-        yield front.server_address[1]
-    finally:
-        front.shutdown()
-        front.server_close()
+    with fronted(Handler, server.certificate_chain) as port:
+        yield port

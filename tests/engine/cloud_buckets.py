@@ -18,13 +18,11 @@ import shutil
 import socket
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
@@ -35,6 +33,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from tests.engine.bucket_server import BUCKET, KEY, SECRET, BucketServer, make_certificates
+from tests.engine.https_front import Front, fronted, read, said
 
 AZURITE = Path(__file__).parents[2] / "build" / "tools" / "azurite" / "node_modules" / "azurite"
 ACCOUNT = "shopdata"
@@ -90,7 +89,7 @@ def azure(folder: Path) -> Iterator[CloudBucket]:
     """A container at Azurite."""
     node, program = shutil.which("node"), AZURITE / "dist" / "src" / "blob" / "main.js"
     if node is None or not program.exists():
-        pytest.skip("there is no Azurite: scripts/azurite.sh installs it")
+        pytest.skip("there is no Azurite: scripts/node-server.sh azurite installs it")
     authority, (certificate, key) = make_certificates(folder)
     with socket.create_server(("127.0.0.1", 0)) as found:
         port: int = found.getsockname()[1]
@@ -165,18 +164,13 @@ def _decoded(text: str) -> bytes:
 def _front(server: BucketServer, is_signed: Callable[[str], bool], *, parts: bool) -> Iterator[int]:
     trusting = ssl.create_default_context(cafile=str(server.certificate))
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def _handle(self) -> None:
-            body = self.rfile.read(int(self.headers.get("content-length", "0")))
+    class Handler(Front):
+        def answer(self, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
             if not is_signed(self.headers.get("authorization", "")):
-                text = b"<?xml version='1.0'?><Error><Code>AuthenticationRequired</Code></Error>"
-                self._send(401, {"content-type": "application/xml"}, text)
-                return
-            parts = urlsplit(self.path)
-            path = quote(unquote(parts.path), safe="/-_.~")
-            pairs = sorted(parse_qsl(parts.query, keep_blank_values=True))
+                return said(401, "AuthenticationRequired")
+            asked_for = urlsplit(self.path)
+            path = quote(unquote(asked_for.path), safe="/-_.~")
+            pairs = sorted(parse_qsl(asked_for.query, keep_blank_values=True))
             query = "&".join(
                 f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in pairs
             )
@@ -186,38 +180,12 @@ def _front(server: BucketServer, is_signed: Callable[[str], bool], *, parts: boo
             headers = _signed(server.port, self.command, path, query, kept)
             asked = http.client.HTTPSConnection("127.0.0.1", server.port, context=trusting)
             asked.request(self.command, f"{path}?{query}" if query else path, body=body, headers=headers)
-            got = asked.getresponse()
-            content = got.read()
-            renamed = {k.lower().replace("x-amz-meta-", "x-goog-meta-"): v for k, v in got.getheaders()}
-            self._send(got.status, renamed, content)
-            asked.close()
+            status, got, content = read(asked)
+            named = {k.lower().replace("x-amz-meta-", "x-goog-meta-"): v for k, v in got.items()}
+            return status, named, content
 
-        def _send(self, status: int, headers: dict[str, str], content: bytes) -> None:
-            self.send_response_only(status)
-            for name, value in headers.items():
-                if name not in ("transfer-encoding", "connection"):
-                    self.send_header(name, value)
-            if "content-length" not in headers:
-                self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
-
-        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _handle  # noqa: N815
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    front = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*server.certificate_chain)
-    front.socket = context.wrap_socket(front.socket, server_side=True, do_handshake_on_connect=False)
-    threading.Thread(target=front.serve_forever, daemon=True).start()
-    try:
-        yield front.server_address[1]
-    finally:
-        front.shutdown()
-        front.server_close()
+    with fronted(Handler, server.certificate_chain) as port:
+        yield port
 
 
 def _kept(headers: Mapping[str, str]) -> dict[str, str]:
