@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from appliance.discovery.places import is_looked_at, values_sql
 from appliance.discovery.value_shapes import KNOWN, LIMIT_YEAR, NAMES, shape_sql
 from appliance.masking.expressions.sql_text import identifier
+from appliance.postgres.copying.copy_sql import only
 from appliance.workflow.catalog import Column, Table
 
 COLUMNS_AT_ONCE = 60
@@ -117,7 +118,7 @@ def _sample(
     )
     own = f"{identifier(table.schema_name)}.{identifier(table.name)}"
     others = f" WHERE ({but}) IS NOT TRUE" if but is not None else ""
-    sampled = f"SELECT {names} FROM ONLY {own} AS t{sample}{others} LIMIT {rows}"
+    sampled = f"SELECT {names} FROM {only(table)}{own} AS t{sample}{others} LIMIT {rows}"
     values = [f"SELECT {rows_place}, '', 'number', ''"]
     values += [values_sql(column, first + place, encoding) for place, column in enumerate(columns)]
     return (

@@ -114,6 +114,8 @@ class TargetFacts(PlanModel):
     """Used by the source, not available on the target, and not needed by a selected table."""
     tried_extensions: tuple[str, ...] = ()
     """Such as the server lets its role create, though the catalog says that only a superuser may."""
+    refused_extensions: tuple[str, ...] = ()
+    """Such as the server does not create, though the catalog says that its role may."""
 
 
 class PlannedTable(PlanModel):
@@ -141,6 +143,8 @@ class PlannedTable(PlanModel):
     """``where_sql`` holds free SQL of an author: it runs only in a session that no key is bound in."""
     read_path: str = ""
     """The ``search_path`` under which the source reads it, as SQL: where what its indexes call needs one."""
+    hypertable: bool = False
+    """Its rows stand in chunks, which inherit from it and are read with it."""
     unplanned: bool = False
     """It is copied whole and as it is, and no query on it can be planned: it is read without one."""
     format: Literal["binary", "text"]
@@ -162,8 +166,8 @@ class PlannedTable(PlanModel):
 
     @property
     def reads_others(self) -> bool:
-        """Whether other tables are read with it: by its filter, or for its rows' subjects."""
-        return self.filtered or any(column.lookups for column in self.columns)
+        """Whether other tables are read with it: by its filter, for its rows' subjects, or its chunks."""
+        return self.filtered or self.hypertable or any(column.lookups for column in self.columns)
 
     @property
     def masked_columns(self) -> tuple[CompiledColumn, ...]:

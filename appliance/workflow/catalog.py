@@ -179,7 +179,10 @@ class Table(CatalogModel):
     readable: bool = True
     """The role may SELECT every column."""
     ctid_readable: bool = True
-    """The role may SELECT the table as such, and with it system columns; column grants do not give that."""
+    """A row can be found by its place: the role may SELECT the table as such, and with it system columns
+    (column grants do not give that), and all of its rows stand in it."""
+    hypertable: bool = False
+    """One of TimescaleDB: its rows stand in chunks that are no tables of this catalog. Read without ONLY."""
     row_security: bool = False
     """Row-level security would hide rows from the role that reads."""
 

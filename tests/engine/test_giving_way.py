@@ -142,6 +142,23 @@ def test_a_filter_that_reads_a_table_without_a_partition_it_had_ends_the_run(
         rig.copy()
 
 
+@pytest.mark.parametrize(
+    "chunk", ["TRUNCATE chunk", "DROP TABLE chunk", "ALTER TABLE chunk NO INHERIT thing"]
+)
+def test_a_hypertable_without_a_chunk_it_had_ends_the_run(
+    make_rig: MakeRig, source: Cluster, source_database: str, chunk: str
+) -> None:
+    thing = small_table(source, source_database, "thing")
+    source.sql(
+        source_database, "CREATE TABLE chunk () INHERITS (thing); INSERT INTO chunk VALUES (1, 'a', 'b')"
+    )
+    rig = make_rig([thing.model_copy(update={"hypertable": True})])
+    rig.prepare("CREATE TABLE thing (id int, a text, b text)")
+    source.sql(source_database, chunk)
+    with pytest.raises(WorkFailedForGoodError, match=r"snapshot does not fit public\.(thing|chunk)"):
+        rig.copy()
+
+
 def test_changes_that_rows_do_not_feel_and_those_of_other_tables_disturb_nothing(
     make_rig: MakeRig, source: Cluster, target: Cluster, source_database: str
 ) -> None:

@@ -280,7 +280,8 @@ def test_an_extension_that_the_server_creates_is_believed_over_its_catalog(targe
             shown,
             ["cube", "pageinspect", "hstore", "not_there"],
         )
-    assert believed == {"cube"}
+    assert believed.extensions >= {"cube", "hstore"}
+    assert believed.extensions.isdisjoint({"pageinspect", "not_there"})
     assert "shop_twin__try" not in target.databases()
 
 
@@ -292,10 +293,10 @@ def test_a_database_of_somebody_else_is_not_taken_for_the_trial(target: Cluster)
                 admin,
                 lambda database: target.connect(database, "twin_owner"),
                 "theirs__try",
-                _without(read_abilities(admin), "cube"),
-                ["cube"],
+                known := _without(read_abilities(admin), "pg_prewarm"),
+                ["pg_prewarm"],
             )
-        assert believed == frozenset()
+        assert believed == known
         assert "theirs__try" in target.databases()
     finally:
         target.drop_database("theirs__try")

@@ -18,6 +18,7 @@ from appliance.discovery.kept.statements import compared_together
 from appliance.discovery.table_query import with_parameters
 from appliance.masking.compiled import CompiledColumn
 from appliance.masking.expressions.sql_text import identifier, literal
+from appliance.postgres.copying.copy_sql import only
 from appliance.postgres.proof.kept import Frozen
 from appliance.postgres.source.lock_room import LockRoom
 from appliance.workflow.catalog import Column, Table
@@ -292,4 +293,4 @@ def sampled_rows(  # noqa: PLR0917
     own = f"{identifier(table.schema_name)}.{identifier(table.name)}"
     chosen = f" WHERE ({where})" if where is not None else ""
     # Twice as many at most: an estimate may be wrong.
-    return f"SELECT {names} FROM ONLY {own} AS t{sample}{chosen} LIMIT {2 * max(whole, some)}"
+    return f"SELECT {names} FROM {only(table)}{own} AS t{sample}{chosen} LIMIT {2 * max(whole, some)}"

@@ -102,11 +102,10 @@ def check_pair(
     """What the target lacks of what a workflow's source has, and its room. psycopg errors pass."""
     catalog = read_catalog(source, partial(selected_oids, workflow))
     tables = [table for table in _selected(workflow, catalog) if table.kind != "partitioned"]
-    abilities = read_abilities(admin)
-    tried = try_extensions(
-        admin, open_database, twin_names(twin).trial, abilities, [name for name, _ in catalog.extensions]
-    )
-    left_behind = find_left_behind(source, abilities.with_extensions(tried), leave_out=workflow.leave_out)
+    wanted = [name for name, _ in catalog.extensions]
+    trial = twin_names(twin).trial
+    abilities = try_extensions(admin, open_database, trial, read_abilities(admin), wanted)
+    left_behind = find_left_behind(source, abilities, leave_out=workflow.leave_out)
     findings = [
         fail("extensions", problem.what, problem.fix)
         for problem in table_problems(left_behind, [table.all_names[0] for table in tables])

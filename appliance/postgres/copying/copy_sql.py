@@ -7,6 +7,7 @@ from appliance.postgres.copying.subject_lookups import as_columns, lookups_of
 from appliance.postgres.copying.subject_lookups import beside as subjects_beside
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import CopyItem, PlannedTable, TableName
+from appliance.workflow.catalog import Table
 
 
 def table_reference(table: PlannedTable | TableName) -> str:
@@ -15,13 +16,18 @@ def table_reference(table: PlannedTable | TableName) -> str:
     return quoted(table.schema_name, name)
 
 
+def only(table: PlannedTable | Table) -> str:
+    """``ONLY ``, where rows of tables that inherit from it are not its own."""
+    return "" if table.hypertable else "ONLY "
+
+
 def rows_of(
     table: PlannedTable, item: CopyItem | None = None, beside: str = "", *, erased: bool = False
 ) -> str:
     """``FROM … WHERE …`` for the table's planned rows, or those of one piece, under the alias ``t``.
 
-    ONLY: a parent's children are tables of their own. ``beside`` is what else stands in FROM. ``erased``:
-    those that would be copied if they were not about erased subjects.
+    ONLY: a parent's children are tables of their own, but for the chunks of a hypertable. ``beside`` is what
+    else stands in FROM. ``erased``: those that would be copied if they were not about erased subjects.
     """
     conditions = []
     if table.erased_sql is not None:
@@ -37,7 +43,7 @@ def rows_of(
     if item is not None and item.end_page is not None:
         conditions.append(f"t.ctid < '({item.end_page},0)'::tid")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f"FROM ONLY {table_reference(table)} AS t{beside}{where}"
+    return f"FROM {only(table)}{table_reference(table)} AS t{beside}{where}"
 
 
 def masked_select(table: PlannedTable, item: CopyItem | None = None) -> str:

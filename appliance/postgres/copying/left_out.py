@@ -15,6 +15,7 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 from pydantic import BaseModel, ConfigDict
 
+from appliance.postgres.copying.copy_sql import only
 from appliance.postgres.copying.ledger import SCHEMA
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.row_condition_sql import condition_sql
@@ -217,7 +218,7 @@ class _Counting:
         shown = ", ".join(f"t.{_quoted(column)}" for column in columns)
         first, further = [], []
         for name in inner:
-            start = f"SELECT {shown} FROM ONLY {_quoted(*name)} AS t"  # noqa: S608
+            start = f"SELECT {shown} FROM {self._only(name)}{_quoted(*name)} AS t"  # noqa: S608
             own = self._fails(name)
             first += [f"{start} WHERE {own}"] if own else []
             for key in self._keys(name):
@@ -233,6 +234,9 @@ class _Counting:
         grown = f"(WITH known AS MATERIALIZED (SELECT * FROM {names}) {' UNION ALL '.join(further)})"  # noqa: S608
         return [f"{names} ({listed}) AS (({base}) UNION {grown})"]
 
+    def _only(self, name: Name) -> str:
+        return only(self.tables[name].table) if name in self.tables else "ONLY "
+
     def _counts(self, name: Name, number: int) -> str:
         """All rows, those that fail the filter, those that a key leads to a lost row; none counted twice."""
         own = self._fails(name)
@@ -242,7 +246,7 @@ class _Counting:
             reasons += [self._nowhere(key)] if self._may_lead_nowhere(name, key) else []
             if self._leads_to_losing(key):
                 reasons.append(self._refers_to_gone(key))
-        table = f"ONLY {_quoted(*name)} AS t"
+        table = f"{self._only(name)}{_quoted(*name)} AS t"
         by_key = [
             f"(SELECT count(*) FROM {table} WHERE"  # noqa: S608
             f" {' AND '.join([passes, *(f'NOT ({earlier})' for earlier in reasons[:place]), reason])})"
@@ -280,7 +284,7 @@ class _Counting:
     def _nowhere(self, key: ForeignKey) -> str:
         """The row refers to one, and no selected partition has it, copied or not."""
         there = [
-            f"NOT EXISTS (SELECT FROM ONLY {_quoted(*name)} AS p WHERE {_same(key, 'p')})"
+            f"NOT EXISTS (SELECT FROM {self._only(name)}{_quoted(*name)} AS p WHERE {_same(key, 'p')})"
             for name in self.inside[key.to_name]
         ]
         filled = [f"t.{_quoted(column)} IS NOT NULL" for column in key.columns]

@@ -48,6 +48,7 @@ def planned_table(
         order_by=order_columns(table, columns),
         where_sql=where,
         apart=where is not None and table.all_names[0] in free,
+        hypertable=table.hypertable,
         format="binary" if all(binary_safe[column.name] for column in columns) else "text",
         estimated_rows=table.estimated_rows,
         bytes=table.bytes,

@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 from appliance.documents.problems import KeyPath, Places, Problem
 from appliance.masking.by_condition import condition_problems
 from appliance.masking.expressions.row_condition import row_condition
-from appliance.postgres.copying.copy_sql import masked_select
+from appliance.postgres.copying.copy_sql import masked_select, only
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.reading_path import explained
@@ -130,10 +130,15 @@ def refused_filters(
         if not reasons:
             name = quoted(*each.table.all_names[0])
             condition = condition_sql(each.table, each.rows.where)
-            state = explained(connection, f"SELECT FROM ONLY {name} AS t WHERE {condition}")
+            state = explained(connection, f"SELECT FROM {only(each.table)}{name} AS t WHERE {condition}")
             reasons = [] if state is None else [_reason(state)]
         if not each.table.ctid_readable and why_free(each.rows.where) is not None:
-            reasons.append("the role may read only columns, and free SQL chooses rows by their place")
+            why = (
+                "rows of a hypertable have none"
+                if each.table.hypertable
+                else "the role may read only columns"
+            )
+            reasons.append(f"free SQL chooses rows by their place, and {why}")
         if reasons:
             pattern = next(pattern for pattern, rows in workflow.rows.items() if rows == each.rows)
             what = f"{each.table.qualified}: the source does not accept the condition ({'; '.join(reasons)})"
@@ -162,7 +167,7 @@ def refused_conditions(
                     continue
                 condition = row_condition(parse_condition(choice.when), each.table, "t")
                 name = quoted(*each.table.all_names[0])
-                state = explained(connection, f"SELECT FROM ONLY {name} AS t WHERE {condition}")
+                state = explained(connection, f"SELECT FROM {only(each.table)}{name} AS t WHERE {condition}")
                 if state is not None:
                     what = (
                         f"{each.table.qualified}: the source does not accept the condition ({_reason(state)})"

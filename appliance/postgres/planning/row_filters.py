@@ -14,6 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from psycopg import sql
 
+from appliance.postgres.copying.copy_sql import only
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.planning.row_condition_sql import condition_sql
 from appliance.workflow.catalog import Column, ForeignKey, Table
@@ -203,9 +204,12 @@ class _Conditions:
     def _points_to_selected(self, key: ForeignKey) -> str:
         """For a key into the same table, of which not all partitions are selected."""
         shown = _columns("s", key.to_columns)
-        leaves = [f"ONLY {quoted(*each)} AS s" for each in self._leaves_of(key)]
+        leaves = [f"{self._only(each)}{quoted(*each)} AS s" for each in self._leaves_of(key)]
         rows = " UNION ALL ".join(f"SELECT {shown} FROM {leaf}" for leaf in leaves)  # noqa: S608
         return _null_or(key, f"EXISTS (SELECT FROM ({rows}) AS k WHERE {_matches(key, 'k', 't')})")
+
+    def _only(self, name: Name) -> str:
+        return only(self.leaves[name].table) if name in self.leaves else ""
 
     def _leaves_of(self, key: ForeignKey) -> list[Name]:
         return [_name(leaf) for leaf in self.units[key.to_name].leaves]
@@ -217,7 +221,7 @@ class _Conditions:
         if unit.whole and len(conditions) > 1 and len(set(conditions.values())) == 1:
             conditions = {unit.name: next(iter(conditions.values()))}
         return " UNION ALL ".join(
-            f"SELECT {shown} FROM {'ONLY ' if name in self.leaves else ''}{quoted(*name)} AS t"  # noqa: S608
+            f"SELECT {shown} FROM {self._only(name)}{quoted(*name)} AS t"  # noqa: S608
             f"{f' WHERE {condition}' if condition else ''}"
             for name, condition in conditions.items()
         )
@@ -230,7 +234,7 @@ class _Conditions:
         names = list(dict.fromkeys(column for key in every for column in key.to_columns))
         shown = _columns("t", names)
         lost = [
-            f"SELECT {shown} FROM ONLY {quoted(*each)} AS t WHERE ({base}) IS NOT TRUE"  # noqa: S608
+            f"SELECT {shown} FROM {self._only(each)}{quoted(*each)} AS t WHERE ({base}) IS NOT TRUE"  # noqa: S608
             for each in leaves
             if (base := self._base_condition(each))
         ]
@@ -238,7 +242,8 @@ class _Conditions:
             return []
         # One way for each key: the recursion may name what it grows from only once.
         below = [
-            f"SELECT {shown} FROM ONLY {quoted(*each)} AS t JOIN step ON {_matches(key, 'step', 't')}"  # noqa: S608
+            f"SELECT {shown} FROM {self._only(each)}{quoted(*each)} AS t"  # noqa: S608
+            f" JOIN step ON {_matches(key, 'step', 't')}"
             for each in leaves
             for key in keys[each]
         ]

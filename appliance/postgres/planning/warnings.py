@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 
 from appliance.policy.policy import Origin, Policy, Refusal, refuses_kept
 from appliance.postgres.plan import PlannedTable
@@ -51,6 +52,21 @@ _BY_NAME = frozenset(
 )
 
 
+def _without_children(catalog: Catalog, planned: Collection[str]) -> Iterator[str]:
+    """A sentence for each planned table of which a query shows rows of others that are not copied."""
+    left: dict[str, list[str]] = defaultdict(list)
+    for table in catalog.tables:
+        above = {f"{a.schema_name}.{a.name}" for column in table.columns for a in column.inherited_from}
+        for parent in above.intersection(planned) if table.qualified not in planned else ():
+            left[parent].append(table.qualified)
+    for parent, children in sorted(left.items()):
+        more = f" and {len(children) - 10} more" if len(children) > 10 else ""
+        yield (
+            f"A query of {parent} shows fewer rows than in the source: the tables that inherit from it,"
+            f" {', '.join(sorted(children)[:10])}{more}, are not copied."
+        )
+
+
 def source_warnings(catalog: Catalog, tables: Sequence[PlannedTable]) -> list[str]:
     """What of the source and its tables may end a run or move rows."""
     found = []
@@ -72,6 +88,7 @@ def source_warnings(catalog: Catalog, tables: Sequence[PlannedTable]) -> list[st
             f"Values of {', '.join(named[:10])} are numbers of objects and travel by name: an object, or for"
             " regrole a role of the target, that is not there ends the run."
         )
+    found += _without_children(catalog, planned)
     if catalog.in_recovery:
         found.append("The source is a standby: its replay may end a long run (see hot_standby_feedback).")
     unsettled = {each.qualified for each in catalog.tables if each.unsettled and each.qualified in planned}

@@ -13,6 +13,7 @@ from psycopg.rows import TupleRow
 
 from appliance.postgres.source import catalog_queries
 from appliance.postgres.source.composite_reader import read_fields
+from appliance.postgres.source.hypertables import read_hypertables
 from appliance.postgres.source.special_keys import read_special_keys
 from appliance.postgres.source.type_reader import read_types
 from appliance.postgres.source.uncopied_kinds import read_not_carried
@@ -39,7 +40,9 @@ def read_catalog(
     """
     catalog, block = _read(connection)
     wanted = measured(catalog) if measured is not None else [table.oid for table in catalog.tables]
-    with_rows = {table.oid for table in catalog.tables if table.kind in {"table", "unlogged"}}
+    with_rows = {
+        table.oid for table in catalog.tables if table.kind in {"table", "unlogged"} and not table.hypertable
+    }
     sizes = _sizes(connection, sorted(with_rows.intersection(wanted)))
     tables = tuple(
         table.model_copy(update=_measured(table, *sizes[table.oid], block)) if table.oid in sizes else table
@@ -73,7 +76,8 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
     database = connection.execute(catalog_queries.DATABASE).fetchone()
     assert database is not None  # noqa: S101
     name, encoding, collate, ctype, version, in_recovery, block, provider, locale = database
-    rows = connection.execute(catalog_queries.TABLES).fetchall()
+    hypertables = read_hypertables(connection)
+    rows = [row for row in connection.execute(catalog_queries.TABLES) if row[0] not in hypertables.kept]
     oids = [row[0] for row in rows]
     indexes = connection.execute(catalog_queries.UNIQUE_INDEXES, [oids]).fetchall()
     columns, names = _columns(connection, {row[0]: (row[1], row[2]) for row in rows}, indexes)
@@ -120,12 +124,15 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
             bytes=pages * block,
             estimated_rows=_estimate(tuples, pages, pages * block, block),
             readable=usage and (whole or oid not in unreadable),
-            ctid_readable=usage and whole,
+            # Rows of different chunks stand at the same place.
+            ctid_readable=usage and whole and oid not in hypertables.extents,
+            hypertable=oid in hypertables.extents,
             row_security=secured,
         )
         for oid, schema, table, kind, persistence, root_schema, root_name, *measured in rows
         for tuples, pages, usage, whole, secured in (measured,)
     )
+    tables = hypertables.with_extents(tables, block)
     catalog = Catalog(
         server_version=version,
         database=name,
@@ -137,7 +144,7 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
         in_recovery=in_recovery,
         tables=tables,
         extensions=tuple((name, version) for name, version in connection.execute(catalog_queries.EXTENSIONS)),
-        not_carried=read_not_carried(connection),
+        not_carried=(*read_not_carried(connection), *hypertables.not_carried(tables)),
         view_columns=read_view_columns(connection),
     )
     return catalog, block

@@ -15,19 +15,20 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from appliance.errors import WorkFailedForGoodError
-from appliance.postgres.copying.copy_sql import rows_of, table_reference
+from appliance.postgres.copying.copy_sql import only, rows_of, table_reference
 from appliance.postgres.copying.subject_lookups import beside, lookups_of
 from appliance.postgres.plan import PlannedTable
 
 SAVEPOINT = "appliance_piece"
 
-# relfilenode says where the rows are. A partitioned table has none, and reads those of its partitions.
+# relfilenode says where the rows are. A partitioned table has none, and reads those of its partitions; a
+# hypertable, or a parent that a filter names, reads those of the tables that inherit from it.
 _FACTS = """
 SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, c.relfilenode,
     ARRAY(SELECT concat_ws(' ', a.attnum, a.attname, a.atttypid, a.atttypmod, a.attisdropped)
           FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attnum > 0 ORDER BY a.attnum),
     ARRAY(SELECT i.inhrelid::bigint FROM pg_inherits AS i
-          WHERE i.inhparent = c.oid AND c.relkind = 'p' ORDER BY 1)
+          WHERE i.inhparent = c.oid AND (c.relkind = 'p' OR {whole}) ORDER BY 1)
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'm') AND
 """
@@ -71,7 +72,7 @@ def question(table: PlannedTable, pid: int) -> sql.Composed:
         which = sql.SQL(_BY_NAME).format(schema=table.schema_name, name=table.name)
     else:
         which = sql.SQL(_BY_LOCK).format(pid=pid)
-    return sql.SQL(_FACTS) + which
+    return sql.SQL(_FACTS).format(whole=sql.Literal(table.reads_others)) + which
 
 
 def take(source: Connection[TupleRow], table: PlannedTable, wait_ms: int) -> list[Identity]:
@@ -83,7 +84,7 @@ def take(source: Connection[TupleRow], table: PlannedTable, wait_ms: int) -> lis
     # Planning locks every table of the statement, reading none of them.
     lock = f"SELECT {rows_of(table, beside=beside(lookups_of(table.columns)))} LIMIT 0"
     if table.unplanned:
-        lock = f"LOCK TABLE ONLY {table_reference(table)} IN ACCESS SHARE MODE"
+        lock = f"LOCK TABLE {only(table)}{table_reference(table)} IN ACCESS SHARE MODE"
     if table.read_path:
         lock = f"SET LOCAL search_path = {table.read_path}; {lock}"
     script = sql.SQL("ROLLBACK TO SAVEPOINT {}; SET LOCAL lock_timeout = {}; {}; {}").format(
@@ -101,7 +102,9 @@ def take(source: Connection[TupleRow], table: PlannedTable, wait_ms: int) -> lis
 def question_of_all(tables: Sequence[PlannedTable]) -> sql.Composed:
     """The same query for several tables without a condition."""
     names = sql.SQL(", ").join(sql.SQL("({}, {})").format(each.schema_name, each.name) for each in tables)
-    return sql.SQL(_FACTS) + sql.SQL("(n.nspname, c.relname) IN ({})").format(names)
+    return sql.SQL(_FACTS).format(whole=sql.Literal(False)) + sql.SQL(
+        "(n.nspname, c.relname) IN ({})"
+    ).format(names)
 
 
 def take_all(source: Connection[TupleRow], tables: Sequence[PlannedTable], wait_ms: int) -> list[Identity]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
+from appliance.postgres.source.hypertables import KEPT_BY_TIMESCALE, read_hypertables
+from appliance.postgres.source.hypertables import SEEDS as HYPERTABLE_SEEDS
 from appliance.workflow.catalog import NotCarried
 
 LEAVE_OUT = "the workflow leaves it out (leave_out)"
@@ -35,9 +37,15 @@ class TargetAbilities:
     versions: Mapping[str, str] = field(default_factory=dict)
     """Of each extension, the version that it is created in."""
 
-    def with_extensions(self, names: Iterable[str]) -> TargetAbilities:
-        """The same, with extensions that the server was seen to let the role create."""
-        return replace(self, extensions=self.extensions.union(names))
+    created: frozenset[str] = frozenset()
+    """Extensions that the server was seen to let the role create, whatever the catalog says."""
+    refused: frozenset[str] = frozenset()
+    """Those that the role may create by the catalog, and that the server was seen to refuse."""
+
+    def as_tried(self, *, created: Iterable[str], refused: Iterable[str]) -> TargetAbilities:
+        """The same, with what came of a trial."""
+        made, not_made = frozenset(created), frozenset(refused)
+        return replace(self, extensions=(self.extensions | made) - not_made, created=made, refused=not_made)
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,8 @@ def read_abilities(admin: Connection[TupleRow]) -> TargetAbilities:
 # Each seed: its catalog, oid, what to call it towards what depends on it, and why it cannot be.
 _SEEDS = """
 SELECT 'pg_extension'::regclass::oid AS classid, oid AS objid, 'the extension ' || extname AS thing,
-    CASE WHEN extname = ANY (%(available)s) THEN 'on the target only a superuser may create it'
+    CASE WHEN extname = ANY (%(refused)s) THEN 'the target server refuses to create it'
+         WHEN extname = ANY (%(available)s) THEN 'on the target only a superuser may create it'
          ELSE 'the target server does not have it' END AS why
 FROM pg_extension WHERE extname <> ALL (%(extensions)s)
 UNION ALL
@@ -240,8 +249,13 @@ def find_left_behind(
     """
     seeds = _SEEDS if target.superuser else _SEEDS + _NEEDS_SUPERUSER
     seeds += _LEFT_OUT if leave_out else ""
+    hypertables = read_hypertables(source)
+    kept = hypertables.kept
+    seeds += HYPERTABLE_SEEDS if hypertables.is_there else ""
     wanted = {each: _as_listed(each) for each in leave_out}
     parameters: dict[str, object] = {
+        "kept": sorted(kept),
+        "kept_why": KEPT_BY_TIMESCALE,
         "unreadable": UNREADABLE,
         "set_aside": SET_ASIDE,
         "aside_schemas": [schema for schema, _ in aside],
@@ -250,6 +264,7 @@ def find_left_behind(
         "wanted": sorted(wanted.values()),
         "extensions": sorted(target.extensions),
         "available": sorted(target.available),
+        "refused": sorted(target.refused),
         "roles": sorted(target.roles),
         "collations": sorted(provider + name for provider, name in target.collations),
     }
@@ -257,7 +272,7 @@ def find_left_behind(
     tables = [row for row in rows if row[9] in {"r", "p"}]
     named = _named(rows) if wanted else set()
     return LeftBehind(
-        items=tuple(_items(rows)),
+        items=tuple(_items(row for row in rows if row[9] is None or row[1] not in kept)),
         objects=frozenset((row[0], row[1]) for row in rows),
         tables={(row[7], row[8]): _reason(row) for row in tables},
         missing_extensions=tuple(

@@ -152,7 +152,9 @@ def _left_behind(
     def compare(source: Connection[TupleRow]) -> LeftBehind:
         try:
             with closing(context.connect_admin(target.connection)) as admin:
-                abilities = read_abilities(admin).with_extensions(target.tried_extensions)
+                abilities = read_abilities(admin).as_tried(
+                    created=target.tried_extensions, refused=target.refused_extensions
+                )
                 return find_left_behind(source, abilities, aside, context.spec.workflow.leave_out)
         except psycopg.Error as error:
             raise database_failure("The source and the target could not be compared.", error) from None

@@ -106,11 +106,10 @@ def check_target(
         for problem, fix in others_twins(admin, names, owners):
             findings.add(problem, fix)
     abilities = read_abilities(admin)
-    tried: frozenset[str] = frozenset()
     if not findings.problems:
         wanted_extensions = [name for name, _ in catalog.extensions]
-        tried = try_extensions(admin, open_database, names.trial, abilities, wanted_extensions)
-    left_behind = find_left_behind(source, abilities.with_extensions(tried), leave_out=leave_out)
+        abilities = try_extensions(admin, open_database, names.trial, abilities, wanted_extensions)
+    left_behind = find_left_behind(source, abilities, leave_out=leave_out)
     _check_selected(left_behind, selected, findings)
     powerful = powerful_writer(admin, (names.twin, names.next, names.prev, names.gone, names.files))
     if powerful is not None and not powerful_role:
@@ -139,7 +138,8 @@ def check_target(
         copied_by="clone" if scratch_of is None and can_clone(admin, names.trial) else "copy",
         scratch=scratch_of is not None,
         missing_extensions=left_behind.missing_extensions,
-        tried_extensions=tuple(sorted(tried)),
+        tried_extensions=tuple(sorted(abilities.created)),
+        refused_extensions=tuple(sorted(abilities.refused)),
     )
     return TargetCheck(
         facts=facts,

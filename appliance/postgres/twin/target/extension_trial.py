@@ -1,14 +1,16 @@
-"""Which extensions a target's role may create, though its catalog says that only a superuser may.
+"""Which extensions a target's role can create, where its catalog does not say it or says it wrong.
 
 Managed servers (Amazon RDS, Azure, Cloud SQL, Supabase, and pgextwlist anywhere) let a plain role create what
-their lists allow, and no catalog shows it. So what is doubtful is tried in an empty database of the twin's
-owner, which is dropped at once, and the server is believed.
+their lists allow, and no catalog shows it. Others that everybody may create refuse it unless their library is
+loaded with the server. So what is doubtful is tried in an empty database of the twin's owner, which is
+dropped at once, and the server is believed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 
 import psycopg
 from psycopg import Connection, sql
@@ -21,32 +23,79 @@ _LOCK = "SELECT pg_advisory_lock(hashtextextended(%s, 0))"
 _UNLOCK = "SELECT pg_advisory_unlock(hashtextextended(%s, 0))"
 
 
+# Of PostgreSQL itself, and for everybody: none of them needs anything but its files.
+_SURE = frozenset(
+    (
+        *(
+            "btree_gin",
+            "btree_gist",
+            "citext",
+            "cube",
+            "dict_int",
+            "earthdistance",
+            "fuzzystrmatch",
+            "hstore",
+        ),
+        *(
+            "hstore",
+            "intarray",
+            "isn",
+            "lo",
+            "ltree",
+            "pgcrypto",
+            "pg_trgm",
+            "plpgsql",
+            "seg",
+            "tablefunc",
+            "tcn",
+        ),
+        *("tsm_system_rows", "tsm_system_time", "unaccent", "uuid-ossp"),
+    )
+)
+# A server that stops, or that somebody stops: it says nothing of the extension.
+_STOPS = "57"
+
+
 def try_extensions(
     admin: Connection[TupleRow],
     open_database: OpenDatabase,
     database: str,
     abilities: TargetAbilities,
     wanted: Collection[str],
-) -> frozenset[str]:
-    """Those of ``wanted`` that the role creates against the catalog's word.
+) -> TargetAbilities:
+    """The abilities, with what came of trying those of ``wanted`` that are doubtful.
 
     ``database`` is made for the trial, and only where there is something to try. Where it cannot be made, the
     catalog is believed.
     """
-    doubtful = sorted(set(wanted) & abilities.available - abilities.extensions)
-    if not doubtful or abilities.superuser:
-        return frozenset()
+    doubtful = sorted((set(wanted) & abilities.available) - (abilities.extensions & _SURE))
+    if not doubtful:
+        return abilities
     try:
         with one_trial_at_a_time(admin, database), _empty_database(admin, database) as made:
             if not made:
-                return frozenset()
-            with closing(open_database(database)) as session:
-                return frozenset(name for name in doubtful if _created(session, name))
+                return abilities
+            created = _created(partial(open_database, database), doubtful)
     except psycopg.Error:
-        return frozenset()
+        return abilities
+    return abilities.as_tried(created=created, refused=abilities.extensions.intersection(doubtful) - created)
 
 
-def _created(session: Connection[TupleRow], name: str) -> bool:
+def _created(open_session: Callable[[], Connection[TupleRow]], names: Iterable[str]) -> frozenset[str]:
+    created = set()
+    session = open_session()
+    try:
+        for name in names:
+            if _is_created(session, name):
+                created.add(name)
+            if session.broken:
+                session = open_session()
+    finally:
+        session.close()
+    return frozenset(created)
+
+
+def _is_created(session: Connection[TupleRow], name: str) -> bool:
     statement = sql.SQL("CREATE EXTENSION IF NOT EXISTS {} CASCADE").format(sql.Identifier(name))
     try:
         # In a transaction of its own: a script that fails half-way leaves nothing behind.
@@ -55,8 +104,9 @@ def _created(session: Connection[TupleRow], name: str) -> bool:
             # Where an extension does not say itself which schema it goes to, it takes the first of these.
             session.execute("SET LOCAL search_path = public")
             session.execute(statement)
-    except psycopg.Error:
-        if session.broken:
+    except psycopg.Error as error:
+        # One whose library must be loaded with the server may end the session (TimescaleDB does).
+        if session.broken and (error.sqlstate is None or error.sqlstate.startswith(_STOPS)):
             raise
         return False
     return True
