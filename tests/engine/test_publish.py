@@ -190,10 +190,15 @@ def test_readers_who_connect_without_pause_find_the_old_twin_or_the_new_and_noth
 
 def test_sessions_that_end_in_their_grace_are_not_ended_by_force(third_twin: Stage) -> None:
     inside = third_twin.target.connect(third_twin.names.twin)
-    pause = threading.Timer(1.0, inside.close)
-    pause.start()
+
+    def leave_when_asked() -> None:
+        _until(lambda: bool(third_twin.sentences))
+        inside.close()
+
+    leaving = threading.Thread(target=leave_when_asked)
+    leaving.start()
     third_twin.publish(grace_s=600)
-    pause.join()
+    leaving.join()
     assert third_twin.which(third_twin.names.twin) == "new"
     # A session that has just been closed may still be listed for a moment.
     assert re.search(r"postgres\b.* in the twin get 600 s to end", third_twin.sentences[0])

@@ -265,6 +265,27 @@ def test_leave_out_names_a_check(scenario: Scenario) -> None:
     assert scenario.twin_rows(checks) == [("big",)]
 
 
+def test_a_table_of_an_access_method_that_is_not_there_is_stored_as_others_are(
+    scenario: Scenario,
+) -> None:
+    script = (
+        "CREATE ACCESS METHOD columnar TYPE TABLE HANDLER heap_tableam_handler;"
+        "CREATE TABLE public.t (id int PRIMARY KEY, at date) USING columnar;"
+        "INSERT INTO public.t SELECT i, '2026-01-01' FROM generate_series(1, 9) AS i;"
+        "CREATE MATERIALIZED VIEW public.m USING columnar AS SELECT id FROM public.t;"
+        "GRANT SELECT ON public.t TO reader;"
+    )
+    ended = run_of(scenario, script)
+    assert ended.code == 0, ended.text
+    assert "public.t, public.m. The target does not have their access method columnar." in ended.text
+    assert scenario.twin_rows("SELECT count(*) FROM public.t JOIN public.m USING (id)") == [(9,)]
+    stored = (
+        "SELECT DISTINCT a.amname::text FROM pg_am AS a JOIN pg_class AS c ON c.relam = a.oid"
+        " WHERE c.relkind IN ('r', 'm')"
+    )
+    assert scenario.twin_rows(stored) == [("heap",)]
+
+
 def _without(abilities: TargetAbilities, extension: str) -> TargetAbilities:
     return replace(abilities, extensions=abilities.extensions - {extension})
 

@@ -16,6 +16,7 @@ from psycopg import Connection, sql
 from psycopg.rows import TupleRow
 
 from appliance.postgres.building.as_in_source import set_as_in_source
+from appliance.postgres.building.forced_row_security import lift_forced_row_security
 from appliance.postgres.building.function_advice import function_advice, may_be_advised
 from appliance.postgres.building.refused_objects import RefusedObjects
 from appliance.postgres.copying import ledger
@@ -35,7 +36,6 @@ TABLES = frozenset({"TABLE", "MATERIALIZED VIEW"})
 """Kinds of entries that hold rows, and that others are about."""
 REHEARSED_AT_ONCE = 300
 """Objects in one transaction, besides those that they need: each takes a few of the locks a server has."""
-_FORCED = f"{ledger.SCHEMA}.forced_row_security"
 # The owner of the public schema of older servers is a superuser: its comment stays as initdb made it.
 _PUBLIC_SCHEMA_COMMENT = "SCHEMA public"
 
@@ -90,7 +90,6 @@ def load_pre_data(
     _session(connection)
     with _loading(connection):
         ledger.create(connection)
-        connection.execute(f"CREATE TABLE {_FORCED} (table_name text NOT NULL)")
         if not public_schema:
             _drop_public_schema(connection)
     for start in range(0, len(entries), BATCH):
@@ -99,7 +98,7 @@ def load_pre_data(
         notes += _load_batch(connection, batch, refused, settings, functions)
         progress(min(start + BATCH, len(entries)))
     with _loading(connection):
-        _lift_forced_row_security(connection)
+        lift_forced_row_security(connection)
     return notes
 
 
@@ -172,14 +171,6 @@ def _with_needs(chunk: Iterable[Entry], by_id: Mapping[int, Entry]) -> set[int]:
             wanted.add(found)
             left += by_id[found].depends_on
     return wanted
-
-
-def force_row_security(connection: Connection[TupleRow]) -> None:
-    """Force row-level security on owners again where the source does (the caller commits)."""
-    if connection.execute("SELECT to_regclass(%s)", [_FORCED]).fetchone() == (None,):
-        return
-    for (table,) in connection.execute(f"SELECT table_name FROM {_FORCED}").fetchall():  # noqa: S608
-        connection.execute(f"ALTER TABLE ONLY {table} FORCE ROW LEVEL SECURITY".encode())
 
 
 @contextlib.contextmanager
@@ -268,9 +259,15 @@ def _try(
         if connection.broken:
             raise
         connection.execute("ROLLBACK TO SAVEPOINT object; RELEASE SAVEPOINT object")
-        if _VERSIONS.search(entry.sql) and "pg_attver" in (error.diag.message_primary or ""):
+        said = error.diag.message_primary or ""
+        if _VERSIONS.search(entry.sql) and "pg_attver" in said:
             plain = entry.model_copy(update={"sql": _VERSIONS.sub("", entry.sql)})
             _try(connection, plain, refused, settings, functions, path=path)
+            return
+        if entry.access_method is not None and "default_table_access_method" in said:
+            refused.note_ordinary(entry)
+            ordinary = entry.model_copy(update={"access_method": None})
+            _try(connection, ordinary, refused, settings, functions, path=path)
             return
         if path and may_be_advised(error):
             _try(connection, entry, refused, path, functions)
@@ -306,12 +303,3 @@ def _drop_public_schema(connection: Connection[TupleRow]) -> None:
     """A source that dropped its public schema gets a twin without one, where the role may drop it."""
     with contextlib.suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
         connection.execute("DROP SCHEMA IF EXISTS public")
-
-
-def _lift_forced_row_security(connection: Connection[TupleRow]) -> None:
-    tables = connection.execute(
-        "SELECT oid::regclass::text FROM pg_class WHERE relforcerowsecurity AND relkind IN ('r', 'p')"
-    ).fetchall()
-    for (table,) in tables:
-        connection.execute(f"ALTER TABLE ONLY {table} NO FORCE ROW LEVEL SECURITY".encode())
-        connection.execute(f"INSERT INTO {_FORCED} VALUES (%s)", [table])  # noqa: S608

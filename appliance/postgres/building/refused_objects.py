@@ -36,6 +36,11 @@ class RefusedObjects:
         self._why: dict[int, str] = {}
         self._gone: dict[int, Entry] = {}
         self._root: dict[int, int] = {}
+        self._ordinary: dict[str, list[str]] = {}
+
+    def note_ordinary(self, entry: Entry) -> None:
+        """A table is made as PostgreSQL's own tables are: the server does not have its access method."""
+        self._ordinary.setdefault(entry.access_method or "", []).append(_name(entry))
 
     def refuse(self, entry: Entry, error: psycopg.Error, advice: str | None = None) -> None:
         """Leave out an entry that the server did not make. Raises ApplianceError where that cannot be.
@@ -111,6 +116,13 @@ class RefusedObjects:
             more = f" and {len(along) - _SHOWN} more" if len(along) > _SHOWN else ""
             also = f" Nor has it what needs it: {', '.join(along[:_SHOWN])}{more}." if along else ""
             found.append(f"The twin does not have the {entry.label}. {self._why[dump_id]}{also}")
+        for method, names in self._ordinary.items():
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            found.append(
+                "In the twin these are stored as PostgreSQL's own tables are:"
+                f" {', '.join(names[:_SHOWN])}{more}."
+                f" The target does not have their access method {method}."
+            )
         return found
 
     def _holds_rows(self, entry: Entry) -> bool:

@@ -186,11 +186,14 @@ WHERE i.type || ' ' || s.name = ANY (%(wanted)s)
     OR i.type || ' ' || split_part(s.name, '(', 1) = ANY (%(wanted)s)
 """
 
-# A view hangs on its rule, a table on its defaults: pg_depend has these the other way round only.
+# A view hangs on its rule, a table on its defaults: pg_depend has these the other way round only. Tables are
+# made without an access method that is not there.
 _CLOSURE = """
 WITH RECURSIVE seed AS MATERIALIZED ({seeds}),
 needs AS NOT MATERIALIZED (
-    SELECT classid, objid, refclassid, refobjid FROM pg_depend
+    SELECT classid, objid, refclassid, refobjid FROM pg_depend AS d
+        WHERE refclassid <> 'pg_am'::regclass OR NOT EXISTS (SELECT FROM pg_class AS c
+            WHERE d.classid = 'pg_class'::regclass AND c.oid = d.objid AND c.relkind IN ('r', 'p', 'm'))
     UNION ALL SELECT 'pg_class'::regclass, ev_class, 'pg_rewrite'::regclass, oid FROM pg_rewrite
         WHERE rulename = '_RETURN'
     UNION ALL SELECT 'pg_class'::regclass, adrelid, 'pg_attrdef'::regclass, oid FROM pg_attrdef
@@ -250,11 +253,10 @@ def find_left_behind(
     seeds = _SEEDS if target.superuser else _SEEDS + _NEEDS_SUPERUSER
     seeds += _LEFT_OUT if leave_out else ""
     hypertables = read_hypertables(source)
-    kept = hypertables.kept
     seeds += HYPERTABLE_SEEDS if hypertables.is_there else ""
     wanted = {each: _as_listed(each) for each in leave_out}
     parameters: dict[str, object] = {
-        "kept": sorted(kept),
+        "kept": sorted(hypertables.kept),
         "kept_why": KEPT_BY_TIMESCALE,
         "unreadable": UNREADABLE,
         "set_aside": SET_ASIDE,
@@ -272,7 +274,7 @@ def find_left_behind(
     tables = [row for row in rows if row[9] in {"r", "p"}]
     named = _named(rows) if wanted else set()
     return LeftBehind(
-        items=tuple(_items(row for row in rows if row[9] is None or row[1] not in kept)),
+        items=tuple(_items(row for row in rows if row[9] is None or row[1] not in hypertables.kept)),
         objects=frozenset((row[0], row[1]) for row in rows),
         tables={(row[7], row[8]): _reason(row) for row in tables},
         missing_extensions=tuple(

@@ -11,7 +11,7 @@ from psycopg import Connection
 from psycopg.rows import TupleRow
 
 from appliance.errors import WorkFailedForGoodError, WrongRequestError
-from appliance.postgres.building.pre_data import force_row_security
+from appliance.postgres.building.forced_row_security import force_row_security
 from appliance.postgres.copying import ledger
 from appliance.postgres.errors import database_failure
 from appliance.postgres.twin.database import OpenDatabase, drop_database, mark, read_database
