@@ -179,8 +179,11 @@ class Table(CatalogModel):
     readable: bool = True
     """The role may SELECT every column."""
     ctid_readable: bool = True
-    """A row can be found by its place: the role may SELECT the table as such, and with it system columns
-    (column grants do not give that), and all of its rows stand in it."""
+    """A row can be found by its place: ``paged``, and the role may SELECT the table as such, with its system
+    columns; column grants do not give that."""
+    paged: bool = True
+    """Its rows stand in pages of its own, of which ranges can be read and samples taken: neither in chunks of
+    a hypertable nor in the way of another access method. Otherwise ``pages`` is 0."""
     hypertable: bool = False
     """One of TimescaleDB: its rows stand in chunks that are no tables of this catalog. Read without ONLY."""
     row_security: bool = False

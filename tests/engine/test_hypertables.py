@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 
+from tests.engine.clusters import Cluster
 from tests.engine.scenario import Scenario
+from tests.engine.source_session import catalog_of, table_of
 from tests.engine.test_as_in_source import run_of
 
 # A superuser may write down an extension without its files: that is all that a reader of the catalog sees.
@@ -80,6 +82,28 @@ def test_filters_reach_the_rows_of_a_hypertable_and_those_that_it_refers_to(scen
     ended = run_of(scenario, METRICS, **MASKED, rows=rows)
     assert ended.code == 0, ended.text
     assert scenario.twin_rows("SELECT count(*), max(device_id) FROM public.reading") == [(68, 3)]
+
+
+def test_what_stands_in_no_pages_of_its_own_is_neither_cut_nor_sampled_by_places(
+    source: Cluster, source_database: str
+) -> None:
+    source.sql(
+        source_database,
+        METRICS + "CREATE FUNCTION public.in_columns(internal) RETURNS table_am_handler LANGUAGE internal"
+        " AS 'heap_tableam_handler'; CREATE ACCESS METHOD columnar TYPE TABLE HANDLER public.in_columns;"
+        "CREATE TABLE public.event (id int) USING columnar; INSERT INTO public.event VALUES (1);"
+        "ANALYZE public.event, public.device, _timescaledb_internal._hyper_1_1_chunk;"
+        "GRANT SELECT ON public.event TO reader",
+    )
+    catalog = catalog_of(source, source_database)
+    hypertable, event, device = (
+        table_of(catalog, f"public.{name}") for name in ("reading", "event", "device")
+    )
+    assert hypertable.hypertable and hypertable.estimated_rows == 300, "as far as it was analysed"
+    assert not event.hypertable and event.estimated_rows == 1
+    assert (hypertable.paged, event.paged, device.paged) == (False, False, True)
+    assert (hypertable.pages, event.pages, device.pages) == (0, 0, 1)
+    assert (hypertable.ctid_readable, event.ctid_readable, device.ctid_readable) == (False, False, True)
 
 
 def test_a_parent_without_its_children_is_said_to_show_fewer_rows(scenario: Scenario) -> None:

@@ -269,7 +269,8 @@ def test_a_table_of_an_access_method_that_is_not_there_is_stored_as_others_are(
     scenario: Scenario,
 ) -> None:
     script = (
-        "CREATE ACCESS METHOD columnar TYPE TABLE HANDLER heap_tableam_handler;"
+        "CREATE FUNCTION public.in_columns(internal) RETURNS table_am_handler LANGUAGE internal"
+        " AS 'heap_tableam_handler'; CREATE ACCESS METHOD columnar TYPE TABLE HANDLER public.in_columns;"
         "CREATE TABLE public.t (id int PRIMARY KEY, at date) USING columnar;"
         "INSERT INTO public.t SELECT i, '2026-01-01' FROM generate_series(1, 9) AS i;"
         "CREATE MATERIALIZED VIEW public.m USING columnar AS SELECT id FROM public.t;"

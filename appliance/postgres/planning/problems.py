@@ -133,11 +133,7 @@ def refused_filters(
             state = explained(connection, f"SELECT FROM {only(each.table)}{name} AS t WHERE {condition}")
             reasons = [] if state is None else [_reason(state)]
         if not each.table.ctid_readable and why_free(each.rows.where) is not None:
-            why = (
-                "rows of a hypertable have none"
-                if each.table.hypertable
-                else "the role may read only columns"
-            )
+            why = "the role may read only columns" if each.table.paged else "it is stored in another way"
             reasons.append(f"free SQL chooses rows by their place, and {why}")
         if reasons:
             pattern = next(pattern for pattern, rows in workflow.rows.items() if rows == each.rows)

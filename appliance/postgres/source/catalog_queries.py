@@ -38,7 +38,9 @@ SELECT own.oid, own.nspname, own.relname, own.relkind::text, own.relpersistence:
        own.reltuples, CASE WHEN own.relkind = 'r' THEN greatest(own.relpages, 0) ELSE 0 END,
        has_schema_privilege(own.relnamespace, 'USAGE'),
        has_table_privilege(own.oid, 'SELECT'),
-       row_security_active(own.oid)
+       row_security_active(own.oid),
+       own.relkind = 'r' AND (SELECT amhandler <> 'heap_tableam_handler'::regproc FROM pg_am
+                              WHERE pg_am.oid = own.relam)
 FROM own
 LEFT JOIN root ON root.leaf = own.oid
 LEFT JOIN pg_class AS root_class ON root_class.oid = root.ancestor

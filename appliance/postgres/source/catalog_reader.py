@@ -40,9 +40,7 @@ def read_catalog(
     """
     catalog, block = _read(connection)
     wanted = measured(catalog) if measured is not None else [table.oid for table in catalog.tables]
-    with_rows = {
-        table.oid for table in catalog.tables if table.kind in {"table", "unlogged"} and not table.hypertable
-    }
+    with_rows = {table.oid for table in catalog.tables if table.kind in {"table", "unlogged"} and table.paged}
     sizes = _sizes(connection, sorted(with_rows.intersection(wanted)))
     tables = tuple(
         table.model_copy(update=_measured(table, *sizes[table.oid], block)) if table.oid in sizes else table
@@ -120,17 +118,17 @@ def _read(connection: Connection[TupleRow]) -> tuple[Catalog, int]:
             ancestors=tuple(known[each] for each in _between(oid, parents) if each in known),
             partition_key=partition_keys.get(oid, ()),
             unsettled=not unsettled.isdisjoint(_above(oid, parents)),
-            pages=pages,
+            paged=(paged := not other_method and oid not in hypertables.extents),
+            pages=pages if paged else 0,
             bytes=pages * block,
             estimated_rows=_estimate(tuples, pages, pages * block, block),
             readable=usage and (whole or oid not in unreadable),
-            # Rows of different chunks stand at the same place.
-            ctid_readable=usage and whole and oid not in hypertables.extents,
+            ctid_readable=usage and whole and paged,
             hypertable=oid in hypertables.extents,
             row_security=secured,
         )
         for oid, schema, table, kind, persistence, root_schema, root_name, *measured in rows
-        for tuples, pages, usage, whole, secured in (measured,)
+        for tuples, pages, usage, whole, secured, other_method in (measured,)
     )
     tables = hypertables.with_extents(tables, block)
     catalog = Catalog(
