@@ -59,6 +59,7 @@ from appliance.postgres.planning.warnings import (
 from appliance.postgres.proof import evidence
 from appliance.postgres.sessions.bindings import check_room
 from appliance.postgres.twin.target.checks import TargetCheck
+from appliance.postgres.twin.target.without_xml import check_xml
 from appliance.subjects.erased import ERASED_KEY, Erased, erased_rows
 from appliance.workflow.catalog import Catalog
 from appliance.workflow.conditions.alternatives import judged_patterns
@@ -205,6 +206,7 @@ def make_plan(
         raise WrongRequestError(
             "\n".join(unread), "No row has been read.", "Give these columns another mask, and run it again."
         )
+    check_xml(source, tables, checks)
     refused = refused_selects(source, tables)
     if refused:
         raise WrongRequestError(

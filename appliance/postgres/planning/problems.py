@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-import psycopg
 from psycopg import Connection
 from psycopg.rows import TupleRow
 
@@ -19,6 +18,7 @@ from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.reading_path import explained
 from appliance.postgres.planning.row_condition_sql import condition_misfits, condition_sql
 from appliance.postgres.planning.sql_condition import condition_problem
+from appliance.postgres.twin.target.without_xml import DO_WITHOUT, READS_XML, reads_xml
 from appliance.workflow.catalog import Table
 from appliance.workflow.conditions.alternatives import alternatives_of
 from appliance.workflow.conditions.grammar import parse_condition, why_free
@@ -236,20 +236,15 @@ def without_xml(connection: Connection[TupleRow], tables: Iterable[PlannedTable]
         f"{table.qualified}.{column.name}"
         for table in tables
         for column in table.masked_columns
-        if "xml_is_well_formed_content(" in column.sql
+        if READS_XML in column.sql
     ]
-    if not columns:
+    if not columns or reads_xml(connection):
         return []
-    try:
-        with connection.transaction():
-            connection.execute("SELECT pg_catalog.xml_is_well_formed_content('<a/>')")
-    except psycopg.errors.FeatureNotSupported:
-        return [
-            f"{name}: the mask 'xml' needs a server that was built with libxml, and the source was not; these"
-            " do without: null, constant, blank (text)"
-            for name in columns
-        ]
-    return []
+    return [
+        f"{name}: the mask 'xml' needs a server that was built with libxml, and the source was not;"
+        f" {DO_WITHOUT}"
+        for name in columns
+    ]
 
 
 _REASONS = {
