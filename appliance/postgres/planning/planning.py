@@ -21,7 +21,7 @@ from appliance.postgres.plan import (
     Plan,
     Snapshot,
 )
-from appliance.postgres.planning.check_trials import check_problems
+from appliance.postgres.planning.check_trials import check_problems, without_left_out
 from appliance.postgres.planning.columns import CompiledTables, compile_tables
 from appliance.postgres.planning.linked_notes import linked_notes
 from appliance.postgres.planning.own_values import check_own_values
@@ -151,7 +151,8 @@ def make_plan(
     Raises WrongRequestError with all that must be corrected, or else RefusedError where policy or an
     uncovered column forbids the run. psycopg errors of the source pass.
     """
-    workflow, catalog = request.workflow, request.catalog
+    workflow = request.workflow
+    catalog = without_left_out(request.catalog, workflow.leave_out)
     if lacking := workflow.missing_presets:
         # Without its rules, what they mask might be kept by others.
         raise WrongRequestError(

@@ -218,14 +218,17 @@ WHERE k.contype = 'f' AND k.conrelid = ANY (%s)
 ORDER BY k.conrelid, k.conname, pair.place
 """
 
-# A condition that asks for NULL, or calls what is called with NULL too, may be false for one.
+# A condition that asks for NULL, or calls what is called with NULL too, may be false for one. What holds for
+# new rows only (NOT VALID), or (since PostgreSQL 18) for none, is made after the rows, or holds for none.
 CHECKS = r"""
 SELECT conrelid, conname, conkey,
        conbin::text ~ '\{(NULLTEST|BOOLEANTEST|COALESCE|DISTINCTEXPR|CASE|ROW|MINMAX|XMLEXPR)' OR EXISTS (
            SELECT FROM regexp_matches(conbin::text, ':(?:op)?funcid (\d+)', 'g') AS found(match)
            JOIN pg_proc AS p ON p.oid = (found.match)[1]::oid WHERE NOT p.proisstrict)
 FROM pg_constraint
-WHERE contype = 'c' AND conrelid = ANY (%s) AND conkey IS NOT NULL ORDER BY conrelid, conname
+WHERE contype = 'c' AND conrelid = ANY (%s) AND conkey IS NOT NULL AND convalidated
+    AND to_jsonb(pg_constraint) ->> 'conenforced' IS DISTINCT FROM 'false'
+ORDER BY conrelid, conname
 """
 
 # The columns that decide a row's partition, also those inside an expression: each depends on its own table.

@@ -15,6 +15,7 @@ from psycopg.rows import TupleRow
 from appliance.errors import WrongRequestError
 from appliance.masking.compiled import CompiledColumn
 from appliance.masking.expressions.sql_text import identifier
+from appliance.postgres.building.rules.late_rule import WANTED, asked_for
 from appliance.postgres.copying.copy_sql import rows_of
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.masked_rows import TIMEOUT, may_be_sampled
@@ -26,16 +27,8 @@ READS_XML = "xml_is_well_formed_content("
 """Stands in whatever the mask ``xml`` makes: the masked value, and what is proven of it."""
 DO_WITHOUT = "these do without: null, constant, blank (text)"
 
-_WANTED = """
-WITH RECURSIVE wanted AS (
-    SELECT c.oid, w.place FROM unnest(%(schemas)s::text[], %(names)s::text[]) WITH ORDINALITY
-        AS w (schema_name, name, place)
-    JOIN pg_namespace AS n ON n.nspname = w.schema_name
-    JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.name
-)
-"""
 # The type may stand below a domain, in an array or in a composite type.
-_COLUMNS = f"""{_WANTED}, used AS (
+_COLUMNS = f"""{WANTED}, used AS (
     SELECT w.place, a.attname, a.atttypid AS oid
     FROM wanted AS w JOIN pg_attribute AS a ON a.attrelid = w.oid
     WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
@@ -52,7 +45,7 @@ SELECT place, attname::text FROM used WHERE oid = 'xml'::regtype ORDER BY 1, 2
 # The stored tree of an expression has the numbers of the functions that it calls, and its constants. What
 # writes XML from rows (table_to_xml) needs no libxml, and a default is evaluated for no row that is copied,
 # but its constants are read when the table is made.
-_RULES = rf"""{_WANTED}, reading AS (
+_RULES = rf"""{WANTED}, reading AS (
     SELECT ':consttype 14[23] [^{{}}]*:constisnull false' AS constants,
         '\{{XMLEXPR |:funcid (' || string_agg(oid::text, '|') || ') ' AS calls
     FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
@@ -108,10 +101,7 @@ def check_xml(
 def _needing_xml(
     source: Connection[TupleRow], tables: Sequence[PlannedTable], lacking: Sequence[TargetCheck]
 ) -> list[str]:
-    asked = {
-        "schemas": [table.schema_name for table in tables],
-        "names": [table.name for table in tables],
-    }
+    asked = asked_for([(table.schema_name, table.name) for table in tables])
     held = list(dict.fromkeys(_columns_held(source, tables, source.execute(_COLUMNS, asked).fetchall())))
     proven = list(dict.fromkeys(_columns_proven(tables)))
     rules = source.execute(_RULES, asked).fetchall()

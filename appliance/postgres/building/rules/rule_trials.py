@@ -18,7 +18,7 @@ from psycopg.rows import TupleRow
 
 from appliance.masking.expressions.sql_text import identifier
 from appliance.postgres.building.as_in_source import set_as_in_source
-from appliance.postgres.building.late_rules import LateRule
+from appliance.postgres.building.rules.late_rule import LateRule
 from appliance.postgres.plan import Settings
 from appliance.postgres.planning.masked_rows import TIMEOUT, Row
 
