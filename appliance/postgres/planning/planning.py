@@ -45,6 +45,7 @@ from appliance.postgres.planning.problems import (
     unlogged_tables,
     unreadable_tables,
     without_xml,
+    wrong_constants,
 )
 from appliance.postgres.planning.reader_checks import check_reader
 from appliance.postgres.planning.reading_path import settle_reading
@@ -210,6 +211,7 @@ def make_plan(
     check_xml(source, tables, checks)
     refused = refused_selects(source, tables)
     if refused:
+        _Findings(problems=wrong_constants(source, tables, request.places)).stop()
         raise WrongRequestError(
             "\n".join(refused), "No row has been read.", "Report this: a mask made SQL that is wrong."
         )

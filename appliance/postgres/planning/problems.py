@@ -12,7 +12,7 @@ from psycopg.rows import TupleRow
 from appliance.documents.problems import KeyPath, Places, Problem
 from appliance.masking.by_condition import condition_problems
 from appliance.masking.expressions.row_condition import row_condition
-from appliance.postgres.copying.copy_sql import masked_select
+from appliance.postgres.copying.copy_sql import masked_select, rows_of
 from appliance.postgres.identifiers import quoted
 from appliance.postgres.plan import PlannedTable
 from appliance.postgres.planning.reading_path import explained
@@ -23,10 +23,13 @@ from appliance.workflow.catalog import Table
 from appliance.workflow.conditions.alternatives import alternatives_of
 from appliance.workflow.conditions.grammar import parse_condition, why_free
 from appliance.workflow.document import Workflow
+from appliance.workflow.matching.decisions import mask_path
 from appliance.workflow.matching.patterns import parse_pattern
 from appliance.workflow.matching.rules import Rule, SelectedTable
 
 _SHOWN = 50
+_OF_A_VALUE = "22"
+"""The class of SQLSTATEs of a literal that is no value of its type."""
 _AT_ONCE = 20
 """Queries that are planned in one round trip: their tables are locked meanwhile, and no longer."""
 
@@ -228,6 +231,23 @@ def refused_selects(connection: Connection[TupleRow], tables: Iterable[PlannedTa
                     f"The source does not accept the query for {table.qualified} ({_reason(state)})."
                 )
     return lines
+
+
+def wrong_constants(
+    connection: Connection[TupleRow], tables: Iterable[PlannedTable], places: Places
+) -> list[Problem]:
+    """Masks that write what is no value of the column's type, as the source says. Only planned."""
+    found: dict[Problem, None] = {}
+    for table in tables:
+        for column in table.masked_columns:
+            query = f"SELECT {column.sql} {rows_of(table)}"
+            state = explained(connection, query, path=table.read_path)
+            if state is not None and state.startswith(_OF_A_VALUE):
+                name = f"{(table.root or table).qualified}.{column.name}"
+                what = f"{name}: what the mask '{column.mask}' writes is no value of the type {column.type}"
+                path = mask_path(column.rule, column.preset)
+                found[places.problem(path, f"{what} (SQLSTATE {state})", "a value of the type")] = None
+    return list(found)
 
 
 def without_xml(connection: Connection[TupleRow], tables: Iterable[PlannedTable]) -> list[str]:
