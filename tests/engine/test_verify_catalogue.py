@@ -87,6 +87,11 @@ COLUMNS: dict[str, tuple[str, str, Any]] = {
         "'by user' || n || ', open'",
         {"mask": "regexp", "pattern": "user[0-9]+", "replace": "someone"},
     ),
+    "shifts": (
+        "tsmultirange",
+        "tsmultirange(tsrange('2020-01-01'::date + n, '2020-01-02'::date + n), tsrange('2031-01-01', NULL))",
+        "range_shift",
+    ),
     "away": ("daterange", "daterange('2020-01-01'::date + n, '2020-02-01'::date + n)", "range_shift"),
     "more": (
         "public.hstore",
