@@ -197,6 +197,10 @@ CREATE TABLE public.shelf (
 ) PARTITION BY LIST (upper(place));
 CREATE TABLE public.shelf_a PARTITION OF public.shelf FOR VALUES IN ('A') PARTITION BY RANGE (day);
 CREATE TABLE public.shelf_old PARTITION OF public.shelf_a FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE public.shelf_hashed (code text) PARTITION BY HASH (code);
+CREATE TABLE public.shelf_h0 PARTITION OF public.shelf_hashed FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE public.shelf_h1 PARTITION OF public.shelf_hashed FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO public.shelf_hashed SELECT 'c' || n FROM generate_series(1, 20) AS g (n);
 INSERT INTO public.shelf SELECT n, 1, n, 'cana', 'a', '2020-06-01' FROM generate_series(1, 20) AS g (n);
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader;
 """
@@ -233,7 +237,8 @@ def test_generated_columns_and_partitions_that_masked_rows_fit_are_loaded(
         "place": {"mask": "constant", "value": "A"},
         "day": {"mask": "random_date", "earliest": "2020-02-01", "latest": "2020-05-01"},
     }
-    run = schema_of({f"public.shelf.{column}": mask for column, mask in fitting.items()}, leave_out=SLOW)
+    masks = {f"public.shelf.{column}": mask for column, mask in fitting.items()}
+    run = schema_of({**masks, "public.shelf_hashed.code": "hash"}, leave_out=SLOW)
     run.schema()
     run.copy()
     run.finish()
