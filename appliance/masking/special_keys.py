@@ -98,7 +98,7 @@ def _computed(table: Table, column: Column, *, nothing: bool) -> Iterator[str]:
 
 
 def _instead(table: Table, column: Column, key: SpecialKey, keeping: list[str]) -> str:
-    found = [name for name in keeping if name not in {"null", "none"}]
+    found = [name for name in keeping if name != "null"]
     if key.predicate is not None and _names(key.predicate, column):
         found = []
     elif any(_names(each, column) for each in key.expressions):

@@ -43,10 +43,9 @@ def key_problems(masks: Sequence[MaskSpec], scope: Scope, *, shared: bool = Fals
 
 def _null_problems(scope: Scope, masks: Sequence[MaskSpec]) -> list[str]:
     if any(each.mask == "null" for each in masks) and (key := null_repeats_in(scope.table, scope.column)):
-        keeping = ", ".join(_keeping(scope))
         return [
             f"the unique key ({', '.join(key)}) takes NULLs for equal (NULLS NOT DISTINCT), and the mask"
-            f" 'null' gives nothing else; use {keeping} or keep"
+            f" 'null' gives nothing else; use {_or_keep(_keeping(scope))}"
         ]
     return []
 
@@ -61,17 +60,15 @@ def _plain_key_problems(
     if (link := linked_to(*doubling[0], scope)) is not None:
         what = f"{what}, for it draws from {link.said} (`subject: none` lets the value decide)"
     if column.unique_alone:
-        keeping = ", ".join(_keeping(scope, shared=shared))
+        keeping = ", ".join(_keeping(scope, shared=shared)) or "none"
         return [f"{what}, and the column is unique; these masks keep it so: {keeping}"]
     unique_alone = {each.name for each in table.columns if each.unique_alone}
     for key in table.unique_keys:
         if len(key) < 2 or column.name not in key or unique_alone & set(key):
             continue
         if shared or not all(distinct_in_key(mask, params, key, scope) for mask, params in doubling):
-            keeping = ", ".join(_keeping(scope, shared=shared))
-            return [
-                f"{what}, and the column is part of the unique key ({', '.join(key)}); use {keeping} or keep"
-            ]
+            keeping = _or_keep(_keeping(scope, shared=shared))
+            return [f"{what}, and the column is part of the unique key ({', '.join(key)}); use {keeping}"]
     return []
 
 
@@ -100,4 +97,8 @@ def _keeping(scope: Scope, *, shared: bool = False) -> list[str]:
         and not mask.problems(shape, mask.plain_params(), scope)
         and not (mask.name == "null" and no_null)
         and (not shared or _apart_from_kept(mask, shape))
-    ] or ["none"]
+    ]
+
+
+def _or_keep(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} or keep" if names else "keep"

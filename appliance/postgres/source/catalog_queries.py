@@ -146,6 +146,7 @@ ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid
 """
 
 # Of those that are more than some columns together: what they compare, and of which rows.
+# A key WITHOUT OVERLAPS (since PostgreSQL 18) is an exclusion constraint too.
 SPECIAL_KEYS = """
 SELECT i.indrelid, c.relname, (i.indkey::int2[])[0:i.indnkeyatts - 1],
        ARRAY(SELECT pg_get_indexdef(i.indexrelid, place, false)
@@ -159,7 +160,7 @@ SELECT i.indrelid, c.relname, (i.indkey::int2[])[0:i.indnkeyatts - 1],
        ARRAY(SELECT o.oprname::text FROM pg_constraint AS k
              CROSS JOIN LATERAL unnest(k.conexclop) WITH ORDINALITY AS op (oid, place)
              JOIN pg_operator AS o ON o.oid = op.oid
-             WHERE k.conindid = i.indexrelid AND k.contype = 'x' ORDER BY op.place)
+             WHERE k.conindid = i.indexrelid AND k.contype IN ('x', 'p', 'u') ORDER BY op.place)
 FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid
 WHERE i.indrelid = ANY (%s) AND (i.indisunique OR i.indisexclusion) AND i.indislive AND i.indisvalid
     AND (i.indisexclusion OR i.indpred IS NOT NULL OR i.indexprs IS NOT NULL
